@@ -1,0 +1,3 @@
+module github.com/gkpow/gkpow
+
+go 1.26.0
