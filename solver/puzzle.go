@@ -35,9 +35,10 @@ func NewPuzzle(salt string, difficulty int) (Puzzle, error) {
 // Hash returns SHA-256(Prefix || nonce), computed by crypto/sha256 and by
 // nothing of this package's own.
 func (p Puzzle) Hash(nonce uint64) [sha256.Size]byte {
-	message := make([]byte, 0, len(p.Prefix)+20)
-	message = append(message, p.Prefix...)
-	return sha256.Sum256(strconv.AppendUint(message, nonce, 10))
+	h := sha256.New()
+	h.Write(p.Prefix)
+	h.Write(strconv.AppendUint(nil, nonce, 10))
+	return [sha256.Size]byte(h.Sum(nil))
 }
 
 // Solves reports whether the nonce solves the puzzle.

@@ -1,0 +1,97 @@
+package asm
+
+import "math/bits"
+
+// The functions and constants of FIPS 180-4, section 4.1.2 and 4.2.2.
+
+func choose(x, y, z uint32) uint32   { return z ^ x&(y^z) }
+func majority(x, y, z uint32) uint32 { return x&y | (x|y)&z }
+
+func bigSigma0(x uint32) uint32 {
+	return bits.RotateLeft32(x, -2) ^ bits.RotateLeft32(x, -13) ^ bits.RotateLeft32(x, -22)
+}
+
+func bigSigma1(x uint32) uint32 {
+	return bits.RotateLeft32(x, -6) ^ bits.RotateLeft32(x, -11) ^ bits.RotateLeft32(x, -25)
+}
+
+func smallSigma0(x uint32) uint32 {
+	return bits.RotateLeft32(x, -7) ^ bits.RotateLeft32(x, -18) ^ x>>3
+}
+
+func smallSigma1(x uint32) uint32 {
+	return bits.RotateLeft32(x, -17) ^ bits.RotateLeft32(x, -19) ^ x>>10
+}
+
+// IV is the initial hash value, FIPS 180-4 section 5.3.3.
+var IV = [8]uint32{
+	0x6a09e667, 0xbb67ae85, 0x3c6ef372, 0xa54ff53a, 0x510e527f, 0x9b05688c, 0x1f83d9ab, 0x5be0cd19,
+}
+
+// k holds the round constants.
+var k = [64]uint32{
+	0x428a2f98, 0x71374491, 0xb5c0fbcf, 0xe9b5dba5, 0x3956c25b, 0x59f111f1, 0x923f82a4, 0xab1c5ed5,
+	0xd807aa98, 0x12835b01, 0x243185be, 0x550c7dc3, 0x72be5d74, 0x80deb1fe, 0x9bdc06a7, 0xc19bf174,
+	0xe49b69c1, 0xefbe4786, 0x0fc19dc6, 0x240ca1cc, 0x2de92c6f, 0x4a7484aa, 0x5cb0a9dc, 0x76f988da,
+	0x983e5152, 0xa831c66d, 0xb00327c8, 0xbf597fc7, 0xc6e00bf3, 0xd5a79147, 0x06ca6351, 0x14292967,
+	0x27b70a85, 0x2e1b2138, 0x4d2c6dfc, 0x53380d13, 0x650a7354, 0x766a0abb, 0x81c2c92e, 0x92722c85,
+	0xa2bfe8a1, 0xa81a664b, 0xc24b8b70, 0xc76c51a3, 0xd192e819, 0xd6990624, 0xf40e3585, 0x106aa070,
+	0x19a4c116, 0x1e376c08, 0x2748774c, 0x34b0bcb5, 0x391c0cb3, 0x4ed8aa4a, 0x5b9cca4f, 0x682e6ff3,
+	0x748f82ee, 0x78a5636f, 0x84c87814, 0x8cc70208, 0x90befffa, 0xa4506ceb, 0xbef9a3f7, 0xc67178f2,
+}
+
+// round does one round on working variables a to h, where kw is K[t] + W[t]:
+// it returns what takes the place of d and h, which are e and a of the next
+// round. The caller renames the variables instead of moving them.
+func round(a, b, c, d, e, f, g, h, kw uint32) (newE, newA uint32) {
+	t1 := h + bigSigma1(e) + choose(e, f, g) + kw
+	return d + t1, t1 + bigSigma0(a) + majority(a, b, c)
+}
+
+// rounds does rounds from to 63 on the working variables s, in place. Eight
+// rounds at a time need no moves; those before the next multiple of 8 do.
+func rounds(s *[8]uint32, kw *[64]uint32, from int) {
+	a, b, c, d, e, f, g, h := s[0], s[1], s[2], s[3], s[4], s[5], s[6], s[7]
+	t := from
+	for ; t%8 != 0; t++ {
+		newE, newA := round(a, b, c, d, e, f, g, h, kw[t])
+		a, b, c, d, e, f, g, h = newA, a, b, c, newE, e, f, g
+	}
+	for ; t < 64; t += 8 {
+		w := (*[8]uint32)(kw[t:])
+		d, h = round(a, b, c, d, e, f, g, h, w[0])
+		c, g = round(h, a, b, c, d, e, f, g, w[1])
+		b, f = round(g, h, a, b, c, d, e, f, w[2])
+		a, e = round(f, g, h, a, b, c, d, e, w[3])
+		h, d = round(e, f, g, h, a, b, c, d, w[4])
+		g, c = round(d, e, f, g, h, a, b, c, w[5])
+		f, b = round(c, d, e, f, g, h, a, b, w[6])
+		e, a = round(b, c, d, e, f, g, h, a, w[7])
+	}
+	*s = [8]uint32{a, b, c, d, e, f, g, h}
+}
+
+// expand sets kw to K[t] + W[t] for a whole message block.
+func expand(kw *[64]uint32, block *[16]uint32) {
+	var w [64]uint32
+	copy(w[:], block[:])
+	for t := 16; t < 64; t++ {
+		w[t] = smallSigma1(w[t-2]) + w[t-7] + smallSigma0(w[t-15]) + w[t-16]
+	}
+	for t := range kw {
+		kw[t] = k[t] + w[t]
+	}
+}
+
+// Compress returns the hash value after one more message block, FIPS 180-4
+// section 6.2.2.
+func Compress(state *[8]uint32, block *[16]uint32) [8]uint32 {
+	var kw [64]uint32
+	expand(&kw, block)
+	s := *state
+	rounds(&s, &kw, 0)
+	for i := range s {
+		s[i] += state[i]
+	}
+	return s
+}

@@ -1,0 +1,67 @@
+package solver
+
+import (
+	"errors"
+	"fmt"
+	"time"
+)
+
+// ErrExhausted is what errors.Is finds in an *ExhaustedError.
+var ErrExhausted = errors.New("solver: nonce space exhausted")
+
+// A PuzzleError says which field of a puzzle cannot be and why.
+type PuzzleError struct {
+	Field  string // "difficulty" or "bits"
+	Reason string
+}
+
+func (e *PuzzleError) Error() string {
+	return "solver: invalid puzzle: " + e.Field + ": " + e.Reason
+}
+
+// An ExhaustedError says that every nonce allowed was tried and none solves the
+// puzzle. It wraps ErrExhausted.
+type ExhaustedError struct {
+	Hashes   uint64        // nonces tried, which is all of them
+	MaxNonce uint64        // the largest nonce allowed
+	Shard    Shard         // the part of the space that was searched
+	Elapsed  time.Duration // time spent
+}
+
+func (e *ExhaustedError) Error() string {
+	where := ""
+	if e.Shard.Count > 1 {
+		where = fmt.Sprintf(" in shard %v", e.Shard)
+	}
+	return fmt.Sprintf("%v: none of the %d nonces up to %d%s solves the puzzle", ErrExhausted, e.Hashes, e.MaxNonce, where)
+}
+
+func (e *ExhaustedError) Unwrap() error { return ErrExhausted }
+
+// A StoppedError says that the context ended before a solution was found, and
+// how far the search had got. It wraps the context's error, context.Canceled or
+// context.DeadlineExceeded, and its cause where that is another one.
+type StoppedError struct {
+	Hashes  uint64        // nonces tried
+	Elapsed time.Duration // time spent
+	Err     error         // context.Canceled or context.DeadlineExceeded
+	Cause   error         // context.Cause of the context
+}
+
+func (e *StoppedError) Error() string {
+	return fmt.Sprintf("solver: stopped after %d hashes in %v: %v", e.Hashes, e.Elapsed.Round(time.Millisecond), e.Cause)
+}
+
+func (e *StoppedError) Unwrap() []error { return []error{e.Err, e.Cause} }
+
+// A KernelFault says that a kernel reported a nonce that crypto/sha256 does not
+// confirm. The search went on without that kernel, so a Solution found after a
+// fault is as good as any other, but the kernel or the machine is broken.
+type KernelFault struct {
+	Backend string // the kernel that was at fault
+	Nonce   uint64 // what it reported
+}
+
+func (e *KernelFault) Error() string {
+	return fmt.Sprintf("solver: kernel %s reported nonce %d, which crypto/sha256 does not confirm; it is not used any more", e.Backend, e.Nonce)
+}

@@ -1,0 +1,41 @@
+package solver
+
+import (
+	"context"
+	"encoding/binary"
+
+	"github.com/gkpow/gkpow/solver/asm"
+)
+
+// A midstate is the hash state after the whole blocks of a prefix.
+type midstate struct {
+	state  [8]uint32
+	rest   []byte // what is left of the prefix, less than a block
+	length int    // of the whole prefix, in bytes
+}
+
+// newMidstate hashes the whole blocks of a prefix. A prefix may be of any
+// length, so it looks at the context now and then.
+func newMidstate(ctx context.Context, prefix []byte) (midstate, error) {
+	m := midstate{state: asm.IV, rest: prefix, length: len(prefix)}
+	const blocksBetweenLooks = 1000 // about 0.3 ms
+	for n := 0; len(m.rest) >= 64; n++ {
+		if n%blocksBetweenLooks == 0 {
+			if err := stopped(ctx); err != nil {
+				return m, err
+			}
+		}
+		words := blockWords(m.rest)
+		m.state = asm.Compress(&m.state, &words)
+		m.rest = m.rest[64:]
+	}
+	return m, nil
+}
+
+// blockWords returns the message words of the 64 bytes at the start of b.
+func blockWords(b []byte) (words [16]uint32) {
+	for i := range words {
+		words[i] = binary.BigEndian.Uint32(b[4*i:])
+	}
+	return words
+}

@@ -1,0 +1,79 @@
+package solver
+
+import (
+	"fmt"
+	"math"
+	"math/bits"
+)
+
+// Limits on nonces that receivers are known to have.
+const (
+	// MaxInt32 is the largest nonce that a receiver with 32-bit integers takes.
+	MaxInt32 uint64 = math.MaxInt32
+	// MaxSafeInteger is the largest nonce that a receiver takes whose numbers
+	// are IEEE 754 doubles, as in JavaScript.
+	MaxSafeInteger uint64 = 1<<53 - 1
+)
+
+// A Shard is one of Count parts of the nonce space. The parts are disjoint,
+// together they are all of it, and they depend on nothing but the limits on the
+// nonce, so machines with different CPUs can share a search. The zero value is
+// the whole space.
+type Shard struct {
+	Index int // 0 to Count-1
+	Count int // 0 and 1 are the whole space
+}
+
+func (s Shard) String() string { return fmt.Sprintf("%d/%d", s.Index, s.Count) }
+
+func (s Shard) validate() error {
+	switch {
+	case s.Count < 0:
+		return fmt.Errorf("solver: shard %v: the count cannot be negative", s)
+	case s.Index < 0 || s.Index >= max(s.Count, 1):
+		return fmt.Errorf("solver: shard %v: the index counts from 0 to %d", s, max(s.Count, 1)-1)
+	}
+	return nil
+}
+
+// part returns the shard's part of the nonces first to last. It is empty, with
+// ok false, if there are fewer nonces than shards.
+func (s Shard) part(first, last uint64) (_, _ uint64, ok bool) {
+	if s.Count <= 1 {
+		return first, last, true
+	}
+	// first + n*Index/Count, in 128 bits; n fits since first is 0 only for
+	// nonces of one digit.
+	n := last - first + 1
+	bound := func(i int) uint64 {
+		hi, lo := bits.Mul64(n, uint64(i))
+		quotient, _ := bits.Div64(hi, lo, uint64(s.Count))
+		return first + quotient
+	}
+	from, to := bound(s.Index), bound(s.Index+1)
+	return from, to - 1, from < to
+}
+
+// maxWidth is the number of digits of the largest nonce.
+const maxWidth = 20
+
+// pow10 holds the powers of ten that fit in 64 bits.
+var pow10 = func() (p [maxWidth]uint64) {
+	p[0] = 1
+	for i := 1; i < len(p); i++ {
+		p[i] = 10 * p[i-1]
+	}
+	return p
+}()
+
+// widthRange returns the nonces of so many digits that are not above limit.
+func widthRange(width int, limit uint64) (first, last uint64, ok bool) {
+	if width > 1 {
+		first = pow10[width-1]
+	}
+	last = math.MaxUint64
+	if width < maxWidth {
+		last = pow10[width] - 1
+	}
+	return first, min(last, limit), first <= limit
+}
