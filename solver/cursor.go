@@ -33,7 +33,7 @@ func (s *segment) chunk(number uint64) (base, from, to uint64) {
 	}
 	base += after
 	if base < s.first {
-		from = (s.first - base + step - 1) / step
+		from = (s.first-base-1)/step + 1
 	}
 	return base, from, min((s.last-base)/step+1, pow10[s.count])
 }

@@ -1,0 +1,177 @@
+package solver
+
+import (
+	"context"
+	"encoding/binary"
+	"math"
+	"math/rand/v2"
+	"slices"
+	"testing"
+
+	"github.com/gkpow/gkpow/solver/asm"
+)
+
+// randomPrefix returns n bytes of any value.
+func randomPrefix(rng *rand.Rand, n int) []byte {
+	b := make([]byte, n)
+	for i := range b {
+		b[i] = byte(rng.Uint32())
+	}
+	return b
+}
+
+func mustMidstate(t *testing.T, prefix []byte) midstate {
+	t.Helper()
+	mid, err := newMidstate(t.Context(), prefix)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return mid
+}
+
+// checkChunk scans part of a chunk with a kernel for the hash of one of its
+// nonces, which crypto/sha256 computes, and wants exactly that nonce.
+func checkChunk(t *testing.T, k asm.Kernel, rng *rand.Rand, p Puzzle, c *cursor, number uint64) {
+	t.Helper()
+	seg := c.seg
+	base, from, to := seg.chunk(number)
+	if from >= to {
+		return
+	}
+	inner := from + rng.Uint64N(to-from)
+	nonce := base + inner*seg.step()
+	digest := p.Hash(nonce)
+	c.block.Mask = ^binary.BigEndian.Uint32(digest[:])
+
+	begin := max(from, inner-min(inner, rng.Uint64N(40)))
+	i := k.Scan(&c.block, c.words[begin:min(to, inner+20)])
+	if want := int(inner - begin); i != want {
+		// Rarely another nonce has the same bits zero.
+		if i >= 0 && i < want {
+			other := p.Hash(base + (begin+uint64(i))*seg.step())
+			if binary.BigEndian.Uint32(other[:])&c.block.Mask == 0 {
+				return
+			}
+		}
+		t.Fatalf("prefix of %d bytes, layout %+v, chunk %d: Scan = %d; want %d (nonce %d)",
+			len(p.Prefix), seg.layout, number, i, want, nonce)
+	}
+}
+
+// Every place in a block where a nonce may begin, every width, and every word
+// that may vary: the first chunks, the last ones, and those where many digits
+// carry.
+func TestEveryLayout(t *testing.T) {
+	eachKernel(t, func(t *testing.T, k asm.Kernel) {
+		for at := range 130 {
+			rng := rand.New(rand.NewPCG(uint64(at), 0))
+			p := Puzzle{Prefix: randomPrefix(rng, at)}
+			mid := mustMidstate(t, p.Prefix)
+			for width := 1; width <= maxWidth; width++ {
+				for _, l := range layouts(at, width) {
+					first, last, _ := widthRange(width, math.MaxUint64)
+					seg := &segment{layout: l, first: first, last: last}
+					from, to := seg.chunks()
+					var c cursor
+					c.enter(&mid, seg, 32)
+					for _, start := range []uint64{from, max(from, to/10*9-min(2, to)), to - min(3, to-from)} {
+						c.seek(start)
+						for number := start; number < min(start+4, to); number++ {
+							if number > start {
+								c.next()
+							}
+							checkChunk(t, k, rng, p, &c, number)
+						}
+					}
+				}
+			}
+		}
+	})
+}
+
+// Going to the next chunk is the same as seeking it.
+func TestNextIsSeek(t *testing.T) {
+	for at := range 64 {
+		prefix := randomPrefix(rand.New(rand.NewPCG(1, uint64(at))), at)
+		mid := mustMidstate(t, prefix)
+		for width := 4; width <= maxWidth; width += 3 {
+			for _, l := range layouts(at, width) {
+				first, last, _ := widthRange(width, math.MaxUint64)
+				seg := &segment{layout: l, first: first, last: last}
+				from, to := seg.chunks()
+				var walking, seeking cursor
+				walking.enter(&mid, seg, 32)
+				seeking.enter(&mid, seg, 32)
+				walking.seek(from)
+				for number := from; number < min(from+1500, to); number++ {
+					if number > from {
+						walking.next()
+					}
+					if number%37 != 0 && number%100 != 0 && number%1000 != 0 {
+						continue
+					}
+					seeking.seek(number)
+					if walking.block != seeking.block || walking.message != seeking.message {
+						t.Fatalf("layout %+v: chunk %d reached by next differs from seek:\n%q\n%q",
+							l, number, walking.message, seeking.message)
+					}
+				}
+			}
+		}
+	}
+}
+
+// The chunks of a segment hold each of its nonces once, wherever it begins and
+// ends.
+func TestChunksPartitionTheSegment(t *testing.T) {
+	rng := rand.New(rand.NewPCG(2, 0))
+	for width := 1; width <= 5; width++ {
+		for at := range 64 {
+			for _, l := range layouts(at, width) {
+				first, last, _ := widthRange(width, math.MaxUint64)
+				a, b := first+rng.Uint64N(last-first+1), first+rng.Uint64N(last-first+1)
+				for _, r := range [][2]uint64{{first, last}, {min(a, b), max(a, b)}, {a, a}} {
+					seg := &segment{layout: l, first: r[0], last: r[1]}
+					var nonces []uint64
+					from, to := seg.chunks()
+					for number := from; number < to; number++ {
+						base, i, end := seg.chunk(number)
+						for ; i < end; i++ {
+							nonces = append(nonces, base+i*seg.step())
+						}
+					}
+					slices.Sort(nonces)
+					if n := r[1] - r[0] + 1; uint64(len(nonces)) != n || nonces[0] != r[0] ||
+						nonces[n-1] != r[1] || len(slices.Compact(nonces)) != int(n) {
+						t.Fatalf("layout %+v: chunks of %d to %d hold %d nonces", l, r[0], r[1], len(nonces))
+					}
+				}
+			}
+		}
+	}
+}
+
+// The largest nonce of 64 bits is the last one of the chunk of its outer digits.
+func TestChunksAtTheLimit(t *testing.T) {
+	for at := range 64 {
+		for _, l := range layouts(at, maxWidth) {
+			const last = uint64(math.MaxUint64)
+			seg := &segment{layout: l, first: last - 5000, last: last}
+			_, to := seg.chunks()
+			number := to - seg.step() + last%seg.step()
+			base, from, end := seg.chunk(number)
+			if from >= end || base+(end-1)*seg.step() != last {
+				t.Errorf("layout %+v: chunk %d is %d + [%d, %d) * %d; want it to end with %d",
+					l, number, base, from, end, seg.step(), last)
+			}
+		}
+	}
+}
+
+func TestMidstateLooksAtTheContext(t *testing.T) {
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	if _, err := newMidstate(ctx, make([]byte, 64)); err == nil {
+		t.Error("a context that ended went unnoticed")
+	}
+}

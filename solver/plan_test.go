@@ -1,0 +1,93 @@
+package solver
+
+import (
+	"math"
+	"testing"
+
+	"github.com/gkpow/gkpow/solver/asm"
+)
+
+// Every plan holds all nonces up to its limit, each width once.
+func TestPlanIsComplete(t *testing.T) {
+	for prefix := range 130 {
+		for _, limit := range []uint64{1, 9, 10, 12345, MaxInt32, MaxSafeInteger, math.MaxUint64} {
+			for _, sequential := range []bool{false, true} {
+				p := newPlan(space{prefix: prefix, limit: limit, sequential: sequential}, asm.Generic())
+				widths := map[int]bool{}
+				var nonces uint64 // modulo 2^64
+				for i, s := range p {
+					nonces += s.last - s.first + 1
+					if widths[s.width] {
+						t.Fatalf("width %d twice", s.width)
+					}
+					widths[s.width] = true
+					if i > 0 && sequential && s.first != p[i-1].last+1 {
+						t.Fatalf("prefix %d, limit %d: not in numeric order", prefix, limit)
+					}
+					if i > 0 && !sequential && s.cost < p[i-1].cost {
+						t.Fatalf("prefix %d, limit %d: not the cheapest first", prefix, limit)
+					}
+				}
+				if nonces != limit+1 {
+					t.Fatalf("prefix %d: %d nonces up to %d", prefix, nonces, limit)
+				}
+			}
+		}
+	}
+}
+
+func TestDefaultLimit(t *testing.T) {
+	for _, test := range []struct {
+		name         string
+		prefix, bits int
+		want         uint64
+	}{
+		{"32 characters", 33, 24, MaxInt32},
+		{"64 characters", 65, 24, MaxInt32},
+		{"128 characters", 129, 24, MaxInt32},
+		{"easy", 33, 0, MaxInt32},
+		{"too few nonces for 28 bits", 33, 28, MaxSafeInteger},
+		{"far too few", 33, 256, MaxSafeInteger},
+		// Nonces of up to 10 digits need two blocks after 49 bytes, wider ones
+		// reach into the second so that it alone varies.
+		{"48 characters", 49, 24, MaxSafeInteger},
+		{"48 characters, few hashes", 49, 12, MaxInt32},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			if got := defaultLimit(space{prefix: test.prefix}, test.bits, asm.Generic()); got != test.want {
+				t.Errorf("%d; want %d", got, test.want)
+			}
+		})
+	}
+}
+
+// Shards of one search agree on the limit although their kernels differ.
+func TestShardsAgreeOnTheLimit(t *testing.T) {
+	wide := asm.Generic()
+	wide.Lanes = 1000 // makes small chunks dear
+	for prefix := range 64 {
+		sp := space{prefix: prefix, shard: Shard{1, 3}}
+		if a, b := defaultLimit(sp, 24, asm.Generic()), defaultLimit(sp, 24, wide); a != b {
+			t.Errorf("prefix of %d bytes: %d and %d", prefix, a, b)
+		}
+	}
+}
+
+func TestOdds(t *testing.T) {
+	close := func(got, want float64) bool { return math.Abs(got-want) <= 1e-9*math.Abs(want) }
+	for _, test := range []struct{ got, want float64 }{
+		{odds{0}.found(0), 0},
+		{odds{0}.found(1), 1},
+		{odds{1}.found(2), 0.75},
+		{odds{24}.found(1 << 24), 1 - math.Pow(1-1.0/(1<<24), 1<<24)},
+		{odds{256}.found(1), math.Ldexp(1, -256)},
+		{odds{24}.expected(math.Inf(1)), 1 << 24},
+		{odds{256}.expected(1000), 1000},
+		{odds{0}.expected(1000), 1},
+		{odds{1}.expected(2), 1.5},
+	} {
+		if !close(test.got, test.want) {
+			t.Errorf("%v; want %v", test.got, test.want)
+		}
+	}
+}

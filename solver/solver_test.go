@@ -1,0 +1,487 @@
+package solver
+
+import (
+	"context"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"math"
+	"math/rand/v2"
+	"os/exec"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/gkpow/gkpow/solver/asm"
+)
+
+// eachKernel runs a test on every kernel that this CPU can run; package asm's
+// tests see to it that none is skipped that should have run.
+func eachKernel(t *testing.T, f func(t *testing.T, k asm.Kernel)) {
+	for _, k := range asm.Kernels() {
+		t.Run("kernel="+k.Name, func(t *testing.T) {
+			if k.Missing != "" {
+				t.Skipf("this CPU has no %s", k.Missing)
+			}
+			f(t, k)
+		})
+	}
+}
+
+func mustNew(t *testing.T, o Options) *Solver {
+	t.Helper()
+	s, err := New(o)
+	require.NoError(t, err)
+	return s
+}
+
+func checkSolution(t *testing.T, p Puzzle, s Solution) {
+	t.Helper()
+	if !p.Solves(s.Nonce) || s.Hash != p.Hash(s.Nonce) {
+		t.Fatalf("Solve(prefix %q, %d bits) = nonce %d, hash %x; it is %x", p.Prefix, p.Bits, s.Nonce, s.Hash, p.Hash(s.Nonce))
+	}
+	if s.Hashes == 0 || s.Backend == "" || s.Workers == 0 || s.Elapsed <= 0 || s.Fault != nil {
+		t.Fatalf("figures of the solution are missing: %+v", s)
+	}
+}
+
+func TestSolveEveryPrefixLength(t *testing.T) {
+	eachKernel(t, func(t *testing.T, k asm.Kernel) {
+		solver := mustNew(t, Options{Backend: k.Name})
+		sequential := mustNew(t, Options{Backend: k.Name, Sequential: true})
+		rng := rand.New(rand.NewPCG(1, 0))
+		lengths := []int{255, 256, 257, 1000, 4095, 4096, 4097, 100_000}
+		for n := range 201 {
+			lengths = append(lengths, n)
+		}
+		for _, n := range lengths {
+			p := Puzzle{Prefix: randomPrefix(rng, n), Bits: rng.IntN(15)}
+			for _, s := range []*Solver{solver, sequential} {
+				solution, err := s.Solve(t.Context(), p)
+				require.NoError(t, err)
+				checkSolution(t, p, solution)
+			}
+		}
+	})
+}
+
+func TestSolveDifficulties(t *testing.T) {
+	for difficulty := range 6 {
+		for _, salt := range []string{"", "7f8e9d0c", "Grüße, 世界", "\x00\xff", strings.Repeat("a", 64)} {
+			p, err := NewPuzzle(salt, difficulty)
+			require.NoError(t, err)
+			solution, err := Solve(t.Context(), p)
+			require.NoError(t, err)
+			checkSolution(t, p, solution)
+			if hash := fmt.Sprintf("%x", solution.Hash); !strings.HasPrefix(hash, strings.Repeat("0", difficulty)) {
+				t.Errorf("salt %q: hash %s has not %d zero digits", salt, hash, difficulty)
+			}
+			if solution.Nonce > MaxSafeInteger {
+				t.Errorf("salt %q: nonce %d is more than a JSON number holds", salt, solution.Nonce)
+			}
+		}
+	}
+}
+
+// A solution that needs more bits than a kernel compares.
+func TestSolveBeyond32Bits(t *testing.T) {
+	// Plant it: let the solver find 18 bits of a prefix and pretend that its
+	// kernel looks at 12 only.
+	p := Puzzle{Prefix: []byte("beyond:"), Bits: 18}
+	shortSighted := asm.Generic()
+	shortSighted.Scan = func(b *asm.Block, words []uint32) int {
+		block := *b
+		block.Mask = mask(12)
+		return asm.Generic().Scan(&block, words)
+	}
+	s := mustNew(t, Options{MaxNonce: 10_000_000})
+	s.kernel = shortSighted
+	// The generic kernel's name makes the solver trust it, as it must trust any
+	// kernel for the bits above 32.
+	solution, err := s.Solve(t.Context(), p)
+	require.NoError(t, err)
+	checkSolution(t, p, solution)
+}
+
+func TestSequentialFindsTheSmallest(t *testing.T) {
+	eachKernel(t, func(t *testing.T, k asm.Kernel) {
+		rng := rand.New(rand.NewPCG(2, 0))
+		for range 150 {
+			p := Puzzle{Prefix: randomPrefix(rng, rng.IntN(130)), Bits: rng.IntN(15)}
+			s := mustNew(t, Options{Backend: k.Name, Sequential: true, Workers: 1 + rng.IntN(4)})
+			solution, err := s.Solve(t.Context(), p)
+			require.NoError(t, err)
+			checkSolution(t, p, solution)
+			for nonce := range solution.Nonce {
+				if p.Solves(nonce) {
+					t.Fatalf("prefix of %d bytes, %d bits: found %d, but %d solves it", len(p.Prefix), p.Bits, solution.Nonce, nonce)
+				}
+			}
+			if solution.Hashes < solution.Nonce+1 {
+				t.Fatalf("%d hashes cannot show that %d is the smallest", solution.Hashes, solution.Nonce)
+			}
+		}
+	})
+}
+
+// Searches that find nothing count every nonce once, whatever the shard, the
+// order and the number of workers.
+func TestExhaustedCountsEveryNonce(t *testing.T) {
+	eachKernel(t, func(t *testing.T, k asm.Kernel) {
+		rng := rand.New(rand.NewPCG(3, 0))
+		for range 60 {
+			p := Puzzle{Prefix: randomPrefix(rng, rng.IntN(130)), Bits: MaxBits}
+			limit := 1 + rng.Uint64N(30_000)
+			shards := 1 + rng.IntN(5)
+			var total uint64
+			for i := range shards {
+				o := Options{Backend: k.Name, MaxNonce: limit, Workers: 1 + rng.IntN(3),
+					Sequential: rng.IntN(2) == 0, Shard: Shard{i, shards}}
+				_, err := mustNew(t, o).Solve(t.Context(), p)
+				var exhausted *ExhaustedError
+				require.ErrorAs(t, err, &exhausted)
+				require.ErrorIs(t, err, ErrExhausted)
+				require.Equal(t, limit, exhausted.MaxNonce)
+				total += exhausted.Hashes
+			}
+			require.Equal(t, limit+1, total, "prefix of %d bytes, limit %d, %d shards", len(p.Prefix), limit, shards)
+		}
+	})
+}
+
+// The shards find together exactly what the whole space holds.
+func TestShardsFindEverything(t *testing.T) {
+	p := Puzzle{Prefix: []byte("shards:"), Bits: 9}
+	const limit = 20_000
+	want := map[uint64]bool{}
+	for nonce := range uint64(limit + 1) {
+		if p.Solves(nonce) {
+			want[nonce] = true
+		}
+	}
+	require.NotEmpty(t, want)
+	const count = 7
+	smallest := uint64(math.MaxUint64)
+	for i := range count {
+		s := mustNew(t, Options{MaxNonce: limit, Sequential: true, Shard: Shard{i, count}})
+		solution, err := s.Solve(t.Context(), p)
+		require.NoError(t, err)
+		require.True(t, want[solution.Nonce], "shard %d found %d", i, solution.Nonce)
+		smallest = min(smallest, solution.Nonce)
+	}
+	for nonce := range want {
+		require.LessOrEqual(t, smallest, nonce)
+	}
+}
+
+func TestShardPart(t *testing.T) {
+	rng := rand.New(rand.NewPCG(4, 0))
+	for range 10_000 {
+		first, last, _ := widthRange(1+rng.IntN(maxWidth), math.MaxUint64)
+		last = first + rng.Uint64N(last-first)>>rng.IntN(60)
+		count := 1 + rng.IntN(1000)
+		next := first // the first nonce that no shard has had
+		for i := range count {
+			from, to, ok := Shard{i, count}.part(first, last)
+			if !ok {
+				continue
+			}
+			if from != next || to < from {
+				t.Fatalf("shard %d/%d of %d to %d: %d to %d; want it to begin with %d", i, count, first, last, from, to, next)
+			}
+			next = to + 1
+		}
+		if next != last+1 {
+			t.Fatalf("%d shards of %d to %d end with %d", count, first, last, next-1)
+		}
+	}
+}
+
+func TestContext(t *testing.T) {
+	impossible := Puzzle{Prefix: []byte("never:"), Bits: MaxBits}
+	t.Run("cancelled before", func(t *testing.T) {
+		ctx, cancel := context.WithCancel(t.Context())
+		cancel()
+		_, err := Solve(ctx, Puzzle{Bits: 0})
+		require.ErrorIs(t, err, context.Canceled)
+	})
+	t.Run("cancelled with a cause", func(t *testing.T) {
+		ctx, cancel := context.WithCancelCause(t.Context())
+		cause := errors.New("no longer wanted")
+		time.AfterFunc(20*time.Millisecond, func() { cancel(cause) })
+		_, err := Solve(ctx, impossible)
+		require.ErrorIs(t, err, context.Canceled)
+		require.ErrorIs(t, err, cause)
+		var stopped *StoppedError
+		require.ErrorAs(t, err, &stopped)
+		require.NotZero(t, stopped.Hashes)
+	})
+	t.Run("deadline", func(t *testing.T) {
+		ctx, cancel := context.WithTimeout(t.Context(), 20*time.Millisecond)
+		defer cancel()
+		_, err := Solve(ctx, impossible)
+		require.ErrorIs(t, err, context.DeadlineExceeded)
+	})
+	t.Run("deadline passed", func(t *testing.T) {
+		ctx, cancel := context.WithDeadline(t.Context(), time.Now().Add(-time.Second))
+		defer cancel()
+		_, err := Solve(ctx, Puzzle{Bits: 0})
+		require.ErrorIs(t, err, context.DeadlineExceeded)
+	})
+}
+
+// lateContext has a deadline that its Err does not notice, like a context whose
+// timer the runtime has not come round to.
+type lateContext struct {
+	context.Context
+	deadline time.Time
+}
+
+func (c lateContext) Deadline() (time.Time, bool) { return c.deadline, true }
+
+func TestDeadlineNeedsNoTimer(t *testing.T) {
+	ctx := lateContext{t.Context(), time.Now().Add(10 * time.Millisecond)}
+	_, err := Solve(ctx, Puzzle{Bits: MaxBits})
+	require.ErrorIs(t, err, context.DeadlineExceeded)
+}
+
+// The engine looks at the context after at most so many hashes in one worker,
+// which is what bounds the latency of cancellation.
+func TestLooksAtTheContextOften(t *testing.T) {
+	eachKernel(t, func(t *testing.T, k asm.Kernel) {
+		for at := range 64 {
+			ctx := &countingContext{Context: t.Context(), left: 20}
+			_, err := mustNew(t, Options{Backend: k.Name, Workers: 1}).Solve(ctx, Puzzle{Prefix: make([]byte, at), Bits: MaxBits})
+			var stopped *StoppedError
+			require.ErrorAs(t, err, &stopped)
+			if most := uint64(20 * 3 * k.MaxScan / 2); stopped.Hashes > most {
+				t.Errorf("prefix of %d bytes: %d hashes between 20 looks at the context; want at most %d", at, stopped.Hashes, most)
+			}
+		}
+	})
+}
+
+// countingContext is cancelled after so many calls of Err.
+type countingContext struct {
+	context.Context
+	left int
+}
+
+func (c *countingContext) Err() error {
+	if c.left--; c.left < 0 {
+		return context.Canceled
+	}
+	return nil
+}
+
+func TestInvalid(t *testing.T) {
+	for _, difficulty := range []int{-1, 65, 300, math.MinInt, math.MaxInt} {
+		_, err := NewPuzzle("salt", difficulty)
+		var invalid *PuzzleError
+		require.ErrorAs(t, err, &invalid)
+		require.Equal(t, "difficulty", invalid.Field)
+	}
+	for _, bits := range []int{-1, MaxBits + 1} {
+		_, err := Solve(t.Context(), Puzzle{Bits: bits})
+		var invalid *PuzzleError
+		require.ErrorAs(t, err, &invalid)
+		require.Equal(t, "bits", invalid.Field)
+	}
+	for _, o := range []Options{
+		{Workers: -1}, {Workers: maxWorkers + 1}, {Backend: "abacus"}, {ProgressInterval: -1},
+		{Shard: Shard{0, -1}}, {Shard: Shard{-1, 2}}, {Shard: Shard{2, 2}}, {Shard: Shard{1, 0}},
+	} {
+		if _, err := New(o); err == nil {
+			t.Errorf("New(%+v) succeeded", o)
+		}
+	}
+}
+
+// A kernel that reports what is not so is found out, and the search goes on
+// without it.
+func TestFaultyKernel(t *testing.T) {
+	scans := map[string]func(b *asm.Block, words []uint32) int{
+		"first": func(*asm.Block, []uint32) int { return 0 },
+		"last":  func(_ *asm.Block, words []uint32) int { return len(words) - 1 },
+		"wild":  func(*asm.Block, []uint32) int { return 1 << 40 },
+	}
+	for name, scan := range scans {
+		t.Run(name, func(t *testing.T) {
+			s := mustNew(t, Options{Sequential: true})
+			s.kernel = asm.Generic()
+			s.kernel.Name, s.kernel.Scan = "broken", scan
+			p := Puzzle{Prefix: []byte("faulty:"), Bits: 12}
+
+			solution, err := s.Solve(t.Context(), p)
+			require.NoError(t, err)
+			require.NotNil(t, solution.Fault)
+			require.Equal(t, "broken", solution.Fault.Backend)
+			require.Equal(t, asm.Generic().Name, solution.Backend)
+			require.True(t, p.Solves(solution.Nonce))
+			want, err := mustNew(t, Options{Sequential: true}).Solve(t.Context(), p)
+			require.NoError(t, err)
+			require.Equal(t, want.Nonce, solution.Nonce)
+
+			again, err := s.Solve(t.Context(), p)
+			require.NoError(t, err)
+			require.Nil(t, again.Fault, "the kernel was used again")
+
+			s = mustNew(t, Options{MaxNonce: 5000})
+			s.kernel = asm.Generic()
+			s.kernel.Name, s.kernel.Scan = "broken", scan
+			_, err = s.Solve(t.Context(), Puzzle{Bits: MaxBits})
+			var fault *KernelFault
+			var exhausted *ExhaustedError
+			require.ErrorAs(t, err, &fault)
+			require.ErrorAs(t, err, &exhausted)
+			require.EqualValues(t, 5001, exhausted.Hashes)
+		})
+	}
+}
+
+func TestProgress(t *testing.T) {
+	ctx, cancel := context.WithCancel(t.Context())
+	var all []Progress
+	s := mustNew(t, Options{ProgressInterval: time.Millisecond, Progress: func(p Progress) {
+		if all = append(all, p); len(all) == 5 {
+			cancel()
+		}
+	}})
+	_, err := s.Solve(ctx, Puzzle{Prefix: []byte("progress:"), Bits: 40})
+	require.ErrorIs(t, err, context.Canceled)
+	require.GreaterOrEqual(t, len(all), 5)
+	for i, p := range all {
+		if i > 0 && (p.Hashes < all[i-1].Hashes || p.Elapsed <= all[i-1].Elapsed || p.Chance < all[i-1].Chance) {
+			t.Errorf("progress went back: %+v, then %+v", all[i-1], p)
+		}
+		if p.Chance < 0 || p.Chance > 1 {
+			t.Errorf("chance %v", p.Chance)
+		}
+	}
+	last := all[len(all)-1]
+	require.InEpsilon(t, float64(last.Hashes)/last.Elapsed.Seconds(), last.HashRate, 1e-6)
+	require.InEpsilon(t, math.Ldexp(1, 40)/last.HashRate, last.Remaining.Seconds(), 0.01)
+}
+
+func TestNewProgress(t *testing.T) {
+	p := newProgress(odds{24}, 1<<24, time.Second, math.Inf(1))
+	require.InDelta(t, 1-1/math.E, p.Chance, 1e-6)
+	require.InDelta(t, 1, p.Remaining.Seconds(), 1e-6)
+	require.EqualValues(t, math.MaxInt64, newProgress(odds{256}, 1000, time.Second, 1e18).Remaining)
+	require.InDelta(t, 0.5, newProgress(odds{256}, 1000, time.Second, 500).Remaining.Seconds(), 1e-6)
+	require.Zero(t, newProgress(odds{24}, 0, 0, 1e9).Remaining)
+	require.Equal(t, 1.0, newProgress(odds{0}, 1, time.Second, 1e9).Chance)
+}
+
+func TestConcurrentUse(t *testing.T) {
+	s := mustNew(t, Options{Workers: 2})
+	var group sync.WaitGroup
+	for i := range 8 {
+		group.Go(func() {
+			p := Puzzle{Prefix: fmt.Appendf(nil, "concurrent %d:", i), Bits: 12}
+			if solution, err := s.Solve(t.Context(), p); err != nil || !p.Solves(solution.Nonce) {
+				t.Errorf("Solve = %+v, %v", solution, err)
+			}
+		})
+	}
+	group.Wait()
+}
+
+func TestBackends(t *testing.T) {
+	defaults := 0
+	for _, b := range Backends() {
+		if b.Usable != (b.Missing == "") || b.Default && !b.Usable {
+			t.Errorf("%+v contradicts itself", b)
+		}
+		if b.Default {
+			defaults++
+		}
+		_, err := New(Options{Backend: b.Name})
+		if (err == nil) != b.Usable {
+			t.Errorf("New(Backend: %q) = %v; usable: %v", b.Name, err, b.Usable)
+		}
+	}
+	require.Equal(t, 1, defaults)
+}
+
+// The package costs those who embed it nothing but the standard library and CPU
+// detection.
+func TestImports(t *testing.T) {
+	out, err := exec.CommandContext(t.Context(), "go", "list", "-deps", "-f", "{{if not .Standard}}{{.ImportPath}}{{end}}", ".").Output()
+	require.NoError(t, err)
+	allowed := map[string]bool{
+		"github.com/gkpow/gkpow/solver":     true,
+		"github.com/gkpow/gkpow/solver/asm": true,
+		"github.com/klauspost/cpuid/v2":     true,
+		"golang.org/x/sys/cpu":              true,
+	}
+	packages := strings.Fields(string(out))
+	require.Contains(t, packages, "github.com/gkpow/gkpow/solver/asm")
+	for _, p := range packages {
+		if !allowed[p] {
+			t.Errorf("imports %s", p)
+		}
+	}
+}
+
+func FuzzSolve(f *testing.F) {
+	f.Add([]byte("7f8e9d0cab12cd34ef567890a1b2c3d4:"), 12, uint64(0), false)
+	f.Add([]byte{}, 0, uint64(1), true)
+	f.Add(make([]byte, 47), 8, uint64(99_999), true)
+	f.Add(make([]byte, 57), 10, uint64(math.MaxUint64), false)
+	f.Add([]byte("\xff\x00"), 256, uint64(1000), false)
+	f.Fuzz(func(t *testing.T, prefix []byte, bits int, limit uint64, sequential bool) {
+		if bits > 14 {
+			limit = 1 + limit%5000 // to end in time
+		}
+		s := mustNew(t, Options{MaxNonce: limit, Sequential: sequential})
+		p := Puzzle{Prefix: prefix, Bits: bits}
+		solution, err := s.Solve(t.Context(), p)
+		var invalid *PuzzleError
+		var exhausted *ExhaustedError
+		switch {
+		case err == nil:
+			checkSolution(t, p, solution)
+			if limit > 0 && solution.Nonce > limit {
+				t.Errorf("nonce %d is above %d", solution.Nonce, limit)
+			}
+		case errors.As(err, &invalid):
+			if bits >= 0 && bits <= MaxBits {
+				t.Errorf("%d bits refused: %v", bits, err)
+			}
+		case errors.As(err, &exhausted):
+			if limit != 0 && exhausted.Hashes != limit+1 {
+				t.Errorf("%d hashes for the nonces up to %d", exhausted.Hashes, limit)
+			}
+		default:
+			t.Error(err)
+		}
+	})
+}
+
+func BenchmarkSolver(b *testing.B) {
+	for _, salt := range []int{16, 32, 48, 64} {
+		for _, workers := range []int{1, 2} {
+			b.Run(fmt.Sprintf("salt=%d/workers=%d", salt, workers), func(b *testing.B) {
+				s, err := New(Options{Workers: workers})
+				if err != nil {
+					b.Fatal(err)
+				}
+				var hashes uint64
+				for i := 0; b.Loop(); i++ {
+					prefix := append(make([]byte, salt), ':')
+					binary.BigEndian.PutUint64(prefix, uint64(i))
+					solution, err := s.Solve(b.Context(), Puzzle{Prefix: prefix, Bits: 20})
+					if err != nil {
+						b.Fatal(err)
+					}
+					hashes += solution.Hashes
+				}
+				b.ReportMetric(float64(hashes)/b.Elapsed().Seconds(), "hashes/s")
+			})
+		}
+	}
+}
