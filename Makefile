@@ -1,0 +1,49 @@
+.DEFAULT_GOAL := help
+STATICCHECK := go run honnef.co/go/tools/cmd/staticcheck@v0.8.2
+
+.PHONY: help
+help: ## list the targets
+	@sed -n 's/^\([a-z-]*\):.* ## /\1\t/p' $(MAKEFILE_LIST) | expand -t 12
+
+.PHONY: build
+build: ## build bin/gkpow
+	go build -trimpath -o bin/gkpow ./cmd/gkpow
+
+.PHONY: test
+test: ## run the tests, with and without assembly; needs Go and make only
+	go test ./...
+	go test -tags purego ./...
+
+.PHONY: test-all
+test-all: ## also: race detector, fuzzing, clients in other languages (curl, node, php, python3)
+	go test -race ./...
+	GKPOW_TEST_INTEROP=1 go test -count=1 -run TestInterop ./cmd/gkpow
+	$(MAKE) fuzz FUZZTIME=10s
+	go test -run '^$$' -bench . -benchtime 1x ./...
+
+.PHONY: check
+check: ## format, vet, staticcheck, module files and generated files in step
+	@test -z "$$(gofmt -l .)" || { gofmt -l . ; echo 'not formatted: run gofmt -w .'; exit 1; }
+	go vet ./...
+	go vet -tags purego ./...
+	GOARCH=arm64 go vet ./...
+	GOOS=windows go vet ./...
+	GOARCH=386 go vet ./...
+	$(STATICCHECK) ./...
+	go mod tidy -diff
+	$(MAKE) generate
+	@test -z "$$(git status --porcelain -- docs)" || { git diff -- docs; echo 'generated files were out of step: commit them'; exit 1; }
+
+.PHONY: generate
+generate: ## write generated files again
+	go generate ./...
+
+.PHONY: bench
+bench: ## run the benchmarks
+	go test -run '^$$' -bench . ./...
+
+FUZZTIME := 1m
+.PHONY: fuzz
+fuzz: ## fuzz every target for FUZZTIME
+	go test -run '^$$' -fuzz FuzzScan -fuzztime $(FUZZTIME) ./solver/asm
+	go test -run '^$$' -fuzz FuzzSolve -fuzztime $(FUZZTIME) ./solver
