@@ -1,0 +1,137 @@
+package client
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math"
+	"time"
+
+	"github.com/gkpow/gkpow/solver"
+)
+
+// maxText bounds the salt and the identifier of a challenge, in bytes.
+const maxText = 4 << 10
+
+// A Challenge is a puzzle that the service has set: gkCAPTCHA M2M API,
+// "1. Request a Challenge". It is a value and holds no secret.
+type Challenge struct {
+	ID         string    `json:"challengeId"`
+	Salt       string    `json:"salt"`       // as it stands, at most 4 KiB; it is not hex-decoded
+	Difficulty int       `json:"difficulty"` // leading zero hex digits, 0 to 64
+	ExpiresAt  time.Time `json:"expiresAt"`  // by the server's clock
+
+	// received and deadline are by the local clock, and monotonic; zero if the
+	// Challenge was made by hand.
+	received, deadline time.Time
+}
+
+// Deadline returns when the challenge expires, by the local clock. For a
+// challenge from Client.Challenge the server's clock was compared with the
+// local one by the Date header, which is exact to a second.
+func (ch Challenge) Deadline() time.Time {
+	if ch.deadline.IsZero() {
+		return ch.ExpiresAt
+	}
+	return ch.deadline
+}
+
+// Puzzle returns what has to be solved. Its error is a *solver.PuzzleError if
+// the difficulty is not 0 to 64.
+func (ch Challenge) Puzzle() (solver.Puzzle, error) {
+	return solver.NewPuzzle(ch.Salt, ch.Difficulty)
+}
+
+// lifetime is how long the challenge had to live when it arrived.
+func (ch Challenge) lifetime() time.Duration { return ch.deadline.Sub(ch.received) }
+
+// stop is when solving must end, by the local clock.
+func (ch Challenge) stop(margin time.Duration) time.Time {
+	return ch.deadline.Add(-min(margin, ch.lifetime()/4))
+}
+
+// ParseChallenge reads a challenge in the form in which the API sends it (JSON),
+// as tolerantly as Client.Challenge does: numbers may be strings, expiresAt may
+// be Unix seconds, milliseconds or RFC 3339, other fields are ignored. The
+// deadline is by the local clock, and may have passed.
+//
+// Errors are ErrUnavailable if the data are no challenge, ErrDifficulty if the
+// difficulty is not 0 to 64, and what the API's error says if they are one.
+func ParseChallenge(data []byte) (Challenge, error) {
+	fields := decodeObject(data)
+	if fields == nil {
+		return Challenge{}, &Error{Op: "challenge", Kind: ErrUnavailable, Err: errors.New("not a JSON object")}
+	}
+	if fields.has("success") && !fields.isTrue("success") {
+		e := &Error{Op: "challenge", Code: fields.code(newRedactor()), Err: errors.New("this is an error, not a challenge")}
+		if e.Kind = e.Code.kind(); e.Kind == nil {
+			e.Kind = ErrRejected
+		}
+		return Challenge{}, e
+	}
+	return decodeChallenge(answer{fields: fields, clock: readClock(time.Now(), nil)}, solver.MaxBits/4)
+}
+
+// decodeChallenge reads the fields that are needed; the response's nonce is not,
+// whatever it is.
+func decodeChallenge(a answer, maxDifficulty int) (Challenge, error) {
+	fields := a.fields
+	malformed := func(format string, args ...any) (Challenge, error) {
+		return Challenge{}, &Error{Op: "challenge", Kind: ErrUnavailable, Status: a.status,
+			Err: fmt.Errorf("the challenge is malformed: "+format, args...)}
+	}
+	for _, name := range []string{"challengeId", "salt", "difficulty", "expiresAt"} {
+		if !fields.has(name) {
+			return malformed("%s is missing", name)
+		}
+	}
+	ch := Challenge{received: a.clock.local}
+	var ok bool
+	if ch.ID, ok = fields.text("challengeId"); !ok || ch.ID == "" || len(ch.ID) > maxText {
+		return malformed("challengeId is not a string of 1 byte to 4 KiB")
+	}
+	if ch.Salt, ok = fields.text("salt"); !ok || len(ch.Salt) > maxText {
+		return malformed("salt is not a string of at most 4 KiB")
+	}
+	if ch.ExpiresAt, ok = fields.timestamp("expiresAt"); !ok {
+		return malformed("expiresAt is not a time")
+	}
+	digits, ok := fields.number("difficulty")
+	if !ok || digits != math.Trunc(digits) {
+		return malformed("difficulty is not a whole number")
+	}
+	if digits < 0 || digits > float64(maxDifficulty) {
+		return Challenge{}, &Error{Op: "challenge", Kind: ErrDifficulty, Status: a.status,
+			Err: fmt.Errorf("the challenge asks for %v hex digits, the limit is 0 to %d (Config.MaxDifficulty, at most %d)",
+				digits, maxDifficulty, solver.MaxBits/4)}
+	}
+	ch.Difficulty = int(digits)
+	ch.deadline = a.clock.toLocal(ch.ExpiresAt)
+	return ch, nil
+}
+
+// challengeRequest is the body of gkCAPTCHA M2M API, "1. Request a Challenge".
+type challengeRequest struct {
+	SiteKey   string `json:"siteKey"`
+	SecretKey string `json:"secretKey"`
+}
+
+// Challenge asks for a challenge. One that has expired on arrival, by the
+// server's own clock, is an ErrExpired; one harder than Config.MaxDifficulty is
+// an ErrDifficulty.
+func (c *Client) Challenge(ctx context.Context) (Challenge, error) {
+	a, err := c.post(ctx, "challenge", "/api/v1/m2m/challenge",
+		challengeRequest{SiteKey: c.siteKey, SecretKey: c.secretKey.Reveal()})
+	if err != nil {
+		return Challenge{}, err
+	}
+	ch, err := decodeChallenge(a, c.maxDifficulty)
+	if err != nil {
+		return Challenge{}, err
+	}
+	if left := ch.lifetime(); left <= 0 {
+		return Challenge{}, &Error{Op: "challenge", Kind: ErrExpired, Status: a.status,
+			Err: fmt.Errorf("the challenge had expired %v before it arrived, by the server's clock", rounded(-left))}
+	}
+	return ch, nil
+}

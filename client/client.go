@@ -1,0 +1,163 @@
+// Package client gets gkCAPTCHA tokens for programs: it does the machine-to-
+// machine handshake of the gkCAPTCHA M2M API, which is to ask for a challenge,
+// solve its proof of work, and hand the solution in for a short-lived JWT.
+//
+// Most programs need two functions:
+//
+//	c, err := client.New(client.Config{SiteKey: site, SecretKey: client.NewSecret(secret)})
+//	token, err := c.Token(ctx)
+//
+// Token does all three steps; Challenge and Submit do the first and the last for
+// programs that solve by themselves. A token costs quota and lives for five
+// minutes: keep it and use it again.
+//
+// Every failure is an *Error. Its kind tells what to do:
+//
+//	switch {
+//	case errors.Is(err, client.ErrRateLimited):   // wait, see Error.RetryAfter
+//	case errors.Is(err, client.ErrQuotaExceeded): // stop until next month
+//	case errors.Is(err, client.ErrMisconfigured): // keys, plan or Config are wrong
+//	case errors.Is(err, client.ErrUnavailable):   // no answer that makes sense
+//	}
+//
+// Nothing of this package prints the secret key or a token, whether by fmt,
+// JSON, slog or a dump by reflection; Secret.Reveal is the one way to them. The
+// secret key is sent over https only, to Config.URL only: redirects are not
+// followed. Deadlines are by the server's clock, whatever the local one shows.
+package client
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"net/url"
+	"strings"
+	"time"
+
+	"github.com/gkpow/gkpow/solver"
+)
+
+// A Client talks to the API with one pair of keys. It is safe for concurrent
+// use; its calls share nothing but connections and the solver.
+type Client struct {
+	siteKey       string
+	secretKey     Secret
+	userAgent     string
+	solver        PuzzleSolver
+	maxDifficulty int
+	maxRounds     int
+	margin        time.Duration
+	timeout       time.Duration
+
+	// These are functions because a dump follows pointers into a transport's
+	// buffers and into a compiled expression, which hold the secret key.
+	do       func(*http.Request) (*http.Response, error)
+	redact   func(string) string
+	endpoint func(path string) string
+
+	now func() time.Time
+}
+
+// New returns a Client. It sends nothing. A Config that cannot be is an
+// ErrMisconfigured that names the field and says what to set it to.
+func New(config Config) (*Client, error) {
+	config, err := config.complete()
+	if err != nil {
+		return nil, err
+	}
+	base, err := parseURL(config.URL)
+	if err != nil {
+		return nil, err
+	}
+	return &Client{
+		siteKey:       config.SiteKey,
+		secretKey:     config.SecretKey,
+		userAgent:     config.UserAgent,
+		solver:        config.Solver,
+		maxDifficulty: config.MaxDifficulty,
+		maxRounds:     config.MaxRounds,
+		margin:        config.Margin,
+		timeout:       config.Timeout,
+		do:            newHTTPClient(config.HTTPClient).Do,
+		redact:        newRedactor(config.SecretKey.Reveal(), config.SiteKey),
+		endpoint:      func(path string) string { return endpoint(base, path) },
+		now:           time.Now,
+	}, nil
+}
+
+// endpoint appends a path that begins with a slash.
+func endpoint(base *url.URL, path string) string {
+	return strings.TrimRight(base.String(), "/") + path
+}
+
+// Token asks for a challenge, solves it and hands the solution in. If the
+// challenge expires on the way it starts again with a new one, Config.MaxRounds
+// times in all, and then fails with ErrExpired. Nothing else is retried.
+//
+// When ctx ends, Token returns within milliseconds, with an error that errors.Is
+// finds to be context.Canceled or context.DeadlineExceeded.
+func (c *Client) Token(ctx context.Context) (Token, error) {
+	var lifetimes []string
+	var last error
+	for round := 1; round <= c.maxRounds; round++ {
+		token, lifetime, err := c.round(ctx)
+		if err == nil {
+			token.Rounds = round
+			return token, nil
+		}
+		if !errors.Is(err, ErrExpired) {
+			return Token{}, err
+		}
+		last = err
+		lifetimes = append(lifetimes, rounded(lifetime).String())
+	}
+	return Token{}, &Error{Op: "token", Kind: ErrExpired, Err: fmt.Errorf(
+		"%d challenges (Config.MaxRounds) expired before a token was had; they lived for %s after they arrived, "+
+			"so give the solver more CPU, or raise Config.MaxRounds; the last: %w",
+		c.maxRounds, strings.Join(lifetimes, ", "), last)}
+}
+
+// round goes through the handshake once. The lifetime is that of the challenge,
+// 0 if there was none.
+func (c *Client) round(ctx context.Context) (token Token, lifetime time.Duration, err error) {
+	ch, err := c.Challenge(ctx)
+	if err != nil {
+		return Token{}, 0, err
+	}
+	solution, err := c.solve(ctx, ch)
+	if err != nil {
+		return Token{}, ch.lifetime(), err
+	}
+	token, err = c.Submit(ctx, ch, solution)
+	return token, ch.lifetime(), err
+}
+
+// solve stops in time for the solution to be handed in before the deadline.
+func (c *Client) solve(ctx context.Context, ch Challenge) (solver.Solution, error) {
+	puzzle, err := ch.Puzzle()
+	if err != nil {
+		return solver.Solution{}, &Error{Op: "solve", Kind: ErrDifficulty, Err: err}
+	}
+	limited, cancel := context.WithTimeout(ctx, ch.stop(c.margin).Sub(c.now()))
+	defer cancel()
+	solution, err := c.solver.Solve(limited, puzzle)
+	if err == nil {
+		return solution, nil
+	}
+	failure := &Error{Op: "solve", Err: err}
+	ended := contextError(ctx)
+	switch {
+	case ended != nil:
+		failure.Err = ended
+	case limited.Err() != nil && isContextError(err):
+		failure.Kind = ErrExpired
+		failure.Err = fmt.Errorf("no solution in %v, which was all the time there was", rounded(ch.lifetime()))
+	case errors.Is(err, solver.ErrExhausted):
+		failure.Kind = ErrMisconfigured
+		failure.Err = fmt.Errorf("%w: allow larger nonces (solver.Options.MaxNonce)", err)
+	default:
+		failure.Kind = ErrUnavailable
+	}
+	return solver.Solution{}, failure
+}

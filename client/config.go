@@ -1,0 +1,165 @@
+package client
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"net/netip"
+	"net/url"
+	"runtime/debug"
+	"strings"
+	"time"
+	"unicode"
+	"unicode/utf8"
+
+	"github.com/gkpow/gkpow/solver"
+)
+
+// DefaultURL is where the vendor runs the API.
+const DefaultURL = "https://gkcaptcha.gatekeeper.sa"
+
+// Values of Config fields that are 0.
+const (
+	defaultMaxDifficulty = 8 // 4.3e9 hashes on average
+	defaultMaxRounds     = 3
+	defaultMargin        = 2 * time.Second
+	defaultTimeout       = 10 * time.Second
+)
+
+// A PuzzleSolver finds proof-of-work nonces; *solver.Solver is one. When the
+// context ends, Solve must soon return an error that errors.Is finds to be the
+// context's. It must be safe for concurrent use.
+type PuzzleSolver interface {
+	Solve(context.Context, solver.Puzzle) (solver.Solution, error)
+}
+
+// A Config says whom to ask, with which keys, and how long to try. Both keys are
+// needed; every other field may be left zero.
+type Config struct {
+	SiteKey   string // public, pk_...
+	SecretKey Secret // sk_...; it is sent in request bodies only
+
+	// URL is where the API is, without "/api/...": "" is DefaultURL. It must be
+	// https unless the host is localhost or a loopback address. A path is kept
+	// as a prefix; user information, query and fragment are refused.
+	URL string
+
+	// HTTPClient sends the requests. It is copied, not modified; the copy never
+	// follows redirects. nil is a client of its own, with connections of its own
+	// and TLS 1.2 at least. A dump that follows pointers into a transport shows
+	// what its connections have buffered, requests included: do not dump yours.
+	HTTPClient *http.Client
+
+	Solver PuzzleSolver // nil is solver.New with default Options
+
+	MaxDifficulty int // hex digits, 1 to 64, above which a challenge is refused; 0 is 8
+	MaxRounds     int // challenges that Token tries before it gives up; 0 is 3
+
+	// Margin is how long before the challenge's deadline Token stops solving, so
+	// that the solution arrives in time. 0 is 2 s. It is never more than a
+	// quarter of the time that was left when the challenge arrived.
+	Margin time.Duration
+
+	Timeout   time.Duration // for each request, to the last byte of the answer; 0 is 10 s
+	UserAgent string        // "" is "gkpow-go/" and the version
+}
+
+// complete replaces zero values and refuses those that cannot be.
+func (c Config) complete() (Config, error) {
+	switch {
+	case c.SiteKey == "":
+		return c, misconfigured("SiteKey is empty: set it to the site's public key, pk_... (GKCAPTCHA_SITE_KEY)")
+	case c.SecretKey.IsZero():
+		return c, misconfigured("SecretKey is empty: set it to the site's secret key, sk_... (GKCAPTCHA_SECRET_KEY)")
+	case !isKey(c.SiteKey):
+		return c, misconfigured("SiteKey has white space or control characters in it, or is over 4 KiB: check that it is the key alone")
+	case !isKey(c.SecretKey.Reveal()):
+		return c, misconfigured("SecretKey has white space or control characters in it, or is over 4 KiB: check that it is the key alone")
+	case c.MaxDifficulty < 0 || c.MaxDifficulty > solver.MaxBits/4:
+		return c, misconfigured("MaxDifficulty is %d: set it to 1 to %d hex digits, or to 0 for %d",
+			c.MaxDifficulty, solver.MaxBits/4, defaultMaxDifficulty)
+	case c.MaxRounds < 0:
+		return c, misconfigured("MaxRounds is %d: set it to 1 or more, or to 0 for %d", c.MaxRounds, defaultMaxRounds)
+	case c.Margin < 0:
+		return c, misconfigured("Margin is %v: set it to a positive duration, or to 0 for %v", c.Margin, defaultMargin)
+	case c.Timeout < 0:
+		return c, misconfigured("Timeout is %v: set it to a positive duration, or to 0 for %v", c.Timeout, defaultTimeout)
+	case strings.ContainsFunc(c.UserAgent, func(r rune) bool { return r < ' ' || r > '~' }):
+		return c, misconfigured("UserAgent has characters that a header cannot hold: use printable ASCII")
+	}
+	c.URL = cmp.Or(c.URL, DefaultURL)
+	c.MaxDifficulty = cmp.Or(c.MaxDifficulty, defaultMaxDifficulty)
+	c.MaxRounds = cmp.Or(c.MaxRounds, defaultMaxRounds)
+	c.Margin = cmp.Or(c.Margin, defaultMargin)
+	c.Timeout = cmp.Or(c.Timeout, defaultTimeout)
+	c.UserAgent = cmp.Or(c.UserAgent, "gkpow-go/"+version())
+	if c.Solver == nil {
+		s, err := solver.New(solver.Options{})
+		if err != nil {
+			return c, misconfigured("Solver: %w", err)
+		}
+		c.Solver = s
+	}
+	return c, nil
+}
+
+func misconfigured(format string, args ...any) *Error {
+	return &Error{Op: "config", Kind: ErrMisconfigured, Err: fmt.Errorf(format, args...)}
+}
+
+func isKey(s string) bool {
+	return len(s) <= maxText && utf8.ValidString(s) &&
+		!strings.ContainsFunc(s, func(r rune) bool { return unicode.IsSpace(r) || unicode.IsControl(r) })
+}
+
+// parseURL checks Config.URL. Its errors do not repeat the URL, which may hold a
+// password.
+func parseURL(s string) (*url.URL, error) {
+	u, err := url.Parse(s)
+	var fault string
+	switch {
+	case err != nil:
+		fault = "is not a URL"
+	case u.Scheme != "https" && u.Scheme != "http":
+		fault = "does not begin with https://"
+	case u.Opaque != "" || u.Hostname() == "":
+		fault = "has no host"
+	case u.User != nil:
+		fault = "has a user name or password, which the API does not use: remove them"
+	case u.RawQuery != "" || u.ForceQuery || strings.Contains(s, "#"):
+		fault = "has a query or fragment: remove it"
+	case u.Scheme == "http" && !isLoopback(u.Hostname()):
+		fault = "would send the secret key unencrypted: use https (http is for localhost and loopback addresses only)"
+	default:
+		return u, nil
+	}
+	return nil, &Error{Op: "config", Kind: ErrMisconfigured,
+		Err: errors.New("URL " + fault + ", as in " + DefaultURL)}
+}
+
+func isLoopback(host string) bool {
+	if strings.EqualFold(host, "localhost") {
+		return true
+	}
+	addr, err := netip.ParseAddr(host)
+	return err == nil && addr.Unmap().IsLoopback()
+}
+
+// version is the version of this module in the running program.
+func version() string {
+	const module = "github.com/gkpow/gkpow"
+	found := ""
+	if info, ok := debug.ReadBuildInfo(); ok {
+		if info.Main.Path == module {
+			found = info.Main.Version
+		}
+		for _, dep := range info.Deps {
+			if dep.Path == module {
+				found = dep.Version
+			}
+		}
+	}
+	return cmp.Or(strings.Trim(found, "()"), "devel")
+}

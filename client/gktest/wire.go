@@ -1,0 +1,97 @@
+package gktest
+
+import (
+	"encoding/json"
+	"errors"
+	"io"
+	"mime"
+	"net/http"
+	"strconv"
+	"time"
+)
+
+// maxRequest is how many bytes of a request body are read.
+const maxRequest = 64 << 10
+
+// An object is a JSON object whose values are decoded one by one: a name is
+// matched by case, and a value absent differs from null.
+type object map[string]json.RawMessage
+
+// readObject reads the request's body, or says how to refuse the request.
+func readObject(w http.ResponseWriter, r *http.Request) (object, *reply) {
+	if r.Method != http.MethodPost {
+		w.Header().Set("Allow", http.MethodPost)
+		return nil, new(refuse(http.StatusMethodNotAllowed, "method_not_allowed"))
+	}
+	if media, _, err := mime.ParseMediaType(r.Header.Get("Content-Type")); err != nil || media != "application/json" {
+		return nil, new(refuse(http.StatusUnsupportedMediaType, "unsupported_media_type"))
+	}
+	data, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxRequest))
+	if tooLarge := new(http.MaxBytesError); errors.As(err, &tooLarge) {
+		return nil, new(refuse(http.StatusRequestEntityTooLarge, "payload_too_large"))
+	}
+	var body object
+	if err != nil || json.Unmarshal(data, &body) != nil || body == nil {
+		return nil, new(badRequest())
+	}
+	return body, nil
+}
+
+// text returns a string field, "" if it is absent. Any other type, null
+// included, is not ok.
+func (o object) text(name string) (value string, ok bool) {
+	raw, present := o[name]
+	if !present {
+		return "", true
+	}
+	if raw[0] != '"' || json.Unmarshal(raw, &value) != nil {
+		return "", false
+	}
+	return value, true
+}
+
+// nonce returns a field that is a JSON number of decimal digits only, so no
+// sign, fraction or exponent, below 2^64.
+func (o object) nonce(name string) (uint64, bool) {
+	n, err := strconv.ParseUint(string(o[name]), 10, 64)
+	return n, err == nil
+}
+
+// A reply is one answer of the service.
+type reply struct {
+	status     int
+	body       any
+	retryAfter int // seconds; 0 sends no Retry-After header
+}
+
+// failure is the form of all M2M errors: gkCAPTCHA M2M API, "Error Responses".
+type failure struct {
+	Success    bool   `json:"success"`
+	Error      string `json:"error"`
+	RetryAfter int    `json:"retryAfter,omitempty"` // seconds
+}
+
+func refuse(status int, code string) reply {
+	return reply{status: status, body: failure{Error: code}}
+}
+
+func badRequest() reply { return refuse(http.StatusBadRequest, "bad_request") }
+
+func rateLimited(seconds int) reply {
+	return reply{
+		status:     http.StatusTooManyRequests,
+		body:       failure{Error: "rate_limited", RetryAfter: seconds},
+		retryAfter: seconds,
+	}
+}
+
+func (r reply) send(w http.ResponseWriter, now time.Time) {
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Date", now.UTC().Format(http.TimeFormat))
+	if r.retryAfter > 0 {
+		w.Header().Set("Retry-After", strconv.Itoa(r.retryAfter))
+	}
+	w.WriteHeader(r.status)
+	// An error here means the peer has gone: nobody is left to tell.
+	_ = json.NewEncoder(w).Encode(r.body)
+}
