@@ -45,5 +45,5 @@ bench: ## run the benchmarks
 FUZZTIME := 1m
 .PHONY: fuzz
 fuzz: ## fuzz every target for FUZZTIME
-	go test -run '^$$' -fuzz FuzzScan -fuzztime $(FUZZTIME) ./solver/asm
-	go test -run '^$$' -fuzz FuzzSolve -fuzztime $(FUZZTIME) ./solver
+	for target in FuzzScan=./solver/asm FuzzSolve=./solver FuzzParseChallenge=./client FuzzAnswers=./client FuzzVerify=./client/gktest; do \
+		go test -run '^$$' -fuzz "$${target%=*}" -fuzztime $(FUZZTIME) "$${target#*=}" || exit 1; done

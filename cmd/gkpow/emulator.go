@@ -1,0 +1,147 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/gkpow/gkpow/client/gktest"
+)
+
+// emulatorFlags are the flags of gkpow emulator.
+type emulatorFlags struct {
+	listen     string
+	difficulty int
+	options    gktest.Options
+	sdkShape   bool
+}
+
+func newEmulator(env environment) *cobra.Command {
+	var f emulatorFlags
+	cmd := &cobra.Command{
+		Use:   "emulator",
+		Short: "Serve an emulator of the gkCAPTCHA service",
+		Long: `Serve an emulator of the gkCAPTCHA service until interrupted, for tests and for
+work without an account. It prints its URL and keys as shell exports:
+
+  $ gkpow emulator > emulator.env &
+  $ . ./emulator.env
+  $ gkpow token
+
+It answers POST /api/v1/m2m/challenge, /api/v1/m2m/verify and
+/api/v1/token/verify as documented. A challenge is good for one attempt. Requests
+are logged on standard error, without their content.`,
+		Args: cobra.NoArgs,
+		RunE: action(func(ctx context.Context) error { return serveEmulator(ctx, env, f) }),
+	}
+	flags := cmd.Flags()
+	flags.StringVar(&f.listen, "listen", "127.0.0.1:8787", "address and port to listen on; port 0 is any free one")
+	flags.IntVar(&f.difficulty, "difficulty", documentedDifficulty, "leading zero hex digits to ask for, 0 to 64")
+	flags.DurationVar(&f.options.ChallengeLifetime, "challenge-lifetime", time.Minute, "how long challenges live, 1s or more")
+	flags.DurationVar(&f.options.TokenLifetime, "token-lifetime", 5*time.Minute, "how long tokens live, 1s or more")
+	flags.IntVar(&f.options.RateLimit, "rate-limit", 0, "requests a minute; more are rate_limited (default: no limit)")
+	flags.IntVar(&f.options.Quota, "quota", 0, "challenges a month; more are quota_exceeded (default: no limit)")
+	flags.BoolVar(&f.options.M2MDisabled, "m2m-disabled", false, "answer m2m_disabled")
+	flags.BoolVar(&f.options.SingleUse, "single-use", false, "let /token/verify accept a token once only")
+	flags.BoolVar(&f.sdkShape, "sdk-shape", false, "let /token/verify answer as the vendor's SDKs expect, not as its pages say")
+	return cmd
+}
+
+func serveEmulator(ctx context.Context, env environment, f emulatorFlags) error {
+	switch {
+	case f.options.ChallengeLifetime < time.Second:
+		return usagef("--challenge-lifetime %v is less than 1s", f.options.ChallengeLifetime)
+	case f.options.TokenLifetime < time.Second:
+		return usagef("--token-lifetime %v is less than 1s", f.options.TokenLifetime)
+	case f.options.RateLimit < 0:
+		return usagef("--rate-limit %d is negative", f.options.RateLimit)
+	case f.options.Quota < 0:
+		return usagef("--quota %d is negative", f.options.Quota)
+	}
+	if f.sdkShape {
+		f.options.VerifyShape = gktest.ShapeSDK
+	}
+	e, err := startEmulator(f.listen, f.options, f.difficulty, slog.New(slog.NewTextHandler(env.stderr, nil)))
+	if err != nil {
+		return err
+	}
+	defer e.stop()
+	if _, err := fmt.Fprintf(env.stdout,
+		"export GKCAPTCHA_API_URL='%s'\nexport GKCAPTCHA_SITE_KEY='%s'\nexport GKCAPTCHA_SECRET_KEY='%s'\n",
+		e.url, gktest.SiteKey, gktest.SecretKey); err != nil {
+		return err
+	}
+	select {
+	case <-ctx.Done():
+		return nil
+	case err := <-e.failed:
+		return err
+	}
+}
+
+// An emulator is a running emulator of the service.
+type emulator struct {
+	url    string
+	failed <-chan error // receives the error if serving ends by itself
+	server *http.Server
+}
+
+// startEmulator listens and serves. Requests are logged unless log is nil.
+func startEmulator(address string, o gktest.Options, difficulty int, log *slog.Logger) (*emulator, error) {
+	switch {
+	case difficulty < 0 || difficulty > 64:
+		return nil, usagef("--difficulty %d is not 0 to 64", difficulty)
+	case difficulty == 0:
+		difficulty = gktest.NoWork
+	}
+	o.Difficulty = difficulty
+	var handler http.Handler = gktest.New(o)
+	if log != nil {
+		handler = logRequests(handler, log)
+	}
+	listener, err := net.Listen("tcp", address)
+	if err != nil {
+		return nil, usagef("cannot listen on %s: %w", address, err)
+	}
+	server := &http.Server{Handler: handler, ReadHeaderTimeout: 10 * time.Second, ReadTimeout: time.Minute}
+	failed := make(chan error, 1)
+	go func() {
+		if err := server.Serve(listener); !errors.Is(err, http.ErrServerClosed) {
+			failed <- err
+		}
+	}()
+	return &emulator{url: "http://" + listener.Addr().String(), failed: failed, server: server}, nil
+}
+
+// stop waits a moment for requests that are being answered.
+func (e *emulator) stop() {
+	ctx, cancel := context.WithTimeout(context.Background(), time.Second)
+	defer cancel()
+	_ = e.server.Shutdown(ctx)
+}
+
+// logRequests logs the outcome of each request, and nothing of its content.
+func logRequests(h http.Handler, log *slog.Logger) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		recorder := &statusRecorder{ResponseWriter: w, status: http.StatusOK}
+		h.ServeHTTP(recorder, r)
+		log.Info("answered", "method", r.Method, "path", r.URL.Path, "status", recorder.status)
+	})
+}
+
+// A statusRecorder remembers the status of an answer.
+type statusRecorder struct {
+	http.ResponseWriter
+	status int
+}
+
+func (r *statusRecorder) WriteHeader(status int) {
+	r.status = status
+	r.ResponseWriter.WriteHeader(status)
+}

@@ -1,0 +1,96 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/spf13/cobra"
+
+	"github.com/gkpow/gkpow/client"
+	"github.com/gkpow/gkpow/solver"
+)
+
+// Exit codes. They are documented in newExitCodes and do not change.
+const (
+	exitOK          = 0
+	exitOther       = 1
+	exitUsage       = 2
+	exitCredentials = 3
+	exitRateLimited = 4
+	exitQuota       = 5
+	exitTime        = 6
+	exitRejected    = 7
+	exitNetwork     = 8
+)
+
+func newExitCodes() *cobra.Command {
+	return &cobra.Command{
+		Use:   "exit-codes",
+		Short: "What the exit codes mean",
+		Long: `Every command exits with one of these codes:
+
+  0  ok
+  1  anything else: no nonce in the allowed space, interrupted, output failed
+  2  usage: a wrong flag, value or URL, or a challenge that cannot be read
+  3  credentials or plan: keys missing or not accepted, M2M not enabled
+  4  rate limited: the message says for how long
+  5  monthly quota used up
+  6  timeout or expired: --timeout, or the challenge's lifetime, ran out
+  7  rejected: the service did not accept the solution or the request, or gkpow
+     did not accept the challenge (harder than --max-difficulty)
+  8  network: no usable answer from the service: refused, no answer within 10 s,
+     a redirect, something that is not the API`,
+	}
+}
+
+// An actionError is an error of a command that was called rightly.
+type actionError struct{ error }
+
+func (e *actionError) Unwrap() error { return e.error }
+
+// A usageError is a wrong flag or argument that only the command could tell.
+type usageError struct{ error }
+
+func (e *usageError) Unwrap() error { return e.error }
+
+func usagef(format string, args ...any) error {
+	return &usageError{fmt.Errorf(format, args...)}
+}
+
+// diagnose returns the exit code for an error, and what to do about it where the
+// error does not say so itself.
+func diagnose(err error) (code int, hint string) {
+	var action *actionError
+	var usage *usageError
+	var puzzle *solver.PuzzleError
+	is := func(target error) bool { return errors.Is(err, target) }
+	switch {
+	case !errors.As(err, &action), errors.As(err, &usage), errors.As(err, &puzzle):
+		return exitUsage, ""
+	case is(errKeys):
+		return exitCredentials, "set GKCAPTCHA_SITE_KEY and GKCAPTCHA_SECRET_KEY (or GKCAPTCHA_SECRET_KEY_FILE), or try --emulator"
+	case is(client.ErrMisconfigured):
+		return exitCredentials, ""
+	case is(client.ErrRateLimited):
+		return exitRateLimited, ""
+	case is(client.ErrQuotaExceeded):
+		return exitQuota, ""
+	case is(errTimeout):
+		return exitTime, "raise --timeout, or allow more --threads"
+	case is(client.ErrExpired):
+		return exitTime, ""
+	case is(context.DeadlineExceeded):
+		return exitTime, ""
+	case is(client.ErrDifficulty):
+		return exitRejected, "--max-difficulty N allows more; each step takes 16 times as long"
+	case is(client.ErrRejected):
+		return exitRejected, ""
+	case is(client.ErrUnavailable):
+		return exitNetwork, "see that GKCAPTCHA_API_URL is right and the service is up, then try again"
+	case is(solver.ErrExhausted):
+		return exitOther, "allow larger nonces with --max-nonce, or search the other shards"
+	default:
+		return exitOther, ""
+	}
+}

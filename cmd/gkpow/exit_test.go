@@ -1,0 +1,215 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/gkpow/gkpow/client/gktest"
+)
+
+const secret = "sk_live_SENTINEL"
+
+// gkpow runs a command line in this process, with keys for the API at url.
+func gkpow(ctx context.Context, url, stdin string, args ...string) (code int, stdout, stderr string) {
+	variables := map[string]string{
+		"GKCAPTCHA_API_URL":    url,
+		"GKCAPTCHA_SITE_KEY":   "pk_live_site",
+		"GKCAPTCHA_SECRET_KEY": secret,
+	}
+	var out, errs bytes.Buffer
+	code = run(ctx, args, environment{
+		stdin:  strings.NewReader(stdin),
+		stdout: &out,
+		stderr: &errs,
+		lookup: func(name string) (string, bool) { value, ok := variables[name]; return value, ok },
+	})
+	return code, out.String(), errs.String()
+}
+
+// answer is a handler that always says the same.
+func answer(status int, contentType, body string) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Content-Type", contentType)
+		w.WriteHeader(status)
+		io.WriteString(w, body)
+	})
+}
+
+func challengeJSON(change string) string {
+	body := fmt.Sprintf(`{"challengeId":"c","salt":"s","nonce":"n","difficulty":1,"expiresAt":%d`, time.Now().Unix()+60)
+	if change != "" {
+		body += "," + change // of two fields with one name, the last counts
+	}
+	return body + "}"
+}
+
+// service returns the emulator with the keys of func gkpow.
+func service(o gktest.Options) http.Handler {
+	o.SiteKey, o.SecretKey, o.Difficulty = "pk_live_site", secret, 1
+	return gktest.New(o)
+}
+
+// verifies answers challenges as the service does, and verify in its own way.
+func verifies(verify http.Handler) http.Handler {
+	mux := http.NewServeMux()
+	mux.Handle("/api/v1/m2m/challenge", service(gktest.Options{}))
+	mux.Handle("/api/v1/m2m/verify", verify)
+	return mux
+}
+
+func TestTokenExitCodes(t *testing.T) {
+	html := "<html><body>Access denied to " + secret + "</body></html>"
+	endless := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Content-Type", "application/json")
+		for range 100 { // MiB
+			if _, err := w.Write(bytes.Repeat([]byte(" "), 1<<20)); err != nil {
+				return
+			}
+		}
+	})
+	silent := http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+		io.Copy(io.Discard, r.Body)
+		<-r.Context().Done()
+	})
+	for _, test := range []struct {
+		name    string
+		handler http.Handler
+		args    []string
+		code    int
+		stderr  string // part of it
+	}{
+		{"ok", service(gktest.Options{}), nil, exitOK, ""},
+		{"wrong keys", gktest.New(gktest.Options{}), nil, exitCredentials, "GKCAPTCHA_SECRET_KEY"},
+		{"disabled", service(gktest.Options{M2MDisabled: true}), nil, exitCredentials, "Starter plan"},
+		{"rate limited", service(gktest.Options{RateLimit: 1}), nil, exitRateLimited, "rate"},
+		{"quota", answer(429, "application/json", `{"success":false,"error":"quota_exceeded"}`), nil, exitQuota, "quota"},
+		{"expired on arrival", answer(200, "application/json", challengeJSON(`"expiresAt":1700000060`)), nil, exitTime, "expired"},
+		{"expired on verify", verifies(answer(400, "application/json", `{"success":false,"error":"challenge_expired"}`)), nil, exitTime, "expired"},
+		{"rejected", verifies(answer(400, "application/json", `{"success":false,"error":"invalid_solution"}`)), nil, exitRejected, "invalid_solution"},
+		{"too hard", answer(200, "application/json", challengeJSON(`"difficulty":9`)), nil, exitRejected, "--max-difficulty"},
+		{"impossible", answer(200, "application/json", challengeJSON(`"difficulty":300`)), nil, exitRejected, "300"},
+		{"negative", answer(200, "application/json", challengeJSON(`"difficulty":-1`)), nil, exitRejected, "-1"},
+		{"no salt", answer(200, "application/json", challengeJSON(`"salt":null`)), nil, exitNetwork, "salt"},
+		{"no token", verifies(answer(200, "application/json", `{"success":true}`)), nil, exitNetwork, "token"},
+		{"proxy page", answer(502, "text/html", html), nil, exitNetwork, "502"},
+		{"proxy page that pretends", answer(200, "text/html", html), nil, exitNetwork, "GKCAPTCHA_API_URL"},
+		{"empty", answer(200, "application/json", ""), nil, exitNetwork, "GKCAPTCHA_API_URL"},
+		{"echo", answer(400, "application/json", `{"success":false,"error":"`+secret+`"}`), nil, exitRejected, "400"},
+		{"endless", endless, nil, exitNetwork, "1 MiB"},
+		{"redirect", http.RedirectHandler("https://elsewhere.invalid/"+secret, http.StatusTemporaryRedirect), nil, exitNetwork, "elsewhere.invalid"},
+		{"silent", silent, []string{"--timeout", "50ms"}, exitTime, "--timeout"},
+		{"too slow", service(gktest.Options{}), []string{"--timeout", "1ns"}, exitTime, "--timeout"},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			server := httptest.NewServer(test.handler)
+			defer server.Close()
+			code, stdout, stderr := gkpow(t.Context(), server.URL, "", append([]string{"token"}, test.args...)...)
+			require.Equal(t, test.code, code, stderr)
+			if code == exitOK {
+				require.Regexp(t, `^eyJ[^\n]+\n$`, stdout)
+				require.Empty(t, stderr)
+			} else {
+				require.Empty(t, stdout)
+				require.Regexp(t, `^gkpow: error: `, stderr)
+				require.Contains(t, stderr, test.stderr)
+			}
+			require.NotContains(t, stdout+stderr, "SENTINEL")
+		})
+	}
+}
+
+func TestSolveExitCodes(t *testing.T) {
+	for _, test := range []struct {
+		name      string
+		challenge string
+		args      []string
+		code      int
+	}{
+		{"ok", challengeJSON(""), nil, exitOK},
+		{"expired", challengeJSON(`"expiresAt":1700000060`), nil, exitTime},
+		{"expires while solving", challengeJSON(fmt.Sprintf(`"difficulty":64,"expiresAt":%d`, time.Now().UnixMilli()+500)), nil, exitTime},
+		{"impossible", challengeJSON(`"difficulty":300`), nil, exitUsage},
+		{"negative", challengeJSON(`"difficulty":-1`), nil, exitUsage},
+		{"not a number", challengeJSON(`"difficulty":"six"`), nil, exitUsage},
+		{"no salt", `{"challengeId":"c","difficulty":1,"expiresAt":9000000000}`, nil, exitUsage},
+		{"empty", "", nil, exitUsage},
+		{"page", "<html>", nil, exitUsage},
+		{"huge", strings.Repeat(" ", 2<<20), nil, exitUsage},
+		{"the API's error", `{"success":false,"error":"quota_exceeded"}`, nil, exitQuota},
+		{"timeout", challengeJSON(`"difficulty":64`), []string{"--timeout", "20ms"}, exitTime},
+		{"exhausted", challengeJSON(`"difficulty":64`), []string{"--max-nonce", "100"}, exitOther},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			args := append([]string{"solve", "--challenge", "-"}, test.args...)
+			code, stdout, stderr := gkpow(t.Context(), "", test.challenge, args...)
+			require.Equal(t, test.code, code, stderr)
+			require.Equal(t, code == exitOK, stdout != "")
+			require.Equal(t, code == exitOK, stderr == "", stderr)
+		})
+	}
+	t.Run("interrupted", func(t *testing.T) {
+		ctx, cancel := context.WithTimeoutCause(t.Context(), 20*time.Millisecond, context.Canceled)
+		defer cancel()
+		code, stdout, _ := gkpow(ctx, "", "", "solve", "--salt", "x", "--bits", "256")
+		require.NotEqual(t, exitOK, code)
+		require.Empty(t, stdout)
+	})
+}
+
+// brokenWriter is a full disk or a closed pipe.
+type brokenWriter struct{}
+
+func (brokenWriter) Write([]byte) (int, error) { return 0, io.ErrClosedPipe }
+
+func TestOutputFails(t *testing.T) {
+	for _, args := range [][]string{
+		{"solve", "--salt", "x", "--difficulty", "1"},
+		{"solve", "--salt", "x", "--difficulty", "1", "--json"},
+		{"token", "--emulator", "--difficulty", "1"},
+		{"version"},
+		{"backends"},
+		{"emulator", "--listen", "127.0.0.1:0"},
+	} {
+		var stderr bytes.Buffer
+		code := run(t.Context(), args, environment{strings.NewReader(""), brokenWriter{}, &stderr, func(string) (string, bool) { return "", false }})
+		require.Equal(t, exitOther, code, "%q: %s", args, stderr.String())
+	}
+}
+
+// The emulator serves until its context ends, and its exports are what gkpow
+// token needs.
+func TestEmulatorCommand(t *testing.T) {
+	ctx, cancel := context.WithCancel(t.Context())
+	reader, writer := io.Pipe()
+	exited := make(chan int, 1)
+	go func() {
+		exited <- run(ctx, []string{"emulator", "--listen", "127.0.0.1:0", "--difficulty", "2", "--quota", "1"},
+			environment{strings.NewReader(""), writer, io.Discard, func(string) (string, bool) { return "", false }})
+		writer.Close()
+	}()
+	var url, site, key string
+	_, err := fmt.Fscanf(reader, "export GKCAPTCHA_API_URL=%s\nexport GKCAPTCHA_SITE_KEY=%s\nexport GKCAPTCHA_SECRET_KEY=%s\n", &url, &site, &key)
+	require.NoError(t, err)
+	variables := map[string]string{}
+	for name, value := range map[string]string{"GKCAPTCHA_API_URL": url, "GKCAPTCHA_SITE_KEY": site, "GKCAPTCHA_SECRET_KEY": key} {
+		require.Regexp(t, `^'[^']+'$`, value)
+		variables[name] = strings.Trim(value, "'")
+	}
+	env := environment{stdin: strings.NewReader(""), lookup: func(name string) (string, bool) { value, ok := variables[name]; return value, ok }}
+	for _, want := range []int{exitOK, exitQuota} {
+		var stdout, stderr bytes.Buffer
+		env.stdout, env.stderr = &stdout, &stderr
+		require.Equal(t, want, run(t.Context(), []string{"token"}, env), stderr.String())
+	}
+	cancel()
+	require.Equal(t, exitOK, <-exited)
+}

@@ -1,0 +1,51 @@
+package main
+
+import (
+	"fmt"
+	"io"
+	"os"
+	"time"
+
+	"github.com/schollz/progressbar/v3"
+	"golang.org/x/term"
+
+	"github.com/gkpow/gkpow/solver"
+)
+
+// A progress bar shows the chance of having found a solution by now. A search
+// has no memory, so this is all that there is to show.
+type progress struct {
+	bar *progressbar.ProgressBar // nil if there is no terminal
+}
+
+const barSteps = 1000
+
+// newProgress returns a bar on w, which shows nothing unless w is a terminal.
+func newProgress(w io.Writer) *progress {
+	file, ok := w.(*os.File)
+	if !ok || !term.IsTerminal(int(file.Fd())) {
+		return &progress{}
+	}
+	return &progress{progressbar.NewOptions(barSteps,
+		progressbar.OptionSetWriter(w),
+		progressbar.OptionSetWidth(30),
+		progressbar.OptionSetElapsedTime(false),
+		progressbar.OptionSetPredictTime(false),
+		progressbar.OptionClearOnFinish(),
+	)}
+}
+
+func (p *progress) show(now solver.Progress) {
+	if p.bar == nil {
+		return
+	}
+	p.bar.Describe(fmt.Sprintf("%.1f MH/s, about %v more; chance by now", now.HashRate/1e6, now.Remaining.Round(100*time.Millisecond)))
+	_ = p.bar.Set(min(int(now.Chance*barSteps), barSteps-1))
+}
+
+// close takes the bar off the terminal.
+func (p *progress) close() {
+	if p.bar != nil {
+		_ = p.bar.Clear()
+	}
+}

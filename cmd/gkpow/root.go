@@ -1,0 +1,94 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+
+	"github.com/spf13/cobra"
+)
+
+// An environment is what a command may touch of the world outside.
+type environment struct {
+	stdin          io.Reader
+	stdout, stderr io.Writer
+	lookup         func(name string) (value string, ok bool) // environment variables
+}
+
+// run runs the command line and returns the exit code.
+func run(ctx context.Context, args []string, env environment) int {
+	root := newRoot(env)
+	root.SetArgs(args)
+	root.SetIn(env.stdin)
+	root.SetOut(env.stdout)
+	root.SetErr(env.stderr)
+
+	command, err := root.ExecuteContextC(ctx)
+	if err == nil {
+		return exitOK
+	}
+	code, hint := diagnose(err)
+	fmt.Fprintf(env.stderr, "gkpow: error: %v\n", err)
+	if code == exitUsage && hint == "" {
+		hint = fmt.Sprintf("see %q", command.CommandPath()+" --help")
+	}
+	if hint != "" {
+		fmt.Fprintf(env.stderr, "gkpow: hint: %s\n", hint)
+	}
+	return code
+}
+
+func newRoot(env environment) *cobra.Command {
+	root := &cobra.Command{
+		Use:   "gkpow",
+		Short: "Get gkCAPTCHA machine-to-machine tokens",
+		Long: `gkpow gets gkCAPTCHA machine-to-machine tokens: it asks for a challenge, solves
+its proof of work on all CPUs, and hands the solution in.
+
+Try it without an account:
+
+  gkpow token --emulator
+
+With an account, the keys come from the environment:
+
+  export GKCAPTCHA_SITE_KEY=pk_live_... GKCAPTCHA_SECRET_KEY_FILE=/run/secrets/gkcaptcha
+  curl -H "X-Captcha-Token: $(gkpow token)" https://api.example.com/`,
+		SilenceErrors: true,
+		SilenceUsage:  true,
+		Args:          cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			return cmd.Help()
+		},
+	}
+	root.AddCommand(
+		newSolve(env),
+		newToken(env),
+		newEmulator(env),
+		newBackends(env),
+		newVersion(env),
+		newExitCodes(),
+	)
+	root.InitDefaultHelpCmd()
+	root.InitDefaultCompletionCmd()
+	return root
+}
+
+// action makes the function that runs a command. Cobra's own errors, which come
+// before it is called, are all about usage; those of f are not, unless they say
+// so.
+func action(f func(ctx context.Context) error) func(*cobra.Command, []string) error {
+	return func(cmd *cobra.Command, _ []string) error {
+		if err := f(cmd.Context()); err != nil {
+			return &actionError{err}
+		}
+		return nil
+	}
+}
+
+// printJSON writes v as one line.
+func printJSON(w io.Writer, v any) error {
+	encoder := json.NewEncoder(w)
+	encoder.SetEscapeHTML(false)
+	return encoder.Encode(v)
+}
