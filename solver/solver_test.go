@@ -307,7 +307,7 @@ func TestFaultyKernel(t *testing.T) {
 	scans := map[string]func(b *asm.Block, words []uint32) int{
 		"first": func(*asm.Block, []uint32) int { return 0 },
 		"last":  func(_ *asm.Block, words []uint32) int { return len(words) - 1 },
-		"wild":  func(*asm.Block, []uint32) int { return 1 << 40 },
+		"wild":  func(*asm.Block, []uint32) int { return math.MaxInt32 },
 	}
 	for name, scan := range scans {
 		t.Run(name, func(t *testing.T) {
