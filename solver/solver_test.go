@@ -371,7 +371,7 @@ func TestNewProgress(t *testing.T) {
 	p := newProgress(odds{24}, 1<<24, time.Second, math.Inf(1))
 	require.InDelta(t, 1-1/math.E, p.Chance, 1e-6)
 	require.InDelta(t, 1, p.Remaining.Seconds(), 1e-6)
-	require.EqualValues(t, math.MaxInt64, newProgress(odds{256}, 1000, time.Second, 1e18).Remaining)
+	require.EqualValues(t, int64(math.MaxInt64), newProgress(odds{256}, 1000, time.Second, 1e18).Remaining)
 	require.InDelta(t, 0.5, newProgress(odds{256}, 1000, time.Second, 500).Remaining.Seconds(), 1e-6)
 	require.Zero(t, newProgress(odds{24}, 0, 0, 1e9).Remaining)
 	require.Equal(t, 1.0, newProgress(odds{0}, 1, time.Second, 1e9).Chance)
