@@ -14,11 +14,18 @@ type Block struct {
 
 	// before[t] holds the working variables before round t, for t up to Vary.
 	before [16][8]uint32
-	// sum[t] is, for a word that is constant in the chunk, K[t] + W[t]; for one
-	// that varies, the sum of those terms of W[t] that are constant.
+	// after holds the working variables after round Vary if Words[Vary] and what
+	// varies in it were 0: W[Vary] is yet to be added to a and e.
+	after [8]uint32
+	// sum[t] is, for a word of the message, K[t] + W[t], and K[t] for the word
+	// that varies. For a word of the schedule it is the sum of those of its four
+	// terms that are constant: W[t] itself where all of them are.
 	sum [64]uint32
 	// tail holds K[t] + W[t] of the block that follows.
 	tail [64]uint32
+	// last is K[63] + State[0]. It makes the last round of a block that no other
+	// follows yield H0.
+	last uint32
 }
 
 // Prepare computes what is the same for the whole chunk. Words before from must
@@ -27,34 +34,37 @@ type Block struct {
 func (b *Block) Prepare(from int) {
 	if from == 0 {
 		b.before[0] = b.State
+		b.last = k[63] + b.State[0]
 	}
 	for t := from; t < b.Vary; t++ {
-		s := &b.before[t]
-		e, a := round(s[0], s[1], s[2], s[3], s[4], s[5], s[6], s[7], k[t]+b.Words[t])
-		b.before[t+1] = [8]uint32{a, s[0], s[1], s[2], e, s[4], s[5], s[6]}
+		b.before[t+1] = step(&b.before[t], k[t]+b.Words[t])
 	}
+	b.after = step(&b.before[b.Vary], k[b.Vary])
 
 	var w [64]uint32 // zero where the word varies
 	copy(w[:], b.Words[:])
 	w[b.Vary] = 0
-	terms := &schedules[b.Vary].terms
-	for t := 0; t < 16; t++ {
+	for t := range 16 {
 		b.sum[t] = k[t] + w[t]
 	}
+	terms := &schedules[b.Vary].terms
 	for t := 16; t < 64; t++ {
-		if terms[t] == allTerms {
-			b.sum[t] = 0
-			continue
+		b.sum[t] = 0
+		if terms[t] != allTerms {
+			// A term that varies adds nothing here, since smallSigma0(0) and
+			// smallSigma1(0) are 0.
+			b.sum[t] = smallSigma1(w[t-2]) + w[t-7] + smallSigma0(w[t-15]) + w[t-16]
 		}
-		// A term that varies adds nothing here, since smallSigma0(0) and
-		// smallSigma1(0) are 0.
-		sum := smallSigma1(w[t-2]) + w[t-7] + smallSigma0(w[t-15]) + w[t-16]
 		if terms[t] == 0 {
-			w[t] = sum
-			sum += k[t]
+			w[t] = b.sum[t]
 		}
-		b.sum[t] = sum
 	}
+}
+
+// step does one round, moving the variables.
+func step(s *[8]uint32, kw uint32) [8]uint32 {
+	e, a := round(s[0], s[1], s[2], s[3], s[4], s[5], s[6], s[7], kw)
+	return [8]uint32{a, s[0], s[1], s[2], e, s[4], s[5], s[6]}
 }
 
 // SetTail sets the words of the block that follows. Unlike Prepare's, its work

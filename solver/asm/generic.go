@@ -15,10 +15,12 @@ func scanGeneric(b *Block, words []uint32) int {
 	schedule := &schedules[vary]
 	kw := b.sum      // K[t] + W[t]; set below where W[t] varies
 	var w [64]uint32 // W[t] where it varies
+	for t := 16; t < 64; t++ {
+		kw[t] += k[t]
+	}
 
 	for i, word := range words {
 		w[vary] = b.Words[vary] | word
-		kw[vary] = k[vary] + w[vary]
 		for _, t := range schedule.partial {
 			t := uint(t) & 63
 			sum := b.sum[t]
@@ -43,8 +45,10 @@ func scanGeneric(b *Block, words []uint32) int {
 			kw[t] = k[t] + w[t]
 		}
 
-		s := b.before[vary]
-		rounds(&s, &kw, vary)
+		s := b.after
+		s[0] += w[vary]
+		s[4] += w[vary]
+		rounds(&s, &kw, vary+1)
 		h0 := b.State[0] + s[0]
 		if b.Tail {
 			for i := range s {

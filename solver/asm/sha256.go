@@ -54,7 +54,7 @@ func rounds(s *[8]uint32, kw *[64]uint32, from int) {
 	a, b, c, d, e, f, g, h := s[0], s[1], s[2], s[3], s[4], s[5], s[6], s[7]
 	t := from
 	for ; t%8 != 0; t++ {
-		newE, newA := round(a, b, c, d, e, f, g, h, kw[t])
+		newE, newA := round(a, b, c, d, e, f, g, h, kw[t&63])
 		a, b, c, d, e, f, g, h = newA, a, b, c, newE, e, f, g
 	}
 	for ; t < 64; t += 8 {
