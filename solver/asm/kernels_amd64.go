@@ -2,4 +2,42 @@
 
 package asm
 
-var kernels = []Kernel{generic}
+import "github.com/klauspost/cpuid/v2"
+
+// The kernels that _gen writes. They work like scanGeneric.
+
+//go:noescape
+func scanAVX512(b *Block, words []uint32) int
+
+var kernels = []Kernel{
+	{
+		Name:    "avx512",
+		Lanes:   16,
+		Missing: missing(cpuid.AVX512F),
+		MaxScan: 10_000,
+		Ops:     opsTable(&avx512Ops),
+		Scan:    scanAVX512,
+	},
+	generic,
+}
+
+// missing names the first of the features that this CPU, or its operating
+// system, does not have.
+func missing(features ...cpuid.FeatureID) string {
+	for _, f := range features {
+		if !cpuid.CPU.Supports(f) {
+			return f.String()
+		}
+	}
+	return ""
+}
+
+// opsTable makes a Kernel.Ops.
+func opsTable(table *[16][2]int) func(vary int, tail bool) int {
+	return func(vary int, tail bool) int {
+		if tail {
+			return table[vary][1]
+		}
+		return table[vary][0]
+	}
+}

@@ -1,0 +1,132 @@
+package main
+
+import (
+	"github.com/mmcloughlin/avo/build"
+	"github.com/mmcloughlin/avo/operand"
+	"github.com/mmcloughlin/avo/reg"
+)
+
+// avx512 has 16 lanes, rotations, logic of three inputs, and constants in memory
+// that an instruction spreads over the lanes (BCST). Working variables are in
+// Z0 to Z7, temporary values in Z8 to Z15, the last sixteen words of the schedule in
+// Z16 to Z31.
+type avx512 struct{ *build.Context }
+
+func newAVX512(c *build.Context) isa { return avx512{c} }
+
+var zmm = []reg.VecPhysical{
+	reg.Z0, reg.Z1, reg.Z2, reg.Z3, reg.Z4, reg.Z5, reg.Z6, reg.Z7,
+	reg.Z8, reg.Z9, reg.Z10, reg.Z11, reg.Z12, reg.Z13, reg.Z14, reg.Z15,
+	reg.Z16, reg.Z17, reg.Z18, reg.Z19, reg.Z20, reg.Z21, reg.Z22, reg.Z23,
+	reg.Z24, reg.Z25, reg.Z26, reg.Z27, reg.Z28, reg.Z29, reg.Z30, reg.Z31,
+}
+
+func (avx512) lanes() int                    { return 16 }
+func (avx512) working(i int) reg.VecPhysical { return zmm[i] }
+func (avx512) word(t int) operand.Op         { return zmm[16+t%16] }
+func (avx512) draft(t int) reg.VecPhysical   { return zmm[16+t%16] }
+func (avx512) temporary() reg.VecPhysical    { return reg.Z8 }
+
+func (v avx512) keep(t int, x reg.VecPhysical) {
+	if w := v.draft(t); x != w {
+		v.VMOVDQA32(x, w)
+	}
+}
+
+func (v avx512) add(x operand.Op, y, sum reg.VecPhysical) { v.VPADDD(x, y, sum) }
+
+func (v avx512) addConstant(m operand.Mem, x operand.Op, sum reg.VecPhysical) {
+	v.VPADDD_BCST(m, x, sum)
+}
+
+func (v avx512) setConstant(m operand.Mem, x reg.VecPhysical) { v.VPBROADCASTD(m, x) }
+
+func (v avx512) or(m operand.Mem, x, result reg.VecPhysical) { v.VPORD_BCST(m, x, result) }
+
+// ternary returns the truth table of a function of three bits, as VPTERNLOGD
+// wants it: the bit of index 4x+2y+z is f(x, y, z), where x is the register that
+// also takes the result.
+func ternary(f func(x, y, z uint8) uint8) operand.U8 {
+	var table operand.U8
+	for i := range uint8(8) {
+		table |= operand.U8(f(i>>2, i>>1&1, i&1)) << i
+	}
+	return table
+}
+
+var (
+	xorTable      = ternary(func(x, y, z uint8) uint8 { return x ^ y ^ z })
+	chooseTable   = ternary(func(x, y, z uint8) uint8 { return x&y | (1^x)&z })
+	majorityTable = ternary(func(x, y, z uint8) uint8 { return x&y | x&z | y&z })
+)
+
+func (v avx512) bigSigma0(x reg.VecPhysical) reg.VecPhysical {
+	v.VPRORD(operand.U8(2), x, reg.Z8)
+	v.VPRORD(operand.U8(13), x, reg.Z9)
+	v.VPRORD(operand.U8(22), x, reg.Z10)
+	v.VPTERNLOGD(xorTable, reg.Z10, reg.Z9, reg.Z8)
+	return reg.Z8
+}
+
+func (v avx512) bigSigma1(x reg.VecPhysical) reg.VecPhysical {
+	v.VPRORD(operand.U8(6), x, reg.Z8)
+	v.VPRORD(operand.U8(11), x, reg.Z9)
+	v.VPRORD(operand.U8(25), x, reg.Z10)
+	v.VPTERNLOGD(xorTable, reg.Z10, reg.Z9, reg.Z8)
+	return reg.Z8
+}
+
+func (v avx512) smallSigma0(x operand.Op) reg.VecPhysical {
+	v.VPRORD(operand.U8(7), x, reg.Z11)
+	v.VPRORD(operand.U8(18), x, reg.Z12)
+	v.VPSRLD(operand.U8(3), x, reg.Z13)
+	v.VPTERNLOGD(xorTable, reg.Z13, reg.Z12, reg.Z11)
+	return reg.Z11
+}
+
+func (v avx512) smallSigma1(x operand.Op) reg.VecPhysical {
+	v.VPRORD(operand.U8(17), x, reg.Z11)
+	v.VPRORD(operand.U8(19), x, reg.Z12)
+	v.VPSRLD(operand.U8(10), x, reg.Z13)
+	v.VPTERNLOGD(xorTable, reg.Z13, reg.Z12, reg.Z11)
+	return reg.Z11
+}
+
+func (v avx512) choose(x, y, z reg.VecPhysical) reg.VecPhysical {
+	v.VMOVDQA32(x, reg.Z14)
+	v.VPTERNLOGD(chooseTable, z, y, reg.Z14)
+	return reg.Z14
+}
+
+func (v avx512) majority(_ int, x, y, z reg.VecPhysical) reg.VecPhysical {
+	v.VMOVDQA32(x, reg.Z15)
+	v.VPTERNLOGD(majorityTable, z, y, reg.Z15)
+	return reg.Z15
+}
+
+func (avx512) enter(int, reg.VecPhysical, reg.VecPhysical) {}
+
+func (v avx512) load(words, index, n reg.GPVirtual) reg.VecPhysical {
+	v.Comment("K1 has the lanes that are left.")
+	valid := v.GP32()
+	v.MOVL(operand.U32(0xffff), valid)
+	left := reg.RCX
+	v.MOVQ(n, left)
+	v.SUBQ(index, left)
+	v.CMPQ(left, operand.U8(16))
+	v.JGE(operand.LabelRef("whole"))
+	v.MOVL(operand.U32(1), valid)
+	v.SHLL(reg.CL, valid)
+	v.DECL(valid)
+	v.Label("whole")
+	v.KMOVW(valid, reg.K1)
+	v.VMOVDQU32_Z(operand.Mem{Base: words, Index: index, Scale: 4}, reg.K1, reg.Z8)
+	return reg.Z8
+}
+
+func (v avx512) hits(mask operand.Mem, x reg.VecPhysical) reg.GPVirtual {
+	v.VPTESTNMD_BCST(mask, x, reg.K1, reg.K2)
+	hits := v.GP64()
+	v.KMOVW(reg.K2, hits.As32())
+	return hits
+}

@@ -1,0 +1,322 @@
+package main
+
+import (
+	"fmt"
+
+	"github.com/mmcloughlin/avo/build"
+	"github.com/mmcloughlin/avo/gotypes"
+	"github.com/mmcloughlin/avo/operand"
+	"github.com/mmcloughlin/avo/reg"
+)
+
+// An isa is a vector instruction set: the functions of FIPS 180-4, section
+// 4.1.2, on a vector of nonces. A register that a function returns is good
+// until the function is called again.
+type isa interface {
+	lanes() int
+
+	working(i int) reg.VecPhysical // the i-th of eight registers for working variables
+	word(t int) operand.Op         // where W[t] is, a register or memory
+	// draft returns the register in which W[t] is made; keep puts it where word
+	// says that it is.
+	draft(t int) reg.VecPhysical
+	keep(t int, x reg.VecPhysical)
+
+	add(x operand.Op, y, sum reg.VecPhysical)
+	addConstant(m operand.Mem, x operand.Op, sum reg.VecPhysical) // one number for all lanes
+	setConstant(m operand.Mem, x reg.VecPhysical)
+	or(m operand.Mem, x, result reg.VecPhysical)
+	temporary() reg.VecPhysical
+
+	bigSigma0(x reg.VecPhysical) reg.VecPhysical
+	bigSigma1(x reg.VecPhysical) reg.VecPhysical
+	smallSigma0(x operand.Op) reg.VecPhysical
+	smallSigma1(x operand.Op) reg.VecPhysical
+	choose(x, y, z reg.VecPhysical) reg.VecPhysical
+	// majority is called for round after round. An instruction set may keep x^y,
+	// which is y^z of the next; enter makes it for the first round t.
+	majority(t int, x, y, z reg.VecPhysical) reg.VecPhysical
+	enter(t int, y, z reg.VecPhysical)
+
+	// load returns the words of the nonces from index on; if they are less than a
+	// vector the rest is anything, and hits will not report it.
+	load(words, index, n reg.GPVirtual) reg.VecPhysical
+	// hits returns a bit for each lane in which x has all bits of the mask zero.
+	hits(mask operand.Mem, x reg.VecPhysical) reg.GPVirtual
+}
+
+// A vector kernel under construction.
+type vector struct {
+	*build.Context
+	isa
+	block gotypes.Component
+}
+
+// field returns the address of an element of a field of the Block.
+func (v *vector) field(name string, index int) operand.Mem {
+	b, err := v.block.Field(name).Index(index).Resolve()
+	if err != nil {
+		panic(err)
+	}
+	return b.Addr
+}
+
+// scalar returns the address of a field of the Block.
+func (v *vector) scalar(name string) operand.Mem {
+	b, err := v.block.Field(name).Resolve()
+	if err != nil {
+		panic(err)
+	}
+	return b.Addr
+}
+
+// constant returns the address of K[t].
+func constant(t int) operand.Mem {
+	return operand.NewDataAddr(operand.Symbol{Name: "·k"}, 4*t)
+}
+
+// variables returns the working variables a to h before round t. A round puts
+// its new a in the register of the old h: it is the names that move.
+func (v *vector) variables(t int) (a, b, c, d, e, f, g, h reg.VecPhysical) {
+	r := func(i int) reg.VecPhysical { return v.working((i - t) & 7) }
+	return r(0), r(1), r(2), r(3), r(4), r(5), r(6), r(7)
+}
+
+// writeVector writes a kernel. For each vector of nonces it goes through a
+// prologue that is made for the word that varies: it computes that word, the
+// working variables after its round, and W[16] to W[31] as far as they vary.
+// Then it enters the rounds, which are the same for all, at the next one.
+//
+// Sharing the rounds keeps the kernel at a sixth of the size of sixteen whole
+// ones. It costs an operation for each constant word after W[15], and those of
+// the constant terms of words after W[31]: see count_test.go.
+func writeVector(c *build.Context, set isa) {
+	v := &vector{Context: c, isa: set}
+	v.block = v.Dereference(v.Param("b"))
+	words := v.Load(v.Param("words").Base(), v.GP64()).(reg.GPVirtual)
+	n := v.Load(v.Param("words").Len(), v.GP64()).(reg.GPVirtual)
+	vary := v.Load(v.block.Field("Vary"), v.GP64()).(reg.GPVirtual)
+	index := v.GP64()
+	v.XORQ(index, index)
+
+	v.Label("next")
+	v.CMPQ(index, n)
+	v.JGE(operand.LabelRef("none"))
+	w := v.load(words, index, n)
+	v.dispatch(vary, 0, 16)
+	for word := range 16 {
+		v.prologue(word, w)
+	}
+	v.rounds()
+
+	v.Label("test")
+	hits := v.hits(v.scalar("Mask"), v.working(0))
+	v.TESTL(hits.As32(), hits.As32())
+	v.JNE(operand.LabelRef("found"))
+	v.ADDQ(operand.U8(v.lanes()), index)
+	v.JMP(operand.LabelRef("next"))
+
+	v.Label("found")
+	v.BSFL(hits.As32(), hits.As32())
+	v.ADDQ(hits, index)
+	v.VZEROUPPER()
+	v.Store(index, v.ReturnIndex(0))
+	v.RET()
+
+	v.Label("none")
+	v.VZEROUPPER()
+	v.MOVQ(operand.I32(-1), index)
+	v.Store(index, v.ReturnIndex(0))
+	v.RET()
+}
+
+// vectorPath says how often each part of the kernel runs for a vector of nonces.
+func vectorPath(vary int, tail bool) map[string]int {
+	path := map[string]int{fmt.Sprintf("vary%d", vary): 1, "round16": 1, "test": 1}
+	for t := vary + 1; t < 16; t++ {
+		path[fmt.Sprintf("round%d", t)] = 1
+	}
+	if tail {
+		path["tail"], path["tail8"], path["end"] = 1, 8, 1
+	} else {
+		path["single"] = 1
+	}
+	return path
+}
+
+// dispatch jumps to the prologue for the word that varies, from first to last-1.
+func (v *vector) dispatch(vary reg.GPVirtual, first, last int) {
+	if last-first == 1 {
+		v.JMP(operand.LabelRef(fmt.Sprintf("vary%d", first)))
+		return
+	}
+	middle := (first + last) / 2
+	upper := fmt.Sprintf("from%dto%d", middle, last-1)
+	v.CMPQ(vary, operand.U8(middle))
+	v.JGE(operand.LabelRef(upper))
+	v.dispatch(vary, first, middle)
+	v.Label(upper)
+	v.dispatch(vary, middle, last)
+}
+
+// prologue is for digits in word vary of the message.
+func (v *vector) prologue(vary int, digits reg.VecPhysical) {
+	v.Commentf("Word %d varies.", vary)
+	v.Label(fmt.Sprintf("vary%d", vary))
+	w := v.draft(vary)
+	v.or(v.field("Words", vary), digits, w)
+	v.keep(vary, w)
+
+	v.Commentf("Round %d is done but for W[%d], which goes to a and e.", vary, vary)
+	for i := range 8 {
+		x := v.working((i - vary - 1) & 7)
+		if i == 0 || i == 4 {
+			v.addConstant(v.field("after", i), w, x)
+		} else {
+			v.setConstant(v.field("after", i), x)
+		}
+	}
+	_, b, c, _, _, _, _, _ := v.variables(vary + 1)
+	v.enter(vary+1, b, c)
+
+	s := newSchedule(vary)
+	for t := 16; t < 32; t++ {
+		v.schedule(t, s[t])
+	}
+	v.JMP(operand.LabelRef(fmt.Sprintf("round%d", vary+1)))
+}
+
+// schedule makes W[t], of which some terms vary and the sum of the others, if
+// there are any, is at hand:
+//
+//	W[t] = smallSigma1(W[t-2]) + W[t-7] + smallSigma0(W[t-15]) + W[t-16]
+func (v *vector) schedule(t int, varying terms) {
+	v.Commentf("W[%d]: %v.", t, varying)
+	w := v.draft(t)
+	if varying == 0 {
+		v.setConstant(v.field("sum", t), w)
+		v.keep(t, w)
+		return
+	}
+	var sum operand.Op // of what was added so far; nil if nothing was
+	add := func(x operand.Op) {
+		switch y := sum.(type) {
+		case nil:
+			if varying == allTerms {
+				sum = x
+				return
+			}
+			v.addConstant(v.field("sum", t), x, w)
+		case reg.VecPhysical:
+			v.add(x, y, w)
+		default:
+			v.add(y, x.(reg.VecPhysical), w)
+		}
+		sum = w
+	}
+	if varying&term16 != 0 {
+		add(v.word(t - 16))
+	}
+	if varying&termSigma0 != 0 {
+		add(v.smallSigma0(v.word(t - 15)))
+	}
+	if varying&term7 != 0 {
+		add(v.word(t - 7))
+	}
+	if varying&termSigma1 != 0 {
+		add(v.smallSigma1(v.word(t - 2)))
+	}
+	v.keep(t, w)
+}
+
+// rounds is the rest of the hash after the prologue.
+func (v *vector) rounds() {
+	for t := 1; t < 63; t++ {
+		if t <= 16 {
+			v.Label(fmt.Sprintf("round%d", t))
+		}
+		v.Commentf("Round %d.", t)
+		_, _, _, _, _, _, _, h := v.variables(t)
+		if t < 16 {
+			v.addConstant(v.field("sum", t), h, h)
+		} else {
+			v.addWord(t, constant(t))
+		}
+		v.round(t)
+		if t >= 16 && t < 48 {
+			v.schedule(t+16, allTerms)
+		}
+	}
+	v.CMPB(v.scalar("Tail"), operand.U8(0))
+	v.JNE(operand.LabelRef("tail"))
+
+	v.Comment("Round 63 without the new e, and with State[0] in the constant: a is H0.")
+	v.Label("single")
+	v.addWord(63, v.scalar("last"))
+	v.lastRound(63)
+	v.JMP(operand.LabelRef("test"))
+
+	v.Comment("Round 63, and the hash value of this block.")
+	v.Label("tail")
+	v.addWord(63, constant(63))
+	v.round(63)
+	for i := range 8 {
+		v.addConstant(v.field("State", i), v.working(i), v.working(i))
+	}
+	v.keep(0, v.working(0))
+	_, b, c, _, _, _, _, _ := v.variables(0)
+	v.enter(0, b, c)
+	kw := v.GP64()
+	v.LEAQ(v.field("tail", 0), kw)
+	times := v.GP64()
+	v.MOVQ(operand.U32(8), times)
+
+	v.Comment("The block that follows: its words are constant.")
+	v.Label("tail8")
+	for t := range 8 {
+		v.Commentf("Round %d of 8.", t)
+		_, _, _, _, _, _, _, h := v.variables(t)
+		v.addConstant(operand.Mem{Base: kw, Disp: 4 * t}, h, h)
+		v.round(t)
+	}
+	v.ADDQ(operand.U8(32), kw)
+	v.DECQ(times)
+	v.JNE(operand.LabelRef("tail8"))
+	v.Label("end")
+	v.add(v.word(0), v.working(0), v.working(0))
+}
+
+// addWord adds W[t] and the constant to h.
+func (v *vector) addWord(t int, k operand.Mem) {
+	_, _, _, _, _, _, _, h := v.variables(t)
+	kw := v.temporary()
+	v.addConstant(k, v.word(t), kw)
+	v.add(kw, h, h)
+}
+
+// round does round t. K[t] + W[t] has been added to h, and
+//
+//	T1 = h + bigSigma1(e) + choose(e, f, g)
+//	T2 = bigSigma0(a) + majority(a, b, c)
+//	e, a = d + T1, T1 + T2
+func (v *vector) round(t int) {
+	_, _, _, d, e, f, g, h := v.variables(t)
+	v.add(v.choose(e, f, g), h, h)
+	v.add(v.bigSigma1(e), h, h)
+	v.add(h, d, d)
+	v.addT2(t)
+}
+
+// lastRound does the same without e.
+func (v *vector) lastRound(t int) {
+	_, _, _, _, e, f, g, h := v.variables(t)
+	v.add(v.choose(e, f, g), h, h)
+	v.add(v.bigSigma1(e), h, h)
+	v.addT2(t)
+}
+
+func (v *vector) addT2(t int) {
+	a, b, c, _, _, _, _, h := v.variables(t)
+	v.add(v.majority(t, a, b, c), h, h)
+	v.add(v.bigSigma0(a), h, h)
+}
