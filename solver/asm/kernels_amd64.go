@@ -9,6 +9,9 @@ import "github.com/klauspost/cpuid/v2"
 //go:noescape
 func scanAVX512(b *Block, words []uint32) int
 
+//go:noescape
+func scanAVX2(b *Block, words []uint32) int
+
 var kernels = []Kernel{
 	{
 		Name:    "avx512",
@@ -17,6 +20,14 @@ var kernels = []Kernel{
 		MaxScan: 10_000,
 		Ops:     opsTable(&avx512Ops),
 		Scan:    scanAVX512,
+	},
+	{
+		Name:    "avx2",
+		Lanes:   8,
+		Missing: missing(cpuid.AVX2),
+		MaxScan: 5_000,
+		Ops:     opsTable(&avx2Ops),
+		Scan:    scanAVX2,
 	},
 	generic,
 }

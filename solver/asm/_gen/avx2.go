@@ -1,0 +1,170 @@
+package main
+
+import (
+	"github.com/mmcloughlin/avo/attr"
+	"github.com/mmcloughlin/avo/build"
+	"github.com/mmcloughlin/avo/operand"
+	"github.com/mmcloughlin/avo/reg"
+)
+
+// avx2 has 8 lanes and 16 registers: working variables are in Y0 to Y7, temporary
+// values in Y8 to Y15, and the last sixteen words of the schedule on the stack.
+type avx2 struct {
+	*build.Context
+	words operand.Mem   // on a boundary of 32 bytes, so that no access crosses a cache line
+	valid reg.GPVirtual // the lanes that have a nonce
+
+	lanesMask operand.Mem // 8 lanes of ones, then 8 of zeros
+}
+
+func newAVX2(c *build.Context) isa {
+	v := &avx2{Context: c, valid: c.GP32()}
+	const size = 16 * 32
+	local := c.AllocLocal(size + 32)
+	base := c.GP64()
+	c.LEAQ(local.Offset(31), base)
+	c.ANDQ(operand.I8(-32), base)
+	v.words = operand.Mem{Base: base}
+
+	v.lanesMask = c.StaticGlobal("lanes")
+	c.DataAttributes(attr.RODATA | attr.NOPTR)
+	for i := range 16 {
+		lane := operand.U32(0)
+		if i < 8 {
+			lane = ^lane
+		}
+		c.AppendDatum(lane)
+	}
+	return v
+}
+
+var ymm = []reg.VecPhysical{
+	reg.Y0, reg.Y1, reg.Y2, reg.Y3, reg.Y4, reg.Y5, reg.Y6, reg.Y7,
+}
+
+func (*avx2) lanes() int                      { return 8 }
+func (*avx2) working(i int) reg.VecPhysical   { return ymm[i] }
+func (v *avx2) word(t int) operand.Op         { return v.words.Offset(32 * (t % 16)) }
+func (*avx2) draft(int) reg.VecPhysical       { return reg.Y13 }
+func (v *avx2) keep(t int, x reg.VecPhysical) { v.VMOVDQA(x, v.word(t)) }
+func (*avx2) temporary() reg.VecPhysical      { return reg.Y12 }
+
+func (v *avx2) add(x operand.Op, y, sum reg.VecPhysical) { v.VPADDD(x, y, sum) }
+
+func (v *avx2) addConstant(m operand.Mem, x operand.Op, sum reg.VecPhysical) {
+	constant := sum
+	if x == sum {
+		constant = reg.Y12
+	}
+	v.VPBROADCASTD(m, constant)
+	v.VPADDD(x, constant, sum)
+}
+
+func (v *avx2) setConstant(m operand.Mem, x reg.VecPhysical) { v.VPBROADCASTD(m, x) }
+
+func (v *avx2) or(m operand.Mem, x, result reg.VecPhysical) {
+	v.VPBROADCASTD(m, result)
+	v.VPOR(x, result, result)
+}
+
+// xorOf returns the exclusive or of x rotated right by each of r, and shifted
+// right by shift unless that is 0. A rotation is two shifts.
+func (v *avx2) xorOf(x operand.Op, shift uint8, r ...uint8) reg.VecPhysical {
+	result, part := reg.Y8, reg.Y9
+	first := true
+	piece := func(shifted func(n, x, y operand.Op), n uint8) {
+		if first {
+			shifted(operand.U8(n), x, result)
+			first = false
+			return
+		}
+		shifted(operand.U8(n), x, part)
+		v.VPXOR(part, result, result)
+	}
+	right := func(n, x, y operand.Op) { v.VPSRLD(n, x, y) }
+	left := func(n, x, y operand.Op) { v.VPSLLD(n, x, y) }
+	for _, n := range r {
+		piece(right, n)
+		piece(left, 32-n)
+	}
+	if shift > 0 {
+		piece(right, shift)
+	}
+	return result
+}
+
+func (v *avx2) bigSigma0(x reg.VecPhysical) reg.VecPhysical { return v.xorOf(x, 0, 2, 13, 22) }
+func (v *avx2) bigSigma1(x reg.VecPhysical) reg.VecPhysical { return v.xorOf(x, 0, 6, 11, 25) }
+func (v *avx2) smallSigma0(x operand.Op) reg.VecPhysical    { return v.xorOf(v.fetch(x), 3, 7, 18) }
+func (v *avx2) smallSigma1(x operand.Op) reg.VecPhysical    { return v.xorOf(v.fetch(x), 10, 17, 19) }
+
+// fetch loads a word of the schedule.
+func (v *avx2) fetch(x operand.Op) reg.VecPhysical {
+	v.VMOVDQA(x, reg.Y10)
+	return reg.Y10
+}
+
+// choose is ((y ^ z) & x) ^ z.
+func (v *avx2) choose(x, y, z reg.VecPhysical) reg.VecPhysical {
+	v.VPXOR(y, z, reg.Y11)
+	v.VPAND(x, reg.Y11, reg.Y11)
+	v.VPXOR(z, reg.Y11, reg.Y11)
+	return reg.Y11
+}
+
+// majority is ((x ^ y) & (y ^ z)) ^ y. The last round's x^y is this one's y^z.
+func (v *avx2) majority(t int, x, y, z reg.VecPhysical) reg.VecPhysical {
+	xy, yz := reg.Y14, reg.Y15
+	if t%2 == 1 {
+		xy, yz = yz, xy
+	}
+	v.VPXOR(x, y, xy)
+	v.VPAND(xy, yz, yz)
+	v.VPXOR(y, yz, yz)
+	return yz
+}
+
+func (v *avx2) enter(t int, y, z reg.VecPhysical) {
+	yz := reg.Y15
+	if t%2 == 1 {
+		yz = reg.Y14
+	}
+	v.VPXOR(y, z, yz)
+}
+
+func (v *avx2) load(words, index, n reg.GPVirtual) reg.VecPhysical {
+	v.MOVL(operand.U32(0xff), v.valid)
+	left := reg.RCX
+	v.MOVQ(n, left)
+	v.SUBQ(index, left)
+	v.CMPQ(left, operand.U8(8))
+	v.JGE(operand.LabelRef("whole"))
+
+	v.Comment("Less than a vector is left: load so many lanes.")
+	v.MOVL(operand.U32(1), v.valid)
+	v.SHLL(reg.CL, v.valid)
+	v.DECL(v.valid)
+	mask := v.GP64()
+	v.LEAQ(v.lanesMask.Offset(32), mask)
+	v.SHLQ(operand.U8(2), left)
+	v.SUBQ(left, mask)
+	v.VMOVDQU(operand.Mem{Base: mask}, reg.Y9)
+	v.VPMASKMOVD(operand.Mem{Base: words, Index: index, Scale: 4}, reg.Y9, reg.Y8)
+	v.JMP(operand.LabelRef("loaded"))
+
+	v.Label("whole")
+	v.VMOVDQU(operand.Mem{Base: words, Index: index, Scale: 4}, reg.Y8)
+	v.Label("loaded")
+	return reg.Y8
+}
+
+func (v *avx2) hits(mask operand.Mem, x reg.VecPhysical) reg.GPVirtual {
+	v.VPBROADCASTD(mask, reg.Y8)
+	v.VPAND(x, reg.Y8, reg.Y8)
+	v.VPXOR(reg.Y9, reg.Y9, reg.Y9)
+	v.VPCMPEQD(reg.Y9, reg.Y8, reg.Y8)
+	hits := v.GP64()
+	v.VMOVMSKPS(reg.Y8, hits.As32())
+	v.ANDL(v.valid, hits.As32())
+	return hits
+}
