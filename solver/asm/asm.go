@@ -20,7 +20,7 @@ type Kernel struct {
 	Missing string
 	// MaxScan is the most words to pass to one call of Scan. A call cannot be
 	// interrupted, so this keeps it below about half a millisecond on slow
-	// machines: the latency of cancellation.
+	// machines: the latency of cancellation. It is a multiple of Lanes.
 	MaxScan int
 	// Ops returns the operations of one step, which is Lanes hashes, when the
 	// given word of the message varies and a constant block follows or not. It

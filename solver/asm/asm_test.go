@@ -7,7 +7,6 @@ import (
 	"math/rand/v2"
 	"os"
 	"slices"
-	"strconv"
 	"strings"
 	"testing"
 )
@@ -249,22 +248,4 @@ func TestOps(t *testing.T) {
 			t.Errorf("word 13 takes %d operations, word 0 %d", late, first)
 		}
 	})
-}
-
-func BenchmarkScan(b *testing.B) {
-	for _, k := range Kernels() {
-		for _, vary := range []int{0, 3, 8, 10, 13} {
-			b.Run("kernel="+k.Name+"/vary="+strconv.Itoa(vary), func(b *testing.B) {
-				if k.Missing != "" {
-					b.Skipf("this CPU has no %s", k.Missing)
-				}
-				s := newSample(rand.New(rand.NewPCG(5, 0)), vary, false, k.MaxScan)
-				s.block.Mask = ^uint32(0)
-				for b.Loop() {
-					k.Scan(&s.block, s.words)
-				}
-				b.ReportMetric(float64(b.N)*float64(k.MaxScan)/b.Elapsed().Seconds(), "hashes/s")
-			})
-		}
-	}
 }

@@ -10,6 +10,9 @@ import "github.com/klauspost/cpuid/v2"
 func scanAVX512(b *Block, words []uint32) int
 
 //go:noescape
+func scanSHANI(b *Block, words []uint32) int
+
+//go:noescape
 func scanAVX2(b *Block, words []uint32) int
 
 var kernels = []Kernel{
@@ -17,15 +20,23 @@ var kernels = []Kernel{
 		Name:    "avx512",
 		Lanes:   16,
 		Missing: missing(cpuid.AVX512F),
-		MaxScan: 10_000,
+		MaxScan: 5008,
 		Ops:     opsTable(&avx512Ops),
 		Scan:    scanAVX512,
+	},
+	{
+		Name:    "shani",
+		Lanes:   2,
+		Missing: missing(cpuid.SHA, cpuid.SSSE3, cpuid.SSE4, cpuid.AVX),
+		MaxScan: 2504,
+		Ops:     opsTable(&shaniOps),
+		Scan:    scanSHANI,
 	},
 	{
 		Name:    "avx2",
 		Lanes:   8,
 		Missing: missing(cpuid.AVX2),
-		MaxScan: 5_000,
+		MaxScan: 2504,
 		Ops:     opsTable(&avx2Ops),
 		Scan:    scanAVX2,
 	},

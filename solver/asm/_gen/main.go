@@ -34,7 +34,7 @@ type source struct {
 var sources = []source{
 	{"avx512", "scanAVX512", func(c *build.Context) { writeVector(c, newAVX512(c)) }, vectorPath},
 	{"avx2", "scanAVX2", func(c *build.Context) { writeVector(c, newAVX2(c)) }, vectorPath},
-	//{"shani", "scanSHANI", writeSHANI, shaniPath},
+	{"shani", "scanSHANI", writeSHANI, shaniPath},
 }
 
 func main() {

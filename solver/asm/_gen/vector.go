@@ -52,27 +52,8 @@ type vector struct {
 	block gotypes.Component
 }
 
-// field returns the address of an element of a field of the Block.
 func (v *vector) field(name string, index int) operand.Mem {
-	b, err := v.block.Field(name).Index(index).Resolve()
-	if err != nil {
-		panic(err)
-	}
-	return b.Addr
-}
-
-// scalar returns the address of a field of the Block.
-func (v *vector) scalar(name string) operand.Mem {
-	b, err := v.block.Field(name).Resolve()
-	if err != nil {
-		panic(err)
-	}
-	return b.Addr
-}
-
-// constant returns the address of K[t].
-func constant(t int) operand.Mem {
-	return operand.NewDataAddr(operand.Symbol{Name: "·k"}, 4*t)
+	return fieldOf(v.block, name, index)
 }
 
 // variables returns the working variables a to h before round t. A round puts
@@ -110,7 +91,7 @@ func writeVector(c *build.Context, set isa) {
 	v.rounds()
 
 	v.Label("test")
-	hits := v.hits(v.scalar("Mask"), v.working(0))
+	hits := v.hits(scalarOf(v.block, "Mask"), v.working(0))
 	v.TESTL(hits.As32(), hits.As32())
 	v.JNE(operand.LabelRef("found"))
 	v.ADDQ(operand.U8(v.lanes()), index)
@@ -247,12 +228,12 @@ func (v *vector) rounds() {
 			v.schedule(t+16, allTerms)
 		}
 	}
-	v.CMPB(v.scalar("Tail"), operand.U8(0))
+	v.CMPB(scalarOf(v.block, "Tail"), operand.U8(0))
 	v.JNE(operand.LabelRef("tail"))
 
 	v.Comment("Round 63 without the new e, and with State[0] in the constant: a is H0.")
 	v.Label("single")
-	v.addWord(63, v.scalar("last"))
+	v.addWord(63, scalarOf(v.block, "last"))
 	v.lastRound(63)
 	v.JMP(operand.LabelRef("test"))
 

@@ -1,0 +1,107 @@
+package asm
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+)
+
+// BenchmarkScan gives the rate of each kernel by the word that varies.
+func BenchmarkScan(b *testing.B) {
+	for _, k := range Kernels() {
+		for _, vary := range []int{0, 3, 8, 10, 13} {
+			b.Run("kernel="+k.Name+"/vary="+strconv.Itoa(vary), func(b *testing.B) {
+				if k.Missing != "" {
+					b.Skipf("this CPU has no %s", k.Missing)
+				}
+				s := newSample(rand.New(rand.NewPCG(5, 0)), vary, false, k.MaxScan)
+				s.block.Mask = ^uint32(0)
+				for b.Loop() {
+					k.Scan(&s.block, s.words)
+				}
+				b.ReportMetric(float64(b.N)*float64(k.MaxScan)/b.Elapsed().Seconds(), "hashes/s")
+			})
+		}
+	}
+}
+
+// BenchmarkCycles compares the kernels fairly on a machine that others use too:
+// each iteration is a round in which all take their turn, and so does a loop of
+// dependent additions, which shows the clock. The medians over the rounds are
+// what counts; ask for an odd number of them, with -benchtime 15x or so.
+func BenchmarkCycles(b *testing.B) {
+	type entrant struct {
+		kernel  Kernel
+		sample  *sample
+		seconds []float64 // for each hash
+	}
+	var entrants []*entrant
+	for _, k := range Kernels() {
+		for _, vary := range []int{0, 3, 8, 10, 11, 12} {
+			for _, tail := range []bool{false, true} {
+				if k.Missing == "" && (!tail || vary == 12) {
+					s := newSample(rand.New(rand.NewPCG(6, 0)), vary, tail, min(k.MaxScan, 1000))
+					s.block.Mask = ^uint32(0)
+					entrants = append(entrants, &entrant{kernel: k, sample: s})
+				}
+			}
+		}
+	}
+	var clocks []float64 // cycles per second
+	for b.Loop() {
+		clocks = append(clocks, clock())
+		for _, e := range entrants {
+			start, scans := time.Now(), 0
+			for ; time.Since(start) < 2*time.Millisecond; scans++ {
+				e.kernel.Scan(&e.sample.block, e.sample.words)
+			}
+			e.seconds = append(e.seconds, time.Since(start).Seconds()/float64(scans*len(e.sample.words)))
+		}
+	}
+	hz := median(clocks)
+	var report strings.Builder
+	fmt.Fprintf(&report, "clock %.2f GHz, medians of %d rounds\n", hz/1e9, b.N)
+	for _, e := range entrants {
+		seconds := median(e.seconds)
+		vary, tail := e.sample.block.Vary, e.sample.block.Tail
+		ops := float64(e.kernel.Ops(vary, tail)) / float64(e.kernel.Lanes)
+		fmt.Fprintf(&report, "%-8s vary %2d tail %-5v %7.2f MH/s %7.1f cycles/hash %7.1f operations/hash %5.2f operations/cycle\n",
+			e.kernel.Name, vary, tail, 1e-6/seconds, seconds*hz, ops, ops/(seconds*hz))
+	}
+	b.Log(report.String())
+}
+
+func median(x []float64) float64 {
+	slices.Sort(x)
+	return x[len(x)/2]
+}
+
+// clock measures the CPU's clock in cycles per second: additions of which each
+// needs the result of the last take a cycle each.
+func clock() float64 {
+	const rounds = 100_000
+	step := sink | 1 // not known to the compiler
+	x := step
+	start := time.Now()
+	for range rounds {
+		x += step
+		x += step
+		x += step
+		x += step
+		x += step
+		x += step
+		x += step
+		x += step
+		x += step
+		x += step
+	}
+	elapsed := time.Since(start)
+	sink = x
+	return 10 * rounds / elapsed.Seconds()
+}
+
+var sink uint64

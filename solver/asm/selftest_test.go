@@ -1,0 +1,107 @@
+package asm
+
+import (
+	"fmt"
+	"testing"
+)
+
+func TestSelfTest(t *testing.T) {
+	eachKernel(t, func(t *testing.T, k Kernel) {
+		if err := k.SelfTest(); err != nil {
+			t.Error(err)
+		}
+	})
+}
+
+// Kernels that are wrong in one way each do not pass.
+func TestSelfTestFindsFaults(t *testing.T) {
+	type scan = func(b *Block, words []uint32) int
+	scans := map[string]scan{
+		"finds nothing":  func(*Block, []uint32) int { return -1 },
+		"finds anything": func(*Block, []uint32) int { return 0 },
+		"finds the last word": func(_ *Block, words []uint32) int {
+			return len(words) - 1
+		},
+		"the word before": func(b *Block, words []uint32) int {
+			return max(-1, scanGeneric(b, words)-1)
+		},
+		"the word after": func(b *Block, words []uint32) int {
+			if i := scanGeneric(b, words); i >= 0 {
+				return i + 1
+			}
+			return -1
+		},
+		"the last hit": func(b *Block, words []uint32) int {
+			last := -1
+			for i := range words {
+				if scanGeneric(b, words[i:i+1]) == 0 {
+					last = i
+				}
+			}
+			return last
+		},
+		"no tail": func(b *Block, words []uint32) int {
+			block := *b
+			block.Tail = false
+			return scanGeneric(&block, words)
+		},
+		"no rest": func(b *Block, words []uint32) int {
+			return scanGeneric(b, words[:len(words)/16*16])
+		},
+		"no word but the last of a short range": func(b *Block, words []uint32) int {
+			if len(words) < 16 {
+				words = words[:len(words)/4*4]
+			}
+			return scanGeneric(b, words)
+		},
+		"beyond the range": func(b *Block, words []uint32) int {
+			return scanGeneric(b, words[:min(len(words)+1, cap(words))])
+		},
+		"half the mask": func(b *Block, words []uint32) int {
+			block := *b
+			block.Mask &= 0xffff0000
+			return scanGeneric(&block, words)
+		},
+	}
+	for lane := range 16 {
+		scans[fmt.Sprintf("misses lane %d", lane)] = func(b *Block, words []uint32) int {
+			if i := scanGeneric(b, words); i%16 != lane {
+				return i
+			}
+			return -1
+		}
+	}
+	for vary := range 16 {
+		scans[fmt.Sprintf("wrong for word %d", vary)] = func(b *Block, words []uint32) int {
+			block := *b
+			if b.Vary == vary {
+				block.after[0] ^= 1
+			}
+			return scanGeneric(&block, words)
+		}
+	}
+	for name, scan := range scans {
+		t.Run(name, func(t *testing.T) {
+			k := Generic()
+			k.Scan = scan
+			if k.SelfTest() == nil {
+				t.Error("passed the self-test")
+			}
+		})
+	}
+}
+
+func BenchmarkSelfTest(b *testing.B) {
+	for _, k := range Kernels() {
+		b.Run("kernel="+k.Name, func(b *testing.B) {
+			if k.Missing != "" {
+				b.Skipf("this CPU has no %s", k.Missing)
+			}
+			for b.Loop() {
+				if err := k.SelfTest(); err != nil {
+					b.Fatal(err)
+				}
+			}
+		})
+	}
+}
