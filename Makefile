@@ -1,6 +1,9 @@
 .DEFAULT_GOAL := help
 STATICCHECK := go run honnef.co/go/tools/cmd/staticcheck@v0.8.2
 
+# The kernels that must run in the tests on this CPU.
+KERNELS := $(shell ./.ci/kernels)
+
 .PHONY: help
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.* ## /\1\t/p' $(MAKEFILE_LIST) | expand -t 12
@@ -16,7 +19,7 @@ test: ## run the tests, with and without assembly; needs Go and make only
 
 .PHONY: test-all
 test-all: ## also: race detector, fuzzing, clients in other languages (curl, node, php, python3)
-	go test -race ./...
+	GKPOW_TEST_REQUIRE=$(KERNELS) go test -race ./...
 	GKPOW_TEST_INTEROP=1 go test -count=1 -run TestInterop ./cmd/gkpow
 	$(MAKE) fuzz FUZZTIME=10s
 	go test -run '^$$' -bench . -benchtime 1x ./...
@@ -31,8 +34,13 @@ check: ## format, vet, staticcheck, module files and generated files in step
 	GOARCH=386 go vet ./...
 	$(STATICCHECK) ./...
 	go mod tidy -diff
-	$(MAKE) generate
-	@test -z "$$(git status --porcelain -- docs)" || { git diff -- docs; echo 'generated files were out of step: commit them'; exit 1; }
+	cd solver/asm/_gen && go vet . && $(STATICCHECK) . && go mod tidy -diff && go test .
+	$(MAKE) asm generate
+	@test -z "$$(git status --porcelain -- docs solver/asm)" || { git diff --stat -- docs solver/asm; echo 'generated files were out of step: commit them'; exit 1; }
+
+.PHONY: asm
+asm: ## write the assembly of the kernels again
+	cd solver/asm/_gen && go run . ..
 
 .PHONY: generate
 generate: ## write generated files again

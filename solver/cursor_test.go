@@ -63,7 +63,7 @@ func checkChunk(t *testing.T, k asm.Kernel, rng *rand.Rand, p Puzzle, c *cursor,
 // carry.
 func TestEveryLayout(t *testing.T) {
 	eachKernel(t, func(t *testing.T, k asm.Kernel) {
-		for at := range 130 {
+		for at := range 201 {
 			rng := rand.New(rand.NewPCG(uint64(at), 0))
 			p := Puzzle{Prefix: randomPrefix(rng, at)}
 			mid := mustMidstate(t, p.Prefix)

@@ -147,11 +147,11 @@ vary0:
 	// W[18]: sigma1.
 	VMOVDQA      (DX), Y10
 	VPSRLD       $0x11, Y10, Y8
-	VPSLLD       $0x0f, Y10, Y9
-	VPXOR        Y9, Y8, Y8
+	VPSLLD       $0x0f, Y10, Y11
+	VPXOR        Y11, Y8, Y8
 	VPSRLD       $0x13, Y10, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSLLD       $0x0d, Y10, Y9
+	VPSLLD       $0x0d, Y10, Y11
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y8, Y8
 	VPSRLD       $0x0a, Y10, Y9
 	VPXOR        Y9, Y8, Y8
@@ -166,11 +166,11 @@ vary0:
 	// W[20]: sigma1.
 	VMOVDQA      64(DX), Y10
 	VPSRLD       $0x11, Y10, Y8
-	VPSLLD       $0x0f, Y10, Y9
-	VPXOR        Y9, Y8, Y8
+	VPSLLD       $0x0f, Y10, Y11
+	VPXOR        Y11, Y8, Y8
 	VPSRLD       $0x13, Y10, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSLLD       $0x0d, Y10, Y9
+	VPSLLD       $0x0d, Y10, Y11
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y8, Y8
 	VPSRLD       $0x0a, Y10, Y9
 	VPXOR        Y9, Y8, Y8
@@ -185,11 +185,11 @@ vary0:
 	// W[22]: sigma1.
 	VMOVDQA      128(DX), Y10
 	VPSRLD       $0x11, Y10, Y8
-	VPSLLD       $0x0f, Y10, Y9
-	VPXOR        Y9, Y8, Y8
+	VPSLLD       $0x0f, Y10, Y11
+	VPXOR        Y11, Y8, Y8
 	VPSRLD       $0x13, Y10, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSLLD       $0x0d, Y10, Y9
+	VPSLLD       $0x0d, Y10, Y11
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y8, Y8
 	VPSRLD       $0x0a, Y10, Y9
 	VPXOR        Y9, Y8, Y8
@@ -205,11 +205,11 @@ vary0:
 	// W[24]: sigma1.
 	VMOVDQA      192(DX), Y10
 	VPSRLD       $0x11, Y10, Y8
-	VPSLLD       $0x0f, Y10, Y9
-	VPXOR        Y9, Y8, Y8
+	VPSLLD       $0x0f, Y10, Y11
+	VPXOR        Y11, Y8, Y8
 	VPSRLD       $0x13, Y10, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSLLD       $0x0d, Y10, Y9
+	VPSLLD       $0x0d, Y10, Y11
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y8, Y8
 	VPSRLD       $0x0a, Y10, Y9
 	VPXOR        Y9, Y8, Y8
@@ -222,11 +222,11 @@ vary0:
 	VPADDD       64(DX), Y13, Y13
 	VMOVDQA      224(DX), Y10
 	VPSRLD       $0x11, Y10, Y8
-	VPSLLD       $0x0f, Y10, Y9
-	VPXOR        Y9, Y8, Y8
+	VPSLLD       $0x0f, Y10, Y11
+	VPXOR        Y11, Y8, Y8
 	VPSRLD       $0x13, Y10, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSLLD       $0x0d, Y10, Y9
+	VPSLLD       $0x0d, Y10, Y11
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y8, Y8
 	VPSRLD       $0x0a, Y10, Y9
 	VPXOR        Y9, Y8, Y8
@@ -236,11 +236,11 @@ vary0:
 	// W[26]: sigma1.
 	VMOVDQA      256(DX), Y10
 	VPSRLD       $0x11, Y10, Y8
-	VPSLLD       $0x0f, Y10, Y9
-	VPXOR        Y9, Y8, Y8
+	VPSLLD       $0x0f, Y10, Y11
+	VPXOR        Y11, Y8, Y8
 	VPSRLD       $0x13, Y10, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSLLD       $0x0d, Y10, Y9
+	VPSLLD       $0x0d, Y10, Y11
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y8, Y8
 	VPSRLD       $0x0a, Y10, Y9
 	VPXOR        Y9, Y8, Y8
@@ -253,11 +253,11 @@ vary0:
 	VPADDD       128(DX), Y13, Y13
 	VMOVDQA      288(DX), Y10
 	VPSRLD       $0x11, Y10, Y8
-	VPSLLD       $0x0f, Y10, Y9
-	VPXOR        Y9, Y8, Y8
+	VPSLLD       $0x0f, Y10, Y11
+	VPXOR        Y11, Y8, Y8
 	VPSRLD       $0x13, Y10, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSLLD       $0x0d, Y10, Y9
+	VPSLLD       $0x0d, Y10, Y11
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y8, Y8
 	VPSRLD       $0x0a, Y10, Y9
 	VPXOR        Y9, Y8, Y8
@@ -267,11 +267,11 @@ vary0:
 	// W[28]: sigma1.
 	VMOVDQA      320(DX), Y10
 	VPSRLD       $0x11, Y10, Y8
-	VPSLLD       $0x0f, Y10, Y9
-	VPXOR        Y9, Y8, Y8
+	VPSLLD       $0x0f, Y10, Y11
+	VPXOR        Y11, Y8, Y8
 	VPSRLD       $0x13, Y10, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSLLD       $0x0d, Y10, Y9
+	VPSLLD       $0x0d, Y10, Y11
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y8, Y8
 	VPSRLD       $0x0a, Y10, Y9
 	VPXOR        Y9, Y8, Y8
@@ -284,11 +284,11 @@ vary0:
 	VPADDD       192(DX), Y13, Y13
 	VMOVDQA      352(DX), Y10
 	VPSRLD       $0x11, Y10, Y8
-	VPSLLD       $0x0f, Y10, Y9
-	VPXOR        Y9, Y8, Y8
+	VPSLLD       $0x0f, Y10, Y11
+	VPXOR        Y11, Y8, Y8
 	VPSRLD       $0x13, Y10, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSLLD       $0x0d, Y10, Y9
+	VPSLLD       $0x0d, Y10, Y11
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y8, Y8
 	VPSRLD       $0x0a, Y10, Y9
 	VPXOR        Y9, Y8, Y8
@@ -300,11 +300,11 @@ vary0:
 	VPADDD       224(DX), Y13, Y13
 	VMOVDQA      384(DX), Y10
 	VPSRLD       $0x11, Y10, Y8
-	VPSLLD       $0x0f, Y10, Y9
-	VPXOR        Y9, Y8, Y8
+	VPSLLD       $0x0f, Y10, Y11
+	VPXOR        Y11, Y8, Y8
 	VPSRLD       $0x13, Y10, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSLLD       $0x0d, Y10, Y9
+	VPSLLD       $0x0d, Y10, Y11
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y8, Y8
 	VPSRLD       $0x0a, Y10, Y9
 	VPXOR        Y9, Y8, Y8
@@ -314,11 +314,11 @@ vary0:
 	// W[31]: sigma1, t-7, sigma0.
 	VMOVDQA      (DX), Y10
 	VPSRLD       $0x07, Y10, Y8
-	VPSLLD       $0x19, Y10, Y9
-	VPXOR        Y9, Y8, Y8
+	VPSLLD       $0x19, Y10, Y11
+	VPXOR        Y11, Y8, Y8
 	VPSRLD       $0x12, Y10, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSLLD       $0x0e, Y10, Y9
+	VPSLLD       $0x0e, Y10, Y11
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y8, Y8
 	VPSRLD       $0x03, Y10, Y9
 	VPXOR        Y9, Y8, Y8
@@ -327,11 +327,11 @@ vary0:
 	VPADDD       256(DX), Y13, Y13
 	VMOVDQA      416(DX), Y10
 	VPSRLD       $0x11, Y10, Y8
-	VPSLLD       $0x0f, Y10, Y9
-	VPXOR        Y9, Y8, Y8
+	VPSLLD       $0x0f, Y10, Y11
+	VPXOR        Y11, Y8, Y8
 	VPSRLD       $0x13, Y10, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSLLD       $0x0d, Y10, Y9
+	VPSLLD       $0x0d, Y10, Y11
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y8, Y8
 	VPSRLD       $0x0a, Y10, Y9
 	VPXOR        Y9, Y8, Y8
@@ -361,11 +361,11 @@ vary1:
 	// W[16]: sigma0.
 	VMOVDQA      32(DX), Y10
 	VPSRLD       $0x07, Y10, Y8
-	VPSLLD       $0x19, Y10, Y9
-	VPXOR        Y9, Y8, Y8
+	VPSLLD       $0x19, Y10, Y11
+	VPXOR        Y11, Y8, Y8
 	VPSRLD       $0x12, Y10, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSLLD       $0x0e, Y10, Y9
+	VPSLLD       $0x0e, Y10, Y11
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y8, Y8
 	VPSRLD       $0x03, Y10, Y9
 	VPXOR        Y9, Y8, Y8
@@ -381,11 +381,11 @@ vary1:
 	// W[18]: sigma1.
 	VMOVDQA      (DX), Y10
 	VPSRLD       $0x11, Y10, Y8
-	VPSLLD       $0x0f, Y10, Y9
-	VPXOR        Y9, Y8, Y8
+	VPSLLD       $0x0f, Y10, Y11
+	VPXOR        Y11, Y8, Y8
 	VPSRLD       $0x13, Y10, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSLLD       $0x0d, Y10, Y9
+	VPSLLD       $0x0d, Y10, Y11
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y8, Y8
 	VPSRLD       $0x0a, Y10, Y9
 	VPXOR        Y9, Y8, Y8
@@ -396,11 +396,11 @@ vary1:
 	// W[19]: sigma1.
 	VMOVDQA      32(DX), Y10
 	VPSRLD       $0x11, Y10, Y8
-	VPSLLD       $0x0f, Y10, Y9
-	VPXOR        Y9, Y8, Y8
+	VPSLLD       $0x0f, Y10, Y11
+	VPXOR        Y11, Y8, Y8
 	VPSRLD       $0x13, Y10, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSLLD       $0x0d, Y10, Y9
+	VPSLLD       $0x0d, Y10, Y11
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y8, Y8
 	VPSRLD       $0x0a, Y10, Y9
 	VPXOR        Y9, Y8, Y8
@@ -411,11 +411,11 @@ vary1:
 	// W[20]: sigma1.
 	VMOVDQA      64(DX), Y10
 	VPSRLD       $0x11, Y10, Y8
-	VPSLLD       $0x0f, Y10, Y9
-	VPXOR        Y9, Y8, Y8
+	VPSLLD       $0x0f, Y10, Y11
+	VPXOR        Y11, Y8, Y8
 	VPSRLD       $0x13, Y10, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSLLD       $0x0d, Y10, Y9
+	VPSLLD       $0x0d, Y10, Y11
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y8, Y8
 	VPSRLD       $0x0a, Y10, Y9
 	VPXOR        Y9, Y8, Y8
@@ -426,11 +426,11 @@ vary1:
 	// W[21]: sigma1.
 	VMOVDQA      96(DX), Y10
 	VPSRLD       $0x11, Y10, Y8
-	VPSLLD       $0x0f, Y10, Y9
-	VPXOR        Y9, Y8, Y8
+	VPSLLD       $0x0f, Y10, Y11
+	VPXOR        Y11, Y8, Y8
 	VPSRLD       $0x13, Y10, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSLLD       $0x0d, Y10, Y9
+	VPSLLD       $0x0d, Y10, Y11
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y8, Y8
 	VPSRLD       $0x0a, Y10, Y9
 	VPXOR        Y9, Y8, Y8
@@ -441,11 +441,11 @@ vary1:
 	// W[22]: sigma1.
 	VMOVDQA      128(DX), Y10
 	VPSRLD       $0x11, Y10, Y8
-	VPSLLD       $0x0f, Y10, Y9
-	VPXOR        Y9, Y8, Y8
+	VPSLLD       $0x0f, Y10, Y11
+	VPXOR        Y11, Y8, Y8
 	VPSRLD       $0x13, Y10, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSLLD       $0x0d, Y10, Y9
+	VPSLLD       $0x0d, Y10, Y11
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y8, Y8
 	VPSRLD       $0x0a, Y10, Y9
 	VPXOR        Y9, Y8, Y8
@@ -458,11 +458,11 @@ vary1:
 	VPADDD       (DX), Y13, Y13
 	VMOVDQA      160(DX), Y10
 	VPSRLD       $0x11, Y10, Y8
-	VPSLLD       $0x0f, Y10, Y9
-	VPXOR        Y9, Y8, Y8
+	VPSLLD       $0x0f, Y10, Y11
+	VPXOR        Y11, Y8, Y8
 	VPSRLD       $0x13, Y10, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSLLD       $0x0d, Y10, Y9
+	VPSLLD       $0x0d, Y10, Y11
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y8, Y8
 	VPSRLD       $0x0a, Y10, Y9
 	VPXOR        Y9, Y8, Y8
@@ -474,11 +474,11 @@ vary1:
 	VPADDD       32(DX), Y13, Y13
 	VMOVDQA      192(DX), Y10
 	VPSRLD       $0x11, Y10, Y8
-	VPSLLD       $0x0f, Y10, Y9
-	VPXOR        Y9, Y8, Y8
+	VPSLLD       $0x0f, Y10, Y11
+	VPXOR        Y11, Y8, Y8
 	VPSRLD       $0x13, Y10, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSLLD       $0x0d, Y10, Y9
+	VPSLLD       $0x0d, Y10, Y11
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y8, Y8
 	VPSRLD       $0x0a, Y10, Y9
 	VPXOR        Y9, Y8, Y8
@@ -490,11 +490,11 @@ vary1:
 	VPADDD       64(DX), Y13, Y13
 	VMOVDQA      224(DX), Y10
 	VPSRLD       $0x11, Y10, Y8
-	VPSLLD       $0x0f, Y10, Y9
-	VPXOR        Y9, Y8, Y8
+	VPSLLD       $0x0f, Y10, Y11
+	VPXOR        Y11, Y8, Y8
 	VPSRLD       $0x13, Y10, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSLLD       $0x0d, Y10, Y9
+	VPSLLD       $0x0d, Y10, Y11
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y8, Y8
 	VPSRLD       $0x0a, Y10, Y9
 	VPXOR        Y9, Y8, Y8
@@ -506,11 +506,11 @@ vary1:
 	VPADDD       96(DX), Y13, Y13
 	VMOVDQA      256(DX), Y10
 	VPSRLD       $0x11, Y10, Y8
-	VPSLLD       $0x0f, Y10, Y9
-	VPXOR        Y9, Y8, Y8
+	VPSLLD       $0x0f, Y10, Y11
+	VPXOR        Y11, Y8, Y8
 	VPSRLD       $0x13, Y10, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSLLD       $0x0d, Y10, Y9
+	VPSLLD       $0x0d, Y10, Y11
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y8, Y8
 	VPSRLD       $0x0a, Y10, Y9
 	VPXOR        Y9, Y8, Y8
@@ -522,11 +522,11 @@ vary1:
 	VPADDD       128(DX), Y13, Y13
 	VMOVDQA      288(DX), Y10
 	VPSRLD       $0x11, Y10, Y8
-	VPSLLD       $0x0f, Y10, Y9
-	VPXOR        Y9, Y8, Y8
+	VPSLLD       $0x0f, Y10, Y11
+	VPXOR        Y11, Y8, Y8
 	VPSRLD       $0x13, Y10, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSLLD       $0x0d, Y10, Y9
+	VPSLLD       $0x0d, Y10, Y11
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y8, Y8
 	VPSRLD       $0x0a, Y10, Y9
 	VPXOR        Y9, Y8, Y8
@@ -538,11 +538,11 @@ vary1:
 	VPADDD       160(DX), Y13, Y13
 	VMOVDQA      320(DX), Y10
 	VPSRLD       $0x11, Y10, Y8
-	VPSLLD       $0x0f, Y10, Y9
-	VPXOR        Y9, Y8, Y8
+	VPSLLD       $0x0f, Y10, Y11
+	VPXOR        Y11, Y8, Y8
 	VPSRLD       $0x13, Y10, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSLLD       $0x0d, Y10, Y9
+	VPSLLD       $0x0d, Y10, Y11
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y8, Y8
 	VPSRLD       $0x0a, Y10, Y9
 	VPXOR        Y9, Y8, Y8
@@ -554,11 +554,11 @@ vary1:
 	VPADDD       192(DX), Y13, Y13
 	VMOVDQA      352(DX), Y10
 	VPSRLD       $0x11, Y10, Y8
-	VPSLLD       $0x0f, Y10, Y9
-	VPXOR        Y9, Y8, Y8
+	VPSLLD       $0x0f, Y10, Y11
+	VPXOR        Y11, Y8, Y8
 	VPSRLD       $0x13, Y10, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSLLD       $0x0d, Y10, Y9
+	VPSLLD       $0x0d, Y10, Y11
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y8, Y8
 	VPSRLD       $0x0a, Y10, Y9
 	VPXOR        Y9, Y8, Y8
@@ -570,11 +570,11 @@ vary1:
 	VPADDD       224(DX), Y13, Y13
 	VMOVDQA      384(DX), Y10
 	VPSRLD       $0x11, Y10, Y8
-	VPSLLD       $0x0f, Y10, Y9
-	VPXOR        Y9, Y8, Y8
+	VPSLLD       $0x0f, Y10, Y11
+	VPXOR        Y11, Y8, Y8
 	VPSRLD       $0x13, Y10, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSLLD       $0x0d, Y10, Y9
+	VPSLLD       $0x0d, Y10, Y11
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y8, Y8
 	VPSRLD       $0x0a, Y10, Y9
 	VPXOR        Y9, Y8, Y8
@@ -584,11 +584,11 @@ vary1:
 	// W[31]: sigma1, t-7, sigma0.
 	VMOVDQA      (DX), Y10
 	VPSRLD       $0x07, Y10, Y8
-	VPSLLD       $0x19, Y10, Y9
-	VPXOR        Y9, Y8, Y8
+	VPSLLD       $0x19, Y10, Y11
+	VPXOR        Y11, Y8, Y8
 	VPSRLD       $0x12, Y10, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSLLD       $0x0e, Y10, Y9
+	VPSLLD       $0x0e, Y10, Y11
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y8, Y8
 	VPSRLD       $0x03, Y10, Y9
 	VPXOR        Y9, Y8, Y8
@@ -597,11 +597,11 @@ vary1:
 	VPADDD       256(DX), Y13, Y13
 	VMOVDQA      416(DX), Y10
 	VPSRLD       $0x11, Y10, Y8
-	VPSLLD       $0x0f, Y10, Y9
-	VPXOR        Y9, Y8, Y8
+	VPSLLD       $0x0f, Y10, Y11
+	VPXOR        Y11, Y8, Y8
 	VPSRLD       $0x13, Y10, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSLLD       $0x0d, Y10, Y9
+	VPSLLD       $0x0d, Y10, Y11
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y8, Y8
 	VPSRLD       $0x0a, Y10, Y9
 	VPXOR        Y9, Y8, Y8
@@ -635,11 +635,11 @@ vary2:
 	// W[17]: sigma0.
 	VMOVDQA      64(DX), Y10
 	VPSRLD       $0x07, Y10, Y8
-	VPSLLD       $0x19, Y10, Y9
-	VPXOR        Y9, Y8, Y8
+	VPSLLD       $0x19, Y10, Y11
+	VPXOR        Y11, Y8, Y8
 	VPSRLD       $0x12, Y10, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSLLD       $0x0e, Y10, Y9
+	VPSLLD       $0x0e, Y10, Y11
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y8, Y8
 	VPSRLD       $0x03, Y10, Y9
 	VPXOR        Y9, Y8, Y8
@@ -655,11 +655,11 @@ vary2:
 	// W[19]: sigma1.
 	VMOVDQA      32(DX), Y10
 	VPSRLD       $0x11, Y10, Y8
-	VPSLLD       $0x0f, Y10, Y9
-	VPXOR        Y9, Y8, Y8
+	VPSLLD       $0x0f, Y10, Y11
+	VPXOR        Y11, Y8, Y8
 	VPSRLD       $0x13, Y10, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSLLD       $0x0d, Y10, Y9
+	VPSLLD       $0x0d, Y10, Y11
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y8, Y8
 	VPSRLD       $0x0a, Y10, Y9
 	VPXOR        Y9, Y8, Y8
@@ -670,11 +670,11 @@ vary2:
 	// W[20]: sigma1.
 	VMOVDQA      64(DX), Y10
 	VPSRLD       $0x11, Y10, Y8
-	VPSLLD       $0x0f, Y10, Y9
-	VPXOR        Y9, Y8, Y8
+	VPSLLD       $0x0f, Y10, Y11
+	VPXOR        Y11, Y8, Y8
 	VPSRLD       $0x13, Y10, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSLLD       $0x0d, Y10, Y9
+	VPSLLD       $0x0d, Y10, Y11
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y8, Y8
 	VPSRLD       $0x0a, Y10, Y9
 	VPXOR        Y9, Y8, Y8
@@ -685,11 +685,11 @@ vary2:
 	// W[21]: sigma1.
 	VMOVDQA      96(DX), Y10
 	VPSRLD       $0x11, Y10, Y8
-	VPSLLD       $0x0f, Y10, Y9
-	VPXOR        Y9, Y8, Y8
+	VPSLLD       $0x0f, Y10, Y11
+	VPXOR        Y11, Y8, Y8
 	VPSRLD       $0x13, Y10, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSLLD       $0x0d, Y10, Y9
+	VPSLLD       $0x0d, Y10, Y11
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y8, Y8
 	VPSRLD       $0x0a, Y10, Y9
 	VPXOR        Y9, Y8, Y8
@@ -700,11 +700,11 @@ vary2:
 	// W[22]: sigma1.
 	VMOVDQA      128(DX), Y10
 	VPSRLD       $0x11, Y10, Y8
-	VPSLLD       $0x0f, Y10, Y9
-	VPXOR        Y9, Y8, Y8
+	VPSLLD       $0x0f, Y10, Y11
+	VPXOR        Y11, Y8, Y8
 	VPSRLD       $0x13, Y10, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSLLD       $0x0d, Y10, Y9
+	VPSLLD       $0x0d, Y10, Y11
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y8, Y8
 	VPSRLD       $0x0a, Y10, Y9
 	VPXOR        Y9, Y8, Y8
@@ -715,11 +715,11 @@ vary2:
 	// W[23]: sigma1.
 	VMOVDQA      160(DX), Y10
 	VPSRLD       $0x11, Y10, Y8
-	VPSLLD       $0x0f, Y10, Y9
-	VPXOR        Y9, Y8, Y8
+	VPSLLD       $0x0f, Y10, Y11
+	VPXOR        Y11, Y8, Y8
 	VPSRLD       $0x13, Y10, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSLLD       $0x0d, Y10, Y9
+	VPSLLD       $0x0d, Y10, Y11
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y8, Y8
 	VPSRLD       $0x0a, Y10, Y9
 	VPXOR        Y9, Y8, Y8
@@ -732,11 +732,11 @@ vary2:
 	VPADDD       32(DX), Y13, Y13
 	VMOVDQA      192(DX), Y10
 	VPSRLD       $0x11, Y10, Y8
-	VPSLLD       $0x0f, Y10, Y9
-	VPXOR        Y9, Y8, Y8
+	VPSLLD       $0x0f, Y10, Y11
+	VPXOR        Y11, Y8, Y8
 	VPSRLD       $0x13, Y10, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSLLD       $0x0d, Y10, Y9
+	VPSLLD       $0x0d, Y10, Y11
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y8, Y8
 	VPSRLD       $0x0a, Y10, Y9
 	VPXOR        Y9, Y8, Y8
@@ -748,11 +748,11 @@ vary2:
 	VPADDD       64(DX), Y13, Y13
 	VMOVDQA      224(DX), Y10
 	VPSRLD       $0x11, Y10, Y8
-	VPSLLD       $0x0f, Y10, Y9
-	VPXOR        Y9, Y8, Y8
+	VPSLLD       $0x0f, Y10, Y11
+	VPXOR        Y11, Y8, Y8
 	VPSRLD       $0x13, Y10, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSLLD       $0x0d, Y10, Y9
+	VPSLLD       $0x0d, Y10, Y11
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y8, Y8
 	VPSRLD       $0x0a, Y10, Y9
 	VPXOR        Y9, Y8, Y8
@@ -764,11 +764,11 @@ vary2:
 	VPADDD       96(DX), Y13, Y13
 	VMOVDQA      256(DX), Y10
 	VPSRLD       $0x11, Y10, Y8
-	VPSLLD       $0x0f, Y10, Y9
-	VPXOR        Y9, Y8, Y8
+	VPSLLD       $0x0f, Y10, Y11
+	VPXOR        Y11, Y8, Y8
 	VPSRLD       $0x13, Y10, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSLLD       $0x0d, Y10, Y9
+	VPSLLD       $0x0d, Y10, Y11
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y8, Y8
 	VPSRLD       $0x0a, Y10, Y9
 	VPXOR        Y9, Y8, Y8
@@ -780,11 +780,11 @@ vary2:
 	VPADDD       128(DX), Y13, Y13
 	VMOVDQA      288(DX), Y10
 	VPSRLD       $0x11, Y10, Y8
-	VPSLLD       $0x0f, Y10, Y9
-	VPXOR        Y9, Y8, Y8
+	VPSLLD       $0x0f, Y10, Y11
+	VPXOR        Y11, Y8, Y8
 	VPSRLD       $0x13, Y10, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSLLD       $0x0d, Y10, Y9
+	VPSLLD       $0x0d, Y10, Y11
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y8, Y8
 	VPSRLD       $0x0a, Y10, Y9
 	VPXOR        Y9, Y8, Y8
@@ -796,11 +796,11 @@ vary2:
 	VPADDD       160(DX), Y13, Y13
 	VMOVDQA      320(DX), Y10
 	VPSRLD       $0x11, Y10, Y8
-	VPSLLD       $0x0f, Y10, Y9
-	VPXOR        Y9, Y8, Y8
+	VPSLLD       $0x0f, Y10, Y11
+	VPXOR        Y11, Y8, Y8
 	VPSRLD       $0x13, Y10, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSLLD       $0x0d, Y10, Y9
+	VPSLLD       $0x0d, Y10, Y11
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y8, Y8
 	VPSRLD       $0x0a, Y10, Y9
 	VPXOR        Y9, Y8, Y8
@@ -812,11 +812,11 @@ vary2:
 	VPADDD       192(DX), Y13, Y13
 	VMOVDQA      352(DX), Y10
 	VPSRLD       $0x11, Y10, Y8
-	VPSLLD       $0x0f, Y10, Y9
-	VPXOR        Y9, Y8, Y8
+	VPSLLD       $0x0f, Y10, Y11
+	VPXOR        Y11, Y8, Y8
 	VPSRLD       $0x13, Y10, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSLLD       $0x0d, Y10, Y9
+	VPSLLD       $0x0d, Y10, Y11
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y8, Y8
 	VPSRLD       $0x0a, Y10, Y9
 	VPXOR        Y9, Y8, Y8
@@ -828,11 +828,11 @@ vary2:
 	VPADDD       224(DX), Y13, Y13
 	VMOVDQA      384(DX), Y10
 	VPSRLD       $0x11, Y10, Y8
-	VPSLLD       $0x0f, Y10, Y9
-	VPXOR        Y9, Y8, Y8
+	VPSLLD       $0x0f, Y10, Y11
+	VPXOR        Y11, Y8, Y8
 	VPSRLD       $0x13, Y10, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSLLD       $0x0d, Y10, Y9
+	VPSLLD       $0x0d, Y10, Y11
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y8, Y8
 	VPSRLD       $0x0a, Y10, Y9
 	VPXOR        Y9, Y8, Y8
@@ -844,11 +844,11 @@ vary2:
 	VPADDD       256(DX), Y13, Y13
 	VMOVDQA      416(DX), Y10
 	VPSRLD       $0x11, Y10, Y8
-	VPSLLD       $0x0f, Y10, Y9
-	VPXOR        Y9, Y8, Y8
+	VPSLLD       $0x0f, Y10, Y11
+	VPXOR        Y11, Y8, Y8
 	VPSRLD       $0x13, Y10, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSLLD       $0x0d, Y10, Y9
+	VPSLLD       $0x0d, Y10, Y11
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y8, Y8
 	VPSRLD       $0x0a, Y10, Y9
 	VPXOR        Y9, Y8, Y8
@@ -886,11 +886,11 @@ vary3:
 	// W[18]: sigma0.
 	VMOVDQA      96(DX), Y10
 	VPSRLD       $0x07, Y10, Y8
-	VPSLLD       $0x19, Y10, Y9
-	VPXOR        Y9, Y8, Y8
+	VPSLLD       $0x19, Y10, Y11
+	VPXOR        Y11, Y8, Y8
 	VPSRLD       $0x12, Y10, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSLLD       $0x0e, Y10, Y9
+	VPSLLD       $0x0e, Y10, Y11
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y8, Y8
 	VPSRLD       $0x03, Y10, Y9
 	VPXOR        Y9, Y8, Y8
@@ -906,11 +906,11 @@ vary3:
 	// W[20]: sigma1.
 	VMOVDQA      64(DX), Y10
 	VPSRLD       $0x11, Y10, Y8
-	VPSLLD       $0x0f, Y10, Y9
-	VPXOR        Y9, Y8, Y8
+	VPSLLD       $0x0f, Y10, Y11
+	VPXOR        Y11, Y8, Y8
 	VPSRLD       $0x13, Y10, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSLLD       $0x0d, Y10, Y9
+	VPSLLD       $0x0d, Y10, Y11
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y8, Y8
 	VPSRLD       $0x0a, Y10, Y9
 	VPXOR        Y9, Y8, Y8
@@ -921,11 +921,11 @@ vary3:
 	// W[21]: sigma1.
 	VMOVDQA      96(DX), Y10
 	VPSRLD       $0x11, Y10, Y8
-	VPSLLD       $0x0f, Y10, Y9
-	VPXOR        Y9, Y8, Y8
+	VPSLLD       $0x0f, Y10, Y11
+	VPXOR        Y11, Y8, Y8
 	VPSRLD       $0x13, Y10, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSLLD       $0x0d, Y10, Y9
+	VPSLLD       $0x0d, Y10, Y11
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y8, Y8
 	VPSRLD       $0x0a, Y10, Y9
 	VPXOR        Y9, Y8, Y8
@@ -936,11 +936,11 @@ vary3:
 	// W[22]: sigma1.
 	VMOVDQA      128(DX), Y10
 	VPSRLD       $0x11, Y10, Y8
-	VPSLLD       $0x0f, Y10, Y9
-	VPXOR        Y9, Y8, Y8
+	VPSLLD       $0x0f, Y10, Y11
+	VPXOR        Y11, Y8, Y8
 	VPSRLD       $0x13, Y10, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSLLD       $0x0d, Y10, Y9
+	VPSLLD       $0x0d, Y10, Y11
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y8, Y8
 	VPSRLD       $0x0a, Y10, Y9
 	VPXOR        Y9, Y8, Y8
@@ -951,11 +951,11 @@ vary3:
 	// W[23]: sigma1.
 	VMOVDQA      160(DX), Y10
 	VPSRLD       $0x11, Y10, Y8
-	VPSLLD       $0x0f, Y10, Y9
-	VPXOR        Y9, Y8, Y8
+	VPSLLD       $0x0f, Y10, Y11
+	VPXOR        Y11, Y8, Y8
 	VPSRLD       $0x13, Y10, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSLLD       $0x0d, Y10, Y9
+	VPSLLD       $0x0d, Y10, Y11
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y8, Y8
 	VPSRLD       $0x0a, Y10, Y9
 	VPXOR        Y9, Y8, Y8
@@ -966,11 +966,11 @@ vary3:
 	// W[24]: sigma1.
 	VMOVDQA      192(DX), Y10
 	VPSRLD       $0x11, Y10, Y8
-	VPSLLD       $0x0f, Y10, Y9
-	VPXOR        Y9, Y8, Y8
+	VPSLLD       $0x0f, Y10, Y11
+	VPXOR        Y11, Y8, Y8
 	VPSRLD       $0x13, Y10, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSLLD       $0x0d, Y10, Y9
+	VPSLLD       $0x0d, Y10, Y11
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y8, Y8
 	VPSRLD       $0x0a, Y10, Y9
 	VPXOR        Y9, Y8, Y8
@@ -983,11 +983,11 @@ vary3:
 	VPADDD       64(DX), Y13, Y13
 	VMOVDQA      224(DX), Y10
 	VPSRLD       $0x11, Y10, Y8
-	VPSLLD       $0x0f, Y10, Y9
-	VPXOR        Y9, Y8, Y8
+	VPSLLD       $0x0f, Y10, Y11
+	VPXOR        Y11, Y8, Y8
 	VPSRLD       $0x13, Y10, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSLLD       $0x0d, Y10, Y9
+	VPSLLD       $0x0d, Y10, Y11
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y8, Y8
 	VPSRLD       $0x0a, Y10, Y9
 	VPXOR        Y9, Y8, Y8
@@ -999,11 +999,11 @@ vary3:
 	VPADDD       96(DX), Y13, Y13
 	VMOVDQA      256(DX), Y10
 	VPSRLD       $0x11, Y10, Y8
-	VPSLLD       $0x0f, Y10, Y9
-	VPXOR        Y9, Y8, Y8
+	VPSLLD       $0x0f, Y10, Y11
+	VPXOR        Y11, Y8, Y8
 	VPSRLD       $0x13, Y10, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSLLD       $0x0d, Y10, Y9
+	VPSLLD       $0x0d, Y10, Y11
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y8, Y8
 	VPSRLD       $0x0a, Y10, Y9
 	VPXOR        Y9, Y8, Y8
@@ -1015,11 +1015,11 @@ vary3:
 	VPADDD       128(DX), Y13, Y13
 	VMOVDQA      288(DX), Y10
 	VPSRLD       $0x11, Y10, Y8
-	VPSLLD       $0x0f, Y10, Y9
-	VPXOR        Y9, Y8, Y8
+	VPSLLD       $0x0f, Y10, Y11
+	VPXOR        Y11, Y8, Y8
 	VPSRLD       $0x13, Y10, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSLLD       $0x0d, Y10, Y9
+	VPSLLD       $0x0d, Y10, Y11
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y8, Y8
 	VPSRLD       $0x0a, Y10, Y9
 	VPXOR        Y9, Y8, Y8
@@ -1031,11 +1031,11 @@ vary3:
 	VPADDD       160(DX), Y13, Y13
 	VMOVDQA      320(DX), Y10
 	VPSRLD       $0x11, Y10, Y8
-	VPSLLD       $0x0f, Y10, Y9
-	VPXOR        Y9, Y8, Y8
+	VPSLLD       $0x0f, Y10, Y11
+	VPXOR        Y11, Y8, Y8
 	VPSRLD       $0x13, Y10, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSLLD       $0x0d, Y10, Y9
+	VPSLLD       $0x0d, Y10, Y11
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y8, Y8
 	VPSRLD       $0x0a, Y10, Y9
 	VPXOR        Y9, Y8, Y8
@@ -1047,11 +1047,11 @@ vary3:
 	VPADDD       192(DX), Y13, Y13
 	VMOVDQA      352(DX), Y10
 	VPSRLD       $0x11, Y10, Y8
-	VPSLLD       $0x0f, Y10, Y9
-	VPXOR        Y9, Y8, Y8
+	VPSLLD       $0x0f, Y10, Y11
+	VPXOR        Y11, Y8, Y8
 	VPSRLD       $0x13, Y10, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSLLD       $0x0d, Y10, Y9
+	VPSLLD       $0x0d, Y10, Y11
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y8, Y8
 	VPSRLD       $0x0a, Y10, Y9
 	VPXOR        Y9, Y8, Y8
@@ -1063,11 +1063,11 @@ vary3:
 	VPADDD       224(DX), Y13, Y13
 	VMOVDQA      384(DX), Y10
 	VPSRLD       $0x11, Y10, Y8
-	VPSLLD       $0x0f, Y10, Y9
-	VPXOR        Y9, Y8, Y8
+	VPSLLD       $0x0f, Y10, Y11
+	VPXOR        Y11, Y8, Y8
 	VPSRLD       $0x13, Y10, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSLLD       $0x0d, Y10, Y9
+	VPSLLD       $0x0d, Y10, Y11
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y8, Y8
 	VPSRLD       $0x0a, Y10, Y9
 	VPXOR        Y9, Y8, Y8
@@ -1079,11 +1079,11 @@ vary3:
 	VPADDD       256(DX), Y13, Y13
 	VMOVDQA      416(DX), Y10
 	VPSRLD       $0x11, Y10, Y8
-	VPSLLD       $0x0f, Y10, Y9
-	VPXOR        Y9, Y8, Y8
+	VPSLLD       $0x0f, Y10, Y11
+	VPXOR        Y11, Y8, Y8
 	VPSRLD       $0x13, Y10, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSLLD       $0x0d, Y10, Y9
+	VPSLLD       $0x0d, Y10, Y11
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y8, Y8
 	VPSRLD       $0x0a, Y10, Y9
 	VPXOR        Y9, Y8, Y8
@@ -1125,11 +1125,11 @@ vary4:
 	// W[19]: sigma0.
 	VMOVDQA      128(DX), Y10
 	VPSRLD       $0x07, Y10, Y8
-	VPSLLD       $0x19, Y10, Y9
-	VPXOR        Y9, Y8, Y8
+	VPSLLD       $0x19, Y10, Y11
+	VPXOR        Y11, Y8, Y8
 	VPSRLD       $0x12, Y10, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSLLD       $0x0e, Y10, Y9
+	VPSLLD       $0x0e, Y10, Y11
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y8, Y8
 	VPSRLD       $0x03, Y10, Y9
 	VPXOR        Y9, Y8, Y8
@@ -1145,11 +1145,11 @@ vary4:
 	// W[21]: sigma1.
 	VMOVDQA      96(DX), Y10
 	VPSRLD       $0x11, Y10, Y8
-	VPSLLD       $0x0f, Y10, Y9
-	VPXOR        Y9, Y8, Y8
+	VPSLLD       $0x0f, Y10, Y11
+	VPXOR        Y11, Y8, Y8
 	VPSRLD       $0x13, Y10, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSLLD       $0x0d, Y10, Y9
+	VPSLLD       $0x0d, Y10, Y11
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y8, Y8
 	VPSRLD       $0x0a, Y10, Y9
 	VPXOR        Y9, Y8, Y8
@@ -1160,11 +1160,11 @@ vary4:
 	// W[22]: sigma1.
 	VMOVDQA      128(DX), Y10
 	VPSRLD       $0x11, Y10, Y8
-	VPSLLD       $0x0f, Y10, Y9
-	VPXOR        Y9, Y8, Y8
+	VPSLLD       $0x0f, Y10, Y11
+	VPXOR        Y11, Y8, Y8
 	VPSRLD       $0x13, Y10, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSLLD       $0x0d, Y10, Y9
+	VPSLLD       $0x0d, Y10, Y11
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y8, Y8
 	VPSRLD       $0x0a, Y10, Y9
 	VPXOR        Y9, Y8, Y8
@@ -1175,11 +1175,11 @@ vary4:
 	// W[23]: sigma1.
 	VMOVDQA      160(DX), Y10
 	VPSRLD       $0x11, Y10, Y8
-	VPSLLD       $0x0f, Y10, Y9
-	VPXOR        Y9, Y8, Y8
+	VPSLLD       $0x0f, Y10, Y11
+	VPXOR        Y11, Y8, Y8
 	VPSRLD       $0x13, Y10, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSLLD       $0x0d, Y10, Y9
+	VPSLLD       $0x0d, Y10, Y11
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y8, Y8
 	VPSRLD       $0x0a, Y10, Y9
 	VPXOR        Y9, Y8, Y8
@@ -1190,11 +1190,11 @@ vary4:
 	// W[24]: sigma1.
 	VMOVDQA      192(DX), Y10
 	VPSRLD       $0x11, Y10, Y8
-	VPSLLD       $0x0f, Y10, Y9
-	VPXOR        Y9, Y8, Y8
+	VPSLLD       $0x0f, Y10, Y11
+	VPXOR        Y11, Y8, Y8
 	VPSRLD       $0x13, Y10, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSLLD       $0x0d, Y10, Y9
+	VPSLLD       $0x0d, Y10, Y11
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y8, Y8
 	VPSRLD       $0x0a, Y10, Y9
 	VPXOR        Y9, Y8, Y8
@@ -1205,11 +1205,11 @@ vary4:
 	// W[25]: sigma1.
 	VMOVDQA      224(DX), Y10
 	VPSRLD       $0x11, Y10, Y8
-	VPSLLD       $0x0f, Y10, Y9
-	VPXOR        Y9, Y8, Y8
+	VPSLLD       $0x0f, Y10, Y11
+	VPXOR        Y11, Y8, Y8
 	VPSRLD       $0x13, Y10, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSLLD       $0x0d, Y10, Y9
+	VPSLLD       $0x0d, Y10, Y11
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y8, Y8
 	VPSRLD       $0x0a, Y10, Y9
 	VPXOR        Y9, Y8, Y8
@@ -1222,11 +1222,11 @@ vary4:
 	VPADDD       96(DX), Y13, Y13
 	VMOVDQA      256(DX), Y10
 	VPSRLD       $0x11, Y10, Y8
-	VPSLLD       $0x0f, Y10, Y9
-	VPXOR        Y9, Y8, Y8
+	VPSLLD       $0x0f, Y10, Y11
+	VPXOR        Y11, Y8, Y8
 	VPSRLD       $0x13, Y10, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSLLD       $0x0d, Y10, Y9
+	VPSLLD       $0x0d, Y10, Y11
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y8, Y8
 	VPSRLD       $0x0a, Y10, Y9
 	VPXOR        Y9, Y8, Y8
@@ -1238,11 +1238,11 @@ vary4:
 	VPADDD       128(DX), Y13, Y13
 	VMOVDQA      288(DX), Y10
 	VPSRLD       $0x11, Y10, Y8
-	VPSLLD       $0x0f, Y10, Y9
-	VPXOR        Y9, Y8, Y8
+	VPSLLD       $0x0f, Y10, Y11
+	VPXOR        Y11, Y8, Y8
 	VPSRLD       $0x13, Y10, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSLLD       $0x0d, Y10, Y9
+	VPSLLD       $0x0d, Y10, Y11
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y8, Y8
 	VPSRLD       $0x0a, Y10, Y9
 	VPXOR        Y9, Y8, Y8
@@ -1254,11 +1254,11 @@ vary4:
 	VPADDD       160(DX), Y13, Y13
 	VMOVDQA      320(DX), Y10
 	VPSRLD       $0x11, Y10, Y8
-	VPSLLD       $0x0f, Y10, Y9
-	VPXOR        Y9, Y8, Y8
+	VPSLLD       $0x0f, Y10, Y11
+	VPXOR        Y11, Y8, Y8
 	VPSRLD       $0x13, Y10, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSLLD       $0x0d, Y10, Y9
+	VPSLLD       $0x0d, Y10, Y11
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y8, Y8
 	VPSRLD       $0x0a, Y10, Y9
 	VPXOR        Y9, Y8, Y8
@@ -1270,11 +1270,11 @@ vary4:
 	VPADDD       192(DX), Y13, Y13
 	VMOVDQA      352(DX), Y10
 	VPSRLD       $0x11, Y10, Y8
-	VPSLLD       $0x0f, Y10, Y9
-	VPXOR        Y9, Y8, Y8
+	VPSLLD       $0x0f, Y10, Y11
+	VPXOR        Y11, Y8, Y8
 	VPSRLD       $0x13, Y10, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSLLD       $0x0d, Y10, Y9
+	VPSLLD       $0x0d, Y10, Y11
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y8, Y8
 	VPSRLD       $0x0a, Y10, Y9
 	VPXOR        Y9, Y8, Y8
@@ -1286,11 +1286,11 @@ vary4:
 	VPADDD       224(DX), Y13, Y13
 	VMOVDQA      384(DX), Y10
 	VPSRLD       $0x11, Y10, Y8
-	VPSLLD       $0x0f, Y10, Y9
-	VPXOR        Y9, Y8, Y8
+	VPSLLD       $0x0f, Y10, Y11
+	VPXOR        Y11, Y8, Y8
 	VPSRLD       $0x13, Y10, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSLLD       $0x0d, Y10, Y9
+	VPSLLD       $0x0d, Y10, Y11
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y8, Y8
 	VPSRLD       $0x0a, Y10, Y9
 	VPXOR        Y9, Y8, Y8
@@ -1302,11 +1302,11 @@ vary4:
 	VPADDD       256(DX), Y13, Y13
 	VMOVDQA      416(DX), Y10
 	VPSRLD       $0x11, Y10, Y8
-	VPSLLD       $0x0f, Y10, Y9
-	VPXOR        Y9, Y8, Y8
+	VPSLLD       $0x0f, Y10, Y11
+	VPXOR        Y11, Y8, Y8
 	VPSRLD       $0x13, Y10, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSLLD       $0x0d, Y10, Y9
+	VPSLLD       $0x0d, Y10, Y11
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y8, Y8
 	VPSRLD       $0x0a, Y10, Y9
 	VPXOR        Y9, Y8, Y8
@@ -1352,11 +1352,11 @@ vary5:
 	// W[20]: sigma0.
 	VMOVDQA      160(DX), Y10
 	VPSRLD       $0x07, Y10, Y8
-	VPSLLD       $0x19, Y10, Y9
-	VPXOR        Y9, Y8, Y8
+	VPSLLD       $0x19, Y10, Y11
+	VPXOR        Y11, Y8, Y8
 	VPSRLD       $0x12, Y10, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSLLD       $0x0e, Y10, Y9
+	VPSLLD       $0x0e, Y10, Y11
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y8, Y8
 	VPSRLD       $0x03, Y10, Y9
 	VPXOR        Y9, Y8, Y8
@@ -1372,11 +1372,11 @@ vary5:
 	// W[22]: sigma1.
 	VMOVDQA      128(DX), Y10
 	VPSRLD       $0x11, Y10, Y8
-	VPSLLD       $0x0f, Y10, Y9
-	VPXOR        Y9, Y8, Y8
+	VPSLLD       $0x0f, Y10, Y11
+	VPXOR        Y11, Y8, Y8
 	VPSRLD       $0x13, Y10, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSLLD       $0x0d, Y10, Y9
+	VPSLLD       $0x0d, Y10, Y11
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y8, Y8
 	VPSRLD       $0x0a, Y10, Y9
 	VPXOR        Y9, Y8, Y8
@@ -1387,11 +1387,11 @@ vary5:
 	// W[23]: sigma1.
 	VMOVDQA      160(DX), Y10
 	VPSRLD       $0x11, Y10, Y8
-	VPSLLD       $0x0f, Y10, Y9
-	VPXOR        Y9, Y8, Y8
+	VPSLLD       $0x0f, Y10, Y11
+	VPXOR        Y11, Y8, Y8
 	VPSRLD       $0x13, Y10, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSLLD       $0x0d, Y10, Y9
+	VPSLLD       $0x0d, Y10, Y11
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y8, Y8
 	VPSRLD       $0x0a, Y10, Y9
 	VPXOR        Y9, Y8, Y8
@@ -1402,11 +1402,11 @@ vary5:
 	// W[24]: sigma1.
 	VMOVDQA      192(DX), Y10
 	VPSRLD       $0x11, Y10, Y8
-	VPSLLD       $0x0f, Y10, Y9
-	VPXOR        Y9, Y8, Y8
+	VPSLLD       $0x0f, Y10, Y11
+	VPXOR        Y11, Y8, Y8
 	VPSRLD       $0x13, Y10, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSLLD       $0x0d, Y10, Y9
+	VPSLLD       $0x0d, Y10, Y11
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y8, Y8
 	VPSRLD       $0x0a, Y10, Y9
 	VPXOR        Y9, Y8, Y8
@@ -1417,11 +1417,11 @@ vary5:
 	// W[25]: sigma1.
 	VMOVDQA      224(DX), Y10
 	VPSRLD       $0x11, Y10, Y8
-	VPSLLD       $0x0f, Y10, Y9
-	VPXOR        Y9, Y8, Y8
+	VPSLLD       $0x0f, Y10, Y11
+	VPXOR        Y11, Y8, Y8
 	VPSRLD       $0x13, Y10, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSLLD       $0x0d, Y10, Y9
+	VPSLLD       $0x0d, Y10, Y11
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y8, Y8
 	VPSRLD       $0x0a, Y10, Y9
 	VPXOR        Y9, Y8, Y8
@@ -1432,11 +1432,11 @@ vary5:
 	// W[26]: sigma1.
 	VMOVDQA      256(DX), Y10
 	VPSRLD       $0x11, Y10, Y8
-	VPSLLD       $0x0f, Y10, Y9
-	VPXOR        Y9, Y8, Y8
+	VPSLLD       $0x0f, Y10, Y11
+	VPXOR        Y11, Y8, Y8
 	VPSRLD       $0x13, Y10, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSLLD       $0x0d, Y10, Y9
+	VPSLLD       $0x0d, Y10, Y11
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y8, Y8
 	VPSRLD       $0x0a, Y10, Y9
 	VPXOR        Y9, Y8, Y8
@@ -1449,11 +1449,11 @@ vary5:
 	VPADDD       128(DX), Y13, Y13
 	VMOVDQA      288(DX), Y10
 	VPSRLD       $0x11, Y10, Y8
-	VPSLLD       $0x0f, Y10, Y9
-	VPXOR        Y9, Y8, Y8
+	VPSLLD       $0x0f, Y10, Y11
+	VPXOR        Y11, Y8, Y8
 	VPSRLD       $0x13, Y10, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSLLD       $0x0d, Y10, Y9
+	VPSLLD       $0x0d, Y10, Y11
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y8, Y8
 	VPSRLD       $0x0a, Y10, Y9
 	VPXOR        Y9, Y8, Y8
@@ -1465,11 +1465,11 @@ vary5:
 	VPADDD       160(DX), Y13, Y13
 	VMOVDQA      320(DX), Y10
 	VPSRLD       $0x11, Y10, Y8
-	VPSLLD       $0x0f, Y10, Y9
-	VPXOR        Y9, Y8, Y8
+	VPSLLD       $0x0f, Y10, Y11
+	VPXOR        Y11, Y8, Y8
 	VPSRLD       $0x13, Y10, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSLLD       $0x0d, Y10, Y9
+	VPSLLD       $0x0d, Y10, Y11
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y8, Y8
 	VPSRLD       $0x0a, Y10, Y9
 	VPXOR        Y9, Y8, Y8
@@ -1481,11 +1481,11 @@ vary5:
 	VPADDD       192(DX), Y13, Y13
 	VMOVDQA      352(DX), Y10
 	VPSRLD       $0x11, Y10, Y8
-	VPSLLD       $0x0f, Y10, Y9
-	VPXOR        Y9, Y8, Y8
+	VPSLLD       $0x0f, Y10, Y11
+	VPXOR        Y11, Y8, Y8
 	VPSRLD       $0x13, Y10, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSLLD       $0x0d, Y10, Y9
+	VPSLLD       $0x0d, Y10, Y11
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y8, Y8
 	VPSRLD       $0x0a, Y10, Y9
 	VPXOR        Y9, Y8, Y8
@@ -1497,11 +1497,11 @@ vary5:
 	VPADDD       224(DX), Y13, Y13
 	VMOVDQA      384(DX), Y10
 	VPSRLD       $0x11, Y10, Y8
-	VPSLLD       $0x0f, Y10, Y9
-	VPXOR        Y9, Y8, Y8
+	VPSLLD       $0x0f, Y10, Y11
+	VPXOR        Y11, Y8, Y8
 	VPSRLD       $0x13, Y10, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSLLD       $0x0d, Y10, Y9
+	VPSLLD       $0x0d, Y10, Y11
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y8, Y8
 	VPSRLD       $0x0a, Y10, Y9
 	VPXOR        Y9, Y8, Y8
@@ -1513,11 +1513,11 @@ vary5:
 	VPADDD       256(DX), Y13, Y13
 	VMOVDQA      416(DX), Y10
 	VPSRLD       $0x11, Y10, Y8
-	VPSLLD       $0x0f, Y10, Y9
-	VPXOR        Y9, Y8, Y8
+	VPSLLD       $0x0f, Y10, Y11
+	VPXOR        Y11, Y8, Y8
 	VPSRLD       $0x13, Y10, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSLLD       $0x0d, Y10, Y9
+	VPSLLD       $0x0d, Y10, Y11
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y8, Y8
 	VPSRLD       $0x0a, Y10, Y9
 	VPXOR        Y9, Y8, Y8
@@ -1567,11 +1567,11 @@ vary6:
 	// W[21]: sigma0.
 	VMOVDQA      192(DX), Y10
 	VPSRLD       $0x07, Y10, Y8
-	VPSLLD       $0x19, Y10, Y9
-	VPXOR        Y9, Y8, Y8
+	VPSLLD       $0x19, Y10, Y11
+	VPXOR        Y11, Y8, Y8
 	VPSRLD       $0x12, Y10, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSLLD       $0x0e, Y10, Y9
+	VPSLLD       $0x0e, Y10, Y11
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y8, Y8
 	VPSRLD       $0x03, Y10, Y9
 	VPXOR        Y9, Y8, Y8
@@ -1587,11 +1587,11 @@ vary6:
 	// W[23]: sigma1.
 	VMOVDQA      160(DX), Y10
 	VPSRLD       $0x11, Y10, Y8
-	VPSLLD       $0x0f, Y10, Y9
-	VPXOR        Y9, Y8, Y8
+	VPSLLD       $0x0f, Y10, Y11
+	VPXOR        Y11, Y8, Y8
 	VPSRLD       $0x13, Y10, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSLLD       $0x0d, Y10, Y9
+	VPSLLD       $0x0d, Y10, Y11
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y8, Y8
 	VPSRLD       $0x0a, Y10, Y9
 	VPXOR        Y9, Y8, Y8
@@ -1602,11 +1602,11 @@ vary6:
 	// W[24]: sigma1.
 	VMOVDQA      192(DX), Y10
 	VPSRLD       $0x11, Y10, Y8
-	VPSLLD       $0x0f, Y10, Y9
-	VPXOR        Y9, Y8, Y8
+	VPSLLD       $0x0f, Y10, Y11
+	VPXOR        Y11, Y8, Y8
 	VPSRLD       $0x13, Y10, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSLLD       $0x0d, Y10, Y9
+	VPSLLD       $0x0d, Y10, Y11
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y8, Y8
 	VPSRLD       $0x0a, Y10, Y9
 	VPXOR        Y9, Y8, Y8
@@ -1617,11 +1617,11 @@ vary6:
 	// W[25]: sigma1.
 	VMOVDQA      224(DX), Y10
 	VPSRLD       $0x11, Y10, Y8
-	VPSLLD       $0x0f, Y10, Y9
-	VPXOR        Y9, Y8, Y8
+	VPSLLD       $0x0f, Y10, Y11
+	VPXOR        Y11, Y8, Y8
 	VPSRLD       $0x13, Y10, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSLLD       $0x0d, Y10, Y9
+	VPSLLD       $0x0d, Y10, Y11
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y8, Y8
 	VPSRLD       $0x0a, Y10, Y9
 	VPXOR        Y9, Y8, Y8
@@ -1632,11 +1632,11 @@ vary6:
 	// W[26]: sigma1.
 	VMOVDQA      256(DX), Y10
 	VPSRLD       $0x11, Y10, Y8
-	VPSLLD       $0x0f, Y10, Y9
-	VPXOR        Y9, Y8, Y8
+	VPSLLD       $0x0f, Y10, Y11
+	VPXOR        Y11, Y8, Y8
 	VPSRLD       $0x13, Y10, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSLLD       $0x0d, Y10, Y9
+	VPSLLD       $0x0d, Y10, Y11
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y8, Y8
 	VPSRLD       $0x0a, Y10, Y9
 	VPXOR        Y9, Y8, Y8
@@ -1647,11 +1647,11 @@ vary6:
 	// W[27]: sigma1.
 	VMOVDQA      288(DX), Y10
 	VPSRLD       $0x11, Y10, Y8
-	VPSLLD       $0x0f, Y10, Y9
-	VPXOR        Y9, Y8, Y8
+	VPSLLD       $0x0f, Y10, Y11
+	VPXOR        Y11, Y8, Y8
 	VPSRLD       $0x13, Y10, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSLLD       $0x0d, Y10, Y9
+	VPSLLD       $0x0d, Y10, Y11
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y8, Y8
 	VPSRLD       $0x0a, Y10, Y9
 	VPXOR        Y9, Y8, Y8
@@ -1664,11 +1664,11 @@ vary6:
 	VPADDD       160(DX), Y13, Y13
 	VMOVDQA      320(DX), Y10
 	VPSRLD       $0x11, Y10, Y8
-	VPSLLD       $0x0f, Y10, Y9
-	VPXOR        Y9, Y8, Y8
+	VPSLLD       $0x0f, Y10, Y11
+	VPXOR        Y11, Y8, Y8
 	VPSRLD       $0x13, Y10, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSLLD       $0x0d, Y10, Y9
+	VPSLLD       $0x0d, Y10, Y11
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y8, Y8
 	VPSRLD       $0x0a, Y10, Y9
 	VPXOR        Y9, Y8, Y8
@@ -1680,11 +1680,11 @@ vary6:
 	VPADDD       192(DX), Y13, Y13
 	VMOVDQA      352(DX), Y10
 	VPSRLD       $0x11, Y10, Y8
-	VPSLLD       $0x0f, Y10, Y9
-	VPXOR        Y9, Y8, Y8
+	VPSLLD       $0x0f, Y10, Y11
+	VPXOR        Y11, Y8, Y8
 	VPSRLD       $0x13, Y10, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSLLD       $0x0d, Y10, Y9
+	VPSLLD       $0x0d, Y10, Y11
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y8, Y8
 	VPSRLD       $0x0a, Y10, Y9
 	VPXOR        Y9, Y8, Y8
@@ -1696,11 +1696,11 @@ vary6:
 	VPADDD       224(DX), Y13, Y13
 	VMOVDQA      384(DX), Y10
 	VPSRLD       $0x11, Y10, Y8
-	VPSLLD       $0x0f, Y10, Y9
-	VPXOR        Y9, Y8, Y8
+	VPSLLD       $0x0f, Y10, Y11
+	VPXOR        Y11, Y8, Y8
 	VPSRLD       $0x13, Y10, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSLLD       $0x0d, Y10, Y9
+	VPSLLD       $0x0d, Y10, Y11
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y8, Y8
 	VPSRLD       $0x0a, Y10, Y9
 	VPXOR        Y9, Y8, Y8
@@ -1712,11 +1712,11 @@ vary6:
 	VPADDD       256(DX), Y13, Y13
 	VMOVDQA      416(DX), Y10
 	VPSRLD       $0x11, Y10, Y8
-	VPSLLD       $0x0f, Y10, Y9
-	VPXOR        Y9, Y8, Y8
+	VPSLLD       $0x0f, Y10, Y11
+	VPXOR        Y11, Y8, Y8
 	VPSRLD       $0x13, Y10, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSLLD       $0x0d, Y10, Y9
+	VPSLLD       $0x0d, Y10, Y11
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y8, Y8
 	VPSRLD       $0x0a, Y10, Y9
 	VPXOR        Y9, Y8, Y8
@@ -1770,11 +1770,11 @@ vary7:
 	// W[22]: sigma0.
 	VMOVDQA      224(DX), Y10
 	VPSRLD       $0x07, Y10, Y8
-	VPSLLD       $0x19, Y10, Y9
-	VPXOR        Y9, Y8, Y8
+	VPSLLD       $0x19, Y10, Y11
+	VPXOR        Y11, Y8, Y8
 	VPSRLD       $0x12, Y10, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSLLD       $0x0e, Y10, Y9
+	VPSLLD       $0x0e, Y10, Y11
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y8, Y8
 	VPSRLD       $0x03, Y10, Y9
 	VPXOR        Y9, Y8, Y8
@@ -1790,11 +1790,11 @@ vary7:
 	// W[24]: sigma1.
 	VMOVDQA      192(DX), Y10
 	VPSRLD       $0x11, Y10, Y8
-	VPSLLD       $0x0f, Y10, Y9
-	VPXOR        Y9, Y8, Y8
+	VPSLLD       $0x0f, Y10, Y11
+	VPXOR        Y11, Y8, Y8
 	VPSRLD       $0x13, Y10, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSLLD       $0x0d, Y10, Y9
+	VPSLLD       $0x0d, Y10, Y11
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y8, Y8
 	VPSRLD       $0x0a, Y10, Y9
 	VPXOR        Y9, Y8, Y8
@@ -1805,11 +1805,11 @@ vary7:
 	// W[25]: sigma1.
 	VMOVDQA      224(DX), Y10
 	VPSRLD       $0x11, Y10, Y8
-	VPSLLD       $0x0f, Y10, Y9
-	VPXOR        Y9, Y8, Y8
+	VPSLLD       $0x0f, Y10, Y11
+	VPXOR        Y11, Y8, Y8
 	VPSRLD       $0x13, Y10, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSLLD       $0x0d, Y10, Y9
+	VPSLLD       $0x0d, Y10, Y11
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y8, Y8
 	VPSRLD       $0x0a, Y10, Y9
 	VPXOR        Y9, Y8, Y8
@@ -1820,11 +1820,11 @@ vary7:
 	// W[26]: sigma1.
 	VMOVDQA      256(DX), Y10
 	VPSRLD       $0x11, Y10, Y8
-	VPSLLD       $0x0f, Y10, Y9
-	VPXOR        Y9, Y8, Y8
+	VPSLLD       $0x0f, Y10, Y11
+	VPXOR        Y11, Y8, Y8
 	VPSRLD       $0x13, Y10, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSLLD       $0x0d, Y10, Y9
+	VPSLLD       $0x0d, Y10, Y11
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y8, Y8
 	VPSRLD       $0x0a, Y10, Y9
 	VPXOR        Y9, Y8, Y8
@@ -1835,11 +1835,11 @@ vary7:
 	// W[27]: sigma1.
 	VMOVDQA      288(DX), Y10
 	VPSRLD       $0x11, Y10, Y8
-	VPSLLD       $0x0f, Y10, Y9
-	VPXOR        Y9, Y8, Y8
+	VPSLLD       $0x0f, Y10, Y11
+	VPXOR        Y11, Y8, Y8
 	VPSRLD       $0x13, Y10, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSLLD       $0x0d, Y10, Y9
+	VPSLLD       $0x0d, Y10, Y11
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y8, Y8
 	VPSRLD       $0x0a, Y10, Y9
 	VPXOR        Y9, Y8, Y8
@@ -1850,11 +1850,11 @@ vary7:
 	// W[28]: sigma1.
 	VMOVDQA      320(DX), Y10
 	VPSRLD       $0x11, Y10, Y8
-	VPSLLD       $0x0f, Y10, Y9
-	VPXOR        Y9, Y8, Y8
+	VPSLLD       $0x0f, Y10, Y11
+	VPXOR        Y11, Y8, Y8
 	VPSRLD       $0x13, Y10, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSLLD       $0x0d, Y10, Y9
+	VPSLLD       $0x0d, Y10, Y11
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y8, Y8
 	VPSRLD       $0x0a, Y10, Y9
 	VPXOR        Y9, Y8, Y8
@@ -1867,11 +1867,11 @@ vary7:
 	VPADDD       192(DX), Y13, Y13
 	VMOVDQA      352(DX), Y10
 	VPSRLD       $0x11, Y10, Y8
-	VPSLLD       $0x0f, Y10, Y9
-	VPXOR        Y9, Y8, Y8
+	VPSLLD       $0x0f, Y10, Y11
+	VPXOR        Y11, Y8, Y8
 	VPSRLD       $0x13, Y10, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSLLD       $0x0d, Y10, Y9
+	VPSLLD       $0x0d, Y10, Y11
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y8, Y8
 	VPSRLD       $0x0a, Y10, Y9
 	VPXOR        Y9, Y8, Y8
@@ -1883,11 +1883,11 @@ vary7:
 	VPADDD       224(DX), Y13, Y13
 	VMOVDQA      384(DX), Y10
 	VPSRLD       $0x11, Y10, Y8
-	VPSLLD       $0x0f, Y10, Y9
-	VPXOR        Y9, Y8, Y8
+	VPSLLD       $0x0f, Y10, Y11
+	VPXOR        Y11, Y8, Y8
 	VPSRLD       $0x13, Y10, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSLLD       $0x0d, Y10, Y9
+	VPSLLD       $0x0d, Y10, Y11
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y8, Y8
 	VPSRLD       $0x0a, Y10, Y9
 	VPXOR        Y9, Y8, Y8
@@ -1899,11 +1899,11 @@ vary7:
 	VPADDD       256(DX), Y13, Y13
 	VMOVDQA      416(DX), Y10
 	VPSRLD       $0x11, Y10, Y8
-	VPSLLD       $0x0f, Y10, Y9
-	VPXOR        Y9, Y8, Y8
+	VPSLLD       $0x0f, Y10, Y11
+	VPXOR        Y11, Y8, Y8
 	VPSRLD       $0x13, Y10, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSLLD       $0x0d, Y10, Y9
+	VPSLLD       $0x0d, Y10, Y11
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y8, Y8
 	VPSRLD       $0x0a, Y10, Y9
 	VPXOR        Y9, Y8, Y8
@@ -1961,11 +1961,11 @@ vary8:
 	// W[23]: sigma0.
 	VMOVDQA      256(DX), Y10
 	VPSRLD       $0x07, Y10, Y8
-	VPSLLD       $0x19, Y10, Y9
-	VPXOR        Y9, Y8, Y8
+	VPSLLD       $0x19, Y10, Y11
+	VPXOR        Y11, Y8, Y8
 	VPSRLD       $0x12, Y10, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSLLD       $0x0e, Y10, Y9
+	VPSLLD       $0x0e, Y10, Y11
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y8, Y8
 	VPSRLD       $0x03, Y10, Y9
 	VPXOR        Y9, Y8, Y8
@@ -1981,11 +1981,11 @@ vary8:
 	// W[25]: sigma1.
 	VMOVDQA      224(DX), Y10
 	VPSRLD       $0x11, Y10, Y8
-	VPSLLD       $0x0f, Y10, Y9
-	VPXOR        Y9, Y8, Y8
+	VPSLLD       $0x0f, Y10, Y11
+	VPXOR        Y11, Y8, Y8
 	VPSRLD       $0x13, Y10, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSLLD       $0x0d, Y10, Y9
+	VPSLLD       $0x0d, Y10, Y11
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y8, Y8
 	VPSRLD       $0x0a, Y10, Y9
 	VPXOR        Y9, Y8, Y8
@@ -1996,11 +1996,11 @@ vary8:
 	// W[26]: sigma1.
 	VMOVDQA      256(DX), Y10
 	VPSRLD       $0x11, Y10, Y8
-	VPSLLD       $0x0f, Y10, Y9
-	VPXOR        Y9, Y8, Y8
+	VPSLLD       $0x0f, Y10, Y11
+	VPXOR        Y11, Y8, Y8
 	VPSRLD       $0x13, Y10, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSLLD       $0x0d, Y10, Y9
+	VPSLLD       $0x0d, Y10, Y11
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y8, Y8
 	VPSRLD       $0x0a, Y10, Y9
 	VPXOR        Y9, Y8, Y8
@@ -2011,11 +2011,11 @@ vary8:
 	// W[27]: sigma1.
 	VMOVDQA      288(DX), Y10
 	VPSRLD       $0x11, Y10, Y8
-	VPSLLD       $0x0f, Y10, Y9
-	VPXOR        Y9, Y8, Y8
+	VPSLLD       $0x0f, Y10, Y11
+	VPXOR        Y11, Y8, Y8
 	VPSRLD       $0x13, Y10, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSLLD       $0x0d, Y10, Y9
+	VPSLLD       $0x0d, Y10, Y11
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y8, Y8
 	VPSRLD       $0x0a, Y10, Y9
 	VPXOR        Y9, Y8, Y8
@@ -2026,11 +2026,11 @@ vary8:
 	// W[28]: sigma1.
 	VMOVDQA      320(DX), Y10
 	VPSRLD       $0x11, Y10, Y8
-	VPSLLD       $0x0f, Y10, Y9
-	VPXOR        Y9, Y8, Y8
+	VPSLLD       $0x0f, Y10, Y11
+	VPXOR        Y11, Y8, Y8
 	VPSRLD       $0x13, Y10, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSLLD       $0x0d, Y10, Y9
+	VPSLLD       $0x0d, Y10, Y11
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y8, Y8
 	VPSRLD       $0x0a, Y10, Y9
 	VPXOR        Y9, Y8, Y8
@@ -2041,11 +2041,11 @@ vary8:
 	// W[29]: sigma1.
 	VMOVDQA      352(DX), Y10
 	VPSRLD       $0x11, Y10, Y8
-	VPSLLD       $0x0f, Y10, Y9
-	VPXOR        Y9, Y8, Y8
+	VPSLLD       $0x0f, Y10, Y11
+	VPXOR        Y11, Y8, Y8
 	VPSRLD       $0x13, Y10, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSLLD       $0x0d, Y10, Y9
+	VPSLLD       $0x0d, Y10, Y11
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y8, Y8
 	VPSRLD       $0x0a, Y10, Y9
 	VPXOR        Y9, Y8, Y8
@@ -2058,11 +2058,11 @@ vary8:
 	VPADDD       224(DX), Y13, Y13
 	VMOVDQA      384(DX), Y10
 	VPSRLD       $0x11, Y10, Y8
-	VPSLLD       $0x0f, Y10, Y9
-	VPXOR        Y9, Y8, Y8
+	VPSLLD       $0x0f, Y10, Y11
+	VPXOR        Y11, Y8, Y8
 	VPSRLD       $0x13, Y10, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSLLD       $0x0d, Y10, Y9
+	VPSLLD       $0x0d, Y10, Y11
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y8, Y8
 	VPSRLD       $0x0a, Y10, Y9
 	VPXOR        Y9, Y8, Y8
@@ -2074,11 +2074,11 @@ vary8:
 	VPADDD       256(DX), Y13, Y13
 	VMOVDQA      416(DX), Y10
 	VPSRLD       $0x11, Y10, Y8
-	VPSLLD       $0x0f, Y10, Y9
-	VPXOR        Y9, Y8, Y8
+	VPSLLD       $0x0f, Y10, Y11
+	VPXOR        Y11, Y8, Y8
 	VPSRLD       $0x13, Y10, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSLLD       $0x0d, Y10, Y9
+	VPSLLD       $0x0d, Y10, Y11
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y8, Y8
 	VPSRLD       $0x0a, Y10, Y9
 	VPXOR        Y9, Y8, Y8
@@ -2117,11 +2117,11 @@ vary9:
 	// W[18]: sigma1.
 	VMOVDQA      (DX), Y10
 	VPSRLD       $0x11, Y10, Y8
-	VPSLLD       $0x0f, Y10, Y9
-	VPXOR        Y9, Y8, Y8
+	VPSLLD       $0x0f, Y10, Y11
+	VPXOR        Y11, Y8, Y8
 	VPSRLD       $0x13, Y10, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSLLD       $0x0d, Y10, Y9
+	VPSLLD       $0x0d, Y10, Y11
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y8, Y8
 	VPSRLD       $0x0a, Y10, Y9
 	VPXOR        Y9, Y8, Y8
@@ -2136,11 +2136,11 @@ vary9:
 	// W[20]: sigma1.
 	VMOVDQA      64(DX), Y10
 	VPSRLD       $0x11, Y10, Y8
-	VPSLLD       $0x0f, Y10, Y9
-	VPXOR        Y9, Y8, Y8
+	VPSLLD       $0x0f, Y10, Y11
+	VPXOR        Y11, Y8, Y8
 	VPSRLD       $0x13, Y10, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSLLD       $0x0d, Y10, Y9
+	VPSLLD       $0x0d, Y10, Y11
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y8, Y8
 	VPSRLD       $0x0a, Y10, Y9
 	VPXOR        Y9, Y8, Y8
@@ -2155,11 +2155,11 @@ vary9:
 	// W[22]: sigma1.
 	VMOVDQA      128(DX), Y10
 	VPSRLD       $0x11, Y10, Y8
-	VPSLLD       $0x0f, Y10, Y9
-	VPXOR        Y9, Y8, Y8
+	VPSLLD       $0x0f, Y10, Y11
+	VPXOR        Y11, Y8, Y8
 	VPSRLD       $0x13, Y10, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSLLD       $0x0d, Y10, Y9
+	VPSLLD       $0x0d, Y10, Y11
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y8, Y8
 	VPSRLD       $0x0a, Y10, Y9
 	VPXOR        Y9, Y8, Y8
@@ -2175,11 +2175,11 @@ vary9:
 	// W[24]: sigma1, sigma0.
 	VMOVDQA      288(DX), Y10
 	VPSRLD       $0x07, Y10, Y8
-	VPSLLD       $0x19, Y10, Y9
-	VPXOR        Y9, Y8, Y8
+	VPSLLD       $0x19, Y10, Y11
+	VPXOR        Y11, Y8, Y8
 	VPSRLD       $0x12, Y10, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSLLD       $0x0e, Y10, Y9
+	VPSLLD       $0x0e, Y10, Y11
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y8, Y8
 	VPSRLD       $0x03, Y10, Y9
 	VPXOR        Y9, Y8, Y8
@@ -2187,11 +2187,11 @@ vary9:
 	VPADDD       Y8, Y13, Y13
 	VMOVDQA      192(DX), Y10
 	VPSRLD       $0x11, Y10, Y8
-	VPSLLD       $0x0f, Y10, Y9
-	VPXOR        Y9, Y8, Y8
+	VPSLLD       $0x0f, Y10, Y11
+	VPXOR        Y11, Y8, Y8
 	VPSRLD       $0x13, Y10, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSLLD       $0x0d, Y10, Y9
+	VPSLLD       $0x0d, Y10, Y11
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y8, Y8
 	VPSRLD       $0x0a, Y10, Y9
 	VPXOR        Y9, Y8, Y8
@@ -2204,11 +2204,11 @@ vary9:
 	VPADDD       64(DX), Y13, Y13
 	VMOVDQA      224(DX), Y10
 	VPSRLD       $0x11, Y10, Y8
-	VPSLLD       $0x0f, Y10, Y9
-	VPXOR        Y9, Y8, Y8
+	VPSLLD       $0x0f, Y10, Y11
+	VPXOR        Y11, Y8, Y8
 	VPSRLD       $0x13, Y10, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSLLD       $0x0d, Y10, Y9
+	VPSLLD       $0x0d, Y10, Y11
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y8, Y8
 	VPSRLD       $0x0a, Y10, Y9
 	VPXOR        Y9, Y8, Y8
@@ -2218,11 +2218,11 @@ vary9:
 	// W[26]: sigma1.
 	VMOVDQA      256(DX), Y10
 	VPSRLD       $0x11, Y10, Y8
-	VPSLLD       $0x0f, Y10, Y9
-	VPXOR        Y9, Y8, Y8
+	VPSLLD       $0x0f, Y10, Y11
+	VPXOR        Y11, Y8, Y8
 	VPSRLD       $0x13, Y10, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSLLD       $0x0d, Y10, Y9
+	VPSLLD       $0x0d, Y10, Y11
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y8, Y8
 	VPSRLD       $0x0a, Y10, Y9
 	VPXOR        Y9, Y8, Y8
@@ -2235,11 +2235,11 @@ vary9:
 	VPADDD       128(DX), Y13, Y13
 	VMOVDQA      288(DX), Y10
 	VPSRLD       $0x11, Y10, Y8
-	VPSLLD       $0x0f, Y10, Y9
-	VPXOR        Y9, Y8, Y8
+	VPSLLD       $0x0f, Y10, Y11
+	VPXOR        Y11, Y8, Y8
 	VPSRLD       $0x13, Y10, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSLLD       $0x0d, Y10, Y9
+	VPSLLD       $0x0d, Y10, Y11
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y8, Y8
 	VPSRLD       $0x0a, Y10, Y9
 	VPXOR        Y9, Y8, Y8
@@ -2249,11 +2249,11 @@ vary9:
 	// W[28]: sigma1.
 	VMOVDQA      320(DX), Y10
 	VPSRLD       $0x11, Y10, Y8
-	VPSLLD       $0x0f, Y10, Y9
-	VPXOR        Y9, Y8, Y8
+	VPSLLD       $0x0f, Y10, Y11
+	VPXOR        Y11, Y8, Y8
 	VPSRLD       $0x13, Y10, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSLLD       $0x0d, Y10, Y9
+	VPSLLD       $0x0d, Y10, Y11
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y8, Y8
 	VPSRLD       $0x0a, Y10, Y9
 	VPXOR        Y9, Y8, Y8
@@ -2266,11 +2266,11 @@ vary9:
 	VPADDD       192(DX), Y13, Y13
 	VMOVDQA      352(DX), Y10
 	VPSRLD       $0x11, Y10, Y8
-	VPSLLD       $0x0f, Y10, Y9
-	VPXOR        Y9, Y8, Y8
+	VPSLLD       $0x0f, Y10, Y11
+	VPXOR        Y11, Y8, Y8
 	VPSRLD       $0x13, Y10, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSLLD       $0x0d, Y10, Y9
+	VPSLLD       $0x0d, Y10, Y11
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y8, Y8
 	VPSRLD       $0x0a, Y10, Y9
 	VPXOR        Y9, Y8, Y8
@@ -2282,11 +2282,11 @@ vary9:
 	VPADDD       224(DX), Y13, Y13
 	VMOVDQA      384(DX), Y10
 	VPSRLD       $0x11, Y10, Y8
-	VPSLLD       $0x0f, Y10, Y9
-	VPXOR        Y9, Y8, Y8
+	VPSLLD       $0x0f, Y10, Y11
+	VPXOR        Y11, Y8, Y8
 	VPSRLD       $0x13, Y10, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSLLD       $0x0d, Y10, Y9
+	VPSLLD       $0x0d, Y10, Y11
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y8, Y8
 	VPSRLD       $0x0a, Y10, Y9
 	VPXOR        Y9, Y8, Y8
@@ -2296,11 +2296,11 @@ vary9:
 	// W[31]: sigma1, t-7, sigma0.
 	VMOVDQA      (DX), Y10
 	VPSRLD       $0x07, Y10, Y8
-	VPSLLD       $0x19, Y10, Y9
-	VPXOR        Y9, Y8, Y8
+	VPSLLD       $0x19, Y10, Y11
+	VPXOR        Y11, Y8, Y8
 	VPSRLD       $0x12, Y10, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSLLD       $0x0e, Y10, Y9
+	VPSLLD       $0x0e, Y10, Y11
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y8, Y8
 	VPSRLD       $0x03, Y10, Y9
 	VPXOR        Y9, Y8, Y8
@@ -2309,11 +2309,11 @@ vary9:
 	VPADDD       256(DX), Y13, Y13
 	VMOVDQA      416(DX), Y10
 	VPSRLD       $0x11, Y10, Y8
-	VPSLLD       $0x0f, Y10, Y9
-	VPXOR        Y9, Y8, Y8
+	VPSLLD       $0x0f, Y10, Y11
+	VPXOR        Y11, Y8, Y8
 	VPSRLD       $0x13, Y10, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSLLD       $0x0d, Y10, Y9
+	VPSLLD       $0x0d, Y10, Y11
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y8, Y8
 	VPSRLD       $0x0a, Y10, Y9
 	VPXOR        Y9, Y8, Y8
@@ -2356,11 +2356,11 @@ vary10:
 	// W[19]: sigma1.
 	VMOVDQA      32(DX), Y10
 	VPSRLD       $0x11, Y10, Y8
-	VPSLLD       $0x0f, Y10, Y9
-	VPXOR        Y9, Y8, Y8
+	VPSLLD       $0x0f, Y10, Y11
+	VPXOR        Y11, Y8, Y8
 	VPSRLD       $0x13, Y10, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSLLD       $0x0d, Y10, Y9
+	VPSLLD       $0x0d, Y10, Y11
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y8, Y8
 	VPSRLD       $0x0a, Y10, Y9
 	VPXOR        Y9, Y8, Y8
@@ -2375,11 +2375,11 @@ vary10:
 	// W[21]: sigma1.
 	VMOVDQA      96(DX), Y10
 	VPSRLD       $0x11, Y10, Y8
-	VPSLLD       $0x0f, Y10, Y9
-	VPXOR        Y9, Y8, Y8
+	VPSLLD       $0x0f, Y10, Y11
+	VPXOR        Y11, Y8, Y8
 	VPSRLD       $0x13, Y10, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSLLD       $0x0d, Y10, Y9
+	VPSLLD       $0x0d, Y10, Y11
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y8, Y8
 	VPSRLD       $0x0a, Y10, Y9
 	VPXOR        Y9, Y8, Y8
@@ -2394,11 +2394,11 @@ vary10:
 	// W[23]: sigma1.
 	VMOVDQA      160(DX), Y10
 	VPSRLD       $0x11, Y10, Y8
-	VPSLLD       $0x0f, Y10, Y9
-	VPXOR        Y9, Y8, Y8
+	VPSLLD       $0x0f, Y10, Y11
+	VPXOR        Y11, Y8, Y8
 	VPSRLD       $0x13, Y10, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSLLD       $0x0d, Y10, Y9
+	VPSLLD       $0x0d, Y10, Y11
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y8, Y8
 	VPSRLD       $0x0a, Y10, Y9
 	VPXOR        Y9, Y8, Y8
@@ -2414,11 +2414,11 @@ vary10:
 	// W[25]: sigma1, sigma0.
 	VMOVDQA      320(DX), Y10
 	VPSRLD       $0x07, Y10, Y8
-	VPSLLD       $0x19, Y10, Y9
-	VPXOR        Y9, Y8, Y8
+	VPSLLD       $0x19, Y10, Y11
+	VPXOR        Y11, Y8, Y8
 	VPSRLD       $0x12, Y10, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSLLD       $0x0e, Y10, Y9
+	VPSLLD       $0x0e, Y10, Y11
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y8, Y8
 	VPSRLD       $0x03, Y10, Y9
 	VPXOR        Y9, Y8, Y8
@@ -2426,11 +2426,11 @@ vary10:
 	VPADDD       Y8, Y13, Y13
 	VMOVDQA      224(DX), Y10
 	VPSRLD       $0x11, Y10, Y8
-	VPSLLD       $0x0f, Y10, Y9
-	VPXOR        Y9, Y8, Y8
+	VPSLLD       $0x0f, Y10, Y11
+	VPXOR        Y11, Y8, Y8
 	VPSRLD       $0x13, Y10, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSLLD       $0x0d, Y10, Y9
+	VPSLLD       $0x0d, Y10, Y11
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y8, Y8
 	VPSRLD       $0x0a, Y10, Y9
 	VPXOR        Y9, Y8, Y8
@@ -2443,11 +2443,11 @@ vary10:
 	VPADDD       96(DX), Y13, Y13
 	VMOVDQA      256(DX), Y10
 	VPSRLD       $0x11, Y10, Y8
-	VPSLLD       $0x0f, Y10, Y9
-	VPXOR        Y9, Y8, Y8
+	VPSLLD       $0x0f, Y10, Y11
+	VPXOR        Y11, Y8, Y8
 	VPSRLD       $0x13, Y10, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSLLD       $0x0d, Y10, Y9
+	VPSLLD       $0x0d, Y10, Y11
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y8, Y8
 	VPSRLD       $0x0a, Y10, Y9
 	VPXOR        Y9, Y8, Y8
@@ -2457,11 +2457,11 @@ vary10:
 	// W[27]: sigma1.
 	VMOVDQA      288(DX), Y10
 	VPSRLD       $0x11, Y10, Y8
-	VPSLLD       $0x0f, Y10, Y9
-	VPXOR        Y9, Y8, Y8
+	VPSLLD       $0x0f, Y10, Y11
+	VPXOR        Y11, Y8, Y8
 	VPSRLD       $0x13, Y10, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSLLD       $0x0d, Y10, Y9
+	VPSLLD       $0x0d, Y10, Y11
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y8, Y8
 	VPSRLD       $0x0a, Y10, Y9
 	VPXOR        Y9, Y8, Y8
@@ -2474,11 +2474,11 @@ vary10:
 	VPADDD       160(DX), Y13, Y13
 	VMOVDQA      320(DX), Y10
 	VPSRLD       $0x11, Y10, Y8
-	VPSLLD       $0x0f, Y10, Y9
-	VPXOR        Y9, Y8, Y8
+	VPSLLD       $0x0f, Y10, Y11
+	VPXOR        Y11, Y8, Y8
 	VPSRLD       $0x13, Y10, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSLLD       $0x0d, Y10, Y9
+	VPSLLD       $0x0d, Y10, Y11
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y8, Y8
 	VPSRLD       $0x0a, Y10, Y9
 	VPXOR        Y9, Y8, Y8
@@ -2488,11 +2488,11 @@ vary10:
 	// W[29]: sigma1.
 	VMOVDQA      352(DX), Y10
 	VPSRLD       $0x11, Y10, Y8
-	VPSLLD       $0x0f, Y10, Y9
-	VPXOR        Y9, Y8, Y8
+	VPSLLD       $0x0f, Y10, Y11
+	VPXOR        Y11, Y8, Y8
 	VPSRLD       $0x13, Y10, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSLLD       $0x0d, Y10, Y9
+	VPSLLD       $0x0d, Y10, Y11
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y8, Y8
 	VPSRLD       $0x0a, Y10, Y9
 	VPXOR        Y9, Y8, Y8
@@ -2505,11 +2505,11 @@ vary10:
 	VPADDD       224(DX), Y13, Y13
 	VMOVDQA      384(DX), Y10
 	VPSRLD       $0x11, Y10, Y8
-	VPSLLD       $0x0f, Y10, Y9
-	VPXOR        Y9, Y8, Y8
+	VPSLLD       $0x0f, Y10, Y11
+	VPXOR        Y11, Y8, Y8
 	VPSRLD       $0x13, Y10, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSLLD       $0x0d, Y10, Y9
+	VPSLLD       $0x0d, Y10, Y11
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y8, Y8
 	VPSRLD       $0x0a, Y10, Y9
 	VPXOR        Y9, Y8, Y8
@@ -2521,11 +2521,11 @@ vary10:
 	VPADDD       256(DX), Y13, Y13
 	VMOVDQA      416(DX), Y10
 	VPSRLD       $0x11, Y10, Y8
-	VPSLLD       $0x0f, Y10, Y9
-	VPXOR        Y9, Y8, Y8
+	VPSLLD       $0x0f, Y10, Y11
+	VPXOR        Y11, Y8, Y8
 	VPSRLD       $0x13, Y10, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSLLD       $0x0d, Y10, Y9
+	VPSLLD       $0x0d, Y10, Y11
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y8, Y8
 	VPSRLD       $0x0a, Y10, Y9
 	VPXOR        Y9, Y8, Y8
@@ -2572,11 +2572,11 @@ vary11:
 	// W[20]: sigma1.
 	VMOVDQA      64(DX), Y10
 	VPSRLD       $0x11, Y10, Y8
-	VPSLLD       $0x0f, Y10, Y9
-	VPXOR        Y9, Y8, Y8
+	VPSLLD       $0x0f, Y10, Y11
+	VPXOR        Y11, Y8, Y8
 	VPSRLD       $0x13, Y10, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSLLD       $0x0d, Y10, Y9
+	VPSLLD       $0x0d, Y10, Y11
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y8, Y8
 	VPSRLD       $0x0a, Y10, Y9
 	VPXOR        Y9, Y8, Y8
@@ -2591,11 +2591,11 @@ vary11:
 	// W[22]: sigma1.
 	VMOVDQA      128(DX), Y10
 	VPSRLD       $0x11, Y10, Y8
-	VPSLLD       $0x0f, Y10, Y9
-	VPXOR        Y9, Y8, Y8
+	VPSLLD       $0x0f, Y10, Y11
+	VPXOR        Y11, Y8, Y8
 	VPSRLD       $0x13, Y10, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSLLD       $0x0d, Y10, Y9
+	VPSLLD       $0x0d, Y10, Y11
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y8, Y8
 	VPSRLD       $0x0a, Y10, Y9
 	VPXOR        Y9, Y8, Y8
@@ -2610,11 +2610,11 @@ vary11:
 	// W[24]: sigma1.
 	VMOVDQA      192(DX), Y10
 	VPSRLD       $0x11, Y10, Y8
-	VPSLLD       $0x0f, Y10, Y9
-	VPXOR        Y9, Y8, Y8
+	VPSLLD       $0x0f, Y10, Y11
+	VPXOR        Y11, Y8, Y8
 	VPSRLD       $0x13, Y10, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSLLD       $0x0d, Y10, Y9
+	VPSLLD       $0x0d, Y10, Y11
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y8, Y8
 	VPSRLD       $0x0a, Y10, Y9
 	VPXOR        Y9, Y8, Y8
@@ -2630,11 +2630,11 @@ vary11:
 	// W[26]: sigma1, sigma0.
 	VMOVDQA      352(DX), Y10
 	VPSRLD       $0x07, Y10, Y8
-	VPSLLD       $0x19, Y10, Y9
-	VPXOR        Y9, Y8, Y8
+	VPSLLD       $0x19, Y10, Y11
+	VPXOR        Y11, Y8, Y8
 	VPSRLD       $0x12, Y10, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSLLD       $0x0e, Y10, Y9
+	VPSLLD       $0x0e, Y10, Y11
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y8, Y8
 	VPSRLD       $0x03, Y10, Y9
 	VPXOR        Y9, Y8, Y8
@@ -2642,11 +2642,11 @@ vary11:
 	VPADDD       Y8, Y13, Y13
 	VMOVDQA      256(DX), Y10
 	VPSRLD       $0x11, Y10, Y8
-	VPSLLD       $0x0f, Y10, Y9
-	VPXOR        Y9, Y8, Y8
+	VPSLLD       $0x0f, Y10, Y11
+	VPXOR        Y11, Y8, Y8
 	VPSRLD       $0x13, Y10, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSLLD       $0x0d, Y10, Y9
+	VPSLLD       $0x0d, Y10, Y11
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y8, Y8
 	VPSRLD       $0x0a, Y10, Y9
 	VPXOR        Y9, Y8, Y8
@@ -2659,11 +2659,11 @@ vary11:
 	VPADDD       128(DX), Y13, Y13
 	VMOVDQA      288(DX), Y10
 	VPSRLD       $0x11, Y10, Y8
-	VPSLLD       $0x0f, Y10, Y9
-	VPXOR        Y9, Y8, Y8
+	VPSLLD       $0x0f, Y10, Y11
+	VPXOR        Y11, Y8, Y8
 	VPSRLD       $0x13, Y10, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSLLD       $0x0d, Y10, Y9
+	VPSLLD       $0x0d, Y10, Y11
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y8, Y8
 	VPSRLD       $0x0a, Y10, Y9
 	VPXOR        Y9, Y8, Y8
@@ -2673,11 +2673,11 @@ vary11:
 	// W[28]: sigma1.
 	VMOVDQA      320(DX), Y10
 	VPSRLD       $0x11, Y10, Y8
-	VPSLLD       $0x0f, Y10, Y9
-	VPXOR        Y9, Y8, Y8
+	VPSLLD       $0x0f, Y10, Y11
+	VPXOR        Y11, Y8, Y8
 	VPSRLD       $0x13, Y10, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSLLD       $0x0d, Y10, Y9
+	VPSLLD       $0x0d, Y10, Y11
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y8, Y8
 	VPSRLD       $0x0a, Y10, Y9
 	VPXOR        Y9, Y8, Y8
@@ -2690,11 +2690,11 @@ vary11:
 	VPADDD       192(DX), Y13, Y13
 	VMOVDQA      352(DX), Y10
 	VPSRLD       $0x11, Y10, Y8
-	VPSLLD       $0x0f, Y10, Y9
-	VPXOR        Y9, Y8, Y8
+	VPSLLD       $0x0f, Y10, Y11
+	VPXOR        Y11, Y8, Y8
 	VPSRLD       $0x13, Y10, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSLLD       $0x0d, Y10, Y9
+	VPSLLD       $0x0d, Y10, Y11
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y8, Y8
 	VPSRLD       $0x0a, Y10, Y9
 	VPXOR        Y9, Y8, Y8
@@ -2704,11 +2704,11 @@ vary11:
 	// W[30]: sigma1.
 	VMOVDQA      384(DX), Y10
 	VPSRLD       $0x11, Y10, Y8
-	VPSLLD       $0x0f, Y10, Y9
-	VPXOR        Y9, Y8, Y8
+	VPSLLD       $0x0f, Y10, Y11
+	VPXOR        Y11, Y8, Y8
 	VPSRLD       $0x13, Y10, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSLLD       $0x0d, Y10, Y9
+	VPSLLD       $0x0d, Y10, Y11
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y8, Y8
 	VPSRLD       $0x0a, Y10, Y9
 	VPXOR        Y9, Y8, Y8
@@ -2721,11 +2721,11 @@ vary11:
 	VPADDD       256(DX), Y13, Y13
 	VMOVDQA      416(DX), Y10
 	VPSRLD       $0x11, Y10, Y8
-	VPSLLD       $0x0f, Y10, Y9
-	VPXOR        Y9, Y8, Y8
+	VPSLLD       $0x0f, Y10, Y11
+	VPXOR        Y11, Y8, Y8
 	VPSRLD       $0x13, Y10, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSLLD       $0x0d, Y10, Y9
+	VPSLLD       $0x0d, Y10, Y11
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y8, Y8
 	VPSRLD       $0x0a, Y10, Y9
 	VPXOR        Y9, Y8, Y8
@@ -2776,11 +2776,11 @@ vary12:
 	// W[21]: sigma1.
 	VMOVDQA      96(DX), Y10
 	VPSRLD       $0x11, Y10, Y8
-	VPSLLD       $0x0f, Y10, Y9
-	VPXOR        Y9, Y8, Y8
+	VPSLLD       $0x0f, Y10, Y11
+	VPXOR        Y11, Y8, Y8
 	VPSRLD       $0x13, Y10, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSLLD       $0x0d, Y10, Y9
+	VPSLLD       $0x0d, Y10, Y11
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y8, Y8
 	VPSRLD       $0x0a, Y10, Y9
 	VPXOR        Y9, Y8, Y8
@@ -2795,11 +2795,11 @@ vary12:
 	// W[23]: sigma1.
 	VMOVDQA      160(DX), Y10
 	VPSRLD       $0x11, Y10, Y8
-	VPSLLD       $0x0f, Y10, Y9
-	VPXOR        Y9, Y8, Y8
+	VPSLLD       $0x0f, Y10, Y11
+	VPXOR        Y11, Y8, Y8
 	VPSRLD       $0x13, Y10, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSLLD       $0x0d, Y10, Y9
+	VPSLLD       $0x0d, Y10, Y11
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y8, Y8
 	VPSRLD       $0x0a, Y10, Y9
 	VPXOR        Y9, Y8, Y8
@@ -2814,11 +2814,11 @@ vary12:
 	// W[25]: sigma1.
 	VMOVDQA      224(DX), Y10
 	VPSRLD       $0x11, Y10, Y8
-	VPSLLD       $0x0f, Y10, Y9
-	VPXOR        Y9, Y8, Y8
+	VPSLLD       $0x0f, Y10, Y11
+	VPXOR        Y11, Y8, Y8
 	VPSRLD       $0x13, Y10, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSLLD       $0x0d, Y10, Y9
+	VPSLLD       $0x0d, Y10, Y11
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y8, Y8
 	VPSRLD       $0x0a, Y10, Y9
 	VPXOR        Y9, Y8, Y8
@@ -2834,11 +2834,11 @@ vary12:
 	// W[27]: sigma1, sigma0.
 	VMOVDQA      384(DX), Y10
 	VPSRLD       $0x07, Y10, Y8
-	VPSLLD       $0x19, Y10, Y9
-	VPXOR        Y9, Y8, Y8
+	VPSLLD       $0x19, Y10, Y11
+	VPXOR        Y11, Y8, Y8
 	VPSRLD       $0x12, Y10, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSLLD       $0x0e, Y10, Y9
+	VPSLLD       $0x0e, Y10, Y11
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y8, Y8
 	VPSRLD       $0x03, Y10, Y9
 	VPXOR        Y9, Y8, Y8
@@ -2846,11 +2846,11 @@ vary12:
 	VPADDD       Y8, Y13, Y13
 	VMOVDQA      288(DX), Y10
 	VPSRLD       $0x11, Y10, Y8
-	VPSLLD       $0x0f, Y10, Y9
-	VPXOR        Y9, Y8, Y8
+	VPSLLD       $0x0f, Y10, Y11
+	VPXOR        Y11, Y8, Y8
 	VPSRLD       $0x13, Y10, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSLLD       $0x0d, Y10, Y9
+	VPSLLD       $0x0d, Y10, Y11
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y8, Y8
 	VPSRLD       $0x0a, Y10, Y9
 	VPXOR        Y9, Y8, Y8
@@ -2863,11 +2863,11 @@ vary12:
 	VPADDD       160(DX), Y13, Y13
 	VMOVDQA      320(DX), Y10
 	VPSRLD       $0x11, Y10, Y8
-	VPSLLD       $0x0f, Y10, Y9
-	VPXOR        Y9, Y8, Y8
+	VPSLLD       $0x0f, Y10, Y11
+	VPXOR        Y11, Y8, Y8
 	VPSRLD       $0x13, Y10, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSLLD       $0x0d, Y10, Y9
+	VPSLLD       $0x0d, Y10, Y11
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y8, Y8
 	VPSRLD       $0x0a, Y10, Y9
 	VPXOR        Y9, Y8, Y8
@@ -2877,11 +2877,11 @@ vary12:
 	// W[29]: sigma1.
 	VMOVDQA      352(DX), Y10
 	VPSRLD       $0x11, Y10, Y8
-	VPSLLD       $0x0f, Y10, Y9
-	VPXOR        Y9, Y8, Y8
+	VPSLLD       $0x0f, Y10, Y11
+	VPXOR        Y11, Y8, Y8
 	VPSRLD       $0x13, Y10, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSLLD       $0x0d, Y10, Y9
+	VPSLLD       $0x0d, Y10, Y11
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y8, Y8
 	VPSRLD       $0x0a, Y10, Y9
 	VPXOR        Y9, Y8, Y8
@@ -2894,11 +2894,11 @@ vary12:
 	VPADDD       224(DX), Y13, Y13
 	VMOVDQA      384(DX), Y10
 	VPSRLD       $0x11, Y10, Y8
-	VPSLLD       $0x0f, Y10, Y9
-	VPXOR        Y9, Y8, Y8
+	VPSLLD       $0x0f, Y10, Y11
+	VPXOR        Y11, Y8, Y8
 	VPSRLD       $0x13, Y10, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSLLD       $0x0d, Y10, Y9
+	VPSLLD       $0x0d, Y10, Y11
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y8, Y8
 	VPSRLD       $0x0a, Y10, Y9
 	VPXOR        Y9, Y8, Y8
@@ -2908,11 +2908,11 @@ vary12:
 	// W[31]: sigma1.
 	VMOVDQA      416(DX), Y10
 	VPSRLD       $0x11, Y10, Y8
-	VPSLLD       $0x0f, Y10, Y9
-	VPXOR        Y9, Y8, Y8
+	VPSLLD       $0x0f, Y10, Y11
+	VPXOR        Y11, Y8, Y8
 	VPSRLD       $0x13, Y10, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSLLD       $0x0d, Y10, Y9
+	VPSLLD       $0x0d, Y10, Y11
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y8, Y8
 	VPSRLD       $0x0a, Y10, Y9
 	VPXOR        Y9, Y8, Y8
@@ -2968,11 +2968,11 @@ vary13:
 	// W[22]: sigma1.
 	VMOVDQA      128(DX), Y10
 	VPSRLD       $0x11, Y10, Y8
-	VPSLLD       $0x0f, Y10, Y9
-	VPXOR        Y9, Y8, Y8
+	VPSLLD       $0x0f, Y10, Y11
+	VPXOR        Y11, Y8, Y8
 	VPSRLD       $0x13, Y10, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSLLD       $0x0d, Y10, Y9
+	VPSLLD       $0x0d, Y10, Y11
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y8, Y8
 	VPSRLD       $0x0a, Y10, Y9
 	VPXOR        Y9, Y8, Y8
@@ -2987,11 +2987,11 @@ vary13:
 	// W[24]: sigma1.
 	VMOVDQA      192(DX), Y10
 	VPSRLD       $0x11, Y10, Y8
-	VPSLLD       $0x0f, Y10, Y9
-	VPXOR        Y9, Y8, Y8
+	VPSLLD       $0x0f, Y10, Y11
+	VPXOR        Y11, Y8, Y8
 	VPSRLD       $0x13, Y10, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSLLD       $0x0d, Y10, Y9
+	VPSLLD       $0x0d, Y10, Y11
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y8, Y8
 	VPSRLD       $0x0a, Y10, Y9
 	VPXOR        Y9, Y8, Y8
@@ -3006,11 +3006,11 @@ vary13:
 	// W[26]: sigma1.
 	VMOVDQA      256(DX), Y10
 	VPSRLD       $0x11, Y10, Y8
-	VPSLLD       $0x0f, Y10, Y9
-	VPXOR        Y9, Y8, Y8
+	VPSLLD       $0x0f, Y10, Y11
+	VPXOR        Y11, Y8, Y8
 	VPSRLD       $0x13, Y10, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSLLD       $0x0d, Y10, Y9
+	VPSLLD       $0x0d, Y10, Y11
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y8, Y8
 	VPSRLD       $0x0a, Y10, Y9
 	VPXOR        Y9, Y8, Y8
@@ -3026,11 +3026,11 @@ vary13:
 	// W[28]: sigma1, sigma0.
 	VMOVDQA      416(DX), Y10
 	VPSRLD       $0x07, Y10, Y8
-	VPSLLD       $0x19, Y10, Y9
-	VPXOR        Y9, Y8, Y8
+	VPSLLD       $0x19, Y10, Y11
+	VPXOR        Y11, Y8, Y8
 	VPSRLD       $0x12, Y10, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSLLD       $0x0e, Y10, Y9
+	VPSLLD       $0x0e, Y10, Y11
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y8, Y8
 	VPSRLD       $0x03, Y10, Y9
 	VPXOR        Y9, Y8, Y8
@@ -3038,11 +3038,11 @@ vary13:
 	VPADDD       Y8, Y13, Y13
 	VMOVDQA      320(DX), Y10
 	VPSRLD       $0x11, Y10, Y8
-	VPSLLD       $0x0f, Y10, Y9
-	VPXOR        Y9, Y8, Y8
+	VPSLLD       $0x0f, Y10, Y11
+	VPXOR        Y11, Y8, Y8
 	VPSRLD       $0x13, Y10, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSLLD       $0x0d, Y10, Y9
+	VPSLLD       $0x0d, Y10, Y11
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y8, Y8
 	VPSRLD       $0x0a, Y10, Y9
 	VPXOR        Y9, Y8, Y8
@@ -3055,11 +3055,11 @@ vary13:
 	VPADDD       192(DX), Y13, Y13
 	VMOVDQA      352(DX), Y10
 	VPSRLD       $0x11, Y10, Y8
-	VPSLLD       $0x0f, Y10, Y9
-	VPXOR        Y9, Y8, Y8
+	VPSLLD       $0x0f, Y10, Y11
+	VPXOR        Y11, Y8, Y8
 	VPSRLD       $0x13, Y10, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSLLD       $0x0d, Y10, Y9
+	VPSLLD       $0x0d, Y10, Y11
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y8, Y8
 	VPSRLD       $0x0a, Y10, Y9
 	VPXOR        Y9, Y8, Y8
@@ -3069,11 +3069,11 @@ vary13:
 	// W[30]: sigma1.
 	VMOVDQA      384(DX), Y10
 	VPSRLD       $0x11, Y10, Y8
-	VPSLLD       $0x0f, Y10, Y9
-	VPXOR        Y9, Y8, Y8
+	VPSLLD       $0x0f, Y10, Y11
+	VPXOR        Y11, Y8, Y8
 	VPSRLD       $0x13, Y10, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSLLD       $0x0d, Y10, Y9
+	VPSLLD       $0x0d, Y10, Y11
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y8, Y8
 	VPSRLD       $0x0a, Y10, Y9
 	VPXOR        Y9, Y8, Y8
@@ -3086,11 +3086,11 @@ vary13:
 	VPADDD       256(DX), Y13, Y13
 	VMOVDQA      416(DX), Y10
 	VPSRLD       $0x11, Y10, Y8
-	VPSLLD       $0x0f, Y10, Y9
-	VPXOR        Y9, Y8, Y8
+	VPSLLD       $0x0f, Y10, Y11
+	VPXOR        Y11, Y8, Y8
 	VPSRLD       $0x13, Y10, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSLLD       $0x0d, Y10, Y9
+	VPSLLD       $0x0d, Y10, Y11
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y8, Y8
 	VPSRLD       $0x0a, Y10, Y9
 	VPXOR        Y9, Y8, Y8
@@ -3120,11 +3120,11 @@ vary14:
 	// W[16]: sigma1.
 	VMOVDQA      448(DX), Y10
 	VPSRLD       $0x11, Y10, Y8
-	VPSLLD       $0x0f, Y10, Y9
-	VPXOR        Y9, Y8, Y8
+	VPSLLD       $0x0f, Y10, Y11
+	VPXOR        Y11, Y8, Y8
 	VPSRLD       $0x13, Y10, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSLLD       $0x0d, Y10, Y9
+	VPSLLD       $0x0d, Y10, Y11
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y8, Y8
 	VPSRLD       $0x0a, Y10, Y9
 	VPXOR        Y9, Y8, Y8
@@ -3139,11 +3139,11 @@ vary14:
 	// W[18]: sigma1.
 	VMOVDQA      (DX), Y10
 	VPSRLD       $0x11, Y10, Y8
-	VPSLLD       $0x0f, Y10, Y9
-	VPXOR        Y9, Y8, Y8
+	VPSLLD       $0x0f, Y10, Y11
+	VPXOR        Y11, Y8, Y8
 	VPSRLD       $0x13, Y10, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSLLD       $0x0d, Y10, Y9
+	VPSLLD       $0x0d, Y10, Y11
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y8, Y8
 	VPSRLD       $0x0a, Y10, Y9
 	VPXOR        Y9, Y8, Y8
@@ -3158,11 +3158,11 @@ vary14:
 	// W[20]: sigma1.
 	VMOVDQA      64(DX), Y10
 	VPSRLD       $0x11, Y10, Y8
-	VPSLLD       $0x0f, Y10, Y9
-	VPXOR        Y9, Y8, Y8
+	VPSLLD       $0x0f, Y10, Y11
+	VPXOR        Y11, Y8, Y8
 	VPSRLD       $0x13, Y10, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSLLD       $0x0d, Y10, Y9
+	VPSLLD       $0x0d, Y10, Y11
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y8, Y8
 	VPSRLD       $0x0a, Y10, Y9
 	VPXOR        Y9, Y8, Y8
@@ -3178,11 +3178,11 @@ vary14:
 	// W[22]: sigma1.
 	VMOVDQA      128(DX), Y10
 	VPSRLD       $0x11, Y10, Y8
-	VPSLLD       $0x0f, Y10, Y9
-	VPXOR        Y9, Y8, Y8
+	VPSLLD       $0x0f, Y10, Y11
+	VPXOR        Y11, Y8, Y8
 	VPSRLD       $0x13, Y10, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSLLD       $0x0d, Y10, Y9
+	VPSLLD       $0x0d, Y10, Y11
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y8, Y8
 	VPSRLD       $0x0a, Y10, Y9
 	VPXOR        Y9, Y8, Y8
@@ -3195,11 +3195,11 @@ vary14:
 	VPADDD       (DX), Y13, Y13
 	VMOVDQA      160(DX), Y10
 	VPSRLD       $0x11, Y10, Y8
-	VPSLLD       $0x0f, Y10, Y9
-	VPXOR        Y9, Y8, Y8
+	VPSLLD       $0x0f, Y10, Y11
+	VPXOR        Y11, Y8, Y8
 	VPSRLD       $0x13, Y10, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSLLD       $0x0d, Y10, Y9
+	VPSLLD       $0x0d, Y10, Y11
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y8, Y8
 	VPSRLD       $0x0a, Y10, Y9
 	VPXOR        Y9, Y8, Y8
@@ -3209,11 +3209,11 @@ vary14:
 	// W[24]: sigma1.
 	VMOVDQA      192(DX), Y10
 	VPSRLD       $0x11, Y10, Y8
-	VPSLLD       $0x0f, Y10, Y9
-	VPXOR        Y9, Y8, Y8
+	VPSLLD       $0x0f, Y10, Y11
+	VPXOR        Y11, Y8, Y8
 	VPSRLD       $0x13, Y10, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSLLD       $0x0d, Y10, Y9
+	VPSLLD       $0x0d, Y10, Y11
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y8, Y8
 	VPSRLD       $0x0a, Y10, Y9
 	VPXOR        Y9, Y8, Y8
@@ -3226,11 +3226,11 @@ vary14:
 	VPADDD       64(DX), Y13, Y13
 	VMOVDQA      224(DX), Y10
 	VPSRLD       $0x11, Y10, Y8
-	VPSLLD       $0x0f, Y10, Y9
-	VPXOR        Y9, Y8, Y8
+	VPSLLD       $0x0f, Y10, Y11
+	VPXOR        Y11, Y8, Y8
 	VPSRLD       $0x13, Y10, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSLLD       $0x0d, Y10, Y9
+	VPSLLD       $0x0d, Y10, Y11
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y8, Y8
 	VPSRLD       $0x0a, Y10, Y9
 	VPXOR        Y9, Y8, Y8
@@ -3240,11 +3240,11 @@ vary14:
 	// W[26]: sigma1.
 	VMOVDQA      256(DX), Y10
 	VPSRLD       $0x11, Y10, Y8
-	VPSLLD       $0x0f, Y10, Y9
-	VPXOR        Y9, Y8, Y8
+	VPSLLD       $0x0f, Y10, Y11
+	VPXOR        Y11, Y8, Y8
 	VPSRLD       $0x13, Y10, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSLLD       $0x0d, Y10, Y9
+	VPSLLD       $0x0d, Y10, Y11
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y8, Y8
 	VPSRLD       $0x0a, Y10, Y9
 	VPXOR        Y9, Y8, Y8
@@ -3257,11 +3257,11 @@ vary14:
 	VPADDD       128(DX), Y13, Y13
 	VMOVDQA      288(DX), Y10
 	VPSRLD       $0x11, Y10, Y8
-	VPSLLD       $0x0f, Y10, Y9
-	VPXOR        Y9, Y8, Y8
+	VPSLLD       $0x0f, Y10, Y11
+	VPXOR        Y11, Y8, Y8
 	VPSRLD       $0x13, Y10, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSLLD       $0x0d, Y10, Y9
+	VPSLLD       $0x0d, Y10, Y11
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y8, Y8
 	VPSRLD       $0x0a, Y10, Y9
 	VPXOR        Y9, Y8, Y8
@@ -3273,11 +3273,11 @@ vary14:
 	VPADDD       160(DX), Y13, Y13
 	VMOVDQA      320(DX), Y10
 	VPSRLD       $0x11, Y10, Y8
-	VPSLLD       $0x0f, Y10, Y9
-	VPXOR        Y9, Y8, Y8
+	VPSLLD       $0x0f, Y10, Y11
+	VPXOR        Y11, Y8, Y8
 	VPSRLD       $0x13, Y10, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSLLD       $0x0d, Y10, Y9
+	VPSLLD       $0x0d, Y10, Y11
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y8, Y8
 	VPSRLD       $0x0a, Y10, Y9
 	VPXOR        Y9, Y8, Y8
@@ -3287,11 +3287,11 @@ vary14:
 	// W[29]: sigma1, t-7, sigma0.
 	VMOVDQA      448(DX), Y10
 	VPSRLD       $0x07, Y10, Y8
-	VPSLLD       $0x19, Y10, Y9
-	VPXOR        Y9, Y8, Y8
+	VPSLLD       $0x19, Y10, Y11
+	VPXOR        Y11, Y8, Y8
 	VPSRLD       $0x12, Y10, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSLLD       $0x0e, Y10, Y9
+	VPSLLD       $0x0e, Y10, Y11
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y8, Y8
 	VPSRLD       $0x03, Y10, Y9
 	VPXOR        Y9, Y8, Y8
@@ -3300,11 +3300,11 @@ vary14:
 	VPADDD       192(DX), Y13, Y13
 	VMOVDQA      352(DX), Y10
 	VPSRLD       $0x11, Y10, Y8
-	VPSLLD       $0x0f, Y10, Y9
-	VPXOR        Y9, Y8, Y8
+	VPSLLD       $0x0f, Y10, Y11
+	VPXOR        Y11, Y8, Y8
 	VPSRLD       $0x13, Y10, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSLLD       $0x0d, Y10, Y9
+	VPSLLD       $0x0d, Y10, Y11
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y8, Y8
 	VPSRLD       $0x0a, Y10, Y9
 	VPXOR        Y9, Y8, Y8
@@ -3317,11 +3317,11 @@ vary14:
 	VPADDD       224(DX), Y13, Y13
 	VMOVDQA      384(DX), Y10
 	VPSRLD       $0x11, Y10, Y8
-	VPSLLD       $0x0f, Y10, Y9
-	VPXOR        Y9, Y8, Y8
+	VPSLLD       $0x0f, Y10, Y11
+	VPXOR        Y11, Y8, Y8
 	VPSRLD       $0x13, Y10, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSLLD       $0x0d, Y10, Y9
+	VPSLLD       $0x0d, Y10, Y11
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y8, Y8
 	VPSRLD       $0x0a, Y10, Y9
 	VPXOR        Y9, Y8, Y8
@@ -3331,11 +3331,11 @@ vary14:
 	// W[31]: sigma1, t-7, sigma0.
 	VMOVDQA      (DX), Y10
 	VPSRLD       $0x07, Y10, Y8
-	VPSLLD       $0x19, Y10, Y9
-	VPXOR        Y9, Y8, Y8
+	VPSLLD       $0x19, Y10, Y11
+	VPXOR        Y11, Y8, Y8
 	VPSRLD       $0x12, Y10, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSLLD       $0x0e, Y10, Y9
+	VPSLLD       $0x0e, Y10, Y11
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y8, Y8
 	VPSRLD       $0x03, Y10, Y9
 	VPXOR        Y9, Y8, Y8
@@ -3344,11 +3344,11 @@ vary14:
 	VPADDD       256(DX), Y13, Y13
 	VMOVDQA      416(DX), Y10
 	VPSRLD       $0x11, Y10, Y8
-	VPSLLD       $0x0f, Y10, Y9
-	VPXOR        Y9, Y8, Y8
+	VPSLLD       $0x0f, Y10, Y11
+	VPXOR        Y11, Y8, Y8
 	VPSRLD       $0x13, Y10, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSLLD       $0x0d, Y10, Y9
+	VPSLLD       $0x0d, Y10, Y11
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y8, Y8
 	VPSRLD       $0x0a, Y10, Y9
 	VPXOR        Y9, Y8, Y8
@@ -3382,11 +3382,11 @@ vary15:
 	// W[17]: sigma1.
 	VMOVDQA      480(DX), Y10
 	VPSRLD       $0x11, Y10, Y8
-	VPSLLD       $0x0f, Y10, Y9
-	VPXOR        Y9, Y8, Y8
+	VPSLLD       $0x0f, Y10, Y11
+	VPXOR        Y11, Y8, Y8
 	VPSRLD       $0x13, Y10, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSLLD       $0x0d, Y10, Y9
+	VPSLLD       $0x0d, Y10, Y11
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y8, Y8
 	VPSRLD       $0x0a, Y10, Y9
 	VPXOR        Y9, Y8, Y8
@@ -3401,11 +3401,11 @@ vary15:
 	// W[19]: sigma1.
 	VMOVDQA      32(DX), Y10
 	VPSRLD       $0x11, Y10, Y8
-	VPSLLD       $0x0f, Y10, Y9
-	VPXOR        Y9, Y8, Y8
+	VPSLLD       $0x0f, Y10, Y11
+	VPXOR        Y11, Y8, Y8
 	VPSRLD       $0x13, Y10, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSLLD       $0x0d, Y10, Y9
+	VPSLLD       $0x0d, Y10, Y11
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y8, Y8
 	VPSRLD       $0x0a, Y10, Y9
 	VPXOR        Y9, Y8, Y8
@@ -3420,11 +3420,11 @@ vary15:
 	// W[21]: sigma1.
 	VMOVDQA      96(DX), Y10
 	VPSRLD       $0x11, Y10, Y8
-	VPSLLD       $0x0f, Y10, Y9
-	VPXOR        Y9, Y8, Y8
+	VPSLLD       $0x0f, Y10, Y11
+	VPXOR        Y11, Y8, Y8
 	VPSRLD       $0x13, Y10, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSLLD       $0x0d, Y10, Y9
+	VPSLLD       $0x0d, Y10, Y11
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y8, Y8
 	VPSRLD       $0x0a, Y10, Y9
 	VPXOR        Y9, Y8, Y8
@@ -3440,11 +3440,11 @@ vary15:
 	// W[23]: sigma1.
 	VMOVDQA      160(DX), Y10
 	VPSRLD       $0x11, Y10, Y8
-	VPSLLD       $0x0f, Y10, Y9
-	VPXOR        Y9, Y8, Y8
+	VPSLLD       $0x0f, Y10, Y11
+	VPXOR        Y11, Y8, Y8
 	VPSRLD       $0x13, Y10, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSLLD       $0x0d, Y10, Y9
+	VPSLLD       $0x0d, Y10, Y11
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y8, Y8
 	VPSRLD       $0x0a, Y10, Y9
 	VPXOR        Y9, Y8, Y8
@@ -3457,11 +3457,11 @@ vary15:
 	VPADDD       32(DX), Y13, Y13
 	VMOVDQA      192(DX), Y10
 	VPSRLD       $0x11, Y10, Y8
-	VPSLLD       $0x0f, Y10, Y9
-	VPXOR        Y9, Y8, Y8
+	VPSLLD       $0x0f, Y10, Y11
+	VPXOR        Y11, Y8, Y8
 	VPSRLD       $0x13, Y10, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSLLD       $0x0d, Y10, Y9
+	VPSLLD       $0x0d, Y10, Y11
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y8, Y8
 	VPSRLD       $0x0a, Y10, Y9
 	VPXOR        Y9, Y8, Y8
@@ -3471,11 +3471,11 @@ vary15:
 	// W[25]: sigma1.
 	VMOVDQA      224(DX), Y10
 	VPSRLD       $0x11, Y10, Y8
-	VPSLLD       $0x0f, Y10, Y9
-	VPXOR        Y9, Y8, Y8
+	VPSLLD       $0x0f, Y10, Y11
+	VPXOR        Y11, Y8, Y8
 	VPSRLD       $0x13, Y10, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSLLD       $0x0d, Y10, Y9
+	VPSLLD       $0x0d, Y10, Y11
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y8, Y8
 	VPSRLD       $0x0a, Y10, Y9
 	VPXOR        Y9, Y8, Y8
@@ -3488,11 +3488,11 @@ vary15:
 	VPADDD       96(DX), Y13, Y13
 	VMOVDQA      256(DX), Y10
 	VPSRLD       $0x11, Y10, Y8
-	VPSLLD       $0x0f, Y10, Y9
-	VPXOR        Y9, Y8, Y8
+	VPSLLD       $0x0f, Y10, Y11
+	VPXOR        Y11, Y8, Y8
 	VPSRLD       $0x13, Y10, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSLLD       $0x0d, Y10, Y9
+	VPSLLD       $0x0d, Y10, Y11
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y8, Y8
 	VPSRLD       $0x0a, Y10, Y9
 	VPXOR        Y9, Y8, Y8
@@ -3502,11 +3502,11 @@ vary15:
 	// W[27]: sigma1.
 	VMOVDQA      288(DX), Y10
 	VPSRLD       $0x11, Y10, Y8
-	VPSLLD       $0x0f, Y10, Y9
-	VPXOR        Y9, Y8, Y8
+	VPSLLD       $0x0f, Y10, Y11
+	VPXOR        Y11, Y8, Y8
 	VPSRLD       $0x13, Y10, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSLLD       $0x0d, Y10, Y9
+	VPSLLD       $0x0d, Y10, Y11
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y8, Y8
 	VPSRLD       $0x0a, Y10, Y9
 	VPXOR        Y9, Y8, Y8
@@ -3519,11 +3519,11 @@ vary15:
 	VPADDD       160(DX), Y13, Y13
 	VMOVDQA      320(DX), Y10
 	VPSRLD       $0x11, Y10, Y8
-	VPSLLD       $0x0f, Y10, Y9
-	VPXOR        Y9, Y8, Y8
+	VPSLLD       $0x0f, Y10, Y11
+	VPXOR        Y11, Y8, Y8
 	VPSRLD       $0x13, Y10, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSLLD       $0x0d, Y10, Y9
+	VPSLLD       $0x0d, Y10, Y11
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y8, Y8
 	VPSRLD       $0x0a, Y10, Y9
 	VPXOR        Y9, Y8, Y8
@@ -3535,11 +3535,11 @@ vary15:
 	VPADDD       192(DX), Y13, Y13
 	VMOVDQA      352(DX), Y10
 	VPSRLD       $0x11, Y10, Y8
-	VPSLLD       $0x0f, Y10, Y9
-	VPXOR        Y9, Y8, Y8
+	VPSLLD       $0x0f, Y10, Y11
+	VPXOR        Y11, Y8, Y8
 	VPSRLD       $0x13, Y10, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSLLD       $0x0d, Y10, Y9
+	VPSLLD       $0x0d, Y10, Y11
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y8, Y8
 	VPSRLD       $0x0a, Y10, Y9
 	VPXOR        Y9, Y8, Y8
@@ -3549,11 +3549,11 @@ vary15:
 	// W[30]: sigma1, t-7, sigma0.
 	VMOVDQA      480(DX), Y10
 	VPSRLD       $0x07, Y10, Y8
-	VPSLLD       $0x19, Y10, Y9
-	VPXOR        Y9, Y8, Y8
+	VPSLLD       $0x19, Y10, Y11
+	VPXOR        Y11, Y8, Y8
 	VPSRLD       $0x12, Y10, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSLLD       $0x0e, Y10, Y9
+	VPSLLD       $0x0e, Y10, Y11
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y8, Y8
 	VPSRLD       $0x03, Y10, Y9
 	VPXOR        Y9, Y8, Y8
@@ -3562,11 +3562,11 @@ vary15:
 	VPADDD       224(DX), Y13, Y13
 	VMOVDQA      384(DX), Y10
 	VPSRLD       $0x11, Y10, Y8
-	VPSLLD       $0x0f, Y10, Y9
-	VPXOR        Y9, Y8, Y8
+	VPSLLD       $0x0f, Y10, Y11
+	VPXOR        Y11, Y8, Y8
 	VPSRLD       $0x13, Y10, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSLLD       $0x0d, Y10, Y9
+	VPSLLD       $0x0d, Y10, Y11
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y8, Y8
 	VPSRLD       $0x0a, Y10, Y9
 	VPXOR        Y9, Y8, Y8
@@ -3579,11 +3579,11 @@ vary15:
 	VPADDD       256(DX), Y13, Y13
 	VMOVDQA      416(DX), Y10
 	VPSRLD       $0x11, Y10, Y8
-	VPSLLD       $0x0f, Y10, Y9
-	VPXOR        Y9, Y8, Y8
+	VPSLLD       $0x0f, Y10, Y11
+	VPXOR        Y11, Y8, Y8
 	VPSRLD       $0x13, Y10, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSLLD       $0x0d, Y10, Y9
+	VPSLLD       $0x0d, Y10, Y11
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y8, Y8
 	VPSRLD       $0x0a, Y10, Y9
 	VPXOR        Y9, Y8, Y8
@@ -3600,15 +3600,15 @@ round1:
 	VPXOR        Y5, Y11, Y11
 	VPADDD       Y11, Y6, Y6
 	VPSRLD       $0x06, Y3, Y8
-	VPSLLD       $0x1a, Y3, Y9
-	VPXOR        Y9, Y8, Y8
+	VPSLLD       $0x1a, Y3, Y11
+	VPXOR        Y11, Y8, Y8
 	VPSRLD       $0x0b, Y3, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSLLD       $0x15, Y3, Y9
+	VPSLLD       $0x15, Y3, Y11
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y8, Y8
 	VPSRLD       $0x19, Y3, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSLLD       $0x07, Y3, Y9
+	VPSLLD       $0x07, Y3, Y11
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y8, Y8
 	VPADDD       Y8, Y6, Y6
 	VPADDD       Y6, Y2, Y2
@@ -3617,15 +3617,15 @@ round1:
 	VPXOR        Y0, Y14, Y14
 	VPADDD       Y14, Y6, Y6
 	VPSRLD       $0x02, Y7, Y8
-	VPSLLD       $0x1e, Y7, Y9
-	VPXOR        Y9, Y8, Y8
+	VPSLLD       $0x1e, Y7, Y11
+	VPXOR        Y11, Y8, Y8
 	VPSRLD       $0x0d, Y7, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSLLD       $0x13, Y7, Y9
+	VPSLLD       $0x13, Y7, Y11
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y8, Y8
 	VPSRLD       $0x16, Y7, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSLLD       $0x0a, Y7, Y9
+	VPSLLD       $0x0a, Y7, Y11
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y8, Y8
 	VPADDD       Y8, Y6, Y6
 
@@ -3638,15 +3638,15 @@ round2:
 	VPXOR        Y4, Y11, Y11
 	VPADDD       Y11, Y5, Y5
 	VPSRLD       $0x06, Y2, Y8
-	VPSLLD       $0x1a, Y2, Y9
-	VPXOR        Y9, Y8, Y8
+	VPSLLD       $0x1a, Y2, Y11
+	VPXOR        Y11, Y8, Y8
 	VPSRLD       $0x0b, Y2, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSLLD       $0x15, Y2, Y9
+	VPSLLD       $0x15, Y2, Y11
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y8, Y8
 	VPSRLD       $0x19, Y2, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSLLD       $0x07, Y2, Y9
+	VPSLLD       $0x07, Y2, Y11
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y8, Y8
 	VPADDD       Y8, Y5, Y5
 	VPADDD       Y5, Y1, Y1
@@ -3655,15 +3655,15 @@ round2:
 	VPXOR        Y7, Y15, Y15
 	VPADDD       Y15, Y5, Y5
 	VPSRLD       $0x02, Y6, Y8
-	VPSLLD       $0x1e, Y6, Y9
-	VPXOR        Y9, Y8, Y8
+	VPSLLD       $0x1e, Y6, Y11
+	VPXOR        Y11, Y8, Y8
 	VPSRLD       $0x0d, Y6, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSLLD       $0x13, Y6, Y9
+	VPSLLD       $0x13, Y6, Y11
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y8, Y8
 	VPSRLD       $0x16, Y6, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSLLD       $0x0a, Y6, Y9
+	VPSLLD       $0x0a, Y6, Y11
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y8, Y8
 	VPADDD       Y8, Y5, Y5
 
@@ -3676,15 +3676,15 @@ round3:
 	VPXOR        Y3, Y11, Y11
 	VPADDD       Y11, Y4, Y4
 	VPSRLD       $0x06, Y1, Y8
-	VPSLLD       $0x1a, Y1, Y9
-	VPXOR        Y9, Y8, Y8
+	VPSLLD       $0x1a, Y1, Y11
+	VPXOR        Y11, Y8, Y8
 	VPSRLD       $0x0b, Y1, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSLLD       $0x15, Y1, Y9
+	VPSLLD       $0x15, Y1, Y11
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y8, Y8
 	VPSRLD       $0x19, Y1, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSLLD       $0x07, Y1, Y9
+	VPSLLD       $0x07, Y1, Y11
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y8, Y8
 	VPADDD       Y8, Y4, Y4
 	VPADDD       Y4, Y0, Y0
@@ -3693,15 +3693,15 @@ round3:
 	VPXOR        Y6, Y14, Y14
 	VPADDD       Y14, Y4, Y4
 	VPSRLD       $0x02, Y5, Y8
-	VPSLLD       $0x1e, Y5, Y9
-	VPXOR        Y9, Y8, Y8
+	VPSLLD       $0x1e, Y5, Y11
+	VPXOR        Y11, Y8, Y8
 	VPSRLD       $0x0d, Y5, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSLLD       $0x13, Y5, Y9
+	VPSLLD       $0x13, Y5, Y11
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y8, Y8
 	VPSRLD       $0x16, Y5, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSLLD       $0x0a, Y5, Y9
+	VPSLLD       $0x0a, Y5, Y11
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y8, Y8
 	VPADDD       Y8, Y4, Y4
 
@@ -3714,15 +3714,15 @@ round4:
 	VPXOR        Y2, Y11, Y11
 	VPADDD       Y11, Y3, Y3
 	VPSRLD       $0x06, Y0, Y8
-	VPSLLD       $0x1a, Y0, Y9
-	VPXOR        Y9, Y8, Y8
+	VPSLLD       $0x1a, Y0, Y11
+	VPXOR        Y11, Y8, Y8
 	VPSRLD       $0x0b, Y0, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSLLD       $0x15, Y0, Y9
+	VPSLLD       $0x15, Y0, Y11
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y8, Y8
 	VPSRLD       $0x19, Y0, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSLLD       $0x07, Y0, Y9
+	VPSLLD       $0x07, Y0, Y11
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y8, Y8
 	VPADDD       Y8, Y3, Y3
 	VPADDD       Y3, Y7, Y7
@@ -3731,15 +3731,15 @@ round4:
 	VPXOR        Y5, Y15, Y15
 	VPADDD       Y15, Y3, Y3
 	VPSRLD       $0x02, Y4, Y8
-	VPSLLD       $0x1e, Y4, Y9
-	VPXOR        Y9, Y8, Y8
+	VPSLLD       $0x1e, Y4, Y11
+	VPXOR        Y11, Y8, Y8
 	VPSRLD       $0x0d, Y4, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSLLD       $0x13, Y4, Y9
+	VPSLLD       $0x13, Y4, Y11
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y8, Y8
 	VPSRLD       $0x16, Y4, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSLLD       $0x0a, Y4, Y9
+	VPSLLD       $0x0a, Y4, Y11
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y8, Y8
 	VPADDD       Y8, Y3, Y3
 
@@ -3752,15 +3752,15 @@ round5:
 	VPXOR        Y1, Y11, Y11
 	VPADDD       Y11, Y2, Y2
 	VPSRLD       $0x06, Y7, Y8
-	VPSLLD       $0x1a, Y7, Y9
-	VPXOR        Y9, Y8, Y8
+	VPSLLD       $0x1a, Y7, Y11
+	VPXOR        Y11, Y8, Y8
 	VPSRLD       $0x0b, Y7, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSLLD       $0x15, Y7, Y9
+	VPSLLD       $0x15, Y7, Y11
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y8, Y8
 	VPSRLD       $0x19, Y7, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSLLD       $0x07, Y7, Y9
+	VPSLLD       $0x07, Y7, Y11
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y8, Y8
 	VPADDD       Y8, Y2, Y2
 	VPADDD       Y2, Y6, Y6
@@ -3769,15 +3769,15 @@ round5:
 	VPXOR        Y4, Y14, Y14
 	VPADDD       Y14, Y2, Y2
 	VPSRLD       $0x02, Y3, Y8
-	VPSLLD       $0x1e, Y3, Y9
-	VPXOR        Y9, Y8, Y8
+	VPSLLD       $0x1e, Y3, Y11
+	VPXOR        Y11, Y8, Y8
 	VPSRLD       $0x0d, Y3, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSLLD       $0x13, Y3, Y9
+	VPSLLD       $0x13, Y3, Y11
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y8, Y8
 	VPSRLD       $0x16, Y3, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSLLD       $0x0a, Y3, Y9
+	VPSLLD       $0x0a, Y3, Y11
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y8, Y8
 	VPADDD       Y8, Y2, Y2
 
@@ -3790,15 +3790,15 @@ round6:
 	VPXOR        Y0, Y11, Y11
 	VPADDD       Y11, Y1, Y1
 	VPSRLD       $0x06, Y6, Y8
-	VPSLLD       $0x1a, Y6, Y9
-	VPXOR        Y9, Y8, Y8
+	VPSLLD       $0x1a, Y6, Y11
+	VPXOR        Y11, Y8, Y8
 	VPSRLD       $0x0b, Y6, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSLLD       $0x15, Y6, Y9
+	VPSLLD       $0x15, Y6, Y11
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y8, Y8
 	VPSRLD       $0x19, Y6, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSLLD       $0x07, Y6, Y9
+	VPSLLD       $0x07, Y6, Y11
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y8, Y8
 	VPADDD       Y8, Y1, Y1
 	VPADDD       Y1, Y5, Y5
@@ -3807,15 +3807,15 @@ round6:
 	VPXOR        Y3, Y15, Y15
 	VPADDD       Y15, Y1, Y1
 	VPSRLD       $0x02, Y2, Y8
-	VPSLLD       $0x1e, Y2, Y9
-	VPXOR        Y9, Y8, Y8
+	VPSLLD       $0x1e, Y2, Y11
+	VPXOR        Y11, Y8, Y8
 	VPSRLD       $0x0d, Y2, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSLLD       $0x13, Y2, Y9
+	VPSLLD       $0x13, Y2, Y11
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y8, Y8
 	VPSRLD       $0x16, Y2, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSLLD       $0x0a, Y2, Y9
+	VPSLLD       $0x0a, Y2, Y11
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y8, Y8
 	VPADDD       Y8, Y1, Y1
 
@@ -3828,15 +3828,15 @@ round7:
 	VPXOR        Y7, Y11, Y11
 	VPADDD       Y11, Y0, Y0
 	VPSRLD       $0x06, Y5, Y8
-	VPSLLD       $0x1a, Y5, Y9
-	VPXOR        Y9, Y8, Y8
+	VPSLLD       $0x1a, Y5, Y11
+	VPXOR        Y11, Y8, Y8
 	VPSRLD       $0x0b, Y5, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSLLD       $0x15, Y5, Y9
+	VPSLLD       $0x15, Y5, Y11
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y8, Y8
 	VPSRLD       $0x19, Y5, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSLLD       $0x07, Y5, Y9
+	VPSLLD       $0x07, Y5, Y11
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y8, Y8
 	VPADDD       Y8, Y0, Y0
 	VPADDD       Y0, Y4, Y4
@@ -3845,15 +3845,15 @@ round7:
 	VPXOR        Y2, Y14, Y14
 	VPADDD       Y14, Y0, Y0
 	VPSRLD       $0x02, Y1, Y8
-	VPSLLD       $0x1e, Y1, Y9
-	VPXOR        Y9, Y8, Y8
+	VPSLLD       $0x1e, Y1, Y11
+	VPXOR        Y11, Y8, Y8
 	VPSRLD       $0x0d, Y1, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSLLD       $0x13, Y1, Y9
+	VPSLLD       $0x13, Y1, Y11
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y8, Y8
 	VPSRLD       $0x16, Y1, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSLLD       $0x0a, Y1, Y9
+	VPSLLD       $0x0a, Y1, Y11
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y8, Y8
 	VPADDD       Y8, Y0, Y0
 
@@ -3866,15 +3866,15 @@ round8:
 	VPXOR        Y6, Y11, Y11
 	VPADDD       Y11, Y7, Y7
 	VPSRLD       $0x06, Y4, Y8
-	VPSLLD       $0x1a, Y4, Y9
-	VPXOR        Y9, Y8, Y8
+	VPSLLD       $0x1a, Y4, Y11
+	VPXOR        Y11, Y8, Y8
 	VPSRLD       $0x0b, Y4, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSLLD       $0x15, Y4, Y9
+	VPSLLD       $0x15, Y4, Y11
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y8, Y8
 	VPSRLD       $0x19, Y4, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSLLD       $0x07, Y4, Y9
+	VPSLLD       $0x07, Y4, Y11
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y8, Y8
 	VPADDD       Y8, Y7, Y7
 	VPADDD       Y7, Y3, Y3
@@ -3883,15 +3883,15 @@ round8:
 	VPXOR        Y1, Y15, Y15
 	VPADDD       Y15, Y7, Y7
 	VPSRLD       $0x02, Y0, Y8
-	VPSLLD       $0x1e, Y0, Y9
-	VPXOR        Y9, Y8, Y8
+	VPSLLD       $0x1e, Y0, Y11
+	VPXOR        Y11, Y8, Y8
 	VPSRLD       $0x0d, Y0, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSLLD       $0x13, Y0, Y9
+	VPSLLD       $0x13, Y0, Y11
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y8, Y8
 	VPSRLD       $0x16, Y0, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSLLD       $0x0a, Y0, Y9
+	VPSLLD       $0x0a, Y0, Y11
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y8, Y8
 	VPADDD       Y8, Y7, Y7
 
@@ -3904,15 +3904,15 @@ round9:
 	VPXOR        Y5, Y11, Y11
 	VPADDD       Y11, Y6, Y6
 	VPSRLD       $0x06, Y3, Y8
-	VPSLLD       $0x1a, Y3, Y9
-	VPXOR        Y9, Y8, Y8
+	VPSLLD       $0x1a, Y3, Y11
+	VPXOR        Y11, Y8, Y8
 	VPSRLD       $0x0b, Y3, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSLLD       $0x15, Y3, Y9
+	VPSLLD       $0x15, Y3, Y11
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y8, Y8
 	VPSRLD       $0x19, Y3, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSLLD       $0x07, Y3, Y9
+	VPSLLD       $0x07, Y3, Y11
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y8, Y8
 	VPADDD       Y8, Y6, Y6
 	VPADDD       Y6, Y2, Y2
@@ -3921,15 +3921,15 @@ round9:
 	VPXOR        Y0, Y14, Y14
 	VPADDD       Y14, Y6, Y6
 	VPSRLD       $0x02, Y7, Y8
-	VPSLLD       $0x1e, Y7, Y9
-	VPXOR        Y9, Y8, Y8
+	VPSLLD       $0x1e, Y7, Y11
+	VPXOR        Y11, Y8, Y8
 	VPSRLD       $0x0d, Y7, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSLLD       $0x13, Y7, Y9
+	VPSLLD       $0x13, Y7, Y11
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y8, Y8
 	VPSRLD       $0x16, Y7, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSLLD       $0x0a, Y7, Y9
+	VPSLLD       $0x0a, Y7, Y11
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y8, Y8
 	VPADDD       Y8, Y6, Y6
 
@@ -3942,15 +3942,15 @@ round10:
 	VPXOR        Y4, Y11, Y11
 	VPADDD       Y11, Y5, Y5
 	VPSRLD       $0x06, Y2, Y8
-	VPSLLD       $0x1a, Y2, Y9
-	VPXOR        Y9, Y8, Y8
+	VPSLLD       $0x1a, Y2, Y11
+	VPXOR        Y11, Y8, Y8
 	VPSRLD       $0x0b, Y2, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSLLD       $0x15, Y2, Y9
+	VPSLLD       $0x15, Y2, Y11
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y8, Y8
 	VPSRLD       $0x19, Y2, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSLLD       $0x07, Y2, Y9
+	VPSLLD       $0x07, Y2, Y11
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y8, Y8
 	VPADDD       Y8, Y5, Y5
 	VPADDD       Y5, Y1, Y1
@@ -3959,15 +3959,15 @@ round10:
 	VPXOR        Y7, Y15, Y15
 	VPADDD       Y15, Y5, Y5
 	VPSRLD       $0x02, Y6, Y8
-	VPSLLD       $0x1e, Y6, Y9
-	VPXOR        Y9, Y8, Y8
+	VPSLLD       $0x1e, Y6, Y11
+	VPXOR        Y11, Y8, Y8
 	VPSRLD       $0x0d, Y6, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSLLD       $0x13, Y6, Y9
+	VPSLLD       $0x13, Y6, Y11
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y8, Y8
 	VPSRLD       $0x16, Y6, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSLLD       $0x0a, Y6, Y9
+	VPSLLD       $0x0a, Y6, Y11
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y8, Y8
 	VPADDD       Y8, Y5, Y5
 
@@ -3980,15 +3980,15 @@ round11:
 	VPXOR        Y3, Y11, Y11
 	VPADDD       Y11, Y4, Y4
 	VPSRLD       $0x06, Y1, Y8
-	VPSLLD       $0x1a, Y1, Y9
-	VPXOR        Y9, Y8, Y8
+	VPSLLD       $0x1a, Y1, Y11
+	VPXOR        Y11, Y8, Y8
 	VPSRLD       $0x0b, Y1, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSLLD       $0x15, Y1, Y9
+	VPSLLD       $0x15, Y1, Y11
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y8, Y8
 	VPSRLD       $0x19, Y1, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSLLD       $0x07, Y1, Y9
+	VPSLLD       $0x07, Y1, Y11
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y8, Y8
 	VPADDD       Y8, Y4, Y4
 	VPADDD       Y4, Y0, Y0
@@ -3997,15 +3997,15 @@ round11:
 	VPXOR        Y6, Y14, Y14
 	VPADDD       Y14, Y4, Y4
 	VPSRLD       $0x02, Y5, Y8
-	VPSLLD       $0x1e, Y5, Y9
-	VPXOR        Y9, Y8, Y8
+	VPSLLD       $0x1e, Y5, Y11
+	VPXOR        Y11, Y8, Y8
 	VPSRLD       $0x0d, Y5, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSLLD       $0x13, Y5, Y9
+	VPSLLD       $0x13, Y5, Y11
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y8, Y8
 	VPSRLD       $0x16, Y5, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSLLD       $0x0a, Y5, Y9
+	VPSLLD       $0x0a, Y5, Y11
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y8, Y8
 	VPADDD       Y8, Y4, Y4
 
@@ -4018,15 +4018,15 @@ round12:
 	VPXOR        Y2, Y11, Y11
 	VPADDD       Y11, Y3, Y3
 	VPSRLD       $0x06, Y0, Y8
-	VPSLLD       $0x1a, Y0, Y9
-	VPXOR        Y9, Y8, Y8
+	VPSLLD       $0x1a, Y0, Y11
+	VPXOR        Y11, Y8, Y8
 	VPSRLD       $0x0b, Y0, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSLLD       $0x15, Y0, Y9
+	VPSLLD       $0x15, Y0, Y11
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y8, Y8
 	VPSRLD       $0x19, Y0, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSLLD       $0x07, Y0, Y9
+	VPSLLD       $0x07, Y0, Y11
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y8, Y8
 	VPADDD       Y8, Y3, Y3
 	VPADDD       Y3, Y7, Y7
@@ -4035,15 +4035,15 @@ round12:
 	VPXOR        Y5, Y15, Y15
 	VPADDD       Y15, Y3, Y3
 	VPSRLD       $0x02, Y4, Y8
-	VPSLLD       $0x1e, Y4, Y9
-	VPXOR        Y9, Y8, Y8
+	VPSLLD       $0x1e, Y4, Y11
+	VPXOR        Y11, Y8, Y8
 	VPSRLD       $0x0d, Y4, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSLLD       $0x13, Y4, Y9
+	VPSLLD       $0x13, Y4, Y11
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y8, Y8
 	VPSRLD       $0x16, Y4, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSLLD       $0x0a, Y4, Y9
+	VPSLLD       $0x0a, Y4, Y11
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y8, Y8
 	VPADDD       Y8, Y3, Y3
 
@@ -4056,15 +4056,15 @@ round13:
 	VPXOR        Y1, Y11, Y11
 	VPADDD       Y11, Y2, Y2
 	VPSRLD       $0x06, Y7, Y8
-	VPSLLD       $0x1a, Y7, Y9
-	VPXOR        Y9, Y8, Y8
+	VPSLLD       $0x1a, Y7, Y11
+	VPXOR        Y11, Y8, Y8
 	VPSRLD       $0x0b, Y7, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSLLD       $0x15, Y7, Y9
+	VPSLLD       $0x15, Y7, Y11
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y8, Y8
 	VPSRLD       $0x19, Y7, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSLLD       $0x07, Y7, Y9
+	VPSLLD       $0x07, Y7, Y11
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y8, Y8
 	VPADDD       Y8, Y2, Y2
 	VPADDD       Y2, Y6, Y6
@@ -4073,15 +4073,15 @@ round13:
 	VPXOR        Y4, Y14, Y14
 	VPADDD       Y14, Y2, Y2
 	VPSRLD       $0x02, Y3, Y8
-	VPSLLD       $0x1e, Y3, Y9
-	VPXOR        Y9, Y8, Y8
+	VPSLLD       $0x1e, Y3, Y11
+	VPXOR        Y11, Y8, Y8
 	VPSRLD       $0x0d, Y3, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSLLD       $0x13, Y3, Y9
+	VPSLLD       $0x13, Y3, Y11
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y8, Y8
 	VPSRLD       $0x16, Y3, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSLLD       $0x0a, Y3, Y9
+	VPSLLD       $0x0a, Y3, Y11
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y8, Y8
 	VPADDD       Y8, Y2, Y2
 
@@ -4094,15 +4094,15 @@ round14:
 	VPXOR        Y0, Y11, Y11
 	VPADDD       Y11, Y1, Y1
 	VPSRLD       $0x06, Y6, Y8
-	VPSLLD       $0x1a, Y6, Y9
-	VPXOR        Y9, Y8, Y8
+	VPSLLD       $0x1a, Y6, Y11
+	VPXOR        Y11, Y8, Y8
 	VPSRLD       $0x0b, Y6, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSLLD       $0x15, Y6, Y9
+	VPSLLD       $0x15, Y6, Y11
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y8, Y8
 	VPSRLD       $0x19, Y6, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSLLD       $0x07, Y6, Y9
+	VPSLLD       $0x07, Y6, Y11
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y8, Y8
 	VPADDD       Y8, Y1, Y1
 	VPADDD       Y1, Y5, Y5
@@ -4111,15 +4111,15 @@ round14:
 	VPXOR        Y3, Y15, Y15
 	VPADDD       Y15, Y1, Y1
 	VPSRLD       $0x02, Y2, Y8
-	VPSLLD       $0x1e, Y2, Y9
-	VPXOR        Y9, Y8, Y8
+	VPSLLD       $0x1e, Y2, Y11
+	VPXOR        Y11, Y8, Y8
 	VPSRLD       $0x0d, Y2, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSLLD       $0x13, Y2, Y9
+	VPSLLD       $0x13, Y2, Y11
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y8, Y8
 	VPSRLD       $0x16, Y2, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSLLD       $0x0a, Y2, Y9
+	VPSLLD       $0x0a, Y2, Y11
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y8, Y8
 	VPADDD       Y8, Y1, Y1
 
@@ -4132,15 +4132,15 @@ round15:
 	VPXOR        Y7, Y11, Y11
 	VPADDD       Y11, Y0, Y0
 	VPSRLD       $0x06, Y5, Y8
-	VPSLLD       $0x1a, Y5, Y9
-	VPXOR        Y9, Y8, Y8
+	VPSLLD       $0x1a, Y5, Y11
+	VPXOR        Y11, Y8, Y8
 	VPSRLD       $0x0b, Y5, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSLLD       $0x15, Y5, Y9
+	VPSLLD       $0x15, Y5, Y11
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y8, Y8
 	VPSRLD       $0x19, Y5, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSLLD       $0x07, Y5, Y9
+	VPSLLD       $0x07, Y5, Y11
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y8, Y8
 	VPADDD       Y8, Y0, Y0
 	VPADDD       Y0, Y4, Y4
@@ -4149,15 +4149,15 @@ round15:
 	VPXOR        Y2, Y14, Y14
 	VPADDD       Y14, Y0, Y0
 	VPSRLD       $0x02, Y1, Y8
-	VPSLLD       $0x1e, Y1, Y9
-	VPXOR        Y9, Y8, Y8
+	VPSLLD       $0x1e, Y1, Y11
+	VPXOR        Y11, Y8, Y8
 	VPSRLD       $0x0d, Y1, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSLLD       $0x13, Y1, Y9
+	VPSLLD       $0x13, Y1, Y11
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y8, Y8
 	VPSRLD       $0x16, Y1, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSLLD       $0x0a, Y1, Y9
+	VPSLLD       $0x0a, Y1, Y11
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y8, Y8
 	VPADDD       Y8, Y0, Y0
 
@@ -4171,15 +4171,15 @@ round16:
 	VPXOR        Y6, Y11, Y11
 	VPADDD       Y11, Y7, Y7
 	VPSRLD       $0x06, Y4, Y8
-	VPSLLD       $0x1a, Y4, Y9
-	VPXOR        Y9, Y8, Y8
+	VPSLLD       $0x1a, Y4, Y11
+	VPXOR        Y11, Y8, Y8
 	VPSRLD       $0x0b, Y4, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSLLD       $0x15, Y4, Y9
+	VPSLLD       $0x15, Y4, Y11
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y8, Y8
 	VPSRLD       $0x19, Y4, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSLLD       $0x07, Y4, Y9
+	VPSLLD       $0x07, Y4, Y11
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y8, Y8
 	VPADDD       Y8, Y7, Y7
 	VPADDD       Y7, Y3, Y3
@@ -4188,26 +4188,26 @@ round16:
 	VPXOR        Y1, Y15, Y15
 	VPADDD       Y15, Y7, Y7
 	VPSRLD       $0x02, Y0, Y8
-	VPSLLD       $0x1e, Y0, Y9
-	VPXOR        Y9, Y8, Y8
+	VPSLLD       $0x1e, Y0, Y11
+	VPXOR        Y11, Y8, Y8
 	VPSRLD       $0x0d, Y0, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSLLD       $0x13, Y0, Y9
+	VPSLLD       $0x13, Y0, Y11
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y8, Y8
 	VPSRLD       $0x16, Y0, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSLLD       $0x0a, Y0, Y9
+	VPSLLD       $0x0a, Y0, Y11
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y8, Y8
 	VPADDD       Y8, Y7, Y7
 
 	// W[32]: sigma1, t-7, sigma0, t-16.
 	VMOVDQA 32(DX), Y10
 	VPSRLD  $0x07, Y10, Y8
-	VPSLLD  $0x19, Y10, Y9
-	VPXOR   Y9, Y8, Y8
+	VPSLLD  $0x19, Y10, Y11
+	VPXOR   Y11, Y8, Y8
 	VPSRLD  $0x12, Y10, Y9
-	VPXOR   Y9, Y8, Y8
-	VPSLLD  $0x0e, Y10, Y9
+	VPSLLD  $0x0e, Y10, Y11
+	VPXOR   Y11, Y9, Y9
 	VPXOR   Y9, Y8, Y8
 	VPSRLD  $0x03, Y10, Y9
 	VPXOR   Y9, Y8, Y8
@@ -4215,11 +4215,11 @@ round16:
 	VPADDD  288(DX), Y13, Y13
 	VMOVDQA 448(DX), Y10
 	VPSRLD  $0x11, Y10, Y8
-	VPSLLD  $0x0f, Y10, Y9
-	VPXOR   Y9, Y8, Y8
+	VPSLLD  $0x0f, Y10, Y11
+	VPXOR   Y11, Y8, Y8
 	VPSRLD  $0x13, Y10, Y9
-	VPXOR   Y9, Y8, Y8
-	VPSLLD  $0x0d, Y10, Y9
+	VPSLLD  $0x0d, Y10, Y11
+	VPXOR   Y11, Y9, Y9
 	VPXOR   Y9, Y8, Y8
 	VPSRLD  $0x0a, Y10, Y9
 	VPXOR   Y9, Y8, Y8
@@ -4235,15 +4235,15 @@ round16:
 	VPXOR        Y5, Y11, Y11
 	VPADDD       Y11, Y6, Y6
 	VPSRLD       $0x06, Y3, Y8
-	VPSLLD       $0x1a, Y3, Y9
-	VPXOR        Y9, Y8, Y8
+	VPSLLD       $0x1a, Y3, Y11
+	VPXOR        Y11, Y8, Y8
 	VPSRLD       $0x0b, Y3, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSLLD       $0x15, Y3, Y9
+	VPSLLD       $0x15, Y3, Y11
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y8, Y8
 	VPSRLD       $0x19, Y3, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSLLD       $0x07, Y3, Y9
+	VPSLLD       $0x07, Y3, Y11
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y8, Y8
 	VPADDD       Y8, Y6, Y6
 	VPADDD       Y6, Y2, Y2
@@ -4252,26 +4252,26 @@ round16:
 	VPXOR        Y0, Y14, Y14
 	VPADDD       Y14, Y6, Y6
 	VPSRLD       $0x02, Y7, Y8
-	VPSLLD       $0x1e, Y7, Y9
-	VPXOR        Y9, Y8, Y8
+	VPSLLD       $0x1e, Y7, Y11
+	VPXOR        Y11, Y8, Y8
 	VPSRLD       $0x0d, Y7, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSLLD       $0x13, Y7, Y9
+	VPSLLD       $0x13, Y7, Y11
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y8, Y8
 	VPSRLD       $0x16, Y7, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSLLD       $0x0a, Y7, Y9
+	VPSLLD       $0x0a, Y7, Y11
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y8, Y8
 	VPADDD       Y8, Y6, Y6
 
 	// W[33]: sigma1, t-7, sigma0, t-16.
 	VMOVDQA 64(DX), Y10
 	VPSRLD  $0x07, Y10, Y8
-	VPSLLD  $0x19, Y10, Y9
-	VPXOR   Y9, Y8, Y8
+	VPSLLD  $0x19, Y10, Y11
+	VPXOR   Y11, Y8, Y8
 	VPSRLD  $0x12, Y10, Y9
-	VPXOR   Y9, Y8, Y8
-	VPSLLD  $0x0e, Y10, Y9
+	VPSLLD  $0x0e, Y10, Y11
+	VPXOR   Y11, Y9, Y9
 	VPXOR   Y9, Y8, Y8
 	VPSRLD  $0x03, Y10, Y9
 	VPXOR   Y9, Y8, Y8
@@ -4279,11 +4279,11 @@ round16:
 	VPADDD  320(DX), Y13, Y13
 	VMOVDQA 480(DX), Y10
 	VPSRLD  $0x11, Y10, Y8
-	VPSLLD  $0x0f, Y10, Y9
-	VPXOR   Y9, Y8, Y8
+	VPSLLD  $0x0f, Y10, Y11
+	VPXOR   Y11, Y8, Y8
 	VPSRLD  $0x13, Y10, Y9
-	VPXOR   Y9, Y8, Y8
-	VPSLLD  $0x0d, Y10, Y9
+	VPSLLD  $0x0d, Y10, Y11
+	VPXOR   Y11, Y9, Y9
 	VPXOR   Y9, Y8, Y8
 	VPSRLD  $0x0a, Y10, Y9
 	VPXOR   Y9, Y8, Y8
@@ -4299,15 +4299,15 @@ round16:
 	VPXOR        Y4, Y11, Y11
 	VPADDD       Y11, Y5, Y5
 	VPSRLD       $0x06, Y2, Y8
-	VPSLLD       $0x1a, Y2, Y9
-	VPXOR        Y9, Y8, Y8
+	VPSLLD       $0x1a, Y2, Y11
+	VPXOR        Y11, Y8, Y8
 	VPSRLD       $0x0b, Y2, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSLLD       $0x15, Y2, Y9
+	VPSLLD       $0x15, Y2, Y11
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y8, Y8
 	VPSRLD       $0x19, Y2, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSLLD       $0x07, Y2, Y9
+	VPSLLD       $0x07, Y2, Y11
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y8, Y8
 	VPADDD       Y8, Y5, Y5
 	VPADDD       Y5, Y1, Y1
@@ -4316,26 +4316,26 @@ round16:
 	VPXOR        Y7, Y15, Y15
 	VPADDD       Y15, Y5, Y5
 	VPSRLD       $0x02, Y6, Y8
-	VPSLLD       $0x1e, Y6, Y9
-	VPXOR        Y9, Y8, Y8
+	VPSLLD       $0x1e, Y6, Y11
+	VPXOR        Y11, Y8, Y8
 	VPSRLD       $0x0d, Y6, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSLLD       $0x13, Y6, Y9
+	VPSLLD       $0x13, Y6, Y11
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y8, Y8
 	VPSRLD       $0x16, Y6, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSLLD       $0x0a, Y6, Y9
+	VPSLLD       $0x0a, Y6, Y11
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y8, Y8
 	VPADDD       Y8, Y5, Y5
 
 	// W[34]: sigma1, t-7, sigma0, t-16.
 	VMOVDQA 96(DX), Y10
 	VPSRLD  $0x07, Y10, Y8
-	VPSLLD  $0x19, Y10, Y9
-	VPXOR   Y9, Y8, Y8
+	VPSLLD  $0x19, Y10, Y11
+	VPXOR   Y11, Y8, Y8
 	VPSRLD  $0x12, Y10, Y9
-	VPXOR   Y9, Y8, Y8
-	VPSLLD  $0x0e, Y10, Y9
+	VPSLLD  $0x0e, Y10, Y11
+	VPXOR   Y11, Y9, Y9
 	VPXOR   Y9, Y8, Y8
 	VPSRLD  $0x03, Y10, Y9
 	VPXOR   Y9, Y8, Y8
@@ -4343,11 +4343,11 @@ round16:
 	VPADDD  352(DX), Y13, Y13
 	VMOVDQA (DX), Y10
 	VPSRLD  $0x11, Y10, Y8
-	VPSLLD  $0x0f, Y10, Y9
-	VPXOR   Y9, Y8, Y8
+	VPSLLD  $0x0f, Y10, Y11
+	VPXOR   Y11, Y8, Y8
 	VPSRLD  $0x13, Y10, Y9
-	VPXOR   Y9, Y8, Y8
-	VPSLLD  $0x0d, Y10, Y9
+	VPSLLD  $0x0d, Y10, Y11
+	VPXOR   Y11, Y9, Y9
 	VPXOR   Y9, Y8, Y8
 	VPSRLD  $0x0a, Y10, Y9
 	VPXOR   Y9, Y8, Y8
@@ -4363,15 +4363,15 @@ round16:
 	VPXOR        Y3, Y11, Y11
 	VPADDD       Y11, Y4, Y4
 	VPSRLD       $0x06, Y1, Y8
-	VPSLLD       $0x1a, Y1, Y9
-	VPXOR        Y9, Y8, Y8
+	VPSLLD       $0x1a, Y1, Y11
+	VPXOR        Y11, Y8, Y8
 	VPSRLD       $0x0b, Y1, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSLLD       $0x15, Y1, Y9
+	VPSLLD       $0x15, Y1, Y11
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y8, Y8
 	VPSRLD       $0x19, Y1, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSLLD       $0x07, Y1, Y9
+	VPSLLD       $0x07, Y1, Y11
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y8, Y8
 	VPADDD       Y8, Y4, Y4
 	VPADDD       Y4, Y0, Y0
@@ -4380,26 +4380,26 @@ round16:
 	VPXOR        Y6, Y14, Y14
 	VPADDD       Y14, Y4, Y4
 	VPSRLD       $0x02, Y5, Y8
-	VPSLLD       $0x1e, Y5, Y9
-	VPXOR        Y9, Y8, Y8
+	VPSLLD       $0x1e, Y5, Y11
+	VPXOR        Y11, Y8, Y8
 	VPSRLD       $0x0d, Y5, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSLLD       $0x13, Y5, Y9
+	VPSLLD       $0x13, Y5, Y11
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y8, Y8
 	VPSRLD       $0x16, Y5, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSLLD       $0x0a, Y5, Y9
+	VPSLLD       $0x0a, Y5, Y11
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y8, Y8
 	VPADDD       Y8, Y4, Y4
 
 	// W[35]: sigma1, t-7, sigma0, t-16.
 	VMOVDQA 128(DX), Y10
 	VPSRLD  $0x07, Y10, Y8
-	VPSLLD  $0x19, Y10, Y9
-	VPXOR   Y9, Y8, Y8
+	VPSLLD  $0x19, Y10, Y11
+	VPXOR   Y11, Y8, Y8
 	VPSRLD  $0x12, Y10, Y9
-	VPXOR   Y9, Y8, Y8
-	VPSLLD  $0x0e, Y10, Y9
+	VPSLLD  $0x0e, Y10, Y11
+	VPXOR   Y11, Y9, Y9
 	VPXOR   Y9, Y8, Y8
 	VPSRLD  $0x03, Y10, Y9
 	VPXOR   Y9, Y8, Y8
@@ -4407,11 +4407,11 @@ round16:
 	VPADDD  384(DX), Y13, Y13
 	VMOVDQA 32(DX), Y10
 	VPSRLD  $0x11, Y10, Y8
-	VPSLLD  $0x0f, Y10, Y9
-	VPXOR   Y9, Y8, Y8
+	VPSLLD  $0x0f, Y10, Y11
+	VPXOR   Y11, Y8, Y8
 	VPSRLD  $0x13, Y10, Y9
-	VPXOR   Y9, Y8, Y8
-	VPSLLD  $0x0d, Y10, Y9
+	VPSLLD  $0x0d, Y10, Y11
+	VPXOR   Y11, Y9, Y9
 	VPXOR   Y9, Y8, Y8
 	VPSRLD  $0x0a, Y10, Y9
 	VPXOR   Y9, Y8, Y8
@@ -4427,15 +4427,15 @@ round16:
 	VPXOR        Y2, Y11, Y11
 	VPADDD       Y11, Y3, Y3
 	VPSRLD       $0x06, Y0, Y8
-	VPSLLD       $0x1a, Y0, Y9
-	VPXOR        Y9, Y8, Y8
+	VPSLLD       $0x1a, Y0, Y11
+	VPXOR        Y11, Y8, Y8
 	VPSRLD       $0x0b, Y0, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSLLD       $0x15, Y0, Y9
+	VPSLLD       $0x15, Y0, Y11
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y8, Y8
 	VPSRLD       $0x19, Y0, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSLLD       $0x07, Y0, Y9
+	VPSLLD       $0x07, Y0, Y11
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y8, Y8
 	VPADDD       Y8, Y3, Y3
 	VPADDD       Y3, Y7, Y7
@@ -4444,26 +4444,26 @@ round16:
 	VPXOR        Y5, Y15, Y15
 	VPADDD       Y15, Y3, Y3
 	VPSRLD       $0x02, Y4, Y8
-	VPSLLD       $0x1e, Y4, Y9
-	VPXOR        Y9, Y8, Y8
+	VPSLLD       $0x1e, Y4, Y11
+	VPXOR        Y11, Y8, Y8
 	VPSRLD       $0x0d, Y4, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSLLD       $0x13, Y4, Y9
+	VPSLLD       $0x13, Y4, Y11
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y8, Y8
 	VPSRLD       $0x16, Y4, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSLLD       $0x0a, Y4, Y9
+	VPSLLD       $0x0a, Y4, Y11
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y8, Y8
 	VPADDD       Y8, Y3, Y3
 
 	// W[36]: sigma1, t-7, sigma0, t-16.
 	VMOVDQA 160(DX), Y10
 	VPSRLD  $0x07, Y10, Y8
-	VPSLLD  $0x19, Y10, Y9
-	VPXOR   Y9, Y8, Y8
+	VPSLLD  $0x19, Y10, Y11
+	VPXOR   Y11, Y8, Y8
 	VPSRLD  $0x12, Y10, Y9
-	VPXOR   Y9, Y8, Y8
-	VPSLLD  $0x0e, Y10, Y9
+	VPSLLD  $0x0e, Y10, Y11
+	VPXOR   Y11, Y9, Y9
 	VPXOR   Y9, Y8, Y8
 	VPSRLD  $0x03, Y10, Y9
 	VPXOR   Y9, Y8, Y8
@@ -4471,11 +4471,11 @@ round16:
 	VPADDD  416(DX), Y13, Y13
 	VMOVDQA 64(DX), Y10
 	VPSRLD  $0x11, Y10, Y8
-	VPSLLD  $0x0f, Y10, Y9
-	VPXOR   Y9, Y8, Y8
+	VPSLLD  $0x0f, Y10, Y11
+	VPXOR   Y11, Y8, Y8
 	VPSRLD  $0x13, Y10, Y9
-	VPXOR   Y9, Y8, Y8
-	VPSLLD  $0x0d, Y10, Y9
+	VPSLLD  $0x0d, Y10, Y11
+	VPXOR   Y11, Y9, Y9
 	VPXOR   Y9, Y8, Y8
 	VPSRLD  $0x0a, Y10, Y9
 	VPXOR   Y9, Y8, Y8
@@ -4491,15 +4491,15 @@ round16:
 	VPXOR        Y1, Y11, Y11
 	VPADDD       Y11, Y2, Y2
 	VPSRLD       $0x06, Y7, Y8
-	VPSLLD       $0x1a, Y7, Y9
-	VPXOR        Y9, Y8, Y8
+	VPSLLD       $0x1a, Y7, Y11
+	VPXOR        Y11, Y8, Y8
 	VPSRLD       $0x0b, Y7, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSLLD       $0x15, Y7, Y9
+	VPSLLD       $0x15, Y7, Y11
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y8, Y8
 	VPSRLD       $0x19, Y7, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSLLD       $0x07, Y7, Y9
+	VPSLLD       $0x07, Y7, Y11
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y8, Y8
 	VPADDD       Y8, Y2, Y2
 	VPADDD       Y2, Y6, Y6
@@ -4508,26 +4508,26 @@ round16:
 	VPXOR        Y4, Y14, Y14
 	VPADDD       Y14, Y2, Y2
 	VPSRLD       $0x02, Y3, Y8
-	VPSLLD       $0x1e, Y3, Y9
-	VPXOR        Y9, Y8, Y8
+	VPSLLD       $0x1e, Y3, Y11
+	VPXOR        Y11, Y8, Y8
 	VPSRLD       $0x0d, Y3, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSLLD       $0x13, Y3, Y9
+	VPSLLD       $0x13, Y3, Y11
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y8, Y8
 	VPSRLD       $0x16, Y3, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSLLD       $0x0a, Y3, Y9
+	VPSLLD       $0x0a, Y3, Y11
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y8, Y8
 	VPADDD       Y8, Y2, Y2
 
 	// W[37]: sigma1, t-7, sigma0, t-16.
 	VMOVDQA 192(DX), Y10
 	VPSRLD  $0x07, Y10, Y8
-	VPSLLD  $0x19, Y10, Y9
-	VPXOR   Y9, Y8, Y8
+	VPSLLD  $0x19, Y10, Y11
+	VPXOR   Y11, Y8, Y8
 	VPSRLD  $0x12, Y10, Y9
-	VPXOR   Y9, Y8, Y8
-	VPSLLD  $0x0e, Y10, Y9
+	VPSLLD  $0x0e, Y10, Y11
+	VPXOR   Y11, Y9, Y9
 	VPXOR   Y9, Y8, Y8
 	VPSRLD  $0x03, Y10, Y9
 	VPXOR   Y9, Y8, Y8
@@ -4535,11 +4535,11 @@ round16:
 	VPADDD  448(DX), Y13, Y13
 	VMOVDQA 96(DX), Y10
 	VPSRLD  $0x11, Y10, Y8
-	VPSLLD  $0x0f, Y10, Y9
-	VPXOR   Y9, Y8, Y8
+	VPSLLD  $0x0f, Y10, Y11
+	VPXOR   Y11, Y8, Y8
 	VPSRLD  $0x13, Y10, Y9
-	VPXOR   Y9, Y8, Y8
-	VPSLLD  $0x0d, Y10, Y9
+	VPSLLD  $0x0d, Y10, Y11
+	VPXOR   Y11, Y9, Y9
 	VPXOR   Y9, Y8, Y8
 	VPSRLD  $0x0a, Y10, Y9
 	VPXOR   Y9, Y8, Y8
@@ -4555,15 +4555,15 @@ round16:
 	VPXOR        Y0, Y11, Y11
 	VPADDD       Y11, Y1, Y1
 	VPSRLD       $0x06, Y6, Y8
-	VPSLLD       $0x1a, Y6, Y9
-	VPXOR        Y9, Y8, Y8
+	VPSLLD       $0x1a, Y6, Y11
+	VPXOR        Y11, Y8, Y8
 	VPSRLD       $0x0b, Y6, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSLLD       $0x15, Y6, Y9
+	VPSLLD       $0x15, Y6, Y11
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y8, Y8
 	VPSRLD       $0x19, Y6, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSLLD       $0x07, Y6, Y9
+	VPSLLD       $0x07, Y6, Y11
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y8, Y8
 	VPADDD       Y8, Y1, Y1
 	VPADDD       Y1, Y5, Y5
@@ -4572,26 +4572,26 @@ round16:
 	VPXOR        Y3, Y15, Y15
 	VPADDD       Y15, Y1, Y1
 	VPSRLD       $0x02, Y2, Y8
-	VPSLLD       $0x1e, Y2, Y9
-	VPXOR        Y9, Y8, Y8
+	VPSLLD       $0x1e, Y2, Y11
+	VPXOR        Y11, Y8, Y8
 	VPSRLD       $0x0d, Y2, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSLLD       $0x13, Y2, Y9
+	VPSLLD       $0x13, Y2, Y11
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y8, Y8
 	VPSRLD       $0x16, Y2, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSLLD       $0x0a, Y2, Y9
+	VPSLLD       $0x0a, Y2, Y11
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y8, Y8
 	VPADDD       Y8, Y1, Y1
 
 	// W[38]: sigma1, t-7, sigma0, t-16.
 	VMOVDQA 224(DX), Y10
 	VPSRLD  $0x07, Y10, Y8
-	VPSLLD  $0x19, Y10, Y9
-	VPXOR   Y9, Y8, Y8
+	VPSLLD  $0x19, Y10, Y11
+	VPXOR   Y11, Y8, Y8
 	VPSRLD  $0x12, Y10, Y9
-	VPXOR   Y9, Y8, Y8
-	VPSLLD  $0x0e, Y10, Y9
+	VPSLLD  $0x0e, Y10, Y11
+	VPXOR   Y11, Y9, Y9
 	VPXOR   Y9, Y8, Y8
 	VPSRLD  $0x03, Y10, Y9
 	VPXOR   Y9, Y8, Y8
@@ -4599,11 +4599,11 @@ round16:
 	VPADDD  480(DX), Y13, Y13
 	VMOVDQA 128(DX), Y10
 	VPSRLD  $0x11, Y10, Y8
-	VPSLLD  $0x0f, Y10, Y9
-	VPXOR   Y9, Y8, Y8
+	VPSLLD  $0x0f, Y10, Y11
+	VPXOR   Y11, Y8, Y8
 	VPSRLD  $0x13, Y10, Y9
-	VPXOR   Y9, Y8, Y8
-	VPSLLD  $0x0d, Y10, Y9
+	VPSLLD  $0x0d, Y10, Y11
+	VPXOR   Y11, Y9, Y9
 	VPXOR   Y9, Y8, Y8
 	VPSRLD  $0x0a, Y10, Y9
 	VPXOR   Y9, Y8, Y8
@@ -4619,15 +4619,15 @@ round16:
 	VPXOR        Y7, Y11, Y11
 	VPADDD       Y11, Y0, Y0
 	VPSRLD       $0x06, Y5, Y8
-	VPSLLD       $0x1a, Y5, Y9
-	VPXOR        Y9, Y8, Y8
+	VPSLLD       $0x1a, Y5, Y11
+	VPXOR        Y11, Y8, Y8
 	VPSRLD       $0x0b, Y5, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSLLD       $0x15, Y5, Y9
+	VPSLLD       $0x15, Y5, Y11
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y8, Y8
 	VPSRLD       $0x19, Y5, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSLLD       $0x07, Y5, Y9
+	VPSLLD       $0x07, Y5, Y11
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y8, Y8
 	VPADDD       Y8, Y0, Y0
 	VPADDD       Y0, Y4, Y4
@@ -4636,26 +4636,26 @@ round16:
 	VPXOR        Y2, Y14, Y14
 	VPADDD       Y14, Y0, Y0
 	VPSRLD       $0x02, Y1, Y8
-	VPSLLD       $0x1e, Y1, Y9
-	VPXOR        Y9, Y8, Y8
+	VPSLLD       $0x1e, Y1, Y11
+	VPXOR        Y11, Y8, Y8
 	VPSRLD       $0x0d, Y1, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSLLD       $0x13, Y1, Y9
+	VPSLLD       $0x13, Y1, Y11
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y8, Y8
 	VPSRLD       $0x16, Y1, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSLLD       $0x0a, Y1, Y9
+	VPSLLD       $0x0a, Y1, Y11
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y8, Y8
 	VPADDD       Y8, Y0, Y0
 
 	// W[39]: sigma1, t-7, sigma0, t-16.
 	VMOVDQA 256(DX), Y10
 	VPSRLD  $0x07, Y10, Y8
-	VPSLLD  $0x19, Y10, Y9
-	VPXOR   Y9, Y8, Y8
+	VPSLLD  $0x19, Y10, Y11
+	VPXOR   Y11, Y8, Y8
 	VPSRLD  $0x12, Y10, Y9
-	VPXOR   Y9, Y8, Y8
-	VPSLLD  $0x0e, Y10, Y9
+	VPSLLD  $0x0e, Y10, Y11
+	VPXOR   Y11, Y9, Y9
 	VPXOR   Y9, Y8, Y8
 	VPSRLD  $0x03, Y10, Y9
 	VPXOR   Y9, Y8, Y8
@@ -4663,11 +4663,11 @@ round16:
 	VPADDD  (DX), Y13, Y13
 	VMOVDQA 160(DX), Y10
 	VPSRLD  $0x11, Y10, Y8
-	VPSLLD  $0x0f, Y10, Y9
-	VPXOR   Y9, Y8, Y8
+	VPSLLD  $0x0f, Y10, Y11
+	VPXOR   Y11, Y8, Y8
 	VPSRLD  $0x13, Y10, Y9
-	VPXOR   Y9, Y8, Y8
-	VPSLLD  $0x0d, Y10, Y9
+	VPSLLD  $0x0d, Y10, Y11
+	VPXOR   Y11, Y9, Y9
 	VPXOR   Y9, Y8, Y8
 	VPSRLD  $0x0a, Y10, Y9
 	VPXOR   Y9, Y8, Y8
@@ -4683,15 +4683,15 @@ round16:
 	VPXOR        Y6, Y11, Y11
 	VPADDD       Y11, Y7, Y7
 	VPSRLD       $0x06, Y4, Y8
-	VPSLLD       $0x1a, Y4, Y9
-	VPXOR        Y9, Y8, Y8
+	VPSLLD       $0x1a, Y4, Y11
+	VPXOR        Y11, Y8, Y8
 	VPSRLD       $0x0b, Y4, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSLLD       $0x15, Y4, Y9
+	VPSLLD       $0x15, Y4, Y11
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y8, Y8
 	VPSRLD       $0x19, Y4, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSLLD       $0x07, Y4, Y9
+	VPSLLD       $0x07, Y4, Y11
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y8, Y8
 	VPADDD       Y8, Y7, Y7
 	VPADDD       Y7, Y3, Y3
@@ -4700,26 +4700,26 @@ round16:
 	VPXOR        Y1, Y15, Y15
 	VPADDD       Y15, Y7, Y7
 	VPSRLD       $0x02, Y0, Y8
-	VPSLLD       $0x1e, Y0, Y9
-	VPXOR        Y9, Y8, Y8
+	VPSLLD       $0x1e, Y0, Y11
+	VPXOR        Y11, Y8, Y8
 	VPSRLD       $0x0d, Y0, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSLLD       $0x13, Y0, Y9
+	VPSLLD       $0x13, Y0, Y11
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y8, Y8
 	VPSRLD       $0x16, Y0, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSLLD       $0x0a, Y0, Y9
+	VPSLLD       $0x0a, Y0, Y11
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y8, Y8
 	VPADDD       Y8, Y7, Y7
 
 	// W[40]: sigma1, t-7, sigma0, t-16.
 	VMOVDQA 288(DX), Y10
 	VPSRLD  $0x07, Y10, Y8
-	VPSLLD  $0x19, Y10, Y9
-	VPXOR   Y9, Y8, Y8
+	VPSLLD  $0x19, Y10, Y11
+	VPXOR   Y11, Y8, Y8
 	VPSRLD  $0x12, Y10, Y9
-	VPXOR   Y9, Y8, Y8
-	VPSLLD  $0x0e, Y10, Y9
+	VPSLLD  $0x0e, Y10, Y11
+	VPXOR   Y11, Y9, Y9
 	VPXOR   Y9, Y8, Y8
 	VPSRLD  $0x03, Y10, Y9
 	VPXOR   Y9, Y8, Y8
@@ -4727,11 +4727,11 @@ round16:
 	VPADDD  32(DX), Y13, Y13
 	VMOVDQA 192(DX), Y10
 	VPSRLD  $0x11, Y10, Y8
-	VPSLLD  $0x0f, Y10, Y9
-	VPXOR   Y9, Y8, Y8
+	VPSLLD  $0x0f, Y10, Y11
+	VPXOR   Y11, Y8, Y8
 	VPSRLD  $0x13, Y10, Y9
-	VPXOR   Y9, Y8, Y8
-	VPSLLD  $0x0d, Y10, Y9
+	VPSLLD  $0x0d, Y10, Y11
+	VPXOR   Y11, Y9, Y9
 	VPXOR   Y9, Y8, Y8
 	VPSRLD  $0x0a, Y10, Y9
 	VPXOR   Y9, Y8, Y8
@@ -4747,15 +4747,15 @@ round16:
 	VPXOR        Y5, Y11, Y11
 	VPADDD       Y11, Y6, Y6
 	VPSRLD       $0x06, Y3, Y8
-	VPSLLD       $0x1a, Y3, Y9
-	VPXOR        Y9, Y8, Y8
+	VPSLLD       $0x1a, Y3, Y11
+	VPXOR        Y11, Y8, Y8
 	VPSRLD       $0x0b, Y3, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSLLD       $0x15, Y3, Y9
+	VPSLLD       $0x15, Y3, Y11
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y8, Y8
 	VPSRLD       $0x19, Y3, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSLLD       $0x07, Y3, Y9
+	VPSLLD       $0x07, Y3, Y11
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y8, Y8
 	VPADDD       Y8, Y6, Y6
 	VPADDD       Y6, Y2, Y2
@@ -4764,26 +4764,26 @@ round16:
 	VPXOR        Y0, Y14, Y14
 	VPADDD       Y14, Y6, Y6
 	VPSRLD       $0x02, Y7, Y8
-	VPSLLD       $0x1e, Y7, Y9
-	VPXOR        Y9, Y8, Y8
+	VPSLLD       $0x1e, Y7, Y11
+	VPXOR        Y11, Y8, Y8
 	VPSRLD       $0x0d, Y7, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSLLD       $0x13, Y7, Y9
+	VPSLLD       $0x13, Y7, Y11
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y8, Y8
 	VPSRLD       $0x16, Y7, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSLLD       $0x0a, Y7, Y9
+	VPSLLD       $0x0a, Y7, Y11
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y8, Y8
 	VPADDD       Y8, Y6, Y6
 
 	// W[41]: sigma1, t-7, sigma0, t-16.
 	VMOVDQA 320(DX), Y10
 	VPSRLD  $0x07, Y10, Y8
-	VPSLLD  $0x19, Y10, Y9
-	VPXOR   Y9, Y8, Y8
+	VPSLLD  $0x19, Y10, Y11
+	VPXOR   Y11, Y8, Y8
 	VPSRLD  $0x12, Y10, Y9
-	VPXOR   Y9, Y8, Y8
-	VPSLLD  $0x0e, Y10, Y9
+	VPSLLD  $0x0e, Y10, Y11
+	VPXOR   Y11, Y9, Y9
 	VPXOR   Y9, Y8, Y8
 	VPSRLD  $0x03, Y10, Y9
 	VPXOR   Y9, Y8, Y8
@@ -4791,11 +4791,11 @@ round16:
 	VPADDD  64(DX), Y13, Y13
 	VMOVDQA 224(DX), Y10
 	VPSRLD  $0x11, Y10, Y8
-	VPSLLD  $0x0f, Y10, Y9
-	VPXOR   Y9, Y8, Y8
+	VPSLLD  $0x0f, Y10, Y11
+	VPXOR   Y11, Y8, Y8
 	VPSRLD  $0x13, Y10, Y9
-	VPXOR   Y9, Y8, Y8
-	VPSLLD  $0x0d, Y10, Y9
+	VPSLLD  $0x0d, Y10, Y11
+	VPXOR   Y11, Y9, Y9
 	VPXOR   Y9, Y8, Y8
 	VPSRLD  $0x0a, Y10, Y9
 	VPXOR   Y9, Y8, Y8
@@ -4811,15 +4811,15 @@ round16:
 	VPXOR        Y4, Y11, Y11
 	VPADDD       Y11, Y5, Y5
 	VPSRLD       $0x06, Y2, Y8
-	VPSLLD       $0x1a, Y2, Y9
-	VPXOR        Y9, Y8, Y8
+	VPSLLD       $0x1a, Y2, Y11
+	VPXOR        Y11, Y8, Y8
 	VPSRLD       $0x0b, Y2, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSLLD       $0x15, Y2, Y9
+	VPSLLD       $0x15, Y2, Y11
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y8, Y8
 	VPSRLD       $0x19, Y2, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSLLD       $0x07, Y2, Y9
+	VPSLLD       $0x07, Y2, Y11
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y8, Y8
 	VPADDD       Y8, Y5, Y5
 	VPADDD       Y5, Y1, Y1
@@ -4828,26 +4828,26 @@ round16:
 	VPXOR        Y7, Y15, Y15
 	VPADDD       Y15, Y5, Y5
 	VPSRLD       $0x02, Y6, Y8
-	VPSLLD       $0x1e, Y6, Y9
-	VPXOR        Y9, Y8, Y8
+	VPSLLD       $0x1e, Y6, Y11
+	VPXOR        Y11, Y8, Y8
 	VPSRLD       $0x0d, Y6, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSLLD       $0x13, Y6, Y9
+	VPSLLD       $0x13, Y6, Y11
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y8, Y8
 	VPSRLD       $0x16, Y6, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSLLD       $0x0a, Y6, Y9
+	VPSLLD       $0x0a, Y6, Y11
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y8, Y8
 	VPADDD       Y8, Y5, Y5
 
 	// W[42]: sigma1, t-7, sigma0, t-16.
 	VMOVDQA 352(DX), Y10
 	VPSRLD  $0x07, Y10, Y8
-	VPSLLD  $0x19, Y10, Y9
-	VPXOR   Y9, Y8, Y8
+	VPSLLD  $0x19, Y10, Y11
+	VPXOR   Y11, Y8, Y8
 	VPSRLD  $0x12, Y10, Y9
-	VPXOR   Y9, Y8, Y8
-	VPSLLD  $0x0e, Y10, Y9
+	VPSLLD  $0x0e, Y10, Y11
+	VPXOR   Y11, Y9, Y9
 	VPXOR   Y9, Y8, Y8
 	VPSRLD  $0x03, Y10, Y9
 	VPXOR   Y9, Y8, Y8
@@ -4855,11 +4855,11 @@ round16:
 	VPADDD  96(DX), Y13, Y13
 	VMOVDQA 256(DX), Y10
 	VPSRLD  $0x11, Y10, Y8
-	VPSLLD  $0x0f, Y10, Y9
-	VPXOR   Y9, Y8, Y8
+	VPSLLD  $0x0f, Y10, Y11
+	VPXOR   Y11, Y8, Y8
 	VPSRLD  $0x13, Y10, Y9
-	VPXOR   Y9, Y8, Y8
-	VPSLLD  $0x0d, Y10, Y9
+	VPSLLD  $0x0d, Y10, Y11
+	VPXOR   Y11, Y9, Y9
 	VPXOR   Y9, Y8, Y8
 	VPSRLD  $0x0a, Y10, Y9
 	VPXOR   Y9, Y8, Y8
@@ -4875,15 +4875,15 @@ round16:
 	VPXOR        Y3, Y11, Y11
 	VPADDD       Y11, Y4, Y4
 	VPSRLD       $0x06, Y1, Y8
-	VPSLLD       $0x1a, Y1, Y9
-	VPXOR        Y9, Y8, Y8
+	VPSLLD       $0x1a, Y1, Y11
+	VPXOR        Y11, Y8, Y8
 	VPSRLD       $0x0b, Y1, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSLLD       $0x15, Y1, Y9
+	VPSLLD       $0x15, Y1, Y11
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y8, Y8
 	VPSRLD       $0x19, Y1, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSLLD       $0x07, Y1, Y9
+	VPSLLD       $0x07, Y1, Y11
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y8, Y8
 	VPADDD       Y8, Y4, Y4
 	VPADDD       Y4, Y0, Y0
@@ -4892,26 +4892,26 @@ round16:
 	VPXOR        Y6, Y14, Y14
 	VPADDD       Y14, Y4, Y4
 	VPSRLD       $0x02, Y5, Y8
-	VPSLLD       $0x1e, Y5, Y9
-	VPXOR        Y9, Y8, Y8
+	VPSLLD       $0x1e, Y5, Y11
+	VPXOR        Y11, Y8, Y8
 	VPSRLD       $0x0d, Y5, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSLLD       $0x13, Y5, Y9
+	VPSLLD       $0x13, Y5, Y11
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y8, Y8
 	VPSRLD       $0x16, Y5, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSLLD       $0x0a, Y5, Y9
+	VPSLLD       $0x0a, Y5, Y11
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y8, Y8
 	VPADDD       Y8, Y4, Y4
 
 	// W[43]: sigma1, t-7, sigma0, t-16.
 	VMOVDQA 384(DX), Y10
 	VPSRLD  $0x07, Y10, Y8
-	VPSLLD  $0x19, Y10, Y9
-	VPXOR   Y9, Y8, Y8
+	VPSLLD  $0x19, Y10, Y11
+	VPXOR   Y11, Y8, Y8
 	VPSRLD  $0x12, Y10, Y9
-	VPXOR   Y9, Y8, Y8
-	VPSLLD  $0x0e, Y10, Y9
+	VPSLLD  $0x0e, Y10, Y11
+	VPXOR   Y11, Y9, Y9
 	VPXOR   Y9, Y8, Y8
 	VPSRLD  $0x03, Y10, Y9
 	VPXOR   Y9, Y8, Y8
@@ -4919,11 +4919,11 @@ round16:
 	VPADDD  128(DX), Y13, Y13
 	VMOVDQA 288(DX), Y10
 	VPSRLD  $0x11, Y10, Y8
-	VPSLLD  $0x0f, Y10, Y9
-	VPXOR   Y9, Y8, Y8
+	VPSLLD  $0x0f, Y10, Y11
+	VPXOR   Y11, Y8, Y8
 	VPSRLD  $0x13, Y10, Y9
-	VPXOR   Y9, Y8, Y8
-	VPSLLD  $0x0d, Y10, Y9
+	VPSLLD  $0x0d, Y10, Y11
+	VPXOR   Y11, Y9, Y9
 	VPXOR   Y9, Y8, Y8
 	VPSRLD  $0x0a, Y10, Y9
 	VPXOR   Y9, Y8, Y8
@@ -4939,15 +4939,15 @@ round16:
 	VPXOR        Y2, Y11, Y11
 	VPADDD       Y11, Y3, Y3
 	VPSRLD       $0x06, Y0, Y8
-	VPSLLD       $0x1a, Y0, Y9
-	VPXOR        Y9, Y8, Y8
+	VPSLLD       $0x1a, Y0, Y11
+	VPXOR        Y11, Y8, Y8
 	VPSRLD       $0x0b, Y0, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSLLD       $0x15, Y0, Y9
+	VPSLLD       $0x15, Y0, Y11
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y8, Y8
 	VPSRLD       $0x19, Y0, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSLLD       $0x07, Y0, Y9
+	VPSLLD       $0x07, Y0, Y11
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y8, Y8
 	VPADDD       Y8, Y3, Y3
 	VPADDD       Y3, Y7, Y7
@@ -4956,26 +4956,26 @@ round16:
 	VPXOR        Y5, Y15, Y15
 	VPADDD       Y15, Y3, Y3
 	VPSRLD       $0x02, Y4, Y8
-	VPSLLD       $0x1e, Y4, Y9
-	VPXOR        Y9, Y8, Y8
+	VPSLLD       $0x1e, Y4, Y11
+	VPXOR        Y11, Y8, Y8
 	VPSRLD       $0x0d, Y4, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSLLD       $0x13, Y4, Y9
+	VPSLLD       $0x13, Y4, Y11
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y8, Y8
 	VPSRLD       $0x16, Y4, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSLLD       $0x0a, Y4, Y9
+	VPSLLD       $0x0a, Y4, Y11
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y8, Y8
 	VPADDD       Y8, Y3, Y3
 
 	// W[44]: sigma1, t-7, sigma0, t-16.
 	VMOVDQA 416(DX), Y10
 	VPSRLD  $0x07, Y10, Y8
-	VPSLLD  $0x19, Y10, Y9
-	VPXOR   Y9, Y8, Y8
+	VPSLLD  $0x19, Y10, Y11
+	VPXOR   Y11, Y8, Y8
 	VPSRLD  $0x12, Y10, Y9
-	VPXOR   Y9, Y8, Y8
-	VPSLLD  $0x0e, Y10, Y9
+	VPSLLD  $0x0e, Y10, Y11
+	VPXOR   Y11, Y9, Y9
 	VPXOR   Y9, Y8, Y8
 	VPSRLD  $0x03, Y10, Y9
 	VPXOR   Y9, Y8, Y8
@@ -4983,11 +4983,11 @@ round16:
 	VPADDD  160(DX), Y13, Y13
 	VMOVDQA 320(DX), Y10
 	VPSRLD  $0x11, Y10, Y8
-	VPSLLD  $0x0f, Y10, Y9
-	VPXOR   Y9, Y8, Y8
+	VPSLLD  $0x0f, Y10, Y11
+	VPXOR   Y11, Y8, Y8
 	VPSRLD  $0x13, Y10, Y9
-	VPXOR   Y9, Y8, Y8
-	VPSLLD  $0x0d, Y10, Y9
+	VPSLLD  $0x0d, Y10, Y11
+	VPXOR   Y11, Y9, Y9
 	VPXOR   Y9, Y8, Y8
 	VPSRLD  $0x0a, Y10, Y9
 	VPXOR   Y9, Y8, Y8
@@ -5003,15 +5003,15 @@ round16:
 	VPXOR        Y1, Y11, Y11
 	VPADDD       Y11, Y2, Y2
 	VPSRLD       $0x06, Y7, Y8
-	VPSLLD       $0x1a, Y7, Y9
-	VPXOR        Y9, Y8, Y8
+	VPSLLD       $0x1a, Y7, Y11
+	VPXOR        Y11, Y8, Y8
 	VPSRLD       $0x0b, Y7, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSLLD       $0x15, Y7, Y9
+	VPSLLD       $0x15, Y7, Y11
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y8, Y8
 	VPSRLD       $0x19, Y7, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSLLD       $0x07, Y7, Y9
+	VPSLLD       $0x07, Y7, Y11
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y8, Y8
 	VPADDD       Y8, Y2, Y2
 	VPADDD       Y2, Y6, Y6
@@ -5020,26 +5020,26 @@ round16:
 	VPXOR        Y4, Y14, Y14
 	VPADDD       Y14, Y2, Y2
 	VPSRLD       $0x02, Y3, Y8
-	VPSLLD       $0x1e, Y3, Y9
-	VPXOR        Y9, Y8, Y8
+	VPSLLD       $0x1e, Y3, Y11
+	VPXOR        Y11, Y8, Y8
 	VPSRLD       $0x0d, Y3, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSLLD       $0x13, Y3, Y9
+	VPSLLD       $0x13, Y3, Y11
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y8, Y8
 	VPSRLD       $0x16, Y3, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSLLD       $0x0a, Y3, Y9
+	VPSLLD       $0x0a, Y3, Y11
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y8, Y8
 	VPADDD       Y8, Y2, Y2
 
 	// W[45]: sigma1, t-7, sigma0, t-16.
 	VMOVDQA 448(DX), Y10
 	VPSRLD  $0x07, Y10, Y8
-	VPSLLD  $0x19, Y10, Y9
-	VPXOR   Y9, Y8, Y8
+	VPSLLD  $0x19, Y10, Y11
+	VPXOR   Y11, Y8, Y8
 	VPSRLD  $0x12, Y10, Y9
-	VPXOR   Y9, Y8, Y8
-	VPSLLD  $0x0e, Y10, Y9
+	VPSLLD  $0x0e, Y10, Y11
+	VPXOR   Y11, Y9, Y9
 	VPXOR   Y9, Y8, Y8
 	VPSRLD  $0x03, Y10, Y9
 	VPXOR   Y9, Y8, Y8
@@ -5047,11 +5047,11 @@ round16:
 	VPADDD  192(DX), Y13, Y13
 	VMOVDQA 352(DX), Y10
 	VPSRLD  $0x11, Y10, Y8
-	VPSLLD  $0x0f, Y10, Y9
-	VPXOR   Y9, Y8, Y8
+	VPSLLD  $0x0f, Y10, Y11
+	VPXOR   Y11, Y8, Y8
 	VPSRLD  $0x13, Y10, Y9
-	VPXOR   Y9, Y8, Y8
-	VPSLLD  $0x0d, Y10, Y9
+	VPSLLD  $0x0d, Y10, Y11
+	VPXOR   Y11, Y9, Y9
 	VPXOR   Y9, Y8, Y8
 	VPSRLD  $0x0a, Y10, Y9
 	VPXOR   Y9, Y8, Y8
@@ -5067,15 +5067,15 @@ round16:
 	VPXOR        Y0, Y11, Y11
 	VPADDD       Y11, Y1, Y1
 	VPSRLD       $0x06, Y6, Y8
-	VPSLLD       $0x1a, Y6, Y9
-	VPXOR        Y9, Y8, Y8
+	VPSLLD       $0x1a, Y6, Y11
+	VPXOR        Y11, Y8, Y8
 	VPSRLD       $0x0b, Y6, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSLLD       $0x15, Y6, Y9
+	VPSLLD       $0x15, Y6, Y11
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y8, Y8
 	VPSRLD       $0x19, Y6, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSLLD       $0x07, Y6, Y9
+	VPSLLD       $0x07, Y6, Y11
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y8, Y8
 	VPADDD       Y8, Y1, Y1
 	VPADDD       Y1, Y5, Y5
@@ -5084,26 +5084,26 @@ round16:
 	VPXOR        Y3, Y15, Y15
 	VPADDD       Y15, Y1, Y1
 	VPSRLD       $0x02, Y2, Y8
-	VPSLLD       $0x1e, Y2, Y9
-	VPXOR        Y9, Y8, Y8
+	VPSLLD       $0x1e, Y2, Y11
+	VPXOR        Y11, Y8, Y8
 	VPSRLD       $0x0d, Y2, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSLLD       $0x13, Y2, Y9
+	VPSLLD       $0x13, Y2, Y11
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y8, Y8
 	VPSRLD       $0x16, Y2, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSLLD       $0x0a, Y2, Y9
+	VPSLLD       $0x0a, Y2, Y11
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y8, Y8
 	VPADDD       Y8, Y1, Y1
 
 	// W[46]: sigma1, t-7, sigma0, t-16.
 	VMOVDQA 480(DX), Y10
 	VPSRLD  $0x07, Y10, Y8
-	VPSLLD  $0x19, Y10, Y9
-	VPXOR   Y9, Y8, Y8
+	VPSLLD  $0x19, Y10, Y11
+	VPXOR   Y11, Y8, Y8
 	VPSRLD  $0x12, Y10, Y9
-	VPXOR   Y9, Y8, Y8
-	VPSLLD  $0x0e, Y10, Y9
+	VPSLLD  $0x0e, Y10, Y11
+	VPXOR   Y11, Y9, Y9
 	VPXOR   Y9, Y8, Y8
 	VPSRLD  $0x03, Y10, Y9
 	VPXOR   Y9, Y8, Y8
@@ -5111,11 +5111,11 @@ round16:
 	VPADDD  224(DX), Y13, Y13
 	VMOVDQA 384(DX), Y10
 	VPSRLD  $0x11, Y10, Y8
-	VPSLLD  $0x0f, Y10, Y9
-	VPXOR   Y9, Y8, Y8
+	VPSLLD  $0x0f, Y10, Y11
+	VPXOR   Y11, Y8, Y8
 	VPSRLD  $0x13, Y10, Y9
-	VPXOR   Y9, Y8, Y8
-	VPSLLD  $0x0d, Y10, Y9
+	VPSLLD  $0x0d, Y10, Y11
+	VPXOR   Y11, Y9, Y9
 	VPXOR   Y9, Y8, Y8
 	VPSRLD  $0x0a, Y10, Y9
 	VPXOR   Y9, Y8, Y8
@@ -5131,15 +5131,15 @@ round16:
 	VPXOR        Y7, Y11, Y11
 	VPADDD       Y11, Y0, Y0
 	VPSRLD       $0x06, Y5, Y8
-	VPSLLD       $0x1a, Y5, Y9
-	VPXOR        Y9, Y8, Y8
+	VPSLLD       $0x1a, Y5, Y11
+	VPXOR        Y11, Y8, Y8
 	VPSRLD       $0x0b, Y5, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSLLD       $0x15, Y5, Y9
+	VPSLLD       $0x15, Y5, Y11
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y8, Y8
 	VPSRLD       $0x19, Y5, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSLLD       $0x07, Y5, Y9
+	VPSLLD       $0x07, Y5, Y11
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y8, Y8
 	VPADDD       Y8, Y0, Y0
 	VPADDD       Y0, Y4, Y4
@@ -5148,26 +5148,26 @@ round16:
 	VPXOR        Y2, Y14, Y14
 	VPADDD       Y14, Y0, Y0
 	VPSRLD       $0x02, Y1, Y8
-	VPSLLD       $0x1e, Y1, Y9
-	VPXOR        Y9, Y8, Y8
+	VPSLLD       $0x1e, Y1, Y11
+	VPXOR        Y11, Y8, Y8
 	VPSRLD       $0x0d, Y1, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSLLD       $0x13, Y1, Y9
+	VPSLLD       $0x13, Y1, Y11
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y8, Y8
 	VPSRLD       $0x16, Y1, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSLLD       $0x0a, Y1, Y9
+	VPSLLD       $0x0a, Y1, Y11
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y8, Y8
 	VPADDD       Y8, Y0, Y0
 
 	// W[47]: sigma1, t-7, sigma0, t-16.
 	VMOVDQA (DX), Y10
 	VPSRLD  $0x07, Y10, Y8
-	VPSLLD  $0x19, Y10, Y9
-	VPXOR   Y9, Y8, Y8
+	VPSLLD  $0x19, Y10, Y11
+	VPXOR   Y11, Y8, Y8
 	VPSRLD  $0x12, Y10, Y9
-	VPXOR   Y9, Y8, Y8
-	VPSLLD  $0x0e, Y10, Y9
+	VPSLLD  $0x0e, Y10, Y11
+	VPXOR   Y11, Y9, Y9
 	VPXOR   Y9, Y8, Y8
 	VPSRLD  $0x03, Y10, Y9
 	VPXOR   Y9, Y8, Y8
@@ -5175,11 +5175,11 @@ round16:
 	VPADDD  256(DX), Y13, Y13
 	VMOVDQA 416(DX), Y10
 	VPSRLD  $0x11, Y10, Y8
-	VPSLLD  $0x0f, Y10, Y9
-	VPXOR   Y9, Y8, Y8
+	VPSLLD  $0x0f, Y10, Y11
+	VPXOR   Y11, Y8, Y8
 	VPSRLD  $0x13, Y10, Y9
-	VPXOR   Y9, Y8, Y8
-	VPSLLD  $0x0d, Y10, Y9
+	VPSLLD  $0x0d, Y10, Y11
+	VPXOR   Y11, Y9, Y9
 	VPXOR   Y9, Y8, Y8
 	VPSRLD  $0x0a, Y10, Y9
 	VPXOR   Y9, Y8, Y8
@@ -5195,15 +5195,15 @@ round16:
 	VPXOR        Y6, Y11, Y11
 	VPADDD       Y11, Y7, Y7
 	VPSRLD       $0x06, Y4, Y8
-	VPSLLD       $0x1a, Y4, Y9
-	VPXOR        Y9, Y8, Y8
+	VPSLLD       $0x1a, Y4, Y11
+	VPXOR        Y11, Y8, Y8
 	VPSRLD       $0x0b, Y4, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSLLD       $0x15, Y4, Y9
+	VPSLLD       $0x15, Y4, Y11
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y8, Y8
 	VPSRLD       $0x19, Y4, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSLLD       $0x07, Y4, Y9
+	VPSLLD       $0x07, Y4, Y11
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y8, Y8
 	VPADDD       Y8, Y7, Y7
 	VPADDD       Y7, Y3, Y3
@@ -5212,26 +5212,26 @@ round16:
 	VPXOR        Y1, Y15, Y15
 	VPADDD       Y15, Y7, Y7
 	VPSRLD       $0x02, Y0, Y8
-	VPSLLD       $0x1e, Y0, Y9
-	VPXOR        Y9, Y8, Y8
+	VPSLLD       $0x1e, Y0, Y11
+	VPXOR        Y11, Y8, Y8
 	VPSRLD       $0x0d, Y0, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSLLD       $0x13, Y0, Y9
+	VPSLLD       $0x13, Y0, Y11
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y8, Y8
 	VPSRLD       $0x16, Y0, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSLLD       $0x0a, Y0, Y9
+	VPSLLD       $0x0a, Y0, Y11
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y8, Y8
 	VPADDD       Y8, Y7, Y7
 
 	// W[48]: sigma1, t-7, sigma0, t-16.
 	VMOVDQA 32(DX), Y10
 	VPSRLD  $0x07, Y10, Y8
-	VPSLLD  $0x19, Y10, Y9
-	VPXOR   Y9, Y8, Y8
+	VPSLLD  $0x19, Y10, Y11
+	VPXOR   Y11, Y8, Y8
 	VPSRLD  $0x12, Y10, Y9
-	VPXOR   Y9, Y8, Y8
-	VPSLLD  $0x0e, Y10, Y9
+	VPSLLD  $0x0e, Y10, Y11
+	VPXOR   Y11, Y9, Y9
 	VPXOR   Y9, Y8, Y8
 	VPSRLD  $0x03, Y10, Y9
 	VPXOR   Y9, Y8, Y8
@@ -5239,11 +5239,11 @@ round16:
 	VPADDD  288(DX), Y13, Y13
 	VMOVDQA 448(DX), Y10
 	VPSRLD  $0x11, Y10, Y8
-	VPSLLD  $0x0f, Y10, Y9
-	VPXOR   Y9, Y8, Y8
+	VPSLLD  $0x0f, Y10, Y11
+	VPXOR   Y11, Y8, Y8
 	VPSRLD  $0x13, Y10, Y9
-	VPXOR   Y9, Y8, Y8
-	VPSLLD  $0x0d, Y10, Y9
+	VPSLLD  $0x0d, Y10, Y11
+	VPXOR   Y11, Y9, Y9
 	VPXOR   Y9, Y8, Y8
 	VPSRLD  $0x0a, Y10, Y9
 	VPXOR   Y9, Y8, Y8
@@ -5259,15 +5259,15 @@ round16:
 	VPXOR        Y5, Y11, Y11
 	VPADDD       Y11, Y6, Y6
 	VPSRLD       $0x06, Y3, Y8
-	VPSLLD       $0x1a, Y3, Y9
-	VPXOR        Y9, Y8, Y8
+	VPSLLD       $0x1a, Y3, Y11
+	VPXOR        Y11, Y8, Y8
 	VPSRLD       $0x0b, Y3, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSLLD       $0x15, Y3, Y9
+	VPSLLD       $0x15, Y3, Y11
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y8, Y8
 	VPSRLD       $0x19, Y3, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSLLD       $0x07, Y3, Y9
+	VPSLLD       $0x07, Y3, Y11
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y8, Y8
 	VPADDD       Y8, Y6, Y6
 	VPADDD       Y6, Y2, Y2
@@ -5276,26 +5276,26 @@ round16:
 	VPXOR        Y0, Y14, Y14
 	VPADDD       Y14, Y6, Y6
 	VPSRLD       $0x02, Y7, Y8
-	VPSLLD       $0x1e, Y7, Y9
-	VPXOR        Y9, Y8, Y8
+	VPSLLD       $0x1e, Y7, Y11
+	VPXOR        Y11, Y8, Y8
 	VPSRLD       $0x0d, Y7, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSLLD       $0x13, Y7, Y9
+	VPSLLD       $0x13, Y7, Y11
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y8, Y8
 	VPSRLD       $0x16, Y7, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSLLD       $0x0a, Y7, Y9
+	VPSLLD       $0x0a, Y7, Y11
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y8, Y8
 	VPADDD       Y8, Y6, Y6
 
 	// W[49]: sigma1, t-7, sigma0, t-16.
 	VMOVDQA 64(DX), Y10
 	VPSRLD  $0x07, Y10, Y8
-	VPSLLD  $0x19, Y10, Y9
-	VPXOR   Y9, Y8, Y8
+	VPSLLD  $0x19, Y10, Y11
+	VPXOR   Y11, Y8, Y8
 	VPSRLD  $0x12, Y10, Y9
-	VPXOR   Y9, Y8, Y8
-	VPSLLD  $0x0e, Y10, Y9
+	VPSLLD  $0x0e, Y10, Y11
+	VPXOR   Y11, Y9, Y9
 	VPXOR   Y9, Y8, Y8
 	VPSRLD  $0x03, Y10, Y9
 	VPXOR   Y9, Y8, Y8
@@ -5303,11 +5303,11 @@ round16:
 	VPADDD  320(DX), Y13, Y13
 	VMOVDQA 480(DX), Y10
 	VPSRLD  $0x11, Y10, Y8
-	VPSLLD  $0x0f, Y10, Y9
-	VPXOR   Y9, Y8, Y8
+	VPSLLD  $0x0f, Y10, Y11
+	VPXOR   Y11, Y8, Y8
 	VPSRLD  $0x13, Y10, Y9
-	VPXOR   Y9, Y8, Y8
-	VPSLLD  $0x0d, Y10, Y9
+	VPSLLD  $0x0d, Y10, Y11
+	VPXOR   Y11, Y9, Y9
 	VPXOR   Y9, Y8, Y8
 	VPSRLD  $0x0a, Y10, Y9
 	VPXOR   Y9, Y8, Y8
@@ -5323,15 +5323,15 @@ round16:
 	VPXOR        Y4, Y11, Y11
 	VPADDD       Y11, Y5, Y5
 	VPSRLD       $0x06, Y2, Y8
-	VPSLLD       $0x1a, Y2, Y9
-	VPXOR        Y9, Y8, Y8
+	VPSLLD       $0x1a, Y2, Y11
+	VPXOR        Y11, Y8, Y8
 	VPSRLD       $0x0b, Y2, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSLLD       $0x15, Y2, Y9
+	VPSLLD       $0x15, Y2, Y11
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y8, Y8
 	VPSRLD       $0x19, Y2, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSLLD       $0x07, Y2, Y9
+	VPSLLD       $0x07, Y2, Y11
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y8, Y8
 	VPADDD       Y8, Y5, Y5
 	VPADDD       Y5, Y1, Y1
@@ -5340,26 +5340,26 @@ round16:
 	VPXOR        Y7, Y15, Y15
 	VPADDD       Y15, Y5, Y5
 	VPSRLD       $0x02, Y6, Y8
-	VPSLLD       $0x1e, Y6, Y9
-	VPXOR        Y9, Y8, Y8
+	VPSLLD       $0x1e, Y6, Y11
+	VPXOR        Y11, Y8, Y8
 	VPSRLD       $0x0d, Y6, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSLLD       $0x13, Y6, Y9
+	VPSLLD       $0x13, Y6, Y11
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y8, Y8
 	VPSRLD       $0x16, Y6, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSLLD       $0x0a, Y6, Y9
+	VPSLLD       $0x0a, Y6, Y11
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y8, Y8
 	VPADDD       Y8, Y5, Y5
 
 	// W[50]: sigma1, t-7, sigma0, t-16.
 	VMOVDQA 96(DX), Y10
 	VPSRLD  $0x07, Y10, Y8
-	VPSLLD  $0x19, Y10, Y9
-	VPXOR   Y9, Y8, Y8
+	VPSLLD  $0x19, Y10, Y11
+	VPXOR   Y11, Y8, Y8
 	VPSRLD  $0x12, Y10, Y9
-	VPXOR   Y9, Y8, Y8
-	VPSLLD  $0x0e, Y10, Y9
+	VPSLLD  $0x0e, Y10, Y11
+	VPXOR   Y11, Y9, Y9
 	VPXOR   Y9, Y8, Y8
 	VPSRLD  $0x03, Y10, Y9
 	VPXOR   Y9, Y8, Y8
@@ -5367,11 +5367,11 @@ round16:
 	VPADDD  352(DX), Y13, Y13
 	VMOVDQA (DX), Y10
 	VPSRLD  $0x11, Y10, Y8
-	VPSLLD  $0x0f, Y10, Y9
-	VPXOR   Y9, Y8, Y8
+	VPSLLD  $0x0f, Y10, Y11
+	VPXOR   Y11, Y8, Y8
 	VPSRLD  $0x13, Y10, Y9
-	VPXOR   Y9, Y8, Y8
-	VPSLLD  $0x0d, Y10, Y9
+	VPSLLD  $0x0d, Y10, Y11
+	VPXOR   Y11, Y9, Y9
 	VPXOR   Y9, Y8, Y8
 	VPSRLD  $0x0a, Y10, Y9
 	VPXOR   Y9, Y8, Y8
@@ -5387,15 +5387,15 @@ round16:
 	VPXOR        Y3, Y11, Y11
 	VPADDD       Y11, Y4, Y4
 	VPSRLD       $0x06, Y1, Y8
-	VPSLLD       $0x1a, Y1, Y9
-	VPXOR        Y9, Y8, Y8
+	VPSLLD       $0x1a, Y1, Y11
+	VPXOR        Y11, Y8, Y8
 	VPSRLD       $0x0b, Y1, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSLLD       $0x15, Y1, Y9
+	VPSLLD       $0x15, Y1, Y11
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y8, Y8
 	VPSRLD       $0x19, Y1, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSLLD       $0x07, Y1, Y9
+	VPSLLD       $0x07, Y1, Y11
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y8, Y8
 	VPADDD       Y8, Y4, Y4
 	VPADDD       Y4, Y0, Y0
@@ -5404,26 +5404,26 @@ round16:
 	VPXOR        Y6, Y14, Y14
 	VPADDD       Y14, Y4, Y4
 	VPSRLD       $0x02, Y5, Y8
-	VPSLLD       $0x1e, Y5, Y9
-	VPXOR        Y9, Y8, Y8
+	VPSLLD       $0x1e, Y5, Y11
+	VPXOR        Y11, Y8, Y8
 	VPSRLD       $0x0d, Y5, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSLLD       $0x13, Y5, Y9
+	VPSLLD       $0x13, Y5, Y11
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y8, Y8
 	VPSRLD       $0x16, Y5, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSLLD       $0x0a, Y5, Y9
+	VPSLLD       $0x0a, Y5, Y11
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y8, Y8
 	VPADDD       Y8, Y4, Y4
 
 	// W[51]: sigma1, t-7, sigma0, t-16.
 	VMOVDQA 128(DX), Y10
 	VPSRLD  $0x07, Y10, Y8
-	VPSLLD  $0x19, Y10, Y9
-	VPXOR   Y9, Y8, Y8
+	VPSLLD  $0x19, Y10, Y11
+	VPXOR   Y11, Y8, Y8
 	VPSRLD  $0x12, Y10, Y9
-	VPXOR   Y9, Y8, Y8
-	VPSLLD  $0x0e, Y10, Y9
+	VPSLLD  $0x0e, Y10, Y11
+	VPXOR   Y11, Y9, Y9
 	VPXOR   Y9, Y8, Y8
 	VPSRLD  $0x03, Y10, Y9
 	VPXOR   Y9, Y8, Y8
@@ -5431,11 +5431,11 @@ round16:
 	VPADDD  384(DX), Y13, Y13
 	VMOVDQA 32(DX), Y10
 	VPSRLD  $0x11, Y10, Y8
-	VPSLLD  $0x0f, Y10, Y9
-	VPXOR   Y9, Y8, Y8
+	VPSLLD  $0x0f, Y10, Y11
+	VPXOR   Y11, Y8, Y8
 	VPSRLD  $0x13, Y10, Y9
-	VPXOR   Y9, Y8, Y8
-	VPSLLD  $0x0d, Y10, Y9
+	VPSLLD  $0x0d, Y10, Y11
+	VPXOR   Y11, Y9, Y9
 	VPXOR   Y9, Y8, Y8
 	VPSRLD  $0x0a, Y10, Y9
 	VPXOR   Y9, Y8, Y8
@@ -5451,15 +5451,15 @@ round16:
 	VPXOR        Y2, Y11, Y11
 	VPADDD       Y11, Y3, Y3
 	VPSRLD       $0x06, Y0, Y8
-	VPSLLD       $0x1a, Y0, Y9
-	VPXOR        Y9, Y8, Y8
+	VPSLLD       $0x1a, Y0, Y11
+	VPXOR        Y11, Y8, Y8
 	VPSRLD       $0x0b, Y0, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSLLD       $0x15, Y0, Y9
+	VPSLLD       $0x15, Y0, Y11
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y8, Y8
 	VPSRLD       $0x19, Y0, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSLLD       $0x07, Y0, Y9
+	VPSLLD       $0x07, Y0, Y11
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y8, Y8
 	VPADDD       Y8, Y3, Y3
 	VPADDD       Y3, Y7, Y7
@@ -5468,26 +5468,26 @@ round16:
 	VPXOR        Y5, Y15, Y15
 	VPADDD       Y15, Y3, Y3
 	VPSRLD       $0x02, Y4, Y8
-	VPSLLD       $0x1e, Y4, Y9
-	VPXOR        Y9, Y8, Y8
+	VPSLLD       $0x1e, Y4, Y11
+	VPXOR        Y11, Y8, Y8
 	VPSRLD       $0x0d, Y4, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSLLD       $0x13, Y4, Y9
+	VPSLLD       $0x13, Y4, Y11
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y8, Y8
 	VPSRLD       $0x16, Y4, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSLLD       $0x0a, Y4, Y9
+	VPSLLD       $0x0a, Y4, Y11
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y8, Y8
 	VPADDD       Y8, Y3, Y3
 
 	// W[52]: sigma1, t-7, sigma0, t-16.
 	VMOVDQA 160(DX), Y10
 	VPSRLD  $0x07, Y10, Y8
-	VPSLLD  $0x19, Y10, Y9
-	VPXOR   Y9, Y8, Y8
+	VPSLLD  $0x19, Y10, Y11
+	VPXOR   Y11, Y8, Y8
 	VPSRLD  $0x12, Y10, Y9
-	VPXOR   Y9, Y8, Y8
-	VPSLLD  $0x0e, Y10, Y9
+	VPSLLD  $0x0e, Y10, Y11
+	VPXOR   Y11, Y9, Y9
 	VPXOR   Y9, Y8, Y8
 	VPSRLD  $0x03, Y10, Y9
 	VPXOR   Y9, Y8, Y8
@@ -5495,11 +5495,11 @@ round16:
 	VPADDD  416(DX), Y13, Y13
 	VMOVDQA 64(DX), Y10
 	VPSRLD  $0x11, Y10, Y8
-	VPSLLD  $0x0f, Y10, Y9
-	VPXOR   Y9, Y8, Y8
+	VPSLLD  $0x0f, Y10, Y11
+	VPXOR   Y11, Y8, Y8
 	VPSRLD  $0x13, Y10, Y9
-	VPXOR   Y9, Y8, Y8
-	VPSLLD  $0x0d, Y10, Y9
+	VPSLLD  $0x0d, Y10, Y11
+	VPXOR   Y11, Y9, Y9
 	VPXOR   Y9, Y8, Y8
 	VPSRLD  $0x0a, Y10, Y9
 	VPXOR   Y9, Y8, Y8
@@ -5515,15 +5515,15 @@ round16:
 	VPXOR        Y1, Y11, Y11
 	VPADDD       Y11, Y2, Y2
 	VPSRLD       $0x06, Y7, Y8
-	VPSLLD       $0x1a, Y7, Y9
-	VPXOR        Y9, Y8, Y8
+	VPSLLD       $0x1a, Y7, Y11
+	VPXOR        Y11, Y8, Y8
 	VPSRLD       $0x0b, Y7, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSLLD       $0x15, Y7, Y9
+	VPSLLD       $0x15, Y7, Y11
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y8, Y8
 	VPSRLD       $0x19, Y7, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSLLD       $0x07, Y7, Y9
+	VPSLLD       $0x07, Y7, Y11
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y8, Y8
 	VPADDD       Y8, Y2, Y2
 	VPADDD       Y2, Y6, Y6
@@ -5532,26 +5532,26 @@ round16:
 	VPXOR        Y4, Y14, Y14
 	VPADDD       Y14, Y2, Y2
 	VPSRLD       $0x02, Y3, Y8
-	VPSLLD       $0x1e, Y3, Y9
-	VPXOR        Y9, Y8, Y8
+	VPSLLD       $0x1e, Y3, Y11
+	VPXOR        Y11, Y8, Y8
 	VPSRLD       $0x0d, Y3, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSLLD       $0x13, Y3, Y9
+	VPSLLD       $0x13, Y3, Y11
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y8, Y8
 	VPSRLD       $0x16, Y3, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSLLD       $0x0a, Y3, Y9
+	VPSLLD       $0x0a, Y3, Y11
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y8, Y8
 	VPADDD       Y8, Y2, Y2
 
 	// W[53]: sigma1, t-7, sigma0, t-16.
 	VMOVDQA 192(DX), Y10
 	VPSRLD  $0x07, Y10, Y8
-	VPSLLD  $0x19, Y10, Y9
-	VPXOR   Y9, Y8, Y8
+	VPSLLD  $0x19, Y10, Y11
+	VPXOR   Y11, Y8, Y8
 	VPSRLD  $0x12, Y10, Y9
-	VPXOR   Y9, Y8, Y8
-	VPSLLD  $0x0e, Y10, Y9
+	VPSLLD  $0x0e, Y10, Y11
+	VPXOR   Y11, Y9, Y9
 	VPXOR   Y9, Y8, Y8
 	VPSRLD  $0x03, Y10, Y9
 	VPXOR   Y9, Y8, Y8
@@ -5559,11 +5559,11 @@ round16:
 	VPADDD  448(DX), Y13, Y13
 	VMOVDQA 96(DX), Y10
 	VPSRLD  $0x11, Y10, Y8
-	VPSLLD  $0x0f, Y10, Y9
-	VPXOR   Y9, Y8, Y8
+	VPSLLD  $0x0f, Y10, Y11
+	VPXOR   Y11, Y8, Y8
 	VPSRLD  $0x13, Y10, Y9
-	VPXOR   Y9, Y8, Y8
-	VPSLLD  $0x0d, Y10, Y9
+	VPSLLD  $0x0d, Y10, Y11
+	VPXOR   Y11, Y9, Y9
 	VPXOR   Y9, Y8, Y8
 	VPSRLD  $0x0a, Y10, Y9
 	VPXOR   Y9, Y8, Y8
@@ -5579,15 +5579,15 @@ round16:
 	VPXOR        Y0, Y11, Y11
 	VPADDD       Y11, Y1, Y1
 	VPSRLD       $0x06, Y6, Y8
-	VPSLLD       $0x1a, Y6, Y9
-	VPXOR        Y9, Y8, Y8
+	VPSLLD       $0x1a, Y6, Y11
+	VPXOR        Y11, Y8, Y8
 	VPSRLD       $0x0b, Y6, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSLLD       $0x15, Y6, Y9
+	VPSLLD       $0x15, Y6, Y11
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y8, Y8
 	VPSRLD       $0x19, Y6, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSLLD       $0x07, Y6, Y9
+	VPSLLD       $0x07, Y6, Y11
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y8, Y8
 	VPADDD       Y8, Y1, Y1
 	VPADDD       Y1, Y5, Y5
@@ -5596,26 +5596,26 @@ round16:
 	VPXOR        Y3, Y15, Y15
 	VPADDD       Y15, Y1, Y1
 	VPSRLD       $0x02, Y2, Y8
-	VPSLLD       $0x1e, Y2, Y9
-	VPXOR        Y9, Y8, Y8
+	VPSLLD       $0x1e, Y2, Y11
+	VPXOR        Y11, Y8, Y8
 	VPSRLD       $0x0d, Y2, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSLLD       $0x13, Y2, Y9
+	VPSLLD       $0x13, Y2, Y11
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y8, Y8
 	VPSRLD       $0x16, Y2, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSLLD       $0x0a, Y2, Y9
+	VPSLLD       $0x0a, Y2, Y11
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y8, Y8
 	VPADDD       Y8, Y1, Y1
 
 	// W[54]: sigma1, t-7, sigma0, t-16.
 	VMOVDQA 224(DX), Y10
 	VPSRLD  $0x07, Y10, Y8
-	VPSLLD  $0x19, Y10, Y9
-	VPXOR   Y9, Y8, Y8
+	VPSLLD  $0x19, Y10, Y11
+	VPXOR   Y11, Y8, Y8
 	VPSRLD  $0x12, Y10, Y9
-	VPXOR   Y9, Y8, Y8
-	VPSLLD  $0x0e, Y10, Y9
+	VPSLLD  $0x0e, Y10, Y11
+	VPXOR   Y11, Y9, Y9
 	VPXOR   Y9, Y8, Y8
 	VPSRLD  $0x03, Y10, Y9
 	VPXOR   Y9, Y8, Y8
@@ -5623,11 +5623,11 @@ round16:
 	VPADDD  480(DX), Y13, Y13
 	VMOVDQA 128(DX), Y10
 	VPSRLD  $0x11, Y10, Y8
-	VPSLLD  $0x0f, Y10, Y9
-	VPXOR   Y9, Y8, Y8
+	VPSLLD  $0x0f, Y10, Y11
+	VPXOR   Y11, Y8, Y8
 	VPSRLD  $0x13, Y10, Y9
-	VPXOR   Y9, Y8, Y8
-	VPSLLD  $0x0d, Y10, Y9
+	VPSLLD  $0x0d, Y10, Y11
+	VPXOR   Y11, Y9, Y9
 	VPXOR   Y9, Y8, Y8
 	VPSRLD  $0x0a, Y10, Y9
 	VPXOR   Y9, Y8, Y8
@@ -5643,15 +5643,15 @@ round16:
 	VPXOR        Y7, Y11, Y11
 	VPADDD       Y11, Y0, Y0
 	VPSRLD       $0x06, Y5, Y8
-	VPSLLD       $0x1a, Y5, Y9
-	VPXOR        Y9, Y8, Y8
+	VPSLLD       $0x1a, Y5, Y11
+	VPXOR        Y11, Y8, Y8
 	VPSRLD       $0x0b, Y5, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSLLD       $0x15, Y5, Y9
+	VPSLLD       $0x15, Y5, Y11
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y8, Y8
 	VPSRLD       $0x19, Y5, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSLLD       $0x07, Y5, Y9
+	VPSLLD       $0x07, Y5, Y11
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y8, Y8
 	VPADDD       Y8, Y0, Y0
 	VPADDD       Y0, Y4, Y4
@@ -5660,26 +5660,26 @@ round16:
 	VPXOR        Y2, Y14, Y14
 	VPADDD       Y14, Y0, Y0
 	VPSRLD       $0x02, Y1, Y8
-	VPSLLD       $0x1e, Y1, Y9
-	VPXOR        Y9, Y8, Y8
+	VPSLLD       $0x1e, Y1, Y11
+	VPXOR        Y11, Y8, Y8
 	VPSRLD       $0x0d, Y1, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSLLD       $0x13, Y1, Y9
+	VPSLLD       $0x13, Y1, Y11
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y8, Y8
 	VPSRLD       $0x16, Y1, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSLLD       $0x0a, Y1, Y9
+	VPSLLD       $0x0a, Y1, Y11
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y8, Y8
 	VPADDD       Y8, Y0, Y0
 
 	// W[55]: sigma1, t-7, sigma0, t-16.
 	VMOVDQA 256(DX), Y10
 	VPSRLD  $0x07, Y10, Y8
-	VPSLLD  $0x19, Y10, Y9
-	VPXOR   Y9, Y8, Y8
+	VPSLLD  $0x19, Y10, Y11
+	VPXOR   Y11, Y8, Y8
 	VPSRLD  $0x12, Y10, Y9
-	VPXOR   Y9, Y8, Y8
-	VPSLLD  $0x0e, Y10, Y9
+	VPSLLD  $0x0e, Y10, Y11
+	VPXOR   Y11, Y9, Y9
 	VPXOR   Y9, Y8, Y8
 	VPSRLD  $0x03, Y10, Y9
 	VPXOR   Y9, Y8, Y8
@@ -5687,11 +5687,11 @@ round16:
 	VPADDD  (DX), Y13, Y13
 	VMOVDQA 160(DX), Y10
 	VPSRLD  $0x11, Y10, Y8
-	VPSLLD  $0x0f, Y10, Y9
-	VPXOR   Y9, Y8, Y8
+	VPSLLD  $0x0f, Y10, Y11
+	VPXOR   Y11, Y8, Y8
 	VPSRLD  $0x13, Y10, Y9
-	VPXOR   Y9, Y8, Y8
-	VPSLLD  $0x0d, Y10, Y9
+	VPSLLD  $0x0d, Y10, Y11
+	VPXOR   Y11, Y9, Y9
 	VPXOR   Y9, Y8, Y8
 	VPSRLD  $0x0a, Y10, Y9
 	VPXOR   Y9, Y8, Y8
@@ -5707,15 +5707,15 @@ round16:
 	VPXOR        Y6, Y11, Y11
 	VPADDD       Y11, Y7, Y7
 	VPSRLD       $0x06, Y4, Y8
-	VPSLLD       $0x1a, Y4, Y9
-	VPXOR        Y9, Y8, Y8
+	VPSLLD       $0x1a, Y4, Y11
+	VPXOR        Y11, Y8, Y8
 	VPSRLD       $0x0b, Y4, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSLLD       $0x15, Y4, Y9
+	VPSLLD       $0x15, Y4, Y11
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y8, Y8
 	VPSRLD       $0x19, Y4, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSLLD       $0x07, Y4, Y9
+	VPSLLD       $0x07, Y4, Y11
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y8, Y8
 	VPADDD       Y8, Y7, Y7
 	VPADDD       Y7, Y3, Y3
@@ -5724,26 +5724,26 @@ round16:
 	VPXOR        Y1, Y15, Y15
 	VPADDD       Y15, Y7, Y7
 	VPSRLD       $0x02, Y0, Y8
-	VPSLLD       $0x1e, Y0, Y9
-	VPXOR        Y9, Y8, Y8
+	VPSLLD       $0x1e, Y0, Y11
+	VPXOR        Y11, Y8, Y8
 	VPSRLD       $0x0d, Y0, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSLLD       $0x13, Y0, Y9
+	VPSLLD       $0x13, Y0, Y11
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y8, Y8
 	VPSRLD       $0x16, Y0, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSLLD       $0x0a, Y0, Y9
+	VPSLLD       $0x0a, Y0, Y11
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y8, Y8
 	VPADDD       Y8, Y7, Y7
 
 	// W[56]: sigma1, t-7, sigma0, t-16.
 	VMOVDQA 288(DX), Y10
 	VPSRLD  $0x07, Y10, Y8
-	VPSLLD  $0x19, Y10, Y9
-	VPXOR   Y9, Y8, Y8
+	VPSLLD  $0x19, Y10, Y11
+	VPXOR   Y11, Y8, Y8
 	VPSRLD  $0x12, Y10, Y9
-	VPXOR   Y9, Y8, Y8
-	VPSLLD  $0x0e, Y10, Y9
+	VPSLLD  $0x0e, Y10, Y11
+	VPXOR   Y11, Y9, Y9
 	VPXOR   Y9, Y8, Y8
 	VPSRLD  $0x03, Y10, Y9
 	VPXOR   Y9, Y8, Y8
@@ -5751,11 +5751,11 @@ round16:
 	VPADDD  32(DX), Y13, Y13
 	VMOVDQA 192(DX), Y10
 	VPSRLD  $0x11, Y10, Y8
-	VPSLLD  $0x0f, Y10, Y9
-	VPXOR   Y9, Y8, Y8
+	VPSLLD  $0x0f, Y10, Y11
+	VPXOR   Y11, Y8, Y8
 	VPSRLD  $0x13, Y10, Y9
-	VPXOR   Y9, Y8, Y8
-	VPSLLD  $0x0d, Y10, Y9
+	VPSLLD  $0x0d, Y10, Y11
+	VPXOR   Y11, Y9, Y9
 	VPXOR   Y9, Y8, Y8
 	VPSRLD  $0x0a, Y10, Y9
 	VPXOR   Y9, Y8, Y8
@@ -5771,15 +5771,15 @@ round16:
 	VPXOR        Y5, Y11, Y11
 	VPADDD       Y11, Y6, Y6
 	VPSRLD       $0x06, Y3, Y8
-	VPSLLD       $0x1a, Y3, Y9
-	VPXOR        Y9, Y8, Y8
+	VPSLLD       $0x1a, Y3, Y11
+	VPXOR        Y11, Y8, Y8
 	VPSRLD       $0x0b, Y3, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSLLD       $0x15, Y3, Y9
+	VPSLLD       $0x15, Y3, Y11
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y8, Y8
 	VPSRLD       $0x19, Y3, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSLLD       $0x07, Y3, Y9
+	VPSLLD       $0x07, Y3, Y11
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y8, Y8
 	VPADDD       Y8, Y6, Y6
 	VPADDD       Y6, Y2, Y2
@@ -5788,26 +5788,26 @@ round16:
 	VPXOR        Y0, Y14, Y14
 	VPADDD       Y14, Y6, Y6
 	VPSRLD       $0x02, Y7, Y8
-	VPSLLD       $0x1e, Y7, Y9
-	VPXOR        Y9, Y8, Y8
+	VPSLLD       $0x1e, Y7, Y11
+	VPXOR        Y11, Y8, Y8
 	VPSRLD       $0x0d, Y7, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSLLD       $0x13, Y7, Y9
+	VPSLLD       $0x13, Y7, Y11
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y8, Y8
 	VPSRLD       $0x16, Y7, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSLLD       $0x0a, Y7, Y9
+	VPSLLD       $0x0a, Y7, Y11
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y8, Y8
 	VPADDD       Y8, Y6, Y6
 
 	// W[57]: sigma1, t-7, sigma0, t-16.
 	VMOVDQA 320(DX), Y10
 	VPSRLD  $0x07, Y10, Y8
-	VPSLLD  $0x19, Y10, Y9
-	VPXOR   Y9, Y8, Y8
+	VPSLLD  $0x19, Y10, Y11
+	VPXOR   Y11, Y8, Y8
 	VPSRLD  $0x12, Y10, Y9
-	VPXOR   Y9, Y8, Y8
-	VPSLLD  $0x0e, Y10, Y9
+	VPSLLD  $0x0e, Y10, Y11
+	VPXOR   Y11, Y9, Y9
 	VPXOR   Y9, Y8, Y8
 	VPSRLD  $0x03, Y10, Y9
 	VPXOR   Y9, Y8, Y8
@@ -5815,11 +5815,11 @@ round16:
 	VPADDD  64(DX), Y13, Y13
 	VMOVDQA 224(DX), Y10
 	VPSRLD  $0x11, Y10, Y8
-	VPSLLD  $0x0f, Y10, Y9
-	VPXOR   Y9, Y8, Y8
+	VPSLLD  $0x0f, Y10, Y11
+	VPXOR   Y11, Y8, Y8
 	VPSRLD  $0x13, Y10, Y9
-	VPXOR   Y9, Y8, Y8
-	VPSLLD  $0x0d, Y10, Y9
+	VPSLLD  $0x0d, Y10, Y11
+	VPXOR   Y11, Y9, Y9
 	VPXOR   Y9, Y8, Y8
 	VPSRLD  $0x0a, Y10, Y9
 	VPXOR   Y9, Y8, Y8
@@ -5835,15 +5835,15 @@ round16:
 	VPXOR        Y4, Y11, Y11
 	VPADDD       Y11, Y5, Y5
 	VPSRLD       $0x06, Y2, Y8
-	VPSLLD       $0x1a, Y2, Y9
-	VPXOR        Y9, Y8, Y8
+	VPSLLD       $0x1a, Y2, Y11
+	VPXOR        Y11, Y8, Y8
 	VPSRLD       $0x0b, Y2, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSLLD       $0x15, Y2, Y9
+	VPSLLD       $0x15, Y2, Y11
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y8, Y8
 	VPSRLD       $0x19, Y2, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSLLD       $0x07, Y2, Y9
+	VPSLLD       $0x07, Y2, Y11
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y8, Y8
 	VPADDD       Y8, Y5, Y5
 	VPADDD       Y5, Y1, Y1
@@ -5852,26 +5852,26 @@ round16:
 	VPXOR        Y7, Y15, Y15
 	VPADDD       Y15, Y5, Y5
 	VPSRLD       $0x02, Y6, Y8
-	VPSLLD       $0x1e, Y6, Y9
-	VPXOR        Y9, Y8, Y8
+	VPSLLD       $0x1e, Y6, Y11
+	VPXOR        Y11, Y8, Y8
 	VPSRLD       $0x0d, Y6, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSLLD       $0x13, Y6, Y9
+	VPSLLD       $0x13, Y6, Y11
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y8, Y8
 	VPSRLD       $0x16, Y6, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSLLD       $0x0a, Y6, Y9
+	VPSLLD       $0x0a, Y6, Y11
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y8, Y8
 	VPADDD       Y8, Y5, Y5
 
 	// W[58]: sigma1, t-7, sigma0, t-16.
 	VMOVDQA 352(DX), Y10
 	VPSRLD  $0x07, Y10, Y8
-	VPSLLD  $0x19, Y10, Y9
-	VPXOR   Y9, Y8, Y8
+	VPSLLD  $0x19, Y10, Y11
+	VPXOR   Y11, Y8, Y8
 	VPSRLD  $0x12, Y10, Y9
-	VPXOR   Y9, Y8, Y8
-	VPSLLD  $0x0e, Y10, Y9
+	VPSLLD  $0x0e, Y10, Y11
+	VPXOR   Y11, Y9, Y9
 	VPXOR   Y9, Y8, Y8
 	VPSRLD  $0x03, Y10, Y9
 	VPXOR   Y9, Y8, Y8
@@ -5879,11 +5879,11 @@ round16:
 	VPADDD  96(DX), Y13, Y13
 	VMOVDQA 256(DX), Y10
 	VPSRLD  $0x11, Y10, Y8
-	VPSLLD  $0x0f, Y10, Y9
-	VPXOR   Y9, Y8, Y8
+	VPSLLD  $0x0f, Y10, Y11
+	VPXOR   Y11, Y8, Y8
 	VPSRLD  $0x13, Y10, Y9
-	VPXOR   Y9, Y8, Y8
-	VPSLLD  $0x0d, Y10, Y9
+	VPSLLD  $0x0d, Y10, Y11
+	VPXOR   Y11, Y9, Y9
 	VPXOR   Y9, Y8, Y8
 	VPSRLD  $0x0a, Y10, Y9
 	VPXOR   Y9, Y8, Y8
@@ -5899,15 +5899,15 @@ round16:
 	VPXOR        Y3, Y11, Y11
 	VPADDD       Y11, Y4, Y4
 	VPSRLD       $0x06, Y1, Y8
-	VPSLLD       $0x1a, Y1, Y9
-	VPXOR        Y9, Y8, Y8
+	VPSLLD       $0x1a, Y1, Y11
+	VPXOR        Y11, Y8, Y8
 	VPSRLD       $0x0b, Y1, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSLLD       $0x15, Y1, Y9
+	VPSLLD       $0x15, Y1, Y11
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y8, Y8
 	VPSRLD       $0x19, Y1, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSLLD       $0x07, Y1, Y9
+	VPSLLD       $0x07, Y1, Y11
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y8, Y8
 	VPADDD       Y8, Y4, Y4
 	VPADDD       Y4, Y0, Y0
@@ -5916,26 +5916,26 @@ round16:
 	VPXOR        Y6, Y14, Y14
 	VPADDD       Y14, Y4, Y4
 	VPSRLD       $0x02, Y5, Y8
-	VPSLLD       $0x1e, Y5, Y9
-	VPXOR        Y9, Y8, Y8
+	VPSLLD       $0x1e, Y5, Y11
+	VPXOR        Y11, Y8, Y8
 	VPSRLD       $0x0d, Y5, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSLLD       $0x13, Y5, Y9
+	VPSLLD       $0x13, Y5, Y11
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y8, Y8
 	VPSRLD       $0x16, Y5, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSLLD       $0x0a, Y5, Y9
+	VPSLLD       $0x0a, Y5, Y11
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y8, Y8
 	VPADDD       Y8, Y4, Y4
 
 	// W[59]: sigma1, t-7, sigma0, t-16.
 	VMOVDQA 384(DX), Y10
 	VPSRLD  $0x07, Y10, Y8
-	VPSLLD  $0x19, Y10, Y9
-	VPXOR   Y9, Y8, Y8
+	VPSLLD  $0x19, Y10, Y11
+	VPXOR   Y11, Y8, Y8
 	VPSRLD  $0x12, Y10, Y9
-	VPXOR   Y9, Y8, Y8
-	VPSLLD  $0x0e, Y10, Y9
+	VPSLLD  $0x0e, Y10, Y11
+	VPXOR   Y11, Y9, Y9
 	VPXOR   Y9, Y8, Y8
 	VPSRLD  $0x03, Y10, Y9
 	VPXOR   Y9, Y8, Y8
@@ -5943,11 +5943,11 @@ round16:
 	VPADDD  128(DX), Y13, Y13
 	VMOVDQA 288(DX), Y10
 	VPSRLD  $0x11, Y10, Y8
-	VPSLLD  $0x0f, Y10, Y9
-	VPXOR   Y9, Y8, Y8
+	VPSLLD  $0x0f, Y10, Y11
+	VPXOR   Y11, Y8, Y8
 	VPSRLD  $0x13, Y10, Y9
-	VPXOR   Y9, Y8, Y8
-	VPSLLD  $0x0d, Y10, Y9
+	VPSLLD  $0x0d, Y10, Y11
+	VPXOR   Y11, Y9, Y9
 	VPXOR   Y9, Y8, Y8
 	VPSRLD  $0x0a, Y10, Y9
 	VPXOR   Y9, Y8, Y8
@@ -5963,15 +5963,15 @@ round16:
 	VPXOR        Y2, Y11, Y11
 	VPADDD       Y11, Y3, Y3
 	VPSRLD       $0x06, Y0, Y8
-	VPSLLD       $0x1a, Y0, Y9
-	VPXOR        Y9, Y8, Y8
+	VPSLLD       $0x1a, Y0, Y11
+	VPXOR        Y11, Y8, Y8
 	VPSRLD       $0x0b, Y0, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSLLD       $0x15, Y0, Y9
+	VPSLLD       $0x15, Y0, Y11
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y8, Y8
 	VPSRLD       $0x19, Y0, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSLLD       $0x07, Y0, Y9
+	VPSLLD       $0x07, Y0, Y11
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y8, Y8
 	VPADDD       Y8, Y3, Y3
 	VPADDD       Y3, Y7, Y7
@@ -5980,26 +5980,26 @@ round16:
 	VPXOR        Y5, Y15, Y15
 	VPADDD       Y15, Y3, Y3
 	VPSRLD       $0x02, Y4, Y8
-	VPSLLD       $0x1e, Y4, Y9
-	VPXOR        Y9, Y8, Y8
+	VPSLLD       $0x1e, Y4, Y11
+	VPXOR        Y11, Y8, Y8
 	VPSRLD       $0x0d, Y4, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSLLD       $0x13, Y4, Y9
+	VPSLLD       $0x13, Y4, Y11
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y8, Y8
 	VPSRLD       $0x16, Y4, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSLLD       $0x0a, Y4, Y9
+	VPSLLD       $0x0a, Y4, Y11
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y8, Y8
 	VPADDD       Y8, Y3, Y3
 
 	// W[60]: sigma1, t-7, sigma0, t-16.
 	VMOVDQA 416(DX), Y10
 	VPSRLD  $0x07, Y10, Y8
-	VPSLLD  $0x19, Y10, Y9
-	VPXOR   Y9, Y8, Y8
+	VPSLLD  $0x19, Y10, Y11
+	VPXOR   Y11, Y8, Y8
 	VPSRLD  $0x12, Y10, Y9
-	VPXOR   Y9, Y8, Y8
-	VPSLLD  $0x0e, Y10, Y9
+	VPSLLD  $0x0e, Y10, Y11
+	VPXOR   Y11, Y9, Y9
 	VPXOR   Y9, Y8, Y8
 	VPSRLD  $0x03, Y10, Y9
 	VPXOR   Y9, Y8, Y8
@@ -6007,11 +6007,11 @@ round16:
 	VPADDD  160(DX), Y13, Y13
 	VMOVDQA 320(DX), Y10
 	VPSRLD  $0x11, Y10, Y8
-	VPSLLD  $0x0f, Y10, Y9
-	VPXOR   Y9, Y8, Y8
+	VPSLLD  $0x0f, Y10, Y11
+	VPXOR   Y11, Y8, Y8
 	VPSRLD  $0x13, Y10, Y9
-	VPXOR   Y9, Y8, Y8
-	VPSLLD  $0x0d, Y10, Y9
+	VPSLLD  $0x0d, Y10, Y11
+	VPXOR   Y11, Y9, Y9
 	VPXOR   Y9, Y8, Y8
 	VPSRLD  $0x0a, Y10, Y9
 	VPXOR   Y9, Y8, Y8
@@ -6027,15 +6027,15 @@ round16:
 	VPXOR        Y1, Y11, Y11
 	VPADDD       Y11, Y2, Y2
 	VPSRLD       $0x06, Y7, Y8
-	VPSLLD       $0x1a, Y7, Y9
-	VPXOR        Y9, Y8, Y8
+	VPSLLD       $0x1a, Y7, Y11
+	VPXOR        Y11, Y8, Y8
 	VPSRLD       $0x0b, Y7, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSLLD       $0x15, Y7, Y9
+	VPSLLD       $0x15, Y7, Y11
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y8, Y8
 	VPSRLD       $0x19, Y7, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSLLD       $0x07, Y7, Y9
+	VPSLLD       $0x07, Y7, Y11
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y8, Y8
 	VPADDD       Y8, Y2, Y2
 	VPADDD       Y2, Y6, Y6
@@ -6044,26 +6044,26 @@ round16:
 	VPXOR        Y4, Y14, Y14
 	VPADDD       Y14, Y2, Y2
 	VPSRLD       $0x02, Y3, Y8
-	VPSLLD       $0x1e, Y3, Y9
-	VPXOR        Y9, Y8, Y8
+	VPSLLD       $0x1e, Y3, Y11
+	VPXOR        Y11, Y8, Y8
 	VPSRLD       $0x0d, Y3, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSLLD       $0x13, Y3, Y9
+	VPSLLD       $0x13, Y3, Y11
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y8, Y8
 	VPSRLD       $0x16, Y3, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSLLD       $0x0a, Y3, Y9
+	VPSLLD       $0x0a, Y3, Y11
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y8, Y8
 	VPADDD       Y8, Y2, Y2
 
 	// W[61]: sigma1, t-7, sigma0, t-16.
 	VMOVDQA 448(DX), Y10
 	VPSRLD  $0x07, Y10, Y8
-	VPSLLD  $0x19, Y10, Y9
-	VPXOR   Y9, Y8, Y8
+	VPSLLD  $0x19, Y10, Y11
+	VPXOR   Y11, Y8, Y8
 	VPSRLD  $0x12, Y10, Y9
-	VPXOR   Y9, Y8, Y8
-	VPSLLD  $0x0e, Y10, Y9
+	VPSLLD  $0x0e, Y10, Y11
+	VPXOR   Y11, Y9, Y9
 	VPXOR   Y9, Y8, Y8
 	VPSRLD  $0x03, Y10, Y9
 	VPXOR   Y9, Y8, Y8
@@ -6071,11 +6071,11 @@ round16:
 	VPADDD  192(DX), Y13, Y13
 	VMOVDQA 352(DX), Y10
 	VPSRLD  $0x11, Y10, Y8
-	VPSLLD  $0x0f, Y10, Y9
-	VPXOR   Y9, Y8, Y8
+	VPSLLD  $0x0f, Y10, Y11
+	VPXOR   Y11, Y8, Y8
 	VPSRLD  $0x13, Y10, Y9
-	VPXOR   Y9, Y8, Y8
-	VPSLLD  $0x0d, Y10, Y9
+	VPSLLD  $0x0d, Y10, Y11
+	VPXOR   Y11, Y9, Y9
 	VPXOR   Y9, Y8, Y8
 	VPSRLD  $0x0a, Y10, Y9
 	VPXOR   Y9, Y8, Y8
@@ -6091,15 +6091,15 @@ round16:
 	VPXOR        Y0, Y11, Y11
 	VPADDD       Y11, Y1, Y1
 	VPSRLD       $0x06, Y6, Y8
-	VPSLLD       $0x1a, Y6, Y9
-	VPXOR        Y9, Y8, Y8
+	VPSLLD       $0x1a, Y6, Y11
+	VPXOR        Y11, Y8, Y8
 	VPSRLD       $0x0b, Y6, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSLLD       $0x15, Y6, Y9
+	VPSLLD       $0x15, Y6, Y11
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y8, Y8
 	VPSRLD       $0x19, Y6, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSLLD       $0x07, Y6, Y9
+	VPSLLD       $0x07, Y6, Y11
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y8, Y8
 	VPADDD       Y8, Y1, Y1
 	VPADDD       Y1, Y5, Y5
@@ -6108,26 +6108,26 @@ round16:
 	VPXOR        Y3, Y15, Y15
 	VPADDD       Y15, Y1, Y1
 	VPSRLD       $0x02, Y2, Y8
-	VPSLLD       $0x1e, Y2, Y9
-	VPXOR        Y9, Y8, Y8
+	VPSLLD       $0x1e, Y2, Y11
+	VPXOR        Y11, Y8, Y8
 	VPSRLD       $0x0d, Y2, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSLLD       $0x13, Y2, Y9
+	VPSLLD       $0x13, Y2, Y11
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y8, Y8
 	VPSRLD       $0x16, Y2, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSLLD       $0x0a, Y2, Y9
+	VPSLLD       $0x0a, Y2, Y11
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y8, Y8
 	VPADDD       Y8, Y1, Y1
 
 	// W[62]: sigma1, t-7, sigma0, t-16.
 	VMOVDQA 480(DX), Y10
 	VPSRLD  $0x07, Y10, Y8
-	VPSLLD  $0x19, Y10, Y9
-	VPXOR   Y9, Y8, Y8
+	VPSLLD  $0x19, Y10, Y11
+	VPXOR   Y11, Y8, Y8
 	VPSRLD  $0x12, Y10, Y9
-	VPXOR   Y9, Y8, Y8
-	VPSLLD  $0x0e, Y10, Y9
+	VPSLLD  $0x0e, Y10, Y11
+	VPXOR   Y11, Y9, Y9
 	VPXOR   Y9, Y8, Y8
 	VPSRLD  $0x03, Y10, Y9
 	VPXOR   Y9, Y8, Y8
@@ -6135,11 +6135,11 @@ round16:
 	VPADDD  224(DX), Y13, Y13
 	VMOVDQA 384(DX), Y10
 	VPSRLD  $0x11, Y10, Y8
-	VPSLLD  $0x0f, Y10, Y9
-	VPXOR   Y9, Y8, Y8
+	VPSLLD  $0x0f, Y10, Y11
+	VPXOR   Y11, Y8, Y8
 	VPSRLD  $0x13, Y10, Y9
-	VPXOR   Y9, Y8, Y8
-	VPSLLD  $0x0d, Y10, Y9
+	VPSLLD  $0x0d, Y10, Y11
+	VPXOR   Y11, Y9, Y9
 	VPXOR   Y9, Y8, Y8
 	VPSRLD  $0x0a, Y10, Y9
 	VPXOR   Y9, Y8, Y8
@@ -6155,15 +6155,15 @@ round16:
 	VPXOR        Y7, Y11, Y11
 	VPADDD       Y11, Y0, Y0
 	VPSRLD       $0x06, Y5, Y8
-	VPSLLD       $0x1a, Y5, Y9
-	VPXOR        Y9, Y8, Y8
+	VPSLLD       $0x1a, Y5, Y11
+	VPXOR        Y11, Y8, Y8
 	VPSRLD       $0x0b, Y5, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSLLD       $0x15, Y5, Y9
+	VPSLLD       $0x15, Y5, Y11
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y8, Y8
 	VPSRLD       $0x19, Y5, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSLLD       $0x07, Y5, Y9
+	VPSLLD       $0x07, Y5, Y11
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y8, Y8
 	VPADDD       Y8, Y0, Y0
 	VPADDD       Y0, Y4, Y4
@@ -6172,26 +6172,26 @@ round16:
 	VPXOR        Y2, Y14, Y14
 	VPADDD       Y14, Y0, Y0
 	VPSRLD       $0x02, Y1, Y8
-	VPSLLD       $0x1e, Y1, Y9
-	VPXOR        Y9, Y8, Y8
+	VPSLLD       $0x1e, Y1, Y11
+	VPXOR        Y11, Y8, Y8
 	VPSRLD       $0x0d, Y1, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSLLD       $0x13, Y1, Y9
+	VPSLLD       $0x13, Y1, Y11
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y8, Y8
 	VPSRLD       $0x16, Y1, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSLLD       $0x0a, Y1, Y9
+	VPSLLD       $0x0a, Y1, Y11
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y8, Y8
 	VPADDD       Y8, Y0, Y0
 
 	// W[63]: sigma1, t-7, sigma0, t-16.
 	VMOVDQA (DX), Y10
 	VPSRLD  $0x07, Y10, Y8
-	VPSLLD  $0x19, Y10, Y9
-	VPXOR   Y9, Y8, Y8
+	VPSLLD  $0x19, Y10, Y11
+	VPXOR   Y11, Y8, Y8
 	VPSRLD  $0x12, Y10, Y9
-	VPXOR   Y9, Y8, Y8
-	VPSLLD  $0x0e, Y10, Y9
+	VPSLLD  $0x0e, Y10, Y11
+	VPXOR   Y11, Y9, Y9
 	VPXOR   Y9, Y8, Y8
 	VPSRLD  $0x03, Y10, Y9
 	VPXOR   Y9, Y8, Y8
@@ -6199,11 +6199,11 @@ round16:
 	VPADDD  256(DX), Y13, Y13
 	VMOVDQA 416(DX), Y10
 	VPSRLD  $0x11, Y10, Y8
-	VPSLLD  $0x0f, Y10, Y9
-	VPXOR   Y9, Y8, Y8
+	VPSLLD  $0x0f, Y10, Y11
+	VPXOR   Y11, Y8, Y8
 	VPSRLD  $0x13, Y10, Y9
-	VPXOR   Y9, Y8, Y8
-	VPSLLD  $0x0d, Y10, Y9
+	VPSLLD  $0x0d, Y10, Y11
+	VPXOR   Y11, Y9, Y9
 	VPXOR   Y9, Y8, Y8
 	VPSRLD  $0x0a, Y10, Y9
 	VPXOR   Y9, Y8, Y8
@@ -6219,15 +6219,15 @@ round16:
 	VPXOR        Y6, Y11, Y11
 	VPADDD       Y11, Y7, Y7
 	VPSRLD       $0x06, Y4, Y8
-	VPSLLD       $0x1a, Y4, Y9
-	VPXOR        Y9, Y8, Y8
+	VPSLLD       $0x1a, Y4, Y11
+	VPXOR        Y11, Y8, Y8
 	VPSRLD       $0x0b, Y4, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSLLD       $0x15, Y4, Y9
+	VPSLLD       $0x15, Y4, Y11
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y8, Y8
 	VPSRLD       $0x19, Y4, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSLLD       $0x07, Y4, Y9
+	VPSLLD       $0x07, Y4, Y11
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y8, Y8
 	VPADDD       Y8, Y7, Y7
 	VPADDD       Y7, Y3, Y3
@@ -6236,15 +6236,15 @@ round16:
 	VPXOR        Y1, Y15, Y15
 	VPADDD       Y15, Y7, Y7
 	VPSRLD       $0x02, Y0, Y8
-	VPSLLD       $0x1e, Y0, Y9
-	VPXOR        Y9, Y8, Y8
+	VPSLLD       $0x1e, Y0, Y11
+	VPXOR        Y11, Y8, Y8
 	VPSRLD       $0x0d, Y0, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSLLD       $0x13, Y0, Y9
+	VPSLLD       $0x13, Y0, Y11
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y8, Y8
 	VPSRLD       $0x16, Y0, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSLLD       $0x0a, Y0, Y9
+	VPSLLD       $0x0a, Y0, Y11
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y8, Y8
 	VPADDD       Y8, Y7, Y7
 
@@ -6257,15 +6257,15 @@ round16:
 	VPXOR        Y5, Y11, Y11
 	VPADDD       Y11, Y6, Y6
 	VPSRLD       $0x06, Y3, Y8
-	VPSLLD       $0x1a, Y3, Y9
-	VPXOR        Y9, Y8, Y8
+	VPSLLD       $0x1a, Y3, Y11
+	VPXOR        Y11, Y8, Y8
 	VPSRLD       $0x0b, Y3, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSLLD       $0x15, Y3, Y9
+	VPSLLD       $0x15, Y3, Y11
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y8, Y8
 	VPSRLD       $0x19, Y3, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSLLD       $0x07, Y3, Y9
+	VPSLLD       $0x07, Y3, Y11
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y8, Y8
 	VPADDD       Y8, Y6, Y6
 	VPADDD       Y6, Y2, Y2
@@ -6274,15 +6274,15 @@ round16:
 	VPXOR        Y0, Y14, Y14
 	VPADDD       Y14, Y6, Y6
 	VPSRLD       $0x02, Y7, Y8
-	VPSLLD       $0x1e, Y7, Y9
-	VPXOR        Y9, Y8, Y8
+	VPSLLD       $0x1e, Y7, Y11
+	VPXOR        Y11, Y8, Y8
 	VPSRLD       $0x0d, Y7, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSLLD       $0x13, Y7, Y9
+	VPSLLD       $0x13, Y7, Y11
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y8, Y8
 	VPSRLD       $0x16, Y7, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSLLD       $0x0a, Y7, Y9
+	VPSLLD       $0x0a, Y7, Y11
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y8, Y8
 	VPADDD       Y8, Y6, Y6
 
@@ -6295,15 +6295,15 @@ round16:
 	VPXOR        Y4, Y11, Y11
 	VPADDD       Y11, Y5, Y5
 	VPSRLD       $0x06, Y2, Y8
-	VPSLLD       $0x1a, Y2, Y9
-	VPXOR        Y9, Y8, Y8
+	VPSLLD       $0x1a, Y2, Y11
+	VPXOR        Y11, Y8, Y8
 	VPSRLD       $0x0b, Y2, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSLLD       $0x15, Y2, Y9
+	VPSLLD       $0x15, Y2, Y11
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y8, Y8
 	VPSRLD       $0x19, Y2, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSLLD       $0x07, Y2, Y9
+	VPSLLD       $0x07, Y2, Y11
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y8, Y8
 	VPADDD       Y8, Y5, Y5
 	VPADDD       Y5, Y1, Y1
@@ -6312,15 +6312,15 @@ round16:
 	VPXOR        Y7, Y15, Y15
 	VPADDD       Y15, Y5, Y5
 	VPSRLD       $0x02, Y6, Y8
-	VPSLLD       $0x1e, Y6, Y9
-	VPXOR        Y9, Y8, Y8
+	VPSLLD       $0x1e, Y6, Y11
+	VPXOR        Y11, Y8, Y8
 	VPSRLD       $0x0d, Y6, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSLLD       $0x13, Y6, Y9
+	VPSLLD       $0x13, Y6, Y11
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y8, Y8
 	VPSRLD       $0x16, Y6, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSLLD       $0x0a, Y6, Y9
+	VPSLLD       $0x0a, Y6, Y11
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y8, Y8
 	VPADDD       Y8, Y5, Y5
 
@@ -6333,15 +6333,15 @@ round16:
 	VPXOR        Y3, Y11, Y11
 	VPADDD       Y11, Y4, Y4
 	VPSRLD       $0x06, Y1, Y8
-	VPSLLD       $0x1a, Y1, Y9
-	VPXOR        Y9, Y8, Y8
+	VPSLLD       $0x1a, Y1, Y11
+	VPXOR        Y11, Y8, Y8
 	VPSRLD       $0x0b, Y1, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSLLD       $0x15, Y1, Y9
+	VPSLLD       $0x15, Y1, Y11
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y8, Y8
 	VPSRLD       $0x19, Y1, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSLLD       $0x07, Y1, Y9
+	VPSLLD       $0x07, Y1, Y11
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y8, Y8
 	VPADDD       Y8, Y4, Y4
 	VPADDD       Y4, Y0, Y0
@@ -6350,15 +6350,15 @@ round16:
 	VPXOR        Y6, Y14, Y14
 	VPADDD       Y14, Y4, Y4
 	VPSRLD       $0x02, Y5, Y8
-	VPSLLD       $0x1e, Y5, Y9
-	VPXOR        Y9, Y8, Y8
+	VPSLLD       $0x1e, Y5, Y11
+	VPXOR        Y11, Y8, Y8
 	VPSRLD       $0x0d, Y5, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSLLD       $0x13, Y5, Y9
+	VPSLLD       $0x13, Y5, Y11
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y8, Y8
 	VPSRLD       $0x16, Y5, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSLLD       $0x0a, Y5, Y9
+	VPSLLD       $0x0a, Y5, Y11
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y8, Y8
 	VPADDD       Y8, Y4, Y4
 
@@ -6371,15 +6371,15 @@ round16:
 	VPXOR        Y2, Y11, Y11
 	VPADDD       Y11, Y3, Y3
 	VPSRLD       $0x06, Y0, Y8
-	VPSLLD       $0x1a, Y0, Y9
-	VPXOR        Y9, Y8, Y8
+	VPSLLD       $0x1a, Y0, Y11
+	VPXOR        Y11, Y8, Y8
 	VPSRLD       $0x0b, Y0, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSLLD       $0x15, Y0, Y9
+	VPSLLD       $0x15, Y0, Y11
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y8, Y8
 	VPSRLD       $0x19, Y0, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSLLD       $0x07, Y0, Y9
+	VPSLLD       $0x07, Y0, Y11
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y8, Y8
 	VPADDD       Y8, Y3, Y3
 	VPADDD       Y3, Y7, Y7
@@ -6388,15 +6388,15 @@ round16:
 	VPXOR        Y5, Y15, Y15
 	VPADDD       Y15, Y3, Y3
 	VPSRLD       $0x02, Y4, Y8
-	VPSLLD       $0x1e, Y4, Y9
-	VPXOR        Y9, Y8, Y8
+	VPSLLD       $0x1e, Y4, Y11
+	VPXOR        Y11, Y8, Y8
 	VPSRLD       $0x0d, Y4, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSLLD       $0x13, Y4, Y9
+	VPSLLD       $0x13, Y4, Y11
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y8, Y8
 	VPSRLD       $0x16, Y4, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSLLD       $0x0a, Y4, Y9
+	VPSLLD       $0x0a, Y4, Y11
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y8, Y8
 	VPADDD       Y8, Y3, Y3
 
@@ -6409,15 +6409,15 @@ round16:
 	VPXOR        Y1, Y11, Y11
 	VPADDD       Y11, Y2, Y2
 	VPSRLD       $0x06, Y7, Y8
-	VPSLLD       $0x1a, Y7, Y9
-	VPXOR        Y9, Y8, Y8
+	VPSLLD       $0x1a, Y7, Y11
+	VPXOR        Y11, Y8, Y8
 	VPSRLD       $0x0b, Y7, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSLLD       $0x15, Y7, Y9
+	VPSLLD       $0x15, Y7, Y11
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y8, Y8
 	VPSRLD       $0x19, Y7, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSLLD       $0x07, Y7, Y9
+	VPSLLD       $0x07, Y7, Y11
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y8, Y8
 	VPADDD       Y8, Y2, Y2
 	VPADDD       Y2, Y6, Y6
@@ -6426,15 +6426,15 @@ round16:
 	VPXOR        Y4, Y14, Y14
 	VPADDD       Y14, Y2, Y2
 	VPSRLD       $0x02, Y3, Y8
-	VPSLLD       $0x1e, Y3, Y9
-	VPXOR        Y9, Y8, Y8
+	VPSLLD       $0x1e, Y3, Y11
+	VPXOR        Y11, Y8, Y8
 	VPSRLD       $0x0d, Y3, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSLLD       $0x13, Y3, Y9
+	VPSLLD       $0x13, Y3, Y11
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y8, Y8
 	VPSRLD       $0x16, Y3, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSLLD       $0x0a, Y3, Y9
+	VPSLLD       $0x0a, Y3, Y11
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y8, Y8
 	VPADDD       Y8, Y2, Y2
 
@@ -6447,15 +6447,15 @@ round16:
 	VPXOR        Y0, Y11, Y11
 	VPADDD       Y11, Y1, Y1
 	VPSRLD       $0x06, Y6, Y8
-	VPSLLD       $0x1a, Y6, Y9
-	VPXOR        Y9, Y8, Y8
+	VPSLLD       $0x1a, Y6, Y11
+	VPXOR        Y11, Y8, Y8
 	VPSRLD       $0x0b, Y6, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSLLD       $0x15, Y6, Y9
+	VPSLLD       $0x15, Y6, Y11
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y8, Y8
 	VPSRLD       $0x19, Y6, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSLLD       $0x07, Y6, Y9
+	VPSLLD       $0x07, Y6, Y11
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y8, Y8
 	VPADDD       Y8, Y1, Y1
 	VPADDD       Y1, Y5, Y5
@@ -6464,15 +6464,15 @@ round16:
 	VPXOR        Y3, Y15, Y15
 	VPADDD       Y15, Y1, Y1
 	VPSRLD       $0x02, Y2, Y8
-	VPSLLD       $0x1e, Y2, Y9
-	VPXOR        Y9, Y8, Y8
+	VPSLLD       $0x1e, Y2, Y11
+	VPXOR        Y11, Y8, Y8
 	VPSRLD       $0x0d, Y2, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSLLD       $0x13, Y2, Y9
+	VPSLLD       $0x13, Y2, Y11
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y8, Y8
 	VPSRLD       $0x16, Y2, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSLLD       $0x0a, Y2, Y9
+	VPSLLD       $0x0a, Y2, Y11
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y8, Y8
 	VPADDD       Y8, Y1, Y1
 
@@ -6485,15 +6485,15 @@ round16:
 	VPXOR        Y7, Y11, Y11
 	VPADDD       Y11, Y0, Y0
 	VPSRLD       $0x06, Y5, Y8
-	VPSLLD       $0x1a, Y5, Y9
-	VPXOR        Y9, Y8, Y8
+	VPSLLD       $0x1a, Y5, Y11
+	VPXOR        Y11, Y8, Y8
 	VPSRLD       $0x0b, Y5, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSLLD       $0x15, Y5, Y9
+	VPSLLD       $0x15, Y5, Y11
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y8, Y8
 	VPSRLD       $0x19, Y5, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSLLD       $0x07, Y5, Y9
+	VPSLLD       $0x07, Y5, Y11
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y8, Y8
 	VPADDD       Y8, Y0, Y0
 	VPADDD       Y0, Y4, Y4
@@ -6502,15 +6502,15 @@ round16:
 	VPXOR        Y2, Y14, Y14
 	VPADDD       Y14, Y0, Y0
 	VPSRLD       $0x02, Y1, Y8
-	VPSLLD       $0x1e, Y1, Y9
-	VPXOR        Y9, Y8, Y8
+	VPSLLD       $0x1e, Y1, Y11
+	VPXOR        Y11, Y8, Y8
 	VPSRLD       $0x0d, Y1, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSLLD       $0x13, Y1, Y9
+	VPSLLD       $0x13, Y1, Y11
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y8, Y8
 	VPSRLD       $0x16, Y1, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSLLD       $0x0a, Y1, Y9
+	VPSLLD       $0x0a, Y1, Y11
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y8, Y8
 	VPADDD       Y8, Y0, Y0
 
@@ -6523,15 +6523,15 @@ round16:
 	VPXOR        Y6, Y11, Y11
 	VPADDD       Y11, Y7, Y7
 	VPSRLD       $0x06, Y4, Y8
-	VPSLLD       $0x1a, Y4, Y9
-	VPXOR        Y9, Y8, Y8
+	VPSLLD       $0x1a, Y4, Y11
+	VPXOR        Y11, Y8, Y8
 	VPSRLD       $0x0b, Y4, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSLLD       $0x15, Y4, Y9
+	VPSLLD       $0x15, Y4, Y11
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y8, Y8
 	VPSRLD       $0x19, Y4, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSLLD       $0x07, Y4, Y9
+	VPSLLD       $0x07, Y4, Y11
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y8, Y8
 	VPADDD       Y8, Y7, Y7
 	VPADDD       Y7, Y3, Y3
@@ -6540,15 +6540,15 @@ round16:
 	VPXOR        Y1, Y15, Y15
 	VPADDD       Y15, Y7, Y7
 	VPSRLD       $0x02, Y0, Y8
-	VPSLLD       $0x1e, Y0, Y9
-	VPXOR        Y9, Y8, Y8
+	VPSLLD       $0x1e, Y0, Y11
+	VPXOR        Y11, Y8, Y8
 	VPSRLD       $0x0d, Y0, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSLLD       $0x13, Y0, Y9
+	VPSLLD       $0x13, Y0, Y11
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y8, Y8
 	VPSRLD       $0x16, Y0, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSLLD       $0x0a, Y0, Y9
+	VPSLLD       $0x0a, Y0, Y11
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y8, Y8
 	VPADDD       Y8, Y7, Y7
 
@@ -6561,15 +6561,15 @@ round16:
 	VPXOR        Y5, Y11, Y11
 	VPADDD       Y11, Y6, Y6
 	VPSRLD       $0x06, Y3, Y8
-	VPSLLD       $0x1a, Y3, Y9
-	VPXOR        Y9, Y8, Y8
+	VPSLLD       $0x1a, Y3, Y11
+	VPXOR        Y11, Y8, Y8
 	VPSRLD       $0x0b, Y3, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSLLD       $0x15, Y3, Y9
+	VPSLLD       $0x15, Y3, Y11
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y8, Y8
 	VPSRLD       $0x19, Y3, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSLLD       $0x07, Y3, Y9
+	VPSLLD       $0x07, Y3, Y11
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y8, Y8
 	VPADDD       Y8, Y6, Y6
 	VPADDD       Y6, Y2, Y2
@@ -6578,15 +6578,15 @@ round16:
 	VPXOR        Y0, Y14, Y14
 	VPADDD       Y14, Y6, Y6
 	VPSRLD       $0x02, Y7, Y8
-	VPSLLD       $0x1e, Y7, Y9
-	VPXOR        Y9, Y8, Y8
+	VPSLLD       $0x1e, Y7, Y11
+	VPXOR        Y11, Y8, Y8
 	VPSRLD       $0x0d, Y7, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSLLD       $0x13, Y7, Y9
+	VPSLLD       $0x13, Y7, Y11
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y8, Y8
 	VPSRLD       $0x16, Y7, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSLLD       $0x0a, Y7, Y9
+	VPSLLD       $0x0a, Y7, Y11
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y8, Y8
 	VPADDD       Y8, Y6, Y6
 
@@ -6599,15 +6599,15 @@ round16:
 	VPXOR        Y4, Y11, Y11
 	VPADDD       Y11, Y5, Y5
 	VPSRLD       $0x06, Y2, Y8
-	VPSLLD       $0x1a, Y2, Y9
-	VPXOR        Y9, Y8, Y8
+	VPSLLD       $0x1a, Y2, Y11
+	VPXOR        Y11, Y8, Y8
 	VPSRLD       $0x0b, Y2, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSLLD       $0x15, Y2, Y9
+	VPSLLD       $0x15, Y2, Y11
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y8, Y8
 	VPSRLD       $0x19, Y2, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSLLD       $0x07, Y2, Y9
+	VPSLLD       $0x07, Y2, Y11
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y8, Y8
 	VPADDD       Y8, Y5, Y5
 	VPADDD       Y5, Y1, Y1
@@ -6616,15 +6616,15 @@ round16:
 	VPXOR        Y7, Y15, Y15
 	VPADDD       Y15, Y5, Y5
 	VPSRLD       $0x02, Y6, Y8
-	VPSLLD       $0x1e, Y6, Y9
-	VPXOR        Y9, Y8, Y8
+	VPSLLD       $0x1e, Y6, Y11
+	VPXOR        Y11, Y8, Y8
 	VPSRLD       $0x0d, Y6, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSLLD       $0x13, Y6, Y9
+	VPSLLD       $0x13, Y6, Y11
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y8, Y8
 	VPSRLD       $0x16, Y6, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSLLD       $0x0a, Y6, Y9
+	VPSLLD       $0x0a, Y6, Y11
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y8, Y8
 	VPADDD       Y8, Y5, Y5
 
@@ -6637,15 +6637,15 @@ round16:
 	VPXOR        Y3, Y11, Y11
 	VPADDD       Y11, Y4, Y4
 	VPSRLD       $0x06, Y1, Y8
-	VPSLLD       $0x1a, Y1, Y9
-	VPXOR        Y9, Y8, Y8
+	VPSLLD       $0x1a, Y1, Y11
+	VPXOR        Y11, Y8, Y8
 	VPSRLD       $0x0b, Y1, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSLLD       $0x15, Y1, Y9
+	VPSLLD       $0x15, Y1, Y11
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y8, Y8
 	VPSRLD       $0x19, Y1, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSLLD       $0x07, Y1, Y9
+	VPSLLD       $0x07, Y1, Y11
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y8, Y8
 	VPADDD       Y8, Y4, Y4
 	VPADDD       Y4, Y0, Y0
@@ -6654,15 +6654,15 @@ round16:
 	VPXOR        Y6, Y14, Y14
 	VPADDD       Y14, Y4, Y4
 	VPSRLD       $0x02, Y5, Y8
-	VPSLLD       $0x1e, Y5, Y9
-	VPXOR        Y9, Y8, Y8
+	VPSLLD       $0x1e, Y5, Y11
+	VPXOR        Y11, Y8, Y8
 	VPSRLD       $0x0d, Y5, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSLLD       $0x13, Y5, Y9
+	VPSLLD       $0x13, Y5, Y11
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y8, Y8
 	VPSRLD       $0x16, Y5, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSLLD       $0x0a, Y5, Y9
+	VPSLLD       $0x0a, Y5, Y11
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y8, Y8
 	VPADDD       Y8, Y4, Y4
 
@@ -6675,15 +6675,15 @@ round16:
 	VPXOR        Y2, Y11, Y11
 	VPADDD       Y11, Y3, Y3
 	VPSRLD       $0x06, Y0, Y8
-	VPSLLD       $0x1a, Y0, Y9
-	VPXOR        Y9, Y8, Y8
+	VPSLLD       $0x1a, Y0, Y11
+	VPXOR        Y11, Y8, Y8
 	VPSRLD       $0x0b, Y0, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSLLD       $0x15, Y0, Y9
+	VPSLLD       $0x15, Y0, Y11
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y8, Y8
 	VPSRLD       $0x19, Y0, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSLLD       $0x07, Y0, Y9
+	VPSLLD       $0x07, Y0, Y11
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y8, Y8
 	VPADDD       Y8, Y3, Y3
 	VPADDD       Y3, Y7, Y7
@@ -6692,15 +6692,15 @@ round16:
 	VPXOR        Y5, Y15, Y15
 	VPADDD       Y15, Y3, Y3
 	VPSRLD       $0x02, Y4, Y8
-	VPSLLD       $0x1e, Y4, Y9
-	VPXOR        Y9, Y8, Y8
+	VPSLLD       $0x1e, Y4, Y11
+	VPXOR        Y11, Y8, Y8
 	VPSRLD       $0x0d, Y4, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSLLD       $0x13, Y4, Y9
+	VPSLLD       $0x13, Y4, Y11
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y8, Y8
 	VPSRLD       $0x16, Y4, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSLLD       $0x0a, Y4, Y9
+	VPSLLD       $0x0a, Y4, Y11
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y8, Y8
 	VPADDD       Y8, Y3, Y3
 
@@ -6713,15 +6713,15 @@ round16:
 	VPXOR        Y1, Y11, Y11
 	VPADDD       Y11, Y2, Y2
 	VPSRLD       $0x06, Y7, Y8
-	VPSLLD       $0x1a, Y7, Y9
-	VPXOR        Y9, Y8, Y8
+	VPSLLD       $0x1a, Y7, Y11
+	VPXOR        Y11, Y8, Y8
 	VPSRLD       $0x0b, Y7, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSLLD       $0x15, Y7, Y9
+	VPSLLD       $0x15, Y7, Y11
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y8, Y8
 	VPSRLD       $0x19, Y7, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSLLD       $0x07, Y7, Y9
+	VPSLLD       $0x07, Y7, Y11
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y8, Y8
 	VPADDD       Y8, Y2, Y2
 	VPADDD       Y2, Y6, Y6
@@ -6730,15 +6730,15 @@ round16:
 	VPXOR        Y4, Y14, Y14
 	VPADDD       Y14, Y2, Y2
 	VPSRLD       $0x02, Y3, Y8
-	VPSLLD       $0x1e, Y3, Y9
-	VPXOR        Y9, Y8, Y8
+	VPSLLD       $0x1e, Y3, Y11
+	VPXOR        Y11, Y8, Y8
 	VPSRLD       $0x0d, Y3, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSLLD       $0x13, Y3, Y9
+	VPSLLD       $0x13, Y3, Y11
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y8, Y8
 	VPSRLD       $0x16, Y3, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSLLD       $0x0a, Y3, Y9
+	VPSLLD       $0x0a, Y3, Y11
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y8, Y8
 	VPADDD       Y8, Y2, Y2
 
@@ -6751,15 +6751,15 @@ round16:
 	VPXOR        Y0, Y11, Y11
 	VPADDD       Y11, Y1, Y1
 	VPSRLD       $0x06, Y6, Y8
-	VPSLLD       $0x1a, Y6, Y9
-	VPXOR        Y9, Y8, Y8
+	VPSLLD       $0x1a, Y6, Y11
+	VPXOR        Y11, Y8, Y8
 	VPSRLD       $0x0b, Y6, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSLLD       $0x15, Y6, Y9
+	VPSLLD       $0x15, Y6, Y11
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y8, Y8
 	VPSRLD       $0x19, Y6, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSLLD       $0x07, Y6, Y9
+	VPSLLD       $0x07, Y6, Y11
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y8, Y8
 	VPADDD       Y8, Y1, Y1
 	VPADDD       Y1, Y5, Y5
@@ -6768,15 +6768,15 @@ round16:
 	VPXOR        Y3, Y15, Y15
 	VPADDD       Y15, Y1, Y1
 	VPSRLD       $0x02, Y2, Y8
-	VPSLLD       $0x1e, Y2, Y9
-	VPXOR        Y9, Y8, Y8
+	VPSLLD       $0x1e, Y2, Y11
+	VPXOR        Y11, Y8, Y8
 	VPSRLD       $0x0d, Y2, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSLLD       $0x13, Y2, Y9
+	VPSLLD       $0x13, Y2, Y11
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y8, Y8
 	VPSRLD       $0x16, Y2, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSLLD       $0x0a, Y2, Y9
+	VPSLLD       $0x0a, Y2, Y11
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y8, Y8
 	VPADDD       Y8, Y1, Y1
 	CMPB         104(BX), $0x00
@@ -6791,15 +6791,15 @@ round16:
 	VPXOR        Y7, Y11, Y11
 	VPADDD       Y11, Y0, Y0
 	VPSRLD       $0x06, Y5, Y8
-	VPSLLD       $0x1a, Y5, Y9
-	VPXOR        Y9, Y8, Y8
+	VPSLLD       $0x1a, Y5, Y11
+	VPXOR        Y11, Y8, Y8
 	VPSRLD       $0x0b, Y5, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSLLD       $0x15, Y5, Y9
+	VPSLLD       $0x15, Y5, Y11
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y8, Y8
 	VPSRLD       $0x19, Y5, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSLLD       $0x07, Y5, Y9
+	VPSLLD       $0x07, Y5, Y11
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y8, Y8
 	VPADDD       Y8, Y0, Y0
 	VPXOR        Y1, Y2, Y15
@@ -6807,15 +6807,15 @@ round16:
 	VPXOR        Y2, Y14, Y14
 	VPADDD       Y14, Y0, Y0
 	VPSRLD       $0x02, Y1, Y8
-	VPSLLD       $0x1e, Y1, Y9
-	VPXOR        Y9, Y8, Y8
+	VPSLLD       $0x1e, Y1, Y11
+	VPXOR        Y11, Y8, Y8
 	VPSRLD       $0x0d, Y1, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSLLD       $0x13, Y1, Y9
+	VPSLLD       $0x13, Y1, Y11
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y8, Y8
 	VPSRLD       $0x16, Y1, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSLLD       $0x0a, Y1, Y9
+	VPSLLD       $0x0a, Y1, Y11
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y8, Y8
 	VPADDD       Y8, Y0, Y0
 	JMP          test
@@ -6830,15 +6830,15 @@ tail:
 	VPXOR        Y7, Y11, Y11
 	VPADDD       Y11, Y0, Y0
 	VPSRLD       $0x06, Y5, Y8
-	VPSLLD       $0x1a, Y5, Y9
-	VPXOR        Y9, Y8, Y8
+	VPSLLD       $0x1a, Y5, Y11
+	VPXOR        Y11, Y8, Y8
 	VPSRLD       $0x0b, Y5, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSLLD       $0x15, Y5, Y9
+	VPSLLD       $0x15, Y5, Y11
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y8, Y8
 	VPSRLD       $0x19, Y5, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSLLD       $0x07, Y5, Y9
+	VPSLLD       $0x07, Y5, Y11
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y8, Y8
 	VPADDD       Y8, Y0, Y0
 	VPADDD       Y0, Y4, Y4
@@ -6847,15 +6847,15 @@ tail:
 	VPXOR        Y2, Y14, Y14
 	VPADDD       Y14, Y0, Y0
 	VPSRLD       $0x02, Y1, Y8
-	VPSLLD       $0x1e, Y1, Y9
-	VPXOR        Y9, Y8, Y8
+	VPSLLD       $0x1e, Y1, Y11
+	VPXOR        Y11, Y8, Y8
 	VPSRLD       $0x0d, Y1, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSLLD       $0x13, Y1, Y9
+	VPSLLD       $0x13, Y1, Y11
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y8, Y8
 	VPSRLD       $0x16, Y1, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSLLD       $0x0a, Y1, Y9
+	VPSLLD       $0x0a, Y1, Y11
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y8, Y8
 	VPADDD       Y8, Y0, Y0
 	VPBROADCASTD (BX), Y12
@@ -6889,15 +6889,15 @@ tail8:
 	VPXOR        Y6, Y11, Y11
 	VPADDD       Y11, Y7, Y7
 	VPSRLD       $0x06, Y4, Y8
-	VPSLLD       $0x1a, Y4, Y9
-	VPXOR        Y9, Y8, Y8
+	VPSLLD       $0x1a, Y4, Y11
+	VPXOR        Y11, Y8, Y8
 	VPSRLD       $0x0b, Y4, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSLLD       $0x15, Y4, Y9
+	VPSLLD       $0x15, Y4, Y11
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y8, Y8
 	VPSRLD       $0x19, Y4, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSLLD       $0x07, Y4, Y9
+	VPSLLD       $0x07, Y4, Y11
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y8, Y8
 	VPADDD       Y8, Y7, Y7
 	VPADDD       Y7, Y3, Y3
@@ -6906,15 +6906,15 @@ tail8:
 	VPXOR        Y1, Y15, Y15
 	VPADDD       Y15, Y7, Y7
 	VPSRLD       $0x02, Y0, Y8
-	VPSLLD       $0x1e, Y0, Y9
-	VPXOR        Y9, Y8, Y8
+	VPSLLD       $0x1e, Y0, Y11
+	VPXOR        Y11, Y8, Y8
 	VPSRLD       $0x0d, Y0, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSLLD       $0x13, Y0, Y9
+	VPSLLD       $0x13, Y0, Y11
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y8, Y8
 	VPSRLD       $0x16, Y0, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSLLD       $0x0a, Y0, Y9
+	VPSLLD       $0x0a, Y0, Y11
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y8, Y8
 	VPADDD       Y8, Y7, Y7
 
@@ -6926,15 +6926,15 @@ tail8:
 	VPXOR        Y5, Y11, Y11
 	VPADDD       Y11, Y6, Y6
 	VPSRLD       $0x06, Y3, Y8
-	VPSLLD       $0x1a, Y3, Y9
-	VPXOR        Y9, Y8, Y8
+	VPSLLD       $0x1a, Y3, Y11
+	VPXOR        Y11, Y8, Y8
 	VPSRLD       $0x0b, Y3, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSLLD       $0x15, Y3, Y9
+	VPSLLD       $0x15, Y3, Y11
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y8, Y8
 	VPSRLD       $0x19, Y3, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSLLD       $0x07, Y3, Y9
+	VPSLLD       $0x07, Y3, Y11
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y8, Y8
 	VPADDD       Y8, Y6, Y6
 	VPADDD       Y6, Y2, Y2
@@ -6943,15 +6943,15 @@ tail8:
 	VPXOR        Y0, Y14, Y14
 	VPADDD       Y14, Y6, Y6
 	VPSRLD       $0x02, Y7, Y8
-	VPSLLD       $0x1e, Y7, Y9
-	VPXOR        Y9, Y8, Y8
+	VPSLLD       $0x1e, Y7, Y11
+	VPXOR        Y11, Y8, Y8
 	VPSRLD       $0x0d, Y7, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSLLD       $0x13, Y7, Y9
+	VPSLLD       $0x13, Y7, Y11
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y8, Y8
 	VPSRLD       $0x16, Y7, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSLLD       $0x0a, Y7, Y9
+	VPSLLD       $0x0a, Y7, Y11
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y8, Y8
 	VPADDD       Y8, Y6, Y6
 
@@ -6963,15 +6963,15 @@ tail8:
 	VPXOR        Y4, Y11, Y11
 	VPADDD       Y11, Y5, Y5
 	VPSRLD       $0x06, Y2, Y8
-	VPSLLD       $0x1a, Y2, Y9
-	VPXOR        Y9, Y8, Y8
+	VPSLLD       $0x1a, Y2, Y11
+	VPXOR        Y11, Y8, Y8
 	VPSRLD       $0x0b, Y2, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSLLD       $0x15, Y2, Y9
+	VPSLLD       $0x15, Y2, Y11
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y8, Y8
 	VPSRLD       $0x19, Y2, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSLLD       $0x07, Y2, Y9
+	VPSLLD       $0x07, Y2, Y11
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y8, Y8
 	VPADDD       Y8, Y5, Y5
 	VPADDD       Y5, Y1, Y1
@@ -6980,15 +6980,15 @@ tail8:
 	VPXOR        Y7, Y15, Y15
 	VPADDD       Y15, Y5, Y5
 	VPSRLD       $0x02, Y6, Y8
-	VPSLLD       $0x1e, Y6, Y9
-	VPXOR        Y9, Y8, Y8
+	VPSLLD       $0x1e, Y6, Y11
+	VPXOR        Y11, Y8, Y8
 	VPSRLD       $0x0d, Y6, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSLLD       $0x13, Y6, Y9
+	VPSLLD       $0x13, Y6, Y11
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y8, Y8
 	VPSRLD       $0x16, Y6, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSLLD       $0x0a, Y6, Y9
+	VPSLLD       $0x0a, Y6, Y11
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y8, Y8
 	VPADDD       Y8, Y5, Y5
 
@@ -7000,15 +7000,15 @@ tail8:
 	VPXOR        Y3, Y11, Y11
 	VPADDD       Y11, Y4, Y4
 	VPSRLD       $0x06, Y1, Y8
-	VPSLLD       $0x1a, Y1, Y9
-	VPXOR        Y9, Y8, Y8
+	VPSLLD       $0x1a, Y1, Y11
+	VPXOR        Y11, Y8, Y8
 	VPSRLD       $0x0b, Y1, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSLLD       $0x15, Y1, Y9
+	VPSLLD       $0x15, Y1, Y11
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y8, Y8
 	VPSRLD       $0x19, Y1, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSLLD       $0x07, Y1, Y9
+	VPSLLD       $0x07, Y1, Y11
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y8, Y8
 	VPADDD       Y8, Y4, Y4
 	VPADDD       Y4, Y0, Y0
@@ -7017,15 +7017,15 @@ tail8:
 	VPXOR        Y6, Y14, Y14
 	VPADDD       Y14, Y4, Y4
 	VPSRLD       $0x02, Y5, Y8
-	VPSLLD       $0x1e, Y5, Y9
-	VPXOR        Y9, Y8, Y8
+	VPSLLD       $0x1e, Y5, Y11
+	VPXOR        Y11, Y8, Y8
 	VPSRLD       $0x0d, Y5, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSLLD       $0x13, Y5, Y9
+	VPSLLD       $0x13, Y5, Y11
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y8, Y8
 	VPSRLD       $0x16, Y5, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSLLD       $0x0a, Y5, Y9
+	VPSLLD       $0x0a, Y5, Y11
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y8, Y8
 	VPADDD       Y8, Y4, Y4
 
@@ -7037,15 +7037,15 @@ tail8:
 	VPXOR        Y2, Y11, Y11
 	VPADDD       Y11, Y3, Y3
 	VPSRLD       $0x06, Y0, Y8
-	VPSLLD       $0x1a, Y0, Y9
-	VPXOR        Y9, Y8, Y8
+	VPSLLD       $0x1a, Y0, Y11
+	VPXOR        Y11, Y8, Y8
 	VPSRLD       $0x0b, Y0, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSLLD       $0x15, Y0, Y9
+	VPSLLD       $0x15, Y0, Y11
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y8, Y8
 	VPSRLD       $0x19, Y0, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSLLD       $0x07, Y0, Y9
+	VPSLLD       $0x07, Y0, Y11
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y8, Y8
 	VPADDD       Y8, Y3, Y3
 	VPADDD       Y3, Y7, Y7
@@ -7054,15 +7054,15 @@ tail8:
 	VPXOR        Y5, Y15, Y15
 	VPADDD       Y15, Y3, Y3
 	VPSRLD       $0x02, Y4, Y8
-	VPSLLD       $0x1e, Y4, Y9
-	VPXOR        Y9, Y8, Y8
+	VPSLLD       $0x1e, Y4, Y11
+	VPXOR        Y11, Y8, Y8
 	VPSRLD       $0x0d, Y4, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSLLD       $0x13, Y4, Y9
+	VPSLLD       $0x13, Y4, Y11
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y8, Y8
 	VPSRLD       $0x16, Y4, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSLLD       $0x0a, Y4, Y9
+	VPSLLD       $0x0a, Y4, Y11
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y8, Y8
 	VPADDD       Y8, Y3, Y3
 
@@ -7074,15 +7074,15 @@ tail8:
 	VPXOR        Y1, Y11, Y11
 	VPADDD       Y11, Y2, Y2
 	VPSRLD       $0x06, Y7, Y8
-	VPSLLD       $0x1a, Y7, Y9
-	VPXOR        Y9, Y8, Y8
+	VPSLLD       $0x1a, Y7, Y11
+	VPXOR        Y11, Y8, Y8
 	VPSRLD       $0x0b, Y7, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSLLD       $0x15, Y7, Y9
+	VPSLLD       $0x15, Y7, Y11
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y8, Y8
 	VPSRLD       $0x19, Y7, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSLLD       $0x07, Y7, Y9
+	VPSLLD       $0x07, Y7, Y11
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y8, Y8
 	VPADDD       Y8, Y2, Y2
 	VPADDD       Y2, Y6, Y6
@@ -7091,15 +7091,15 @@ tail8:
 	VPXOR        Y4, Y14, Y14
 	VPADDD       Y14, Y2, Y2
 	VPSRLD       $0x02, Y3, Y8
-	VPSLLD       $0x1e, Y3, Y9
-	VPXOR        Y9, Y8, Y8
+	VPSLLD       $0x1e, Y3, Y11
+	VPXOR        Y11, Y8, Y8
 	VPSRLD       $0x0d, Y3, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSLLD       $0x13, Y3, Y9
+	VPSLLD       $0x13, Y3, Y11
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y8, Y8
 	VPSRLD       $0x16, Y3, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSLLD       $0x0a, Y3, Y9
+	VPSLLD       $0x0a, Y3, Y11
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y8, Y8
 	VPADDD       Y8, Y2, Y2
 
@@ -7111,15 +7111,15 @@ tail8:
 	VPXOR        Y0, Y11, Y11
 	VPADDD       Y11, Y1, Y1
 	VPSRLD       $0x06, Y6, Y8
-	VPSLLD       $0x1a, Y6, Y9
-	VPXOR        Y9, Y8, Y8
+	VPSLLD       $0x1a, Y6, Y11
+	VPXOR        Y11, Y8, Y8
 	VPSRLD       $0x0b, Y6, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSLLD       $0x15, Y6, Y9
+	VPSLLD       $0x15, Y6, Y11
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y8, Y8
 	VPSRLD       $0x19, Y6, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSLLD       $0x07, Y6, Y9
+	VPSLLD       $0x07, Y6, Y11
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y8, Y8
 	VPADDD       Y8, Y1, Y1
 	VPADDD       Y1, Y5, Y5
@@ -7128,15 +7128,15 @@ tail8:
 	VPXOR        Y3, Y15, Y15
 	VPADDD       Y15, Y1, Y1
 	VPSRLD       $0x02, Y2, Y8
-	VPSLLD       $0x1e, Y2, Y9
-	VPXOR        Y9, Y8, Y8
+	VPSLLD       $0x1e, Y2, Y11
+	VPXOR        Y11, Y8, Y8
 	VPSRLD       $0x0d, Y2, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSLLD       $0x13, Y2, Y9
+	VPSLLD       $0x13, Y2, Y11
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y8, Y8
 	VPSRLD       $0x16, Y2, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSLLD       $0x0a, Y2, Y9
+	VPSLLD       $0x0a, Y2, Y11
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y8, Y8
 	VPADDD       Y8, Y1, Y1
 
@@ -7148,15 +7148,15 @@ tail8:
 	VPXOR        Y7, Y11, Y11
 	VPADDD       Y11, Y0, Y0
 	VPSRLD       $0x06, Y5, Y8
-	VPSLLD       $0x1a, Y5, Y9
-	VPXOR        Y9, Y8, Y8
+	VPSLLD       $0x1a, Y5, Y11
+	VPXOR        Y11, Y8, Y8
 	VPSRLD       $0x0b, Y5, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSLLD       $0x15, Y5, Y9
+	VPSLLD       $0x15, Y5, Y11
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y8, Y8
 	VPSRLD       $0x19, Y5, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSLLD       $0x07, Y5, Y9
+	VPSLLD       $0x07, Y5, Y11
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y8, Y8
 	VPADDD       Y8, Y0, Y0
 	VPADDD       Y0, Y4, Y4
@@ -7165,15 +7165,15 @@ tail8:
 	VPXOR        Y2, Y14, Y14
 	VPADDD       Y14, Y0, Y0
 	VPSRLD       $0x02, Y1, Y8
-	VPSLLD       $0x1e, Y1, Y9
-	VPXOR        Y9, Y8, Y8
+	VPSLLD       $0x1e, Y1, Y11
+	VPXOR        Y11, Y8, Y8
 	VPSRLD       $0x0d, Y1, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSLLD       $0x13, Y1, Y9
+	VPSLLD       $0x13, Y1, Y11
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y8, Y8
 	VPSRLD       $0x16, Y1, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSLLD       $0x0a, Y1, Y9
+	VPSLLD       $0x0a, Y1, Y11
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y8, Y8
 	VPADDD       Y8, Y0, Y0
 	ADDQ         $0x20, CX

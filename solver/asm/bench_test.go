@@ -5,7 +5,6 @@ import (
 	"math/rand/v2"
 	"slices"
 	"strconv"
-	"strings"
 	"testing"
 	"time"
 )
@@ -63,16 +62,20 @@ func BenchmarkCycles(b *testing.B) {
 		}
 	}
 	hz := median(clocks)
-	var report strings.Builder
-	fmt.Fprintf(&report, "clock %.2f GHz, medians of %d rounds\n", hz/1e9, b.N)
+	b.ReportMetric(hz/1e9, "GHz")
+	// A benchmark's log is cut after ten lines: one for each kernel.
+	lines := map[string]string{}
 	for _, e := range entrants {
 		seconds := median(e.seconds)
-		vary, tail := e.sample.block.Vary, e.sample.block.Tail
-		ops := float64(e.kernel.Ops(vary, tail)) / float64(e.kernel.Lanes)
-		fmt.Fprintf(&report, "%-8s vary %2d tail %-5v %7.2f MH/s %7.1f cycles/hash %7.1f operations/hash %5.2f operations/cycle\n",
-			e.kernel.Name, vary, tail, 1e-6/seconds, seconds*hz, ops, ops/(seconds*hz))
+		name := strconv.Itoa(e.sample.block.Vary)
+		if e.sample.block.Tail {
+			name += "+tail"
+		}
+		lines[e.kernel.Name] += fmt.Sprintf("  %s: %.1f (%.1f MH/s)", name, seconds*hz, 1e-6/seconds)
 	}
-	b.Log(report.String())
+	for name, line := range lines {
+		b.Logf("%s cycles/hash by word that varies%s", name, line)
+	}
 }
 
 func median(x []float64) float64 {

@@ -67,36 +67,33 @@ func (v *avx2) or(m operand.Mem, x, result reg.VecPhysical) {
 	v.VPOR(x, result, result)
 }
 
-// xorOf returns the exclusive or of x rotated right by each of r, and shifted
-// right by shift unless that is 0. A rotation is two shifts.
-func (v *avx2) xorOf(x operand.Op, shift uint8, r ...uint8) reg.VecPhysical {
-	result, part := reg.Y8, reg.Y9
-	first := true
-	piece := func(shifted func(n, x, y operand.Op), n uint8) {
-		if first {
-			shifted(operand.U8(n), x, result)
-			first = false
-			return
+// rotations returns the exclusive or of x rotated right by each of r, and
+// shifted right by shift unless that is 0. A rotation is two shifts.
+func (v *avx2) rotations(x reg.VecPhysical, shift uint8, r ...uint8) reg.VecPhysical {
+	result, other, left := reg.Y8, reg.Y9, reg.Y11
+	for i, n := range r {
+		right := other
+		if i == 0 {
+			right = result
 		}
-		shifted(operand.U8(n), x, part)
-		v.VPXOR(part, result, result)
-	}
-	right := func(n, x, y operand.Op) { v.VPSRLD(n, x, y) }
-	left := func(n, x, y operand.Op) { v.VPSLLD(n, x, y) }
-	for _, n := range r {
-		piece(right, n)
-		piece(left, 32-n)
+		v.VPSRLD(operand.U8(n), x, right)
+		v.VPSLLD(operand.U8(32-n), x, left)
+		v.VPXOR(left, right, right)
+		if i > 0 {
+			v.VPXOR(right, result, result)
+		}
 	}
 	if shift > 0 {
-		piece(right, shift)
+		v.VPSRLD(operand.U8(shift), x, other)
+		v.VPXOR(other, result, result)
 	}
 	return result
 }
 
-func (v *avx2) bigSigma0(x reg.VecPhysical) reg.VecPhysical { return v.xorOf(x, 0, 2, 13, 22) }
-func (v *avx2) bigSigma1(x reg.VecPhysical) reg.VecPhysical { return v.xorOf(x, 0, 6, 11, 25) }
-func (v *avx2) smallSigma0(x operand.Op) reg.VecPhysical    { return v.xorOf(v.fetch(x), 3, 7, 18) }
-func (v *avx2) smallSigma1(x operand.Op) reg.VecPhysical    { return v.xorOf(v.fetch(x), 10, 17, 19) }
+func (v *avx2) bigSigma0(x reg.VecPhysical) reg.VecPhysical { return v.rotations(x, 0, 2, 13, 22) }
+func (v *avx2) bigSigma1(x reg.VecPhysical) reg.VecPhysical { return v.rotations(x, 0, 6, 11, 25) }
+func (v *avx2) smallSigma0(x operand.Op) reg.VecPhysical    { return v.rotations(v.fetch(x), 3, 7, 18) }
+func (v *avx2) smallSigma1(x operand.Op) reg.VecPhysical    { return v.rotations(v.fetch(x), 10, 17, 19) }
 
 // fetch loads a word of the schedule.
 func (v *avx2) fetch(x operand.Op) reg.VecPhysical {
