@@ -18,8 +18,9 @@ test: ## run the tests, with and without assembly; needs Go and make only
 	go test -tags purego ./...
 
 .PHONY: test-all
-test-all: ## also: race detector, fuzzing, clients in other languages (curl, node, php, python3)
+test-all: ## also: race detector, arm64 (qemu-user), fuzzing, clients in other languages (curl, node, php, python3)
 	GKPOW_TEST_REQUIRE=$(KERNELS) go test -race ./...
+	GOARCH=arm64 GKPOW_TEST_REQUIRE=sha2 go test -exec 'qemu-aarch64 -cpu max' ./solver/asm ./solver
 	GKPOW_TEST_INTEROP=1 go test -count=1 -run TestInterop ./cmd/gkpow
 	$(MAKE) fuzz FUZZTIME=10s
 	go test -run '^$$' -bench . -benchtime 1x ./...

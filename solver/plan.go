@@ -2,6 +2,7 @@ package solver
 
 import (
 	"cmp"
+	"fmt"
 	"math"
 	"slices"
 
@@ -72,6 +73,15 @@ func (o odds) found(n float64) float64 {
 	return -math.Expm1(n * math.Log1p(-math.Ldexp(1, -o.bits)))
 }
 
+// missed returns the chance that n hashes hold no solution. It is exact where
+// that is next to nothing.
+func (o odds) missed(n float64) float64 {
+	if n == 0 {
+		return 1
+	}
+	return math.Exp(n * math.Log1p(-math.Ldexp(1, -o.bits)))
+}
+
 // expected returns how many hashes it takes, on average, to find a solution or
 // to try n of them.
 func (o odds) expected(n float64) float64 {
@@ -86,15 +96,29 @@ func (p plan) nonces() (n float64) {
 	return n
 }
 
-// expectedCost estimates the operations of the whole search.
-func (p plan) expectedCost(o odds) (cost float64) {
+// expectedCosts estimates the operations of the search, segment by segment.
+func (p plan) expectedCosts(o odds) (costs []float64) {
 	before := 0.0
 	for i := range p {
 		n := p[i].nonces()
-		cost += (1 - o.found(before)) * o.expected(n) * p[i].cost
+		costs = append(costs, o.missed(before)*o.expected(n)*p[i].cost)
 		before += n
 	}
+	return costs
+}
+
+// expectedCost estimates the operations of the whole search.
+func (p plan) expectedCost(o odds) (cost float64) {
+	for _, c := range p.expectedCosts(o) {
+		cost += c
+	}
 	return cost
+}
+
+// main returns the segment that takes the most operations.
+func (p plan) main(o odds) *segment {
+	costs := p.expectedCosts(o)
+	return &p[slices.Index(costs, slices.Max(costs))]
 }
 
 // The default limit on nonces: what any receiver takes, if that is enough and
@@ -104,8 +128,8 @@ const (
 	maxDearer  = 1.2  // its cost, as a multiple of what wider nonces would cost
 )
 
-// defaultLimit chooses the limit for a puzzle of so many bits.
-func defaultLimit(sp space, bits int, k asm.Kernel) uint64 {
+// defaultLimit chooses the limit for a puzzle of so many bits, and says why.
+func defaultLimit(sp space, bits int, k asm.Kernel) (limit uint64, why string) {
 	if sp.shard.Count > 1 {
 		// All shards must agree on the space, whatever CPU they run on.
 		k = asm.Generic()
@@ -116,8 +140,11 @@ func defaultLimit(sp space, bits int, k asm.Kernel) uint64 {
 	wide := newPlan(sp, k)
 	sp.limit = MaxInt32
 	narrow := newPlan(sp, k)
-	if 1-o.found(narrow.nonces()) < maxFailure && narrow.expectedCost(o) <= maxDearer*wide.expectedCost(o) {
-		return MaxInt32
+	if o.missed(narrow.nonces()) >= maxFailure {
+		return MaxSafeInteger, "smaller ones may not hold a solution"
 	}
-	return MaxSafeInteger
+	if dearer := narrow.expectedCost(o) / wide.expectedCost(o); dearer > maxDearer {
+		return MaxSafeInteger, fmt.Sprintf("smaller ones would take %.1f times the work", dearer)
+	}
+	return MaxInt32, "any receiver takes them, and they are enough"
 }

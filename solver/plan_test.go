@@ -54,8 +54,9 @@ func TestDefaultLimit(t *testing.T) {
 		{"48 characters, few hashes", 49, 12, MaxInt32},
 	} {
 		t.Run(test.name, func(t *testing.T) {
-			if got := defaultLimit(space{prefix: test.prefix}, test.bits, asm.Generic()); got != test.want {
-				t.Errorf("%d; want %d", got, test.want)
+			got, why := defaultLimit(space{prefix: test.prefix}, test.bits, asm.Generic())
+			if got != test.want || why == "" {
+				t.Errorf("%d (%s); want %d", got, why, test.want)
 			}
 		})
 	}
@@ -67,7 +68,9 @@ func TestShardsAgreeOnTheLimit(t *testing.T) {
 	wide.Lanes = 1000 // makes small chunks dear
 	for prefix := range 64 {
 		sp := space{prefix: prefix, shard: Shard{1, 3}}
-		if a, b := defaultLimit(sp, 24, asm.Generic()), defaultLimit(sp, 24, wide); a != b {
+		a, _ := defaultLimit(sp, 24, asm.Generic())
+		b, _ := defaultLimit(sp, 24, wide)
+		if a != b {
 			t.Errorf("prefix of %d bytes: %d and %d", prefix, a, b)
 		}
 	}
@@ -81,6 +84,11 @@ func TestOdds(t *testing.T) {
 		{odds{1}.found(2), 0.75},
 		{odds{24}.found(1 << 24), 1 - math.Pow(1-1.0/(1<<24), 1<<24)},
 		{odds{256}.found(1), math.Ldexp(1, -256)},
+		{odds{1}.missed(2), 0.25},
+		{odds{24}.missed(0), 1},
+		{odds{0}.missed(0), 1},
+		{odds{0}.missed(1), 0},
+		{odds{24}.missed(1 << 30), math.Exp(-64 * (1 + 0x1p-25))},
 		{odds{24}.expected(math.Inf(1)), 1 << 24},
 		{odds{256}.expected(1000), 1000},
 		{odds{0}.expected(1000), 1},

@@ -21,12 +21,7 @@ type Progress struct {
 func newProgress(o odds, hashes uint64, elapsed time.Duration, left float64) Progress {
 	p := Progress{Hashes: hashes, Elapsed: elapsed, HashRate: rate(hashes, elapsed), Chance: o.found(float64(hashes))}
 	if p.HashRate > 0 {
-		const longest = 1<<63 - 1
-		nanoseconds := o.expected(left) / p.HashRate * 1e9
-		p.Remaining = longest
-		if nanoseconds < longest {
-			p.Remaining = time.Duration(nanoseconds)
-		}
+		p.Remaining = duration(o.expected(left) / p.HashRate)
 	}
 	return p
 }
@@ -37,4 +32,13 @@ func rate(hashes uint64, elapsed time.Duration) float64 {
 		return 0
 	}
 	return float64(hashes) / elapsed.Seconds()
+}
+
+// duration returns so many seconds, or the longest time.Duration if that is less.
+func duration(seconds float64) time.Duration {
+	const longest = 1<<63 - 1
+	if nanoseconds := seconds * 1e9; nanoseconds < longest {
+		return time.Duration(nanoseconds)
+	}
+	return longest
 }

@@ -16,10 +16,12 @@ type search struct {
 	mid        midstate
 	plan       plan
 	sequential bool
+	registry   *registry
 
-	kernel atomic.Pointer[asm.Kernel] // in use; replaced after a fault
-	stop   atomic.Bool                // everybody is to stop
-	beyond atomic.Uint64              // in sequential order: larger nonces are not wanted
+	kernels [kinds]atomic.Pointer[asm.Kernel] // in use, by kind of layout
+	open    [kinds]atomic.Bool                // whether the choice is yet to be made
+	stop    atomic.Bool                       // everybody is to stop
+	beyond  atomic.Uint64                     // in sequential order: larger nonces are not wanted
 
 	mu       sync.Mutex // guards what follows
 	segment  int        // being handed out, an index into plan
@@ -56,19 +58,26 @@ func (s *search) claim() (seg *segment, from, to uint64, ok bool) {
 }
 
 // report takes a nonce that a kernel found. It returns false if the kernel was
-// wrong that the first word of the digest meets the target, and the generic
-// kernel has taken its place.
+// wrong that the first word of the digest meets the target. Then another one has
+// taken its place, until the choice is made again among those that are left.
 func (s *search) report(k *asm.Kernel, nonce uint64) bool {
 	digest := s.puzzle.Hash(nonce)
 	zeros := leadingZeros(digest)
-	if generic := asm.Generic(); zeros < min(s.puzzle.Bits, 32) && k.Name != generic.Name {
-		s.mu.Lock()
-		defer s.mu.Unlock()
-		if s.fault == nil {
-			s.fault = &KernelFault{Backend: k.Name, Nonce: nonce}
+	if zeros < min(s.puzzle.Bits, 32) {
+		fault := &KernelFault{Backend: k.Name, Nonce: nonce}
+		if other := s.registry.replace(k, fault); other != nil {
+			s.mu.Lock()
+			defer s.mu.Unlock()
+			if s.fault == nil {
+				s.fault = fault
+			}
+			for kind := range s.kernels {
+				if s.kernels[kind].CompareAndSwap(k, other) {
+					s.open[kind].Store(true)
+				}
+			}
+			return false
 		}
-		s.kernel.Store(&generic)
-		return false
 	}
 	if zeros < s.puzzle.Bits {
 		return true // a kernel looks at 32 bits only
@@ -149,16 +158,19 @@ type worker struct {
 	cursor cursor
 	hashes atomic.Uint64 // nonces tried; written by the worker only
 	looked uint64        // value of hashes when it last looked at the context
+	trial  *trial        // not nil while it measures kernels
 	_      [64]byte      // keeps the counters of two workers out of one cache line
 }
 
 func (w *worker) run(ctx context.Context) {
 	c := &w.cursor
+	defer w.giveUpTrial()
 	for {
 		seg, from, to, ok := w.search.claim()
 		if !ok {
 			return
 		}
+		w.choose(seg)
 		if seg != c.seg {
 			c.enter(&w.search.mid, seg, w.search.puzzle.Bits)
 		}
@@ -183,8 +195,12 @@ func (w *worker) searchChunk(ctx context.Context, number uint64) bool {
 		if s.stop.Load() || base+first*seg.step() > s.beyond.Load() {
 			return false
 		}
-		k := s.kernel.Load()
-		first = w.scan(k, base, first, min(last, first+uint64(k.MaxScan)))
+		k := s.kernels[seg.kind()].Load()
+		if w.trial != nil && last-first >= trialMinWords {
+			first = w.measure(base, first, last)
+		} else {
+			first = w.scan(k, base, first, min(last, first+uint64(k.MaxScan)))
+		}
 
 		if hashes := w.hashes.Load(); hashes-w.looked >= uint64(k.MaxScan)/2 {
 			w.looked = hashes
@@ -210,7 +226,7 @@ func (w *worker) scan(k *asm.Kernel, base, first, last uint64) uint64 {
 	}
 	i = min(i, len(words)-1) // a fault, which report will notice
 	if !w.search.report(k, base+(first+uint64(i))*c.seg.step()) {
-		return first // to be searched again, by the generic kernel
+		return first // to be searched again, by another kernel
 	}
 	w.hashes.Add(uint64(i) + 1)
 	return first + uint64(i) + 1

@@ -13,8 +13,8 @@
 // a callback for progress.
 //
 // To read the package, start here and go on with plan.go (what is searched, and
-// in which layout), cursor.go (how chunks of nonces are made) and search.go (the
-// workers).
+// in which layout), cursor.go (how chunks of nonces are made), search.go (the
+// workers) and choose.go (which kernel they use).
 package solver
 
 import (
@@ -23,9 +23,7 @@ import (
 	"errors"
 	"fmt"
 	"runtime"
-	"strings"
 	"sync"
-	"sync/atomic"
 	"time"
 
 	"github.com/gkpow/gkpow/solver/asm"
@@ -37,7 +35,11 @@ type Options struct {
 	// respects CPU limits of containers.
 	Workers int
 	// Backend names the kernel to use, one of those that Backends lists. ""
-	// means the best that this CPU can run.
+	// means the one that the environment variable GKPOW_BACKEND names, and if
+	// that is not set, the fastest: the first moments of a search are spent with
+	// each usable kernel in turn, and the choice is remembered in this process.
+	// A name that is wrong or of a kernel that cannot be used, from wherever it
+	// comes, is an error of New.
 	Backend string
 	// MaxNonce is the largest nonce allowed. 0 means MaxInt32 where nonces up to
 	// that are enough (the chance that none solves the puzzle is below one in a
@@ -62,9 +64,10 @@ const maxWorkers = 4096
 // A Solver solves puzzles. It is safe for concurrent use; searches that run at
 // the same time share the CPUs.
 type Solver struct {
-	options Options
-	kernel  asm.Kernel
-	faulty  atomic.Bool // whether kernel was at fault in a search
+	options  Options
+	registry *registry
+	asked    *asm.Kernel // nil if the choice is free
+	why      string      // by whom, if not
 }
 
 // A Solution is a nonce that solves a puzzle, and how it was found.
@@ -81,29 +84,10 @@ type Solution struct {
 // HashRate returns hashes per second.
 func (s Solution) HashRate() float64 { return rate(s.Hashes, s.Elapsed) }
 
-// A Backend describes a kernel.
-type Backend struct {
-	Name    string // for Options.Backend
-	Lanes   int    // nonces hashed at a time
-	Usable  bool   // whether this CPU can run it
-	Missing string // the CPU feature that is missing if not
-	Default bool   // whether it is used when Options.Backend is ""
-}
-
-// Backends lists the kernels of this architecture, fastest first.
-func Backends() []Backend {
-	var list []Backend
-	chosen := false
-	for _, k := range asm.Kernels() {
-		usable := k.Missing == ""
-		list = append(list, Backend{k.Name, k.Lanes, usable, k.Missing, usable && !chosen})
-		chosen = chosen || usable
-	}
-	return list
-}
-
 // New returns a Solver. Options that cannot be are an error that says which.
-func New(o Options) (*Solver, error) {
+func New(o Options) (*Solver, error) { return newSolver(o, kernels) }
+
+func newSolver(o Options, r *registry) (*Solver, error) {
 	if o.Workers < 0 || o.Workers > maxWorkers {
 		return nil, fmt.Errorf("solver: %d workers: the number must be 0 (one for each CPU) to %d", o.Workers, maxWorkers)
 	}
@@ -116,27 +100,11 @@ func New(o Options) (*Solver, error) {
 	if err := o.Shard.validate(); err != nil {
 		return nil, err
 	}
-	k, err := kernelNamed(o.Backend)
+	k, why, err := r.ask(o.Backend)
 	if err != nil {
 		return nil, err
 	}
-	return &Solver{options: o, kernel: k}, nil
-}
-
-// kernelNamed returns a kernel that this CPU can run.
-func kernelNamed(name string) (asm.Kernel, error) {
-	var usable []string
-	for _, k := range asm.Kernels() {
-		switch {
-		case k.Missing == "" && (name == "" || name == k.Name):
-			return k, nil
-		case k.Missing == "":
-			usable = append(usable, k.Name)
-		case name == k.Name:
-			return k, fmt.Errorf("solver: backend %s: this CPU has no %s", name, k.Missing)
-		}
-	}
-	return asm.Kernel{}, fmt.Errorf("solver: no backend %q; this machine has %s", name, strings.Join(usable, ", "))
+	return &Solver{options: o, registry: r, asked: k, why: why}, nil
 }
 
 var shared = sync.OnceValues(func() (*Solver, error) { return New(Options{}) })
@@ -155,7 +123,9 @@ func Solve(ctx context.Context, p Puzzle) (Solution, error) {
 //
 // Errors are a *PuzzleError, a *StoppedError if the context ended first (which
 // errors.Is finds to be context.Canceled or context.DeadlineExceeded), or an
-// *ExhaustedError (ErrExhausted) if no allowed nonce solves the puzzle.
+// *ExhaustedError (ErrExhausted) if no allowed nonce solves the puzzle. On a
+// machine where not even the generic kernel passes its self-test there is no
+// search.
 //
 // A puzzle of many bits is not refused: it is the context that bounds the time.
 func (s *Solver) Solve(ctx context.Context, p Puzzle) (Solution, error) {
@@ -164,6 +134,13 @@ func (s *Solver) Solve(ctx context.Context, p Puzzle) (Solution, error) {
 		return Solution{}, err
 	}
 	stop := func(hashes uint64, err error) (Solution, error) {
+		if ctx.Err() == nil {
+			// The clock says so; the timer, which brings the cause, is due.
+			select {
+			case <-ctx.Done():
+			case <-time.After(500 * time.Microsecond):
+			}
+		}
 		stopped := &StoppedError{Hashes: hashes, Elapsed: time.Since(start), Err: err, Cause: err}
 		if cause := context.Cause(ctx); cause != nil {
 			stopped.Cause = cause
@@ -174,27 +151,21 @@ func (s *Solver) Solve(ctx context.Context, p Puzzle) (Solution, error) {
 		return stop(0, err)
 	}
 
-	k := s.kernel
-	if s.faulty.Load() {
-		k = asm.Generic()
+	run := &search{puzzle: p, registry: s.registry, sequential: s.options.Sequential}
+	if err := s.equip(run); err != nil {
+		return Solution{}, err
 	}
-	sp := space{prefix: len(p.Prefix), limit: s.options.MaxNonce, shard: s.options.Shard, sequential: s.options.Sequential}
-	if sp.limit == 0 {
-		sp.limit = defaultLimit(sp, p.Bits, k)
-	}
+	k := run.kernels[0].Load()
+	sp, _ := s.options.space(p, k)
 	mid, err := newMidstate(ctx, p.Prefix)
 	if err != nil {
 		return stop(0, err)
 	}
-	run := &search{puzzle: p, mid: mid, plan: newPlan(sp, k), sequential: sp.sequential}
-	run.kernel.Store(&k)
+	run.mid, run.plan = mid, newPlan(sp, *k)
 	run.beyond.Store(^uint64(0))
 	run.begin(0)
 
-	workers := s.options.Workers
-	if workers == 0 {
-		workers = runtime.GOMAXPROCS(0)
-	}
+	workers := s.options.workers()
 	var progress func(hashes uint64)
 	if s.options.Progress != nil {
 		o, all := odds{p.Bits}, run.plan.nonces()
@@ -204,9 +175,6 @@ func (s *Solver) Solve(ctx context.Context, p Puzzle) (Solution, error) {
 	}
 	hashes := run.run(ctx, workers, s.options.ProgressInterval, progress)
 
-	if run.fault != nil {
-		s.faulty.Store(true)
-	}
 	switch {
 	case run.solution != nil:
 		solution := *run.solution
@@ -221,4 +189,38 @@ func (s *Solver) Solve(ctx context.Context, p Puzzle) (Solution, error) {
 		return Solution{}, errors.Join(exhausted, run.fault)
 	}
 	return Solution{}, exhausted
+}
+
+// equip gives a search its kernels.
+func (s *Solver) equip(run *search) error {
+	for kind := range run.kernels {
+		k, chosen := s.asked, true
+		if k == nil || !s.registry.works(k) {
+			var err error
+			if k, chosen, err = s.registry.pick(kind); err != nil {
+				return err
+			}
+		}
+		run.kernels[kind].Store(k)
+		run.open[kind].Store(!chosen)
+	}
+	return nil
+}
+
+// space returns the nonces to search for a puzzle with a kernel, and why they
+// have the limit they have.
+func (o Options) space(p Puzzle, k *asm.Kernel) (sp space, why string) {
+	sp = space{prefix: len(p.Prefix), limit: o.MaxNonce, shard: o.Shard, sequential: o.Sequential}
+	if sp.limit > 0 {
+		return sp, "asked for"
+	}
+	sp.limit, why = defaultLimit(sp, p.Bits, *k)
+	return sp, why
+}
+
+func (o Options) workers() int {
+	if o.Workers > 0 {
+		return o.Workers
+	}
+	return runtime.GOMAXPROCS(0)
 }

@@ -98,10 +98,10 @@ func TestSolveBeyond32Bits(t *testing.T) {
 		block.Mask = mask(12)
 		return asm.Generic().Scan(&block, words)
 	}
-	s := mustNew(t, Options{MaxNonce: 10_000_000})
-	s.kernel = shortSighted
-	// The generic kernel's name makes the solver trust it, as it must trust any
-	// kernel for the bits above 32.
+	// As the last of its table it is trusted, as any kernel must be for the bits
+	// above 32.
+	s, err := newSolver(Options{MaxNonce: 10_000_000}, trusting(shortSighted))
+	require.NoError(t, err)
 	solution, err := s.Solve(t.Context(), p)
 	require.NoError(t, err)
 	checkSolution(t, p, solution)
@@ -301,48 +301,6 @@ func TestInvalid(t *testing.T) {
 	}
 }
 
-// A kernel that reports what is not so is found out, and the search goes on
-// without it.
-func TestFaultyKernel(t *testing.T) {
-	scans := map[string]func(b *asm.Block, words []uint32) int{
-		"first": func(*asm.Block, []uint32) int { return 0 },
-		"last":  func(_ *asm.Block, words []uint32) int { return len(words) - 1 },
-		"wild":  func(*asm.Block, []uint32) int { return math.MaxInt32 },
-	}
-	for name, scan := range scans {
-		t.Run(name, func(t *testing.T) {
-			s := mustNew(t, Options{Sequential: true})
-			s.kernel = asm.Generic()
-			s.kernel.Name, s.kernel.Scan = "broken", scan
-			p := Puzzle{Prefix: []byte("faulty:"), Bits: 12}
-
-			solution, err := s.Solve(t.Context(), p)
-			require.NoError(t, err)
-			require.NotNil(t, solution.Fault)
-			require.Equal(t, "broken", solution.Fault.Backend)
-			require.Equal(t, asm.Generic().Name, solution.Backend)
-			require.True(t, p.Solves(solution.Nonce))
-			want, err := mustNew(t, Options{Sequential: true}).Solve(t.Context(), p)
-			require.NoError(t, err)
-			require.Equal(t, want.Nonce, solution.Nonce)
-
-			again, err := s.Solve(t.Context(), p)
-			require.NoError(t, err)
-			require.Nil(t, again.Fault, "the kernel was used again")
-
-			s = mustNew(t, Options{MaxNonce: 5000})
-			s.kernel = asm.Generic()
-			s.kernel.Name, s.kernel.Scan = "broken", scan
-			_, err = s.Solve(t.Context(), Puzzle{Bits: MaxBits})
-			var fault *KernelFault
-			var exhausted *ExhaustedError
-			require.ErrorAs(t, err, &fault)
-			require.ErrorAs(t, err, &exhausted)
-			require.EqualValues(t, 5001, exhausted.Hashes)
-		})
-	}
-}
-
 func TestProgress(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	var all []Progress
@@ -391,33 +349,19 @@ func TestConcurrentUse(t *testing.T) {
 	group.Wait()
 }
 
-func TestBackends(t *testing.T) {
-	defaults := 0
-	for _, b := range Backends() {
-		if b.Usable != (b.Missing == "") || b.Default && !b.Usable {
-			t.Errorf("%+v contradicts itself", b)
-		}
-		if b.Default {
-			defaults++
-		}
-		_, err := New(Options{Backend: b.Name})
-		if (err == nil) != b.Usable {
-			t.Errorf("New(Backend: %q) = %v; usable: %v", b.Name, err, b.Usable)
-		}
-	}
-	require.Equal(t, 1, defaults)
-}
-
 // The package costs those who embed it nothing but the standard library and CPU
 // detection.
 func TestImports(t *testing.T) {
 	out, err := exec.CommandContext(t.Context(), "go", "list", "-deps", "-f", "{{if not .Standard}}{{.ImportPath}}{{end}}", ".").Output()
 	require.NoError(t, err)
 	allowed := map[string]bool{
-		"github.com/gkpow/gkpow/solver":     true,
-		"github.com/gkpow/gkpow/solver/asm": true,
-		"github.com/klauspost/cpuid/v2":     true,
-		"golang.org/x/sys/cpu":              true,
+		"github.com/gkpow/gkpow/solver":          true,
+		"github.com/gkpow/gkpow/solver/asm":      true,
+		"github.com/klauspost/cpuid/v2":          true,
+		"github.com/klauspost/cpuid/v2/topology": true,
+		"golang.org/x/sys/cpu":                   true,
+		"golang.org/x/sys/unix":                  true, // of cpuid
+		"golang.org/x/sys/windows":               true, // of cpuid
 	}
 	packages := strings.Fields(string(out))
 	require.Contains(t, packages, "github.com/gkpow/gkpow/solver/asm")

@@ -13,45 +13,71 @@ import (
 
 // backendJSON is how --json shows a backend.
 type backendJSON struct {
-	Name    string `json:"name"`
-	Lanes   int    `json:"lanes"`
-	Usable  bool   `json:"usable"`
-	Missing string `json:"missing,omitempty"`
-	Default bool   `json:"default"`
+	Name     string  `json:"name"`
+	Lanes    int     `json:"lanes"`
+	Usable   bool    `json:"usable"`
+	Missing  string  `json:"missing,omitempty"`
+	Fault    string  `json:"fault,omitempty"`
+	HashRate float64 `json:"hashRate,omitempty"` // hashes per second of one thread
+	Chosen   bool    `json:"chosen"`
+	Why      string  `json:"why,omitempty"`
 }
 
 func newBackends(env environment) *cobra.Command {
 	var asJSON bool
 	cmd := &cobra.Command{
 		Use:   "backends",
-		Short: "List the kernels and which of them this CPU can run",
-		Args:  cobra.NoArgs,
-		RunE: action(func(context.Context) error {
-			backends := solver.Backends()
-			if asJSON {
-				list := make([]backendJSON, len(backends))
-				for i, b := range backends {
-					list[i] = backendJSON(b)
-				}
-				return printJSON(env.stdout, map[string]any{"cpu": cpuName(), "backends": list})
+		Short: "List the kernels: which can run here, how fast, and which one is chosen",
+		Long: `List the kernels, and measure those that this CPU can run: the rate is that of
+one thread for a salt of 32 characters. A kernel is used only after it has passed
+a self-test.
+
+A search makes the choice in the same way in its first moments. GKPOW_BACKEND, or
+--backend where there is that flag, overrides it.`,
+		Args: cobra.NoArgs,
+		RunE: action(func(ctx context.Context) error {
+			backends, err := solver.MeasureBackends(ctx)
+			switch {
+			case err != nil && ctx.Err() != nil:
+				return err
+			case err != nil:
+				return &usageError{err} // about GKPOW_BACKEND
+			case asJSON:
+				return printJSON(env.stdout, map[string]any{"cpu": cpuName(), "backends": backendsJSON(backends)})
 			}
 			w := tabwriter.NewWriter(env.stdout, 0, 0, 2, ' ', 0)
-			fmt.Fprintf(w, "BACKEND\tLANES\tUSABLE\n")
+			fmt.Fprintf(w, "BACKEND\tLANES\tMH/s\tUSABLE\tCHOSEN\n")
 			for _, b := range backends {
-				usable := "yes"
+				usable, rate, chosen := "yes", "-", "no"
 				switch {
-				case b.Default:
-					usable = "yes, the default"
-				case !b.Usable:
+				case b.Missing != "":
 					usable = "no: this CPU has no " + b.Missing
+				case b.Fault != nil:
+					usable = "no: " + b.Fault.Error()
+				default:
+					rate = fmt.Sprintf("%.1f", b.HashRate/1e6)
 				}
-				fmt.Fprintf(w, "%s\t%d\t%s\n", b.Name, b.Lanes, usable)
+				if b.Chosen {
+					chosen = "yes: " + b.Why
+				}
+				fmt.Fprintf(w, "%s\t%d\t%s\t%s\t%s\n", b.Name, b.Lanes, rate, usable, chosen)
 			}
 			return w.Flush()
 		}),
 	}
 	cmd.Flags().BoolVar(&asJSON, "json", false, "print a JSON object")
 	return cmd
+}
+
+func backendsJSON(backends []solver.Backend) []backendJSON {
+	list := make([]backendJSON, len(backends))
+	for i, b := range backends {
+		list[i] = backendJSON{b.Name, b.Lanes, b.Usable, b.Missing, "", b.HashRate, b.Chosen, b.Why}
+		if b.Fault != nil {
+			list[i].Fault = b.Fault.Error()
+		}
+	}
+	return list
 }
 
 // cpuName returns the CPU's name for itself.

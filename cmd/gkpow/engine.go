@@ -6,6 +6,8 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"strconv"
+	"strings"
 	"time"
 
 	"github.com/spf13/pflag"
@@ -13,16 +15,25 @@ import (
 	"github.com/gkpow/gkpow/solver"
 )
 
-// engineFlags are the flags of commands that search.
+// engineFlags are the flags of commands that use the engine.
 type engineFlags struct {
 	threads int
 	backend string
-	timeout time.Duration
 }
 
 func (f *engineFlags) register(flags *pflag.FlagSet) {
 	flags.IntVar(&f.threads, "threads", 0, "how many threads search (default: all CPUs allowed)")
-	flags.StringVar(&f.backend, "backend", "", `kernel to use, see "gkpow backends" (default: the best)`)
+	flags.StringVar(&f.backend, "backend", "", `kernel to use, see "gkpow backends" (default: $GKPOW_BACKEND, or the fastest)`)
+}
+
+// searchFlags are the flags of commands that search.
+type searchFlags struct {
+	engineFlags
+	timeout time.Duration
+}
+
+func (f *searchFlags) register(flags *pflag.FlagSet) {
+	f.engineFlags.register(flags)
 	flags.DurationVar(&f.timeout, "timeout", 0, "give up after this time, such as 30s (default: no limit)")
 }
 
@@ -30,7 +41,7 @@ func (f *engineFlags) register(flags *pflag.FlagSet) {
 var errTimeout = errors.New("--timeout has passed")
 
 // withTimeout returns the context for a command.
-func (f *engineFlags) withTimeout(ctx context.Context) (context.Context, context.CancelFunc, error) {
+func (f *searchFlags) withTimeout(ctx context.Context) (context.Context, context.CancelFunc, error) {
 	if f.timeout < 0 {
 		return nil, nil, usagef("--timeout %v is negative", f.timeout)
 	}
@@ -44,7 +55,7 @@ func (f *engineFlags) withTimeout(ctx context.Context) (context.Context, context
 // solver returns a Solver with the flags' options besides those given. It shows
 // progress on stderr if that is a terminal; call the function when the search
 // is over.
-func (f *engineFlags) solver(o solver.Options, stderr io.Writer) (*solver.Solver, func(), error) {
+func (f *searchFlags) solver(o solver.Options, stderr io.Writer) (*solver.Solver, func(), error) {
 	o.Workers, o.Backend = f.threads, f.backend
 	bar := newProgress(stderr)
 	o.Progress = bar.show
@@ -53,6 +64,69 @@ func (f *engineFlags) solver(o solver.Options, stderr io.Writer) (*solver.Solver
 		return nil, nil, &usageError{err}
 	}
 	return s, bar.close, nil
+}
+
+// spaceFlags are the flags of commands about one puzzle: what is hashed, how
+// hard it is, and which nonces are allowed.
+type spaceFlags struct {
+	salt, prefixHex  string
+	difficulty, bits int
+	maxNonce         uint64
+	sequential       bool
+	shard            string
+
+	given func(flag string) bool // whether a flag is on the command line
+}
+
+func (f *spaceFlags) register(flags *pflag.FlagSet) {
+	f.given = flags.Changed
+	flags.StringVar(&f.salt, "salt", "", "the challenge's salt, as it stands")
+	flags.StringVar(&f.prefixHex, "prefix-hex", "", "all that is hashed before the nonce, in hex (instead of salt and colon)")
+	flags.IntVar(&f.difficulty, "difficulty", documentedDifficulty, "leading zero hex digits, 0 to 64")
+	flags.IntVar(&f.bits, "bits", 0, "leading zero bits, 0 to 256 (instead of --difficulty)")
+	flags.Uint64Var(&f.maxNonce, "max-nonce", 0, "largest nonce allowed (default: below 2^31 if that is enough, else below 2^53)")
+	flags.BoolVar(&f.sequential, "sequential", false, "search in numeric order: find the smallest nonce")
+	flags.StringVar(&f.shard, "shard", "", "search part I of N only, as I/N, where I counts from 0")
+}
+
+// options returns the options for the nonces.
+func (f *spaceFlags) options() (o solver.Options, err error) {
+	o.MaxNonce, o.Sequential = f.maxNonce, f.sequential
+	if f.given("max-nonce") && f.maxNonce == 0 {
+		return o, usagef("--max-nonce 0 leaves nothing to search; it must be at least 1")
+	}
+	if f.given("shard") {
+		o.Shard, err = parseShard(f.shard)
+	}
+	return o, err
+}
+
+// parseShard reads I/N.
+func parseShard(s string) (solver.Shard, error) {
+	index, count, ok := strings.Cut(s, "/")
+	i, err1 := strconv.Atoi(index)
+	n, err2 := strconv.Atoi(count)
+	if !ok || err1 != nil || err2 != nil || n < 1 {
+		return solver.Shard{}, usagef("--shard %q is not I/N, such as 0/4", s)
+	}
+	return solver.Shard{Index: i, Count: n}, nil
+}
+
+// puzzle returns the puzzle for a salt or a prefix.
+func (f *spaceFlags) puzzle() (solver.Puzzle, error) {
+	p, err := solver.NewPuzzle(f.salt, f.difficulty)
+	if err != nil {
+		return p, err
+	}
+	if f.given("prefix-hex") {
+		if p.Prefix, err = hex.DecodeString(f.prefixHex); err != nil {
+			return p, usagef("--prefix-hex: %w", err)
+		}
+	}
+	if f.given("bits") {
+		p.Bits = f.bits // the solver says what is wrong with it
+	}
+	return p, nil
 }
 
 // solutionJSON is how --json shows a solution.

@@ -177,6 +177,7 @@ func TestOutputFails(t *testing.T) {
 		{"token", "--emulator", "--difficulty", "1"},
 		{"version"},
 		{"backends"},
+		{"explain", "--salt", "x", "--difficulty", "1", "--max-nonce", "9"},
 		{"emulator", "--listen", "127.0.0.1:0"},
 	} {
 		var stderr bytes.Buffer

@@ -65,6 +65,7 @@ With an account, the keys come from the environment:
 		newSolve(env),
 		newToken(env),
 		newEmulator(env),
+		newExplain(env),
 		newBackends(env),
 		newVersion(env),
 		newExitCodes(),

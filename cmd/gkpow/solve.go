@@ -2,13 +2,10 @@ package main
 
 import (
 	"context"
-	"encoding/hex"
 	"errors"
 	"fmt"
 	"io"
 	"os"
-	"strconv"
-	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -23,16 +20,11 @@ const documentedDifficulty = 6
 
 // solveFlags are the flags of gkpow solve.
 type solveFlags struct {
-	engineFlags
-	salt, prefixHex, challenge string
-	ignoreExpiry               bool
-	difficulty, bits           int
-	maxNonce                   uint64
-	sequential                 bool
-	shard                      string
-	json                       bool
-
-	given func(flag string) bool // whether a flag is on the command line
+	spaceFlags
+	searchFlags
+	challenge    string
+	ignoreExpiry bool
+	json         bool
 }
 
 func newSolve(env environment) *cobra.Command {
@@ -52,18 +44,11 @@ from standard input, and stops when it expires.`,
 		RunE: action(func(ctx context.Context) error { return solve(ctx, env, f) }),
 	}
 	flags := cmd.Flags()
-	f.given = flags.Changed
-	flags.StringVar(&f.salt, "salt", "", "the challenge's salt, as it stands")
-	flags.StringVar(&f.prefixHex, "prefix-hex", "", "all that is hashed before the nonce, in hex (instead of salt and colon)")
+	f.spaceFlags.register(flags)
+	f.searchFlags.register(flags)
 	flags.StringVar(&f.challenge, "challenge", "", `file with a challenge as the API returns it, "-" for standard input`)
 	flags.BoolVar(&f.ignoreExpiry, "ignore-expiry", false, "solve a --challenge although it has expired")
-	flags.IntVar(&f.difficulty, "difficulty", documentedDifficulty, "leading zero hex digits, 0 to 64")
-	flags.IntVar(&f.bits, "bits", 0, "leading zero bits, 0 to 256 (instead of --difficulty)")
-	flags.Uint64Var(&f.maxNonce, "max-nonce", 0, "largest nonce allowed (default: below 2^31 if that is enough, else below 2^53)")
-	flags.BoolVar(&f.sequential, "sequential", false, "search in numeric order: find the smallest nonce")
-	flags.StringVar(&f.shard, "shard", "", "search part I of N only, as I/N, where I counts from 0")
 	flags.BoolVar(&f.json, "json", false, "print a JSON object with figures")
-	f.register(flags)
 	cmd.MarkFlagsOneRequired("salt", "prefix-hex", "challenge")
 	cmd.MarkFlagsMutuallyExclusive("salt", "prefix-hex", "challenge")
 	cmd.MarkFlagsMutuallyExclusive("difficulty", "bits", "challenge")
@@ -71,16 +56,9 @@ from standard input, and stops when it expires.`,
 }
 
 func solve(ctx context.Context, env environment, f solveFlags) error {
-	options := solver.Options{MaxNonce: f.maxNonce, Sequential: f.sequential}
-	if f.given("max-nonce") && f.maxNonce == 0 {
-		return usagef("--max-nonce 0 leaves nothing to search; it must be at least 1")
-	}
-	if f.given("shard") {
-		shard, err := parseShard(f.shard)
-		if err != nil {
-			return err
-		}
-		options.Shard = shard
+	options, err := f.options()
+	if err != nil {
+		return err
 	}
 	if f.ignoreExpiry && !f.given("challenge") {
 		return usagef("--ignore-expiry goes with --challenge")
@@ -94,7 +72,13 @@ func solve(ctx context.Context, env environment, f solveFlags) error {
 		return err
 	}
 	defer cancel()
-	puzzle, deadline, err := f.puzzle(env.stdin)
+	var puzzle solver.Puzzle
+	var deadline time.Time // of a challenge
+	if f.given("challenge") {
+		puzzle, deadline, err = f.readChallenge(env.stdin)
+	} else {
+		puzzle, err = f.puzzle()
+	}
 	if err != nil {
 		return err
 	}
@@ -115,29 +99,6 @@ func solve(ctx context.Context, env environment, f solveFlags) error {
 	}
 	_, err = fmt.Fprintf(env.stdout, "%d %x\n", solution.Nonce, solution.Hash)
 	return err
-}
-
-// puzzle returns what the flags ask to solve, and the deadline of a challenge.
-func (f *solveFlags) puzzle(stdin io.Reader) (p solver.Puzzle, deadline time.Time, err error) {
-	switch {
-	case f.given("challenge"):
-		return f.readChallenge(stdin)
-	case f.given("prefix-hex"):
-		p, err = solver.NewPuzzle("", f.difficulty)
-		if err != nil {
-			return p, deadline, err
-		}
-		p.Prefix, err = hex.DecodeString(f.prefixHex)
-		if err != nil {
-			return p, deadline, usagef("--prefix-hex: %w", err)
-		}
-	default:
-		p, err = solver.NewPuzzle(f.salt, f.difficulty)
-	}
-	if f.given("bits") {
-		p.Bits = f.bits // Solve says what is wrong with it
-	}
-	return p, deadline, err
 }
 
 // readChallenge reads the file of --challenge.
@@ -185,15 +146,4 @@ func readLimited(name string, stdin io.Reader) ([]byte, error) {
 		return nil, fmt.Errorf("%s is larger than 1 MiB", name)
 	}
 	return data, nil
-}
-
-// parseShard reads I/N.
-func parseShard(s string) (solver.Shard, error) {
-	index, count, ok := strings.Cut(s, "/")
-	i, err1 := strconv.Atoi(index)
-	n, err2 := strconv.Atoi(count)
-	if !ok || err1 != nil || err2 != nil || n < 1 {
-		return solver.Shard{}, usagef("--shard %q is not I/N, such as 0/4", s)
-	}
-	return solver.Shard{Index: i, Count: n}, nil
 }

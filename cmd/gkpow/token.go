@@ -15,7 +15,7 @@ import (
 
 // tokenFlags are the flags of gkpow token.
 type tokenFlags struct {
-	engineFlags
+	searchFlags
 	emulator      bool
 	difficulty    int
 	maxDifficulty int

@@ -151,7 +151,7 @@ func TestScanRanges(t *testing.T) {
 			n := len(s.words)
 			for from := range n + 1 {
 				for to := from; to <= n; to++ {
-					for _, mask := range []uint32{^uint32(0), ^s.h0[(from+n-1)%n], ^s.h0[to%n], 0} {
+					for _, mask := range []uint32{^uint32(0), ^s.h0[(from+n-1)%n], ^s.h0[(to+n-1)%n], ^s.h0[to%n], 0} {
 						s.check(t, k, from, to, mask)
 					}
 				}

@@ -1,0 +1,219 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"math"
+	"strings"
+	"text/tabwriter"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/gkpow/gkpow/solver"
+)
+
+// challengeLifetime is how long the service's challenges live: gkCAPTCHA M2M
+// API, "1. Request a Challenge".
+const challengeLifetime = time.Minute
+
+// explainFlags are the flags of gkpow explain.
+type explainFlags struct {
+	spaceFlags
+	engineFlags
+	saltLength int
+	json       bool
+}
+
+func newExplain(env environment) *cobra.Command {
+	var f explainFlags
+	cmd := &cobra.Command{
+		Use:   "explain (--salt SALT | --salt-length N | --prefix-hex HEX)",
+		Short: "Show how a search would go, and how long it would take",
+		Long: `Show how a search would go: the nonces of each width in the order in which they
+are searched, which word of the message varies innermost, what a hash costs, and
+how long the search takes. Rates are measured now; the times hold for a machine
+that has nothing else to do.
+
+  WIDTH     decimal digits of the nonces
+  WORD      the word of the last block that varies in a chunk; after some prefixes
+            a nonce takes two blocks, and it says which of them
+  CHUNK     nonces that differ in that word only
+  OPS/HASH  operations of the kernel for one hash, estimated: with 16 lanes one
+            operation serves 16 hashes
+  REACHED   chance that the search comes to these nonces
+  CHANCE    chance that a solution is among them`,
+		Args: cobra.NoArgs,
+		RunE: action(func(ctx context.Context) error { return explain(ctx, env, f) }),
+	}
+	flags := cmd.Flags()
+	f.spaceFlags.register(flags)
+	f.engineFlags.register(flags)
+	flags.IntVar(&f.saltLength, "salt-length", 0, "bytes of the salt (instead of the salt itself)")
+	flags.BoolVar(&f.json, "json", false, "print a JSON object")
+	cmd.MarkFlagsOneRequired("salt", "salt-length", "prefix-hex")
+	cmd.MarkFlagsMutuallyExclusive("salt", "salt-length", "prefix-hex")
+	cmd.MarkFlagsMutuallyExclusive("difficulty", "bits")
+	return cmd
+}
+
+func explain(ctx context.Context, env environment, f explainFlags) error {
+	const longest = 1 << 20
+	if f.saltLength < 0 || f.saltLength > longest {
+		return usagef("--salt-length %d is not 0 to %d", f.saltLength, longest)
+	}
+	if f.given("salt-length") {
+		f.salt = strings.Repeat("0", f.saltLength)
+	}
+	options, err := f.options()
+	if err != nil {
+		return err
+	}
+	options.Workers, options.Backend = f.threads, f.backend
+	s, err := solver.New(options)
+	if err != nil {
+		return &usageError{err}
+	}
+	puzzle, err := f.puzzle()
+	if err != nil {
+		return err
+	}
+	plan, err := s.Explain(ctx, puzzle)
+	if err != nil {
+		return err
+	}
+	if f.json {
+		return printJSON(env.stdout, newPlanJSON(puzzle, plan))
+	}
+	return printPlan(env.stdout, puzzle, plan)
+}
+
+func printPlan(out io.Writer, puzzle solver.Puzzle, plan solver.Plan) error {
+	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
+	prefix, bits := len(puzzle.Prefix), puzzle.Bits
+	fmt.Fprintf(w, "prefix\t%d bytes, %d of them in blocks that are hashed once\n", prefix, prefix/64*64)
+	fmt.Fprintf(w, "puzzle\t%d zero bits, %.4g hex digits\n", bits, float64(bits)/4)
+	fmt.Fprintf(w, "nonces\tup to %d: %s\n", plan.MaxNonce, plan.WhyMax)
+	fmt.Fprintf(w, "kernel\t%s: %s\n", plan.Backend, plan.Why)
+	fmt.Fprintf(w, "rate\t%.1f MH/s on one thread, measured now\n\n", plan.HashRate/1e6)
+
+	fmt.Fprintf(w, "WIDTH\tNONCES\tWORD\tCHUNK\tOPS/HASH\tREACHED\tCHANCE\n")
+	for _, s := range plan.Segments {
+		word := fmt.Sprint(s.Word)
+		if s.Blocks > 1 {
+			word += fmt.Sprintf(" (block %d/%d)", s.Block+1, s.Blocks)
+		}
+		fmt.Fprintf(w, "%d\t%d-%d\t%s\t%d\t%.1f\t%s\t%s\n", s.Width, s.First, s.Last,
+			word, s.ChunkSize, s.OpsPerHash, percent(s.Reached), percent(s.Chance))
+	}
+
+	threads := "1 thread"
+	if plan.Workers > 1 {
+		threads = fmt.Sprintf("%d threads, if each is as fast as one alone", plan.Workers)
+	}
+	fmt.Fprintf(w, "\nhashes\t%.4g on average\n", plan.Hashes)
+	fmt.Fprintf(w, "time\t%s on average, with %s\n", human(plan.Time()), threads)
+	for _, chance := range quantiles {
+		end := "never: there are too few nonces"
+		if d, ok := plan.Quantile(chance); ok {
+			end = human(d)
+		}
+		fmt.Fprintf(w, "p%.0f\t%s\n", 100*chance, end)
+	}
+	fmt.Fprintf(w, "missed\t%s is the chance of taking longer than a challenge lives, %.0f s\n",
+		percent(plan.Missed(challengeLifetime)), challengeLifetime.Seconds())
+	fmt.Fprintf(w, "none\t%s is the chance that no nonce is a solution\n", percent(plan.Missed(math.MaxInt64)))
+	return w.Flush()
+}
+
+var quantiles = []float64{0.5, 0.95, 0.99}
+
+// percent formats a chance.
+func percent(chance float64) string {
+	switch p := 100 * chance; {
+	case p >= 0.1 || p == 0:
+		return fmt.Sprintf("%.1f%%", p)
+	case p >= 1e-6:
+		return fmt.Sprintf("%.2g%%", p)
+	}
+	return "<1e-6%"
+}
+
+// human formats a time with about three digits.
+func human(d time.Duration) string {
+	const day, year = 24 * time.Hour, 365 * 24 * time.Hour
+	switch {
+	case d == math.MaxInt64:
+		return "more than 292 years"
+	case d >= year:
+		return fmt.Sprintf("%.3g years", float64(d)/float64(year))
+	case d >= 2*day:
+		return fmt.Sprintf("%.3g days", float64(d)/float64(day))
+	}
+	unit := time.Duration(1)
+	for d/unit >= 1000 {
+		unit *= 10
+	}
+	return d.Round(unit).String()
+}
+
+// planJSON is how --json shows a plan. Times are in seconds.
+type planJSON struct {
+	Prefix   int           `json:"prefix"` // bytes
+	Bits     int           `json:"bits"`
+	MaxNonce uint64        `json:"maxNonce"`
+	WhyMax   string        `json:"whyMax"`
+	Backend  string        `json:"backend"`
+	Why      string        `json:"why"`
+	Threads  int           `json:"threads"`
+	HashRate float64       `json:"hashRate"` // of one thread, where most of the search goes
+	Segments []segmentJSON `json:"segments"`
+	Hashes   float64       `json:"hashes"`
+	Seconds  float64       `json:"seconds"`
+	P50      *float64      `json:"p50"` // null: there are too few nonces
+	P95      *float64      `json:"p95"`
+	P99      *float64      `json:"p99"`
+	Missed   float64       `json:"missed"`   // chance of taking longer than a challenge lives
+	NotFound float64       `json:"notFound"` // chance that no nonce is a solution
+}
+
+type segmentJSON struct {
+	Width      int     `json:"width"`
+	First      uint64  `json:"first"`
+	Last       uint64  `json:"last"`
+	Word       int     `json:"word"`
+	Block      int     `json:"block"`
+	Blocks     int     `json:"blocks"`
+	ChunkSize  uint64  `json:"chunkSize"`
+	OpsPerHash float64 `json:"opsPerHash"`
+	HashRate   float64 `json:"hashRate"` // hashes per second of one thread
+	Reached    float64 `json:"reached"`
+	Chance     float64 `json:"chance"`
+}
+
+func newPlanJSON(puzzle solver.Puzzle, plan solver.Plan) planJSON {
+	p := planJSON{
+		Prefix:   len(puzzle.Prefix),
+		Bits:     puzzle.Bits,
+		MaxNonce: plan.MaxNonce,
+		WhyMax:   plan.WhyMax,
+		Backend:  plan.Backend,
+		Why:      plan.Why,
+		Threads:  plan.Workers,
+		HashRate: plan.HashRate,
+		Hashes:   plan.Hashes,
+		Seconds:  plan.Time().Seconds(),
+		Missed:   plan.Missed(challengeLifetime),
+		NotFound: plan.Missed(math.MaxInt64),
+	}
+	for _, s := range plan.Segments {
+		p.Segments = append(p.Segments, segmentJSON(s))
+	}
+	for i, seconds := range []**float64{&p.P50, &p.P95, &p.P99} {
+		if d, ok := plan.Quantile(quantiles[i]); ok {
+			*seconds = new(d.Seconds())
+		}
+	}
+	return p
+}

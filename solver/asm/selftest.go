@@ -1,0 +1,108 @@
+package asm
+
+import (
+	"encoding/binary"
+	"fmt"
+)
+
+// The known answers of the self-test are digests of real messages, made with
+// Python's hashlib. A message is the start of this text, up to the word that
+// varies, and then "00" to "39", written i:
+//
+//	text = b"The quick brown fox jumps over the lazy dog. " * 5
+//	one = text[:64+4*word] + b"%02d" % i
+//	two = one + text[len(one):148]  # a block follows the one that varies
+//
+// Each known answer is the first word of the digest for one i, 0 for the first
+// message of the table and 3 more, modulo 40, for each one after: together they
+// are hits in every lane. No other i has the same bits zero.
+const (
+	selfTestText  = "The quick brown fox jumps over the lazy dog. "
+	selfTestWords = 40 // two steps of 16 lanes and a rest
+)
+
+var selfTestAnswers = [...]struct {
+	tail bool
+	h0   []uint32 // for each word, from 0
+}{
+	{false, []uint32{ // words 14 and 15 hold the length
+		0xe51eb611, 0x0fc16377, 0xab80bfc0, 0x83f115d0, 0x024006a2, 0x5e6f8b1d, 0xa5c72502, 0xfad03d9c,
+		0x5a30f2f9, 0xd134ae4d, 0xc1a52830, 0x42030827, 0x08f65c5d, 0x406813a4,
+	}},
+	{true, []uint32{
+		0x293ffd42, 0x67512536, 0x32388cb1, 0xc7abe52c, 0x2576d9d1, 0x63f18a1d, 0xcb495647, 0x56637b9e,
+		0x400be307, 0x6b0c22d3, 0xabfc2404, 0x6c01c2ca, 0xd842f229, 0x68b37815, 0x340bb1bf, 0x3cf04f7b,
+	}},
+}
+
+// SelfTest has the kernel find hashes that are known, and find nothing where
+// there is nothing: for every word that can vary, with and without a block that
+// follows. It takes less than a millisecond. The CPU must be able to run the
+// kernel.
+func (k Kernel) SelfTest() error {
+	hit := 0
+	for _, answers := range &selfTestAnswers {
+		for word, h0 := range answers.h0 {
+			b, words := selfTestBlock(word, answers.tail)
+			b.Mask = ^h0
+			start := max(0, hit-3)
+			for _, test := range []struct{ from, to, want int }{
+				{0, len(words), hit},
+				{start, hit, -1}, // too short for a step; the hit is the next word
+				{start, hit + 1, hit - start},
+			} {
+				if got := k.Scan(b, words[test.from:test.to]); got != test.want {
+					return fmt.Errorf("self-test: Scan(word %d, tail %v, %d to %d) = %d; want %d",
+						word, answers.tail, test.from, test.to, got, test.want)
+				}
+			}
+			hit = (hit + 3) % len(words)
+		}
+		b, words := selfTestBlock(8, answers.tail)
+		b.Mask = ^uint32(0)
+		if got := k.Scan(b, words); got != -1 {
+			return fmt.Errorf("self-test: Scan(tail %v) = %d; want -1", answers.tail, got)
+		}
+		b.Mask = 0
+		if got := k.Scan(b, words); got != 0 {
+			return fmt.Errorf("self-test: Scan(tail %v, every word a hit) = %d; want 0", answers.tail, got)
+		}
+	}
+	return nil
+}
+
+// selfTestBlock returns the block and the words for the messages in which one
+// word varies.
+func selfTestBlock(vary int, tail bool) (*Block, []uint32) {
+	var message [3 * 64]byte
+	length := 64 + 4*vary + 2
+	if tail {
+		length = 2*64 + 20
+	}
+	for i := range length {
+		message[i] = selfTestText[i%len(selfTestText)]
+	}
+	message[length] = 0x80
+	end := (length + 8 + 64) / 64 * 64
+	binary.BigEndian.PutUint64(message[end-8:], 8*uint64(length))
+
+	block := func(n int) (words [16]uint32) {
+		for i := range words {
+			words[i] = binary.BigEndian.Uint32(message[64*n+4*i:])
+		}
+		return words
+	}
+	first := block(0)
+	b := &Block{State: Compress(&IV, &first), Words: block(1), Vary: vary, Tail: tail}
+	b.Words[vary] &= 0xffff // the digits come here
+	b.Prepare(0)
+	if tail {
+		second := block(2)
+		b.SetTail(&second)
+	}
+	words := make([]uint32, selfTestWords)
+	for i := range words {
+		words[i] = uint32('0'+i/10)<<24 | uint32('0'+i%10)<<16
+	}
+	return b, words
+}

@@ -1,0 +1,593 @@
+//go:build !purego
+
+#include "go_asm.h"
+#include "textflag.h"
+
+// Four nonces are hashed at a time, in four chains of instructions that take
+// turns. On cores like Neoverse N1 one pipe does all SHA-2 instructions, one each
+// cycle, and the result of SHA256H or SHA256H2 takes 4 cycles. A chain issues one
+// of each and then waits for both, 5 cycles in all: where there is no schedule to
+// do, it takes 3 chains to fill the pipe. The fourth covers the moves and loads
+// between, takes the last of the registers, and makes the words to search and the
+// results whole vectors.
+//
+// What is left is to issue few SHA-2 instructions: rounds start at the four that
+// read the varying word, and terms of the schedule that do not vary with it are
+// computed once.
+
+// Registers for the whole call.
+#define block  R0 // the Block
+#define next   R1 // the next four words
+#define last   R2 // the last four words
+#define start  R3 // the first words
+#define inputs R4 // what makes message words of nonces, see INPUTS
+#define state  R5 // 4 copies of a to d before the first rounds, and of e to h
+#define base16 R6 // 4 copies of the constant part of W[16] to W[19]
+#define base20 R7 // the same for W[20] to W[23], and so on
+#define base24 R8
+#define base28 R9
+#define base32 R10
+#define vary   R11 // the word that varies
+#define lane   R12 // its place among the four words
+#define sums   R13 // K + W of the constant words behind those four
+#define sum    R14 // the next of them
+#define k16    R15 // K from 16 on
+#define kNext  R16 // the next of K
+#define rest   R17 // message words that do not vary
+#define tail   R19 // K + W of the block that follows, or 0
+#define added  R20 // bit 0: see added16
+#define late   R21 // bit 0: see late28
+#define fixed  R22 // bit 0: see fixed32
+#define mask   R23 // where the mask is
+#define x      R24
+#define y      R25
+
+// Working variables of chains 0 to 3.
+#define abcd0 V0
+#define abcd1 V1
+#define abcd2 V2
+#define abcd3 V3
+#define efgh0 V4
+#define efgh1 V5
+#define efgh2 V6
+#define efgh3 V7
+
+// The last 16 words of the schedule: P holds words 0 to 3 of the message, and
+// later 16 to 19, 32 to 35 and 48 to 51. Q holds the four words after those of
+// P, S those after Q, T those after S.
+#define P0 V8
+#define P1 V9
+#define P2 V10
+#define P3 V11
+#define Q0 V12
+#define Q1 V13
+#define Q2 V14
+#define Q3 V15
+#define S0 V16
+#define S1 V17
+#define S2 V18
+#define S3 V19
+#define T0 V20
+#define T1 V21
+#define T2 V22
+#define T3 V23
+
+// K + W of four rounds, and a to d before them. Two of those are enough, as the
+// second pair of chains starts when the first has read them.
+#define kw0  V24
+#define kw1  V25
+#define kw2  V26
+#define kw3  V27
+#define old0 V28
+#define old1 V29
+
+#define kv   V30 // K of four rounds
+#define h    V31 // what to add to the first word of each chain for H0
+
+// What INPUTS needs, in registers that the rounds use later.
+#define words V24 // four of the words to search
+#define lanes V27 // ones in the lane of the varying word
+#define rests V28 // the constant words around it
+#define bits  V29 // its constant bits, in all lanes
+
+// Sets of varying words, as bits, that a step has different instructions for.
+// With added16, W[16] to W[19] are W[9] to W[12] plus constants. With late28,
+// smallSigma0 varies in W[28] to W[31] though words 12 to 15 do not. With fixed32
+// the terms smallSigma0 and W[t-16] are constant even in W[32] to W[35].
+#define added16 (1<<8 | 1<<11 | 1<<12 | 1<<13)
+#define late28 (1<<0 | 1<<1 | 1<<9)
+#define fixed32 (1<<6 | 1<<7 | 1<<8)
+
+// SPREAD stores four copies of v. It overwrites kw0 to kw3.
+#define SPREAD(v, to) \
+	VMOV v.B16, kw0.B16                         \
+	VMOV v.B16, kw1.B16                         \
+	VMOV v.B16, kw2.B16                         \
+	VMOV v.B16, kw3.B16                         \
+	VST1 [kw0.S4, kw1.S4, kw2.S4, kw3.S4], (to)
+
+// INPUTS sets w0 to w3 to the four message words of each chain that hold the
+// varying one.
+#define INPUTS(w0, w1, w2, w3) \
+	VDUP words.S[0], w0.S4            \
+	VDUP words.S[1], w1.S4            \
+	VDUP words.S[2], w2.S4            \
+	VDUP words.S[3], w3.S4            \
+	VBIF lanes.B16, rests.B16, w0.B16 \
+	VBIF lanes.B16, rests.B16, w1.B16 \
+	VBIF lanes.B16, rests.B16, w2.B16 \
+	VBIF lanes.B16, rests.B16, w3.B16
+
+// ADDK sets kw0 to kw3 to K + W.
+#define ADDK(w0, w1, w2, w3) \
+	VADD kv.S4, w0.S4, kw0.S4 \
+	VADD kv.S4, w1.S4, kw1.S4 \
+	VADD kv.S4, w2.S4, kw2.S4 \
+	VADD kv.S4, w3.S4, kw3.S4
+
+// HASH does four rounds of all chains.
+#define HASH(k0, k1, k2, k3) \
+	VMOV     abcd0.B16, old0.B16 \
+	VMOV     abcd1.B16, old1.B16 \
+	SHA256H  k0.S4, efgh0, abcd0 \
+	SHA256H  k1.S4, efgh1, abcd1 \
+	SHA256H2 k0.S4, old0, efgh0  \
+	SHA256H2 k1.S4, old1, efgh1  \
+	VMOV     abcd2.B16, old0.B16 \
+	VMOV     abcd3.B16, old1.B16 \
+	SHA256H  k2.S4, efgh2, abcd2 \
+	SHA256H  k3.S4, efgh3, abcd3 \
+	SHA256H2 k2.S4, old0, efgh2  \
+	SHA256H2 k3.S4, old1, efgh3
+
+// HASHFIRST is HASH where all chains have the same working variables.
+#define HASHFIRST(k0, k1, k2, k3) \
+	VMOV     abcd0.B16, old0.B16 \
+	SHA256H  k0.S4, efgh0, abcd0 \
+	SHA256H  k1.S4, efgh1, abcd1 \
+	SHA256H  k2.S4, efgh2, abcd2 \
+	SHA256H  k3.S4, efgh3, abcd3 \
+	SHA256H2 k0.S4, old0, efgh0  \
+	SHA256H2 k1.S4, old0, efgh1  \
+	SHA256H2 k2.S4, old0, efgh2  \
+	SHA256H2 k3.S4, old0, efgh3
+
+// HASHLAST is HASH where only a is needed.
+#define HASHLAST(k0, k1, k2, k3) \
+	SHA256H k0.S4, efgh0, abcd0 \
+	SHA256H k1.S4, efgh1, abcd1 \
+	SHA256H k2.S4, efgh2, abcd2 \
+	SHA256H k3.S4, efgh3, abcd3
+
+// NEXTK loads K of the next four rounds.
+#define NEXTK VLD1.P 16(kNext), [kv.S4]
+
+// CONSTANT does four rounds in which the message words are constant.
+#define CONSTANT \
+	VLD1.P 16(sum), [kw0.S4] \
+	HASH(kw0, kw0, kw0, kw0)
+
+// SIGMA0 adds to the words p their terms smallSigma0, of p and the words q that
+// follow: it turns W[t-16] into W[t-16] + smallSigma0(W[t-15]).
+#define SIGMA0(p0, p1, p2, p3, q0, q1, q2, q3) \
+	SHA256SU0 q0.S4, p0.S4 \
+	SHA256SU0 q1.S4, p1.S4 \
+	SHA256SU0 q2.S4, p2.S4 \
+	SHA256SU0 q3.S4, p3.S4
+
+// SIGMA1 adds the terms W[t-7] + smallSigma1(W[t-2]), from the words s and t
+// that go before the new words p.
+#define SIGMA1(p0, p1, p2, p3, s0, s1, s2, s3, t0, t1, t2, t3) \
+	SHA256SU1 t0.S4, s0.S4, p0.S4 \
+	SHA256SU1 t1.S4, s1.S4, p1.S4 \
+	SHA256SU1 t2.S4, s2.S4, p2.S4 \
+	SHA256SU1 t3.S4, s3.S4, p3.S4
+
+// ADDED adds only W[t-7], for words without smallSigma1 of a word that varies.
+#define ADDED(p0, p1, p2, p3, s0, s1, s2, s3, t0, t1, t2, t3) \
+	VEXT $4, t0.B16, s0.B16, kw0.B16 \
+	VEXT $4, t1.B16, s1.B16, kw1.B16 \
+	VEXT $4, t2.B16, s2.B16, kw2.B16 \
+	VEXT $4, t3.B16, s3.B16, kw3.B16 \
+	VADD kw0.S4, p0.S4, p0.S4        \
+	VADD kw1.S4, p1.S4, p1.S4        \
+	VADD kw2.S4, p2.S4, p2.S4        \
+	VADD kw3.S4, p3.S4, p3.S4
+
+// ROUNDS does the four rounds of the words p. It assumes their K in kv.
+#define ROUNDS(p0, p1, p2, p3) \
+	ADDK(p0, p1, p2, p3)     \
+	HASH(kw0, kw1, kw2, kw3)
+
+// SCHEDULE replaces the words p by the ones 16 later, where q, s and t follow p.
+#define SCHEDULE(p0, p1, p2, p3, q0, q1, q2, q3, s0, s1, s2, s3, t0, t1, t2, t3) \
+	SIGMA0(p0, p1, p2, p3, q0, q1, q2, q3)                 \
+	SIGMA1(p0, p1, p2, p3, s0, s1, s2, s3, t0, t1, t2, t3)
+
+// GATHER sets to to a of all chains. It overwrites kw0 and kw1.
+#define GATHER(to) \
+	VZIP1 abcd1.S4, abcd0.S4, kw0.S4 \
+	VZIP1 abcd3.S4, abcd2.S4, kw1.S4 \
+	VZIP1 kw1.D2, kw0.D2, to.D2
+
+// func scanSHA2(b *Block, words []uint32) int
+TEXT ·scanSHA2(SB), 0, $592-40
+	MOVD b+0(FP), block
+	MOVD words_base+8(FP), start
+	MOVD words_len+16(FP), x
+	CBZ  x, none
+
+	// Fewer than four words: repeat the first one behind them, on the stack. If
+	// a copy is a hit then so is the first.
+	SUB   $4, x, y
+	ADD   y<<2, start, last
+	TBZ   $63, y, prepare
+	VLD1R (start), [words.S4]
+	MOVD  $pad-16(SP), last
+	VST1  [words.S4], (last)
+	CMP   $2, x
+	BLT   padded
+	MOVWU 4(start), y
+	MOVW  y, 4(last)
+	BEQ   padded
+	MOVWU 8(start), y
+	MOVW  y, 8(last)
+
+padded:
+	MOVD last, start
+
+prepare:
+	MOVD  Block_Vary(block), vary
+	AND   $15, vary, vary
+	AND   $3, vary, lane
+	MOVD  $added16, added
+	LSR   vary, added, added
+	MOVD  $late28, late
+	LSR   vary, late, late
+	MOVD  $fixed32, fixed
+	LSR   vary, fixed, fixed
+	ADD   $Block_Mask, block, mask
+	MOVBU Block_Tail(block), tail
+	CBZ   tail, message
+	ADD   $Block_tail, block, tail
+
+message:
+	// P0, P1, P2, P3 are the message words, with 0 for the one that varies.
+	ADD   $Block_Words, block, x
+	VLD1  (x), [P0.S4, P1.S4, P2.S4, P3.S4]
+	ADD   vary<<2, x, y
+	VLD1R (y), [bits.S4]
+	MOVD  $message-80(SP), y
+	VST1  [P0.S4, P1.S4, P2.S4, P3.S4], (y)
+	MOVW  ZR, (y)(vary<<2)
+	VLD1  (y), [P0.S4, P1.S4, P2.S4, P3.S4]
+
+	// What INPUTS needs, and K for the rounds that read it.
+	MOVD $input-144(SP), inputs
+	VEOR lanes.B16, lanes.B16, lanes.B16
+	VST1 [lanes.S4], (inputs)
+	MOVW $-1, x
+	MOVW x, (inputs)(lane<<2)
+	VLD1 (inputs), [lanes.S4]
+	SUB  lane, vary, x
+	ADD  x<<2, y, y
+	VLD1 (y), [rests.S4]
+	MOVD $·k(SB), k16
+	ADD  x<<2, k16, y
+	VLD1 (y), [kv.S4]
+	VST1 [lanes.S4, rests.S4, bits.S4, kv.S4], (inputs)
+	ADD  $64, k16, k16
+
+	// K + W of the rounds after those, and the working variables before them.
+	ADD  x<<2, block, sums
+	ADD  $(Block_sum+16), sums, sums
+	ADD  x<<5, block, y
+	ADD  $Block_before, y, y
+	VLD1 (y), [Q0.S4, Q1.S4]
+	MOVD $first-272(SP), state
+	SPREAD(Q0, state)
+	ADD  $64, state, y
+	SPREAD(Q1, y)
+
+	// Message words that a step reads as they are: those behind the four of the
+	// varying one, or words 8 to 11 if none are behind.
+	ADD  $4, x, x
+	CMP  $16, x
+	BNE  constant
+	MOVD $8, x
+
+constant:
+	ADD $Block_Words, block, rest
+	ADD x<<2, rest, rest
+
+	// W[16] to W[23] as far as they are constant.
+	ADD  $(Block_sum+64), block, x
+	VLD1 (x), [Q0.S4, Q1.S4]
+
+	// W[32] to W[35], then W[28] to W[31] and so on, up to SIGMA1: W[t-16], and
+	// smallSigma0(W[t-15]) too where that is constant.
+	MOVD      $w32-336(SP), base32
+	VMOV      Q0.B16, S0.B16
+	SHA256SU0 Q1.S4, S0.S4
+	SPREAD(S0, base32)
+
+	MOVD      $w28-400(SP), base28
+	VMOV      P3.B16, S0.B16
+	TBNZ      $0, late, store28
+	SHA256SU0 Q0.S4, S0.S4
+
+store28:
+	SPREAD(S0, base28)
+
+	MOVD      $w24-464(SP), base24
+	VMOV      P2.B16, S0.B16
+	CMP       $12, vary
+	BEQ       store24
+	SHA256SU0 P3.S4, S0.S4
+
+store24:
+	SPREAD(S0, base24)
+
+	MOVD      $w20-528(SP), base20
+	VMOV      P1.B16, S0.B16
+	CMP       $8, vary
+	BEQ       store20
+	SHA256SU0 P2.S4, S0.S4
+
+store20:
+	SPREAD(S0, base20)
+
+	// W[16] to W[19] are constant if word 5, 6 or 7 varies, and lack W[t-7] only
+	// if added16 holds.
+	MOVD      $w16-592(SP), base16
+	VMOV      P0.B16, S0.B16
+	CMP       $4, vary
+	BEQ       store16
+	VMOV      Q0.B16, S0.B16
+	CMP       $8, vary
+	BLT       store16
+	VEXT      $4, P3.B16, P2.B16, S1.B16
+	VSUB      S1.S4, S0.S4, S0.S4
+	TBNZ      $0, added, store16
+	VMOV      P0.B16, S0.B16
+	SHA256SU0 P1.S4, S0.S4
+
+store16:
+	SPREAD(S0, base16)
+	MOVD start, next
+
+step:
+	// Load what is the same for all steps, and the words.
+	ADD  $64, state, x
+	VLD1 (inputs), [lanes.S4, rests.S4, bits.S4, kv.S4]
+	VLD1 (next), [words.S4]
+	VLD1 (state), [abcd0.S4, abcd1.S4, abcd2.S4, abcd3.S4]
+	VLD1 (x), [efgh0.S4, efgh1.S4, efgh2.S4, efgh3.S4]
+	VORR bits.B16, words.B16, words.B16
+	MOVD sums, sum
+	MOVD k16, kNext
+	TBNZ $3, vary, words8to15
+	TBNZ $2, vary, words4
+
+	// One of words 0 to 3 varies: rounds 0 to 15, W[16] to W[31].
+	INPUTS(P0, P1, P2, P3)
+	ADDK(P0, P1, P2, P3)
+	HASHFIRST(kw0, kw1, kw2, kw3)
+	VLD1 (rest), [S2.S4, S3.S4, T0.S4]
+	SCHEDULE(P0, P1, P2, P3, S2, S2, S2, S2, S3, S3, S3, S3, T0, T0, T0, T0)
+	CONSTANT
+	VLD1 (base20), [Q0.S4, Q1.S4, Q2.S4, Q3.S4]
+	SIGMA1(Q0, Q1, Q2, Q3, T0, T0, T0, T0, P0, P1, P2, P3)
+	CONSTANT
+	VLD1 (base24), [S0.S4, S1.S4, S2.S4, S3.S4]
+	SIGMA1(S0, S1, S2, S3, P0, P1, P2, P3, Q0, Q1, Q2, Q3)
+	CONSTANT
+	VLD1 (base28), [T0.S4, T1.S4, T2.S4, T3.S4]
+	TBZ  $0, late, words0end
+	SIGMA0(T0, T1, T2, T3, P0, P1, P2, P3)
+
+words0end:
+	SIGMA1(T0, T1, T2, T3, Q0, Q1, Q2, Q3, S0, S1, S2, S3)
+	JMP round16
+
+words4:
+	// One of words 4 to 7 varies: rounds 4 to 15, W[16] to W[31].
+	INPUTS(Q0, Q1, Q2, Q3)
+	ADDK(Q0, Q1, Q2, Q3)
+	HASHFIRST(kw0, kw1, kw2, kw3)
+	VLD1 (rest), [S3.S4, T0.S4]
+	VLD1 (base16), [P0.S4, P1.S4, P2.S4, P3.S4]
+	CBNZ lane, words4next
+	SCHEDULE(P0, P1, P2, P3, Q0, Q1, Q2, Q3, S3, S3, S3, S3, T0, T0, T0, T0)
+
+words4next:
+	SCHEDULE(Q0, Q1, Q2, Q3, S3, S3, S3, S3, T0, T0, T0, T0, P0, P1, P2, P3)
+	CONSTANT
+	VLD1 (base24), [S0.S4, S1.S4, S2.S4, S3.S4]
+	SIGMA1(S0, S1, S2, S3, P0, P1, P2, P3, Q0, Q1, Q2, Q3)
+	CONSTANT
+	VLD1 (base28), [T0.S4, T1.S4, T2.S4, T3.S4]
+	SIGMA1(T0, T1, T2, T3, Q0, Q1, Q2, Q3, S0, S1, S2, S3)
+	JMP  round16
+
+words8to15:
+	TBNZ $2, vary, words12
+
+	// One of words 8 to 11 varies: rounds 8 to 15, W[16] to W[31].
+	INPUTS(S0, S1, S2, S3)
+	ADDK(S0, S1, S2, S3)
+	HASHFIRST(kw0, kw1, kw2, kw3)
+	VLD1 (rest), [T0.S4]
+	VLD1 (base16), [P0.S4, P1.S4, P2.S4, P3.S4]
+	TBNZ $0, added, words8added
+	SIGMA1(P0, P1, P2, P3, S0, S1, S2, S3, T0, T0, T0, T0)
+	JMP  words8next
+
+words8added:
+	ADDED(P0, P1, P2, P3, S0, S1, S2, S3, T0, T0, T0, T0)
+
+words8next:
+	VLD1 (base20), [Q0.S4, Q1.S4, Q2.S4, Q3.S4]
+	CBNZ lane, words8sigma1
+	SIGMA0(Q0, Q1, Q2, Q3, S0, S1, S2, S3)
+
+words8sigma1:
+	SIGMA1(Q0, Q1, Q2, Q3, T0, T0, T0, T0, P0, P1, P2, P3)
+	CONSTANT
+	SCHEDULE(S0, S1, S2, S3, T0, T0, T0, T0, P0, P1, P2, P3, Q0, Q1, Q2, Q3)
+	VLD1 (base28), [T0.S4, T1.S4, T2.S4, T3.S4]
+	TBZ  $0, late, words8end
+	SIGMA0(T0, T1, T2, T3, P0, P1, P2, P3)
+
+words8end:
+	SIGMA1(T0, T1, T2, T3, Q0, Q1, Q2, Q3, S0, S1, S2, S3)
+	JMP round16
+
+words12:
+	// One of words 12 to 15 varies: rounds 12 to 15, W[16] to W[31].
+	INPUTS(T0, T1, T2, T3)
+	ADDK(T0, T1, T2, T3)
+	HASHFIRST(kw0, kw1, kw2, kw3)
+	VLD1 (rest), [S3.S4]
+	VLD1 (base16), [P0.S4, P1.S4, P2.S4, P3.S4]
+	TBNZ $0, added, words12added
+	SIGMA1(P0, P1, P2, P3, S3, S3, S3, S3, T0, T1, T2, T3)
+	JMP  words12next
+
+words12added:
+	ADDED(P0, P1, P2, P3, S3, S3, S3, S3, T0, T1, T2, T3)
+
+words12next:
+	VLD1 (base20), [Q0.S4, Q1.S4, Q2.S4, Q3.S4]
+	SIGMA1(Q0, Q1, Q2, Q3, T0, T1, T2, T3, P0, P1, P2, P3)
+	VLD1 (base24), [S0.S4, S1.S4, S2.S4, S3.S4]
+	CBNZ lane, words12sigma1
+	SIGMA0(S0, S1, S2, S3, T0, T1, T2, T3)
+
+words12sigma1:
+	SIGMA1(S0, S1, S2, S3, P0, P1, P2, P3, Q0, Q1, Q2, Q3)
+	SCHEDULE(T0, T1, T2, T3, P0, P1, P2, P3, Q0, Q1, Q2, Q3, S0, S1, S2, S3)
+
+round16:
+	// Rounds 16 to 31, W[32] to W[47].
+	NEXTK
+	ROUNDS(P0, P1, P2, P3)
+	NEXTK
+	TBNZ $0, fixed, load32
+	SIGMA0(P0, P1, P2, P3, Q0, Q1, Q2, Q3)
+	JMP  sigma32
+
+load32:
+	VLD1 (base32), [P0.S4, P1.S4, P2.S4, P3.S4]
+
+sigma32:
+	SIGMA1(P0, P1, P2, P3, S0, S1, S2, S3, T0, T1, T2, T3)
+	ROUNDS(Q0, Q1, Q2, Q3)
+	NEXTK
+	SCHEDULE(Q0, Q1, Q2, Q3, S0, S1, S2, S3, T0, T1, T2, T3, P0, P1, P2, P3)
+	ROUNDS(S0, S1, S2, S3)
+	NEXTK
+	SCHEDULE(S0, S1, S2, S3, T0, T1, T2, T3, P0, P1, P2, P3, Q0, Q1, Q2, Q3)
+	ROUNDS(T0, T1, T2, T3)
+	NEXTK
+	SCHEDULE(T0, T1, T2, T3, P0, P1, P2, P3, Q0, Q1, Q2, Q3, S0, S1, S2, S3)
+
+	// Rounds 32 to 47, W[48] to W[63].
+	ROUNDS(P0, P1, P2, P3)
+	NEXTK
+	SCHEDULE(P0, P1, P2, P3, Q0, Q1, Q2, Q3, S0, S1, S2, S3, T0, T1, T2, T3)
+	ROUNDS(Q0, Q1, Q2, Q3)
+	NEXTK
+	SCHEDULE(Q0, Q1, Q2, Q3, S0, S1, S2, S3, T0, T1, T2, T3, P0, P1, P2, P3)
+	ROUNDS(S0, S1, S2, S3)
+	NEXTK
+	SCHEDULE(S0, S1, S2, S3, T0, T1, T2, T3, P0, P1, P2, P3, Q0, Q1, Q2, Q3)
+	ROUNDS(T0, T1, T2, T3)
+	NEXTK
+	SCHEDULE(T0, T1, T2, T3, P0, P1, P2, P3, Q0, Q1, Q2, Q3, S0, S1, S2, S3)
+
+	// Rounds 48 to 63. State[0] makes H0 of a.
+	ROUNDS(P0, P1, P2, P3)
+	NEXTK
+	ROUNDS(Q0, Q1, Q2, Q3)
+	NEXTK
+	ROUNDS(S0, S1, S2, S3)
+	NEXTK
+	ADDK(T0, T1, T2, T3)
+	ADD   $Block_State, block, x
+	CBNZ  tail, follow
+	HASHLAST(kw0, kw1, kw2, kw3)
+	VLD1R (x), [h.S4]
+	JMP   compare
+
+follow:
+	// The hash value after this block is the state before the next one.
+	HASH(kw0, kw1, kw2, kw3)
+	VLD1 (x), [kw0.S4, kw1.S4]
+	VADD kw0.S4, abcd0.S4, abcd0.S4
+	VADD kw0.S4, abcd1.S4, abcd1.S4
+	VADD kw0.S4, abcd2.S4, abcd2.S4
+	VADD kw0.S4, abcd3.S4, abcd3.S4
+	VADD kw1.S4, efgh0.S4, efgh0.S4
+	VADD kw1.S4, efgh1.S4, efgh1.S4
+	VADD kw1.S4, efgh2.S4, efgh2.S4
+	VADD kw1.S4, efgh3.S4, efgh3.S4
+	GATHER(h)
+
+	// All its K + W fit in the registers of the schedule.
+	MOVD   tail, sum
+	VLD1.P 64(sum), [P0.S4, P1.S4, P2.S4, P3.S4]
+	VLD1.P 64(sum), [Q0.S4, Q1.S4, Q2.S4, Q3.S4]
+	VLD1.P 64(sum), [S0.S4, S1.S4, S2.S4, S3.S4]
+	VLD1   (sum), [T0.S4, T1.S4, T2.S4, T3.S4]
+	HASH(P0, P0, P0, P0)
+	HASH(P1, P1, P1, P1)
+	HASH(P2, P2, P2, P2)
+	HASH(P3, P3, P3, P3)
+	HASH(Q0, Q0, Q0, Q0)
+	HASH(Q1, Q1, Q1, Q1)
+	HASH(Q2, Q2, Q2, Q2)
+	HASH(Q3, Q3, Q3, Q3)
+	HASH(S0, S0, S0, S0)
+	HASH(S1, S1, S1, S1)
+	HASH(S2, S2, S2, S2)
+	HASH(S3, S3, S3, S3)
+	HASH(T0, T0, T0, T0)
+	HASH(T1, T1, T1, T1)
+	HASH(T2, T2, T2, T2)
+	HASHLAST(T3, T3, T3, T3)
+
+compare:
+	// x gets 16 ones for each chain whose H0 has one of the bits of the mask.
+	VLD1R  (mask), [kv.S4]
+	GATHER(kw0)
+	VADD   h.S4, kw0.S4, kw0.S4
+	VCMTST kv.S4, kw0.S4, kw0.S4
+	VUZP1  kw0.H8, kw0.H8, kw0.H8
+	VMOV   kw0.D[0], x
+	MVN    x, x
+	CBNZ   x, found
+
+	// The last step searches the last four words, some of them again.
+	ADD  $16, next, next
+	CMP  last, next
+	BLS  step
+	SUB  last, next, x
+	MOVD last, next
+	CMP  $16, x
+	BNE  step
+
+none:
+	MOVD $-1, x
+	MOVD x, ret+32(FP)
+	RET
+
+found:
+	// The lowest chain that is a hit, and the words before its step.
+	RBIT x, x
+	CLZ  x, x
+	LSR  $4, x, x
+	SUB  start, next, y
+	ADD  y>>2, x, x
+	MOVD x, ret+32(FP)
+	RET

@@ -1,0 +1,245 @@
+package solver
+
+import (
+	"context"
+	"errors"
+	"math"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/gkpow/gkpow/solver/asm"
+)
+
+type scanFunc = func(b *asm.Block, words []uint32) int
+
+// broken returns the generic kernel with another Scan and name.
+func broken(name string, scan scanFunc) asm.Kernel {
+	k := asm.Generic()
+	k.Name, k.Scan = name, scan
+	return k
+}
+
+// wrongScans report what is not so.
+var wrongScans = map[string]scanFunc{
+	"first": func(*asm.Block, []uint32) int { return 0 },
+	"last":  func(_ *asm.Block, words []uint32) int { return len(words) - 1 },
+	"wild":  func(*asm.Block, []uint32) int { return math.MaxInt32 },
+}
+
+// A kernel that reports what is not so is found out, and the search goes on
+// without it. So do all later ones.
+func TestFaultyKernel(t *testing.T) {
+	for name, scan := range wrongScans {
+		for _, asked := range []string{"", "broken"} {
+			t.Run(name+asked, func(t *testing.T) {
+				r := trusting(broken("broken", scan), asm.Generic())
+				s, err := newSolver(Options{Sequential: true, Backend: asked}, r)
+				require.NoError(t, err)
+				p := Puzzle{Prefix: []byte("faulty:"), Bits: 12}
+
+				solution, err := s.Solve(t.Context(), p)
+				require.NoError(t, err)
+				require.NotNil(t, solution.Fault)
+				require.Equal(t, "broken", solution.Fault.Backend)
+				require.Equal(t, asm.Generic().Name, solution.Backend)
+				require.True(t, p.Solves(solution.Nonce))
+				want, err := mustNew(t, Options{Sequential: true}).Solve(t.Context(), p)
+				require.NoError(t, err)
+				require.Equal(t, want.Nonce, solution.Nonce)
+
+				again, err := s.Solve(t.Context(), p)
+				require.NoError(t, err)
+				require.Nil(t, again.Fault, "the kernel was used again")
+
+				list := r.backends()
+				require.False(t, list[0].Usable)
+				// Each worker may have met a fault of its own.
+				var fault *KernelFault
+				require.ErrorAs(t, list[0].Fault, &fault)
+				require.Equal(t, "broken", fault.Backend)
+				_, err = newSolver(Options{Backend: "broken"}, r)
+				require.ErrorContains(t, err, "backend broken: ")
+				require.ErrorIs(t, err, fault)
+			})
+		}
+		t.Run(name+", exhausted", func(t *testing.T) {
+			s, err := newSolver(Options{MaxNonce: 5000}, trusting(broken("broken", scan), asm.Generic()))
+			require.NoError(t, err)
+			_, err = s.Solve(t.Context(), Puzzle{Bits: MaxBits})
+			var fault *KernelFault
+			var exhausted *ExhaustedError
+			require.ErrorAs(t, err, &fault)
+			require.ErrorAs(t, err, &exhausted)
+			require.EqualValues(t, 5001, exhausted.Hashes)
+		})
+	}
+}
+
+// A kernel that lies when it is measured is not chosen, and what it searched is
+// searched again.
+func TestFaultWhileChoosing(t *testing.T) {
+	for name, scan := range wrongScans {
+		t.Run(name, func(t *testing.T) {
+			stage := newStage(20, 10, 300)
+			liar := stage.entries[1]
+			liar.kernel.Scan = scan
+			stage.entries[1].tested = true
+			s, err := newSolver(Options{MaxNonce: 99_999, Workers: 1}, stage.registry)
+			require.NoError(t, err)
+			_, err = s.Solve(t.Context(), unsolvable(0))
+			var fault *KernelFault
+			var exhausted *ExhaustedError
+			require.ErrorAs(t, err, &fault)
+			require.Equal(t, "k1", fault.Backend)
+			require.ErrorAs(t, err, &exhausted)
+			require.EqualValues(t, 100_000, exhausted.Hashes)
+			k, chosen, err := stage.pick(0)
+			require.NoError(t, err)
+			require.True(t, chosen, "the choice is made among the others")
+			require.Equal(t, "k0", k.Name)
+		})
+	}
+}
+
+// A fault of a kernel that was chosen opens the choice again.
+func TestFaultAfterChoosing(t *testing.T) {
+	stage := newStage(20, 10, 300)
+	exhaust(t, stage.registry, unsolvable(0), Options{MaxNonce: 39_999, Workers: 1})
+	chosen := stage.entries[1].kernel
+	require.Same(t, chosen, stage.chosen[0])
+	generic := stage.replace(chosen, errors.New("broken"))
+	require.Same(t, stage.entries[2].kernel, generic)
+	k, settled, err := stage.pick(0)
+	require.NoError(t, err)
+	require.False(t, settled)
+	require.Equal(t, "k0", k.Name)
+	require.Nil(t, stage.replace(generic, errors.New("broken")), "the last kernel cannot be replaced")
+	require.True(t, stage.works(generic))
+}
+
+// A kernel that fails its self-test is never searched with.
+func TestSelfTestComesFirst(t *testing.T) {
+	blind := broken("blind", func(*asm.Block, []uint32) int { return -1 })
+	r := newRegistry([]asm.Kernel{blind, asm.Generic()})
+	require.True(t, r.backends()[0].Usable, "nothing is known against it yet")
+	s, err := newSolver(Options{}, r)
+	require.NoError(t, err)
+	p := Puzzle{Prefix: []byte("blind:"), Bits: 8}
+	solution, err := s.Solve(t.Context(), p)
+	require.NoError(t, err)
+	checkSolution(t, p, solution)
+	require.Equal(t, asm.Generic().Name, solution.Backend)
+
+	b := r.backends()[0]
+	require.False(t, b.Usable)
+	require.Empty(t, b.Missing)
+	require.ErrorContains(t, b.Fault, "self-test")
+	_, err = newSolver(Options{Backend: "blind"}, r)
+	require.ErrorContains(t, err, "solver: backend blind: self-test")
+
+	// Where nothing works there is nothing to search with.
+	s, err = newSolver(Options{}, newRegistry([]asm.Kernel{blind}))
+	require.NoError(t, err)
+	_, err = s.Solve(t.Context(), p)
+	require.ErrorContains(t, err, "self-test")
+	_, err = s.Explain(t.Context(), p)
+	require.ErrorContains(t, err, "self-test")
+}
+
+// A kernel that this CPU cannot run is not even tested.
+func TestMissing(t *testing.T) {
+	foreign := broken("foreign", func(*asm.Block, []uint32) int { panic("it ran") })
+	foreign.Missing = "SUBLEQ"
+	r := newRegistry([]asm.Kernel{foreign, asm.Generic()})
+	exhaust(t, r, unsolvable(0), Options{MaxNonce: 5000})
+	_, err := newSolver(Options{Backend: "foreign"}, r)
+	require.EqualError(t, err, "solver: backend foreign: this CPU has no SUBLEQ")
+	list, err := r.measureBackends(t.Context())
+	require.NoError(t, err)
+	require.Equal(t, Backend{Name: "foreign", Lanes: 1, Missing: "SUBLEQ"}, list[0])
+	require.Equal(t, "the only one usable", list[1].Why)
+}
+
+func TestBackendVariable(t *testing.T) {
+	p := Puzzle{Prefix: []byte("variable:"), Bits: 4}
+	for _, test := range []struct{ variable, option, want, why string }{
+		{"", "", "k0", ""},
+		{"k1", "", "k1", "GKPOW_BACKEND"},
+		{"k1", "k2", "k2", "asked for"},
+		{"abacus", "k2", "k2", "asked for"},
+	} {
+		t.Setenv(backendVariable, test.variable)
+		s, err := newSolver(Options{Backend: test.option}, newStage(20, 10, 300).registry)
+		require.NoError(t, err)
+		require.Equal(t, test.why, s.why)
+		solution, err := s.Solve(t.Context(), p)
+		require.NoError(t, err)
+		require.Equal(t, test.want, solution.Backend, "variable %q, option %q", test.variable, test.option)
+	}
+	t.Setenv(backendVariable, "abacus")
+	for _, err := range []error{
+		func() error { _, err := New(Options{}); return err }(),
+		func() error { _, err := MeasureBackends(t.Context()); return err }(),
+	} {
+		require.ErrorContains(t, err, `solver: GKPOW_BACKEND: no backend "abacus"; this machine has `)
+	}
+}
+
+// A kernel that is asked for is used, and no other is measured.
+func TestAskedForIsNotMeasured(t *testing.T) {
+	s := newStage(20, 10, 300)
+	exhaust(t, s.registry, unsolvable(0), Options{MaxNonce: 39_999, Backend: "k2"})
+	for i, n := range s.counts() {
+		require.Equal(t, i == 2, n > 0, "kernel %d", i)
+	}
+	_, chosen, err := s.pick(0)
+	require.NoError(t, err)
+	require.False(t, chosen)
+}
+
+func TestBackends(t *testing.T) {
+	for _, b := range Backends() {
+		if b.Usable != (b.Missing == "" && b.Fault == nil) || b.Chosen || b.HashRate != 0 {
+			t.Errorf("%+v contradicts itself", b)
+		}
+		_, err := New(Options{Backend: b.Name})
+		if (err == nil) != b.Usable {
+			t.Errorf("New(Backend: %q) = %v; usable: %v", b.Name, err, b.Usable)
+		}
+	}
+}
+
+func TestMeasureBackends(t *testing.T) {
+	for _, test := range []struct{ variable, chosen, why string }{
+		{"", "k1", "the fastest measured"},
+		{"k2", "k2", "GKPOW_BACKEND"},
+	} {
+		t.Setenv(backendVariable, test.variable)
+		list, err := newStage(2000, 1000, 30_000).measureBackends(t.Context())
+		require.NoError(t, err)
+		for i, rate := range []float64{0.5e6, 1e6, 1e9 / 30_000} {
+			require.InEpsilon(t, rate, list[i].HashRate, 1e-6)
+			require.Equal(t, list[i].Name == test.chosen, list[i].Chosen)
+			require.Equal(t, list[i].Chosen, list[i].Why == test.why)
+		}
+	}
+	t.Setenv(backendVariable, "")
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	_, err := MeasureBackends(ctx)
+	require.ErrorIs(t, err, context.Canceled)
+}
+
+// A kernel that lies only when it is measured has no rate.
+func TestFaultWhileMeasuring(t *testing.T) {
+	stage := newStage(2000, 1000, 3000)
+	stage.entries[1].kernel.Scan = wrongScans["first"]
+	stage.entries[1].tested = true
+	list, err := stage.measureBackends(t.Context())
+	require.NoError(t, err)
+	require.Zero(t, list[1].HashRate)
+	var fault *KernelFault
+	require.ErrorAs(t, list[1].Fault, &fault)
+	require.True(t, list[0].Chosen)
+}

@@ -1,0 +1,254 @@
+package solver
+
+import (
+	"context"
+	"fmt"
+	"math/rand/v2"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/gkpow/gkpow/solver/asm"
+)
+
+// trusting returns a registry of kernels that have passed the self-test, or so
+// it believes.
+func trusting(table ...asm.Kernel) *registry {
+	r := newRegistry(table)
+	for i := range r.entries {
+		r.entries[i].tested = true
+	}
+	return r
+}
+
+// A stage is a table of kernels that do what the generic one does, and take
+// time by a clock of its own.
+type stage struct {
+	*registry
+	clock atomic.Int64    // ns
+	calls []*atomic.Int64 // of Scan, by kernel
+}
+
+// newStage returns a stage with one kernel, named k0, k1 and so on, for each
+// time that a hash takes, in ns.
+func newStage(times ...int) *stage {
+	s := &stage{}
+	var table []asm.Kernel
+	for i, hash := range times {
+		calls := new(atomic.Int64)
+		s.calls = append(s.calls, calls)
+		k := asm.Generic()
+		k.Name = fmt.Sprintf("k%d", i)
+		scan := k.Scan
+		k.Scan = func(b *asm.Block, words []uint32) int {
+			calls.Add(1)
+			s.clock.Add(int64(hash * len(words)))
+			return scan(b, words)
+		}
+		table = append(table, k)
+	}
+	s.registry = newRegistry(table)
+	s.now = func() time.Time { return time.Unix(0, s.clock.Load()) }
+	return s
+}
+
+// exhaust searches all nonces up to a limit and finds nothing.
+func exhaust(t *testing.T, r *registry, p Puzzle, o Options) {
+	t.Helper()
+	s, err := newSolver(o, r)
+	require.NoError(t, err)
+	_, err = s.Solve(t.Context(), p)
+	var exhausted *ExhaustedError
+	require.ErrorAs(t, err, &exhausted)
+	require.Equal(t, o.MaxNonce+1, exhausted.Hashes)
+}
+
+// prefixOfKind holds prefix lengths after which wide nonces have layouts of a
+// kind.
+var prefixOfKind = [kinds]int{32, 56}
+
+// unsolvable returns a puzzle of which nonces of 4 digits and more have large
+// chunks of a kind.
+func unsolvable(kind int) Puzzle {
+	return Puzzle{Prefix: make([]byte, prefixOfKind[kind]), Bits: MaxBits}
+}
+
+func TestTheFastestKernelIsChosen(t *testing.T) {
+	for name, test := range map[string]struct {
+		times  []int
+		chosen int
+	}{
+		"the first":        {[]int{10, 20, 400}, 0},
+		"the second":       {[]int{20, 10, 400}, 1},
+		"the last":         {[]int{400, 20, 10}, 2},
+		"of equal ones":    {[]int{20, 10, 10}, 1},
+		"by a clock stuck": {[]int{0, 0, 0}, 0},
+		"the only one":     {[]int{10}, 0},
+	} {
+		for kind := range kinds {
+			t.Run(fmt.Sprintf("%s, kind %d", name, kind), func(t *testing.T) {
+				s := newStage(test.times...)
+				k, chosen, err := s.pick(kind)
+				require.NoError(t, err)
+				require.False(t, chosen)
+				require.Same(t, s.entries[0].kernel, k, "the first usable one begins")
+
+				exhaust(t, s.registry, unsolvable(kind), Options{MaxNonce: 39_999, Workers: 1})
+				k, chosen, err = s.pick(kind)
+				require.NoError(t, err)
+				require.True(t, chosen)
+				require.Same(t, s.entries[test.chosen].kernel, k)
+				k, chosen, err = s.pick(1 - kind)
+				require.NoError(t, err)
+				require.False(t, chosen)
+				require.Same(t, s.entries[test.chosen].kernel, k, "the other kind begins with it")
+
+				// The choice is remembered: the others are not called again.
+				before := s.counts()
+				exhaust(t, s.registry, unsolvable(kind), Options{MaxNonce: 39_999})
+				for i, now := range s.counts() {
+					require.Equal(t, i == test.chosen, now > before[i], "kernel %d", i)
+				}
+			})
+		}
+	}
+}
+
+func (s *stage) counts() (counts []int64) {
+	for _, calls := range s.calls {
+		counts = append(counts, calls.Load())
+	}
+	return counts
+}
+
+// A trial takes little time of every kernel, also of slow ones, and less than
+// two milliseconds in total.
+func TestTrialIsShort(t *testing.T) {
+	for _, times := range [][]int{{13, 17, 250}, {250, 17, 13, 40}, {5, 1500}} {
+		s := newStage(times...)
+		trial, _ := s.startTrial(0)
+		var total time.Duration
+		for done := false; !done; {
+			i := trial.turn % len(times)
+			k, words := trial.next()
+			require.Same(t, s.entries[i].kernel, k)
+			elapsed := time.Duration(times[i] * words)
+			require.LessOrEqual(t, elapsed, 2*trialSlice)
+			total += elapsed
+			done = trial.record(uint64(words), elapsed)
+		}
+		require.Less(t, total, 2*time.Millisecond, "%v", times)
+	}
+}
+
+// Whatever is measured meanwhile, every nonce is tried once.
+func TestChoosingCountsEveryNonce(t *testing.T) {
+	rng := rand.New(rand.NewPCG(5, 0))
+	for range 40 {
+		s := newStage(20, 10, 300)
+		p := Puzzle{Prefix: randomPrefix(rng, rng.IntN(130)), Bits: MaxBits}
+		exhaust(t, s.registry, p, Options{
+			MaxNonce:   1 + rng.Uint64N(60_000),
+			Workers:    1 + rng.IntN(4),
+			Sequential: rng.IntN(2) == 0,
+		})
+	}
+}
+
+// Hits in measured pieces are as good as all others.
+func TestChoosingFindsTheSmallest(t *testing.T) {
+	for i := range 40 {
+		p := Puzzle{Prefix: fmt.Appendf(nil, "choosing %d:", i), Bits: 12}
+		want, err := mustNew(t, Options{Backend: "generic", Sequential: true}).Solve(t.Context(), p)
+		require.NoError(t, err)
+		s, err := newSolver(Options{Sequential: true, Workers: 1 + i%3}, newStage(20, 10, 300).registry)
+		require.NoError(t, err)
+		got, err := s.Solve(t.Context(), p)
+		require.NoError(t, err)
+		checkSolution(t, p, got)
+		require.Equal(t, want.Nonce, got.Nonce)
+	}
+}
+
+// A search that ends before the choice is made leaves none, and the next one
+// makes it.
+func TestChoiceIsNotMadeInHaste(t *testing.T) {
+	s := newStage(20, 10, 300)
+	for range 3 {
+		exhaust(t, s.registry, unsolvable(0), Options{MaxNonce: 2500, Workers: 2})
+		_, chosen, err := s.pick(0)
+		require.NoError(t, err)
+		require.False(t, chosen)
+	}
+	ctx := &countingContext{Context: t.Context(), left: 3}
+	solver, err := newSolver(Options{Workers: 1}, s.registry)
+	require.NoError(t, err)
+	_, err = solver.Solve(ctx, unsolvable(0))
+	require.ErrorIs(t, err, context.Canceled)
+
+	exhaust(t, s.registry, unsolvable(0), Options{MaxNonce: 39_999, Workers: 2})
+	k, chosen, err := s.pick(0)
+	require.NoError(t, err)
+	require.True(t, chosen)
+	require.Equal(t, "k1", k.Name)
+}
+
+func TestOneTrialAtATime(t *testing.T) {
+	s := newStage(20, 10)
+	first, _ := s.startTrial(0)
+	require.NotNil(t, first)
+	for kind := range kinds {
+		second, chosen := s.startTrial(kind)
+		require.Nil(t, second)
+		require.Nil(t, chosen)
+	}
+	first.record(1, 2)
+	first.record(1, 1)
+	require.Equal(t, "k1", s.finish(first).Name)
+	second, chosen := s.startTrial(0)
+	require.Nil(t, second)
+	require.Equal(t, "k1", chosen.Name)
+	third, _ := s.startTrial(1)
+	require.NotNil(t, third, "the other kind is measured for itself")
+}
+
+func TestChooseConcurrently(t *testing.T) {
+	s := newStage(20, 10, 300)
+	var group sync.WaitGroup
+	for i := range 8 {
+		group.Go(func() { exhaust(t, s.registry, unsolvable(i%kinds), Options{MaxNonce: 39_999, Workers: 3}) })
+	}
+	group.Wait()
+	// The clock is one for all, so which one is chosen is anybody's guess.
+	for kind := range kinds {
+		_, chosen, err := s.pick(kind)
+		require.NoError(t, err)
+		require.True(t, chosen)
+	}
+}
+
+func TestChunksDoNotAllocate(t *testing.T) {
+	r := newStage(20, 10, 300).registry
+	for kind := range kinds {
+		m := r.newMeter(r.entries[0].kernel, layouts(prefixOfKind[kind], 8)[1-kind])
+		m.worker.search.open[kind].Store(true)
+		m.worker.choose(m.worker.cursor.seg)
+		require.NotNil(t, m.worker.trial)
+		ctx := t.Context()
+		chunk := func() {
+			m.worker.searchChunk(ctx, m.number)
+			m.number++
+			m.worker.cursor.next()
+		}
+		if n := testing.AllocsPerRun(20, chunk); n != 0 {
+			t.Errorf("kind %d: %v allocations for a chunk; want none", kind, n)
+		}
+		require.Nil(t, m.worker.trial, "the trial is over by now")
+		if n := testing.AllocsPerRun(20, chunk); n != 0 {
+			t.Errorf("kind %d: %v allocations for a chunk; want none", kind, n)
+		}
+	}
+}

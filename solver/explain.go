@@ -1,0 +1,157 @@
+package solver
+
+import (
+	"context"
+	"fmt"
+	"math"
+	"time"
+
+	"github.com/gkpow/gkpow/solver/asm"
+)
+
+// A Plan says how a Solver would search for a solution of a puzzle, and what to
+// expect of it.
+type Plan struct {
+	Backend  string // the kernel
+	Why      string // why this kernel
+	MaxNonce uint64 // the largest nonce allowed
+	WhyMax   string // why this limit
+	Workers  int    // goroutines that would search
+	Bits     int    // leading zero bits wanted
+	// Segments are the parts of the search, in its order.
+	Segments []PlanSegment
+	// Hashes is how many the search takes on average.
+	Hashes float64
+	// HashRate is hashes per second of one worker, as measured for the segment
+	// that most of the search goes into.
+	HashRate float64
+}
+
+// A PlanSegment is the nonces of one width, as a part of a Plan.
+type PlanSegment struct {
+	Width       int     // decimal digits
+	First, Last uint64  // nonces, both included
+	Word        int     // the message word that varies in a chunk, 0 to 15
+	Block       int     // the block with that word, 0 or 1, counted from where the nonce begins
+	Blocks      int     // blocks from there to the end, 1 or 2
+	ChunkSize   uint64  // nonces that differ in that word only
+	OpsPerHash  float64 // operations of the kernel for one hash, set-up included, as estimated
+	HashRate    float64 // hashes per second of one worker, by Plan.HashRate and the operations
+	Reached     float64 // chance that the search comes to this segment
+	Chance      float64 // chance of a solution in it
+}
+
+func (s *PlanSegment) nonces() float64 { return float64(s.Last-s.First) + 1 }
+
+// Explain plans the search for a puzzle as Solve would, and measures the rate of
+// the kernels, on one thread, unless one is asked for: on the layout that most
+// of the search goes into, for about 20 ms each. The rate for other layouts
+// follows from their operations. If there are no nonces to search, which is so
+// where there are more shards than nonces, the error is an *ExhaustedError.
+func (s *Solver) Explain(ctx context.Context, p Puzzle) (Plan, error) {
+	if err := p.validate(); err != nil {
+		return Plan{}, err
+	}
+	candidates, err := s.candidates()
+	if err != nil {
+		return Plan{}, err
+	}
+	if sp, _ := s.options.space(p, candidates[0]); len(newPlan(sp, *candidates[0])) == 0 {
+		return Plan{}, &ExhaustedError{MaxNonce: sp.limit, Shard: sp.shard}
+	}
+	rates, err := s.registry.measure(ctx, candidates, s.options, p)
+	if err != nil {
+		return Plan{}, err
+	}
+	k, rate, why := fastest(candidates, rates)
+	if rate == 0 {
+		_, err := s.registry.named(k.Name)
+		return Plan{}, fmt.Errorf("solver: %w", err)
+	}
+	if k == s.asked {
+		why = s.why
+	}
+
+	o := odds{p.Bits}
+	sp, whyMax := s.options.space(p, k)
+	segments := newPlan(sp, *k)
+	plan := Plan{
+		Backend: k.Name, Why: why,
+		MaxNonce: sp.limit, WhyMax: whyMax,
+		Workers: s.options.workers(),
+		Bits:    p.Bits,
+		Hashes:  o.expected(segments.nonces()), HashRate: rate,
+	}
+	main := segments.main(o)
+	before := 0.0
+	for i := range segments {
+		seg := &segments[i]
+		plan.Segments = append(plan.Segments, PlanSegment{
+			Width: seg.width, First: seg.first, Last: seg.last,
+			Word: seg.word(), Block: seg.block(), Blocks: seg.blocks,
+			ChunkSize:  seg.size(),
+			OpsPerHash: seg.cost,
+			HashRate:   rate * main.cost / seg.cost,
+			Reached:    o.missed(before),
+			Chance:     o.found(seg.nonces()),
+		})
+		before += seg.nonces()
+	}
+	return plan, nil
+}
+
+// candidates returns the kernels that a search may use: one if it is asked for.
+func (s *Solver) candidates() ([]*asm.Kernel, error) {
+	if s.asked != nil && s.registry.works(s.asked) {
+		return []*asm.Kernel{s.asked}, nil
+	}
+	if _, _, err := s.registry.pick(0); err != nil {
+		return nil, err
+	}
+	return s.registry.usable(), nil
+}
+
+// Time returns how long the search takes on average, whether it finds a
+// solution or not.
+func (p *Plan) Time() time.Duration {
+	seconds := 0.0
+	for i := range p.Segments {
+		s := &p.Segments[i]
+		seconds += s.Reached * odds{p.Bits}.expected(s.nonces()) / p.rate(s)
+	}
+	return duration(seconds)
+}
+
+// Quantile returns the time within which a search finds a solution with the
+// given chance, 0 to 1. It is false if all nonces together have less of a
+// chance.
+func (p *Plan) Quantile(chance float64) (time.Duration, bool) {
+	hashes := max(1, math.Log1p(-chance)/math.Log1p(-math.Ldexp(1, -p.Bits)))
+	seconds := 0.0
+	for i := range p.Segments {
+		s := &p.Segments[i]
+		n := min(hashes, s.nonces())
+		seconds += n / p.rate(s)
+		if hashes -= n; hashes <= 0 {
+			return duration(seconds), true
+		}
+	}
+	return 0, false
+}
+
+// Missed returns the chance that a search has not found a solution after the
+// given time. That is not 0 for the longest time.Duration if it may be that no
+// nonce is a solution.
+func (p *Plan) Missed(d time.Duration) float64 {
+	hashes, seconds := 0.0, d.Seconds()
+	for i := range p.Segments {
+		s := &p.Segments[i]
+		n := min(seconds*p.rate(s), s.nonces())
+		hashes += n
+		seconds -= n / p.rate(s)
+	}
+	return odds{p.Bits}.missed(hashes)
+}
+
+// rate returns hashes per second of all workers.
+func (p *Plan) rate(s *PlanSegment) float64 { return s.HashRate * float64(p.Workers) }

@@ -1,0 +1,101 @@
+package solver
+
+import (
+	"math"
+	"math/rand/v2"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+)
+
+func explain(t *testing.T, s *stage, o Options, p Puzzle) Plan {
+	t.Helper()
+	solver, err := newSolver(o, s.registry)
+	require.NoError(t, err)
+	plan, err := solver.Explain(t.Context(), p)
+	require.NoError(t, err)
+	return plan
+}
+
+// The plan that is explained is the one that is searched.
+func TestExplainIsThePlan(t *testing.T) {
+	stage := newStage(3000, 2000, 5000)
+	rng := rand.New(rand.NewPCG(6, 0))
+	for _, o := range []Options{{}, {Sequential: true}, {MaxNonce: 12345}, {Shard: Shard{1, 3}}, {Backend: "k2"}} {
+		p := Puzzle{Prefix: randomPrefix(rng, rng.IntN(130)), Bits: 24}
+		plan := explain(t, stage, o, p)
+		k, _ := stage.named(plan.Backend)
+		sp, _ := o.space(p, k)
+		segments := newPlan(sp, *k)
+		require.Len(t, plan.Segments, len(segments))
+		reached := 1.0
+		for i, s := range plan.Segments {
+			require.Equal(t, [3]uint64{uint64(segments[i].width), segments[i].first, segments[i].last},
+				[3]uint64{uint64(s.Width), s.First, s.Last})
+			require.InDelta(t, reached, s.Reached, 1e-9)
+			require.InEpsilon(t, 1, s.HashRate*s.OpsPerHash/(plan.Segments[0].HashRate*plan.Segments[0].OpsPerHash), 1e-9)
+			reached *= 1 - s.Chance
+		}
+		require.InDelta(t, reached, plan.Missed(math.MaxInt64), 1e-9)
+		if o.Backend == "" {
+			require.Equal(t, "k1 the fastest measured", plan.Backend+" "+plan.Why)
+		} else {
+			require.Equal(t, "k2 asked for", plan.Backend+" "+plan.Why)
+		}
+	}
+}
+
+func TestExplainTimes(t *testing.T) {
+	stage := newStage(1000, 2000)
+	p := Puzzle{Prefix: make([]byte, 33), Bits: 24}
+	plan := explain(t, stage, Options{Workers: 4}, p)
+	require.Equal(t, MaxInt32, plan.MaxNonce)
+	main := plan.Segments[0]
+	require.InEpsilon(t, 1e6, plan.HashRate, 1e-6)
+	require.InEpsilon(t, 1e6, main.HashRate, 1e-6)
+	require.InEpsilon(t, 1<<24, plan.Hashes, 1e-9)
+	require.InEpsilon(t, math.Ldexp(1, 24)/4e6, plan.Time().Seconds(), 0.02)
+
+	// Quantile and Missed are inverse to each other.
+	for _, chance := range []float64{1e-6, 0.5, 0.95, 0.99} {
+		d, ok := plan.Quantile(chance)
+		require.True(t, ok)
+		require.InEpsilon(t, chance, 1-plan.Missed(d), 1e-3) // d is whole nanoseconds
+	}
+	median, _ := plan.Quantile(0.5)
+	require.InEpsilon(t, math.Ln2*math.Ldexp(1, 24)/4e6, median.Seconds(), 0.02)
+
+	// Without work the first hash does; with too much nothing helps.
+	easy := explain(t, stage, Options{}, Puzzle{})
+	require.Equal(t, 1.0, easy.Hashes)
+	require.Zero(t, easy.Missed(time.Second))
+	hard := explain(t, stage, Options{}, Puzzle{Bits: MaxBits})
+	require.Equal(t, 1.0, hard.Missed(math.MaxInt64))
+	_, ok := hard.Quantile(0.5)
+	require.False(t, ok)
+	require.Positive(t, hard.Time())
+	few := explain(t, stage, Options{MaxNonce: 9}, Puzzle{Bits: 4})
+	require.Len(t, few.Segments, 1)
+	require.InEpsilon(t, math.Pow(15.0/16, 10), few.Missed(time.Hour), 1e-9)
+	require.Equal(t, 1.0, few.Missed(0))
+}
+
+func TestExplainRefuses(t *testing.T) {
+	stage := newStage(1000, 2000)
+	s, err := newSolver(Options{MaxNonce: 3, Shard: Shard{0, 1000}}, stage.registry)
+	require.NoError(t, err)
+	_, err = s.Explain(t.Context(), Puzzle{Bits: 4})
+	require.ErrorIs(t, err, ErrExhausted)
+	_, err = s.Explain(t.Context(), Puzzle{Bits: -1})
+	var invalid *PuzzleError
+	require.ErrorAs(t, err, &invalid)
+
+	stage.entries[0].kernel.Scan = wrongScans["first"]
+	stage.entries[0].tested = true
+	s, err = newSolver(Options{Backend: "k0"}, stage.registry)
+	require.NoError(t, err)
+	_, err = s.Explain(t.Context(), Puzzle{Bits: 4})
+	var fault *KernelFault
+	require.ErrorAs(t, err, &fault)
+}

@@ -1,0 +1,141 @@
+package solver
+
+import (
+	"context"
+	"math"
+	"slices"
+	"time"
+
+	"github.com/gkpow/gkpow/solver/asm"
+)
+
+// What it takes to measure a kernel: slices of time in turn with the other
+// kernels, so that what disturbs the machine disturbs all of them. They are
+// shorter than an operating system's, so that most are not interrupted.
+const (
+	measureRounds = 31
+	measureSlice  = 500 * time.Microsecond
+)
+
+// MeasureBackends lists the kernels as Backends does, with the rate of each that
+// can be used, on one thread and for a salt of 32 characters, and with the one
+// to use by these rates. It takes about 20 ms for each kernel. Errors are the
+// context's, and those of a GKPOW_BACKEND that cannot be used.
+func MeasureBackends(ctx context.Context) ([]Backend, error) { return kernels.measureBackends(ctx) }
+
+func (r *registry) measureBackends(ctx context.Context) ([]Backend, error) {
+	asked, why, err := r.ask("")
+	if err != nil {
+		return nil, err
+	}
+	candidates := r.usable()
+	rates, err := r.measure(ctx, candidates, Options{}, Puzzle{Prefix: make([]byte, 32+1), Bits: 24})
+	if err != nil {
+		return nil, err
+	}
+	list := r.backends()
+	if len(candidates) == 0 {
+		return list, nil
+	}
+	chosen := asked
+	if chosen == nil {
+		chosen, _, why = fastest(candidates, rates)
+	}
+	for i := range list {
+		for j, k := range candidates {
+			if list[i].Name == k.Name {
+				list[i].HashRate = rates[j]
+			}
+		}
+		if list[i].Name == chosen.Name {
+			list[i].Chosen, list[i].Why = true, why
+		}
+	}
+	return list, nil
+}
+
+// fastest returns the kernel with the highest rate, the rate, and why it is to
+// be used.
+func fastest(candidates []*asm.Kernel, rates []float64) (k *asm.Kernel, rate float64, why string) {
+	rate, why = slices.Max(rates), "the fastest measured"
+	if len(candidates) == 1 {
+		why = "the only one usable"
+	}
+	return candidates[slices.Index(rates, rate)], rate, why
+}
+
+// measure returns hashes per second of each kernel, on one thread, for the
+// segment that most of the search for a puzzle goes into. The rate is 0 after a
+// fault.
+func (r *registry) measure(ctx context.Context, candidates []*asm.Kernel, o Options, p Puzzle) ([]float64, error) {
+	meters := make([]*meter, len(candidates))
+	for i, k := range candidates {
+		sp, _ := o.space(p, k)
+		meters[i] = r.newMeter(k, newPlan(sp, *k).main(odds{p.Bits}).layout)
+	}
+	for range measureRounds {
+		for _, m := range meters {
+			if err := m.run(ctx); err != nil {
+				return nil, err
+			}
+		}
+	}
+	rates := make([]float64, len(meters))
+	for i, m := range meters {
+		if slices.Sort(m.rates); m.worker.search.fault == nil {
+			rates[i] = m.rates[len(m.rates)/2]
+		}
+	}
+	return rates, nil
+}
+
+// A meter runs a kernel on chunks of one layout, and finds nothing.
+type meter struct {
+	worker   worker
+	number   uint64 // of the chunk that the cursor is at
+	from, to uint64 // numbers of the chunks
+	rates    []float64
+}
+
+func (r *registry) newMeter(k *asm.Kernel, l layout) *meter {
+	first, last, _ := widthRange(l.width, math.MaxUint64)
+	seg := &segment{layout: l, first: first, last: last}
+	p := Puzzle{Prefix: make([]byte, l.at), Bits: MaxBits}
+	s := &search{puzzle: p, registry: r, mid: midstate{state: asm.IV, rest: p.Prefix, length: len(p.Prefix)}}
+	for kind := range s.kernels {
+		s.kernels[kind].Store(k)
+	}
+	s.beyond.Store(math.MaxUint64)
+
+	m := &meter{worker: worker{search: s}}
+	m.from, m.to = seg.chunks()
+	m.number = m.from
+	m.worker.cursor.enter(&s.mid, seg, p.Bits)
+	m.worker.cursor.seek(m.number)
+	return m
+}
+
+// run takes one slice.
+func (m *meter) run(ctx context.Context) error {
+	w := &m.worker
+	now := w.search.registry.now
+	begin, before := now(), w.hashes.Load()
+	for looked := before; ; {
+		if !w.searchChunk(ctx, m.number) {
+			return w.search.err
+		}
+		if m.number++; m.number < m.to {
+			w.cursor.next()
+		} else {
+			m.number = m.from
+			w.cursor.seek(m.number)
+		}
+		if hashes := w.hashes.Load(); hashes-looked >= trialMaxWords/4 {
+			looked = hashes
+			if elapsed := now().Sub(begin); elapsed >= measureSlice {
+				m.rates = append(m.rates, rate(hashes-before, elapsed))
+				return nil
+			}
+		}
+	}
+}
