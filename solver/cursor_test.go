@@ -39,6 +39,12 @@ func checkChunk(t *testing.T, k asm.Kernel, rng *rand.Rand, p Puzzle, c *cursor,
 		return
 	}
 	inner := from + rng.Uint64N(to-from)
+	switch rng.IntN(3) {
+	case 0:
+		inner = from
+	case 1:
+		inner = to - 1
+	}
 	nonce := base + inner*seg.step()
 	digest := p.Hash(nonce)
 	c.block.Mask = ^binary.BigEndian.Uint32(digest[:])
@@ -174,4 +180,45 @@ func TestMidstateLooksAtTheContext(t *testing.T) {
 	if _, err := newMidstate(ctx, make([]byte, 64)); err == nil {
 		t.Error("a context that ended went unnoticed")
 	}
+}
+
+// The first and the last nonce of every segment are searched: each is the only
+// one that is left to search.
+func TestEndsOfSegments(t *testing.T) {
+	eachKernel(t, func(t *testing.T, k asm.Kernel) {
+		for at := range 64 {
+			p := Puzzle{Prefix: randomPrefix(rand.New(rand.NewPCG(3, uint64(at))), at)}
+			mid := mustMidstate(t, p.Prefix)
+			for _, seg := range newPlan(space{prefix: at, limit: math.MaxUint64}, k) {
+				for _, nonce := range []uint64{seg.first, seg.last} {
+					digest := p.Hash(nonce)
+					alone := seg
+					alone.first, alone.last = nonce, nonce
+					found := 0
+					var c cursor
+					c.enter(&mid, &alone, 32)
+					from, to := alone.chunks()
+					if from < to-1 && alone.step() > 1 {
+						// The chunks differ in digits after the inner ones, too.
+						from += nonce % alone.step()
+						to = from + 1
+					}
+					for number := from; number < to; number++ {
+						base, first, last := alone.chunk(number)
+						if first >= last {
+							continue
+						}
+						c.seek(number)
+						c.block.Mask = ^binary.BigEndian.Uint32(digest[:])
+						if k.Scan(&c.block, c.words[first:last]) == 0 && base+first*alone.step() == nonce {
+							found++
+						}
+					}
+					if found != 1 {
+						t.Fatalf("prefix of %d bytes, %+v: nonce %d found %d times", at, seg.layout, nonce, found)
+					}
+				}
+			}
+		}
+	})
 }

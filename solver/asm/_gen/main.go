@@ -73,6 +73,7 @@ func generate(dir string) error {
 		fmt.Fprintf(counts, "\n// %sOps are the operations of %s, see Kernel.Ops: for each word that varies,\n// without and with a block that follows.\n", s.name, s.function)
 		fmt.Fprintf(counts, "var %sOps = [16][2]int{\n", s.name)
 		for vary, ops := range count(file.Functions()[0], s.path) {
+			log.Printf("%-6s word %2d: %4d operations, %4d with a block that follows", s.name, vary, ops[0], ops[1])
 			fmt.Fprintf(counts, "%d: {%d, %d},\n", vary, ops[0], ops[1])
 		}
 		fmt.Fprintf(counts, "}\n")
