@@ -54,5 +54,5 @@ bench: ## run the benchmarks
 FUZZTIME := 1m
 .PHONY: fuzz
 fuzz: ## fuzz every target for FUZZTIME
-	for target in FuzzScan=./solver/asm FuzzSolve=./solver FuzzParseChallenge=./client FuzzAnswers=./client FuzzVerify=./client/gktest; do \
+	for target in FuzzScan=./solver/asm FuzzSolve=./solver FuzzParseChallenge=./client FuzzAnswers=./client FuzzVerdict=./client FuzzVerify=./client/gktest; do \
 		go test -run '^$$' -fuzz "$${target%=*}" -fuzztime $(FUZZTIME) "$${target#*=}" || exit 1; done

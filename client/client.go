@@ -9,7 +9,15 @@
 //
 // Token does all three steps; Challenge and Submit do the first and the last for
 // programs that solve by themselves. A token costs quota and lives for five
-// minutes: keep it and use it again.
+// minutes: keep it and use it again. A Source does that for all callers in a
+// program, a Transport adds the token to HTTP requests, and package diskcache
+// shares it among processes:
+//
+//	source := client.NewSource(c, client.SourceOptions{})
+//	hc := &http.Client{Transport: client.NewTransport(source, client.TransportOptions{})}
+//
+// A back end that is handed a token asks the service about it with VerifyToken,
+// or by the middleware RequireToken.
 //
 // Every failure is an *Error. Its kind tells what to do:
 //
@@ -28,6 +36,8 @@ package client
 
 import (
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"net/http"
@@ -47,6 +57,7 @@ type Client struct {
 	solver        PuzzleSolver
 	maxDifficulty int
 	maxRounds     int
+	maxRetries    uint
 	margin        time.Duration
 	timeout       time.Duration
 
@@ -77,6 +88,7 @@ func New(config Config) (*Client, error) {
 		solver:        config.Solver,
 		maxDifficulty: config.MaxDifficulty,
 		maxRounds:     config.MaxRounds,
+		maxRetries:    uint(config.MaxRetries),
 		margin:        config.Margin,
 		timeout:       config.Timeout,
 		do:            newHTTPClient(config.HTTPClient).Do,
@@ -91,9 +103,22 @@ func endpoint(base *url.URL, path string) string {
 	return strings.TrimRight(base.String(), "/") + path
 }
 
+// Fingerprint names what the client's tokens are for: 64 hex digits, a SHA-256
+// of the URL, the site key and the secret key's own SHA-256. Tokens that are kept
+// under it are not mixed up, nor shared by keys that follow one another.
+func (c *Client) Fingerprint() string {
+	secret := sha256.Sum256([]byte(c.secretKey.Reveal()))
+	// Each part but the last ends with a byte that none of them can have.
+	sum := sha256.Sum256([]byte("gkpow token\n" + c.endpoint("") + "\n" + c.siteKey + "\n" + hex.EncodeToString(secret[:])))
+	return hex.EncodeToString(sum[:])
+}
+
 // Token asks for a challenge, solves it and hands the solution in. If the
 // challenge expires on the way it starts again with a new one, Config.MaxRounds
-// times in all, and then fails with ErrExpired. Nothing else is retried.
+// times in all, and then fails with ErrExpired. It repeats requests as
+// Config.MaxRetries says. A solution that was handed in without an answer is
+// handed in again; if the service has used the challenge up by then, that counts
+// as expired.
 //
 // When ctx ends, Token returns within milliseconds, with an error that errors.Is
 // finds to be context.Canceled or context.DeadlineExceeded.
@@ -121,7 +146,7 @@ func (c *Client) Token(ctx context.Context) (Token, error) {
 // round goes through the handshake once. The lifetime is that of the challenge,
 // 0 if there was none.
 func (c *Client) round(ctx context.Context) (token Token, lifetime time.Duration, err error) {
-	ch, err := c.Challenge(ctx)
+	ch, err := retry(ctx, c, "challenge", func() (Challenge, error) { return c.Challenge(ctx) })
 	if err != nil {
 		return Token{}, 0, err
 	}
@@ -129,7 +154,7 @@ func (c *Client) round(ctx context.Context) (token Token, lifetime time.Duration
 	if err != nil {
 		return Token{}, ch.lifetime(), err
 	}
-	token, err = c.Submit(ctx, ch, solution)
+	token, err = retry(ctx, c, "verify", func() (Token, error) { return c.Submit(ctx, ch, solution) })
 	return token, ch.lifetime(), err
 }
 

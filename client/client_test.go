@@ -53,6 +53,8 @@ func newClient(t testing.TB, h http.Handler, change ...func(*Config)) *Client {
 		URL:       server.URL,
 		Solver:    loop,
 		Timeout:   time.Minute,
+
+		MaxRetries: -1,
 	}
 	for _, f := range change {
 		f(&config)

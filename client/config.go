@@ -24,6 +24,7 @@ const DefaultURL = "https://gkcaptcha.gatekeeper.sa"
 const (
 	defaultMaxDifficulty = 8 // 4.3e9 hashes on average
 	defaultMaxRounds     = 3
+	defaultMaxRetries    = 2
 	defaultMargin        = 2 * time.Second
 	defaultTimeout       = 10 * time.Second
 )
@@ -39,7 +40,7 @@ type PuzzleSolver interface {
 // needed; every other field may be left zero.
 type Config struct {
 	SiteKey   string // public, pk_...
-	SecretKey Secret // sk_...; it is sent in request bodies only
+	SecretKey Secret // sk_...; it is sent in request bodies, and by VerifyToken in a header
 
 	// URL is where the API is, without "/api/...": "" is DefaultURL. It must be
 	// https unless the host is localhost or a loopback address. A path is kept
@@ -56,6 +57,16 @@ type Config struct {
 
 	MaxDifficulty int // hex digits, 1 to 64, above which a challenge is refused; 0 is 8
 	MaxRounds     int // challenges that Token tries before it gives up; 0 is 3
+
+	// MaxRetries is how many times Token and VerifyToken repeat a request that
+	// failed: 0 is 2, negative is none. They repeat what got no whole answer, or
+	// one of status 5xx or 408, after a quarter of a second, then half, and so on,
+	// or after the answer's Retry-After if that is longer; if it is longer than
+	// 30 s they give up. They wait for a rate limit to end only if the context has
+	// a deadline that leaves the time. Certificates that are not trusted, redirects,
+	// and all other refusals, the monthly quota above all, are not repeated.
+	// Challenge and Submit repeat nothing.
+	MaxRetries int
 
 	// Margin is how long before the challenge's deadline Token stops solving, so
 	// that the solution arrives in time. 0 is 2 s. It is never more than a
@@ -92,6 +103,7 @@ func (c Config) complete() (Config, error) {
 	c.URL = cmp.Or(c.URL, DefaultURL)
 	c.MaxDifficulty = cmp.Or(c.MaxDifficulty, defaultMaxDifficulty)
 	c.MaxRounds = cmp.Or(c.MaxRounds, defaultMaxRounds)
+	c.MaxRetries = max(cmp.Or(c.MaxRetries, defaultMaxRetries), 0)
 	c.Margin = cmp.Or(c.Margin, defaultMargin)
 	c.Timeout = cmp.Or(c.Timeout, defaultTimeout)
 	c.UserAgent = cmp.Or(c.UserAgent, "gkpow-go/"+version())

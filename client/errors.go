@@ -87,20 +87,27 @@ func statusKind(status int) error {
 //
 // errors.Is finds the Kind, the Code, and what has caused the error.
 type Error struct {
-	Op string // "config", "challenge", "solve", "verify", or "token" for several of them
+	// Op is "config", "challenge", "solve", "verify", "token" for several of them,
+	// "token/verify" for VerifyToken, or "transport".
+	Op string
 
 	// Kind is one of the Err variables, or nil if the caller's context has
-	// ended: then errors.Is finds context.Canceled or context.DeadlineExceeded.
+	// ended or the Source is closed: then errors.Is finds context.Canceled or
+	// context.DeadlineExceeded.
 	Kind error
 
 	Status int  // HTTP status, 0 if no answer was concerned
 	Code   Code // "" if the answer had none; not always a documented one
+
+	Attempts int // requests that were made, if it was more than one; otherwise 0
 
 	// RetryAfter is how long the service asks to wait, by its body or its
 	// Retry-After header, whichever is longer: 0 (it did not ask) to 24 hours.
 	RetryAfter time.Duration
 
 	Err error // details, nil if there are none
+
+	passing bool // the same request may succeed, and repeating it is safe
 }
 
 // Error says what has failed, why, and what to do about it.
@@ -129,6 +136,9 @@ func (e *Error) Error() string {
 	}
 	if advice := e.advice(); advice != "" {
 		b.WriteString(": " + advice)
+	}
+	if e.Attempts > 1 {
+		fmt.Fprintf(&b, " (%d attempts)", e.Attempts)
 	}
 	if e.RetryAfter > 0 {
 		fmt.Fprintf(&b, " (retry after %v)", e.RetryAfter)

@@ -4,7 +4,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
+	"net/http"
 	"net/http/httptest"
+	"sync"
 
 	"github.com/gkpow/gkpow/client"
 	"github.com/gkpow/gkpow/client/gktest"
@@ -71,4 +74,114 @@ func ExampleParseChallenge() {
 	fmt.Printf("%s %d bits, until %s, %v\n", puzzle.Prefix, puzzle.Bits, challenge.ExpiresAt.UTC(), err)
 	// Output:
 	// 7f8e9d0c: 24 bits, until 2023-11-14 22:14:20 +0000 UTC, <nil>
+}
+
+// emulated is a client of an emulator of the service.
+func emulated(server *httptest.Server) *client.Client {
+	c, err := client.New(client.Config{
+		SiteKey:   gktest.SiteKey,
+		SecretKey: client.NewSecret(gktest.SecretKey),
+		URL:       server.URL,
+	})
+	if err != nil {
+		panic(err)
+	}
+	return c
+}
+
+// However many ask, one token is got and shared.
+func ExampleSource() {
+	service := gktest.New(gktest.Options{Difficulty: 3})
+	server := httptest.NewServer(service)
+	defer server.Close()
+
+	source := client.NewSource(emulated(server), client.SourceOptions{
+		OnToken: func(token client.Token) { fmt.Println("new token:", token.Value) },
+	})
+	defer source.Close()
+
+	var callers sync.WaitGroup
+	for range 1000 {
+		callers.Go(func() {
+			if _, err := source.Token(context.Background()); err != nil {
+				fmt.Println(err)
+			}
+		})
+	}
+	callers.Wait()
+	fmt.Println("handshakes:", service.Counts().Challenges)
+	// Output:
+	// new token: [redacted]
+	// handshakes: 1
+}
+
+// A program that calls a protected API, and the API, which asks the service
+// about the token.
+func ExampleTransport() {
+	server := httptest.NewServer(gktest.New(gktest.Options{Difficulty: 3}))
+	defer server.Close()
+	c := emulated(server)
+
+	protect := c.RequireToken(client.RequireOptions{})
+	api := httptest.NewServer(protect(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		verdict, _ := client.VerdictFrom(r.Context())
+		fmt.Fprintf(w, "welcome, %s of %s", verdict.Action, verdict.Hostname)
+	})))
+	defer api.Close()
+
+	source := client.NewSource(c, client.SourceOptions{})
+	defer source.Close()
+	program := &http.Client{Transport: client.NewTransport(source, client.TransportOptions{})}
+	response, err := program.Get(api.URL)
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	defer response.Body.Close()
+	body, err := io.ReadAll(response.Body)
+	fmt.Println(response.StatusCode, string(body), err)
+	// Output:
+	// 200 welcome, m2m of localhost <nil>
+}
+
+func ExampleClient_RequireToken() {
+	server := httptest.NewServer(gktest.New(gktest.Options{}))
+	defer server.Close()
+	protect := emulated(server).RequireToken(client.RequireOptions{
+		Verify: client.VerifyOptions{Expected: client.Expected{Hostname: "localhost", MaxScore: 0.5}},
+		Refuse: func(w http.ResponseWriter, _ *http.Request, verdict client.Verdict, err error) {
+			if err != nil { // the service could not say, so the request is not let in
+				http.Error(w, "try again later", http.StatusServiceUnavailable)
+				return
+			}
+			http.Error(w, verdict.Err().Error(), http.StatusForbidden)
+		},
+	})
+	page := protect(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { fmt.Fprintln(w, "hello") }))
+
+	request := httptest.NewRequest(http.MethodPost, "/contact", nil)
+	request.Header.Set(client.DefaultHeader, "made.up.token")
+	answer := httptest.NewRecorder()
+	page.ServeHTTP(answer, request)
+	fmt.Print(answer.Code, " ", answer.Body)
+	// Output:
+	// 403 client: token/verify: invalid-input-response (HTTP 200)
+}
+
+func ExampleClient_VerifyToken() {
+	server := httptest.NewServer(gktest.New(gktest.Options{Difficulty: 3, SingleUse: true}))
+	defer server.Close()
+	c := emulated(server)
+	token, err := c.Token(context.Background())
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	for range 2 {
+		verdict, err := c.VerifyToken(context.Background(), token.Value.Reveal(), client.VerifyOptions{ClientIP: "192.0.2.1"})
+		fmt.Println(verdict.OK, verdict.ReasonCodes, err)
+	}
+	// Output:
+	// true [] <nil>
+	// false [timeout-or-duplicate] <nil>
 }

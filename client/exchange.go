@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"mime"
 	"net/http"
 	"net/url"
@@ -47,14 +48,29 @@ func newHTTPClient(given *http.Client) *http.Client {
 // An answer is what the service said. The fields are nil if it was not a JSON
 // object.
 type answer struct {
-	status int
-	fields object
-	clock  serverClock
+	response *http.Response // its body has been read and closed
+	status   int
+	data     []byte // the body
+	fields   object
+	clock    serverClock
 }
 
 // post sends a request to the API and returns an answer of status 2xx that is a
 // JSON object and does not say success:false. Anything else is an *Error.
 func (c *Client) post(ctx context.Context, op, path string, body any) (answer, error) {
+	a, err := c.send(ctx, op, path, body, nil)
+	if err == nil {
+		err = c.failure(op, a)
+	}
+	if err != nil {
+		return answer{}, err
+	}
+	return a, nil
+}
+
+// send sends a request to the API and returns its whole answer, whatever it
+// says.
+func (c *Client) send(ctx context.Context, op, path string, body any, header http.Header) (answer, error) {
 	encoded, err := json.Marshal(body)
 	if err != nil {
 		return answer{}, &Error{Op: op, Kind: ErrRejected, Err: errors.New("the request cannot be encoded as JSON")}
@@ -65,6 +81,7 @@ func (c *Client) post(ctx context.Context, op, path string, body any) (answer, e
 	if err != nil {
 		return answer{}, c.transportError(ctx, limited, op, 0, err)
 	}
+	maps.Copy(request.Header, header)
 	request.Header.Set("Content-Type", "application/json")
 	request.Header.Set("Accept", "application/json")
 	request.Header.Set("User-Agent", c.userAgent)
@@ -86,21 +103,19 @@ func (c *Client) post(ctx context.Context, op, path string, body any) (answer, e
 		return answer{}, &Error{Op: op, Kind: ErrUnavailable, Status: response.StatusCode,
 			Err: errors.New("answer larger than 1 MiB")}
 	}
-	a := answer{
-		status: response.StatusCode,
-		fields: decodeObject(data),
-		clock:  readClock(received, response.Header),
-	}
-	if failure := c.failure(op, a, response); failure != nil {
-		return answer{}, failure
-	}
-	return a, nil
+	return answer{
+		response: response,
+		status:   response.StatusCode,
+		data:     data,
+		fields:   decodeObject(data),
+		clock:    readClock(received, response.Header),
+	}, nil
 }
 
 // failure returns nil if the answer is of status 2xx, a JSON object, and
 // without success:false. A documented code says what the failure is, or else
 // the status does.
-func (c *Client) failure(op string, a answer, response *http.Response) error {
+func (c *Client) failure(op string, a answer) error {
 	ok := a.status >= 200 && a.status < 300
 	if ok && a.fields != nil && (!a.fields.has("success") || a.fields.isTrue("success")) {
 		return nil
@@ -111,9 +126,9 @@ func (c *Client) failure(op string, a answer, response *http.Response) error {
 		e.Kind = statusKind(a.status)
 		switch {
 		case a.status >= 300 && a.status < 400:
-			e.Err = c.redirected(response)
+			e.Err = c.redirected(a.response)
 		case a.fields == nil:
-			e.Err = c.notJSON(response)
+			e.Err = c.notJSON(a.response)
 			if ok || e.Kind == ErrRejected {
 				e.Kind = ErrUnavailable // the API did not reject anything
 			}
@@ -121,7 +136,8 @@ func (c *Client) failure(op string, a answer, response *http.Response) error {
 			e.Err = errors.New("the service says that it failed")
 		}
 	}
-	wait, clamped := retryAfter(a.fields, response.Header, a.clock)
+	e.passing = e.Kind == ErrUnavailable && (a.status >= 500 || a.status == http.StatusRequestTimeout)
+	wait, clamped := retryAfter(a.fields, a.response.Header, a.clock)
 	e.RetryAfter = wait
 	if clamped {
 		more := fmt.Errorf("the service asks to wait longer than %v, which is the most that is passed on", maxRetryAfter)
@@ -164,7 +180,7 @@ func (c *Client) transportError(caller, limited context.Context, op string, stat
 	if ended := contextError(caller); ended != nil {
 		return interrupted(op, ended)
 	}
-	failure := &Error{Op: op, Kind: ErrUnavailable, Status: status}
+	failure := &Error{Op: op, Kind: ErrUnavailable, Status: status, passing: !isTLS(err)}
 	if limited.Err() != nil {
 		failure.Err = fmt.Errorf("no complete answer within %v (Config.Timeout)", c.timeout)
 		return failure
@@ -180,6 +196,16 @@ func (c *Client) transportError(caller, limited context.Context, op string, stat
 	}
 	failure.Err = why
 	return failure
+}
+
+// isTLS reports whether the two sides do not trust or understand each other,
+// which another attempt does not change.
+func isTLS(err error) bool {
+	var certificate *tls.CertificateVerificationError
+	var record tls.RecordHeaderError
+	var alert tls.AlertError
+	return errors.As(err, &certificate) || errors.As(err, &record) || errors.As(err, &alert) ||
+		errors.Is(err, http.ErrSchemeMismatch)
 }
 
 // rounded makes a duration readable in a message.

@@ -26,10 +26,38 @@ type Token struct {
 
 	Challenge Challenge       // the one that was solved
 	Solution  solver.Solution // its solution
-	Rounds    int             // challenges that were asked for; 1 if the first did
+	Rounds    int             // challenges that were asked for; 1 if the first did, 0 if restored
 
-	expires time.Time // by the local clock, monotonic; zero if made by hand
+	// received and expires are by the local clock, and monotonic; zero if the
+	// Token was made by hand.
+	received, expires time.Time
 }
+
+// RestoreToken returns a token that was kept outside the process, with what
+// ExpiresAt, Received and Expires said of it; Challenge and Solution are zero.
+// An error means that it can be no token, or that by the local clock it has
+// expired or was received in the future.
+func RestoreToken(value Secret, expiresAt, received, expires time.Time) (Token, error) {
+	now := time.Now()
+	switch {
+	case !isToken(value.Reveal()):
+		return Token{}, &Error{Op: "token", Kind: ErrRejected, Err: errNotToken}
+	case received.After(now) || !expires.After(now):
+		return Token{}, &Error{Op: "token", Kind: ErrExpired, Err: errors.New("the token that was kept is not valid now")}
+	}
+	return Token{
+		Value:     value,
+		ExpiresAt: expiresAt,
+		received:  now.Add(received.Sub(now)),
+		expires:   now.Add(expires.Sub(now)),
+	}, nil
+}
+
+var errNotToken = errors.New("a token is 1 byte to 16 KiB of visible ASCII")
+
+// Received returns when the token arrived, by the local clock; zero if it was
+// made by hand.
+func (t Token) Received() time.Time { return t.received }
 
 // Expires returns when the token expires, by the local clock. See
 // Challenge.Deadline.
@@ -100,7 +128,7 @@ func decodeToken(a answer) (Token, error) {
 	if !ok || !isToken(value) {
 		return malformed("token is not a string of 1 byte to 16 KiB of visible ASCII")
 	}
-	t := Token{Value: NewSecret(value)}
+	t := Token{Value: NewSecret(value), received: a.clock.local}
 	if t.ExpiresAt, ok = a.fields.timestamp("expiresAt"); !ok {
 		t.ExpiresAt, ok = jwtExpiry(value)
 	}

@@ -1,0 +1,481 @@
+package diskcache
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"runtime"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+	"go.uber.org/goleak"
+
+	"github.com/gkpow/gkpow/client"
+	"github.com/gkpow/gkpow/client/gktest"
+)
+
+// childURL names the service to a copy of this program that is to print a token.
+const childURL, childDir, childWork = "GKPOW_TEST_CHILD_URL", "GKPOW_TEST_CHILD_DIR", "GKPOW_TEST_CHILD_WRITES"
+
+func TestMain(m *testing.M) {
+	switch {
+	case os.Getenv(childURL) == "":
+		goleak.VerifyTestMain(m)
+	case os.Getenv(childWork) != "":
+		writeForever()
+	default:
+		printToken()
+	}
+}
+
+func printToken() {
+	c := newIssuer(os.Getenv(childURL))
+	token, err := New(c, Options{Dir: os.Getenv(childDir), OnWarning: func(err error) { fmt.Fprintln(os.Stderr, err) }}).Token(context.Background())
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(1)
+	}
+	fmt.Println(token.Value.Reveal())
+}
+
+// writeForever replaces the file again and again, until it is killed.
+func writeForever() {
+	c := New(newIssuer(os.Getenv(childURL)), Options{Dir: os.Getenv(childDir)})
+	for {
+		token, err := c.Token(context.Background())
+		if err != nil {
+			fmt.Println(err)
+			os.Exit(1)
+		}
+		fmt.Println("written")
+		c.Invalidate(token)
+	}
+}
+
+func newIssuer(url string) *client.Client {
+	c, err := client.New(client.Config{
+		SiteKey: gktest.SiteKey, SecretKey: client.NewSecret(gktest.SecretKey), URL: url, HTTPClient: &http.Client{
+			Transport: &http.Transport{DisableKeepAlives: true},
+		},
+	})
+	if err != nil {
+		panic(err)
+	}
+	return c
+}
+
+// child starts a copy of this program.
+func child(url, dir string, environment ...string) *exec.Cmd {
+	cmd := exec.Command(os.Args[0])
+	cmd.Env = append(os.Environ(), childURL+"="+url, childDir+"="+dir)
+	cmd.Env = append(cmd.Env, environment...)
+	return cmd
+}
+
+// issuer makes tokens and counts them.
+type issuer struct {
+	name string
+	made atomic.Int32
+	err  error
+	life time.Duration
+}
+
+func (i *issuer) Fingerprint() string { return i.name }
+
+func (i *issuer) Token(ctx context.Context) (client.Token, error) {
+	if i.err != nil {
+		return client.Token{}, i.err
+	}
+	life := i.life
+	if life == 0 {
+		life = 300 * time.Second
+	}
+	value := client.NewSecret(fmt.Sprintf("%s-token-%d", i.name, i.made.Add(1)))
+	return client.Token{Value: value, ExpiresAt: time.Now().Add(life)}, ctx.Err()
+}
+
+// cache is a Cache in its own directory that collects warnings.
+func cache(t *testing.T, i *issuer) (c *Cache, warnings *[]string) {
+	t.Helper()
+	warnings = new([]string)
+	return New(i, Options{
+		Dir:       filepath.Join(t.TempDir(), "gkpow"),
+		OnWarning: func(err error) { *warnings = append(*warnings, err.Error()) },
+	}), warnings
+}
+
+func get(t *testing.T, c *Cache) string {
+	t.Helper()
+	token, err := c.Token(t.Context())
+	require.NoError(t, err)
+	return token.Value.Reveal()
+}
+
+func TestKeepsToken(t *testing.T) {
+	i := &issuer{name: "a"}
+	c, warnings := cache(t, i)
+	require.Equal(t, "a-token-1", get(t, c))
+	require.Equal(t, "a-token-1", get(t, c))
+	token, err := New(i, Options{Dir: c.dir}).Token(t.Context())
+	require.NoError(t, err)
+	require.Equal(t, "a-token-1", token.Value.Reveal())
+	require.WithinDuration(t, time.Now().Add(300*time.Second), token.Expires(), 30*time.Second)
+	require.WithinDuration(t, token.ExpiresAt, token.Expires(), 30*time.Second)
+	require.WithinDuration(t, time.Now(), token.Received(), 30*time.Second)
+	require.EqualValues(t, 1, i.made.Load())
+
+	require.Equal(t, "b-token-1", get(t, New(&issuer{name: "b"}, Options{Dir: c.dir})), "keys share a token")
+	require.Equal(t, "a-token-1", get(t, c))
+	require.Empty(t, *warnings)
+
+	if runtime.GOOS == "windows" {
+		return
+	}
+	for path, mode := range map[string]fs.FileMode{c.dir: 0o700 | fs.ModeDir, c.Path(): 0o600, c.Path() + ".lock": 0o600} {
+		info, err := os.Lstat(path)
+		require.NoError(t, err)
+		require.Equal(t, mode, info.Mode(), path)
+	}
+}
+
+func TestDefaultDirectory(t *testing.T) {
+	home := t.TempDir()
+	for _, name := range []string{"HOME", "XDG_CACHE_HOME", "LocalAppData"} {
+		t.Setenv(name, home)
+	}
+	c := New(&issuer{name: "a"}, Options{})
+	parent, err := os.UserCacheDir()
+	require.NoError(t, err)
+	require.Equal(t, filepath.Join(parent, "gkpow", "a"), c.Path())
+	require.Equal(t, "a-token-1", get(t, c))
+
+	for _, name := range []string{"HOME", "XDG_CACHE_HOME", "LocalAppData"} {
+		t.Setenv(name, "")
+	}
+	var warned error
+	c = New(&issuer{name: "a"}, Options{OnWarning: func(err error) { warned = err }})
+	require.Empty(t, c.Path())
+	require.Equal(t, "a-token-1", get(t, c))
+	require.Error(t, warned)
+}
+
+// What is not as it should be is replaced, and what replaces it is kept.
+func TestBadFiles(t *testing.T) {
+	past := func(change func(*entry)) func(*testing.T, *Cache) {
+		return func(t *testing.T, c *Cache) {
+			data, err := os.ReadFile(c.path)
+			require.NoError(t, err)
+			var e entry
+			require.NoError(t, json.Unmarshal(data, &e))
+			change(&e)
+			data, err = encode(e)
+			require.NoError(t, err)
+			require.NoError(t, os.WriteFile(c.path, data, 0o600))
+		}
+	}
+	content := func(s string) func(*testing.T, *Cache) {
+		return func(t *testing.T, c *Cache) { require.NoError(t, os.WriteFile(c.path, []byte(s), 0o600)) }
+	}
+	now := time.Now()
+	for name, r := range map[string]struct {
+		spoil   func(*testing.T, *Cache)
+		warning string // "" is none
+		unix    bool
+	}{
+		"missing":      {func(t *testing.T, c *Cache) { require.NoError(t, os.Remove(c.path)) }, "", false},
+		"empty":        {content(""), "damaged or of another format", false},
+		"garbage":      {content("\x00\xff"), "damaged or of another format", false},
+		"other format": {content(`{"format":"gkpow token 2"}`), "damaged or of another format", false},
+		"no sum":       {content(`{"format":"gkpow token 1","token":"x"}`), "it is damaged", false},
+		"large":        {content(strings.Repeat(" ", maxFile+1)), "too large", false},
+		"other keys":   {past(func(e *entry) { e.For = "b" }), "for other keys", false},
+		"no token":     {past(func(e *entry) { e.Token = "a\nb" }), "visible ASCII", false},
+		"expired":      {past(func(e *entry) { e.Received, e.Expires = now.Add(-time.Hour), now.Add(-time.Minute) }), "", false},
+		"a fifth left": {past(func(e *entry) { e.Received, e.Expires = now.Add(-240*time.Second), now.Add(60*time.Second) }), "", false},
+		"from future":  {past(func(e *entry) { e.Received, e.Expires = now.Add(time.Hour), now.Add(2*time.Hour) }), "", false},
+		"mode 0644":    {func(t *testing.T, c *Cache) { require.NoError(t, os.Chmod(c.path, 0o644)) }, "open to others", true},
+		"directory": {func(t *testing.T, c *Cache) {
+			require.NoError(t, os.Remove(c.path))
+			require.NoError(t, os.Mkdir(c.path, 0o700))
+		}, "not a plain file", false},
+		"symlink": {func(t *testing.T, c *Cache) {
+			elsewhere := filepath.Join(t.TempDir(), "elsewhere")
+			require.NoError(t, os.Rename(c.path, elsewhere))
+			require.NoError(t, os.Symlink(elsewhere, c.path))
+			t.Cleanup(func() {
+				data, err := os.ReadFile(elsewhere)
+				require.NoError(t, err)
+				require.Contains(t, string(data), "a-token-1", "the link's target was written to")
+			})
+		}, "not a plain file", true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			if r.unix && runtime.GOOS == "windows" {
+				t.Skip("Windows has no such files")
+			}
+			i := &issuer{name: "a"}
+			c, warnings := cache(t, i)
+			require.Equal(t, "a-token-1", get(t, c))
+			r.spoil(t, c)
+			require.Equal(t, "a-token-2", get(t, c))
+			require.Equal(t, "a-token-2", get(t, c))
+			if r.warning == "" {
+				require.Empty(t, *warnings)
+			} else {
+				require.Len(t, *warnings, 1)
+				require.Contains(t, (*warnings)[0], r.warning)
+			}
+			require.NotContains(t, strings.Join(*warnings, ""), "token-")
+			info, err := os.Lstat(c.path)
+			require.NoError(t, err)
+			require.NoError(t, check(info))
+		})
+	}
+}
+
+// No byte of the file can change without being noticed.
+func TestDamage(t *testing.T) {
+	data, err := encode(entry{For: "a", Token: "token", ExpiresAt: time.Now().UTC(), Received: time.Now().UTC(), Expires: time.Now().UTC()})
+	require.NoError(t, err)
+	_, err = decode(data)
+	require.NoError(t, err)
+	for i := range data {
+		for bit := range 8 {
+			damaged := bytes.Clone(data)
+			damaged[i] ^= 1 << bit
+			if _, err := decode(damaged); err == nil {
+				t.Fatalf("bit %d of byte %d of %s can be turned over", bit, i, data)
+			}
+		}
+		if _, err := decode(data[:i]); err == nil {
+			t.Fatalf("%d bytes of %s are enough", i, data)
+		}
+	}
+}
+
+// Nothing about the files keeps a token from being got.
+func TestUnusableDirectory(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "file")
+	require.NoError(t, os.WriteFile(file, nil, 0o600))
+	for name, dir := range map[string]string{"is a file": file, "in a file": filepath.Join(file, "dir"), "name": "a\x00b"} {
+		t.Run(name, func(t *testing.T) {
+			var warnings int
+			c := New(&issuer{name: "a"}, Options{Dir: dir, OnWarning: func(error) { warnings++ }})
+			require.Equal(t, "a-token-1", get(t, c))
+			require.Equal(t, "a-token-2", get(t, c))
+			require.Equal(t, 2, warnings)
+		})
+	}
+	t.Run("lock and file are directories", func(t *testing.T) {
+		c, warnings := cache(t, &issuer{name: "a"})
+		require.NoError(t, os.MkdirAll(filepath.Join(c.path+".lock", "x"), 0o700))
+		require.NoError(t, os.MkdirAll(filepath.Join(c.path, "x"), 0o700))
+		require.Equal(t, "a-token-1", get(t, c))
+		require.NotEmpty(t, *warnings)
+	})
+	t.Run("open to others", func(t *testing.T) {
+		if runtime.GOOS == "windows" {
+			t.Skip("Windows has no modes")
+		}
+		c, warnings := cache(t, &issuer{name: "a"})
+		require.NoError(t, os.Mkdir(c.dir, 0o755))
+		require.Equal(t, "a-token-1", get(t, c))
+		info, err := os.Stat(c.dir)
+		require.NoError(t, err)
+		require.Equal(t, fs.FileMode(0o700), info.Mode().Perm())
+		require.Empty(t, *warnings)
+	})
+	t.Run("symlink", func(t *testing.T) {
+		if runtime.GOOS == "windows" {
+			t.Skip("links need a privilege on Windows")
+		}
+		c, warnings := cache(t, &issuer{name: "a"})
+		require.NoError(t, os.Symlink(t.TempDir(), c.dir))
+		require.Equal(t, "a-token-1", get(t, c))
+		require.Len(t, *warnings, 1)
+	})
+}
+
+// What killed processes have left is removed, and nothing else.
+func TestLeftovers(t *testing.T) {
+	c, _ := cache(t, &issuer{name: "a"})
+	require.NoError(t, os.Mkdir(c.dir, 0o700))
+	for _, name := range []string{"a123", "b123", "a1b", "123"} {
+		require.NoError(t, os.WriteFile(filepath.Join(c.dir, name), nil, 0o600))
+	}
+	get(t, c)
+	entries, err := os.ReadDir(c.dir)
+	require.NoError(t, err)
+	var names []string
+	for _, e := range entries {
+		names = append(names, e.Name())
+	}
+	require.Equal(t, []string{"123", "a", "a.lock", "a1b", "b123"}, names)
+}
+
+func TestIssuersErrors(t *testing.T) {
+	failure := &client.Error{Op: "challenge", Kind: client.ErrQuotaExceeded}
+	c, warnings := cache(t, &issuer{name: "a", err: failure})
+	_, err := c.Token(t.Context())
+	require.ErrorIs(t, err, client.ErrQuotaExceeded)
+	require.Empty(t, *warnings)
+	_, err = os.Lstat(c.path)
+	require.ErrorIs(t, err, fs.ErrNotExist)
+}
+
+func TestMinLeft(t *testing.T) {
+	i := &issuer{name: "a"}
+	dir := filepath.Join(t.TempDir(), "x")
+	require.Equal(t, "a-token-1", get(t, New(i, Options{Dir: dir})))
+	require.Equal(t, "a-token-1", get(t, New(i, Options{Dir: dir, MinLeft: 200 * time.Second})))
+	require.Equal(t, "a-token-2", get(t, New(i, Options{Dir: dir, MinLeft: 400 * time.Second})))
+}
+
+func TestInvalidate(t *testing.T) {
+	i := &issuer{name: "a"}
+	c, warnings := cache(t, i)
+	token, err := c.Token(t.Context())
+	require.NoError(t, err)
+	c.Invalidate(client.Token{Value: client.NewSecret("another")})
+	require.Equal(t, "a-token-1", get(t, c))
+	c.Invalidate(token)
+	require.Equal(t, "a-token-2", get(t, c))
+	require.Equal(t, "a-token-2", get(t, New(i, Options{Dir: c.dir})))
+	require.Empty(t, *warnings)
+
+	s := client.NewSource(c, client.SourceOptions{})
+	token, err = s.Token(t.Context())
+	require.NoError(t, err)
+	s.Invalidate(token)
+	token, err = s.Token(t.Context())
+	require.NoError(t, err)
+	require.Equal(t, "a-token-3", token.Value.Reveal())
+}
+
+// held is an issuer that lets one caller in and keeps it.
+type held struct {
+	issuer
+	entered, release chan struct{}
+}
+
+func (h *held) Token(ctx context.Context) (client.Token, error) {
+	close(h.entered)
+	<-h.release
+	return h.issuer.Token(ctx)
+}
+
+func TestWaitersHeedTheirContexts(t *testing.T) {
+	h := &held{issuer{name: "a"}, make(chan struct{}), make(chan struct{})}
+	dir := filepath.Join(t.TempDir(), "x")
+	done := make(chan string)
+	go func() { done <- get(t, New(h, Options{Dir: dir})) }()
+	<-h.entered
+	ctx, cancel := context.WithCancel(t.Context())
+	time.AfterFunc(50*time.Millisecond, cancel)
+	_, err := New(&issuer{name: "a"}, Options{Dir: dir}).Token(ctx)
+	require.ErrorIs(t, err, context.Canceled)
+	require.ErrorContains(t, err, "another process was getting a token")
+	var failure *client.Error
+	require.True(t, errors.As(err, &failure) && failure.Kind == nil)
+
+	var others sync.WaitGroup
+	second := &issuer{name: "a"}
+	for range 10 {
+		others.Go(func() {
+			if got := get(t, New(second, Options{Dir: dir})); got != "a-token-1" {
+				t.Errorf("got %s", got)
+			}
+		})
+	}
+	close(h.release)
+	require.Equal(t, "a-token-1", <-done)
+	others.Wait()
+	require.Zero(t, second.made.Load())
+}
+
+func TestHundredProcessesOneSolve(t *testing.T) {
+	service := gktest.New(gktest.Options{Difficulty: 3})
+	server := httptest.NewServer(service)
+	defer server.Close()
+	dir := filepath.Join(t.TempDir(), "gkpow")
+	processes := 100
+	if testing.Short() {
+		processes = 10
+	}
+	outputs := make([]bytes.Buffer, processes)
+	var running sync.WaitGroup
+	for i := range outputs {
+		running.Go(func() {
+			cmd := child(server.URL, dir)
+			cmd.Stdout, cmd.Stderr = &outputs[i], &outputs[i]
+			if err := cmd.Run(); err != nil {
+				t.Errorf("%v: %s", err, &outputs[i])
+			}
+		})
+	}
+	running.Wait()
+	for i := range outputs {
+		require.Equal(t, outputs[0].String(), outputs[i].String())
+	}
+	require.Equal(t, gktest.Counts{Challenges: 1, Verifies: 1, Tokens: 1}, service.Counts())
+}
+
+// A process that is killed at any moment leaves no lock and no half of a file.
+func TestKilled(t *testing.T) {
+	service := gktest.New(gktest.Options{Difficulty: gktest.NoWork})
+	server := httptest.NewServer(service)
+	defer server.Close()
+	dir := filepath.Join(t.TempDir(), "gkpow")
+	kills := 20
+	if testing.Short() {
+		kills = 3
+	}
+	for n := range kills {
+		cmd := child(server.URL, dir, childWork+"=1")
+		output, err := cmd.StdoutPipe()
+		require.NoError(t, err)
+		require.NoError(t, cmd.Start())
+		_, err = output.Read(make([]byte, 1)) // it has begun
+		require.NoError(t, err)
+		time.Sleep(time.Duration(n) * 613 * time.Microsecond)
+		require.NoError(t, cmd.Process.Kill())
+		_ = cmd.Wait()
+
+		var warnings []string
+		c := New(newIssuer(server.URL), Options{Dir: dir, OnWarning: func(err error) { warnings = append(warnings, err.Error()) }})
+		token, err := c.Token(t.Context())
+		require.NoError(t, err)
+		require.NotEmpty(t, token.Value.Reveal())
+		require.Empty(t, warnings, "a half of a file was left")
+		require.Zero(t, token.Rounds, "the file was not usable")
+
+		c.Invalidate(token) // to write
+		_, err = c.Token(t.Context())
+		require.NoError(t, err)
+		entries, err := os.ReadDir(dir)
+		require.NoError(t, err)
+		require.Len(t, entries, 2, "what was left behind is still there")
+	}
+}
+
+func TestPrintsNoToken(t *testing.T) {
+	c, _ := cache(t, &issuer{name: "a"})
+	token, err := c.Token(t.Context())
+	require.NoError(t, err)
+	c.Invalidate(token)
+	for _, verb := range []string{"%v", "%+v", "%#v", "%s"} {
+		require.NotContains(t, fmt.Sprintf(verb, c), "token-1")
+	}
+}

@@ -1,0 +1,48 @@
+package diskcache
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"time"
+)
+
+// format is the first thing in a file, and changes with what follows.
+const format = "gkpow token 1"
+
+// An entry is what the file holds, as JSON.
+type entry struct {
+	Format    string    `json:"format"`
+	For       string    `json:"for"` // Issuer.Fingerprint
+	Token     string    `json:"token"`
+	ExpiresAt time.Time `json:"expiresAt"` // by the server's clock
+	Received  time.Time `json:"received"`  // by the local clock
+	Expires   time.Time `json:"expires"`   // by the local clock
+	Sum       string    `json:"sum"`       // SHA-256, in hex, of the JSON with this field empty
+}
+
+func encode(e entry) ([]byte, error) {
+	e.Format = format
+	e.Sum = ""
+	data, err := json.Marshal(e)
+	if err != nil {
+		return nil, err
+	}
+	sum := sha256.Sum256(data)
+	e.Sum = hex.EncodeToString(sum[:])
+	return json.Marshal(e)
+}
+
+// decode accepts what encode has written and nothing else.
+func decode(data []byte) (entry, error) {
+	var e entry
+	if json.Unmarshal(data, &e) != nil || e.Format != format {
+		return entry{}, errors.New("it is damaged or of another format")
+	}
+	again, err := encode(e)
+	if err != nil || string(again) != string(data) {
+		return entry{}, errors.New("it is damaged")
+	}
+	return e, nil
+}

@@ -1,0 +1,105 @@
+package client
+
+import (
+	"context"
+	"errors"
+	"math/rand/v2"
+	"time"
+
+	"github.com/cenkalti/backoff/v5"
+)
+
+const (
+	firstWait = 250 * time.Millisecond // before the second attempt; it doubles
+	maxWait   = 30 * time.Second       // the longest wait for a service that is unavailable
+	maxJitter = 5 * time.Second
+)
+
+// retry repeats an attempt while that is safe and may help, Config.MaxRetries
+// times at most. The error is the last attempt's, with the number of them.
+func retry[T any](ctx context.Context, c *Client, op string, attempt func() (T, error)) (T, error) {
+	w := &waits{ctx: ctx, growing: backoff.ExponentialBackOff{
+		InitialInterval: firstWait,
+		Multiplier:      2,
+		MaxInterval:     maxWait,
+	}}
+	attempts := 0
+	value, err := backoff.Retry(ctx, func() (T, error) {
+		attempts++
+		value, err := attempt()
+		w.last = err
+		return value, err
+	}, backoff.WithBackOff(w), backoff.WithMaxTries(1+c.maxRetries), backoff.WithMaxElapsedTime(0))
+	if err == nil {
+		return value, nil
+	}
+	var none T
+	failure := new(Error)
+	if !errors.As(err, &failure) { // the context's, from a wait
+		return none, interrupted(op, contextError(ctx))
+	}
+	if attempts > 1 {
+		counted := *failure
+		counted.Attempts = attempts
+		return none, &counted
+	}
+	return none, err
+}
+
+// waits decides how long to wait for the next attempt, as a backoff.BackOff.
+type waits struct {
+	ctx     context.Context
+	growing backoff.ExponentialBackOff
+	last    error // of the latest attempt
+}
+
+func (w *waits) Reset() { w.growing.Reset() }
+
+// NextBackOff returns backoff.Stop if a repetition would be unsafe or useless,
+// or would begin after the context's deadline.
+func (w *waits) NextBackOff() time.Duration {
+	var failure *Error
+	if !errors.As(w.last, &failure) {
+		return backoff.Stop
+	}
+	wait := withJitter(max(w.growing.NextBackOff(), failure.RetryAfter))
+	switch {
+	case failure.Kind == ErrRateLimited && inTime(w.ctx, wait):
+		return wait
+	case failure.passing && failure.RetryAfter <= maxWait && !tooLate(w.ctx, wait):
+		return wait
+	}
+	return backoff.Stop
+}
+
+// withJitter adds up to a quarter, so that a service is never asked earlier than
+// it wants to be.
+func withJitter(wait time.Duration) time.Duration {
+	return wait + rand.N(min(wait/4, maxJitter)+1)
+}
+
+// inTime reports whether the context has a deadline and the wait ends before it.
+// Waiting for a rate limit can take a day: only who gives a deadline has said
+// how long is too long.
+func inTime(ctx context.Context, wait time.Duration) bool {
+	deadline, ok := ctx.Deadline()
+	return ok && wait < time.Until(deadline)
+}
+
+// tooLate reports whether the context's deadline comes before the wait ends.
+func tooLate(ctx context.Context, wait time.Duration) bool {
+	_, ok := ctx.Deadline()
+	return ok && !inTime(ctx, wait)
+}
+
+// sleep returns false if the context ended first.
+func sleep(ctx context.Context, d time.Duration) bool {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return true
+	case <-ctx.Done():
+		return false
+	}
+}

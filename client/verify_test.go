@@ -1,0 +1,401 @@
+package client
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"net/url"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/gkpow/gkpow/client/gktest"
+)
+
+// verdictOf is the verdict on testJWT by a service that always answers the same.
+func verdictOf(t *testing.T, h http.Handler, options VerifyOptions) (Verdict, error) {
+	t.Helper()
+	c := newMemoryClient(t, h, func(c *Config) { c.SecretKey, c.MaxRetries = NewSecret(testSecret), -1 })
+	verdict, err := c.VerifyToken(t.Context(), testJWT, options)
+	requireSafe(t, verdict, testSecret, testJWT)
+	requireSafe(t, err, testSecret, testJWT)
+	if err == nil && verdict.Err() != nil {
+		requireSafe(t, verdict.Err(), testSecret, testJWT)
+	}
+	if err != nil && verdict.OK {
+		t.Errorf("a verdict that is OK, and an error: %v", err)
+	}
+	return verdict, err
+}
+
+func TestVerifyTokenAgainstTheService(t *testing.T) {
+	for shape, name := range map[gktest.VerifyShape]string{gktest.ShapeDocs: "docs", gktest.ShapeSDK: "sdk"} {
+		for _, profile := range []WireProfile{WireBoth, WireSDK, WireDocs} {
+			bubble(t, fmt.Sprint(name, profile), func(t *testing.T) {
+				service := gktest.New(gktest.Options{Difficulty: 1, VerifyShape: shape, SingleUse: true})
+				c := newMemoryClient(t, service)
+				options := VerifyOptions{Profile: profile, ClientIP: "192.0.2.1", UserAgent: "x"}
+				options.Expected.MaxAge = time.Minute
+				token, err := c.Token(t.Context())
+				require.NoError(t, err)
+				verdict, err := c.VerifyToken(t.Context(), token.Value.Reveal(), options)
+				require.NoError(t, err)
+				require.True(t, verdict.OK, verdict)
+				require.NoError(t, verdict.Err())
+				require.Zero(t, *verdict.Score)
+				require.WithinDuration(t, time.Now(), verdict.Timestamp, time.Second)
+				require.WithinDuration(t, time.Now(), verdict.IssuedAt, time.Second)
+				require.True(t, json.Valid([]byte(verdict.Raw.Reveal())))
+
+				verdict, err = c.VerifyToken(t.Context(), token.Value.Reveal(), options)
+				require.NoError(t, err, "a token that is refused is no error")
+				require.False(t, verdict.OK)
+				require.False(t, verdict.Ambiguous)
+				require.True(t, isUsed(verdict.ReasonCodes[0]), verdict.ReasonCodes)
+				require.ErrorIs(t, verdict.Err(), ErrRejected)
+				require.ErrorIs(t, verdict.Err(), Code(verdict.ReasonCodes[0]))
+
+				verdict, err = c.VerifyToken(t.Context(), "not.a.token", options)
+				require.NoError(t, err)
+				require.False(t, verdict.OK)
+
+				_, err = newMemoryClient(t, service, func(c *Config) { c.SecretKey = NewSecret("wrong") }).
+					VerifyToken(t.Context(), token.Value.Reveal(), VerifyOptions{Profile: profile, FailOpen: true})
+				require.ErrorIs(t, err, ErrMisconfigured)
+			})
+		}
+	}
+}
+
+// An answer that is not exactly a success is not a success.
+func TestVerdicts(t *testing.T) {
+	const ok = `"verified":true`
+	for name, r := range map[string]struct {
+		status  int
+		body    string
+		ok      bool
+		kind    error // of the error, nil if there is a verdict
+		reasons string
+	}{
+		"SDK":             {200, `{"success":true,"score":0.1,"timestamp":1700000000}`, true, nil, ""},
+		"docs":            {200, `{"success":true,"data":{` + ok + `}}`, true, nil, ""},
+		"201":             {201, `{"success":true}`, true, nil, ""},
+		"data null":       {200, `{"success":true,"data":null}`, true, nil, ""},
+		"unknown fields":  {200, `{"success":true,"data":{` + ok + `,"x":{}},"y":[]}`, true, nil, ""},
+		"documented fail": {200, `{"success":true,"data":{"verified":false,"error_codes":["timeout-or-duplicate"]}}`, false, nil, "timeout-or-duplicate"},
+		"no verified":     {200, `{"success":true,"data":{}}`, false, nil, ""},
+		"verified null":   {200, `{"success":true,"data":{"verified":null}}`, false, nil, ""},
+		"verified string": {200, `{"success":true,"data":{"verified":"true"}}`, false, nil, ""},
+		"verified 1":      {200, `{"success":true,"data":{"verified":1}}`, false, nil, ""},
+		"data array":      {200, `{"success":true,"data":[{` + ok + `}]}`, false, nil, ""},
+		"data true":       {200, `{"success":true,"data":true}`, false, nil, ""},
+		"success string":  {200, `{"success":"true"}`, false, nil, ""},
+		"success false":   {200, `{"success":false,"data":{` + ok + `}}`, false, nil, ""},
+		"SDK fail":        {200, `{"success":false,"error":"a sentence","reasonCode":"token_expired"}`, false, nil, "token_expired"},
+		"code and more":   {200, `{"success":false,"error":{"code":"domain_mismatch"},"error_code":"b","error-codes":["c",7,"domain_mismatch"]}`, false, nil, "b domain_mismatch c"},
+		"verdict on 400":  {400, `{"success":false,"error":"invalid_token"}`, false, nil, "invalid_token"},
+		"success on 400":  {400, `{"success":true,"data":{` + ok + `},"reasonCode":"token_expired"}`, false, nil, "token_expired"},
+
+		"no success":        {200, `{"data":{` + ok + `}}`, false, ErrUnavailable, ""},
+		"success null":      {200, `{"success":null}`, false, ErrUnavailable, ""},
+		"HTML":              {200, `<p>`, false, ErrUnavailable, ""},
+		"array":             {200, `[{"success":true}]`, false, ErrUnavailable, ""},
+		"success on 302":    {302, `{"success":true}`, false, ErrUnavailable, ""},
+		"success on 500":    {500, `{"success":true,"data":{` + ok + `}}`, false, ErrUnavailable, ""},
+		"success on 403":    {403, `{"success":true}`, false, ErrMisconfigured, ""},
+		"success on 429":    {429, `{"success":true}`, false, ErrRateLimited, ""},
+		"verdict on 500":    {500, `{"reasonCode":"token_expired"}`, false, ErrUnavailable, ""},
+		"400":               {400, `{"success":false,"error":"bad-request"}`, false, ErrRejected, ""},
+		"wrong secret":      {401, `{"success":false,"reasonCode":"invalid_secret"}`, false, ErrMisconfigured, ""},
+		"secret on 200":     {200, `{"success":true,"data":{"verified":false,"error_codes":["x","invalid-input-secret"]}}`, false, ErrMisconfigured, ""},
+		"site":              {200, `{"success":false,"error":"invalid_site_key"}`, false, ErrMisconfigured, ""},
+		"internal":          {200, `{"success":false,"error":"internal_error"}`, false, ErrUnavailable, ""},
+		"rate limit on 200": {200, `{"success":false,"error":"rate_limited"}`, false, ErrRateLimited, ""},
+		"quota":             {429, `{"success":false,"error":"quota_exceeded"}`, false, ErrQuotaExceeded, ""},
+
+		"echo": {200, `{"success":false,"error":"` + testSecret + `","reasonCode":"` + testJWT[:30] + `","data":{"hostname":"` + testJWT + `","action":"` + testSecret + `\u001b"}}`, false, nil, ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			verdict, err := verdictOf(t, saysJSON(r.status, r.body), VerifyOptions{})
+			if r.kind != nil {
+				require.ErrorIs(t, err, r.kind)
+				require.True(t, strings.HasPrefix(err.Error(), "client: token/verify: "), err.Error())
+				return
+			}
+			require.NoError(t, err)
+			require.Equal(t, r.ok, verdict.OK)
+			require.Equal(t, r.ok, verdict.Err() == nil)
+			require.Equal(t, r.status, verdict.Status)
+			require.Equal(t, r.body, verdict.Raw.Reveal())
+			if name != "echo" {
+				require.Equal(t, r.reasons, strings.Join(verdict.ReasonCodes, " "))
+			}
+			require.NotContains(t, verdict.Action, "\x1b")
+		})
+	}
+}
+
+// Tokens are not always JWTs: a visitor sends what he likes.
+func TestVerdictDoesNotRepeatTheToken(t *testing.T) {
+	const token = "0token0"
+	c := newMemoryClient(t, saysJSON(200, `{"success":false,"error":"`+token+`","data":{"action":"a `+token+`"}}`))
+	verdict, err := c.VerifyToken(t.Context(), token, VerifyOptions{})
+	require.NoError(t, err)
+	require.Equal(t, "a [redacted]", verdict.Action)
+	requireSafe(t, verdict, token)
+	requireSafe(t, verdict.Err(), token)
+}
+
+func TestVerdictFields(t *testing.T) {
+	verdict, err := verdictOf(t, saysJSON(200, `{"success":true,"data":{"verified":true,"score":"0.25","timestamp":1700000000123,
+		"hostname":"a.example","action":"login","challenge_ts":"2023-11-14T22:13:10Z"}}`), VerifyOptions{})
+	require.NoError(t, err)
+	require.Equal(t, 0.25, *verdict.Score)
+	require.Equal(t, int64(1700000000), verdict.Timestamp.Unix())
+	require.Equal(t, int64(1699999990), verdict.IssuedAt.Unix())
+	require.Equal(t, "a.example", verdict.Hostname)
+	require.Equal(t, "login", verdict.Action)
+}
+
+func TestExpected(t *testing.T) {
+	const full = `{"success":true,"data":{"verified":true,"score":0.5,"hostname":"A.example","action":"login","challenge_ts":"2023-11-14T22:13:10Z"}}`
+	const bare = `{"success":true}`
+	date := []string{"Date", "Tue, 14 Nov 2023 22:13:20 GMT"} // 10 s later
+	for name, r := range map[string]struct {
+		body     string
+		expected Expected
+		reasons  string
+	}{
+		"nothing":         {bare, Expected{}, ""},
+		"all":             {full, Expected{Hostname: "a.EXAMPLE", Action: "login", MaxAge: 10 * time.Second, MaxScore: 0.5}, ""},
+		"none of it":      {full, Expected{Hostname: "b.example", Action: "Login", MaxAge: 9 * time.Second, MaxScore: 0.4}, "hostname_mismatch action_mismatch token_too_old score_too_high"},
+		"nothing is said": {bare, Expected{Hostname: "a.example", Action: "login", MaxAge: time.Hour, MaxScore: 1}, "hostname_mismatch action_mismatch token_too_old score_too_high"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			verdict, err := verdictOf(t, saysJSON(200, r.body, date...), VerifyOptions{Expected: r.expected})
+			require.NoError(t, err)
+			require.Equal(t, r.reasons == "", verdict.OK)
+			require.Equal(t, r.reasons, strings.Join(verdict.ReasonCodes, " "))
+		})
+	}
+}
+
+func TestVerifyTokenRequests(t *testing.T) {
+	for profile, want := range map[WireProfile]struct{ authorization, body string }{
+		WireBoth: {"Bearer " + gktest.SecretKey, `{"clientIP":"192.0.2.1","secret":"sk_test_gkpow","siteKey":"pk_test_gkpow","token":"t","userAgent":"ua"}`},
+		WireSDK:  {"", `{"clientIP":"192.0.2.1","secret":"sk_test_gkpow","siteKey":"pk_test_gkpow","token":"t","userAgent":"ua"}`},
+		WireDocs: {"Bearer " + gktest.SecretKey, `{"ip":"192.0.2.1","remoteip":"192.0.2.1","token":"t"}`},
+	} {
+		c := newMemoryClient(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			body, _ := io.ReadAll(r.Body)
+			require.Equal(t, "/api/v1/token/verify", r.URL.Path)
+			require.Equal(t, want.authorization, r.Header.Get("Authorization"))
+			require.JSONEq(t, want.body, string(body))
+			_, _ = io.WriteString(w, `{"success":true}`)
+		}))
+		verdict, err := c.VerifyToken(t.Context(), "t", VerifyOptions{Profile: profile, ClientIP: "192.0.2.1", UserAgent: "ua"})
+		require.NoError(t, err)
+		require.True(t, verdict.OK)
+	}
+}
+
+func TestImpossibleTokensAreNotSent(t *testing.T) {
+	c := newMemoryClient(t, http.HandlerFunc(func(http.ResponseWriter, *http.Request) { t.Error("was sent") }))
+	for token, reason := range map[string]string{
+		"": ReasonMissingToken, "a b": ReasonMalformedToken, "a\r\nb": ReasonMalformedToken,
+		strings.Repeat("x", maxToken+1): ReasonMalformedToken,
+	} {
+		verdict, err := c.VerifyToken(t.Context(), token, VerifyOptions{FailOpen: true})
+		require.NoError(t, err)
+		require.False(t, verdict.OK)
+		require.Equal(t, []string{reason}, verdict.ReasonCodes)
+	}
+}
+
+func TestFailOpen(t *testing.T) {
+	for name, r := range map[string]struct {
+		h    http.Handler
+		open bool
+	}{
+		"503":          {saysJSON(503, `{}`), true},
+		"HTML":         {says(200, "text/html", "<p>"), true},
+		"malformed":    {saysJSON(200, `{}`), true},
+		"wrong secret": {saysJSON(401, `{"error":"invalid_secret"}`), false},
+		"quota":        {saysJSON(429, `{"error":"quota_exceeded"}`), false},
+		"rate limit":   {saysJSON(429, `{}`), false},
+		"400":          {saysJSON(400, `{"error":"odd"}`), false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			_, closed := verdictOf(t, r.h, VerifyOptions{OnDegraded: func(error) { t.Error("not asked to fail open") }})
+			require.Error(t, closed)
+			var why error
+			verdict, err := verdictOf(t, r.h, VerifyOptions{FailOpen: true, OnDegraded: func(err error) { why = err }})
+			require.Equal(t, r.open, err == nil)
+			require.Equal(t, r.open, verdict.OK && verdict.Degraded)
+			require.Equal(t, r.open, why != nil)
+		})
+	}
+	t.Run("refused", func(t *testing.T) {
+		verdict, err := verdictOf(t, saysJSON(200, `{"success":false}`), VerifyOptions{FailOpen: true})
+		require.NoError(t, err)
+		require.False(t, verdict.OK)
+	})
+	t.Run("context", func(t *testing.T) {
+		ctx, cancel := context.WithCancel(t.Context())
+		cancel()
+		verdict, err := newMemoryClient(t, saysJSON(200, `{"success":true}`)).VerifyToken(ctx, testJWT, VerifyOptions{FailOpen: true})
+		require.ErrorIs(t, err, context.Canceled)
+		require.False(t, verdict.OK)
+	})
+}
+
+// The first attempt used the token up, but its answer was lost.
+func TestAmbiguousVerdict(t *testing.T) {
+	for _, shape := range []gktest.VerifyShape{gktest.ShapeDocs, gktest.ShapeSDK} {
+		bubble(t, fmt.Sprint(shape), func(t *testing.T) {
+			service := gktest.New(gktest.Options{Difficulty: 1, SingleUse: true, VerifyShape: shape})
+			base := inMemory(service).Transport
+			lose := false
+			c := newMemoryClient(t, nil, func(c *Config) {
+				c.HTTPClient = &http.Client{Transport: roundTrip(func(r *http.Request) (*http.Response, error) {
+					response, err := base.RoundTrip(r)
+					if lose {
+						lose = false
+						return nil, syscall.ECONNRESET
+					}
+					return response, err
+				})}
+			})
+			token, err := c.Token(t.Context())
+			require.NoError(t, err)
+			lose = true
+			verdict, err := c.VerifyToken(t.Context(), token.Value.Reveal(), VerifyOptions{})
+			require.NoError(t, err)
+			require.False(t, verdict.OK)
+			require.True(t, verdict.Ambiguous)
+			require.ErrorContains(t, verdict.Err(), "perhaps by an earlier attempt")
+
+			verdict, err = c.VerifyToken(t.Context(), token.Value.Reveal(), VerifyOptions{})
+			require.NoError(t, err)
+			require.False(t, verdict.Ambiguous, "there was one attempt only")
+		})
+	}
+}
+
+func TestRequireToken(t *testing.T) {
+	service := gktest.New(gktest.Options{Difficulty: 1})
+	var verified []map[string]string
+	down := false
+	c := newMemoryClient(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if down {
+			w.WriteHeader(503)
+			return
+		}
+		if strings.HasSuffix(r.URL.Path, "/token/verify") {
+			data, _ := io.ReadAll(r.Body)
+			var body map[string]string
+			require.NoError(t, json.Unmarshal(data, &body))
+			verified = append(verified, body)
+			r.Body = io.NopCloser(strings.NewReader(string(data)))
+		}
+		service.ServeHTTP(w, r)
+	}), func(c *Config) { c.MaxRetries = -1 })
+	token, err := c.Token(t.Context())
+	require.NoError(t, err)
+	value := token.Value.Reveal()
+
+	served := 0
+	inside := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		served++
+		verdict, ok := VerdictFrom(r.Context())
+		require.True(t, ok && verdict.OK)
+		_, _ = io.WriteString(w, r.PostFormValue("other"))
+	})
+	ask := func(options RequireOptions, change func(*http.Request)) *httptest.ResponseRecorder {
+		r := httptest.NewRequest("POST", "/?captchaToken="+value, strings.NewReader(url.Values{"captchaToken": {value}, "other": {"kept"}}.Encode()))
+		r.Header.Set("User-Agent", "visitor")
+		change(r)
+		w := httptest.NewRecorder()
+		c.RequireToken(options)(inside).ServeHTTP(w, r)
+		return w
+	}
+	header := func(r *http.Request) { r.Header.Set("X-Captcha-Token", value) }
+	form := func(r *http.Request) { r.Header.Set("Content-Type", "application/x-www-form-urlencoded") }
+
+	require.Equal(t, 200, ask(RequireOptions{}, header).Code)
+	require.Equal(t, "192.0.2.1", verified[0]["clientIP"], "httptest's address, without the port")
+	require.Equal(t, "visitor", verified[0]["userAgent"])
+	w := ask(RequireOptions{}, form)
+	require.Equal(t, 200, w.Code)
+	require.Equal(t, "kept", w.Body.String())
+	require.Equal(t, 200, ask(RequireOptions{Header: "X-T", FormField: "none"}, func(r *http.Request) { r.Header.Set("X-T", value) }).Code)
+	require.Equal(t, 3, served)
+
+	refused := ask(RequireOptions{}, func(*http.Request) {}) // a token in the URL does not count
+	require.Equal(t, 403, refused.Code)
+	require.Equal(t, 403, ask(RequireOptions{}, func(r *http.Request) { r.Header.Set("X-Captcha-Token", "wrong") }).Code)
+	require.Equal(t, 403, ask(RequireOptions{Verify: VerifyOptions{Expected: Expected{Hostname: "a"}}}, header).Code)
+	require.Equal(t, 418, ask(RequireOptions{
+		Refuse: func(w http.ResponseWriter, _ *http.Request, v Verdict, err error) {
+			require.NoError(t, err)
+			require.Equal(t, []string{ReasonMissingToken}, v.ReasonCodes)
+			w.WriteHeader(418)
+		},
+	}, func(*http.Request) {}).Code)
+
+	ask(RequireOptions{ClientIP: func(*http.Request) string { return "203.0.113.9" }}, header)
+	require.Equal(t, "203.0.113.9", verified[len(verified)-1]["clientIP"])
+
+	down = true
+	served = 0
+	require.Equal(t, 503, ask(RequireOptions{}, header).Code)
+	require.Zero(t, served)
+	var why error
+	inside = func(w http.ResponseWriter, r *http.Request) {
+		verdict, _ := VerdictFrom(r.Context())
+		require.True(t, verdict.Degraded)
+	}
+	require.Equal(t, 200, ask(RequireOptions{Verify: VerifyOptions{FailOpen: true, OnDegraded: func(err error) { why = err }}}, header).Code)
+	require.ErrorIs(t, why, ErrUnavailable)
+	require.False(t, errors.Is(why, ErrRejected))
+}
+
+func TestRemoteIP(t *testing.T) {
+	for given, want := range map[string]string{
+		"192.0.2.1:1234": "192.0.2.1", "[2001:db8::1]:1": "2001:db8::1", "[fe80::1%eth0]:1": "fe80::1",
+		"[::ffff:192.0.2.1]:1": "192.0.2.1", "@": "", "": "", "192.0.2.1": "",
+	} {
+		require.Equal(t, want, remoteIP(&http.Request{RemoteAddr: given}), given)
+	}
+}
+
+func FuzzVerdict(f *testing.F) {
+	f.Add(200, `{"success":true,"data":{"verified":true}}`)
+	f.Add(200, `{"success":true,"data":{"verified":false,"error_codes":["timeout-or-duplicate"]}}`)
+	f.Add(401, `{"success":false,"error":"x","reasonCode":"invalid_secret","score":"1","timestamp":1.5}`)
+	f.Fuzz(func(t *testing.T, status int, body string) {
+		if status < 200 || status > 599 {
+			return
+		}
+		c := newMemoryClient(t, saysJSON(status, body), func(c *Config) { c.MaxRetries = -1 })
+		verdict, err := c.VerifyToken(t.Context(), testJWT, VerifyOptions{})
+		if !verdict.OK {
+			return
+		}
+		var strict struct {
+			Success bool            `json:"success"`
+			Data    *map[string]any `json:"data"`
+		}
+		if json.Unmarshal([]byte(body), &strict) != nil || err != nil || status > 299 ||
+			!strict.Success || strict.Data != nil && (*strict.Data)["verified"] != true {
+			t.Errorf("HTTP %d %s is accepted (%v)", status, body, err)
+		}
+	})
+}
