@@ -62,10 +62,11 @@ type Config struct {
 	// failed: 0 is 2, negative is none. They repeat what got no whole answer, or
 	// one of status 5xx or 408, after a quarter of a second, then half, and so on,
 	// or after the answer's Retry-After if that is longer; if it is longer than
-	// 30 s they give up. They wait for a rate limit to end only if the context has
-	// a deadline that leaves the time. Certificates that are not trusted, redirects,
-	// and all other refusals, the monthly quota above all, are not repeated.
-	// Challenge and Submit repeat nothing.
+	// 30 s they give up, and so they do the second time that Timeout has passed.
+	// They wait for a rate limit to end only if the context has a deadline that
+	// leaves the time. Certificates that are not trusted, redirects, and all other
+	// refusals, the monthly quota above all, are not repeated. Challenge and Submit
+	// repeat nothing.
 	MaxRetries int
 
 	// Margin is how long before the challenge's deadline Token stops solving, so

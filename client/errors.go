@@ -107,7 +107,8 @@ type Error struct {
 
 	Err error // details, nil if there are none
 
-	passing bool // the same request may succeed, and repeating it is safe
+	passing  bool // the same request may succeed, and repeating it is safe
+	timedOut bool // after Config.Timeout
 }
 
 // Error says what has failed, why, and what to do about it.

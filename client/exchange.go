@@ -182,6 +182,7 @@ func (c *Client) transportError(caller, limited context.Context, op string, stat
 	}
 	failure := &Error{Op: op, Kind: ErrUnavailable, Status: status, passing: !isTLS(err)}
 	if limited.Err() != nil {
+		failure.timedOut = true
 		failure.Err = fmt.Errorf("no complete answer within %v (Config.Timeout)", c.timeout)
 		return failure
 	}

@@ -51,6 +51,7 @@ type waits struct {
 	ctx     context.Context
 	growing backoff.ExponentialBackOff
 	last    error // of the latest attempt
+	slow    int   // attempts that took all of Config.Timeout
 }
 
 func (w *waits) Reset() { w.growing.Reset() }
@@ -61,6 +62,11 @@ func (w *waits) NextBackOff() time.Duration {
 	var failure *Error
 	if !errors.As(w.last, &failure) {
 		return backoff.Stop
+	}
+	if failure.timedOut {
+		if w.slow++; w.slow > 1 {
+			return backoff.Stop // who has waited that long wants to know
+		}
 	}
 	wait := withJitter(max(w.growing.NextBackOff(), failure.RetryAfter))
 	switch {

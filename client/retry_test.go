@@ -182,3 +182,17 @@ func TestJitterOnlyAdds(t *testing.T) {
 		}
 	}
 }
+
+// A service that never answers costs Config.Timeout twice and no more.
+func TestSilenceIsRepeatedOnce(t *testing.T) {
+	asked := make(chan struct{}, 10)
+	silent := http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+		_, _ = io.Copy(io.Discard, r.Body)
+		asked <- struct{}{}
+		<-r.Context().Done()
+	})
+	c := newClient(t, silent, func(c *Config) { c.MaxRetries, c.Timeout = 5, 50*time.Millisecond })
+	_, err := c.Token(t.Context())
+	require.ErrorIs(t, err, ErrUnavailable)
+	require.Len(t, asked, 2)
+}
