@@ -37,9 +37,9 @@ func newExitCodes() *cobra.Command {
   4  rate limited: the message says for how long
   5  monthly quota used up
   6  timeout or expired: --timeout, or the challenge's lifetime, ran out
-  7  rejected: the service did not accept the solution or the request, or gkpow
-     did not accept the challenge (harder than --max-difficulty)
-  8  network: no usable answer from the service: refused, no answer within 10 s,
+  7  rejected: the service did not accept the solution, the request or (verify)
+     the token, or gkpow the challenge (harder than --max-difficulty)
+  8  network: no usable answer from the service: refused, silent for 10 s twice,
      a redirect, something that is not the API`,
 	}
 }
@@ -57,6 +57,11 @@ func (e *usageError) Unwrap() error { return e.error }
 func usagef(format string, args ...any) error {
 	return &usageError{fmt.Errorf(format, args...)}
 }
+
+// A childError is the exit code of a command that gkpow exec ran.
+type childError struct{ code int }
+
+func (e *childError) Error() string { return fmt.Sprintf("exit code %d", e.code) }
 
 // diagnose returns the exit code for an error, and what to do about it where the
 // error does not say so itself.
@@ -84,7 +89,7 @@ func diagnose(err error) (code int, hint string) {
 		return exitTime, ""
 	case is(client.ErrDifficulty):
 		return exitRejected, "--max-difficulty N allows more; each step takes 16 times as long"
-	case is(client.ErrRejected):
+	case is(client.ErrRejected), is(errRefused):
 		return exitRejected, ""
 	case is(client.ErrUnavailable):
 		return exitNetwork, "see that GKCAPTCHA_API_URL is right and the service is up, then try again"

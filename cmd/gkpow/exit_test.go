@@ -35,6 +35,9 @@ func gkpow(ctx context.Context, url, stdin string, args ...string) (code int, st
 	return code, out.String(), errs.String()
 }
 
+// noVariables is an environment without variables.
+func noVariables(string) (string, bool) { return "", false }
+
 // answer is a handler that always says the same.
 func answer(status int, contentType, body string) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
@@ -112,7 +115,7 @@ func TestTokenExitCodes(t *testing.T) {
 		t.Run(test.name, func(t *testing.T) {
 			server := httptest.NewServer(test.handler)
 			defer server.Close()
-			code, stdout, stderr := gkpow(t.Context(), server.URL, "", append([]string{"token"}, test.args...)...)
+			code, stdout, stderr := gkpow(t.Context(), server.URL, "", append([]string{"token", "--no-cache"}, test.args...)...)
 			require.Equal(t, test.code, code, stderr)
 			if code == exitOK {
 				require.Regexp(t, `^eyJ[^\n]+\n$`, stdout)
@@ -179,9 +182,12 @@ func TestOutputFails(t *testing.T) {
 		{"backends"},
 		{"explain", "--salt", "x", "--difficulty", "1", "--max-nonce", "9"},
 		{"emulator", "--listen", "127.0.0.1:0"},
+		{"agent", "--emulator", "--listen", "127.0.0.1:0"},
+		{"doctor", "--emulator"},
+		{"doctor", "--emulator", "--json"},
 	} {
 		var stderr bytes.Buffer
-		code := run(t.Context(), args, environment{strings.NewReader(""), brokenWriter{}, &stderr, func(string) (string, bool) { return "", false }})
+		code := run(t.Context(), args, environment{stdin: strings.NewReader(""), stdout: brokenWriter{}, stderr: &stderr, lookup: noVariables, cacheDir: t.TempDir()})
 		require.Equal(t, exitOther, code, "%q: %s", args, stderr.String())
 	}
 }
@@ -194,7 +200,7 @@ func TestEmulatorCommand(t *testing.T) {
 	exited := make(chan int, 1)
 	go func() {
 		exited <- run(ctx, []string{"emulator", "--listen", "127.0.0.1:0", "--difficulty", "2", "--quota", "1"},
-			environment{strings.NewReader(""), writer, io.Discard, func(string) (string, bool) { return "", false }})
+			environment{stdin: strings.NewReader(""), stdout: writer, stderr: io.Discard, lookup: noVariables})
 		writer.Close()
 	}()
 	var url, site, key string
@@ -209,7 +215,7 @@ func TestEmulatorCommand(t *testing.T) {
 	for _, want := range []int{exitOK, exitQuota} {
 		var stdout, stderr bytes.Buffer
 		env.stdout, env.stderr = &stdout, &stderr
-		require.Equal(t, want, run(t.Context(), []string{"token"}, env), stderr.String())
+		require.Equal(t, want, run(t.Context(), []string{"token", "--no-cache"}, env), stderr.String())
 	}
 	cancel()
 	require.Equal(t, exitOK, <-exited)

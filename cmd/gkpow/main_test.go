@@ -3,7 +3,10 @@ package main
 import (
 	"net/http/httptest"
 	"os"
+	"path/filepath"
+	"strconv"
 	"testing"
+	"time"
 
 	"github.com/rogpeppe/go-internal/testscript"
 
@@ -14,10 +17,59 @@ func TestMain(m *testing.M) {
 	testscript.Main(m, map[string]func(){"gkpow": main})
 }
 
+// emulators are services that scripts can use, by the variable with the URL.
+var emulators = map[string]gktest.Options{
+	"EMULATOR_URL": {},
+	"DISABLED_URL": {M2MDisabled: true},
+	"LIMITED_URL":  {RateLimit: 1},
+	"QUOTA_URL":    {Quota: 1},
+	"SKEWED_URL":   {Clock: func() time.Time { return time.Now().Add(time.Hour) }},
+	"ONCE_URL":     {SingleUse: true, VerifyShape: gktest.ShapeSDK},
+}
+
+// startEmulators starts a service for each of emulators. The first one's is the
+// value "service" of the script.
+func startEmulators(env *testscript.Env) {
+	for name, options := range emulators {
+		options.Difficulty = 3
+		service := gktest.New(options)
+		if name == "EMULATOR_URL" {
+			env.Values["service"] = service
+		}
+		server := httptest.NewServer(service)
+		env.Defer(server.Close)
+		env.Setenv(name, server.URL)
+	}
+}
+
+// quickExit, in the environment of a command that was built with the race
+// detector, spares the second that it would wait when it ends.
+const quickExit = "GORACE=atexit_sleep_ms=0"
+
 // TestScripts runs the sessions in testdata/script. Each has an environment
-// without keys and a directory of its own.
+// without keys and a directory of its own. "challenges N" is true if the service
+// at EMULATOR_URL has given out N challenges.
 func TestScripts(t *testing.T) {
-	testscript.Run(t, testscript.Params{Dir: "testdata/script", RequireExplicitExec: true})
+	testscript.Run(t, testscript.Params{
+		Dir:                 "testdata/script",
+		RequireExplicitExec: true,
+		Setup: func(env *testscript.Env) error {
+			startEmulators(env)
+			env.Vars = append(env.Vars, quickExit)
+			env.Setenv("HOME", env.WorkDir)
+			env.Setenv("LocalAppData", filepath.Join(env.WorkDir, "cache"))
+			env.Setenv("XDG_CACHE_HOME", filepath.Join(env.WorkDir, "cache"))
+			return nil
+		},
+		Cmds: map[string]func(*testscript.TestScript, bool, []string){
+			"challenges": func(ts *testscript.TestScript, neg bool, args []string) {
+				got := strconv.Itoa(ts.Value("service").(*gktest.Service).Counts().Challenges)
+				if neg || len(args) != 1 || args[0] != got {
+					ts.Fatalf("there were %s challenges; want %q", got, args)
+				}
+			},
+		},
+	})
 }
 
 // TestInterop runs clients in other languages against the emulator. It needs
@@ -26,22 +78,12 @@ func TestInterop(t *testing.T) {
 	if os.Getenv("GKPOW_TEST_INTEROP") == "" {
 		t.Skip("GKPOW_TEST_INTEROP is not set")
 	}
-	emulators := map[string]gktest.Options{
-		"GKCAPTCHA_API_URL": {},
-		"DISABLED_URL":      {M2MDisabled: true},
-		"LIMITED_URL":       {RateLimit: 1},
-		"QUOTA_URL":         {Quota: 1},
-	}
 	testscript.Run(t, testscript.Params{
 		Dir:                 "testdata/interop",
 		RequireExplicitExec: true,
 		Setup: func(env *testscript.Env) error {
-			for name, options := range emulators {
-				options.Difficulty = 3
-				server := httptest.NewServer(gktest.New(options))
-				env.Defer(server.Close)
-				env.Setenv(name, server.URL)
-			}
+			startEmulators(env)
+			env.Setenv("GKCAPTCHA_API_URL", env.Getenv("EMULATOR_URL"))
 			env.Setenv("GKCAPTCHA_SITE_KEY", gktest.SiteKey)
 			env.Setenv("GKCAPTCHA_SECRET_KEY", gktest.SecretKey)
 			env.Setenv("HOME", os.Getenv("HOME")) // where version managers of interpreters look

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 
@@ -14,6 +15,8 @@ type environment struct {
 	stdin          io.Reader
 	stdout, stderr io.Writer
 	lookup         func(name string) (value string, ok bool) // environment variables
+	environ        func() []string                           // all of them, as NAME=VALUE
+	cacheDir       string                                    // for the token; "" is in the user's cache directory
 }
 
 // run runs the command line and returns the exit code.
@@ -27,6 +30,10 @@ func run(ctx context.Context, args []string, env environment) int {
 	command, err := root.ExecuteContextC(ctx)
 	if err == nil {
 		return exitOK
+	}
+	var child *childError
+	if errors.As(err, &child) {
+		return child.code // it has said itself what is wrong
 	}
 	code, hint := diagnose(err)
 	fmt.Fprintf(env.stderr, "gkpow: error: %v\n", err)
@@ -64,6 +71,10 @@ With an account, the keys come from the environment:
 	root.AddCommand(
 		newSolve(env),
 		newToken(env),
+		newVerify(env),
+		newExec(env),
+		newAgent(env),
+		newDoctor(env),
 		newEmulator(env),
 		newExplain(env),
 		newBackends(env),
@@ -75,12 +86,17 @@ With an account, the keys come from the environment:
 	return root
 }
 
-// action makes the function that runs a command. Cobra's own errors, which come
-// before it is called, are all about usage; those of f are not, unless they say
-// so.
+// action makes the function that runs a command without arguments. Cobra's own
+// errors, which come before it is called, are all about usage; those of f are
+// not, unless they say so.
 func action(f func(ctx context.Context) error) func(*cobra.Command, []string) error {
-	return func(cmd *cobra.Command, _ []string) error {
-		if err := f(cmd.Context()); err != nil {
+	return actionOn(func(ctx context.Context, _ []string) error { return f(ctx) })
+}
+
+// actionOn does the same for a command with arguments.
+func actionOn(f func(ctx context.Context, args []string) error) func(*cobra.Command, []string) error {
+	return func(cmd *cobra.Command, args []string) error {
+		if err := f(cmd.Context(), args); err != nil {
 			return &actionError{err}
 		}
 		return nil

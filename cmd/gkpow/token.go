@@ -1,35 +1,37 @@
 package main
 
 import (
-	"bytes"
 	"context"
-	"errors"
 	"fmt"
+	"io"
+	"slices"
+	"strings"
 
 	"github.com/spf13/cobra"
 
 	"github.com/gkpow/gkpow/client"
-	"github.com/gkpow/gkpow/client/gktest"
 	"github.com/gkpow/gkpow/solver"
 )
+
+// tokenFormats are the values of --format.
+var tokenFormats = []string{"token", "json", "env", "header"}
 
 // tokenFlags are the flags of gkpow token.
 type tokenFlags struct {
 	searchFlags
-	emulator      bool
-	difficulty    int
-	maxDifficulty int
-	json          bool
-
-	given func(flag string) bool // whether a flag is on the command line
+	accountFlags
+	format string
+	json   bool
 }
 
-// tokenJSON is how --json shows a token.
+// tokenJSON is how --json shows a token. The figures of the search are missing
+// if the token was in the cache.
 type tokenJSON struct {
 	Token      string `json:"token"`
-	ExpiresAt  int64  `json:"expiresAt"`  // Unix seconds, by the service's clock
+	ExpiresAt  int64  `json:"expiresAt"` // Unix seconds, by the service's clock
+	Cached     bool   `json:"cached"`
 	Challenges int    `json:"challenges"` // how many it took
-	solutionJSON
+	*solutionJSON
 }
 
 func newToken(env environment) *cobra.Command {
@@ -40,12 +42,14 @@ func newToken(env environment) *cobra.Command {
 		Long: `Get a token: ask for a challenge, solve it, hand the solution in, and print the
 token alone. It is good for about five minutes.
 
-The keys come from the environment, never from flags:
+A token is kept in the user's cache directory and printed again while it has at
+least a fifth of its life left; commands that start at the same time get one
+between them. --no-cache always gets a new one.
 
-  GKCAPTCHA_SITE_KEY         the site key
-  GKCAPTCHA_SECRET_KEY       the secret key, or
-  GKCAPTCHA_SECRET_KEY_FILE  the name of a file that holds it
-  GKCAPTCHA_API_URL          where the API is (default ` + client.DefaultURL + `)
+` + accountHelp + `
+
+--format says what is printed: the token, a JSON object, a line for a shell to
+evaluate (GKCAPTCHA_TOKEN), or an HTTP header (X-Captcha-Token).
 
 With --emulator the whole handshake runs against an emulator of the service in
 the same process; no account is needed.`,
@@ -53,96 +57,75 @@ the same process; no account is needed.`,
 		RunE: action(func(ctx context.Context) error { return token(ctx, env, f) }),
 	}
 	flags := cmd.Flags()
-	f.given = flags.Changed
-	flags.BoolVar(&f.emulator, "emulator", false, "use an emulator of the service in this process")
-	flags.IntVar(&f.difficulty, "difficulty", documentedDifficulty, "zero hex digits that --emulator asks for, 0 to 64")
-	flags.IntVar(&f.maxDifficulty, "max-difficulty", 0, "refuse challenges that ask for more zero hex digits (default: 8)")
-	flags.BoolVar(&f.json, "json", false, "print a JSON object with expiry and figures")
-	f.register(flags)
+	f.accountFlags.register(flags)
+	f.registerCache(flags)
+	f.searchFlags.register(flags)
+	flags.StringVar(&f.format, "format", "token", "what to print: "+strings.Join(tokenFormats, ", "))
+	flags.BoolVar(&f.json, "json", false, "the same as --format json")
+	cmd.MarkFlagsMutuallyExclusive("format", "json")
 	return cmd
 }
 
 func token(ctx context.Context, env environment, f tokenFlags) error {
-	if f.given("difficulty") && !f.emulator {
-		return usagef("--difficulty goes with --emulator: the service sets its own")
+	if f.json {
+		f.format = "json"
 	}
-	if f.given("max-difficulty") && (f.maxDifficulty < 1 || f.maxDifficulty > 64) {
-		return usagef("--max-difficulty %d is not 1 to 64", f.maxDifficulty)
+	if !slices.Contains(tokenFormats, f.format) {
+		return usagef("--format %q is not one of %s", f.format, strings.Join(tokenFormats, ", "))
 	}
-	s, searched, err := f.solver(solver.Options{}, env.stderr)
+	t, err := getToken(ctx, env, f.searchFlags, f.accountFlags)
 	if err != nil {
 		return err
 	}
-	ctx, cancel, err := f.withTimeout(ctx)
+	return printToken(env.stdout, f.format, t)
+}
+
+// getToken gets a token as the flags say.
+func getToken(ctx context.Context, env environment, search searchFlags, account accountFlags) (client.Token, error) {
+	s, searched, err := search.solver(solver.Options{}, env.stderr)
 	if err != nil {
-		return err
+		return client.Token{}, err
+	}
+	ctx, cancel, err := search.withTimeout(ctx)
+	if err != nil {
+		return client.Token{}, err
 	}
 	defer cancel()
-
-	config := client.Config{Solver: s, MaxDifficulty: f.maxDifficulty}
-	if f.emulator {
-		e, err := startEmulator("127.0.0.1:0", gktest.Options{}, f.difficulty, nil)
-		if err != nil {
-			return err
-		}
-		defer e.stop()
-		config.URL, config.SiteKey, config.SecretKey = e.url, gktest.SiteKey, client.NewSecret(gktest.SecretKey)
-	} else if err := readKeys(&config, env); err != nil {
-		return err
-	}
-	c, err := client.New(config)
+	c, stop, err := account.open(env, s)
 	if err != nil {
-		return &usageError{err} // about the URL: the keys are there
+		return client.Token{}, err
 	}
-
-	t, err := c.Token(ctx)
+	defer stop()
+	t, err := account.tokens(env, c).Token(ctx)
 	searched()
-	if err != nil {
-		return err
+	if err == nil {
+		warnFault(env.stderr, t.Solution)
 	}
-	warnFault(env.stderr, t.Solution)
-	if f.json {
-		return printJSON(env.stdout, tokenJSON{
-			Token:        t.Value.Reveal(),
-			ExpiresAt:    t.ExpiresAt.Unix(),
-			Challenges:   t.Rounds,
-			solutionJSON: newSolutionJSON(t.Solution),
-		})
+	return t, err
+}
+
+func printToken(w io.Writer, format string, t client.Token) error {
+	value := t.Value.Reveal()
+	var err error
+	switch format {
+	case "json":
+		out := tokenJSON{Token: value, ExpiresAt: t.ExpiresAt.Unix(), Cached: t.Rounds == 0, Challenges: t.Rounds}
+		if !out.Cached {
+			solution := newSolutionJSON(t.Solution)
+			out.solutionJSON = &solution
+		}
+		err = printJSON(w, out)
+	case "env":
+		_, err = fmt.Fprintf(w, "export GKCAPTCHA_TOKEN=%s GKCAPTCHA_TOKEN_EXPIRES_AT=%d\n", shellQuote(value), t.ExpiresAt.Unix())
+	case "header":
+		_, err = fmt.Fprintf(w, "X-Captcha-Token: %s\n", value)
+	default:
+		_, err = fmt.Fprintln(w, value)
 	}
-	_, err = fmt.Fprintln(env.stdout, t.Value.Reveal())
 	return err
 }
 
-// errKeys is the error of keys that are missing or cannot be read.
-var errKeys = errors.New("keys")
-
-// readKeys sets the URL and the keys from the environment.
-func readKeys(c *client.Config, env environment) error {
-	get := func(name string) string {
-		value, _ := env.lookup(name)
-		return value
-	}
-	c.URL = get("GKCAPTCHA_API_URL")
-	c.SiteKey = get("GKCAPTCHA_SITE_KEY")
-	secret, file := get("GKCAPTCHA_SECRET_KEY"), get("GKCAPTCHA_SECRET_KEY_FILE")
-	if secret != "" && file != "" {
-		return fmt.Errorf("%w: GKCAPTCHA_SECRET_KEY and GKCAPTCHA_SECRET_KEY_FILE are both set; which one counts?", errKeys)
-	}
-	if file != "" {
-		data, err := readLimited(file, nil)
-		if err != nil {
-			return fmt.Errorf("%w: GKCAPTCHA_SECRET_KEY_FILE: %w", errKeys, err)
-		}
-		secret = string(bytes.TrimSpace(data))
-	}
-	switch {
-	case c.SiteKey == "":
-		return fmt.Errorf("%w: GKCAPTCHA_SITE_KEY is not set", errKeys)
-	case secret == "" && file != "":
-		return fmt.Errorf("%w: %s, which GKCAPTCHA_SECRET_KEY_FILE names, is empty", errKeys, file)
-	case secret == "":
-		return fmt.Errorf("%w: GKCAPTCHA_SECRET_KEY is not set, nor GKCAPTCHA_SECRET_KEY_FILE", errKeys)
-	}
-	c.SecretKey = client.NewSecret(secret)
-	return nil
+// shellQuote makes one word of s for any POSIX shell.
+func shellQuote(s string) string {
+	return "'" + strings.ReplaceAll(s, "'", `'\''`) + "'"
 }

@@ -1,0 +1,156 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"io"
+	"log/slog"
+	"strings"
+	"time"
+
+	"github.com/coreos/go-systemd/v22/daemon"
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/collectors"
+	"github.com/spf13/cobra"
+
+	"github.com/gkpow/gkpow/client"
+	"github.com/gkpow/gkpow/solver"
+)
+
+// agentFlags are the flags of gkpow agent.
+type agentFlags struct {
+	engineFlags
+	accountFlags
+	listen, socket, bearerFile string
+}
+
+func newAgent(env environment) *cobra.Command {
+	var f agentFlags
+	cmd := &cobra.Command{
+		Use:   "agent",
+		Short: "Serve tokens to local programs in any language",
+		Long: `Serve tokens to programs on this machine until interrupted. The token is renewed
+ahead of time while programs ask for it, and costs nothing while they do not.
+
+  GET /token     {"token":"...","expiresAt":1700000360,"expiresIn":240.5}
+  DELETE /token  with {"token":"..."}: it was refused, do not give it out again
+  GET /healthz   {"status":"ok"}
+  GET /metrics   for Prometheus
+
+On TCP a request needs the header "Authorization: Bearer ..." with what the bearer
+file holds: 26 random letters, new at every start, readable by its owner only. A
+unix socket (mode 0600) needs none. Under systemd the socket is the one it passes,
+and it is told when the agent is ready. What programs need is printed as shell
+exports; events are logged on standard error, a JSON object each. docs/agent.md
+has programs to start from.
+
+` + accountHelp,
+		Args: cobra.NoArgs,
+		RunE: action(func(ctx context.Context) error { return agent(ctx, env, f) }),
+	}
+	flags := cmd.Flags()
+	f.accountFlags.register(flags)
+	f.registerCache(flags)
+	f.engineFlags.register(flags)
+	flags.StringVar(&f.listen, "listen", "127.0.0.1:8788", "loopback address and port to listen on; port 0 is any free one")
+	flags.StringVar(&f.socket, "socket", "", "unix socket to listen on instead")
+	flags.StringVar(&f.bearerFile, "bearer-file", "", "where to write the bearer (default: gkpow/agent-PORT.bearer in the user's cache directory)")
+	cmd.MarkFlagsMutuallyExclusive("listen", "socket")
+	return cmd
+}
+
+func agent(ctx context.Context, env environment, f agentFlags) error {
+	log := slog.New(slog.NewJSONHandler(env.stderr, nil))
+	registry := prometheus.NewRegistry()
+	registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+
+	s, err := solver.New(solver.Options{Workers: f.threads, Backend: f.backend})
+	if err != nil {
+		return &usageError{err}
+	}
+	c, stop, err := f.open(env, s)
+	if err != nil {
+		return err
+	}
+	defer stop()
+	env.stderr = logWriter{log} // for warnings of the cache
+	source := client.NewSource(f.tokens(env, c), client.SourceOptions{
+		OnToken: newTokenMetrics(registry, log),
+		OnError: func(err error) { log.Warn("renewal failed", "error", err.Error()) },
+	})
+	defer source.Close()
+
+	in, err := f.listenOn(env, log)
+	if err != nil {
+		return err
+	}
+	defer in.remove()
+	server := newAgentServer(source, in.bearer, registry, log).server()
+	failed := make(chan error, 1)
+	go func() { failed <- server.Serve(in) }()
+	log.Info("listening", "address", in.Addr().String())
+	if _, err := io.WriteString(env.stdout, in.exports); err != nil {
+		return errors.Join(err, server.Close())
+	}
+	tellSystemd(log, daemon.SdNotifyReady)
+
+	select {
+	case err := <-failed:
+		return err
+	case <-ctx.Done():
+	}
+	tellSystemd(log, daemon.SdNotifyStopping)
+	log.Info("stopping")
+	grace, cancel := context.WithTimeout(context.Background(), gracePeriod)
+	defer cancel()
+	if err := server.Shutdown(grace); err != nil {
+		log.Warn("requests were cut off", "after", gracePeriod.String())
+		_ = server.Close()
+	}
+	return nil
+}
+
+// gracePeriod is how long requests under way are waited for at the end.
+const gracePeriod = 5 * time.Second
+
+func tellSystemd(log *slog.Logger, state string) {
+	if _, err := daemon.SdNotify(false, state); err != nil {
+		log.Warn("systemd does not know", "state", state, "error", err.Error())
+	}
+}
+
+// newTokenMetrics registers metrics of tokens, and returns the hook that counts
+// and logs them.
+func newTokenMetrics(registry *prometheus.Registry, log *slog.Logger) func(client.Token) {
+	tokens := prometheus.NewCounterVec(prometheus.CounterOpts{Name: "gkpow_tokens_total", Help: "Tokens got, by where they came from."}, []string{"from"})
+	hashes := prometheus.NewCounter(prometheus.CounterOpts{Name: "gkpow_hashes_total", Help: "Hashes computed to solve challenges."})
+	seconds := prometheus.NewHistogram(prometheus.HistogramOpts{
+		Name: "gkpow_solve_seconds", Help: "Time to solve a challenge.", Buckets: prometheus.ExponentialBuckets(0.01, 2, 13),
+	})
+	expires := prometheus.NewGauge(prometheus.GaugeOpts{Name: "gkpow_token_expires_timestamp_seconds", Help: "When the token expires, by the local clock."})
+	registry.MustRegister(tokens, hashes, seconds, expires)
+	return func(t client.Token) {
+		expires.Set(float64(t.Expires().Unix()))
+		if t.Rounds == 0 {
+			tokens.WithLabelValues("cache").Inc()
+			log.Info("token", "from", "cache", "expires", t.ExpiresAt)
+			return
+		}
+		tokens.WithLabelValues("service").Inc()
+		hashes.Add(float64(t.Solution.Hashes))
+		seconds.Observe(t.Solution.Elapsed.Seconds())
+		log.Info("token", "from", "service", "expires", t.ExpiresAt, "challenges", t.Rounds,
+			"solveSeconds", t.Solution.Elapsed.Seconds(), "backend", t.Solution.Backend)
+		if t.Solution.Fault != nil {
+			log.Error("kernel fault", "error", t.Solution.Fault.Error())
+		}
+	}
+}
+
+// A logWriter logs each write as a warning.
+type logWriter struct{ log *slog.Logger }
+
+func (w logWriter) Write(line []byte) (int, error) {
+	w.log.Warn(strings.TrimPrefix(strings.TrimSpace(string(line)), "gkpow: warning: "))
+	return len(line), nil
+}

@@ -1,0 +1,196 @@
+package main
+
+import (
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"io/fs"
+	"log/slog"
+	"net"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"github.com/coreos/go-systemd/v22/activation"
+	"github.com/natefinch/atomic"
+)
+
+// An entrance is where programs come to the agent.
+type entrance struct {
+	net.Listener
+	bearer  string // what they have to show; "" on a unix socket
+	exports string // how they find it, as lines for a shell
+	remove  func() // takes away the files of the entrance
+}
+
+// listenOn opens the entrance: the socket that systemd has passed, or what the
+// flags say.
+func (f *agentFlags) listenOn(env environment, log *slog.Logger) (*entrance, error) {
+	listener, err := passedListener()
+	if err != nil {
+		return nil, err
+	}
+	if listener != nil && listener.Addr().Network() == "unix" {
+		path := listener.Addr().String()
+		if info, err := os.Stat(path); err == nil && info.Mode().Perm()&0o007 != 0 {
+			log.Warn("everybody can connect to the socket: set SocketMode=0600", "socket", path, "mode", info.Mode().Perm().String())
+		}
+		return &entrance{Listener: listener, exports: exportSocket(path), remove: func() {}}, nil
+	}
+	if listener == nil && f.socket != "" {
+		if listener, err = listenUnix(f.socket); err != nil {
+			return nil, err
+		}
+		return &entrance{Listener: listener, exports: exportSocket(f.socket), remove: removeSocket(f.socket)}, nil
+	}
+	if listener == nil {
+		if listener, err = listenTCP(f.listen); err != nil {
+			return nil, err
+		}
+	}
+	bearer, file, err := f.writeBearer(env, listener.Addr())
+	if err != nil {
+		listener.Close()
+		return nil, err
+	}
+	return &entrance{
+		Listener: listener,
+		bearer:   bearer,
+		exports: fmt.Sprintf("export GKPOW_AGENT_URL=%s\nexport GKPOW_AGENT_BEARER_FILE=%s\n",
+			shellQuote("http://"+listener.Addr().String()), shellQuote(file)),
+		remove: func() { removeBearer(file, bearer) },
+	}, nil
+}
+
+func exportSocket(path string) string {
+	return fmt.Sprintf("export GKPOW_AGENT_SOCKET=%s\n", shellQuote(path))
+}
+
+// passedListener returns the socket that systemd has passed, nil if it has not.
+func passedListener() (net.Listener, error) {
+	passed, err := activation.Listeners()
+	switch {
+	case err != nil:
+		return nil, err
+	case len(passed) == 0:
+		return nil, nil
+	case len(passed) > 1:
+		return nil, usagef("systemd has passed %d sockets; one is enough", len(passed))
+	case passed[0] == nil:
+		return nil, usagef("systemd has passed something that is not a stream socket")
+	}
+	switch address := passed[0].Addr().(type) {
+	case *net.TCPAddr:
+		if !address.IP.IsLoopback() {
+			return nil, usagef("systemd has passed %v: %s", address, loopbackOnly)
+		}
+	case *net.UnixAddr:
+		if strings.HasPrefix(address.Name, "@") {
+			return nil, usagef("systemd has passed %s: everybody can connect to an abstract socket; use a file", address.Name)
+		}
+	}
+	return passed[0], nil
+}
+
+const loopbackOnly = "the agent gives out tokens, so it listens on 127.0.0.1, [::1] or localhost only"
+
+func listenTCP(address string) (net.Listener, error) {
+	host, _, err := net.SplitHostPort(address)
+	if err != nil {
+		return nil, usagef("--listen %s: %w", address, err)
+	}
+	if !isLocalHost(host) {
+		return nil, usagef("--listen %s: %s", address, loopbackOnly)
+	}
+	listener, err := net.Listen("tcp", address)
+	if err != nil {
+		return nil, usagef("--listen %s: %w", address, err)
+	}
+	return listener, nil
+}
+
+// listenUnix listens on a socket that its owner only can connect to. The socket
+// of an agent that was killed is replaced, that of a living one is not.
+func listenUnix(path string) (net.Listener, error) {
+	if connection, err := net.Dial("unix", path); err == nil {
+		connection.Close()
+		return nil, usagef("--socket %s: another agent is listening there", path)
+	}
+	if info, err := os.Lstat(path); err == nil {
+		if info.Mode()&os.ModeSocket == 0 {
+			return nil, usagef("--socket %s: there is something that is not a socket", path)
+		}
+		if err := os.Remove(path); err != nil {
+			return nil, usagef("--socket %s: %w", path, err)
+		}
+	}
+	// It gets its mode before it gets its name, so that nobody comes too early.
+	dir, err := os.MkdirTemp(filepath.Dir(path), ".gkpow-agent-*")
+	if err != nil {
+		return nil, usagef("--socket %s: %w", path, err)
+	}
+	defer os.RemoveAll(dir)
+	inside := filepath.Join(dir, "s")
+	listener, err := net.Listen("unix", inside)
+	if err != nil {
+		return nil, usagef("--socket %s: %w", path, err)
+	}
+	if err := errors.Join(os.Chmod(inside, 0o600), os.Rename(inside, path)); err != nil {
+		listener.Close()
+		return nil, usagef("--socket %s: %w", path, err)
+	}
+	return listener, nil
+}
+
+// writeBearer makes a bearer and writes it to a file of the user's own. Agents on
+// several ports have a file each.
+func (f *agentFlags) writeBearer(env environment, address net.Addr) (bearer, file string, err error) {
+	if file = f.bearerFile; file == "" {
+		dir := env.cacheDir
+		if dir == "" {
+			user, err := os.UserCacheDir()
+			if err != nil {
+				return "", "", usagef("--bearer-file is needed: %w", err)
+			}
+			dir = filepath.Join(user, "gkpow")
+		}
+		if err := os.MkdirAll(dir, 0o700); err != nil {
+			return "", "", usagef("--bearer-file: %w", err)
+		}
+		_, port, _ := net.SplitHostPort(address.String())
+		file = filepath.Join(dir, "agent-"+port+".bearer")
+	}
+	if file, err = filepath.Abs(file); err != nil {
+		return "", "", usagef("--bearer-file %s: %w", f.bearerFile, err)
+	}
+	// A new file is readable by its owner only; an old one's mode would be kept.
+	if err := os.Remove(file); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return "", "", usagef("--bearer-file %s: %w", file, err)
+	}
+	bearer = rand.Text()
+	if err := atomic.WriteFile(file, strings.NewReader(bearer+"\n")); err != nil {
+		return "", "", usagef("--bearer-file %s: %w", file, err)
+	}
+	return bearer, file, nil
+}
+
+// removeSocket returns a function that removes the socket, but not that of an
+// agent that was started since.
+func removeSocket(path string) func() {
+	own, err := os.Lstat(path)
+	if err != nil {
+		return func() {}
+	}
+	return func() {
+		if now, err := os.Lstat(path); err == nil && os.SameFile(own, now) {
+			_ = os.Remove(path)
+		}
+	}
+}
+
+// removeBearer does the same with the file of a bearer.
+func removeBearer(file, bearer string) {
+	if data, err := os.ReadFile(file); err == nil && strings.TrimSpace(string(data)) == bearer {
+		_ = os.Remove(file)
+	}
+}

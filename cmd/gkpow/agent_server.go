@@ -1,0 +1,215 @@
+package main
+
+import (
+	"crypto/sha256"
+	"crypto/subtle"
+	"encoding/json"
+	"errors"
+	"io"
+	"log/slog"
+	"math"
+	"net"
+	"net/http"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/promhttp"
+
+	"github.com/gkpow/gkpow/client"
+)
+
+// An agentServer answers local programs. It is an http.Handler.
+type agentServer struct {
+	source   client.TokenSource
+	log      *slog.Logger
+	routes   map[string]route // by path
+	requests *prometheus.CounterVec
+
+	// bearer is the SHA-256 of what callers have to show. It is nil on a unix
+	// socket, where the file mode is the protection and no browser can come from.
+	bearer *[sha256.Size]byte
+}
+
+// A route is what is behind a path.
+type route struct {
+	open    bool // to callers without a bearer
+	methods map[string]http.HandlerFunc
+	allow   string // the methods, as the header of that name lists them
+}
+
+// tokenAnswer is the body of GET /token.
+type tokenAnswer struct {
+	Token     string  `json:"token"`
+	ExpiresAt int64   `json:"expiresAt"` // Unix seconds, by the service's clock
+	ExpiresIn float64 `json:"expiresIn"` // seconds from now
+}
+
+// errorAnswer is the body of any answer but 2xx.
+type errorAnswer struct {
+	Error      string  `json:"error"`
+	Message    string  `json:"message"`
+	RetryAfter float64 `json:"retryAfter,omitempty"` // seconds
+}
+
+// newAgentServer returns a server of tokens. The bearer is "" for a unix socket.
+func newAgentServer(source client.TokenSource, bearer string, registry *prometheus.Registry, log *slog.Logger) *agentServer {
+	a := &agentServer{source: source, log: log}
+	if bearer != "" {
+		sum := sha256.Sum256([]byte(bearer))
+		a.bearer = &sum
+	}
+	a.requests = prometheus.NewCounterVec(prometheus.CounterOpts{
+		Name: "gkpow_agent_requests_total",
+		Help: "Requests answered, by path and status.",
+	}, []string{"path", "status"})
+	registry.MustRegister(a.requests)
+
+	get := func(h http.HandlerFunc) map[string]http.HandlerFunc {
+		return map[string]http.HandlerFunc{http.MethodGet: h, http.MethodHead: h}
+	}
+	token := get(a.token)
+	token[http.MethodDelete] = a.invalidate
+	a.routes = map[string]route{
+		"/token":   {methods: token, allow: "GET, HEAD, DELETE"},
+		"/healthz": {methods: get(a.health), allow: "GET, HEAD", open: true},
+		"/metrics": {methods: get(promhttp.HandlerFor(registry, promhttp.HandlerOpts{}).ServeHTTP), allow: "GET, HEAD"},
+	}
+	return a
+}
+
+// server returns a server that no slow caller can block.
+func (a *agentServer) server() *http.Server {
+	return &http.Server{
+		Handler:           a,
+		ReadHeaderTimeout: 5 * time.Second,
+		ReadTimeout:       10 * time.Second,
+		IdleTimeout:       2 * time.Minute,
+		ErrorLog:          slog.NewLogLogger(a.log.Handler(), slog.LevelWarn),
+	}
+}
+
+// ServeHTTP answers behind the checks that all requests must pass.
+func (a *agentServer) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	recorder := &statusRecorder{ResponseWriter: w, status: http.StatusOK}
+	path := r.URL.Path
+	found, ok := a.routes[path]
+	if !ok {
+		path = "other"
+	}
+	handle := found.methods[r.Method]
+	switch {
+	case a.bearer != nil && !isLocalHost(r.Host):
+		a.fail(recorder, http.StatusMisdirectedRequest, "wrong_host", "ask for 127.0.0.1, [::1] or localhost")
+	case !ok:
+		a.fail(recorder, http.StatusNotFound, "not_found", "there are GET /token, DELETE /token, GET /healthz and GET /metrics")
+	case !found.open && !a.authorized(r):
+		recorder.Header().Set("WWW-Authenticate", "Bearer")
+		a.fail(recorder, http.StatusUnauthorized, "unauthorized", "send Authorization: Bearer, with what the agent's bearer file holds")
+	case handle == nil:
+		recorder.Header().Set("Allow", found.allow)
+		a.fail(recorder, http.StatusMethodNotAllowed, "method_not_allowed", "use "+found.allow)
+	default:
+		handle(recorder, r)
+	}
+	a.requests.WithLabelValues(path, strconv.Itoa(recorder.status)).Inc()
+}
+
+// isLocalHost reports whether a Host header names this machine by a name that no
+// DNS answer can give to a page from elsewhere.
+func isLocalHost(hostport string) bool {
+	host := hostport
+	if h, _, err := net.SplitHostPort(hostport); err == nil {
+		host = h
+	}
+	host = strings.TrimSuffix(strings.TrimPrefix(host, "["), "]")
+	ip := net.ParseIP(host)
+	return strings.EqualFold(host, "localhost") || ip != nil && ip.IsLoopback()
+}
+
+func (a *agentServer) authorized(r *http.Request) bool {
+	if a.bearer == nil {
+		return true
+	}
+	scheme, given, _ := strings.Cut(r.Header.Get("Authorization"), " ")
+	sum := sha256.Sum256([]byte(given))
+	return strings.EqualFold(scheme, "Bearer") && subtle.ConstantTimeCompare(sum[:], a.bearer[:]) == 1
+}
+
+func (a *agentServer) health(w http.ResponseWriter, _ *http.Request) {
+	a.answer(w, http.StatusOK, map[string]string{"status": "ok"})
+}
+
+func (a *agentServer) token(w http.ResponseWriter, r *http.Request) {
+	token, err := a.source.Token(r.Context())
+	if err != nil {
+		a.failed(w, r, err)
+		return
+	}
+	w.Header().Set("Cache-Control", "no-store")
+	a.answer(w, http.StatusOK, tokenAnswer{
+		Token:     token.Value.Reveal(),
+		ExpiresAt: token.ExpiresAt.Unix(),
+		ExpiresIn: math.Max(0, time.Until(token.Expires()).Seconds()),
+	})
+}
+
+// invalidate takes back a token that a service has refused. The body is
+// {"token":"..."}, as GET /token gave it.
+func (a *agentServer) invalidate(w http.ResponseWriter, r *http.Request) {
+	var body struct {
+		Token string `json:"token"`
+	}
+	if err := json.NewDecoder(io.LimitReader(r.Body, 64<<10)).Decode(&body); err != nil || body.Token == "" {
+		a.fail(w, http.StatusBadRequest, "bad_request", `send {"token":"..."}`)
+		return
+	}
+	if source, ok := a.source.(client.Invalidator); ok {
+		source.Invalidate(client.Token{Value: client.NewSecret(body.Token)})
+	}
+	w.WriteHeader(http.StatusNoContent)
+}
+
+// statusCallerGone is for the metrics: nobody is there to read it.
+const statusCallerGone = 499
+
+// failed answers with what kept the agent from getting a token.
+func (a *agentServer) failed(w http.ResponseWriter, r *http.Request, err error) {
+	if r.Context().Err() != nil {
+		w.WriteHeader(statusCallerGone)
+		return
+	}
+	is := func(kind error) bool { return errors.Is(err, kind) }
+	status, code := http.StatusBadGateway, "unavailable"
+	switch {
+	case is(client.ErrRateLimited):
+		status, code = http.StatusTooManyRequests, "rate_limited"
+	case is(client.ErrQuotaExceeded):
+		status, code = http.StatusServiceUnavailable, "quota_exceeded"
+	case is(client.ErrMisconfigured):
+		status, code = http.StatusInternalServerError, "misconfigured"
+	case is(client.ErrExpired):
+		status, code = http.StatusGatewayTimeout, "expired"
+	case is(client.ErrRejected), is(client.ErrDifficulty):
+		code = "rejected"
+	}
+	answer := errorAnswer{Error: code, Message: err.Error()}
+	var failure *client.Error
+	if errors.As(err, &failure) && failure.RetryAfter > 0 {
+		answer.RetryAfter = failure.RetryAfter.Seconds()
+		w.Header().Set("Retry-After", strconv.Itoa(int(math.Ceil(answer.RetryAfter))))
+	}
+	a.log.Warn("no token", "error", err.Error())
+	a.answer(w, status, answer)
+}
+
+func (a *agentServer) fail(w http.ResponseWriter, status int, code, message string) {
+	a.answer(w, status, errorAnswer{Error: code, Message: message})
+}
+
+func (a *agentServer) answer(w http.ResponseWriter, status int, body any) {
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(status)
+	_ = printJSON(w, body)
+}

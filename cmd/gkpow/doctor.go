@@ -1,0 +1,197 @@
+package main
+
+import (
+	"context"
+	"crypto/tls"
+	"fmt"
+	"net/http"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/gkpow/gkpow/client"
+	"github.com/gkpow/gkpow/solver"
+)
+
+// doctorFlags are the flags of gkpow doctor.
+type doctorFlags struct {
+	searchFlags
+	accountFlags
+	json bool
+}
+
+// A finding is the outcome of one of the doctor's checks.
+type finding struct {
+	Check  string `json:"check"`
+	OK     bool   `json:"ok"`
+	Result string `json:"result"`
+	Do     string `json:"do,omitempty"` // what to do about it
+
+	err error
+}
+
+func newDoctor(env environment) *cobra.Command {
+	var f doctorFlags
+	cmd := &cobra.Command{
+		Use:   "doctor",
+		Short: "Check keys, service, clock, plan and CPU, and say what to do",
+		Long: `Check what a token needs: the keys, the way to the service, the clock, the plan,
+the kernel and the time to solve a challenge, each with what to do about it. It
+asks the service for one challenge, which may count against the quota, and does
+not hand in a solution. The exit code is that of the first check that failed.
+
+` + accountHelp,
+		Args: cobra.NoArgs,
+		RunE: action(func(ctx context.Context) error { return doctor(ctx, env, f) }),
+	}
+	flags := cmd.Flags()
+	f.accountFlags.register(flags)
+	f.searchFlags.register(flags)
+	flags.BoolVar(&f.json, "json", false, "print a JSON array")
+	return cmd
+}
+
+func doctor(ctx context.Context, env environment, f doctorFlags) error {
+	ctx, cancel, err := f.withTimeout(ctx)
+	if err != nil {
+		return err
+	}
+	defer cancel()
+	s, err := solver.New(solver.Options{Workers: f.threads, Backend: f.backend})
+	if err != nil {
+		return &usageError{err}
+	}
+
+	var d diagnosis
+	puzzle, err := solver.NewPuzzle("7f8e9d0cab12cd34ef567890a1b2c3d4", documentedDifficulty)
+	if err != nil {
+		return err
+	}
+	c, stop, err := f.open(env, s)
+	if d.check("keys", err, "there") {
+		defer stop()
+		if given, ok := d.service(ctx, env, f, c); ok {
+			puzzle = given
+		}
+	}
+	d.engine(ctx, s, puzzle)
+
+	if err := d.print(env, f.json); err != nil {
+		return err
+	}
+	for _, found := range d {
+		if found.err != nil {
+			return found.err
+		}
+	}
+	return nil
+}
+
+// A diagnosis is what was found so far.
+type diagnosis []finding
+
+// check adds a finding, the error or else the result, and returns whether it is
+// a good one.
+func (d *diagnosis) check(name string, err error, result string, args ...any) bool {
+	found := finding{Check: name, OK: err == nil, Result: fmt.Sprintf(result, args...), err: err}
+	if err != nil {
+		found.Result = err.Error()
+		_, found.Do = diagnose(&actionError{err})
+	}
+	*d = append(*d, found)
+	return err == nil
+}
+
+// advise adds what to do to the last finding.
+func (d diagnosis) advise(what string) { d[len(d)-1].Do = what }
+
+// service finds out whether the service can be reached and gives out challenges.
+// It returns the puzzle of the one that it was given.
+func (d *diagnosis) service(ctx context.Context, env environment, f doctorFlags, c *client.Client) (solver.Puzzle, bool) {
+	url, _ := env.lookup("GKCAPTCHA_API_URL")
+	if url == "" {
+		url = client.DefaultURL
+	}
+	if !f.emulator {
+		state, err := reach(ctx, url)
+		switch {
+		case err != nil:
+			d.check("connection", err, "")
+			return solver.Puzzle{}, false
+		case state == nil:
+			d.check("connection", nil, "reached, without TLS")
+		default:
+			d.check("connection", nil, "reached, %s, certificate until %s",
+				tls.VersionName(state.Version), state.PeerCertificates[0].NotAfter.Format(time.DateOnly))
+		}
+	}
+	challenge, err := c.Challenge(ctx)
+	if !d.check("plan", err, "M2M is enabled: there was a challenge of difficulty %d, with a salt of %d characters", challenge.Difficulty, len(challenge.Salt)) {
+		return solver.Puzzle{}, false
+	}
+	const setClock = "tokens are not affected, they go by the service's clock; for everything else, set this one by NTP"
+	switch skew := challenge.ExpiresAt.Sub(challenge.Deadline()).Round(time.Second); {
+	case skew > 2*time.Second:
+		d.check("clock", nil, "%v behind the service's", skew)
+		d.advise(setClock)
+	case skew < -2*time.Second:
+		d.check("clock", nil, "%v ahead of the service's", -skew)
+		d.advise(setClock)
+	default:
+		d.check("clock", nil, "agrees with the service's to a second or two, which is as exact as HTTP is")
+	}
+	puzzle, err := challenge.Puzzle()
+	return puzzle, err == nil
+}
+
+// reach asks for anything at the URL. Whatever answers will do.
+func reach(ctx context.Context, url string) (*tls.ConnectionState, error) {
+	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
+	defer cancel()
+	request, err := http.NewRequestWithContext(ctx, http.MethodHead, url, nil)
+	if err != nil {
+		return nil, &usageError{err}
+	}
+	direct := &http.Client{CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
+	response, err := direct.Do(request)
+	if err != nil {
+		return nil, fmt.Errorf("%w: %w", client.ErrUnavailable, err)
+	}
+	response.Body.Close()
+	return response.TLS, nil
+}
+
+// engine finds out how fast this machine is.
+func (d *diagnosis) engine(ctx context.Context, s *solver.Solver, puzzle solver.Puzzle) {
+	plan, err := s.Explain(ctx, puzzle)
+	if !d.check("kernel", err, "%s: %s, %.1f MH/s on one thread", plan.Backend, plan.Why, plan.HashRate/1e6) {
+		return
+	}
+	missed := plan.Missed(challengeLifetime)
+	d.check("time to solve", nil, "difficulty %d takes %v on average with %d threads; in %.1f %% of cases, longer than the %v that a challenge lives",
+		puzzle.Bits/4, plan.Time().Round(time.Millisecond), plan.Workers, 100*missed, challengeLifetime)
+	if missed > 0.01 {
+		d.advise("allow more --threads, or use a faster machine: a challenge that expires has cost quota for nothing")
+	}
+}
+
+func (d diagnosis) print(env environment, asJSON bool) error {
+	if asJSON {
+		return printJSON(env.stdout, d)
+	}
+	for _, found := range d {
+		mark := "ok  "
+		if !found.OK {
+			mark = "FAIL"
+		}
+		if _, err := fmt.Fprintf(env.stdout, "%s  %-13s  %s\n", mark, found.Check, found.Result); err != nil {
+			return err
+		}
+		if found.Do != "" {
+			if _, err := fmt.Fprintf(env.stdout, "      %-13s  do: %s\n", "", found.Do); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}

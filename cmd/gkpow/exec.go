@@ -1,0 +1,71 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"os/exec"
+	"slices"
+	"strings"
+
+	"github.com/spf13/cobra"
+)
+
+// execFlags are the flags of gkpow exec.
+type execFlags struct {
+	searchFlags
+	accountFlags
+	keepKeys bool
+}
+
+func newExec(env environment) *cobra.Command {
+	var f execFlags
+	cmd := &cobra.Command{
+		Use:   "exec [flags] -- COMMAND [ARGUMENTS]",
+		Short: "Run a command with a token in its environment",
+		Long: `Get a token as gkpow token does and run a command with it in its environment:
+
+  GKCAPTCHA_TOKEN             the token
+  GKCAPTCHA_TOKEN_EXPIRES_AT  when it expires, in Unix seconds
+
+The command takes the place of gkpow, so signals reach it and its exit code is
+the result. A token lives for about five minutes and is not renewed: a program
+that runs longer wants gkpow agent. The secret key is not handed on.
+
+` + accountHelp,
+		Args: cobra.MinimumNArgs(1),
+		RunE: actionOn(func(ctx context.Context, args []string) error { return execCommand(ctx, env, f, args) }),
+	}
+	flags := cmd.Flags()
+	flags.SetInterspersed(false)
+	f.accountFlags.register(flags)
+	f.registerCache(flags)
+	f.searchFlags.register(flags)
+	flags.BoolVar(&f.keepKeys, "keep-keys", false, "hand the secret key on to the command, too")
+	return cmd
+}
+
+func execCommand(ctx context.Context, env environment, f execFlags, args []string) error {
+	path, err := exec.LookPath(args[0])
+	if err != nil {
+		return &usageError{err}
+	}
+	t, err := getToken(ctx, env, f.searchFlags, f.accountFlags)
+	if err != nil {
+		return err
+	}
+	if err := ctx.Err(); err != nil { // a signal that nobody else would hear of
+		return err
+	}
+	hidden := []string{"GKCAPTCHA_TOKEN", "GKCAPTCHA_TOKEN_EXPIRES_AT"}
+	if !f.keepKeys {
+		hidden = append(hidden, "GKCAPTCHA_SECRET_KEY", "GKCAPTCHA_SECRET_KEY_FILE")
+	}
+	variables := slices.DeleteFunc(env.environ(), func(variable string) bool {
+		name, _, _ := strings.Cut(variable, "=")
+		return slices.ContainsFunc(hidden, func(h string) bool { return strings.EqualFold(h, name) }) // as on Windows
+	})
+	variables = append(variables,
+		"GKCAPTCHA_TOKEN="+t.Value.Reveal(),
+		fmt.Sprintf("GKCAPTCHA_TOKEN_EXPIRES_AT=%d", t.ExpiresAt.Unix()))
+	return become(path, args, variables)
+}

@@ -1,0 +1,13 @@
+//go:build unix
+
+package main
+
+import (
+	"fmt"
+	"syscall"
+)
+
+// become replaces this process by the command. It returns only if it fails.
+func become(path string, args, variables []string) error {
+	return fmt.Errorf("%s: %w", path, syscall.Exec(path, args, variables))
+}

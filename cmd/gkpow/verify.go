@@ -1,0 +1,149 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/gkpow/gkpow/client"
+)
+
+// verifyFlags are the flags of gkpow verify.
+type verifyFlags struct {
+	timeout time.Duration
+	options client.VerifyOptions
+	profile string
+	json    bool
+}
+
+// wireProfiles are the values of --profile.
+var wireProfiles = map[string]client.WireProfile{
+	"both": client.WireBoth, "sdk": client.WireSDK, "docs": client.WireDocs,
+}
+
+// verdictJSON is how --json shows a verdict.
+type verdictJSON struct {
+	OK        bool     `json:"ok"`
+	Ambiguous bool     `json:"ambiguous,omitempty"` // used already, perhaps by a try whose answer was lost
+	Score     *float64 `json:"score,omitempty"`     // 0 is harmless, 1 is a bot
+	Hostname  string   `json:"hostname,omitempty"`
+	Action    string   `json:"action,omitempty"`
+	Timestamp string   `json:"timestamp,omitempty"` // RFC 3339
+	Reasons   []string `json:"reasons,omitempty"`
+}
+
+func newVerify(env environment) *cobra.Command {
+	var f verifyFlags
+	cmd := &cobra.Command{
+		Use:   "verify [TOKEN | -]",
+		Short: "Ask the service whether a token is good",
+		Long: `Ask the service whether a token is good (POST /api/v1/token/verify), as a back
+end does. The token is the argument, or GKCAPTCHA_TOKEN, or with "-" the first
+line of standard input. The exit code is the verdict: 0 if it is good, 7 if not.
+
+` + accountHelp,
+		Args: cobra.MaximumNArgs(1),
+		RunE: actionOn(func(ctx context.Context, args []string) error { return verify(ctx, env, f, args) }),
+	}
+	flags := cmd.Flags()
+	flags.DurationVar(&f.timeout, "timeout", 0, "give up after this time, such as 30s (default: no limit)")
+	flags.StringVar(&f.options.ClientIP, "client-ip", "", "the visitor's address, which is passed on")
+	flags.StringVar(&f.options.UserAgent, "user-agent", "", "the visitor's browser, which is passed on")
+	flags.StringVar(&f.options.Expected.Hostname, "hostname", "", "host that the token must be for")
+	flags.StringVar(&f.options.Expected.Action, "action", "", "action that the token must be for")
+	flags.DurationVar(&f.options.Expected.MaxAge, "max-age", 0, "how old the token may be (default: any age)")
+	flags.Float64Var(&f.options.Expected.MaxScore, "max-score", 0, "how like a bot the bearer may be, up to 1 (default: any score)")
+	flags.StringVar(&f.profile, "profile", "both", "how to ask: as the vendor's sdk, as its docs, or both")
+	flags.BoolVar(&f.json, "json", false, "print a JSON object")
+	return cmd
+}
+
+// errRefused is a verdict against a token.
+var errRefused = errors.New("the token is refused")
+
+func verify(ctx context.Context, env environment, f verifyFlags, args []string) error {
+	profile, ok := wireProfiles[f.profile]
+	switch {
+	case !ok:
+		return usagef("--profile %q is not both, sdk or docs", f.profile)
+	case f.options.Expected.MaxAge < 0:
+		return usagef("--max-age %v is negative", f.options.Expected.MaxAge)
+	case f.options.Expected.MaxScore < 0 || f.options.Expected.MaxScore > 1:
+		return usagef("--max-score %v is not 0 to 1", f.options.Expected.MaxScore)
+	}
+	f.options.Profile = profile
+	token, err := tokenArgument(env, args)
+	if err != nil {
+		return err
+	}
+	var config client.Config
+	if err := readKeys(&config, env); err != nil {
+		return err
+	}
+	c, err := client.New(config)
+	if err != nil {
+		return &usageError{err}
+	}
+	search := searchFlags{timeout: f.timeout}
+	ctx, cancel, err := search.withTimeout(ctx)
+	if err != nil {
+		return err
+	}
+	defer cancel()
+
+	verdict, err := c.VerifyToken(ctx, token, f.options)
+	if err != nil {
+		return err
+	}
+	if f.json {
+		if err := printJSON(env.stdout, newVerdictJSON(verdict)); err != nil {
+			return err
+		}
+	} else if verdict.OK {
+		if _, err := fmt.Fprintln(env.stdout, "ok"); err != nil {
+			return err
+		}
+	}
+	if !verdict.OK {
+		return fmt.Errorf("%w: %w", errRefused, verdict.Err())
+	}
+	return nil
+}
+
+// tokenArgument finds the token to verify.
+func tokenArgument(env environment, args []string) (string, error) {
+	token, _ := env.lookup("GKCAPTCHA_TOKEN")
+	if len(args) > 0 {
+		token = args[0]
+	}
+	if token == "-" {
+		data, err := readLimited("-", env.stdin)
+		if err != nil {
+			return "", &usageError{err}
+		}
+		token, _, _ = strings.Cut(string(data), "\n")
+	}
+	if token = strings.TrimSpace(token); token == "" {
+		return "", usagef(`there is no token: give it as the argument, in GKCAPTCHA_TOKEN, or with "-" on standard input`)
+	}
+	return token, nil
+}
+
+func newVerdictJSON(v client.Verdict) verdictJSON {
+	out := verdictJSON{
+		OK:        v.OK,
+		Ambiguous: v.Ambiguous,
+		Score:     v.Score,
+		Hostname:  v.Hostname,
+		Action:    v.Action,
+		Reasons:   v.ReasonCodes,
+	}
+	if !v.Timestamp.IsZero() {
+		out.Timestamp = v.Timestamp.UTC().Format(time.RFC3339)
+	}
+	return out
+}
