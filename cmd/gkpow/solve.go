@@ -109,7 +109,11 @@ func (f *solveFlags) readChallenge(stdin io.Reader) (p solver.Puzzle, deadline t
 	}
 	challenge, err := client.ParseChallenge(data)
 	if errors.Is(err, client.ErrUnavailable) || errors.Is(err, client.ErrDifficulty) {
-		return p, deadline, &usageError{err}
+		var failure *client.Error
+		if errors.As(err, &failure) && failure.Err != nil {
+			err = failure.Err // no service is concerned
+		}
+		return p, deadline, usagef("--challenge %s: %w", f.challenge, err)
 	}
 	if err != nil {
 		return p, deadline, err
