@@ -60,36 +60,23 @@ var (
 	majorityTable = ternary(func(x, y, z uint8) uint8 { return x&y | x&z | y&z })
 )
 
-func (v avx512) bigSigma0(x reg.VecPhysical) reg.VecPhysical {
-	v.VPRORD(operand.U8(2), x, reg.Z8)
-	v.VPRORD(operand.U8(13), x, reg.Z9)
-	v.VPRORD(operand.U8(22), x, reg.Z10)
-	v.VPTERNLOGD(xorTable, reg.Z10, reg.Z9, reg.Z8)
-	return reg.Z8
-}
+func (v avx512) bigSigma0(x reg.VecPhysical) reg.VecPhysical { return v.xor(8, x, v.rotate, 2, 13, 22) }
+func (v avx512) bigSigma1(x reg.VecPhysical) reg.VecPhysical { return v.xor(8, x, v.rotate, 6, 11, 25) }
+func (v avx512) smallSigma0(x operand.Op) reg.VecPhysical    { return v.xor(11, x, v.shift, 7, 18, 3) }
+func (v avx512) smallSigma1(x operand.Op) reg.VecPhysical    { return v.xor(11, x, v.shift, 17, 19, 10) }
 
-func (v avx512) bigSigma1(x reg.VecPhysical) reg.VecPhysical {
-	v.VPRORD(operand.U8(6), x, reg.Z8)
-	v.VPRORD(operand.U8(11), x, reg.Z9)
-	v.VPRORD(operand.U8(25), x, reg.Z10)
-	v.VPTERNLOGD(xorTable, reg.Z10, reg.Z9, reg.Z8)
-	return reg.Z8
-}
+func (v avx512) rotate(n, x, y operand.Op) { v.VPRORD(n, x, y) }
+func (v avx512) shift(n, x, y operand.Op)  { v.VPSRLD(n, x, y) }
 
-func (v avx512) smallSigma0(x operand.Op) reg.VecPhysical {
-	v.VPRORD(operand.U8(7), x, reg.Z11)
-	v.VPRORD(operand.U8(18), x, reg.Z12)
-	v.VPSRLD(operand.U8(3), x, reg.Z13)
-	v.VPTERNLOGD(xorTable, reg.Z13, reg.Z12, reg.Z11)
-	return reg.Z11
-}
-
-func (v avx512) smallSigma1(x operand.Op) reg.VecPhysical {
-	v.VPRORD(operand.U8(17), x, reg.Z11)
-	v.VPRORD(operand.U8(19), x, reg.Z12)
-	v.VPSRLD(operand.U8(10), x, reg.Z13)
-	v.VPTERNLOGD(xorTable, reg.Z13, reg.Z12, reg.Z11)
-	return reg.Z11
+// xor returns the exclusive or of x rotated right twice and, the third time, as
+// last says. It uses three registers from the given one on.
+func (v avx512) xor(first int, x operand.Op, last func(n, x, y operand.Op), n0, n1, n2 uint8) reg.VecPhysical {
+	a, b, c := zmm[first], zmm[first+1], zmm[first+2]
+	v.rotate(operand.U8(n0), x, a)
+	v.rotate(operand.U8(n1), x, b)
+	last(operand.U8(n2), x, c)
+	v.VPTERNLOGD(xorTable, c, b, a)
+	return a
 }
 
 func (v avx512) choose(x, y, z reg.VecPhysical) reg.VecPhysical {
