@@ -15,11 +15,19 @@ func scanSHANI(b *Block, words []uint32) int
 //go:noescape
 func scanAVX2(b *Block, words []uint32) int
 
+// features are what the code of each kernel needs, and the operating system's
+// support of the registers where there are wider ones.
+var features = map[string][]cpuid.FeatureID{
+	"avx512": {cpuid.AVX, cpuid.AVX512F},
+	"shani":  {cpuid.SHA, cpuid.AVX, cpuid.CMOV},
+	"avx2":   {cpuid.AVX, cpuid.AVX2},
+}
+
 var kernels = []Kernel{
 	{
 		Name:    "avx512",
 		Lanes:   16,
-		Missing: missing(cpuid.AVX512F),
+		Missing: missing("avx512"),
 		MaxScan: 5008,
 		Ops:     opsTable(&avx512Ops),
 		Scan:    scanAVX512,
@@ -27,7 +35,7 @@ var kernels = []Kernel{
 	{
 		Name:    "shani",
 		Lanes:   2,
-		Missing: missing(cpuid.SHA, cpuid.SSSE3, cpuid.SSE4, cpuid.AVX),
+		Missing: missing("shani"),
 		MaxScan: 2504,
 		Ops:     opsTable(&shaniOps),
 		Scan:    scanSHANI,
@@ -35,7 +43,7 @@ var kernels = []Kernel{
 	{
 		Name:    "avx2",
 		Lanes:   8,
-		Missing: missing(cpuid.AVX2),
+		Missing: missing("avx2"),
 		MaxScan: 2504,
 		Ops:     opsTable(&avx2Ops),
 		Scan:    scanAVX2,
@@ -43,10 +51,10 @@ var kernels = []Kernel{
 	generic,
 }
 
-// missing names the first of the features that this CPU, or its operating
+// missing names the first of a kernel's features that this CPU, or its operating
 // system, does not have.
-func missing(features ...cpuid.FeatureID) string {
-	for _, f := range features {
+func missing(kernel string) string {
+	for _, f := range features[kernel] {
 		if !cpuid.CPU.Supports(f) {
 			return f.String()
 		}

@@ -1,0 +1,37 @@
+//go:build !purego
+
+package asm
+
+import (
+	"os"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/klauspost/cpuid/v2"
+)
+
+// A kernel is not offered to a CPU without the features that the assembler found
+// in its code.
+func TestFeaturesCoverTheCode(t *testing.T) {
+	requires := regexp.MustCompile(`(?m)^// Requires: (.*)$`)
+	for _, k := range Kernels() {
+		if k.Name == Generic().Name {
+			continue
+		}
+		source, err := os.ReadFile(k.Name + "_amd64.s")
+		if err != nil {
+			t.Fatal(err)
+		}
+		found := requires.FindSubmatch(source)
+		if found == nil {
+			t.Fatalf("%s: the assembly does not say what it requires", k.Name)
+		}
+		for _, name := range strings.Split(string(found[1]), ", ") {
+			if !slices.ContainsFunc(features[k.Name], func(f cpuid.FeatureID) bool { return f.String() == name }) {
+				t.Errorf("%s: the code needs %s, which is not asked of the CPU", k.Name, name)
+			}
+		}
+	}
+}
