@@ -64,9 +64,9 @@ func agent(ctx context.Context, env environment, f agentFlags) error {
 	registry := prometheus.NewRegistry()
 	registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 
-	s, err := solver.New(solver.Options{Workers: f.threads, Backend: f.backend})
+	s, err := f.newSolver(solver.Options{})
 	if err != nil {
-		return &usageError{err}
+		return err
 	}
 	c, stop, err := f.open(env, s)
 	if err != nil {

@@ -57,9 +57,9 @@ func doctor(ctx context.Context, env environment, f doctorFlags) error {
 		return err
 	}
 	defer cancel()
-	s, err := solver.New(solver.Options{Workers: f.threads, Backend: f.backend})
+	s, err := f.newSolver(solver.Options{})
 	if err != nil {
-		return &usageError{err}
+		return err
 	}
 
 	var d diagnosis

@@ -26,22 +26,39 @@ func (f *engineFlags) register(flags *pflag.FlagSet) {
 	flags.StringVar(&f.backend, "backend", "", `kernel to use, see "gkpow backends" (default: $GKPOW_BACKEND, or the fastest)`)
 }
 
+// newSolver returns a Solver with the flags' options besides those given.
+func (f *engineFlags) newSolver(o solver.Options) (*solver.Solver, error) {
+	o.Workers, o.Backend = f.threads, f.backend
+	s, err := solver.New(o)
+	if err != nil {
+		return nil, &usageError{err}
+	}
+	return s, nil
+}
+
+// timeFlags are the flags of commands that may take long.
+type timeFlags struct{ timeout time.Duration }
+
+func (f *timeFlags) register(flags *pflag.FlagSet) {
+	flags.DurationVar(&f.timeout, "timeout", 0, "give up after this time, such as 30s (default: no limit)")
+}
+
 // searchFlags are the flags of commands that search.
 type searchFlags struct {
 	engineFlags
-	timeout time.Duration
+	timeFlags
 }
 
 func (f *searchFlags) register(flags *pflag.FlagSet) {
 	f.engineFlags.register(flags)
-	flags.DurationVar(&f.timeout, "timeout", 0, "give up after this time, such as 30s (default: no limit)")
+	f.timeFlags.register(flags)
 }
 
 // errTimeout is the cause of a context that --timeout has ended.
 var errTimeout = errors.New("--timeout has passed")
 
 // withTimeout returns the context for a command.
-func (f *searchFlags) withTimeout(ctx context.Context) (context.Context, context.CancelFunc, error) {
+func (f *timeFlags) withTimeout(ctx context.Context) (context.Context, context.CancelFunc, error) {
 	if f.timeout < 0 {
 		return nil, nil, usagef("--timeout %v is negative", f.timeout)
 	}
@@ -52,18 +69,13 @@ func (f *searchFlags) withTimeout(ctx context.Context) (context.Context, context
 	return ctx, cancel, nil
 }
 
-// solver returns a Solver with the flags' options besides those given. It shows
-// progress on stderr if that is a terminal; call the function when the search
-// is over.
+// solver returns a Solver as newSolver does. It shows progress on stderr if that
+// is a terminal; call the function when the search is over.
 func (f *searchFlags) solver(o solver.Options, stderr io.Writer) (*solver.Solver, func(), error) {
-	o.Workers, o.Backend = f.threads, f.backend
 	bar := newProgress(stderr)
 	o.Progress = bar.show
-	s, err := solver.New(o)
-	if err != nil {
-		return nil, nil, &usageError{err}
-	}
-	return s, bar.close, nil
+	s, err := f.newSolver(o)
+	return s, bar.close, err
 }
 
 // spaceFlags are the flags of commands about one puzzle: what is hashed, how

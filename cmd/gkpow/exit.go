@@ -83,9 +83,7 @@ func diagnose(err error) (code int, hint string) {
 		return exitQuota, ""
 	case is(errTimeout):
 		return exitTime, "raise --timeout, or allow more --threads"
-	case is(client.ErrExpired):
-		return exitTime, ""
-	case is(context.DeadlineExceeded):
+	case is(client.ErrExpired), is(context.DeadlineExceeded):
 		return exitTime, ""
 	case is(client.ErrDifficulty):
 		return exitRejected, "--max-difficulty N allows more; each step takes 16 times as long"

@@ -70,10 +70,9 @@ func explain(ctx context.Context, env environment, f explainFlags) error {
 	if err != nil {
 		return err
 	}
-	options.Workers, options.Backend = f.threads, f.backend
-	s, err := solver.New(options)
+	s, err := f.newSolver(options)
 	if err != nil {
-		return &usageError{err}
+		return err
 	}
 	puzzle, err := f.puzzle()
 	if err != nil {

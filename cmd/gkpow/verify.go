@@ -14,7 +14,7 @@ import (
 
 // verifyFlags are the flags of gkpow verify.
 type verifyFlags struct {
-	timeout time.Duration
+	timeFlags
 	options client.VerifyOptions
 	profile string
 	json    bool
@@ -50,7 +50,7 @@ line of standard input. The exit code is the verdict: 0 if it is good, 7 if not.
 		RunE: actionOn(func(ctx context.Context, args []string) error { return verify(ctx, env, f, args) }),
 	}
 	flags := cmd.Flags()
-	flags.DurationVar(&f.timeout, "timeout", 0, "give up after this time, such as 30s (default: no limit)")
+	f.timeFlags.register(flags)
 	flags.StringVar(&f.options.ClientIP, "client-ip", "", "the visitor's address, which is passed on")
 	flags.StringVar(&f.options.UserAgent, "user-agent", "", "the visitor's browser, which is passed on")
 	flags.StringVar(&f.options.Expected.Hostname, "hostname", "", "host that the token must be for")
@@ -88,8 +88,7 @@ func verify(ctx context.Context, env environment, f verifyFlags, args []string) 
 	if err != nil {
 		return &usageError{err}
 	}
-	search := searchFlags{timeout: f.timeout}
-	ctx, cancel, err := search.withTimeout(ctx)
+	ctx, cancel, err := f.withTimeout(ctx)
 	if err != nil {
 		return err
 	}
