@@ -23,17 +23,21 @@ func (e *PuzzleError) Error() string {
 // puzzle. It wraps ErrExhausted.
 type ExhaustedError struct {
 	Hashes   uint64        // nonces tried, which is all of them
+	MinNonce uint64        // the smallest nonce allowed
 	MaxNonce uint64        // the largest nonce allowed
 	Shard    Shard         // the part of the space that was searched
 	Elapsed  time.Duration // time spent
 }
 
 func (e *ExhaustedError) Error() string {
-	where := ""
-	if e.Shard.Count > 1 {
-		where = fmt.Sprintf(" in shard %v", e.Shard)
+	where := fmt.Sprintf("up to %d", e.MaxNonce)
+	if e.MinNonce > 0 {
+		where = fmt.Sprintf("from %d to %d", e.MinNonce, e.MaxNonce)
 	}
-	return fmt.Sprintf("%v: none of the %d nonces up to %d%s solves the puzzle", ErrExhausted, e.Hashes, e.MaxNonce, where)
+	if e.Shard.Count > 1 {
+		where += fmt.Sprintf(" in shard %v", e.Shard)
+	}
+	return fmt.Sprintf("%v: none of the %d nonces %s solves the puzzle", ErrExhausted, e.Hashes, where)
 }
 
 func (e *ExhaustedError) Unwrap() error { return ErrExhausted }

@@ -19,13 +19,22 @@ type segment struct {
 // nonces counts the nonces of the segment.
 func (s *segment) nonces() float64 { return float64(s.last-s.first) + 1 }
 
+// sparseCost estimates the operations, for one hash, that are spent on chunks
+// which hold few of the segment's nonces or none. If it has few nonces, and their
+// last digits are outer ones, that may be nearly all chunks.
+func (s *segment) sparseCost() float64 {
+	from, to := s.chunks()
+	return prepareOps * max(0, float64(to-from)/s.nonces()-1/float64(s.size()))
+}
+
 // A plan lists segments in the order in which they are searched.
 type plan []segment
 
 // A space is the set of nonces to search, and the order.
 type space struct {
-	prefix     int // length of the prefix in bytes
-	limit      uint64
+	prefix     int    // length of the prefix in bytes
+	least      uint64 // the smallest nonce
+	limit      uint64 // the largest
 	shard      Shard
 	sequential bool
 }
@@ -35,11 +44,8 @@ type space struct {
 func newPlan(sp space, k asm.Kernel) plan {
 	var p plan
 	for width := 1; width <= maxWidth; width++ {
-		first, last, ok := widthRange(width, sp.limit)
+		first, last, ok := sp.width(width)
 		if !ok {
-			break
-		}
-		if first, last, ok = sp.shard.part(first, last); !ok {
 			continue
 		}
 		candidates := layouts(sp.prefix, width)
@@ -49,8 +55,9 @@ func newPlan(sp space, k asm.Kernel) plan {
 		}
 		best := segment{cost: math.Inf(1)}
 		for _, l := range candidates {
-			if cost := l.cost(k); cost < best.cost {
-				best = segment{layout: l, first: first, last: last, cost: cost}
+			s := segment{layout: l, first: first, last: last}
+			if s.cost = l.cost(k) + s.sparseCost(); s.cost < best.cost {
+				best = s
 			}
 		}
 		p = append(p, best)

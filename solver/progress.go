@@ -5,7 +5,7 @@ import "time"
 // Progress says how far a search has got.
 type Progress struct {
 	Hashes   uint64        // nonces tried so far
-	Elapsed  time.Duration // since Solve was called
+	Elapsed  time.Duration // since Solve or All was called
 	HashRate float64       // hashes per second since then
 	// Chance is the probability, 0 to 1, that so many hashes would have found a
 	// solution. It grows towards 1 but says nothing of the next hash: the search
@@ -13,8 +13,8 @@ type Progress struct {
 	Chance float64
 	// Remaining is how long the search will go on, on average: the time for
 	// 2^Bits hashes, or for what is left of the nonce space if that is much
-	// less. It is at most the longest time.Duration, and 0 while the rate is
-	// not known.
+	// less, or for all that is left if all solutions are wanted. It is at most
+	// the longest time.Duration, and 0 while the rate is not known.
 	Remaining time.Duration
 }
 

@@ -2,6 +2,7 @@ package solver
 
 import (
 	"context"
+	"crypto/sha256"
 	"runtime"
 	"sync"
 	"sync/atomic"
@@ -10,13 +11,20 @@ import (
 	"github.com/gkpow/gkpow/solver/asm"
 )
 
-// A search is one call of Solve: the plan, and what its workers share.
+// A search is one call of Solve or All: the plan, and what its workers share.
 type search struct {
+	start      time.Time
 	puzzle     Puzzle
 	mid        midstate
+	space      space
 	plan       plan
 	sequential bool
 	registry   *registry
+	workers    []worker
+
+	calls  sync.Mutex          // guards what follows: one call of found at a time
+	found  func(Solution) bool // of All; nil if one solution is wanted
+	enough bool                // whether found has returned false
 
 	kernels [kinds]atomic.Pointer[asm.Kernel] // in use, by kind of layout
 	open    [kinds]atomic.Bool                // whether the choice is yet to be made
@@ -57,13 +65,12 @@ func (s *search) claim() (seg *segment, from, to uint64, ok bool) {
 	return seg, from, s.chunk, true
 }
 
-// report takes a nonce that a kernel found. It returns false if the kernel was
+// check hashes a nonce that a kernel found. It returns false if the kernel was
 // wrong that the first word of the digest meets the target. Then another one has
 // taken its place, until the choice is made again among those that are left.
-func (s *search) report(k *asm.Kernel, nonce uint64) bool {
-	digest := s.puzzle.Hash(nonce)
-	zeros := leadingZeros(digest)
-	if zeros < min(s.puzzle.Bits, 32) {
+func (s *search) check(k *asm.Kernel, nonce uint64) (digest [sha256.Size]byte, ok bool) {
+	digest = s.puzzle.Hash(nonce)
+	if leadingZeros(digest) < min(s.puzzle.Bits, 32) {
 		fault := &KernelFault{Backend: k.Name, Nonce: nonce}
 		if other := s.registry.replace(k, fault); other != nil {
 			s.mu.Lock()
@@ -76,11 +83,20 @@ func (s *search) report(k *asm.Kernel, nonce uint64) bool {
 					s.open[kind].Store(true)
 				}
 			}
-			return false
+			return digest, false
 		}
 	}
-	if zeros < s.puzzle.Bits {
-		return true // a kernel looks at 32 bits only
+	return digest, true
+}
+
+// report takes a nonce that a kernel found, and its digest.
+func (s *search) report(k *asm.Kernel, nonce uint64, digest [sha256.Size]byte) {
+	if leadingZeros(digest) < s.puzzle.Bits {
+		return // a kernel looks at 32 bits only
+	}
+	if s.found != nil {
+		s.deliver(Solution{Nonce: nonce, Hash: digest, Backend: k.Name})
+		return
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -92,7 +108,32 @@ func (s *search) report(k *asm.Kernel, nonce uint64) bool {
 	} else {
 		s.stop.Store(true)
 	}
-	return true
+}
+
+// deliver hands a solution to the caller of All, who may have had enough.
+func (s *search) deliver(solution Solution) {
+	s.mu.Lock()
+	solution.Fault = s.fault
+	s.mu.Unlock()
+	s.calls.Lock()
+	defer s.calls.Unlock()
+	if s.enough {
+		return
+	}
+	solution.Hashes, solution.Workers = s.hashes(), len(s.workers)
+	solution.Elapsed = time.Since(s.start)
+	if !s.found(solution) {
+		s.enough = true
+		s.stop.Store(true)
+	}
+}
+
+// hashes counts the nonces tried so far.
+func (s *search) hashes() (n uint64) {
+	for i := range s.workers {
+		n += s.workers[i].hashes.Load()
+	}
+	return n
 }
 
 // fail stops the search because the context ended.
@@ -115,41 +156,60 @@ func stopped(ctx context.Context) error {
 	return nil
 }
 
-// run searches with so many workers until they have stopped, and returns the
-// number of nonces tried. Meanwhile it calls progress, unless that is nil, with
-// the number so far.
-func (s *search) run(ctx context.Context, workers int, interval time.Duration, progress func(hashes uint64)) uint64 {
-	all := make([]worker, workers)
-	var running sync.WaitGroup
-	for i := range all {
-		all[i].search = s
-		running.Go(func() { all[i].run(ctx) })
-	}
-	total := func() (hashes uint64) {
-		for i := range all {
-			hashes += all[i].hashes.Load()
+// stopped returns the error for a context that ended with err.
+func (s *search) stopped(ctx context.Context, err error) error {
+	if ctx.Err() == nil {
+		// The clock says so; the timer, which brings the cause, is due.
+		select {
+		case <-ctx.Done():
+		case <-time.After(500 * time.Microsecond):
 		}
-		return hashes
 	}
-	if progress != nil {
+	stopped := &StoppedError{Hashes: s.hashes(), Elapsed: time.Since(s.start), Err: err, Cause: err}
+	if cause := context.Cause(ctx); cause != nil {
+		stopped.Cause = cause
+	}
+	return stopped
+}
+
+// run searches until all workers have stopped. Meanwhile it tells of progress.
+func (s *search) run(ctx context.Context, o Options) {
+	s.workers = make([]worker, o.workers())
+	var running sync.WaitGroup
+	for i := range s.workers {
+		w := &s.workers[i]
+		w.search = s
+		running.Go(func() { w.run(ctx) })
+	}
+	if o.Progress != nil {
 		done := make(chan struct{})
 		go func() {
 			running.Wait()
 			close(done)
 		}()
-		ticker := time.NewTicker(interval)
+		ticker := time.NewTicker(o.ProgressInterval)
 		defer ticker.Stop()
-		for searching := true; searching; {
+		for all, searching := s.plan.nonces(), true; searching; {
 			select {
 			case <-ticker.C:
-				progress(total())
+				o.Progress(s.progress(all))
 			case <-done:
 				searching = false
 			}
 		}
 	}
 	running.Wait()
-	return total()
+}
+
+// progress says how far a search of so many nonces has got.
+func (s *search) progress(all float64) Progress {
+	hashes := s.hashes()
+	left := all - float64(hashes)
+	p := newProgress(odds{s.puzzle.Bits}, hashes, time.Since(s.start), left)
+	if s.found != nil && p.HashRate > 0 {
+		p.Remaining = duration(left / p.HashRate)
+	}
+	return p
 }
 
 // A worker searches chunks until none are left or the search stops.
@@ -158,6 +218,7 @@ type worker struct {
 	cursor cursor
 	hashes atomic.Uint64 // nonces tried; written by the worker only
 	looked uint64        // value of hashes when it last looked at the context
+	hit    bool          // whether it has reported a nonce since
 	trial  *trial        // not nil while it measures kernels
 	_      [64]byte      // keeps the counters of two workers out of one cache line
 }
@@ -202,8 +263,8 @@ func (w *worker) searchChunk(ctx context.Context, number uint64) bool {
 			first = w.scan(k, base, first, min(last, first+uint64(k.MaxScan)))
 		}
 
-		if hashes := w.hashes.Load(); hashes-w.looked >= uint64(k.MaxScan)/2 {
-			w.looked = hashes
+		if hashes := w.hashes.Load(); w.hit || hashes-w.looked >= uint64(k.MaxScan)/2 {
+			w.looked, w.hit = hashes, false
 			if err := stopped(ctx); err != nil {
 				s.fail(err)
 				return false
@@ -224,10 +285,14 @@ func (w *worker) scan(k *asm.Kernel, base, first, last uint64) uint64 {
 		w.hashes.Add(uint64(len(words)))
 		return last
 	}
+	w.hit = true             // which took time
 	i = min(i, len(words)-1) // a fault, which report will notice
-	if !w.search.report(k, base+(first+uint64(i))*c.seg.step()) {
+	nonce := base + (first+uint64(i))*c.seg.step()
+	digest, ok := w.search.check(k, nonce)
+	if !ok {
 		return first // to be searched again, by another kernel
 	}
 	w.hashes.Add(uint64(i) + 1)
+	w.search.report(k, nonce, digest)
 	return first + uint64(i) + 1
 }

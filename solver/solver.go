@@ -10,7 +10,7 @@
 //
 // A Solver made by New does the same with options: the number of workers, limits
 // on the nonce, numeric order, one part of a search shared by many machines, and
-// a callback for progress.
+// a callback for progress. Its method All finds every solution, not just one.
 //
 // To read the package, start here and go on with plan.go (what is searched, and
 // in which layout), cursor.go (how chunks of nonces are made), search.go (the
@@ -41,6 +41,9 @@ type Options struct {
 	// A name that is wrong or of a kernel that cannot be used, from wherever it
 	// comes, is an error of New.
 	Backend string
+	// MinNonce is the smallest nonce allowed. If it is above MaxSafeInteger,
+	// MaxNonce cannot be 0.
+	MinNonce uint64
 	// MaxNonce is the largest nonce allowed. 0 means MaxInt32 where nonces up to
 	// that are enough (the chance that none solves the puzzle is below one in a
 	// billion) and cost at most 1.2 times what wider ones would, and
@@ -52,7 +55,7 @@ type Options struct {
 	// Shard is the part of the nonces to search. The zero value means all.
 	Shard Shard
 	// Progress, if not nil, is called every ProgressInterval until the search
-	// ends, always from the goroutine that called Solve.
+	// ends, always from the goroutine that called Solve or All.
 	Progress func(Progress)
 	// ProgressInterval is the time between calls of Progress. 0 means 100 ms.
 	ProgressInterval time.Duration
@@ -74,8 +77,8 @@ type Solver struct {
 type Solution struct {
 	Nonce   uint64            // its canonical decimal digits are what was hashed
 	Hash    [sha256.Size]byte // SHA-256(prefix || nonce), by crypto/sha256
-	Hashes  uint64            // nonces tried by all workers, each once
-	Elapsed time.Duration     // from the call of Solve to its return
+	Hashes  uint64            // nonces tried by all workers, each once; by then, if All found it
+	Elapsed time.Duration     // from the call of Solve to its return, or of All to this solution
 	Backend string            // the kernel that found the nonce
 	Workers int               // goroutines that searched
 	Fault   *KernelFault      // not nil if a kernel was caught in an error on the way
@@ -96,6 +99,12 @@ func newSolver(o Options, r *registry) (*Solver, error) {
 	}
 	if o.ProgressInterval == 0 {
 		o.ProgressInterval = 100 * time.Millisecond
+	}
+	if o.MaxNonce > 0 && o.MinNonce > o.MaxNonce {
+		return nil, fmt.Errorf("solver: nonces from %d to %d: the smallest cannot be above the largest", o.MinNonce, o.MaxNonce)
+	}
+	if o.MaxNonce == 0 && o.MinNonce > MaxSafeInteger {
+		return nil, fmt.Errorf("solver: nonces from %d on: above %d the largest one must be given too", o.MinNonce, MaxSafeInteger)
 	}
 	if err := o.Shard.validate(); err != nil {
 		return nil, err
@@ -129,66 +138,86 @@ func Solve(ctx context.Context, p Puzzle) (Solution, error) {
 //
 // A puzzle of many bits is not refused: it is the context that bounds the time.
 func (s *Solver) Solve(ctx context.Context, p Puzzle) (Solution, error) {
-	start := time.Now()
-	if err := p.validate(); err != nil {
-		return Solution{}, err
-	}
-	stop := func(hashes uint64, err error) (Solution, error) {
-		if ctx.Err() == nil {
-			// The clock says so; the timer, which brings the cause, is due.
-			select {
-			case <-ctx.Done():
-			case <-time.After(500 * time.Microsecond):
-			}
-		}
-		stopped := &StoppedError{Hashes: hashes, Elapsed: time.Since(start), Err: err, Cause: err}
-		if cause := context.Cause(ctx); cause != nil {
-			stopped.Cause = cause
-		}
-		return Solution{}, stopped
-	}
-	if err := stopped(ctx); err != nil {
-		return stop(0, err)
-	}
-
-	run := &search{puzzle: p, registry: s.registry, sequential: s.options.Sequential}
-	if err := s.equip(run); err != nil {
-		return Solution{}, err
-	}
-	k := run.kernels[0].Load()
-	sp, _ := s.options.space(p, k)
-	mid, err := newMidstate(ctx, p.Prefix)
-	if err != nil {
-		return stop(0, err)
-	}
-	run.mid, run.plan = mid, newPlan(sp, *k)
-	run.beyond.Store(^uint64(0))
-	run.begin(0)
-
-	workers := s.options.workers()
-	var progress func(hashes uint64)
-	if s.options.Progress != nil {
-		o, all := odds{p.Bits}, run.plan.nonces()
-		progress = func(hashes uint64) {
-			s.options.Progress(newProgress(o, hashes, time.Since(start), all-float64(hashes)))
-		}
-	}
-	hashes := run.run(ctx, workers, s.options.ProgressInterval, progress)
-
-	switch {
-	case run.solution != nil:
+	run, err := s.search(ctx, p, nil)
+	if run.solution != nil {
 		solution := *run.solution
-		solution.Hashes, solution.Workers, solution.Fault = hashes, workers, run.fault
-		solution.Elapsed = time.Since(start)
+		solution.Hashes, solution.Workers, solution.Fault = run.hashes(), len(run.workers), run.fault
+		solution.Elapsed = time.Since(run.start)
 		return solution, nil
-	case run.err != nil:
-		return stop(hashes, run.err)
 	}
-	exhausted := &ExhaustedError{Hashes: hashes, MaxNonce: sp.limit, Shard: sp.shard, Elapsed: time.Since(start)}
+	if err != nil {
+		return Solution{}, err
+	}
+	exhausted := &ExhaustedError{
+		Hashes:   run.hashes(),
+		MinNonce: run.space.least,
+		MaxNonce: run.space.limit,
+		Shard:    run.space.shard,
+		Elapsed:  time.Since(run.start),
+	}
 	if run.fault != nil {
 		return Solution{}, errors.Join(exhausted, run.fault)
 	}
 	return Solution{}, exhausted
+}
+
+// All calls found for every allowed nonce that solves the puzzle, until found
+// returns false or no nonce is left. It returns the number of nonces tried, each
+// counted once: those are all that are allowed if nothing ended the search
+// early, and found has seen each solution among them unless it returned false.
+//
+// The calls of found come from the workers, one at a time, and the last is over
+// when All returns. Their order is that of the search; it is numeric with
+// Sequential and one worker.
+//
+// The default of MaxNonce is made for finding one solution. Give MinNonce and
+// MaxNonce to search a range.
+//
+// Errors are a *PuzzleError, and a *StoppedError if the context ended first, as
+// for Solve. A *KernelFault says that a kernel was caught in an error; it is
+// returned when the search, which another kernel went on with, is over, with
+// the *StoppedError if there is one.
+func (s *Solver) All(ctx context.Context, p Puzzle, found func(Solution) bool) (hashes uint64, err error) {
+	if found == nil {
+		return 0, errors.New("solver: All needs a function to call")
+	}
+	run, err := s.search(ctx, p, found)
+	if run.enough {
+		err = nil
+	}
+	if run.fault != nil {
+		err = errors.Join(err, run.fault)
+	}
+	return run.hashes(), err
+}
+
+// search searches for one solution, or for all if found is not nil. What it has
+// found, and how, is in the search returned, which is never nil. The error is
+// none of those that tell of the space or of a fault.
+func (s *Solver) search(ctx context.Context, p Puzzle, found func(Solution) bool) (*search, error) {
+	run := &search{start: time.Now(), puzzle: p, registry: s.registry, sequential: s.options.Sequential, found: found}
+	if err := p.validate(); err != nil {
+		return run, err
+	}
+	if err := stopped(ctx); err != nil {
+		return run, run.stopped(ctx, err)
+	}
+	if err := s.equip(run); err != nil {
+		return run, err
+	}
+	k := run.kernels[0].Load()
+	run.space, _ = s.options.space(p, k)
+	mid, err := newMidstate(ctx, p.Prefix)
+	if err != nil {
+		return run, run.stopped(ctx, err)
+	}
+	run.mid, run.plan = mid, newPlan(run.space, *k)
+	run.beyond.Store(^uint64(0))
+	run.begin(0)
+	if run.run(ctx, s.options); run.err != nil {
+		return run, run.stopped(ctx, run.err)
+	}
+	return run, nil
 }
 
 // equip gives a search its kernels.
@@ -210,7 +239,7 @@ func (s *Solver) equip(run *search) error {
 // space returns the nonces to search for a puzzle with a kernel, and why they
 // have the limit they have.
 func (o Options) space(p Puzzle, k *asm.Kernel) (sp space, why string) {
-	sp = space{prefix: len(p.Prefix), limit: o.MaxNonce, shard: o.Shard, sequential: o.Sequential}
+	sp = space{prefix: len(p.Prefix), least: o.MinNonce, limit: o.MaxNonce, shard: o.Shard, sequential: o.Sequential}
 	if sp.limit > 0 {
 		return sp, "asked for"
 	}

@@ -83,6 +83,7 @@ func (f *searchFlags) solver(o solver.Options, stderr io.Writer) (*solver.Solver
 type spaceFlags struct {
 	salt, prefixHex  string
 	difficulty, bits int
+	minNonce         uint64
 	maxNonce         uint64
 	sequential       bool
 	shard            string
@@ -96,6 +97,7 @@ func (f *spaceFlags) register(flags *pflag.FlagSet) {
 	flags.StringVar(&f.prefixHex, "prefix-hex", "", "all that is hashed before the nonce, in hex (instead of salt and colon)")
 	flags.IntVar(&f.difficulty, "difficulty", documentedDifficulty, "leading zero hex digits, 0 to 64")
 	flags.IntVar(&f.bits, "bits", 0, "leading zero bits, 0 to 256 (instead of --difficulty)")
+	flags.Uint64Var(&f.minNonce, "min-nonce", 0, "smallest nonce allowed")
 	flags.Uint64Var(&f.maxNonce, "max-nonce", 0, "largest nonce allowed (default: below 2^31 if that is enough, else below 2^53)")
 	flags.BoolVar(&f.sequential, "sequential", false, "search in numeric order: find the smallest nonce")
 	flags.StringVar(&f.shard, "shard", "", "search part I of N only, as I/N, where I counts from 0")
@@ -103,7 +105,7 @@ func (f *spaceFlags) register(flags *pflag.FlagSet) {
 
 // options returns the options for the nonces.
 func (f *spaceFlags) options() (o solver.Options, err error) {
-	o.MaxNonce, o.Sequential = f.maxNonce, f.sequential
+	o.MinNonce, o.MaxNonce, o.Sequential = f.minNonce, f.maxNonce, f.sequential
 	if f.given("max-nonce") && f.maxNonce == 0 {
 		return o, usagef("--max-nonce 0 leaves nothing to search; it must be at least 1")
 	}

@@ -1,0 +1,287 @@
+package solver
+
+import (
+	"context"
+	"fmt"
+	"math"
+	"math/rand/v2"
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/gkpow/gkpow/solver/asm"
+)
+
+// solutions returns the nonces of a range that solve the puzzle, in order, by
+// looking at each.
+func solutions(p Puzzle, first, last uint64) (nonces []uint64) {
+	for nonce := first; ; nonce++ {
+		if p.Solves(nonce) {
+			nonces = append(nonces, nonce)
+		}
+		if nonce == last {
+			return nonces
+		}
+	}
+}
+
+// mustFindAll returns what All finds, in order, and the hashes it took.
+func mustFindAll(t *testing.T, s *Solver, p Puzzle) (nonces []uint64, hashes uint64) {
+	t.Helper()
+	var found []Solution
+	hashes, err := s.All(t.Context(), p, func(solution Solution) bool {
+		found = append(found, solution)
+		return true
+	})
+	require.NoError(t, err)
+	for _, solution := range found {
+		checkSolution(t, p, solution)
+		require.LessOrEqual(t, solution.Hashes, hashes)
+		nonces = append(nonces, solution.Nonce)
+	}
+	slices.Sort(nonces)
+	return nonces, hashes
+}
+
+// All finds what a look at every nonce finds, and looks at each once: in ranges
+// that begin and end anywhere, wherever the digits fall.
+func TestAllFindsEverything(t *testing.T) {
+	starts := []uint64{0, 1, 5, 9, 10, 97, 990, 9_900, 12_345, 99_000, 999_990, 9_999_500, 123_456_789, 9_999_999_000,
+		MaxSafeInteger - 3000, 9_999_999_999_999_000, 9_999_999_999_999_999_000, math.MaxUint64 - 1500, math.MaxUint64 - 3}
+	eachKernel(t, func(t *testing.T, k asm.Kernel) {
+		rng := rand.New(rand.NewPCG(11, 0))
+		for i, first := range slices.Repeat(starts, 3) {
+			p := Puzzle{Prefix: randomPrefix(rng, rng.IntN(130)), Bits: rng.IntN(11)}
+			last := first + min(1+rng.Uint64N(3000), math.MaxUint64-first)
+			o := Options{Backend: k.Name, Workers: 1 + i%3, Sequential: i%2 == 0, MinNonce: first, MaxNonce: last}
+			got, hashes := mustFindAll(t, mustNew(t, o), p)
+			require.Equal(t, solutions(p, first, last), got, "prefix of %d bytes, %d bits, %d to %d", len(p.Prefix), p.Bits, first, last)
+			require.Equal(t, last-first+1, hashes)
+		}
+	})
+}
+
+func TestAllShards(t *testing.T) {
+	const first, last, shards = 950, 20_000, 7
+	p := Puzzle{Prefix: []byte("all shards:"), Bits: 6}
+	var all []uint64
+	var hashes uint64
+	for i := range shards {
+		nonces, n := mustFindAll(t, mustNew(t, Options{MinNonce: first, MaxNonce: last, Shard: Shard{i, shards}}), p)
+		all = append(all, nonces...)
+		hashes += n
+	}
+	slices.Sort(all)
+	require.Equal(t, solutions(p, first, last), all)
+	require.EqualValues(t, last-first+1, hashes)
+}
+
+// One worker goes through a sequential search in numeric order.
+func TestAllInOrder(t *testing.T) {
+	p := Puzzle{Prefix: []byte("in order:"), Bits: 4}
+	var got []uint64
+	s := mustNew(t, Options{MinNonce: 7, MaxNonce: 30_000, Sequential: true, Workers: 1})
+	_, err := s.All(t.Context(), p, func(solution Solution) bool {
+		got = append(got, solution.Nonce)
+		return true
+	})
+	require.NoError(t, err)
+	require.Equal(t, solutions(p, 7, 30_000), got)
+}
+
+// After the call that returns false there is no other, and the hashes are those
+// up to there.
+func TestAllUntilEnough(t *testing.T) {
+	p := Puzzle{Prefix: []byte("enough:"), Bits: 5}
+	const last = 200_000
+	want := solutions(p, 0, last)
+	for n := 1; n < 40; n += 3 {
+		for _, workers := range []int{1, 4} {
+			calls := 0
+			s := mustNew(t, Options{MaxNonce: last, Sequential: true, Workers: workers})
+			hashes, err := s.All(t.Context(), p, func(solution Solution) bool {
+				calls++
+				return calls != n
+			})
+			require.NoError(t, err)
+			require.Equal(t, n, calls)
+			if workers == 1 {
+				require.Equal(t, want[n-1]+1, hashes)
+			}
+			require.LessOrEqual(t, hashes, uint64(last+1))
+		}
+	}
+}
+
+// However the context ends a search, what was counted was reported.
+func TestAllStops(t *testing.T) {
+	p := Puzzle{Prefix: []byte("stops:"), Bits: 0}
+	for _, workers := range []int{1, 3} {
+		ctx, cancel := context.WithTimeout(t.Context(), 20*time.Millisecond)
+		s := mustNew(t, Options{Workers: workers})
+		var calls uint64
+		hashes, err := s.All(ctx, p, func(Solution) bool { calls++; return true })
+		cancel()
+		var stopped *StoppedError
+		require.ErrorAs(t, err, &stopped)
+		require.ErrorIs(t, err, context.DeadlineExceeded)
+		require.NotZero(t, hashes)
+		require.Equal(t, hashes, stopped.Hashes)
+		require.Equal(t, hashes, calls, "every nonce is a solution")
+	}
+}
+
+// Solutions take time, so the context is looked at after each.
+func TestAllLooksAtTheContextAfterSolutions(t *testing.T) {
+	ctx := &countingContext{Context: t.Context(), left: 20}
+	hashes, err := mustNew(t, Options{Workers: 1}).All(ctx, Puzzle{}, func(Solution) bool { return true })
+	require.ErrorIs(t, err, context.Canceled)
+	require.LessOrEqual(t, hashes, uint64(20))
+}
+
+func TestAllProgress(t *testing.T) {
+	ctx, cancel := context.WithCancel(t.Context())
+	const last = 1 << 40
+	calls := 0
+	s := mustNew(t, Options{MaxNonce: last, ProgressInterval: time.Millisecond, Progress: func(p Progress) {
+		if calls++; calls == 5 {
+			cancel()
+		}
+		if p.HashRate > 0 {
+			require.InEpsilon(t, (last-float64(p.Hashes))/p.HashRate, p.Remaining.Seconds(), 1e-6)
+		}
+	}})
+	_, err := s.All(ctx, Puzzle{Prefix: []byte("all:"), Bits: 24}, func(Solution) bool { return true })
+	require.ErrorIs(t, err, context.Canceled)
+	require.GreaterOrEqual(t, calls, 5)
+}
+
+func TestAllRefuses(t *testing.T) {
+	s := mustNew(t, Options{})
+	_, err := s.All(t.Context(), Puzzle{Bits: -1}, func(Solution) bool { return true })
+	var invalid *PuzzleError
+	require.ErrorAs(t, err, &invalid)
+	_, err = s.All(t.Context(), Puzzle{}, nil)
+	require.ErrorContains(t, err, "needs a function")
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	_, err = s.All(ctx, Puzzle{}, func(Solution) bool { panic("it was called") })
+	require.ErrorIs(t, err, context.Canceled)
+}
+
+// A kernel that reports what is not so changes nothing but the error.
+func TestAllWithFaultyKernel(t *testing.T) {
+	for name, scan := range wrongScans {
+		t.Run(name, func(t *testing.T) {
+			p := Puzzle{Prefix: []byte("faulty:"), Bits: 6}
+			s, err := newSolver(Options{Backend: "broken", MinNonce: 50, MaxNonce: 5000, Workers: 2},
+				trusting(broken("broken", scan), asm.Generic()))
+			require.NoError(t, err)
+			var got []uint64
+			hashes, err := s.All(t.Context(), p, func(solution Solution) bool {
+				got = append(got, solution.Nonce)
+				return true
+			})
+			var fault *KernelFault
+			require.ErrorAs(t, err, &fault)
+			require.Equal(t, "broken", fault.Backend)
+			require.EqualValues(t, 4951, hashes)
+			slices.Sort(got)
+			require.Equal(t, solutions(p, 50, 5000), got)
+		})
+	}
+}
+
+// MinNonce holds for a search of one solution, whatever else is asked for.
+func TestMinNonce(t *testing.T) {
+	rng := rand.New(rand.NewPCG(12, 0))
+	for i := range 60 {
+		p := Puzzle{Prefix: randomPrefix(rng, rng.IntN(130)), Bits: rng.IntN(10)}
+		least := rng.Uint64N(1 << rng.IntN(54))
+		solution, err := mustNew(t, Options{MinNonce: least, Sequential: i%2 == 0}).Solve(t.Context(), p)
+		require.NoError(t, err)
+		checkSolution(t, p, solution)
+		require.GreaterOrEqual(t, solution.Nonce, least)
+		require.LessOrEqual(t, solution.Nonce, MaxSafeInteger)
+		if i%2 == 0 {
+			require.Equal(t, []uint64{solution.Nonce}, solutions(p, least, solution.Nonce), "the smallest from %d", least)
+		}
+	}
+	p := Puzzle{Prefix: []byte("exhausted:"), Bits: MaxBits}
+	for _, sequential := range []bool{false, true} {
+		_, err := mustNew(t, Options{MinNonce: 95, MaxNonce: 1004, Sequential: sequential}).Solve(t.Context(), p)
+		require.EqualError(t, err, "solver: nonce space exhausted: none of the 910 nonces from 95 to 1004 solves the puzzle")
+	}
+}
+
+// The default limit is one that MinNonce leaves enough nonces below.
+func TestMinNonceAndDefaultLimit(t *testing.T) {
+	for _, test := range []struct {
+		least uint64
+		bits  int
+		want  uint64
+	}{
+		{0, 24, MaxInt32},
+		{1_000_000_000, 24, MaxInt32},
+		{2_100_000_000, 24, MaxSafeInteger}, // three hashes for each solution
+		{2_100_000_000, 8, MaxInt32},
+		{MaxInt32, 8, MaxSafeInteger},
+		{MaxInt32 + 1, 8, MaxSafeInteger},
+		{MaxSafeInteger, 8, MaxSafeInteger},
+	} {
+		o := Options{MinNonce: test.least}
+		for _, shard := range []Shard{{}, {1, 3}} {
+			o.Shard = shard
+			sp, why := o.space(Puzzle{Prefix: make([]byte, 33), Bits: test.bits}, new(asm.Generic()))
+			require.Equal(t, test.want, sp.limit, "from %d, %d bits, shard %v", test.least, test.bits, shard)
+			require.NotEmpty(t, why)
+		}
+	}
+	plan, err := mustNew(t, Options{MinNonce: 5_000_000_000}).Explain(t.Context(), Puzzle{Prefix: []byte("explain:"), Bits: 8})
+	require.NoError(t, err)
+	for _, s := range plan.Segments {
+		require.GreaterOrEqual(t, s.First, uint64(5_000_000_000))
+	}
+}
+
+func TestMinNonceRefused(t *testing.T) {
+	for _, test := range []struct {
+		o    Options
+		want string
+	}{
+		{Options{MinNonce: 8, MaxNonce: 7}, "solver: nonces from 8 to 7: the smallest cannot be above the largest"},
+		{Options{MinNonce: MaxSafeInteger + 1}, fmt.Sprintf("solver: nonces from %d on: above %d the largest one must be given too", MaxSafeInteger+1, MaxSafeInteger)},
+	} {
+		_, err := New(test.o)
+		require.EqualError(t, err, test.want)
+	}
+	for _, o := range []Options{{MinNonce: 7, MaxNonce: 7}, {MinNonce: MaxSafeInteger}, {MinNonce: math.MaxUint64, MaxNonce: math.MaxUint64}} {
+		mustNew(t, o)
+	}
+}
+
+// A few nonces are not searched for in many chunks that hold none of them,
+// whatever layout suits all nonces of their width.
+func TestFewNoncesAreInFewChunks(t *testing.T) {
+	eachKernel(t, func(t *testing.T, k asm.Kernel) {
+		for prefix := range 64 {
+			for width := 1; width <= maxWidth; width++ {
+				first, last, _ := widthRange(width, math.MaxUint64)
+				for _, n := range []uint64{1, 30, 1000, 100_000} {
+					n = min(n, last-first+1)
+					for _, least := range []uint64{first, first + (last-first)/3, last - n + 1} {
+						least = min(least, last-n+1)
+						for _, seg := range newPlan(space{prefix: prefix, least: least, limit: least + n - 1}, k) {
+							from, to := seg.chunks()
+							if to-from > n/9+50 {
+								t.Fatalf("prefix of %d bytes: %d chunks for the %d nonces from %d", prefix, to-from, n, least)
+							}
+						}
+					}
+				}
+			}
+		}
+	})
+}
