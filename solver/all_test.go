@@ -115,6 +115,22 @@ func TestAllUntilEnough(t *testing.T) {
 	}
 }
 
+// Workers that wait to report a solution do not report it after that call, and
+// the context has no say any more.
+func TestAllEnoughIsEnough(t *testing.T) {
+	ctx, cancel := context.WithCancel(t.Context())
+	calls := 0
+	hashes, err := mustNew(t, Options{Workers: 4}).All(ctx, Puzzle{}, func(Solution) bool {
+		calls++
+		time.Sleep(10 * time.Millisecond) // let the others come to their first solutions
+		cancel()
+		return false
+	})
+	require.NoError(t, err)
+	require.Equal(t, 1, calls)
+	require.NotZero(t, hashes)
+}
+
 // However the context ends a search, what was counted was reported.
 func TestAllStops(t *testing.T) {
 	p := Puzzle{Prefix: []byte("stops:"), Bits: 0}

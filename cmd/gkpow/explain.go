@@ -83,17 +83,21 @@ func explain(ctx context.Context, env environment, f explainFlags) error {
 		return err
 	}
 	if f.json {
-		return printJSON(env.stdout, newPlanJSON(puzzle, plan))
+		return printJSON(env.stdout, newPlanJSON(puzzle, options.MinNonce, plan))
 	}
-	return printPlan(env.stdout, puzzle, plan)
+	return printPlan(env.stdout, puzzle, options.MinNonce, plan)
 }
 
-func printPlan(out io.Writer, puzzle solver.Puzzle, plan solver.Plan) error {
+func printPlan(out io.Writer, puzzle solver.Puzzle, minNonce uint64, plan solver.Plan) error {
 	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
 	prefix, bits := len(puzzle.Prefix), puzzle.Bits
 	fmt.Fprintf(w, "prefix\t%d bytes, %d of them in blocks that are hashed once\n", prefix, prefix/64*64)
 	fmt.Fprintf(w, "puzzle\t%d zero bits, %.4g hex digits\n", bits, float64(bits)/4)
-	fmt.Fprintf(w, "nonces\tup to %d: %s\n", plan.MaxNonce, plan.WhyMax)
+	from := ""
+	if minNonce > 0 {
+		from = fmt.Sprintf("from %d ", minNonce)
+	}
+	fmt.Fprintf(w, "nonces\t%sup to %d: %s\n", from, plan.MaxNonce, plan.WhyMax)
 	fmt.Fprintf(w, "kernel\t%s: %s\n", plan.Backend, plan.Why)
 	fmt.Fprintf(w, "rate\t%.1f MH/s on one thread, measured now\n\n", plan.HashRate/1e6)
 
@@ -161,6 +165,7 @@ func human(d time.Duration) string {
 type planJSON struct {
 	Prefix   int           `json:"prefix"` // bytes
 	Bits     int           `json:"bits"`
+	MinNonce uint64        `json:"minNonce,omitempty"`
 	MaxNonce uint64        `json:"maxNonce"`
 	WhyMax   string        `json:"whyMax"`
 	Backend  string        `json:"backend"`
@@ -191,10 +196,11 @@ type segmentJSON struct {
 	Chance     float64 `json:"chance"`
 }
 
-func newPlanJSON(puzzle solver.Puzzle, plan solver.Plan) planJSON {
+func newPlanJSON(puzzle solver.Puzzle, minNonce uint64, plan solver.Plan) planJSON {
 	p := planJSON{
 		Prefix:   len(puzzle.Prefix),
 		Bits:     puzzle.Bits,
+		MinNonce: minNonce,
 		MaxNonce: plan.MaxNonce,
 		WhyMax:   plan.WhyMax,
 		Backend:  plan.Backend,
