@@ -295,7 +295,7 @@ func TestFewNoncesAreInFewChunks(t *testing.T) {
 						least = min(least, last-n+1)
 						for _, seg := range newPlan(space{prefix: prefix, least: least, limit: least + n - 1}, k) {
 							from, to := seg.chunks()
-							if to-from > n/9+50 {
+							if to-from > n/4+50 {
 								t.Fatalf("prefix of %d bytes: %d chunks for the %d nonces from %d", prefix, to-from, n, least)
 							}
 						}

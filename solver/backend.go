@@ -2,6 +2,7 @@ package solver
 
 import (
 	"fmt"
+	"math"
 	"os"
 	"slices"
 	"strings"
@@ -49,6 +50,8 @@ type registry struct {
 
 type entry struct {
 	kernel *asm.Kernel
+	probed bool  // whether slow is known
+	slow   bool  // far slower than the last one, which runs everywhere
 	tested bool  // whether the self-test was run
 	fault  error // of the self-test or of a search
 }
@@ -68,6 +71,7 @@ func (r *registry) ready(e *entry) bool {
 		return false
 	}
 	if !e.tested {
+		r.hopeless(e) // for the length of scans
 		e.tested = true
 		e.fault = e.kernel.SelfTest()
 	}
@@ -84,6 +88,49 @@ func (r *registry) usable() (list []*asm.Kernel) {
 		}
 	}
 	return list
+}
+
+// contenders returns the kernels that may be the fastest, in the order of the
+// table.
+func (r *registry) contenders() (list []*asm.Kernel) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for i := range r.entries {
+		if e := &r.entries[i]; !r.hopeless(e) && r.ready(e) {
+			list = append(list, e.kernel)
+		}
+	}
+	return list
+}
+
+// hopeless reports whether a kernel is far slower than the one that runs
+// everywhere, by a first look that takes some microseconds. That can be: on some
+// CPUs SHA-NI and AVX2 cost a hundred times as much side by side as each alone.
+// Such a kernel is not worth the time for its self-test unless it is asked for,
+// and then its scans are kept short. The caller holds r.mu.
+func (r *registry) hopeless(e *entry) bool {
+	last := r.entries[len(r.entries)-1].kernel
+	if e.probed || e.kernel.Missing != "" || e.kernel == last {
+		return e.slow
+	}
+	e.probed = true
+	words := make([]uint32, 4*e.kernel.Lanes)
+	b := asm.Block{Vary: 10, Mask: ^uint32(0)}
+	b.Prepare(0)
+	shortest := func(k *asm.Kernel) time.Duration {
+		shortest := time.Duration(math.MaxInt64)
+		for range 3 {
+			start := r.now()
+			k.Scan(&b, words)
+			shortest = min(shortest, r.now().Sub(start))
+		}
+		return shortest
+	}
+	const far = 4
+	if e.slow = shortest(e.kernel) > far*shortest(last); e.slow {
+		e.kernel.MaxScan = 8 * e.kernel.Lanes
+	}
+	return e.slow
 }
 
 // named returns a kernel that can be used, or an error that says why not.
@@ -126,20 +173,22 @@ func (r *registry) ask(option string) (k *asm.Kernel, why string, err error) {
 }
 
 // pick returns the kernel to begin with for a kind of layout, and whether it
-// was chosen for that. If not, it is the one chosen for the other kind, or else
-// the first of the table that can be used.
+// was chosen for that. If not, it is the one chosen for another kind, or else the
+// first of the table that may be the fastest.
 func (r *registry) pick(kind int) (k *asm.Kernel, chosen bool, err error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if k := r.chosen[kind]; k != nil {
 		return k, true, nil
 	}
-	if k := r.chosen[1-kind]; k != nil {
-		return k, false, nil
+	for _, k := range r.chosen {
+		if k != nil {
+			return k, false, nil
+		}
 	}
 	for i := range r.entries {
-		if r.ready(&r.entries[i]) {
-			return r.entries[i].kernel, false, nil
+		if e := &r.entries[i]; !r.hopeless(e) && r.ready(e) {
+			return e.kernel, false, nil
 		}
 	}
 	return nil, false, fmt.Errorf("solver: no kernel works on this machine: %w", r.entries[len(r.entries)-1].fault)

@@ -3,7 +3,9 @@ package solver
 import (
 	"context"
 	"errors"
+	"fmt"
 	"math"
+	"slices"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -73,6 +75,36 @@ func TestFaultyKernel(t *testing.T) {
 			require.ErrorAs(t, err, &exhausted)
 			require.EqualValues(t, 5001, exhausted.Hashes)
 		})
+	}
+}
+
+// The same where a block follows the one that varies.
+func TestFaultyKernelAfterTails(t *testing.T) {
+	for name, scan := range map[string]func(tails []asm.Tail) int{
+		"first": func([]asm.Tail) int { return 0 },
+		"last":  func(tails []asm.Tail) int { return len(tails) - 1 },
+		"wild":  func([]asm.Tail) int { return math.MaxInt32 },
+	} {
+		for kind := 1; kind < kinds; kind++ {
+			t.Run(fmt.Sprintf("%s, kind %d", name, kind), func(t *testing.T) {
+				k := broken("broken", asm.Generic().Scan)
+				k.ScanTails = func(_ *asm.States, tails []asm.Tail, _ uint32) int { return scan(tails) }
+				p := Puzzle{Prefix: unsolvable(kind).Prefix, Bits: 9}
+				s, err := newSolver(Options{MinNonce: 1000, MaxNonce: 39_999, Workers: 2}, trusting(k, asm.Generic()))
+				require.NoError(t, err)
+				var got []uint64
+				hashes, err := s.All(t.Context(), p, func(solution Solution) bool {
+					got = append(got, solution.Nonce)
+					return true
+				})
+				var fault *KernelFault
+				require.ErrorAs(t, err, &fault)
+				require.Equal(t, "broken", fault.Backend)
+				require.EqualValues(t, 39_000, hashes)
+				slices.Sort(got)
+				require.Equal(t, solutions(p, 1000, 39_999), got)
+			})
+		}
 	}
 }
 

@@ -10,14 +10,18 @@ import (
 
 // The kinds of layout for which a kernel is chosen: kernels differ in what a
 // block that follows costs them.
-const kinds = 2
+const kinds = 3
 
-// kind is 1 if a block follows the one that varies.
+// kind is 0 if no block follows the one that varies, 1 if one does that is the
+// same for all nonces, and 2 if it has digits of them.
 func (l layout) kind() int {
-	if l.tail() {
+	switch {
+	case !l.tail():
+		return 0
+	case l.tails == 0:
 		return 1
 	}
-	return 0
+	return 2
 }
 
 // What a trial takes: a slice of time for each kernel in each round, which is a
@@ -26,7 +30,7 @@ func (l layout) kind() int {
 const (
 	trialRounds   = 6
 	trialSlice    = 50 * time.Microsecond
-	trialMinWords = 64
+	trialMinWords = 64 // or asm.MaxStates, where a block follows
 	trialMaxWords = 4096
 	trialMinChunk = 900 // smaller chunks do not show what a kernel can do
 )
@@ -72,7 +76,7 @@ func (r *registry) startTrial(kind int) (*trial, *asm.Kernel) {
 	if chosen != nil || busy {
 		return nil, chosen
 	}
-	t := &trial{now: r.now, kind: kind, kernels: r.usable()}
+	t := &trial{now: r.now, kind: kind, kernels: r.contenders()}
 	for range t.kernels {
 		t.best = append(t.best, math.Inf(1))
 	}
@@ -141,22 +145,38 @@ func (w *worker) giveUpTrial() {
 	}
 }
 
-// measure searches a piece of a chunk as scan does, and has the trial record the
-// time.
-func (w *worker) measure(base, first, last uint64) (next uint64) {
+// piece returns the kernel for the next piece of a chunk, of which so many hashes
+// are left, and how many hashes the piece may have. If the piece is measured, the
+// kernel is the one whose turn it is.
+func (w *worker) piece(kind int, left uint64) (k *asm.Kernel, hashes uint64) {
+	least := uint64(trialMinWords)
+	if kind > 0 {
+		least = asm.MaxStates
+	}
+	if w.trial == nil || left < least {
+		k = w.search.kernels[kind].Load()
+		return k, uint64(k.MaxScan)
+	}
+	k, words := w.trial.next()
+	w.statesOf = nil // all kernels begin alike
+	w.before, w.began = w.hashes.Load(), w.trial.now()
+	return k, uint64(words)
+}
+
+// record has the trial record the time for a piece, if it was measured.
+func (w *worker) record() {
+	if w.began.IsZero() {
+		return
+	}
 	t := w.trial
-	k, words := t.next()
-	last = min(last, first+uint64(words))
-	start := t.now()
-	next = w.scan(k, base, first, last)
-	elapsed := t.now().Sub(start)
+	elapsed, hashes := t.now().Sub(w.began), w.hashes.Load()-w.before
+	w.began = time.Time{}
 	switch {
-	case next == first: // a fault
+	case hashes == 0: // a fault
 		w.giveUpTrial()
-	case next < last: // a hit, which takes time of its own
-	case t.record(next-first, elapsed):
+	case w.hit: // which takes time of its own
+	case t.record(hashes, elapsed):
 		w.trial = nil
 		w.search.settle(t.kind, w.search.registry.finish(t))
 	}
-	return next
 }

@@ -13,29 +13,38 @@ import (
 // chunks returns the numbers of the segment's chunks, the last excluded. Chunks
 // at either end may have few nonces, or none.
 func (s *segment) chunks() (from, to uint64) {
-	step := s.step()
+	after := s.after()
 	if s.inner == 0 {
-		return 0, step
+		return 0, after
 	}
-	unit := step * pow10[s.count] // nonces with the same digits before the inner ones
-	return s.first / unit * step, (s.last/unit + 1) * step
+	same := s.step() * pow10[s.count] // nonces with the same digits before the inner ones
+	return s.first / same * after, (s.last/same + 1) * after
 }
 
 // chunk returns the inner values of a chunk, the last excluded, that make
-// nonces of the segment, and the nonce whose inner digits are all 0. There are
-// none if from is not less than to.
+// nonces of the segment, and the nonce whose inner digits are all 0 and whose
+// digits in the tail are. There are none if from is not less than to.
 func (s *segment) chunk(number uint64) (base, from, to uint64) {
-	step := s.step()
-	before, after := number/step, number%step
+	step, unit := s.step(), s.unit()
+	before, after := number/s.after(), number%s.after()*unit
 	base = before * step * pow10[s.count]
 	if after > s.last-base {
 		return 0, 0, 0
 	}
 	base += after
-	if base < s.first {
-		from = (s.first-base-1)/step + 1
+	if base < s.first && s.first-base >= unit {
+		from = (s.first-base-unit)/step + 1
 	}
 	return base, from, min((s.last-base)/step+1, pow10[s.count])
+}
+
+// tailRange returns the values of the digits in the tail, the last excluded, that
+// make nonces of the segment, for the nonce in which they are 0.
+func (s *segment) tailRange(nonce uint64) (from, to uint64) {
+	if nonce < s.first {
+		from = s.first - nonce
+	}
+	return from, min(s.last-nonce, s.unit()-1) + 1
 }
 
 // A cursor walks over chunks of a segment and keeps an asm.Block ready for the
@@ -47,7 +56,8 @@ type cursor struct {
 	mid     *midstate
 	seg     *segment
 	words   []uint32  // the inner digits, for every value
-	message [128]byte // from the block of the nonce on, inner digits zero
+	tails   tailTable // the blocks that may follow
+	message [128]byte // from the block of the nonce on; what varies in a chunk is zero
 	outer   []int     // places of the outer digits in the message, last digit first
 }
 
@@ -64,17 +74,20 @@ func (c *cursor) enter(mid *midstate, seg *segment, bits int) {
 	binary.BigEndian.PutUint64(c.message[64*seg.blocks-8:], length)
 
 	c.outer = c.outer[:0]
-	for i := seg.width - 1; i >= 0; i-- {
+	for i := seg.width - 1 - seg.tails; i >= 0; i-- {
 		if i < seg.inner || i >= seg.inner+seg.count {
 			c.outer = append(c.outer, seg.at+i)
 		}
 	}
 
-	c.block = asm.Block{State: mid.state, Vary: seg.word(), Tail: seg.tail(), Mask: mask(bits)}
-	if c.block.Tail {
-		c.setTail()
+	c.block = asm.Block{State: mid.state, Vary: seg.word(), Mask: mask(bits)}
+	if seg.tail() && !c.ownTails() {
+		c.tails = sharedTails(seg.layout, c.message)
 	}
 }
+
+// ownTails reports whether there are outer digits in the block that follows.
+func (c *cursor) ownTails() bool { return c.seg.tail() && len(c.outer) > 0 && c.outer[0] >= 64 }
 
 // mask returns the bits of the first word of the digest that must be zero.
 func mask(bits int) uint32 { return ^(^uint32(0) >> min(bits, 32)) }
@@ -113,14 +126,17 @@ func (c *cursor) load(from int) {
 		c.block.State = asm.Compress(&c.mid.state, &first)
 		from = varying
 	}
-	if c.block.Tail && len(c.outer) > 0 && c.outer[0] >= 64 {
-		c.setTail()
+	if c.ownTails() {
+		c.tails.set(c.seg.layout, &c.message)
 	}
 	c.block.Words = blockWords(c.message[varying:])
 	c.block.Prepare(min((from-varying)/4, c.block.Vary))
 }
 
-func (c *cursor) setTail() {
-	second := blockWords(c.message[64:])
-	c.block.SetTail(&second)
+// firstWord returns the first word of the digest for an inner value and a tail.
+func (c *cursor) firstWord(word uint32, tail *asm.Tail) uint32 {
+	words := c.block.Words
+	words[c.block.Vary] |= word
+	state := asm.Compress(&c.block.State, &words)
+	return tail.FirstWord(&state)
 }

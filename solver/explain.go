@@ -16,8 +16,11 @@ type Plan struct {
 	Why      string // why this kernel
 	MaxNonce uint64 // the largest nonce allowed
 	WhyMax   string // why this limit
-	Workers  int    // goroutines that would search
-	Bits     int    // leading zero bits wanted
+	// Wider is what larger limits would win, those that receivers are known to
+	// have and that would win anything.
+	Wider   []WiderLimit
+	Workers int // goroutines that would search
+	Bits    int // leading zero bits wanted
 	// Segments are the parts of the search, in its order.
 	Segments []PlanSegment
 	// Hashes is how many the search takes on average.
@@ -27,6 +30,12 @@ type Plan struct {
 	HashRate float64
 }
 
+// A WiderLimit is what a larger limit on nonces would win.
+type WiderLimit struct {
+	MaxNonce uint64
+	Speedup  float64 // how many times as fast a solution would be found, above 1
+}
+
 // A PlanSegment is the nonces of one width, as a part of a Plan.
 type PlanSegment struct {
 	Width       int     // decimal digits
@@ -34,7 +43,8 @@ type PlanSegment struct {
 	Word        int     // the message word that varies in a chunk, 0 to 15
 	Block       int     // the block with that word, 0 or 1, counted from where the nonce begins
 	Blocks      int     // blocks from there to the end, 1 or 2
-	ChunkSize   uint64  // nonces that differ in that word only
+	Tails       int     // last digits, in the block that follows, that vary in a chunk too
+	ChunkSize   uint64  // nonces that differ in nothing else
 	OpsPerHash  float64 // operations of the kernel for one hash, set-up included, as estimated
 	HashRate    float64 // hashes per second of one worker, by Plan.HashRate and the operations
 	Reached     float64 // chance that the search comes to this segment
@@ -82,6 +92,7 @@ func (s *Solver) Explain(ctx context.Context, p Puzzle) (Plan, error) {
 		Bits:    p.Bits,
 		Hashes:  o.expected(segments.nonces()), HashRate: rate,
 	}
+	plan.Wider = wider(sp, o, *k)
 	main := segments.main(o)
 	before := 0.0
 	for i := range segments {
@@ -89,6 +100,7 @@ func (s *Solver) Explain(ctx context.Context, p Puzzle) (Plan, error) {
 		plan.Segments = append(plan.Segments, PlanSegment{
 			Width: seg.width, First: seg.first, Last: seg.last,
 			Word: seg.word(), Block: seg.block(), Blocks: seg.blocks,
+			Tails:      seg.tails,
 			ChunkSize:  seg.size(),
 			OpsPerHash: seg.cost,
 			HashRate:   rate * main.cost / seg.cost,
@@ -98,6 +110,22 @@ func (s *Solver) Explain(ctx context.Context, p Puzzle) (Plan, error) {
 		before += seg.nonces()
 	}
 	return plan, nil
+}
+
+// wider returns what larger limits would win.
+func wider(sp space, o odds, k asm.Kernel) (list []WiderLimit) {
+	solution := func(p plan) float64 { return p.expectedCost(o) / o.found(p.nonces()) }
+	now := solution(newPlan(sp, k))
+	for _, limit := range []uint64{MaxSafeInteger, math.MaxUint64} {
+		if limit <= sp.limit {
+			continue
+		}
+		sp.limit = limit
+		if speedup := now / solution(newPlan(sp, k)); speedup >= 1.005 {
+			list = append(list, WiderLimit{limit, speedup})
+		}
+	}
+	return list
 }
 
 // candidates returns the kernels that a search may use: one if it is asked for.

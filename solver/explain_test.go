@@ -99,3 +99,31 @@ func TestExplainRefuses(t *testing.T) {
 	var fault *KernelFault
 	require.ErrorAs(t, err, &fault)
 }
+
+// What a larger limit would win is what it wins.
+func TestExplainWider(t *testing.T) {
+	stage := newStage(1000)
+	cost := func(prefix int, limit uint64) (ops float64) {
+		o, before := odds{24}, 0.0
+		for _, s := range newPlan(space{prefix: prefix, limit: limit}, *stage.entries[0].kernel) {
+			ops += o.missed(before) * o.expected(s.nonces()) * s.cost
+			before += s.nonces()
+		}
+		return ops / o.found(before)
+	}
+	for _, prefix := range []int{0, 33, 47, 49, 57, 63} {
+		plan := explain(t, stage, Options{MaxNonce: MaxInt32}, Puzzle{Prefix: make([]byte, prefix), Bits: 24})
+		got := map[uint64]float64{}
+		for _, l := range plan.Wider {
+			got[l.MaxNonce] = l.Speedup
+		}
+		for _, limit := range []uint64{MaxSafeInteger, math.MaxUint64} {
+			if speedup := cost(prefix, MaxInt32) / cost(prefix, limit); speedup >= 1.005 {
+				require.InEpsilon(t, speedup, got[limit], 1e-6, "prefix of %d bytes, limit %d", prefix, limit)
+			} else {
+				require.NotContains(t, got, limit)
+			}
+		}
+	}
+	require.Empty(t, explain(t, stage, Options{MaxNonce: math.MaxUint64}, Puzzle{Bits: 24}).Wider)
+}

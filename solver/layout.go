@@ -1,29 +1,48 @@
 package solver
 
-import "github.com/gkpow/gkpow/solver/asm"
+import (
+	"math"
+
+	"github.com/gkpow/gkpow/solver/asm"
+)
 
 // A layout says where the digits of nonces of one width fall in the last blocks
-// of the message, and which run of them, all in one message word, varies in a
-// chunk. Bytes are counted from the start of the block in which the nonce
-// begins.
+// of the message, and which of them vary in a chunk: a run of digits in one
+// message word, the inner ones, and where that word is in the block before the
+// last, the last digits of the nonce, which are in the last block. Bytes are
+// counted from the start of the block in which the nonce begins.
 type layout struct {
 	width  int // digits of the nonce
 	at     int // byte of the first digit, 0 to 63
 	blocks int // blocks from there to the end of the padding, 1 or 2
-	inner  int // index of the first digit that varies in a chunk
-	count  int // how many vary: a chunk is 10^count nonces
+	inner  int // index of the first inner digit
+	count  int // how many inner digits there are
+	tails  int // how many of the last digits vary too, see asm.Tail
 }
 
+// maxTails is the most digits of the last block that vary in a chunk. Each more
+// makes ten times as many tails, of 256 bytes, and saves a tenth of what little
+// the first block costs by then.
+const maxTails = 3
+
 // layouts returns every layout for nonces of one width after so many bytes of
-// prefix: one for each message word that holds digits.
+// prefix: one for each message word that holds digits, and where a block with
+// more of them follows, for each number of those.
 func layouts(prefix, width int) []layout {
 	at := prefix % 64
 	const padding = 1 + 8 // 0x80 and the length
 	blocks := (at + width + padding + 63) / 64
+	second := max(0, at+width-64) // digits in the second block
 	var all []layout
 	for inner := 0; inner < width; {
 		count := min(4-(at+inner)%4, width-inner)
-		all = append(all, layout{width: width, at: at, blocks: blocks, inner: inner, count: count})
+		l := layout{width: width, at: at, blocks: blocks, inner: inner, count: count}
+		if !l.tail() || second == 0 {
+			all = append(all, l)
+		}
+		for l.tails = 1; l.tail() && l.tails <= min(second, maxTails); l.tails++ {
+			all = append(all, l)
+		}
 		inner += count
 	}
 	return all
@@ -41,21 +60,31 @@ func (l layout) shift() int { return 24 - 8*((l.at+l.inner+l.count-1)%4) }
 // tail reports whether a block follows the one that varies.
 func (l layout) tail() bool { return l.block() < l.blocks-1 }
 
-// step is the distance between two nonces that are neighbours in a chunk.
+// step is the distance between nonces of neighbouring inner values.
 func (l layout) step() uint64 { return pow10[l.width-l.inner-l.count] }
 
-// size is how many nonces a chunk has.
-func (l layout) size() uint64 {
+// unit is how many nonces of a chunk have the same inner digits, one after the
+// other. With no digits in the tail it is 1.
+func (l layout) unit() uint64 { return pow10[l.tails] }
+
+// after is how many values the outer digits have that come after the inner ones.
+func (l layout) after() uint64 { return l.step() / l.unit() }
+
+// values is how many inner values a chunk has.
+func (l layout) values() uint64 {
 	if l.inner == 0 && l.width > 1 {
 		return 9 * pow10[l.count-1] // the first digit is not 0
 	}
 	return pow10[l.count]
 }
 
+// size is how many nonces a chunk has.
+func (l layout) size() uint64 { return l.values() * l.unit() }
+
 // outerFrom is how many of the outer digits lie in the given byte or after.
 func (l layout) outerFrom(byte int) int {
 	n := 0
-	for i := range l.width {
+	for i := range l.width - l.tails {
 		if l.at+i >= byte && (i < l.inner || i >= l.inner+l.count) {
 			n++
 		}
@@ -64,26 +93,36 @@ func (l layout) outerFrom(byte int) int {
 }
 
 // What the work that is not a kernel's takes, for comparing layouts, in units of
-// asm.Kernel.Ops: they are 0.2 to 0.5 ns on one machine, by kernel.
+// asm.Ops: they are 0.2 to 0.5 ns on one machine, by kernel.
 const (
 	prepareOps  = 600  // asm.Block.Prepare, and the odometer: 150 ns
 	compressOps = 2500 // asm.Compress: 500 ns
-	expandOps   = 1000 // asm.Block.SetTail: 200 ns
+	expandOps   = 1000 // asm.Tail.Set: 200 ns
+	callOps     = 200  // two calls of a kernel
 )
 
-// cost estimates the operations for one hash.
-func (l layout) cost(k asm.Kernel) float64 {
-	size := float64(l.size())
-	steps := (int(l.size()) + k.Lanes - 1) / k.Lanes
-	ops := float64(steps*k.Ops(l.word(), l.tail())) + prepareOps
-	second := l.outerFrom(64)
+// chunkOps estimates the operations that a chunk takes before its first hash.
+func (l layout) chunkOps() float64 {
+	ops, second := float64(prepareOps), l.outerFrom(64)
+	if l.tail() && second > 0 {
+		ops += expandOps * float64(l.unit())
+	}
 	if l.block() == 1 {
 		// The first block is hashed again when the second's outer digits have
 		// gone round.
 		ops += compressOps / float64(pow10[second])
 	}
-	if l.tail() && second > 0 {
-		ops += expandOps
+	return ops
+}
+
+// cost estimates the operations for one hash.
+func (l layout) cost(k asm.Kernel) float64 {
+	steps := func(lanes int) float64 { return math.Ceil(float64(l.values()) / float64(lanes)) }
+	ops := l.chunkOps()
+	if l.tail() {
+		ops += steps(asm.MaxStates) * (callOps + float64(k.Ops.Hash[l.word()]) + float64(l.unit())*float64(k.Ops.Tail))
+	} else {
+		ops += steps(k.Lanes) * float64(k.Ops.Scan[l.word()])
 	}
-	return ops / size
+	return ops / float64(l.size())
 }

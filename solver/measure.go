@@ -93,6 +93,8 @@ func (r *registry) measure(ctx context.Context, candidates []*asm.Kernel, o Opti
 type meter struct {
 	worker   worker
 	number   uint64 // of the chunk that the cursor is at
+	value    uint64 // of its inner digits, how many have been searched
+	tail     uint64 // the next one for the values that come now
 	from, to uint64 // numbers of the chunks
 	rates    []float64
 }
@@ -121,14 +123,12 @@ func (m *meter) run(ctx context.Context) error {
 	now := w.search.registry.now
 	begin, before := now(), w.hashes.Load()
 	for looked := before; ; {
-		if !w.searchChunk(ctx, m.number) {
+		whole, ok := m.search(ctx)
+		if !ok {
 			return w.search.err
 		}
-		if m.number++; m.number < m.to {
-			w.cursor.next()
-		} else {
-			m.number = m.from
-			w.cursor.seek(m.number)
+		if whole {
+			m.advance()
 		}
 		if hashes := w.hashes.Load(); hashes-looked >= trialMaxWords/4 {
 			looked = hashes
@@ -138,4 +138,41 @@ func (m *meter) run(ctx context.Context) error {
 			}
 		}
 	}
+}
+
+// advance goes to the next chunk.
+func (m *meter) advance() {
+	m.value, m.tail = 0, 0
+	if m.number++; m.number < m.to {
+		m.worker.cursor.next()
+		return
+	}
+	m.number = m.from
+	m.worker.cursor.seek(m.number)
+}
+
+// search searches the chunk, or the next part of it if it is too large for a
+// slice. It returns whether that was the end of the chunk.
+func (m *meter) search(ctx context.Context) (whole, ok bool) {
+	seg := m.worker.cursor.seg
+	if !seg.tail() {
+		return true, m.worker.searchChunk(ctx, m.number)
+	}
+	const part = 100 // tails
+	base, first, last := seg.chunk(m.number)
+	for first += m.value; first < last; {
+		nonce, group := base+first*seg.step(), min(last-first, asm.MaxStates)
+		to := min(seg.unit(), m.tail+part)
+		if !m.worker.searchGroup(ctx, nonce, first, group, m.tail, to) {
+			return false, false
+		}
+		if m.tail = to % seg.unit(); m.tail == 0 {
+			m.value += group
+			first += group
+		}
+		if seg.unit() >= part {
+			return first >= last, true
+		}
+	}
+	return true, true
 }

@@ -24,7 +24,7 @@ func (s *segment) nonces() float64 { return float64(s.last-s.first) + 1 }
 // last digits are outer ones, that may be nearly all chunks.
 func (s *segment) sparseCost() float64 {
 	from, to := s.chunks()
-	return prepareOps * max(0, float64(to-from)/s.nonces()-1/float64(s.size()))
+	return s.chunkOps() * max(0, float64(to-from)/s.nonces()-1/float64(s.size()))
 }
 
 // A plan lists segments in the order in which they are searched.
@@ -50,7 +50,8 @@ func newPlan(sp space, k asm.Kernel) plan {
 		}
 		candidates := layouts(sp.prefix, width)
 		if sp.sequential {
-			// Chunks in numeric order need the last digits to be the inner ones.
+			// Chunks in numeric order need the last digits to be the inner ones. The
+			// last layout has them.
 			candidates = candidates[len(candidates)-1:]
 		}
 		best := segment{cost: math.Inf(1)}

@@ -218,9 +218,15 @@ type worker struct {
 	cursor cursor
 	hashes atomic.Uint64 // nonces tried; written by the worker only
 	looked uint64        // value of hashes when it last looked at the context
-	hit    bool          // whether it has reported a nonce since
-	trial  *trial        // not nil while it measures kernels
-	_      [64]byte      // keeps the counters of two workers out of one cache line
+	hit    bool          // whether it has looked at a hit since
+
+	trial  *trial    // not nil while it measures kernels
+	began  time.Time // of the piece that is measured; zero if none is
+	before uint64    // value of hashes then
+
+	states   asm.States  // of the inner values that are searched with all tails
+	statesOf *asm.Kernel // whose they are; nil if they are of others
+	_        [64]byte    // keeps the counters of two workers out of one cache line
 }
 
 func (w *worker) run(ctx context.Context) {
@@ -250,28 +256,82 @@ func (w *worker) run(ctx context.Context) {
 // searchChunk searches the chunk that the cursor is at. It returns false if the
 // worker is to stop.
 func (w *worker) searchChunk(ctx context.Context, number uint64) bool {
-	s, seg := w.search, w.cursor.seg
+	seg := w.cursor.seg
 	base, first, last := seg.chunk(number)
+	if seg.tail() {
+		return w.searchTails(ctx, base, first, last)
+	}
 	for first < last {
-		if s.stop.Load() || base+first*seg.step() > s.beyond.Load() {
+		if !w.wanted(base + first*seg.step()) {
 			return false
 		}
-		k := s.kernels[seg.kind()].Load()
-		if w.trial != nil && last-first >= trialMinWords {
-			first = w.measure(base, first, last)
-		} else {
-			first = w.scan(k, base, first, min(last, first+uint64(k.MaxScan)))
-		}
-
-		if hashes := w.hashes.Load(); w.hit || hashes-w.looked >= uint64(k.MaxScan)/2 {
-			w.looked, w.hit = hashes, false
-			if err := stopped(ctx); err != nil {
-				s.fail(err)
-				return false
-			}
-			runtime.Gosched() // all processors may be searching; let others run
+		k, hashes := w.piece(seg.kind(), last-first)
+		first = w.scan(k, base, first, min(last, first+hashes))
+		if !w.look(ctx, k) {
+			return false
 		}
 	}
+	return true
+}
+
+// searchTails searches the chunk for inner values first to last: for as many of
+// them at a time as a kernel keeps hash values, it goes through the tails.
+func (w *worker) searchTails(ctx context.Context, base, first, last uint64) bool {
+	seg := w.cursor.seg
+	for first < last {
+		nonce := base + first*seg.step()
+		tail, end := seg.tailRange(nonce)
+		group := uint64(1)
+		if tail == 0 && end == seg.unit() {
+			group = min(last-first, asm.MaxStates)
+			if _, whole := seg.tailRange(nonce + (group-1)*seg.step()); whole != end {
+				group-- // the last value has fewer nonces: it comes alone
+			}
+		}
+		if !w.searchGroup(ctx, nonce, first, group, tail, end) {
+			return false
+		}
+		first += group
+	}
+	return true
+}
+
+// searchGroup goes through the tails from to to, after each of a group of inner
+// values; nonce is that of the first value and the tail 0.
+func (w *worker) searchGroup(ctx context.Context, nonce, first, group, from, to uint64) bool {
+	w.statesOf = nil
+	for from < to {
+		if !w.wanted(nonce) {
+			return false
+		}
+		k, hashes := w.piece(w.cursor.seg.kind(), group*(to-from))
+		from = w.scanTails(k, nonce, first, group, from, min(to, from+max(1, hashes/asm.MaxStates)))
+		if !w.look(ctx, k) {
+			return false
+		}
+	}
+	return true
+}
+
+// wanted reports whether a nonce, and those after it, are still to be searched.
+func (w *worker) wanted(nonce uint64) bool {
+	return !w.search.stop.Load() && nonce <= w.search.beyond.Load()
+}
+
+// look looks at the context now and then, after a piece of a chunk. It returns
+// false if the context has ended.
+func (w *worker) look(ctx context.Context, k *asm.Kernel) bool {
+	w.record()
+	hashes := w.hashes.Load()
+	if !w.hit && hashes-w.looked < uint64(k.MaxScan)/2 {
+		return true
+	}
+	w.looked, w.hit = hashes, false
+	if err := stopped(ctx); err != nil {
+		w.search.fail(err)
+		return false
+	}
+	runtime.Gosched() // all processors may be searching; let others run
 	return true
 }
 
@@ -286,7 +346,7 @@ func (w *worker) scan(k *asm.Kernel, base, first, last uint64) uint64 {
 		return last
 	}
 	w.hit = true             // which took time
-	i = min(i, len(words)-1) // a fault, which report will notice
+	i = min(i, len(words)-1) // a fault, which check will notice
 	nonce := base + (first+uint64(i))*c.seg.step()
 	digest, ok := w.search.check(k, nonce)
 	if !ok {
@@ -295,4 +355,44 @@ func (w *worker) scan(k *asm.Kernel, base, first, last uint64) uint64 {
 	w.hashes.Add(uint64(i) + 1)
 	w.search.report(k, nonce, digest)
 	return first + uint64(i) + 1
+}
+
+// scanTails calls the kernel once, for the tails from to to, and returns the tail
+// to go on with. See searchGroup.
+func (w *worker) scanTails(k *asm.Kernel, nonce, first, group, from, to uint64) uint64 {
+	c := &w.cursor
+	words, tails := c.words[first:first+group], c.tails[from:to]
+	if w.statesOf != k {
+		k.Hash(&c.block, words, &w.states)
+		w.statesOf = k
+	}
+	i := k.ScanTails(&w.states, tails, c.block.Mask)
+	if i < 0 {
+		w.hashes.Add(group * uint64(len(tails)))
+		return to
+	}
+	w.hit = true             // which took time
+	i = min(i, len(tails)-1) // a fault, which check will notice
+	nonce += from + uint64(i)
+
+	// The kernel does not say which of the values make hits.
+	var hits []uint32
+	for value, word := range words {
+		if c.firstWord(word, &tails[i])&c.block.Mask == 0 {
+			hits = append(hits, uint32(value))
+		}
+	}
+	if len(hits) == 0 {
+		if _, ok := w.search.check(k, nonce); !ok {
+			return from // to be searched again, by another kernel
+		}
+	}
+	w.hashes.Add(group * uint64(i+1))
+	for _, value := range hits {
+		hit := nonce + uint64(value)*c.seg.step()
+		if digest, ok := w.search.check(k, hit); ok {
+			w.search.report(k, hit, digest)
+		}
+	}
+	return from + uint64(i) + 1
 }

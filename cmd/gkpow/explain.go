@@ -38,8 +38,9 @@ that has nothing else to do.
 
   WIDTH     decimal digits of the nonces
   WORD      the word of the last block that varies in a chunk; after some prefixes
-            a nonce takes two blocks, and it says which of them
-  CHUNK     nonces that differ in that word only
+            a nonce takes two blocks, and it says which of them, and how many of the
+            last digits, which are in the second block, vary too
+  CHUNK     nonces that differ in nothing else
   OPS/HASH  operations of the kernel for one hash, estimated: with 16 lanes one
             operation serves 16 hashes
   REACHED   chance that the search comes to these nonces
@@ -98,6 +99,9 @@ func printPlan(out io.Writer, puzzle solver.Puzzle, minNonce uint64, plan solver
 		from = fmt.Sprintf("from %d ", minNonce)
 	}
 	fmt.Fprintf(w, "nonces\t%sup to %d: %s\n", from, plan.MaxNonce, plan.WhyMax)
+	for _, l := range plan.Wider {
+		fmt.Fprintf(w, "wider\tup to %d would be %.3g times as fast\n", l.MaxNonce, l.Speedup)
+	}
 	fmt.Fprintf(w, "kernel\t%s: %s\n", plan.Backend, plan.Why)
 	fmt.Fprintf(w, "rate\t%.1f MH/s on one thread, measured now\n\n", plan.HashRate/1e6)
 
@@ -106,6 +110,9 @@ func printPlan(out io.Writer, puzzle solver.Puzzle, minNonce uint64, plan solver
 		word := fmt.Sprint(s.Word)
 		if s.Blocks > 1 {
 			word += fmt.Sprintf(" (block %d/%d)", s.Block+1, s.Blocks)
+		}
+		if s.Tails > 0 {
+			word += fmt.Sprintf(" + %d digits", s.Tails)
 		}
 		fmt.Fprintf(w, "%d\t%d-%d\t%s\t%d\t%.1f\t%s\t%s\n", s.Width, s.First, s.Last,
 			word, s.ChunkSize, s.OpsPerHash, percent(s.Reached), percent(s.Chance))
@@ -168,6 +175,7 @@ type planJSON struct {
 	MinNonce uint64        `json:"minNonce,omitempty"`
 	MaxNonce uint64        `json:"maxNonce"`
 	WhyMax   string        `json:"whyMax"`
+	Wider    []widerJSON   `json:"wider"` // what larger limits would win
 	Backend  string        `json:"backend"`
 	Why      string        `json:"why"`
 	Threads  int           `json:"threads"`
@@ -182,6 +190,11 @@ type planJSON struct {
 	NotFound float64       `json:"notFound"` // chance that no nonce is a solution
 }
 
+type widerJSON struct {
+	MaxNonce uint64  `json:"maxNonce"`
+	Speedup  float64 `json:"speedup"` // how many times as fast
+}
+
 type segmentJSON struct {
 	Width      int     `json:"width"`
 	First      uint64  `json:"first"`
@@ -189,6 +202,7 @@ type segmentJSON struct {
 	Word       int     `json:"word"`
 	Block      int     `json:"block"`
 	Blocks     int     `json:"blocks"`
+	Tails      int     `json:"tails"` // last digits, in the second block, that vary too
 	ChunkSize  uint64  `json:"chunkSize"`
 	OpsPerHash float64 `json:"opsPerHash"`
 	HashRate   float64 `json:"hashRate"` // hashes per second of one thread
@@ -211,6 +225,10 @@ func newPlanJSON(puzzle solver.Puzzle, minNonce uint64, plan solver.Plan) planJS
 		Seconds:  plan.Time().Seconds(),
 		Missed:   plan.Missed(challengeLifetime),
 		NotFound: plan.Missed(math.MaxInt64),
+	}
+	p.Wider = []widerJSON{}
+	for _, l := range plan.Wider {
+		p.Wider = append(p.Wider, widerJSON(l))
 	}
 	for _, s := range plan.Segments {
 		p.Segments = append(p.Segments, segmentJSON(s))

@@ -18,23 +18,51 @@ type Kernel struct {
 	// Missing is the CPU feature that this machine lacks, or "" if it can run
 	// the kernel.
 	Missing string
-	// MaxScan is the most words to pass to one call of Scan. A call cannot be
-	// interrupted, so this keeps it below about half a millisecond on slow
-	// machines: the latency of cancellation. It is a multiple of Lanes.
+	// MaxScan is the most hashes to ask of one call of Scan or ScanTails. A call
+	// cannot be interrupted, so this keeps it below about half a millisecond on
+	// slow machines: the latency of cancellation. It is a multiple of Lanes.
 	MaxScan int
-	// Ops returns the operations of one step, which is Lanes hashes, when the
-	// given word of the message varies and a constant block follows or not. It
-	// serves to choose between layouts, not between kernels.
-	Ops func(vary int, tail bool) int
+	// Ops are the operations that the functions below take. They serve to choose
+	// between layouts, not between kernels.
+	Ops Ops
+
 	// Scan returns the index of the first of words that meets the target of b
 	// when it is OR-ed into b.Words[b.Vary], or -1 if none does. It reads
 	// nothing outside words, and neither b nor words changes.
 	Scan func(b *Block, words []uint32) int
+
+	// Hash sets s to the hash values after b for 1 to MaxStates words, for
+	// ScanTails of the same kernel.
+	Hash func(b *Block, words []uint32, s *States)
+
+	// ScanTails returns the index of the first of tails after which the first
+	// word of any of the hash values has all bits of mask zero, or -1 if there is
+	// none.
+	ScanTails func(s *States, tails []Tail, mask uint32) int
 }
 
-// Kernels returns the kernels of this architecture, fastest first and generic
+// Ops counts the operations of a kernel.
+type Ops struct {
+	Scan [16]int // for Lanes hashes, by the word that varies
+	Hash [16]int // for MaxStates hash values, by the word that varies
+	Tail int     // for MaxStates hash values and one tail
+}
+
+// Kernels returns the kernels of this architecture, the likely fastest first and generic
 // last, including those that this CPU cannot run.
 func Kernels() []Kernel { return slices.Clone(kernels) }
 
 // Generic returns the kernel that runs everywhere.
 func Generic() Kernel { return generic }
+
+// padded returns MaxStates words, for a Hash that always takes so many. The last
+// word stands in where there are less: what is found for it is found twice.
+func padded(words []uint32, all *[MaxStates]uint32) []uint32 {
+	if len(words) == MaxStates {
+		return words
+	}
+	for i := copy(all[:], words); i < MaxStates; i++ {
+		all[i] = words[len(words)-1]
+	}
+	return all[:]
+}

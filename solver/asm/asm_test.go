@@ -67,42 +67,43 @@ func hashState(blocks ...[]byte) (state [8]uint32) {
 type sample struct {
 	block Block
 	words []uint32
-	h0    []uint32 // the first word of the hash for each of words
+	tails []Tail
+	h0    []uint32   // the first word of the hash value for each of words
+	after [][]uint32 // and that after each of tails
 }
 
-func newSample(rng *rand.Rand, vary int, tail bool, n int) *sample {
-	random := func() []byte {
-		b := make([]byte, 64)
-		for i := range b {
-			b[i] = byte(rng.Uint32())
-		}
-		return b
+func randomBlock(rng *rand.Rand) (b []byte, words [16]uint32) {
+	b = make([]byte, 64)
+	for i := range words {
+		words[i] = rng.Uint32()
+		binary.BigEndian.PutUint32(b[4*i:], words[i])
 	}
-	before, message, after := random(), random(), random()
+	return b, words
+}
 
-	s := &sample{block: Block{State: hashState(before), Vary: vary, Tail: tail}}
-	for i := range s.block.Words {
-		s.block.Words[i] = binary.BigEndian.Uint32(message[4*i:])
-	}
+func newSample(rng *rand.Rand, vary, n, tails int) *sample {
+	before, _ := randomBlock(rng)
+	message, words := randomBlock(rng)
+	s := &sample{block: Block{State: hashState(before), Words: words, Vary: vary}}
 	varying := rng.Uint32()
 	s.block.Words[vary] &^= varying
 	s.block.Prepare(0)
-	if tail {
-		var words [16]uint32
-		for i := range words {
-			words[i] = binary.BigEndian.Uint32(after[4*i:])
-		}
-		s.block.SetTail(&words)
+	last := make([][]byte, tails)
+	s.tails = make([]Tail, tails)
+	for i := range last {
+		last[i], words = randomBlock(rng)
+		s.tails[i].Set(&words)
 	}
 	for range n {
 		word := rng.Uint32() & varying
 		binary.BigEndian.PutUint32(message[4*vary:], s.block.Words[vary]|word)
-		blocks := [][]byte{before, message}
-		if tail {
-			blocks = append(blocks, after)
-		}
 		s.words = append(s.words, word)
-		s.h0 = append(s.h0, hashState(blocks...)[0])
+		s.h0 = append(s.h0, hashState(before, message)[0])
+		var after []uint32
+		for i := range last {
+			after = append(after, hashState(before, message, last[i])[0])
+		}
+		s.after = append(s.after, after)
 	}
 	return s
 }
@@ -115,18 +116,48 @@ func (s *sample) check(t *testing.T, k Kernel, from, to int, mask uint32) {
 	b.Mask = mask
 	before, words := b, slices.Clone(s.words)
 	if got := k.Scan(&b, s.words[from:to]); got != want {
-		t.Fatalf("Scan(vary %d, tail %v, mask %#x, words %d to %d) = %d; want %d", b.Vary, b.Tail, mask, from, to, got, want)
+		t.Fatalf("Scan(vary %d, mask %#x, words %d to %d) = %d; want %d", b.Vary, mask, from, to, got, want)
 	}
 	if b != before || !slices.Equal(words, s.words) {
-		t.Fatalf("Scan(vary %d, tail %v) changed its arguments", b.Vary, b.Tail)
+		t.Fatalf("Scan(vary %d) changed its arguments", b.Vary)
 	}
 }
 
-// eachLayout runs f for every word that can vary, with and without a tail.
-func eachLayout(f func(rng *rand.Rand, vary int, tail bool)) {
+// hash returns the hash values for words from to to.
+func (s *sample) hash(t *testing.T, k Kernel, from, to int) *States {
+	t.Helper()
+	before, words := s.block, slices.Clone(s.words)
+	states := new(States)
+	k.Hash(&s.block, s.words[from:to], states)
+	if s.block != before || !slices.Equal(words, s.words) {
+		t.Fatalf("Hash(vary %d) changed its arguments", s.block.Vary)
+	}
+	return states
+}
+
+// checkTails compares ScanTails with crypto/sha256 for the hash values of words
+// from to to, and a mask.
+func (s *sample) checkTails(t *testing.T, k Kernel, states *States, from, to int, mask uint32) {
+	t.Helper()
+	want := -1
+	for i := len(s.tails) - 1; i >= 0; i-- {
+		if slices.ContainsFunc(s.after[from:to], func(h0 []uint32) bool { return h0[i]&mask == 0 }) {
+			want = i
+		}
+	}
+	before, tails := *states, slices.Clone(s.tails)
+	if got := k.ScanTails(states, s.tails, mask); got != want {
+		t.Fatalf("ScanTails(vary %d, mask %#x, words %d to %d) = %d; want %d", s.block.Vary, mask, from, to, got, want)
+	}
+	if *states != before || !slices.Equal(tails, s.tails) {
+		t.Fatal("ScanTails changed its arguments")
+	}
+}
+
+// eachWord runs f for every word that can vary.
+func eachWord(f func(rng *rand.Rand, vary int)) {
 	for vary := range 16 {
-		f(rand.New(rand.NewPCG(1, uint64(vary))), vary, false)
-		f(rand.New(rand.NewPCG(2, uint64(vary))), vary, true)
+		f(rand.New(rand.NewPCG(1, uint64(vary))), vary)
 	}
 }
 
@@ -134,10 +165,24 @@ func eachLayout(f func(rng *rand.Rand, vary int, tail bool)) {
 // is to be found.
 func TestScanFindsEveryPosition(t *testing.T) {
 	eachKernel(t, func(t *testing.T, k Kernel) {
-		eachLayout(func(rng *rand.Rand, vary int, tail bool) {
-			s := newSample(rng, vary, tail, 3*k.Lanes+5)
+		eachWord(func(rng *rand.Rand, vary int) {
+			s := newSample(rng, vary, 3*k.Lanes+5, 0)
 			for i := range s.words {
 				s.check(t, k, 0, len(s.words), ^s.h0[i])
+			}
+		})
+	})
+}
+
+func TestScanTailsFindsEveryPosition(t *testing.T) {
+	eachKernel(t, func(t *testing.T, k Kernel) {
+		eachWord(func(rng *rand.Rand, vary int) {
+			s := newSample(rng, vary, MaxStates, 5)
+			states := s.hash(t, k, 0, MaxStates)
+			for i := range s.words {
+				for _, h0 := range s.after[i] {
+					s.checkTails(t, k, states, 0, MaxStates, ^h0)
+				}
 			}
 		})
 	})
@@ -146,8 +191,8 @@ func TestScanFindsEveryPosition(t *testing.T) {
 // Any range of words is searched, all of it and nothing beside it.
 func TestScanRanges(t *testing.T) {
 	eachKernel(t, func(t *testing.T, k Kernel) {
-		eachLayout(func(rng *rand.Rand, vary int, tail bool) {
-			s := newSample(rng, vary, tail, 2*k.Lanes+3)
+		eachWord(func(rng *rand.Rand, vary int) {
+			s := newSample(rng, vary, 2*k.Lanes+3, 0)
 			n := len(s.words)
 			for from := range n + 1 {
 				for to := from; to <= n; to++ {
@@ -160,16 +205,59 @@ func TestScanRanges(t *testing.T) {
 	})
 }
 
+// Less than MaxStates words are hashed, and nothing else is.
+func TestHashRanges(t *testing.T) {
+	eachKernel(t, func(t *testing.T, k Kernel) {
+		eachWord(func(rng *rand.Rand, vary int) {
+			s := newSample(rng, vary, MaxStates+4, 2)
+			n := len(s.words)
+			for to := 1; to <= n; to++ {
+				for from := max(0, to-MaxStates); from < to; from++ {
+					states := s.hash(t, k, from, to)
+					for _, h0 := range [][]uint32{s.after[from], s.after[to-1], s.after[(from+n-1)%n], s.after[to%n]} {
+						s.checkTails(t, k, states, from, to, ^h0[1])
+					}
+				}
+			}
+		})
+	})
+}
+
+// No tail is no hit, and only those given are searched.
+func TestScanTailsRanges(t *testing.T) {
+	eachKernel(t, func(t *testing.T, k Kernel) {
+		s := newSample(rand.New(rand.NewPCG(8, 0)), 13, MaxStates, 40)
+		states := s.hash(t, k, 0, MaxStates)
+		all, after := s.tails, s.after
+		for from := range len(all) {
+			for _, to := range []int{from, from + 1, from + 2, len(all)} {
+				s.tails = all[from:min(to, len(all))]
+				s.after = nil
+				for _, h0 := range after {
+					s.after = append(s.after, h0[from:])
+				}
+				outside := after[3][(from+len(all)-1)%len(all)]
+				for _, mask := range []uint32{0, ^uint32(0), ^after[31][from], ^outside} {
+					s.checkTails(t, k, states, 0, MaxStates, mask)
+				}
+			}
+		}
+	})
+}
+
 // With few bits wanted there are several hits in a step; the first one counts.
 func TestScanMasks(t *testing.T) {
 	eachKernel(t, func(t *testing.T, k Kernel) {
-		eachLayout(func(rng *rand.Rand, vary int, tail bool) {
-			s := newSample(rng, vary, tail, min(k.MaxScan, 200))
+		eachWord(func(rng *rand.Rand, vary int) {
+			s := newSample(rng, vary, min(k.MaxScan, 200), 0)
+			tails := newSample(rng, vary, MaxStates, 20)
+			states := tails.hash(t, k, 0, MaxStates)
 			for bits := range 33 {
 				mask := ^(^uint32(0) >> bits)
 				for from := 0; from < len(s.words); from += 7 {
 					s.check(t, k, from, len(s.words), mask)
 				}
+				tails.checkTails(t, k, states, 0, MaxStates, mask)
 			}
 		})
 	})
@@ -177,8 +265,8 @@ func TestScanMasks(t *testing.T) {
 
 // Prepare from the first word that changed does the same as from the start.
 func TestPrepareFrom(t *testing.T) {
-	eachLayout(func(rng *rand.Rand, vary int, tail bool) {
-		s := newSample(rng, vary, tail, 0)
+	eachWord(func(rng *rand.Rand, vary int) {
+		s := newSample(rng, vary, 0, 0)
 		for from := range 16 {
 			for t := from; t < 16; t++ {
 				s.block.Words[t] = rng.Uint32()
@@ -212,40 +300,57 @@ func TestCompress(t *testing.T) {
 
 func TestScanDoesNotAllocate(t *testing.T) {
 	eachKernel(t, func(t *testing.T, k Kernel) {
-		s := newSample(rand.New(rand.NewPCG(4, 0)), 10, true, 3*k.Lanes)
+		s := newSample(rand.New(rand.NewPCG(4, 0)), 10, max(MaxStates, 3*k.Lanes), 3)
 		s.block.Mask = ^uint32(0)
-		if n := testing.AllocsPerRun(10, func() { k.Scan(&s.block, s.words); s.block.Prepare(3) }); n != 0 {
+		states := new(States)
+		chunk := func() {
+			k.Scan(&s.block, s.words)
+			k.Hash(&s.block, s.words[:MaxStates], states)
+			k.ScanTails(states, s.tails, ^uint32(0))
+			s.block.Prepare(3)
+		}
+		if n := testing.AllocsPerRun(10, chunk); n != 0 {
 			t.Errorf("%v allocations for a chunk; want none", n)
 		}
 	})
 }
 
 func FuzzScan(f *testing.F) {
-	f.Add(uint64(1), uint8(10), false, uint8(40), uint32(0xff000000))
-	f.Add(uint64(2), uint8(0), true, uint8(1), uint32(0xffffffff))
-	f.Add(uint64(3), uint8(15), true, uint8(0), uint32(0))
-	f.Add(uint64(4), uint8(13), false, uint8(200), uint32(0x80000001))
-	f.Fuzz(func(t *testing.T, seed uint64, vary uint8, tail bool, n uint8, mask uint32) {
-		s := newSample(rand.New(rand.NewPCG(seed, 0)), int(vary)%16, tail, int(n))
+	f.Add(uint64(1), uint8(10), uint8(0), uint8(40), uint32(0xff000000))
+	f.Add(uint64(2), uint8(0), uint8(1), uint8(1), uint32(0xffffffff))
+	f.Add(uint64(3), uint8(15), uint8(2), uint8(0), uint32(0))
+	f.Add(uint64(4), uint8(13), uint8(3), uint8(200), uint32(0x80000001))
+	f.Fuzz(func(t *testing.T, seed uint64, vary, tails, n uint8, mask uint32) {
+		s := newSample(rand.New(rand.NewPCG(seed, 0)), int(vary)%16, int(n), int(tails)%8)
+		states := min(len(s.words), MaxStates)
 		for _, k := range Kernels() {
-			if k.Missing == "" {
-				s.check(t, k, 0, len(s.words), mask)
+			if k.Missing != "" {
+				continue
+			}
+			s.check(t, k, 0, len(s.words), mask)
+			if states > 0 {
+				s.checkTails(t, k, s.hash(t, k, 0, states), 0, states, mask)
 			}
 		}
 	})
 }
 
-// A block that follows costs operations, too, and later words cost least.
+// Hash values cost what hashes do, tails cost more of the rounds but have no
+// schedule, and later words cost least.
 func TestOps(t *testing.T) {
 	eachKernel(t, func(t *testing.T, k Kernel) {
+		o := k.Ops
 		for vary := range 16 {
-			one, two := k.Ops(vary, false), k.Ops(vary, true)
-			if one <= 0 || two <= one {
-				t.Errorf("word %d: %d operations, %d with a tail", vary, one, two)
+			scan := o.Scan[vary] * MaxStates / k.Lanes
+			if scan <= 0 || o.Hash[vary] < scan || o.Hash[vary] > 2*scan {
+				t.Errorf("word %d: %d operations for %d hashes, %d for as many hash values", vary, scan, MaxStates, o.Hash[vary])
 			}
 		}
-		if first, late := k.Ops(0, false), k.Ops(13, false); late >= first {
-			t.Errorf("word 13 takes %d operations, word 0 %d", late, first)
+		if o.Scan[13] >= o.Scan[0] {
+			t.Errorf("word 13 takes %d operations, word 0 %d", o.Scan[13], o.Scan[0])
+		}
+		if o.Tail <= 0 || o.Tail >= o.Hash[0] {
+			t.Errorf("%d operations for a tail, %d for hash values", o.Tail, o.Hash[0])
 		}
 	})
 }

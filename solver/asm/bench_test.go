@@ -17,7 +17,7 @@ func BenchmarkScan(b *testing.B) {
 				if k.Missing != "" {
 					b.Skipf("this CPU has no %s", k.Missing)
 				}
-				s := newSample(rand.New(rand.NewPCG(5, 0)), vary, false, k.MaxScan)
+				s := newSample(rand.New(rand.NewPCG(5, 0)), vary, k.MaxScan, 0)
 				s.block.Mask = ^uint32(0)
 				for b.Loop() {
 					k.Scan(&s.block, s.words)
@@ -34,20 +34,31 @@ func BenchmarkScan(b *testing.B) {
 // what counts; ask for an odd number of them, with -benchtime 15x or so.
 func BenchmarkCycles(b *testing.B) {
 	type entrant struct {
-		kernel  Kernel
-		sample  *sample
+		kernel  string
+		name    string
+		hashes  int // in a scan
+		scan    func()
 		seconds []float64 // for each hash
 	}
 	var entrants []*entrant
 	for _, k := range Kernels() {
+		if k.Missing != "" {
+			continue
+		}
 		for _, vary := range []int{0, 3, 8, 10, 11, 12} {
-			for _, tail := range []bool{false, true} {
-				if k.Missing == "" && (!tail || vary == 12) {
-					s := newSample(rand.New(rand.NewPCG(6, 0)), vary, tail, min(k.MaxScan, 1000))
-					s.block.Mask = ^uint32(0)
-					entrants = append(entrants, &entrant{kernel: k, sample: s})
-				}
-			}
+			s := newSample(rand.New(rand.NewPCG(6, 0)), vary, min(k.MaxScan, 1000), 0)
+			s.block.Mask = ^uint32(0)
+			entrants = append(entrants, &entrant{kernel: k.Name, name: strconv.Itoa(vary), hashes: len(s.words),
+				scan: func() { k.Scan(&s.block, s.words) }})
+		}
+		for _, tails := range []int{1, 10, 100} {
+			s := newSample(rand.New(rand.NewPCG(6, 0)), 13, MaxStates, tails)
+			states := new(States)
+			entrants = append(entrants, &entrant{kernel: k.Name, name: strconv.Itoa(tails) + " tails", hashes: tails * MaxStates,
+				scan: func() {
+					k.Hash(&s.block, s.words, states)
+					k.ScanTails(states, s.tails, ^uint32(0))
+				}})
 		}
 	}
 	var clocks []float64 // cycles per second
@@ -56,9 +67,9 @@ func BenchmarkCycles(b *testing.B) {
 		for _, e := range entrants {
 			start, scans := time.Now(), 0
 			for ; time.Since(start) < 2*time.Millisecond; scans++ {
-				e.kernel.Scan(&e.sample.block, e.sample.words)
+				e.scan()
 			}
-			e.seconds = append(e.seconds, time.Since(start).Seconds()/float64(scans*len(e.sample.words)))
+			e.seconds = append(e.seconds, time.Since(start).Seconds()/float64(scans*e.hashes))
 		}
 	}
 	hz := median(clocks)
@@ -67,11 +78,7 @@ func BenchmarkCycles(b *testing.B) {
 	lines := map[string]string{}
 	for _, e := range entrants {
 		seconds := median(e.seconds)
-		name := strconv.Itoa(e.sample.block.Vary)
-		if e.sample.block.Tail {
-			name += "+tail"
-		}
-		lines[e.kernel.Name] += fmt.Sprintf("  %s: %.1f (%.1f MH/s)", name, seconds*hz, 1e-6/seconds)
+		lines[e.kernel] += fmt.Sprintf("  %s: %.1f (%.1f MH/s)", e.name, seconds*hz, 1e-6/seconds)
 	}
 	for name, line := range lines {
 		b.Logf("%s cycles/hash by word that varies%s", name, line)

@@ -3,13 +3,12 @@ package asm
 // A Block is one chunk: the hashes that differ only in one word of one message
 // block. It is reused from chunk to chunk, and belongs to one goroutine.
 //
-// The owner sets the exported fields and calls Prepare, and SetTail where a
-// second block follows; a Kernel's Scan then reads all of it and changes none.
+// The owner sets the exported fields and calls Prepare; a Kernel's Scan and Hash
+// then read all of it and change none.
 type Block struct {
 	State [8]uint32  // hash value before this message block
 	Words [16]uint32 // the message block; the bits that vary are zero in Words[Vary]
 	Vary  int        // the word that varies, 0 to 15
-	Tail  bool       // whether one more block follows, the same for all nonces: see SetTail
 	Mask  uint32     // the bits of H0, the first word of the digest, that must be zero
 
 	// before[t] holds the working variables before round t, for t up to Vary.
@@ -21,10 +20,7 @@ type Block struct {
 	// that varies. For a word of the schedule it is the sum of those of its four
 	// terms that are constant: W[t] itself where all of them are.
 	sum [64]uint32
-	// tail holds K[t] + W[t] of the block that follows.
-	tail [64]uint32
-	// last is K[63] + State[0]. It makes the last round of a block that no other
-	// follows yield H0.
+	// last is K[63] + State[0]. It makes the last round yield H0.
 	last uint32
 }
 
@@ -65,10 +61,4 @@ func (b *Block) Prepare(from int) {
 func step(s *[8]uint32, kw uint32) [8]uint32 {
 	e, a := round(s[0], s[1], s[2], s[3], s[4], s[5], s[6], s[7], kw)
 	return [8]uint32{a, s[0], s[1], s[2], e, s[4], s[5], s[6]}
-}
-
-// SetTail sets the words of the block that follows. Unlike Prepare's, its work
-// does not depend on the chunk's own words, so call it when they change only.
-func (b *Block) SetTail(words *[16]uint32) {
-	expand(&b.tail, words)
 }

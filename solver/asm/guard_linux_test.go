@@ -27,13 +27,16 @@ func TestScanStaysInside(t *testing.T) {
 	eachKernel(t, func(t *testing.T, k Kernel) {
 		rng := rand.New(rand.NewPCG(7, 0))
 		for vary := range 16 {
-			s := newSample(rng, vary, vary%2 == 1, 3*k.Lanes+1)
+			s := newSample(rng, vary, 3*k.Lanes+1, 0)
 			s.block.Mask = ^uint32(0)
 			for n := range s.words {
 				for _, words := range [][]uint32{inside[:n], inside[len(inside)-n:]} {
 					copy(words, s.words)
 					if got := k.Scan(&s.block, words); got != -1 {
 						t.Fatalf("Scan of %d words that have no hit = %d", n, got)
+					}
+					if 0 < n && n <= MaxStates {
+						k.Hash(&s.block, words, new(States))
 					}
 				}
 			}

@@ -4,23 +4,44 @@ package asm
 
 import "github.com/klauspost/cpuid/v2"
 
-// The kernels that _gen writes. They work like scanGeneric.
+// The functions that _gen writes: see Kernel for what they do. A search is Scan if
+// s is nil, and else Hash.
 
 //go:noescape
-func scanAVX512(b *Block, words []uint32) int
+func searchMixed512(b *Block, words []uint32, s *States) int
 
 //go:noescape
-func scanSHANI(b *Block, words []uint32) int
+func tailsMixed512(s *States, tails []Tail, mask uint32) int
 
 //go:noescape
-func scanAVX2(b *Block, words []uint32) int
+func searchMixed256(b *Block, words []uint32, s *States) int
+
+//go:noescape
+func searchAVX512(b *Block, words []uint32, s *States) int
+
+//go:noescape
+func tailsAVX512(s *States, tails []Tail, mask uint32) int
+
+//go:noescape
+func searchSHANI(b *Block, words []uint32, s *States) int
+
+//go:noescape
+func tailsSHANI(s *States, tails []Tail, mask uint32) int
+
+//go:noescape
+func searchAVX2(b *Block, words []uint32, s *States) int
+
+//go:noescape
+func tailsAVX2(s *States, tails []Tail, mask uint32) int
 
 // features are what the code of each kernel needs, and the operating system's
 // support of the registers where there are wider ones.
 var features = map[string][]cpuid.FeatureID{
-	"avx512": {cpuid.AVX, cpuid.AVX512F},
-	"shani":  {cpuid.SHA, cpuid.AVX, cpuid.CMOV},
-	"avx2":   {cpuid.AVX, cpuid.AVX2},
+	"mixed512": {cpuid.SHA, cpuid.AVX, cpuid.AVX2, cpuid.CMOV, cpuid.AVX512F, cpuid.AVX512VL},
+	"mixed256": {cpuid.SHA, cpuid.AVX, cpuid.AVX2, cpuid.CMOV},
+	"avx512":   {cpuid.AVX, cpuid.AVX512F},
+	"shani":    {cpuid.SHA, cpuid.AVX, cpuid.CMOV},
+	"avx2":     {cpuid.AVX, cpuid.AVX2},
 }
 
 var kernels = []Kernel{
@@ -29,24 +50,71 @@ var kernels = []Kernel{
 		Lanes:   16,
 		Missing: missing("avx512"),
 		MaxScan: 5008,
-		Ops:     opsTable(&avx512Ops),
-		Scan:    scanAVX512,
+		Ops:     avx512Ops,
+
+		Scan: func(b *Block, words []uint32) int { return searchAVX512(b, words, nil) },
+		Hash: func(b *Block, words []uint32, s *States) {
+			var all [MaxStates]uint32
+			searchAVX512(b, padded(words, &all), s)
+		},
+		ScanTails: tailsAVX512,
+	},
+	{
+		Name:    "mixed512",
+		Lanes:   8,
+		Missing: missing("mixed512"),
+		MaxScan: 5008,
+		Ops:     mixed512Ops,
+
+		Scan: func(b *Block, words []uint32) int { return searchMixed512(b, words, nil) },
+		Hash: func(b *Block, words []uint32, s *States) {
+			var all [MaxStates]uint32
+			searchMixed512(b, padded(words, &all), s)
+			s.spreadFirst8()
+		},
+		ScanTails: tailsMixed512,
 	},
 	{
 		Name:    "shani",
-		Lanes:   2,
+		Lanes:   4,
 		Missing: missing("shani"),
 		MaxScan: 2504,
-		Ops:     opsTable(&shaniOps),
-		Scan:    scanSHANI,
+		Ops:     shaniOps,
+
+		Scan: func(b *Block, words []uint32) int { return searchSHANI(b, words, nil) },
+		Hash: func(b *Block, words []uint32, s *States) {
+			var all [MaxStates]uint32
+			searchSHANI(b, padded(words, &all), s)
+		},
+		ScanTails: tailsSHANI,
+	},
+	{
+		Name:    "mixed256",
+		Lanes:   8,
+		Missing: missing("mixed256"),
+		MaxScan: 5008,
+		Ops:     Ops{Scan: mixed256Ops.Scan, Hash: mixed256Ops.Hash, Tail: shaniOps.Tail},
+
+		Scan: func(b *Block, words []uint32) int { return searchMixed256(b, words, nil) },
+		Hash: func(b *Block, words []uint32, s *States) {
+			var all [MaxStates]uint32
+			searchMixed256(b, padded(words, &all), s)
+		},
+		ScanTails: tailsSHANI,
 	},
 	{
 		Name:    "avx2",
 		Lanes:   8,
 		Missing: missing("avx2"),
 		MaxScan: 2504,
-		Ops:     opsTable(&avx2Ops),
-		Scan:    scanAVX2,
+		Ops:     avx2Ops,
+
+		Scan: func(b *Block, words []uint32) int { return searchAVX2(b, words, nil) },
+		Hash: func(b *Block, words []uint32, s *States) {
+			var all [MaxStates]uint32
+			searchAVX2(b, padded(words, &all), s)
+		},
+		ScanTails: tailsAVX2,
 	},
 	generic,
 }
@@ -62,12 +130,14 @@ func missing(kernel string) string {
 	return ""
 }
 
-// opsTable makes a Kernel.Ops.
-func opsTable(table *[16][2]int) func(vary int, tail bool) int {
-	return func(vary int, tail bool) int {
-		if tail {
-			return table[vary][1]
+// spreadFirst8 puts the first eight hash values, which are in the order of
+// SHA-NI, into the lanes of eight vectors.
+func (s *States) spreadFirst8() {
+	first := [64]uint32(s.values[:])
+	for lane := range 8 {
+		packed := (*[8]uint32)(first[8*lane:])
+		for i, from := range [8]int{3, 2, 7, 6, 1, 0, 5, 4} { // f, e, b, a, h, g, d, c
+			s.values[8*i+lane] = packed[from]
 		}
-		return table[vary][0]
 	}
 }

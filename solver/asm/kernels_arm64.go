@@ -4,10 +4,14 @@ package asm
 
 import "github.com/klauspost/cpuid/v2"
 
-// scanSHA2 works like scanGeneric.
-//
+// See Kernel for what these do. A search is Scan if s is nil, and else Hash, of
+// MaxStates words.
+
 //go:noescape
-func scanSHA2(b *Block, words []uint32) int
+func searchSHA2(b *Block, words []uint32, s *States) int
+
+//go:noescape
+func tailsSHA2(s *States, tails []Tail, mask uint32) int
 
 var kernels = []Kernel{
 	{
@@ -15,8 +19,14 @@ var kernels = []Kernel{
 		Lanes:   4,
 		Missing: missingSHA2(),
 		MaxScan: 3336, // a third of 10000, the values of four digits
-		Ops:     opsSHA2,
-		Scan:    scanSHA2,
+		Ops:     opsSHA2(),
+
+		Scan: func(b *Block, words []uint32) int { return searchSHA2(b, words, nil) },
+		Hash: func(b *Block, words []uint32, s *States) {
+			var all [MaxStates]uint32
+			searchSHA2(b, padded(words, &all), s)
+		},
+		ScanTails: tailsSHA2,
 	},
 	generic,
 }
@@ -28,19 +38,21 @@ func missingSHA2() string {
 	return "SHA2"
 }
 
-// opsSHA2 is the Ops of scanSHA2. It counts SHA-2 instructions, twice: one pipe
-// does them all, and what else a step takes goes beside them.
-func opsSHA2(vary int, tail bool) int {
-	// For each chain, two for every four rounds and for every four words of the
-	// schedule; the last rounds need only one.
-	n := 2*(16-vary/4) - 1 + 2*12 - int(savedSHA2[vary])
-	if tail {
-		n += 2 * 16
+// opsSHA2 counts the SHA-2 instructions of the functions in sha2_arm64.s, twice:
+// one pipe does them all, and what else a step takes goes beside them.
+func opsSHA2() (o Ops) {
+	for vary := range o.Scan {
+		// For each chain, two for every four rounds and for every four words of
+		// the schedule; the last rounds need only one for a, and two for all.
+		n := 2*(16-vary/4) - 1 + 2*12 - int(savedSHA2[vary])
+		o.Scan[vary] = 2 * 4 * n
+		o.Hash[vary] = 2 * MaxStates * (n + 1)
 	}
-	return 2 * 4 * n
+	o.Tail = 2 * MaxStates * (2*16 - 1)
+	return o
 }
 
 // savedSHA2 lists, for each word that varies, how many instructions of the
-// schedule scanSHA2 leaves out for each chain, as what they add is constant or
+// schedule searchSHA2 leaves out for each chain, as what they add is constant or
 // plain.
 var savedSHA2 = [16]uint8{2, 2, 3, 3, 2, 4, 5, 5, 4, 2, 3, 4, 3, 4, 3, 3}

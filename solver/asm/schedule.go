@@ -58,20 +58,22 @@ func newSchedule(vary int) schedule {
 }
 
 // operations counts what is left to do for each nonce when a word of the message
-// varies, for a kernel that needs round operations for a round and sigma for
-// one smallSigma function.
-func operations(vary int, tail bool, round, sigma int) int {
-	n := (64 - vary) * round
-	for _, terms := range schedules[vary].terms {
-		if terms != 0 {
-			// One addition for each term, the constant ones counting as one
-			// together, and one for K[t].
-			n += bits.OnesCount8(terms) + 1
-			n += bits.OnesCount8(terms&(termSigma1|termSigma0)) * sigma
+// varies, for a kernel of one lane that needs round operations for a round and
+// sigma for one smallSigma function.
+func operations(round, sigma int) (o Ops) {
+	for vary := range o.Scan {
+		n := (64 - vary) * round
+		for _, terms := range schedules[vary].terms {
+			if terms != 0 {
+				// One addition for each term, the constant ones counting as one
+				// together, and one for K[t].
+				n += bits.OnesCount8(terms) + 1
+				n += bits.OnesCount8(terms&(termSigma1|termSigma0)) * sigma
+			}
 		}
+		o.Scan[vary] = n
+		o.Hash[vary] = MaxStates * n
 	}
-	if tail {
-		n += 64 * round
-	}
-	return n
+	o.Tail = MaxStates * 64 * round
+	return o
 }

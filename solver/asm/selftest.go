@@ -3,6 +3,7 @@ package asm
 import (
 	"encoding/binary"
 	"fmt"
+	"slices"
 )
 
 // The known answers of the self-test are digests of real messages, made with
@@ -43,37 +44,85 @@ func (k Kernel) SelfTest() error {
 	hit := 0
 	for _, answers := range &selfTestAnswers {
 		for word, h0 := range answers.h0 {
-			b, words := selfTestBlock(word, answers.tail)
+			var err error
+			b, tail, words := selfTestBlock(word, answers.tail)
 			b.Mask = ^h0
-			start := max(0, hit-3)
-			for _, test := range []struct{ from, to, want int }{
-				{0, len(words), hit},
-				{start, hit, -1}, // too short for a step; the hit is the next word
-				{start, hit + 1, hit - start},
-			} {
-				if got := k.Scan(b, words[test.from:test.to]); got != test.want {
-					return fmt.Errorf("self-test: Scan(word %d, tail %v, %d to %d) = %d; want %d",
-						word, answers.tail, test.from, test.to, got, test.want)
-				}
+			if answers.tail {
+				err = k.selfTestTails(b, tail, words, hit)
+				message := b.Words
+				message[word] |= words[hit]
+				b.Mask = ^Compress(&b.State, &message)[0]
+			}
+			if err == nil {
+				err = k.selfTestScan(b, words, hit)
+			}
+			if err != nil {
+				return err
 			}
 			hit = (hit + 3) % len(words)
 		}
-		b, words := selfTestBlock(8, answers.tail)
-		b.Mask = ^uint32(0)
-		if got := k.Scan(b, words); got != -1 {
-			return fmt.Errorf("self-test: Scan(tail %v) = %d; want -1", answers.tail, got)
+	}
+	for _, test := range []struct {
+		mask uint32
+		want int
+	}{{^uint32(0), -1}, {0, 0}} {
+		b, _, words := selfTestBlock(8, false)
+		b.Mask = test.mask
+		if got := k.Scan(b, words); got != test.want {
+			return fmt.Errorf("self-test: Scan(mask %#x) = %d; want %d", test.mask, got, test.want)
 		}
-		b.Mask = 0
-		if got := k.Scan(b, words); got != 0 {
-			return fmt.Errorf("self-test: Scan(tail %v, every word a hit) = %d; want 0", answers.tail, got)
+		b, tail, words := selfTestBlock(8, true)
+		if got := k.scanAfter(b, words[:MaxStates], []Tail{tail, tail}, test.mask); got != test.want {
+			return fmt.Errorf("self-test: ScanTails(mask %#x) = %d; want %d", test.mask, got, test.want)
 		}
 	}
 	return nil
 }
 
-// selfTestBlock returns the block and the words for the messages in which one
-// word varies.
-func selfTestBlock(vary int, tail bool) (*Block, []uint32) {
+// selfTestScan has the kernel find the only hit.
+func (k Kernel) selfTestScan(b *Block, words []uint32, hit int) error {
+	start := max(0, hit-3)
+	for _, test := range []struct{ from, to, want int }{
+		{0, len(words), hit},
+		{start, hit, -1}, // too short for a step; the hit is the next word
+		{start, hit + 1, hit - start},
+	} {
+		if got := k.Scan(b, words[test.from:test.to]); got != test.want {
+			return fmt.Errorf("self-test: Scan(word %d, %d to %d) = %d; want %d", b.Vary, test.from, test.to, got, test.want)
+		}
+	}
+	return nil
+}
+
+// selfTestTails has the kernel find the only hit, in two of the places for a
+// hash value: all words that vary together make all places.
+func (k Kernel) selfTestTails(b *Block, tail Tail, words []uint32, hit int) error {
+	all := slices.Repeat(words, 3)
+	end := hit + len(words) + 1 // behind the hit
+	for _, test := range []struct{ from, to, want int }{
+		{end - 1 - 2*b.Vary, end - 1 - 2*b.Vary + MaxStates, 1},
+		{end - 2 - 2*b.Vary, end - 2 - 2*b.Vary + MaxStates, 1},
+		{end - MaxStates, end - 1, -1},
+		{end - 3, end - 1, -1}, // the hit is the next word
+		{end - 3, end, 1},
+	} {
+		if got := k.scanAfter(b, all[test.from:test.to], []Tail{{}, tail, {1}}, b.Mask); got != test.want {
+			return fmt.Errorf("self-test: ScanTails(word %d, %d to %d) = %d; want %d", b.Vary, test.from, test.to, got, test.want)
+		}
+	}
+	return nil
+}
+
+// scanAfter is Hash and then ScanTails.
+func (k Kernel) scanAfter(b *Block, words []uint32, tails []Tail, mask uint32) int {
+	var s States
+	k.Hash(b, words, &s)
+	return k.ScanTails(&s, tails, mask)
+}
+
+// selfTestBlock returns the block, the block that follows if one does, and the
+// words for the messages in which one word varies.
+func selfTestBlock(vary int, tail bool) (*Block, Tail, []uint32) {
 	var message [3 * 64]byte
 	length := 64 + 4*vary + 2
 	if tail {
@@ -92,17 +141,15 @@ func selfTestBlock(vary int, tail bool) (*Block, []uint32) {
 		}
 		return words
 	}
-	first := block(0)
-	b := &Block{State: Compress(&IV, &first), Words: block(1), Vary: vary, Tail: tail}
+	first, second := block(0), block(2)
+	b := &Block{State: Compress(&IV, &first), Words: block(1), Vary: vary}
 	b.Words[vary] &= 0xffff // the digits come here
 	b.Prepare(0)
-	if tail {
-		second := block(2)
-		b.SetTail(&second)
-	}
+	var after Tail
+	after.Set(&second)
 	words := make([]uint32, selfTestWords)
 	for i := range words {
 		words[i] = uint32('0'+i/10)<<24 | uint32('0'+i%10)<<16
 	}
-	return b, words
+	return b, after, words
 }

@@ -40,11 +40,6 @@ func TestSelfTestFindsFaults(t *testing.T) {
 			}
 			return last
 		},
-		"no tail": func(b *Block, words []uint32) int {
-			block := *b
-			block.Tail = false
-			return scanGeneric(&block, words)
-		},
 		"no rest": func(b *Block, words []uint32) int {
 			return scanGeneric(b, words[:len(words)/16*16])
 		},
@@ -84,6 +79,60 @@ func TestSelfTestFindsFaults(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			k := Generic()
 			k.Scan = scan
+			if k.SelfTest() == nil {
+				t.Error("passed the self-test")
+			}
+		})
+	}
+}
+
+// The same for the functions that search after other blocks.
+func TestSelfTestFindsFaultsInTails(t *testing.T) {
+	g := Generic()
+	kernels := map[string]Kernel{
+		"finds nothing":  {Hash: g.Hash, ScanTails: func(*States, []Tail, uint32) int { return -1 }},
+		"finds anything": {Hash: g.Hash, ScanTails: func(*States, []Tail, uint32) int { return 0 }},
+		"the tail before": {Hash: g.Hash, ScanTails: func(s *States, tails []Tail, mask uint32) int {
+			return max(-1, g.ScanTails(s, tails, mask)-1)
+		}},
+		"the last tail": {Hash: g.Hash, ScanTails: func(s *States, tails []Tail, mask uint32) int {
+			last := -1
+			for i := range tails {
+				if g.ScanTails(s, tails[i:i+1], mask) == 0 {
+					last = i
+				}
+			}
+			return last
+		}},
+		"half the mask": {Hash: g.Hash, ScanTails: func(s *States, tails []Tail, mask uint32) int {
+			return g.ScanTails(s, tails, mask&0xffff0000)
+		}},
+		"not the last words": {ScanTails: g.ScanTails, Hash: func(b *Block, words []uint32, s *States) {
+			g.Hash(b, words[:(len(words)+1)/2], s)
+		}},
+		"beyond the words": {ScanTails: g.ScanTails, Hash: func(b *Block, words []uint32, s *States) {
+			g.Hash(b, words[:min(len(words)+1, cap(words), MaxStates)], s)
+		}},
+	}
+	for lane := range MaxStates {
+		kernels[fmt.Sprintf("misses state %d", lane)] = Kernel{Hash: g.Hash, ScanTails: func(s *States, tails []Tail, mask uint32) int {
+			broken := *s
+			broken.values[8*lane+3] ^= 1
+			return g.ScanTails(&broken, tails, mask)
+		}}
+	}
+	for vary := range 16 {
+		kernels[fmt.Sprintf("wrong for word %d", vary)] = Kernel{ScanTails: g.ScanTails, Hash: func(b *Block, words []uint32, s *States) {
+			block := *b
+			if b.Vary == vary {
+				block.after[0] ^= 1
+			}
+			g.Hash(&block, words, s)
+		}}
+	}
+	for name, k := range kernels {
+		t.Run(name, func(t *testing.T) {
+			k.Scan = g.Scan
 			if k.SelfTest() == nil {
 				t.Error("passed the self-test")
 			}

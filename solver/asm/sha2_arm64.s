@@ -13,9 +13,12 @@
 //
 // What is left is to issue few SHA-2 instructions: rounds start at the four that
 // read the varying word, and terms of the schedule that do not vary with it are
-// computed once.
+// computed once. A tail has no schedule to do: its K + W are the same for all hash
+// values, and stay in registers while these pass, four at a time.
+//
+// States hold, for each four hash values, a to d of all chains and then e to h.
 
-// Registers for the whole call.
+// Registers of searchSHA2 for the whole call.
 #define block  R0 // the Block
 #define next   R1 // the next four words
 #define last   R2 // the last four words
@@ -34,13 +37,20 @@
 #define k16    R15 // K from 16 on
 #define kNext  R16 // the next of K
 #define rest   R17 // message words that do not vary
-#define tail   R19 // K + W of the block that follows, or 0
+#define keep   R19 // where the next four hash values go, or 0 to search
 #define added  R20 // bit 0: see added16
 #define late   R21 // bit 0: see late28
 #define fixed  R22 // bit 0: see fixed32
-#define mask   R23 // where the mask is
-#define x      R24
-#define y      R25
+#define x      R23
+#define y      R24
+
+// Registers of tailsSHA2 for the whole call, besides x.
+#define states R0 // the States
+#define after  R1 // what is behind them
+#define values R2 // the next four hash values
+#define tail   R3 // the next tail
+#define count  R4 // how many tails there are
+#define index  R5 // how many of them have been searched
 
 // Working variables of chains 0 to 3.
 #define abcd0 V0
@@ -82,6 +92,7 @@
 #define old1 V29
 
 #define kv   V30 // K of four rounds
+#define want V30 // the mask, in all lanes, after the last use of kv
 #define h    V31 // what to add to the first word of each chain for H0
 
 // What INPUTS needs, in registers that the rounds use later.
@@ -210,11 +221,22 @@
 	VZIP1 abcd3.S4, abcd2.S4, kw1.S4 \
 	VZIP1 kw1.D2, kw0.D2, to.D2
 
-// func scanSHA2(b *Block, words []uint32) int
-TEXT ·scanSHA2(SB), 0, $592-40
+// COMPARE sets x to 16 ones for each chain whose H0 has no bit of the mask. It
+// assumes want and h, and overwrites kw0 and kw1.
+#define COMPARE \
+	GATHER(kw0)                    \
+	VADD   h.S4, kw0.S4, kw0.S4    \
+	VCMTST want.S4, kw0.S4, kw0.S4 \
+	VUZP1  kw0.H8, kw0.H8, kw0.H8  \
+	VMOV   kw0.D[0], x             \
+	MVN    x, x
+
+// func searchSHA2(b *Block, words []uint32, s *States) int
+TEXT ·searchSHA2(SB), 0, $592-48
 	MOVD b+0(FP), block
 	MOVD words_base+8(FP), start
 	MOVD words_len+16(FP), x
+	MOVD s+32(FP), keep
 	CBZ  x, none
 
 	// Fewer than four words: repeat the first one behind them, on the stack. If
@@ -237,21 +259,16 @@ padded:
 	MOVD last, start
 
 prepare:
-	MOVD  Block_Vary(block), vary
-	AND   $15, vary, vary
-	AND   $3, vary, lane
-	MOVD  $added16, added
-	LSR   vary, added, added
-	MOVD  $late28, late
-	LSR   vary, late, late
-	MOVD  $fixed32, fixed
-	LSR   vary, fixed, fixed
-	ADD   $Block_Mask, block, mask
-	MOVBU Block_Tail(block), tail
-	CBZ   tail, message
-	ADD   $Block_tail, block, tail
+	MOVD Block_Vary(block), vary
+	AND  $15, vary, vary
+	AND  $3, vary, lane
+	MOVD $added16, added
+	LSR  vary, added, added
+	MOVD $late28, late
+	LSR  vary, late, late
+	MOVD $fixed32, fixed
+	LSR  vary, fixed, fixed
 
-message:
 	// P0, P1, P2, P3 are the message words, with 0 for the one that varies.
 	ADD   $Block_Words, block, x
 	VLD1  (x), [P0.S4, P1.S4, P2.S4, P3.S4]
@@ -515,31 +532,78 @@ sigma32:
 	NEXTK
 	ADDK(T0, T1, T2, T3)
 	ADD   $Block_State, block, x
-	CBNZ  tail, follow
+	CBNZ  keep, hash
 	HASHLAST(kw0, kw1, kw2, kw3)
+	ADD   $Block_Mask, block, y
 	VLD1R (x), [h.S4]
-	JMP   compare
+	VLD1R (y), [want.S4]
+	COMPARE
+	CBNZ  x, found
 
-follow:
-	// The hash value after this block is the state before the next one.
+advance:
+	// The last step searches the last four words, some of them again.
+	ADD  $16, next, next
+	CMP  last, next
+	BLS  step
+	SUB  last, next, x
+	MOVD last, next
+	CMP  $16, x
+	BNE  step
+
+none:
+	MOVD $-1, x
+	MOVD x, ret+40(FP)
+	RET
+
+found:
+	// The lowest chain that is a hit, and the words before its step.
+	RBIT x, x
+	CLZ  x, x
+	LSR  $4, x, x
+	SUB  start, next, y
+	ADD  y>>2, x, x
+	MOVD x, ret+40(FP)
+	RET
+
+hash:
+	// Keep the whole hash values. MaxStates words are whole steps.
 	HASH(kw0, kw1, kw2, kw3)
-	VLD1 (x), [kw0.S4, kw1.S4]
-	VADD kw0.S4, abcd0.S4, abcd0.S4
-	VADD kw0.S4, abcd1.S4, abcd1.S4
-	VADD kw0.S4, abcd2.S4, abcd2.S4
-	VADD kw0.S4, abcd3.S4, abcd3.S4
-	VADD kw1.S4, efgh0.S4, efgh0.S4
-	VADD kw1.S4, efgh1.S4, efgh1.S4
-	VADD kw1.S4, efgh2.S4, efgh2.S4
-	VADD kw1.S4, efgh3.S4, efgh3.S4
-	GATHER(h)
+	VLD1   (x), [kw0.S4, kw1.S4]
+	VADD   kw0.S4, abcd0.S4, abcd0.S4
+	VADD   kw0.S4, abcd1.S4, abcd1.S4
+	VADD   kw0.S4, abcd2.S4, abcd2.S4
+	VADD   kw0.S4, abcd3.S4, abcd3.S4
+	VADD   kw1.S4, efgh0.S4, efgh0.S4
+	VADD   kw1.S4, efgh1.S4, efgh1.S4
+	VADD   kw1.S4, efgh2.S4, efgh2.S4
+	VADD   kw1.S4, efgh3.S4, efgh3.S4
+	VST1.P [abcd0.S4, abcd1.S4, abcd2.S4, abcd3.S4], 64(keep)
+	VST1.P [efgh0.S4, efgh1.S4, efgh2.S4, efgh3.S4], 64(keep)
+	JMP    advance
 
-	// All its K + W fit in the registers of the schedule.
-	MOVD   tail, sum
-	VLD1.P 64(sum), [P0.S4, P1.S4, P2.S4, P3.S4]
-	VLD1.P 64(sum), [Q0.S4, Q1.S4, Q2.S4, Q3.S4]
-	VLD1.P 64(sum), [S0.S4, S1.S4, S2.S4, S3.S4]
-	VLD1   (sum), [T0.S4, T1.S4, T2.S4, T3.S4]
+// func tailsSHA2(s *States, tails []Tail, mask uint32) int
+TEXT ·tailsSHA2(SB), NOSPLIT, $0-48
+	MOVD  s+0(FP), states
+	MOVD  tails_base+8(FP), tail
+	MOVD  tails_len+16(FP), count
+	MOVWU mask+32(FP), x
+	VDUP  x, want.S4
+	ADD   $States__size, states, after
+	MOVD  $0, index
+	CBZ   count, none
+
+search:
+	// All K + W of a tail fit in the registers of the schedule.
+	VLD1.P 64(tail), [P0.S4, P1.S4, P2.S4, P3.S4]
+	VLD1.P 64(tail), [Q0.S4, Q1.S4, Q2.S4, Q3.S4]
+	VLD1.P 64(tail), [S0.S4, S1.S4, S2.S4, S3.S4]
+	VLD1.P 64(tail), [T0.S4, T1.S4, T2.S4, T3.S4]
+	MOVD   states, values
+
+step:
+	VLD1.P 64(values), [abcd0.S4, abcd1.S4, abcd2.S4, abcd3.S4]
+	VLD1.P 64(values), [efgh0.S4, efgh1.S4, efgh2.S4, efgh3.S4]
+	GATHER(h)
 	HASH(P0, P0, P0, P0)
 	HASH(P1, P1, P1, P1)
 	HASH(P2, P2, P2, P2)
@@ -556,38 +620,17 @@ follow:
 	HASH(T1, T1, T1, T1)
 	HASH(T2, T2, T2, T2)
 	HASHLAST(T3, T3, T3, T3)
-
-compare:
-	// x gets 16 ones for each chain whose H0 has one of the bits of the mask.
-	VLD1R  (mask), [kv.S4]
-	GATHER(kw0)
-	VADD   h.S4, kw0.S4, kw0.S4
-	VCMTST kv.S4, kw0.S4, kw0.S4
-	VUZP1  kw0.H8, kw0.H8, kw0.H8
-	VMOV   kw0.D[0], x
-	MVN    x, x
+	COMPARE
 	CBNZ   x, found
-
-	// The last step searches the last four words, some of them again.
-	ADD  $16, next, next
-	CMP  last, next
-	BLS  step
-	SUB  last, next, x
-	MOVD last, next
-	CMP  $16, x
-	BNE  step
+	CMP    after, values
+	BNE    step
+	ADD    $1, index, index
+	CMP    count, index
+	BNE    search
 
 none:
-	MOVD $-1, x
-	MOVD x, ret+32(FP)
-	RET
+	MOVD $-1, index
 
 found:
-	// The lowest chain that is a hit, and the words before its step.
-	RBIT x, x
-	CLZ  x, x
-	LSR  $4, x, x
-	SUB  start, next, y
-	ADD  y>>2, x, x
-	MOVD x, ret+32(FP)
+	MOVD index, ret+40(FP)
 	RET

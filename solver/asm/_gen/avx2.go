@@ -14,29 +14,17 @@ type avx2 struct {
 	words operand.Mem   // on a boundary of 32 bytes, so that no access crosses a cache line
 	valid reg.GPVirtual // the lanes that have a nonce
 
-	lanesMask operand.Mem // 8 lanes of ones, then 8 of zeros
+	result reg.VecPhysical // of load, hits and the rotations
 }
 
 func newAVX2(c *build.Context) isa {
-	v := &avx2{Context: c, valid: c.GP32()}
-	const size = 16 * 32
-	local := c.AllocLocal(size + 32)
-	base := c.GP64()
-	c.LEAQ(local.Offset(31), base)
-	c.ANDQ(operand.I8(-32), base)
-	v.words = operand.Mem{Base: base}
-
-	v.lanesMask = c.StaticGlobal("lanes")
-	c.DataAttributes(attr.RODATA | attr.NOPTR)
-	for i := range 16 {
-		lane := operand.U32(0)
-		if i < 8 {
-			lane = ^lane
-		}
-		c.AppendDatum(lane)
-	}
+	v := newAVX2Rounds(c)
+	v.words = alignedLocal(c, 16*32, 32)
 	return v
 }
+
+// newAVX2Rounds is without a schedule.
+func newAVX2Rounds(c *build.Context) *avx2 { return &avx2{Context: c, valid: c.GP32(), result: reg.Y8} }
 
 var ymm = []reg.VecPhysical{
 	reg.Y0, reg.Y1, reg.Y2, reg.Y3, reg.Y4, reg.Y5, reg.Y6, reg.Y7,
@@ -70,7 +58,7 @@ func (v *avx2) or(m operand.Mem, x, result reg.VecPhysical) {
 // rotations returns the exclusive or of x rotated right by each of r, and
 // shifted right by shift unless that is 0. A rotation is two shifts.
 func (v *avx2) rotations(x reg.VecPhysical, shift uint8, r ...uint8) reg.VecPhysical {
-	result, other, left := reg.Y8, reg.Y9, reg.Y11
+	result, other, left := v.result, reg.Y9, reg.Y11
 	for i, n := range r {
 		right := other
 		if i == 0 {
@@ -141,27 +129,37 @@ func (v *avx2) load(words, index, n reg.GPVirtual) reg.VecPhysical {
 	v.MOVL(operand.U32(1), v.valid)
 	v.SHLL(reg.CL, v.valid)
 	v.DECL(v.valid)
+	lanes := v.StaticGlobal("lanes") // 8 of ones, then 8 of zeros
+	v.DataAttributes(attr.RODATA | attr.NOPTR)
+	for i := range 16 {
+		v.AppendDatum(operand.U32(i/8) - 1)
+	}
 	mask := v.GP64()
-	v.LEAQ(v.lanesMask.Offset(32), mask)
+	v.LEAQ(lanes.Offset(32), mask)
 	v.SHLQ(operand.U8(2), left)
 	v.SUBQ(left, mask)
 	v.VMOVDQU(operand.Mem{Base: mask}, reg.Y9)
-	v.VPMASKMOVD(operand.Mem{Base: words, Index: index, Scale: 4}, reg.Y9, reg.Y8)
+	v.VPMASKMOVD(operand.Mem{Base: words, Index: index, Scale: 4}, reg.Y9, v.result)
 	v.JMP(operand.LabelRef("loaded"))
 
 	v.Label("whole")
-	v.VMOVDQU(operand.Mem{Base: words, Index: index, Scale: 4}, reg.Y8)
+	v.VMOVDQU(operand.Mem{Base: words, Index: index, Scale: 4}, v.result)
 	v.Label("loaded")
-	return reg.Y8
+	return v.result
 }
 
+func (v *avx2) whole() { v.MOVL(operand.U32(0xff), v.valid) }
+
+func (v *avx2) get(m operand.Mem, x reg.VecPhysical) { v.VMOVDQU(m, x) }
+func (v *avx2) put(x reg.VecPhysical, m operand.Mem) { v.VMOVDQU(x, m) }
+
 func (v *avx2) hits(mask operand.Mem, x reg.VecPhysical) reg.GPVirtual {
-	v.VPBROADCASTD(mask, reg.Y8)
-	v.VPAND(x, reg.Y8, reg.Y8)
+	v.VPBROADCASTD(mask, v.result)
+	v.VPAND(x, v.result, v.result)
 	v.VPXOR(reg.Y9, reg.Y9, reg.Y9)
-	v.VPCMPEQD(reg.Y9, reg.Y8, reg.Y8)
+	v.VPCMPEQD(reg.Y9, v.result, v.result)
 	hits := v.GP64()
-	v.VMOVMSKPS(reg.Y8, hits.As32())
+	v.VMOVMSKPS(v.result, hits.As32())
 	v.ANDL(v.valid, hits.As32())
 	return hits
 }

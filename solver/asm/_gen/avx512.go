@@ -6,26 +6,40 @@ import (
 	"github.com/mmcloughlin/avo/reg"
 )
 
-// avx512 has 16 lanes, rotations, logic of three inputs, and constants in memory
-// that an instruction spreads over the lanes (BCST). Working variables are in
-// Z0 to Z7, temporary values in Z8 to Z15, the last sixteen words of the schedule in
-// Z16 to Z31.
-type avx512 struct{ *build.Context }
-
-func newAVX512(c *build.Context) isa { return avx512{c} }
-
-var zmm = []reg.VecPhysical{
-	reg.Z0, reg.Z1, reg.Z2, reg.Z3, reg.Z4, reg.Z5, reg.Z6, reg.Z7,
-	reg.Z8, reg.Z9, reg.Z10, reg.Z11, reg.Z12, reg.Z13, reg.Z14, reg.Z15,
-	reg.Z16, reg.Z17, reg.Z18, reg.Z19, reg.Z20, reg.Z21, reg.Z22, reg.Z23,
-	reg.Z24, reg.Z25, reg.Z26, reg.Z27, reg.Z28, reg.Z29, reg.Z30, reg.Z31,
+// avx512 has rotations, logic of three inputs, and constants in memory that an
+// instruction spreads over the lanes (BCST). Of its registers the first eight
+// hold working variables, the next eight temporary values, and the rest the last
+// sixteen words of the schedule.
+type avx512 struct {
+	*build.Context
+	regs []reg.VecPhysical
 }
 
-func (avx512) lanes() int                    { return 16 }
-func (avx512) working(i int) reg.VecPhysical { return zmm[i] }
-func (avx512) word(t int) operand.Op         { return zmm[16+t%16] }
-func (avx512) draft(t int) reg.VecPhysical   { return zmm[16+t%16] }
-func (avx512) temporary() reg.VecPhysical    { return reg.Z8 }
+// newAVX512 has all registers, of 16 lanes.
+func newAVX512(c *build.Context) isa {
+	return avx512{c, []reg.VecPhysical{
+		reg.Z0, reg.Z1, reg.Z2, reg.Z3, reg.Z4, reg.Z5, reg.Z6, reg.Z7,
+		reg.Z8, reg.Z9, reg.Z10, reg.Z11, reg.Z12, reg.Z13, reg.Z14, reg.Z15,
+		reg.Z16, reg.Z17, reg.Z18, reg.Z19, reg.Z20, reg.Z21, reg.Z22, reg.Z23,
+		reg.Z24, reg.Z25, reg.Z26, reg.Z27, reg.Z28, reg.Z29, reg.Z30, reg.Z31,
+	}}
+}
+
+// newAVX512Half has the registers that SHA-NI cannot name, in which it does not
+// even notice what is in their upper halves, and half the lanes. That is enough
+// for rounds, or for a schedule, see ringAVX512.
+func newAVX512Half(c *build.Context) avx512 {
+	return avx512{c, []reg.VecPhysical{
+		reg.Y16, reg.Y17, reg.Y18, reg.Y19, reg.Y20, reg.Y21, reg.Y22, reg.Y23,
+		reg.Y24, reg.Y25, reg.Y26, reg.Y27, reg.Y28, reg.Y29, reg.Y30, reg.Y31,
+	}}
+}
+
+func (v avx512) lanes() int                    { return int(v.regs[0].Size()) / 4 }
+func (v avx512) working(i int) reg.VecPhysical { return v.regs[i] }
+func (v avx512) word(t int) operand.Op         { return v.regs[16+t%16] }
+func (v avx512) draft(t int) reg.VecPhysical   { return v.regs[16+t%16] }
+func (v avx512) temporary() reg.VecPhysical    { return v.regs[8] }
 
 func (v avx512) keep(t int, x reg.VecPhysical) {
 	if w := v.draft(t); x != w {
@@ -71,7 +85,7 @@ func (v avx512) shift(n, x, y operand.Op)  { v.VPSRLD(n, x, y) }
 // xor returns the exclusive or of x rotated right twice and, the third time, as
 // last says. It uses three registers from the given one on.
 func (v avx512) xor(first int, x operand.Op, last func(n, x, y operand.Op), n0, n1, n2 uint8) reg.VecPhysical {
-	a, b, c := zmm[first], zmm[first+1], zmm[first+2]
+	a, b, c := v.regs[first], v.regs[first+1], v.regs[first+2]
 	v.rotate(operand.U8(n0), x, a)
 	v.rotate(operand.U8(n1), x, b)
 	last(operand.U8(n2), x, c)
@@ -80,15 +94,17 @@ func (v avx512) xor(first int, x operand.Op, last func(n, x, y operand.Op), n0, 
 }
 
 func (v avx512) choose(x, y, z reg.VecPhysical) reg.VecPhysical {
-	v.VMOVDQA32(x, reg.Z14)
-	v.VPTERNLOGD(chooseTable, z, y, reg.Z14)
-	return reg.Z14
+	return v.logic(chooseTable, x, y, z, v.regs[14])
 }
 
 func (v avx512) majority(_ int, x, y, z reg.VecPhysical) reg.VecPhysical {
-	v.VMOVDQA32(x, reg.Z15)
-	v.VPTERNLOGD(majorityTable, z, y, reg.Z15)
-	return reg.Z15
+	return v.logic(majorityTable, x, y, z, v.regs[15])
+}
+
+func (v avx512) logic(table operand.U8, x, y, z, result reg.VecPhysical) reg.VecPhysical {
+	v.VMOVDQA32(x, result)
+	v.VPTERNLOGD(table, z, y, result)
+	return result
 }
 
 func (avx512) enter(int, reg.VecPhysical, reg.VecPhysical) {}
@@ -96,20 +112,29 @@ func (avx512) enter(int, reg.VecPhysical, reg.VecPhysical) {}
 func (v avx512) load(words, index, n reg.GPVirtual) reg.VecPhysical {
 	v.Comment("K1 has the lanes that are left.")
 	valid := v.GP32()
-	v.MOVL(operand.U32(0xffff), valid)
+	v.MOVL(operand.U32(1<<v.lanes()-1), valid)
 	left := reg.RCX
 	v.MOVQ(n, left)
 	v.SUBQ(index, left)
-	v.CMPQ(left, operand.U8(16))
+	v.CMPQ(left, operand.U8(v.lanes()))
 	v.JGE(operand.LabelRef("whole"))
 	v.MOVL(operand.U32(1), valid)
 	v.SHLL(reg.CL, valid)
 	v.DECL(valid)
 	v.Label("whole")
 	v.KMOVW(valid, reg.K1)
-	v.VMOVDQU32_Z(operand.Mem{Base: words, Index: index, Scale: 4}, reg.K1, reg.Z8)
-	return reg.Z8
+	v.VMOVDQU32_Z(operand.Mem{Base: words, Index: index, Scale: 4}, reg.K1, v.regs[8])
+	return v.regs[8]
 }
+
+func (v avx512) whole() {
+	ones := v.GP32()
+	v.MOVL(operand.U32(1<<v.lanes()-1), ones)
+	v.KMOVW(ones, reg.K1)
+}
+
+func (v avx512) get(m operand.Mem, x reg.VecPhysical) { v.VMOVDQU32(m, x) }
+func (v avx512) put(x reg.VecPhysical, m operand.Mem) { v.VMOVDQU32(x, m) }
 
 func (v avx512) hits(mask operand.Mem, x reg.VecPhysical) reg.GPVirtual {
 	v.VPTESTNMD_BCST(mask, x, reg.K1, reg.K2)

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"github.com/mmcloughlin/avo/build"
 	"github.com/mmcloughlin/avo/gotypes"
 	"github.com/mmcloughlin/avo/operand"
 )
@@ -26,4 +27,14 @@ func address(c gotypes.Component) operand.Mem {
 // constant returns the address of K[t].
 func constant(t int) operand.Mem {
 	return operand.NewDataAddr(operand.Symbol{Name: "·k"}, 4*t)
+}
+
+// alignedLocal returns memory on the stack that begins on a boundary, a power of
+// two up to 64.
+func alignedLocal(c *build.Context, size, boundary int) operand.Mem {
+	local := c.AllocLocal(size + boundary)
+	base := c.GP64()
+	c.LEAQ(local.Offset(boundary-1), base)
+	c.ANDQ(operand.I8(-boundary), base)
+	return operand.Mem{Base: base}
 }

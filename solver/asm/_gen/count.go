@@ -6,36 +6,62 @@ import (
 	"github.com/mmcloughlin/avo/ir"
 )
 
-// count returns the operations of a kernel for each word that varies, without
-// and with a block that follows: the instructions that a vector unit has to
-// execute. Moves, loads and broadcasts of a constant need none.
-func count(f *ir.Function, path func(vary int, tail bool) map[string]int) (ops [16][2]int) {
-	parts := map[string]int{}
+// operations are those of a kernel, as Ops of package asm says.
+type operations struct {
+	scan, hash [16]int
+	tail       int
+}
+
+// count counts the operations of a kernel: the instructions that a vector unit
+// has to execute. Moves, loads and broadcasts of a constant need none.
+func (k kernel) count(file *ir.File) (o operations) {
+	search := parts(file.Functions()[0])
+	for vary := range 16 {
+		o.scan[vary] = search.sum(k.scanPath(vary))
+		o.hash[vary] = search.sum(k.hashPath(vary)) * maxStates / k.lanes
+	}
+	if k.tails != nil {
+		o.tail = parts(file.Functions()[1]).sum(k.tailPath)
+	}
+	return o
+}
+
+// A partCount holds the operations after each label of a function.
+type partCount map[string]int
+
+func parts(f *ir.Function) partCount {
+	p := partCount{}
 	label := ""
 	for _, node := range f.Nodes {
 		switch node := node.(type) {
 		case ir.Label:
 			label = string(node)
+			p[label] = 0
 		case *ir.Instruction:
 			if isOperation(node.Opcode) {
-				parts[label]++
+				p[label]++
 			}
 		}
 	}
-	for vary := range ops {
-		for i, tail := range []bool{false, true} {
-			for label, times := range path(vary, tail) {
-				ops[vary][i] += times * parts[label]
-			}
+	return p
+}
+
+// sum adds up the operations of parts that run so many times.
+func (p partCount) sum(times map[string]int) (n int) {
+	for label, times := range times {
+		count, ok := p[label]
+		if !ok {
+			panic("no label " + label)
 		}
+		n += times * count
 	}
-	return ops
+	return n
 }
 
 func isOperation(opcode string) bool {
 	for _, prefix := range []string{
 		"VPADD", "VPXOR", "VPOR", "VPAND", "VPROR", "VPSLL", "VPSRL", "VPTERNLOG", "VPTEST", "VPCMP", // vectors
-		"SHA256", "VPSHUF", "VPALIGNR", "VPBLEND", "PSHUF", // shani
+		"SHA256", "VPUNPCK", "VPSHUF", "VPALIGNR", "VPBLEND", "PSHUF", // shani
 	} {
 		if strings.HasPrefix(opcode, prefix) {
 			return true

@@ -3,100 +3,145 @@ package main
 import (
 	"fmt"
 
-	"github.com/mmcloughlin/avo/attr"
 	"github.com/mmcloughlin/avo/build"
 	"github.com/mmcloughlin/avo/gotypes"
 	"github.com/mmcloughlin/avo/operand"
 	"github.com/mmcloughlin/avo/reg"
 )
 
-// A chain is one hash in the SHA-NI kernel. The working variables are in two
-// registers, from the high end to the low: a, b, e, f and c, d, g, h.
-type chain struct {
-	abef, cdgh reg.VecPhysical
-	w          [4]reg.VecPhysical // W[4q] to W[4q+3] is w[q%4]
-	h0         reg.GPVirtual      // first word of the hash
+// shani is the search of the SHA-NI kernel under construction. Four chains do the
+// rounds of a batch of four nonces, with K + W from memory. The registers that
+// they leave make the message schedule of the next batch meanwhile, of two nonces
+// at a time. The two streams of instructions are interleaved.
+//
+// Words are handled in quads: quad q is W[4q] to W[4q+3].
+type shani struct {
+	chains
+	block gotypes.Component
+
+	start   operand.Mem // working variables before the pair that varies
+	message operand.Mem // the quads of the message that do not vary
+	w       operand.Mem // all quads of four nonces, 256 bytes for each
+	states  reg.GPVirtual
+
+	done, next reg.GPVirtual // K + W, in the order of w: of the batch in the chains, of the next one
 }
 
-// shani is the SHA-NI kernel under construction. An instruction does two rounds
-// in four cycles, but the next one need not wait for it if it belongs to another
-// chain: so two nonces are hashed side by side. More do not fit in 16 registers.
-//
-// The SHA instructions have no VEX encoding. All others do here, and the upper
-// halves of the registers are clean, so that mixing them costs nothing.
-type shani struct {
-	*build.Context
-	block  gotypes.Component
-	chains []*chain
-	kw     reg.VecPhysical // K[t] + W[t] of four rounds; SHA256RNDS2 wants it in X0
-	temp   reg.VecPhysical
-	place  reg.VecPhysical // moves a word to where it is in its quad
-	start  operand.Mem     // abef and cdgh before the quad that varies
-}
+const shaniBatch = 4
 
 func (v *shani) field(name string, index int) operand.Mem {
 	return fieldOf(v.block, name, index)
 }
 
-// writeSHANI writes the kernel. The quads of rounds after the sixteenth word are
-// the same for all nonces; before them there is a beginning for each quad in
-// which a word may vary.
+// quadOf returns where quad q of a nonce is.
+func (v *shani) quadOf(nonce, q int) operand.Mem { return v.w.Offset(256*nonce + 16*q) }
+
+// writeSHANI writes Scan and Hash.
 func writeSHANI(c *build.Context) {
-	v := &shani{
-		Context: c,
-		chains: []*chain{
-			{abef: reg.X1, cdgh: reg.X2, w: [4]reg.VecPhysical{reg.X3, reg.X4, reg.X5, reg.X6}, h0: c.GP32()},
-			{abef: reg.X7, cdgh: reg.X8, w: [4]reg.VecPhysical{reg.X9, reg.X10, reg.X11, reg.X12}, h0: c.GP32()},
-		},
-		kw:    reg.X0,
-		temp:  reg.X13,
-		place: reg.X14,
-	}
+	v := &shani{chains: chains{c}}
 	v.block = v.Dereference(v.Param("b"))
 	words := v.Load(v.Param("words").Base(), v.GP64()).(reg.GPVirtual)
 	n := v.Load(v.Param("words").Len(), v.GP64()).(reg.GPVirtual)
+	v.states = v.Load(v.Param("s"), v.GP64()).(reg.GPVirtual)
 	vary := v.Load(v.block.Field("Vary"), v.GP64()).(reg.GPVirtual)
+
+	memory := alignedLocal(c, 2*1024+1024+64+64+32, 64)
+	v.done, v.next = v.GP64(), v.GP64()
+	v.LEAQ(memory, v.done)
+	v.LEAQ(memory.Offset(1024), v.next)
+	v.w = memory.Offset(2048)
+	v.message = memory.Offset(3072)
+	v.start = memory.Offset(3136)
+	results := memory.Offset(3168)
+
 	index := v.GP64()
-	v.VZEROUPPER()
 	v.XORQ(index, index)
+	v.TESTQ(n, n)
+	v.JEQ(operand.LabelRef("none"))
+	v.VZEROUPPER()
 	v.prepare(vary)
 
-	v.Label("next")
-	v.CMPQ(index, n)
-	v.JGE(operand.LabelRef("none"))
-	v.Comment("The chains' words; the second chain repeats the last one if there is no other.")
-	second := v.GP64()
-	v.LEAQ(operand.Mem{Base: index, Disp: 1}, second)
-	v.CMPQ(second, n)
-	v.CMOVQGE(index, second)
-	for i, at := range []reg.GPVirtual{index, second} {
-		c := v.chains[i]
-		v.VMOVD(operand.Mem{Base: words, Index: at, Scale: 4}, c.w[0])
-		v.VPSHUFB(v.place, c.w[0], c.w[0])
-		v.VMOVDQU(v.start, c.abef)
-		v.VMOVDQU(v.start.Offset(16), c.cdgh)
-	}
-	for q := 1; q < 4; q++ {
-		v.CMPQ(vary, operand.U8(4*q))
-		v.JLT(operand.LabelRef(fmt.Sprintf("quad%d", q-1)))
-	}
-	for q := 3; q >= 0; q-- {
-		v.beginning(q)
-	}
-	v.rounds()
+	v.Comment("Where the word is that varies: its quad, and a shuffle that moves it there.")
+	quad, place, table := v.GP64(), v.GP64(), v.GP64()
+	v.MOVQ(vary, quad)
+	v.ANDQ(operand.U8(0xc), quad)
+	v.MOVQ(vary, place)
+	v.ANDQ(operand.U8(3), place)
+	v.SHLQ(operand.U8(4), place)
+	v.LEAQ(places(c), table)
+	v.ADDQ(table, place)
+	v.SHRQ(operand.U8(1), vary)
+	last := v.GP64()
+	v.LEAQ(operand.Mem{Base: n, Disp: -1}, last)
 
-	v.Label("test")
+	v.Label("next")
+	v.Comment("The next batch; the last nonce stands in where there is none.")
+	v.VMOVDQU(operand.Mem{Base: place}, reg.X9)
+	constants := v.field("Words", 0)
+	constants.Index, constants.Scale = quad, 4
+	v.VMOVDQU(constants, reg.X10)
+	for i := range shaniBatch {
+		at := v.GP64()
+		v.LEAQ(operand.Mem{Base: index, Disp: i}, at)
+		v.CMPQ(at, n)
+		v.CMOVQGE(last, at)
+		v.VMOVD(operand.Mem{Base: words, Index: at, Scale: 4}, reg.X11)
+		v.VPSHUFB(reg.X9, reg.X11, reg.X11)
+		v.VPOR(reg.X10, reg.X11, reg.X11)
+		to := v.quadOf(i, 0)
+		to.Index, to.Scale = quad, 4
+		v.VMOVDQA(reg.X11, to)
+	}
+	dispatch(c, "pair", vary, 0, 8)
+	for p := range 8 {
+		v.beginning(p)
+	}
+	v.rest()
+
+	v.Comment("The batch that was in the chains began four before index, if there was one.")
+	v.TESTQ(index, index)
+	v.JEQ(operand.LabelRef("swap"))
+	v.TESTQ(v.states, v.states)
+	v.JNE(operand.LabelRef("hash"))
+	h0 := v.GP32()
+	for i := range shaniBatch {
+		v.putA(i, results.Offset(8*i))
+	}
 	mask := v.Load(v.block.Field("Mask"), v.GP32())
-	for i, c := range v.chains {
-		v.TESTL(mask, c.h0)
+	for i := range shaniBatch {
+		v.MOVL(results.Offset(8*i+4), h0)
+		v.ADDL(v.field("State", 0), h0)
+		v.TESTL(mask, h0)
 		v.JEQ(operand.LabelRef(fmt.Sprintf("found%d", i)))
 	}
-	v.ADDQ(operand.U8(len(v.chains)), index)
+	v.Label("swap")
+	v.XCHGQ(v.done, v.next)
+	v.CMPQ(index, n)
+	v.JGE(operand.LabelRef("none"))
+	v.ADDQ(operand.U8(shaniBatch), index)
 	v.JMP(operand.LabelRef("next"))
 
-	v.Label("found1")
-	v.INCQ(index)
+	v.Label("hash")
+	state := reg.X10
+	v.VMOVDQU(v.field("State", 0), reg.X0)
+	v.VMOVDQU(v.field("State", 4), reg.X9)
+	v.VSHUFPS(operand.U8(0xbb), reg.X0, reg.X9, state)
+	v.VSHUFPS(operand.U8(0x11), reg.X0, reg.X9, reg.X9)
+	for i := range shaniBatch {
+		abef, cdgh := v.variables(i, 32)
+		v.VPADDD(reg.X9, abef, abef)
+		v.VPADDD(state, cdgh, cdgh)
+		v.put(i, 32, operand.Mem{Base: v.states, Disp: 32 * i})
+	}
+	v.ADDQ(operand.U8(32*shaniBatch), v.states)
+	v.JMP(operand.LabelRef("swap"))
+
+	for i := shaniBatch - 1; i > 0; i-- {
+		v.Label(fmt.Sprintf("found%d", i))
+		v.INCQ(index)
+	}
 	v.Label("found0")
+	v.SUBQ(operand.U8(shaniBatch), index)
 	v.Store(index, v.ReturnIndex(0))
 	v.RET()
 
@@ -106,158 +151,123 @@ func writeSHANI(c *build.Context) {
 	v.RET()
 }
 
-// shaniPath says how often each part of the kernel runs for its two nonces.
-func shaniPath(vary int, tail bool) map[string]int {
-	path := map[string]int{"next": 1, fmt.Sprintf("quad%d", vary/4): 1, "rounds": 1}
-	if tail {
-		path["tail"], path["tail4"], path["end"] = 1, 16, 1
-	} else {
-		path["single"] = 1
+// shaniPath says how often each part runs for a batch.
+func shaniPath(vary int, hash bool) map[string]int {
+	path := map[string]int{"next": 1, fmt.Sprintf("pair%d", vary/2): 1, "rest": 1}
+	if hash {
+		path["hash"] = 1
 	}
 	return path
 }
 
-// prepare computes what is the same for all nonces of a chunk: the working
-// variables before the quad that varies, and where in it the word belongs.
+// prepare stores what is the same for all nonces of a chunk.
 func (v *shani) prepare(vary reg.GPVirtual) {
-	v.start = v.AllocLocal(32)
-	at := v.GP64()
-	v.Comment("The working variables before the quad, 32 bytes for a round.")
-	v.MOVQ(vary, at)
-	v.ANDQ(operand.I8(-4), at)
-	v.SHLQ(operand.U8(5), at)
-	before := address(v.block.Field("before").Index(0).Index(0))
-	before.Index, before.Scale = at, 1
-	v.pack(before, v.chains[0].abef, v.chains[0].cdgh)
-	v.VMOVDQU(v.chains[0].abef, v.start)
-	v.VMOVDQU(v.chains[0].cdgh, v.start.Offset(16))
+	v.Comment("The working variables before the pair of rounds with the word that varies.")
+	even := v.GP64()
+	v.MOVQ(vary, even)
+	v.ANDQ(operand.I8(-2), even)
+	v.packVariables(v.block, even, v.start)
+	v.Comment("The message, on a boundary of 16 bytes, as the SHA instructions want it.")
+	for q := range 4 {
+		v.VMOVDQU(v.field("Words", 4*q), reg.X0)
+		v.VMOVDQA(reg.X0, v.message.Offset(16*q))
+	}
+}
 
-	places := v.StaticGlobal("places")
-	v.DataAttributes(attr.RODATA | attr.NOPTR)
-	for word := range 4 {
-		for i := range 4 {
-			const none = 0x80808080
-			from := operand.U32(none)
-			if i == word {
-				from = 0x03020100
-			}
-			v.AppendDatum(from)
+// beginning is rounds up to 15 and W[16] to W[31] where a word of the given pair
+// varies.
+func (v *shani) beginning(varying int) {
+	v.Commentf("A word of pair %d varies.", varying)
+	v.Label(fmt.Sprintf("pair%d", varying))
+	at := func(nonce, q int) operand.Mem {
+		if q < 4 && q != varying/2 {
+			return v.message.Offset(16 * q)
 		}
+		return v.quadOf(nonce, q)
 	}
-	table := v.GP64()
-	v.LEAQ(places, table)
-	v.MOVQ(vary, at)
-	v.ANDQ(operand.U8(3), at)
-	v.SHLQ(operand.U8(4), at)
-	v.VMOVDQU(operand.Mem{Base: table, Index: at, Scale: 1}, v.place)
-}
-
-// pack loads working variables a to h in the order of the SHA instructions.
-func (v *shani) pack(from operand.Mem, abef, cdgh reg.VecPhysical) {
-	v.VMOVDQU(from, v.temp)
-	v.VMOVDQU(from.Offset(16), abef)
-	v.VSHUFPS(operand.U8(0xbb), v.temp, abef, cdgh)
-	v.VSHUFPS(operand.U8(0x11), v.temp, abef, abef)
-}
-
-// beginning is for digits in the quad q of the message.
-func (v *shani) beginning(q int) {
-	v.Commentf("A word of quad %d varies.", q)
-	v.Label(fmt.Sprintf("quad%d", q))
-	for _, c := range v.chains {
-		v.VPOR(v.field("Words", 4*q), c.w[0], c.w[q])
-		for i := range 4 {
-			if i != q {
-				v.VMOVDQU(v.field("Words", 4*i), c.w[i])
-			}
+	rounds := record(v.Context, func() {
+		for i := range shaniBatch {
+			v.get(i, varying, v.start)
 		}
-	}
-	v.quad(q)
-	for i := q + 1; i < 4; i++ {
-		v.constantQuad(i, v.field("sum", 4*i))
-	}
-	v.JMP(operand.LabelRef("rounds"))
+		for pair := varying; pair < 8; pair++ {
+			v.rounds(shaniBatch, pair, func(chain int) operand.Mem {
+				if pair == varying {
+					return v.kw(v.done, chain, pair)
+				}
+				return v.field("sum", 2*pair)
+			})
+		}
+	})
+	schedule := record(v.Context, func() {
+		for nonce := 0; nonce < shaniBatch; nonce += 2 {
+			for i := nonce; i < nonce+2; i++ {
+				w := scheduleOf(i).last
+				v.VMOVDQA(at(i, varying/2), w)
+				v.VPADDD(constant(4*(varying/2)), w, w)
+				v.VMOVDQA(w, v.kw(v.next, i, varying/2*2))
+			}
+			v.schedule(nonce, 4, 8, at)
+		}
+	})
+	interleave(v.Context, rounds, schedule)
+	v.JMP(operand.LabelRef("rest"))
 }
 
-// rounds does rounds 16 to 63, and those of the block that follows.
-func (v *shani) rounds() {
-	v.Label("rounds")
-	for q := 4; q < 16; q++ {
-		v.schedule(q)
-		v.quad(q)
-	}
-	for _, c := range v.chains {
-		v.VPEXTRD(operand.U8(3), c.abef, c.h0)
-	}
-	v.CMPB(scalarOf(v.block, "Tail"), operand.U8(0))
-	v.JNE(operand.LabelRef("tail"))
-
-	v.Label("single")
-	for _, c := range v.chains {
-		v.ADDL(v.field("State", 0), c.h0)
-	}
-	v.JMP(operand.LabelRef("test"))
-
-	v.Comment("The hash value of this block.")
-	v.Label("tail")
-	abef, cdgh := reg.X15, v.chains[0].w[0]
-	v.pack(v.field("State", 0), abef, cdgh)
-	for _, c := range v.chains {
-		v.VPADDD(abef, c.abef, c.abef)
-		v.VPADDD(cdgh, c.cdgh, c.cdgh)
-		v.VPEXTRD(operand.U8(3), c.abef, c.h0)
-	}
-	kw, times := v.GP64(), v.GP64()
-	v.LEAQ(v.field("tail", 0), kw)
-	v.MOVQ(operand.U32(16), times)
-
-	v.Comment("The block that follows: its words are constant.")
-	v.Label("tail4")
-	v.constantQuad(0, operand.Mem{Base: kw})
-	v.ADDQ(operand.U8(16), kw)
-	v.DECQ(times)
-	v.JNE(operand.LabelRef("tail4"))
-	v.Label("end")
-	for _, c := range v.chains {
-		a := v.GP32()
-		v.VPEXTRD(operand.U8(3), c.abef, a)
-		v.ADDL(a, c.h0)
-	}
-	v.JMP(operand.LabelRef("test"))
+// rest is rounds 16 to 63 and W[32] to W[63].
+func (v *shani) rest() {
+	v.Label("rest")
+	rounds := record(v.Context, func() {
+		for pair := 8; pair < 32; pair++ {
+			v.rounds(shaniBatch, pair, func(chain int) operand.Mem { return v.kw(v.done, chain, pair) })
+		}
+	})
+	schedule := record(v.Context, func() {
+		for nonce := 0; nonce < shaniBatch; nonce += 2 {
+			v.schedule(nonce, 8, 16, v.quadOf)
+		}
+	})
+	interleave(v.Context, rounds, schedule)
 }
 
-// quad does rounds 4q to 4q+3 of all chains.
-func (v *shani) quad(q int) {
-	v.Commentf("Rounds %d to %d.", 4*q, 4*q+3)
-	for _, c := range v.chains {
-		v.VPADDD(constant(4*q), c.w[q%4], v.kw)
-		v.SHA256RNDS2(v.kw, c.abef, c.cdgh)
-		v.VPSHUFD(operand.U8(0x0e), v.kw, v.kw)
-		v.SHA256RNDS2(v.kw, c.cdgh, c.abef)
-	}
+// kw returns where K + W of a pair of rounds of a nonce are.
+func (v *shani) kw(buffer reg.GPVirtual, nonce, pair int) operand.Mem {
+	return operand.Mem{Base: buffer, Disp: 256*nonce + 8*pair}
 }
 
-// constantQuad does four rounds of all chains whose words are constant.
-func (v *shani) constantQuad(q int, kw operand.Mem) {
-	v.VMOVDQU(kw, v.kw)
-	for _, c := range v.chains {
-		v.SHA256RNDS2(v.kw, c.abef, c.cdgh)
-	}
-	v.VPSHUFD(operand.U8(0x0e), v.kw, v.kw)
-	for _, c := range v.chains {
-		v.SHA256RNDS2(v.kw, c.cdgh, c.abef)
-	}
+// quads are the registers that make the schedule of a nonce.
+type quads struct{ last, sum, temp reg.VecPhysical }
+
+// scheduleOf returns the registers for a nonce. Two are made at a time.
+func scheduleOf(nonce int) quads {
+	x := xmm[9+3*(nonce%2):]
+	return quads{x[0], x[1], x[2]}
 }
 
-// schedule makes W[4q] to W[4q+3] of all chains. SHA256MSG1 adds smallSigma0 of
+// schedule makes quads from to to-1 of two nonces. SHA256MSG1 adds smallSigma0 of
 // t-15 to t-16, SHA256MSG2 smallSigma1 of t-2; the word t-7 is added between.
-func (v *shani) schedule(q int) {
-	v.Commentf("W[%d] to W[%d].", 4*q, 4*q+3)
-	for _, c := range v.chains {
-		w := func(back int) reg.VecPhysical { return c.w[(q-back+4)%4] }
-		v.SHA256MSG1(w(3), w(4))
-		v.VPALIGNR(operand.U8(4), w(2), w(1), v.temp)
-		v.VPADDD(v.temp, w(4), w(4))
-		v.SHA256MSG2(w(1), w(4))
+func (v *shani) schedule(nonce, from, to int, at func(nonce, q int) operand.Mem) {
+	r := []quads{scheduleOf(nonce), scheduleOf(nonce + 1)}
+	for i := range r {
+		v.VMOVDQA(at(nonce+i, from-1), r[i].last)
+	}
+	each := func(f func(nonce int, r *quads)) {
+		for i := range r {
+			f(nonce+i, &r[i])
+		}
+	}
+	for q := from; q < to; q++ {
+		each(func(nonce int, r *quads) { v.VMOVDQA(at(nonce, q-4), r.sum) })
+		each(func(nonce int, r *quads) { v.SHA256MSG1(at(nonce, q-3), r.sum) })
+		each(func(nonce int, r *quads) { v.VPALIGNR(operand.U8(4), at(nonce, q-2), r.last, r.temp) })
+		each(func(_ int, r *quads) { v.VPADDD(r.temp, r.sum, r.sum) })
+		each(func(nonce int, r *quads) {
+			v.SHA256MSG2(r.last, r.sum)
+			r.last, r.sum = r.sum, r.last
+		})
+		if q < 15 {
+			each(func(nonce int, r *quads) { v.VMOVDQA(r.last, v.quadOf(nonce, q)) })
+		}
+		each(func(_ int, r *quads) { v.VPADDD(constant(4*q), r.last, r.temp) })
+		each(func(nonce int, r *quads) { v.VMOVDQA(r.temp, v.kw(v.next, nonce, 2*q)) })
 	}
 }

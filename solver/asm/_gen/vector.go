@@ -39,17 +39,25 @@ type isa interface {
 	enter(t int, y, z reg.VecPhysical)
 
 	// load returns the words of the nonces from index on; if they are less than a
-	// vector the rest is anything, and hits will not report it.
+	// vector the rest is anything, and hits will not report it. After whole, all
+	// lanes count.
 	load(words, index, n reg.GPVirtual) reg.VecPhysical
+	whole()
 	// hits returns a bit for each lane in which x has all bits of the mask zero.
 	hits(mask operand.Mem, x reg.VecPhysical) reg.GPVirtual
+
+	// get and put move a vector between a register and memory on no boundary.
+	get(m operand.Mem, x reg.VecPhysical)
+	put(x reg.VecPhysical, m operand.Mem)
 }
 
 // A vector kernel under construction.
 type vector struct {
 	*build.Context
 	isa
-	block gotypes.Component
+	block  gotypes.Component
+	index  reg.GPVirtual // of the first nonce
+	states reg.GPVirtual // for Hash: where to put the next vector of hash values
 }
 
 func (v *vector) field(name string, index int) operand.Mem {
@@ -63,7 +71,8 @@ func (v *vector) variables(t int) (a, b, c, d, e, f, g, h reg.VecPhysical) {
 	return r(0), r(1), r(2), r(3), r(4), r(5), r(6), r(7)
 }
 
-// writeVector writes a kernel. For each vector of nonces it goes through a
+// writeVector writes Scan and Hash of a kernel, which differ in what they do with
+// the last round. For each vector of nonces it goes through a
 // prologue that is made for the word that varies: it computes that word, the
 // working variables after its round, and W[16] to W[31] as far as they vary.
 // Then it enters the rounds, which are the same for all, at the next one.
@@ -76,15 +85,16 @@ func writeVector(c *build.Context, set isa) {
 	v.block = v.Dereference(v.Param("b"))
 	words := v.Load(v.Param("words").Base(), v.GP64()).(reg.GPVirtual)
 	n := v.Load(v.Param("words").Len(), v.GP64()).(reg.GPVirtual)
+	v.states = v.Load(v.Param("s"), v.GP64()).(reg.GPVirtual)
 	vary := v.Load(v.block.Field("Vary"), v.GP64()).(reg.GPVirtual)
-	index := v.GP64()
-	v.XORQ(index, index)
+	v.index = v.GP64()
+	v.XORQ(v.index, v.index)
 
 	v.Label("next")
-	v.CMPQ(index, n)
+	v.CMPQ(v.index, n)
 	v.JGE(operand.LabelRef("none"))
-	w := v.load(words, index, n)
-	v.dispatch(vary, 0, 16)
+	w := v.load(words, v.index, n)
+	dispatch(c, "vary", vary, 0, 16)
 	for word := range 16 {
 		v.prologue(word, w)
 	}
@@ -94,50 +104,50 @@ func writeVector(c *build.Context, set isa) {
 	hits := v.hits(scalarOf(v.block, "Mask"), v.working(0))
 	v.TESTL(hits.As32(), hits.As32())
 	v.JNE(operand.LabelRef("found"))
-	v.ADDQ(operand.U8(v.lanes()), index)
+	v.ADDQ(operand.U8(v.lanes()), v.index)
 	v.JMP(operand.LabelRef("next"))
 
 	v.Label("found")
 	v.BSFL(hits.As32(), hits.As32())
-	v.ADDQ(hits, index)
+	v.ADDQ(hits, v.index)
 	v.VZEROUPPER()
-	v.Store(index, v.ReturnIndex(0))
+	v.Store(v.index, v.ReturnIndex(0))
 	v.RET()
 
 	v.Label("none")
 	v.VZEROUPPER()
-	v.MOVQ(operand.I32(-1), index)
-	v.Store(index, v.ReturnIndex(0))
+	v.MOVQ(operand.I32(-1), v.index)
+	v.Store(v.index, v.ReturnIndex(0))
 	v.RET()
 }
 
 // vectorPath says how often each part of the kernel runs for a vector of nonces.
-func vectorPath(vary int, tail bool) map[string]int {
-	path := map[string]int{fmt.Sprintf("vary%d", vary): 1, "round16": 1, "test": 1}
+func vectorPath(vary int, hash bool) map[string]int {
+	path := map[string]int{fmt.Sprintf("vary%d", vary): 1, "round16": 1}
 	for t := vary + 1; t < 16; t++ {
 		path[fmt.Sprintf("round%d", t)] = 1
 	}
-	if tail {
-		path["tail"], path["tail8"], path["end"] = 1, 8, 1
+	if hash {
+		path["hash"] = 1
 	} else {
-		path["single"] = 1
+		path["scan"], path["test"] = 1, 1
 	}
 	return path
 }
 
-// dispatch jumps to the prologue for the word that varies, from first to last-1.
-func (v *vector) dispatch(vary reg.GPVirtual, first, last int) {
+// dispatch jumps to the label of this name and number, from first to last-1.
+func dispatch(c *build.Context, name string, number reg.GPVirtual, first, last int) {
 	if last-first == 1 {
-		v.JMP(operand.LabelRef(fmt.Sprintf("vary%d", first)))
+		c.JMP(operand.LabelRef(fmt.Sprintf("%s%d", name, first)))
 		return
 	}
 	middle := (first + last) / 2
 	upper := fmt.Sprintf("from%dto%d", middle, last-1)
-	v.CMPQ(vary, operand.U8(middle))
-	v.JGE(operand.LabelRef(upper))
-	v.dispatch(vary, first, middle)
-	v.Label(upper)
-	v.dispatch(vary, middle, last)
+	c.CMPQ(number, operand.U8(middle))
+	c.JGE(operand.LabelRef(upper))
+	dispatch(c, name, number, first, middle)
+	c.Label(upper)
+	dispatch(c, name, number, middle, last)
 }
 
 // prologue is for digits in word vary of the message.
@@ -228,43 +238,32 @@ func (v *vector) rounds() {
 			v.schedule(t+16, allTerms)
 		}
 	}
-	v.CMPB(scalarOf(v.block, "Tail"), operand.U8(0))
-	v.JNE(operand.LabelRef("tail"))
+	v.TESTQ(v.states, v.states)
+	v.JNE(operand.LabelRef("hash"))
 
 	v.Comment("Round 63 without the new e, and with State[0] in the constant: a is H0.")
-	v.Label("single")
+	v.Label("scan")
 	v.addWord(63, scalarOf(v.block, "last"))
 	v.lastRound(63)
 	v.JMP(operand.LabelRef("test"))
 
-	v.Comment("Round 63, and the hash value of this block.")
-	v.Label("tail")
+	v.Comment("Round 63, and the hash values.")
+	v.Label("hash")
 	v.addWord(63, constant(63))
 	v.round(63)
 	for i := range 8 {
 		v.addConstant(v.field("State", i), v.working(i), v.working(i))
+		v.put(v.working(i), v.state(v.states, i))
 	}
-	v.keep(0, v.working(0))
-	_, b, c, _, _, _, _, _ := v.variables(0)
-	v.enter(0, b, c)
-	kw := v.GP64()
-	v.LEAQ(v.field("tail", 0), kw)
-	times := v.GP64()
-	v.MOVQ(operand.U32(8), times)
+	v.ADDQ(operand.U32(32*v.lanes()), v.states)
+	v.ADDQ(operand.U8(v.lanes()), v.index)
+	v.JMP(operand.LabelRef("next"))
+}
 
-	v.Comment("The block that follows: its words are constant.")
-	v.Label("tail8")
-	for t := range 8 {
-		v.Commentf("Round %d of 8.", t)
-		_, _, _, _, _, _, _, h := v.variables(t)
-		v.addConstant(operand.Mem{Base: kw, Disp: 4 * t}, h, h)
-		v.round(t)
-	}
-	v.ADDQ(operand.U8(32), kw)
-	v.DECQ(times)
-	v.JNE(operand.LabelRef("tail8"))
-	v.Label("end")
-	v.add(v.word(0), v.working(0), v.working(0))
+// state returns where a vector kernel keeps the i-th word of a vector of hash
+// values.
+func (v *vector) state(at reg.Register, i int) operand.Mem {
+	return operand.Mem{Base: at, Disp: 4 * v.lanes() * i}
 }
 
 // addWord adds W[t] and the constant to h.

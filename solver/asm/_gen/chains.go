@@ -1,0 +1,150 @@
+package main
+
+import (
+	"github.com/mmcloughlin/avo/attr"
+	"github.com/mmcloughlin/avo/build"
+	"github.com/mmcloughlin/avo/gotypes"
+	"github.com/mmcloughlin/avo/operand"
+	"github.com/mmcloughlin/avo/reg"
+)
+
+// chains are hashes side by side in SHA-NI: SHA256RNDS2 does two rounds, which
+// take four cycles or more, but that of another chain need not wait for it. The
+// working variables of a chain are in two registers, from the high end to the
+// low: a, b, e, f and c, d, g, h. Chain i has X1 and X2, X3 and X4, and so on; K + W
+// of the two rounds have to be in X0.
+//
+// Rounds are counted in pairs: pair p is rounds 2p and 2p+1. It makes a, b, e, f
+// in the place of c, d, g, h, and what was a, b, e, f is now c, d, g, h: it is the
+// names that move.
+//
+// The SHA instructions have no VEX encoding. All others do here, and they leave
+// the upper halves of X0 to X15 clean, so that mixing them costs nothing.
+type chains struct{ *build.Context }
+
+var xmm = []reg.VecPhysical{
+	reg.X0, reg.X1, reg.X2, reg.X3, reg.X4, reg.X5, reg.X6, reg.X7,
+	reg.X8, reg.X9, reg.X10, reg.X11, reg.X12, reg.X13, reg.X14, reg.X15,
+}
+
+// variables returns the registers of a chain before a pair of rounds.
+func (v chains) variables(chain, pair int) (abef, cdgh reg.VecPhysical) {
+	abef, cdgh = xmm[1+2*chain], xmm[2+2*chain]
+	if pair%2 == 1 {
+		abef, cdgh = cdgh, abef
+	}
+	return abef, cdgh
+}
+
+// rounds does a pair of rounds of one chain after the other. kw says where a
+// chain's K + W are; those of the chain before are at hand if it says the same.
+func (v chains) rounds(n, pair int, kw func(chain int) operand.Mem) {
+	for i := range n {
+		if i == 0 || kw(i) != kw(i-1) {
+			v.VMOVQ(kw(i), reg.X0)
+		}
+		abef, cdgh := v.variables(i, pair)
+		v.SHA256RNDS2(reg.X0, abef, cdgh)
+	}
+}
+
+// get and put move a chain's working variables between registers and memory.
+func (v chains) get(chain, pair int, m operand.Mem) {
+	abef, cdgh := v.variables(chain, pair)
+	v.VMOVDQU(m, abef)
+	v.VMOVDQU(m.Offset(16), cdgh)
+}
+
+func (v chains) put(chain, pair int, m operand.Mem) {
+	abef, cdgh := v.variables(chain, pair)
+	v.VMOVDQU(abef, m)
+	v.VMOVDQU(cdgh, m.Offset(16))
+}
+
+// putA stores b and a after the last pair; a is the upper half.
+func (v chains) putA(chain int, m operand.Mem) {
+	abef, _ := v.variables(chain, 32)
+	v.VMOVHPS(abef, m)
+}
+
+// pack loads working variables a to h into the registers of a chain before
+// pair 0. It overwrites X0.
+func (v chains) pack(from operand.Mem, chain int) {
+	abef, cdgh := v.variables(chain, 0)
+	v.VMOVDQU(from, reg.X0)
+	v.VMOVDQU(from.Offset(16), abef)
+	v.VSHUFPS(operand.U8(0xbb), reg.X0, abef, cdgh)
+	v.VSHUFPS(operand.U8(0x11), reg.X0, abef, abef)
+}
+
+// packVariables stores the working variables of the Block before an even round,
+// in the order of a chain.
+func (v chains) packVariables(block gotypes.Component, round reg.GPVirtual, to operand.Mem) {
+	before := address(block.Field("before").Index(0).Index(0))
+	at := v.GP64()
+	v.MOVQ(round, at)
+	v.SHLQ(operand.U8(5), at)
+	before.Index, before.Scale = at, 1
+	v.pack(before, 0)
+	v.put(0, 0, to)
+}
+
+// writeChainTails writes ScanTails with SHA-NI. A tail has the same K + W for all
+// chains: one load serves all that move in step.
+func writeChainTails(c *build.Context) {
+	const n = 4
+	v := chains{c}
+	t := newTailLoop(c)
+	results := c.AllocLocal(8 * n)
+	v.VZEROUPPER()
+
+	v.Label("next")
+	t.begin()
+	group, last := v.GP64(), v.GP64()
+	v.MOVQ(t.states, group)
+	v.LEAQ(operand.Mem{Base: t.states, Disp: 32 * maxStates}, last)
+
+	v.Label("group")
+	for i := range n {
+		v.get(i, 0, operand.Mem{Base: group, Disp: 32 * i})
+	}
+	for pair := range 32 {
+		v.rounds(n, pair, func(int) operand.Mem { return operand.Mem{Base: t.kw, Disp: 8 * pair} })
+	}
+	for i := range n {
+		v.putA(i, results.Offset(8*i))
+	}
+	v.Comment("The last word of a, b, e, f is a; its sum with State[0] is H0.")
+	for i := range n {
+		h0 := v.GP32()
+		v.MOVL(results.Offset(8*i+4), h0)
+		v.ADDL(operand.Mem{Base: group, Disp: 32*i + 12}, h0)
+		v.TESTL(h0, t.mask)
+		v.JEQ(operand.LabelRef("found"))
+	}
+	v.ADDQ(operand.U32(32*n), group)
+	v.CMPQ(group, last)
+	v.JNE(operand.LabelRef("group"))
+	t.end()
+}
+
+// chainTailsPath says how often each part runs for a tail.
+var chainTailsPath = map[string]int{"group": maxStates / 4}
+
+// places returns a table of shuffles for VPSHUFB: the n-th moves the first word
+// to the n-th, and makes all others 0.
+func places(c *build.Context) operand.Mem {
+	table := c.StaticGlobal("places")
+	c.DataAttributes(attr.RODATA | attr.NOPTR)
+	for word := range 4 {
+		for i := range 4 {
+			const none = 0x80808080
+			from := operand.U32(none)
+			if i == word {
+				from = 0x03020100
+			}
+			c.AppendDatum(from)
+		}
+	}
+	return table
+}

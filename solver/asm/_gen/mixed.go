@@ -1,0 +1,330 @@
+package main
+
+import (
+	"fmt"
+
+	"github.com/mmcloughlin/avo/build"
+	"github.com/mmcloughlin/avo/operand"
+	"github.com/mmcloughlin/avo/reg"
+)
+
+// mixed is the search of a kernel that needs vectors and SHA-NI, under
+// construction. Chains do the rounds of a batch of eight nonces, with K + W from
+// memory: four nonces and then the other four. Meanwhile vectors of eight lanes
+// make the message schedule of the next batch, in registers that the chains leave
+// alone. The two streams of instructions are interleaved. So the units that
+// SHA-NI has for itself work beside those for vectors, and neither has to do what
+// the other does better: SHA-NI has no fast schedule, vectors no fast rounds.
+//
+// As in writeVector, there is a beginning for each word that may vary, and the
+// rest is the same for all.
+type mixed struct {
+	vector
+	chains chains
+	set    pairSet
+
+	start      operand.Mem // working variables before the pair that varies
+	begun      operand.Mem // those before pair 8, of a batch
+	results    operand.Mem // those after the last pair
+	done, next reg.GPVirtual
+}
+
+const (
+	mixedBatch  = 8
+	mixedChains = 4
+)
+
+// A pairSet is a vector instruction set with eight lanes that can store pairs of
+// words.
+type pairSet interface {
+	isa
+	// even and odd return registers for K + W of two rounds; pair stores them,
+	// each lane's side by side: first those of lanes 0, 1, 4 and 5, then of lanes
+	// 2, 3, 6 and 7, which is what unpacking makes.
+	even() reg.VecPhysical
+	odd() reg.VecPhysical
+	pair(first, second operand.Mem)
+}
+
+// writeMixed writes Scan and Hash.
+func writeMixed(c *build.Context, newSet func(ring operand.Mem) pairSet) {
+	v := &mixed{chains: chains{c}}
+	v.Context = c
+	v.block = v.Dereference(v.Param("b"))
+	words := v.Load(v.Param("words").Base(), v.GP64()).(reg.GPVirtual)
+	n := v.Load(v.Param("words").Len(), v.GP64()).(reg.GPVirtual)
+	v.states = v.Load(v.Param("s"), v.GP64()).(reg.GPVirtual)
+	vary := v.Load(v.block.Field("Vary"), v.GP64()).(reg.GPVirtual)
+
+	const kw, ring, states = 32 * 8 * mixedBatch, 16 * 32, 32 * mixedBatch
+	memory := alignedLocal(c, 2*kw+ring+2*states+32, 64)
+	v.done, v.next = v.GP64(), v.GP64()
+	v.LEAQ(memory, v.done)
+	v.LEAQ(memory.Offset(kw), v.next)
+	v.set = newSet(memory.Offset(2 * kw))
+	v.isa = v.set
+	v.begun = memory.Offset(2*kw + ring)
+	v.results = v.begun.Offset(states)
+	v.start = v.results.Offset(states)
+
+	v.index = v.GP64()
+	v.XORQ(v.index, v.index)
+	v.TESTQ(n, n)
+	v.JEQ(operand.LabelRef("none"))
+	v.VZEROUPPER()
+	v.Comment("The working variables before the pair of rounds with the word that varies.")
+	even := v.GP64()
+	v.MOVQ(vary, even)
+	v.ANDQ(operand.I8(-2), even)
+	v.chains.packVariables(v.block, even, v.start)
+
+	v.Label("next")
+	v.Comment("The next batch; there may be none.")
+	at := v.GP64()
+	v.MOVQ(v.index, at)
+	v.CMPQ(at, n)
+	v.CMOVQGT(n, at)
+	digits := v.load(words, at, n)
+	dispatch(c, "vary", vary, 0, 16)
+	for word := range 16 {
+		v.beginning(word, digits)
+	}
+	v.rest()
+
+	v.Comment("The batch that was in the chains began eight before index, if there was one.")
+	v.TESTQ(v.index, v.index)
+	v.JEQ(operand.LabelRef("swap"))
+	v.TESTQ(v.states, v.states)
+	v.JNE(operand.LabelRef("hash"))
+	mask := v.Load(v.block.Field("Mask"), v.GP32())
+	state0 := v.GP32()
+	v.MOVL(v.field("State", 0), state0)
+	for i := range mixedBatch {
+		h0 := v.GP32()
+		v.MOVL(v.results.Offset(32*i+12), h0)
+		v.ADDL(state0, h0)
+		v.TESTL(mask, h0)
+		v.JEQ(operand.LabelRef(fmt.Sprintf("found%d", i)))
+	}
+	v.Label("swap")
+	v.XCHGQ(v.done, v.next)
+	v.CMPQ(v.index, n)
+	v.JGE(operand.LabelRef("none"))
+	v.ADDQ(operand.U8(mixedBatch), v.index)
+	v.JMP(operand.LabelRef("next"))
+
+	v.Label("hash")
+	v.chains.pack(v.field("State", 0), 0)
+	abef, cdgh := v.chains.variables(0, 0)
+	for i := range mixedBatch {
+		for half, state := range []reg.VecPhysical{abef, cdgh} {
+			v.VPADDD(v.results.Offset(32*i+16*half), state, reg.X0)
+			v.VMOVDQU(reg.X0, operand.Mem{Base: v.states, Disp: 32*i + 16*half})
+		}
+	}
+	v.ADDQ(operand.U32(32*mixedBatch), v.states)
+	v.JMP(operand.LabelRef("swap"))
+
+	for i := mixedBatch - 1; i > 0; i-- {
+		v.Label(fmt.Sprintf("found%d", i))
+		v.INCQ(v.index)
+	}
+	v.Label("found0")
+	v.SUBQ(operand.U8(mixedBatch), v.index)
+	v.Comment("Behind the last nonce there is none to be found.")
+	v.CMPQ(v.index, n)
+	v.JGE(operand.LabelRef("none"))
+	v.VZEROUPPER()
+	v.Store(v.index, v.ReturnIndex(0))
+	v.RET()
+
+	v.Label("none")
+	v.VZEROUPPER()
+	v.MOVQ(operand.I32(-1), v.index)
+	v.Store(v.index, v.ReturnIndex(0))
+	v.RET()
+}
+
+// mixedPath says how often each part runs for a batch.
+func mixedPath(vary int, hash bool) map[string]int {
+	path := map[string]int{fmt.Sprintf("vary%d", vary): 1, "rest": 1}
+	if hash {
+		path["hash"] = 1
+	}
+	return path
+}
+
+// beginning is rounds up to 15 and W[16] to W[31], where a word of the message
+// varies.
+func (v *mixed) beginning(vary int, digits reg.VecPhysical) {
+	v.Commentf("Word %d varies.", vary)
+	v.Label(fmt.Sprintf("vary%d", vary))
+	rounds := record(v.Context, func() {
+		v.eachGroup(func(first int) {
+			for i := range mixedChains {
+				v.chains.get(i, vary/2, v.start)
+			}
+			for pair := vary / 2; pair < 8; pair++ {
+				v.chains.rounds(mixedChains, pair, func(chain int) operand.Mem {
+					if pair == vary/2 {
+						return v.kw(first+chain, pair)
+					}
+					return v.field("sum", 2*pair)
+				})
+			}
+			for i := range mixedChains {
+				v.chains.put(i, 8, v.begun.Offset(32*(first+i)))
+			}
+		})
+	})
+	schedule := record(v.Context, func() {
+		w := v.draft(vary)
+		v.or(v.field("Words", vary), digits, w)
+		v.keep(vary, w)
+		for t := vary &^ 1; t <= vary|1; t++ {
+			if t == vary {
+				v.addConstant(v.field("sum", t), w, v.half(t))
+			} else {
+				v.setConstant(v.field("sum", t), v.half(t))
+			}
+		}
+		v.storePair(vary / 2)
+		s := newSchedule(vary)
+		for t := 16; t < 32; t++ {
+			v.scheduled(t, s[t])
+		}
+	})
+	interleave(v.Context, rounds, schedule)
+	v.JMP(operand.LabelRef("rest"))
+}
+
+// rest is rounds 16 to 63 and W[32] to W[63].
+func (v *mixed) rest() {
+	v.Label("rest")
+	rounds := record(v.Context, func() {
+		v.eachGroup(func(first int) {
+			for i := range mixedChains {
+				v.chains.get(i, 8, v.begun.Offset(32*(first+i)))
+			}
+			for pair := 8; pair < 32; pair++ {
+				v.chains.rounds(mixedChains, pair, func(chain int) operand.Mem { return v.kw(first+chain, pair) })
+			}
+			for i := range mixedChains {
+				v.chains.put(i, 32, v.results.Offset(32*(first+i)))
+			}
+		})
+	})
+	schedule := record(v.Context, func() {
+		for t := 32; t < 64; t++ {
+			v.scheduled(t, allTerms)
+		}
+	})
+	interleave(v.Context, rounds, schedule)
+}
+
+// eachGroup calls f with the first nonce of each group that moves in step.
+func (v *mixed) eachGroup(f func(first int)) {
+	for first := 0; first < mixedBatch; first += mixedChains {
+		f(first)
+	}
+}
+
+// scheduled makes W[t], and stores the pair if it is complete.
+func (v *mixed) scheduled(t int, varying terms) {
+	v.schedule(t, varying)
+	w, _ := v.word(t).(reg.VecPhysical)
+	if w == nil {
+		w = v.draft(t)
+	}
+	v.addConstant(constant(t), w, v.half(t))
+	if t%2 == 1 {
+		v.storePair(t / 2)
+	}
+}
+
+// half returns the register for K[t] + W[t].
+func (v *mixed) half(t int) reg.VecPhysical {
+	if t%2 == 0 {
+		return v.set.even()
+	}
+	return v.set.odd()
+}
+
+// storePair stores K + W of the next batch.
+func (v *mixed) storePair(pair int) {
+	at := operand.Mem{Base: v.next, Disp: 8 * mixedBatch * pair}
+	v.set.pair(at, at.Offset(32))
+}
+
+// kw returns where K + W of a nonce of this batch are, as pairSet says.
+func (v *mixed) kw(nonce, pair int) operand.Mem {
+	half, side, which := nonce%4/2, nonce/4, nonce%2
+	return operand.Mem{Base: v.done, Disp: 8*mixedBatch*pair + 32*half + 16*side + 8*which}
+}
+
+// ringAVX512 makes a schedule in the registers that SHA-NI cannot name: the last
+// eight words are in the first eight of them, and all sixteen in memory.
+type ringAVX512 struct {
+	avx512
+	ring operand.Mem
+	now  *int // the word that is being made
+}
+
+func newRingAVX512(c *build.Context, ring operand.Mem) pairSet {
+	return ringAVX512{newAVX512Half(c), ring, new(int)}
+}
+
+func (v ringAVX512) draft(t int) reg.VecPhysical {
+	*v.now = t
+	return v.regs[t%8]
+}
+
+func (v ringAVX512) keep(t int, x reg.VecPhysical) { v.VMOVDQA32(x, v.ring.Offset(32*(t%16))) }
+
+func (v ringAVX512) word(t int) operand.Op {
+	if *v.now-t < 8 {
+		return v.regs[t%8]
+	}
+	return v.ring.Offset(32 * (t % 16))
+}
+
+func (v ringAVX512) addConstant(m operand.Mem, x operand.Op, sum reg.VecPhysical) {
+	if _, ok := x.(operand.Mem); ok { // an instruction has one operand in memory
+		v.setConstant(m, sum)
+		v.add(x, sum, sum)
+		return
+	}
+	v.avx512.addConstant(m, x, sum)
+}
+
+func (v ringAVX512) even() reg.VecPhysical { return v.regs[14] }
+func (v ringAVX512) odd() reg.VecPhysical  { return v.regs[15] }
+
+func (v ringAVX512) pair(first, second operand.Mem) {
+	low, high := v.regs[8], v.regs[9]
+	v.VPUNPCKLDQ(v.odd(), v.even(), low)
+	v.VPUNPCKHDQ(v.odd(), v.even(), high)
+	v.VMOVDQA32(low, first)
+	v.VMOVDQA32(high, second)
+}
+
+// ringAVX2 makes a schedule in the seven registers that four chains leave. All
+// words are in memory.
+type ringAVX2 struct{ *avx2 }
+
+func newRingAVX2(c *build.Context, ring operand.Mem) pairSet {
+	v := newAVX2Rounds(c)
+	v.words, v.result = ring, reg.Y14
+	return ringAVX2{v}
+}
+
+func (v ringAVX2) even() reg.VecPhysical { return reg.Y15 }
+func (v ringAVX2) odd() reg.VecPhysical  { return reg.Y12 }
+
+func (v ringAVX2) pair(first, second operand.Mem) {
+	low, high := reg.Y9, reg.Y10
+	v.VPUNPCKLDQ(v.odd(), v.even(), low)
+	v.VPUNPCKHDQ(v.odd(), v.even(), high)
+	v.VMOVDQA(low, first)
+	v.VMOVDQA(high, second)
+}
