@@ -33,6 +33,10 @@ const (
 	trialMinWords = 64 // or asm.MaxStates, where a block follows
 	trialMaxWords = 4096
 	trialMinChunk = 900 // smaller chunks do not show what a kernel can do
+
+	// trialAfter is how many hashes a worker tries before. A search that ends
+	// sooner is not worth the self-tests of all kernels, which take milliseconds.
+	trialAfter = 4096
 )
 
 // A trial measures kernels in turn, on pieces of chunks that one worker has to
@@ -116,7 +120,7 @@ func (r *registry) finish(t *trial) *asm.Kernel {
 // does one.
 func (w *worker) choose(seg *segment) {
 	s, kind := w.search, seg.kind()
-	suits := s.open[kind].Load() && seg.size() >= trialMinChunk
+	suits := s.open[kind].Load() && seg.size() >= trialMinChunk && w.hashes.Load() >= trialAfter
 	if suits && w.trial != nil && w.trial.kind == kind {
 		return
 	}

@@ -117,7 +117,7 @@ func TestTheFastestKernelIsChosen(t *testing.T) {
 
 				// The choice is remembered: the others are not called again.
 				before := s.counts()
-				exhaust(t, s.registry, unsolvable(kind), Options{MaxNonce: 39_999})
+				exhaust(t, s.registry, unsolvable(kind), Options{MaxNonce: 99_999, Workers: 1})
 				for i, now := range s.counts() {
 					require.Equal(t, i == test.chosen, now > before[i], "kernel %d", i)
 				}
@@ -234,7 +234,7 @@ func TestChooseConcurrently(t *testing.T) {
 	// The clock is one for all, so which one is chosen is anybody's guess; and who
 	// came while another was measuring has left that to the next.
 	for kind := range kinds {
-		exhaust(t, s.registry, unsolvable(kind), Options{MaxNonce: 39_999})
+		exhaust(t, s.registry, unsolvable(kind), Options{MaxNonce: 99_999, Workers: 1})
 		_, chosen, err := s.pick(kind)
 		require.NoError(t, err)
 		require.True(t, chosen)
@@ -248,6 +248,7 @@ func TestChunksDoNotAllocate(t *testing.T) {
 		l := all[slices.IndexFunc(all, func(l layout) bool { return l.kind() == kind && l.size() >= trialMinChunk })]
 		m := r.newMeter(r.entries[0].kernel, l)
 		m.worker.search.open[kind].Store(true)
+		m.worker.hashes.Store(trialAfter)
 		m.worker.choose(m.worker.cursor.seg)
 		require.NotNil(t, m.worker.trial)
 		ctx := t.Context()

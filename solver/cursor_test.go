@@ -97,6 +97,9 @@ func TestEveryLayout(t *testing.T) {
 			mid := mustMidstate(t, p.Prefix)
 			for width := 1; width <= maxWidth; width++ {
 				for _, l := range layouts(at, width) {
+					if at >= 64 && l.tails > 0 && (at+width)%5 > 0 {
+						continue // the same as 64 bytes before
+					}
 					first, last, _ := widthRange(width, math.MaxUint64)
 					seg := &segment{layout: l, first: first, last: last}
 					from, to := seg.chunks()

@@ -99,14 +99,18 @@ func (k Kernel) selfTestScan(b *Block, words []uint32, hit int) error {
 func (k Kernel) selfTestTails(b *Block, tail Tail, words []uint32, hit int) error {
 	all := slices.Repeat(words, 3)
 	end := hit + len(words) + 1 // behind the hit
-	for _, test := range []struct{ from, to, want int }{
-		{end - 1 - 2*b.Vary, end - 1 - 2*b.Vary + MaxStates, 1},
-		{end - 2 - 2*b.Vary, end - 2 - 2*b.Vary + MaxStates, 1},
-		{end - MaxStates, end - 1, -1},
-		{end - 3, end - 1, -1}, // the hit is the next word
-		{end - 3, end, 1},
+	first := end - 1 - 2*b.Vary
+	for _, test := range []struct {
+		from, to int
+		tails    []Tail
+		want     int
+	}{
+		{first, first + MaxStates, []Tail{tail}, 0},
+		{first - 1, first - 1 + MaxStates, []Tail{{}, tail}, 1},
+		{end - 3, end - 1, []Tail{tail}, -1}, // the hit is the next word
+		{end - 3, end, []Tail{tail}, 0},
 	} {
-		if got := k.scanAfter(b, all[test.from:test.to], []Tail{{}, tail, {1}}, b.Mask); got != test.want {
+		if got := k.scanAfter(b, all[test.from:test.to], test.tails, b.Mask); got != test.want {
 			return fmt.Errorf("self-test: ScanTails(word %d, %d to %d) = %d; want %d", b.Vary, test.from, test.to, got, test.want)
 		}
 	}
