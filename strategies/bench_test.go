@@ -1,0 +1,83 @@
+package strategies
+
+import (
+	"fmt"
+	"log"
+	"runtime"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/gkpow/gkpow/solver"
+)
+
+// saltLengths are likely lengths of salts, in bytes.
+var saltLengths = []int{16, 24, 32, 40, 48, 64, 128}
+
+// BenchmarkSearch compares the strategies on one thread, on nonces of 8 digits
+// and, in long runs, 9, none of which is a solution. An operation is a hash.
+// Strategies that this CPU cannot run are left out.
+func BenchmarkSearch(b *testing.B) {
+	for _, s := range All() {
+		if missing := s.Missing(); missing != "" {
+			log.Printf("strategy %s is left out: this CPU has no %s", s.Name(), missing)
+			continue
+		}
+		for _, length := range saltLengths {
+			b.Run(fmt.Sprintf("strategy=%s/salt=%d", s.Name(), length), func(b *testing.B) {
+				p := solver.Puzzle{Prefix: []byte(strings.Repeat("7", length) + ":"), Bits: solver.MaxBits}
+				const first = 10_000_000
+				before := CPUClock(b.Context())
+				b.ResetTimer()
+				hashes, err := s.Search(b.Context(), p, Range{first, first + uint64(b.N) - 1}, func(uint64) bool { return true })
+				b.StopTimer()
+				if err != nil || hashes != uint64(b.N) {
+					b.Fatalf("%d hashes, %v; want %d", hashes, err, b.N)
+				}
+				clock := (before + CPUClock(b.Context())) / 2
+				perHash := b.Elapsed().Seconds() / float64(hashes)
+				b.ReportMetric(1/perHash, "hashes/s")
+				b.ReportMetric(1e9*perHash, "ns/hash")
+				b.ReportMetric(clock*perHash, "cycles/hash")
+				b.ReportMetric(0, "ns/op") // not shown: the same as ns/hash
+			})
+		}
+	}
+}
+
+// BenchmarkSplit compares the ways to split a search, with the fastest strategy
+// of the standard library and with the first kernel that this CPU can run, at a
+// difficulty that takes some milliseconds. An operation is a puzzle solved. The
+// puzzles are the same for all splits, so give their number, -benchtime 300x.
+func BenchmarkSplit(b *testing.B) {
+	strategies := All()
+	kernel := slices.IndexFunc(strategies, func(s Strategy) bool {
+		e, ok := s.(engine)
+		return ok && e.Missing() == ""
+	})
+	workers := max(2, runtime.GOMAXPROCS(0))
+	for _, test := range []struct {
+		strategy Strategy
+		bits     int
+	}{{midstate, 17}, {strategies[kernel], 20}} {
+		for _, s := range Splits() {
+			b.Run(fmt.Sprintf("split=%s/strategy=%s/bits=%d/workers=%d", s.Name(), test.strategy.Name(), test.bits, workers), func(b *testing.B) {
+				var sum Outcome
+				for i := range b.N {
+					p := solver.Puzzle{Prefix: fmt.Appendf(nil, "%032d:", i), Bits: test.bits}
+					out, err := s.Search(b.Context(), test.strategy, p, Range{10_000_000, 99_999_999}, workers)
+					if err != nil || !p.Solves(out.Nonce) {
+						b.Fatalf("nonce %d, %v", out.Nonce, err)
+					}
+					sum.Time += out.Time
+					sum.Hashes += out.Hashes
+					sum.Wasted += out.Wasted
+				}
+				n := float64(b.N)
+				b.ReportMetric(float64(sum.Time)/n, "ns/solution")
+				b.ReportMetric(float64(sum.Hashes)/n, "hashes/solution")
+				b.ReportMetric(float64(sum.Wasted)/n, "wasted/solution")
+			})
+		}
+	}
+}

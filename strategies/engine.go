@@ -1,0 +1,40 @@
+package strategies
+
+import (
+	"context"
+
+	"github.com/gkpow/gkpow/solver"
+)
+
+// An engine is package solver with one kernel and one worker.
+type engine struct{ backend solver.Backend }
+
+// Backend returns the name of the kernel for solver.Options. Strategies that are
+// no kernels do not have this method.
+func (e engine) Backend() string { return e.backend.Name }
+
+func (e engine) Name() string        { return e.backend.Name }
+func (e engine) Description() string { return "gkpow's engine with the kernel " + e.backend.Name }
+func (e engine) Missing() string     { return e.backend.Missing }
+
+// Search returns a *solver.KernelFault if the kernel was caught in an error,
+// although the solver has found everything with another kernel then.
+func (e engine) Search(ctx context.Context, p solver.Puzzle, r Range, found func(nonce uint64) bool) (hashes uint64, err error) {
+	if err := check(p, r); err != nil {
+		return 0, err
+	}
+	s, err := solver.New(solver.Options{
+		Workers: 1, Backend: e.backend.Name,
+		MinNonce: r.First, MaxNonce: max(1, r.Last), // 0 would mean the default
+	})
+	if err != nil {
+		return 0, err
+	}
+	hashes, err = s.All(ctx, p, func(solution solver.Solution) bool {
+		return solution.Nonce > r.Last || found(solution.Nonce)
+	})
+	if r.Last == 0 {
+		hashes = min(hashes, 1)
+	}
+	return hashes, err
+}

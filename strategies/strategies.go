@@ -1,0 +1,91 @@
+// Package strategies holds ways to search for a nonce, from the loop of the
+// service's own samples to the kernels of package solver, behind one interface,
+// so that they can be compared: what they find, and how fast.
+//
+// Programs that want a solution need package solver and nothing of this one.
+//
+// To read it, start here and go on with loop.go, which runs the strategies that
+// hash nonce after nonce (textbook.go to minio.go), then engine.go. split.go
+// divides a search among workers.
+package strategies
+
+import (
+	"context"
+	"fmt"
+	"strings"
+
+	"github.com/gkpow/gkpow/solver"
+)
+
+// A Strategy is a way to search. It is safe for concurrent use.
+type Strategy interface {
+	// Name is a word for flags and benchmark names, such as "midstate".
+	Name() string
+	// Description says in one line what it does.
+	Description() string
+	// Missing is the CPU feature that this machine lacks, or "" if it can run
+	// the strategy.
+	Missing() string
+	// Search tries all nonces of the range and calls found, from one goroutine
+	// at a time, for each that solves the puzzle, in any order. It stops when
+	// found returns false. hashes counts the nonces tried, each once, also if
+	// the search stopped early.
+	//
+	// Errors are a *solver.PuzzleError, a *RangeError, a *solver.StoppedError if
+	// the context ended first, which is looked at about every 100 µs, and those
+	// of a strategy that cannot run on this machine, or was caught in an error.
+	//
+	// The search takes one thread, unless the description says otherwise.
+	Search(ctx context.Context, p solver.Puzzle, r Range, found func(nonce uint64) bool) (hashes uint64, err error)
+}
+
+// A Range is the nonces First to Last, both included.
+type Range struct{ First, Last uint64 }
+
+func (r Range) String() string { return fmt.Sprintf("%d to %d", r.First, r.Last) }
+
+// A RangeError says that a range ends before it begins.
+type RangeError struct{ Range Range }
+
+func (e *RangeError) Error() string {
+	return fmt.Sprintf("strategies: nonces %v: the range ends before it begins", e.Range)
+}
+
+// All lists the strategies, those that this machine cannot run included: from
+// the simplest to the engine's kernels in the order of solver.Backends.
+func All() []Strategy {
+	list := []Strategy{
+		textbook, appending, suffix, midstate, minio, minioAVX512{},
+	}
+	for _, b := range solver.Backends() {
+		list = append(list, engine{b})
+	}
+	return list
+}
+
+// Named returns the strategy of that name. The error for one that does not exist
+// lists those that do.
+func Named(name string) (Strategy, error) {
+	var names []string
+	for _, s := range All() {
+		if s.Name() == name {
+			return s, nil
+		}
+		names = append(names, s.Name())
+	}
+	return nil, fmt.Errorf("strategies: no strategy %q; there are %s", name, strings.Join(names, ", "))
+}
+
+// check returns an error for what no strategy can search.
+func check(p solver.Puzzle, r Range) error {
+	if p.Bits < 0 || p.Bits > solver.MaxBits {
+		return &solver.PuzzleError{
+			Field:  "bits",
+			Reason: fmt.Sprintf("%d is not 0 to %d", p.Bits, solver.MaxBits),
+		}
+	}
+	if r.First > r.Last {
+		return &RangeError{r}
+	}
+	return nil
+}
