@@ -7,6 +7,7 @@ import (
 	"math"
 	"time"
 
+	"github.com/gkpow/gkpow/client/internal/jsonobject"
 	"github.com/gkpow/gkpow/solver"
 )
 
@@ -58,12 +59,12 @@ func (ch Challenge) stop(margin time.Duration) time.Time {
 // Errors are ErrUnavailable if the data are no challenge, ErrDifficulty if the
 // difficulty is not 0 to 64, and what the API's error says if they are one.
 func ParseChallenge(data []byte) (Challenge, error) {
-	fields := decodeObject(data)
+	fields := jsonobject.Decode(data)
 	if fields == nil {
 		return Challenge{}, &Error{Op: "challenge", Kind: ErrUnavailable, Err: errors.New("not a JSON object")}
 	}
-	if fields.has("success") && !fields.isTrue("success") {
-		e := &Error{Op: "challenge", Code: fields.code(newRedactor()), Err: errors.New("this is an error, not a challenge")}
+	if fields.Has("success") && !fields.IsTrue("success") {
+		e := &Error{Op: "challenge", Code: errorCode(fields, newRedactor()), Err: errors.New("this is an error, not a challenge")}
 		if e.Kind = e.Code.kind(); e.Kind == nil {
 			e.Kind = ErrRejected
 		}
@@ -81,22 +82,22 @@ func decodeChallenge(a answer, maxDifficulty int) (Challenge, error) {
 			Err: fmt.Errorf("the challenge is malformed: "+format, args...)}
 	}
 	for _, name := range []string{"challengeId", "salt", "difficulty", "expiresAt"} {
-		if !fields.has(name) {
+		if !fields.Has(name) {
 			return malformed("%s is missing", name)
 		}
 	}
 	ch := Challenge{received: a.clock.local}
 	var ok bool
-	if ch.ID, ok = fields.text("challengeId"); !ok || ch.ID == "" || len(ch.ID) > maxText {
+	if ch.ID, ok = fields.Text("challengeId"); !ok || ch.ID == "" || len(ch.ID) > maxText {
 		return malformed("challengeId is not a string of 1 byte to 4 KiB")
 	}
-	if ch.Salt, ok = fields.text("salt"); !ok || len(ch.Salt) > maxText {
+	if ch.Salt, ok = fields.Text("salt"); !ok || len(ch.Salt) > maxText {
 		return malformed("salt is not a string of at most 4 KiB")
 	}
-	if ch.ExpiresAt, ok = fields.timestamp("expiresAt"); !ok {
+	if ch.ExpiresAt, ok = fields.Timestamp("expiresAt"); !ok {
 		return malformed("expiresAt is not a time")
 	}
-	digits, ok := fields.number("difficulty")
+	digits, ok := fields.Number("difficulty")
 	if !ok || digits != math.Trunc(digits) {
 		return malformed("difficulty is not a whole number")
 	}
@@ -120,8 +121,11 @@ type challengeRequest struct {
 // server's own clock, is an ErrExpired; one harder than Config.MaxDifficulty is
 // an ErrDifficulty.
 func (c *Client) Challenge(ctx context.Context) (Challenge, error) {
-	a, err := c.post(ctx, "challenge", "/api/v1/m2m/challenge",
-		challengeRequest{SiteKey: c.siteKey, SecretKey: c.secretKey.Reveal()})
+	a, err := c.api.ask(ctx, APIRequest{
+		Op:   "challenge",
+		Path: "/api/v1/m2m/challenge",
+		Body: challengeRequest{SiteKey: c.siteKey, SecretKey: c.secretKey.Reveal()},
+	})
 	if err != nil {
 		return Challenge{}, err
 	}

@@ -17,7 +17,8 @@
 //	hc := &http.Client{Transport: client.NewTransport(source, client.TransportOptions{})}
 //
 // A back end that is handed a token asks the service about it with VerifyToken,
-// or by the middleware RequireToken.
+// or by the middleware RequireToken. Package gktinc is for back ends that use
+// GKTinc.
 //
 // Every failure is an *Error. Its kind tells what to do:
 //
@@ -40,8 +41,6 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
-	"net/http"
-	"net/url"
 	"strings"
 	"time"
 
@@ -53,21 +52,11 @@ import (
 type Client struct {
 	siteKey       string
 	secretKey     Secret
-	userAgent     string
 	solver        PuzzleSolver
 	maxDifficulty int
 	maxRounds     int
-	maxRetries    uint
 	margin        time.Duration
-	timeout       time.Duration
-
-	// These are functions because a dump follows pointers into a transport's
-	// buffers and into a compiled expression, which hold the secret key.
-	do       func(*http.Request) (*http.Response, error)
-	redact   func(string) string
-	endpoint func(path string) string
-
-	now func() time.Time
+	api           *API
 }
 
 // New returns a Client. It sends nothing. A Config that cannot be is an
@@ -77,30 +66,28 @@ func New(config Config) (*Client, error) {
 	if err != nil {
 		return nil, err
 	}
-	base, err := parseURL(config.URL)
+	api, err := NewAPI(APIConfig{
+		DefaultURL: DefaultURL,
+		Variable:   "GKCAPTCHA_API_URL",
+		URL:        config.URL,
+		HTTPClient: config.HTTPClient,
+		Timeout:    config.Timeout,
+		MaxRetries: config.MaxRetries,
+		UserAgent:  config.UserAgent,
+		Secrets:    []Secret{config.SecretKey, NewSecret(config.SiteKey)},
+	})
 	if err != nil {
 		return nil, err
 	}
 	return &Client{
 		siteKey:       config.SiteKey,
 		secretKey:     config.SecretKey,
-		userAgent:     config.UserAgent,
 		solver:        config.Solver,
 		maxDifficulty: config.MaxDifficulty,
 		maxRounds:     config.MaxRounds,
-		maxRetries:    uint(config.MaxRetries),
 		margin:        config.Margin,
-		timeout:       config.Timeout,
-		do:            newHTTPClient(config.HTTPClient).Do,
-		redact:        newRedactor(config.SecretKey.Reveal(), config.SiteKey),
-		endpoint:      func(path string) string { return endpoint(base, path) },
-		now:           time.Now,
+		api:           api,
 	}, nil
-}
-
-// endpoint appends a path that begins with a slash.
-func endpoint(base *url.URL, path string) string {
-	return strings.TrimRight(base.String(), "/") + path
 }
 
 // Fingerprint names what the client's tokens are for: 64 hex digits, a SHA-256
@@ -109,7 +96,7 @@ func endpoint(base *url.URL, path string) string {
 func (c *Client) Fingerprint() string {
 	secret := sha256.Sum256([]byte(c.secretKey.Reveal()))
 	// Each part but the last ends with a byte that none of them can have.
-	sum := sha256.Sum256([]byte("gkpow token\n" + c.endpoint("") + "\n" + c.siteKey + "\n" + hex.EncodeToString(secret[:])))
+	sum := sha256.Sum256([]byte("gkpow token\n" + c.api.endpoint("") + "\n" + c.siteKey + "\n" + hex.EncodeToString(secret[:])))
 	return hex.EncodeToString(sum[:])
 }
 
@@ -146,7 +133,7 @@ func (c *Client) Token(ctx context.Context) (Token, error) {
 // round goes through the handshake once. The lifetime is that of the challenge,
 // 0 if there was none.
 func (c *Client) round(ctx context.Context) (token Token, lifetime time.Duration, err error) {
-	ch, err := retry(ctx, c, "challenge", func() (Challenge, error) { return c.Challenge(ctx) })
+	ch, err := retry(ctx, c.api, "challenge", func() (Challenge, error) { return c.Challenge(ctx) })
 	if err != nil {
 		return Token{}, 0, err
 	}
@@ -154,7 +141,7 @@ func (c *Client) round(ctx context.Context) (token Token, lifetime time.Duration
 	if err != nil {
 		return Token{}, ch.lifetime(), err
 	}
-	token, err = retry(ctx, c, "verify", func() (Token, error) { return c.Submit(ctx, ch, solution) })
+	token, err = retry(ctx, c.api, "verify", func() (Token, error) { return c.Submit(ctx, ch, solution) })
 	return token, ch.lifetime(), err
 }
 
@@ -164,7 +151,7 @@ func (c *Client) solve(ctx context.Context, ch Challenge) (solver.Solution, erro
 	if err != nil {
 		return solver.Solution{}, &Error{Op: "solve", Kind: ErrDifficulty, Err: err}
 	}
-	limited, cancel := context.WithTimeout(ctx, ch.stop(c.margin).Sub(c.now()))
+	limited, cancel := context.WithTimeout(ctx, ch.stop(c.margin).Sub(c.api.now()))
 	defer cancel()
 	solution, err := c.solver.Solve(limited, puzzle)
 	if err == nil {

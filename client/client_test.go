@@ -81,7 +81,7 @@ func TestToken(t *testing.T) {
 			require.WithinDuration(t, token.ExpiresAt, token.Expires(), 30*time.Second)
 			require.Equal(t, gktest.Counts{Challenges: 1, Verifies: 1, Tokens: 1}, service.Counts())
 
-			answer, err := http.Post(c.endpoint("/api/v1/token/verify"), "application/json",
+			answer, err := http.Post(c.api.endpoint("/api/v1/token/verify"), "application/json",
 				strings.NewReader(`{"secret":"`+gktest.SecretKey+`","token":"`+token.Value.Reveal()+`"}`))
 			require.NoError(t, err)
 			defer answer.Body.Close()
@@ -231,7 +231,7 @@ func TestDeadlineIsByTheServersClock(t *testing.T) {
 				Clock:      func() time.Time { return clock.Now().Add(skew) },
 			})
 			c := newClient(t, service)
-			c.now = clock.Now
+			c.api.now = clock.Now
 			ch, err := c.Challenge(t.Context())
 			require.NoError(t, err)
 			require.True(t, ch.ExpiresAt.Equal(clock.Now().Add(skew+time.Minute)), ch.ExpiresAt)
@@ -295,7 +295,7 @@ func TestExpiredRounds(t *testing.T) {
 				return s, err
 			})
 		})
-		c.now = clock.Now
+		c.api.now = clock.Now
 		_, err := c.Token(t.Context())
 		require.ErrorIs(t, err, ErrExpired)
 		require.ErrorContains(t, err, "2 challenges")

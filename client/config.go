@@ -3,11 +3,8 @@ package client
 import (
 	"cmp"
 	"context"
-	"errors"
 	"fmt"
 	"net/http"
-	"net/netip"
-	"net/url"
 	"runtime/debug"
 	"strings"
 	"time"
@@ -75,7 +72,7 @@ type Config struct {
 	Margin time.Duration
 
 	Timeout   time.Duration // for each request, to the last byte of the answer; 0 is 10 s
-	UserAgent string        // "" is "gkpow-go/" and the version
+	UserAgent string        // "" is DefaultUserAgent
 }
 
 // complete replaces zero values and refuses those that cannot be.
@@ -96,18 +93,10 @@ func (c Config) complete() (Config, error) {
 		return c, misconfigured("MaxRounds is %d: set it to 1 or more, or to 0 for %d", c.MaxRounds, defaultMaxRounds)
 	case c.Margin < 0:
 		return c, misconfigured("Margin is %v: set it to a positive duration, or to 0 for %v", c.Margin, defaultMargin)
-	case c.Timeout < 0:
-		return c, misconfigured("Timeout is %v: set it to a positive duration, or to 0 for %v", c.Timeout, defaultTimeout)
-	case strings.ContainsFunc(c.UserAgent, func(r rune) bool { return r < ' ' || r > '~' }):
-		return c, misconfigured("UserAgent has characters that a header cannot hold: use printable ASCII")
 	}
-	c.URL = cmp.Or(c.URL, DefaultURL)
 	c.MaxDifficulty = cmp.Or(c.MaxDifficulty, defaultMaxDifficulty)
 	c.MaxRounds = cmp.Or(c.MaxRounds, defaultMaxRounds)
-	c.MaxRetries = max(cmp.Or(c.MaxRetries, defaultMaxRetries), 0)
 	c.Margin = cmp.Or(c.Margin, defaultMargin)
-	c.Timeout = cmp.Or(c.Timeout, defaultTimeout)
-	c.UserAgent = cmp.Or(c.UserAgent, "gkpow-go/"+version())
 	if c.Solver == nil {
 		s, err := solver.New(solver.Options{})
 		if err != nil {
@@ -127,38 +116,9 @@ func isKey(s string) bool {
 		!strings.ContainsFunc(s, func(r rune) bool { return unicode.IsSpace(r) || unicode.IsControl(r) })
 }
 
-// parseURL checks Config.URL. Its errors do not repeat the URL, which may hold a
-// password.
-func parseURL(s string) (*url.URL, error) {
-	u, err := url.Parse(s)
-	var fault string
-	switch {
-	case err != nil:
-		fault = "is not a URL"
-	case u.Scheme != "https" && u.Scheme != "http":
-		fault = "does not begin with https://"
-	case u.Opaque != "" || u.Hostname() == "":
-		fault = "has no host"
-	case u.User != nil:
-		fault = "has a user name or password, which the API does not use: remove them"
-	case u.RawQuery != "" || u.ForceQuery || strings.Contains(s, "#"):
-		fault = "has a query or fragment: remove it"
-	case u.Scheme == "http" && !isLoopback(u.Hostname()):
-		fault = "would send the secret key unencrypted: use https (http is for localhost and loopback addresses only)"
-	default:
-		return u, nil
-	}
-	return nil, &Error{Op: "config", Kind: ErrMisconfigured,
-		Err: errors.New("URL " + fault + ", as in " + DefaultURL)}
-}
-
-func isLoopback(host string) bool {
-	if strings.EqualFold(host, "localhost") {
-		return true
-	}
-	addr, err := netip.ParseAddr(host)
-	return err == nil && addr.Unmap().IsLoopback()
-}
+// DefaultUserAgent returns "gkpow-go/" and the version of this module in the
+// running program, "devel" if it is not known.
+func DefaultUserAgent() string { return "gkpow-go/" + version() }
 
 // version is the version of this module in the running program.
 func version() string {

@@ -50,7 +50,7 @@ func TestURL(t *testing.T) {
 	} {
 		c, err := New(Config{SiteKey: testSite, SecretKey: NewSecret(testSecret), URL: given})
 		require.NoError(t, err, given)
-		require.Equal(t, want, c.endpoint("/x"), given)
+		require.Equal(t, want, c.api.endpoint("/x"), given)
 	}
 	const password = "0pass0"
 	for _, given := range []string{

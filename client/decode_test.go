@@ -9,6 +9,8 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/gkpow/gkpow/client/internal/jsonobject"
 )
 
 func TestParseChallenge(t *testing.T) {
@@ -125,7 +127,7 @@ func FuzzParseChallenge(f *testing.F) {
 			}
 			return
 		}
-		if ch.ID == "" || len(ch.Salt) > maxText || ch.ExpiresAt.Unix() < 0 || ch.ExpiresAt.Unix() > maxUnix {
+		if ch.ID == "" || len(ch.Salt) > maxText || ch.ExpiresAt.Unix() < 0 || ch.ExpiresAt.Unix() > jsonobject.MaxUnix {
 			t.Fatalf("%+v", ch)
 		}
 		if _, err := ch.Puzzle(); err != nil {
@@ -141,11 +143,11 @@ func FuzzAnswers(f *testing.F) {
 	f.Add([]byte(`{"success":true,"token":"a.eyJleHAiOjFlMzAwfQ.c"}`), "-1e9999")
 	redact := newRedactor(testSecret)
 	f.Fuzz(func(t *testing.T, data []byte, header string) {
-		a := answer{status: 200, fields: decodeObject(data), clock: readClock(time.Now(), nil)}
+		a := answer{status: 200, fields: jsonobject.Decode(data), clock: readClock(time.Now(), nil)}
 		if token, err := decodeToken(a); err == nil && !isToken(token.Value.Reveal()) {
 			t.Fatalf("token %q", token.Value.Reveal())
 		}
-		if code := a.fields.code(redact); strings.Contains(string(code), testSecret) {
+		if code := errorCode(a.fields, redact); strings.Contains(string(code), testSecret) {
 			t.Fatalf("code %q", code)
 		}
 		wait, _ := retryAfter(a.fields, map[string][]string{"Retry-After": {header}}, a.clock)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"path"
 	"strings"
 	"time"
 )
@@ -68,6 +69,15 @@ func (c Code) kind() error {
 	return nil
 }
 
+// answerKind is the kind of gkCAPTCHA's errors: by the code if it is documented,
+// or else by the status.
+func answerKind(status int, code Code) error {
+	if kind := code.kind(); kind != nil {
+		return kind
+	}
+	return statusKind(status)
+}
+
 // statusKind is the kind of an answer without a documented code.
 func statusKind(status int) error {
 	switch {
@@ -88,7 +98,8 @@ func statusKind(status int) error {
 // errors.Is finds the Kind, the Code, and what has caused the error.
 type Error struct {
 	// Op is "config", "challenge", "solve", "verify", "token" for several of them,
-	// "token/verify" for VerifyToken, or "transport".
+	// "token/verify" for VerifyToken, or "transport". Errors of other services
+	// have the service's name before a slash, as in "gktinc/level".
 	Op string
 
 	// Kind is one of the Err variables, or nil if the caller's context has
@@ -109,6 +120,8 @@ type Error struct {
 
 	passing  bool // the same request may succeed, and repeating it is safe
 	timedOut bool // after Config.Timeout
+
+	advise func(*Error) string // instead of advice, in errors of other services
 }
 
 // Error says what has failed, why, and what to do about it.
@@ -118,7 +131,7 @@ func (e *Error) Error() string {
 	switch k := e.Kind.(type) {
 	case nil:
 	case kind:
-		if e.Op == "config" {
+		if path.Base(e.Op) == "config" {
 			break // says the same
 		}
 		what := string(k)
@@ -167,6 +180,8 @@ func (e *Error) advice() string {
 	switch {
 	case e.Status == 0:
 		return ""
+	case e.advise != nil:
+		return e.advise(e)
 	case e.Code == CodeInvalidKey, e.Kind == ErrMisconfigured && e.Code.kind() == nil:
 		return "check GKCAPTCHA_SITE_KEY and GKCAPTCHA_SECRET_KEY"
 	case e.Code == CodeM2MDisabled:

@@ -2,6 +2,7 @@ package client
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"crypto/tls"
 	"encoding/json"
@@ -14,6 +15,8 @@ import (
 	"net/url"
 	"regexp"
 	"time"
+
+	"github.com/gkpow/gkpow/client/internal/jsonobject"
 )
 
 // maxBody bounds an answer, after decompression.
@@ -51,84 +54,93 @@ type answer struct {
 	response *http.Response // its body has been read and closed
 	status   int
 	data     []byte // the body
-	fields   object
+	fields   jsonobject.Object
 	clock    serverClock
 }
 
-// post sends a request to the API and returns an answer of status 2xx that is a
-// JSON object and does not say success:false. Anything else is an *Error.
-func (c *Client) post(ctx context.Context, op, path string, body any) (answer, error) {
-	a, err := c.send(ctx, op, path, body, nil)
+// ask sends a request and returns an answer of status 2xx that is a JSON object
+// and does not say success:false. Anything else is an *Error.
+func (a *API) ask(ctx context.Context, r APIRequest) (answer, error) {
+	got, err := a.send(ctx, r)
 	if err == nil {
-		err = c.failure(op, a)
+		err = a.failure(r.Op, got)
 	}
 	if err != nil {
 		return answer{}, err
 	}
-	return a, nil
+	return got, nil
 }
 
-// send sends a request to the API and returns its whole answer, whatever it
-// says.
-func (c *Client) send(ctx context.Context, op, path string, body any, header http.Header) (answer, error) {
-	encoded, err := json.Marshal(body)
-	if err != nil {
-		return answer{}, &Error{Op: op, Kind: ErrRejected, Err: errors.New("the request cannot be encoded as JSON")}
-	}
-	limited, cancel := context.WithTimeout(ctx, c.timeout)
+// send sends a request and returns its whole answer, whatever it says.
+func (a *API) send(ctx context.Context, r APIRequest) (answer, error) {
+	limited, cancel := context.WithTimeout(ctx, a.timeout)
 	defer cancel()
-	request, err := http.NewRequestWithContext(limited, http.MethodPost, c.endpoint(path), bytes.NewReader(encoded))
+	request, err := a.request(limited, r)
 	if err != nil {
-		return answer{}, c.transportError(ctx, limited, op, 0, err)
+		return answer{}, err
 	}
-	maps.Copy(request.Header, header)
-	request.Header.Set("Content-Type", "application/json")
-	request.Header.Set("Accept", "application/json")
-	request.Header.Set("User-Agent", c.userAgent)
-
-	response, err := c.do(request)
+	response, err := a.do(request)
 	if err != nil {
-		return answer{}, c.transportError(ctx, limited, op, 0, err)
+		return answer{}, a.transportError(ctx, limited, r.Op, 0, err)
 	}
-	received := c.now()
+	received := a.now()
 	defer response.Body.Close()
 	var data []byte
 	if response.StatusCode >= 200 { // the body of a 101 is a bare connection that heeds no context
 		data, err = io.ReadAll(io.LimitReader(response.Body, maxBody+1))
 	}
 	if err != nil {
-		return answer{}, c.transportError(ctx, limited, op, response.StatusCode, err)
+		return answer{}, a.transportError(ctx, limited, r.Op, response.StatusCode, err)
 	}
 	if len(data) > maxBody {
-		return answer{}, &Error{Op: op, Kind: ErrUnavailable, Status: response.StatusCode,
+		return answer{}, &Error{Op: r.Op, Kind: ErrUnavailable, Status: response.StatusCode,
 			Err: errors.New("answer larger than 1 MiB")}
 	}
 	return answer{
 		response: response,
 		status:   response.StatusCode,
 		data:     data,
-		fields:   decodeObject(data),
+		fields:   jsonobject.Decode(data),
 		clock:    readClock(received, response.Header),
 	}, nil
+}
+
+func (a *API) request(ctx context.Context, r APIRequest) (*http.Request, error) {
+	method, body := cmp.Or(r.Method, http.MethodGet), io.Reader(nil)
+	if r.Body != nil {
+		encoded, err := json.Marshal(r.Body)
+		if err != nil {
+			return nil, &Error{Op: r.Op, Kind: ErrRejected, Err: errors.New("the request cannot be encoded as JSON")}
+		}
+		method, body = cmp.Or(r.Method, http.MethodPost), bytes.NewReader(encoded)
+	}
+	request, err := http.NewRequestWithContext(ctx, method, a.endpoint(r.Path), body)
+	if err != nil {
+		return nil, &Error{Op: r.Op, Kind: ErrRejected, Err: errors.New("the request's method or path is malformed")}
+	}
+	maps.Copy(request.Header, r.Header)
+	request.Header.Set("Content-Type", "application/json")
+	request.Header.Set("Accept", "application/json")
+	request.Header.Set("User-Agent", a.userAgent)
+	return request, nil
 }
 
 // failure returns nil if the answer is of status 2xx, a JSON object, and
 // without success:false. A documented code says what the failure is, or else
 // the status does.
-func (c *Client) failure(op string, a answer) error {
-	ok := a.status >= 200 && a.status < 300
-	if ok && a.fields != nil && (!a.fields.has("success") || a.fields.isTrue("success")) {
+func (a *API) failure(op string, got answer) error {
+	ok := got.status >= 200 && got.status < 300
+	if ok && got.fields != nil && (!got.fields.Has("success") || got.fields.IsTrue("success")) {
 		return nil
 	}
-	e := &Error{Op: op, Status: a.status, Code: a.fields.code(c.redact)}
-	e.Kind = e.Code.kind()
-	if e.Kind == nil {
-		e.Kind = statusKind(a.status)
+	e := &Error{Op: op, Status: got.status, Code: errorCode(got.fields, a.redact), advise: a.advise}
+	e.Kind = a.kind(got.status, e.Code)
+	if e.Code.kind() == nil {
 		switch {
-		case a.status >= 300 && a.status < 400:
-			e.Err = c.redirected(a.response)
-		case a.fields == nil:
-			e.Err = c.notJSON(a.response)
+		case got.status >= 300 && got.status < 400:
+			e.Err = a.redirected(got.response)
+		case got.fields == nil:
+			e.Err = a.notJSON(got.response)
 			if ok || e.Kind == ErrRejected {
 				e.Kind = ErrUnavailable // the API did not reject anything
 			}
@@ -136,8 +148,8 @@ func (c *Client) failure(op string, a answer) error {
 			e.Err = errors.New("the service says that it failed")
 		}
 	}
-	e.passing = e.Kind == ErrUnavailable && (a.status >= 500 || a.status == http.StatusRequestTimeout)
-	wait, clamped := retryAfter(a.fields, a.response.Header, a.clock)
+	e.passing = e.Kind == ErrUnavailable && (got.status >= 500 || got.status == http.StatusRequestTimeout)
+	wait, clamped := retryAfter(got.fields, got.response.Header, got.clock)
 	e.RetryAfter = wait
 	if clamped {
 		more := fmt.Errorf("the service asks to wait longer than %v, which is the most that is passed on", maxRetryAfter)
@@ -152,45 +164,45 @@ func (c *Client) failure(op string, a answer) error {
 // hostForm keeps a hostile Location from writing anything else into an error.
 var hostForm = regexp.MustCompile(`^[A-Za-z0-9.:\[\]-]{1,255}$`)
 
-func (c *Client) redirected(response *http.Response) error {
+func (a *API) redirected(response *http.Response) error {
 	to := "elsewhere"
 	if target, err := response.Location(); err == nil &&
 		(target.Scheme == "http" || target.Scheme == "https") && hostForm.MatchString(target.Host) {
-		to = c.redact(target.Scheme + "://" + target.Host)
+		to = a.redact(target.Scheme + "://" + target.Host)
 	}
 	return fmt.Errorf("redirected to %s, which is not followed because the request holds the secret key: "+
-		"if the API has moved there, set Config.URL (GKCAPTCHA_API_URL) to it", to)
+		"if the API has moved there, set Config.URL (%s) to it", to, a.variable)
 }
 
 var mediaForm = regexp.MustCompile(`^[a-z0-9.+-]{1,60}/[a-z0-9.+-]{1,60}$`)
 
-func (c *Client) notJSON(response *http.Response) error {
+func (a *API) notJSON(response *http.Response) error {
 	media, _, err := mime.ParseMediaType(response.Header.Get("Content-Type"))
 	if err != nil || !mediaForm.MatchString(media) {
 		media = "unknown"
 	}
 	return fmt.Errorf("the answer is not a JSON object (media type %s): "+
-		"something other than the API has answered, such as a proxy, or Config.URL is wrong", c.redact(media))
+		"something other than the API has answered, such as a proxy, or Config.URL is wrong", a.redact(media))
 }
 
 // transportError explains why there was no answer, or no whole one. Its text may
 // quote what a hostile server sent, so it is redacted; if there was anything to
 // redact, the original is not wrapped.
-func (c *Client) transportError(caller, limited context.Context, op string, status int, err error) error {
+func (a *API) transportError(caller, limited context.Context, op string, status int, err error) error {
 	if ended := contextError(caller); ended != nil {
 		return interrupted(op, ended)
 	}
 	failure := &Error{Op: op, Kind: ErrUnavailable, Status: status, passing: !isTLS(err)}
 	if limited.Err() != nil {
 		failure.timedOut = true
-		failure.Err = fmt.Errorf("no complete answer within %v (Config.Timeout)", c.timeout)
+		failure.Err = fmt.Errorf("no complete answer within %v (Config.Timeout)", a.timeout)
 		return failure
 	}
 	if wrapped := new(url.Error); errors.As(err, &wrapped) {
 		err = wrapped.Err
 	}
 	text := err.Error()
-	safe := c.redact(text)
+	safe := a.redact(text)
 	why := &cause{text: printable(safe)}
 	if safe == text && !isContextError(err) {
 		why.unwrap = func() error { return err }

@@ -419,7 +419,7 @@ func TestDateIsMissingOrWrong(t *testing.T) {
 				w.Header()["Date"] = date
 				_, _ = io.WriteString(w, asChallenge("expiresAt", fmt.Sprint(expires.Unix())))
 			}))
-			c.now = clock.Now
+			c.api.now = clock.Now
 			ch, err := c.Challenge(t.Context())
 			require.NoError(t, err)
 			require.True(t, ch.Deadline().Equal(expires))

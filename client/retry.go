@@ -17,7 +17,7 @@ const (
 
 // retry repeats an attempt while that is safe and may help, Config.MaxRetries
 // times at most. The error is the last attempt's, with the number of them.
-func retry[T any](ctx context.Context, c *Client, op string, attempt func() (T, error)) (T, error) {
+func retry[T any](ctx context.Context, a *API, op string, attempt func() (T, error)) (T, error) {
 	w := &waits{ctx: ctx, growing: backoff.ExponentialBackOff{
 		InitialInterval: firstWait,
 		Multiplier:      2,
@@ -29,7 +29,7 @@ func retry[T any](ctx context.Context, c *Client, op string, attempt func() (T, 
 		value, err := attempt()
 		w.last = err
 		return value, err
-	}, backoff.WithBackOff(w), backoff.WithMaxTries(1+c.maxRetries), backoff.WithMaxElapsedTime(0))
+	}, backoff.WithBackOff(w), backoff.WithMaxTries(1+a.maxRetries), backoff.WithMaxElapsedTime(0))
 	if err == nil {
 		return value, nil
 	}

@@ -9,6 +9,7 @@ import (
 
 	"github.com/golang-jwt/jwt/v5"
 
+	"github.com/gkpow/gkpow/client/internal/jsonobject"
 	"github.com/gkpow/gkpow/solver"
 )
 
@@ -89,17 +90,17 @@ func (c *Client) Submit(ctx context.Context, ch Challenge, solution solver.Solut
 		return Token{}, &Error{Op: "verify", Kind: ErrRejected,
 			Err: errors.New("the solution is wrong by crypto/sha256, and was not sent: the solver is at fault")}
 	}
-	if late := c.now().Sub(ch.Deadline()); late >= 0 {
+	if late := c.api.now().Sub(ch.Deadline()); late >= 0 {
 		return Token{}, &Error{Op: "verify", Kind: ErrExpired,
 			Err: fmt.Errorf("the challenge expired %v ago; the solution was not sent", rounded(late))}
 	}
-	a, err := c.post(ctx, "verify", "/api/v1/m2m/verify", verifyRequest{
+	a, err := c.api.ask(ctx, APIRequest{Op: "verify", Path: "/api/v1/m2m/verify", Body: verifyRequest{
 		SiteKey:     c.siteKey,
 		SecretKey:   c.secretKey.Reveal(),
 		ChallengeID: ch.ID,
 		Nonce:       solution.Nonce,
 		Hash:        hex.EncodeToString(solution.Hash[:]),
-	})
+	}})
 	if err != nil {
 		return Token{}, err
 	}
@@ -118,18 +119,18 @@ func decodeToken(a answer) (Token, error) {
 		return Token{}, &Error{Op: "verify", Kind: ErrUnavailable, Status: a.status,
 			Err: errors.New("the answer is malformed: " + what)}
 	}
-	if !a.fields.isTrue("success") {
+	if !a.fields.IsTrue("success") {
 		return malformed("success is missing")
 	}
-	if !a.fields.has("token") {
+	if !a.fields.Has("token") {
 		return malformed("token is missing")
 	}
-	value, ok := a.fields.text("token")
+	value, ok := a.fields.Text("token")
 	if !ok || !isToken(value) {
 		return malformed("token is not a string of 1 byte to 16 KiB of visible ASCII")
 	}
 	t := Token{Value: NewSecret(value), received: a.clock.local}
-	if t.ExpiresAt, ok = a.fields.timestamp("expiresAt"); !ok {
+	if t.ExpiresAt, ok = a.fields.Timestamp("expiresAt"); !ok {
 		t.ExpiresAt, ok = jwtExpiry(value)
 	}
 	if !ok {
@@ -159,5 +160,5 @@ func jwtExpiry(token string) (time.Time, bool) {
 		return time.Time{}, false
 	}
 	expiry := claims.ExpiresAt.Time
-	return expiry, expiry.Unix() >= 0 && expiry.Unix() <= maxUnix
+	return expiry, expiry.Unix() >= 0 && expiry.Unix() <= jsonobject.MaxUnix
 }

@@ -10,6 +10,8 @@ import (
 	"time"
 
 	"github.com/golang-jwt/jwt/v5"
+
+	"github.com/gkpow/gkpow/client/internal/jsonobject"
 )
 
 // VerifyOptions say what is known of a token's bearer, what is expected of the
@@ -134,8 +136,8 @@ func (c *Client) VerifyToken(ctx context.Context, token string, options VerifyOp
 	}
 	body, header := c.verifyTokenRequest(token, options)
 	unanswered := 0
-	verdict, err := retry(ctx, c, opVerifyToken, func() (Verdict, error) {
-		a, err := c.send(ctx, opVerifyToken, "/api/v1/token/verify", body, header)
+	verdict, err := retry(ctx, c.api, opVerifyToken, func() (Verdict, error) {
+		a, err := c.api.send(ctx, APIRequest{Op: opVerifyToken, Path: "/api/v1/token/verify", Header: header, Body: body})
 		var verdict Verdict
 		if err == nil {
 			verdict, err = c.decodeVerdict(a, token)
@@ -211,8 +213,8 @@ func isUsed(code string) bool { return code == "token_already_used" || code == "
 // decodeVerdict reads all documented shapes of the answer. Only an answer that
 // could be a verdict is no error.
 func (c *Client) decodeVerdict(a answer, token string) (Verdict, error) {
-	redact := func(s string) string { return printable(c.redact(strings.ReplaceAll(s, token, redacted))) }
-	data := decodeObject(a.fields["data"])
+	redact := func(s string) string { return printable(c.api.redact(strings.ReplaceAll(s, token, redacted))) }
+	data := jsonobject.Decode(a.fields["data"])
 	codes := reasonCodes(redact, a.fields, data)
 	for _, code := range codes {
 		if kind := reasonKind(code); kind != nil {
@@ -223,33 +225,33 @@ func (c *Client) decodeVerdict(a answer, token string) (Verdict, error) {
 	}
 	succeeded := a.status >= 200 && a.status < 300
 	switch {
-	case a.fields != nil && succeeded && !a.fields.has("success"):
+	case a.fields != nil && succeeded && !a.fields.Has("success"):
 		return Verdict{}, &Error{Op: opVerifyToken, Kind: ErrUnavailable, Status: a.status,
 			Err: errors.New("the answer is malformed: success is missing")}
 	case a.fields == nil, !succeeded && !(a.status < 500 && slices.ContainsFunc(codes, isAboutToken)):
-		return Verdict{}, c.failure(opVerifyToken, a)
+		return Verdict{}, c.api.failure(opVerifyToken, a)
 	}
 
 	verdict := Verdict{
-		OK:          succeeded && a.fields.isTrue("success") && (!a.fields.has("data") || data.isTrue("verified")),
+		OK:          succeeded && a.fields.IsTrue("success") && (!a.fields.Has("data") || data.IsTrue("verified")),
 		ReasonCodes: codes,
 		Status:      a.status,
 		Raw:         NewSecret(string(a.data)),
 	}
-	for _, o := range []object{a.fields, data} {
-		if score, ok := o.number("score"); ok {
+	for _, o := range []jsonobject.Object{a.fields, data} {
+		if score, ok := o.Number("score"); ok {
 			verdict.Score = &score
 		}
-		if t, ok := o.timestamp("timestamp"); ok {
+		if t, ok := o.Timestamp("timestamp"); ok {
 			verdict.Timestamp = t
 		}
-		if t, ok := o.timestamp("challenge_ts"); ok {
+		if t, ok := o.Timestamp("challenge_ts"); ok {
 			verdict.IssuedAt = t
 		}
-		if s, ok := o.text("hostname"); ok {
+		if s, ok := o.Text("hostname"); ok {
 			verdict.Hostname = redact(s)
 		}
-		if s, ok := o.text("action"); ok {
+		if s, ok := o.Text("action"); ok {
 			verdict.Action = redact(s)
 		}
 	}
@@ -262,7 +264,7 @@ func (c *Client) decodeVerdict(a answer, token string) (Verdict, error) {
 
 // reasonCodes collects what looks like an error code from all the fields in
 // which one can be.
-func reasonCodes(redact func(string) string, objects ...object) []string {
+func reasonCodes(redact func(string) string, objects ...jsonobject.Object) []string {
 	var all []string
 	add := func(code string) {
 		if codeForm.MatchString(code) {
@@ -273,10 +275,10 @@ func reasonCodes(redact func(string) string, objects ...object) []string {
 	}
 	for _, o := range objects {
 		for _, name := range []string{"reasonCode", "error_code", "error"} {
-			code, _ := o.text(name)
+			code, _ := o.Text(name)
 			add(code)
 		}
-		code, _ := decodeObject(o["error"]).text("code")
+		code, _ := jsonobject.Decode(o["error"]).Text("code")
 		add(code)
 		for _, name := range []string{"error_codes", "error-codes"} {
 			var list []any

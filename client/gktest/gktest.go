@@ -1,7 +1,7 @@
-// Package gktest is the gkCAPTCHA machine-to-machine API as an http.Handler, for
-// tests and for work without an account. It issues challenges, checks solutions
-// with crypto/sha256, signs tokens and verifies them, and refuses in every way
-// the API's page documents.
+// Package gktest is the gkCAPTCHA machine-to-machine API and the GKTinc API as an
+// http.Handler, for tests and for work without an account. It issues challenges,
+// checks solutions with crypto/sha256, signs tokens and verifies them, and
+// refuses in every way the API's page documents.
 //
 // Most tests need two lines:
 //
@@ -16,6 +16,15 @@
 //	/api/v1/m2m/verify      gkCAPTCHA M2M API, "2. Solve and Submit"
 //	/api/v1/token/verify    the back end's check of a token
 //
+// Two more are those of GKTinc, for the key GKTincAPIKey and the hash id
+// GKTincHashID:
+//
+//	/v3/tinc/HASHID/get_challenge_level/IP   GKTinc API Usage, "1) Get Challenge Level", to GET
+//	/v3/tinc/HASHID/validate_challenge       GKTinc API Usage, "2) Validate Challenge", to POST
+//
+// A solution of GKTinc is opaque; which are accepted is a matter of
+// GKTincOptions.Judge: unless told otherwise any base64, such as "AAAA".
+//
 // Where the page is silent the service is strict, so that a client which works
 // here has made no guess: names are matched by case, types are never converted,
 // and a nonce must be a JSON number. What it does then is said at each type.
@@ -27,6 +36,7 @@ import (
 	"crypto/subtle"
 	"fmt"
 	"net/http"
+	"strings"
 	"sync"
 	"time"
 )
@@ -80,6 +90,8 @@ type Options struct {
 
 	SigningKey []byte           // HMAC key of the tokens; nil is 32 random bytes
 	Clock      func() time.Time // also sent as the Date header; nil is time.Now
+
+	GKTinc GKTincOptions
 }
 
 // A Service answers as the API does. It is safe for concurrent use. Its memory
@@ -98,6 +110,9 @@ type Service struct {
 	challenges expiring[challenge]
 	spent      expiring[struct{}] // identifiers of used tokens, with SingleUse
 	counts     Counts
+
+	gktincFault GKTincFault
+	gktincSpent expiring[struct{}] // values of once, with GKTincOptions.SingleUse
 }
 
 // Counts are numbers of events since New.
@@ -106,10 +121,13 @@ type Counts struct {
 	Verifies      int // requests to /m2m/verify with the right keys, whatever the outcome
 	Tokens        int // tokens issued
 	TokenVerifies int // requests to /token/verify with the right secret, whatever the verdict
+
+	GKTincLevels      int // levels given
+	GKTincValidations int // requests to validate_challenge with the right key, whatever the action
 }
 
 // New returns a service. It panics if a duration or limit is negative, or the
-// difficulty is neither NoWork nor 0 to 64.
+// difficulty is neither NoWork nor 0 to 64, or if GKTincOptions cannot be.
 func New(options Options) *Service {
 	o := options
 	o.SiteKey = or(o.SiteKey, SiteKey)
@@ -129,11 +147,14 @@ func New(options Options) *Service {
 	if o.ChallengeLifetime < 0 || o.TokenLifetime < 0 || o.RateWindow < 0 || o.RateLimit < 0 || o.Quota < 0 {
 		panic("gktest: a lifetime, window or limit is negative")
 	}
+	o.GKTinc = o.GKTinc.complete()
 	s := &Service{
 		options:    o,
 		secretHash: sha256.Sum256([]byte(o.SecretKey)),
 		siteHash:   sha256.Sum256([]byte(o.SiteKey)),
 		disabled:   o.M2MDisabled,
+
+		gktincFault: o.GKTinc.Fault,
 	}
 	s.SetDifficulty(o.Difficulty)
 	return s
@@ -180,6 +201,8 @@ func (s *Service) Counts() Counts {
 // {"success":false,"error":code}: not_found (404), method_not_allowed (405),
 // unsupported_media_type (415), payload_too_large (413, above 64 KiB) and
 // bad_request (400: not one JSON object, or a field missing or of a wrong type).
+// Those of GKTinc, whose page documents none, are invalid_key (403) and
+// invalid_FIELD (400), with "field" for a field that is not known.
 func (s *Service) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	now := s.options.Clock()
 	var handle func(*http.Request, object, time.Time) reply
@@ -191,6 +214,10 @@ func (s *Service) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	case "/api/v1/token/verify":
 		handle = s.verifyToken
 	default:
+		if path := strings.Split(strings.TrimPrefix(r.URL.Path, "/"), "/"); len(path) > 1 && path[0] == "v3" && path[1] == "tinc" {
+			s.serveGKTinc(w, r, path, now)
+			return
+		}
 		refuse(http.StatusNotFound, "not_found").send(w, now)
 		return
 	}

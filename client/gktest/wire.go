@@ -8,6 +8,8 @@ import (
 	"net/http"
 	"strconv"
 	"time"
+
+	"github.com/gkpow/gkpow/client/internal/jsonobject"
 )
 
 // maxRequest is how many bytes of a request body are read.
@@ -15,24 +17,24 @@ const maxRequest = 64 << 10
 
 // An object is a JSON object whose values are decoded one by one: a name is
 // matched by case, and a value absent differs from null.
-type object map[string]json.RawMessage
+type object struct{ jsonobject.Object }
 
 // readObject reads the request's body, or says how to refuse the request.
 func readObject(w http.ResponseWriter, r *http.Request) (object, *reply) {
 	if r.Method != http.MethodPost {
 		w.Header().Set("Allow", http.MethodPost)
-		return nil, new(refuse(http.StatusMethodNotAllowed, "method_not_allowed"))
+		return object{}, new(refuse(http.StatusMethodNotAllowed, "method_not_allowed"))
 	}
 	if media, _, err := mime.ParseMediaType(r.Header.Get("Content-Type")); err != nil || media != "application/json" {
-		return nil, new(refuse(http.StatusUnsupportedMediaType, "unsupported_media_type"))
+		return object{}, new(refuse(http.StatusUnsupportedMediaType, "unsupported_media_type"))
 	}
 	data, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxRequest))
 	if tooLarge := new(http.MaxBytesError); errors.As(err, &tooLarge) {
-		return nil, new(refuse(http.StatusRequestEntityTooLarge, "payload_too_large"))
+		return object{}, new(refuse(http.StatusRequestEntityTooLarge, "payload_too_large"))
 	}
-	var body object
-	if err != nil || json.Unmarshal(data, &body) != nil || body == nil {
-		return nil, new(badRequest())
+	body := object{jsonobject.Decode(data)}
+	if err != nil || body.Object == nil {
+		return object{}, new(badRequest())
 	}
 	return body, nil
 }
@@ -40,21 +42,23 @@ func readObject(w http.ResponseWriter, r *http.Request) (object, *reply) {
 // text returns a string field, "" if it is absent. Any other type, null
 // included, is not ok.
 func (o object) text(name string) (value string, ok bool) {
-	raw, present := o[name]
-	if !present {
+	if _, present := o.Object[name]; !present {
 		return "", true
 	}
-	if raw[0] != '"' || json.Unmarshal(raw, &value) != nil {
-		return "", false
-	}
-	return value, true
+	return o.Text(name)
 }
 
 // nonce returns a field that is a JSON number of decimal digits only, so no
 // sign, fraction or exponent, below 2^64.
 func (o object) nonce(name string) (uint64, bool) {
-	n, err := strconv.ParseUint(string(o[name]), 10, 64)
+	n, err := strconv.ParseUint(string(o.Object[name]), 10, 64)
 	return n, err == nil
+}
+
+// whole returns such a number below 2^53.
+func (o object) whole(name string) (int64, bool) {
+	n, ok := o.nonce(name)
+	return int64(n), ok && n < 1<<53
 }
 
 // A reply is one answer of the service.

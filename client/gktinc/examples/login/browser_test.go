@@ -1,0 +1,166 @@
+//go:build unix
+
+package main
+
+import (
+	"bytes"
+	"encoding/base64"
+	"encoding/json"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"net/url"
+	"os"
+	"strings"
+	"sync"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/gkpow/gkpow/client"
+	"github.com/gkpow/gkpow/client/gktest"
+	"github.com/gkpow/gkpow/client/gktinc"
+)
+
+// TestInteropBrowser uses the login page as a visitor does. GKPOW_TEST_SCREENSHOT
+// names a file for a picture of it.
+func TestInteropBrowser(t *testing.T) {
+	if os.Getenv("GKPOW_TEST_INTEROP") == "" {
+		t.Skip("GKPOW_TEST_INTEROP is not set")
+	}
+	var mu sync.Mutex
+	var solved []gktest.GKTincValidation
+	action := "ACCEPT"
+	service := gktest.New(gktest.Options{GKTinc: gktest.GKTincOptions{SingleUse: true, Judge: func(v gktest.GKTincValidation) string {
+		mu.Lock()
+		defer mu.Unlock()
+		solved = append(solved, v)
+		if gktest.JudgeSolution(v) != "ACCEPT" {
+			return "INVALID"
+		}
+		return action
+	}}})
+	emulator := httptest.NewServer(service)
+	defer emulator.Close()
+	var forms []string // the bodies of the forms that came
+	var pages http.Handler
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		body, err := io.ReadAll(r.Body)
+		if err != nil {
+			t.Error(err)
+		}
+		r.Body = io.NopCloser(bytes.NewReader(body))
+		if r.Method == http.MethodPost {
+			mu.Lock()
+			forms = append(forms, string(body))
+			mu.Unlock()
+		}
+		pages.ServeHTTP(w, r)
+	}))
+	defer server.Close()
+	loginURL := server.URL + "/login"
+	var err error
+	pages, err = site(gktinc.Config{
+		URL: emulator.URL, APIKey: client.NewSecret(gktest.GKTincAPIKey), HashID: gktest.GKTincHashID,
+	}, strings.TrimPrefix(loginURL, "http://"), standInPath)
+	require.NoError(t, err)
+
+	b := startBrowser(t)
+	p := b.newTab()
+	submit := func(password string) {
+		p.enter("username", "alice")
+		p.enter("password", password)
+		p.click("button")
+	}
+	p.open(loginURL)
+	config, _ := p.eval("JSON.stringify(gktinc_config)").(string)
+	var shown gktinc.PageConfig
+	require.NoError(t, json.Unmarshal([]byte(config), &shown))
+	require.Equal(t, "127.0.0.1", shown.ClientIP)
+	require.NotEmpty(t, shown.Sign)
+	if file := os.Getenv("GKPOW_TEST_SCREENSHOT"); file != "" {
+		p.enter("username", "alice")
+		p.screenshot(file)
+		p.open(loginURL)
+	}
+
+	// A wrong password makes a page anew, on which the right one is welcome.
+	submit("looking-glass")
+	p.wait(`document.body.innerText.includes("password is wrong")`)
+	require.Contains(t, p.consoleErrors(), "401")
+	submit("wonderland")
+	p.wait(`document.body.innerText.trim() == "welcome, alice"`)
+	require.Empty(t, p.consoleErrors())
+	mu.Lock()
+	require.Len(t, solved, 2)
+	require.NotEqual(t, solved[0].Once, solved[1].Once)
+	for _, v := range solved {
+		require.Equal(t, "alice", v.FormInputElementValue)
+		require.Equal(t, shown.URL, v.URL)
+		require.Equal(t, 3, v.ChallengeLevel)
+		require.Contains(t, v.UserAgent, "Chrome")
+		require.Contains(t, v.SecCHUA, "Chromium", "browsers send it to secure origins, loopback too")
+		var played struct{ Once, URL string }
+		data, err := base64.StdEncoding.DecodeString(v.Solution)
+		require.NoError(t, err)
+		require.NoError(t, json.Unmarshal(data, &played))
+		require.Equal(t, v.Once, played.Once, "the script was given the once that is validated")
+		require.Equal(t, v.URL, played.URL)
+	}
+	last := forms[len(forms)-1]
+	mu.Unlock()
+
+	// The same form again, by whatever means, is refused without a question.
+	before := service.Counts().GKTincValidations
+	answer, err := http.Post(loginURL, "application/x-www-form-urlencoded", strings.NewReader(last))
+	require.NoError(t, err)
+	answer.Body.Close()
+	require.Equal(t, http.StatusForbidden, answer.StatusCode)
+	p.do("Page.reload", object{}, nil)
+	p.wait(`document.body.innerText.includes("not accepted")`)
+	require.Contains(t, p.consoleErrors(), "403")
+	mu.Lock()
+	require.Equal(t, last, forms[len(forms)-1], "the browser has sent the form again")
+	mu.Unlock()
+	require.Equal(t, before, service.Counts().GKTincValidations)
+
+	// Two tabs do not get into each other's way.
+	other := b.newTab()
+	other.open(loginURL)
+	p.open(loginURL)
+	require.NotEqual(t, p.eval("gktinc_config.once"), other.eval("gktinc_config.once"))
+	submit("wonderland")
+	p.wait(`document.body.innerText.trim() == "welcome, alice"`)
+	other.enter("username", "alice")
+	other.enter("password", "wonderland")
+	other.click("button")
+	other.wait(`document.body.innerText.trim() == "welcome, alice"`)
+	require.Empty(t, p.consoleErrors()+other.consoleErrors())
+
+	// Without the script there is no solution.
+	p.do("Emulation.setScriptExecutionDisabled", object{"value": true}, nil)
+	p.open(loginURL)
+	submit("wonderland")
+	p.wait(`document.body.innerText.includes("not accepted")`)
+	p.do("Emulation.setScriptExecutionDisabled", object{"value": false}, nil)
+	mu.Lock()
+	fields, err := url.ParseQuery(forms[len(forms)-1])
+	require.NoError(t, err)
+	require.Regexp(t, "^[0-9a-f]{32}$", fields.Get("gktinc_once"))
+	require.NotContains(t, fields, "gktinc_solution")
+	action = "BLOCK"
+	mu.Unlock()
+	require.Contains(t, p.consoleErrors(), "403")
+
+	// And the service may refuse one.
+	p.open(loginURL)
+	submit("wonderland")
+	p.wait(`document.body.innerText.includes("not accepted")`)
+}
+
+// screenshot writes a picture of the page.
+func (p *tab) screenshot(file string) {
+	var picture struct{ Data []byte }
+	p.do("Page.captureScreenshot", object{"format": "png"}, &picture)
+	require.NoError(p.t, os.WriteFile(file, picture.Data, 0o600))
+}

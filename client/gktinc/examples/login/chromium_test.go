@@ -1,0 +1,239 @@
+//go:build unix
+
+package main
+
+import (
+	"bufio"
+	"encoding/json"
+	"fmt"
+	"os"
+	"os/exec"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+)
+
+// patience is how long the browser may take for anything.
+const patience = 30 * time.Second
+
+// A browser is a headless Chromium that is told what to do over a pipe, by the
+// Chrome DevTools Protocol (https://chromedevtools.github.io/devtools-protocol).
+type browser struct {
+	t  *testing.T
+	to *os.File
+
+	mu      sync.Mutex
+	last    int
+	waiting map[int]chan message
+	errors  map[string][]string // what the console has shown, by session
+}
+
+// A message is a command, its answer or an event.
+type message struct {
+	ID        int             `json:"id,omitempty"`
+	SessionID string          `json:"sessionId,omitempty"`
+	Method    string          `json:"method,omitempty"`
+	Params    any             `json:"params,omitempty"`
+	Result    json.RawMessage `json:"result,omitempty"`
+	Error     *struct {
+		Message string `json:"message"`
+	} `json:"error,omitempty"`
+}
+
+// startBrowser starts a browser with a profile of its own, which ends with the
+// test.
+func startBrowser(t *testing.T) *browser {
+	for _, name := range []string{"chromium", "chromium-browser", "google-chrome"} {
+		if path, err := exec.LookPath(name); err == nil {
+			return startChromium(t, path)
+		}
+	}
+	t.Fatal("there is no chromium")
+	return nil
+}
+
+func startChromium(t *testing.T, path string) *browser {
+	theirIn, to, err := os.Pipe()
+	require.NoError(t, err)
+	from, theirOut, err := os.Pipe()
+	require.NoError(t, err)
+	cmd := exec.Command(path, "--headless", "--remote-debugging-pipe", "--no-sandbox", "--disable-gpu", "--disable-quic",
+		"--disable-dev-shm-usage", "--no-first-run", "--disable-background-networking", "--disable-component-update",
+		"--disable-sync", "--window-size=800,600", "--user-data-dir="+t.TempDir(), "about:blank")
+	cmd.ExtraFiles = []*os.File{theirIn, theirOut} // 3 and 4, where it expects them
+	require.NoError(t, cmd.Start())
+	theirIn.Close()
+	theirOut.Close()
+	b := &browser{t: t, to: to, waiting: map[int]chan message{}, errors: map[string][]string{}}
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		b.listen(bufio.NewReader(from))
+	}()
+	t.Cleanup(func() {
+		to.Close() // it ends when the pipe does
+		timer := time.AfterFunc(patience, func() { _ = cmd.Process.Kill() })
+		_ = cmd.Wait()
+		timer.Stop()
+		<-done
+		from.Close()
+	})
+	return b
+}
+
+// listen hands on what the browser says, until it has ended.
+func (b *browser) listen(from *bufio.Reader) {
+	for {
+		data, err := from.ReadBytes(0)
+		if err != nil {
+			return
+		}
+		var m message
+		if err := json.Unmarshal(data[:len(data)-1], &m); err != nil {
+			b.t.Errorf("not JSON: %q", data)
+			return
+		}
+		b.mu.Lock()
+		if m.ID != 0 {
+			b.waiting[m.ID] <- m
+		} else if text := consoleError(m); text != "" {
+			b.errors[m.SessionID] = append(b.errors[m.SessionID], text)
+		}
+		b.mu.Unlock()
+	}
+}
+
+// consoleError returns what an event says that the console would show in red.
+func consoleError(m message) string {
+	params, _ := m.Params.(map[string]any)
+	switch m.Method {
+	case "Runtime.exceptionThrown":
+		return fmt.Sprint(params["exceptionDetails"])
+	case "Runtime.consoleAPICalled":
+		if params["type"] == "error" || params["type"] == "warning" {
+			return fmt.Sprint(params["args"])
+		}
+	case "Log.entryAdded":
+		entry, _ := params["entry"].(map[string]any)
+		if entry["level"] == "error" || entry["level"] == "warning" {
+			return fmt.Sprint(entry["text"], " ", entry["url"])
+		}
+	}
+	return ""
+}
+
+// send sends a command and returns its answer.
+func (b *browser) send(session, method string, params any) message {
+	answer := make(chan message, 1)
+	b.mu.Lock()
+	b.last++
+	id := b.last
+	b.waiting[id] = answer
+	b.mu.Unlock()
+	data, err := json.Marshal(message{ID: id, SessionID: session, Method: method, Params: params})
+	require.NoError(b.t, err)
+	_, err = b.to.Write(append(data, 0))
+	require.NoError(b.t, err)
+	select {
+	case m := <-answer:
+		return m
+	case <-time.After(patience):
+		b.t.Fatalf("%s: no answer", method)
+		return message{}
+	}
+}
+
+// A tab is a page in the browser.
+type tab struct {
+	*browser
+	session string
+}
+
+type object = map[string]any
+
+func (b *browser) newTab() *tab {
+	var target struct{ TargetID, SessionID string }
+	b.must(b.send("", "Target.createTarget", object{"url": "about:blank"}), &target)
+	b.must(b.send("", "Target.attachToTarget", object{"targetId": target.TargetID, "flatten": true}), &target)
+	p := &tab{b, target.SessionID}
+	for _, domain := range []string{"Page", "Runtime", "Log"} {
+		p.do(domain+".enable", object{}, nil)
+	}
+	return p
+}
+
+func (b *browser) must(m message, result any) {
+	require.Nil(b.t, m.Error, "%+v", m.Error)
+	if result != nil {
+		require.NoError(b.t, json.Unmarshal(m.Result, result))
+	}
+}
+
+// do sends a command about the page, which must succeed.
+func (p *tab) do(method string, params object, result any) {
+	p.must(p.send(p.session, method, params), result)
+}
+
+// eval returns the value of an expression, nil while there is none.
+func (p *tab) eval(expression string) any {
+	m := p.send(p.session, "Runtime.evaluate", object{"expression": expression, "returnByValue": true})
+	var answer struct{ Result struct{ Value any } }
+	if m.Error == nil { // as it is while the page is being left
+		require.NoError(p.t, json.Unmarshal(m.Result, &answer))
+	}
+	return answer.Result.Value
+}
+
+// open goes to a page and waits for it to be there.
+func (p *tab) open(url string) {
+	p.do("Page.navigate", object{"url": url}, nil)
+	p.wait("location.href == " + quote(url))
+}
+
+// wait waits for an expression to be true on a page that is complete.
+func (p *tab) wait(expression string) {
+	expression = `document.readyState == "complete" && ` + expression
+	for deadline := time.Now().Add(patience); p.eval(expression) != true; time.Sleep(20 * time.Millisecond) {
+		if time.Now().After(deadline) {
+			p.t.Fatalf("never true: %s\n%v\n%v", expression, p.eval("location.href"), p.text())
+		}
+	}
+}
+
+// text is what a visitor reads.
+func (p *tab) text() string {
+	text, _ := p.eval("document.body.innerText").(string)
+	return text
+}
+
+// enter puts text into an element as a keyboard would.
+func (p *tab) enter(id, text string) {
+	p.eval("document.getElementById(" + quote(id) + ").focus()")
+	p.do("Input.insertText", object{"text": text}, nil)
+}
+
+// click presses the mouse on an element.
+func (p *tab) click(selector string) {
+	rect, ok := p.eval(`(() => { const r = document.querySelector(` + quote(selector) + `).getBoundingClientRect(); return [r.x + r.width / 2, r.y + r.height / 2] })()`).([]any)
+	require.True(p.t, ok)
+	for _, kind := range []string{"mousePressed", "mouseReleased"} {
+		p.do("Input.dispatchMouseEvent", object{"type": kind, "x": rect[0], "y": rect[1], "button": "left", "clickCount": 1}, nil)
+	}
+}
+
+// consoleErrors returns what the console has shown in red since the last call.
+func (p *tab) consoleErrors() string {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	all := strings.Join(p.errors[p.session], "\n")
+	delete(p.errors, p.session)
+	return all
+}
+
+func quote(s string) string {
+	data, _ := json.Marshal(s)
+	return string(data)
+}

@@ -1,0 +1,42 @@
+package gktinc
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/netip"
+
+	"github.com/gkpow/gkpow/client"
+)
+
+// CheckLevel judges a visitor by the address alone, by the action that
+// ChallengeLevel says, for places where there is no form yet. The Verdict and the
+// error are as those of Validate, the policy included; the Level is that of
+// DefaultLevel if the service gave none.
+func (c *Client) CheckLevel(ctx context.Context, ip netip.Addr) (Level, Verdict, error) {
+	level, err := c.ChallengeLevel(ctx, ip)
+	if err != nil {
+		level = c.DefaultLevel()
+	}
+	verdict := Verdict{Err: err, Action: level.Action, IPPolicy: level.IPPolicy, Place: level.Place, Raw: level.Raw}
+	switch {
+	case errors.Is(err, client.ErrUnavailable):
+		verdict.Reason = ReasonUnavailable
+	case errors.Is(err, client.ErrRateLimited):
+		verdict.Reason = ReasonRateLimited
+	case err != nil:
+		verdict.Reason = ReasonError
+		return level, verdict, err
+	case level.Action.Accepts() || level.Action.Denies():
+		verdict.Reason, verdict.Allowed = ReasonAction, level.Action.Accepts()
+		return level, verdict, nil
+	default:
+		verdict.Reason = ReasonUnknownAction
+		verdict.Err = &client.Error{Op: opLevel, Kind: client.ErrUnavailable,
+			Err: fmt.Errorf("the answer's action is %.40q, which is neither to accept nor to deny", level.Action)}
+	}
+	if verdict = c.degrade(verdict); verdict.Allowed {
+		return level, verdict, nil
+	}
+	return level, verdict, verdict.Err
+}

@@ -1,0 +1,178 @@
+package gktinc
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"net/netip"
+	"time"
+
+	"github.com/gkpow/gkpow/client"
+	"github.com/gkpow/gkpow/client/internal/jsonobject"
+)
+
+// A Validation is what a back end knows of one submitted form: GKTinc API Usage,
+// "2) Validate Challenge". The Client adds agent_id and salt.
+type Validation struct {
+	Solution string     // the field gktinc_solution, as the vendor's script has filled it in
+	ClientIP netip.Addr // the visitor's; a zone is left out
+	URL      string     // of the page, the same as in its configuration; see PageURL
+	Once     string     // the same as in the page's configuration
+
+	FormPayloadSize       int    // Client.PayloadSize of the form, 0 or more
+	FormInputElementValue string // what was entered in the monitored field, such as a user name
+
+	Time           time.Time // zero is now; sent in whole seconds
+	ChallengeLevel int       // that of the page; 0 is Config.DefaultLevel, negative is not sent
+
+	// Headers of the visitor's request, "" if they were absent. The documents do
+	// not name these fields, but the vendor's programs send them.
+	UserAgent       string // User-Agent
+	SecCHUA         string // Sec-CH-UA
+	SecCHUAMobile   string // Sec-CH-UA-Mobile
+	SecCHUAPlatform string // Sec-CH-UA-Platform
+}
+
+// payload is the body of the request.
+type payload struct {
+	AgentID               string `json:"agent_id"`
+	Solution              string `json:"gktinc_solution"`
+	Salt                  string `json:"salt"`
+	ClientIP              string `json:"client_ip"`
+	URL                   string `json:"url"`
+	Once                  string `json:"once"`
+	FormPayloadSize       int    `json:"form_payload_size"`
+	FormInputElementValue string `json:"form_input_element_value"`
+	Time                  int64  `json:"time"` // Unix seconds
+	ChallengeLevel        int    `json:"challenge_level,omitempty"`
+	UserAgent             string `json:"user_agent"`
+	SecCHUA               string `json:"sec_ch_ua"`
+	SecCHUAMobile         string `json:"sec_ch_ua_mobile"`
+	SecCHUAPlatform       string `json:"sec_ch_ua_platform"`
+}
+
+// opValidate is Error.Op of Validate.
+const opValidate = "gktinc/validate"
+
+// Validate asks the service whether to accept a form. Whoever looks only at
+// Verdict.Allowed is safe: it is true if the service accepts the form, or if it
+// has said neither yes nor no and Config.Policy allows that.
+//
+// The error is not nil if there is neither a verdict nor a policy that allows
+// the form: answer 503 then, rather than 403. Verdict.Err is the same error.
+// Answers of status 4xx are client.ErrMisconfigured (but 408, which counts as
+// unavailable, and 429, client.ErrRateLimited) and deny under every policy, as
+// do a context that has ended and a Validation that cannot be sent
+// (client.ErrRejected). A form without a solution is decided by the policy
+// without asking, and is no error.
+func (c *Client) Validate(ctx context.Context, v Validation) (Verdict, error) {
+	body, err := c.payload(v)
+	if err != nil {
+		return Verdict{Reason: ReasonError, Err: err}, err
+	}
+	if v.Solution == "" {
+		return c.degrade(Verdict{Reason: ReasonMissingSolution, Err: errNoSolution}), nil
+	}
+	got, err := c.api.Do(ctx, client.APIRequest{
+		Op:     "validate",
+		Path:   c.path + "/validate_challenge",
+		Header: c.header(),
+		Body:   body,
+	})
+	var verdict Verdict
+	switch {
+	case err == nil:
+		verdict = c.decodeVerdict(got)
+	case errors.Is(err, client.ErrUnavailable):
+		verdict = Verdict{Reason: ReasonUnavailable, Err: err}
+	case errors.Is(err, client.ErrRateLimited):
+		verdict = Verdict{Reason: ReasonRateLimited, Err: err}
+	default:
+		return Verdict{Reason: ReasonError, Err: err}, err
+	}
+	if verdict.Reason != ReasonAction {
+		verdict = c.degrade(verdict)
+	}
+	if verdict.Allowed {
+		return verdict, nil
+	}
+	return verdict, verdict.Err
+}
+
+var errNoSolution = &client.Error{Op: opValidate, Kind: client.ErrRejected,
+	Err: errors.New("the form has no " + SolutionField + ": the visitor's browser has not run the vendor's script")}
+
+// payload checks what is to be sent.
+func (c *Client) payload(v Validation) (payload, error) {
+	refused := func(err error) (payload, error) {
+		return payload{}, &client.Error{Op: opValidate, Kind: client.ErrRejected, Err: err}
+	}
+	url, err := PageURL(v.URL)
+	switch {
+	case err != nil:
+		return refused(err)
+	case !v.ClientIP.IsValid():
+		return refused(errNoClientIP)
+	case v.Once == "":
+		return refused(errors.New("once is missing, and nothing was sent"))
+	case v.FormPayloadSize < 0:
+		return refused(fmt.Errorf("the form's size is %d, and nothing was sent", v.FormPayloadSize))
+	}
+	if v.Time.IsZero() {
+		v.Time = c.now()
+	}
+	return payload{
+		AgentID:               c.agentID,
+		Solution:              v.Solution,
+		Salt:                  c.salt,
+		ClientIP:              address(v.ClientIP),
+		URL:                   url,
+		Once:                  v.Once,
+		FormPayloadSize:       v.FormPayloadSize,
+		FormInputElementValue: v.FormInputElementValue,
+		Time:                  v.Time.Unix(),
+		ChallengeLevel:        max(cmp.Or(v.ChallengeLevel, c.defaultLevel), 0),
+		UserAgent:             v.UserAgent,
+		SecCHUA:               v.SecCHUA,
+		SecCHUAMobile:         v.SecCHUAMobile,
+		SecCHUAPlatform:       v.SecCHUAPlatform,
+	}, nil
+}
+
+// decodeVerdict reads GKTinc API Usage, "2) Validate Challenge", Response. An
+// action that is not known leaves the verdict to the policy.
+func (c *Client) decodeVerdict(got client.APIAnswer) Verdict {
+	fields := jsonobject.Decode(got.Body)
+	verdict := Verdict{
+		Reason:   ReasonAction,
+		Action:   c.action(fields),
+		IPPolicy: c.text(fields, "ip_policy"),
+		Place:    c.place(fields),
+		Raw:      client.NewSecret(string(got.Body)),
+	}
+	if score, ok := fields.Number("score"); ok {
+		verdict.Score = &score
+	}
+	switch {
+	case verdict.Action.Accepts():
+		verdict.Allowed = true
+	case verdict.Action.Denies():
+		verdict.Ambiguous = got.Attempts > 1 && verdict.Action == ActionInvalid
+	default:
+		verdict.Reason = ReasonUnknownAction
+		verdict.Err = &client.Error{Op: opValidate, Kind: client.ErrUnavailable, Status: got.Status,
+			Err: fmt.Errorf("the answer's action is %.40q, which is neither to accept nor to deny", verdict.Action)}
+	}
+	return verdict
+}
+
+// degrade lets the policy decide.
+func (c *Client) degrade(v Verdict) Verdict {
+	v.Degraded = true
+	v.Allowed = c.policy.allows(v.Reason)
+	if v.Allowed && c.onDegraded != nil {
+		c.onDegraded(v.Err)
+	}
+	return v
+}
