@@ -10,6 +10,7 @@ import (
 	"github.com/gkpow/gkpow/client"
 	"github.com/gkpow/gkpow/client/diskcache"
 	"github.com/gkpow/gkpow/client/gktest"
+	"github.com/gkpow/gkpow/client/gktinc"
 	"github.com/gkpow/gkpow/solver"
 )
 
@@ -21,6 +22,14 @@ const accountHelp = `The keys come from the environment, never from flags:
   GKCAPTCHA_SECRET_KEY_FILE  the name of a file that holds it
   GKCAPTCHA_API_URL          where the API is (default ` + client.DefaultURL + `)`
 
+// gktincHelp is what the help of commands that ask GKTinc says of its keys.
+const gktincHelp = `The keys come from the environment, never from flags:
+
+  GKTINC_API_KEY       the key of the API, or
+  GKTINC_API_KEY_FILE  the name of a file that holds it
+  GKTINC_HASHID        the hash id of the protection group
+  GKTINC_API_URL       where the API is (default ` + gktinc.DefaultURL + `)`
+
 // accountFlags are the flags of commands that talk to the service.
 type accountFlags struct {
 	emulator      bool
@@ -28,7 +37,8 @@ type accountFlags struct {
 	maxDifficulty int
 	noCache       bool
 
-	given func(flag string) bool // whether a flag is on the command line
+	given       func(flag string) bool // whether a flag is on the command line
+	emulatorURL string                 // set by open; "" if there is no emulator
 }
 
 func (f *accountFlags) register(flags *pflag.FlagSet) {
@@ -60,6 +70,7 @@ func (f *accountFlags) open(env environment, s *solver.Solver) (*client.Client, 
 			return nil, nil, err
 		}
 		stop = e.stop
+		f.emulatorURL = e.url
 		config.URL, config.SiteKey, config.SecretKey = e.url, gktest.SiteKey, client.NewSecret(gktest.SecretKey)
 	} else if err := readKeys(&config, env); err != nil {
 		return nil, nil, err
@@ -80,12 +91,15 @@ func (f *accountFlags) tokens(env environment, c *client.Client) client.TokenSou
 	}
 	return diskcache.New(c, diskcache.Options{
 		Dir:       env.cacheDir,
-		OnWarning: func(err error) { fmt.Fprintf(env.stderr, "gkpow: warning: %v\n", err) },
+		OnWarning: func(err error) { warn(env, err) },
 	})
 }
 
-// errKeys is the error of keys that are missing or cannot be read.
-var errKeys = errors.New("keys")
+// Errors of keys that are missing or cannot be read.
+var (
+	errKeys       = errors.New("keys")
+	errGKTincKeys = errors.New("GKTinc keys")
+)
 
 // readKeys sets the URL and the keys from the environment.
 func readKeys(c *client.Config, env environment) error {
@@ -95,25 +109,52 @@ func readKeys(c *client.Config, env environment) error {
 	}
 	c.URL = get("GKCAPTCHA_API_URL")
 	c.SiteKey = get("GKCAPTCHA_SITE_KEY")
-	secret, file := get("GKCAPTCHA_SECRET_KEY"), get("GKCAPTCHA_SECRET_KEY_FILE")
+	if c.SiteKey == "" {
+		return fmt.Errorf("%w: GKCAPTCHA_SITE_KEY is not set", errKeys)
+	}
+	secret, err := readSecret(env, "GKCAPTCHA_SECRET_KEY")
+	if err != nil {
+		return fmt.Errorf("%w: %w", errKeys, err)
+	}
+	c.SecretKey = secret
+	return nil
+}
+
+// readGKTinc sets the URL and the keys of GKTinc from the environment.
+func readGKTinc(c *gktinc.Config, env environment) error {
+	c.URL, _ = env.lookup("GKTINC_API_URL")
+	c.HashID, _ = env.lookup("GKTINC_HASHID")
+	if c.HashID == "" {
+		return fmt.Errorf("%w: GKTINC_HASHID is not set", errGKTincKeys)
+	}
+	key, err := readSecret(env, "GKTINC_API_KEY")
+	if err != nil {
+		return fmt.Errorf("%w: %w", errGKTincKeys, err)
+	}
+	c.APIKey = key
+	return nil
+}
+
+// readSecret reads a secret from the variable, or from the file that the
+// variable with _FILE after its name names.
+func readSecret(env environment, variable string) (client.Secret, error) {
+	secret, _ := env.lookup(variable)
+	file, _ := env.lookup(variable + "_FILE")
 	if secret != "" && file != "" {
-		return fmt.Errorf("%w: GKCAPTCHA_SECRET_KEY and GKCAPTCHA_SECRET_KEY_FILE are both set; which one counts?", errKeys)
+		return client.Secret{}, fmt.Errorf("%s and %[1]s_FILE are both set; which one counts?", variable)
 	}
 	if file != "" {
 		data, err := readLimited(file, nil)
 		if err != nil {
-			return fmt.Errorf("%w: GKCAPTCHA_SECRET_KEY_FILE: %w", errKeys, err)
+			return client.Secret{}, fmt.Errorf("%s_FILE: %w", variable, err)
 		}
 		secret = string(bytes.TrimSpace(data))
 	}
 	switch {
-	case c.SiteKey == "":
-		return fmt.Errorf("%w: GKCAPTCHA_SITE_KEY is not set", errKeys)
 	case secret == "" && file != "":
-		return fmt.Errorf("%w: %s, which GKCAPTCHA_SECRET_KEY_FILE names, is empty", errKeys, file)
+		return client.Secret{}, fmt.Errorf("%s, which %s_FILE names, is empty", file, variable)
 	case secret == "":
-		return fmt.Errorf("%w: GKCAPTCHA_SECRET_KEY is not set, nor GKCAPTCHA_SECRET_KEY_FILE", errKeys)
+		return client.Secret{}, fmt.Errorf("%s is not set, nor %[1]s_FILE", variable)
 	}
-	c.SecretKey = client.NewSecret(secret)
-	return nil
+	return client.NewSecret(secret), nil
 }

@@ -21,6 +21,7 @@ import (
 type agentFlags struct {
 	engineFlags
 	accountFlags
+	gktinc                     gktincAgentFlags
 	listen, socket, bearerFile string
 }
 
@@ -28,7 +29,7 @@ func newAgent(env environment) *cobra.Command {
 	var f agentFlags
 	cmd := &cobra.Command{
 		Use:   "agent",
-		Short: "Serve tokens to local programs in any language",
+		Short: "Serve tokens and verdicts to local programs in any language",
 		Long: `Serve tokens to programs on this machine until interrupted. The token is renewed
 ahead of time while programs ask for it, and costs nothing while they do not.
 
@@ -37,6 +38,13 @@ ahead of time while programs ask for it, and costs nothing while they do not.
   GET /healthz   {"status":"ok"}
   GET /metrics   for Prometheus
 
+With the keys of GKTinc it judges the visitors of web sites as well, for nginx's
+auth_request, Traefik's ForwardAuth and programs in any language:
+
+  GET /gktinc/level-check         204 or 403, for the visitor's address alone
+  GET /gktinc/page?url=URL        what a page with a form has to hold
+  POST /gktinc/validate?url=URL   200 or 403, for the form in the body
+
 On TCP a request needs the header "Authorization: Bearer ..." with what the bearer
 file holds: 26 random letters, new at every start, readable by its owner only. A
 unix socket (mode 0600) needs none. Under systemd the socket is the one it passes,
@@ -44,7 +52,7 @@ and it is told when the agent is ready. What programs need is printed as shell
 exports; events are logged on standard error, a JSON object each. docs/agent.md
 has programs to start from.
 
-` + accountHelp,
+` + accountHelp + "\n\n" + strings.Replace(gktincHelp, "The keys come from", "The keys of GKTinc, which may be the only ones, come\nfrom", 1),
 		Args: cobra.NoArgs,
 		RunE: action(func(ctx context.Context) error { return agent(ctx, env, f) }),
 	}
@@ -52,6 +60,7 @@ has programs to start from.
 	f.accountFlags.register(flags)
 	f.registerCache(flags)
 	f.engineFlags.register(flags)
+	f.gktinc.register(flags)
 	flags.StringVar(&f.listen, "listen", "127.0.0.1:8788", "loopback address and port to listen on; port 0 is any free one")
 	flags.StringVar(&f.socket, "socket", "", "unix socket to listen on instead")
 	flags.StringVar(&f.bearerFile, "bearer-file", "", "where to write the bearer (default: gkpow/agent-PORT.bearer in the user's cache directory)")
@@ -64,28 +73,26 @@ func agent(ctx context.Context, env environment, f agentFlags) error {
 	registry := prometheus.NewRegistry()
 	registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 
-	s, err := f.newSolver(solver.Options{})
-	if err != nil {
-		return err
-	}
-	c, stop, err := f.open(env, s)
+	source, stop, err := f.openTokens(env, registry, log)
 	if err != nil {
 		return err
 	}
 	defer stop()
-	env.stderr = logWriter{log} // for warnings of the cache
-	source := client.NewSource(f.tokens(env, c), client.SourceOptions{
-		OnToken: newTokenMetrics(registry, log),
-		OnError: func(err error) { log.Warn("renewal failed", "error", err.Error()) },
-	})
-	defer source.Close()
+	routes, err := f.gktinc.open(env, f.emulatorURL, log)
+	if err != nil {
+		return err
+	}
 
 	in, err := f.listenOn(env, log)
 	if err != nil {
 		return err
 	}
 	defer in.remove()
-	server := newAgentServer(source, in.bearer, registry, log).server()
+	handler := newAgentServer(source, in.bearer, registry, log)
+	if routes != nil {
+		routes.addTo(handler, registry)
+	}
+	server := handler.server()
 	failed := make(chan error, 1)
 	go func() { failed <- server.Serve(in) }()
 	log.Info("listening", "address", in.Addr().String())
@@ -108,6 +115,28 @@ func agent(ctx context.Context, env environment, f agentFlags) error {
 		_ = server.Close()
 	}
 	return nil
+}
+
+// openTokens returns the source of tokens, and a function that closes it. It is nil
+// if there are no keys for one, but for GKTinc.
+func (f *agentFlags) openTokens(env environment, registry *prometheus.Registry, log *slog.Logger) (client.TokenSource, func(), error) {
+	if !f.emulator && !hasAny(env, "GKCAPTCHA_SITE_KEY", "GKCAPTCHA_SECRET_KEY", "GKCAPTCHA_SECRET_KEY_FILE") && hasGKTincKeys(env) {
+		return nil, func() {}, nil
+	}
+	s, err := f.newSolver(solver.Options{})
+	if err != nil {
+		return nil, nil, err
+	}
+	c, stop, err := f.open(env, s)
+	if err != nil {
+		return nil, nil, err
+	}
+	env.stderr = logWriter{log} // for warnings of the cache
+	source := client.NewSource(f.tokens(env, c), client.SourceOptions{
+		OnToken: newTokenMetrics(registry, log),
+		OnError: func(err error) { log.Warn("renewal failed", "error", err.Error()) },
+	})
+	return source, func() { source.Close(); stop() }, nil
 }
 
 // gracePeriod is how long requests under way are waited for at the end.

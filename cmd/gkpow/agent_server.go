@@ -7,9 +7,11 @@ import (
 	"errors"
 	"io"
 	"log/slog"
+	"maps"
 	"math"
 	"net"
 	"net/http"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -53,7 +55,8 @@ type errorAnswer struct {
 	RetryAfter float64 `json:"retryAfter,omitempty"` // seconds
 }
 
-// newAgentServer returns a server of tokens. The bearer is "" for a unix socket.
+// newAgentServer returns a server of tokens, or of none if the source is nil. The
+// bearer is "" for a unix socket.
 func newAgentServer(source client.TokenSource, bearer string, registry *prometheus.Registry, log *slog.Logger) *agentServer {
 	a := &agentServer{source: source, log: log}
 	if bearer != "" {
@@ -69,12 +72,14 @@ func newAgentServer(source client.TokenSource, bearer string, registry *promethe
 	get := func(h http.HandlerFunc) map[string]http.HandlerFunc {
 		return map[string]http.HandlerFunc{http.MethodGet: h, http.MethodHead: h}
 	}
-	token := get(a.token)
-	token[http.MethodDelete] = a.invalidate
 	a.routes = map[string]route{
-		"/token":   {methods: token, allow: "GET, HEAD, DELETE"},
 		"/healthz": {methods: get(a.health), allow: "GET, HEAD", open: true},
 		"/metrics": {methods: get(promhttp.HandlerFor(registry, promhttp.HandlerOpts{}).ServeHTTP), allow: "GET, HEAD"},
+	}
+	if source != nil {
+		token := get(a.token)
+		token[http.MethodDelete] = a.invalidate
+		a.routes["/token"] = route{methods: token, allow: "GET, HEAD, DELETE"}
 	}
 	return a
 }
@@ -103,7 +108,7 @@ func (a *agentServer) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	case a.bearer != nil && !isLocalHost(r.Host):
 		a.fail(recorder, http.StatusMisdirectedRequest, "wrong_host", "ask for 127.0.0.1, [::1] or localhost")
 	case !ok:
-		a.fail(recorder, http.StatusNotFound, "not_found", "there are GET /token, DELETE /token, GET /healthz and GET /metrics")
+		a.fail(recorder, http.StatusNotFound, "not_found", "there are "+strings.Join(slices.Sorted(maps.Keys(a.routes)), ", "))
 	case !found.open && !a.authorized(r):
 		recorder.Header().Set("WWW-Authenticate", "Bearer")
 		a.fail(recorder, http.StatusUnauthorized, "unauthorized", "send Authorization: Bearer, with what the agent's bearer file holds")
@@ -144,7 +149,7 @@ func (a *agentServer) health(w http.ResponseWriter, _ *http.Request) {
 func (a *agentServer) token(w http.ResponseWriter, r *http.Request) {
 	token, err := a.source.Token(r.Context())
 	if err != nil {
-		a.failed(w, r, err)
+		a.failed(w, r, "no token", err)
 		return
 	}
 	w.Header().Set("Cache-Control", "no-store")
@@ -174,8 +179,9 @@ func (a *agentServer) invalidate(w http.ResponseWriter, r *http.Request) {
 // statusCallerGone is for the metrics: nobody is there to read it.
 const statusCallerGone = 499
 
-// failed answers with what kept the agent from getting a token.
-func (a *agentServer) failed(w http.ResponseWriter, r *http.Request, err error) {
+// failed answers with what kept the agent from giving what it was asked for, and
+// logs that.
+func (a *agentServer) failed(w http.ResponseWriter, r *http.Request, missing string, err error) {
 	if r.Context().Err() != nil {
 		w.WriteHeader(statusCallerGone)
 		return
@@ -200,7 +206,7 @@ func (a *agentServer) failed(w http.ResponseWriter, r *http.Request, err error) 
 		answer.RetryAfter = failure.RetryAfter.Seconds()
 		w.Header().Set("Retry-After", strconv.Itoa(int(math.Ceil(answer.RetryAfter))))
 	}
-	a.log.Warn("no token", "error", err.Error())
+	a.log.Warn(missing, "error", err.Error())
 	a.answer(w, status, answer)
 }
 

@@ -77,10 +77,13 @@ var exports = regexp.MustCompile(`^export GKPOW_AGENT_([A-Z_]+)='(.*)'\n$`)
 
 // startAgent starts an agent of the user's. It is stopped when the test ends.
 func (u *user) startAgent(t *testing.T, args ...string) *runningAgent {
+	return startAgent(t, u.environment(nil, nil), args...)
+}
+
+func startAgent(t *testing.T, env environment, args ...string) *runningAgent {
 	ctx, cancel := context.WithCancel(context.Background())
 	reader, writer := io.Pipe()
 	a := &runningAgent{t: t, http: &http.Client{Transport: &http.Transport{}}, journal: &journal{}, cancel: cancel, exited: make(chan int, 1)}
-	env := u.environment(nil, nil)
 	env.stdout, env.stderr = writer, a.journal
 	go func() {
 		a.exited <- run(ctx, append([]string{"agent"}, args...), env)

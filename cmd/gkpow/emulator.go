@@ -20,23 +20,33 @@ type emulatorFlags struct {
 	difficulty int
 	options    gktest.Options
 	sdkShape   bool
+
+	gktincAction string
 }
 
 func newEmulator(env environment) *cobra.Command {
 	var f emulatorFlags
 	cmd := &cobra.Command{
 		Use:   "emulator",
-		Short: "Serve an emulator of the gkCAPTCHA service",
-		Long: `Serve an emulator of the gkCAPTCHA service until interrupted, for tests and for
-work without an account. It prints its URL and keys as shell exports:
+		Short: "Serve an emulator of both services, gkCAPTCHA and GKTinc",
+		Long: `Serve an emulator of both services, gkCAPTCHA and GKTinc, until interrupted, for
+tests and for work without an account. It prints its URL and keys as shell
+exports:
 
   $ gkpow emulator > emulator.env &
   $ . ./emulator.env
   $ gkpow token
+  $ gkpow gktinc level 203.0.113.10
 
 It answers POST /api/v1/m2m/challenge, /api/v1/m2m/verify and
-/api/v1/token/verify as documented. A challenge is good for one attempt. Requests
-are logged on standard error, without their content.`,
+/api/v1/token/verify as documented. A challenge is good for one attempt.
+
+For GKTinc it answers GET /v3/tinc/HASHID/get_challenge_level/IP and POST
+/v3/tinc/HASHID/validate_challenge as documented, and checks every field. It
+accepts any solution that is base64, such as AAAA, unless --gktinc-action says
+otherwise.
+
+Requests are logged on standard error, without their content.`,
 		Args: cobra.NoArgs,
 		RunE: action(func(ctx context.Context) error { return serveEmulator(ctx, env, f) }),
 	}
@@ -50,6 +60,14 @@ are logged on standard error, without their content.`,
 	flags.BoolVar(&f.options.M2MDisabled, "m2m-disabled", false, "answer m2m_disabled")
 	flags.BoolVar(&f.options.SingleUse, "single-use", false, "let /token/verify accept a token once only")
 	flags.BoolVar(&f.sdkShape, "sdk-shape", false, "let /token/verify answer as the vendor's SDKs expect, not as its pages say")
+	g := &f.options.GKTinc
+	flags.IntVar(&g.Level, "gktinc-level", 3, "GKTinc's challenge level, 1 to 1000")
+	flags.StringVar(&g.LevelAction, "gktinc-level-action", "ACCEPT", "GKTinc's action for an address, such as BLOCK")
+	flags.StringVar(&f.gktincAction, "gktinc-action", "", "GKTinc's action for every validation, such as BLOCK (default: by the solution)")
+	flags.BoolVar(&g.SingleUse, "gktinc-single-use", false, "let GKTinc accept a value of once only once")
+	flags.IntVar(&g.Fault.Status, "gktinc-status", 0, "answer GKTinc's requests with this HTTP status, 200 to 599")
+	flags.BoolVar(&g.Fault.HTML, "gktinc-html", false, "answer GKTinc's requests with a page in HTML")
+	flags.DurationVar(&g.Fault.Delay, "gktinc-delay", 0, "how long to wait before GKTinc's answers")
 	return cmd
 }
 
@@ -64,6 +82,16 @@ func serveEmulator(ctx context.Context, env environment, f emulatorFlags) error 
 	case f.options.Quota < 0:
 		return usagef("--quota %d is negative", f.options.Quota)
 	}
+	switch g := &f.options.GKTinc; {
+	case g.Level < 1 || g.Level > 1000:
+		return usagef("--gktinc-level %d is not 1 to 1000", g.Level)
+	case g.Fault.Status != 0 && (g.Fault.Status < 200 || g.Fault.Status > 599):
+		return usagef("--gktinc-status %d is not 200 to 599", g.Fault.Status)
+	case g.Fault.Delay < 0:
+		return usagef("--gktinc-delay %v is negative", g.Fault.Delay)
+	case f.gktincAction != "":
+		g.Judge = func(gktest.GKTincValidation) string { return f.gktincAction }
+	}
 	if f.sdkShape {
 		f.options.VerifyShape = gktest.ShapeSDK
 	}
@@ -73,8 +101,9 @@ func serveEmulator(ctx context.Context, env environment, f emulatorFlags) error 
 	}
 	defer e.stop()
 	if _, err := fmt.Fprintf(env.stdout,
-		"export GKCAPTCHA_API_URL='%s'\nexport GKCAPTCHA_SITE_KEY='%s'\nexport GKCAPTCHA_SECRET_KEY='%s'\n",
-		e.url, gktest.SiteKey, gktest.SecretKey); err != nil {
+		"export GKCAPTCHA_API_URL='%s'\nexport GKCAPTCHA_SITE_KEY='%s'\nexport GKCAPTCHA_SECRET_KEY='%s'\n"+
+			"export GKTINC_API_URL='%[1]s'\nexport GKTINC_HASHID='%[4]s'\nexport GKTINC_API_KEY='%[5]s'\n",
+		e.url, gktest.SiteKey, gktest.SecretKey, gktest.GKTincHashID, gktest.GKTincAPIKey); err != nil {
 		return err
 	}
 	select {

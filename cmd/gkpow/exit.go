@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -37,8 +38,9 @@ func newExitCodes() *cobra.Command {
   4  rate limited: the message says for how long
   5  monthly quota used up
   6  timeout or expired: --timeout, or the challenge's lifetime, ran out
-  7  rejected: the service did not accept the solution, the request or (verify)
-     the token, or gkpow the challenge (harder than --max-difficulty)
+  7  rejected: the service did not accept the solution, the request, (verify)
+     the token or (gktinc) the visitor, or gkpow the challenge (harder than
+     --max-difficulty)
   8  network: no usable answer from the service: refused, silent for 10 s twice,
      a redirect, something that is not the API`,
 	}
@@ -75,6 +77,8 @@ func diagnose(err error) (code int, hint string) {
 		return exitUsage, ""
 	case is(errKeys):
 		return exitCredentials, "set GKCAPTCHA_SITE_KEY and GKCAPTCHA_SECRET_KEY (or GKCAPTCHA_SECRET_KEY_FILE), or try --emulator"
+	case is(errGKTincKeys):
+		return exitCredentials, "set GKTINC_HASHID and GKTINC_API_KEY (or GKTINC_API_KEY_FILE); gkpow emulator prints some to try"
 	case is(client.ErrMisconfigured):
 		return exitCredentials, ""
 	case is(client.ErrRateLimited):
@@ -87,13 +91,22 @@ func diagnose(err error) (code int, hint string) {
 		return exitTime, ""
 	case is(client.ErrDifficulty):
 		return exitRejected, "--max-difficulty N allows more; each step takes 16 times as long"
-	case is(client.ErrRejected), is(errRefused):
+	case is(client.ErrRejected), is(errRefused), is(errDenied):
 		return exitRejected, ""
 	case is(client.ErrUnavailable):
-		return exitNetwork, "see that GKCAPTCHA_API_URL is right and the service is up, then try again"
+		return exitNetwork, "see that " + urlVariable(err) + " is right and the service is up, then try again"
 	case is(solver.ErrExhausted):
 		return exitOther, "allow larger nonces with --max-nonce, or search the other shards"
 	default:
 		return exitOther, ""
 	}
+}
+
+// urlVariable is what sets the URL of the service that an error is about.
+func urlVariable(err error) string {
+	var failure *client.Error
+	if errors.As(err, &failure) && strings.HasPrefix(failure.Op, "gktinc/") {
+		return "GKTINC_API_URL"
+	}
+	return "GKCAPTCHA_API_URL"
 }

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bufio"
 	"bytes"
 	"context"
 	"fmt"
@@ -203,11 +204,12 @@ func TestEmulatorCommand(t *testing.T) {
 			environment{stdin: strings.NewReader(""), stdout: writer, stderr: io.Discard, lookup: noVariables})
 		writer.Close()
 	}()
-	var url, site, key string
-	_, err := fmt.Fscanf(reader, "export GKCAPTCHA_API_URL=%s\nexport GKCAPTCHA_SITE_KEY=%s\nexport GKCAPTCHA_SECRET_KEY=%s\n", &url, &site, &key)
-	require.NoError(t, err)
 	variables := map[string]string{}
-	for name, value := range map[string]string{"GKCAPTCHA_API_URL": url, "GKCAPTCHA_SITE_KEY": site, "GKCAPTCHA_SECRET_KEY": key} {
+	lines := bufio.NewScanner(reader)
+	for _, name := range []string{"GKCAPTCHA_API_URL", "GKCAPTCHA_SITE_KEY", "GKCAPTCHA_SECRET_KEY", "GKTINC_API_URL", "GKTINC_HASHID", "GKTINC_API_KEY"} {
+		require.True(t, lines.Scan())
+		value, ok := strings.CutPrefix(lines.Text(), "export "+name+"=")
+		require.True(t, ok, lines.Text())
 		require.Regexp(t, `^'[^']+'$`, value)
 		variables[name] = strings.Trim(value, "'")
 	}
@@ -217,6 +219,111 @@ func TestEmulatorCommand(t *testing.T) {
 		env.stdout, env.stderr = &stdout, &stderr
 		require.Equal(t, want, run(t.Context(), []string{"token", "--no-cache"}, env), stderr.String())
 	}
+	for _, args := range [][]string{{"gktinc", "level", "192.0.2.1"}, {"gktinc", "validate"}} {
+		var stdout, stderr bytes.Buffer
+		env.stdout, env.stderr, env.stdin = &stdout, &stderr, strings.NewReader(validationJSON)
+		require.Equal(t, exitOK, run(t.Context(), args, env), stderr.String())
+	}
 	cancel()
 	require.Equal(t, exitOK, <-exited)
+}
+
+func TestEmulatorSwitches(t *testing.T) {
+	for args, want := range map[string][2]int{
+		"":                                      {exitOK, exitOK},
+		"--gktinc-action BLOCK":                 {exitOK, exitRejected},
+		"--gktinc-level-action BLOCK":           {exitRejected, exitOK},
+		"--gktinc-status 404":                   {exitCredentials, exitCredentials},
+		"--gktinc-html":                         {exitNetwork, exitNetwork},
+		"--gktinc-delay 1h":                     {exitTime, exitTime},
+		"--gktinc-single-use --gktinc-level 12": {exitOK, exitOK},
+	} {
+		t.Run(args, func(t *testing.T) {
+			t.Parallel()
+			ctx, cancel := context.WithCancel(t.Context())
+			reader, writer := io.Pipe()
+			exited := make(chan int, 1)
+			go func() {
+				exited <- run(ctx, append([]string{"emulator", "--listen", "127.0.0.1:0"}, strings.Fields(args)...),
+					environment{stdin: strings.NewReader(""), stdout: writer, stderr: io.Discard, lookup: noVariables})
+				writer.Close()
+			}()
+			exports := bufio.NewReader(reader)
+			first, err := exports.ReadString('\n')
+			require.NoError(t, err)
+			go func() { _, _ = io.Copy(io.Discard, exports) }()
+			url, _ := strings.CutPrefix(first, "export GKCAPTCHA_API_URL=")
+			variables := map[string]string{
+				"GKTINC_API_URL": strings.Trim(url, "'\n"), "GKTINC_API_KEY": gktest.GKTincAPIKey, "GKTINC_HASHID": gktest.GKTincHashID,
+			}
+			timeout := "1m"
+			if want[0] == exitTime {
+				timeout = "100ms"
+			}
+			for i, command := range []string{"level 192.0.2.1", "validate -"} {
+				var stdout, stderr bytes.Buffer
+				code := run(t.Context(), strings.Fields("gktinc "+command+" --timeout "+timeout), environment{
+					stdin: strings.NewReader(validationJSON), stdout: &stdout, stderr: &stderr,
+					lookup: func(name string) (string, bool) { value, ok := variables[name]; return value, ok },
+				})
+				require.Equal(t, want[i], code, "%s: %s", command, stderr.String())
+				if i == 0 && strings.Contains(args, "--gktinc-level 12") {
+					require.Equal(t, "12\n", stdout.String())
+				}
+			}
+			cancel()
+			require.Equal(t, exitOK, <-exited)
+		})
+	}
+}
+
+const validationJSON = `{"gktinc_solution":"AAAA","client_ip":"192.0.2.1","url":"example.com/login","once":"1","form_payload_size":31}`
+
+func TestGKTincExitCodes(t *testing.T) {
+	emulator := func(o gktest.GKTincOptions) http.Handler {
+		o.APIKey, o.HashID = secret, "h"
+		return gktest.New(gktest.Options{GKTinc: o})
+	}
+	silent := emulator(gktest.GKTincOptions{Fault: gktest.GKTincFault{Delay: time.Hour}})
+	html := answer(200, "text/html", "<html>"+secret)
+	judge := func(action string) func(gktest.GKTincValidation) string {
+		return func(gktest.GKTincValidation) string { return action }
+	}
+	for _, test := range []struct {
+		name    string
+		handler http.Handler
+		policy  string
+		args    []string
+		level   int // exit code of gkpow gktinc level
+		form    int // exit code of gkpow gktinc validate
+		stderr  string
+	}{
+		{"accepted", emulator(gktest.GKTincOptions{}), "closed", nil, exitOK, exitOK, ""},
+		{"blocked", emulator(gktest.GKTincOptions{LevelAction: "BLOCK", Judge: judge("BLOCK")}), "open", nil, exitRejected, exitRejected, "denied: the action is BLOCK"},
+		{"unknown action", emulator(gktest.GKTincOptions{LevelAction: "X", Judge: judge("X")}), "open-on-outage", nil, exitNetwork, exitNetwork, `the answer's action is "X"`},
+		{"wrong keys", gktest.New(gktest.Options{}), "open", nil, exitCredentials, exitCredentials, "GKTINC_API_KEY"},
+		{"rate limited", answer(429, "application/json", "{}"), "open-on-outage", nil, exitRateLimited, exitRateLimited, "rate limited"},
+		{"down", html, "closed", nil, exitNetwork, exitNetwork, "GKTINC_API_URL"},
+		{"down, but open", html, "open-on-outage", nil, exitOK, exitOK, "gkpow: warning: "},
+		{"too slow", silent, "open", []string{"--timeout", "50ms"}, exitTime, exitTime, "--timeout"},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			server := httptest.NewServer(test.handler)
+			defer server.Close()
+			variables := map[string]string{"GKTINC_API_URL": server.URL, "GKTINC_API_KEY": secret, "GKTINC_HASHID": "h"}
+			for args, want := range map[string]int{"level 192.0.2.1": test.level, "validate -": test.form} {
+				var stdout, stderr bytes.Buffer
+				all := append(strings.Fields("gktinc "+args+" --policy "+test.policy), test.args...)
+				code := run(t.Context(), all, environment{
+					stdin: strings.NewReader(validationJSON), stdout: &stdout, stderr: &stderr,
+					lookup: func(name string) (string, bool) { value, ok := variables[name]; return value, ok },
+				})
+				require.Equal(t, want, code, "%s: %s", args, stderr.String())
+				require.Equal(t, code == exitOK, stdout.Len() > 0)
+				require.Contains(t, stderr.String(), test.stderr)
+				require.NotContains(t, stdout.String()+stderr.String(), "SENTINEL")
+				require.NotContains(t, stderr.String(), "GKCAPTCHA")
+			}
+		})
+	}
 }

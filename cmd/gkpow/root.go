@@ -60,7 +60,10 @@ Try it without an account:
 With an account, the keys come from the environment:
 
   export GKCAPTCHA_SITE_KEY=pk_live_... GKCAPTCHA_SECRET_KEY_FILE=/run/secrets/gkcaptcha
-  curl -H "X-Captcha-Token: $(gkpow token)" https://api.example.com/`,
+  curl -H "X-Captcha-Token: $(gkpow token)" https://api.example.com/
+
+For back ends of web sites "gkpow verify" judges such tokens, and "gkpow gktinc"
+asks GuardianKey GKTinc about visitors and their forms.`,
 		SilenceErrors: true,
 		SilenceUsage:  true,
 		Args:          cobra.NoArgs,
@@ -75,6 +78,7 @@ With an account, the keys come from the environment:
 		newExec(env),
 		newAgent(env),
 		newDoctor(env),
+		newGKTinc(env),
 		newEmulator(env),
 		newExplain(env),
 		newBackends(env),

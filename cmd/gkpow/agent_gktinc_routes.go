@@ -1,0 +1,193 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"net/http"
+	"net/url"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/gkpow/gkpow/client"
+	"github.com/gkpow/gkpow/client/gktinc"
+)
+
+// gktincRoutes judge visitors and forms for programs that are no Go programs, by
+// the rules of a gktinc.Guard.
+type gktincRoutes struct {
+	agent    *agentServer
+	client   *gktinc.Client
+	options  gktinc.GuardOptions // of all forms
+	verdicts *prometheus.CounterVec
+}
+
+// addTo adds the routes to an agent's.
+func (g *gktincRoutes) addTo(a *agentServer, registry *prometheus.Registry) {
+	g.agent = a
+	g.verdicts = prometheus.NewCounterVec(prometheus.CounterOpts{
+		Name: "gkpow_gktinc_verdicts_total",
+		Help: "Visitors judged by their level, and forms, by outcome and its reason.",
+	}, []string{"of", "allowed", "reason"})
+	registry.MustRegister(g.verdicts)
+	// Traefik asks by GET unless told otherwise, with a body too.
+	either := func(h http.HandlerFunc) route {
+		return route{methods: map[string]http.HandlerFunc{http.MethodGet: h, http.MethodPost: h}, allow: "GET, POST"}
+	}
+	a.routes["/gktinc/level-check"] = either(g.checkLevel)
+	a.routes["/gktinc/page"] = either(g.page)
+	a.routes["/gktinc/validate"] = either(g.validate)
+}
+
+// A refusal is the body of the answer about a visitor or a form that is not let
+// in. A proxy may show it to the visitor, so it does not say how well he did.
+type refusal struct {
+	errorAnswer
+	Reason gktinc.Reason `json:"reason"`
+	Action gktinc.Action `json:"action,omitempty"`
+}
+
+// checkLevel answers 204 or 403, for the address alone.
+func (g *gktincRoutes) checkLevel(w http.ResponseWriter, r *http.Request) {
+	if _, ok := g.query(w, r); !ok || !g.visitor(w, r) {
+		return
+	}
+	level, verdict, err := g.client.CheckLevel(r.Context(), g.options.Proxies.ClientIP(r))
+	g.count("level", verdict)
+	if err != nil {
+		g.failed(w, r, err)
+		return
+	}
+	w.Header().Set("X-Gktinc-Action", string(verdict.Action))
+	w.Header().Set("X-Gktinc-Level", strconv.Itoa(level.ChallengeLevel))
+	w.Header().Set("X-Gktinc-Reason", string(verdict.Reason))
+	if !verdict.Allowed {
+		g.refuse(w, "the visitor", verdict)
+		return
+	}
+	w.WriteHeader(http.StatusNoContent)
+}
+
+// page answers with what a page with a form has to hold.
+func (g *gktincRoutes) page(w http.ResponseWriter, r *http.Request) {
+	query, ok := g.query(w, r, "url", "field", "form", "input", "script", "verbose", "nonce")
+	if !ok || !g.visitor(w, r) {
+		return
+	}
+	guard, ok := g.guard(w, query)
+	if !ok {
+		return
+	}
+	page, err := guard.Page(r)
+	if err != nil {
+		g.failed(w, r, err)
+		return
+	}
+	page.Nonce = query.Get("nonce")
+	field, err := page.Field()
+	scripts, err2 := page.Scripts()
+	if err := errors.Join(err, err2); err != nil {
+		g.failed(w, r, err)
+		return
+	}
+	w.Header().Set("Cache-Control", "no-store")
+	g.agent.answer(w, http.StatusOK, struct {
+		Config  gktinc.PageConfig `json:"gktinc_config"`
+		Blocked bool              `json:"gktinc_blocked"`
+		Field   string            `json:"field"`   // HTML
+		Scripts string            `json:"scripts"` // HTML
+	}{page.Config, page.Blocked, string(field), string(scripts)})
+}
+
+// validate answers 200 or 403, for the form in the body.
+func (g *gktincRoutes) validate(w http.ResponseWriter, r *http.Request) {
+	query, ok := g.query(w, r, "url", "field")
+	if !ok || !g.visitor(w, r) {
+		return
+	}
+	guard, ok := g.guard(w, query)
+	if !ok {
+		return
+	}
+	verdict, err := guard.Check(r)
+	g.count("form", verdict)
+	var tooLarge *http.MaxBytesError
+	switch {
+	case errors.As(err, &tooLarge):
+		g.agent.fail(w, http.StatusRequestEntityTooLarge, "too_large", fmt.Sprintf("the form has more than %d bytes", tooLarge.Limit))
+	case errors.Is(err, gktinc.ErrForm), errors.Is(err, client.ErrRejected):
+		g.agent.fail(w, http.StatusBadRequest, "bad_request", err.Error())
+	case err != nil:
+		g.failed(w, r, err)
+	case !verdict.Allowed:
+		g.refuse(w, "the form", verdict)
+	default:
+		g.agent.answer(w, http.StatusOK, newGKTincVerdictJSON(verdict))
+	}
+}
+
+// query returns the parameters in the URL, if they are all known.
+func (g *gktincRoutes) query(w http.ResponseWriter, r *http.Request, known ...string) (url.Values, bool) {
+	query, err := url.ParseQuery(r.URL.RawQuery)
+	for name := range query {
+		if !slices.Contains(known, name) {
+			err = fmt.Errorf("there is no parameter %.40q here", name)
+		}
+	}
+	if err != nil {
+		g.agent.fail(w, http.StatusBadRequest, "bad_request", err.Error())
+		return nil, false
+	}
+	return query, true
+}
+
+// visitor makes sure that the visitor's address is known.
+func (g *gktincRoutes) visitor(w http.ResponseWriter, r *http.Request) bool {
+	r.RemoteAddr = "@" // see gktincAgentFlags.options
+	if g.options.Proxies.ClientIP(r).IsValid() {
+		return true
+	}
+	g.agent.fail(w, http.StatusBadRequest, "bad_request", fmt.Sprintf("send the visitor's address in the header %s", g.options.Proxies.Header))
+	return false
+}
+
+// guard returns the guard of the form that the parameters name.
+func (g *gktincRoutes) guard(w http.ResponseWriter, query url.Values) (*gktinc.Guard, bool) {
+	o := g.options
+	o.URL = query.Get("url")
+	o.Field = query.Get("field")
+	o.Page = gktinc.PageOptions{
+		ScriptURL: query.Get("script"),
+		FormID:    query.Get("form"),
+		InputID:   query.Get("input"),
+		Verbose:   query.Has("verbose"),
+	}
+	guard, err := g.client.NewGuard(o)
+	if err != nil {
+		g.agent.fail(w, http.StatusBadRequest, "bad_request", err.Error())
+		return nil, false
+	}
+	return guard, true
+}
+
+func (g *gktincRoutes) failed(w http.ResponseWriter, r *http.Request, err error) {
+	g.agent.failed(w, r, "no verdict", err)
+}
+
+func (g *gktincRoutes) count(of string, v gktinc.Verdict) {
+	g.verdicts.WithLabelValues(of, strconv.FormatBool(v.Allowed), string(v.Reason)).Inc()
+}
+
+func (g *gktincRoutes) refuse(w http.ResponseWriter, what string, v gktinc.Verdict) {
+	why := strings.ReplaceAll(string(v.Reason), "_", " ")
+	if v.Reason == gktinc.ReasonAction {
+		why = "action " + string(v.Action)
+	}
+	g.agent.answer(w, http.StatusForbidden, refusal{
+		errorAnswer: errorAnswer{Error: "denied", Message: what + " is not accepted: " + why},
+		Reason:      v.Reason,
+		Action:      v.Action,
+	})
+}

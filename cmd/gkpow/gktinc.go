@@ -1,0 +1,139 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+
+	"github.com/gkpow/gkpow/client/gktinc"
+)
+
+func newGKTinc(env environment) *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "gktinc",
+		Short: "Ask GKTinc about visitors and their forms",
+		Long: `Ask GuardianKey GKTinc about visitors and their forms, as the back end of a web
+site does. The solution itself, gktinc_solution, comes from the vendor's script in
+the visitor's browser.
+
+` + gktincHelp,
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
+	}
+	cmd.AddCommand(newGKTincLevel(env), newGKTincValidate(env), newGKTincConfig(env))
+	return cmd
+}
+
+// gktincFlags are the flags of commands that give a verdict.
+type gktincFlags struct {
+	timeFlags
+	policy gktinc.Policy
+	json   bool
+}
+
+func (f *gktincFlags) register(flags *pflag.FlagSet) {
+	f.timeFlags.register(flags)
+	flags.TextVar(&f.policy, "policy", gktinc.Closed, "what counts without a verdict: closed, open-on-outage or open")
+	flags.BoolVar(&f.json, "json", false, "print a JSON object")
+}
+
+// open returns a client with the keys of the environment. What the policy allows
+// is a warning.
+func (f *gktincFlags) open(env environment) (*gktinc.Client, error) {
+	config := gktinc.Config{Policy: f.policy, OnDegraded: func(err error) { warn(env, err) }}
+	if err := readGKTinc(&config, env); err != nil {
+		return nil, err
+	}
+	c, err := gktinc.New(config)
+	if err != nil {
+		return nil, &usageError{err} // about the URL or the form of the keys
+	}
+	return c, nil
+}
+
+// gktincAnswers are what a command prints: the text for a verdict that allows, or
+// the JSON for any.
+type gktincAnswers struct {
+	verdict gktinc.Verdict
+	text    string
+	json    any
+}
+
+// ask asks and prints the answer. A verdict that denies is an error.
+func (f *gktincFlags) ask(ctx context.Context, env environment, ask func(context.Context, *gktinc.Client) (gktincAnswers, error)) error {
+	c, err := f.open(env)
+	if err != nil {
+		return err
+	}
+	ctx, cancel, err := f.withTimeout(ctx)
+	if err != nil {
+		return err
+	}
+	defer cancel()
+	got, err := ask(ctx, c)
+	if err != nil {
+		return err
+	}
+	if f.json {
+		err = printJSON(env.stdout, got.json)
+	} else if got.verdict.Allowed {
+		_, err = fmt.Fprintln(env.stdout, got.text)
+	}
+	if err != nil {
+		return err
+	}
+	return denied(got.verdict)
+}
+
+func warn(env environment, err error) { fmt.Fprintf(env.stderr, "gkpow: warning: %v\n", err) }
+
+// errDenied is a verdict against a visitor.
+var errDenied = errors.New("denied")
+
+// denied is nil for a verdict that allows.
+func denied(v gktinc.Verdict) error {
+	switch {
+	case v.Allowed:
+		return nil
+	case v.Ambiguous:
+		return fmt.Errorf("%w: the action is %s, perhaps because an attempt whose answer was lost has used the solution up", errDenied, v.Action)
+	case v.Err != nil:
+		return fmt.Errorf("%w: %w", errDenied, v.Err)
+	}
+	return fmt.Errorf("%w: the action is %s", errDenied, v.Action)
+}
+
+// gktincVerdictJSON is how --json shows a verdict.
+type gktincVerdictJSON struct {
+	Allowed   bool          `json:"allowed"`
+	Degraded  bool          `json:"degraded,omitempty"` // the policy has decided, not the service
+	Ambiguous bool          `json:"ambiguous,omitempty"`
+	Reason    gktinc.Reason `json:"reason"`
+	Error     string        `json:"error,omitempty"` // why the service has not decided
+	Action    gktinc.Action `json:"action,omitempty"`
+	Score     *float64      `json:"score,omitempty"`
+	IPPolicy  string        `json:"ip_policy,omitempty"`
+	Country   string        `json:"country,omitempty"`
+	City      string        `json:"city,omitempty"`
+}
+
+func newGKTincVerdictJSON(v gktinc.Verdict) gktincVerdictJSON {
+	out := gktincVerdictJSON{
+		Allowed:   v.Allowed,
+		Degraded:  v.Degraded,
+		Ambiguous: v.Ambiguous,
+		Reason:    v.Reason,
+		Action:    v.Action,
+		Score:     v.Score,
+		IPPolicy:  v.IPPolicy,
+		Country:   v.Country,
+		City:      v.City,
+	}
+	if v.Err != nil {
+		out.Error = v.Err.Error()
+	}
+	return out
+}

@@ -1,0 +1,59 @@
+package main
+
+import (
+	"context"
+	"net/netip"
+	"strconv"
+
+	"github.com/spf13/cobra"
+
+	"github.com/gkpow/gkpow/client/gktinc"
+)
+
+func newGKTincLevel(env environment) *cobra.Command {
+	var f gktincFlags
+	cmd := &cobra.Command{
+		Use:   "level IP",
+		Short: "Ask for the level of an address's challenge",
+		Long: `Ask for the level of the challenge that a visitor from an address shall get (GET
+get_challenge_level), and print it. The exit code is the verdict on the address: 0
+to let it in, 7 if its action is BLOCK or INVALID.
+
+` + gktincHelp,
+		Args: cobra.ExactArgs(1),
+		RunE: actionOn(func(ctx context.Context, args []string) error { return gktincLevel(ctx, env, f, args[0]) }),
+	}
+	f.register(cmd.Flags())
+	return cmd
+}
+
+// levelJSON is how --json shows a level.
+type levelJSON struct {
+	gktincVerdictJSON
+	ChallengeLevel int    `json:"challenge_level"`
+	Sign           string `json:"sign"`
+}
+
+func gktincLevel(ctx context.Context, env environment, f gktincFlags, address string) error {
+	ip, err := parseIP(address)
+	if err != nil {
+		return err
+	}
+	return f.ask(ctx, env, func(ctx context.Context, c *gktinc.Client) (gktincAnswers, error) {
+		level, verdict, err := c.CheckLevel(ctx, ip)
+		return gktincAnswers{
+			verdict: verdict,
+			text:    strconv.Itoa(level.ChallengeLevel),
+			json:    levelJSON{newGKTincVerdictJSON(verdict), level.ChallengeLevel, level.Sign},
+		}, err
+	})
+}
+
+// parseIP reads the address of a visitor.
+func parseIP(s string) (netip.Addr, error) {
+	ip, err := netip.ParseAddr(s)
+	if err != nil {
+		return netip.Addr{}, usagef("%q is not an IP address", s)
+	}
+	return ip, nil
+}

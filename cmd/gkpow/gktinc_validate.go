@@ -1,0 +1,108 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"net/netip"
+	"slices"
+
+	"github.com/spf13/cobra"
+
+	"github.com/gkpow/gkpow/client/gktinc"
+)
+
+func newGKTincValidate(env environment) *cobra.Command {
+	var f gktincFlags
+	cmd := &cobra.Command{
+		Use:   "validate [FILE | -]",
+		Short: "Ask whether to accept a form",
+		Long: `Ask whether to accept a form that a visitor has submitted (POST
+validate_challenge). The file, or standard input, holds a JSON object with the
+documented fields, but agent_id, salt and time, which gkpow fills in:
+
+  {"gktinc_solution":"BASE64...", "client_ip":"203.0.113.10",
+   "url":"example.com/wp-login.php", "once":"SESSION_ID", "form_payload_size":123,
+   "form_input_element_value":"username", "challenge_level":3}
+
+challenge_level may be missing (3), and so may the solution, which the policy then
+decides on; and there may be user_agent, sec_ch_ua, sec_ch_ua_mobile and
+sec_ch_ua_platform, which are the visitor's headers. The exit code is the verdict:
+0 to accept the form, 7 to refuse it.
+
+` + gktincHelp,
+		Args: cobra.MaximumNArgs(1),
+		RunE: actionOn(func(ctx context.Context, args []string) error {
+			return gktincValidate(ctx, env, f, append(args, "-")[0])
+		}),
+	}
+	f.register(cmd.Flags())
+	return cmd
+}
+
+func gktincValidate(ctx context.Context, env environment, f gktincFlags, file string) error {
+	data, err := readLimited(file, env.stdin)
+	if err != nil {
+		return &usageError{err}
+	}
+	form, err := parseValidation(data)
+	if err != nil {
+		return &usageError{err}
+	}
+	return f.ask(ctx, env, func(ctx context.Context, c *gktinc.Client) (gktincAnswers, error) {
+		verdict, err := c.Validate(ctx, form)
+		return gktincAnswers{verdict: verdict, text: "ok", json: newGKTincVerdictJSON(verdict)}, err
+	})
+}
+
+// parseValidation reads the documented payload without what the client fills in.
+// Unlike encoding/json it matches names by case.
+func parseValidation(data []byte) (gktinc.Validation, error) {
+	var v gktinc.Validation
+	var size *int
+	var ip *netip.Addr
+	fields := map[string]any{
+		"gktinc_solution":          &v.Solution,
+		"client_ip":                &ip,
+		"url":                      &v.URL,
+		"once":                     &v.Once,
+		"form_payload_size":        &size,
+		"form_input_element_value": &v.FormInputElementValue,
+		"challenge_level":          &v.ChallengeLevel,
+		"user_agent":               &v.UserAgent,
+		"sec_ch_ua":                &v.SecCHUA,
+		"sec_ch_ua_mobile":         &v.SecCHUAMobile,
+		"sec_ch_ua_platform":       &v.SecCHUAPlatform,
+	}
+	var object map[string]json.RawMessage
+	if err := json.Unmarshal(data, &object); err != nil {
+		return v, fmt.Errorf("the validation is not a JSON object: %w", err)
+	}
+	for name, value := range object {
+		to, known := fields[name]
+		switch {
+		case slices.Contains([]string{"agent_id", "salt", "time"}, name):
+			return v, fmt.Errorf("the validation has the field %s, which gkpow fills in: leave it out", name)
+		case !known:
+			return v, fmt.Errorf("the validation has an unknown field, %.40q", name)
+		}
+		if err := json.Unmarshal(value, to); err != nil {
+			return v, fmt.Errorf("the validation's %s: %w", name, err)
+		}
+	}
+	_, err := gktinc.PageURL(v.URL)
+	switch {
+	case ip == nil || !ip.IsValid():
+		return v, fmt.Errorf("the validation has no client_ip")
+	case err != nil:
+		return v, fmt.Errorf("the validation's url: %w", err)
+	case v.Once == "":
+		return v, fmt.Errorf("the validation has no once")
+	case size == nil || *size < 0:
+		return v, fmt.Errorf("the validation has no form_payload_size of 0 or more")
+	case v.ChallengeLevel < 0:
+		return v, fmt.Errorf("the validation's challenge_level is negative")
+	}
+	v.ClientIP, v.FormPayloadSize = *ip, *size
+	return v, nil
+}
