@@ -18,10 +18,10 @@ test: ## run the tests, with and without assembly; needs Go and make only
 	go test -tags purego ./...
 
 .PHONY: test-all
-test-all: ## also: race detector, arm64 (qemu-user), fuzzing, clients in other languages (curl, node, php, python3)
+test-all: ## also: race detector, arm64 (qemu-user), fuzzing, clients in other languages (curl, node, php, python3), nginx, chromium
 	GKPOW_TEST_REQUIRE=$(KERNELS) go test -race ./...
 	GOARCH=arm64 GKPOW_TEST_REQUIRE=sha2 go test -exec 'qemu-aarch64 -cpu max' ./solver/asm ./solver
-	GKPOW_TEST_INTEROP=1 go test -count=1 -run TestInterop ./cmd/gkpow
+	GKPOW_TEST_INTEROP=1 go test -count=1 -run TestInterop ./cmd/gkpow ./client/gktinc/...
 	$(MAKE) fuzz
 	go test -run '^$$' -bench . -benchtime 1x ./...
 
@@ -51,10 +51,14 @@ generate: ## write generated files again
 bench: ## run the benchmarks
 	go test -run '^$$' -bench . ./...
 
+.PHONY: compare
+compare: ## compare with interpreters, other libraries and openssl (those that are installed)
+	cd bench/compare && go run .
+
 # A number of runs, not a time: before Go 1.27 the end of the time may count as
 # a failure, "context deadline exceeded" (go.dev/issue/75804).
 FUZZTIME := 30000x
 .PHONY: fuzz
 fuzz: ## fuzz every target, FUZZTIME=1000000x for longer
-	for target in FuzzScan=./solver/asm FuzzSolve=./solver FuzzParseChallenge=./client FuzzAnswers=./client FuzzVerdict=./client FuzzVerify=./client/gktest; do \
+	for target in FuzzScan=./solver/asm FuzzSolve=./solver FuzzParseChallenge=./client FuzzAnswers=./client FuzzVerdict=./client FuzzVerify=./client/gktest FuzzClientIP=./client/gktinc FuzzForm=./client/gktinc FuzzPageURL=./client/gktinc; do \
 		go test -run '^$$' -fuzz "$${target%=*}" -fuzztime $(FUZZTIME) -fuzzminimizetime 100x "$${target#*=}" || exit 1; done
