@@ -82,6 +82,7 @@ asks GuardianKey GKTinc about visitors and their forms.`,
 		newEmulator(env),
 		newExplain(env),
 		newBackends(env),
+		newBench(env),
 		newVersion(env),
 		newExitCodes(),
 	)

@@ -1,0 +1,172 @@
+// Package bench measures how fast this machine searches for proof-of-work
+// nonces: the throughput of every strategy and kernel, how it scales by threads,
+// and the time to solution.
+//
+//	report, err := bench.Run(ctx, bench.Options{})
+//	report.WriteText(os.Stdout)
+//
+// What it takes care of: every strategy has to do a fixed piece of work rightly
+// before it is measured, and all that it reports later is checked too. Strategies
+// take turns in many short rounds, in an order that changes, so that what disturbs
+// the machine disturbs all of them. The figures are medians with confidence
+// intervals. The CPU's clock is measured in between, and what speaks against the
+// figures is said in the report: see Doubt.
+//
+// To read the package, start with report.go, which is what comes out, and go on
+// with run.go (the order of things), work.go (what every strategy has to find),
+// rounds.go and sample.go (measuring) and solve.go (the time to solution).
+package bench
+
+import (
+	"context"
+	"fmt"
+	"math"
+	"runtime"
+	"slices"
+	"time"
+
+	"github.com/gkpow/gkpow/solver"
+	"github.com/gkpow/gkpow/strategies"
+)
+
+// Defaults of Options.
+const (
+	DefaultBudget      = 25 * time.Second
+	DefaultQuickBudget = 3 * time.Second
+	DefaultDifficulty  = 6
+)
+
+// DefaultSaltLengths are the lengths of salts that a service may use: random
+// bytes or digests in hex.
+func DefaultSaltLengths() []int { return []int{16, 24, 32, 40, 48, 64, 128} }
+
+// quickSaltLengths are one of each kind: the words that vary come late or early
+// in the block, and the nonce runs over its end.
+func quickSaltLengths() []int { return []int{32, 48, 64} }
+
+// Options say what to measure. The zero value measures everything.
+type Options struct {
+	// Strategies are what to measure. nil means strategies.All().
+	Strategies []strategies.Strategy
+	// SaltLengths are in characters. nil means DefaultSaltLengths.
+	SaltLengths []int
+	// Threads are how many threads are measured: each number for itself. nil means
+	// one and runtime.GOMAXPROCS.
+	Threads []int
+	// Budget is about how long the run takes. It is divided among all there is to
+	// measure. 0 means DefaultBudget. The fixed work that is checked takes as long
+	// as it takes, usually a second or two of this.
+	Budget time.Duration
+	// Rounds is how many samples are taken of everything, though it may take half
+	// as long again as Budget. 0 means as many as fit well, up to 501. Fewer than six
+	// give no confidence interval.
+	Rounds int
+	// Seed determines the salts, the nonces and the order. Any number will do.
+	Seed uint64
+	// Difficulty is that of the puzzles for the time to solution, in zero hex
+	// digits, 1 to 64. 0 means DefaultDifficulty.
+	Difficulty int
+	// Quick means fewer salt lengths and DefaultQuickBudget, unless they are given,
+	// and fewer rounds.
+	Quick bool
+	// Arguments are kept in the Report.
+	Arguments []string
+	// Progress, if not nil, is called from time to time by the goroutine that
+	// called Run.
+	Progress func(Progress)
+}
+
+// Progress says how far a run has got.
+type Progress struct {
+	Phase string  // what is being done: "checking answers"
+	Done  float64 // part of the budget that is used up, 0 to 1
+}
+
+// Limits of Options.
+const (
+	maxSaltLength = 1 << 20
+	maxThreads    = 4096
+	maxRounds     = 100_000
+	maxBudget     = 24 * time.Hour
+)
+
+// complete checks the options and fills in defaults.
+func (o Options) complete() (Options, error) {
+	if o.Strategies == nil {
+		o.Strategies = strategies.All()
+	}
+	if o.SaltLengths == nil {
+		o.SaltLengths = DefaultSaltLengths()
+		if o.Quick {
+			o.SaltLengths = quickSaltLengths()
+		}
+	}
+	if o.Threads == nil {
+		o.Threads = []int{1, runtime.GOMAXPROCS(0)}
+	}
+	if o.Budget == 0 {
+		o.Budget = DefaultBudget
+		if o.Quick {
+			o.Budget = DefaultQuickBudget
+		}
+	}
+	if o.Difficulty == 0 {
+		o.Difficulty = DefaultDifficulty
+	}
+	o.SaltLengths, o.Threads = distinct(o.SaltLengths), distinct(o.Threads)
+	names := map[string]bool{}
+	for _, s := range o.Strategies {
+		if names[s.Name()] {
+			return o, fmt.Errorf("bench: strategy %s is there twice", s.Name())
+		}
+		names[s.Name()] = true
+	}
+	switch {
+	case len(o.Strategies) == 0:
+		return o, fmt.Errorf("bench: no strategy to measure")
+	case len(o.SaltLengths) == 0 || o.SaltLengths[0] < 0 || slices.Max(o.SaltLengths) > maxSaltLength:
+		return o, fmt.Errorf("bench: salt lengths %v: each must be 0 to %d", o.SaltLengths, maxSaltLength)
+	case len(o.Threads) == 0 || o.Threads[0] < 1 || slices.Max(o.Threads) > maxThreads:
+		return o, fmt.Errorf("bench: threads %v: each must be 1 to %d", o.Threads, maxThreads)
+	case o.Budget < 0 || o.Budget > maxBudget:
+		return o, fmt.Errorf("bench: time %v: it must be more than 0 and at most %v", o.Budget, maxBudget)
+	case o.Rounds < 0 || o.Rounds > maxRounds:
+		return o, fmt.Errorf("bench: %d rounds: the number must be 1 to %d, or 0 for as many as fit", o.Rounds, maxRounds)
+	case o.Difficulty < 1 || o.Difficulty > solver.MaxBits/4:
+		return o, fmt.Errorf("bench: difficulty %d: it must be 1 to %d", o.Difficulty, solver.MaxBits/4)
+	}
+	return o, nil
+}
+
+// distinct returns the numbers in ascending order, each once.
+func distinct(numbers []int) []int {
+	sorted := slices.Clone(numbers)
+	slices.Sort(sorted)
+	return slices.Compact(sorted)
+}
+
+// Run measures. If the context ends first, the Report says what was measured so
+// far, its Complete is false, and the error is the context's cause. Wrong
+// answers are no error: see Report.Verdict. Any other error comes without a Report.
+func Run(ctx context.Context, o Options) (*Report, error) {
+	return run(ctx, o, world{
+		now:    time.Now,
+		clock:  strategies.CPUClock,
+		system: thisSystem,
+	})
+}
+
+// A world is what a run uses of its surroundings.
+type world struct {
+	now    func() time.Time
+	clock  func(context.Context) float64 // of the CPU in Hz
+	system interface {
+		describe(*Machine)
+		usage() usage
+	}
+}
+
+// seconds returns a duration of so many seconds, at least 0.
+func seconds(s float64) time.Duration {
+	return time.Duration(min(max(s, 0)*1e9, math.MaxInt64/2))
+}

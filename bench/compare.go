@@ -1,0 +1,164 @@
+package bench
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+)
+
+// A Comparison is what has changed from one report to another.
+type Comparison struct {
+	// Differences are what else is different than what is compared, and keeps the
+	// ratios from being a matter of that alone: "CPU: A, was B".
+	Differences []string        `json:"differences"`
+	Rows        []ComparisonRow `json:"rows"`
+	// OnlyBefore and OnlyAfter name rows that are in one of the reports only, or
+	// were not measured in the other one.
+	OnlyBefore []string `json:"onlyBefore"`
+	OnlyAfter  []string `json:"onlyAfter"`
+}
+
+// A ComparisonRow is the rate of a strategy before and after.
+type ComparisonRow struct {
+	Strategy   string   `json:"strategy"`
+	SaltLength int      `json:"saltLength"`
+	Threads    int      `json:"threads"`
+	Before     Estimate `json:"before"` // hashes per second
+	After      Estimate `json:"after"`
+	Ratio      Ratio    `json:"ratio"` // of the rates: above 1 is faster now
+}
+
+// Compare compares two reports row by row.
+func Compare(before, after *Report) *Comparison {
+	c := &Comparison{Differences: differences(before, after), Rows: []ComparisonRow{}, OnlyBefore: []string{}, OnlyAfter: []string{}}
+	for i := range after.Rows {
+		now := &after.Rows[i]
+		if now.Status != Measured {
+			continue
+		}
+		was := before.row(now.Strategy, now.SaltLength, now.Threads)
+		if was == nil || was.Status != Measured {
+			c.OnlyAfter = append(c.OnlyAfter, now.name())
+			continue
+		}
+		c.Rows = append(c.Rows, ComparisonRow{
+			Strategy: now.Strategy, SaltLength: now.SaltLength, Threads: now.Threads,
+			Before: *was.Rate, After: *now.Rate,
+			Ratio: ratio(was.rates(), now.rates()),
+		})
+	}
+	for i := range before.Rows {
+		was := &before.Rows[i]
+		if was.Status != Measured {
+			continue
+		}
+		if now := after.row(was.Strategy, was.SaltLength, was.Threads); now == nil || now.Status != Measured {
+			c.OnlyBefore = append(c.OnlyBefore, was.name())
+		}
+	}
+	return c
+}
+
+// name names a row as benchfmt does.
+func (row *Row) name() string {
+	return fmt.Sprintf("strategy=%s/salt=%d/threads=%d", row.Strategy, row.SaltLength, row.Threads)
+}
+
+func (row *Row) rates() (rates []float64) {
+	for _, s := range row.Samples {
+		rates = append(rates, s.rate())
+	}
+	return rates
+}
+
+// differences lists what else has changed.
+func differences(before, after *Report) []string {
+	list := []string{}
+	differ := func(what string, was, is any) {
+		if a, b := fmt.Sprint(was), fmt.Sprint(is); a != b {
+			list = append(list, fmt.Sprintf("%s: %s, was %s", what, b, a))
+		}
+	}
+	a, b := &before.Machine, &after.Machine
+	differ("CPU", a.CPU, b.CPU)
+	differ("CPU model", []int{a.Family, a.Model, a.Stepping}, []int{b.Family, b.Model, b.Stepping})
+	differ("CPU features", featureChange(b.Features, a.Features), featureChange(a.Features, b.Features))
+	differ("CPUs", a.usableCPUs(), b.usableCPUs())
+	differ("GOMAXPROCS", a.GOMAXPROCS, b.GOMAXPROCS)
+	differ("OS", a.GOOS+"/"+a.GOARCH+" "+a.Kernel, b.GOOS+"/"+b.GOARCH+" "+b.Kernel)
+	differ("Go", a.Go, b.Go)
+	differ("gkpow", a.Version+" "+a.Revision, b.Version+" "+b.Revision)
+	differ("build", a.Build, b.Build)
+	s, t := &before.Settings, &after.Settings
+	differ("salt lengths", s.SaltLengths, t.SaltLengths)
+	differ("threads", s.Threads, t.Threads)
+	differ("seed", s.Seed, t.Seed)
+	differ("difficulty", s.Difficulty, t.Difficulty)
+	differ("time", formatSeconds(s.Budget), formatSeconds(t.Budget))
+	differ("rounds", s.Rounds, t.Rounds)
+	differ("complete", before.Complete, after.Complete)
+	differ("verdict", before.Verdict, after.Verdict)
+	return list
+}
+
+// featureChange lists the features of b that are not in a.
+func featureChange(a, b []string) string {
+	var more []string
+	for _, f := range b {
+		if !slices.Contains(a, f) {
+			more = append(more, f)
+		}
+	}
+	if more == nil {
+		return "none more"
+	}
+	return strings.Join(more, " ")
+}
+
+// table shows the comparison.
+func (c *Comparison) table() table {
+	t := table{
+		title: "Compared: MH/s before and now, and how many times as fast it is now",
+		head:  []string{"strategy", "salt", "threads", "before", "±", "now", "±", "times", "from", "to", "p"},
+	}
+	for i := range c.Rows {
+		row := &c.Rows[i]
+		times := fmt.Sprintf("%.3f", row.Ratio.Ratio)
+		if !row.Ratio.Significant {
+			times = "~ " + times
+		}
+		from, to := "?", "?"
+		if row.Ratio.Low > 0 {
+			from, to = fmt.Sprintf("%.3f", row.Ratio.Low), fmt.Sprintf("%.3f", row.Ratio.High)
+		}
+		t.rows = append(t.rows, []string{row.Strategy, fmt.Sprint(row.SaltLength), fmt.Sprint(row.Threads),
+			megahashes(row.Before.Median), plusMinus(row.Before), megahashes(row.After.Median), plusMinus(row.After),
+			times, from, to, fmt.Sprintf("%.3f", row.Ratio.P)})
+	}
+	var notes []string
+	if len(c.Rows) == 0 {
+		notes = append(notes, "The reports have no row in common.")
+	} else {
+		notes = append(notes, `"~" is a difference that may be chance: p is 0.05 or more.`)
+	}
+	for _, d := range c.Differences {
+		notes = append(notes, "Different: "+d+".")
+	}
+	if len(c.OnlyBefore) > 0 {
+		notes = append(notes, "Before only: "+some(c.OnlyBefore)+".")
+	}
+	if len(c.OnlyAfter) > 0 {
+		notes = append(notes, "Now only: "+some(c.OnlyAfter)+".")
+	}
+	t.note = strings.Join(notes, "\n")
+	return t
+}
+
+// some lists names, not more than people read.
+func some(names []string) string {
+	const most = 6
+	if len(names) <= most {
+		return strings.Join(names, ", ")
+	}
+	return fmt.Sprintf("%s and %d more", strings.Join(names[:most-1], ", "), len(names)-most+1)
+}

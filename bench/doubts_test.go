@@ -1,0 +1,79 @@
+package bench
+
+import (
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+)
+
+func TestDoubts(t *testing.T) {
+	base := written(t, fakeReport(t).WriteJSON)
+	quiet := []usage{{known: true}, {known: true, busy: 20, own: 19.9, idle: 20}}
+	for _, test := range []struct {
+		name    string
+		want    string // the only doubt, or ""
+		message string
+		used    []usage // before and after
+		clocks  []float64
+		change  func(*Report)
+	}{
+		{name: "none"},
+		{name: "nothing known", used: []usage{{}, {}}},
+		{name: "busy", want: DoubtBusy, message: "used 0.8 CPUs", used: []usage{{known: true, busy: 5, own: 1}, {known: true, busy: 20, own: 8, idle: 20}}},
+		{name: "steal", want: DoubtSteal, message: "gave 5.0 %", used: []usage{{known: true, steal: 1}, {known: true, busy: 10, own: 10, idle: 9, steal: 2}}},
+		{name: "throttled", want: DoubtThrottled, message: "7 times", used: []usage{{known: true, throttled: 3}, {known: true, throttled: 10}}},
+		{name: "frequency", want: DoubtFrequency, message: "from 2.00 to 3.00 GHz", clocks: []float64{3e9, 3e9, 3e9, 2e9, 2e9, 2e9}},
+		{name: "one slow measurement of the clock", clocks: []float64{3e9, 3e9, 3e9, 3e9, 3e9, 1e9, 3e9, 3e9, 3e9, 3e9, 3e9, 3e9}},
+		{name: "one run", want: DoubtOneRun, message: "once", change: func(r *Report) { keepSamples(r, 1) }},
+		{name: "few rounds", want: DoubtFewRounds, message: "5 rounds", change: func(r *Report) { keepSamples(r, 5) }},
+		{name: "six rounds", change: func(r *Report) { keepSamples(r, 6) }},
+		{name: "short samples", want: DoubtShortSamples, message: "400 µs", change: func(r *Report) { r.Settings.Slice = 0.0004 }},
+		{name: "more threads", want: DoubtFewerCPUs, message: "2 threads share 1 CPUs", change: func(r *Report) { r.Machine.CPUs = 1 }},
+		{name: "container", want: DoubtFewerCPUs, message: "2 threads share 1.5 CPUs", change: func(r *Report) { r.Machine.CgroupLimit = 1.5 }},
+		{name: "wide container", change: func(r *Report) { r.Machine.CgroupLimit = 64 }},
+		{name: "outliers", want: DoubtOutliers, message: "8 of 56 samples", change: func(r *Report) {
+			for i := range r.Rows {
+				r.Rows[i].Rate.Outliers = 1
+			}
+		}},
+		{name: "few outliers", change: func(r *Report) { r.Rows[0].Rate.Outliers = 2 }},
+		{name: "virtual machine", want: DoubtVirtualMachine, message: "KVM", change: func(r *Report) { r.Machine.Hypervisor = "KVM" }},
+		{name: "powersave", want: DoubtGovernor, message: "powersave (acpi-cpufreq)", change: func(r *Report) { r.Machine.Governor = "powersave (acpi-cpufreq)" }},
+		{name: "powersave of intel_pstate", change: func(r *Report) { r.Machine.Governor = "powersave (intel_pstate)" }},
+		{name: "performance", change: func(r *Report) { r.Machine.Governor = "performance (acpi-cpufreq)" }},
+		{name: "few solves", want: DoubtFewSolves, message: "1 puzzle was solved at difficulty 2", change: func(r *Report) { r.Solve.Times = r.Solve.Times[:1] }},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			r, err := Load(strings.NewReader(base))
+			require.NoError(t, err)
+			r.Machine.CPUs, r.Machine.CgroupLimit, r.Machine.Hypervisor, r.Machine.Governor = 2, 0, "", ""
+			r.Seconds = 10
+			if test.change != nil {
+				test.change(r)
+			}
+			used := test.used
+			if used == nil {
+				used = quiet
+			}
+			var names []string
+			for _, d := range doubts(r, test.clocks, used[0], used[1]) {
+				names = append(names, d.Name)
+				require.Contains(t, d.Message, test.message)
+				require.NotEmpty(t, d.Hint)
+			}
+			if test.want == "" {
+				require.Empty(t, names)
+			} else {
+				require.Equal(t, []string{test.want}, names)
+			}
+		})
+	}
+}
+
+// keepSamples leaves so many samples of each row.
+func keepSamples(r *Report, n int) {
+	for i := range r.Rows {
+		r.Rows[i].fill(r.Rows[i].Samples[:n])
+	}
+}

@@ -1,0 +1,136 @@
+package bench
+
+import (
+	"context"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/gkpow/gkpow/solver"
+	"github.com/gkpow/gkpow/strategies"
+)
+
+// A fakeClock stands still but for what searches take.
+type fakeClock struct {
+	mu  sync.Mutex // guards now
+	now time.Time
+}
+
+func (c *fakeClock) Now() time.Time {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.now
+}
+
+func (c *fakeClock) advance(d time.Duration) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.now = c.now.Add(d)
+}
+
+// A fakeSystem has used what it is given.
+type fakeSystem struct{ used []usage }
+
+func (*fakeSystem) describe(*Machine) {}
+
+func (s *fakeSystem) usage() (u usage) {
+	if len(s.used) > 0 {
+		u, s.used = s.used[0], s.used[1:]
+	}
+	return u
+}
+
+const fakeHz = 3e9
+
+// fakeWorld returns a world and its clock.
+func fakeWorld() (world, *fakeClock) {
+	clock := &fakeClock{now: time.Date(2026, 11, 21, 12, 0, 0, 0, time.UTC)}
+	return world{
+		now:    clock.Now,
+		clock:  func(context.Context) float64 { return fakeHz },
+		system: &fakeSystem{},
+	}, clock
+}
+
+// A fakeStrategy searches rightly, at a rate by the fake clock.
+type fakeStrategy struct {
+	name    string
+	rate    float64
+	clock   *fakeClock
+	missing string
+	start   time.Duration // what it takes to begin
+	// What is not nil or 0 spoils it.
+	reports func(nonce uint64, solves bool) int // how often it reports a nonce
+	counts  float64                             // what it counts for a hash
+	err     error
+}
+
+func (s *fakeStrategy) Name() string        { return s.name }
+func (s *fakeStrategy) Description() string { return "a strategy for tests" }
+func (s *fakeStrategy) Missing() string     { return s.missing }
+
+func (s *fakeStrategy) Search(ctx context.Context, p solver.Puzzle, r strategies.Range, found func(uint64) bool) (hashes uint64, err error) {
+	counted := func() uint64 {
+		if s.counts > 0 {
+			return uint64(float64(hashes) * s.counts)
+		}
+		return hashes
+	}
+	s.clock.advance(s.start)
+	var buffer []byte
+	for nonce := r.First; ; nonce++ {
+		if hashes%64 == 0 && ctx.Err() != nil {
+			return counted(), ctx.Err()
+		}
+		hashes++
+		s.clock.advance(time.Duration(1e9 / s.rate))
+		times := 0
+		if zeros(&buffer, p.Prefix, nonce) >= p.Bits {
+			times = 1
+		}
+		if s.reports != nil {
+			times = s.reports(nonce, times == 1)
+		}
+		for range times {
+			if !found(nonce) {
+				return counted(), s.err
+			}
+		}
+		if nonce == r.Last {
+			return counted(), s.err
+		}
+	}
+}
+
+// fakeOptions are for a run of a second or so by the fake clock.
+func fakeOptions(list ...strategies.Strategy) Options {
+	return Options{
+		Strategies:  list,
+		SaltLengths: []int{32, 64},
+		Threads:     []int{1, 2},
+		Budget:      20 * time.Second,
+		Rounds:      7,
+		Difficulty:  2,
+		Seed:        5,
+		Arguments:   []string{"--seed=5"},
+	}
+}
+
+// mustRun runs in a fake world.
+func mustRun(t *testing.T, o Options, w world) *Report {
+	t.Helper()
+	r, err := run(t.Context(), o, w)
+	require.NoError(t, err)
+	return r
+}
+
+// fakeReport is a complete report of two strategies, one twice as fast.
+func fakeReport(t *testing.T) *Report {
+	w, clock := fakeWorld()
+	return mustRun(t, fakeOptions(
+		&fakeStrategy{name: "slow", rate: 10_000, clock: clock},
+		&fakeStrategy{name: "fast", rate: 20_000, clock: clock},
+	), w)
+}

@@ -1,0 +1,239 @@
+package bench
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"io"
+	"math"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+	"golang.org/x/perf/benchfmt"
+)
+
+// written returns what a function writes.
+func written(t *testing.T, write func(io.Writer) error) string {
+	t.Helper()
+	var out bytes.Buffer
+	require.NoError(t, write(&out))
+	return out.String()
+}
+
+// failedReport is a report with every status.
+func failedReport(t *testing.T) *Report {
+	r := fakeReport(t)
+	for i := range r.Rows {
+		switch row := &r.Rows[i]; i {
+		case 0:
+			row.Status, row.Reason = Failed, "missed 1 of 2 solutions | the first *7*"
+		case 1:
+			row.Status, row.Samples, row.Rate = NotMeasured, nil, nil
+		case 2:
+			row.Status, row.Reason, row.Samples, row.Rate = Unavailable, "this CPU has no ABACUS", nil, nil
+		}
+	}
+	r.Verdict = Fail
+	r.Summary = r.summary()
+	r.Doubts = []Doubt{{DoubtBusy, "others used 1.0 CPUs", "wait"}}
+	return r
+}
+
+func TestText(t *testing.T) {
+	out := written(t, fakeReport(t).WriteText)
+	require.Regexp(t, `(?m)^STRATEGY  +MH/s  +±  +NS/HASH  +CYCLES/HASH  +OPS/HASH  +OF BOUND$`, out)
+	require.Regexp(t, `(?m)^slow +0\.0100 +0\.01 % +100,000 +300,000 +█{10}$`, out)
+	require.Regexp(t, `(?m)^fast +0\.0200 +0\.01 % +50,000 +150,000 +█{20}$`, out)
+	require.Regexp(t, `(?m)^STRATEGY +32 +64\nslow +0\.0100 +0\.0100\nfast +0\.0200 +0\.0200$`, out)
+	require.Regexp(t, `(?m)^THREADS +MH/s .*\n1 +0.0200 .* 1\.00 +100 % `, out)
+	require.Regexp(t, `(?m)^measured, [0-9]+ puzzles +[0-9.]+ ms`, out)
+	require.Contains(t, out, "answers OK: all found the same ")
+	require.True(t, strings.HasSuffix(out, "\n\nfast is 2.00 times as fast as slow here; difficulty 2 takes 8.85 ms at the median\n"), out)
+	for line := range strings.Lines(out) {
+		require.LessOrEqual(t, len([]rune(line)), 140, line)
+	}
+
+	out = written(t, failedReport(t).WriteText)
+	require.Contains(t, out, "\nslow      FAIL: missed 1 of 2 solutions | the first *7*\n")
+	require.Contains(t, out, "\nanswers FAIL: not all found the same ")
+	require.Contains(t, out, "\nwarning: busy: others used 1.0 CPUs\n   hint: wait\n")
+	require.True(t, strings.HasSuffix(out, "\n\nFAIL: slow is wrong on this machine and must not be used (slow: missed 1 of 2 solutions | the first *7*)\n"), out)
+}
+
+func TestBar(t *testing.T) {
+	require.Equal(t, strings.Repeat("█", 20), bar(1))
+	require.Equal(t, strings.Repeat("█", 10), bar(0.5))
+	require.Equal(t, "██▌", bar(0.125))
+	require.Equal(t, "▏", bar(1e-9), "what is little is not nothing")
+	require.Empty(t, bar(0))
+}
+
+// All rows of a table have as many cells, whatever is in them.
+func TestMarkdown(t *testing.T) {
+	r := failedReport(t)
+	r.Comparison = Compare(fakeReport(t), r)
+	out := written(t, r.WriteMarkdown)
+	require.Contains(t, out, `missed 1 of 2 solutions \| the first \*7\*`)
+	require.Contains(t, out, "\n- `gkpow bench --seed=5`\n")
+	require.Contains(t, out, "\n- **busy**: others used 1.0 CPUs (wait)\n")
+	cells, tables := 0, 0
+	for line := range strings.Lines(out) {
+		n := strings.Count(line, "|") - strings.Count(line, `\|`)
+		if strings.HasPrefix(line, "|") {
+			if cells == 0 {
+				cells = n
+				tables++
+			}
+			require.Equal(t, cells, n, line)
+		} else {
+			cells = 0
+		}
+	}
+	require.Equal(t, 7, tables)
+}
+
+// What is written is what golang.org/x/perf reads, sample by sample.
+func TestBenchfmt(t *testing.T) {
+	r := failedReport(t)
+	r.Machine.CPU = "A  CPU\nof two: lines"
+	out := written(t, r.WriteBenchfmt)
+	reader := benchfmt.NewReader(strings.NewReader(out), "report")
+	lines := map[string]int{}
+	var values []float64
+	for reader.Scan() {
+		switch record := reader.Result().(type) {
+		case *benchfmt.SyntaxError:
+			require.NoError(t, record)
+		case *benchfmt.Result:
+			name := string(record.Name.Full())
+			lines[name]++
+			require.Equal(t, "A CPU of two: lines", record.GetConfig("cpu"))
+			require.Equal(t, "FAIL", record.GetConfig("verdict"))
+			require.Equal(t, "5", record.GetConfig("seed"))
+			require.Equal(t, "busy", record.GetConfig("doubts"))
+			if name == "Search/strategy=fast/salt=64/threads=2" {
+				rate, ok := record.Value("hashes/s")
+				require.True(t, ok)
+				values = append(values, rate)
+				s, ok := record.Value("sec/hash")
+				require.True(t, ok)
+				require.InEpsilon(t, 2/rate, s, 1e-9)
+				c, ok := record.Value("cycles/hash")
+				require.True(t, ok)
+				require.InEpsilon(t, 2*fakeHz/rate, c, 1e-9)
+			}
+		}
+	}
+	require.NoError(t, reader.Err())
+	for _, u := range []string{"hashes/s", "ns/hash", "cycles/hash"} {
+		require.NotZero(t, reader.Units().GetBetter(tidied(u)), u)
+	}
+	require.Equal(t, 1, reader.Units().GetBetter("hashes/s"))
+	require.Equal(t, r.row("fast", 64, 2).rates(), values)
+	require.Equal(t, 7, lines["Search/strategy=slow/salt=64/threads=2"])
+	require.Zero(t, lines["Search/strategy=slow/salt=32/threads=1"], "a row that failed")
+	require.Equal(t, 7, lines["Scaling/strategy=fast/salt=32/threads=2"])
+	require.Equal(t, len(r.Solve.Times), lines["Solve/strategy=fast/difficulty=2/salt=32/threads=2"])
+}
+
+// tidied is the unit as the reader of benchfmt has it.
+func tidied(unit string) string { return strings.Replace(unit, "ns/", "sec/", 1) }
+
+func TestJSON(t *testing.T) {
+	r := fakeReport(t)
+	out := written(t, r.WriteJSON)
+	require.Equal(t, 1, strings.Count(out, "\n"))
+	loaded, err := Load(strings.NewReader(out))
+	require.NoError(t, err)
+	require.Equal(t, r, loaded)
+
+	// The names that others rely on.
+	var fields map[string]any
+	require.NoError(t, json.Unmarshal([]byte(out), &fields))
+	require.Equal(t, "gkpow-bench", fields["format"])
+	require.Equal(t, 1.0, fields["version"])
+	require.Equal(t, "OK", fields["verdict"])
+	require.Equal(t, true, fields["complete"])
+	row := fields["rows"].([]any)[0].(map[string]any)
+	require.Equal(t, "slow", row["strategy"])
+	require.Equal(t, 32.0, row["saltLength"])
+	require.Equal(t, "ok", row["status"])
+	require.InEpsilon(t, 10_000.0, row["hashRate"].(map[string]any)["median"], 1e-6)
+	for _, name := range []string{"summary", "date", "seconds", "settings", "machine", "clock", "work", "checksum", "scaling", "solve", "doubts"} {
+		require.Contains(t, fields, name)
+	}
+}
+
+func TestLoadHostile(t *testing.T) {
+	good := written(t, fakeReport(t).WriteJSON)
+	replaced := func(old, new string) string {
+		s := strings.Replace(good, old, new, 1)
+		require.NotEqual(t, good, s, "%q is not in the report", old)
+		return s
+	}
+	for _, test := range []struct{ name, content, want string }{
+		{"empty", "", "no report of gkpow bench --save"},
+		{"text", "Search 1 2 ns/op", "no report of gkpow bench --save"},
+		{"cut", good[:len(good)/2], "no report of gkpow bench --save"},
+		{"a list", "[1,2]", "no report of gkpow bench --save"},
+		{"null", "null", `its format is ""`},
+		{"something else", `{"results":[]}`, `its format is ""`},
+		{"twice", good + good, "no report of gkpow bench --save"},
+		{"newer", replaced(`"version":1`, `"version":2`), "version 2, and this gkpow knows up to 1"},
+		{"version 0", replaced(`"version":1`, `"version":0`), "cannot have version 0"},
+		{"wrong types", replaced(`"threads":1`, `"threads":"one"`), "damaged"},
+		{"no threads", replaced(`"saltLength":32,"threads":1`, `"saltLength":32,"threads":0`), "has no threads"},
+		{"row twice", replaced(`"saltLength":64,"threads":1`, `"saltLength":32,"threads":1`), "there twice"},
+		{"status", replaced(`"status":"ok"`, `"status":"fine"`), `has the status "fine"`},
+		{"no samples", replaced(`"samples":[{`, `"samples":[],"x":[{`), "has no samples"},
+		{"no time", replaced(`"seconds":0`, `"seconds":-0`), "a sample has"},
+		{"no hashes", replaced(`"samples":[{"hashes":`, `"samples":[{"hashes":0,"x":`), "a sample has 0 hashes"},
+		{"endless rate", replaced(`"samples":[{"hashes":`, `"samples":[{"seconds":1e-320,"hashes":`), ""},
+		{"no settings", replaced(`"settings":{`, `"settings":{},"x":{`), "does not say which"},
+		{"times", replaced(`"times":[`, `"times":[-1,`), "a time to solution is -1"},
+		{"too large", strings.Repeat(" ", maxReport+1), "at most 64 MiB"},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			r, err := Load(strings.NewReader(test.content))
+			if test.want == "" {
+				return // anything but a panic
+			}
+			require.ErrorContains(t, err, test.want)
+			require.Nil(t, r)
+		})
+	}
+	_, err := Load(io.MultiReader(strings.NewReader("{"), brokenReader{}))
+	require.ErrorContains(t, err, "the disk is gone")
+
+	// Whatever it says, what is loaded can be shown.
+	odd := strings.NewReplacer(`"bars"`, `"x"`, `"hashRate":1`, `"hashRate":-1`, `"predicted":{`, `"predicted":{},"x":{`,
+		`"curve":[`, `"curve":[{"seconds":-1,"chance":7},`).Replace(good)
+	r, err := Load(strings.NewReader(odd))
+	if err == nil {
+		for _, write := range []func(io.Writer) error{r.WriteText, r.WriteMarkdown, r.WriteBenchfmt} {
+			require.NoError(t, write(io.Discard))
+		}
+	}
+}
+
+type brokenReader struct{}
+
+func (brokenReader) Read([]byte) (int, error) { return 0, fmt.Errorf("the disk is gone") }
+
+func TestFigures(t *testing.T) {
+	for v, want := range map[float64]string{
+		0: "", 1: "1.00", 2.345: "2.35", 57.94: "57.9", 99.96: "100.0", 123.4: "123", 1234567: "1,234,567", 0.01234: "0.0123", math.Inf(1): "",
+	} {
+		require.Equal(t, want, figure(v))
+	}
+	for v, want := range map[float64]string{
+		0: "–", 2e-8: "20.0 ns", 3.4e-6: "3.40 µs", 0.012: "12.0 ms", 0.12: "0.120 s", 60: "60 s", 150: "2.50 min", 7300: "2.03 h",
+		200_000: "2.31 days", 1e9: "31.7 years",
+	} {
+		require.Equal(t, want, formatSeconds(v))
+	}
+	for p, want := range map[float64]string{0: "less than 1 in 1e12", 1e-9: "1 in 1e+09", 0.1675: "16.8 %", 0.99999: "more than 99.9 %", 1: "100 %"} {
+		require.Equal(t, want, formatChance(p))
+	}
+}

@@ -1,0 +1,152 @@
+package bench
+
+import (
+	"crypto/sha256"
+	"encoding/base64"
+	"encoding/xml"
+	"io"
+	"regexp"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+	"gonum.org/v1/plot"
+)
+
+// element is what the tests look at of an element of a page.
+type element struct {
+	name       string
+	attributes map[string]string
+}
+
+// elements reads a page strictly, as far as elements go.
+func elements(t *testing.T, page string) (list []element) {
+	t.Helper()
+	decoder := xml.NewDecoder(strings.NewReader(page))
+	decoder.Strict = false
+	decoder.AutoClose = xml.HTMLAutoClose
+	decoder.Entity = xml.HTMLEntity
+	for {
+		token, err := decoder.Token()
+		if err == io.EOF {
+			return list
+		}
+		require.NoError(t, err)
+		if start, ok := token.(xml.StartElement); ok {
+			e := element{start.Name.Local, map[string]string{}}
+			for _, a := range start.Attr {
+				e.attributes[a.Name.Local] = a.Value
+			}
+			list = append(list, e)
+		}
+	}
+}
+
+func TestHTML(t *testing.T) {
+	r := failedReport(t)
+	r.Comparison = Compare(fakeReport(t), r)
+	page := written(t, r.WriteHTML)
+	ids := map[string]bool{}
+	count := map[string]int{}
+	var labels []string
+	for _, e := range elements(t, page) {
+		count[e.name]++
+		for name, value := range e.attributes {
+			require.False(t, strings.HasPrefix(name, "on"), "a handler: %s=%s", name, value)
+			require.NotContains(t, []string{"src", "href", "style", "action", "srcset", "data"}, name, "it loads something or needs an inline style: %s", value)
+		}
+		if id := e.attributes["id"]; id != "" {
+			require.False(t, ids[id], "id %s is there twice", id)
+			ids[id] = true
+		}
+		if e.name == "svg" && e.attributes["role"] == "img" {
+			labels = append(labels, strings.Fields(e.attributes["aria-labelledby"])...)
+			require.Regexp(t, `^0 0 [0-9]+ [0-9.]+$`, e.attributes["viewBox"])
+			require.NotContains(t, e.attributes, "width", "it takes the width it is given")
+		}
+	}
+	for _, id := range labels {
+		require.True(t, ids[id], "no element has the id %s", id)
+	}
+	require.Equal(t, 4, count["figure"])
+	require.Equal(t, 4, count["figcaption"])
+	require.Equal(t, 16, len(labels), "each chart has two drawings, each with a title and a description")
+	require.Zero(t, count["script"]+count["link"]+count["img"]+count["iframe"])
+	require.GreaterOrEqual(t, count["table"], 7)
+	require.Regexp(t, `<title id="solve-title">Time to solution at difficulty 2: fast, 2 threads</title>`, page)
+	require.Contains(t, page, `Half of all searches take less than 8.85 ms`)
+	require.Contains(t, page, `<meta name="viewport" content="width=device-width, initial-scale=1">`)
+	require.Contains(t, page, "prefers-color-scheme: dark")
+
+	// The policy allows the style sheet as it stands, and nothing else.
+	style := regexp.MustCompile(`(?s)<style>(.*?)</style>`).FindStringSubmatch(page)[1]
+	sum := sha256.Sum256([]byte(style))
+	require.Contains(t, strings.ReplaceAll(page, "&#39;", "'"), "default-src 'none'; base-uri 'none'; form-action 'none'; style-src 'sha256-"+
+		strings.ReplaceAll(base64.StdEncoding.EncodeToString(sum[:]), "+", "&#43;")+"'")
+
+	// What failed shows.
+	require.Contains(t, page, `<span class="verdict fail">FAIL</span>`)
+	require.Contains(t, page, `<td class="words fail" colspan="6">FAIL: missed 1 of 2 solutions | the first *7*</td>`)
+	require.Contains(t, page, "<strong>busy</strong>: others used 1.0 CPUs.")
+	// The colours are the page's.
+	require.NotRegexp(t, `(fill|stroke)="#[0-9A-F]{6}"`, page)
+	require.NotContains(t, page, "NaN")
+}
+
+// What a report says is text, not markup.
+func TestHTMLHostile(t *testing.T) {
+	w, clock := fakeWorld()
+	const hostile = `<script>alert(1)</script>"'&`
+	r := mustRun(t, fakeOptions(&fakeStrategy{name: hostile, rate: 1e4, clock: clock}, &fakeStrategy{name: "b", rate: 1e4, clock: clock}), w)
+	r.Machine.CPU = `</title></style><img src=x onerror=alert(1)>`
+	r.Settings.Arguments = []string{hostile}
+	r.Doubts = []Doubt{{hostile, hostile, hostile}}
+	r.Row0(hostile)
+	page := written(t, r.WriteHTML)
+	for _, e := range elements(t, page) {
+		require.NotContains(t, []string{"script", "img"}, e.name)
+	}
+	require.Contains(t, page, "&lt;script&gt;")
+}
+
+// Row0 makes the first row one that has failed for a reason.
+func (r *Report) Row0(reason string) {
+	r.Rows[0].Status, r.Rows[0].Reason = Failed, reason
+}
+
+// A report without figures is a page without charts.
+func TestHTMLEmpty(t *testing.T) {
+	w, clock := fakeWorld()
+	r := mustRun(t, fakeOptions(&fakeStrategy{name: "absent", clock: clock, missing: "ABACUS"}), w)
+	require.Equal(t, "nothing could be measured here", r.Summary)
+	page := written(t, r.WriteHTML)
+	require.NotContains(t, page, "<figure>")
+	require.Contains(t, page, "this CPU has no ABACUS")
+}
+
+func TestTicks(t *testing.T) {
+	labels := func(list []plot.Tick) (labels []string) {
+		for _, tick := range list {
+			if tick.Label != "" {
+				labels = append(labels, tick.Label)
+			}
+		}
+		return labels
+	}
+	for _, test := range []struct {
+		high float64
+		want []string
+	}{
+		{66, []string{"0", "10", "20", "30", "40", "50", "60"}},
+		{8.3, []string{"0", "2", "4", "6", "8"}},
+		{0.021, []string{"0", "0.005", "0.01", "0.015", "0.02"}},
+		{134, []string{"0", "20", "40", "60", "80", "100", "120"}},
+		{1, []string{"0", "0.2", "0.4", "0.6", "0.8", "1"}},
+		{25_000, []string{"0", "5000", "10000", "15000", "20000", "25000"}},
+	} {
+		require.Equal(t, test.want, labels(rateTicks{}.Ticks(0, test.high)), "%v", test.high)
+	}
+	require.Equal(t, []string{"10 ms", "100 ms", "1 s", "10 s"}, labels(timeTicks{}.Ticks(0.005, 90)))
+	require.Equal(t, []string{"1 µs", "1 ms", "1 s"}, labels(timeTicks{true}.Ticks(2e-9, 90)))
+	require.LessOrEqual(t, len(labels(timeTicks{}.Ticks(1e-9, 1e12))), 7)
+}

@@ -1,0 +1,110 @@
+package bench
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"math"
+)
+
+// WriteJSON writes the report as one line of JSON, which Load reads.
+func (r *Report) WriteJSON(w io.Writer) error {
+	encoder := json.NewEncoder(w)
+	encoder.SetEscapeHTML(false)
+	return encoder.Encode(r)
+}
+
+// maxReport bounds a report that is read, in bytes.
+const maxReport = 64 << 20
+
+// Load reads a report that WriteJSON has written. What follows from the samples is
+// computed anew. It refuses what is not a report, is damaged, or has a version that
+// is not known here.
+func Load(in io.Reader) (*Report, error) {
+	data, err := io.ReadAll(io.LimitReader(in, maxReport+1))
+	if err != nil {
+		return nil, fmt.Errorf("bench: %w", err)
+	}
+	if len(data) > maxReport {
+		return nil, errors.New("bench: a report has at most 64 MiB")
+	}
+	var head struct {
+		Format  string `json:"format"`
+		Version int    `json:"version"`
+	}
+	if err := json.Unmarshal(data, &head); err != nil {
+		return nil, fmt.Errorf("bench: this is no report of gkpow bench --save: %w", err)
+	}
+	switch {
+	case head.Format != Format:
+		return nil, fmt.Errorf("bench: this is no report of gkpow bench --save: its format is %q, not %q", head.Format, Format)
+	case head.Version > Version:
+		return nil, fmt.Errorf("bench: the report has version %d, and this gkpow knows up to %d: use a newer one", head.Version, Version)
+	case head.Version < 1:
+		return nil, fmt.Errorf("bench: a report cannot have version %d", head.Version)
+	}
+	r := new(Report)
+	if err := json.Unmarshal(data, r); err != nil {
+		return nil, fmt.Errorf("bench: the report is damaged: %w", err)
+	}
+	if err := r.check(); err != nil {
+		return nil, fmt.Errorf("bench: the report is damaged: %w", err)
+	}
+	return r, nil
+}
+
+// check sees that what the rest of the package relies on holds.
+func (r *Report) check() error {
+	for i := range r.Rows {
+		row := &r.Rows[i]
+		name := row.name()
+		if row.Threads < 1 {
+			return fmt.Errorf("row %s has no threads", name)
+		}
+		if r.row(row.Strategy, row.SaltLength, row.Threads) != row {
+			return fmt.Errorf("row %s is there twice", name)
+		}
+		switch row.Status {
+		case Measured, Failed, Unavailable, NotMeasured:
+		default:
+			return fmt.Errorf("row %s has the status %q", name, row.Status)
+		}
+		if err := checkSamples(row.Samples); err != nil {
+			return fmt.Errorf("row %s: %w", name, err)
+		}
+		if row.Status == Measured && len(row.Samples) == 0 {
+			return fmt.Errorf("row %s has no samples", name)
+		}
+		row.Rate, row.Nanoseconds, row.Cycles = nil, nil, nil
+		row.fill(row.Samples)
+	}
+	if len(r.Settings.Threads) == 0 || len(r.Settings.SaltLengths) == 0 {
+		return errors.New("it does not say which salt lengths and threads were measured")
+	}
+	if s := r.Scaling; s != nil {
+		for _, p := range s.Points {
+			if err := checkSamples(p.Samples); err != nil || p.Threads < 1 {
+				return fmt.Errorf("scaling to %d threads: %w", p.Threads, err)
+			}
+		}
+		s.fill()
+	}
+	if s := r.Solve; s != nil {
+		for _, t := range s.Times {
+			if !(t > 0) || math.IsInf(t, 0) {
+				return fmt.Errorf("a time to solution is %v", t)
+			}
+		}
+	}
+	return nil
+}
+
+func checkSamples(samples []Sample) error {
+	for _, s := range samples {
+		if s.Hashes == 0 || !(s.Seconds > 0) || math.IsInf(s.rate(), 0) || s.Hz < 0 {
+			return fmt.Errorf("a sample has %d hashes in %v s at %v Hz", s.Hashes, s.Seconds, s.Hz)
+		}
+	}
+	return nil
+}

@@ -1,0 +1,141 @@
+package bench
+
+import (
+	"bufio"
+	"bytes"
+	"math"
+	"os"
+	"path"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"syscall"
+	"time"
+
+	"github.com/prometheus/procfs"
+)
+
+// A system is where the kernel tells of the machine: the directories proc, sys
+// and etc in root.
+type system struct{ root string }
+
+var thisSystem = system{"/"}
+
+// describe adds to what is known of the machine.
+func (s system) describe(m *Machine) {
+	m.Kernel = s.line("proc/sys/kernel/osrelease")
+	for line := range strings.Lines(s.read("etc/os-release")) {
+		if name, ok := strings.CutPrefix(strings.TrimSpace(line), "PRETTY_NAME="); ok {
+			m.OS = strings.Trim(name, `"'`)
+		}
+	}
+	m.Governor = s.line("sys/devices/system/cpu/cpu0/cpufreq/scaling_governor")
+	if driver := s.line("sys/devices/system/cpu/cpu0/cpufreq/scaling_driver"); driver != "" {
+		m.Governor += " (" + driver + ")"
+	}
+	if proc, err := s.proc(); err == nil {
+		if load, err := proc.LoadAvg(); err == nil {
+			m.Load = load.Load1
+		}
+	}
+	m.CgroupLimit = s.cgroupLimit()
+}
+
+// usage returns the counters.
+func (s system) usage() usage {
+	proc, err := s.proc()
+	if err != nil {
+		return usage{}
+	}
+	stat, err := proc.Stat()
+	if err != nil {
+		return usage{}
+	}
+	t := stat.CPUTotal
+	u := usage{
+		known: true,
+		busy:  t.User + t.Nice + t.System + t.IRQ + t.SoftIRQ, // guests count as user
+		idle:  t.Idle + t.Iowait,
+		steal: t.Steal,
+	}
+	var own syscall.Rusage
+	if err := syscall.Getrusage(syscall.RUSAGE_SELF, &own); err == nil {
+		u.own = time.Duration(own.Utime.Nano() + own.Stime.Nano()).Seconds()
+	}
+	for _, dir := range s.cgroups() {
+		u.throttled += s.counter(path.Join(dir, "cpu.stat"), "nr_throttled")
+	}
+	return u
+}
+
+func (s system) proc() (procfs.FS, error) { return procfs.NewFS(filepath.Join(s.root, "proc")) }
+
+// cgroups returns the directories of the control groups that may limit the CPU
+// time of this process, the innermost first.
+func (s system) cgroups() (dirs []string) {
+	for line := range strings.Lines(s.read("proc/self/cgroup")) {
+		fields := strings.SplitN(strings.TrimSpace(line), ":", 3)
+		if len(fields) != 3 {
+			continue
+		}
+		mount := "sys/fs/cgroup" // version 2
+		if fields[1] != "" {
+			if !slices.Contains(strings.Split(fields[1], ","), "cpu") {
+				continue
+			}
+			mount = "sys/fs/cgroup/cpu"
+		}
+		for dir := path.Clean("/" + fields[2]); ; dir = path.Dir(dir) {
+			dirs = append(dirs, path.Join(mount, dir))
+			if dir == "/" {
+				break
+			}
+		}
+	}
+	return dirs
+}
+
+// cgroupLimit returns the CPUs that the tightest quota allows, or 0.
+func (s system) cgroupLimit() (limit float64) {
+	for _, dir := range s.cgroups() {
+		quota, period, ok := strings.Cut(s.line(path.Join(dir, "cpu.max")), " ")
+		if !ok {
+			quota = s.line(path.Join(dir, "cpu.cfs_quota_us"))
+			period = s.line(path.Join(dir, "cpu.cfs_period_us"))
+		}
+		q, err1 := strconv.ParseFloat(quota, 64)
+		p, err2 := strconv.ParseFloat(period, 64)
+		if err1 != nil || err2 != nil || q <= 0 || p <= 0 {
+			continue // no limit here
+		}
+		if limit == 0 || q/p < limit {
+			limit = math.Round(100*q/p) / 100
+		}
+	}
+	return limit
+}
+
+// counter returns a value of a file of lines with a name and a value.
+func (s system) counter(name, key string) uint64 {
+	lines := bufio.NewScanner(bytes.NewReader([]byte(s.read(name))))
+	for lines.Scan() {
+		if value, ok := strings.CutPrefix(lines.Text(), key+" "); ok {
+			n, _ := strconv.ParseUint(strings.TrimSpace(value), 10, 64)
+			return n
+		}
+	}
+	return 0
+}
+
+// read returns what a file holds, "" if there is none.
+func (s system) read(name string) string {
+	data, _ := os.ReadFile(filepath.Join(s.root, name))
+	return string(data)
+}
+
+// line returns the first line of a file.
+func (s system) line(name string) string {
+	line, _, _ := strings.Cut(s.read(name), "\n")
+	return strings.TrimSpace(line)
+}

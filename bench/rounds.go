@@ -1,0 +1,188 @@
+package bench
+
+import (
+	"context"
+	"math"
+	"time"
+)
+
+// goodSlice is about as short as the slices of time of operating systems, so that most
+// samples are not interrupted, and long enough to make up for what starts one.
+// Those shorter than shortSlice are doubtful.
+const (
+	goodSlice  = 3 * time.Millisecond
+	shortSlice = 500 * time.Microsecond
+)
+
+// How rounds are cut, where it is not said how many there are to be.
+const (
+	defaultRounds = 11
+	quickRounds   = 6
+	mostRounds    = 501
+	leastSlice    = 200 * time.Microsecond
+	longestSlice  = time.Second
+	warmUpRounds  = 1.5                   // what it costs to warm up, in rounds
+	clockEvery    = 30 * time.Millisecond // between measurements of the clock
+)
+
+// cut divides a time into rounds of so many samples, as many as are asked for or
+// else as many as fit well.
+func (r *runner) cut(budget time.Duration, samples int) (rounds int, slice time.Duration) {
+	rounds = r.Rounds
+	if rounds == 0 {
+		least := defaultRounds
+		if r.Quick {
+			least = quickRounds
+		}
+		fit := int(min(budget.Seconds()/goodSlice.Seconds()/float64(samples)-warmUpRounds, mostRounds))
+		rounds = max(fit, least)
+	}
+	slice = seconds(budget.Seconds() / float64(samples) / (float64(rounds) + warmUpRounds))
+	return rounds, min(max(slice, leastSlice), longestSlice)
+}
+
+// rows measures the throughput: all tracks take turns.
+func (r *runner) rows(ctx context.Context) error {
+	var tracks []*track
+	for _, t := range r.tracks {
+		if t != nil && t.failed == "" {
+			tracks = append(tracks, t)
+		}
+	}
+	if len(tracks) == 0 {
+		return nil
+	}
+	end := r.now().Add(max(seconds(r.left().Seconds()*rowsShare), r.Budget/leastRowsShare))
+	rounds, slice := r.cut(end.Sub(r.now()), len(tracks))
+	r.report.Settings.Rounds, r.report.Settings.Slice = rounds, slice.Seconds()
+	return r.rounds(ctx, "throughput", tracks, rounds, slice, end)
+}
+
+// rounds measures tracks that take turns, in an order of chance in each round,
+// until the rounds are done or the time is up.
+func (r *runner) rounds(ctx context.Context, phase string, tracks []*track, rounds int, slice time.Duration, end time.Time) error {
+	if r.Rounds > 0 { // who asks for them gets them, if at all possible
+		end = end.Add(end.Sub(r.now()) / 2)
+	}
+	r.measureClock(ctx)
+	for _, t := range tracks {
+		r.progress(phase)
+		if err := t.warmUp(ctx, r.world, slice); t.stopped(ctx, err) {
+			return err
+		}
+	}
+	defer func() {
+		for _, t := range tracks {
+			if t.judge(); t.failed != "" {
+				r.fail(t)
+			}
+		}
+	}()
+	for round := range rounds {
+		for _, i := range r.rng.Perm(len(tracks)) {
+			t := tracks[i]
+			slow := r.Rounds == 0 && t.spent > time.Duration(rounds+2)*slice*5/4
+			if t.failed != "" || slow && len(t.samples) > 0 {
+				continue // it has had its share of the time
+			}
+			if round > 0 && !r.now().Before(end) {
+				return nil
+			}
+			if r.now().Sub(r.clocked) >= clockEvery {
+				r.measureClock(ctx)
+			}
+			r.progress(phase)
+			s, err := t.measure(ctx, r.world, slice)
+			if t.stopped(ctx, err) {
+				return err
+			}
+			if err == nil {
+				s.Hz = r.hz
+				t.samples = append(t.samples, s)
+			}
+		}
+	}
+	return nil
+}
+
+// scaling measures the fastest strategy with one thread, with two, and so on.
+func (r *runner) scaling(ctx context.Context) error {
+	threads := scalingThreads(r.Threads)
+	fastest := r.fastest(r.Threads[0])
+	if len(threads) < 2 || fastest == nil {
+		return nil
+	}
+	s := &Scaling{Strategy: fastest.strategy.Name(), SaltLength: fastest.length}
+	var tracks []*track
+	for _, n := range threads {
+		tracks = append(tracks, &track{strategy: fastest.strategy, ground: fastest.ground, width: fastest.width, threads: n})
+	}
+	end := r.now().Add(seconds(r.left().Seconds() * scalingShare / (1 - rowsShare)))
+	rounds, slice := r.cut(end.Sub(r.now()), len(tracks))
+	err := r.rounds(ctx, "scaling", tracks, rounds, slice, end)
+	for _, t := range tracks {
+		s.Points = append(s.Points, ScalingPoint{Threads: t.threads, Samples: t.samples})
+	}
+	r.report.Scaling = s
+	return err
+}
+
+// scalingThreads returns the numbers of threads to measure: if 1 and another one
+// are asked for, those between as well, all of them up to 8 and then powers of 2.
+func scalingThreads(asked []int) []int {
+	if len(asked) != 2 || asked[0] != 1 {
+		return asked
+	}
+	threads := []int{1}
+	most := asked[1]
+	for n := 2; n < most; n++ {
+		if most <= 8 || n&(n-1) == 0 {
+			threads = append(threads, n)
+		}
+	}
+	return append(threads, most)
+}
+
+// fastest returns the track with the highest median for the main salt length with
+// so many threads, or nil.
+func (r *runner) fastest(threads int) (best *track) {
+	rate := math.Inf(-1)
+	for _, t := range r.tracks {
+		if t == nil || t.failed != "" || t.threads != threads || t.length != r.report.Settings.mainSalt() || len(t.samples) == 0 {
+			continue
+		}
+		if median := t.median(); median > rate {
+			best, rate = t, median
+		}
+	}
+	return best
+}
+
+// median returns the median rate.
+func (t *track) median() float64 {
+	var rates []float64
+	for _, s := range t.samples {
+		rates = append(rates, s.rate())
+	}
+	return estimate(rates).Median
+}
+
+// fill completes the points from their samples.
+func (s *Scaling) fill() {
+	for i := range s.Points {
+		p := &s.Points[i]
+		if len(p.Samples) == 0 {
+			continue
+		}
+		var rates []float64
+		for _, sample := range p.Samples {
+			rates = append(rates, sample.rate())
+		}
+		rate := estimate(rates)
+		p.Rate = &rate
+		if first := s.Points[0]; first.Rate != nil {
+			p.Speedup = rate.Median / first.Rate.Median
+			p.Efficiency = p.Speedup * float64(first.Threads) / float64(p.Threads)
+		}
+	}
+}

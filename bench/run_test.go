@@ -1,0 +1,435 @@
+package bench
+
+import (
+	"context"
+	"crypto/sha256"
+	"errors"
+	"fmt"
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/gkpow/gkpow/solver"
+	"github.com/gkpow/gkpow/strategies"
+)
+
+func TestRun(t *testing.T) {
+	w, clock := fakeWorld()
+	start := clock.Now()
+	slow := &fakeStrategy{name: "slow", rate: 10_000, clock: clock}
+	fast := &fakeStrategy{name: "fast", rate: 20_000, clock: clock}
+	absent := &fakeStrategy{name: "absent", clock: clock, missing: "ABACUS"}
+	var phases []string
+	o := fakeOptions(slow, fast, absent)
+	o.Budget = 60 * time.Second
+	o.Progress = func(p Progress) {
+		require.True(t, 0 <= p.Done && p.Done <= 1)
+		if len(phases) == 0 || phases[len(phases)-1] != p.Phase {
+			phases = append(phases, p.Phase)
+		}
+	}
+	r := mustRun(t, o, w)
+
+	require.Equal(t, []string{"preparing", "checking answers", "throughput", "scaling", "time to solution"}, phases)
+	require.Equal(t, Pass, r.Verdict)
+	require.True(t, r.Complete)
+	require.Equal(t, "fast is 2.00 times as fast as slow here; difficulty 2 takes 8.85 ms at the median", r.Summary)
+	require.Equal(t, start.UTC(), r.Date)
+	require.InDelta(t, clock.Now().Sub(start).Seconds(), r.Seconds, 1e-9)
+	require.LessOrEqual(t, r.Seconds, 1.05*o.Budget.Seconds())
+	require.GreaterOrEqual(t, r.Seconds, 0.5*o.Budget.Seconds(), "the time is used")
+	require.Equal(t, Settings{
+		Arguments: []string{"--seed=5"}, Seed: 5, Strategies: []string{"slow", "fast", "absent"}, SaltLengths: []int{32, 64},
+		Threads: []int{1, 2}, Budget: 60, Rounds: 7, Slice: r.Settings.Slice, Difficulty: 2,
+	}, r.Settings)
+
+	require.Len(t, r.Rows, 12)
+	for _, row := range r.Rows {
+		if row.Strategy == "absent" {
+			require.Equal(t, Unavailable, row.Status)
+			require.Equal(t, "this CPU has no ABACUS", row.Reason)
+			require.Nil(t, row.Rate)
+			continue
+		}
+		rate := map[string]float64{"slow": 10_000, "fast": 20_000}[row.Strategy]
+		require.Equal(t, Measured, row.Status)
+		require.Len(t, row.Samples, 7)
+		// The clock of the world goes on for one thread at a time.
+		require.InEpsilon(t, rate, row.Rate.Median, 1e-6)
+		require.InEpsilon(t, 1e9/rate*float64(row.Threads), row.Nanoseconds.Median, 1e-6)
+		require.InEpsilon(t, fakeHz/rate*float64(row.Threads), row.Cycles.Median, 1e-6)
+		for _, s := range row.Samples {
+			require.InEpsilon(t, r.Settings.Slice, s.Seconds, 0.05)
+		}
+		i := slices.IndexFunc(r.Work, func(w Work) bool { return w.SaltLength == row.SaltLength })
+		require.Equal(t, r.Work[i].Checksum, row.Checksum)
+	}
+	require.Equal(t, "fast", r.Scaling.Strategy)
+	require.Equal(t, 1.0, r.Scaling.Points[0].Efficiency)
+	require.InDelta(t, 0.5, r.Scaling.Points[1].Efficiency, 1e-6)
+}
+
+// The same seed makes the same work, another one makes another.
+func TestRunSeed(t *testing.T) {
+	checksums := map[string]int{}
+	for _, seed := range []uint64{1, 1, 2} {
+		w, clock := fakeWorld()
+		o := fakeOptions(&fakeStrategy{name: "one", rate: 1e4, clock: clock})
+		o.Seed = seed
+		checksums[mustRun(t, o, w).Checksum]++
+	}
+	require.Len(t, checksums, 2)
+}
+
+// The fixed work is what every machine makes of the seed, and its answers are those
+// of package solver's own check.
+func TestWork(t *testing.T) {
+	g := newGround(1, 32)
+	require.Equal(t, uint64(3*workNonces+edgeNonces), g.work.Hashes)
+	require.InDelta(t, float64(g.work.Hashes)/64, g.work.Found, 60)
+	require.Len(t, g.work.Salt, 32)
+
+	p := solver.Puzzle{Prefix: []byte(g.work.Salt + ":"), Bits: workBits}
+	sum := sha256.New()
+	for _, r := range g.work.Ranges {
+		for nonce := r.First; nonce <= r.Last; nonce++ {
+			if p.Solves(nonce) {
+				fmt.Fprintln(sum, nonce)
+			}
+		}
+	}
+	require.Equal(t, fmt.Sprintf("%x", sum.Sum(nil)[:8]), g.work.Checksum)
+	require.Equal(t, "2916461a17430f7f", g.work.Checksum, "it is the same on every machine")
+	edge := g.work.Ranges[3]
+	require.Less(t, len(fmt.Sprint(edge.First)), len(fmt.Sprint(edge.Last)), "the number of digits changes")
+
+}
+
+// Short salts and long ones have work too.
+func TestWorkLengths(t *testing.T) {
+	for _, length := range []int{0, 1, 55, 62, 63, 64, 1000} {
+		g := newGround(1, length)
+		require.Len(t, g.work.Salt, length)
+		require.NotZero(t, g.work.Found)
+	}
+}
+
+// Wrong answers, whatever they are, show as FAIL in the row and in the verdict,
+// and right ones beside them do not.
+func TestRunWrong(t *testing.T) {
+	once := func(solves bool) int {
+		if solves {
+			return 1
+		}
+		return 0
+	}
+	for _, test := range []struct {
+		name   string
+		reason string
+		bad    fakeStrategy
+	}{
+		{"misses some", "missed", fakeStrategy{reports: func(nonce uint64, solves bool) int { return once(solves && nonce%16 != 5) }}},
+		{"finds nothing", "missed", fakeStrategy{reports: func(uint64, bool) int { return 0 }}},
+		{"finds what is none", "that are none", fakeStrategy{reports: func(nonce uint64, solves bool) int { return once(solves || nonce%1000 == 7) }}},
+		{"finds it twice", "twice", fakeStrategy{reports: func(_ uint64, solves bool) int { return 2 * once(solves) }}},
+		{"counts too much", "hashes of ", fakeStrategy{counts: 1.1}},
+		{"counts hardly anything", "counted 0 hashes", fakeStrategy{counts: 1e-9}},
+		{"is refused", "the self-test failed", fakeStrategy{err: errors.New("the self-test failed")}},
+		{"says it was stopped", "canceled", fakeStrategy{err: context.Canceled}},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			w, clock := fakeWorld()
+			bad := test.bad
+			bad.name, bad.rate, bad.clock = "bad", 1e5, clock
+			r := mustRun(t, fakeOptions(&fakeStrategy{name: "good", rate: 10_000, clock: clock}, &bad), w)
+			require.Equal(t, Fail, r.Verdict)
+			require.True(t, r.Complete)
+			require.Contains(t, r.Summary, "FAIL: bad is wrong")
+			for _, row := range r.Rows {
+				if row.Strategy == "good" {
+					require.Equal(t, Measured, row.Status)
+					continue
+				}
+				require.Equal(t, Failed, row.Status)
+				require.Contains(t, row.Reason, test.reason)
+			}
+			require.Equal(t, "good", r.Solve.Strategy, "what is wrong is not the fastest")
+			require.Equal(t, "good", r.Scaling.Strategy)
+		})
+	}
+}
+
+// Who is wrong with one number of threads is not trusted with others, and what is
+// wrong for one salt length only shows there.
+func TestRunWrongInPlaces(t *testing.T) {
+	w, clock := fakeWorld()
+	bad := &fakeStrategy{name: "bad", rate: 20_000, clock: clock}
+	o := fakeOptions(bad)
+	checked := 0
+	o.Progress = func(p Progress) {
+		if p.Phase == "checking answers" {
+			checked++
+		}
+		bad.err = nil
+		if checked == 2 { // 32 characters, two threads
+			bad.err = errors.New("out of breath")
+		}
+	}
+	r := mustRun(t, o, w)
+	for _, row := range r.Rows {
+		if row.SaltLength == 32 {
+			require.Equal(t, []string{"FAIL", "out of breath"}, []string{string(row.Status), row.Reason})
+		} else {
+			require.Equal(t, Measured, row.Status)
+		}
+	}
+	require.Nil(t, r.Solve, "there is nothing to predict it from")
+}
+
+// What is right while it is checked is not trusted later.
+func TestRunWrongLater(t *testing.T) {
+	for name, test := range map[string]struct {
+		reports func(nonce uint64, solves bool) int
+		counts  float64
+		reason  string
+	}{
+		"misses a third": {reports: func(nonce uint64, solves bool) int {
+			if solves && nonce%3 != 0 {
+				return 1
+			}
+			return 0
+		}, reason: "were to be expected by the hashes it counted"},
+		"counts a third more": {counts: 1.33, reason: "were to be expected by the hashes it counted"},
+		"finds what is none": {reports: func(nonce uint64, solves bool) int {
+			if solves || nonce%1000 == 7 {
+				return 1
+			}
+			return 0
+		}, reason: "is no solution for the salt"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			w, clock := fakeWorld()
+			good := &fakeStrategy{name: "good", rate: 50_000, clock: clock}
+			bad := &fakeStrategy{name: "bad", rate: 1e5, clock: clock}
+			o := fakeOptions(good, bad)
+			o.SaltLengths, o.Threads, o.Budget = []int{20}, []int{1}, 2*time.Second
+			o.Progress = func(p Progress) {
+				if p.Phase == "throughput" {
+					bad.reports, bad.counts = test.reports, test.counts
+				}
+			}
+			r := mustRun(t, o, w)
+			require.Equal(t, Fail, r.Verdict)
+			row := r.row("bad", 20, 1)
+			require.Equal(t, Failed, row.Status)
+			require.Contains(t, row.Reason, test.reason)
+			require.Equal(t, r.Work[0].Checksum, row.Checksum, "the fixed work was right")
+			require.Equal(t, Measured, r.row("good", 20, 1).Status)
+		})
+	}
+}
+
+// A strategy that does not find anything any more does not stop the run.
+func TestMeasureStuck(t *testing.T) {
+	w, clock := fakeWorld()
+	stuck := &track{
+		strategy: &fakeStrategy{name: "stuck", rate: 1e6, clock: clock, reports: func(uint64, bool) int { return 0 }},
+		ground:   newGround(1, 32), width: 8, threads: 2,
+	}
+	_, err := stuck.measure(t.Context(), w, 0)
+	require.ErrorContains(t, err, "found nothing for a long time")
+	require.False(t, stuck.stopped(t.Context(), err))
+}
+
+func TestJudge(t *testing.T) {
+	for _, test := range []struct {
+		found    uint64
+		expected float64
+		fails    bool
+	}{
+		{0, 0, false}, {10_000, 10_000, false}, {10_690, 10_000, false}, {10_710, 10_000, true}, {9_310, 10_000, false},
+		{9_290, 10_000, true}, {0, 60, true}, {0, 40, false}, {3, 1, false}, {9, 1, true},
+	} {
+		track := &track{found: test.found, expected: test.expected}
+		track.judge()
+		require.Equal(t, test.fails, track.failed != "", "%d of %v", test.found, test.expected)
+	}
+}
+
+// A strategy that only solves wrongly fails too.
+func TestRunWrongSolution(t *testing.T) {
+	w, clock := fakeWorld()
+	bad := &fakeStrategy{name: "bad", rate: 20_000, clock: clock}
+	o := fakeOptions(bad)
+	o.Progress = func(p Progress) {
+		if p.Phase == "time to solution" {
+			bad.reports = func(uint64, bool) int { return 1 }
+		}
+	}
+	r := mustRun(t, o, w)
+	require.Equal(t, Fail, r.Verdict)
+	require.Contains(t, r.Solve.Fault, "is no solution")
+	require.Contains(t, r.Summary, "FAIL: bad is wrong")
+	require.Equal(t, Failed, r.row("bad", 32, 2).Status)
+}
+
+// A context that ends leaves a report of what was measured so far.
+func TestRunStopped(t *testing.T) {
+	cause := errors.New("the lid was closed")
+	for phase, measured := range map[string][]int{
+		"preparing": {0, 0}, "checking answers": {0, 0}, "throughput": {1, 8}, "scaling": {8, 8}, "time to solution": {8, 8},
+	} {
+		t.Run(phase, func(t *testing.T) {
+			w, clock := fakeWorld()
+			ctx, cancel := context.WithCancelCause(t.Context())
+			o := fakeOptions(
+				&fakeStrategy{name: "slow", rate: 10_000, clock: clock},
+				&fakeStrategy{name: "fast", rate: 20_000, clock: clock},
+			)
+			calls := 0
+			o.Progress = func(p Progress) {
+				// All have warmed up by the eighth call, and some have a sample by the eleventh.
+				if p.Phase == phase {
+					if calls++; phase != "throughput" || calls > 11 {
+						cancel(cause)
+					}
+				}
+			}
+			r, err := run(ctx, o, w)
+			require.ErrorIs(t, err, cause)
+			require.NotNil(t, r)
+			require.False(t, r.Complete)
+			require.Equal(t, cause.Error(), r.Stopped)
+			require.Contains(t, r.Summary, "incomplete: the lid was closed")
+			require.Equal(t, Pass, r.Verdict, "what is missing is not wrong")
+			n := 0
+			for _, row := range r.Rows {
+				switch row.Status {
+				case Measured:
+					n++
+					require.NotEmpty(t, row.Samples)
+				default:
+					require.Equal(t, NotMeasured, row.Status)
+					require.Empty(t, row.Samples)
+				}
+			}
+			require.True(t, measured[0] <= n && n <= measured[1], "%d rows were measured", n)
+		})
+	}
+}
+
+// Puzzles that take too long are no error, also where the search sees the time
+// sooner than the context does.
+func TestRunLateSolution(t *testing.T) {
+	w, clock := fakeWorld()
+	solving := false
+	late := &lateStrategy{fakeStrategy{name: "late", rate: 1e6, clock: clock}, &solving}
+	o := fakeOptions(late)
+	o.SaltLengths, o.Threads, o.Rounds, o.Budget = []int{32}, []int{1}, 1, 200*time.Millisecond
+	o.Progress = func(p Progress) { solving = p.Phase == "time to solution" }
+	r := mustRun(t, o, w)
+	require.Equal(t, Pass, r.Verdict)
+	require.True(t, r.Complete)
+	require.Contains(t, r.Solve.Note, "0 of 100 puzzles were solved before the time was up")
+	require.Contains(t, written(t, r.WriteText), "Note: 0 of 100 puzzles")
+}
+
+// A lateStrategy goes on solving until the deadline, by the clock.
+type lateStrategy struct {
+	fakeStrategy
+	solving *bool
+}
+
+func (s *lateStrategy) Search(ctx context.Context, p solver.Puzzle, r strategies.Range, found func(uint64) bool) (uint64, error) {
+	if !*s.solving {
+		return s.fakeStrategy.Search(ctx, p, r, found)
+	}
+	deadline, _ := ctx.Deadline()
+	for time.Now().Before(deadline) {
+	}
+	return 0, context.DeadlineExceeded
+}
+
+// However slow the machine, the time is kept: there are fewer samples then.
+func TestRunBudget(t *testing.T) {
+	for _, test := range []struct {
+		rate  float64
+		start time.Duration
+	}{{2_000, 0}, {1e5, 0}, {1e5, 5 * time.Millisecond}} {
+		w, clock := fakeWorld()
+		o := fakeOptions(
+			&fakeStrategy{name: "a", rate: test.rate, clock: clock},
+			&fakeStrategy{name: "b", rate: test.rate / 3, clock: clock, start: test.start},
+		)
+		o.Rounds, o.SaltLengths = 0, []int{32}
+		// The fixed work takes as long as it takes.
+		o.Budget = time.Duration(2*4*float64(3*workNonces+edgeNonces)/test.rate*1e9) + 4*time.Second
+		start := clock.Now()
+		r := mustRun(t, o, w)
+		took := clock.Now().Sub(start)
+		require.LessOrEqual(t, took, o.Budget+o.Budget/10, "%+v", test)
+		require.GreaterOrEqual(t, r.samples(), defaultRounds, "%+v", test)
+	}
+}
+
+// Who is slow to answer does not take the time of others.
+func TestRunSlowToAnswer(t *testing.T) {
+	w, clock := fakeWorld()
+	slow := &fakeStrategy{name: "slow to answer", rate: 20_000, clock: clock}
+	o := fakeOptions(&fakeStrategy{name: "quick", rate: 20_000, clock: clock}, slow)
+	o.Rounds, o.SaltLengths, o.Threads, o.Budget = 0, []int{32}, []int{1}, 20*time.Second
+	o.Progress = func(p Progress) {
+		if p.Phase == "throughput" {
+			slow.start = 3 * time.Second
+		}
+	}
+	r := mustRun(t, o, w)
+	require.GreaterOrEqual(t, len(r.row("quick", 32, 1).Samples), 10)
+	n := len(r.row("slow to answer", 32, 1).Samples)
+	require.True(t, 1 <= n && n <= 3, "%d samples", n)
+}
+
+func TestRunOptions(t *testing.T) {
+	one := &fakeStrategy{name: "one"}
+	for _, test := range []struct {
+		change func(*Options)
+		want   string
+	}{
+		{func(o *Options) { o.Strategies = []strategies.Strategy{} }, "no strategy"},
+		{func(o *Options) { o.Strategies = append(o.Strategies, one) }, "strategy one is there twice"},
+		{func(o *Options) { o.SaltLengths = []int{} }, "salt lengths"},
+		{func(o *Options) { o.SaltLengths = []int{-1, 3} }, "salt lengths [-1 3]"},
+		{func(o *Options) { o.SaltLengths = []int{maxSaltLength + 1} }, "salt lengths"},
+		{func(o *Options) { o.Threads = []int{0} }, "threads [0]"},
+		{func(o *Options) { o.Threads = []int{} }, "threads []"},
+		{func(o *Options) { o.Threads = []int{5000} }, "threads"},
+		{func(o *Options) { o.Budget = -1 }, "time -1ns"},
+		{func(o *Options) { o.Budget = 48 * time.Hour }, "time 48h"},
+		{func(o *Options) { o.Rounds = -1 }, "-1 rounds"},
+		{func(o *Options) { o.Difficulty = 65 }, "difficulty 65"},
+		{func(o *Options) { o.Difficulty = -1 }, "difficulty -1"},
+	} {
+		o := fakeOptions(one)
+		test.change(&o)
+		r, err := Run(t.Context(), o)
+		require.ErrorContains(t, err, test.want)
+		require.Nil(t, r)
+	}
+	o, err := Options{Strategies: []strategies.Strategy{one}, SaltLengths: []int{64, 16, 64}, Threads: []int{2, 1, 2}, Quick: true}.complete()
+	require.NoError(t, err)
+	require.Equal(t, []int{16, 64}, o.SaltLengths)
+	require.Equal(t, []int{1, 2}, o.Threads)
+	require.Equal(t, DefaultQuickBudget, o.Budget)
+	require.Equal(t, DefaultDifficulty, o.Difficulty)
+}
+
+func TestScalingThreads(t *testing.T) {
+	require.Equal(t, []int{1, 2, 3, 4, 5, 6, 7, 8}, scalingThreads([]int{1, 8}))
+	require.Equal(t, []int{1, 2, 4, 8, 16, 20}, scalingThreads([]int{1, 20}))
+	require.Equal(t, []int{1, 2, 4, 8, 16}, scalingThreads([]int{1, 16}))
+	require.Equal(t, []int{1}, scalingThreads([]int{1}))
+	require.Equal(t, []int{3, 9}, scalingThreads([]int{3, 9}))
+	require.Equal(t, []int{1, 3, 9}, scalingThreads([]int{1, 3, 9}))
+}

@@ -1,0 +1,215 @@
+package bench
+
+import (
+	"context"
+	"fmt"
+	"math"
+	"math/rand/v2"
+	"slices"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/gkpow/gkpow/solver"
+	"github.com/gkpow/gkpow/strategies"
+)
+
+// ChallengeLifetime is how long the service's challenges live: gkCAPTCHA M2M
+// API, "1. Request a Challenge".
+const ChallengeLifetime = time.Minute
+
+// How many puzzles are solved for the time to solution.
+const (
+	mostSolves = 100
+	fewSolves  = 10 // fewer are doubtful
+	solveSlack = 1.2
+)
+
+// solve predicts the time to solution of the fastest strategy with the most
+// threads, and solves puzzles as far as the time allows.
+func (r *runner) solve(ctx context.Context) error {
+	t := r.fastest(slices.Max(r.Threads))
+	if t == nil {
+		return nil
+	}
+	puzzles := puzzles{rand.New(rand.NewPCG(r.Seed, 1<<32)), t.length, r.Difficulty}
+	plan, err := r.plan(ctx, t, puzzles.next())
+	if t.stopped(ctx, err) {
+		return err
+	}
+	if err != nil {
+		r.fail(t)
+		return nil
+	}
+	s := &Solve{
+		Strategy:   t.strategy.Name(),
+		SaltLength: t.length,
+		Threads:    t.threads,
+		Difficulty: r.Difficulty,
+		Rate:       t.median(),
+		Times:      []float64{},
+		Deadline:   ChallengeLifetime.Seconds(),
+		Missed:     plan.Missed(ChallengeLifetime),
+		NotFound:   plan.Missed(math.MaxInt64),
+	}
+	r.report.Solve = s
+	s.predict(plan)
+
+	end := r.now().Add(r.left())
+	s.Planned = min(int(r.left().Seconds()/(solveSlack*plan.Time().Seconds())), mostSolves)
+	if s.Planned < 1 {
+		s.Planned = 0
+		s.Note = fmt.Sprintf("a solution takes %s on average, and there was no time for one", formatSeconds(plan.Time().Seconds()))
+		return nil
+	}
+	// Those that take the longest are to be among the times, so there is room.
+	ctx, cancel := context.WithTimeoutCause(ctx, end.Sub(r.now())+r.Budget/10, errLate)
+	defer cancel()
+	defer func() { s.Measured = quantiles(s.Times) }()
+	for range s.Planned {
+		r.progress("time to solution")
+		p := puzzles.next()
+		begin := r.now()
+		nonce, err := t.solve(ctx, p)
+		elapsed := r.now().Sub(begin)
+		if err == nil && !p.Solves(nonce) {
+			err = fmt.Errorf("nonce %d is no solution of the puzzle with the salt %q", nonce, p.Prefix[:len(p.Prefix)-1])
+		}
+		if err == nil {
+			s.Times = append(s.Times, max(elapsed, 1).Seconds())
+			continue
+		}
+		switch {
+		case !t.stopped(ctx, err):
+			s.Fault = t.failed
+			r.fail(t)
+		case context.Cause(ctx) == errLate:
+			s.Note = fmt.Sprintf("%d of %d puzzles were solved before the time was up", len(s.Times), s.Planned)
+		default:
+			return err
+		}
+		break
+	}
+	return nil
+}
+
+// errLate is the cause of the end of solving when the time is up.
+var errLate = fmt.Errorf("the time is up: %w", context.DeadlineExceeded)
+
+// puzzles makes puzzles with salts of their own.
+type puzzles struct {
+	rng                *rand.Rand
+	length, difficulty int
+}
+
+func (p puzzles) next() solver.Puzzle {
+	return solver.Puzzle{Prefix: append([]byte(hexSalt(p.rng, p.length)), ':'), Bits: 4 * p.difficulty}
+}
+
+// plan returns the plan of a search by the track's strategy, with the rate that
+// was measured for it.
+func (r *runner) plan(ctx context.Context, t *track, p solver.Puzzle) (*solver.Plan, error) {
+	rate := t.median()
+	backend := backendOf(t.strategy)
+	if backend == "" {
+		all := solver.PlanSegment{Last: solver.MaxSafeInteger, HashRate: rate, Reached: 1, Chance: 1}
+		return &solver.Plan{Workers: 1, Bits: p.Bits, Segments: []solver.PlanSegment{all}, HashRate: rate}, nil
+	}
+	plan, err := explain(ctx, backend, t.threads, p)
+	if err != nil {
+		return nil, err
+	}
+	// The rate is that of the main segment; others are slower or faster as their
+	// operations are.
+	scale := rate * mainSegment(plan).OpsPerHash
+	plan.Workers = 1
+	for i := range plan.Segments {
+		plan.Segments[i].HashRate = scale / plan.Segments[i].OpsPerHash
+	}
+	return plan, nil
+}
+
+// predict fills in what follows from the plan.
+func (s *Solve) predict(plan *solver.Plan) {
+	seconds := func(chance float64) float64 {
+		d, ok := plan.Quantile(chance)
+		if !ok || d == math.MaxInt64 {
+			return 0
+		}
+		return d.Seconds()
+	}
+	s.Predicted = Quantiles{P50: seconds(0.50), P95: seconds(0.95), P99: seconds(0.99)}
+	if mean := plan.Time(); mean < math.MaxInt64 {
+		s.Predicted.Mean = mean.Seconds()
+	}
+	for i := range 100 {
+		chance := (float64(i) + 0.5) / 100
+		if t := seconds(chance); t > 0 {
+			s.Curve = append(s.Curve, CurvePoint{t, chance})
+		}
+	}
+	for _, chance := range []float64{0.999, 0.9999} {
+		if t := seconds(chance); t > 0 {
+			s.Curve = append(s.Curve, CurvePoint{t, chance})
+		}
+	}
+}
+
+// quantiles returns those of measured times of which there are enough.
+func quantiles(times []float64) (q Quantiles) {
+	sorted := slices.Sorted(slices.Values(times))
+	if len(sorted) == 0 {
+		return q
+	}
+	for _, t := range sorted {
+		q.Mean += t / float64(len(sorted))
+	}
+	q.P50 = quantile(sorted, 0.50)
+	if len(sorted) >= 20 {
+		q.P95 = quantile(sorted, 0.95)
+	}
+	if len(sorted) >= 100 {
+		q.P99 = quantile(sorted, 0.99)
+	}
+	return q
+}
+
+// solve finds a solution: an engine's kernel by a search as it is, any other
+// strategy with threads that take the next nonces in turn, from 0 on.
+func (t *track) solve(ctx context.Context, p solver.Puzzle) (nonce uint64, err error) {
+	if backend := backendOf(t.strategy); backend != "" {
+		s, err := solver.New(solver.Options{Backend: backend, Workers: t.threads})
+		if err != nil {
+			return 0, err
+		}
+		solution, err := s.Solve(ctx, p)
+		if err == nil && solution.Fault != nil {
+			return 0, solution.Fault
+		}
+		return solution.Nonce, err
+	}
+	grain := uint64(max(64, t.rate/float64(t.threads)/1000)) // about a millisecond
+	var (
+		next    atomic.Uint64
+		done    atomic.Bool
+		running sync.WaitGroup
+		once    sync.Once
+	)
+	for range t.threads {
+		running.Go(func() {
+			for !done.Load() {
+				first := (next.Add(1) - 1) * grain
+				_, failure := t.strategy.Search(ctx, p, strategies.Range{First: first, Last: first + grain - 1}, func(n uint64) bool {
+					once.Do(func() { nonce = n; done.Store(true) })
+					return false
+				})
+				if failure != nil {
+					once.Do(func() { err = failure; done.Store(true) })
+					return
+				}
+			}
+		})
+	}
+	running.Wait()
+	return nonce, err
+}

@@ -1,0 +1,153 @@
+package bench
+
+import (
+	"fmt"
+	"strconv"
+)
+
+// A table is a part of a report as people read it, whatever the format.
+type table struct {
+	title string
+	note  string   // below the title
+	head  []string // the first column has names, the others numbers
+	rows  [][]string
+	bars  []float64 // for each row, 0 to 1; nil if there are none
+}
+
+// tables returns the figures of a report.
+func (r *Report) tables() (list []table) {
+	s := &r.Settings
+	for _, threads := range s.Threads {
+		list = append(list, r.throughput(s.mainSalt(), threads))
+	}
+	if len(s.SaltLengths) > 1 {
+		for _, threads := range s.Threads {
+			list = append(list, r.bySalt(threads))
+		}
+	}
+	if r.Scaling != nil {
+		list = append(list, r.Scaling.table())
+	}
+	if r.Solve != nil {
+		list = append(list, r.Solve.table())
+	}
+	return list
+}
+
+// throughput is the table of all strategies for one salt length.
+func (r *Report) throughput(saltLength, threads int) table {
+	t := table{
+		title: fmt.Sprintf("Salt of %s, %s", plural(saltLength, "character", "characters"), plural(threads, "thread", "threads")),
+		head:  []string{"strategy", "MH/s", "±", "ns/hash", "cycles/hash", "ops/hash", "of bound"},
+	}
+	highest := r.highest(saltLength, threads)
+	for _, name := range r.Settings.Strategies {
+		row := r.row(name, saltLength, threads)
+		if row == nil {
+			continue
+		}
+		cells := []string{name}
+		bar := 0.0
+		if row.Status != Measured {
+			text := string(row.Status)
+			if row.Reason != "" {
+				text += ": " + row.Reason
+			}
+			cells = append(cells, text)
+		} else {
+			bar = row.Rate.Median / highest
+			cells = append(cells,
+				megahashes(row.Rate.Median), plusMinus(*row.Rate), figure(row.Nanoseconds.Median), estimateFigure(row.Cycles),
+				figure(row.Operations), percent(row.BoundShare))
+		}
+		t.rows, t.bars = append(t.rows, cells), append(t.bars, bar)
+	}
+	return t
+}
+
+// highest returns the highest median rate in a throughput table.
+func (r *Report) highest(saltLength, threads int) (highest float64) {
+	for i := range r.Rows {
+		if row := &r.Rows[i]; row.Status == Measured && row.SaltLength == saltLength && row.Threads == threads {
+			highest = max(highest, row.Rate.Median)
+		}
+	}
+	return highest
+}
+
+// bySalt is the table of rates by salt length.
+func (r *Report) bySalt(threads int) table {
+	t := table{
+		title: fmt.Sprintf("MH/s by length of the salt, %s", plural(threads, "thread", "threads")),
+		head:  []string{"strategy"},
+	}
+	for _, length := range r.Settings.SaltLengths {
+		t.head = append(t.head, strconv.Itoa(length))
+	}
+	for _, name := range r.Settings.Strategies {
+		cells, any := []string{name}, false
+		for _, length := range r.Settings.SaltLengths {
+			row := r.row(name, length, threads)
+			switch {
+			case row == nil:
+				cells = append(cells, "")
+			case row.Status == Measured:
+				cells = append(cells, megahashes(row.Rate.Median))
+				any = true
+			case row.Status == Failed:
+				cells = append(cells, string(Failed))
+				any = true
+			default:
+				cells = append(cells, "")
+			}
+		}
+		if any {
+			t.rows = append(t.rows, cells)
+		}
+	}
+	return t
+}
+
+func (s *Scaling) table() table {
+	t := table{
+		title: fmt.Sprintf("Scaling: %s, salt of %s", s.Strategy, plural(s.SaltLength, "character", "characters")),
+		head:  []string{"threads", "MH/s", "±", "times", "efficiency"},
+	}
+	highest := 0.0
+	for i := range s.Points {
+		if p := &s.Points[i]; p.Rate != nil {
+			highest = max(highest, p.Rate.Median)
+		}
+	}
+	for i := range s.Points {
+		p := &s.Points[i]
+		if p.Rate == nil {
+			continue
+		}
+		t.rows = append(t.rows, []string{strconv.Itoa(p.Threads), megahashes(p.Rate.Median), plusMinus(*p.Rate),
+			figure(p.Speedup), percent(p.Efficiency)})
+		t.bars = append(t.bars, p.Rate.Median/highest)
+	}
+	return t
+}
+
+func (s *Solve) table() table {
+	t := table{
+		title: fmt.Sprintf("Time to solution at difficulty %d: %s, %s, salt of %s", s.Difficulty, s.Strategy,
+			plural(s.Threads, "thread", "threads"), plural(s.SaltLength, "character", "characters")),
+		head: []string{"", "mean", "p50", "p95", "p99"},
+	}
+	row := func(name string, q Quantiles) {
+		t.rows = append(t.rows, []string{name, formatSeconds(q.Mean), formatSeconds(q.P50), formatSeconds(q.P95), formatSeconds(q.P99)})
+	}
+	row("predicted from the rate", s.Predicted)
+	if len(s.Times) > 0 {
+		row(fmt.Sprintf("measured, %s", plural(len(s.Times), "puzzle", "puzzles")), s.Measured)
+	}
+	t.note = fmt.Sprintf("A solution takes longer than %s, which is what a challenge lives, with a chance of %s.",
+		formatSeconds(s.Deadline), formatChance(s.Missed))
+	if s.Note != "" {
+		t.note += " Note: " + s.Note + "."
+	}
+	return t
+}

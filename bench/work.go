@@ -1,0 +1,187 @@
+package bench
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"fmt"
+	"math/bits"
+	"math/rand/v2"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/gkpow/gkpow/solver"
+)
+
+// The fixed work for a salt length: nonces of some widths, most of them next to
+// each other, the rest where the number of digits changes.
+const (
+	workNonces = 2_000 // of each of workWidths
+	edgeNonces = 2_000 // half of them before the change
+	workBits   = 6     // one nonce of 64 is found
+)
+
+// workWidths are the digits of nonces that searches meet: those of a loop from 0
+// on, the widest that fit in 32 bits, and the widest that JavaScript's numbers
+// hold.
+var workWidths = []int{8, 10, 16}
+
+// Kernels of the engine also have to find what there is among all nonces of so many
+// digits: then they scan whole chunks.
+const (
+	wholeWidth = 5
+	wholeBits  = 10
+)
+
+// A ground is what is searched for one salt length.
+type ground struct {
+	length int
+	prefix []byte
+
+	work  Work
+	want  [][]uint64 // what is to be found in each of work.Ranges, in ascending order
+	whole []uint64   // and among nonces(wholeWidth); nil until it is asked for
+
+	rng   *rand.Rand              // for the salts of samples
+	plans map[string]*solver.Plan // of searches by kernels of the engine, as far as they were made
+}
+
+// newGround makes the ground for a salt length. It depends on the seed and the
+// length only, not on the machine.
+func newGround(seed uint64, length int) *ground {
+	g := &ground{
+		length: length,
+		rng:    rand.New(rand.NewPCG(seed, uint64(length))),
+		plans:  map[string]*solver.Plan{},
+	}
+	salt := hexSalt(g.rng, length)
+	g.prefix = append([]byte(salt), ':')
+	g.work = Work{SaltLength: length, Salt: salt, Bits: workBits}
+	for _, width := range workWidths {
+		w := nonces(width)
+		first := w.First + g.rng.Uint64N(w.Last-w.First-workNonces)
+		g.add(first, first+workNonces-1)
+	}
+	edge := nonces(workWidths[1]).First
+	g.add(edge-edgeNonces/2, edge+edgeNonces/2-1)
+	g.work.Checksum = checksum(g.want...)
+	return g
+}
+
+// wholeWork returns what is to be found among nonces(wholeWidth).
+func (g *ground) wholeWork() []uint64 {
+	if g.whole == nil {
+		g.whole = g.solutions(nonces(wholeWidth), wholeBits)
+	}
+	return g.whole
+}
+
+// nonces returns all nonces of so many digits.
+func nonces(width int) Range {
+	last := uint64(10)
+	for range width - 1 {
+		last *= 10
+	}
+	if width == 1 {
+		return Range{0, 9}
+	}
+	return Range{last / 10, last - 1}
+}
+
+// hexSalt returns random lower-case hex digits.
+func hexSalt(rng *rand.Rand, length int) string {
+	const digits = "0123456789abcdef"
+	salt := make([]byte, length)
+	for i := range salt {
+		salt[i] = digits[rng.IntN(len(digits))]
+	}
+	return string(salt)
+}
+
+// mainSegment returns the segment that most searches end in.
+func mainSegment(p *solver.Plan) *solver.PlanSegment {
+	i := 0
+	for j := range p.Segments {
+		s, best := &p.Segments[j], &p.Segments[i]
+		if s.Reached*s.Chance > best.Reached*best.Chance {
+			i = j
+		}
+	}
+	return &p.Segments[i]
+}
+
+// add adds a range to the work, and does it.
+func (g *ground) add(first, last uint64) {
+	r := Range{first, last}
+	found := g.solutions(r, workBits)
+	g.work.Ranges = append(g.work.Ranges, r)
+	g.work.Hashes += last - first + 1
+	g.work.Found += len(found)
+	g.want = append(g.want, found)
+}
+
+// solutions does the work in a range with crypto/sha256.
+func (g *ground) solutions(r Range, bits int) (found []uint64) {
+	var buffer []byte
+	for nonce := r.First; nonce <= r.Last; nonce++ {
+		if zeros(&buffer, g.prefix, nonce) >= bits {
+			found = append(found, nonce)
+		}
+	}
+	return found
+}
+
+// zeros counts the leading zero bits of a nonce's hash, by crypto/sha256 and by
+// nothing of this module. The buffer is for the message.
+func zeros(buffer *[]byte, prefix []byte, nonce uint64) int {
+	*buffer = strconv.AppendUint(append((*buffer)[:0], prefix...), nonce, 10)
+	digest := sha256.Sum256(*buffer)
+	n := 0
+	for _, b := range digest {
+		if b != 0 {
+			return n + bits.LeadingZeros8(b)
+		}
+		n += 8
+	}
+	return n
+}
+
+// checksum returns 16 hex digits of the SHA-256 of numbers in decimal, one in a
+// line.
+func checksum(lists ...[]uint64) string {
+	h := sha256.New()
+	for _, list := range lists {
+		for _, n := range list {
+			h.Write(strconv.AppendUint(nil, n, 10))
+			h.Write([]byte{'\n'})
+		}
+	}
+	return hex.EncodeToString(h.Sum(nil)[:8])
+}
+
+// difference says how what was found differs from what was to be found, both in
+// ascending order, or "".
+func difference(got, want []uint64) string {
+	var wrong, missed []uint64
+	for _, n := range got {
+		if _, ok := slices.BinarySearch(want, n); !ok {
+			wrong = append(wrong, n)
+		}
+	}
+	for _, n := range want {
+		if _, ok := slices.BinarySearch(got, n); !ok {
+			missed = append(missed, n)
+		}
+	}
+	var parts []string
+	if len(missed) > 0 {
+		parts = append(parts, fmt.Sprintf("missed %d of %d solutions, the first %d", len(missed), len(want), missed[0]))
+	}
+	if len(wrong) > 0 {
+		parts = append(parts, fmt.Sprintf("found %d that are none, the first %d", len(wrong), wrong[0]))
+	}
+	if len(parts) == 0 && len(got) != len(want) {
+		parts = append(parts, "found a solution twice")
+	}
+	return strings.Join(parts, " and ")
+}

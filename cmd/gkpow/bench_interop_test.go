@@ -1,0 +1,151 @@
+package main
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"html"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"sync"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+)
+
+// frame is a page that shows another one in a frame of so many pixels, and says
+// what it sees of it.
+const frame = `<!DOCTYPE html><body><iframe src="/report" width="%d" height="900"></iframe><pre></pre><script>
+document.querySelector("iframe").addEventListener("load", e => {
+	const inside = e.target.contentDocument, root = inside.documentElement;
+	const shown = s => [...inside.querySelectorAll(s)].filter(x => x.getBoundingClientRect().width > 0);
+	document.querySelector("pre").textContent = JSON.stringify({
+		width: root.clientWidth, needs: root.scrollWidth,
+		wide: shown("svg.wide").length, narrow: shown("svg.narrow").length, tables: inside.querySelectorAll("table").length,
+		labels: [...inside.querySelectorAll("svg[role=img] text")].filter(x => x.getBoundingClientRect().width > 0).length,
+		smallest: Math.min(...shown("svg[role=img] text").map(x => x.getBoundingClientRect().height)),
+		background: getComputedStyle(inside.body).backgroundColor, color: getComputedStyle(inside.body).color,
+		bar: getComputedStyle(inside.querySelector("svg[role=img] .fill0")).fill,
+	});
+});
+</script></body>`
+
+// seen is what a frame says.
+type seen struct {
+	Width, Needs           int
+	Wide, Narrow           int // charts of either kind that are shown
+	Tables, Labels         int
+	Smallest               float64 // height of text in charts, in pixels
+	Background, Color, Bar string
+}
+
+// TestInteropBenchPage opens the page of gkpow bench in Chromium: wide and on a
+// phone, light and dark.
+func TestInteropBenchPage(t *testing.T) {
+	if os.Getenv("GKPOW_TEST_INTEROP") == "" {
+		t.Skip("GKPOW_TEST_INTEROP is not set")
+	}
+	file := filepath.Join(t.TempDir(), "page.html")
+	code, _, stderr := gkpow(t.Context(), "", "", "bench", "--quick", "--difficulty", "3", "--threads", "1,2", "--html", file)
+	require.Zero(t, code, stderr)
+	page, err := os.ReadFile(file)
+	require.NoError(t, err)
+
+	var mu sync.Mutex // guards asked
+	var asked []string
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		mu.Lock()
+		defer mu.Unlock()
+		asked = append(asked, r.URL.Path)
+		w.Header().Set("Content-Type", "text/html; charset=utf-8")
+		switch r.URL.Path {
+		case "/report":
+			w.Write(page)
+		case "/broken":
+			w.Write(bytes.Replace(page, []byte("</main>"), []byte("<script>alert(1)</script></main>"), 1))
+		case "/375", "/1000":
+			var width int
+			fmt.Sscanf(r.URL.Path, "/%d", &width)
+			fmt.Fprintf(w, frame, width)
+		default:
+			http.NotFound(w, r)
+		}
+	}))
+	defer server.Close()
+	look := func(path string, flags ...string) (s seen) {
+		dom, console := chromium(t, server.URL+path, flags...)
+		require.Empty(t, console)
+		found := regexp.MustCompile(`<pre>(.*?)</pre>`).FindSubmatch(dom)
+		require.NotNil(t, found, "%s", dom)
+		require.NoError(t, json.Unmarshal([]byte(html.UnescapeString(string(found[1]))), &s), "%s", found[1])
+		return s
+	}
+	const dark = "--blink-settings=preferredColorScheme=0"
+	wide, phone, night := look("/1000"), look("/375"), look("/1000", dark)
+	require.Equal(t, []int{4, 0}, []int{wide.Wide, wide.Narrow})
+	require.Equal(t, []int{0, 4}, []int{phone.Wide, phone.Narrow})
+	for _, s := range []seen{wide, phone, night} {
+		require.LessOrEqual(t, s.Needs, s.Width, "the page is not to scroll sideways")
+		require.Greater(t, s.Labels, 40)
+		require.Greater(t, s.Smallest, 9.0, "labels can be read")
+		require.GreaterOrEqual(t, s.Tables, 4)
+	}
+	require.NotEqual(t, wide.Background, night.Background)
+	require.NotEqual(t, wide.Color, night.Color)
+	require.NotEqual(t, wide.Bar, night.Bar)
+	require.NotContains(t, []string{"rgb(0, 0, 0)", "none", ""}, wide.Bar)
+	for _, path := range asked {
+		require.Contains(t, []string{"/375", "/1000", "/report", "/favicon.ico"}, path, "the page loads nothing")
+	}
+
+	// The page alone, from the file, and proof that errors would be seen.
+	_, console := chromium(t, "file://"+file)
+	require.Empty(t, console)
+	_, console = chromium(t, server.URL+"/broken")
+	require.Contains(t, console, "Content Security Policy")
+}
+
+// chromium opens a page and returns what has become of it, and what the console
+// says.
+func chromium(t *testing.T, url string, flags ...string) (dom []byte, console string) {
+	t.Helper()
+	cmd := exec.CommandContext(t.Context(), "chromium", append(flags,
+		"--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
+		"--disable-component-update", "--disable-sync", "--user-data-dir="+t.TempDir(), "--window-size=1200,900",
+		"--enable-logging=stderr", "--v=0", "--virtual-time-budget=5000", "--dump-dom", url)...)
+	var stderr bytes.Buffer
+	cmd.Stderr = &stderr
+	dom, err := cmd.Output()
+	require.NoError(t, err, "%s", &stderr)
+	for line := range bytes.Lines(stderr.Bytes()) {
+		if bytes.Contains(line, []byte("CONSOLE")) {
+			console += string(line)
+		}
+	}
+	return dom, console
+}
+
+// TestInteropBenchstat gives what gkpow bench writes to benchstat, as it stands.
+func TestInteropBenchstat(t *testing.T) {
+	if os.Getenv("GKPOW_TEST_INTEROP") == "" {
+		t.Skip("GKPOW_TEST_INTEROP is not set")
+	}
+	code, stdout, stderr := gkpow(t.Context(), "", "", "bench", "--strategy", "textbook,append", "--salt-length", "32,64", "--threads", "1",
+		"--time", "2s", "--difficulty", "2", "--format", "benchfmt")
+	require.Zero(t, code, stderr)
+	file := filepath.Join(t.TempDir(), "bench.txt")
+	require.NoError(t, os.WriteFile(file, []byte(stdout), 0o600))
+	const benchstat = "golang.org/x/perf/cmd/benchstat@v0.0.0-20260908200009-22c9c6c9d4da"
+	out, err := exec.CommandContext(t.Context(), "go", "run", benchstat, "-col", "/strategy", file).CombinedOutput()
+	require.NoError(t, err, "%s", out)
+	require.Regexp(t, `│ +textbook +│ +append +│`, string(out))
+	for _, unit := range []string{"hashes/s", "sec/hash", "cycles/hash"} {
+		require.Regexp(t, `│ +`+unit+` +│ +`+unit+` +vs base +│`, string(out))
+	}
+	require.Regexp(t, `Search/salt=64/threads=1 +[0-9.]+[kM]? ± +[0-9∞]+% .* [0-9.]+[kM]? ± +[0-9∞]+% +[-+~]`, string(out))
+	require.NotContains(t, string(out), "error")
+}

@@ -1,0 +1,93 @@
+package main
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+
+	"github.com/natefinch/atomic"
+)
+
+// An output is a file that a flag asks for. It is written aside and renamed, so
+// that it is whole at any moment, unless it is not a plain file but a device or a
+// pipe.
+type output struct {
+	flag  string
+	path  string      // "" if it is not asked for
+	mode  fs.FileMode // for a file that is not there yet
+	plain bool
+}
+
+// newOutput sees that the file can be written.
+func newOutput(flag, path string, asked bool) (o output, err error) {
+	if !asked {
+		return output{}, nil
+	}
+	if path == "" || path == "-" {
+		return o, usagef("--%s %q is not the name of a file", flag, path)
+	}
+	if real, err := filepath.EvalSymlinks(path); err == nil {
+		path = real // or the link would be replaced
+	}
+	o = output{flag: flag, path: path, plain: true}
+	info, err := os.Stat(path)
+	switch {
+	case err == nil && info.IsDir():
+		return o, o.wrap(errors.New("it is a directory"))
+	case err == nil && !info.Mode().IsRegular():
+		o.plain = false
+		return o, nil
+	case err == nil:
+		o.mode = info.Mode().Perm()
+	case !errors.Is(err, fs.ErrNotExist):
+		return o, o.wrap(err)
+	}
+	// A file beside it shows that it can be made there, and with which mode.
+	probe, err := os.OpenFile(fmt.Sprintf("%s.%d", path, os.Getpid()), os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o666)
+	if err != nil {
+		var failure *fs.PathError
+		if errors.As(err, &failure) {
+			err = failure.Err // the name is the probe's
+		}
+		return o, o.wrap(err)
+	}
+	defer os.Remove(probe.Name())
+	defer probe.Close()
+	if o.mode == 0 {
+		made, err := probe.Stat()
+		if err != nil {
+			return o, o.wrap(err)
+		}
+		o.mode = made.Mode().Perm()
+	}
+	return o, nil
+}
+
+// write fills the file, if it is asked for.
+func (o output) write(f func(io.Writer) error) error {
+	if o.path == "" {
+		return nil
+	}
+	var content bytes.Buffer
+	if err := f(&content); err != nil {
+		return o.wrap(err)
+	}
+	if !o.plain {
+		return o.wrap(os.WriteFile(o.path, content.Bytes(), o.mode))
+	}
+	if err := atomic.WriteFile(o.path, &content); err != nil {
+		return o.wrap(err)
+	}
+	return o.wrap(os.Chmod(o.path, o.mode))
+}
+
+func (o output) wrap(err error) error {
+	if err == nil {
+		return nil
+	}
+	return fmt.Errorf("--%s %s: %w", o.flag, o.path, err)
+}
