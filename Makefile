@@ -22,6 +22,7 @@ test-all: ## also: race detector, arm64 (qemu-user), fuzzing, clients in other l
 	GKPOW_TEST_REQUIRE=$(KERNELS) go test -race ./...
 	GOARCH=arm64 GKPOW_TEST_REQUIRE=sha2 go test -exec 'qemu-aarch64 -cpu max' ./solver/asm ./solver
 	GKPOW_TEST_INTEROP=1 go test -count=1 -run TestInterop ./cmd/gkpow ./client/gktinc/...
+	cd bench/compare && GKPOW_TEST_INTEROP=1 go test -count=1 -run TestInterop .
 	$(MAKE) fuzz
 	go test -run '^$$' -bench . -benchtime 1x ./...
 
@@ -36,6 +37,7 @@ check: ## format, vet, staticcheck, module files and generated files in step
 	$(STATICCHECK) ./...
 	go mod tidy -diff
 	cd solver/asm/_gen && go vet . && $(STATICCHECK) . && go mod tidy -diff && go test .
+	cd bench/compare && go vet . && $(STATICCHECK) . && go mod tidy -diff && go test .
 	$(MAKE) asm generate
 	@test -z "$$(git status --porcelain -- docs solver/asm)" || { git diff --stat -- docs solver/asm; echo 'generated files were out of step: commit them'; exit 1; }
 

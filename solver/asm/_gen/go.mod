@@ -11,9 +11,9 @@ require (
 
 require (
 	github.com/gkpow/gkpow v0.0.0
-	golang.org/x/mod v0.21.0 // indirect
-	golang.org/x/sync v0.8.0 // indirect
-	golang.org/x/tools v0.26.0 // indirect
+	golang.org/x/mod v0.39.0 // indirect
+	golang.org/x/sync v0.22.0 // indirect
+	golang.org/x/tools v0.49.0 // indirect
 )
 
 replace github.com/gkpow/gkpow => ../../..
