@@ -8,6 +8,7 @@ import (
 	"mime"
 	"mime/multipart"
 	"net/url"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -32,10 +33,11 @@ var errTooMany = fmt.Errorf("gktinc: the form has more than %d fields", maxInput
 // application/x-www-form-urlencoded, or multipart/form-data without the files.
 // Of all others PHP takes nothing.
 //
-// An error means that a multipart body is malformed, or that there are more than
-// 1000 fields (1001 if they are urlencoded), where PHP leaves off by default. The
-// fields before that are returned: they are what PHP takes, and not what other
-// programs may find in the form.
+// An error means that a multipart body is malformed, or unlike what browsers send,
+// so that not all programs find the same in it; or that there are more than 1000
+// fields (1001 if they are urlencoded), where PHP leaves off by default. The fields
+// before that are returned: they are what PHP takes, and not what other programs
+// may find in the form.
 func ParseForm(contentType string, body []byte) (Form, error) {
 	media, _, _ := strings.Cut(contentType, ";")
 	switch strings.ToLower(strings.TrimSpace(media)) {
@@ -111,16 +113,31 @@ func unescape(s string) string {
 	return string(out)
 }
 
+// disposition is the header of a part as browsers write it (HTML, "multipart/form-data
+// encoding algorithm"), or with values that need no quotes. Of other ones that are
+// allowed, programs make different things.
+var disposition = regexp.MustCompile(`(?i)^form-data; *name=("(?:[^"\\[:cntrl:]]|\\\w)*"|[\w.\[\]-]+)(; *filename=("[^"]*"|[\w.-]+))?$`)
+
+var errNotABrowser = errors.New("gktinc: the form is not written as browsers write multipart/form-data")
+
 func parseMultipart(contentType string, body []byte) (Form, error) {
 	_, parameters, err := mime.ParseMediaType(contentType)
-	if err != nil || parameters["boundary"] == "" {
+	boundary := parameters["boundary"]
+	if err != nil || boundary == "" {
 		return nil, errors.New("gktinc: the form's Content-Type has no valid boundary")
 	}
+	if strings.Count(strings.ToLower(contentType), "boundary") > 1 {
+		return nil, errNotABrowser // PHP takes the first that it finds, in another name too
+	}
 	var f Form
-	parts := multipart.NewReader(bytes.NewReader(body), parameters["boundary"])
-	for {
+	parts := multipart.NewReader(bytes.NewReader(body), boundary)
+	for count := 1; ; count++ {
 		part, err := parts.NextRawPart()
 		if err == io.EOF {
+			// Where a boundary counts only for some, they see other fields.
+			if bytes.Count(body, []byte("--"+boundary)) != count {
+				return f, errNotABrowser
+			}
 			return f, nil
 		}
 		var value []byte
@@ -130,14 +147,19 @@ func parseMultipart(contentType string, body []byte) (Form, error) {
 		if err != nil {
 			return f, fmt.Errorf("gktinc: the form cannot be read: %w", err)
 		}
-		if _, parameters, err := mime.ParseMediaType(part.Header.Get("Content-Disposition")); err == nil {
-			if _, isFile := parameters["filename"]; isFile {
-				continue
-			}
-			if len(f) == maxInputVars {
-				return f, errTooMany
-			}
-			f = append(f, Field{parameters["name"], string(value)})
+		header := part.Header.Values("Content-Disposition")
+		if len(header) != 1 {
+			return f, errNotABrowser
 		}
+		found := disposition.FindStringSubmatch(header[0])
+		switch {
+		case found == nil:
+			return f, errNotABrowser
+		case found[2] != "": // a file
+			continue
+		case len(f) == maxInputVars:
+			return f, errTooMany
+		}
+		f = append(f, Field{strings.Trim(found[1], `"`), string(value)})
 	}
 }

@@ -100,6 +100,11 @@ func TestParseForm(t *testing.T) {
 			require.Equal(t, Form{{"a", "1"}}, form)
 		}
 	}
+	for name, ok := range map[string]bool{`"a[b.c] ;'é"`: true, `"App\Model"`: true, `a[0].b-c`: true, `"a"; filename="x; y"`: true, `"a";filename=`: false,
+		`"a\"b"`: false, `"a\\b"`: false, `"a\[b"`: false, `a b`: false, `"a`: false, `"a"; filename*=x`: false, `"a"; filename="\"; name="b"`: false} {
+		_, err := ParseForm("multipart/form-data; boundary=B", []byte(boundary+name+"\r\n\r\n1\r\n--B--\r\n"))
+		require.Equal(t, ok, err == nil, name)
+	}
 	long := strings.Repeat(boundary+"a\r\n\r\n1\r\n", 1001) + "--B--\r\n"
 	form, err := ParseForm("multipart/form-data; boundary=B", []byte(long))
 	require.ErrorContains(t, err, "gktinc: the form has more than 1000 fields")

@@ -88,14 +88,14 @@ const (
 	ReasonBlocked     Reason = "blocked"      // PreEnforce: the level of the address was to block it
 )
 
-// ErrForm is the error of a form that could not be read. If it was too large,
-// errors.As finds a *http.MaxBytesError.
+// ErrForm is the error of a form that could not be read, or not by all programs in
+// the same way. If it was too large, errors.As finds a *http.MaxBytesError.
 var ErrForm = errors.New("gktinc: the form cannot be read")
 
 // NewGuard returns a Guard for a form. The error says which option is wrong.
 func (c *Client) NewGuard(o GuardOptions) (*Guard, error) {
 	wrong := func(err error) (*Guard, error) {
-		return nil, &client.Error{Op: "config", Kind: client.ErrMisconfigured, Err: err}
+		return nil, misconfigured("%w", err)
 	}
 	stripped, err := PageURL(o.URL)
 	if err != nil {
@@ -171,14 +171,20 @@ func (g *Guard) Page(r *http.Request) (Page, error) {
 
 // Check judges the form that a request brings, and uses its once up. The body can
 // be read again afterwards. Forms are application/x-www-form-urlencoded and
-// multipart/form-data; where a name is repeated, the first value counts, as for
-// http.Request.PostFormValue. A body that was parsed before, as middleware against
+// multipart/form-data. A body that was parsed before, as middleware against
 // cross-site request forgery does it, is taken from PostForm.
+//
+// A form in which http.Request.PostFormValue and PHP do not find the same solution,
+// once and monitored input is an ErrForm: names that are repeated with other values,
+// and malformed ones, could have the service judge a value that nobody uses.
 //
 // The Verdict and the error are as those of Client.Validate.
 func (g *Guard) Check(r *http.Request) (Verdict, error) {
 	o := &g.options
 	form, err := readForm(r, o.MaxBody)
+	if err == nil {
+		err = form.agree(o.OnceField, SolutionField, o.Field)
+	}
 	if err != nil {
 		return undecided(err)
 	}
@@ -186,7 +192,7 @@ func (g *Guard) Check(r *http.Request) (Verdict, error) {
 	if !ip.IsValid() {
 		return undecided(errNoVisitor)
 	}
-	once := form.first(o.OnceField)
+	once := form.values.Get(o.OnceField)
 	issued, reason, err := g.take(r, once, ip)
 	switch {
 	case err != nil:
@@ -197,12 +203,12 @@ func (g *Guard) Check(r *http.Request) (Verdict, error) {
 		return Verdict{Reason: reason}, nil
 	}
 	return g.client.Validate(r.Context(), Validation{
-		Solution:              form.first(SolutionField),
+		Solution:              form.values.Get(SolutionField),
 		ClientIP:              ip,
 		URL:                   o.URL,
 		Once:                  once,
-		FormPayloadSize:       g.client.PayloadSize(form),
-		FormInputElementValue: form.first(o.Field),
+		FormPayloadSize:       g.client.PayloadSize(form.form),
+		FormInputElementValue: form.values.Get(o.Field),
 		ChallengeLevel:        issued.ChallengeLevel,
 		UserAgent:             r.UserAgent(),
 		SecCHUA:               r.Header.Get("Sec-CH-UA"),

@@ -229,7 +229,7 @@ func TestProtectOnce(t *testing.T) {
 	}
 	s.requireRefused(v, s.post(append(good, strings.Repeat("0", 32))...), ReasonUnknownOnce)
 	once := s.page()
-	require.Equal(t, 200, s.post(append(good, once, "gktinc_once", "x")...).Code, "the first one counts")
+	require.Equal(t, 200, s.post(append(good, once)...).Code)
 	require.Len(t, v.asked(), 1)
 	s.requireRefused(v, s.post(append(good, once)...), ReasonUnknownOnce)
 	require.Equal(t, 403, s.do(request("DELETE", urlencoded, "gktinc_once="+once)).Code, "only GET, HEAD and OPTIONS pass")
@@ -572,6 +572,73 @@ func TestProtectBodies(t *testing.T) {
 	})
 }
 
+// A form of which the service would judge another part than the program behind uses,
+// be that Go or PHP, comes to nobody.
+func TestProtectReadInTwoWays(t *testing.T) {
+	v, c := serve(t, Closed)
+	s := newSite(t, c, GuardOptions{})
+	const multipart = "multipart/form-data; boundary=B"
+	part := func(disposition, value string) string {
+		return "--B\r\nContent-Disposition: " + disposition + "\r\n\r\n" + value + "\r\n"
+	}
+	bob, alice := part(`form-data; name="username"`, "bob"), part(`form-data; name="username"`, "alice")
+	rest := func() string {
+		return part(`form-data; name="gktinc_once"`, s.page()) + part(`form-data; name="gktinc_solution"`, "AAAA") + "--B--\r\n"
+	}
+	for _, test := range []struct{ name, contentType, body string }{
+		{"repeated", urlencoded, "username=bob&username=alice"},
+		{"semicolon", urlencoded, "username=alice&username=bob;x"},
+		{"escape", urlencoded, "username=alice&username=bob%zz"},
+		{"space", urlencoded, "username=bob&+username=alice"},
+		{"NUL", urlencoded, "username=bob&username%00=alice"},
+		{"array", urlencoded, "username=bob&username[]=alice"},
+		{"solution", urlencoded, "username=bob&gktinc_solution=BBBB"},
+		{"once", urlencoded, "username=bob&gktinc_once=x"},
+		{"repeated part", multipart, bob + alice},
+		{"empty file name", multipart, part(`form-data; name="username"; filename=""`, "alice") + bob},
+		{"not form-data", multipart, part(`attachment; name="username"`, "bob") + alice},
+		{"quoted-printable", multipart, part("form-data; name=\"username\"\r\nContent-Transfer-Encoding: quoted-printable", "=61lice")},
+		{"two names", multipart, bob + part(`form-data; name="x"; name="username"`, "alice")},
+		{"single quotes", multipart, bob + part(`form-data; name='username'`, "alice")},
+		{"extended name", multipart, bob + part(`form-data; name="username"; name*=utf-8\'\'x`, "alice")},
+		{"no disposition", multipart, bob + "--B\r\nX: y\r\n\r\nalice\r\n"},
+		{"line feed", multipart, bob + part(`form-data; name="x"`, "1\n--B\nContent-Disposition: form-data; name=\"username\"\n\nalice")},
+		{"two boundaries", "multipart/form-data; xboundary=A; boundary=B", bob},
+	} {
+		body := test.body + "&gktinc_solution=AAAA&gktinc_once=" + s.page()
+		if test.contentType != urlencoded {
+			body = test.body + rest()
+		}
+		require.Equal(t, 400, s.do(request("POST", test.contentType, body)).Code, test.name)
+		require.ErrorIs(t, s.err, ErrForm, test.name)
+		require.Empty(t, v.asked(), test.name)
+	}
+	// What net/http leaves out is not judged either.
+	s.do(request("POST", urlencoded, "username=bob;x&username=%zz&username=alice&gktinc_solution=AAAA&gktinc_once="+s.page()))
+	require.Equal(t, "alice", v.asked()[0]["form_input_element_value"])
+	require.Equal(t, []string{"alice"}, s.seen)
+
+	parsed := request("POST", urlencoded, "username=bob&username=alice&gktinc_solution=AAAA&gktinc_once="+s.page())
+	require.NoError(t, parsed.ParseForm())
+	require.Equal(t, 400, s.do(parsed).Code)
+
+	require.Equal(t, "welcome, bob", s.do(request("POST", multipart, bob+rest())).Body.String())
+	require.Equal(t, "welcome, bob", s.post("username", "bob", "x", "1", "x", "2", "username", "bob", "gktinc_solution", "AAAA", "gktinc_once", s.page()).Body.String())
+	require.Len(t, v.asked(), 2)
+}
+
+// Monitored inputs may have names that PHP has no variable for, or a place in an array.
+func TestProtectFieldNames(t *testing.T) {
+	v, c := serve(t, Closed)
+	for _, name := range []string{"user[name]", "user[]", "user.name", "[user]", "a[b][c]", "a[__Host-b][c]"} {
+		s := newSite(t, c, GuardOptions{Field: name})
+		require.Equal(t, 200, s.post(name, "bob", "a[b][d]", "x", "gktinc_solution", "AAAA", "gktinc_once", s.page()).Code, name)
+		require.Equal(t, "bob", v.asked()[0]["form_input_element_value"], name)
+	}
+	s := newSite(t, c, GuardOptions{Field: "user[name]"})
+	require.Equal(t, 400, s.post("user[name]", "bob", "user", "alice", "gktinc_solution", "AAAA", "gktinc_once", s.page()).Code)
+}
+
 type errorReader struct{}
 
 func (errorReader) Read([]byte) (int, error) { return 0, io.ErrUnexpectedEOF }
@@ -588,6 +655,7 @@ func TestNewGuard(t *testing.T) {
 	} {
 		_, err := c.NewGuard(o)
 		require.ErrorIs(t, err, client.ErrMisconfigured, name)
+		require.ErrorContains(t, err, "client: gktinc/config: GuardOptions")
 		require.ErrorContains(t, err, name)
 	}
 	_, ok := VerdictFrom(t.Context())

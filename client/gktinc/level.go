@@ -51,7 +51,8 @@ const opLevel = "gktinc/level"
 // ChallengeLevel asks for the level of the challenge that a visitor shall get.
 // An address that is not valid is client.ErrRejected; a zone is left out. There
 // is no policy here: every failure is an error, and DefaultLevel is what to go
-// on with.
+// on with. A level or sign that makes no sense is one too, unless the Action
+// denies: that counts, and they are as if not given.
 func (c *Client) ChallengeLevel(ctx context.Context, ip netip.Addr) (Level, error) {
 	if !ip.IsValid() {
 		return Level{}, &client.Error{Op: opLevel, Kind: client.ErrRejected, Err: errNoClientIP}
@@ -84,12 +85,17 @@ func (c *Client) header() http.Header {
 }
 
 func (c *Client) decodeLevel(got client.APIAnswer) (Level, error) {
+	var level Level
 	malformed := func(what string) (Level, error) {
+		if level.Action.Denies() { // which a policy must not turn into its contrary
+			level.Sign = ""
+			return level, nil
+		}
 		return Level{}, &client.Error{Op: opLevel, Kind: client.ErrUnavailable, Status: got.Status,
 			Err: fmt.Errorf("the answer is malformed: %s", what)}
 	}
 	fields := jsonobject.Decode(got.Body)
-	level := Level{
+	level = Level{
 		Action:         c.action(fields),
 		ChallengeLevel: c.defaultLevel,
 		Description:    c.text(fields, "description"),

@@ -20,10 +20,13 @@ func TestLevels(t *testing.T) {
 			Place: Place{Country: "Brazil", CountryCode: "BR", Region: "SP", City: "São Paulo", TimeZone: "America/Sao_Paulo",
 				Latitude: number(-23.5475), Longitude: number(-46.636), ASN: "28573"},
 		},
-		`{"challenge_level":0,"sign":7,"asn":"AS1"}`:           {ChallengeLevel: 4, Sign: "7", Place: Place{ASN: "AS1"}},
-		`{"challenge_level":1e1,"sign":null}`:                  {ChallengeLevel: 10},
-		`{"challenge_level":null,"action":7,"latitude":"x"}`:   {ChallengeLevel: 4, Action: "7"},
-		`{"action":null,"country":["BR"],"longitude":"180.1"}`: {ChallengeLevel: 4},
+		`{"challenge_level":0,"sign":7,"asn":"AS1"}`:                         {ChallengeLevel: 4, Sign: "7", Place: Place{ASN: "AS1"}},
+		`{"challenge_level":1e1,"sign":null}`:                                {ChallengeLevel: 10},
+		`{"challenge_level":null,"action":7,"latitude":"x"}`:                 {ChallengeLevel: 4, Action: "7"},
+		`{"action":null,"country":["BR"],"longitude":"180.1"}`:               {ChallengeLevel: 4},
+		`{"action":"BLOCK","challenge_level":-1,"sign":"x"}`:                 {ChallengeLevel: 4, Action: ActionBlock},
+		`{"action":"INVALID","challenge_level":2,"sign":[]}`:                 {ChallengeLevel: 2, Action: ActionInvalid},
+		`{"action":"BLOCK","sign":"` + strings.Repeat("x", maxText+1) + `"}`: {ChallengeLevel: 4, Action: ActionBlock},
 	} {
 		c := clientOf(t, saysJSON(200, body), func(c *Config) { c.DefaultLevel = 4 })
 		level, err := c.ChallengeLevel(t.Context(), visitor)

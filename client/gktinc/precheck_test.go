@@ -23,6 +23,7 @@ func TestCheckLevel(t *testing.T) {
 		{"accept", 200, `{"action":"ACCEPT","challenge_level":5}`, ReasonAction, map[Policy]bool{Closed: true, OpenOnOutage: true, Open: true}, nil},
 		{"notify", 200, `{"action":"notify","challenge_level":5}`, ReasonAction, map[Policy]bool{Closed: true, OpenOnOutage: true, Open: true}, nil},
 		{"block", 200, `{"action":"BLOCK","challenge_level":5}`, ReasonAction, map[Policy]bool{Closed: false, OpenOnOutage: false, Open: false}, nil},
+		{"block, the rest is nonsense", 200, `{"action":"BLOCK","challenge_level":5,"sign":{}}`, ReasonAction, map[Policy]bool{Closed: false, OpenOnOutage: false, Open: false}, nil},
 		{"something else", 200, `{"action":"PONDER","challenge_level":5}`, ReasonUnknownAction, map[Policy]bool{Closed: false, OpenOnOutage: false, Open: true}, client.ErrUnavailable},
 		{"outage", 500, `{}`, ReasonUnavailable, map[Policy]bool{Closed: false, OpenOnOutage: true, Open: true}, client.ErrUnavailable},
 		{"rate limit", 429, `{}`, ReasonRateLimited, map[Policy]bool{Closed: false, OpenOnOutage: false, Open: true}, client.ErrRateLimited},
