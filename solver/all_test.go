@@ -63,6 +63,25 @@ func TestAllFindsEverything(t *testing.T) {
 	})
 }
 
+// The same in ranges of so many nonces that chunks are searched together, by all
+// kernels: that of grids plans for all.
+func TestAllFindsEverythingInGrids(t *testing.T) {
+	k := newStage(20).entries[0].kernel
+	for word := range k.Ops.Grid {
+		k.Ops.Grid[word] = 1
+	}
+	rng := rand.New(rand.NewPCG(12, 0))
+	for i, first := range []uint64{1000, 10_007, 123_456, 8_765_432, 999_990_000, 4_294_900_000, 9_007_199_254_000_000} {
+		p := Puzzle{Prefix: randomPrefix(rng, rng.IntN(50)), Bits: 5 + rng.IntN(4)}
+		last := first + 30_000 + rng.Uint64N(90_000)
+		s, err := newSolver(Options{Workers: 1 + i%3, MinNonce: first, MaxNonce: last}, trusting(*k, asm.Generic()))
+		require.NoError(t, err)
+		got, hashes := mustFindAll(t, s, p)
+		require.Equal(t, solutions(p, first, last), got, "prefix of %d bytes, %d bits, %d to %d", len(p.Prefix), p.Bits, first, last)
+		require.Equal(t, last-first+1, hashes)
+	}
+}
+
 func TestAllShards(t *testing.T) {
 	const first, last, shards = 950, 20_000, 7
 	p := Puzzle{Prefix: []byte("all shards:"), Bits: 6}

@@ -85,7 +85,7 @@ func TestFaultyKernelAfterTails(t *testing.T) {
 		"last":  func(tails []asm.Tail) int { return len(tails) - 1 },
 		"wild":  func([]asm.Tail) int { return math.MaxInt32 },
 	} {
-		for kind := 1; kind < kinds; kind++ {
+		for kind := 1; kind < gridKind; kind++ {
 			t.Run(fmt.Sprintf("%s, kind %d", name, kind), func(t *testing.T) {
 				k := broken("broken", asm.Generic().Scan)
 				k.ScanTails = func(_ *asm.States, tails []asm.Tail, _ uint32) int { return scan(tails) }
@@ -105,6 +105,33 @@ func TestFaultyKernelAfterTails(t *testing.T) {
 				require.Equal(t, solutions(p, 1000, 39_999), got)
 			})
 		}
+	}
+}
+
+// The same where chunks are searched together.
+func TestFaultyKernelInGrids(t *testing.T) {
+	for name, scan := range wrongScans {
+		t.Run(name, func(t *testing.T) {
+			k := broken("broken", asm.Generic().Scan)
+			k.Grid = func(_ *asm.Grid, words []uint32) int { return scan(nil, words) }
+			for word := range k.Ops.Grid {
+				k.Ops.Grid[word] = 1
+			}
+			p := Puzzle{Prefix: unsolvable(gridKind).Prefix, Bits: 9}
+			s, err := newSolver(Options{MinNonce: 1000, MaxNonce: 59_999, Workers: 2}, trusting(k, asm.Generic()))
+			require.NoError(t, err)
+			var got []uint64
+			hashes, err := s.All(t.Context(), p, func(solution Solution) bool {
+				got = append(got, solution.Nonce)
+				return true
+			})
+			var fault *KernelFault
+			require.ErrorAs(t, err, &fault)
+			require.Equal(t, "broken", fault.Backend)
+			require.EqualValues(t, 59_000, hashes)
+			slices.Sort(got)
+			require.Equal(t, solutions(p, 1000, 59_999), got)
+		})
 	}
 }
 
@@ -266,7 +293,7 @@ func TestMeasureBackends(t *testing.T) {
 // A kernel that lies only when it is measured has no rate.
 func TestFaultWhileMeasuring(t *testing.T) {
 	stage := newStage(2000, 1000, 3000)
-	stage.entries[1].kernel.Scan = wrongScans["first"]
+	stage.entries[1].kernel.Scan, stage.entries[1].kernel.Grid = wrongScans["first"], nil
 	stage.entries[1].tested = true
 	list, err := stage.measureBackends(t.Context())
 	require.NoError(t, err)

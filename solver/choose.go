@@ -10,12 +10,17 @@ import (
 
 // The kinds of layout for which a kernel is chosen: kernels differ in what a
 // block that follows costs them.
-const kinds = 3
+const kinds = 4
+
+// gridKind is the kind of layout whose chunks are searched together.
+const gridKind = 3
 
 // kind is 0 if no block follows the one that varies, 1 if one does that is the
 // same for all nonces, and 2 if it has digits of them.
 func (l layout) kind() int {
 	switch {
+	case l.lanes > 0:
+		return gridKind
 	case !l.tail():
 		return 0
 	case l.tails == 0:
@@ -120,7 +125,7 @@ func (r *registry) finish(t *trial) *asm.Kernel {
 // does one.
 func (w *worker) choose(seg *segment) {
 	s, kind := w.search, seg.kind()
-	suits := s.open[kind].Load() && seg.size() >= trialMinChunk && w.hashes.Load() >= trialAfter
+	suits := s.open[kind].Load() && seg.size()*seg.together() >= trialMinChunk && w.hashes.Load() >= trialAfter
 	if suits && w.trial != nil && w.trial.kind == kind {
 		return
 	}
@@ -154,10 +159,10 @@ func (w *worker) giveUpTrial() {
 // kernel is the one whose turn it is.
 func (w *worker) piece(kind int, left uint64) (k *asm.Kernel, hashes uint64) {
 	least := uint64(trialMinWords)
-	if kind > 0 {
+	if kind == 1 || kind == 2 {
 		least = asm.MaxStates
 	}
-	if w.trial == nil || left < least {
+	if w.trial == nil || w.trial.kind != kind || left < least {
 		k = w.search.kernels[kind].Load()
 		return k, uint64(k.MaxScan)
 	}

@@ -41,7 +41,7 @@ func newStage(times ...int) *stage {
 	for i, hash := range times {
 		calls := new(atomic.Int64)
 		s.calls = append(s.calls, calls)
-		k := asm.Generic()
+		k, generic := asm.Generic(), asm.Generic()
 		k.Name = fmt.Sprintf("k%d", i)
 		scan, scanTails := k.Scan, k.ScanTails
 		k.Scan = func(b *asm.Block, words []uint32) int {
@@ -53,6 +53,14 @@ func newStage(times ...int) *stage {
 			calls.Add(1)
 			s.clock.Add(int64(hash * asm.MaxStates * len(tails)))
 			return scanTails(states, tails, mask)
+		}
+		k.Grid = func(g *asm.Grid, words []uint32) int {
+			calls.Add(1)
+			s.clock.Add(int64(hash * asm.GridLanes * len(words)))
+			return generic.ScanGrid(g, words)
+		}
+		for word, ops := range k.Ops.Scan {
+			k.Ops.Grid[word] = ops * asm.GridLanes * 9 / 10
 		}
 		table = append(table, k)
 	}
@@ -72,9 +80,9 @@ func exhaust(t *testing.T, r *registry, p Puzzle, o Options) {
 	require.Equal(t, o.MaxNonce+1, exhausted.Hashes)
 }
 
-// prefixOfKind holds prefix lengths after which wide nonces have layouts of a
-// kind.
-var prefixOfKind = [kinds]int{32, 56, 61}
+// prefixOfKind holds prefix lengths after which nonces of 5 digits have layouts
+// of a kind.
+var prefixOfKind = [kinds]int{35, 56, 61, 34}
 
 // unsolvable returns a puzzle of which nonces of 4 digits and more have large
 // chunks of a kind.
@@ -245,7 +253,7 @@ func TestChunksDoNotAllocate(t *testing.T) {
 	r := newStage(20, 10, 300).registry
 	for kind := range kinds {
 		all := layouts(prefixOfKind[kind], 5)
-		l := all[slices.IndexFunc(all, func(l layout) bool { return l.kind() == kind && l.size() >= trialMinChunk })]
+		l := all[slices.IndexFunc(all, func(l layout) bool { return l.kind() == kind && l.size()*l.together() >= trialMinChunk })]
 		m := r.newMeter(r.entries[0].kernel, l)
 		m.worker.search.open[kind].Store(true)
 		m.worker.hashes.Store(trialAfter)
@@ -253,9 +261,8 @@ func TestChunksDoNotAllocate(t *testing.T) {
 		require.NotNil(t, m.worker.trial)
 		ctx := t.Context()
 		chunk := func() {
-			m.worker.searchChunk(ctx, m.number)
-			m.number++
-			m.worker.cursor.next()
+			m.worker.searchChunks(ctx, m.number, m.end)
+			m.advance()
 		}
 		if n := testing.AllocsPerRun(20, chunk); n != 0 {
 			t.Errorf("kind %d: %v allocations for a chunk; want none", kind, n)
@@ -264,5 +271,48 @@ func TestChunksDoNotAllocate(t *testing.T) {
 		if n := testing.AllocsPerRun(20, chunk); n != 0 {
 			t.Errorf("kind %d: %v allocations for a chunk; want none", kind, n)
 		}
+	}
+}
+
+// Chunks that are searched one by one because they are too few are not measured
+// for grids.
+func TestTrialIsOfOneKind(t *testing.T) {
+	s := newStage(20, 10)
+	m := s.newMeter(s.entries[1].kernel, layout{width: 5, at: 34, blocks: 1, inner: 2, count: 3, lanes: 2})
+	w := &m.worker
+	w.trial, _ = s.startTrial(gridKind)
+	require.NotNil(t, w.trial)
+	k, hashes := w.piece(0, 1000)
+	require.Same(t, s.entries[1].kernel, k)
+	require.EqualValues(t, k.MaxScan, hashes)
+	require.Zero(t, w.began)
+	k, _ = w.piece(gridKind, 16_000)
+	require.Same(t, s.entries[0].kernel, k)
+	require.NotZero(t, w.began)
+}
+
+// A meter searches chunks together as a search does, all of them, in parts.
+func TestMeterOfGrids(t *testing.T) {
+	s := newStage(20)
+	k := s.entries[0].kernel
+	m := s.newMeter(k, layout{width: 5, at: 34, blocks: 1, inner: 2, count: 3, lanes: 2})
+	var words []uint32
+	grid := k.Grid
+	k.Grid = func(g *asm.Grid, part []uint32) int {
+		words = append(words, part...)
+		return grid(g, part)
+	}
+	m.advance() // the first chunks hold no nonces, some of them
+	for range 3 {
+		words = nil
+		parts := 0
+		for whole := false; !whole && parts < 9; parts++ {
+			var ok bool
+			whole, ok = m.search(t.Context())
+			require.True(t, ok)
+		}
+		require.Equal(t, m.worker.cursor.words, words)
+		require.Equal(t, 4, parts)
+		m.advance()
 	}
 }

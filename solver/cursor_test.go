@@ -86,6 +86,52 @@ func checkChunk(t *testing.T, k asm.Kernel, rng *rand.Rand, p Puzzle, c *cursor,
 	}
 }
 
+// numberOf returns the number of the chunk with a nonce.
+func numberOf(seg *segment, nonce uint64) uint64 {
+	run, before := pow10[seg.lanes], uint64(0)
+	if seg.inner > 0 {
+		before = nonce / seg.stride()
+	}
+	return (before/run*seg.after()+nonce/seg.unit()%seg.after())*run + before%run
+}
+
+// checkGrid scans chunks together, those around the one with a number, for the hash of
+// one of their nonces, which crypto/sha256 computes, and wants exactly that one.
+func checkGrid(t *testing.T, k asm.Kernel, rng *rand.Rand, p Puzzle, c *cursor, number uint64) {
+	t.Helper()
+	seg := c.seg
+	number -= number % pow10[seg.lanes] % asm.GridLanes
+	_, to := seg.chunks()
+	base, from, end, ok := seg.grid(number, to)
+	if !ok {
+		return
+	}
+	lane, inner := rng.IntN(asm.GridLanes), from+rng.Uint64N(end-from)
+	nonce := base + inner*seg.step() + uint64(lane)*seg.stride()
+	digest := p.Hash(nonce)
+	c.seek(number)
+	c.setGrid()
+	c.grid.Mask = ^binary.BigEndian.Uint32(digest[:])
+	if got := c.gridFirstWord(c.words[inner], lane); got != ^c.grid.Mask {
+		t.Fatalf("prefix of %d bytes, layout %+v, chunk %d and %d: nonce %d hashes to %#x; want %#x",
+			len(p.Prefix), seg.layout, number, lane, nonce, got, ^c.grid.Mask)
+	}
+	begin := max(from, inner-min(inner, rng.Uint64N(20)))
+	words := c.words[begin:min(end, inner+12)]
+	want := slices.IndexFunc(words, func(word uint32) bool {
+		for lane := range c.grid.Lanes {
+			if c.gridFirstWord(word, lane)&c.grid.Mask == 0 {
+				return true
+			}
+		}
+		return false
+	})
+	if got := k.ScanGrid(&c.grid, words); got != want {
+		t.Fatalf("prefix of %d bytes, layout %+v, chunk %d and %d: found %d; want %d (nonce %d)",
+			len(p.Prefix), seg.layout, number, lane, got, want, nonce)
+	}
+}
+
 // Every place in a block where a nonce may begin, every width, and every word
 // that may vary: the first chunks, the last ones, and those where many digits
 // carry.
@@ -99,6 +145,9 @@ func TestEveryLayout(t *testing.T) {
 				for _, l := range layouts(at, width) {
 					if at >= 64 && l.tails > 0 && (at+width)%5 > 0 {
 						continue // the same as 64 bytes before
+					}
+					if l.lanes > 0 && (at >= 64 || k.Grid == nil) && (at+width)%5 > 0 {
+						continue // the same as 64 bytes before, or for other kernels
 					}
 					first, last, _ := widthRange(width, math.MaxUint64)
 					seg := &segment{layout: l, first: first, last: last}
@@ -116,6 +165,9 @@ func TestEveryLayout(t *testing.T) {
 								c.next()
 							}
 							checkChunk(t, k, rng, p, &c, number)
+						}
+						if l.lanes > 0 {
+							checkGrid(t, k, rng, p, &c, start)
 						}
 					}
 				}
@@ -198,7 +250,10 @@ func TestChunksAtTheLimit(t *testing.T) {
 			const last = uint64(math.MaxUint64)
 			seg := &segment{layout: l, first: last - 5000, last: last}
 			_, to := seg.chunks()
-			number := to - seg.after() + last/seg.unit()%seg.after()
+			number := numberOf(seg, last)
+			if number >= to {
+				t.Fatalf("layout %+v: chunk %d of %d", l, number, to)
+			}
 			base, from, end := seg.chunk(number)
 			if from >= end {
 				t.Fatalf("layout %+v: chunk %d is empty", l, number)
@@ -235,10 +290,8 @@ func TestEndsOfSegments(t *testing.T) {
 					var c cursor
 					c.enter(&mid, &alone, 32)
 					from, to := alone.chunks()
-					if from < to-1 && alone.after() > 1 {
-						// The chunks differ in digits after the inner ones, too.
-						from += nonce / alone.unit() % alone.after()
-						to = from + 1
+					if number := numberOf(&alone, nonce); from <= number && number < to {
+						from, to = number, number+1
 					}
 					for number := from; number < to; number++ {
 						base, first, last := alone.chunk(number)
@@ -268,4 +321,32 @@ func TestEndsOfSegments(t *testing.T) {
 			}
 		}
 	})
+}
+
+// Parts of a segment do not cut through chunks that are searched together: there
+// are as many grids as in one part.
+func TestPartsKeepGridsWhole(t *testing.T) {
+	grids := func(nonces uint64) (n int) {
+		seg := &segment{layout: layout{width: 8, at: 33, blocks: 1, inner: 3, count: 3, lanes: 2}, first: 10_000_000, last: 99_999_999}
+		from, to := seg.chunks()
+		for from < to {
+			end := seg.part(from, to, nonces)
+			if end <= from || end > to {
+				t.Fatalf("the part of chunks %d to %d ends with %d", from, to, end)
+			}
+			for ; from < end; from++ {
+				if _, _, _, ok := seg.grid(from, end); ok {
+					n++
+					from += asm.GridLanes - 1
+				}
+			}
+		}
+		return n
+	}
+	want := grids(100_000_000)
+	for _, nonces := range []uint64{1, 8192, 500_000} {
+		if got := grids(nonces); got != want || got != 900*6 {
+			t.Errorf("parts of %d nonces: %d grids; want %d", nonces, got, want)
+		}
+	}
 }

@@ -45,6 +45,7 @@ type PlanSegment struct {
 	Blocks      int     // blocks from there to the end, 1 or 2
 	Tails       int     // last digits, in the block that follows, that vary in a chunk too
 	ChunkSize   uint64  // nonces that differ in nothing else
+	Together    int     // chunks that are searched together, which differ in the word before Word only; 1 if they are not
 	OpsPerHash  float64 // operations of the kernel for one hash, set-up included, as estimated
 	HashRate    float64 // hashes per second of one worker, by Plan.HashRate and the operations
 	Reached     float64 // chance that the search comes to this segment
@@ -102,6 +103,7 @@ func (s *Solver) Explain(ctx context.Context, p Puzzle) (Plan, error) {
 			Word: seg.word(), Block: seg.block(), Blocks: seg.blocks,
 			Tails:      seg.tails,
 			ChunkSize:  seg.size(),
+			Together:   int(seg.together()),
 			OpsPerHash: seg.cost,
 			HashRate:   rate * main.cost / seg.cost,
 			Reached:    o.missed(before),

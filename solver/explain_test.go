@@ -91,7 +91,7 @@ func TestExplainRefuses(t *testing.T) {
 	var invalid *PuzzleError
 	require.ErrorAs(t, err, &invalid)
 
-	stage.entries[0].kernel.Scan = wrongScans["first"]
+	stage.entries[0].kernel.Scan, stage.entries[0].kernel.Grid = wrongScans["first"], nil
 	stage.entries[0].tested = true
 	s, err = newSolver(Options{Backend: "k0"}, stage.registry)
 	require.NoError(t, err)

@@ -18,6 +18,7 @@ type layout struct {
 	inner  int // index of the first inner digit
 	count  int // how many inner digits there are
 	tails  int // how many of the last digits vary too, see asm.Tail
+	lanes  int // digits in the word before in which chunks searched together differ, see asm.Grid
 }
 
 // maxTails is the most digits of the last block that vary in a chunk. Each more
@@ -26,8 +27,10 @@ type layout struct {
 const maxTails = 3
 
 // layouts returns every layout for nonces of one width after so many bytes of
-// prefix: one for each message word that holds digits, and where a block with
-// more of them follows, for each number of those.
+// prefix: one for each message word that holds digits, another where chunks can be
+// searched together, and where a block with more digits follows, one for each
+// number of those. The last one has the last digits as the inner ones, and chunks
+// that are searched one by one.
 func layouts(prefix, width int) []layout {
 	at := prefix % 64
 	const padding = 1 + 8 // 0x80 and the length
@@ -37,6 +40,10 @@ func layouts(prefix, width int) []layout {
 	for inner := 0; inner < width; {
 		count := min(4-(at+inner)%4, width-inner)
 		l := layout{width: width, at: at, blocks: blocks, inner: inner, count: count}
+		if grid := l; l.grids() {
+			grid.lanes = min(4, inner)
+			all = append(all, grid)
+		}
 		if !l.tail() || second == 0 {
 			all = append(all, l)
 		}
@@ -46,6 +53,12 @@ func layouts(prefix, width int) []layout {
 		inner += count
 	}
 	return all
+}
+
+// grids reports whether chunks could be searched together: whether no block
+// follows, and the word before has digits enough for all of them to differ.
+func (l layout) grids() bool {
+	return !l.tail() && l.word() > 0 && pow10[min(4, l.inner)] >= asm.GridLanes
 }
 
 // block is the block whose word varies: 0 or 1.
@@ -81,6 +94,14 @@ func (l layout) values() uint64 {
 // size is how many nonces a chunk has.
 func (l layout) size() uint64 { return l.values() * l.unit() }
 
+// together is how many chunks are searched together.
+func (l layout) together() uint64 {
+	if l.lanes == 0 {
+		return 1
+	}
+	return asm.GridLanes
+}
+
 // outerFrom is how many of the outer digits lie in the given byte or after.
 func (l layout) outerFrom(byte int) int {
 	n := 0
@@ -99,6 +120,7 @@ const (
 	compressOps = 2500 // asm.Compress: 500 ns
 	expandOps   = 1000 // asm.Tail.Set: 200 ns
 	callOps     = 200  // two calls of a kernel
+	gridOps     = 1200 // asm.Grid.Prepare, and what a kernel does before the first step
 )
 
 // chunkOps estimates the operations that a chunk takes before its first hash.
@@ -115,8 +137,12 @@ func (l layout) chunkOps() float64 {
 	return ops
 }
 
-// cost estimates the operations for one hash.
+// cost estimates the operations for one hash. Layouts of which the kernel makes
+// nothing are infinitely dear.
 func (l layout) cost(k asm.Kernel) float64 {
+	if l.lanes > 0 {
+		return l.gridCost(k)
+	}
 	steps := func(lanes int) float64 { return math.Ceil(float64(l.values()) / float64(lanes)) }
 	ops := l.chunkOps()
 	if l.tail() {
@@ -125,4 +151,17 @@ func (l layout) cost(k asm.Kernel) float64 {
 		ops += steps(k.Lanes) * float64(k.Ops.Scan[l.word()])
 	}
 	return ops / float64(l.size())
+}
+
+// gridCost is cost where chunks are searched together. Those that are left over,
+// because there are not enough of them that differ in one word, come one by one.
+func (l layout) gridCost(k asm.Kernel) float64 {
+	if k.Grid == nil {
+		return math.Inf(1)
+	}
+	values := float64(l.values())
+	together := (l.chunkOps() + gridOps + values*float64(k.Ops.Grid[l.word()])) / (asm.GridLanes * values)
+	rest := float64(pow10[l.lanes]%asm.GridLanes) / float64(pow10[l.lanes])
+	l.lanes = 0
+	return (1-rest)*together + rest*l.cost(k)
 }

@@ -93,6 +93,7 @@ func (r *registry) measure(ctx context.Context, candidates []*asm.Kernel, o Opti
 type meter struct {
 	worker   worker
 	number   uint64 // of the chunk that the cursor is at
+	end      uint64 // of the chunks that are searched together
 	value    uint64 // of its inner digits, how many have been searched
 	tail     uint64 // the next one for the values that come now
 	from, to uint64 // numbers of the chunks
@@ -112,6 +113,7 @@ func (r *registry) newMeter(k *asm.Kernel, l layout) *meter {
 	m := &meter{worker: worker{search: s}}
 	m.from, m.to = seg.chunks()
 	m.number = m.from
+	m.end = seg.part(m.from, m.to, 1)
 	m.worker.cursor.enter(&s.mid, seg, p.Bits)
 	m.worker.cursor.seek(m.number)
 	return m
@@ -140,23 +142,33 @@ func (m *meter) run(ctx context.Context) error {
 	}
 }
 
-// advance goes to the next chunk.
+// advance goes to the next chunk, or to the next ones that are searched together.
 func (m *meter) advance() {
 	m.value, m.tail = 0, 0
-	if m.number++; m.number < m.to {
-		m.worker.cursor.next()
-		return
+	if m.number = m.end; m.number == m.to {
+		m.number = m.from
 	}
-	m.number = m.from
-	m.worker.cursor.seek(m.number)
+	c := &m.worker.cursor
+	m.end = c.seg.part(m.number, m.to, 1)
+	c.walk(m.number)
 }
 
-// search searches the chunk, or the next part of it if it is too large for a
-// slice. It returns whether that was the end of the chunk.
+// search searches the chunk, or the chunks that are searched together, or the next
+// part of them if they are too large for a slice. It returns whether that was the
+// end.
 func (m *meter) search(ctx context.Context) (whole, ok bool) {
 	seg := m.worker.cursor.seg
+	if base, first, last, ok := seg.grid(m.number, m.end); ok {
+		const part = 256 // inner values
+		if m.value == 0 {
+			m.worker.cursor.setGrid()
+		}
+		first += m.value
+		m.value += part
+		return first+part >= last, m.worker.searchGrid(ctx, base, first, min(last, first+part))
+	}
 	if !seg.tail() {
-		return true, m.worker.searchChunk(ctx, m.number)
+		return true, m.worker.searchChunks(ctx, m.number, m.end)
 	}
 	const part = 100 // tails
 	base, first, last := seg.chunk(m.number)

@@ -61,7 +61,7 @@ func (s *search) claim() (seg *segment, from, to uint64, ok bool) {
 	seg = &s.plan[s.segment]
 	const grain = 8192 // nonces at a time, where chunks are smaller
 	from = s.chunk
-	s.chunk = from + min(max(1, grain/pow10[seg.count]), s.end-from)
+	s.chunk = seg.part(from, s.end, grain)
 	return seg, from, s.chunk, true
 }
 
@@ -242,15 +242,49 @@ func (w *worker) run(ctx context.Context) {
 			c.enter(&w.search.mid, seg, w.search.puzzle.Bits)
 		}
 		c.seek(from)
-		for number := from; number < to; number++ {
-			if number > from {
-				c.next()
-			}
-			if !w.searchChunk(ctx, number) {
-				return
-			}
+		if !w.searchChunks(ctx, from, to) {
+			return
 		}
 	}
+}
+
+// searchChunks searches the chunks from to to. It returns false if the worker is to
+// stop.
+func (w *worker) searchChunks(ctx context.Context, from, to uint64) bool {
+	c := &w.cursor
+	for number := from; number < to; {
+		c.walk(number)
+		if base, first, last, ok := c.seg.grid(number, to); ok {
+			c.setGrid()
+			if !w.searchGrid(ctx, base, first, last) {
+				return false
+			}
+			number += asm.GridLanes
+			continue
+		}
+		if !w.searchChunk(ctx, number) {
+			return false
+		}
+		number++
+	}
+	return true
+}
+
+// searchGrid searches the grid that the cursor has set, for inner values first to
+// last. It returns false if the worker is to stop.
+func (w *worker) searchGrid(ctx context.Context, base, first, last uint64) bool {
+	seg := w.cursor.seg
+	for first < last {
+		if !w.wanted(base + first*seg.step()) {
+			return false
+		}
+		k, hashes := w.piece(gridKind, asm.GridLanes*(last-first))
+		first = w.scanGrid(k, base, first, min(last, first+max(1, hashes/asm.GridLanes)))
+		if !w.look(ctx, k) {
+			return false
+		}
+	}
+	return true
 }
 
 // searchChunk searches the chunk that the cursor is at. It returns false if the
@@ -265,7 +299,7 @@ func (w *worker) searchChunk(ctx context.Context, number uint64) bool {
 		if !w.wanted(base + first*seg.step()) {
 			return false
 		}
-		k, hashes := w.piece(seg.kind(), last-first)
+		k, hashes := w.piece(0, last-first)
 		first = w.scan(k, base, first, min(last, first+hashes))
 		if !w.look(ctx, k) {
 			return false
@@ -357,6 +391,31 @@ func (w *worker) scan(k *asm.Kernel, base, first, last uint64) uint64 {
 	return first + uint64(i) + 1
 }
 
+// scanGrid calls the kernel once, for the inner values first to last of chunks that
+// are searched together, and returns the inner value to go on with.
+func (w *worker) scanGrid(k *asm.Kernel, base, first, last uint64) uint64 {
+	c := &w.cursor
+	words := c.words[first:last]
+	i := k.ScanGrid(&c.grid, words)
+	if i < 0 {
+		w.hashes.Add(asm.GridLanes * uint64(len(words)))
+		return last
+	}
+	i = min(i, len(words)-1) // a fault, which check will notice
+	nonce := base + (first+uint64(i))*c.seg.step()
+	// The kernel does not say which of the chunks have hits.
+	var hits []uint64
+	for lane := range c.grid.Lanes {
+		if c.gridFirstWord(words[i], lane)&c.grid.Mask == 0 {
+			hits = append(hits, nonce+uint64(lane)*c.seg.stride())
+		}
+	}
+	if !w.reportHits(k, nonce, hits, asm.GridLanes*uint64(i+1)) {
+		return first // to be searched again, by another kernel
+	}
+	return first + uint64(i) + 1
+}
+
 // scanTails calls the kernel once, for the tails from to to, and returns the tail
 // to go on with. See searchGroup.
 func (w *worker) scanTails(k *asm.Kernel, nonce, first, group, from, to uint64) uint64 {
@@ -371,28 +430,37 @@ func (w *worker) scanTails(k *asm.Kernel, nonce, first, group, from, to uint64) 
 		w.hashes.Add(group * uint64(len(tails)))
 		return to
 	}
-	w.hit = true             // which took time
 	i = min(i, len(tails)-1) // a fault, which check will notice
 	nonce += from + uint64(i)
 
 	// The kernel does not say which of the values make hits.
-	var hits []uint32
+	var hits []uint64
 	for value, word := range words {
 		if c.firstWord(word, &tails[i])&c.block.Mask == 0 {
-			hits = append(hits, uint32(value))
+			hits = append(hits, nonce+uint64(value)*c.seg.step())
 		}
 	}
+	if !w.reportHits(k, nonce, hits, group*uint64(i+1)) {
+		return from // to be searched again, by another kernel
+	}
+	return from + uint64(i) + 1
+}
+
+// reportHits counts the nonces tried up to a hit of a kernel that does not say which
+// of several nonces it is, and reports those that are. If none is and another
+// kernel has taken the place of this one, it returns false; nonce is any of them.
+func (w *worker) reportHits(k *asm.Kernel, nonce uint64, hits []uint64, tried uint64) bool {
+	w.hit = true // which took time
 	if len(hits) == 0 {
 		if _, ok := w.search.check(k, nonce); !ok {
-			return from // to be searched again, by another kernel
+			return false
 		}
 	}
-	w.hashes.Add(group * uint64(i+1))
-	for _, value := range hits {
-		hit := nonce + uint64(value)*c.seg.step()
+	w.hashes.Add(tried)
+	for _, hit := range hits {
 		if digest, ok := w.search.check(k, hit); ok {
 			w.search.report(k, hit, digest)
 		}
 	}
-	return from + uint64(i) + 1
+	return true
 }

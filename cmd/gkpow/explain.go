@@ -39,7 +39,9 @@ that has nothing else to do.
   WIDTH     decimal digits of the nonces
   WORD      the word of the last block that varies in a chunk; after some prefixes
             a nonce takes two blocks, and it says which of them, and how many of the
-            last digits, which are in the second block, vary too
+            last digits, which are in the second block, vary too. Two words: the
+            second varies, and 16 chunks at a time that differ in the first are
+            searched together
   CHUNK     nonces that differ in nothing else
   OPS/HASH  operations of the kernel for one hash, estimated: with 16 lanes one
             operation serves 16 hashes
@@ -108,6 +110,9 @@ func printPlan(out io.Writer, puzzle solver.Puzzle, minNonce uint64, plan solver
 	fmt.Fprintf(w, "WIDTH\tNONCES\tWORD\tCHUNK\tOPS/HASH\tREACHED\tCHANCE\n")
 	for _, s := range plan.Segments {
 		word := fmt.Sprint(s.Word)
+		if s.Together > 1 {
+			word = fmt.Sprintf("%d x %d", s.Word-1, s.Word)
+		}
 		if s.Blocks > 1 {
 			word += fmt.Sprintf(" (block %d/%d)", s.Block+1, s.Blocks)
 		}
@@ -204,6 +209,7 @@ type segmentJSON struct {
 	Blocks     int     `json:"blocks"`
 	Tails      int     `json:"tails"` // last digits, in the second block, that vary too
 	ChunkSize  uint64  `json:"chunkSize"`
+	Together   int     `json:"together"` // chunks, which differ in the word before
 	OpsPerHash float64 `json:"opsPerHash"`
 	HashRate   float64 `json:"hashRate"` // hashes per second of one thread
 	Reached    float64 `json:"reached"`

@@ -18,7 +18,7 @@ type Kernel struct {
 	// Missing is the CPU feature that this machine lacks, or "" if it can run
 	// the kernel.
 	Missing string
-	// MaxScan is the most hashes to ask of one call of Scan or ScanTails. A call
+	// MaxScan is the most hashes to ask of one call of a Scan function. A call
 	// cannot be interrupted, so this keeps it below about half a millisecond on
 	// slow machines: the latency of cancellation. It is a multiple of Lanes.
 	MaxScan int
@@ -39,6 +39,19 @@ type Kernel struct {
 	// word of any of the hash values has all bits of mask zero, or -1 if there is
 	// none.
 	ScanTails func(s *States, tails []Tail, mask uint32) int
+
+	// Grid is ScanGrid. It is nil if the kernel can do no better than Scan.
+	Grid func(g *Grid, words []uint32) int
+}
+
+// ScanGrid returns the index of the first of words with which any chunk of g meets
+// the target when it is OR-ed into Words[Vary], or -1 if none does. It reads
+// nothing outside words, and neither g nor words changes.
+func (k *Kernel) ScanGrid(g *Grid, words []uint32) int {
+	if k.Grid == nil {
+		return g.scanEach(k.Scan, words)
+	}
+	return k.Grid(g, words)
 }
 
 // Ops counts the operations of a kernel.
@@ -46,6 +59,7 @@ type Ops struct {
 	Scan [16]int // for Lanes hashes, by the word that varies
 	Hash [16]int // for MaxStates hash values, by the word that varies
 	Tail int     // for MaxStates hash values and one tail
+	Grid [16]int // for GridLanes hashes, by the second word that varies; 0 without Kernel.Grid
 }
 
 // Kernels returns the kernels of this architecture, the likely fastest first and generic

@@ -51,6 +51,18 @@ func BenchmarkCycles(b *testing.B) {
 			entrants = append(entrants, &entrant{kernel: k.Name, name: strconv.Itoa(vary), hashes: len(s.words),
 				scan: func() { k.Scan(&s.block, s.words) }})
 		}
+		for _, vary := range []int{3, 8, 10, 12} {
+			if k.Grid == nil {
+				break
+			}
+			s := newGridSample(rand.New(rand.NewPCG(6, 0)), vary, 1000)
+			s.grid.Mask = ^uint32(0)
+			entrants = append(entrants, &entrant{kernel: k.Name, name: fmt.Sprintf("grid %d", vary), hashes: GridLanes * len(s.words),
+				scan: func() {
+					s.grid.Prepare()
+					k.ScanGrid(&s.grid, s.words)
+				}})
+		}
 		for _, tails := range []int{1, 10, 100} {
 			s := newSample(rand.New(rand.NewPCG(6, 0)), 13, MaxStates, tails)
 			states := new(States)

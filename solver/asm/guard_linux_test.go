@@ -27,6 +27,18 @@ func TestScanStaysInside(t *testing.T) {
 	eachKernel(t, func(t *testing.T, k Kernel) {
 		rng := rand.New(rand.NewPCG(7, 0))
 		for vary := range 16 {
+			if k.Grid != nil && 0 < vary && vary < 14 {
+				s := newGridSample(rng, vary, 2*GridLanes+1)
+				s.grid.Mask = ^uint32(0)
+				for n := range s.words {
+					for _, words := range [][]uint32{inside[:n], inside[len(inside)-n:]} {
+						copy(words, s.words)
+						if got := k.ScanGrid(&s.grid, words); got != -1 {
+							t.Fatalf("ScanGrid of %d words that have no hit = %d", n, got)
+						}
+					}
+				}
+			}
 			s := newSample(rng, vary, 3*k.Lanes+1, 0)
 			s.block.Mask = ^uint32(0)
 			for n := range s.words {

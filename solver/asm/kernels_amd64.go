@@ -23,6 +23,9 @@ func searchAVX512(b *Block, words []uint32, s *States) int
 func tailsAVX512(s *States, tails []Tail, mask uint32) int
 
 //go:noescape
+func gridAVX512(grid *Grid, words []uint32) int
+
+//go:noescape
 func searchSHANI(b *Block, words []uint32, s *States) int
 
 //go:noescape
@@ -58,6 +61,7 @@ var kernels = []Kernel{
 			searchAVX512(b, padded(words, &all), s)
 		},
 		ScanTails: tailsAVX512,
+		Grid:      gridAVX512,
 	},
 	{
 		Name:    "mixed512",

@@ -59,80 +59,80 @@ whole:
 
 loaded:
 	CMPQ DI, $0x08
-	JGE  from8to15
+	JGE  vary8to15
 	CMPQ DI, $0x04
-	JGE  from4to7
+	JGE  vary4to7
 	CMPQ DI, $0x02
-	JGE  from2to3
+	JGE  vary2to3
 	CMPQ DI, $0x01
-	JGE  from1to1
+	JGE  vary1to1
 	JMP  vary0
 
-from1to1:
+vary1to1:
 	JMP vary1
 
-from2to3:
+vary2to3:
 	CMPQ DI, $0x03
-	JGE  from3to3
+	JGE  vary3to3
 	JMP  vary2
 
-from3to3:
+vary3to3:
 	JMP vary3
 
-from4to7:
+vary4to7:
 	CMPQ DI, $0x06
-	JGE  from6to7
+	JGE  vary6to7
 	CMPQ DI, $0x05
-	JGE  from5to5
+	JGE  vary5to5
 	JMP  vary4
 
-from5to5:
+vary5to5:
 	JMP vary5
 
-from6to7:
+vary6to7:
 	CMPQ DI, $0x07
-	JGE  from7to7
+	JGE  vary7to7
 	JMP  vary6
 
-from7to7:
+vary7to7:
 	JMP vary7
 
-from8to15:
+vary8to15:
 	CMPQ DI, $0x0c
-	JGE  from12to15
+	JGE  vary12to15
 	CMPQ DI, $0x0a
-	JGE  from10to11
+	JGE  vary10to11
 	CMPQ DI, $0x09
-	JGE  from9to9
+	JGE  vary9to9
 	JMP  vary8
 
-from9to9:
+vary9to9:
 	JMP vary9
 
-from10to11:
+vary10to11:
 	CMPQ DI, $0x0b
-	JGE  from11to11
+	JGE  vary11to11
 	JMP  vary10
 
-from11to11:
+vary11to11:
 	JMP vary11
 
-from12to15:
+vary12to15:
 	CMPQ DI, $0x0e
-	JGE  from14to15
+	JGE  vary14to15
 	CMPQ DI, $0x0d
-	JGE  from13to13
+	JGE  vary13to13
 	JMP  vary12
 
-from13to13:
+vary13to13:
 	JMP vary13
 
-from14to15:
+vary14to15:
 	CMPQ DI, $0x0f
-	JGE  from15to15
+	JGE  vary15to15
 	JMP  vary14
 
-from15to15:
+vary15to15:
 	JMP vary15
 
 	// Word 0 varies.

@@ -56,6 +56,9 @@ func (k Kernel) SelfTest() error {
 			if err == nil {
 				err = k.selfTestScan(b, words, hit)
 			}
+			if err == nil && !answers.tail && word > 0 && k.Grid != nil {
+				err = k.selfTestGrid(b, words, hit)
+			}
 			if err != nil {
 				return err
 			}
@@ -70,6 +73,10 @@ func (k Kernel) SelfTest() error {
 		b.Mask = test.mask
 		if got := k.Scan(b, words); got != test.want {
 			return fmt.Errorf("self-test: Scan(mask %#x) = %d; want %d", test.mask, got, test.want)
+		}
+		g := selfTestGrid(b, 0)
+		if got := k.ScanGrid(g, words); got != test.want {
+			return fmt.Errorf("self-test: ScanGrid(mask %#x) = %d; want %d", test.mask, got, test.want)
 		}
 		b, tail, words := selfTestBlock(8, true)
 		if got := k.scanAfter(b, words[:MaxStates], []Tail{tail, tail}, test.mask); got != test.want {
@@ -92,6 +99,36 @@ func (k Kernel) selfTestScan(b *Block, words []uint32, hit int) error {
 		}
 	}
 	return nil
+}
+
+// selfTestGrid has the kernel find the only hit, in two of the chunks and two of the
+// steps: all words that vary together make all of them. In the other chunks no
+// hash happens to have the same bits zero.
+func (k Kernel) selfTestGrid(b *Block, words []uint32, hit int) error {
+	start := max(0, hit-b.Vary)
+	for i, test := range []struct{ from, to, want int }{
+		{0, len(words), hit},
+		{start, hit, -1}, // the hit is the next word
+		{start, hit + 1, hit - start},
+	} {
+		g := selfTestGrid(b, (2*b.Vary+i/2)%GridLanes)
+		if got := k.ScanGrid(g, words[test.from:test.to]); got != test.want {
+			return fmt.Errorf("self-test: ScanGrid(word %d, %d to %d) = %d; want %d", b.Vary, test.from, test.to, got, test.want)
+		}
+	}
+	return nil
+}
+
+// selfTestGrid returns a grid of which one chunk is that of the block.
+func selfTestGrid(b *Block, lane int) *Grid {
+	g := &Grid{State: b.State, Words: b.Words, Vary: b.Vary, Mask: b.Mask}
+	first := &g.Words[g.Vary-1]
+	for i := range g.Lanes {
+		g.Lanes[i] = (*first ^ uint32(i^lane)) & 0xff
+	}
+	*first &^= 0xff
+	g.Prepare()
+	return g
 }
 
 // selfTestTails has the kernel find the only hit, in two of the places for a

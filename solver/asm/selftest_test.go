@@ -140,6 +140,62 @@ func TestSelfTestFindsFaultsInTails(t *testing.T) {
 	}
 }
 
+// The same for the function that searches chunks together.
+func TestSelfTestFindsFaultsInGrids(t *testing.T) {
+	right := func(g *Grid, words []uint32) int { return g.scanEach(scanGeneric, words) }
+	type scan = func(g *Grid, words []uint32) int
+	scans := map[string]scan{
+		"finds nothing":  func(*Grid, []uint32) int { return -1 },
+		"finds anything": func(*Grid, []uint32) int { return 0 },
+		"the word after": func(g *Grid, words []uint32) int {
+			if i := right(g, words); i >= 0 {
+				return i + 1
+			}
+			return -1
+		},
+		"no rest":          func(g *Grid, words []uint32) int { return right(g, words[:len(words)/16*16]) },
+		"beyond the range": func(g *Grid, words []uint32) int { return right(g, words[:min(len(words)+1, cap(words))]) },
+		"half the mask": func(g *Grid, words []uint32) int {
+			half := *g
+			half.Mask &= 0xffff0000
+			return right(&half, words)
+		},
+	}
+	for lane := range GridLanes {
+		scans[fmt.Sprintf("misses lane %d", lane)] = func(g *Grid, words []uint32) int {
+			broken := *g
+			broken.Lanes[lane] ^= 0x40
+			return right(&broken, words)
+		}
+		scans[fmt.Sprintf("misses step %d", lane)] = func(g *Grid, words []uint32) int {
+			if i := right(g, words); i%16 != lane {
+				return i
+			}
+			return -1
+		}
+	}
+	for vary := 1; vary <= 13; vary++ {
+		scans[fmt.Sprintf("wrong for word %d", vary)] = func(g *Grid, words []uint32) int {
+			broken := *g
+			if g.Vary == vary {
+				broken.Words[0] ^= 1 << 31
+			}
+			return right(&broken, words)
+		}
+	}
+	for name, scan := range scans {
+		t.Run(name, func(t *testing.T) {
+			k := Generic()
+			if k.Grid = right; k.SelfTest() != nil {
+				t.Error("a right one did not pass the self-test")
+			}
+			if k.Grid = scan; k.SelfTest() == nil {
+				t.Error("passed the self-test")
+			}
+		})
+	}
+}
+
 func BenchmarkSelfTest(b *testing.B) {
 	for _, k := range Kernels() {
 		b.Run("kernel="+k.Name, func(b *testing.B) {

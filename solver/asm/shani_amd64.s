@@ -86,40 +86,40 @@ next:
 	VPOR    X10, X11, X11
 	VMOVDQA X11, 2816(DI)(R11*4)
 	CMPQ    SI, $0x04
-	JGE     from4to7
+	JGE     pair4to7
 	CMPQ    SI, $0x02
-	JGE     from2to3
+	JGE     pair2to3
 	CMPQ    SI, $0x01
-	JGE     from1to1
+	JGE     pair1to1
 	JMP     pair0
 
-from1to1:
+pair1to1:
 	JMP pair1
 
-from2to3:
+pair2to3:
 	CMPQ SI, $0x03
-	JGE  from3to3
+	JGE  pair3to3
 	JMP  pair2
 
-from3to3:
+pair3to3:
 	JMP pair3
 
-from4to7:
+pair4to7:
 	CMPQ SI, $0x06
-	JGE  from6to7
+	JGE  pair6to7
 	CMPQ SI, $0x05
-	JGE  from5to5
+	JGE  pair5to5
 	JMP  pair4
 
-from5to5:
+pair5to5:
 	JMP pair5
 
-from6to7:
+pair6to7:
 	CMPQ SI, $0x07
-	JGE  from7to7
+	JGE  pair7to7
 	JMP  pair6
 
-from7to7:
+pair7to7:
 	JMP pair7
 
 	// A word of pair 0 varies.

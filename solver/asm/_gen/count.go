@@ -8,8 +8,8 @@ import (
 
 // operations are those of a kernel, as Ops of package asm says.
 type operations struct {
-	scan, hash [16]int
-	tail       int
+	scan, hash, grid [16]int
+	tail             int
 }
 
 // count counts the operations of a kernel: the instructions that a vector unit
@@ -22,6 +22,12 @@ func (k kernel) count(file *ir.File) (o operations) {
 	}
 	if k.tails != nil {
 		o.tail = parts(file.Functions()[1]).sum(k.tailPath)
+	}
+	if k.grid != nil {
+		grid := parts(file.Functions()[2])
+		for counter := firstCounter; counter <= lastCounter; counter++ {
+			o.grid[counter] = (grid.sum(k.gridPath(counter)) + 15) / 16
+		}
 	}
 	return o
 }

@@ -34,6 +34,9 @@ type kernel struct {
 	search             func(*build.Context) // writes Scan and Hash
 	scanPath, hashPath func(vary int) map[string]int
 
+	grid     func(*build.Context) // writes ScanGrid; nil if there is none
+	gridPath func(counter int) map[string]int
+
 	tails    func(*build.Context) // writes ScanTails; nil if that is another kernel's
 	tailPath map[string]int
 }
@@ -54,6 +57,8 @@ var kernels = []kernel{
 		search:   func(c *build.Context) { writeVector(c, newAVX512(c)) },
 		scanPath: func(vary int) map[string]int { return vectorPath(vary, false) },
 		hashPath: func(vary int) map[string]int { return vectorPath(vary, true) },
+		grid:     func(c *build.Context) { writeGrid(c, newAVX512(c)) },
+		gridPath: gridPath,
 		tails:    func(c *build.Context) { writeVectorTails(c, newAVX512(c)) },
 		tailPath: vectorTailsPath(16),
 	},
@@ -119,7 +124,11 @@ func generate(dir string) error {
 		log.Printf("%-7s %4d to %4d operations for %2d hashes, %4d for a tail of %d", k.name, ops.scan[15], ops.scan[0], k.lanes, ops.tail, maxStates)
 		fmt.Fprintf(counts, "\n// %sOps are the operations of the functions in %s_amd64.s.\n", k.name, k.name)
 		fmt.Fprintf(counts, "var %sOps = Ops{\nScan: %#v,\n", k.name, ops.scan)
-		fmt.Fprintf(counts, "Hash: %#v,\nTail: %d,\n}\n", ops.hash, ops.tail)
+		fmt.Fprintf(counts, "Hash: %#v,\nTail: %d,\n", ops.hash, ops.tail)
+		if k.grid != nil {
+			fmt.Fprintf(counts, "Grid: %#v,\n", ops.grid)
+		}
+		fmt.Fprintln(counts, "}")
 	}
 	source, err := format.Source(counts.Bytes())
 	if err != nil {
@@ -141,6 +150,7 @@ func (k kernel) build() (*ir.File, operations, error) {
 	}{
 		{"search" + k.in, "func(b *Block, words []uint32, s *States) int", "is Scan if s is nil, and else Hash", k.search},
 		{"tails" + k.in, "func(s *States, tails []Tail, mask uint32) int", "is ScanTails", k.tails},
+		{"grid" + k.in, "func(grid *Grid, words []uint32) int", "is ScanGrid", k.grid},
 	} {
 		if f.write == nil {
 			continue

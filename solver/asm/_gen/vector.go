@@ -142,7 +142,7 @@ func dispatch(c *build.Context, name string, number reg.GPVirtual, first, last i
 		return
 	}
 	middle := (first + last) / 2
-	upper := fmt.Sprintf("from%dto%d", middle, last-1)
+	upper := fmt.Sprintf("%s%dto%d", name, middle, last-1)
 	c.CMPQ(number, operand.U8(middle))
 	c.JGE(operand.LabelRef(upper))
 	dispatch(c, name, number, first, middle)
@@ -158,15 +158,7 @@ func (v *vector) prologue(vary int, digits reg.VecPhysical) {
 	v.or(v.field("Words", vary), digits, w)
 	v.keep(vary, w)
 
-	v.Commentf("Round %d is done but for W[%d], which goes to a and e.", vary, vary)
-	for i := range 8 {
-		x := v.working((i - vary - 1) & 7)
-		if i == 0 || i == 4 {
-			v.addConstant(v.field("after", i), w, x)
-		} else {
-			v.setConstant(v.field("after", i), x)
-		}
-	}
+	v.firstRound(vary, w)
 	_, b, c, _, _, _, _, _ := v.variables(vary + 1)
 	v.enter(vary+1, b, c)
 
@@ -177,27 +169,62 @@ func (v *vector) prologue(vary int, digits reg.VecPhysical) {
 	v.JMP(operand.LabelRef(fmt.Sprintf("round%d", vary+1)))
 }
 
+// firstRound adds W[vary] to the working variables after its round, which is done
+// but for that: it goes to a and e.
+func (v *vector) firstRound(vary int, w reg.VecPhysical) {
+	v.Commentf("Round %d is done but for W[%d], which goes to a and e.", vary, vary)
+	for i := range 8 {
+		x := v.working((i - vary - 1) & 7)
+		if i == 0 || i == 4 {
+			v.addConstant(v.field("after", i), w, x)
+		} else {
+			v.setConstant(v.field("after", i), x)
+		}
+	}
+}
+
 // schedule makes W[t], of which some terms vary and the sum of the others, if
-// there are any, is at hand:
-//
-//	W[t] = smallSigma1(W[t-2]) + W[t-7] + smallSigma0(W[t-15]) + W[t-16]
+// there are any, is at hand.
 func (v *vector) schedule(t int, varying terms) {
 	v.Commentf("W[%d]: %v.", t, varying)
-	w := v.draft(t)
-	if varying == 0 {
-		v.setConstant(v.field("sum", t), w)
-		v.keep(t, w)
+	if varying == allTerms {
+		v.sum(t, varying, nil, nil)
 		return
 	}
+	v.sum(t, varying, []operand.Mem{v.field("sum", t)}, nil)
+}
+
+// sum makes the sum of a set of the terms of W[t] and of what is in memory,
+// numbers for all lanes and vectors, where W[t] belongs:
+//
+//	W[t] = smallSigma1(W[t-2]) + W[t-7] + smallSigma0(W[t-15]) + W[t-16]
+func (v *vector) sum(t int, set terms, numbers, vectors []operand.Mem) {
+	w := v.draft(t)
 	var sum operand.Op // of what was added so far; nil if nothing was
+	rest := func() {
+		for _, m := range vectors {
+			if sum == nil {
+				v.get(m, w)
+			} else {
+				v.add(m, sum.(reg.VecPhysical), w)
+			}
+			sum = w
+		}
+		for _, m := range numbers {
+			if sum == nil {
+				v.setConstant(m, w)
+			} else {
+				v.addConstant(m, sum, w)
+			}
+			sum = w
+		}
+	}
 	add := func(x operand.Op) {
 		switch y := sum.(type) {
 		case nil:
-			if varying == allTerms {
-				sum = x
-				return
-			}
-			v.addConstant(v.field("sum", t), x, w)
+			sum = x
+			rest()
+			return
 		case reg.VecPhysical:
 			v.add(x, y, w)
 		default:
@@ -205,19 +232,26 @@ func (v *vector) schedule(t int, varying terms) {
 		}
 		sum = w
 	}
-	if varying&term16 != 0 {
+	if set&term16 != 0 {
 		add(v.word(t - 16))
 	}
-	if varying&termSigma0 != 0 {
+	if set&termSigma0 != 0 {
 		add(v.smallSigma0(v.word(t - 15)))
 	}
-	if varying&term7 != 0 {
+	if set&term7 != 0 {
 		add(v.word(t - 7))
 	}
-	if varying&termSigma1 != 0 {
+	if x, ok := sum.(reg.VecPhysical); ok && set == termSigma0|termSigma1 && x != w {
+		v.keep(t, x) // smallSigma1 may use the same register
+		sum = w
+	}
+	if set&termSigma1 != 0 {
 		add(v.smallSigma1(v.word(t - 2)))
 	}
-	v.keep(t, w)
+	if set == 0 {
+		rest()
+	}
+	v.keep(t, sum.(reg.VecPhysical))
 }
 
 // rounds is the rest of the hash after the prologue.
@@ -241,10 +275,8 @@ func (v *vector) rounds() {
 	v.TESTQ(v.states, v.states)
 	v.JNE(operand.LabelRef("hash"))
 
-	v.Comment("Round 63 without the new e, and with State[0] in the constant: a is H0.")
 	v.Label("scan")
-	v.addWord(63, scalarOf(v.block, "last"))
-	v.lastRound(63)
+	v.makeH0()
 	v.JMP(operand.LabelRef("test"))
 
 	v.Comment("Round 63, and the hash values.")
@@ -285,6 +317,13 @@ func (v *vector) round(t int) {
 	v.add(v.bigSigma1(e), h, h)
 	v.add(h, d, d)
 	v.addT2(t)
+}
+
+// makeH0 is round 63 without the new e, and with State[0] in the constant: a is H0.
+func (v *vector) makeH0() {
+	v.Comment("Round 63 without the new e, and with State[0] in the constant: a is H0.")
+	v.addWord(63, scalarOf(v.block, "last"))
+	v.lastRound(63)
 }
 
 // lastRound does the same without e.

@@ -1,0 +1,79 @@
+package asm
+
+// GridLanes is how many chunks a Grid holds.
+const GridLanes = 16
+
+// A Grid is chunks that differ only in the word before the one that varies: the
+// hashes with each of sixteen values of that and each value of this. What
+// depends on one of the two words only is computed less often than for every
+// hash. It is reused from chunks to chunks, and belongs to one goroutine.
+//
+// The owner sets the exported fields and calls Prepare; ScanGrid of a Kernel then
+// changes nothing that it can see.
+type Grid struct {
+	State [8]uint32         // hash value before this message block
+	Words [16]uint32        // the message block; the bits that vary are zero
+	Vary  int               // the second of the words that vary, 1 to 13
+	Lanes [GridLanes]uint32 // what is OR-ed into Words[Vary-1], chunk by chunk
+	Mask  uint32            // the bits of H0, the first word of the digest, that must be zero
+
+	// after holds the working variables after round Vary-1 if Words[Vary-1] and what
+	// varies in it were 0.
+	after [8]uint32
+	// sum[t] is K[t] + W[t] where W[t] is constant. For other words of the schedule
+	// it is the sum of those of their terms that are constant.
+	sum [64]uint32
+	// last is K[63] + State[0]. It makes the last round yield H0.
+	last uint32
+	// each is what scanEach works with.
+	each *Block
+}
+
+// Prepare computes what is the same for all the chunks.
+func (g *Grid) Prepare() {
+	if g.each == nil {
+		g.each = new(Block)
+	}
+	first := g.Vary - 1
+	s := g.State
+	for t := range first {
+		s = step(&s, k[t]+g.Words[t])
+	}
+	g.after = step(&s, k[first])
+	g.last = k[63] + g.State[0]
+
+	var w [64]uint32 // zero where the word varies
+	copy(w[:], g.Words[:])
+	w[first], w[g.Vary] = 0, 0
+	for t := range 16 {
+		g.sum[t] = k[t] + w[t]
+	}
+	a, b := &schedules[first].terms, &schedules[g.Vary].terms
+	for t := 16; t < 64; t++ {
+		g.sum[t] = 0
+		if a[t]|b[t] != allTerms {
+			g.sum[t] = smallSigma1(w[t-2]) + w[t-7] + smallSigma0(w[t-15]) + w[t-16]
+		}
+		if a[t]|b[t] == 0 {
+			w[t] = g.sum[t]
+			g.sum[t] += k[t]
+		}
+	}
+}
+
+// scanEach is ScanGrid with a Kernel's Scan, chunk by chunk.
+func (g *Grid) scanEach(scan func(*Block, []uint32) int, words []uint32) int {
+	b := g.each
+	*b = Block{State: g.State, Words: g.Words, Vary: g.Vary, Mask: g.Mask}
+	found := -1
+	first, from := g.Vary-1, 0
+	for _, word := range g.Lanes {
+		b.Words[first] = g.Words[first] | word
+		b.Prepare(from)
+		from = first
+		if i := scan(b, words); i >= 0 {
+			found, words = i, words[:i]
+		}
+	}
+	return found
+}
