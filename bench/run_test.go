@@ -252,9 +252,29 @@ func TestJudge(t *testing.T) {
 		{0, 0, false}, {10_000, 10_000, false}, {10_690, 10_000, false}, {10_710, 10_000, true}, {9_310, 10_000, false},
 		{9_290, 10_000, true}, {0, 60, true}, {0, 40, false}, {3, 1, false}, {9, 1, true},
 	} {
-		track := &track{found: test.found, expected: test.expected}
+		track := &track{ground: &ground{length: 32}, searches: 100, found: test.found, expected: test.expected}
 		track.judge()
 		require.Equal(t, test.fails, track.failed != "", "%d of %v", test.found, test.expected)
+	}
+}
+
+// There is one salt without characters, so all samples find the same, and what is
+// rare in one of them is in all.
+func TestJudgeShortSalts(t *testing.T) {
+	for _, length := range []int{0, 1} {
+		w, clock := fakeWorld()
+		for seed := range uint64(5) {
+			track := &track{
+				strategy: &fakeStrategy{name: "right", rate: 1e6, clock: clock},
+				ground:   newGround(seed, length), width: 8, threads: 2,
+			}
+			for range 2_000 {
+				_, err := track.measure(t.Context(), w, time.Millisecond/4)
+				require.NoError(t, err)
+			}
+			track.judge()
+			require.Empty(t, track.failed, "length %d, seed %d", length, seed)
+		}
 	}
 }
 

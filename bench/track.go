@@ -24,7 +24,8 @@ type track struct {
 	samples []Sample
 	failed  string // what was wrong, if anything was
 
-	found    uint64  // solutions in samples
+	searches int     // in samples: one for each thread
+	found    uint64  // solutions in them
 	expected float64 // by the hashes that the strategy has counted
 }
 
