@@ -55,7 +55,8 @@ type Options struct {
 	Threads []int
 	// Budget is about how long the run takes. It is divided among all there is to
 	// measure. 0 means DefaultBudget. The fixed work that is checked takes as long
-	// as it takes, usually a second or two of this.
+	// as it takes, usually a second or two of this, and some more where a kernel is
+	// far slower than the others.
 	Budget time.Duration
 	// Rounds is how many samples are taken of everything, though it may take half
 	// as long again as Budget. 0 means as many as fit well, up to 501. Fewer than six

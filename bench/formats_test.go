@@ -190,6 +190,8 @@ func TestLoadHostile(t *testing.T) {
 		{"no time", replaced(`"seconds":0`, `"seconds":-0`), "a sample has"},
 		{"no hashes", replaced(`"samples":[{"hashes":`, `"samples":[{"hashes":0,"x":`), "a sample has 0 hashes"},
 		{"endless rate", replaced(`"samples":[{"hashes":`, `"samples":[{"seconds":1e-320,"hashes":`), ""},
+		{"no rate", replaced(`"seconds":0`, `"seconds":1e308,"x":0`), "a sample has"},
+		{"escapes", replaced(`"status":"ok"`, `"status":"ok","reason":"\u001b[2J"`), "text in it that cannot be shown"},
 		{"no settings", replaced(`"settings":{`, `"settings":{},"x":{`), "does not say which"},
 		{"times", replaced(`"times":[`, `"times":[-1,`), "a time to solution is -1"},
 		{"too large", strings.Repeat(" ", maxReport+1), "at most 64 MiB"},

@@ -6,6 +6,9 @@ import (
 	"fmt"
 	"io"
 	"math"
+	"slices"
+	"strconv"
+	"strings"
 )
 
 // WriteJSON writes the report as one line of JSON, which Load reads.
@@ -43,6 +46,10 @@ func Load(in io.Reader) (*Report, error) {
 		return nil, fmt.Errorf("bench: the report has version %d, and this gkpow knows up to %d: use a newer one", head.Version, Version)
 	case head.Version < 1:
 		return nil, fmt.Errorf("bench: a report cannot have version %d", head.Version)
+	}
+	var all any
+	if err := json.Unmarshal(data, &all); err != nil || !showable(all) {
+		return nil, errors.New("bench: the report is damaged: there is text in it that cannot be shown")
 	}
 	r := new(Report)
 	if err := json.Unmarshal(data, r); err != nil {
@@ -100,9 +107,31 @@ func (r *Report) check() error {
 	return nil
 }
 
+// showable reports whether all text in a JSON value can be shown on a terminal. A
+// reason may have several lines.
+func showable(value any) bool {
+	switch value := value.(type) {
+	case string:
+		return !strings.ContainsFunc(value, func(r rune) bool { return !strconv.IsPrint(r) && r != '\n' })
+	case []any:
+		return !slices.ContainsFunc(value, func(v any) bool { return !showable(v) })
+	case map[string]any:
+		for name, v := range value {
+			if !showable(name) || !showable(v) {
+				return false
+			}
+		}
+	}
+	return true
+}
+
+// Rates that no machine has, in hashes per second: what is beyond would make
+// figures that JSON cannot hold.
+const leastRate, mostRate = 1e-6, 1e18
+
 func checkSamples(samples []Sample) error {
 	for _, s := range samples {
-		if s.Hashes == 0 || !(s.Seconds > 0) || math.IsInf(s.rate(), 0) || s.Hz < 0 {
+		if s.Hashes == 0 || !(s.Seconds > 0) || s.rate() < leastRate || s.rate() > mostRate || s.Hz < 0 || s.Hz > mostRate {
 			return fmt.Errorf("a sample has %d hashes in %v s at %v Hz", s.Hashes, s.Seconds, s.Hz)
 		}
 	}
