@@ -16,7 +16,7 @@ const kinds = 4
 const gridKind = 3
 
 // kind is 0 if no block follows the one that varies, 1 if one does that is the
-// same for all nonces, and 2 if it has digits of them.
+// same for all nonces, 2 if it has digits of them, and gridKind.
 func (l layout) kind() int {
 	switch {
 	case l.lanes > 0:

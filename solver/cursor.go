@@ -124,6 +124,7 @@ func (c *cursor) enter(mid *midstate, seg *segment, bits int) {
 	add(0, seg.inner-seg.lanes)
 
 	c.block = asm.Block{State: mid.state, Vary: seg.word(), Mask: mask(bits)}
+	c.tails = nil // not to be written over: others may use it
 	if seg.tail() && !c.ownTails() {
 		c.tails = sharedTails(seg.layout, c.message)
 	}

@@ -350,3 +350,33 @@ func TestPartsKeepGridsWhole(t *testing.T) {
 		}
 	}
 }
+
+// A table of tails that others may use is not written over by a cursor that goes on
+// to a segment for which it makes its own, of the same size.
+func TestSharedTailsStay(t *testing.T) {
+	prefix := make([]byte, 61)
+	mid := mustMidstate(t, prefix)
+	segmentOf := func(width int) *segment {
+		all := layouts(len(prefix), width)
+		i := slices.IndexFunc(all, func(l layout) bool { return l.tails == maxTails })
+		first, last, _ := widthRange(width, math.MaxUint64)
+		return &segment{layout: all[i], first: first, last: last}
+	}
+	var c cursor
+	c.enter(&mid, segmentOf(6), 32) // all three digits of its second block vary
+	if c.ownTails() {
+		t.Fatal("the digits of the second block are not all in the tail")
+	}
+	shared, before := c.tails, slices.Clone(c.tails)
+
+	wide := segmentOf(7)
+	c.enter(&mid, wide, 32)
+	from, _ := wide.chunks()
+	c.seek(from)
+	if !c.ownTails() || len(c.tails) != len(shared) {
+		t.Fatal("the other segment does not make as many tails of its own")
+	}
+	if !slices.Equal(shared, before) {
+		t.Error("the table that others use has changed")
+	}
+}
