@@ -78,6 +78,25 @@ func TestFaultyKernel(t *testing.T) {
 	}
 }
 
+// requireFoundOut has All search with a broken kernel, and finds it blamed and
+// everything else as it should be.
+func requireFoundOut(t *testing.T, k asm.Kernel, p Puzzle, o Options) {
+	t.Helper()
+	s, err := newSolver(o, trusting(k, asm.Generic()))
+	require.NoError(t, err)
+	var got []uint64
+	hashes, err := s.All(t.Context(), p, func(solution Solution) bool {
+		got = append(got, solution.Nonce)
+		return true
+	})
+	var fault *KernelFault
+	require.ErrorAs(t, err, &fault)
+	require.Equal(t, "broken", fault.Backend)
+	require.Equal(t, o.MaxNonce-o.MinNonce+1, hashes)
+	slices.Sort(got)
+	require.Equal(t, solutions(p, o.MinNonce, o.MaxNonce), got)
+}
+
 // The same where a block follows the one that varies.
 func TestFaultyKernelAfterTails(t *testing.T) {
 	for name, scan := range map[string]func(tails []asm.Tail) int{
@@ -90,19 +109,7 @@ func TestFaultyKernelAfterTails(t *testing.T) {
 				k := broken("broken", asm.Generic().Scan)
 				k.ScanTails = func(_ *asm.States, tails []asm.Tail, _ uint32) int { return scan(tails) }
 				p := Puzzle{Prefix: unsolvable(kind).Prefix, Bits: 9}
-				s, err := newSolver(Options{MinNonce: 1000, MaxNonce: 39_999, Workers: 2}, trusting(k, asm.Generic()))
-				require.NoError(t, err)
-				var got []uint64
-				hashes, err := s.All(t.Context(), p, func(solution Solution) bool {
-					got = append(got, solution.Nonce)
-					return true
-				})
-				var fault *KernelFault
-				require.ErrorAs(t, err, &fault)
-				require.Equal(t, "broken", fault.Backend)
-				require.EqualValues(t, 39_000, hashes)
-				slices.Sort(got)
-				require.Equal(t, solutions(p, 1000, 39_999), got)
+				requireFoundOut(t, k, p, Options{MinNonce: 1000, MaxNonce: 39_999, Workers: 2})
 			})
 		}
 	}
@@ -118,19 +125,7 @@ func TestFaultyKernelInGrids(t *testing.T) {
 				k.Ops.Grid[word] = 1
 			}
 			p := Puzzle{Prefix: unsolvable(gridKind).Prefix, Bits: 9}
-			s, err := newSolver(Options{MinNonce: 1000, MaxNonce: 59_999, Workers: 2}, trusting(k, asm.Generic()))
-			require.NoError(t, err)
-			var got []uint64
-			hashes, err := s.All(t.Context(), p, func(solution Solution) bool {
-				got = append(got, solution.Nonce)
-				return true
-			})
-			var fault *KernelFault
-			require.ErrorAs(t, err, &fault)
-			require.Equal(t, "broken", fault.Backend)
-			require.EqualValues(t, 59_000, hashes)
-			slices.Sort(got)
-			require.Equal(t, solutions(p, 1000, 59_999), got)
+			requireFoundOut(t, k, p, Options{MinNonce: 1000, MaxNonce: 59_999, Workers: 2})
 		})
 	}
 }
