@@ -37,6 +37,20 @@ func searchAVX2(b *Block, words []uint32, s *States) int
 //go:noescape
 func tailsAVX2(s *States, tails []Tail, mask uint32) int
 
+// pairs holds the round constants of a pair of rounds, four times side by side: what
+// the kernels of two streams add to words that are paired. The linker puts it on a
+// boundary of 32 bytes.
+var pairs = newPairs()
+
+func newPairs() (p [32][4][2]uint32) {
+	for pair := range p {
+		for i := range p[pair] {
+			p[pair][i] = [2]uint32(k[2*pair:])
+		}
+	}
+	return p
+}
+
 // features are what the code of each kernel needs, and the operating system's
 // support of the registers where there are wider ones.
 var features = map[string][]cpuid.FeatureID{

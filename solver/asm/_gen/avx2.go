@@ -83,8 +83,11 @@ func (v *avx2) bigSigma1(x reg.VecPhysical) reg.VecPhysical { return v.rotations
 func (v *avx2) smallSigma0(x operand.Op) reg.VecPhysical    { return v.rotations(v.fetch(x), 3, 7, 18) }
 func (v *avx2) smallSigma1(x operand.Op) reg.VecPhysical    { return v.rotations(v.fetch(x), 10, 17, 19) }
 
-// fetch loads a word of the schedule.
+// fetch loads a word of the schedule, unless it is in a register.
 func (v *avx2) fetch(x operand.Op) reg.VecPhysical {
+	if x, ok := x.(reg.VecPhysical); ok {
+		return x
+	}
 	v.VMOVDQA(x, reg.Y10)
 	return reg.Y10
 }

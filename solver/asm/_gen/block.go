@@ -29,6 +29,11 @@ func constant(t int) operand.Mem {
 	return operand.NewDataAddr(operand.Symbol{Name: "·k"}, 4*t)
 }
 
+// pairConstant returns the address of K of a pair of rounds, four times side by side.
+func pairConstant(pair int) operand.Mem {
+	return operand.NewDataAddr(operand.Symbol{Name: "·pairs"}, 32*pair)
+}
+
 // alignedLocal returns memory on the stack that begins on a boundary, a power of
 // two up to 64.
 func alignedLocal(c *build.Context, size, boundary int) operand.Mem {

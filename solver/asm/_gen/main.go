@@ -45,7 +45,7 @@ var kernels = []kernel{
 	{
 		name: "mixed512", in: "Mixed512", lanes: mixedBatch,
 		search: func(c *build.Context) {
-			writeMixed(c, func(ring operand.Mem) pairSet { return newRingAVX512(c, ring) })
+			writeMixed(c, func(ring operand.Mem) scheduler { return newRingAVX512(c, ring) })
 		},
 		scanPath: func(vary int) map[string]int { return mixedPath(vary, false) },
 		hashPath: func(vary int) map[string]int { return mixedPath(vary, true) },
@@ -65,7 +65,7 @@ var kernels = []kernel{
 	{
 		name: "mixed256", in: "Mixed256", lanes: mixedBatch,
 		search: func(c *build.Context) {
-			writeMixed(c, func(ring operand.Mem) pairSet { return newRingAVX2(c, ring) })
+			writeMixed(c, func(ring operand.Mem) scheduler { return newRingAVX2(c, ring) })
 		},
 		scanPath: func(vary int) map[string]int { return mixedPath(vary, false) },
 		hashPath: func(vary int) map[string]int { return mixedPath(vary, true) },

@@ -21,7 +21,7 @@ import (
 type mixed struct {
 	vector
 	chains chains
-	set    pairSet
+	set    scheduler
 
 	start      operand.Mem // working variables before the pair that varies
 	begun      operand.Mem // those before pair 8, of a batch
@@ -34,20 +34,16 @@ const (
 	mixedChains = 4
 )
 
-// A pairSet is a vector instruction set with eight lanes that can store pairs of
-// words.
-type pairSet interface {
+// A scheduler is a vector instruction set with eight lanes that has the last two
+// words of the schedule, or more, in registers.
+type scheduler interface {
 	isa
-	// even and odd return registers for K + W of two rounds; pair stores them,
-	// each lane's side by side: first those of lanes 0, 1, 4 and 5, then of lanes
-	// 2, 3, 6 and 7, which is what unpacking makes.
-	even() reg.VecPhysical
-	odd() reg.VecPhysical
-	pair(first, second operand.Mem)
+	// spare returns registers that nothing is in between one word and the next.
+	spare() (x, y reg.VecPhysical)
 }
 
 // writeMixed writes Scan and Hash.
-func writeMixed(c *build.Context, newSet func(ring operand.Mem) pairSet) {
+func writeMixed(c *build.Context, newSet func(ring operand.Mem) scheduler) {
 	v := &mixed{chains: chains{c}}
 	v.Context = c
 	v.block = v.Dereference(v.Param("b"))
@@ -181,14 +177,8 @@ func (v *mixed) beginning(vary int, digits reg.VecPhysical) {
 		w := v.draft(vary)
 		v.or(v.field("Words", vary), digits, w)
 		v.keep(vary, w)
-		for t := vary &^ 1; t <= vary|1; t++ {
-			if t == vary {
-				v.addConstant(v.field("sum", t), w, v.half(t))
-			} else {
-				v.setConstant(v.field("sum", t), v.half(t))
-			}
-		}
-		v.storePair(vary / 2)
+		v.setConstant(v.field("Words", vary^1), v.draft(vary^1))
+		v.storePair(vary | 1)
 		s := newSchedule(vary)
 		for t := 16; t < 32; t++ {
 			v.scheduled(t, s[t])
@@ -232,31 +222,26 @@ func (v *mixed) eachGroup(f func(first int)) {
 // scheduled makes W[t], and stores the pair if it is complete.
 func (v *mixed) scheduled(t int, varying terms) {
 	v.schedule(t, varying)
-	w, _ := v.word(t).(reg.VecPhysical)
-	if w == nil {
-		w = v.draft(t)
-	}
-	v.addConstant(constant(t), w, v.half(t))
 	if t%2 == 1 {
-		v.storePair(t / 2)
+		v.storePair(t)
 	}
 }
 
-// half returns the register for K[t] + W[t].
-func (v *mixed) half(t int) reg.VecPhysical {
-	if t%2 == 0 {
-		return v.set.even()
+// storePair stores K + W of rounds t-1 and t of the next batch, those of a nonce
+// side by side: first of lanes 0, 1, 4 and 5, then of lanes 2, 3, 6 and 7, which is
+// what unpacking makes.
+func (v *mixed) storePair(t int) {
+	even, odd := v.word(t-1).(reg.VecPhysical), v.word(t)
+	low, high := v.set.spare()
+	v.VPUNPCKLDQ(odd, even, low)
+	v.VPUNPCKHDQ(odd, even, high)
+	for i, x := range []reg.VecPhysical{low, high} {
+		v.add(pairConstant(t/2), x, x)
+		v.put(x, operand.Mem{Base: v.next, Disp: 8*mixedBatch*(t/2) + 32*i})
 	}
-	return v.set.odd()
 }
 
-// storePair stores K + W of the next batch.
-func (v *mixed) storePair(pair int) {
-	at := operand.Mem{Base: v.next, Disp: 8 * mixedBatch * pair}
-	v.set.pair(at, at.Offset(32))
-}
-
-// kw returns where K + W of a nonce of this batch are, as pairSet says.
+// kw returns where K + W of a nonce of this batch are, as storePair says.
 func (v *mixed) kw(nonce, pair int) operand.Mem {
 	half, side, which := nonce%4/2, nonce/4, nonce%2
 	return operand.Mem{Base: v.done, Disp: 8*mixedBatch*pair + 32*half + 16*side + 8*which}
@@ -270,7 +255,7 @@ type ringAVX512 struct {
 	now  *int // the word that is being made
 }
 
-func newRingAVX512(c *build.Context, ring operand.Mem) pairSet {
+func newRingAVX512(c *build.Context, ring operand.Mem) scheduler {
 	return ringAVX512{newAVX512Half(c), ring, new(int)}
 }
 
@@ -297,34 +282,37 @@ func (v ringAVX512) addConstant(m operand.Mem, x operand.Op, sum reg.VecPhysical
 	v.avx512.addConstant(m, x, sum)
 }
 
-func (v ringAVX512) even() reg.VecPhysical { return v.regs[14] }
-func (v ringAVX512) odd() reg.VecPhysical  { return v.regs[15] }
+func (v ringAVX512) spare() (x, y reg.VecPhysical) { return v.regs[8], v.regs[9] }
 
-func (v ringAVX512) pair(first, second operand.Mem) {
-	low, high := v.regs[8], v.regs[9]
-	v.VPUNPCKLDQ(v.odd(), v.even(), low)
-	v.VPUNPCKHDQ(v.odd(), v.even(), high)
-	v.VMOVDQA32(low, first)
-	v.VMOVDQA32(high, second)
+// ringAVX2 makes a schedule in the seven registers that four chains leave: three
+// for the last two words and the one in the making, and four for temporary values.
+// All sixteen words are in memory. A word waits for the one two before it, so that
+// should not go through memory.
+type ringAVX2 struct {
+	*avx2
+	now *int // the word that is being made
 }
 
-// ringAVX2 makes a schedule in the seven registers that four chains leave. All
-// words are in memory.
-type ringAVX2 struct{ *avx2 }
-
-func newRingAVX2(c *build.Context, ring operand.Mem) pairSet {
+func newRingAVX2(c *build.Context, ring operand.Mem) scheduler {
 	v := newAVX2Rounds(c)
-	v.words, v.result = ring, reg.Y14
-	return ringAVX2{v}
+	v.words, v.result = ring, reg.Y12
+	return ringAVX2{v, new(int)}
 }
 
-func (v ringAVX2) even() reg.VecPhysical { return reg.Y15 }
-func (v ringAVX2) odd() reg.VecPhysical  { return reg.Y12 }
+var ringWords = []reg.VecPhysical{reg.Y13, reg.Y14, reg.Y15}
 
-func (v ringAVX2) pair(first, second operand.Mem) {
-	low, high := reg.Y9, reg.Y10
-	v.VPUNPCKLDQ(v.odd(), v.even(), low)
-	v.VPUNPCKHDQ(v.odd(), v.even(), high)
-	v.VMOVDQA(low, first)
-	v.VMOVDQA(high, second)
+func (v ringAVX2) draft(t int) reg.VecPhysical {
+	*v.now = t
+	return ringWords[t%3]
 }
+
+func (v ringAVX2) keep(t int, x reg.VecPhysical) { v.VMOVDQA(x, v.avx2.word(t)) }
+
+func (v ringAVX2) word(t int) operand.Op {
+	if *v.now-t < 3 {
+		return ringWords[t%3]
+	}
+	return v.avx2.word(t)
+}
+
+func (v ringAVX2) spare() (x, y reg.VecPhysical) { return reg.Y9, reg.Y10 }
