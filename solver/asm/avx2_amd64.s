@@ -2,8 +2,6 @@
 
 //go:build !purego
 
-#include "textflag.h"
-
 // func searchAVX2(b *Block, words []uint32, s *States) int
 // Requires: AVX, AVX2
 TEXT ·searchAVX2(SB), $544-48
@@ -29,7 +27,7 @@ next:
 	MOVL       $0x00000001, AX
 	SHLL       CL, AX
 	DECL       AX
-	LEAQ       lanes<>+32(SB), R11
+	LEAQ       ·firstLanes+32(SB), R11
 	SHLQ       $0x02, CX
 	SUBQ       CX, R11
 	VMOVDQU    (R11), Y9
@@ -6911,24 +6909,6 @@ none:
 	MOVQ $-1, R10
 	MOVQ R10, ret+40(FP)
 	RET
-
-DATA lanes<>+0(SB)/4, $0xffffffff
-DATA lanes<>+4(SB)/4, $0xffffffff
-DATA lanes<>+8(SB)/4, $0xffffffff
-DATA lanes<>+12(SB)/4, $0xffffffff
-DATA lanes<>+16(SB)/4, $0xffffffff
-DATA lanes<>+20(SB)/4, $0xffffffff
-DATA lanes<>+24(SB)/4, $0xffffffff
-DATA lanes<>+28(SB)/4, $0xffffffff
-DATA lanes<>+32(SB)/4, $0x00000000
-DATA lanes<>+36(SB)/4, $0x00000000
-DATA lanes<>+40(SB)/4, $0x00000000
-DATA lanes<>+44(SB)/4, $0x00000000
-DATA lanes<>+48(SB)/4, $0x00000000
-DATA lanes<>+52(SB)/4, $0x00000000
-DATA lanes<>+56(SB)/4, $0x00000000
-DATA lanes<>+60(SB)/4, $0x00000000
-GLOBL lanes<>(SB), RODATA|NOPTR, $64
 
 // func tailsAVX2(s *States, tails []Tail, mask uint32) int
 // Requires: AVX, AVX2

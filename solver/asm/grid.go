@@ -17,9 +17,13 @@ type Grid struct {
 	Lanes [GridLanes]uint32 // what is OR-ed into Words[Vary-1], chunk by chunk
 	Mask  uint32            // the bits of H0, the first word of the digest, that must be zero
 
+	// before holds the working variables before the pair of rounds that Vary-1 is in.
+	before [8]uint32
 	// after holds the working variables after round Vary-1 if Words[Vary-1] and what
 	// varies in it were 0.
 	after [8]uint32
+	// w[t] is W[t] where that is constant, and else 0.
+	w [64]uint32
 	// sum[t] is K[t] + W[t] where W[t] is constant. For other words of the schedule
 	// it is the sum of those of their terms that are constant.
 	sum [64]uint32
@@ -37,12 +41,18 @@ func (g *Grid) Prepare() {
 	first := g.Vary - 1
 	s := g.State
 	for t := range first {
+		if t%2 == 0 {
+			g.before = s
+		}
 		s = step(&s, k[t]+g.Words[t])
+	}
+	if first%2 == 0 {
+		g.before = s
 	}
 	g.after = step(&s, k[first])
 	g.last = k[63] + g.State[0]
 
-	var w [64]uint32 // zero where the word varies
+	w := &g.w
 	copy(w[:], g.Words[:])
 	w[first], w[g.Vary] = 0, 0
 	for t := range 16 {
@@ -50,7 +60,7 @@ func (g *Grid) Prepare() {
 	}
 	a, b := &schedules[first].terms, &schedules[g.Vary].terms
 	for t := 16; t < 64; t++ {
-		g.sum[t] = 0
+		g.sum[t], w[t] = 0, 0
 		if a[t]|b[t] != allTerms {
 			g.sum[t] = smallSigma1(w[t-2]) + w[t-7] + smallSigma0(w[t-15]) + w[t-16]
 		}
@@ -58,6 +68,19 @@ func (g *Grid) Prepare() {
 			w[t] = g.sum[t]
 			g.sum[t] += k[t]
 		}
+	}
+}
+
+// byHalves is ScanGrid with a function that searches eight chunks from the given one on.
+func byHalves(search func(g *Grid, first int, words []uint32) int) func(*Grid, []uint32) int {
+	return func(g *Grid, words []uint32) int {
+		found := -1
+		for first := 0; first < GridLanes; first += 8 {
+			if i := search(g, first, words); i >= 0 {
+				found, words = i, words[:i]
+			}
+		}
+		return found
 	}
 }
 

@@ -81,7 +81,7 @@ func eachGrid(k Kernel, f func(rng *rand.Rand, vary int)) {
 func TestScanGridFindsEveryPosition(t *testing.T) {
 	eachGridKernel(t, func(t *testing.T, k Kernel) {
 		eachGrid(k, func(rng *rand.Rand, vary int) {
-			s := newGridSample(rng, vary, 37)
+			s := newGridSample(rng, vary, 19)
 			for i := range s.words {
 				for _, h0 := range s.h0[i] {
 					s.check(t, k, 0, len(s.words), ^h0)
@@ -95,7 +95,7 @@ func TestScanGridFindsEveryPosition(t *testing.T) {
 func TestScanGridRanges(t *testing.T) {
 	eachGridKernel(t, func(t *testing.T, k Kernel) {
 		eachGrid(k, func(rng *rand.Rand, vary int) {
-			s := newGridSample(rng, vary, 35)
+			s := newGridSample(rng, vary, 19)
 			n := len(s.words)
 			for from := range n + 1 {
 				for to := from; to <= n; to += 1 + (to-from)/5 {
@@ -113,7 +113,7 @@ func TestScanGridRanges(t *testing.T) {
 func TestScanGridMasks(t *testing.T) {
 	eachGridKernel(t, func(t *testing.T, k Kernel) {
 		eachGrid(k, func(rng *rand.Rand, vary int) {
-			s := newGridSample(rng, vary, 60)
+			s := newGridSample(rng, vary, 40)
 			for bits := range 33 {
 				for from := 0; from < len(s.words); from += 7 {
 					s.check(t, k, from, len(s.words), ^(^uint32(0) >> bits))

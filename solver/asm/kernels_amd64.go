@@ -14,7 +14,13 @@ func searchMixed512(b *Block, words []uint32, s *States) int
 func tailsMixed512(s *States, tails []Tail, mask uint32) int
 
 //go:noescape
+func gridMixed512(grid *Grid, first int, words []uint32) int
+
+//go:noescape
 func searchMixed256(b *Block, words []uint32, s *States) int
+
+//go:noescape
+func gridMixed256(grid *Grid, first int, words []uint32) int
 
 //go:noescape
 func searchAVX512(b *Block, words []uint32, s *States) int
@@ -50,6 +56,10 @@ func newPairs() (p [32][4][2]uint32) {
 	}
 	return p
 }
+
+// firstLanes has ones in eight words and zeros in eight: the eight words from 8-n on are
+// the mask of the first n of eight lanes.
+var firstLanes = [16]uint32{1<<32 - 1, 1<<32 - 1, 1<<32 - 1, 1<<32 - 1, 1<<32 - 1, 1<<32 - 1, 1<<32 - 1, 1<<32 - 1}
 
 // features are what the code of each kernel needs, and the operating system's
 // support of the registers where there are wider ones.
@@ -91,6 +101,7 @@ var kernels = []Kernel{
 			s.spreadFirst8()
 		},
 		ScanTails: tailsMixed512,
+		Grid:      byHalves(gridMixed512),
 	},
 	{
 		Name:    "shani",
@@ -111,7 +122,7 @@ var kernels = []Kernel{
 		Lanes:   8,
 		Missing: missing("mixed256"),
 		MaxScan: 5008,
-		Ops:     Ops{Scan: mixed256Ops.Scan, Hash: mixed256Ops.Hash, Tail: shaniOps.Tail},
+		Ops:     Ops{Scan: mixed256Ops.Scan, Hash: mixed256Ops.Hash, Tail: shaniOps.Tail, Grid: mixed256Ops.Grid},
 
 		Scan: func(b *Block, words []uint32) int { return searchMixed256(b, words, nil) },
 		Hash: func(b *Block, words []uint32, s *States) {
@@ -119,6 +130,7 @@ var kernels = []Kernel{
 			searchMixed256(b, padded(words, &all), s)
 		},
 		ScanTails: tailsSHANI,
+		Grid:      byHalves(gridMixed256),
 	},
 	{
 		Name:    "avx2",

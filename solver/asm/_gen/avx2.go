@@ -1,7 +1,6 @@
 package main
 
 import (
-	"github.com/mmcloughlin/avo/attr"
 	"github.com/mmcloughlin/avo/build"
 	"github.com/mmcloughlin/avo/operand"
 	"github.com/mmcloughlin/avo/reg"
@@ -30,29 +29,33 @@ var ymm = []reg.VecPhysical{
 	reg.Y0, reg.Y1, reg.Y2, reg.Y3, reg.Y4, reg.Y5, reg.Y6, reg.Y7,
 }
 
-func (*avx2) lanes() int                      { return 8 }
-func (*avx2) working(i int) reg.VecPhysical   { return ymm[i] }
-func (v *avx2) word(t int) operand.Op         { return v.words.Offset(32 * (t % 16)) }
-func (*avx2) draft(int) reg.VecPhysical       { return reg.Y13 }
-func (v *avx2) keep(t int, x reg.VecPhysical) { v.VMOVDQA(x, v.word(t)) }
-func (*avx2) temporary() reg.VecPhysical      { return reg.Y12 }
+func (*avx2) lanes() int                    { return 8 }
+func (*avx2) working(i int) reg.VecPhysical { return ymm[i] }
+func (v *avx2) word(t int) operand.Op       { return v.words.Offset(32 * (t % 16)) }
+func (*avx2) draft(int) reg.VecPhysical     { return reg.Y13 }
+func (v *avx2) keep(t int)                  { v.VMOVDQA(v.draft(t), v.word(t)) }
+func (*avx2) temporary() reg.VecPhysical    { return reg.Y12 }
 
 func (v *avx2) add(x operand.Op, y, sum reg.VecPhysical) { v.VPADDD(x, y, sum) }
 
 func (v *avx2) addConstant(m operand.Mem, x operand.Op, sum reg.VecPhysical) {
-	constant := sum
-	if x == sum {
-		constant = reg.Y12
+	v.VPADDD(x, v.spread(m, x, sum), sum)
+}
+
+// spread returns a register with one number in all lanes: that of the result, unless
+// it has the other operand.
+func (v *avx2) spread(m operand.Mem, x operand.Op, result reg.VecPhysical) reg.VecPhysical {
+	if x == result {
+		result = reg.Y12
 	}
-	v.VPBROADCASTD(m, constant)
-	v.VPADDD(x, constant, sum)
+	v.setConstant(m, result)
+	return result
 }
 
 func (v *avx2) setConstant(m operand.Mem, x reg.VecPhysical) { v.VPBROADCASTD(m, x) }
 
 func (v *avx2) or(m operand.Mem, x, result reg.VecPhysical) {
-	v.VPBROADCASTD(m, result)
-	v.VPOR(x, result, result)
+	v.VPOR(x, v.spread(m, x, result), result)
 }
 
 // rotations returns the exclusive or of x rotated right by each of r, and
@@ -132,13 +135,8 @@ func (v *avx2) load(words, index, n reg.GPVirtual) reg.VecPhysical {
 	v.MOVL(operand.U32(1), v.valid)
 	v.SHLL(reg.CL, v.valid)
 	v.DECL(v.valid)
-	lanes := v.StaticGlobal("lanes") // 8 of ones, then 8 of zeros
-	v.DataAttributes(attr.RODATA | attr.NOPTR)
-	for i := range 16 {
-		v.AppendDatum(operand.U32(i/8) - 1)
-	}
 	mask := v.GP64()
-	v.LEAQ(lanes.Offset(32), mask)
+	v.LEAQ(operand.NewDataAddr(operand.Symbol{Name: "·firstLanes"}, 32), mask)
 	v.SHLQ(operand.U8(2), left)
 	v.SUBQ(left, mask)
 	v.VMOVDQU(operand.Mem{Base: mask}, reg.Y9)
@@ -153,6 +151,7 @@ func (v *avx2) load(words, index, n reg.GPVirtual) reg.VecPhysical {
 
 func (v *avx2) whole() { v.MOVL(operand.U32(0xff), v.valid) }
 
+func (v *avx2) move(x, y reg.VecPhysical)            { v.VMOVDQA(x, y) }
 func (v *avx2) get(m operand.Mem, x reg.VecPhysical) { v.VMOVDQU(m, x) }
 func (v *avx2) put(x reg.VecPhysical, m operand.Mem) { v.VMOVDQU(x, m) }
 

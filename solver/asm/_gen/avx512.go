@@ -39,13 +39,10 @@ func (v avx512) lanes() int                    { return int(v.regs[0].Size()) / 
 func (v avx512) working(i int) reg.VecPhysical { return v.regs[i] }
 func (v avx512) word(t int) operand.Op         { return v.regs[16+t%16] }
 func (v avx512) draft(t int) reg.VecPhysical   { return v.regs[16+t%16] }
+func (v avx512) keep(int)                      {}
 func (v avx512) temporary() reg.VecPhysical    { return v.regs[8] }
 
-func (v avx512) keep(t int, x reg.VecPhysical) {
-	if w := v.draft(t); x != w {
-		v.VMOVDQA32(x, w)
-	}
-}
+func (v avx512) move(x, y reg.VecPhysical) { v.VMOVDQA32(x, y) }
 
 func (v avx512) add(x operand.Op, y, sum reg.VecPhysical) { v.VPADDD(x, y, sum) }
 

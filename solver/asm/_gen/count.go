@@ -1,6 +1,7 @@
 package main
 
 import (
+	"slices"
 	"strings"
 
 	"github.com/mmcloughlin/avo/ir"
@@ -15,18 +16,20 @@ type operations struct {
 // count counts the operations of a kernel: the instructions that a vector unit
 // has to execute. Moves, loads and broadcasts of a constant need none.
 func (k kernel) count(file *ir.File) (o operations) {
-	search := parts(file.Functions()[0])
+	search := parts(file, "search"+k.in)
 	for vary := range 16 {
 		o.scan[vary] = search.sum(k.scanPath(vary))
 		o.hash[vary] = search.sum(k.hashPath(vary)) * maxStates / k.lanes
 	}
 	if k.tails != nil {
-		o.tail = parts(file.Functions()[1]).sum(k.tailPath)
+		o.tail = parts(file, "tails"+k.in).sum(k.tailPath)
 	}
 	if k.grid != nil {
-		grid := parts(file.Functions()[2])
+		grid := parts(file, "grid"+k.in)
 		for counter := firstCounter; counter <= lastCounter; counter++ {
-			o.grid[counter] = (grid.sum(k.gridPath(counter)) + 15) / 16
+			// The path is that of as many steps as there are lanes.
+			hashes := k.lanes * k.lanes
+			o.grid[counter] = (grid.sum(k.gridPath(counter))*16 + hashes - 1) / hashes
 		}
 	}
 	return o
@@ -35,10 +38,11 @@ func (k kernel) count(file *ir.File) (o operations) {
 // A partCount holds the operations after each label of a function.
 type partCount map[string]int
 
-func parts(f *ir.Function) partCount {
+func parts(file *ir.File, function string) partCount {
 	p := partCount{}
 	label := ""
-	for _, node := range f.Nodes {
+	i := slices.IndexFunc(file.Functions(), func(f *ir.Function) bool { return f.Name == function })
+	for _, node := range file.Functions()[i].Nodes {
 		switch node := node.(type) {
 		case ir.Label:
 			label = string(node)

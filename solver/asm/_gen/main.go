@@ -34,7 +34,7 @@ type kernel struct {
 	search             func(*build.Context) // writes Scan and Hash
 	scanPath, hashPath func(vary int) map[string]int
 
-	grid     func(*build.Context) // writes ScanGrid; nil if there is none
+	grid     func(*build.Context) // writes ScanGrid, or that for so many chunks; nil if there is none
 	gridPath func(counter int) map[string]int
 
 	tails    func(*build.Context) // writes ScanTails; nil if that is another kernel's
@@ -49,6 +49,10 @@ var kernels = []kernel{
 		},
 		scanPath: func(vary int) map[string]int { return mixedPath(vary, false) },
 		hashPath: func(vary int) map[string]int { return mixedPath(vary, true) },
+		grid: func(c *build.Context) {
+			writeMixedGrid(c, func(ring operand.Mem) scheduler { return newRingAVX512(c, ring) })
+		},
+		gridPath: mixedGridPath,
 		tails:    writeMixedTails,
 		tailPath: mixedTailsPath,
 	},
@@ -69,6 +73,10 @@ var kernels = []kernel{
 		},
 		scanPath: func(vary int) map[string]int { return mixedPath(vary, false) },
 		hashPath: func(vary int) map[string]int { return mixedPath(vary, true) },
+		grid: func(c *build.Context) {
+			writeMixedGrid(c, func(ring operand.Mem) scheduler { return newRingAVX2(c, ring) })
+		},
+		gridPath: mixedGridPath,
 	},
 	{
 		name: "shani", in: "SHANI", lanes: shaniBatch,
@@ -144,13 +152,17 @@ func (k kernel) build() (*ir.File, operations, error) {
 	c.Package("github.com/gkpow/gkpow/solver/asm")
 	c.ConstraintExpr("!purego")
 
+	gridSignature := "func(grid *Grid, words []uint32) int"
+	if k.lanes < 16 {
+		gridSignature = "func(grid *Grid, first int, words []uint32) int"
+	}
 	for _, f := range []struct {
 		name, signature, doc string
 		write                func(*build.Context)
 	}{
 		{"search" + k.in, "func(b *Block, words []uint32, s *States) int", "is Scan if s is nil, and else Hash", k.search},
 		{"tails" + k.in, "func(s *States, tails []Tail, mask uint32) int", "is ScanTails", k.tails},
-		{"grid" + k.in, "func(grid *Grid, words []uint32) int", "is ScanGrid", k.grid},
+		{"grid" + k.in, gridSignature, "is ScanGrid", k.grid},
 	} {
 		if f.write == nil {
 			continue

@@ -4,6 +4,7 @@ import (
 	"fmt"
 
 	"github.com/mmcloughlin/avo/build"
+	"github.com/mmcloughlin/avo/gotypes"
 	"github.com/mmcloughlin/avo/operand"
 	"github.com/mmcloughlin/avo/reg"
 )
@@ -24,7 +25,7 @@ type mixed struct {
 	set    scheduler
 
 	start      operand.Mem // working variables before the pair that varies
-	begun      operand.Mem // those before pair 8, of a batch
+	begun      operand.Mem // those before the rest, of a batch
 	results    operand.Mem // those after the last pair
 	done, next reg.GPVirtual
 }
@@ -42,18 +43,12 @@ type scheduler interface {
 	spare() (x, y reg.VecPhysical)
 }
 
-// writeMixed writes Scan and Hash.
-func writeMixed(c *build.Context, newSet func(ring operand.Mem) scheduler) {
-	v := &mixed{chains: chains{c}}
-	v.Context = c
-	v.block = v.Dereference(v.Param("b"))
-	words := v.Load(v.Param("words").Base(), v.GP64()).(reg.GPVirtual)
-	n := v.Load(v.Param("words").Len(), v.GP64()).(reg.GPVirtual)
-	v.states = v.Load(v.Param("s"), v.GP64()).(reg.GPVirtual)
-	vary := v.Load(v.block.Field("Vary"), v.GP64()).(reg.GPVirtual)
-
+// newMixed allocates the memory of a kernel, with so many bytes from start on.
+func newMixed(c *build.Context, block gotypes.Component, newSet func(ring operand.Mem) scheduler, start int) *mixed {
 	const kw, ring, states = 32 * 8 * mixedBatch, 16 * 32, 32 * mixedBatch
-	memory := alignedLocal(c, 2*kw+ring+2*states+32, 64)
+	v := &mixed{chains: chains{c}}
+	v.Context, v.block = c, block
+	memory := alignedLocal(c, 2*kw+ring+2*states+start, 64)
 	v.done, v.next = v.GP64(), v.GP64()
 	v.LEAQ(memory, v.done)
 	v.LEAQ(memory.Offset(kw), v.next)
@@ -62,6 +57,16 @@ func writeMixed(c *build.Context, newSet func(ring operand.Mem) scheduler) {
 	v.begun = memory.Offset(2*kw + ring)
 	v.results = v.begun.Offset(states)
 	v.start = v.results.Offset(states)
+	return v
+}
+
+// writeMixed writes Scan and Hash.
+func writeMixed(c *build.Context, newSet func(ring operand.Mem) scheduler) {
+	v := newMixed(c, c.Dereference(c.Param("b")), newSet, 32)
+	words := v.Load(v.Param("words").Base(), v.GP64()).(reg.GPVirtual)
+	n := v.Load(v.Param("words").Len(), v.GP64()).(reg.GPVirtual)
+	v.states = v.Load(v.Param("s"), v.GP64()).(reg.GPVirtual)
+	vary := v.Load(v.block.Field("Vary"), v.GP64()).(reg.GPVirtual)
 
 	v.index = v.GP64()
 	v.XORQ(v.index, v.index)
@@ -85,23 +90,14 @@ func writeMixed(c *build.Context, newSet func(ring operand.Mem) scheduler) {
 	for word := range 16 {
 		v.beginning(word, digits)
 	}
-	v.rest()
+	v.rest(8, 32)
 
 	v.Comment("The batch that was in the chains began eight before index, if there was one.")
 	v.TESTQ(v.index, v.index)
 	v.JEQ(operand.LabelRef("swap"))
 	v.TESTQ(v.states, v.states)
 	v.JNE(operand.LabelRef("hash"))
-	mask := v.Load(v.block.Field("Mask"), v.GP32())
-	state0 := v.GP32()
-	v.MOVL(v.field("State", 0), state0)
-	for i := range mixedBatch {
-		h0 := v.GP32()
-		v.MOVL(v.results.Offset(32*i+12), h0)
-		v.ADDL(state0, h0)
-		v.TESTL(mask, h0)
-		v.JEQ(operand.LabelRef(fmt.Sprintf("found%d", i)))
-	}
+	v.testResults(func(i int) string { return fmt.Sprintf("found%d", i) })
 	v.Label("swap")
 	v.XCHGQ(v.done, v.next)
 	v.CMPQ(v.index, n)
@@ -141,6 +137,20 @@ func writeMixed(c *build.Context, newSet func(ring operand.Mem) scheduler) {
 	v.RET()
 }
 
+// testResults jumps to a label, by nonce, if there is a hit.
+func (v *mixed) testResults(found func(nonce int) string) {
+	mask := v.Load(v.block.Field("Mask"), v.GP32())
+	state0 := v.GP32()
+	v.MOVL(v.field("State", 0), state0)
+	for i := range mixedBatch {
+		h0 := v.GP32()
+		v.MOVL(v.results.Offset(32*i+12), h0)
+		v.ADDL(state0, h0)
+		v.TESTL(mask, h0)
+		v.JEQ(operand.LabelRef(found(i)))
+	}
+}
+
 // mixedPath says how often each part runs for a batch.
 func mixedPath(vary int, hash bool) map[string]int {
 	path := map[string]int{fmt.Sprintf("vary%d", vary): 1, "rest": 1}
@@ -176,9 +186,9 @@ func (v *mixed) beginning(vary int, digits reg.VecPhysical) {
 	schedule := record(v.Context, func() {
 		w := v.draft(vary)
 		v.or(v.field("Words", vary), digits, w)
-		v.keep(vary, w)
+		v.keep(vary)
 		v.setConstant(v.field("Words", vary^1), v.draft(vary^1))
-		v.storePair(vary | 1)
+		v.storePair(vary|1, v.next)
 		s := newSchedule(vary)
 		for t := 16; t < 32; t++ {
 			v.scheduled(t, s[t])
@@ -188,15 +198,15 @@ func (v *mixed) beginning(vary int, digits reg.VecPhysical) {
 	v.JMP(operand.LabelRef("rest"))
 }
 
-// rest is rounds 16 to 63 and W[32] to W[63].
-func (v *mixed) rest() {
+// rest is the rounds from a pair on, and the schedule from a word on.
+func (v *mixed) rest(firstPair, firstWord int) {
 	v.Label("rest")
 	rounds := record(v.Context, func() {
 		v.eachGroup(func(first int) {
 			for i := range mixedChains {
-				v.chains.get(i, 8, v.begun.Offset(32*(first+i)))
+				v.chains.get(i, firstPair, v.begun.Offset(32*(first+i)))
 			}
-			for pair := 8; pair < 32; pair++ {
+			for pair := firstPair; pair < 32; pair++ {
 				v.chains.rounds(mixedChains, pair, func(chain int) operand.Mem { return v.kw(first+chain, pair) })
 			}
 			for i := range mixedChains {
@@ -205,7 +215,7 @@ func (v *mixed) rest() {
 		})
 	})
 	schedule := record(v.Context, func() {
-		for t := 32; t < 64; t++ {
+		for t := firstWord; t < 64; t++ {
 			v.scheduled(t, allTerms)
 		}
 	})
@@ -223,21 +233,23 @@ func (v *mixed) eachGroup(f func(first int)) {
 func (v *mixed) scheduled(t int, varying terms) {
 	v.schedule(t, varying)
 	if t%2 == 1 {
-		v.storePair(t)
+		v.storePair(t, v.next)
 	}
 }
 
-// storePair stores K + W of rounds t-1 and t of the next batch, those of a nonce
-// side by side: first of lanes 0, 1, 4 and 5, then of lanes 2, 3, 6 and 7, which is
-// what unpacking makes.
-func (v *mixed) storePair(t int) {
+// storePair stores K + W of rounds t-1 and t in tables, those of a nonce side by
+// side: first of lanes 0, 1, 4 and 5, then of lanes 2, 3, 6 and 7, which is what
+// unpacking makes.
+func (v *mixed) storePair(t int, tables ...reg.Register) {
 	even, odd := v.word(t-1).(reg.VecPhysical), v.word(t)
 	low, high := v.set.spare()
 	v.VPUNPCKLDQ(odd, even, low)
 	v.VPUNPCKHDQ(odd, even, high)
 	for i, x := range []reg.VecPhysical{low, high} {
 		v.add(pairConstant(t/2), x, x)
-		v.put(x, operand.Mem{Base: v.next, Disp: 8*mixedBatch*(t/2) + 32*i})
+		for _, table := range tables {
+			v.put(x, operand.Mem{Base: table, Disp: 8*mixedBatch*(t/2) + 32*i})
+		}
 	}
 }
 
@@ -264,7 +276,7 @@ func (v ringAVX512) draft(t int) reg.VecPhysical {
 	return v.regs[t%8]
 }
 
-func (v ringAVX512) keep(t int, x reg.VecPhysical) { v.VMOVDQA32(x, v.ring.Offset(32*(t%16))) }
+func (v ringAVX512) keep(t int) { v.VMOVDQA32(v.regs[t%8], v.ring.Offset(32*(t%16))) }
 
 func (v ringAVX512) word(t int) operand.Op {
 	if *v.now-t < 8 {
@@ -306,7 +318,7 @@ func (v ringAVX2) draft(t int) reg.VecPhysical {
 	return ringWords[t%3]
 }
 
-func (v ringAVX2) keep(t int, x reg.VecPhysical) { v.VMOVDQA(x, v.avx2.word(t)) }
+func (v ringAVX2) keep(t int) { v.VMOVDQA(ringWords[t%3], v.avx2.word(t)) }
 
 func (v ringAVX2) word(t int) operand.Op {
 	if *v.now-t < 3 {

@@ -20,7 +20,7 @@ type isa interface {
 	// draft returns the register in which W[t] is made; keep puts it where word
 	// says that it is.
 	draft(t int) reg.VecPhysical
-	keep(t int, x reg.VecPhysical)
+	keep(t int)
 
 	add(x operand.Op, y, sum reg.VecPhysical)
 	addConstant(m operand.Mem, x operand.Op, sum reg.VecPhysical) // one number for all lanes
@@ -46,6 +46,7 @@ type isa interface {
 	// hits returns a bit for each lane in which x has all bits of the mask zero.
 	hits(mask operand.Mem, x reg.VecPhysical) reg.GPVirtual
 
+	move(x, y reg.VecPhysical)
 	// get and put move a vector between a register and memory on no boundary.
 	get(m operand.Mem, x reg.VecPhysical)
 	put(x reg.VecPhysical, m operand.Mem)
@@ -156,7 +157,7 @@ func (v *vector) prologue(vary int, digits reg.VecPhysical) {
 	v.Label(fmt.Sprintf("vary%d", vary))
 	w := v.draft(vary)
 	v.or(v.field("Words", vary), digits, w)
-	v.keep(vary, w)
+	v.keep(vary)
 
 	v.firstRound(vary, w)
 	_, b, c, _, _, _, _, _ := v.variables(vary + 1)
@@ -201,14 +202,30 @@ func (v *vector) schedule(t int, varying terms) {
 func (v *vector) sum(t int, set terms, numbers, vectors []operand.Mem) {
 	w := v.draft(t)
 	var sum operand.Op // of what was added so far; nil if nothing was
+	add := func(x operand.Op) {
+		y, inRegister := sum.(reg.VecPhysical)
+		switch {
+		case sum == nil:
+			sum = x
+			return
+		case !inRegister:
+			if y, inRegister = x.(reg.VecPhysical); !inRegister {
+				v.get(x.(operand.Mem), w)
+				y = w
+			}
+			x = sum
+		}
+		v.add(x, y, w)
+		sum = w
+	}
 	rest := func() {
 		for _, m := range vectors {
 			if sum == nil {
 				v.get(m, w)
+				sum = w
 			} else {
-				v.add(m, sum.(reg.VecPhysical), w)
+				add(m)
 			}
-			sum = w
 		}
 		for _, m := range numbers {
 			if sum == nil {
@@ -218,40 +235,37 @@ func (v *vector) sum(t int, set terms, numbers, vectors []operand.Mem) {
 			}
 			sum = w
 		}
-	}
-	add := func(x operand.Op) {
-		switch y := sum.(type) {
-		case nil:
-			sum = x
-			rest()
-			return
-		case reg.VecPhysical:
-			v.add(x, y, w)
-		default:
-			v.add(y, x.(reg.VecPhysical), w)
-		}
-		sum = w
+		vectors, numbers = nil, nil
 	}
 	if set&term16 != 0 {
 		add(v.word(t - 16))
+		rest()
 	}
 	if set&termSigma0 != 0 {
 		add(v.smallSigma0(v.word(t - 15)))
+		rest()
 	}
 	if set&term7 != 0 {
 		add(v.word(t - 7))
+		rest()
 	}
 	if x, ok := sum.(reg.VecPhysical); ok && set == termSigma0|termSigma1 && x != w {
-		v.keep(t, x) // smallSigma1 may use the same register
+		v.move(x, w) // smallSigma1 may use the same register
 		sum = w
 	}
 	if set&termSigma1 != 0 {
 		add(v.smallSigma1(v.word(t - 2)))
 	}
-	if set == 0 {
-		rest()
+	rest()
+	switch x := sum.(type) {
+	case reg.VecPhysical:
+		if x != w {
+			v.move(x, w)
+		}
+	case operand.Mem:
+		v.get(x, w)
 	}
-	v.keep(t, sum.(reg.VecPhysical))
+	v.keep(t)
 }
 
 // rounds is the rest of the hash after the prologue.

@@ -1,0 +1,217 @@
+package main
+
+import (
+	"fmt"
+
+	"github.com/mmcloughlin/avo/build"
+	"github.com/mmcloughlin/avo/operand"
+	"github.com/mmcloughlin/avo/reg"
+)
+
+// A mixedGrid is the part of ScanGrid for one counter, in a kernel of two streams.
+// A batch is a step: eight chunks with one value of the counter. Vectors make, in
+// each step, only those words that vary with the counter.
+type mixedGrid struct {
+	*grid
+	m *mixed
+}
+
+// Where the parts for each counter end, and what all have in common begins: the
+// first word of which all terms vary with both words, whichever is the counter, and
+// a pair of rounds that leaves both streams about the same share of what they do.
+var (
+	mixedGridWord = firstFullWord()
+	mixedGridPair = 32 - (64-mixedGridWord)*27/44
+)
+
+func firstFullWord() int {
+	first := 0
+	for counter := firstCounter; counter <= lastCounter; counter++ {
+		first = max(first, newGrid(vector{}, counter, operand.Mem{}, operand.Mem{}).shared+16)
+	}
+	return first
+}
+
+// writeMixedGrid writes ScanGrid for eight of the chunks, from first on.
+func writeMixedGrid(c *build.Context, newSet func(ring operand.Mem) scheduler) {
+	const states, kept = 32 * mixedBatch, 4 * mixedBatch * gridSlots
+	v := newMixed(c, c.Dereference(c.Param("grid")), newSet, states+2*kept)
+	words := v.Load(v.Param("words").Base(), v.GP64()).(reg.GPVirtual)
+	n := v.Load(v.Param("words").Len(), v.GP64()).(reg.GPVirtual)
+	vary := v.Load(v.block.Field("Vary"), v.GP64()).(reg.GPVirtual)
+	lanes := v.start.Offset(states)
+	step, left := v.GP64(), v.GP64()
+	v.index = v.GP64()
+	v.XORQ(v.index, v.index)
+	v.XORQ(left, left)
+	v.TESTQ(n, n)
+	v.JEQ(operand.LabelRef("none"))
+	v.VZEROUPPER()
+	v.chains.pack(v.field("before", 0), 0)
+	v.chains.put(0, 0, v.start)
+
+	var grids []*mixedGrid
+	for counter := firstCounter; counter <= lastCounter; counter++ {
+		grids = append(grids, &mixedGrid{newGrid(v.vector, counter, lanes, operand.Mem{Base: step}), v})
+	}
+	dispatch(c, "lanes", vary, firstCounter, lastCounter+1)
+	for _, g := range grids {
+		g.makeLanes()
+		v.JMP(operand.LabelRef("next"))
+	}
+
+	v.Label("next")
+	v.TESTQ(left, left)
+	v.JNE(operand.LabelRef("step"))
+	x := v.load(words, v.index, n)
+	v.LEAQ(lanes.Offset(kept), step)
+	v.MOVQ(operand.U32(mixedBatch), left)
+	dispatch(c, "steps", vary, firstCounter, lastCounter+1)
+	for _, g := range grids {
+		g.makeSteps(x, g.keepW)
+		v.JMP(operand.LabelRef("step"))
+	}
+
+	v.Comment("The schedule of this step, if there is one, and the rounds of the one before.")
+	v.Label("step")
+	dispatch(c, "begin", vary, firstCounter, lastCounter+1)
+	for _, g := range grids {
+		g.begin()
+		v.JMP(operand.LabelRef("rest"))
+	}
+	v.rest(mixedGridPair, mixedGridWord)
+
+	v.TESTQ(v.index, v.index)
+	v.JEQ(operand.LabelRef("swap"))
+	v.testResults(func(int) string { return "found" })
+	v.Label("swap")
+	v.XCHGQ(v.done, v.next)
+	v.CMPQ(v.index, n)
+	v.JGE(operand.LabelRef("none"))
+	v.INCQ(v.index)
+	v.ADDQ(operand.U8(4), step)
+	v.DECQ(left)
+	v.JMP(operand.LabelRef("next"))
+
+	v.Label("none")
+	v.XORQ(v.index, v.index)
+	v.Comment("The step before, or -1.")
+	v.Label("found")
+	v.DECQ(v.index)
+	v.VZEROUPPER()
+	v.Store(v.index, v.ReturnIndex(0))
+	v.RET()
+}
+
+// mixedGridPath says how often each part runs for eight steps; what is made once
+// does not count.
+func mixedGridPath(counter int) map[string]int {
+	return map[string]int{
+		fmt.Sprintf("steps%d", counter): 1,
+		fmt.Sprintf("begin%d", counter): mixedBatch,
+		"rest":                          mixedBatch,
+	}
+}
+
+// keepW keeps W.
+func (g *mixedGrid) keepW(t int, made slots) { g.put(g.draft(t), made.add("w", t)) }
+
+// pairClass returns how a pair of words varies.
+func (g *mixedGrid) pairClass(pair int) class { return g.classes[2*pair] | g.classes[2*pair+1] }
+
+// makeLanes makes what does not depend on the counter: of the schedule what varies
+// with the lanes, and, if the counter is the first word of its pair, the working
+// variables after the pair before.
+func (g *mixedGrid) makeLanes() {
+	lane := g.counter - 1
+	g.Commentf("Word %d is the counter, word %d has a value for each lane.", g.counter, lane)
+	g.Label(fmt.Sprintf("lanes%d", g.counter))
+	w := g.draft(lane)
+	values := g.field("Lanes", 0)
+	values.Index, values.Scale = g.Load(g.Param("first"), g.GP64()), 4
+	g.get(values, w)
+	g.or(g.field("Words", lane), w, w)
+	g.keep(lane)
+	g.keepW(lane, g.lanes)
+	g.makeSums(perLane, g.lanes, g.keepW)
+	for pair := lane / 2; pair < mixedGridWord/2; pair++ {
+		if g.pairClass(pair) == perLane {
+			g.storePair(pair, g.m.next, g.m.done)
+		}
+	}
+	if g.counter%2 == 1 {
+		return
+	}
+	g.m.eachGroup(func(first int) {
+		for i := range mixedChains {
+			g.m.chains.get(i, lane/2, g.m.start)
+		}
+		g.rounds(first, lane/2)
+		for i := range mixedChains {
+			g.m.chains.put(i, g.counter/2, g.m.begun.Offset(32*(first+i)))
+		}
+	})
+	for i := range mixedBatch {
+		for half := 0; half < 32; half += 16 {
+			g.VMOVDQA(g.m.begun.Offset(32*i+half), reg.X0)
+			g.VMOVDQA(reg.X0, g.m.start.Offset(32*i+half))
+		}
+	}
+}
+
+// begin is the beginning of a step, up to where all counters have the same to do.
+func (g *mixedGrid) begin() {
+	g.Label(fmt.Sprintf("begin%d", g.counter))
+	rounds := record(g.Context, func() {
+		g.m.eachGroup(func(first int) {
+			for i := range mixedChains {
+				start := g.m.start
+				if g.counter%2 == 0 {
+					start = start.Offset(32 * (first + i))
+				}
+				g.m.chains.get(i, g.counter/2, start)
+			}
+			for pair := g.counter / 2; pair < mixedGridPair; pair++ {
+				g.rounds(first, pair)
+			}
+			for i := range mixedChains {
+				g.m.chains.put(i, mixedGridPair, g.m.begun.Offset(32*(first+i)))
+			}
+		})
+	})
+	schedule := record(g.Context, func() {
+		for pair := g.counter / 2; pair < mixedGridWord/2; pair++ {
+			if g.pairClass(pair)&perStep != 0 {
+				g.storePair(pair, g.m.next)
+			}
+		}
+	})
+	interleave(g.Context, rounds, schedule)
+}
+
+// rounds does a pair of rounds of four chains.
+func (g *mixedGrid) rounds(first, pair int) {
+	g.m.chains.rounds(mixedChains, pair, func(chain int) operand.Mem {
+		if g.pairClass(pair) == unvarying {
+			return g.field("sum", 2*pair)
+		}
+		return g.m.kw(first+chain, pair)
+	})
+}
+
+// storePair brings a pair of words into registers, or makes them, and stores K + W.
+func (g *mixedGrid) storePair(pair int, tables ...reg.Register) {
+	for t := 2 * pair; t <= 2*pair+1; t++ {
+		switch g.classes[t] {
+		case unvarying:
+			g.setConstant(g.field("w", t), g.draft(t))
+		case perLane:
+			g.get(g.lanes.at("w", t), g.draft(t))
+		case perStep:
+			g.setConstant(g.steps.at("w", t), g.draft(t))
+		default:
+			g.makeWord(t)
+		}
+	}
+	g.m.storePair(2*pair+1, tables...)
+}
