@@ -77,16 +77,49 @@ func (v chains) pack(from operand.Mem, chain int) {
 	v.VSHUFPS(operand.U8(0x11), reg.X0, abef, abef)
 }
 
-// packVariables stores the working variables of the Block before an even round,
-// in the order of a chain.
-func (v chains) packVariables(block gotypes.Component, round reg.GPVirtual, to operand.Mem) {
-	before := address(block.Field("before").Index(0).Index(0))
+// A word that varies is in the first or in the second round of a pair. After the
+// second it is yet to be added to a and e, and that is all: so the pair is done once for a
+// chunk, and an addition takes the place of the instruction for it.
+
+// firstPair returns the first pair of rounds to be done for each nonce.
+func firstPair(vary int) int { return (vary + 1) / 2 }
+
+// packStart stores the working variables of the Block before firstPair, in the order of a
+// chain. If an addition has to follow, K + W of the pair before is subtracted, as far as
+// it is the same for all.
+func (v chains) packStart(block gotypes.Component, vary reg.GPVirtual, to operand.Mem) {
 	at := v.GP64()
-	v.MOVQ(round, at)
+	v.MOVQ(vary, at)
 	v.SHLQ(operand.U8(5), at)
+	before := address(block.Field("before").Index(0).Index(0))
 	before.Index, before.Scale = at, 1
+	abef, _ := v.variables(0, 0)
+	v.TESTQ(operand.U32(1), vary)
+	v.JNE(operand.LabelRef("second"))
 	v.pack(before, 0)
+	v.JMP(operand.LabelRef("packed"))
+	v.Label("second")
+	v.pack(fieldOf(block, "after", 0), 0)
+	kw := fieldOf(block, "sum", 0)
+	kw.Index, kw.Scale, kw.Disp = vary, 4, kw.Disp-4
+	v.VMOVDDUP(kw, reg.X0)
+	v.VPSUBD(reg.X0, abef, abef)
+	v.Label("packed")
 	v.put(0, 0, to)
+}
+
+// begin loads a chain's working variables before firstPair. kw is where K + W of the pair
+// of the word that varies are.
+func (v chains) begin(chain, vary int, start, kw operand.Mem) {
+	pair := firstPair(vary)
+	if vary%2 == 0 {
+		v.get(chain, pair, start)
+		return
+	}
+	abef, cdgh := v.variables(chain, pair)
+	v.VMOVDDUP(kw, reg.X0)
+	v.VPADDD(start, reg.X0, abef)
+	v.VMOVDQU(start.Offset(16), cdgh)
 }
 
 // writeChainTails writes ScanTails with SHA-NI. A tail has the same K + W for all

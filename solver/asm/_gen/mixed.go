@@ -24,7 +24,7 @@ type mixed struct {
 	chains chains
 	set    scheduler
 
-	start      operand.Mem // working variables before the pair that varies
+	start      operand.Mem // working variables before firstPair
 	begun      operand.Mem // those before the rest, of a batch
 	results    operand.Mem // those after the last pair
 	done, next reg.GPVirtual
@@ -73,11 +73,7 @@ func writeMixed(c *build.Context, newSet func(ring operand.Mem) scheduler) {
 	v.TESTQ(n, n)
 	v.JEQ(operand.LabelRef("none"))
 	v.VZEROUPPER()
-	v.Comment("The working variables before the pair of rounds with the word that varies.")
-	even := v.GP64()
-	v.MOVQ(vary, even)
-	v.ANDQ(operand.I8(-2), even)
-	v.chains.packVariables(v.block, even, v.start)
+	v.chains.packStart(v.block, vary, v.start)
 
 	v.Label("next")
 	v.Comment("The next batch; there may be none.")
@@ -168,9 +164,9 @@ func (v *mixed) beginning(vary int, digits reg.VecPhysical) {
 	rounds := record(v.Context, func() {
 		v.eachGroup(func(first int) {
 			for i := range mixedChains {
-				v.chains.get(i, vary/2, v.start)
+				v.chains.begin(i, vary, v.start, v.kw(first+i, vary/2))
 			}
-			for pair := vary / 2; pair < 8; pair++ {
+			for pair := firstPair(vary); pair < 8; pair++ {
 				v.chains.rounds(mixedChains, pair, func(chain int) operand.Mem {
 					if pair == vary/2 {
 						return v.kw(first+chain, pair)

@@ -120,8 +120,7 @@ func (g *mixedGrid) keepW(t int, made slots) { g.put(g.draft(t), made.add("w", t
 func (g *mixedGrid) pairClass(pair int) class { return g.classes[2*pair] | g.classes[2*pair+1] }
 
 // makeLanes makes what does not depend on the counter: of the schedule what varies
-// with the lanes, and, if the counter is the first word of its pair, the working
-// variables after the pair before.
+// with the lanes, and the working variables before firstPair, see packStart.
 func (g *mixedGrid) makeLanes() {
 	lane := g.counter - 1
 	g.Commentf("Word %d is the counter, word %d has a value for each lane.", g.counter, lane)
@@ -140,7 +139,10 @@ func (g *mixedGrid) makeLanes() {
 		}
 	}
 	if g.counter%2 == 1 {
-		return
+		v := g.draft(g.counter)
+		g.VPSUBD(v, v, v)
+		g.get(g.lanes.at("w", lane), g.draft(lane))
+		g.m.storePair(g.counter, g.m.done)
 	}
 	g.m.eachGroup(func(first int) {
 		for i := range mixedChains {
@@ -148,7 +150,12 @@ func (g *mixedGrid) makeLanes() {
 		}
 		g.rounds(first, lane/2)
 		for i := range mixedChains {
-			g.m.chains.put(i, g.counter/2, g.m.begun.Offset(32*(first+i)))
+			abef, _ := g.m.chains.variables(i, lane/2+1)
+			if g.counter%2 == 1 {
+				g.VMOVDDUP(g.m.kw(first+i, lane/2), reg.X0)
+				g.VPSUBD(reg.X0, abef, abef)
+			}
+			g.m.chains.put(i, lane/2+1, g.m.begun.Offset(32*(first+i)))
 		}
 	})
 	for i := range mixedBatch {
@@ -165,13 +172,10 @@ func (g *mixedGrid) begin() {
 	rounds := record(g.Context, func() {
 		g.m.eachGroup(func(first int) {
 			for i := range mixedChains {
-				start := g.m.start
-				if g.counter%2 == 0 {
-					start = start.Offset(32 * (first + i))
-				}
-				g.m.chains.get(i, g.counter/2, start)
+				nonce := first + i
+				g.m.chains.begin(i, g.counter, g.m.start.Offset(32*nonce), g.m.kw(nonce, g.counter/2))
 			}
-			for pair := g.counter / 2; pair < mixedGridPair; pair++ {
+			for pair := firstPair(g.counter); pair < mixedGridPair; pair++ {
 				g.rounds(first, pair)
 			}
 			for i := range mixedChains {

@@ -19,7 +19,7 @@ type shani struct {
 	chains
 	block gotypes.Component
 
-	start   operand.Mem // working variables before the pair that varies
+	start   operand.Mem // working variables before firstPair
 	message operand.Mem // the quads of the message that do not vary
 	w       operand.Mem // all quads of four nonces, 256 bytes for each
 	states  reg.GPVirtual
@@ -70,7 +70,6 @@ func writeSHANI(c *build.Context) {
 	v.SHLQ(operand.U8(4), place)
 	v.LEAQ(places(c), table)
 	v.ADDQ(table, place)
-	v.SHRQ(operand.U8(1), vary)
 	last := v.GP64()
 	v.LEAQ(operand.Mem{Base: n, Disp: -1}, last)
 
@@ -92,9 +91,9 @@ func writeSHANI(c *build.Context) {
 		to.Index, to.Scale = quad, 4
 		v.VMOVDQA(reg.X11, to)
 	}
-	dispatch(c, "pair", vary, 0, 8)
-	for p := range 8 {
-		v.beginning(p)
+	dispatch(c, "vary", vary, 0, 16)
+	for word := range 16 {
+		v.beginning(word)
 	}
 	v.rest()
 
@@ -153,7 +152,7 @@ func writeSHANI(c *build.Context) {
 
 // shaniPath says how often each part runs for a batch.
 func shaniPath(vary int, hash bool) map[string]int {
-	path := map[string]int{"next": 1, fmt.Sprintf("pair%d", vary/2): 1, "rest": 1}
+	path := map[string]int{"next": 1, fmt.Sprintf("vary%d", vary): 1, "rest": 1}
 	if hash {
 		path["hash"] = 1
 	}
@@ -162,11 +161,7 @@ func shaniPath(vary int, hash bool) map[string]int {
 
 // prepare stores what is the same for all nonces of a chunk.
 func (v *shani) prepare(vary reg.GPVirtual) {
-	v.Comment("The working variables before the pair of rounds with the word that varies.")
-	even := v.GP64()
-	v.MOVQ(vary, even)
-	v.ANDQ(operand.I8(-2), even)
-	v.packVariables(v.block, even, v.start)
+	v.packStart(v.block, vary, v.start)
 	v.Comment("The message, on a boundary of 16 bytes, as the SHA instructions want it.")
 	for q := range 4 {
 		v.VMOVDQU(v.field("Words", 4*q), reg.X0)
@@ -174,24 +169,24 @@ func (v *shani) prepare(vary reg.GPVirtual) {
 	}
 }
 
-// beginning is rounds up to 15 and W[16] to W[31] where a word of the given pair
-// varies.
-func (v *shani) beginning(varying int) {
-	v.Commentf("A word of pair %d varies.", varying)
-	v.Label(fmt.Sprintf("pair%d", varying))
+// beginning is rounds up to 15 and W[16] to W[31] where a word of the message varies.
+func (v *shani) beginning(vary int) {
+	v.Commentf("Word %d varies.", vary)
+	v.Label(fmt.Sprintf("vary%d", vary))
+	varying := vary / 4
 	at := func(nonce, q int) operand.Mem {
-		if q < 4 && q != varying/2 {
+		if q < 4 && q != varying {
 			return v.message.Offset(16 * q)
 		}
 		return v.quadOf(nonce, q)
 	}
 	rounds := record(v.Context, func() {
 		for i := range shaniBatch {
-			v.get(i, varying, v.start)
+			v.begin(i, vary, v.start, v.kw(v.done, i, vary/2))
 		}
-		for pair := varying; pair < 8; pair++ {
+		for pair := firstPair(vary); pair < 8; pair++ {
 			v.rounds(shaniBatch, pair, func(chain int) operand.Mem {
-				if pair == varying {
+				if pair == vary/2 {
 					return v.kw(v.done, chain, pair)
 				}
 				return v.field("sum", 2*pair)
@@ -202,9 +197,9 @@ func (v *shani) beginning(varying int) {
 		for nonce := 0; nonce < shaniBatch; nonce += 2 {
 			for i := nonce; i < nonce+2; i++ {
 				w := scheduleOf(i).last
-				v.VMOVDQA(at(i, varying/2), w)
-				v.VPADDD(constant(4*(varying/2)), w, w)
-				v.VMOVDQA(w, v.kw(v.next, i, varying/2*2))
+				v.VMOVDQA(at(i, varying), w)
+				v.VPADDD(constant(4*varying), w, w)
+				v.VMOVDQA(w, v.kw(v.next, i, 2*varying))
 			}
 			v.schedule(nonce, 4, 8, at)
 		}
