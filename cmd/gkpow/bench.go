@@ -213,6 +213,9 @@ func (f *benchFlags) options() (o bench.Options, err error) {
 			}
 			o.Threads = append(o.Threads, n)
 		}
+		if len(o.Threads) == 0 {
+			return o, usagef(`--threads "" is neither a number nor "all"`)
+		}
 	}
 	if f.given("strategy") {
 		o.Strategies, err = chosenStrategies(f.strategies)

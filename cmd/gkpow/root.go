@@ -71,6 +71,7 @@ asks GuardianKey GKTinc about visitors and their forms.`,
 			return cmd.Help()
 		},
 	}
+	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return flagError(err) })
 	root.AddCommand(
 		newSolve(env),
 		newToken(env),

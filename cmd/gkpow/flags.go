@@ -1,0 +1,42 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"strconv"
+
+	"github.com/spf13/pflag"
+)
+
+// flagError says what a flag takes where its value cannot be read: the error of
+// package pflag tells which of Go's functions did not read it.
+func flagError(err error) error {
+	var invalid *pflag.InvalidValueError
+	if !errors.As(err, &invalid) {
+		return err
+	}
+	value, flag := invalid.GetValue(), invalid.GetFlag()
+	if errors.Is(err, strconv.ErrRange) {
+		return fmt.Errorf("--%s %q is out of range", flag.Name, value)
+	}
+	var want string
+	switch flag.Value.Type() {
+	case "int":
+		want = "is not a whole number"
+	case "uint64":
+		want = "is not a whole number of 0 or more"
+	case "float64":
+		want = "is not a number, such as 0.5"
+	case "duration":
+		want = "is not a time with a unit, such as 500ms, 30s or 1h30m"
+	case "bool":
+		want = "is neither true nor false"
+	case "intSlice":
+		want = "is not a list of whole numbers, such as 32 or 32,64"
+	case "stringSlice":
+		want = "is not a list with commas in between: quotation marks go around a whole entry"
+	default: // it has a reader of this module
+		return fmt.Errorf("--%s: %w", flag.Name, errors.Unwrap(invalid))
+	}
+	return fmt.Errorf("--%s %q %s", flag.Name, value, want)
+}
