@@ -13,8 +13,8 @@
 // figures is said in the report: see Doubt.
 //
 // To read the package, start with report.go, which is what comes out, and go on
-// with run.go (the order of things), work.go (what every strategy has to find),
-// rounds.go and sample.go (measuring) and solve.go (the time to solution).
+// with run.go (the order of things), work.go and check.go (what every strategy has
+// to find), rounds.go and sample.go (measuring) and solve.go (the time to solution).
 package bench
 
 import (

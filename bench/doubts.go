@@ -41,11 +41,17 @@ func doubts(r *Report, clocks []float64, before, after usage) []Doubt {
 		doubt(DoubtFrequency, "compare cycles/hash rather than rates; let the machine cool, or fix its frequency",
 			"the CPU's clock went from %.2f to %.2f GHz", low/1e9, high/1e9)
 	}
+	orFinish := func(hint string) string {
+		if !r.Complete {
+			return "let it run to its end"
+		}
+		return hint
+	}
 	switch rounds := r.samples(); {
 	case rounds == 1:
-		doubt(DoubtOneRun, "raise --count", "everything was measured once, so nothing is known of the spread")
+		doubt(DoubtOneRun, orFinish("raise --count"), "everything was measured once, so nothing is known of the spread")
 	case rounds > 1 && rounds < fewRounds:
-		doubt(DoubtFewRounds, "raise --count to 6 at least, or --time", "%d rounds are too few for a confidence interval", rounds)
+		doubt(DoubtFewRounds, orFinish("raise --count to 6 at least, or --time"), "%d rounds are too few for a confidence interval", rounds)
 	}
 	if slice := r.Settings.Slice; slice > 0 && slice < shortSlice.Seconds() {
 		doubt(DoubtShortSamples, "raise --time, or measure fewer strategies, salt lengths or threads",

@@ -14,6 +14,7 @@ func TestDoubts(t *testing.T) {
 		name    string
 		want    string // the only doubt, or ""
 		message string
+		hint    string
 		used    []usage // before and after
 		clocks  []float64
 		change  func(*Report)
@@ -25,7 +26,11 @@ func TestDoubts(t *testing.T) {
 		{name: "throttled", want: DoubtThrottled, message: "7 times", used: []usage{{known: true, throttled: 3}, {known: true, throttled: 10}}},
 		{name: "frequency", want: DoubtFrequency, message: "from 2.00 to 3.00 GHz", clocks: []float64{3e9, 3e9, 3e9, 2e9, 2e9, 2e9}},
 		{name: "one slow measurement of the clock", clocks: []float64{3e9, 3e9, 3e9, 3e9, 3e9, 1e9, 3e9, 3e9, 3e9, 3e9, 3e9, 3e9}},
-		{name: "one run", want: DoubtOneRun, message: "once", change: func(r *Report) { keepSamples(r, 1) }},
+		{name: "one run", want: DoubtOneRun, message: "once", hint: "--count", change: func(r *Report) { keepSamples(r, 1) }},
+		{name: "stopped early", want: DoubtOneRun, message: "once", hint: "to its end", change: func(r *Report) {
+			keepSamples(r, 1)
+			r.Complete = false
+		}},
 		{name: "few rounds", want: DoubtFewRounds, message: "5 rounds", change: func(r *Report) { keepSamples(r, 5) }},
 		{name: "six rounds", change: func(r *Report) { keepSamples(r, 6) }},
 		{name: "short samples", want: DoubtShortSamples, message: "400 µs", change: func(r *Report) { r.Settings.Slice = 0.0004 }},
@@ -61,6 +66,7 @@ func TestDoubts(t *testing.T) {
 				names = append(names, d.Name)
 				require.Contains(t, d.Message, test.message)
 				require.NotEmpty(t, d.Hint)
+				require.Contains(t, d.Hint, test.hint)
 			}
 			if test.want == "" {
 				require.Empty(t, names)

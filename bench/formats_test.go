@@ -54,6 +54,10 @@ func TestText(t *testing.T) {
 		require.LessOrEqual(t, len([]rune(line)), 140, line)
 	}
 
+	stopped := fakeReport(t)
+	stopped.Complete = false
+	require.Contains(t, written(t, stopped.WriteText), "\nanswers OK: those that were checked found the same ")
+
 	out = written(t, failedReport(t).WriteText)
 	require.Contains(t, out, "\nslow      FAIL: missed 1 of 2 solutions | the first *7*\n")
 	require.Contains(t, out, "\nanswers FAIL: not all found the same ")

@@ -106,7 +106,7 @@ type Row struct {
 	Reason     string `json:"reason,omitempty"` // of a status that is not Measured
 
 	Checksum string    `json:"checksum,omitempty"` // of what it found of the Work
-	Samples  []Sample  `json:"samples,omitempty"`  // one for each round
+	Samples  []Sample  `json:"samples,omitempty"`  // one for each round, or that of warming up if the run was stopped before the first
 	Rate     *Estimate `json:"hashRate,omitempty"` // of all threads together
 	// Nanoseconds and Cycles are the time and the clock cycles of one thread for
 	// one hash, by the rate of all threads.

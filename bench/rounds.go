@@ -21,7 +21,7 @@ const (
 	mostRounds    = 501
 	leastSlice    = 200 * time.Microsecond
 	longestSlice  = time.Second
-	warmUpRounds  = 1.5                   // what it costs to warm up, in rounds
+	spareRounds   = 1.5                   // for warming up, and for samples that end late
 	clockEvery    = 30 * time.Millisecond // between measurements of the clock
 )
 
@@ -34,10 +34,10 @@ func (r *runner) cut(budget time.Duration, samples int) (rounds int, slice time.
 		if r.Quick {
 			least = quickRounds
 		}
-		fit := int(min(budget.Seconds()/goodSlice.Seconds()/float64(samples)-warmUpRounds, mostRounds))
+		fit := int(min(budget.Seconds()/goodSlice.Seconds()/float64(samples)-spareRounds, mostRounds))
 		rounds = max(fit, least)
 	}
-	slice = seconds(budget.Seconds() / float64(samples) / (float64(rounds) + warmUpRounds))
+	slice = seconds(budget.Seconds() / float64(samples) / (float64(rounds) + spareRounds))
 	return rounds, min(max(slice, leastSlice), longestSlice)
 }
 
@@ -66,6 +66,9 @@ func (r *runner) rounds(ctx context.Context, phase string, tracks []*track, roun
 	}
 	r.measureClock(ctx)
 	for _, t := range tracks {
+		if t.rate > 0 {
+			continue // it has warmed up after its check
+		}
 		r.progress(phase)
 		if err := t.warmUp(ctx, r.world, slice); t.stopped(ctx, err) {
 			return err
@@ -88,9 +91,7 @@ func (r *runner) rounds(ctx context.Context, phase string, tracks []*track, roun
 			if round > 0 && !r.now().Before(end) {
 				return nil
 			}
-			if r.now().Sub(r.clocked) >= clockEvery {
-				r.measureClock(ctx)
-			}
+			r.watchClock(ctx)
 			r.progress(phase)
 			s, err := t.measure(ctx, r.world, slice)
 			if t.stopped(ctx, err) {

@@ -16,6 +16,7 @@ type runner struct {
 	report  *Report
 	grounds []*ground
 	tracks  []*track // in the order of the report's rows
+	order   []int    // of the tracks that can be measured: in which they are checked
 	rng     *rand.Rand
 	start   time.Time
 	before  usage
@@ -101,7 +102,8 @@ func (r *runner) phases(ctx context.Context) error {
 	return nil
 }
 
-// prepare makes the grounds, and a track for every row that can be measured.
+// prepare makes the grounds, and a track for every row that can be measured, and
+// puts these in order.
 func (r *runner) prepare(ctx context.Context) error {
 	byLength := map[int]*ground{}
 	for _, length := range r.SaltLengths {
@@ -123,64 +125,7 @@ func (r *runner) prepare(ctx context.Context) error {
 			}
 		}
 	}
-	return nil
-}
-
-// check has every track do the fixed work. Those that fail are not measured.
-func (r *runner) check(ctx context.Context) error {
-	for i, t := range r.tracks {
-		if t == nil {
-			continue
-		}
-		r.progress("checking answers")
-		begin := r.now()
-		sum, err := t.verify(ctx)
-		if err != nil {
-			return err
-		}
-		r.report.Rows[i].Checksum = sum
-		if err := r.lay(ctx, t, &r.report.Rows[i], r.now().Sub(begin)); err != nil {
-			return err
-		}
-		if t.failed != "" {
-			r.fail(t)
-		}
-	}
-	return nil
-}
-
-// lay chooses the nonces that the track is measured with: those that a search by
-// the engine would mostly go through, and for other strategies those that a loop
-// from 0 on would. A kernel gets more work to do rightly, once, unless it is so slow
-// by the time that the fixed work took that there is no time for that.
-func (r *runner) lay(ctx context.Context, t *track, row *Row, took time.Duration) error {
-	row.Digits = t.width
-	// What is so slow that a sixth of the budget, or more, would go into this for
-	// all rows must do without.
-	if row.Backend == "" || t.failed != "" || took > r.Budget/60 {
-		return nil
-	}
-	plan := t.plans[row.Backend]
-	if plan == nil {
-		var err error
-		plan, err = explain(ctx, row.Backend, 1, solver.Puzzle{Prefix: t.prefix, Bits: 4 * DefaultDifficulty})
-		if err != nil {
-			if t.stopped(ctx, err) {
-				return err
-			}
-			return nil // it has failed
-		}
-		t.plans[row.Backend] = plan
-	}
-	s := mainSegment(plan)
-	t.width, row.Digits = s.Width, s.Width
-	row.Operations, row.Bound = s.OpsPerHash, r.ports.bound(row.Backend, s)
-	const times = 10 // what the whole work takes, of the fixed work
-	if t.threads != r.Threads[0] || times*took > r.Budget/20 {
-		return nil
-	}
-	_, err := t.verifyRange(ctx, wholeBits, nonces(wholeWidth), t.wholeWork())
-	return err
+	return r.arrange(ctx)
 }
 
 // explain plans a search by a kernel of the engine.
@@ -218,6 +163,13 @@ func (r *runner) progress(phase string) {
 	}
 }
 
+// watchClock measures the CPU's clock if that was not done lately.
+func (r *runner) watchClock(ctx context.Context) {
+	if r.now().Sub(r.clocked) >= clockEvery {
+		r.measureClock(ctx)
+	}
+}
+
 // measureClock measures the CPU's clock.
 func (r *runner) measureClock(ctx context.Context) {
 	hz := r.clock(ctx)
@@ -237,7 +189,7 @@ func (r *runner) end() {
 	report.Checksum = workChecksum(report.Work)
 	for i, t := range r.tracks {
 		if t != nil {
-			report.Rows[i].fill(t.samples)
+			report.Rows[i].fill(t.results())
 		}
 	}
 	if report.Scaling != nil {
@@ -254,6 +206,15 @@ func (r *runner) end() {
 	}
 	report.Doubts = doubts(report, r.clocks, r.before, r.system.usage())
 	report.Summary = report.summary()
+}
+
+// results returns the samples of a track, or what warming up gave if the run was
+// stopped before its first one.
+func (t *track) results() []Sample {
+	if len(t.samples) == 0 && t.failed == "" && t.warm.Hashes > 0 {
+		return []Sample{t.warm}
+	}
+	return t.samples
 }
 
 // workChecksum returns the checksum over all work.

@@ -130,13 +130,16 @@ func (t *track) judge() {
 
 // warmUp searches until the rate is known.
 func (t *track) warmUp(ctx context.Context, w world, length time.Duration) error {
+	var s Sample
 	for range 3 {
-		if _, err := t.measure(ctx, w, length/2); err != nil {
+		var err error
+		if s, err = t.measure(ctx, w, length/2); err != nil {
 			return err
 		}
 		if t.spent > 5*length {
 			break // it is slow to answer, so once must do
 		}
 	}
+	t.warm = s
 	return nil
 }

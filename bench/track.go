@@ -20,7 +20,8 @@ type track struct {
 	width   int // digits of the nonces that it is measured with
 	threads int
 	rate    float64       // hashes per second of all threads, as last seen
-	spent   time.Duration // on samples, warming up included
+	spent   time.Duration // on samples
+	warm    Sample        // the last one of warming up
 	samples []Sample
 	failed  string // what was wrong, if anything was
 

@@ -1,0 +1,161 @@
+package bench
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/gkpow/gkpow/solver"
+	"github.com/gkpow/gkpow/strategies"
+)
+
+var errLid = errors.New("the lid was closed")
+
+// stopAt runs until the answers of so many rows have been looked at, without the last.
+func stopAt(t *testing.T, w world, o Options, checks int) *Report {
+	t.Helper()
+	ctx, cancel := context.WithCancelCause(t.Context())
+	defer cancel(nil)
+	progress := o.Progress
+	o.Progress = func(p Progress) {
+		if progress != nil {
+			progress(p)
+		}
+		if p.Phase == "checking answers" {
+			if checks--; checks == 0 {
+				cancel(errLid)
+			}
+		}
+	}
+	r, err := run(ctx, o, w)
+	require.ErrorIs(t, err, errLid)
+	require.False(t, r.Complete)
+	return r
+}
+
+// Whoever is stopped while answers are checked has figures of the rows that were: of
+// fast strategies first, and of the main salt length before others.
+func TestFirstFigures(t *testing.T) {
+	order := []string{
+		"fast/32/1", "fast/32/2", "medium/32/1", "medium/32/2", "fast/64/1", "fast/64/2", "medium/64/1", "medium/64/2",
+		"slow/32/1", "slow/32/2", "slow/64/1", "slow/64/2",
+	}
+	rates := map[string]float64{"slow": 2_000, "medium": 40_000, "fast": 100_000}
+	for checks := 1; checks <= len(order); checks++ {
+		w, clock := fakeWorld()
+		var list []strategies.Strategy
+		for _, name := range []string{"slow", "medium", "fast"} {
+			list = append(list, &fakeStrategy{name: name, rate: rates[name], clock: clock})
+		}
+		r := stopAt(t, w, fakeOptions(list...), checks)
+		require.Equal(t, Pass, r.Verdict)
+		var measured []string
+		for _, row := range r.Rows {
+			if row.Status == NotMeasured {
+				require.Empty(t, row.Samples)
+				continue
+			}
+			measured = append(measured, fmt.Sprintf("%s/%d/%d", row.Strategy, row.SaltLength, row.Threads))
+			require.Equal(t, Measured, row.Status)
+			require.NotEmpty(t, row.Checksum)
+			require.Len(t, row.Samples, 1)
+			if row.Strategy != "slow" { // which finds nothing for a while
+				require.Less(t, row.Samples[0].Seconds, 10*goodSlice.Seconds(), "the next is waiting")
+			}
+			require.InEpsilon(t, rates[row.Strategy], row.Rate.Median, 1e-6)
+			require.InEpsilon(t, fakeHz/rates[row.Strategy]*float64(row.Threads), row.Cycles.Median, 1e-6)
+		}
+		require.ElementsMatch(t, order[:checks-1], measured)
+		if checks == len(order) {
+			require.Contains(t, r.Summary, "incomplete: the lid was closed; fast is 2.50 times as fast as medium here")
+		}
+	}
+}
+
+// The sample of warming up is for those that have no other.
+func TestFirstFiguresGiveWay(t *testing.T) {
+	w, clock := fakeWorld()
+	one := &fakeStrategy{name: "one", rate: 10_000, clock: clock}
+	o := fakeOptions(one)
+	searches := 0
+	o.Progress = func(p Progress) {
+		if p.Phase == "throughput" {
+			one.rate = 5_000
+			searches++
+		}
+	}
+	r := mustRun(t, o, w)
+	require.Equal(t, len(r.Rows)*o.Rounds, searches, "to warm up once is enough")
+	for _, row := range r.Rows {
+		require.Len(t, row.Samples, o.Rounds)
+		require.InEpsilon(t, 5_000, row.Rate.Median, 1e-6)
+		require.Zero(t, row.Rate.Outliers)
+	}
+}
+
+// Who is wrong has no figure, however early the run is stopped: neither who fails the
+// fixed work, with whatever number of threads, nor who fails after it.
+func TestFirstFiguresWrong(t *testing.T) {
+	for name, bad := range map[string]*forger{
+		"always":                     {counts: 2},
+		"with two threads":           {counts: 2, after: 2},
+		"where it is measured":       {counts: 20, samplesOnly: true},
+		"where it is measured, once": {counts: 20, samplesOnly: true, after: 2},
+	} {
+		t.Run(name, func(t *testing.T) {
+			w, clock := fakeWorld()
+			bad.fakeStrategy = fakeStrategy{name: "bad", rate: 100_000, clock: clock}
+			o := fakeOptions(bad, &fakeStrategy{name: "good", rate: 20_000, clock: clock})
+			o.Progress = func(p Progress) {
+				if p.Phase == "checking answers" {
+					bad.checks++
+				}
+			}
+			// Two rows of the bad one come first, then two of the good one.
+			r := stopAt(t, w, o, 4)
+			require.Equal(t, Fail, r.Verdict)
+			for threads := 1; threads <= 2; threads++ {
+				row := r.row("bad", 32, threads)
+				require.Equal(t, Failed, row.Status)
+				require.NotEmpty(t, row.Reason)
+				require.Nil(t, row.Rate)
+			}
+			require.Equal(t, Measured, r.row("good", 32, 1).Status)
+			require.Contains(t, r.Summary, "FAIL: bad is wrong")
+			require.Regexp(t, `(?m)^bad +FAIL: `, written(t, r.WriteText))
+			require.Contains(t, written(t, r.WriteJSON), `"verdict":"FAIL"`)
+		})
+	}
+}
+
+// A forger counts more hashes than it has made.
+type forger struct {
+	fakeStrategy
+	counts      uint64 // for a hash
+	samplesOnly bool   // not where all nonces to search are few
+	after       int    // checks, of which that many must have begun
+	checks      int
+}
+
+func (s *forger) Search(ctx context.Context, p solver.Puzzle, r strategies.Range, found func(uint64) bool) (uint64, error) {
+	hashes, err := s.fakeStrategy.Search(ctx, p, r, found)
+	if s.checks >= s.after && (!s.samplesOnly || r.Last-r.First > 1_000_000) {
+		hashes *= s.counts
+	}
+	return hashes, err
+}
+
+// However little time the checks leave, there are as many rounds as a confidence
+// interval needs: what warming up took is not taken from them.
+func TestRunQuickRounds(t *testing.T) {
+	w, clock := fakeWorld()
+	o := fakeOptions(&fakeStrategy{name: "one", rate: 1e5, clock: clock})
+	o.Quick, o.Rounds, o.SaltLengths, o.Threads, o.Budget = true, 0, []int{32}, []int{1}, 20*time.Millisecond
+	r := mustRun(t, o, w)
+	require.Greater(t, 1.1*shortSlice.Seconds(), r.Settings.Slice)
+	require.Equal(t, quickRounds, r.samples())
+}
