@@ -90,22 +90,27 @@ func (r *runner) check(ctx context.Context) error {
 // by the time that the fixed work took that there is no time for that.
 func (r *runner) lay(ctx context.Context, t *track, row *Row, took time.Duration) error {
 	row.Digits = t.width
-	// What is so slow that a sixth of the budget, or more, would go into this for
-	// all rows must do without.
-	if row.Backend == "" || t.failed != "" || took > r.Budget/60 {
+	if row.Backend == "" || t.failed != "" {
 		return nil
 	}
-	plan := t.plans[row.Backend]
-	if plan == nil {
-		var err error
-		plan, err = explain(ctx, row.Backend, 1, solver.Puzzle{Prefix: t.prefix, Bits: 4 * DefaultDifficulty})
-		if err != nil {
+	plan, planned := t.plans[row.Backend]
+	if !planned {
+		// What is so slow that a twelfth of the budget, or more, would go into this for
+		// all rows must do without, with any number of threads.
+		if took <= r.Budget/120 {
+			var err error
+			plan, err = explain(ctx, row.Backend, 1, solver.Puzzle{Prefix: t.prefix, Bits: 4 * DefaultDifficulty})
 			if t.stopped(ctx, err) {
 				return err
 			}
-			return nil // it has failed
+			if t.failed != "" {
+				return nil
+			}
 		}
 		t.plans[row.Backend] = plan
+	}
+	if plan == nil {
+		return nil
 	}
 	s := mainSegment(plan)
 	t.width, row.Digits = s.Width, s.Width

@@ -159,3 +159,31 @@ func TestRunQuickRounds(t *testing.T) {
 	require.Greater(t, 1.1*shortSlice.Seconds(), r.Settings.Slice)
 	require.Equal(t, quickRounds, r.samples())
 }
+
+// A kernel that is too slow to be asked for its plan on one thread is not asked on
+// two either, although it looks faster then: rows of one salt length search the same
+// nonces.
+func TestRunSlowKernel(t *testing.T) {
+	w, clock := fakeWorld()
+	kernel := &fakeKernel{fakeStrategy{name: "kernel", rate: 10_000, clock: clock}}
+	o := fakeOptions(kernel)
+	o.Rounds, o.SaltLengths, o.Budget = 1, []int{48}, 8*time.Second
+	checks := 0
+	o.Progress = func(p Progress) {
+		if p.Phase == "checking answers" {
+			if checks++; checks == 2 {
+				kernel.rate = 1e6
+			}
+		}
+	}
+	for _, row := range mustRun(t, o, w).Rows {
+		require.Equal(t, Measured, row.Status)
+		require.Equal(t, workWidths[0], row.Digits)
+		require.Zero(t, row.Operations)
+	}
+}
+
+// A fakeKernel is said to be the engine's generic one.
+type fakeKernel struct{ fakeStrategy }
+
+func (*fakeKernel) Backend() string { return "generic" }

@@ -43,7 +43,7 @@ type ground struct {
 	whole []uint64   // and among nonces(wholeWidth); nil until it is asked for
 
 	rng   *rand.Rand              // for the salts of samples
-	plans map[string]*solver.Plan // of searches by kernels of the engine, as far as they were made
+	plans map[string]*solver.Plan // of searches by kernels of the engine, nil for those that are too slow for that
 }
 
 // newGround makes the ground for a salt length. It depends on the seed and the
