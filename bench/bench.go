@@ -32,7 +32,7 @@ import (
 // Defaults of Options.
 const (
 	DefaultBudget      = 25 * time.Second
-	DefaultQuickBudget = 4 * time.Second
+	DefaultQuickBudget = 3 * time.Second
 	DefaultDifficulty  = 6
 )
 
