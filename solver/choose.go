@@ -167,7 +167,7 @@ func (w *worker) piece(kind int, left uint64) (k *asm.Kernel, hashes uint64) {
 		return k, uint64(k.MaxScan)
 	}
 	k, words := w.trial.next()
-	w.statesOf = nil // all kernels begin alike
+	w.hashed.by = nil // all kernels begin alike
 	w.before, w.began = w.hashes.Load(), w.trial.now()
 	return k, uint64(words)
 }

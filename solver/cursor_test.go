@@ -58,9 +58,9 @@ func checkChunk(t *testing.T, k asm.Kernel, rng *rand.Rand, p Puzzle, c *cursor,
 	got, want := -1, int(inner-begin)
 	if seg.tail() {
 		first := tail - min(tail, rng.Uint64N(3))
-		var states asm.States
-		k.Hash(&c.block, words, &states)
-		got, want = k.ScanTails(&states, c.tails[first:min(seg.unit(), tail+3)], c.block.Mask), int(tail-first)
+		states := make([]asm.States, 1)
+		k.Hash(&c.block, words, states)
+		got, want = k.ScanTails(&states[0], c.tails[first:min(seg.unit(), tail+3)], c.block.Mask), int(tail-first)
 		// Rarely another nonce has the same bits zero.
 		for i := first; got >= 0 && got < want && i <= first+uint64(got); i++ {
 			for value := range uint64(len(words)) {
@@ -302,10 +302,10 @@ func TestEndsOfSegments(t *testing.T) {
 						c.block.Mask = ^binary.BigEndian.Uint32(digest[:])
 						at, i := base+first*alone.step(), -1
 						if alone.tail() {
-							var states asm.States
-							k.Hash(&c.block, c.words[first:last], &states)
+							states := make([]asm.States, 1)
+							k.Hash(&c.block, c.words[first:last], states)
 							tail, end := alone.tailRange(at)
-							i = k.ScanTails(&states, c.tails[tail:end], c.block.Mask)
+							i = k.ScanTails(&states[0], c.tails[tail:end], c.block.Mask)
 							at += tail
 						} else {
 							i = k.Scan(&c.block, c.words[first:last])

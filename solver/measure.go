@@ -172,19 +172,18 @@ func (m *meter) search(ctx context.Context) (whole, ok bool) {
 	}
 	const part = 100 // tails
 	base, first, last := seg.chunk(m.number)
-	for first += m.value; first < last; {
-		nonce, group := base+first*seg.step(), min(last-first, asm.MaxStates)
-		to := min(seg.unit(), m.tail+part)
-		if !m.worker.searchGroup(ctx, nonce, first, group, m.tail, to) {
-			return false, false
-		}
-		if m.tail = to % seg.unit(); m.tail == 0 {
-			m.value += group
-			first += group
-		}
-		if seg.unit() >= part {
-			return first >= last, true
-		}
+	if seg.unit() < part {
+		return true, m.worker.searchTails(ctx, base, first, last)
 	}
-	return true, true
+	first += m.value
+	group := min(last, first+asm.MaxStates)
+	to := min(seg.unit(), m.tail+part)
+	if !m.worker.searchRun(ctx, base+first*seg.step(), first, group, m.tail, to) {
+		return false, false
+	}
+	if m.tail = to % seg.unit(); m.tail == 0 {
+		m.value += group - first
+		first = group
+	}
+	return first >= last, true
 }

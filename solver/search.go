@@ -224,9 +224,8 @@ type worker struct {
 	began  time.Time // of the piece that is measured; zero if none is
 	before uint64    // value of hashes then
 
-	states   asm.States  // of the inner values that are searched with all tails
-	statesOf *asm.Kernel // whose they are; nil if they are of others
-	_        [64]byte    // keeps the counters of two workers out of one cache line
+	hashed hashed
+	_      [64]byte // keeps the counters of two workers out of one cache line
 }
 
 func (w *worker) run(ctx context.Context) {
@@ -308,45 +307,6 @@ func (w *worker) searchChunk(ctx context.Context, number uint64) bool {
 	return true
 }
 
-// searchTails searches the chunk for inner values first to last: for as many of
-// them at a time as a kernel keeps hash values, it goes through the tails.
-func (w *worker) searchTails(ctx context.Context, base, first, last uint64) bool {
-	seg := w.cursor.seg
-	for first < last {
-		nonce := base + first*seg.step()
-		tail, end := seg.tailRange(nonce)
-		group := uint64(1)
-		if tail == 0 && end == seg.unit() {
-			group = min(last-first, asm.MaxStates)
-			if _, whole := seg.tailRange(nonce + (group-1)*seg.step()); whole != end {
-				group-- // the last value has fewer nonces: it comes alone
-			}
-		}
-		if !w.searchGroup(ctx, nonce, first, group, tail, end) {
-			return false
-		}
-		first += group
-	}
-	return true
-}
-
-// searchGroup goes through the tails from to to, after each of a group of inner
-// values; nonce is that of the first value and the tail 0.
-func (w *worker) searchGroup(ctx context.Context, nonce, first, group, from, to uint64) bool {
-	w.statesOf = nil
-	for from < to {
-		if !w.wanted(nonce) {
-			return false
-		}
-		k, hashes := w.piece(w.cursor.seg.kind(), group*(to-from))
-		from = w.scanTails(k, nonce, first, group, from, min(to, from+max(1, hashes/asm.MaxStates)))
-		if !w.look(ctx, k) {
-			return false
-		}
-	}
-	return true
-}
-
 // wanted reports whether a nonce, and those after it, are still to be searched.
 func (w *worker) wanted(nonce uint64) bool {
 	return !w.search.stop.Load() && nonce <= w.search.beyond.Load()
@@ -414,36 +374,6 @@ func (w *worker) scanGrid(k *asm.Kernel, base, first, last uint64) uint64 {
 		return first // to be searched again, by another kernel
 	}
 	return first + uint64(i) + 1
-}
-
-// scanTails calls the kernel once, for the tails from to to, and returns the tail
-// to go on with. See searchGroup.
-func (w *worker) scanTails(k *asm.Kernel, nonce, first, group, from, to uint64) uint64 {
-	c := &w.cursor
-	words, tails := c.words[first:first+group], c.tails[from:to]
-	if w.statesOf != k {
-		k.Hash(&c.block, words, &w.states)
-		w.statesOf = k
-	}
-	i := k.ScanTails(&w.states, tails, c.block.Mask)
-	if i < 0 {
-		w.hashes.Add(group * uint64(len(tails)))
-		return to
-	}
-	i = min(i, len(tails)-1) // a fault, which check will notice
-	nonce += from + uint64(i)
-
-	// The kernel does not say which of the values make hits.
-	var hits []uint64
-	for value, word := range words {
-		if c.firstWord(word, &tails[i])&c.block.Mask == 0 {
-			hits = append(hits, nonce+uint64(value)*c.seg.step())
-		}
-	}
-	if !w.reportHits(k, nonce, hits, group*uint64(i+1)) {
-		return from // to be searched again, by another kernel
-	}
-	return from + uint64(i) + 1
 }
 
 // reportHits counts the nonces tried up to a hit of a kernel that does not say which

@@ -31,9 +31,10 @@ type Kernel struct {
 	// nothing outside words, and neither b nor words changes.
 	Scan func(b *Block, words []uint32) int
 
-	// Hash sets s to the hash values after b for 1 to MaxStates words, for
-	// ScanTails of the same kernel.
-	Hash func(b *Block, words []uint32, s *States)
+	// Hash sets s to the hash values after b for 1 to MaxHash words, for ScanTails of
+	// the same kernel: MaxStates in each but the last, which has what is left. A
+	// kernel may take longer for the first few, so many at once are better.
+	Hash func(b *Block, words []uint32, s []States)
 
 	// ScanTails returns the index of the first of tails after which the first
 	// word of any of the hash values has all bits of mask zero, or -1 if there is
@@ -69,14 +70,16 @@ func Kernels() []Kernel { return slices.Clone(kernels) }
 // Generic returns the kernel that runs everywhere.
 func Generic() Kernel { return generic }
 
-// padded returns MaxStates words, for a Hash that always takes so many. The last
+// padded returns words that fill States, for a Hash that always does that. The last
 // word stands in where there are less: what is found for it is found twice.
-func padded(words []uint32, all *[MaxStates]uint32) []uint32 {
-	if len(words) == MaxStates {
+func padded(words []uint32, all *[MaxHash]uint32) []uint32 {
+	missing := -len(words) & (MaxStates - 1)
+	if missing == 0 {
 		return words
 	}
-	for i := copy(all[:], words); i < MaxStates; i++ {
-		all[i] = words[len(words)-1]
+	n := copy(all[:], words)
+	for i := range missing {
+		all[n+i] = words[n-1]
 	}
-	return all[:]
+	return all[:n+missing]
 }

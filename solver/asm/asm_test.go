@@ -123,11 +123,17 @@ func (s *sample) check(t *testing.T, k Kernel, from, to int, mask uint32) {
 	}
 }
 
-// hash returns the hash values for words from to to.
+// hash returns the hash values for words from to to, MaxStates at most.
 func (s *sample) hash(t *testing.T, k Kernel, from, to int) *States {
 	t.Helper()
+	return &s.hashes(t, k, from, to)[0]
+}
+
+// hashes returns the hash values for words from to to.
+func (s *sample) hashes(t *testing.T, k Kernel, from, to int) []States {
+	t.Helper()
 	before, words := s.block, slices.Clone(s.words)
-	states := new(States)
+	states := make([]States, (to-from+MaxStates-1)/MaxStates)
 	k.Hash(&s.block, s.words[from:to], states)
 	if s.block != before || !slices.Equal(words, s.words) {
 		t.Fatalf("Hash(vary %d) changed its arguments", s.block.Vary)
@@ -223,6 +229,24 @@ func TestHashRanges(t *testing.T) {
 	})
 }
 
+// Up to MaxHash words are hashed at once: those of one States after the other.
+func TestHashMany(t *testing.T) {
+	eachKernel(t, func(t *testing.T, k Kernel) {
+		eachWord(func(rng *rand.Rand, vary int) {
+			s := newSample(rng, vary, MaxHash, 2)
+			for _, n := range []int{MaxStates + 1, 2*MaxStates - 1, 2 * MaxStates, MaxHash - 3, MaxHash} {
+				states := s.hashes(t, k, 0, n)
+				for i := range states {
+					from, to := MaxStates*i, min(n, MaxStates*(i+1))
+					for _, at := range []int{from, (from + to) / 2, to - 1, (from + MaxHash - 1) % MaxHash, to % MaxHash} {
+						s.checkTails(t, k, &states[i], from, to, ^s.after[at][1])
+					}
+				}
+			}
+		})
+	})
+}
+
 // No tail is no hit, and only those given are searched.
 func TestScanTailsRanges(t *testing.T) {
 	eachKernel(t, func(t *testing.T, k Kernel) {
@@ -302,11 +326,11 @@ func TestScanDoesNotAllocate(t *testing.T) {
 	eachKernel(t, func(t *testing.T, k Kernel) {
 		s := newSample(rand.New(rand.NewPCG(4, 0)), 10, max(MaxStates, 3*k.Lanes), 3)
 		s.block.Mask = ^uint32(0)
-		states := new(States)
+		states := make([]States, 1)
 		chunk := func() {
 			k.Scan(&s.block, s.words)
 			k.Hash(&s.block, s.words[:MaxStates], states)
-			k.ScanTails(states, s.tails, ^uint32(0))
+			k.ScanTails(&states[0], s.tails, ^uint32(0))
 			s.block.Prepare(3)
 		}
 		if n := testing.AllocsPerRun(10, chunk); n != 0 {

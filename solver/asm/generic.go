@@ -24,12 +24,13 @@ func scanGeneric(b *Block, words []uint32) int {
 }
 
 // hashGeneric keeps one hash value after the other.
-func hashGeneric(b *Block, words []uint32, s *States) {
+func hashGeneric(b *Block, words []uint32, s []States) {
 	g := newGenericScan(b)
-	for i := range MaxStates {
+	for i := range MaxStates * len(s) {
 		v := g.variables(words[min(i, len(words)-1)])
+		to := s[i/MaxStates].values[8*(i%MaxStates):]
 		for j := range v {
-			s.values[8*i+j] = b.State[j] + v[j]
+			to[j] = b.State[j] + v[j]
 		}
 	}
 }

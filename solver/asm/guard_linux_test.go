@@ -48,7 +48,7 @@ func TestScanStaysInside(t *testing.T) {
 						t.Fatalf("Scan of %d words that have no hit = %d", n, got)
 					}
 					if 0 < n && n <= MaxStates {
-						k.Hash(&s.block, words, new(States))
+						k.Hash(&s.block, words, make([]States, 1))
 					}
 				}
 			}

@@ -80,9 +80,9 @@ var kernels = []Kernel{
 		Ops:     avx512Ops,
 
 		Scan: func(b *Block, words []uint32) int { return searchAVX512(b, words, nil) },
-		Hash: func(b *Block, words []uint32, s *States) {
-			var all [MaxStates]uint32
-			searchAVX512(b, padded(words, &all), s)
+		Hash: func(b *Block, words []uint32, s []States) {
+			var all [MaxHash]uint32
+			searchAVX512(b, padded(words, &all), &s[0])
 		},
 		ScanTails: tailsAVX512,
 		Grid:      gridAVX512,
@@ -95,10 +95,12 @@ var kernels = []Kernel{
 		Ops:     mixed512Ops,
 
 		Scan: func(b *Block, words []uint32) int { return searchMixed512(b, words, nil) },
-		Hash: func(b *Block, words []uint32, s *States) {
-			var all [MaxStates]uint32
-			searchMixed512(b, padded(words, &all), s)
-			s.spreadFirst8()
+		Hash: func(b *Block, words []uint32, s []States) {
+			var all [MaxHash]uint32
+			searchMixed512(b, padded(words, &all), &s[0])
+			for i := range s {
+				s[i].spreadFirst8()
+			}
 		},
 		ScanTails: tailsMixed512,
 		Grid:      byHalves(gridMixed512),
@@ -111,9 +113,9 @@ var kernels = []Kernel{
 		Ops:     shaniOps,
 
 		Scan: func(b *Block, words []uint32) int { return searchSHANI(b, words, nil) },
-		Hash: func(b *Block, words []uint32, s *States) {
-			var all [MaxStates]uint32
-			searchSHANI(b, padded(words, &all), s)
+		Hash: func(b *Block, words []uint32, s []States) {
+			var all [MaxHash]uint32
+			searchSHANI(b, padded(words, &all), &s[0])
 		},
 		ScanTails: tailsSHANI,
 	},
@@ -125,9 +127,9 @@ var kernels = []Kernel{
 		Ops:     Ops{Scan: mixed256Ops.Scan, Hash: mixed256Ops.Hash, Tail: shaniOps.Tail, Grid: mixed256Ops.Grid},
 
 		Scan: func(b *Block, words []uint32) int { return searchMixed256(b, words, nil) },
-		Hash: func(b *Block, words []uint32, s *States) {
-			var all [MaxStates]uint32
-			searchMixed256(b, padded(words, &all), s)
+		Hash: func(b *Block, words []uint32, s []States) {
+			var all [MaxHash]uint32
+			searchMixed256(b, padded(words, &all), &s[0])
 		},
 		ScanTails: tailsSHANI,
 		Grid:      byHalves(gridMixed256),
@@ -140,9 +142,9 @@ var kernels = []Kernel{
 		Ops:     avx2Ops,
 
 		Scan: func(b *Block, words []uint32) int { return searchAVX2(b, words, nil) },
-		Hash: func(b *Block, words []uint32, s *States) {
-			var all [MaxStates]uint32
-			searchAVX2(b, padded(words, &all), s)
+		Hash: func(b *Block, words []uint32, s []States) {
+			var all [MaxHash]uint32
+			searchAVX2(b, padded(words, &all), &s[0])
 		},
 		ScanTails: tailsAVX2,
 	},

@@ -22,9 +22,9 @@ var kernels = []Kernel{
 		Ops:     opsSHA2(),
 
 		Scan: func(b *Block, words []uint32) int { return searchSHA2(b, words, nil) },
-		Hash: func(b *Block, words []uint32, s *States) {
-			var all [MaxStates]uint32
-			searchSHA2(b, padded(words, &all), s)
+		Hash: func(b *Block, words []uint32, s []States) {
+			var all [MaxHash]uint32
+			searchSHA2(b, padded(words, &all), &s[0])
 		},
 		ScanTails: tailsSHA2,
 	},

@@ -156,9 +156,9 @@ func (k Kernel) selfTestTails(b *Block, tail Tail, words []uint32, hit int) erro
 
 // scanAfter is Hash and then ScanTails.
 func (k Kernel) scanAfter(b *Block, words []uint32, tails []Tail, mask uint32) int {
-	var s States
-	k.Hash(b, words, &s)
-	return k.ScanTails(&s, tails, mask)
+	var s [1]States
+	k.Hash(b, words, s[:])
+	return k.ScanTails(&s[0], tails, mask)
 }
 
 // selfTestBlock returns the block, the block that follows if one does, and the

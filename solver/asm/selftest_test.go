@@ -107,10 +107,10 @@ func TestSelfTestFindsFaultsInTails(t *testing.T) {
 		"half the mask": {Hash: g.Hash, ScanTails: func(s *States, tails []Tail, mask uint32) int {
 			return g.ScanTails(s, tails, mask&0xffff0000)
 		}},
-		"not the last words": {ScanTails: g.ScanTails, Hash: func(b *Block, words []uint32, s *States) {
+		"not the last words": {ScanTails: g.ScanTails, Hash: func(b *Block, words []uint32, s []States) {
 			g.Hash(b, words[:(len(words)+1)/2], s)
 		}},
-		"beyond the words": {ScanTails: g.ScanTails, Hash: func(b *Block, words []uint32, s *States) {
+		"beyond the words": {ScanTails: g.ScanTails, Hash: func(b *Block, words []uint32, s []States) {
 			g.Hash(b, words[:min(len(words)+1, cap(words), MaxStates)], s)
 		}},
 	}
@@ -122,7 +122,7 @@ func TestSelfTestFindsFaultsInTails(t *testing.T) {
 		}}
 	}
 	for vary := range 16 {
-		kernels[fmt.Sprintf("wrong for word %d", vary)] = Kernel{ScanTails: g.ScanTails, Hash: func(b *Block, words []uint32, s *States) {
+		kernels[fmt.Sprintf("wrong for word %d", vary)] = Kernel{ScanTails: g.ScanTails, Hash: func(b *Block, words []uint32, s []States) {
 			block := *b
 			if b.Vary == vary {
 				block.after[0] ^= 1

@@ -1,7 +1,9 @@
 package asm
 
-// MaxStates is how many hash values States holds.
-const MaxStates = 32
+const (
+	MaxStates = 32            // hash values that States holds
+	MaxHash   = 4 * MaxStates // words that Hash takes
+)
 
 // States is where a kernel keeps hash values after a message block that differ
 // from each other, for the blocks that may follow. It belongs to one goroutine.

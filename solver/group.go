@@ -1,0 +1,110 @@
+package solver
+
+import (
+	"context"
+
+	"github.com/gkpow/gkpow/solver/asm"
+)
+
+// This is the search of layouts whose last block is a tail: a kernel keeps the hash
+// values of a group of inner values, asm.MaxStates of them, and goes through the tails.
+
+// hashed is what a kernel has hashed of a chunk, for the tails.
+type hashed struct {
+	by       *asm.Kernel // nil if nothing is hashed
+	from, to uint64      // inner values
+	groups   [asm.MaxHash / asm.MaxStates]asm.States
+}
+
+// searchTails searches the chunk for inner values first to last.
+func (w *worker) searchTails(ctx context.Context, base, first, last uint64) bool {
+	seg := w.cursor.seg
+	for first < last {
+		nonce := base + first*seg.step()
+		tail, end := seg.tailRange(nonce)
+		run := uint64(1)
+		if tail == 0 && end == seg.unit() {
+			run = min(last-first, asm.MaxHash)
+			if _, whole := seg.tailRange(nonce + (run-1)*seg.step()); whole != end {
+				run-- // the last value has fewer nonces: it comes alone
+			}
+		}
+		if !w.searchRun(ctx, nonce, first, first+run, tail, end) {
+			return false
+		}
+		first += run
+	}
+	return true
+}
+
+// searchRun searches the tails from to to of inner values first to last, group by
+// group. nonce is that of the first value and the tail 0.
+func (w *worker) searchRun(ctx context.Context, nonce, first, last, from, to uint64) bool {
+	w.hashed.by = nil
+	for ; first < last; first += asm.MaxStates {
+		if !w.searchGroup(ctx, nonce, first, last, from, to) {
+			return false
+		}
+		nonce += asm.MaxStates * w.cursor.seg.step()
+	}
+	return true
+}
+
+// searchGroup searches the first group of searchRun.
+func (w *worker) searchGroup(ctx context.Context, nonce, first, last, from, to uint64) bool {
+	group := min(last-first, asm.MaxStates)
+	for from < to {
+		if !w.wanted(nonce) {
+			return false
+		}
+		k, hashes := w.piece(w.cursor.seg.kind(), group*(to-from))
+		from = w.scanTails(k, nonce, first, last, from, min(to, from+max(1, hashes/asm.MaxStates)))
+		if !w.look(ctx, k) {
+			return false
+		}
+	}
+	return true
+}
+
+// states returns the hash values of the first group. The kernel hashes the next
+// groups, too, but not while it is measured: those would be for others.
+func (w *worker) states(k *asm.Kernel, first, last uint64) *asm.States {
+	h := &w.hashed
+	if h.by != k || first < h.from || first >= h.to {
+		most := min(asm.MaxHash, uint64(k.MaxScan)) &^ (asm.MaxStates - 1)
+		if !w.began.IsZero() {
+			most = 0
+		}
+		h.by, h.from, h.to = k, first, min(last, first+max(most, asm.MaxStates))
+		n := h.to - h.from
+		k.Hash(&w.cursor.block, w.cursor.words[h.from:h.to], h.groups[:(n+asm.MaxStates-1)/asm.MaxStates])
+	}
+	return &h.groups[(first-h.from)/asm.MaxStates]
+}
+
+// scanTails calls the kernel once, for the tails from to to, and returns the tail
+// to go on with. See searchGroup.
+func (w *worker) scanTails(k *asm.Kernel, nonce, first, last, from, to uint64) uint64 {
+	c := &w.cursor
+	group := min(last-first, asm.MaxStates)
+	words, tails := c.words[first:first+group], c.tails[from:to]
+	i := k.ScanTails(w.states(k, first, last), tails, c.block.Mask)
+	if i < 0 {
+		w.hashes.Add(group * uint64(len(tails)))
+		return to
+	}
+	i = min(i, len(tails)-1) // a fault, which check will notice
+	nonce += from + uint64(i)
+
+	// The kernel does not say which of the values make hits.
+	var hits []uint64
+	for value, word := range words {
+		if c.firstWord(word, &tails[i])&c.block.Mask == 0 {
+			hits = append(hits, nonce+uint64(value)*c.seg.step())
+		}
+	}
+	if !w.reportHits(k, nonce, hits, group*uint64(i+1)) {
+		return from // to be searched again, by another kernel
+	}
+	return from + uint64(i) + 1
+}
