@@ -70,7 +70,7 @@ func (w *worker) searchGroup(ctx context.Context, nonce, first, last, from, to u
 // groups, too, but not while it is measured: those would be for others.
 func (w *worker) states(k *asm.Kernel, first, last uint64) *asm.States {
 	h := &w.hashed
-	if h.by != k || first < h.from || first >= h.to {
+	if h.by != k || first >= h.to {
 		most := min(asm.MaxHash, uint64(k.MaxScan)) &^ (asm.MaxStates - 1)
 		if !w.began.IsZero() {
 			most = 0
