@@ -33,6 +33,7 @@ func (*avx2) lanes() int                    { return 8 }
 func (*avx2) working(i int) reg.VecPhysical { return ymm[i] }
 func (v *avx2) word(t int) operand.Op       { return v.words.Offset(32 * (t % 16)) }
 func (*avx2) draft(int) reg.VecPhysical     { return reg.Y13 }
+func (v *avx2) old(int) operand.Op          { return nil }
 func (v *avx2) keep(t int)                  { v.VMOVDQA(v.draft(t), v.word(t)) }
 func (*avx2) temporary() reg.VecPhysical    { return reg.Y12 }
 

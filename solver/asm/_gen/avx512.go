@@ -40,6 +40,7 @@ func (v avx512) working(i int) reg.VecPhysical { return v.regs[i] }
 func (v avx512) word(t int) operand.Op         { return v.regs[16+t%16] }
 func (v avx512) draft(t int) reg.VecPhysical   { return v.regs[16+t%16] }
 func (v avx512) keep(int)                      {}
+func (v avx512) old(int) operand.Op            { return nil }
 func (v avx512) temporary() reg.VecPhysical    { return v.regs[8] }
 
 func (v avx512) move(x, y reg.VecPhysical) { v.VMOVDQA32(x, y) }

@@ -45,12 +45,12 @@ var kernels = []kernel{
 	{
 		name: "mixed512", in: "Mixed512", lanes: mixedBatch,
 		search: func(c *build.Context) {
-			writeMixed(c, func(ring operand.Mem) scheduler { return newRingAVX512(c, ring) })
+			writeMixed(c, func(memory operand.Mem) scheduler { return newRingAVX512(c, memory) })
 		},
 		scanPath: func(vary int) map[string]int { return mixedPath(vary, false) },
 		hashPath: func(vary int) map[string]int { return mixedPath(vary, true) },
 		grid: func(c *build.Context) {
-			writeMixedGrid(c, func(ring operand.Mem) scheduler { return newRingAVX512(c, ring) })
+			writeMixedGrid(c, func(memory operand.Mem) scheduler { return newRingAVX512(c, memory) })
 		},
 		gridPath: mixedGridPath,
 		tails:    writeMixedTails,
@@ -69,12 +69,12 @@ var kernels = []kernel{
 	{
 		name: "mixed256", in: "Mixed256", lanes: mixedBatch,
 		search: func(c *build.Context) {
-			writeMixed(c, func(ring operand.Mem) scheduler { return newRingAVX2(c, ring) })
+			writeMixed(c, func(memory operand.Mem) scheduler { return newRingAVX2(c, memory) })
 		},
 		scanPath: func(vary int) map[string]int { return mixedPath(vary, false) },
 		hashPath: func(vary int) map[string]int { return mixedPath(vary, true) },
 		grid: func(c *build.Context) {
-			writeMixedGrid(c, func(ring operand.Mem) scheduler { return newRingAVX2(c, ring) })
+			writeMixedGrid(c, func(memory operand.Mem) scheduler { return newRingAVX2(c, memory) })
 		},
 		gridPath: mixedGridPath,
 	},

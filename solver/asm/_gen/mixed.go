@@ -41,27 +41,29 @@ type scheduler interface {
 	isa
 	// spare returns registers that nothing is in between one word and the next.
 	spare() (x, y reg.VecPhysical)
+	// plan says which terms vary of the words to be made.
+	plan(varying func(t int) terms)
 }
 
 // newMixed allocates the memory of a kernel, with so many bytes from start on.
-func newMixed(c *build.Context, block gotypes.Component, newSet func(ring operand.Mem) scheduler, start int) *mixed {
-	const kw, ring, states = 32 * 8 * mixedBatch, 16 * 32, 32 * mixedBatch
+func newMixed(c *build.Context, block gotypes.Component, newSet func(memory operand.Mem) scheduler, start int) *mixed {
+	const kw, states = 32 * 8 * mixedBatch, 32 * mixedBatch
 	v := &mixed{chains: chains{c}}
 	v.Context, v.block = c, block
-	memory := alignedLocal(c, 2*kw+ring+2*states+start, 64)
+	memory := alignedLocal(c, 2*kw+ringSize+2*states+start, 64)
 	v.done, v.next = v.GP64(), v.GP64()
 	v.LEAQ(memory, v.done)
 	v.LEAQ(memory.Offset(kw), v.next)
 	v.set = newSet(memory.Offset(2 * kw))
 	v.isa = v.set
-	v.begun = memory.Offset(2*kw + ring)
+	v.begun = memory.Offset(2*kw + ringSize)
 	v.results = v.begun.Offset(states)
 	v.start = v.results.Offset(states)
 	return v
 }
 
 // writeMixed writes Scan and Hash.
-func writeMixed(c *build.Context, newSet func(ring operand.Mem) scheduler) {
+func writeMixed(c *build.Context, newSet func(memory operand.Mem) scheduler) {
 	v := newMixed(c, c.Dereference(c.Param("b")), newSet, 32)
 	words := v.Load(v.Param("words").Base(), v.GP64()).(reg.GPVirtual)
 	n := v.Load(v.Param("words").Len(), v.GP64()).(reg.GPVirtual)
@@ -180,12 +182,18 @@ func (v *mixed) beginning(vary int, digits reg.VecPhysical) {
 		})
 	})
 	schedule := record(v.Context, func() {
+		s := newSchedule(vary)
+		v.set.plan(func(t int) terms {
+			if t < 32 {
+				return s[t]
+			}
+			return allTerms // the rest makes no difference
+		})
 		w := v.draft(vary)
 		v.or(v.field("Words", vary), digits, w)
 		v.keep(vary)
 		v.setConstant(v.field("Words", vary^1), v.draft(vary^1))
 		v.storePair(vary|1, v.next)
-		s := newSchedule(vary)
 		for t := 16; t < 32; t++ {
 			v.scheduled(t, s[t])
 		}
@@ -211,6 +219,7 @@ func (v *mixed) rest(firstPair, firstWord int) {
 		})
 	})
 	schedule := record(v.Context, func() {
+		v.set.plan(func(int) terms { return allTerms })
 		for t := firstWord; t < 64; t++ {
 			v.scheduled(t, allTerms)
 		}
@@ -254,73 +263,3 @@ func (v *mixed) kw(nonce, pair int) operand.Mem {
 	half, side, which := nonce%4/2, nonce/4, nonce%2
 	return operand.Mem{Base: v.done, Disp: 8*mixedBatch*pair + 32*half + 16*side + 8*which}
 }
-
-// ringAVX512 makes a schedule in the registers that SHA-NI cannot name: the last
-// eight words are in the first eight of them, and all sixteen in memory.
-type ringAVX512 struct {
-	avx512
-	ring operand.Mem
-	now  *int // the word that is being made
-}
-
-func newRingAVX512(c *build.Context, ring operand.Mem) scheduler {
-	return ringAVX512{newAVX512Half(c), ring, new(int)}
-}
-
-func (v ringAVX512) draft(t int) reg.VecPhysical {
-	*v.now = t
-	return v.regs[t%8]
-}
-
-func (v ringAVX512) keep(t int) { v.VMOVDQA32(v.regs[t%8], v.ring.Offset(32*(t%16))) }
-
-func (v ringAVX512) word(t int) operand.Op {
-	if *v.now-t < 8 {
-		return v.regs[t%8]
-	}
-	return v.ring.Offset(32 * (t % 16))
-}
-
-func (v ringAVX512) addConstant(m operand.Mem, x operand.Op, sum reg.VecPhysical) {
-	if _, ok := x.(operand.Mem); ok { // an instruction has one operand in memory
-		v.setConstant(m, sum)
-		v.add(x, sum, sum)
-		return
-	}
-	v.avx512.addConstant(m, x, sum)
-}
-
-func (v ringAVX512) spare() (x, y reg.VecPhysical) { return v.regs[8], v.regs[9] }
-
-// ringAVX2 makes a schedule in the seven registers that four chains leave: three
-// for the last two words and the one in the making, and four for temporary values.
-// All sixteen words are in memory. A word waits for the one two before it, so that
-// should not go through memory.
-type ringAVX2 struct {
-	*avx2
-	now *int // the word that is being made
-}
-
-func newRingAVX2(c *build.Context, ring operand.Mem) scheduler {
-	v := newAVX2Rounds(c)
-	v.words, v.result = ring, reg.Y12
-	return ringAVX2{v, new(int)}
-}
-
-var ringWords = []reg.VecPhysical{reg.Y13, reg.Y14, reg.Y15}
-
-func (v ringAVX2) draft(t int) reg.VecPhysical {
-	*v.now = t
-	return ringWords[t%3]
-}
-
-func (v ringAVX2) keep(t int) { v.VMOVDQA(ringWords[t%3], v.avx2.word(t)) }
-
-func (v ringAVX2) word(t int) operand.Op {
-	if *v.now-t < 3 {
-		return ringWords[t%3]
-	}
-	return v.avx2.word(t)
-}
-
-func (v ringAVX2) spare() (x, y reg.VecPhysical) { return reg.Y9, reg.Y10 }

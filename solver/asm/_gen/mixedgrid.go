@@ -33,7 +33,7 @@ func firstFullWord() int {
 }
 
 // writeMixedGrid writes ScanGrid for eight of the chunks, from first on.
-func writeMixedGrid(c *build.Context, newSet func(ring operand.Mem) scheduler) {
+func writeMixedGrid(c *build.Context, newSet func(memory operand.Mem) scheduler) {
 	const states, kept = 32 * mixedBatch, 4 * mixedBatch * gridSlots
 	v := newMixed(c, c.Dereference(c.Param("grid")), newSet, states+2*kept)
 	words := v.Load(v.Param("words").Base(), v.GP64()).(reg.GPVirtual)
@@ -68,6 +68,7 @@ func writeMixedGrid(c *build.Context, newSet func(ring operand.Mem) scheduler) {
 	v.MOVQ(operand.U32(mixedBatch), left)
 	dispatch(c, "steps", vary, firstCounter, lastCounter+1)
 	for _, g := range grids {
+		g.plan(perStep)
 		g.makeSteps(x, g.keepW)
 		v.JMP(operand.LabelRef("step"))
 	}
@@ -113,6 +114,11 @@ func mixedGridPath(counter int) map[string]int {
 	}
 }
 
+// plan is for making what varies with a class.
+func (g *mixedGrid) plan(c class) {
+	g.m.set.plan(func(t int) terms { return termsOf(&g.classes, t, c) })
+}
+
 // keepW keeps W.
 func (g *mixedGrid) keepW(t int, made slots) { g.put(g.draft(t), made.add("w", t)) }
 
@@ -128,6 +134,7 @@ func (g *mixedGrid) makeLanes() {
 	w := g.draft(lane)
 	values := g.field("Lanes", 0)
 	values.Index, values.Scale = g.Load(g.Param("first"), g.GP64()), 4
+	g.plan(perLane)
 	g.get(values, w)
 	g.or(g.field("Words", lane), w, w)
 	g.keep(lane)
@@ -184,6 +191,7 @@ func (g *mixedGrid) begin() {
 		})
 	})
 	schedule := record(g.Context, func() {
+		g.plan(perHash)
 		for pair := g.counter / 2; pair < mixedGridWord/2; pair++ {
 			if g.pairClass(pair)&perStep != 0 {
 				g.storePair(pair, g.m.next)

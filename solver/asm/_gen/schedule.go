@@ -11,6 +11,7 @@ const (
 	termSigma0                   // smallSigma0(W[t-15])
 	term16                       // W[t-16]
 	allTerms   = termSigma1 | term7 | termSigma0 | term16
+	oldTerms   = termSigma0 | term16
 )
 
 // String says what varies.

@@ -21,6 +21,9 @@ type isa interface {
 	// says that it is.
 	draft(t int) reg.VecPhysical
 	keep(t int)
+	// old returns where the sum of the old terms of W[t] is, smallSigma0(W[t-15]) and
+	// W[t-16] as far as they vary, or nil if they are added when W[t] is made.
+	old(t int) operand.Op
 
 	add(x operand.Op, y, sum reg.VecPhysical)
 	addConstant(m operand.Mem, x operand.Op, sum reg.VecPhysical) // one number for all lanes
@@ -236,6 +239,11 @@ func (v *vector) sum(t int, set terms, numbers, vectors []operand.Mem) {
 			sum = w
 		}
 		vectors, numbers = nil, nil
+	}
+	if old := v.old(t); old != nil && set&oldTerms != 0 {
+		add(old)
+		rest()
+		set &^= oldTerms
 	}
 	if set&term16 != 0 {
 		add(v.word(t - 16))

@@ -1,0 +1,115 @@
+package main
+
+import (
+	"github.com/mmcloughlin/avo/build"
+	"github.com/mmcloughlin/avo/operand"
+	"github.com/mmcloughlin/avo/reg"
+)
+
+// A ring is the memory of a schedule that has the last words in registers, but not all
+// sixteen. When a word has been made, it and the one before are in registers, which are
+// the two old terms of a later word: their sum is put there, and loaded once.
+type ring struct {
+	olds    operand.Mem // of the sixteen words to come
+	words   operand.Mem // the last sixteen words, where they are needed
+	varying func(t int) terms
+}
+
+const ringSize = 2 * 16 * 32
+
+func newRing(memory operand.Mem) *ring {
+	return &ring{olds: memory, words: memory.Offset(ringSize / 2)}
+}
+
+func (r *ring) plan(varying func(t int) terms) {
+	r.varying = func(t int) terms {
+		if t < 16 || t > 63 {
+			return 0 // not made
+		}
+		return varying(t)
+	}
+}
+
+func (r *ring) old(t int) operand.Op { return r.olds.Offset(32 * (t % 16)) }
+
+// keepOld stores the old terms that W[t], which is in a register, is the last of.
+func (r *ring) keepOld(t int, v isa) {
+	store := func(x reg.VecPhysical, t int) { v.put(x, r.olds.Offset(32*(t%16))) }
+	switch r.varying(t+15) & oldTerms {
+	case oldTerms:
+		x := v.smallSigma0(v.draft(t))
+		v.add(v.word(t-1), x, x)
+		store(x, t+15)
+	case termSigma0:
+		store(v.smallSigma0(v.draft(t)), t+15)
+	}
+	if r.varying(t+16)&oldTerms == term16 {
+		store(v.draft(t), t+16)
+	}
+}
+
+// ringAVX512 makes a schedule in the registers that SHA-NI cannot name. The last
+// eight words are in the first eight of them.
+type ringAVX512 struct {
+	avx512
+	*ring
+}
+
+func newRingAVX512(c *build.Context, memory operand.Mem) scheduler {
+	return ringAVX512{newAVX512Half(c), newRing(memory)}
+}
+
+func (v ringAVX512) draft(t int) reg.VecPhysical   { return v.regs[t%8] }
+func (v ringAVX512) word(t int) operand.Op         { return v.regs[t%8] }
+func (v ringAVX512) keep(t int)                    { v.keepOld(t, v) }
+func (v ringAVX512) old(t int) operand.Op          { return v.ring.old(t) }
+func (v ringAVX512) spare() (x, y reg.VecPhysical) { return v.regs[8], v.regs[9] }
+
+func (v ringAVX512) addConstant(m operand.Mem, x operand.Op, sum reg.VecPhysical) {
+	if _, ok := x.(operand.Mem); ok { // an instruction has one operand in memory
+		v.setConstant(m, sum)
+		v.add(x, sum, sum)
+		return
+	}
+	v.avx512.addConstant(m, x, sum)
+}
+
+// ringAVX2 makes a schedule in the seven registers that four chains leave: three
+// for the last two words and the one in the making, and four for temporary values. A
+// word waits for the one two before it, so that should not go through memory.
+type ringAVX2 struct {
+	*avx2
+	*ring
+	now *int // the word that is being made
+}
+
+func newRingAVX2(c *build.Context, memory operand.Mem) scheduler {
+	v := newAVX2Rounds(c)
+	r := newRing(memory)
+	v.words, v.result = r.words, reg.Y12
+	return ringAVX2{v, r, new(int)}
+}
+
+var ringWords = []reg.VecPhysical{reg.Y13, reg.Y14, reg.Y15}
+
+func (v ringAVX2) draft(t int) reg.VecPhysical {
+	*v.now = t
+	return ringWords[t%3]
+}
+
+func (v ringAVX2) word(t int) operand.Op {
+	if *v.now-t < 3 {
+		return ringWords[t%3]
+	}
+	return v.avx2.word(t)
+}
+
+func (v ringAVX2) keep(t int) {
+	if v.varying(t+7)&term7 != 0 {
+		v.put(v.draft(t), v.avx2.word(t).(operand.Mem))
+	}
+	v.keepOld(t, v)
+}
+
+func (v ringAVX2) old(t int) operand.Op          { return v.ring.old(t) }
+func (v ringAVX2) spare() (x, y reg.VecPhysical) { return reg.Y9, reg.Y10 }
