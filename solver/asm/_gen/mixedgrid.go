@@ -18,7 +18,8 @@ type mixedGrid struct {
 
 // Where the parts for each counter end, and what all have in common begins: the
 // first word of which all terms vary with both words, whichever is the counter, and
-// a pair of rounds that leaves both streams about the same share of what they do.
+// a pair of rounds that leaves both streams about the same share of what they do, which
+// is some 27 pairs and 44 words.
 var (
 	mixedGridWord = firstFullWord()
 	mixedGridPair = 32 - (64-mixedGridWord)*27/44
@@ -48,7 +49,7 @@ func writeMixedGrid(c *build.Context, newSet func(memory operand.Mem) scheduler)
 	v.JEQ(operand.LabelRef("none"))
 	v.VZEROUPPER()
 	v.chains.pack(v.field("before", 0), 0)
-	v.chains.put(0, 0, v.start)
+	v.chains.put(0, 0, v.begun)
 
 	var grids []*mixedGrid
 	for counter := firstCounter; counter <= lastCounter; counter++ {
@@ -146,14 +147,14 @@ func (g *mixedGrid) makeLanes() {
 		}
 	}
 	if g.counter%2 == 1 {
-		v := g.draft(g.counter)
-		g.VPSUBD(v, v, v)
+		zero := g.draft(g.counter)
+		g.VPSUBD(zero, zero, zero)
 		g.get(g.lanes.at("w", lane), g.draft(lane))
 		g.m.storePair(g.counter, g.m.done)
 	}
 	g.m.eachGroup(func(first int) {
 		for i := range mixedChains {
-			g.m.chains.get(i, lane/2, g.m.start)
+			g.m.chains.get(i, lane/2, g.m.begun)
 		}
 		g.rounds(first, lane/2)
 		for i := range mixedChains {
@@ -162,15 +163,9 @@ func (g *mixedGrid) makeLanes() {
 				g.VMOVDDUP(g.m.kw(first+i, lane/2), reg.X0)
 				g.VPSUBD(reg.X0, abef, abef)
 			}
-			g.m.chains.put(i, lane/2+1, g.m.begun.Offset(32*(first+i)))
+			g.m.chains.put(i, lane/2+1, g.m.start.Offset(32*(first+i)))
 		}
 	})
-	for i := range mixedBatch {
-		for half := 0; half < 32; half += 16 {
-			g.VMOVDQA(g.m.begun.Offset(32*i+half), reg.X0)
-			g.VMOVDQA(reg.X0, g.m.start.Offset(32*i+half))
-		}
-	}
 }
 
 // begin is the beginning of a step, up to where all counters have the same to do.
