@@ -145,14 +145,14 @@ vary0:
 
 	// W[18]: sigma1.
 	VMOVDQA      (DX), Y10
-	VPSRLD       $0x11, Y10, Y8
+	VPSRLD       $0x0a, Y10, Y8
+	VPSRLD       $0x11, Y10, Y9
 	VPSLLD       $0x0f, Y10, Y11
-	VPXOR        Y11, Y8, Y8
+	VPXOR        Y11, Y9, Y9
+	VPXOR        Y9, Y8, Y8
 	VPSRLD       $0x13, Y10, Y9
 	VPSLLD       $0x0d, Y10, Y11
 	VPXOR        Y11, Y9, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSRLD       $0x0a, Y10, Y9
 	VPXOR        Y9, Y8, Y8
 	VPBROADCASTD 724(BX), Y13
 	VPADDD       Y8, Y13, Y13
@@ -164,14 +164,14 @@ vary0:
 
 	// W[20]: sigma1.
 	VMOVDQA      64(DX), Y10
-	VPSRLD       $0x11, Y10, Y8
+	VPSRLD       $0x0a, Y10, Y8
+	VPSRLD       $0x11, Y10, Y9
 	VPSLLD       $0x0f, Y10, Y11
-	VPXOR        Y11, Y8, Y8
+	VPXOR        Y11, Y9, Y9
+	VPXOR        Y9, Y8, Y8
 	VPSRLD       $0x13, Y10, Y9
 	VPSLLD       $0x0d, Y10, Y11
 	VPXOR        Y11, Y9, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSRLD       $0x0a, Y10, Y9
 	VPXOR        Y9, Y8, Y8
 	VPBROADCASTD 732(BX), Y13
 	VPADDD       Y8, Y13, Y13
@@ -183,14 +183,14 @@ vary0:
 
 	// W[22]: sigma1.
 	VMOVDQA      128(DX), Y10
-	VPSRLD       $0x11, Y10, Y8
+	VPSRLD       $0x0a, Y10, Y8
+	VPSRLD       $0x11, Y10, Y9
 	VPSLLD       $0x0f, Y10, Y11
-	VPXOR        Y11, Y8, Y8
+	VPXOR        Y11, Y9, Y9
+	VPXOR        Y9, Y8, Y8
 	VPSRLD       $0x13, Y10, Y9
 	VPSLLD       $0x0d, Y10, Y11
 	VPXOR        Y11, Y9, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSRLD       $0x0a, Y10, Y9
 	VPXOR        Y9, Y8, Y8
 	VPBROADCASTD 740(BX), Y13
 	VPADDD       Y8, Y13, Y13
@@ -203,14 +203,14 @@ vary0:
 
 	// W[24]: sigma1.
 	VMOVDQA      192(DX), Y10
-	VPSRLD       $0x11, Y10, Y8
+	VPSRLD       $0x0a, Y10, Y8
+	VPSRLD       $0x11, Y10, Y9
 	VPSLLD       $0x0f, Y10, Y11
-	VPXOR        Y11, Y8, Y8
+	VPXOR        Y11, Y9, Y9
+	VPXOR        Y9, Y8, Y8
 	VPSRLD       $0x13, Y10, Y9
 	VPSLLD       $0x0d, Y10, Y11
 	VPXOR        Y11, Y9, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSRLD       $0x0a, Y10, Y9
 	VPXOR        Y9, Y8, Y8
 	VPBROADCASTD 748(BX), Y13
 	VPADDD       Y8, Y13, Y13
@@ -220,28 +220,28 @@ vary0:
 	VPBROADCASTD 752(BX), Y13
 	VPADDD       64(DX), Y13, Y13
 	VMOVDQA      224(DX), Y10
-	VPSRLD       $0x11, Y10, Y8
+	VPSRLD       $0x0a, Y10, Y8
+	VPSRLD       $0x11, Y10, Y9
 	VPSLLD       $0x0f, Y10, Y11
-	VPXOR        Y11, Y8, Y8
+	VPXOR        Y11, Y9, Y9
+	VPXOR        Y9, Y8, Y8
 	VPSRLD       $0x13, Y10, Y9
 	VPSLLD       $0x0d, Y10, Y11
 	VPXOR        Y11, Y9, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSRLD       $0x0a, Y10, Y9
 	VPXOR        Y9, Y8, Y8
 	VPADDD       Y8, Y13, Y13
 	VMOVDQA      Y13, 288(DX)
 
 	// W[26]: sigma1.
 	VMOVDQA      256(DX), Y10
-	VPSRLD       $0x11, Y10, Y8
+	VPSRLD       $0x0a, Y10, Y8
+	VPSRLD       $0x11, Y10, Y9
 	VPSLLD       $0x0f, Y10, Y11
-	VPXOR        Y11, Y8, Y8
+	VPXOR        Y11, Y9, Y9
+	VPXOR        Y9, Y8, Y8
 	VPSRLD       $0x13, Y10, Y9
 	VPSLLD       $0x0d, Y10, Y11
 	VPXOR        Y11, Y9, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSRLD       $0x0a, Y10, Y9
 	VPXOR        Y9, Y8, Y8
 	VPBROADCASTD 756(BX), Y13
 	VPADDD       Y8, Y13, Y13
@@ -251,28 +251,28 @@ vary0:
 	VPBROADCASTD 760(BX), Y13
 	VPADDD       128(DX), Y13, Y13
 	VMOVDQA      288(DX), Y10
-	VPSRLD       $0x11, Y10, Y8
+	VPSRLD       $0x0a, Y10, Y8
+	VPSRLD       $0x11, Y10, Y9
 	VPSLLD       $0x0f, Y10, Y11
-	VPXOR        Y11, Y8, Y8
+	VPXOR        Y11, Y9, Y9
+	VPXOR        Y9, Y8, Y8
 	VPSRLD       $0x13, Y10, Y9
 	VPSLLD       $0x0d, Y10, Y11
 	VPXOR        Y11, Y9, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSRLD       $0x0a, Y10, Y9
 	VPXOR        Y9, Y8, Y8
 	VPADDD       Y8, Y13, Y13
 	VMOVDQA      Y13, 352(DX)
 
 	// W[28]: sigma1.
 	VMOVDQA      320(DX), Y10
-	VPSRLD       $0x11, Y10, Y8
+	VPSRLD       $0x0a, Y10, Y8
+	VPSRLD       $0x11, Y10, Y9
 	VPSLLD       $0x0f, Y10, Y11
-	VPXOR        Y11, Y8, Y8
+	VPXOR        Y11, Y9, Y9
+	VPXOR        Y9, Y8, Y8
 	VPSRLD       $0x13, Y10, Y9
 	VPSLLD       $0x0d, Y10, Y11
 	VPXOR        Y11, Y9, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSRLD       $0x0a, Y10, Y9
 	VPXOR        Y9, Y8, Y8
 	VPBROADCASTD 764(BX), Y13
 	VPADDD       Y8, Y13, Y13
@@ -282,14 +282,14 @@ vary0:
 	VPBROADCASTD 768(BX), Y13
 	VPADDD       192(DX), Y13, Y13
 	VMOVDQA      352(DX), Y10
-	VPSRLD       $0x11, Y10, Y8
+	VPSRLD       $0x0a, Y10, Y8
+	VPSRLD       $0x11, Y10, Y9
 	VPSLLD       $0x0f, Y10, Y11
-	VPXOR        Y11, Y8, Y8
+	VPXOR        Y11, Y9, Y9
+	VPXOR        Y9, Y8, Y8
 	VPSRLD       $0x13, Y10, Y9
 	VPSLLD       $0x0d, Y10, Y11
 	VPXOR        Y11, Y9, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSRLD       $0x0a, Y10, Y9
 	VPXOR        Y9, Y8, Y8
 	VPADDD       Y8, Y13, Y13
 	VMOVDQA      Y13, 416(DX)
@@ -298,41 +298,41 @@ vary0:
 	VPBROADCASTD 772(BX), Y13
 	VPADDD       224(DX), Y13, Y13
 	VMOVDQA      384(DX), Y10
-	VPSRLD       $0x11, Y10, Y8
+	VPSRLD       $0x0a, Y10, Y8
+	VPSRLD       $0x11, Y10, Y9
 	VPSLLD       $0x0f, Y10, Y11
-	VPXOR        Y11, Y8, Y8
+	VPXOR        Y11, Y9, Y9
+	VPXOR        Y9, Y8, Y8
 	VPSRLD       $0x13, Y10, Y9
 	VPSLLD       $0x0d, Y10, Y11
 	VPXOR        Y11, Y9, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSRLD       $0x0a, Y10, Y9
 	VPXOR        Y9, Y8, Y8
 	VPADDD       Y8, Y13, Y13
 	VMOVDQA      Y13, 448(DX)
 
 	// W[31]: sigma1, t-7, sigma0.
 	VMOVDQA      (DX), Y10
-	VPSRLD       $0x07, Y10, Y8
+	VPSRLD       $0x03, Y10, Y8
+	VPSRLD       $0x07, Y10, Y9
 	VPSLLD       $0x19, Y10, Y11
-	VPXOR        Y11, Y8, Y8
+	VPXOR        Y11, Y9, Y9
+	VPXOR        Y9, Y8, Y8
 	VPSRLD       $0x12, Y10, Y9
 	VPSLLD       $0x0e, Y10, Y11
 	VPXOR        Y11, Y9, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSRLD       $0x03, Y10, Y9
 	VPXOR        Y9, Y8, Y8
 	VPBROADCASTD 776(BX), Y13
 	VPADDD       Y8, Y13, Y13
 	VPADDD       256(DX), Y13, Y13
 	VMOVDQA      416(DX), Y10
-	VPSRLD       $0x11, Y10, Y8
+	VPSRLD       $0x0a, Y10, Y8
+	VPSRLD       $0x11, Y10, Y9
 	VPSLLD       $0x0f, Y10, Y11
-	VPXOR        Y11, Y8, Y8
+	VPXOR        Y11, Y9, Y9
+	VPXOR        Y9, Y8, Y8
 	VPSRLD       $0x13, Y10, Y9
 	VPSLLD       $0x0d, Y10, Y11
 	VPXOR        Y11, Y9, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSRLD       $0x0a, Y10, Y9
 	VPXOR        Y9, Y8, Y8
 	VPADDD       Y8, Y13, Y13
 	VMOVDQA      Y13, 480(DX)
@@ -359,14 +359,14 @@ vary1:
 
 	// W[16]: sigma0.
 	VMOVDQA      32(DX), Y10
-	VPSRLD       $0x07, Y10, Y8
+	VPSRLD       $0x03, Y10, Y8
+	VPSRLD       $0x07, Y10, Y9
 	VPSLLD       $0x19, Y10, Y11
-	VPXOR        Y11, Y8, Y8
+	VPXOR        Y11, Y9, Y9
+	VPXOR        Y9, Y8, Y8
 	VPSRLD       $0x12, Y10, Y9
 	VPSLLD       $0x0e, Y10, Y11
 	VPXOR        Y11, Y9, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSRLD       $0x03, Y10, Y9
 	VPXOR        Y9, Y8, Y8
 	VPBROADCASTD 716(BX), Y13
 	VPADDD       Y8, Y13, Y13
@@ -379,14 +379,14 @@ vary1:
 
 	// W[18]: sigma1.
 	VMOVDQA      (DX), Y10
-	VPSRLD       $0x11, Y10, Y8
+	VPSRLD       $0x0a, Y10, Y8
+	VPSRLD       $0x11, Y10, Y9
 	VPSLLD       $0x0f, Y10, Y11
-	VPXOR        Y11, Y8, Y8
+	VPXOR        Y11, Y9, Y9
+	VPXOR        Y9, Y8, Y8
 	VPSRLD       $0x13, Y10, Y9
 	VPSLLD       $0x0d, Y10, Y11
 	VPXOR        Y11, Y9, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSRLD       $0x0a, Y10, Y9
 	VPXOR        Y9, Y8, Y8
 	VPBROADCASTD 724(BX), Y13
 	VPADDD       Y8, Y13, Y13
@@ -394,14 +394,14 @@ vary1:
 
 	// W[19]: sigma1.
 	VMOVDQA      32(DX), Y10
-	VPSRLD       $0x11, Y10, Y8
+	VPSRLD       $0x0a, Y10, Y8
+	VPSRLD       $0x11, Y10, Y9
 	VPSLLD       $0x0f, Y10, Y11
-	VPXOR        Y11, Y8, Y8
+	VPXOR        Y11, Y9, Y9
+	VPXOR        Y9, Y8, Y8
 	VPSRLD       $0x13, Y10, Y9
 	VPSLLD       $0x0d, Y10, Y11
 	VPXOR        Y11, Y9, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSRLD       $0x0a, Y10, Y9
 	VPXOR        Y9, Y8, Y8
 	VPBROADCASTD 728(BX), Y13
 	VPADDD       Y8, Y13, Y13
@@ -409,14 +409,14 @@ vary1:
 
 	// W[20]: sigma1.
 	VMOVDQA      64(DX), Y10
-	VPSRLD       $0x11, Y10, Y8
+	VPSRLD       $0x0a, Y10, Y8
+	VPSRLD       $0x11, Y10, Y9
 	VPSLLD       $0x0f, Y10, Y11
-	VPXOR        Y11, Y8, Y8
+	VPXOR        Y11, Y9, Y9
+	VPXOR        Y9, Y8, Y8
 	VPSRLD       $0x13, Y10, Y9
 	VPSLLD       $0x0d, Y10, Y11
 	VPXOR        Y11, Y9, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSRLD       $0x0a, Y10, Y9
 	VPXOR        Y9, Y8, Y8
 	VPBROADCASTD 732(BX), Y13
 	VPADDD       Y8, Y13, Y13
@@ -424,14 +424,14 @@ vary1:
 
 	// W[21]: sigma1.
 	VMOVDQA      96(DX), Y10
-	VPSRLD       $0x11, Y10, Y8
+	VPSRLD       $0x0a, Y10, Y8
+	VPSRLD       $0x11, Y10, Y9
 	VPSLLD       $0x0f, Y10, Y11
-	VPXOR        Y11, Y8, Y8
+	VPXOR        Y11, Y9, Y9
+	VPXOR        Y9, Y8, Y8
 	VPSRLD       $0x13, Y10, Y9
 	VPSLLD       $0x0d, Y10, Y11
 	VPXOR        Y11, Y9, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSRLD       $0x0a, Y10, Y9
 	VPXOR        Y9, Y8, Y8
 	VPBROADCASTD 736(BX), Y13
 	VPADDD       Y8, Y13, Y13
@@ -439,14 +439,14 @@ vary1:
 
 	// W[22]: sigma1.
 	VMOVDQA      128(DX), Y10
-	VPSRLD       $0x11, Y10, Y8
+	VPSRLD       $0x0a, Y10, Y8
+	VPSRLD       $0x11, Y10, Y9
 	VPSLLD       $0x0f, Y10, Y11
-	VPXOR        Y11, Y8, Y8
+	VPXOR        Y11, Y9, Y9
+	VPXOR        Y9, Y8, Y8
 	VPSRLD       $0x13, Y10, Y9
 	VPSLLD       $0x0d, Y10, Y11
 	VPXOR        Y11, Y9, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSRLD       $0x0a, Y10, Y9
 	VPXOR        Y9, Y8, Y8
 	VPBROADCASTD 740(BX), Y13
 	VPADDD       Y8, Y13, Y13
@@ -456,14 +456,14 @@ vary1:
 	VPBROADCASTD 744(BX), Y13
 	VPADDD       (DX), Y13, Y13
 	VMOVDQA      160(DX), Y10
-	VPSRLD       $0x11, Y10, Y8
+	VPSRLD       $0x0a, Y10, Y8
+	VPSRLD       $0x11, Y10, Y9
 	VPSLLD       $0x0f, Y10, Y11
-	VPXOR        Y11, Y8, Y8
+	VPXOR        Y11, Y9, Y9
+	VPXOR        Y9, Y8, Y8
 	VPSRLD       $0x13, Y10, Y9
 	VPSLLD       $0x0d, Y10, Y11
 	VPXOR        Y11, Y9, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSRLD       $0x0a, Y10, Y9
 	VPXOR        Y9, Y8, Y8
 	VPADDD       Y8, Y13, Y13
 	VMOVDQA      Y13, 224(DX)
@@ -472,14 +472,14 @@ vary1:
 	VPBROADCASTD 748(BX), Y13
 	VPADDD       32(DX), Y13, Y13
 	VMOVDQA      192(DX), Y10
-	VPSRLD       $0x11, Y10, Y8
+	VPSRLD       $0x0a, Y10, Y8
+	VPSRLD       $0x11, Y10, Y9
 	VPSLLD       $0x0f, Y10, Y11
-	VPXOR        Y11, Y8, Y8
+	VPXOR        Y11, Y9, Y9
+	VPXOR        Y9, Y8, Y8
 	VPSRLD       $0x13, Y10, Y9
 	VPSLLD       $0x0d, Y10, Y11
 	VPXOR        Y11, Y9, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSRLD       $0x0a, Y10, Y9
 	VPXOR        Y9, Y8, Y8
 	VPADDD       Y8, Y13, Y13
 	VMOVDQA      Y13, 256(DX)
@@ -488,14 +488,14 @@ vary1:
 	VPBROADCASTD 752(BX), Y13
 	VPADDD       64(DX), Y13, Y13
 	VMOVDQA      224(DX), Y10
-	VPSRLD       $0x11, Y10, Y8
+	VPSRLD       $0x0a, Y10, Y8
+	VPSRLD       $0x11, Y10, Y9
 	VPSLLD       $0x0f, Y10, Y11
-	VPXOR        Y11, Y8, Y8
+	VPXOR        Y11, Y9, Y9
+	VPXOR        Y9, Y8, Y8
 	VPSRLD       $0x13, Y10, Y9
 	VPSLLD       $0x0d, Y10, Y11
 	VPXOR        Y11, Y9, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSRLD       $0x0a, Y10, Y9
 	VPXOR        Y9, Y8, Y8
 	VPADDD       Y8, Y13, Y13
 	VMOVDQA      Y13, 288(DX)
@@ -504,14 +504,14 @@ vary1:
 	VPBROADCASTD 756(BX), Y13
 	VPADDD       96(DX), Y13, Y13
 	VMOVDQA      256(DX), Y10
-	VPSRLD       $0x11, Y10, Y8
+	VPSRLD       $0x0a, Y10, Y8
+	VPSRLD       $0x11, Y10, Y9
 	VPSLLD       $0x0f, Y10, Y11
-	VPXOR        Y11, Y8, Y8
+	VPXOR        Y11, Y9, Y9
+	VPXOR        Y9, Y8, Y8
 	VPSRLD       $0x13, Y10, Y9
 	VPSLLD       $0x0d, Y10, Y11
 	VPXOR        Y11, Y9, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSRLD       $0x0a, Y10, Y9
 	VPXOR        Y9, Y8, Y8
 	VPADDD       Y8, Y13, Y13
 	VMOVDQA      Y13, 320(DX)
@@ -520,14 +520,14 @@ vary1:
 	VPBROADCASTD 760(BX), Y13
 	VPADDD       128(DX), Y13, Y13
 	VMOVDQA      288(DX), Y10
-	VPSRLD       $0x11, Y10, Y8
+	VPSRLD       $0x0a, Y10, Y8
+	VPSRLD       $0x11, Y10, Y9
 	VPSLLD       $0x0f, Y10, Y11
-	VPXOR        Y11, Y8, Y8
+	VPXOR        Y11, Y9, Y9
+	VPXOR        Y9, Y8, Y8
 	VPSRLD       $0x13, Y10, Y9
 	VPSLLD       $0x0d, Y10, Y11
 	VPXOR        Y11, Y9, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSRLD       $0x0a, Y10, Y9
 	VPXOR        Y9, Y8, Y8
 	VPADDD       Y8, Y13, Y13
 	VMOVDQA      Y13, 352(DX)
@@ -536,14 +536,14 @@ vary1:
 	VPBROADCASTD 764(BX), Y13
 	VPADDD       160(DX), Y13, Y13
 	VMOVDQA      320(DX), Y10
-	VPSRLD       $0x11, Y10, Y8
+	VPSRLD       $0x0a, Y10, Y8
+	VPSRLD       $0x11, Y10, Y9
 	VPSLLD       $0x0f, Y10, Y11
-	VPXOR        Y11, Y8, Y8
+	VPXOR        Y11, Y9, Y9
+	VPXOR        Y9, Y8, Y8
 	VPSRLD       $0x13, Y10, Y9
 	VPSLLD       $0x0d, Y10, Y11
 	VPXOR        Y11, Y9, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSRLD       $0x0a, Y10, Y9
 	VPXOR        Y9, Y8, Y8
 	VPADDD       Y8, Y13, Y13
 	VMOVDQA      Y13, 384(DX)
@@ -552,14 +552,14 @@ vary1:
 	VPBROADCASTD 768(BX), Y13
 	VPADDD       192(DX), Y13, Y13
 	VMOVDQA      352(DX), Y10
-	VPSRLD       $0x11, Y10, Y8
+	VPSRLD       $0x0a, Y10, Y8
+	VPSRLD       $0x11, Y10, Y9
 	VPSLLD       $0x0f, Y10, Y11
-	VPXOR        Y11, Y8, Y8
+	VPXOR        Y11, Y9, Y9
+	VPXOR        Y9, Y8, Y8
 	VPSRLD       $0x13, Y10, Y9
 	VPSLLD       $0x0d, Y10, Y11
 	VPXOR        Y11, Y9, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSRLD       $0x0a, Y10, Y9
 	VPXOR        Y9, Y8, Y8
 	VPADDD       Y8, Y13, Y13
 	VMOVDQA      Y13, 416(DX)
@@ -568,41 +568,41 @@ vary1:
 	VPBROADCASTD 772(BX), Y13
 	VPADDD       224(DX), Y13, Y13
 	VMOVDQA      384(DX), Y10
-	VPSRLD       $0x11, Y10, Y8
+	VPSRLD       $0x0a, Y10, Y8
+	VPSRLD       $0x11, Y10, Y9
 	VPSLLD       $0x0f, Y10, Y11
-	VPXOR        Y11, Y8, Y8
+	VPXOR        Y11, Y9, Y9
+	VPXOR        Y9, Y8, Y8
 	VPSRLD       $0x13, Y10, Y9
 	VPSLLD       $0x0d, Y10, Y11
 	VPXOR        Y11, Y9, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSRLD       $0x0a, Y10, Y9
 	VPXOR        Y9, Y8, Y8
 	VPADDD       Y8, Y13, Y13
 	VMOVDQA      Y13, 448(DX)
 
 	// W[31]: sigma1, t-7, sigma0.
 	VMOVDQA      (DX), Y10
-	VPSRLD       $0x07, Y10, Y8
+	VPSRLD       $0x03, Y10, Y8
+	VPSRLD       $0x07, Y10, Y9
 	VPSLLD       $0x19, Y10, Y11
-	VPXOR        Y11, Y8, Y8
+	VPXOR        Y11, Y9, Y9
+	VPXOR        Y9, Y8, Y8
 	VPSRLD       $0x12, Y10, Y9
 	VPSLLD       $0x0e, Y10, Y11
 	VPXOR        Y11, Y9, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSRLD       $0x03, Y10, Y9
 	VPXOR        Y9, Y8, Y8
 	VPBROADCASTD 776(BX), Y13
 	VPADDD       Y8, Y13, Y13
 	VPADDD       256(DX), Y13, Y13
 	VMOVDQA      416(DX), Y10
-	VPSRLD       $0x11, Y10, Y8
+	VPSRLD       $0x0a, Y10, Y8
+	VPSRLD       $0x11, Y10, Y9
 	VPSLLD       $0x0f, Y10, Y11
-	VPXOR        Y11, Y8, Y8
+	VPXOR        Y11, Y9, Y9
+	VPXOR        Y9, Y8, Y8
 	VPSRLD       $0x13, Y10, Y9
 	VPSLLD       $0x0d, Y10, Y11
 	VPXOR        Y11, Y9, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSRLD       $0x0a, Y10, Y9
 	VPXOR        Y9, Y8, Y8
 	VPADDD       Y8, Y13, Y13
 	VMOVDQA      Y13, 480(DX)
@@ -633,14 +633,14 @@ vary2:
 
 	// W[17]: sigma0.
 	VMOVDQA      64(DX), Y10
-	VPSRLD       $0x07, Y10, Y8
+	VPSRLD       $0x03, Y10, Y8
+	VPSRLD       $0x07, Y10, Y9
 	VPSLLD       $0x19, Y10, Y11
-	VPXOR        Y11, Y8, Y8
+	VPXOR        Y11, Y9, Y9
+	VPXOR        Y9, Y8, Y8
 	VPSRLD       $0x12, Y10, Y9
 	VPSLLD       $0x0e, Y10, Y11
 	VPXOR        Y11, Y9, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSRLD       $0x03, Y10, Y9
 	VPXOR        Y9, Y8, Y8
 	VPBROADCASTD 720(BX), Y13
 	VPADDD       Y8, Y13, Y13
@@ -653,14 +653,14 @@ vary2:
 
 	// W[19]: sigma1.
 	VMOVDQA      32(DX), Y10
-	VPSRLD       $0x11, Y10, Y8
+	VPSRLD       $0x0a, Y10, Y8
+	VPSRLD       $0x11, Y10, Y9
 	VPSLLD       $0x0f, Y10, Y11
-	VPXOR        Y11, Y8, Y8
+	VPXOR        Y11, Y9, Y9
+	VPXOR        Y9, Y8, Y8
 	VPSRLD       $0x13, Y10, Y9
 	VPSLLD       $0x0d, Y10, Y11
 	VPXOR        Y11, Y9, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSRLD       $0x0a, Y10, Y9
 	VPXOR        Y9, Y8, Y8
 	VPBROADCASTD 728(BX), Y13
 	VPADDD       Y8, Y13, Y13
@@ -668,14 +668,14 @@ vary2:
 
 	// W[20]: sigma1.
 	VMOVDQA      64(DX), Y10
-	VPSRLD       $0x11, Y10, Y8
+	VPSRLD       $0x0a, Y10, Y8
+	VPSRLD       $0x11, Y10, Y9
 	VPSLLD       $0x0f, Y10, Y11
-	VPXOR        Y11, Y8, Y8
+	VPXOR        Y11, Y9, Y9
+	VPXOR        Y9, Y8, Y8
 	VPSRLD       $0x13, Y10, Y9
 	VPSLLD       $0x0d, Y10, Y11
 	VPXOR        Y11, Y9, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSRLD       $0x0a, Y10, Y9
 	VPXOR        Y9, Y8, Y8
 	VPBROADCASTD 732(BX), Y13
 	VPADDD       Y8, Y13, Y13
@@ -683,14 +683,14 @@ vary2:
 
 	// W[21]: sigma1.
 	VMOVDQA      96(DX), Y10
-	VPSRLD       $0x11, Y10, Y8
+	VPSRLD       $0x0a, Y10, Y8
+	VPSRLD       $0x11, Y10, Y9
 	VPSLLD       $0x0f, Y10, Y11
-	VPXOR        Y11, Y8, Y8
+	VPXOR        Y11, Y9, Y9
+	VPXOR        Y9, Y8, Y8
 	VPSRLD       $0x13, Y10, Y9
 	VPSLLD       $0x0d, Y10, Y11
 	VPXOR        Y11, Y9, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSRLD       $0x0a, Y10, Y9
 	VPXOR        Y9, Y8, Y8
 	VPBROADCASTD 736(BX), Y13
 	VPADDD       Y8, Y13, Y13
@@ -698,14 +698,14 @@ vary2:
 
 	// W[22]: sigma1.
 	VMOVDQA      128(DX), Y10
-	VPSRLD       $0x11, Y10, Y8
+	VPSRLD       $0x0a, Y10, Y8
+	VPSRLD       $0x11, Y10, Y9
 	VPSLLD       $0x0f, Y10, Y11
-	VPXOR        Y11, Y8, Y8
+	VPXOR        Y11, Y9, Y9
+	VPXOR        Y9, Y8, Y8
 	VPSRLD       $0x13, Y10, Y9
 	VPSLLD       $0x0d, Y10, Y11
 	VPXOR        Y11, Y9, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSRLD       $0x0a, Y10, Y9
 	VPXOR        Y9, Y8, Y8
 	VPBROADCASTD 740(BX), Y13
 	VPADDD       Y8, Y13, Y13
@@ -713,14 +713,14 @@ vary2:
 
 	// W[23]: sigma1.
 	VMOVDQA      160(DX), Y10
-	VPSRLD       $0x11, Y10, Y8
+	VPSRLD       $0x0a, Y10, Y8
+	VPSRLD       $0x11, Y10, Y9
 	VPSLLD       $0x0f, Y10, Y11
-	VPXOR        Y11, Y8, Y8
+	VPXOR        Y11, Y9, Y9
+	VPXOR        Y9, Y8, Y8
 	VPSRLD       $0x13, Y10, Y9
 	VPSLLD       $0x0d, Y10, Y11
 	VPXOR        Y11, Y9, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSRLD       $0x0a, Y10, Y9
 	VPXOR        Y9, Y8, Y8
 	VPBROADCASTD 744(BX), Y13
 	VPADDD       Y8, Y13, Y13
@@ -730,14 +730,14 @@ vary2:
 	VPBROADCASTD 748(BX), Y13
 	VPADDD       32(DX), Y13, Y13
 	VMOVDQA      192(DX), Y10
-	VPSRLD       $0x11, Y10, Y8
+	VPSRLD       $0x0a, Y10, Y8
+	VPSRLD       $0x11, Y10, Y9
 	VPSLLD       $0x0f, Y10, Y11
-	VPXOR        Y11, Y8, Y8
+	VPXOR        Y11, Y9, Y9
+	VPXOR        Y9, Y8, Y8
 	VPSRLD       $0x13, Y10, Y9
 	VPSLLD       $0x0d, Y10, Y11
 	VPXOR        Y11, Y9, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSRLD       $0x0a, Y10, Y9
 	VPXOR        Y9, Y8, Y8
 	VPADDD       Y8, Y13, Y13
 	VMOVDQA      Y13, 256(DX)
@@ -746,14 +746,14 @@ vary2:
 	VPBROADCASTD 752(BX), Y13
 	VPADDD       64(DX), Y13, Y13
 	VMOVDQA      224(DX), Y10
-	VPSRLD       $0x11, Y10, Y8
+	VPSRLD       $0x0a, Y10, Y8
+	VPSRLD       $0x11, Y10, Y9
 	VPSLLD       $0x0f, Y10, Y11
-	VPXOR        Y11, Y8, Y8
+	VPXOR        Y11, Y9, Y9
+	VPXOR        Y9, Y8, Y8
 	VPSRLD       $0x13, Y10, Y9
 	VPSLLD       $0x0d, Y10, Y11
 	VPXOR        Y11, Y9, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSRLD       $0x0a, Y10, Y9
 	VPXOR        Y9, Y8, Y8
 	VPADDD       Y8, Y13, Y13
 	VMOVDQA      Y13, 288(DX)
@@ -762,14 +762,14 @@ vary2:
 	VPBROADCASTD 756(BX), Y13
 	VPADDD       96(DX), Y13, Y13
 	VMOVDQA      256(DX), Y10
-	VPSRLD       $0x11, Y10, Y8
+	VPSRLD       $0x0a, Y10, Y8
+	VPSRLD       $0x11, Y10, Y9
 	VPSLLD       $0x0f, Y10, Y11
-	VPXOR        Y11, Y8, Y8
+	VPXOR        Y11, Y9, Y9
+	VPXOR        Y9, Y8, Y8
 	VPSRLD       $0x13, Y10, Y9
 	VPSLLD       $0x0d, Y10, Y11
 	VPXOR        Y11, Y9, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSRLD       $0x0a, Y10, Y9
 	VPXOR        Y9, Y8, Y8
 	VPADDD       Y8, Y13, Y13
 	VMOVDQA      Y13, 320(DX)
@@ -778,14 +778,14 @@ vary2:
 	VPBROADCASTD 760(BX), Y13
 	VPADDD       128(DX), Y13, Y13
 	VMOVDQA      288(DX), Y10
-	VPSRLD       $0x11, Y10, Y8
+	VPSRLD       $0x0a, Y10, Y8
+	VPSRLD       $0x11, Y10, Y9
 	VPSLLD       $0x0f, Y10, Y11
-	VPXOR        Y11, Y8, Y8
+	VPXOR        Y11, Y9, Y9
+	VPXOR        Y9, Y8, Y8
 	VPSRLD       $0x13, Y10, Y9
 	VPSLLD       $0x0d, Y10, Y11
 	VPXOR        Y11, Y9, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSRLD       $0x0a, Y10, Y9
 	VPXOR        Y9, Y8, Y8
 	VPADDD       Y8, Y13, Y13
 	VMOVDQA      Y13, 352(DX)
@@ -794,14 +794,14 @@ vary2:
 	VPBROADCASTD 764(BX), Y13
 	VPADDD       160(DX), Y13, Y13
 	VMOVDQA      320(DX), Y10
-	VPSRLD       $0x11, Y10, Y8
+	VPSRLD       $0x0a, Y10, Y8
+	VPSRLD       $0x11, Y10, Y9
 	VPSLLD       $0x0f, Y10, Y11
-	VPXOR        Y11, Y8, Y8
+	VPXOR        Y11, Y9, Y9
+	VPXOR        Y9, Y8, Y8
 	VPSRLD       $0x13, Y10, Y9
 	VPSLLD       $0x0d, Y10, Y11
 	VPXOR        Y11, Y9, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSRLD       $0x0a, Y10, Y9
 	VPXOR        Y9, Y8, Y8
 	VPADDD       Y8, Y13, Y13
 	VMOVDQA      Y13, 384(DX)
@@ -810,14 +810,14 @@ vary2:
 	VPBROADCASTD 768(BX), Y13
 	VPADDD       192(DX), Y13, Y13
 	VMOVDQA      352(DX), Y10
-	VPSRLD       $0x11, Y10, Y8
+	VPSRLD       $0x0a, Y10, Y8
+	VPSRLD       $0x11, Y10, Y9
 	VPSLLD       $0x0f, Y10, Y11
-	VPXOR        Y11, Y8, Y8
+	VPXOR        Y11, Y9, Y9
+	VPXOR        Y9, Y8, Y8
 	VPSRLD       $0x13, Y10, Y9
 	VPSLLD       $0x0d, Y10, Y11
 	VPXOR        Y11, Y9, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSRLD       $0x0a, Y10, Y9
 	VPXOR        Y9, Y8, Y8
 	VPADDD       Y8, Y13, Y13
 	VMOVDQA      Y13, 416(DX)
@@ -826,14 +826,14 @@ vary2:
 	VPBROADCASTD 772(BX), Y13
 	VPADDD       224(DX), Y13, Y13
 	VMOVDQA      384(DX), Y10
-	VPSRLD       $0x11, Y10, Y8
+	VPSRLD       $0x0a, Y10, Y8
+	VPSRLD       $0x11, Y10, Y9
 	VPSLLD       $0x0f, Y10, Y11
-	VPXOR        Y11, Y8, Y8
+	VPXOR        Y11, Y9, Y9
+	VPXOR        Y9, Y8, Y8
 	VPSRLD       $0x13, Y10, Y9
 	VPSLLD       $0x0d, Y10, Y11
 	VPXOR        Y11, Y9, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSRLD       $0x0a, Y10, Y9
 	VPXOR        Y9, Y8, Y8
 	VPADDD       Y8, Y13, Y13
 	VMOVDQA      Y13, 448(DX)
@@ -842,14 +842,14 @@ vary2:
 	VPBROADCASTD 776(BX), Y13
 	VPADDD       256(DX), Y13, Y13
 	VMOVDQA      416(DX), Y10
-	VPSRLD       $0x11, Y10, Y8
+	VPSRLD       $0x0a, Y10, Y8
+	VPSRLD       $0x11, Y10, Y9
 	VPSLLD       $0x0f, Y10, Y11
-	VPXOR        Y11, Y8, Y8
+	VPXOR        Y11, Y9, Y9
+	VPXOR        Y9, Y8, Y8
 	VPSRLD       $0x13, Y10, Y9
 	VPSLLD       $0x0d, Y10, Y11
 	VPXOR        Y11, Y9, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSRLD       $0x0a, Y10, Y9
 	VPXOR        Y9, Y8, Y8
 	VPADDD       Y8, Y13, Y13
 	VMOVDQA      Y13, 480(DX)
@@ -884,14 +884,14 @@ vary3:
 
 	// W[18]: sigma0.
 	VMOVDQA      96(DX), Y10
-	VPSRLD       $0x07, Y10, Y8
+	VPSRLD       $0x03, Y10, Y8
+	VPSRLD       $0x07, Y10, Y9
 	VPSLLD       $0x19, Y10, Y11
-	VPXOR        Y11, Y8, Y8
+	VPXOR        Y11, Y9, Y9
+	VPXOR        Y9, Y8, Y8
 	VPSRLD       $0x12, Y10, Y9
 	VPSLLD       $0x0e, Y10, Y11
 	VPXOR        Y11, Y9, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSRLD       $0x03, Y10, Y9
 	VPXOR        Y9, Y8, Y8
 	VPBROADCASTD 724(BX), Y13
 	VPADDD       Y8, Y13, Y13
@@ -904,14 +904,14 @@ vary3:
 
 	// W[20]: sigma1.
 	VMOVDQA      64(DX), Y10
-	VPSRLD       $0x11, Y10, Y8
+	VPSRLD       $0x0a, Y10, Y8
+	VPSRLD       $0x11, Y10, Y9
 	VPSLLD       $0x0f, Y10, Y11
-	VPXOR        Y11, Y8, Y8
+	VPXOR        Y11, Y9, Y9
+	VPXOR        Y9, Y8, Y8
 	VPSRLD       $0x13, Y10, Y9
 	VPSLLD       $0x0d, Y10, Y11
 	VPXOR        Y11, Y9, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSRLD       $0x0a, Y10, Y9
 	VPXOR        Y9, Y8, Y8
 	VPBROADCASTD 732(BX), Y13
 	VPADDD       Y8, Y13, Y13
@@ -919,14 +919,14 @@ vary3:
 
 	// W[21]: sigma1.
 	VMOVDQA      96(DX), Y10
-	VPSRLD       $0x11, Y10, Y8
+	VPSRLD       $0x0a, Y10, Y8
+	VPSRLD       $0x11, Y10, Y9
 	VPSLLD       $0x0f, Y10, Y11
-	VPXOR        Y11, Y8, Y8
+	VPXOR        Y11, Y9, Y9
+	VPXOR        Y9, Y8, Y8
 	VPSRLD       $0x13, Y10, Y9
 	VPSLLD       $0x0d, Y10, Y11
 	VPXOR        Y11, Y9, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSRLD       $0x0a, Y10, Y9
 	VPXOR        Y9, Y8, Y8
 	VPBROADCASTD 736(BX), Y13
 	VPADDD       Y8, Y13, Y13
@@ -934,14 +934,14 @@ vary3:
 
 	// W[22]: sigma1.
 	VMOVDQA      128(DX), Y10
-	VPSRLD       $0x11, Y10, Y8
+	VPSRLD       $0x0a, Y10, Y8
+	VPSRLD       $0x11, Y10, Y9
 	VPSLLD       $0x0f, Y10, Y11
-	VPXOR        Y11, Y8, Y8
+	VPXOR        Y11, Y9, Y9
+	VPXOR        Y9, Y8, Y8
 	VPSRLD       $0x13, Y10, Y9
 	VPSLLD       $0x0d, Y10, Y11
 	VPXOR        Y11, Y9, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSRLD       $0x0a, Y10, Y9
 	VPXOR        Y9, Y8, Y8
 	VPBROADCASTD 740(BX), Y13
 	VPADDD       Y8, Y13, Y13
@@ -949,14 +949,14 @@ vary3:
 
 	// W[23]: sigma1.
 	VMOVDQA      160(DX), Y10
-	VPSRLD       $0x11, Y10, Y8
+	VPSRLD       $0x0a, Y10, Y8
+	VPSRLD       $0x11, Y10, Y9
 	VPSLLD       $0x0f, Y10, Y11
-	VPXOR        Y11, Y8, Y8
+	VPXOR        Y11, Y9, Y9
+	VPXOR        Y9, Y8, Y8
 	VPSRLD       $0x13, Y10, Y9
 	VPSLLD       $0x0d, Y10, Y11
 	VPXOR        Y11, Y9, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSRLD       $0x0a, Y10, Y9
 	VPXOR        Y9, Y8, Y8
 	VPBROADCASTD 744(BX), Y13
 	VPADDD       Y8, Y13, Y13
@@ -964,14 +964,14 @@ vary3:
 
 	// W[24]: sigma1.
 	VMOVDQA      192(DX), Y10
-	VPSRLD       $0x11, Y10, Y8
+	VPSRLD       $0x0a, Y10, Y8
+	VPSRLD       $0x11, Y10, Y9
 	VPSLLD       $0x0f, Y10, Y11
-	VPXOR        Y11, Y8, Y8
+	VPXOR        Y11, Y9, Y9
+	VPXOR        Y9, Y8, Y8
 	VPSRLD       $0x13, Y10, Y9
 	VPSLLD       $0x0d, Y10, Y11
 	VPXOR        Y11, Y9, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSRLD       $0x0a, Y10, Y9
 	VPXOR        Y9, Y8, Y8
 	VPBROADCASTD 748(BX), Y13
 	VPADDD       Y8, Y13, Y13
@@ -981,14 +981,14 @@ vary3:
 	VPBROADCASTD 752(BX), Y13
 	VPADDD       64(DX), Y13, Y13
 	VMOVDQA      224(DX), Y10
-	VPSRLD       $0x11, Y10, Y8
+	VPSRLD       $0x0a, Y10, Y8
+	VPSRLD       $0x11, Y10, Y9
 	VPSLLD       $0x0f, Y10, Y11
-	VPXOR        Y11, Y8, Y8
+	VPXOR        Y11, Y9, Y9
+	VPXOR        Y9, Y8, Y8
 	VPSRLD       $0x13, Y10, Y9
 	VPSLLD       $0x0d, Y10, Y11
 	VPXOR        Y11, Y9, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSRLD       $0x0a, Y10, Y9
 	VPXOR        Y9, Y8, Y8
 	VPADDD       Y8, Y13, Y13
 	VMOVDQA      Y13, 288(DX)
@@ -997,14 +997,14 @@ vary3:
 	VPBROADCASTD 756(BX), Y13
 	VPADDD       96(DX), Y13, Y13
 	VMOVDQA      256(DX), Y10
-	VPSRLD       $0x11, Y10, Y8
+	VPSRLD       $0x0a, Y10, Y8
+	VPSRLD       $0x11, Y10, Y9
 	VPSLLD       $0x0f, Y10, Y11
-	VPXOR        Y11, Y8, Y8
+	VPXOR        Y11, Y9, Y9
+	VPXOR        Y9, Y8, Y8
 	VPSRLD       $0x13, Y10, Y9
 	VPSLLD       $0x0d, Y10, Y11
 	VPXOR        Y11, Y9, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSRLD       $0x0a, Y10, Y9
 	VPXOR        Y9, Y8, Y8
 	VPADDD       Y8, Y13, Y13
 	VMOVDQA      Y13, 320(DX)
@@ -1013,14 +1013,14 @@ vary3:
 	VPBROADCASTD 760(BX), Y13
 	VPADDD       128(DX), Y13, Y13
 	VMOVDQA      288(DX), Y10
-	VPSRLD       $0x11, Y10, Y8
+	VPSRLD       $0x0a, Y10, Y8
+	VPSRLD       $0x11, Y10, Y9
 	VPSLLD       $0x0f, Y10, Y11
-	VPXOR        Y11, Y8, Y8
+	VPXOR        Y11, Y9, Y9
+	VPXOR        Y9, Y8, Y8
 	VPSRLD       $0x13, Y10, Y9
 	VPSLLD       $0x0d, Y10, Y11
 	VPXOR        Y11, Y9, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSRLD       $0x0a, Y10, Y9
 	VPXOR        Y9, Y8, Y8
 	VPADDD       Y8, Y13, Y13
 	VMOVDQA      Y13, 352(DX)
@@ -1029,14 +1029,14 @@ vary3:
 	VPBROADCASTD 764(BX), Y13
 	VPADDD       160(DX), Y13, Y13
 	VMOVDQA      320(DX), Y10
-	VPSRLD       $0x11, Y10, Y8
+	VPSRLD       $0x0a, Y10, Y8
+	VPSRLD       $0x11, Y10, Y9
 	VPSLLD       $0x0f, Y10, Y11
-	VPXOR        Y11, Y8, Y8
+	VPXOR        Y11, Y9, Y9
+	VPXOR        Y9, Y8, Y8
 	VPSRLD       $0x13, Y10, Y9
 	VPSLLD       $0x0d, Y10, Y11
 	VPXOR        Y11, Y9, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSRLD       $0x0a, Y10, Y9
 	VPXOR        Y9, Y8, Y8
 	VPADDD       Y8, Y13, Y13
 	VMOVDQA      Y13, 384(DX)
@@ -1045,14 +1045,14 @@ vary3:
 	VPBROADCASTD 768(BX), Y13
 	VPADDD       192(DX), Y13, Y13
 	VMOVDQA      352(DX), Y10
-	VPSRLD       $0x11, Y10, Y8
+	VPSRLD       $0x0a, Y10, Y8
+	VPSRLD       $0x11, Y10, Y9
 	VPSLLD       $0x0f, Y10, Y11
-	VPXOR        Y11, Y8, Y8
+	VPXOR        Y11, Y9, Y9
+	VPXOR        Y9, Y8, Y8
 	VPSRLD       $0x13, Y10, Y9
 	VPSLLD       $0x0d, Y10, Y11
 	VPXOR        Y11, Y9, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSRLD       $0x0a, Y10, Y9
 	VPXOR        Y9, Y8, Y8
 	VPADDD       Y8, Y13, Y13
 	VMOVDQA      Y13, 416(DX)
@@ -1061,14 +1061,14 @@ vary3:
 	VPBROADCASTD 772(BX), Y13
 	VPADDD       224(DX), Y13, Y13
 	VMOVDQA      384(DX), Y10
-	VPSRLD       $0x11, Y10, Y8
+	VPSRLD       $0x0a, Y10, Y8
+	VPSRLD       $0x11, Y10, Y9
 	VPSLLD       $0x0f, Y10, Y11
-	VPXOR        Y11, Y8, Y8
+	VPXOR        Y11, Y9, Y9
+	VPXOR        Y9, Y8, Y8
 	VPSRLD       $0x13, Y10, Y9
 	VPSLLD       $0x0d, Y10, Y11
 	VPXOR        Y11, Y9, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSRLD       $0x0a, Y10, Y9
 	VPXOR        Y9, Y8, Y8
 	VPADDD       Y8, Y13, Y13
 	VMOVDQA      Y13, 448(DX)
@@ -1077,14 +1077,14 @@ vary3:
 	VPBROADCASTD 776(BX), Y13
 	VPADDD       256(DX), Y13, Y13
 	VMOVDQA      416(DX), Y10
-	VPSRLD       $0x11, Y10, Y8
+	VPSRLD       $0x0a, Y10, Y8
+	VPSRLD       $0x11, Y10, Y9
 	VPSLLD       $0x0f, Y10, Y11
-	VPXOR        Y11, Y8, Y8
+	VPXOR        Y11, Y9, Y9
+	VPXOR        Y9, Y8, Y8
 	VPSRLD       $0x13, Y10, Y9
 	VPSLLD       $0x0d, Y10, Y11
 	VPXOR        Y11, Y9, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSRLD       $0x0a, Y10, Y9
 	VPXOR        Y9, Y8, Y8
 	VPADDD       Y8, Y13, Y13
 	VMOVDQA      Y13, 480(DX)
@@ -1123,14 +1123,14 @@ vary4:
 
 	// W[19]: sigma0.
 	VMOVDQA      128(DX), Y10
-	VPSRLD       $0x07, Y10, Y8
+	VPSRLD       $0x03, Y10, Y8
+	VPSRLD       $0x07, Y10, Y9
 	VPSLLD       $0x19, Y10, Y11
-	VPXOR        Y11, Y8, Y8
+	VPXOR        Y11, Y9, Y9
+	VPXOR        Y9, Y8, Y8
 	VPSRLD       $0x12, Y10, Y9
 	VPSLLD       $0x0e, Y10, Y11
 	VPXOR        Y11, Y9, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSRLD       $0x03, Y10, Y9
 	VPXOR        Y9, Y8, Y8
 	VPBROADCASTD 728(BX), Y13
 	VPADDD       Y8, Y13, Y13
@@ -1143,14 +1143,14 @@ vary4:
 
 	// W[21]: sigma1.
 	VMOVDQA      96(DX), Y10
-	VPSRLD       $0x11, Y10, Y8
+	VPSRLD       $0x0a, Y10, Y8
+	VPSRLD       $0x11, Y10, Y9
 	VPSLLD       $0x0f, Y10, Y11
-	VPXOR        Y11, Y8, Y8
+	VPXOR        Y11, Y9, Y9
+	VPXOR        Y9, Y8, Y8
 	VPSRLD       $0x13, Y10, Y9
 	VPSLLD       $0x0d, Y10, Y11
 	VPXOR        Y11, Y9, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSRLD       $0x0a, Y10, Y9
 	VPXOR        Y9, Y8, Y8
 	VPBROADCASTD 736(BX), Y13
 	VPADDD       Y8, Y13, Y13
@@ -1158,14 +1158,14 @@ vary4:
 
 	// W[22]: sigma1.
 	VMOVDQA      128(DX), Y10
-	VPSRLD       $0x11, Y10, Y8
+	VPSRLD       $0x0a, Y10, Y8
+	VPSRLD       $0x11, Y10, Y9
 	VPSLLD       $0x0f, Y10, Y11
-	VPXOR        Y11, Y8, Y8
+	VPXOR        Y11, Y9, Y9
+	VPXOR        Y9, Y8, Y8
 	VPSRLD       $0x13, Y10, Y9
 	VPSLLD       $0x0d, Y10, Y11
 	VPXOR        Y11, Y9, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSRLD       $0x0a, Y10, Y9
 	VPXOR        Y9, Y8, Y8
 	VPBROADCASTD 740(BX), Y13
 	VPADDD       Y8, Y13, Y13
@@ -1173,14 +1173,14 @@ vary4:
 
 	// W[23]: sigma1.
 	VMOVDQA      160(DX), Y10
-	VPSRLD       $0x11, Y10, Y8
+	VPSRLD       $0x0a, Y10, Y8
+	VPSRLD       $0x11, Y10, Y9
 	VPSLLD       $0x0f, Y10, Y11
-	VPXOR        Y11, Y8, Y8
+	VPXOR        Y11, Y9, Y9
+	VPXOR        Y9, Y8, Y8
 	VPSRLD       $0x13, Y10, Y9
 	VPSLLD       $0x0d, Y10, Y11
 	VPXOR        Y11, Y9, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSRLD       $0x0a, Y10, Y9
 	VPXOR        Y9, Y8, Y8
 	VPBROADCASTD 744(BX), Y13
 	VPADDD       Y8, Y13, Y13
@@ -1188,14 +1188,14 @@ vary4:
 
 	// W[24]: sigma1.
 	VMOVDQA      192(DX), Y10
-	VPSRLD       $0x11, Y10, Y8
+	VPSRLD       $0x0a, Y10, Y8
+	VPSRLD       $0x11, Y10, Y9
 	VPSLLD       $0x0f, Y10, Y11
-	VPXOR        Y11, Y8, Y8
+	VPXOR        Y11, Y9, Y9
+	VPXOR        Y9, Y8, Y8
 	VPSRLD       $0x13, Y10, Y9
 	VPSLLD       $0x0d, Y10, Y11
 	VPXOR        Y11, Y9, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSRLD       $0x0a, Y10, Y9
 	VPXOR        Y9, Y8, Y8
 	VPBROADCASTD 748(BX), Y13
 	VPADDD       Y8, Y13, Y13
@@ -1203,14 +1203,14 @@ vary4:
 
 	// W[25]: sigma1.
 	VMOVDQA      224(DX), Y10
-	VPSRLD       $0x11, Y10, Y8
+	VPSRLD       $0x0a, Y10, Y8
+	VPSRLD       $0x11, Y10, Y9
 	VPSLLD       $0x0f, Y10, Y11
-	VPXOR        Y11, Y8, Y8
+	VPXOR        Y11, Y9, Y9
+	VPXOR        Y9, Y8, Y8
 	VPSRLD       $0x13, Y10, Y9
 	VPSLLD       $0x0d, Y10, Y11
 	VPXOR        Y11, Y9, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSRLD       $0x0a, Y10, Y9
 	VPXOR        Y9, Y8, Y8
 	VPBROADCASTD 752(BX), Y13
 	VPADDD       Y8, Y13, Y13
@@ -1220,14 +1220,14 @@ vary4:
 	VPBROADCASTD 756(BX), Y13
 	VPADDD       96(DX), Y13, Y13
 	VMOVDQA      256(DX), Y10
-	VPSRLD       $0x11, Y10, Y8
+	VPSRLD       $0x0a, Y10, Y8
+	VPSRLD       $0x11, Y10, Y9
 	VPSLLD       $0x0f, Y10, Y11
-	VPXOR        Y11, Y8, Y8
+	VPXOR        Y11, Y9, Y9
+	VPXOR        Y9, Y8, Y8
 	VPSRLD       $0x13, Y10, Y9
 	VPSLLD       $0x0d, Y10, Y11
 	VPXOR        Y11, Y9, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSRLD       $0x0a, Y10, Y9
 	VPXOR        Y9, Y8, Y8
 	VPADDD       Y8, Y13, Y13
 	VMOVDQA      Y13, 320(DX)
@@ -1236,14 +1236,14 @@ vary4:
 	VPBROADCASTD 760(BX), Y13
 	VPADDD       128(DX), Y13, Y13
 	VMOVDQA      288(DX), Y10
-	VPSRLD       $0x11, Y10, Y8
+	VPSRLD       $0x0a, Y10, Y8
+	VPSRLD       $0x11, Y10, Y9
 	VPSLLD       $0x0f, Y10, Y11
-	VPXOR        Y11, Y8, Y8
+	VPXOR        Y11, Y9, Y9
+	VPXOR        Y9, Y8, Y8
 	VPSRLD       $0x13, Y10, Y9
 	VPSLLD       $0x0d, Y10, Y11
 	VPXOR        Y11, Y9, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSRLD       $0x0a, Y10, Y9
 	VPXOR        Y9, Y8, Y8
 	VPADDD       Y8, Y13, Y13
 	VMOVDQA      Y13, 352(DX)
@@ -1252,14 +1252,14 @@ vary4:
 	VPBROADCASTD 764(BX), Y13
 	VPADDD       160(DX), Y13, Y13
 	VMOVDQA      320(DX), Y10
-	VPSRLD       $0x11, Y10, Y8
+	VPSRLD       $0x0a, Y10, Y8
+	VPSRLD       $0x11, Y10, Y9
 	VPSLLD       $0x0f, Y10, Y11
-	VPXOR        Y11, Y8, Y8
+	VPXOR        Y11, Y9, Y9
+	VPXOR        Y9, Y8, Y8
 	VPSRLD       $0x13, Y10, Y9
 	VPSLLD       $0x0d, Y10, Y11
 	VPXOR        Y11, Y9, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSRLD       $0x0a, Y10, Y9
 	VPXOR        Y9, Y8, Y8
 	VPADDD       Y8, Y13, Y13
 	VMOVDQA      Y13, 384(DX)
@@ -1268,14 +1268,14 @@ vary4:
 	VPBROADCASTD 768(BX), Y13
 	VPADDD       192(DX), Y13, Y13
 	VMOVDQA      352(DX), Y10
-	VPSRLD       $0x11, Y10, Y8
+	VPSRLD       $0x0a, Y10, Y8
+	VPSRLD       $0x11, Y10, Y9
 	VPSLLD       $0x0f, Y10, Y11
-	VPXOR        Y11, Y8, Y8
+	VPXOR        Y11, Y9, Y9
+	VPXOR        Y9, Y8, Y8
 	VPSRLD       $0x13, Y10, Y9
 	VPSLLD       $0x0d, Y10, Y11
 	VPXOR        Y11, Y9, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSRLD       $0x0a, Y10, Y9
 	VPXOR        Y9, Y8, Y8
 	VPADDD       Y8, Y13, Y13
 	VMOVDQA      Y13, 416(DX)
@@ -1284,14 +1284,14 @@ vary4:
 	VPBROADCASTD 772(BX), Y13
 	VPADDD       224(DX), Y13, Y13
 	VMOVDQA      384(DX), Y10
-	VPSRLD       $0x11, Y10, Y8
+	VPSRLD       $0x0a, Y10, Y8
+	VPSRLD       $0x11, Y10, Y9
 	VPSLLD       $0x0f, Y10, Y11
-	VPXOR        Y11, Y8, Y8
+	VPXOR        Y11, Y9, Y9
+	VPXOR        Y9, Y8, Y8
 	VPSRLD       $0x13, Y10, Y9
 	VPSLLD       $0x0d, Y10, Y11
 	VPXOR        Y11, Y9, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSRLD       $0x0a, Y10, Y9
 	VPXOR        Y9, Y8, Y8
 	VPADDD       Y8, Y13, Y13
 	VMOVDQA      Y13, 448(DX)
@@ -1300,14 +1300,14 @@ vary4:
 	VPBROADCASTD 776(BX), Y13
 	VPADDD       256(DX), Y13, Y13
 	VMOVDQA      416(DX), Y10
-	VPSRLD       $0x11, Y10, Y8
+	VPSRLD       $0x0a, Y10, Y8
+	VPSRLD       $0x11, Y10, Y9
 	VPSLLD       $0x0f, Y10, Y11
-	VPXOR        Y11, Y8, Y8
+	VPXOR        Y11, Y9, Y9
+	VPXOR        Y9, Y8, Y8
 	VPSRLD       $0x13, Y10, Y9
 	VPSLLD       $0x0d, Y10, Y11
 	VPXOR        Y11, Y9, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSRLD       $0x0a, Y10, Y9
 	VPXOR        Y9, Y8, Y8
 	VPADDD       Y8, Y13, Y13
 	VMOVDQA      Y13, 480(DX)
@@ -1350,14 +1350,14 @@ vary5:
 
 	// W[20]: sigma0.
 	VMOVDQA      160(DX), Y10
-	VPSRLD       $0x07, Y10, Y8
+	VPSRLD       $0x03, Y10, Y8
+	VPSRLD       $0x07, Y10, Y9
 	VPSLLD       $0x19, Y10, Y11
-	VPXOR        Y11, Y8, Y8
+	VPXOR        Y11, Y9, Y9
+	VPXOR        Y9, Y8, Y8
 	VPSRLD       $0x12, Y10, Y9
 	VPSLLD       $0x0e, Y10, Y11
 	VPXOR        Y11, Y9, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSRLD       $0x03, Y10, Y9
 	VPXOR        Y9, Y8, Y8
 	VPBROADCASTD 732(BX), Y13
 	VPADDD       Y8, Y13, Y13
@@ -1370,14 +1370,14 @@ vary5:
 
 	// W[22]: sigma1.
 	VMOVDQA      128(DX), Y10
-	VPSRLD       $0x11, Y10, Y8
+	VPSRLD       $0x0a, Y10, Y8
+	VPSRLD       $0x11, Y10, Y9
 	VPSLLD       $0x0f, Y10, Y11
-	VPXOR        Y11, Y8, Y8
+	VPXOR        Y11, Y9, Y9
+	VPXOR        Y9, Y8, Y8
 	VPSRLD       $0x13, Y10, Y9
 	VPSLLD       $0x0d, Y10, Y11
 	VPXOR        Y11, Y9, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSRLD       $0x0a, Y10, Y9
 	VPXOR        Y9, Y8, Y8
 	VPBROADCASTD 740(BX), Y13
 	VPADDD       Y8, Y13, Y13
@@ -1385,14 +1385,14 @@ vary5:
 
 	// W[23]: sigma1.
 	VMOVDQA      160(DX), Y10
-	VPSRLD       $0x11, Y10, Y8
+	VPSRLD       $0x0a, Y10, Y8
+	VPSRLD       $0x11, Y10, Y9
 	VPSLLD       $0x0f, Y10, Y11
-	VPXOR        Y11, Y8, Y8
+	VPXOR        Y11, Y9, Y9
+	VPXOR        Y9, Y8, Y8
 	VPSRLD       $0x13, Y10, Y9
 	VPSLLD       $0x0d, Y10, Y11
 	VPXOR        Y11, Y9, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSRLD       $0x0a, Y10, Y9
 	VPXOR        Y9, Y8, Y8
 	VPBROADCASTD 744(BX), Y13
 	VPADDD       Y8, Y13, Y13
@@ -1400,14 +1400,14 @@ vary5:
 
 	// W[24]: sigma1.
 	VMOVDQA      192(DX), Y10
-	VPSRLD       $0x11, Y10, Y8
+	VPSRLD       $0x0a, Y10, Y8
+	VPSRLD       $0x11, Y10, Y9
 	VPSLLD       $0x0f, Y10, Y11
-	VPXOR        Y11, Y8, Y8
+	VPXOR        Y11, Y9, Y9
+	VPXOR        Y9, Y8, Y8
 	VPSRLD       $0x13, Y10, Y9
 	VPSLLD       $0x0d, Y10, Y11
 	VPXOR        Y11, Y9, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSRLD       $0x0a, Y10, Y9
 	VPXOR        Y9, Y8, Y8
 	VPBROADCASTD 748(BX), Y13
 	VPADDD       Y8, Y13, Y13
@@ -1415,14 +1415,14 @@ vary5:
 
 	// W[25]: sigma1.
 	VMOVDQA      224(DX), Y10
-	VPSRLD       $0x11, Y10, Y8
+	VPSRLD       $0x0a, Y10, Y8
+	VPSRLD       $0x11, Y10, Y9
 	VPSLLD       $0x0f, Y10, Y11
-	VPXOR        Y11, Y8, Y8
+	VPXOR        Y11, Y9, Y9
+	VPXOR        Y9, Y8, Y8
 	VPSRLD       $0x13, Y10, Y9
 	VPSLLD       $0x0d, Y10, Y11
 	VPXOR        Y11, Y9, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSRLD       $0x0a, Y10, Y9
 	VPXOR        Y9, Y8, Y8
 	VPBROADCASTD 752(BX), Y13
 	VPADDD       Y8, Y13, Y13
@@ -1430,14 +1430,14 @@ vary5:
 
 	// W[26]: sigma1.
 	VMOVDQA      256(DX), Y10
-	VPSRLD       $0x11, Y10, Y8
+	VPSRLD       $0x0a, Y10, Y8
+	VPSRLD       $0x11, Y10, Y9
 	VPSLLD       $0x0f, Y10, Y11
-	VPXOR        Y11, Y8, Y8
+	VPXOR        Y11, Y9, Y9
+	VPXOR        Y9, Y8, Y8
 	VPSRLD       $0x13, Y10, Y9
 	VPSLLD       $0x0d, Y10, Y11
 	VPXOR        Y11, Y9, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSRLD       $0x0a, Y10, Y9
 	VPXOR        Y9, Y8, Y8
 	VPBROADCASTD 756(BX), Y13
 	VPADDD       Y8, Y13, Y13
@@ -1447,14 +1447,14 @@ vary5:
 	VPBROADCASTD 760(BX), Y13
 	VPADDD       128(DX), Y13, Y13
 	VMOVDQA      288(DX), Y10
-	VPSRLD       $0x11, Y10, Y8
+	VPSRLD       $0x0a, Y10, Y8
+	VPSRLD       $0x11, Y10, Y9
 	VPSLLD       $0x0f, Y10, Y11
-	VPXOR        Y11, Y8, Y8
+	VPXOR        Y11, Y9, Y9
+	VPXOR        Y9, Y8, Y8
 	VPSRLD       $0x13, Y10, Y9
 	VPSLLD       $0x0d, Y10, Y11
 	VPXOR        Y11, Y9, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSRLD       $0x0a, Y10, Y9
 	VPXOR        Y9, Y8, Y8
 	VPADDD       Y8, Y13, Y13
 	VMOVDQA      Y13, 352(DX)
@@ -1463,14 +1463,14 @@ vary5:
 	VPBROADCASTD 764(BX), Y13
 	VPADDD       160(DX), Y13, Y13
 	VMOVDQA      320(DX), Y10
-	VPSRLD       $0x11, Y10, Y8
+	VPSRLD       $0x0a, Y10, Y8
+	VPSRLD       $0x11, Y10, Y9
 	VPSLLD       $0x0f, Y10, Y11
-	VPXOR        Y11, Y8, Y8
+	VPXOR        Y11, Y9, Y9
+	VPXOR        Y9, Y8, Y8
 	VPSRLD       $0x13, Y10, Y9
 	VPSLLD       $0x0d, Y10, Y11
 	VPXOR        Y11, Y9, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSRLD       $0x0a, Y10, Y9
 	VPXOR        Y9, Y8, Y8
 	VPADDD       Y8, Y13, Y13
 	VMOVDQA      Y13, 384(DX)
@@ -1479,14 +1479,14 @@ vary5:
 	VPBROADCASTD 768(BX), Y13
 	VPADDD       192(DX), Y13, Y13
 	VMOVDQA      352(DX), Y10
-	VPSRLD       $0x11, Y10, Y8
+	VPSRLD       $0x0a, Y10, Y8
+	VPSRLD       $0x11, Y10, Y9
 	VPSLLD       $0x0f, Y10, Y11
-	VPXOR        Y11, Y8, Y8
+	VPXOR        Y11, Y9, Y9
+	VPXOR        Y9, Y8, Y8
 	VPSRLD       $0x13, Y10, Y9
 	VPSLLD       $0x0d, Y10, Y11
 	VPXOR        Y11, Y9, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSRLD       $0x0a, Y10, Y9
 	VPXOR        Y9, Y8, Y8
 	VPADDD       Y8, Y13, Y13
 	VMOVDQA      Y13, 416(DX)
@@ -1495,14 +1495,14 @@ vary5:
 	VPBROADCASTD 772(BX), Y13
 	VPADDD       224(DX), Y13, Y13
 	VMOVDQA      384(DX), Y10
-	VPSRLD       $0x11, Y10, Y8
+	VPSRLD       $0x0a, Y10, Y8
+	VPSRLD       $0x11, Y10, Y9
 	VPSLLD       $0x0f, Y10, Y11
-	VPXOR        Y11, Y8, Y8
+	VPXOR        Y11, Y9, Y9
+	VPXOR        Y9, Y8, Y8
 	VPSRLD       $0x13, Y10, Y9
 	VPSLLD       $0x0d, Y10, Y11
 	VPXOR        Y11, Y9, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSRLD       $0x0a, Y10, Y9
 	VPXOR        Y9, Y8, Y8
 	VPADDD       Y8, Y13, Y13
 	VMOVDQA      Y13, 448(DX)
@@ -1511,14 +1511,14 @@ vary5:
 	VPBROADCASTD 776(BX), Y13
 	VPADDD       256(DX), Y13, Y13
 	VMOVDQA      416(DX), Y10
-	VPSRLD       $0x11, Y10, Y8
+	VPSRLD       $0x0a, Y10, Y8
+	VPSRLD       $0x11, Y10, Y9
 	VPSLLD       $0x0f, Y10, Y11
-	VPXOR        Y11, Y8, Y8
+	VPXOR        Y11, Y9, Y9
+	VPXOR        Y9, Y8, Y8
 	VPSRLD       $0x13, Y10, Y9
 	VPSLLD       $0x0d, Y10, Y11
 	VPXOR        Y11, Y9, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSRLD       $0x0a, Y10, Y9
 	VPXOR        Y9, Y8, Y8
 	VPADDD       Y8, Y13, Y13
 	VMOVDQA      Y13, 480(DX)
@@ -1565,14 +1565,14 @@ vary6:
 
 	// W[21]: sigma0.
 	VMOVDQA      192(DX), Y10
-	VPSRLD       $0x07, Y10, Y8
+	VPSRLD       $0x03, Y10, Y8
+	VPSRLD       $0x07, Y10, Y9
 	VPSLLD       $0x19, Y10, Y11
-	VPXOR        Y11, Y8, Y8
+	VPXOR        Y11, Y9, Y9
+	VPXOR        Y9, Y8, Y8
 	VPSRLD       $0x12, Y10, Y9
 	VPSLLD       $0x0e, Y10, Y11
 	VPXOR        Y11, Y9, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSRLD       $0x03, Y10, Y9
 	VPXOR        Y9, Y8, Y8
 	VPBROADCASTD 736(BX), Y13
 	VPADDD       Y8, Y13, Y13
@@ -1585,14 +1585,14 @@ vary6:
 
 	// W[23]: sigma1.
 	VMOVDQA      160(DX), Y10
-	VPSRLD       $0x11, Y10, Y8
+	VPSRLD       $0x0a, Y10, Y8
+	VPSRLD       $0x11, Y10, Y9
 	VPSLLD       $0x0f, Y10, Y11
-	VPXOR        Y11, Y8, Y8
+	VPXOR        Y11, Y9, Y9
+	VPXOR        Y9, Y8, Y8
 	VPSRLD       $0x13, Y10, Y9
 	VPSLLD       $0x0d, Y10, Y11
 	VPXOR        Y11, Y9, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSRLD       $0x0a, Y10, Y9
 	VPXOR        Y9, Y8, Y8
 	VPBROADCASTD 744(BX), Y13
 	VPADDD       Y8, Y13, Y13
@@ -1600,14 +1600,14 @@ vary6:
 
 	// W[24]: sigma1.
 	VMOVDQA      192(DX), Y10
-	VPSRLD       $0x11, Y10, Y8
+	VPSRLD       $0x0a, Y10, Y8
+	VPSRLD       $0x11, Y10, Y9
 	VPSLLD       $0x0f, Y10, Y11
-	VPXOR        Y11, Y8, Y8
+	VPXOR        Y11, Y9, Y9
+	VPXOR        Y9, Y8, Y8
 	VPSRLD       $0x13, Y10, Y9
 	VPSLLD       $0x0d, Y10, Y11
 	VPXOR        Y11, Y9, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSRLD       $0x0a, Y10, Y9
 	VPXOR        Y9, Y8, Y8
 	VPBROADCASTD 748(BX), Y13
 	VPADDD       Y8, Y13, Y13
@@ -1615,14 +1615,14 @@ vary6:
 
 	// W[25]: sigma1.
 	VMOVDQA      224(DX), Y10
-	VPSRLD       $0x11, Y10, Y8
+	VPSRLD       $0x0a, Y10, Y8
+	VPSRLD       $0x11, Y10, Y9
 	VPSLLD       $0x0f, Y10, Y11
-	VPXOR        Y11, Y8, Y8
+	VPXOR        Y11, Y9, Y9
+	VPXOR        Y9, Y8, Y8
 	VPSRLD       $0x13, Y10, Y9
 	VPSLLD       $0x0d, Y10, Y11
 	VPXOR        Y11, Y9, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSRLD       $0x0a, Y10, Y9
 	VPXOR        Y9, Y8, Y8
 	VPBROADCASTD 752(BX), Y13
 	VPADDD       Y8, Y13, Y13
@@ -1630,14 +1630,14 @@ vary6:
 
 	// W[26]: sigma1.
 	VMOVDQA      256(DX), Y10
-	VPSRLD       $0x11, Y10, Y8
+	VPSRLD       $0x0a, Y10, Y8
+	VPSRLD       $0x11, Y10, Y9
 	VPSLLD       $0x0f, Y10, Y11
-	VPXOR        Y11, Y8, Y8
+	VPXOR        Y11, Y9, Y9
+	VPXOR        Y9, Y8, Y8
 	VPSRLD       $0x13, Y10, Y9
 	VPSLLD       $0x0d, Y10, Y11
 	VPXOR        Y11, Y9, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSRLD       $0x0a, Y10, Y9
 	VPXOR        Y9, Y8, Y8
 	VPBROADCASTD 756(BX), Y13
 	VPADDD       Y8, Y13, Y13
@@ -1645,14 +1645,14 @@ vary6:
 
 	// W[27]: sigma1.
 	VMOVDQA      288(DX), Y10
-	VPSRLD       $0x11, Y10, Y8
+	VPSRLD       $0x0a, Y10, Y8
+	VPSRLD       $0x11, Y10, Y9
 	VPSLLD       $0x0f, Y10, Y11
-	VPXOR        Y11, Y8, Y8
+	VPXOR        Y11, Y9, Y9
+	VPXOR        Y9, Y8, Y8
 	VPSRLD       $0x13, Y10, Y9
 	VPSLLD       $0x0d, Y10, Y11
 	VPXOR        Y11, Y9, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSRLD       $0x0a, Y10, Y9
 	VPXOR        Y9, Y8, Y8
 	VPBROADCASTD 760(BX), Y13
 	VPADDD       Y8, Y13, Y13
@@ -1662,14 +1662,14 @@ vary6:
 	VPBROADCASTD 764(BX), Y13
 	VPADDD       160(DX), Y13, Y13
 	VMOVDQA      320(DX), Y10
-	VPSRLD       $0x11, Y10, Y8
+	VPSRLD       $0x0a, Y10, Y8
+	VPSRLD       $0x11, Y10, Y9
 	VPSLLD       $0x0f, Y10, Y11
-	VPXOR        Y11, Y8, Y8
+	VPXOR        Y11, Y9, Y9
+	VPXOR        Y9, Y8, Y8
 	VPSRLD       $0x13, Y10, Y9
 	VPSLLD       $0x0d, Y10, Y11
 	VPXOR        Y11, Y9, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSRLD       $0x0a, Y10, Y9
 	VPXOR        Y9, Y8, Y8
 	VPADDD       Y8, Y13, Y13
 	VMOVDQA      Y13, 384(DX)
@@ -1678,14 +1678,14 @@ vary6:
 	VPBROADCASTD 768(BX), Y13
 	VPADDD       192(DX), Y13, Y13
 	VMOVDQA      352(DX), Y10
-	VPSRLD       $0x11, Y10, Y8
+	VPSRLD       $0x0a, Y10, Y8
+	VPSRLD       $0x11, Y10, Y9
 	VPSLLD       $0x0f, Y10, Y11
-	VPXOR        Y11, Y8, Y8
+	VPXOR        Y11, Y9, Y9
+	VPXOR        Y9, Y8, Y8
 	VPSRLD       $0x13, Y10, Y9
 	VPSLLD       $0x0d, Y10, Y11
 	VPXOR        Y11, Y9, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSRLD       $0x0a, Y10, Y9
 	VPXOR        Y9, Y8, Y8
 	VPADDD       Y8, Y13, Y13
 	VMOVDQA      Y13, 416(DX)
@@ -1694,14 +1694,14 @@ vary6:
 	VPBROADCASTD 772(BX), Y13
 	VPADDD       224(DX), Y13, Y13
 	VMOVDQA      384(DX), Y10
-	VPSRLD       $0x11, Y10, Y8
+	VPSRLD       $0x0a, Y10, Y8
+	VPSRLD       $0x11, Y10, Y9
 	VPSLLD       $0x0f, Y10, Y11
-	VPXOR        Y11, Y8, Y8
+	VPXOR        Y11, Y9, Y9
+	VPXOR        Y9, Y8, Y8
 	VPSRLD       $0x13, Y10, Y9
 	VPSLLD       $0x0d, Y10, Y11
 	VPXOR        Y11, Y9, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSRLD       $0x0a, Y10, Y9
 	VPXOR        Y9, Y8, Y8
 	VPADDD       Y8, Y13, Y13
 	VMOVDQA      Y13, 448(DX)
@@ -1710,14 +1710,14 @@ vary6:
 	VPBROADCASTD 776(BX), Y13
 	VPADDD       256(DX), Y13, Y13
 	VMOVDQA      416(DX), Y10
-	VPSRLD       $0x11, Y10, Y8
+	VPSRLD       $0x0a, Y10, Y8
+	VPSRLD       $0x11, Y10, Y9
 	VPSLLD       $0x0f, Y10, Y11
-	VPXOR        Y11, Y8, Y8
+	VPXOR        Y11, Y9, Y9
+	VPXOR        Y9, Y8, Y8
 	VPSRLD       $0x13, Y10, Y9
 	VPSLLD       $0x0d, Y10, Y11
 	VPXOR        Y11, Y9, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSRLD       $0x0a, Y10, Y9
 	VPXOR        Y9, Y8, Y8
 	VPADDD       Y8, Y13, Y13
 	VMOVDQA      Y13, 480(DX)
@@ -1768,14 +1768,14 @@ vary7:
 
 	// W[22]: sigma0.
 	VMOVDQA      224(DX), Y10
-	VPSRLD       $0x07, Y10, Y8
+	VPSRLD       $0x03, Y10, Y8
+	VPSRLD       $0x07, Y10, Y9
 	VPSLLD       $0x19, Y10, Y11
-	VPXOR        Y11, Y8, Y8
+	VPXOR        Y11, Y9, Y9
+	VPXOR        Y9, Y8, Y8
 	VPSRLD       $0x12, Y10, Y9
 	VPSLLD       $0x0e, Y10, Y11
 	VPXOR        Y11, Y9, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSRLD       $0x03, Y10, Y9
 	VPXOR        Y9, Y8, Y8
 	VPBROADCASTD 740(BX), Y13
 	VPADDD       Y8, Y13, Y13
@@ -1788,14 +1788,14 @@ vary7:
 
 	// W[24]: sigma1.
 	VMOVDQA      192(DX), Y10
-	VPSRLD       $0x11, Y10, Y8
+	VPSRLD       $0x0a, Y10, Y8
+	VPSRLD       $0x11, Y10, Y9
 	VPSLLD       $0x0f, Y10, Y11
-	VPXOR        Y11, Y8, Y8
+	VPXOR        Y11, Y9, Y9
+	VPXOR        Y9, Y8, Y8
 	VPSRLD       $0x13, Y10, Y9
 	VPSLLD       $0x0d, Y10, Y11
 	VPXOR        Y11, Y9, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSRLD       $0x0a, Y10, Y9
 	VPXOR        Y9, Y8, Y8
 	VPBROADCASTD 748(BX), Y13
 	VPADDD       Y8, Y13, Y13
@@ -1803,14 +1803,14 @@ vary7:
 
 	// W[25]: sigma1.
 	VMOVDQA      224(DX), Y10
-	VPSRLD       $0x11, Y10, Y8
+	VPSRLD       $0x0a, Y10, Y8
+	VPSRLD       $0x11, Y10, Y9
 	VPSLLD       $0x0f, Y10, Y11
-	VPXOR        Y11, Y8, Y8
+	VPXOR        Y11, Y9, Y9
+	VPXOR        Y9, Y8, Y8
 	VPSRLD       $0x13, Y10, Y9
 	VPSLLD       $0x0d, Y10, Y11
 	VPXOR        Y11, Y9, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSRLD       $0x0a, Y10, Y9
 	VPXOR        Y9, Y8, Y8
 	VPBROADCASTD 752(BX), Y13
 	VPADDD       Y8, Y13, Y13
@@ -1818,14 +1818,14 @@ vary7:
 
 	// W[26]: sigma1.
 	VMOVDQA      256(DX), Y10
-	VPSRLD       $0x11, Y10, Y8
+	VPSRLD       $0x0a, Y10, Y8
+	VPSRLD       $0x11, Y10, Y9
 	VPSLLD       $0x0f, Y10, Y11
-	VPXOR        Y11, Y8, Y8
+	VPXOR        Y11, Y9, Y9
+	VPXOR        Y9, Y8, Y8
 	VPSRLD       $0x13, Y10, Y9
 	VPSLLD       $0x0d, Y10, Y11
 	VPXOR        Y11, Y9, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSRLD       $0x0a, Y10, Y9
 	VPXOR        Y9, Y8, Y8
 	VPBROADCASTD 756(BX), Y13
 	VPADDD       Y8, Y13, Y13
@@ -1833,14 +1833,14 @@ vary7:
 
 	// W[27]: sigma1.
 	VMOVDQA      288(DX), Y10
-	VPSRLD       $0x11, Y10, Y8
+	VPSRLD       $0x0a, Y10, Y8
+	VPSRLD       $0x11, Y10, Y9
 	VPSLLD       $0x0f, Y10, Y11
-	VPXOR        Y11, Y8, Y8
+	VPXOR        Y11, Y9, Y9
+	VPXOR        Y9, Y8, Y8
 	VPSRLD       $0x13, Y10, Y9
 	VPSLLD       $0x0d, Y10, Y11
 	VPXOR        Y11, Y9, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSRLD       $0x0a, Y10, Y9
 	VPXOR        Y9, Y8, Y8
 	VPBROADCASTD 760(BX), Y13
 	VPADDD       Y8, Y13, Y13
@@ -1848,14 +1848,14 @@ vary7:
 
 	// W[28]: sigma1.
 	VMOVDQA      320(DX), Y10
-	VPSRLD       $0x11, Y10, Y8
+	VPSRLD       $0x0a, Y10, Y8
+	VPSRLD       $0x11, Y10, Y9
 	VPSLLD       $0x0f, Y10, Y11
-	VPXOR        Y11, Y8, Y8
+	VPXOR        Y11, Y9, Y9
+	VPXOR        Y9, Y8, Y8
 	VPSRLD       $0x13, Y10, Y9
 	VPSLLD       $0x0d, Y10, Y11
 	VPXOR        Y11, Y9, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSRLD       $0x0a, Y10, Y9
 	VPXOR        Y9, Y8, Y8
 	VPBROADCASTD 764(BX), Y13
 	VPADDD       Y8, Y13, Y13
@@ -1865,14 +1865,14 @@ vary7:
 	VPBROADCASTD 768(BX), Y13
 	VPADDD       192(DX), Y13, Y13
 	VMOVDQA      352(DX), Y10
-	VPSRLD       $0x11, Y10, Y8
+	VPSRLD       $0x0a, Y10, Y8
+	VPSRLD       $0x11, Y10, Y9
 	VPSLLD       $0x0f, Y10, Y11
-	VPXOR        Y11, Y8, Y8
+	VPXOR        Y11, Y9, Y9
+	VPXOR        Y9, Y8, Y8
 	VPSRLD       $0x13, Y10, Y9
 	VPSLLD       $0x0d, Y10, Y11
 	VPXOR        Y11, Y9, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSRLD       $0x0a, Y10, Y9
 	VPXOR        Y9, Y8, Y8
 	VPADDD       Y8, Y13, Y13
 	VMOVDQA      Y13, 416(DX)
@@ -1881,14 +1881,14 @@ vary7:
 	VPBROADCASTD 772(BX), Y13
 	VPADDD       224(DX), Y13, Y13
 	VMOVDQA      384(DX), Y10
-	VPSRLD       $0x11, Y10, Y8
+	VPSRLD       $0x0a, Y10, Y8
+	VPSRLD       $0x11, Y10, Y9
 	VPSLLD       $0x0f, Y10, Y11
-	VPXOR        Y11, Y8, Y8
+	VPXOR        Y11, Y9, Y9
+	VPXOR        Y9, Y8, Y8
 	VPSRLD       $0x13, Y10, Y9
 	VPSLLD       $0x0d, Y10, Y11
 	VPXOR        Y11, Y9, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSRLD       $0x0a, Y10, Y9
 	VPXOR        Y9, Y8, Y8
 	VPADDD       Y8, Y13, Y13
 	VMOVDQA      Y13, 448(DX)
@@ -1897,14 +1897,14 @@ vary7:
 	VPBROADCASTD 776(BX), Y13
 	VPADDD       256(DX), Y13, Y13
 	VMOVDQA      416(DX), Y10
-	VPSRLD       $0x11, Y10, Y8
+	VPSRLD       $0x0a, Y10, Y8
+	VPSRLD       $0x11, Y10, Y9
 	VPSLLD       $0x0f, Y10, Y11
-	VPXOR        Y11, Y8, Y8
+	VPXOR        Y11, Y9, Y9
+	VPXOR        Y9, Y8, Y8
 	VPSRLD       $0x13, Y10, Y9
 	VPSLLD       $0x0d, Y10, Y11
 	VPXOR        Y11, Y9, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSRLD       $0x0a, Y10, Y9
 	VPXOR        Y9, Y8, Y8
 	VPADDD       Y8, Y13, Y13
 	VMOVDQA      Y13, 480(DX)
@@ -1959,14 +1959,14 @@ vary8:
 
 	// W[23]: sigma0.
 	VMOVDQA      256(DX), Y10
-	VPSRLD       $0x07, Y10, Y8
+	VPSRLD       $0x03, Y10, Y8
+	VPSRLD       $0x07, Y10, Y9
 	VPSLLD       $0x19, Y10, Y11
-	VPXOR        Y11, Y8, Y8
+	VPXOR        Y11, Y9, Y9
+	VPXOR        Y9, Y8, Y8
 	VPSRLD       $0x12, Y10, Y9
 	VPSLLD       $0x0e, Y10, Y11
 	VPXOR        Y11, Y9, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSRLD       $0x03, Y10, Y9
 	VPXOR        Y9, Y8, Y8
 	VPBROADCASTD 744(BX), Y13
 	VPADDD       Y8, Y13, Y13
@@ -1979,14 +1979,14 @@ vary8:
 
 	// W[25]: sigma1.
 	VMOVDQA      224(DX), Y10
-	VPSRLD       $0x11, Y10, Y8
+	VPSRLD       $0x0a, Y10, Y8
+	VPSRLD       $0x11, Y10, Y9
 	VPSLLD       $0x0f, Y10, Y11
-	VPXOR        Y11, Y8, Y8
+	VPXOR        Y11, Y9, Y9
+	VPXOR        Y9, Y8, Y8
 	VPSRLD       $0x13, Y10, Y9
 	VPSLLD       $0x0d, Y10, Y11
 	VPXOR        Y11, Y9, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSRLD       $0x0a, Y10, Y9
 	VPXOR        Y9, Y8, Y8
 	VPBROADCASTD 752(BX), Y13
 	VPADDD       Y8, Y13, Y13
@@ -1994,14 +1994,14 @@ vary8:
 
 	// W[26]: sigma1.
 	VMOVDQA      256(DX), Y10
-	VPSRLD       $0x11, Y10, Y8
+	VPSRLD       $0x0a, Y10, Y8
+	VPSRLD       $0x11, Y10, Y9
 	VPSLLD       $0x0f, Y10, Y11
-	VPXOR        Y11, Y8, Y8
+	VPXOR        Y11, Y9, Y9
+	VPXOR        Y9, Y8, Y8
 	VPSRLD       $0x13, Y10, Y9
 	VPSLLD       $0x0d, Y10, Y11
 	VPXOR        Y11, Y9, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSRLD       $0x0a, Y10, Y9
 	VPXOR        Y9, Y8, Y8
 	VPBROADCASTD 756(BX), Y13
 	VPADDD       Y8, Y13, Y13
@@ -2009,14 +2009,14 @@ vary8:
 
 	// W[27]: sigma1.
 	VMOVDQA      288(DX), Y10
-	VPSRLD       $0x11, Y10, Y8
+	VPSRLD       $0x0a, Y10, Y8
+	VPSRLD       $0x11, Y10, Y9
 	VPSLLD       $0x0f, Y10, Y11
-	VPXOR        Y11, Y8, Y8
+	VPXOR        Y11, Y9, Y9
+	VPXOR        Y9, Y8, Y8
 	VPSRLD       $0x13, Y10, Y9
 	VPSLLD       $0x0d, Y10, Y11
 	VPXOR        Y11, Y9, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSRLD       $0x0a, Y10, Y9
 	VPXOR        Y9, Y8, Y8
 	VPBROADCASTD 760(BX), Y13
 	VPADDD       Y8, Y13, Y13
@@ -2024,14 +2024,14 @@ vary8:
 
 	// W[28]: sigma1.
 	VMOVDQA      320(DX), Y10
-	VPSRLD       $0x11, Y10, Y8
+	VPSRLD       $0x0a, Y10, Y8
+	VPSRLD       $0x11, Y10, Y9
 	VPSLLD       $0x0f, Y10, Y11
-	VPXOR        Y11, Y8, Y8
+	VPXOR        Y11, Y9, Y9
+	VPXOR        Y9, Y8, Y8
 	VPSRLD       $0x13, Y10, Y9
 	VPSLLD       $0x0d, Y10, Y11
 	VPXOR        Y11, Y9, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSRLD       $0x0a, Y10, Y9
 	VPXOR        Y9, Y8, Y8
 	VPBROADCASTD 764(BX), Y13
 	VPADDD       Y8, Y13, Y13
@@ -2039,14 +2039,14 @@ vary8:
 
 	// W[29]: sigma1.
 	VMOVDQA      352(DX), Y10
-	VPSRLD       $0x11, Y10, Y8
+	VPSRLD       $0x0a, Y10, Y8
+	VPSRLD       $0x11, Y10, Y9
 	VPSLLD       $0x0f, Y10, Y11
-	VPXOR        Y11, Y8, Y8
+	VPXOR        Y11, Y9, Y9
+	VPXOR        Y9, Y8, Y8
 	VPSRLD       $0x13, Y10, Y9
 	VPSLLD       $0x0d, Y10, Y11
 	VPXOR        Y11, Y9, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSRLD       $0x0a, Y10, Y9
 	VPXOR        Y9, Y8, Y8
 	VPBROADCASTD 768(BX), Y13
 	VPADDD       Y8, Y13, Y13
@@ -2056,14 +2056,14 @@ vary8:
 	VPBROADCASTD 772(BX), Y13
 	VPADDD       224(DX), Y13, Y13
 	VMOVDQA      384(DX), Y10
-	VPSRLD       $0x11, Y10, Y8
+	VPSRLD       $0x0a, Y10, Y8
+	VPSRLD       $0x11, Y10, Y9
 	VPSLLD       $0x0f, Y10, Y11
-	VPXOR        Y11, Y8, Y8
+	VPXOR        Y11, Y9, Y9
+	VPXOR        Y9, Y8, Y8
 	VPSRLD       $0x13, Y10, Y9
 	VPSLLD       $0x0d, Y10, Y11
 	VPXOR        Y11, Y9, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSRLD       $0x0a, Y10, Y9
 	VPXOR        Y9, Y8, Y8
 	VPADDD       Y8, Y13, Y13
 	VMOVDQA      Y13, 448(DX)
@@ -2072,14 +2072,14 @@ vary8:
 	VPBROADCASTD 776(BX), Y13
 	VPADDD       256(DX), Y13, Y13
 	VMOVDQA      416(DX), Y10
-	VPSRLD       $0x11, Y10, Y8
+	VPSRLD       $0x0a, Y10, Y8
+	VPSRLD       $0x11, Y10, Y9
 	VPSLLD       $0x0f, Y10, Y11
-	VPXOR        Y11, Y8, Y8
+	VPXOR        Y11, Y9, Y9
+	VPXOR        Y9, Y8, Y8
 	VPSRLD       $0x13, Y10, Y9
 	VPSLLD       $0x0d, Y10, Y11
 	VPXOR        Y11, Y9, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSRLD       $0x0a, Y10, Y9
 	VPXOR        Y9, Y8, Y8
 	VPADDD       Y8, Y13, Y13
 	VMOVDQA      Y13, 480(DX)
@@ -2115,14 +2115,14 @@ vary9:
 
 	// W[18]: sigma1.
 	VMOVDQA      (DX), Y10
-	VPSRLD       $0x11, Y10, Y8
+	VPSRLD       $0x0a, Y10, Y8
+	VPSRLD       $0x11, Y10, Y9
 	VPSLLD       $0x0f, Y10, Y11
-	VPXOR        Y11, Y8, Y8
+	VPXOR        Y11, Y9, Y9
+	VPXOR        Y9, Y8, Y8
 	VPSRLD       $0x13, Y10, Y9
 	VPSLLD       $0x0d, Y10, Y11
 	VPXOR        Y11, Y9, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSRLD       $0x0a, Y10, Y9
 	VPXOR        Y9, Y8, Y8
 	VPBROADCASTD 724(BX), Y13
 	VPADDD       Y8, Y13, Y13
@@ -2134,14 +2134,14 @@ vary9:
 
 	// W[20]: sigma1.
 	VMOVDQA      64(DX), Y10
-	VPSRLD       $0x11, Y10, Y8
+	VPSRLD       $0x0a, Y10, Y8
+	VPSRLD       $0x11, Y10, Y9
 	VPSLLD       $0x0f, Y10, Y11
-	VPXOR        Y11, Y8, Y8
+	VPXOR        Y11, Y9, Y9
+	VPXOR        Y9, Y8, Y8
 	VPSRLD       $0x13, Y10, Y9
 	VPSLLD       $0x0d, Y10, Y11
 	VPXOR        Y11, Y9, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSRLD       $0x0a, Y10, Y9
 	VPXOR        Y9, Y8, Y8
 	VPBROADCASTD 732(BX), Y13
 	VPADDD       Y8, Y13, Y13
@@ -2153,14 +2153,14 @@ vary9:
 
 	// W[22]: sigma1.
 	VMOVDQA      128(DX), Y10
-	VPSRLD       $0x11, Y10, Y8
+	VPSRLD       $0x0a, Y10, Y8
+	VPSRLD       $0x11, Y10, Y9
 	VPSLLD       $0x0f, Y10, Y11
-	VPXOR        Y11, Y8, Y8
+	VPXOR        Y11, Y9, Y9
+	VPXOR        Y9, Y8, Y8
 	VPSRLD       $0x13, Y10, Y9
 	VPSLLD       $0x0d, Y10, Y11
 	VPXOR        Y11, Y9, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSRLD       $0x0a, Y10, Y9
 	VPXOR        Y9, Y8, Y8
 	VPBROADCASTD 740(BX), Y13
 	VPADDD       Y8, Y13, Y13
@@ -2173,26 +2173,26 @@ vary9:
 
 	// W[24]: sigma1, sigma0.
 	VMOVDQA      288(DX), Y10
-	VPSRLD       $0x07, Y10, Y8
+	VPSRLD       $0x03, Y10, Y8
+	VPSRLD       $0x07, Y10, Y9
 	VPSLLD       $0x19, Y10, Y11
-	VPXOR        Y11, Y8, Y8
+	VPXOR        Y11, Y9, Y9
+	VPXOR        Y9, Y8, Y8
 	VPSRLD       $0x12, Y10, Y9
 	VPSLLD       $0x0e, Y10, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y8, Y8
-	VPSRLD       $0x03, Y10, Y9
-	VPXOR        Y9, Y8, Y8
 	VPBROADCASTD 748(BX), Y13
 	VPADDD       Y8, Y13, Y13
 	VMOVDQA      192(DX), Y10
-	VPSRLD       $0x11, Y10, Y8
+	VPSRLD       $0x0a, Y10, Y8
+	VPSRLD       $0x11, Y10, Y9
 	VPSLLD       $0x0f, Y10, Y11
-	VPXOR        Y11, Y8, Y8
+	VPXOR        Y11, Y9, Y9
+	VPXOR        Y9, Y8, Y8
 	VPSRLD       $0x13, Y10, Y9
 	VPSLLD       $0x0d, Y10, Y11
 	VPXOR        Y11, Y9, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSRLD       $0x0a, Y10, Y9
 	VPXOR        Y9, Y8, Y8
 	VPADDD       Y8, Y13, Y13
 	VMOVDQA      Y13, 256(DX)
@@ -2202,28 +2202,28 @@ vary9:
 	VPADDD       288(DX), Y13, Y13
 	VPADDD       64(DX), Y13, Y13
 	VMOVDQA      224(DX), Y10
-	VPSRLD       $0x11, Y10, Y8
+	VPSRLD       $0x0a, Y10, Y8
+	VPSRLD       $0x11, Y10, Y9
 	VPSLLD       $0x0f, Y10, Y11
-	VPXOR        Y11, Y8, Y8
+	VPXOR        Y11, Y9, Y9
+	VPXOR        Y9, Y8, Y8
 	VPSRLD       $0x13, Y10, Y9
 	VPSLLD       $0x0d, Y10, Y11
 	VPXOR        Y11, Y9, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSRLD       $0x0a, Y10, Y9
 	VPXOR        Y9, Y8, Y8
 	VPADDD       Y8, Y13, Y13
 	VMOVDQA      Y13, 288(DX)
 
 	// W[26]: sigma1.
 	VMOVDQA      256(DX), Y10
-	VPSRLD       $0x11, Y10, Y8
+	VPSRLD       $0x0a, Y10, Y8
+	VPSRLD       $0x11, Y10, Y9
 	VPSLLD       $0x0f, Y10, Y11
-	VPXOR        Y11, Y8, Y8
+	VPXOR        Y11, Y9, Y9
+	VPXOR        Y9, Y8, Y8
 	VPSRLD       $0x13, Y10, Y9
 	VPSLLD       $0x0d, Y10, Y11
 	VPXOR        Y11, Y9, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSRLD       $0x0a, Y10, Y9
 	VPXOR        Y9, Y8, Y8
 	VPBROADCASTD 756(BX), Y13
 	VPADDD       Y8, Y13, Y13
@@ -2233,28 +2233,28 @@ vary9:
 	VPBROADCASTD 760(BX), Y13
 	VPADDD       128(DX), Y13, Y13
 	VMOVDQA      288(DX), Y10
-	VPSRLD       $0x11, Y10, Y8
+	VPSRLD       $0x0a, Y10, Y8
+	VPSRLD       $0x11, Y10, Y9
 	VPSLLD       $0x0f, Y10, Y11
-	VPXOR        Y11, Y8, Y8
+	VPXOR        Y11, Y9, Y9
+	VPXOR        Y9, Y8, Y8
 	VPSRLD       $0x13, Y10, Y9
 	VPSLLD       $0x0d, Y10, Y11
 	VPXOR        Y11, Y9, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSRLD       $0x0a, Y10, Y9
 	VPXOR        Y9, Y8, Y8
 	VPADDD       Y8, Y13, Y13
 	VMOVDQA      Y13, 352(DX)
 
 	// W[28]: sigma1.
 	VMOVDQA      320(DX), Y10
-	VPSRLD       $0x11, Y10, Y8
+	VPSRLD       $0x0a, Y10, Y8
+	VPSRLD       $0x11, Y10, Y9
 	VPSLLD       $0x0f, Y10, Y11
-	VPXOR        Y11, Y8, Y8
+	VPXOR        Y11, Y9, Y9
+	VPXOR        Y9, Y8, Y8
 	VPSRLD       $0x13, Y10, Y9
 	VPSLLD       $0x0d, Y10, Y11
 	VPXOR        Y11, Y9, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSRLD       $0x0a, Y10, Y9
 	VPXOR        Y9, Y8, Y8
 	VPBROADCASTD 764(BX), Y13
 	VPADDD       Y8, Y13, Y13
@@ -2264,14 +2264,14 @@ vary9:
 	VPBROADCASTD 768(BX), Y13
 	VPADDD       192(DX), Y13, Y13
 	VMOVDQA      352(DX), Y10
-	VPSRLD       $0x11, Y10, Y8
+	VPSRLD       $0x0a, Y10, Y8
+	VPSRLD       $0x11, Y10, Y9
 	VPSLLD       $0x0f, Y10, Y11
-	VPXOR        Y11, Y8, Y8
+	VPXOR        Y11, Y9, Y9
+	VPXOR        Y9, Y8, Y8
 	VPSRLD       $0x13, Y10, Y9
 	VPSLLD       $0x0d, Y10, Y11
 	VPXOR        Y11, Y9, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSRLD       $0x0a, Y10, Y9
 	VPXOR        Y9, Y8, Y8
 	VPADDD       Y8, Y13, Y13
 	VMOVDQA      Y13, 416(DX)
@@ -2280,41 +2280,41 @@ vary9:
 	VPBROADCASTD 772(BX), Y13
 	VPADDD       224(DX), Y13, Y13
 	VMOVDQA      384(DX), Y10
-	VPSRLD       $0x11, Y10, Y8
+	VPSRLD       $0x0a, Y10, Y8
+	VPSRLD       $0x11, Y10, Y9
 	VPSLLD       $0x0f, Y10, Y11
-	VPXOR        Y11, Y8, Y8
+	VPXOR        Y11, Y9, Y9
+	VPXOR        Y9, Y8, Y8
 	VPSRLD       $0x13, Y10, Y9
 	VPSLLD       $0x0d, Y10, Y11
 	VPXOR        Y11, Y9, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSRLD       $0x0a, Y10, Y9
 	VPXOR        Y9, Y8, Y8
 	VPADDD       Y8, Y13, Y13
 	VMOVDQA      Y13, 448(DX)
 
 	// W[31]: sigma1, t-7, sigma0.
 	VMOVDQA      (DX), Y10
-	VPSRLD       $0x07, Y10, Y8
+	VPSRLD       $0x03, Y10, Y8
+	VPSRLD       $0x07, Y10, Y9
 	VPSLLD       $0x19, Y10, Y11
-	VPXOR        Y11, Y8, Y8
+	VPXOR        Y11, Y9, Y9
+	VPXOR        Y9, Y8, Y8
 	VPSRLD       $0x12, Y10, Y9
 	VPSLLD       $0x0e, Y10, Y11
 	VPXOR        Y11, Y9, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSRLD       $0x03, Y10, Y9
 	VPXOR        Y9, Y8, Y8
 	VPBROADCASTD 776(BX), Y13
 	VPADDD       Y8, Y13, Y13
 	VPADDD       256(DX), Y13, Y13
 	VMOVDQA      416(DX), Y10
-	VPSRLD       $0x11, Y10, Y8
+	VPSRLD       $0x0a, Y10, Y8
+	VPSRLD       $0x11, Y10, Y9
 	VPSLLD       $0x0f, Y10, Y11
-	VPXOR        Y11, Y8, Y8
+	VPXOR        Y11, Y9, Y9
+	VPXOR        Y9, Y8, Y8
 	VPSRLD       $0x13, Y10, Y9
 	VPSLLD       $0x0d, Y10, Y11
 	VPXOR        Y11, Y9, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSRLD       $0x0a, Y10, Y9
 	VPXOR        Y9, Y8, Y8
 	VPADDD       Y8, Y13, Y13
 	VMOVDQA      Y13, 480(DX)
@@ -2354,14 +2354,14 @@ vary10:
 
 	// W[19]: sigma1.
 	VMOVDQA      32(DX), Y10
-	VPSRLD       $0x11, Y10, Y8
+	VPSRLD       $0x0a, Y10, Y8
+	VPSRLD       $0x11, Y10, Y9
 	VPSLLD       $0x0f, Y10, Y11
-	VPXOR        Y11, Y8, Y8
+	VPXOR        Y11, Y9, Y9
+	VPXOR        Y9, Y8, Y8
 	VPSRLD       $0x13, Y10, Y9
 	VPSLLD       $0x0d, Y10, Y11
 	VPXOR        Y11, Y9, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSRLD       $0x0a, Y10, Y9
 	VPXOR        Y9, Y8, Y8
 	VPBROADCASTD 728(BX), Y13
 	VPADDD       Y8, Y13, Y13
@@ -2373,14 +2373,14 @@ vary10:
 
 	// W[21]: sigma1.
 	VMOVDQA      96(DX), Y10
-	VPSRLD       $0x11, Y10, Y8
+	VPSRLD       $0x0a, Y10, Y8
+	VPSRLD       $0x11, Y10, Y9
 	VPSLLD       $0x0f, Y10, Y11
-	VPXOR        Y11, Y8, Y8
+	VPXOR        Y11, Y9, Y9
+	VPXOR        Y9, Y8, Y8
 	VPSRLD       $0x13, Y10, Y9
 	VPSLLD       $0x0d, Y10, Y11
 	VPXOR        Y11, Y9, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSRLD       $0x0a, Y10, Y9
 	VPXOR        Y9, Y8, Y8
 	VPBROADCASTD 736(BX), Y13
 	VPADDD       Y8, Y13, Y13
@@ -2392,14 +2392,14 @@ vary10:
 
 	// W[23]: sigma1.
 	VMOVDQA      160(DX), Y10
-	VPSRLD       $0x11, Y10, Y8
+	VPSRLD       $0x0a, Y10, Y8
+	VPSRLD       $0x11, Y10, Y9
 	VPSLLD       $0x0f, Y10, Y11
-	VPXOR        Y11, Y8, Y8
+	VPXOR        Y11, Y9, Y9
+	VPXOR        Y9, Y8, Y8
 	VPSRLD       $0x13, Y10, Y9
 	VPSLLD       $0x0d, Y10, Y11
 	VPXOR        Y11, Y9, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSRLD       $0x0a, Y10, Y9
 	VPXOR        Y9, Y8, Y8
 	VPBROADCASTD 744(BX), Y13
 	VPADDD       Y8, Y13, Y13
@@ -2412,26 +2412,26 @@ vary10:
 
 	// W[25]: sigma1, sigma0.
 	VMOVDQA      320(DX), Y10
-	VPSRLD       $0x07, Y10, Y8
+	VPSRLD       $0x03, Y10, Y8
+	VPSRLD       $0x07, Y10, Y9
 	VPSLLD       $0x19, Y10, Y11
-	VPXOR        Y11, Y8, Y8
+	VPXOR        Y11, Y9, Y9
+	VPXOR        Y9, Y8, Y8
 	VPSRLD       $0x12, Y10, Y9
 	VPSLLD       $0x0e, Y10, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y8, Y8
-	VPSRLD       $0x03, Y10, Y9
-	VPXOR        Y9, Y8, Y8
 	VPBROADCASTD 752(BX), Y13
 	VPADDD       Y8, Y13, Y13
 	VMOVDQA      224(DX), Y10
-	VPSRLD       $0x11, Y10, Y8
+	VPSRLD       $0x0a, Y10, Y8
+	VPSRLD       $0x11, Y10, Y9
 	VPSLLD       $0x0f, Y10, Y11
-	VPXOR        Y11, Y8, Y8
+	VPXOR        Y11, Y9, Y9
+	VPXOR        Y9, Y8, Y8
 	VPSRLD       $0x13, Y10, Y9
 	VPSLLD       $0x0d, Y10, Y11
 	VPXOR        Y11, Y9, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSRLD       $0x0a, Y10, Y9
 	VPXOR        Y9, Y8, Y8
 	VPADDD       Y8, Y13, Y13
 	VMOVDQA      Y13, 288(DX)
@@ -2441,28 +2441,28 @@ vary10:
 	VPADDD       320(DX), Y13, Y13
 	VPADDD       96(DX), Y13, Y13
 	VMOVDQA      256(DX), Y10
-	VPSRLD       $0x11, Y10, Y8
+	VPSRLD       $0x0a, Y10, Y8
+	VPSRLD       $0x11, Y10, Y9
 	VPSLLD       $0x0f, Y10, Y11
-	VPXOR        Y11, Y8, Y8
+	VPXOR        Y11, Y9, Y9
+	VPXOR        Y9, Y8, Y8
 	VPSRLD       $0x13, Y10, Y9
 	VPSLLD       $0x0d, Y10, Y11
 	VPXOR        Y11, Y9, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSRLD       $0x0a, Y10, Y9
 	VPXOR        Y9, Y8, Y8
 	VPADDD       Y8, Y13, Y13
 	VMOVDQA      Y13, 320(DX)
 
 	// W[27]: sigma1.
 	VMOVDQA      288(DX), Y10
-	VPSRLD       $0x11, Y10, Y8
+	VPSRLD       $0x0a, Y10, Y8
+	VPSRLD       $0x11, Y10, Y9
 	VPSLLD       $0x0f, Y10, Y11
-	VPXOR        Y11, Y8, Y8
+	VPXOR        Y11, Y9, Y9
+	VPXOR        Y9, Y8, Y8
 	VPSRLD       $0x13, Y10, Y9
 	VPSLLD       $0x0d, Y10, Y11
 	VPXOR        Y11, Y9, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSRLD       $0x0a, Y10, Y9
 	VPXOR        Y9, Y8, Y8
 	VPBROADCASTD 760(BX), Y13
 	VPADDD       Y8, Y13, Y13
@@ -2472,28 +2472,28 @@ vary10:
 	VPBROADCASTD 764(BX), Y13
 	VPADDD       160(DX), Y13, Y13
 	VMOVDQA      320(DX), Y10
-	VPSRLD       $0x11, Y10, Y8
+	VPSRLD       $0x0a, Y10, Y8
+	VPSRLD       $0x11, Y10, Y9
 	VPSLLD       $0x0f, Y10, Y11
-	VPXOR        Y11, Y8, Y8
+	VPXOR        Y11, Y9, Y9
+	VPXOR        Y9, Y8, Y8
 	VPSRLD       $0x13, Y10, Y9
 	VPSLLD       $0x0d, Y10, Y11
 	VPXOR        Y11, Y9, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSRLD       $0x0a, Y10, Y9
 	VPXOR        Y9, Y8, Y8
 	VPADDD       Y8, Y13, Y13
 	VMOVDQA      Y13, 384(DX)
 
 	// W[29]: sigma1.
 	VMOVDQA      352(DX), Y10
-	VPSRLD       $0x11, Y10, Y8
+	VPSRLD       $0x0a, Y10, Y8
+	VPSRLD       $0x11, Y10, Y9
 	VPSLLD       $0x0f, Y10, Y11
-	VPXOR        Y11, Y8, Y8
+	VPXOR        Y11, Y9, Y9
+	VPXOR        Y9, Y8, Y8
 	VPSRLD       $0x13, Y10, Y9
 	VPSLLD       $0x0d, Y10, Y11
 	VPXOR        Y11, Y9, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSRLD       $0x0a, Y10, Y9
 	VPXOR        Y9, Y8, Y8
 	VPBROADCASTD 768(BX), Y13
 	VPADDD       Y8, Y13, Y13
@@ -2503,14 +2503,14 @@ vary10:
 	VPBROADCASTD 772(BX), Y13
 	VPADDD       224(DX), Y13, Y13
 	VMOVDQA      384(DX), Y10
-	VPSRLD       $0x11, Y10, Y8
+	VPSRLD       $0x0a, Y10, Y8
+	VPSRLD       $0x11, Y10, Y9
 	VPSLLD       $0x0f, Y10, Y11
-	VPXOR        Y11, Y8, Y8
+	VPXOR        Y11, Y9, Y9
+	VPXOR        Y9, Y8, Y8
 	VPSRLD       $0x13, Y10, Y9
 	VPSLLD       $0x0d, Y10, Y11
 	VPXOR        Y11, Y9, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSRLD       $0x0a, Y10, Y9
 	VPXOR        Y9, Y8, Y8
 	VPADDD       Y8, Y13, Y13
 	VMOVDQA      Y13, 448(DX)
@@ -2519,14 +2519,14 @@ vary10:
 	VPBROADCASTD 776(BX), Y13
 	VPADDD       256(DX), Y13, Y13
 	VMOVDQA      416(DX), Y10
-	VPSRLD       $0x11, Y10, Y8
+	VPSRLD       $0x0a, Y10, Y8
+	VPSRLD       $0x11, Y10, Y9
 	VPSLLD       $0x0f, Y10, Y11
-	VPXOR        Y11, Y8, Y8
+	VPXOR        Y11, Y9, Y9
+	VPXOR        Y9, Y8, Y8
 	VPSRLD       $0x13, Y10, Y9
 	VPSLLD       $0x0d, Y10, Y11
 	VPXOR        Y11, Y9, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSRLD       $0x0a, Y10, Y9
 	VPXOR        Y9, Y8, Y8
 	VPADDD       Y8, Y13, Y13
 	VMOVDQA      Y13, 480(DX)
@@ -2570,14 +2570,14 @@ vary11:
 
 	// W[20]: sigma1.
 	VMOVDQA      64(DX), Y10
-	VPSRLD       $0x11, Y10, Y8
+	VPSRLD       $0x0a, Y10, Y8
+	VPSRLD       $0x11, Y10, Y9
 	VPSLLD       $0x0f, Y10, Y11
-	VPXOR        Y11, Y8, Y8
+	VPXOR        Y11, Y9, Y9
+	VPXOR        Y9, Y8, Y8
 	VPSRLD       $0x13, Y10, Y9
 	VPSLLD       $0x0d, Y10, Y11
 	VPXOR        Y11, Y9, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSRLD       $0x0a, Y10, Y9
 	VPXOR        Y9, Y8, Y8
 	VPBROADCASTD 732(BX), Y13
 	VPADDD       Y8, Y13, Y13
@@ -2589,14 +2589,14 @@ vary11:
 
 	// W[22]: sigma1.
 	VMOVDQA      128(DX), Y10
-	VPSRLD       $0x11, Y10, Y8
+	VPSRLD       $0x0a, Y10, Y8
+	VPSRLD       $0x11, Y10, Y9
 	VPSLLD       $0x0f, Y10, Y11
-	VPXOR        Y11, Y8, Y8
+	VPXOR        Y11, Y9, Y9
+	VPXOR        Y9, Y8, Y8
 	VPSRLD       $0x13, Y10, Y9
 	VPSLLD       $0x0d, Y10, Y11
 	VPXOR        Y11, Y9, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSRLD       $0x0a, Y10, Y9
 	VPXOR        Y9, Y8, Y8
 	VPBROADCASTD 740(BX), Y13
 	VPADDD       Y8, Y13, Y13
@@ -2608,14 +2608,14 @@ vary11:
 
 	// W[24]: sigma1.
 	VMOVDQA      192(DX), Y10
-	VPSRLD       $0x11, Y10, Y8
+	VPSRLD       $0x0a, Y10, Y8
+	VPSRLD       $0x11, Y10, Y9
 	VPSLLD       $0x0f, Y10, Y11
-	VPXOR        Y11, Y8, Y8
+	VPXOR        Y11, Y9, Y9
+	VPXOR        Y9, Y8, Y8
 	VPSRLD       $0x13, Y10, Y9
 	VPSLLD       $0x0d, Y10, Y11
 	VPXOR        Y11, Y9, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSRLD       $0x0a, Y10, Y9
 	VPXOR        Y9, Y8, Y8
 	VPBROADCASTD 748(BX), Y13
 	VPADDD       Y8, Y13, Y13
@@ -2628,26 +2628,26 @@ vary11:
 
 	// W[26]: sigma1, sigma0.
 	VMOVDQA      352(DX), Y10
-	VPSRLD       $0x07, Y10, Y8
+	VPSRLD       $0x03, Y10, Y8
+	VPSRLD       $0x07, Y10, Y9
 	VPSLLD       $0x19, Y10, Y11
-	VPXOR        Y11, Y8, Y8
+	VPXOR        Y11, Y9, Y9
+	VPXOR        Y9, Y8, Y8
 	VPSRLD       $0x12, Y10, Y9
 	VPSLLD       $0x0e, Y10, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y8, Y8
-	VPSRLD       $0x03, Y10, Y9
-	VPXOR        Y9, Y8, Y8
 	VPBROADCASTD 756(BX), Y13
 	VPADDD       Y8, Y13, Y13
 	VMOVDQA      256(DX), Y10
-	VPSRLD       $0x11, Y10, Y8
+	VPSRLD       $0x0a, Y10, Y8
+	VPSRLD       $0x11, Y10, Y9
 	VPSLLD       $0x0f, Y10, Y11
-	VPXOR        Y11, Y8, Y8
+	VPXOR        Y11, Y9, Y9
+	VPXOR        Y9, Y8, Y8
 	VPSRLD       $0x13, Y10, Y9
 	VPSLLD       $0x0d, Y10, Y11
 	VPXOR        Y11, Y9, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSRLD       $0x0a, Y10, Y9
 	VPXOR        Y9, Y8, Y8
 	VPADDD       Y8, Y13, Y13
 	VMOVDQA      Y13, 320(DX)
@@ -2657,28 +2657,28 @@ vary11:
 	VPADDD       352(DX), Y13, Y13
 	VPADDD       128(DX), Y13, Y13
 	VMOVDQA      288(DX), Y10
-	VPSRLD       $0x11, Y10, Y8
+	VPSRLD       $0x0a, Y10, Y8
+	VPSRLD       $0x11, Y10, Y9
 	VPSLLD       $0x0f, Y10, Y11
-	VPXOR        Y11, Y8, Y8
+	VPXOR        Y11, Y9, Y9
+	VPXOR        Y9, Y8, Y8
 	VPSRLD       $0x13, Y10, Y9
 	VPSLLD       $0x0d, Y10, Y11
 	VPXOR        Y11, Y9, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSRLD       $0x0a, Y10, Y9
 	VPXOR        Y9, Y8, Y8
 	VPADDD       Y8, Y13, Y13
 	VMOVDQA      Y13, 352(DX)
 
 	// W[28]: sigma1.
 	VMOVDQA      320(DX), Y10
-	VPSRLD       $0x11, Y10, Y8
+	VPSRLD       $0x0a, Y10, Y8
+	VPSRLD       $0x11, Y10, Y9
 	VPSLLD       $0x0f, Y10, Y11
-	VPXOR        Y11, Y8, Y8
+	VPXOR        Y11, Y9, Y9
+	VPXOR        Y9, Y8, Y8
 	VPSRLD       $0x13, Y10, Y9
 	VPSLLD       $0x0d, Y10, Y11
 	VPXOR        Y11, Y9, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSRLD       $0x0a, Y10, Y9
 	VPXOR        Y9, Y8, Y8
 	VPBROADCASTD 764(BX), Y13
 	VPADDD       Y8, Y13, Y13
@@ -2688,28 +2688,28 @@ vary11:
 	VPBROADCASTD 768(BX), Y13
 	VPADDD       192(DX), Y13, Y13
 	VMOVDQA      352(DX), Y10
-	VPSRLD       $0x11, Y10, Y8
+	VPSRLD       $0x0a, Y10, Y8
+	VPSRLD       $0x11, Y10, Y9
 	VPSLLD       $0x0f, Y10, Y11
-	VPXOR        Y11, Y8, Y8
+	VPXOR        Y11, Y9, Y9
+	VPXOR        Y9, Y8, Y8
 	VPSRLD       $0x13, Y10, Y9
 	VPSLLD       $0x0d, Y10, Y11
 	VPXOR        Y11, Y9, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSRLD       $0x0a, Y10, Y9
 	VPXOR        Y9, Y8, Y8
 	VPADDD       Y8, Y13, Y13
 	VMOVDQA      Y13, 416(DX)
 
 	// W[30]: sigma1.
 	VMOVDQA      384(DX), Y10
-	VPSRLD       $0x11, Y10, Y8
+	VPSRLD       $0x0a, Y10, Y8
+	VPSRLD       $0x11, Y10, Y9
 	VPSLLD       $0x0f, Y10, Y11
-	VPXOR        Y11, Y8, Y8
+	VPXOR        Y11, Y9, Y9
+	VPXOR        Y9, Y8, Y8
 	VPSRLD       $0x13, Y10, Y9
 	VPSLLD       $0x0d, Y10, Y11
 	VPXOR        Y11, Y9, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSRLD       $0x0a, Y10, Y9
 	VPXOR        Y9, Y8, Y8
 	VPBROADCASTD 772(BX), Y13
 	VPADDD       Y8, Y13, Y13
@@ -2719,14 +2719,14 @@ vary11:
 	VPBROADCASTD 776(BX), Y13
 	VPADDD       256(DX), Y13, Y13
 	VMOVDQA      416(DX), Y10
-	VPSRLD       $0x11, Y10, Y8
+	VPSRLD       $0x0a, Y10, Y8
+	VPSRLD       $0x11, Y10, Y9
 	VPSLLD       $0x0f, Y10, Y11
-	VPXOR        Y11, Y8, Y8
+	VPXOR        Y11, Y9, Y9
+	VPXOR        Y9, Y8, Y8
 	VPSRLD       $0x13, Y10, Y9
 	VPSLLD       $0x0d, Y10, Y11
 	VPXOR        Y11, Y9, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSRLD       $0x0a, Y10, Y9
 	VPXOR        Y9, Y8, Y8
 	VPADDD       Y8, Y13, Y13
 	VMOVDQA      Y13, 480(DX)
@@ -2774,14 +2774,14 @@ vary12:
 
 	// W[21]: sigma1.
 	VMOVDQA      96(DX), Y10
-	VPSRLD       $0x11, Y10, Y8
+	VPSRLD       $0x0a, Y10, Y8
+	VPSRLD       $0x11, Y10, Y9
 	VPSLLD       $0x0f, Y10, Y11
-	VPXOR        Y11, Y8, Y8
+	VPXOR        Y11, Y9, Y9
+	VPXOR        Y9, Y8, Y8
 	VPSRLD       $0x13, Y10, Y9
 	VPSLLD       $0x0d, Y10, Y11
 	VPXOR        Y11, Y9, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSRLD       $0x0a, Y10, Y9
 	VPXOR        Y9, Y8, Y8
 	VPBROADCASTD 736(BX), Y13
 	VPADDD       Y8, Y13, Y13
@@ -2793,14 +2793,14 @@ vary12:
 
 	// W[23]: sigma1.
 	VMOVDQA      160(DX), Y10
-	VPSRLD       $0x11, Y10, Y8
+	VPSRLD       $0x0a, Y10, Y8
+	VPSRLD       $0x11, Y10, Y9
 	VPSLLD       $0x0f, Y10, Y11
-	VPXOR        Y11, Y8, Y8
+	VPXOR        Y11, Y9, Y9
+	VPXOR        Y9, Y8, Y8
 	VPSRLD       $0x13, Y10, Y9
 	VPSLLD       $0x0d, Y10, Y11
 	VPXOR        Y11, Y9, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSRLD       $0x0a, Y10, Y9
 	VPXOR        Y9, Y8, Y8
 	VPBROADCASTD 744(BX), Y13
 	VPADDD       Y8, Y13, Y13
@@ -2812,14 +2812,14 @@ vary12:
 
 	// W[25]: sigma1.
 	VMOVDQA      224(DX), Y10
-	VPSRLD       $0x11, Y10, Y8
+	VPSRLD       $0x0a, Y10, Y8
+	VPSRLD       $0x11, Y10, Y9
 	VPSLLD       $0x0f, Y10, Y11
-	VPXOR        Y11, Y8, Y8
+	VPXOR        Y11, Y9, Y9
+	VPXOR        Y9, Y8, Y8
 	VPSRLD       $0x13, Y10, Y9
 	VPSLLD       $0x0d, Y10, Y11
 	VPXOR        Y11, Y9, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSRLD       $0x0a, Y10, Y9
 	VPXOR        Y9, Y8, Y8
 	VPBROADCASTD 752(BX), Y13
 	VPADDD       Y8, Y13, Y13
@@ -2832,26 +2832,26 @@ vary12:
 
 	// W[27]: sigma1, sigma0.
 	VMOVDQA      384(DX), Y10
-	VPSRLD       $0x07, Y10, Y8
+	VPSRLD       $0x03, Y10, Y8
+	VPSRLD       $0x07, Y10, Y9
 	VPSLLD       $0x19, Y10, Y11
-	VPXOR        Y11, Y8, Y8
+	VPXOR        Y11, Y9, Y9
+	VPXOR        Y9, Y8, Y8
 	VPSRLD       $0x12, Y10, Y9
 	VPSLLD       $0x0e, Y10, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y8, Y8
-	VPSRLD       $0x03, Y10, Y9
-	VPXOR        Y9, Y8, Y8
 	VPBROADCASTD 760(BX), Y13
 	VPADDD       Y8, Y13, Y13
 	VMOVDQA      288(DX), Y10
-	VPSRLD       $0x11, Y10, Y8
+	VPSRLD       $0x0a, Y10, Y8
+	VPSRLD       $0x11, Y10, Y9
 	VPSLLD       $0x0f, Y10, Y11
-	VPXOR        Y11, Y8, Y8
+	VPXOR        Y11, Y9, Y9
+	VPXOR        Y9, Y8, Y8
 	VPSRLD       $0x13, Y10, Y9
 	VPSLLD       $0x0d, Y10, Y11
 	VPXOR        Y11, Y9, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSRLD       $0x0a, Y10, Y9
 	VPXOR        Y9, Y8, Y8
 	VPADDD       Y8, Y13, Y13
 	VMOVDQA      Y13, 352(DX)
@@ -2861,28 +2861,28 @@ vary12:
 	VPADDD       384(DX), Y13, Y13
 	VPADDD       160(DX), Y13, Y13
 	VMOVDQA      320(DX), Y10
-	VPSRLD       $0x11, Y10, Y8
+	VPSRLD       $0x0a, Y10, Y8
+	VPSRLD       $0x11, Y10, Y9
 	VPSLLD       $0x0f, Y10, Y11
-	VPXOR        Y11, Y8, Y8
+	VPXOR        Y11, Y9, Y9
+	VPXOR        Y9, Y8, Y8
 	VPSRLD       $0x13, Y10, Y9
 	VPSLLD       $0x0d, Y10, Y11
 	VPXOR        Y11, Y9, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSRLD       $0x0a, Y10, Y9
 	VPXOR        Y9, Y8, Y8
 	VPADDD       Y8, Y13, Y13
 	VMOVDQA      Y13, 384(DX)
 
 	// W[29]: sigma1.
 	VMOVDQA      352(DX), Y10
-	VPSRLD       $0x11, Y10, Y8
+	VPSRLD       $0x0a, Y10, Y8
+	VPSRLD       $0x11, Y10, Y9
 	VPSLLD       $0x0f, Y10, Y11
-	VPXOR        Y11, Y8, Y8
+	VPXOR        Y11, Y9, Y9
+	VPXOR        Y9, Y8, Y8
 	VPSRLD       $0x13, Y10, Y9
 	VPSLLD       $0x0d, Y10, Y11
 	VPXOR        Y11, Y9, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSRLD       $0x0a, Y10, Y9
 	VPXOR        Y9, Y8, Y8
 	VPBROADCASTD 768(BX), Y13
 	VPADDD       Y8, Y13, Y13
@@ -2892,28 +2892,28 @@ vary12:
 	VPBROADCASTD 772(BX), Y13
 	VPADDD       224(DX), Y13, Y13
 	VMOVDQA      384(DX), Y10
-	VPSRLD       $0x11, Y10, Y8
+	VPSRLD       $0x0a, Y10, Y8
+	VPSRLD       $0x11, Y10, Y9
 	VPSLLD       $0x0f, Y10, Y11
-	VPXOR        Y11, Y8, Y8
+	VPXOR        Y11, Y9, Y9
+	VPXOR        Y9, Y8, Y8
 	VPSRLD       $0x13, Y10, Y9
 	VPSLLD       $0x0d, Y10, Y11
 	VPXOR        Y11, Y9, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSRLD       $0x0a, Y10, Y9
 	VPXOR        Y9, Y8, Y8
 	VPADDD       Y8, Y13, Y13
 	VMOVDQA      Y13, 448(DX)
 
 	// W[31]: sigma1.
 	VMOVDQA      416(DX), Y10
-	VPSRLD       $0x11, Y10, Y8
+	VPSRLD       $0x0a, Y10, Y8
+	VPSRLD       $0x11, Y10, Y9
 	VPSLLD       $0x0f, Y10, Y11
-	VPXOR        Y11, Y8, Y8
+	VPXOR        Y11, Y9, Y9
+	VPXOR        Y9, Y8, Y8
 	VPSRLD       $0x13, Y10, Y9
 	VPSLLD       $0x0d, Y10, Y11
 	VPXOR        Y11, Y9, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSRLD       $0x0a, Y10, Y9
 	VPXOR        Y9, Y8, Y8
 	VPBROADCASTD 776(BX), Y13
 	VPADDD       Y8, Y13, Y13
@@ -2966,14 +2966,14 @@ vary13:
 
 	// W[22]: sigma1.
 	VMOVDQA      128(DX), Y10
-	VPSRLD       $0x11, Y10, Y8
+	VPSRLD       $0x0a, Y10, Y8
+	VPSRLD       $0x11, Y10, Y9
 	VPSLLD       $0x0f, Y10, Y11
-	VPXOR        Y11, Y8, Y8
+	VPXOR        Y11, Y9, Y9
+	VPXOR        Y9, Y8, Y8
 	VPSRLD       $0x13, Y10, Y9
 	VPSLLD       $0x0d, Y10, Y11
 	VPXOR        Y11, Y9, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSRLD       $0x0a, Y10, Y9
 	VPXOR        Y9, Y8, Y8
 	VPBROADCASTD 740(BX), Y13
 	VPADDD       Y8, Y13, Y13
@@ -2985,14 +2985,14 @@ vary13:
 
 	// W[24]: sigma1.
 	VMOVDQA      192(DX), Y10
-	VPSRLD       $0x11, Y10, Y8
+	VPSRLD       $0x0a, Y10, Y8
+	VPSRLD       $0x11, Y10, Y9
 	VPSLLD       $0x0f, Y10, Y11
-	VPXOR        Y11, Y8, Y8
+	VPXOR        Y11, Y9, Y9
+	VPXOR        Y9, Y8, Y8
 	VPSRLD       $0x13, Y10, Y9
 	VPSLLD       $0x0d, Y10, Y11
 	VPXOR        Y11, Y9, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSRLD       $0x0a, Y10, Y9
 	VPXOR        Y9, Y8, Y8
 	VPBROADCASTD 748(BX), Y13
 	VPADDD       Y8, Y13, Y13
@@ -3004,14 +3004,14 @@ vary13:
 
 	// W[26]: sigma1.
 	VMOVDQA      256(DX), Y10
-	VPSRLD       $0x11, Y10, Y8
+	VPSRLD       $0x0a, Y10, Y8
+	VPSRLD       $0x11, Y10, Y9
 	VPSLLD       $0x0f, Y10, Y11
-	VPXOR        Y11, Y8, Y8
+	VPXOR        Y11, Y9, Y9
+	VPXOR        Y9, Y8, Y8
 	VPSRLD       $0x13, Y10, Y9
 	VPSLLD       $0x0d, Y10, Y11
 	VPXOR        Y11, Y9, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSRLD       $0x0a, Y10, Y9
 	VPXOR        Y9, Y8, Y8
 	VPBROADCASTD 756(BX), Y13
 	VPADDD       Y8, Y13, Y13
@@ -3024,26 +3024,26 @@ vary13:
 
 	// W[28]: sigma1, sigma0.
 	VMOVDQA      416(DX), Y10
-	VPSRLD       $0x07, Y10, Y8
+	VPSRLD       $0x03, Y10, Y8
+	VPSRLD       $0x07, Y10, Y9
 	VPSLLD       $0x19, Y10, Y11
-	VPXOR        Y11, Y8, Y8
+	VPXOR        Y11, Y9, Y9
+	VPXOR        Y9, Y8, Y8
 	VPSRLD       $0x12, Y10, Y9
 	VPSLLD       $0x0e, Y10, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y8, Y8
-	VPSRLD       $0x03, Y10, Y9
-	VPXOR        Y9, Y8, Y8
 	VPBROADCASTD 764(BX), Y13
 	VPADDD       Y8, Y13, Y13
 	VMOVDQA      320(DX), Y10
-	VPSRLD       $0x11, Y10, Y8
+	VPSRLD       $0x0a, Y10, Y8
+	VPSRLD       $0x11, Y10, Y9
 	VPSLLD       $0x0f, Y10, Y11
-	VPXOR        Y11, Y8, Y8
+	VPXOR        Y11, Y9, Y9
+	VPXOR        Y9, Y8, Y8
 	VPSRLD       $0x13, Y10, Y9
 	VPSLLD       $0x0d, Y10, Y11
 	VPXOR        Y11, Y9, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSRLD       $0x0a, Y10, Y9
 	VPXOR        Y9, Y8, Y8
 	VPADDD       Y8, Y13, Y13
 	VMOVDQA      Y13, 384(DX)
@@ -3053,28 +3053,28 @@ vary13:
 	VPADDD       416(DX), Y13, Y13
 	VPADDD       192(DX), Y13, Y13
 	VMOVDQA      352(DX), Y10
-	VPSRLD       $0x11, Y10, Y8
+	VPSRLD       $0x0a, Y10, Y8
+	VPSRLD       $0x11, Y10, Y9
 	VPSLLD       $0x0f, Y10, Y11
-	VPXOR        Y11, Y8, Y8
+	VPXOR        Y11, Y9, Y9
+	VPXOR        Y9, Y8, Y8
 	VPSRLD       $0x13, Y10, Y9
 	VPSLLD       $0x0d, Y10, Y11
 	VPXOR        Y11, Y9, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSRLD       $0x0a, Y10, Y9
 	VPXOR        Y9, Y8, Y8
 	VPADDD       Y8, Y13, Y13
 	VMOVDQA      Y13, 416(DX)
 
 	// W[30]: sigma1.
 	VMOVDQA      384(DX), Y10
-	VPSRLD       $0x11, Y10, Y8
+	VPSRLD       $0x0a, Y10, Y8
+	VPSRLD       $0x11, Y10, Y9
 	VPSLLD       $0x0f, Y10, Y11
-	VPXOR        Y11, Y8, Y8
+	VPXOR        Y11, Y9, Y9
+	VPXOR        Y9, Y8, Y8
 	VPSRLD       $0x13, Y10, Y9
 	VPSLLD       $0x0d, Y10, Y11
 	VPXOR        Y11, Y9, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSRLD       $0x0a, Y10, Y9
 	VPXOR        Y9, Y8, Y8
 	VPBROADCASTD 772(BX), Y13
 	VPADDD       Y8, Y13, Y13
@@ -3084,14 +3084,14 @@ vary13:
 	VPBROADCASTD 776(BX), Y13
 	VPADDD       256(DX), Y13, Y13
 	VMOVDQA      416(DX), Y10
-	VPSRLD       $0x11, Y10, Y8
+	VPSRLD       $0x0a, Y10, Y8
+	VPSRLD       $0x11, Y10, Y9
 	VPSLLD       $0x0f, Y10, Y11
-	VPXOR        Y11, Y8, Y8
+	VPXOR        Y11, Y9, Y9
+	VPXOR        Y9, Y8, Y8
 	VPSRLD       $0x13, Y10, Y9
 	VPSLLD       $0x0d, Y10, Y11
 	VPXOR        Y11, Y9, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSRLD       $0x0a, Y10, Y9
 	VPXOR        Y9, Y8, Y8
 	VPADDD       Y8, Y13, Y13
 	VMOVDQA      Y13, 480(DX)
@@ -3118,14 +3118,14 @@ vary14:
 
 	// W[16]: sigma1.
 	VMOVDQA      448(DX), Y10
-	VPSRLD       $0x11, Y10, Y8
+	VPSRLD       $0x0a, Y10, Y8
+	VPSRLD       $0x11, Y10, Y9
 	VPSLLD       $0x0f, Y10, Y11
-	VPXOR        Y11, Y8, Y8
+	VPXOR        Y11, Y9, Y9
+	VPXOR        Y9, Y8, Y8
 	VPSRLD       $0x13, Y10, Y9
 	VPSLLD       $0x0d, Y10, Y11
 	VPXOR        Y11, Y9, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSRLD       $0x0a, Y10, Y9
 	VPXOR        Y9, Y8, Y8
 	VPBROADCASTD 716(BX), Y13
 	VPADDD       Y8, Y13, Y13
@@ -3137,14 +3137,14 @@ vary14:
 
 	// W[18]: sigma1.
 	VMOVDQA      (DX), Y10
-	VPSRLD       $0x11, Y10, Y8
+	VPSRLD       $0x0a, Y10, Y8
+	VPSRLD       $0x11, Y10, Y9
 	VPSLLD       $0x0f, Y10, Y11
-	VPXOR        Y11, Y8, Y8
+	VPXOR        Y11, Y9, Y9
+	VPXOR        Y9, Y8, Y8
 	VPSRLD       $0x13, Y10, Y9
 	VPSLLD       $0x0d, Y10, Y11
 	VPXOR        Y11, Y9, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSRLD       $0x0a, Y10, Y9
 	VPXOR        Y9, Y8, Y8
 	VPBROADCASTD 724(BX), Y13
 	VPADDD       Y8, Y13, Y13
@@ -3156,14 +3156,14 @@ vary14:
 
 	// W[20]: sigma1.
 	VMOVDQA      64(DX), Y10
-	VPSRLD       $0x11, Y10, Y8
+	VPSRLD       $0x0a, Y10, Y8
+	VPSRLD       $0x11, Y10, Y9
 	VPSLLD       $0x0f, Y10, Y11
-	VPXOR        Y11, Y8, Y8
+	VPXOR        Y11, Y9, Y9
+	VPXOR        Y9, Y8, Y8
 	VPSRLD       $0x13, Y10, Y9
 	VPSLLD       $0x0d, Y10, Y11
 	VPXOR        Y11, Y9, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSRLD       $0x0a, Y10, Y9
 	VPXOR        Y9, Y8, Y8
 	VPBROADCASTD 732(BX), Y13
 	VPADDD       Y8, Y13, Y13
@@ -3176,14 +3176,14 @@ vary14:
 
 	// W[22]: sigma1.
 	VMOVDQA      128(DX), Y10
-	VPSRLD       $0x11, Y10, Y8
+	VPSRLD       $0x0a, Y10, Y8
+	VPSRLD       $0x11, Y10, Y9
 	VPSLLD       $0x0f, Y10, Y11
-	VPXOR        Y11, Y8, Y8
+	VPXOR        Y11, Y9, Y9
+	VPXOR        Y9, Y8, Y8
 	VPSRLD       $0x13, Y10, Y9
 	VPSLLD       $0x0d, Y10, Y11
 	VPXOR        Y11, Y9, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSRLD       $0x0a, Y10, Y9
 	VPXOR        Y9, Y8, Y8
 	VPBROADCASTD 740(BX), Y13
 	VPADDD       Y8, Y13, Y13
@@ -3193,28 +3193,28 @@ vary14:
 	VPBROADCASTD 744(BX), Y13
 	VPADDD       (DX), Y13, Y13
 	VMOVDQA      160(DX), Y10
-	VPSRLD       $0x11, Y10, Y8
+	VPSRLD       $0x0a, Y10, Y8
+	VPSRLD       $0x11, Y10, Y9
 	VPSLLD       $0x0f, Y10, Y11
-	VPXOR        Y11, Y8, Y8
+	VPXOR        Y11, Y9, Y9
+	VPXOR        Y9, Y8, Y8
 	VPSRLD       $0x13, Y10, Y9
 	VPSLLD       $0x0d, Y10, Y11
 	VPXOR        Y11, Y9, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSRLD       $0x0a, Y10, Y9
 	VPXOR        Y9, Y8, Y8
 	VPADDD       Y8, Y13, Y13
 	VMOVDQA      Y13, 224(DX)
 
 	// W[24]: sigma1.
 	VMOVDQA      192(DX), Y10
-	VPSRLD       $0x11, Y10, Y8
+	VPSRLD       $0x0a, Y10, Y8
+	VPSRLD       $0x11, Y10, Y9
 	VPSLLD       $0x0f, Y10, Y11
-	VPXOR        Y11, Y8, Y8
+	VPXOR        Y11, Y9, Y9
+	VPXOR        Y9, Y8, Y8
 	VPSRLD       $0x13, Y10, Y9
 	VPSLLD       $0x0d, Y10, Y11
 	VPXOR        Y11, Y9, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSRLD       $0x0a, Y10, Y9
 	VPXOR        Y9, Y8, Y8
 	VPBROADCASTD 748(BX), Y13
 	VPADDD       Y8, Y13, Y13
@@ -3224,28 +3224,28 @@ vary14:
 	VPBROADCASTD 752(BX), Y13
 	VPADDD       64(DX), Y13, Y13
 	VMOVDQA      224(DX), Y10
-	VPSRLD       $0x11, Y10, Y8
+	VPSRLD       $0x0a, Y10, Y8
+	VPSRLD       $0x11, Y10, Y9
 	VPSLLD       $0x0f, Y10, Y11
-	VPXOR        Y11, Y8, Y8
+	VPXOR        Y11, Y9, Y9
+	VPXOR        Y9, Y8, Y8
 	VPSRLD       $0x13, Y10, Y9
 	VPSLLD       $0x0d, Y10, Y11
 	VPXOR        Y11, Y9, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSRLD       $0x0a, Y10, Y9
 	VPXOR        Y9, Y8, Y8
 	VPADDD       Y8, Y13, Y13
 	VMOVDQA      Y13, 288(DX)
 
 	// W[26]: sigma1.
 	VMOVDQA      256(DX), Y10
-	VPSRLD       $0x11, Y10, Y8
+	VPSRLD       $0x0a, Y10, Y8
+	VPSRLD       $0x11, Y10, Y9
 	VPSLLD       $0x0f, Y10, Y11
-	VPXOR        Y11, Y8, Y8
+	VPXOR        Y11, Y9, Y9
+	VPXOR        Y9, Y8, Y8
 	VPSRLD       $0x13, Y10, Y9
 	VPSLLD       $0x0d, Y10, Y11
 	VPXOR        Y11, Y9, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSRLD       $0x0a, Y10, Y9
 	VPXOR        Y9, Y8, Y8
 	VPBROADCASTD 756(BX), Y13
 	VPADDD       Y8, Y13, Y13
@@ -3255,14 +3255,14 @@ vary14:
 	VPBROADCASTD 760(BX), Y13
 	VPADDD       128(DX), Y13, Y13
 	VMOVDQA      288(DX), Y10
-	VPSRLD       $0x11, Y10, Y8
+	VPSRLD       $0x0a, Y10, Y8
+	VPSRLD       $0x11, Y10, Y9
 	VPSLLD       $0x0f, Y10, Y11
-	VPXOR        Y11, Y8, Y8
+	VPXOR        Y11, Y9, Y9
+	VPXOR        Y9, Y8, Y8
 	VPSRLD       $0x13, Y10, Y9
 	VPSLLD       $0x0d, Y10, Y11
 	VPXOR        Y11, Y9, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSRLD       $0x0a, Y10, Y9
 	VPXOR        Y9, Y8, Y8
 	VPADDD       Y8, Y13, Y13
 	VMOVDQA      Y13, 352(DX)
@@ -3271,41 +3271,41 @@ vary14:
 	VPBROADCASTD 764(BX), Y13
 	VPADDD       160(DX), Y13, Y13
 	VMOVDQA      320(DX), Y10
-	VPSRLD       $0x11, Y10, Y8
+	VPSRLD       $0x0a, Y10, Y8
+	VPSRLD       $0x11, Y10, Y9
 	VPSLLD       $0x0f, Y10, Y11
-	VPXOR        Y11, Y8, Y8
+	VPXOR        Y11, Y9, Y9
+	VPXOR        Y9, Y8, Y8
 	VPSRLD       $0x13, Y10, Y9
 	VPSLLD       $0x0d, Y10, Y11
 	VPXOR        Y11, Y9, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSRLD       $0x0a, Y10, Y9
 	VPXOR        Y9, Y8, Y8
 	VPADDD       Y8, Y13, Y13
 	VMOVDQA      Y13, 384(DX)
 
 	// W[29]: sigma1, t-7, sigma0.
 	VMOVDQA      448(DX), Y10
-	VPSRLD       $0x07, Y10, Y8
+	VPSRLD       $0x03, Y10, Y8
+	VPSRLD       $0x07, Y10, Y9
 	VPSLLD       $0x19, Y10, Y11
-	VPXOR        Y11, Y8, Y8
+	VPXOR        Y11, Y9, Y9
+	VPXOR        Y9, Y8, Y8
 	VPSRLD       $0x12, Y10, Y9
 	VPSLLD       $0x0e, Y10, Y11
 	VPXOR        Y11, Y9, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSRLD       $0x03, Y10, Y9
 	VPXOR        Y9, Y8, Y8
 	VPBROADCASTD 768(BX), Y13
 	VPADDD       Y8, Y13, Y13
 	VPADDD       192(DX), Y13, Y13
 	VMOVDQA      352(DX), Y10
-	VPSRLD       $0x11, Y10, Y8
+	VPSRLD       $0x0a, Y10, Y8
+	VPSRLD       $0x11, Y10, Y9
 	VPSLLD       $0x0f, Y10, Y11
-	VPXOR        Y11, Y8, Y8
+	VPXOR        Y11, Y9, Y9
+	VPXOR        Y9, Y8, Y8
 	VPSRLD       $0x13, Y10, Y9
 	VPSLLD       $0x0d, Y10, Y11
 	VPXOR        Y11, Y9, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSRLD       $0x0a, Y10, Y9
 	VPXOR        Y9, Y8, Y8
 	VPADDD       Y8, Y13, Y13
 	VMOVDQA      Y13, 416(DX)
@@ -3315,41 +3315,41 @@ vary14:
 	VPADDD       448(DX), Y13, Y13
 	VPADDD       224(DX), Y13, Y13
 	VMOVDQA      384(DX), Y10
-	VPSRLD       $0x11, Y10, Y8
+	VPSRLD       $0x0a, Y10, Y8
+	VPSRLD       $0x11, Y10, Y9
 	VPSLLD       $0x0f, Y10, Y11
-	VPXOR        Y11, Y8, Y8
+	VPXOR        Y11, Y9, Y9
+	VPXOR        Y9, Y8, Y8
 	VPSRLD       $0x13, Y10, Y9
 	VPSLLD       $0x0d, Y10, Y11
 	VPXOR        Y11, Y9, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSRLD       $0x0a, Y10, Y9
 	VPXOR        Y9, Y8, Y8
 	VPADDD       Y8, Y13, Y13
 	VMOVDQA      Y13, 448(DX)
 
 	// W[31]: sigma1, t-7, sigma0.
 	VMOVDQA      (DX), Y10
-	VPSRLD       $0x07, Y10, Y8
+	VPSRLD       $0x03, Y10, Y8
+	VPSRLD       $0x07, Y10, Y9
 	VPSLLD       $0x19, Y10, Y11
-	VPXOR        Y11, Y8, Y8
+	VPXOR        Y11, Y9, Y9
+	VPXOR        Y9, Y8, Y8
 	VPSRLD       $0x12, Y10, Y9
 	VPSLLD       $0x0e, Y10, Y11
 	VPXOR        Y11, Y9, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSRLD       $0x03, Y10, Y9
 	VPXOR        Y9, Y8, Y8
 	VPBROADCASTD 776(BX), Y13
 	VPADDD       Y8, Y13, Y13
 	VPADDD       256(DX), Y13, Y13
 	VMOVDQA      416(DX), Y10
-	VPSRLD       $0x11, Y10, Y8
+	VPSRLD       $0x0a, Y10, Y8
+	VPSRLD       $0x11, Y10, Y9
 	VPSLLD       $0x0f, Y10, Y11
-	VPXOR        Y11, Y8, Y8
+	VPXOR        Y11, Y9, Y9
+	VPXOR        Y9, Y8, Y8
 	VPSRLD       $0x13, Y10, Y9
 	VPSLLD       $0x0d, Y10, Y11
 	VPXOR        Y11, Y9, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSRLD       $0x0a, Y10, Y9
 	VPXOR        Y9, Y8, Y8
 	VPADDD       Y8, Y13, Y13
 	VMOVDQA      Y13, 480(DX)
@@ -3380,14 +3380,14 @@ vary15:
 
 	// W[17]: sigma1.
 	VMOVDQA      480(DX), Y10
-	VPSRLD       $0x11, Y10, Y8
+	VPSRLD       $0x0a, Y10, Y8
+	VPSRLD       $0x11, Y10, Y9
 	VPSLLD       $0x0f, Y10, Y11
-	VPXOR        Y11, Y8, Y8
+	VPXOR        Y11, Y9, Y9
+	VPXOR        Y9, Y8, Y8
 	VPSRLD       $0x13, Y10, Y9
 	VPSLLD       $0x0d, Y10, Y11
 	VPXOR        Y11, Y9, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSRLD       $0x0a, Y10, Y9
 	VPXOR        Y9, Y8, Y8
 	VPBROADCASTD 720(BX), Y13
 	VPADDD       Y8, Y13, Y13
@@ -3399,14 +3399,14 @@ vary15:
 
 	// W[19]: sigma1.
 	VMOVDQA      32(DX), Y10
-	VPSRLD       $0x11, Y10, Y8
+	VPSRLD       $0x0a, Y10, Y8
+	VPSRLD       $0x11, Y10, Y9
 	VPSLLD       $0x0f, Y10, Y11
-	VPXOR        Y11, Y8, Y8
+	VPXOR        Y11, Y9, Y9
+	VPXOR        Y9, Y8, Y8
 	VPSRLD       $0x13, Y10, Y9
 	VPSLLD       $0x0d, Y10, Y11
 	VPXOR        Y11, Y9, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSRLD       $0x0a, Y10, Y9
 	VPXOR        Y9, Y8, Y8
 	VPBROADCASTD 728(BX), Y13
 	VPADDD       Y8, Y13, Y13
@@ -3418,14 +3418,14 @@ vary15:
 
 	// W[21]: sigma1.
 	VMOVDQA      96(DX), Y10
-	VPSRLD       $0x11, Y10, Y8
+	VPSRLD       $0x0a, Y10, Y8
+	VPSRLD       $0x11, Y10, Y9
 	VPSLLD       $0x0f, Y10, Y11
-	VPXOR        Y11, Y8, Y8
+	VPXOR        Y11, Y9, Y9
+	VPXOR        Y9, Y8, Y8
 	VPSRLD       $0x13, Y10, Y9
 	VPSLLD       $0x0d, Y10, Y11
 	VPXOR        Y11, Y9, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSRLD       $0x0a, Y10, Y9
 	VPXOR        Y9, Y8, Y8
 	VPBROADCASTD 736(BX), Y13
 	VPADDD       Y8, Y13, Y13
@@ -3438,14 +3438,14 @@ vary15:
 
 	// W[23]: sigma1.
 	VMOVDQA      160(DX), Y10
-	VPSRLD       $0x11, Y10, Y8
+	VPSRLD       $0x0a, Y10, Y8
+	VPSRLD       $0x11, Y10, Y9
 	VPSLLD       $0x0f, Y10, Y11
-	VPXOR        Y11, Y8, Y8
+	VPXOR        Y11, Y9, Y9
+	VPXOR        Y9, Y8, Y8
 	VPSRLD       $0x13, Y10, Y9
 	VPSLLD       $0x0d, Y10, Y11
 	VPXOR        Y11, Y9, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSRLD       $0x0a, Y10, Y9
 	VPXOR        Y9, Y8, Y8
 	VPBROADCASTD 744(BX), Y13
 	VPADDD       Y8, Y13, Y13
@@ -3455,28 +3455,28 @@ vary15:
 	VPBROADCASTD 748(BX), Y13
 	VPADDD       32(DX), Y13, Y13
 	VMOVDQA      192(DX), Y10
-	VPSRLD       $0x11, Y10, Y8
+	VPSRLD       $0x0a, Y10, Y8
+	VPSRLD       $0x11, Y10, Y9
 	VPSLLD       $0x0f, Y10, Y11
-	VPXOR        Y11, Y8, Y8
+	VPXOR        Y11, Y9, Y9
+	VPXOR        Y9, Y8, Y8
 	VPSRLD       $0x13, Y10, Y9
 	VPSLLD       $0x0d, Y10, Y11
 	VPXOR        Y11, Y9, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSRLD       $0x0a, Y10, Y9
 	VPXOR        Y9, Y8, Y8
 	VPADDD       Y8, Y13, Y13
 	VMOVDQA      Y13, 256(DX)
 
 	// W[25]: sigma1.
 	VMOVDQA      224(DX), Y10
-	VPSRLD       $0x11, Y10, Y8
+	VPSRLD       $0x0a, Y10, Y8
+	VPSRLD       $0x11, Y10, Y9
 	VPSLLD       $0x0f, Y10, Y11
-	VPXOR        Y11, Y8, Y8
+	VPXOR        Y11, Y9, Y9
+	VPXOR        Y9, Y8, Y8
 	VPSRLD       $0x13, Y10, Y9
 	VPSLLD       $0x0d, Y10, Y11
 	VPXOR        Y11, Y9, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSRLD       $0x0a, Y10, Y9
 	VPXOR        Y9, Y8, Y8
 	VPBROADCASTD 752(BX), Y13
 	VPADDD       Y8, Y13, Y13
@@ -3486,28 +3486,28 @@ vary15:
 	VPBROADCASTD 756(BX), Y13
 	VPADDD       96(DX), Y13, Y13
 	VMOVDQA      256(DX), Y10
-	VPSRLD       $0x11, Y10, Y8
+	VPSRLD       $0x0a, Y10, Y8
+	VPSRLD       $0x11, Y10, Y9
 	VPSLLD       $0x0f, Y10, Y11
-	VPXOR        Y11, Y8, Y8
+	VPXOR        Y11, Y9, Y9
+	VPXOR        Y9, Y8, Y8
 	VPSRLD       $0x13, Y10, Y9
 	VPSLLD       $0x0d, Y10, Y11
 	VPXOR        Y11, Y9, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSRLD       $0x0a, Y10, Y9
 	VPXOR        Y9, Y8, Y8
 	VPADDD       Y8, Y13, Y13
 	VMOVDQA      Y13, 320(DX)
 
 	// W[27]: sigma1.
 	VMOVDQA      288(DX), Y10
-	VPSRLD       $0x11, Y10, Y8
+	VPSRLD       $0x0a, Y10, Y8
+	VPSRLD       $0x11, Y10, Y9
 	VPSLLD       $0x0f, Y10, Y11
-	VPXOR        Y11, Y8, Y8
+	VPXOR        Y11, Y9, Y9
+	VPXOR        Y9, Y8, Y8
 	VPSRLD       $0x13, Y10, Y9
 	VPSLLD       $0x0d, Y10, Y11
 	VPXOR        Y11, Y9, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSRLD       $0x0a, Y10, Y9
 	VPXOR        Y9, Y8, Y8
 	VPBROADCASTD 760(BX), Y13
 	VPADDD       Y8, Y13, Y13
@@ -3517,14 +3517,14 @@ vary15:
 	VPBROADCASTD 764(BX), Y13
 	VPADDD       160(DX), Y13, Y13
 	VMOVDQA      320(DX), Y10
-	VPSRLD       $0x11, Y10, Y8
+	VPSRLD       $0x0a, Y10, Y8
+	VPSRLD       $0x11, Y10, Y9
 	VPSLLD       $0x0f, Y10, Y11
-	VPXOR        Y11, Y8, Y8
+	VPXOR        Y11, Y9, Y9
+	VPXOR        Y9, Y8, Y8
 	VPSRLD       $0x13, Y10, Y9
 	VPSLLD       $0x0d, Y10, Y11
 	VPXOR        Y11, Y9, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSRLD       $0x0a, Y10, Y9
 	VPXOR        Y9, Y8, Y8
 	VPADDD       Y8, Y13, Y13
 	VMOVDQA      Y13, 384(DX)
@@ -3533,41 +3533,41 @@ vary15:
 	VPBROADCASTD 768(BX), Y13
 	VPADDD       192(DX), Y13, Y13
 	VMOVDQA      352(DX), Y10
-	VPSRLD       $0x11, Y10, Y8
+	VPSRLD       $0x0a, Y10, Y8
+	VPSRLD       $0x11, Y10, Y9
 	VPSLLD       $0x0f, Y10, Y11
-	VPXOR        Y11, Y8, Y8
+	VPXOR        Y11, Y9, Y9
+	VPXOR        Y9, Y8, Y8
 	VPSRLD       $0x13, Y10, Y9
 	VPSLLD       $0x0d, Y10, Y11
 	VPXOR        Y11, Y9, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSRLD       $0x0a, Y10, Y9
 	VPXOR        Y9, Y8, Y8
 	VPADDD       Y8, Y13, Y13
 	VMOVDQA      Y13, 416(DX)
 
 	// W[30]: sigma1, t-7, sigma0.
 	VMOVDQA      480(DX), Y10
-	VPSRLD       $0x07, Y10, Y8
+	VPSRLD       $0x03, Y10, Y8
+	VPSRLD       $0x07, Y10, Y9
 	VPSLLD       $0x19, Y10, Y11
-	VPXOR        Y11, Y8, Y8
+	VPXOR        Y11, Y9, Y9
+	VPXOR        Y9, Y8, Y8
 	VPSRLD       $0x12, Y10, Y9
 	VPSLLD       $0x0e, Y10, Y11
 	VPXOR        Y11, Y9, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSRLD       $0x03, Y10, Y9
 	VPXOR        Y9, Y8, Y8
 	VPBROADCASTD 772(BX), Y13
 	VPADDD       Y8, Y13, Y13
 	VPADDD       224(DX), Y13, Y13
 	VMOVDQA      384(DX), Y10
-	VPSRLD       $0x11, Y10, Y8
+	VPSRLD       $0x0a, Y10, Y8
+	VPSRLD       $0x11, Y10, Y9
 	VPSLLD       $0x0f, Y10, Y11
-	VPXOR        Y11, Y8, Y8
+	VPXOR        Y11, Y9, Y9
+	VPXOR        Y9, Y8, Y8
 	VPSRLD       $0x13, Y10, Y9
 	VPSLLD       $0x0d, Y10, Y11
 	VPXOR        Y11, Y9, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSRLD       $0x0a, Y10, Y9
 	VPXOR        Y9, Y8, Y8
 	VPADDD       Y8, Y13, Y13
 	VMOVDQA      Y13, 448(DX)
@@ -3577,14 +3577,14 @@ vary15:
 	VPADDD       480(DX), Y13, Y13
 	VPADDD       256(DX), Y13, Y13
 	VMOVDQA      416(DX), Y10
-	VPSRLD       $0x11, Y10, Y8
+	VPSRLD       $0x0a, Y10, Y8
+	VPSRLD       $0x11, Y10, Y9
 	VPSLLD       $0x0f, Y10, Y11
-	VPXOR        Y11, Y8, Y8
+	VPXOR        Y11, Y9, Y9
+	VPXOR        Y9, Y8, Y8
 	VPSRLD       $0x13, Y10, Y9
 	VPSLLD       $0x0d, Y10, Y11
 	VPXOR        Y11, Y9, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSRLD       $0x0a, Y10, Y9
 	VPXOR        Y9, Y8, Y8
 	VPADDD       Y8, Y13, Y13
 	VMOVDQA      Y13, 480(DX)
@@ -4201,26 +4201,26 @@ round16:
 
 	// W[32]: sigma1, t-7, sigma0, t-16.
 	VMOVDQA 32(DX), Y10
-	VPSRLD  $0x07, Y10, Y8
+	VPSRLD  $0x03, Y10, Y8
+	VPSRLD  $0x07, Y10, Y9
 	VPSLLD  $0x19, Y10, Y11
-	VPXOR   Y11, Y8, Y8
+	VPXOR   Y11, Y9, Y9
+	VPXOR   Y9, Y8, Y8
 	VPSRLD  $0x12, Y10, Y9
 	VPSLLD  $0x0e, Y10, Y11
 	VPXOR   Y11, Y9, Y9
 	VPXOR   Y9, Y8, Y8
-	VPSRLD  $0x03, Y10, Y9
-	VPXOR   Y9, Y8, Y8
 	VPADDD  (DX), Y8, Y13
 	VPADDD  288(DX), Y13, Y13
 	VMOVDQA 448(DX), Y10
-	VPSRLD  $0x11, Y10, Y8
+	VPSRLD  $0x0a, Y10, Y8
+	VPSRLD  $0x11, Y10, Y9
 	VPSLLD  $0x0f, Y10, Y11
-	VPXOR   Y11, Y8, Y8
+	VPXOR   Y11, Y9, Y9
+	VPXOR   Y9, Y8, Y8
 	VPSRLD  $0x13, Y10, Y9
 	VPSLLD  $0x0d, Y10, Y11
 	VPXOR   Y11, Y9, Y9
-	VPXOR   Y9, Y8, Y8
-	VPSRLD  $0x0a, Y10, Y9
 	VPXOR   Y9, Y8, Y8
 	VPADDD  Y8, Y13, Y13
 	VMOVDQA Y13, (DX)
@@ -4265,26 +4265,26 @@ round16:
 
 	// W[33]: sigma1, t-7, sigma0, t-16.
 	VMOVDQA 64(DX), Y10
-	VPSRLD  $0x07, Y10, Y8
+	VPSRLD  $0x03, Y10, Y8
+	VPSRLD  $0x07, Y10, Y9
 	VPSLLD  $0x19, Y10, Y11
-	VPXOR   Y11, Y8, Y8
+	VPXOR   Y11, Y9, Y9
+	VPXOR   Y9, Y8, Y8
 	VPSRLD  $0x12, Y10, Y9
 	VPSLLD  $0x0e, Y10, Y11
 	VPXOR   Y11, Y9, Y9
 	VPXOR   Y9, Y8, Y8
-	VPSRLD  $0x03, Y10, Y9
-	VPXOR   Y9, Y8, Y8
 	VPADDD  32(DX), Y8, Y13
 	VPADDD  320(DX), Y13, Y13
 	VMOVDQA 480(DX), Y10
-	VPSRLD  $0x11, Y10, Y8
+	VPSRLD  $0x0a, Y10, Y8
+	VPSRLD  $0x11, Y10, Y9
 	VPSLLD  $0x0f, Y10, Y11
-	VPXOR   Y11, Y8, Y8
+	VPXOR   Y11, Y9, Y9
+	VPXOR   Y9, Y8, Y8
 	VPSRLD  $0x13, Y10, Y9
 	VPSLLD  $0x0d, Y10, Y11
 	VPXOR   Y11, Y9, Y9
-	VPXOR   Y9, Y8, Y8
-	VPSRLD  $0x0a, Y10, Y9
 	VPXOR   Y9, Y8, Y8
 	VPADDD  Y8, Y13, Y13
 	VMOVDQA Y13, 32(DX)
@@ -4329,26 +4329,26 @@ round16:
 
 	// W[34]: sigma1, t-7, sigma0, t-16.
 	VMOVDQA 96(DX), Y10
-	VPSRLD  $0x07, Y10, Y8
+	VPSRLD  $0x03, Y10, Y8
+	VPSRLD  $0x07, Y10, Y9
 	VPSLLD  $0x19, Y10, Y11
-	VPXOR   Y11, Y8, Y8
+	VPXOR   Y11, Y9, Y9
+	VPXOR   Y9, Y8, Y8
 	VPSRLD  $0x12, Y10, Y9
 	VPSLLD  $0x0e, Y10, Y11
 	VPXOR   Y11, Y9, Y9
 	VPXOR   Y9, Y8, Y8
-	VPSRLD  $0x03, Y10, Y9
-	VPXOR   Y9, Y8, Y8
 	VPADDD  64(DX), Y8, Y13
 	VPADDD  352(DX), Y13, Y13
 	VMOVDQA (DX), Y10
-	VPSRLD  $0x11, Y10, Y8
+	VPSRLD  $0x0a, Y10, Y8
+	VPSRLD  $0x11, Y10, Y9
 	VPSLLD  $0x0f, Y10, Y11
-	VPXOR   Y11, Y8, Y8
+	VPXOR   Y11, Y9, Y9
+	VPXOR   Y9, Y8, Y8
 	VPSRLD  $0x13, Y10, Y9
 	VPSLLD  $0x0d, Y10, Y11
 	VPXOR   Y11, Y9, Y9
-	VPXOR   Y9, Y8, Y8
-	VPSRLD  $0x0a, Y10, Y9
 	VPXOR   Y9, Y8, Y8
 	VPADDD  Y8, Y13, Y13
 	VMOVDQA Y13, 64(DX)
@@ -4393,26 +4393,26 @@ round16:
 
 	// W[35]: sigma1, t-7, sigma0, t-16.
 	VMOVDQA 128(DX), Y10
-	VPSRLD  $0x07, Y10, Y8
+	VPSRLD  $0x03, Y10, Y8
+	VPSRLD  $0x07, Y10, Y9
 	VPSLLD  $0x19, Y10, Y11
-	VPXOR   Y11, Y8, Y8
+	VPXOR   Y11, Y9, Y9
+	VPXOR   Y9, Y8, Y8
 	VPSRLD  $0x12, Y10, Y9
 	VPSLLD  $0x0e, Y10, Y11
 	VPXOR   Y11, Y9, Y9
 	VPXOR   Y9, Y8, Y8
-	VPSRLD  $0x03, Y10, Y9
-	VPXOR   Y9, Y8, Y8
 	VPADDD  96(DX), Y8, Y13
 	VPADDD  384(DX), Y13, Y13
 	VMOVDQA 32(DX), Y10
-	VPSRLD  $0x11, Y10, Y8
+	VPSRLD  $0x0a, Y10, Y8
+	VPSRLD  $0x11, Y10, Y9
 	VPSLLD  $0x0f, Y10, Y11
-	VPXOR   Y11, Y8, Y8
+	VPXOR   Y11, Y9, Y9
+	VPXOR   Y9, Y8, Y8
 	VPSRLD  $0x13, Y10, Y9
 	VPSLLD  $0x0d, Y10, Y11
 	VPXOR   Y11, Y9, Y9
-	VPXOR   Y9, Y8, Y8
-	VPSRLD  $0x0a, Y10, Y9
 	VPXOR   Y9, Y8, Y8
 	VPADDD  Y8, Y13, Y13
 	VMOVDQA Y13, 96(DX)
@@ -4457,26 +4457,26 @@ round16:
 
 	// W[36]: sigma1, t-7, sigma0, t-16.
 	VMOVDQA 160(DX), Y10
-	VPSRLD  $0x07, Y10, Y8
+	VPSRLD  $0x03, Y10, Y8
+	VPSRLD  $0x07, Y10, Y9
 	VPSLLD  $0x19, Y10, Y11
-	VPXOR   Y11, Y8, Y8
+	VPXOR   Y11, Y9, Y9
+	VPXOR   Y9, Y8, Y8
 	VPSRLD  $0x12, Y10, Y9
 	VPSLLD  $0x0e, Y10, Y11
 	VPXOR   Y11, Y9, Y9
 	VPXOR   Y9, Y8, Y8
-	VPSRLD  $0x03, Y10, Y9
-	VPXOR   Y9, Y8, Y8
 	VPADDD  128(DX), Y8, Y13
 	VPADDD  416(DX), Y13, Y13
 	VMOVDQA 64(DX), Y10
-	VPSRLD  $0x11, Y10, Y8
+	VPSRLD  $0x0a, Y10, Y8
+	VPSRLD  $0x11, Y10, Y9
 	VPSLLD  $0x0f, Y10, Y11
-	VPXOR   Y11, Y8, Y8
+	VPXOR   Y11, Y9, Y9
+	VPXOR   Y9, Y8, Y8
 	VPSRLD  $0x13, Y10, Y9
 	VPSLLD  $0x0d, Y10, Y11
 	VPXOR   Y11, Y9, Y9
-	VPXOR   Y9, Y8, Y8
-	VPSRLD  $0x0a, Y10, Y9
 	VPXOR   Y9, Y8, Y8
 	VPADDD  Y8, Y13, Y13
 	VMOVDQA Y13, 128(DX)
@@ -4521,26 +4521,26 @@ round16:
 
 	// W[37]: sigma1, t-7, sigma0, t-16.
 	VMOVDQA 192(DX), Y10
-	VPSRLD  $0x07, Y10, Y8
+	VPSRLD  $0x03, Y10, Y8
+	VPSRLD  $0x07, Y10, Y9
 	VPSLLD  $0x19, Y10, Y11
-	VPXOR   Y11, Y8, Y8
+	VPXOR   Y11, Y9, Y9
+	VPXOR   Y9, Y8, Y8
 	VPSRLD  $0x12, Y10, Y9
 	VPSLLD  $0x0e, Y10, Y11
 	VPXOR   Y11, Y9, Y9
 	VPXOR   Y9, Y8, Y8
-	VPSRLD  $0x03, Y10, Y9
-	VPXOR   Y9, Y8, Y8
 	VPADDD  160(DX), Y8, Y13
 	VPADDD  448(DX), Y13, Y13
 	VMOVDQA 96(DX), Y10
-	VPSRLD  $0x11, Y10, Y8
+	VPSRLD  $0x0a, Y10, Y8
+	VPSRLD  $0x11, Y10, Y9
 	VPSLLD  $0x0f, Y10, Y11
-	VPXOR   Y11, Y8, Y8
+	VPXOR   Y11, Y9, Y9
+	VPXOR   Y9, Y8, Y8
 	VPSRLD  $0x13, Y10, Y9
 	VPSLLD  $0x0d, Y10, Y11
 	VPXOR   Y11, Y9, Y9
-	VPXOR   Y9, Y8, Y8
-	VPSRLD  $0x0a, Y10, Y9
 	VPXOR   Y9, Y8, Y8
 	VPADDD  Y8, Y13, Y13
 	VMOVDQA Y13, 160(DX)
@@ -4585,26 +4585,26 @@ round16:
 
 	// W[38]: sigma1, t-7, sigma0, t-16.
 	VMOVDQA 224(DX), Y10
-	VPSRLD  $0x07, Y10, Y8
+	VPSRLD  $0x03, Y10, Y8
+	VPSRLD  $0x07, Y10, Y9
 	VPSLLD  $0x19, Y10, Y11
-	VPXOR   Y11, Y8, Y8
+	VPXOR   Y11, Y9, Y9
+	VPXOR   Y9, Y8, Y8
 	VPSRLD  $0x12, Y10, Y9
 	VPSLLD  $0x0e, Y10, Y11
 	VPXOR   Y11, Y9, Y9
 	VPXOR   Y9, Y8, Y8
-	VPSRLD  $0x03, Y10, Y9
-	VPXOR   Y9, Y8, Y8
 	VPADDD  192(DX), Y8, Y13
 	VPADDD  480(DX), Y13, Y13
 	VMOVDQA 128(DX), Y10
-	VPSRLD  $0x11, Y10, Y8
+	VPSRLD  $0x0a, Y10, Y8
+	VPSRLD  $0x11, Y10, Y9
 	VPSLLD  $0x0f, Y10, Y11
-	VPXOR   Y11, Y8, Y8
+	VPXOR   Y11, Y9, Y9
+	VPXOR   Y9, Y8, Y8
 	VPSRLD  $0x13, Y10, Y9
 	VPSLLD  $0x0d, Y10, Y11
 	VPXOR   Y11, Y9, Y9
-	VPXOR   Y9, Y8, Y8
-	VPSRLD  $0x0a, Y10, Y9
 	VPXOR   Y9, Y8, Y8
 	VPADDD  Y8, Y13, Y13
 	VMOVDQA Y13, 192(DX)
@@ -4649,26 +4649,26 @@ round16:
 
 	// W[39]: sigma1, t-7, sigma0, t-16.
 	VMOVDQA 256(DX), Y10
-	VPSRLD  $0x07, Y10, Y8
+	VPSRLD  $0x03, Y10, Y8
+	VPSRLD  $0x07, Y10, Y9
 	VPSLLD  $0x19, Y10, Y11
-	VPXOR   Y11, Y8, Y8
+	VPXOR   Y11, Y9, Y9
+	VPXOR   Y9, Y8, Y8
 	VPSRLD  $0x12, Y10, Y9
 	VPSLLD  $0x0e, Y10, Y11
 	VPXOR   Y11, Y9, Y9
 	VPXOR   Y9, Y8, Y8
-	VPSRLD  $0x03, Y10, Y9
-	VPXOR   Y9, Y8, Y8
 	VPADDD  224(DX), Y8, Y13
 	VPADDD  (DX), Y13, Y13
 	VMOVDQA 160(DX), Y10
-	VPSRLD  $0x11, Y10, Y8
+	VPSRLD  $0x0a, Y10, Y8
+	VPSRLD  $0x11, Y10, Y9
 	VPSLLD  $0x0f, Y10, Y11
-	VPXOR   Y11, Y8, Y8
+	VPXOR   Y11, Y9, Y9
+	VPXOR   Y9, Y8, Y8
 	VPSRLD  $0x13, Y10, Y9
 	VPSLLD  $0x0d, Y10, Y11
 	VPXOR   Y11, Y9, Y9
-	VPXOR   Y9, Y8, Y8
-	VPSRLD  $0x0a, Y10, Y9
 	VPXOR   Y9, Y8, Y8
 	VPADDD  Y8, Y13, Y13
 	VMOVDQA Y13, 224(DX)
@@ -4713,26 +4713,26 @@ round16:
 
 	// W[40]: sigma1, t-7, sigma0, t-16.
 	VMOVDQA 288(DX), Y10
-	VPSRLD  $0x07, Y10, Y8
+	VPSRLD  $0x03, Y10, Y8
+	VPSRLD  $0x07, Y10, Y9
 	VPSLLD  $0x19, Y10, Y11
-	VPXOR   Y11, Y8, Y8
+	VPXOR   Y11, Y9, Y9
+	VPXOR   Y9, Y8, Y8
 	VPSRLD  $0x12, Y10, Y9
 	VPSLLD  $0x0e, Y10, Y11
 	VPXOR   Y11, Y9, Y9
 	VPXOR   Y9, Y8, Y8
-	VPSRLD  $0x03, Y10, Y9
-	VPXOR   Y9, Y8, Y8
 	VPADDD  256(DX), Y8, Y13
 	VPADDD  32(DX), Y13, Y13
 	VMOVDQA 192(DX), Y10
-	VPSRLD  $0x11, Y10, Y8
+	VPSRLD  $0x0a, Y10, Y8
+	VPSRLD  $0x11, Y10, Y9
 	VPSLLD  $0x0f, Y10, Y11
-	VPXOR   Y11, Y8, Y8
+	VPXOR   Y11, Y9, Y9
+	VPXOR   Y9, Y8, Y8
 	VPSRLD  $0x13, Y10, Y9
 	VPSLLD  $0x0d, Y10, Y11
 	VPXOR   Y11, Y9, Y9
-	VPXOR   Y9, Y8, Y8
-	VPSRLD  $0x0a, Y10, Y9
 	VPXOR   Y9, Y8, Y8
 	VPADDD  Y8, Y13, Y13
 	VMOVDQA Y13, 256(DX)
@@ -4777,26 +4777,26 @@ round16:
 
 	// W[41]: sigma1, t-7, sigma0, t-16.
 	VMOVDQA 320(DX), Y10
-	VPSRLD  $0x07, Y10, Y8
+	VPSRLD  $0x03, Y10, Y8
+	VPSRLD  $0x07, Y10, Y9
 	VPSLLD  $0x19, Y10, Y11
-	VPXOR   Y11, Y8, Y8
+	VPXOR   Y11, Y9, Y9
+	VPXOR   Y9, Y8, Y8
 	VPSRLD  $0x12, Y10, Y9
 	VPSLLD  $0x0e, Y10, Y11
 	VPXOR   Y11, Y9, Y9
 	VPXOR   Y9, Y8, Y8
-	VPSRLD  $0x03, Y10, Y9
-	VPXOR   Y9, Y8, Y8
 	VPADDD  288(DX), Y8, Y13
 	VPADDD  64(DX), Y13, Y13
 	VMOVDQA 224(DX), Y10
-	VPSRLD  $0x11, Y10, Y8
+	VPSRLD  $0x0a, Y10, Y8
+	VPSRLD  $0x11, Y10, Y9
 	VPSLLD  $0x0f, Y10, Y11
-	VPXOR   Y11, Y8, Y8
+	VPXOR   Y11, Y9, Y9
+	VPXOR   Y9, Y8, Y8
 	VPSRLD  $0x13, Y10, Y9
 	VPSLLD  $0x0d, Y10, Y11
 	VPXOR   Y11, Y9, Y9
-	VPXOR   Y9, Y8, Y8
-	VPSRLD  $0x0a, Y10, Y9
 	VPXOR   Y9, Y8, Y8
 	VPADDD  Y8, Y13, Y13
 	VMOVDQA Y13, 288(DX)
@@ -4841,26 +4841,26 @@ round16:
 
 	// W[42]: sigma1, t-7, sigma0, t-16.
 	VMOVDQA 352(DX), Y10
-	VPSRLD  $0x07, Y10, Y8
+	VPSRLD  $0x03, Y10, Y8
+	VPSRLD  $0x07, Y10, Y9
 	VPSLLD  $0x19, Y10, Y11
-	VPXOR   Y11, Y8, Y8
+	VPXOR   Y11, Y9, Y9
+	VPXOR   Y9, Y8, Y8
 	VPSRLD  $0x12, Y10, Y9
 	VPSLLD  $0x0e, Y10, Y11
 	VPXOR   Y11, Y9, Y9
 	VPXOR   Y9, Y8, Y8
-	VPSRLD  $0x03, Y10, Y9
-	VPXOR   Y9, Y8, Y8
 	VPADDD  320(DX), Y8, Y13
 	VPADDD  96(DX), Y13, Y13
 	VMOVDQA 256(DX), Y10
-	VPSRLD  $0x11, Y10, Y8
+	VPSRLD  $0x0a, Y10, Y8
+	VPSRLD  $0x11, Y10, Y9
 	VPSLLD  $0x0f, Y10, Y11
-	VPXOR   Y11, Y8, Y8
+	VPXOR   Y11, Y9, Y9
+	VPXOR   Y9, Y8, Y8
 	VPSRLD  $0x13, Y10, Y9
 	VPSLLD  $0x0d, Y10, Y11
 	VPXOR   Y11, Y9, Y9
-	VPXOR   Y9, Y8, Y8
-	VPSRLD  $0x0a, Y10, Y9
 	VPXOR   Y9, Y8, Y8
 	VPADDD  Y8, Y13, Y13
 	VMOVDQA Y13, 320(DX)
@@ -4905,26 +4905,26 @@ round16:
 
 	// W[43]: sigma1, t-7, sigma0, t-16.
 	VMOVDQA 384(DX), Y10
-	VPSRLD  $0x07, Y10, Y8
+	VPSRLD  $0x03, Y10, Y8
+	VPSRLD  $0x07, Y10, Y9
 	VPSLLD  $0x19, Y10, Y11
-	VPXOR   Y11, Y8, Y8
+	VPXOR   Y11, Y9, Y9
+	VPXOR   Y9, Y8, Y8
 	VPSRLD  $0x12, Y10, Y9
 	VPSLLD  $0x0e, Y10, Y11
 	VPXOR   Y11, Y9, Y9
 	VPXOR   Y9, Y8, Y8
-	VPSRLD  $0x03, Y10, Y9
-	VPXOR   Y9, Y8, Y8
 	VPADDD  352(DX), Y8, Y13
 	VPADDD  128(DX), Y13, Y13
 	VMOVDQA 288(DX), Y10
-	VPSRLD  $0x11, Y10, Y8
+	VPSRLD  $0x0a, Y10, Y8
+	VPSRLD  $0x11, Y10, Y9
 	VPSLLD  $0x0f, Y10, Y11
-	VPXOR   Y11, Y8, Y8
+	VPXOR   Y11, Y9, Y9
+	VPXOR   Y9, Y8, Y8
 	VPSRLD  $0x13, Y10, Y9
 	VPSLLD  $0x0d, Y10, Y11
 	VPXOR   Y11, Y9, Y9
-	VPXOR   Y9, Y8, Y8
-	VPSRLD  $0x0a, Y10, Y9
 	VPXOR   Y9, Y8, Y8
 	VPADDD  Y8, Y13, Y13
 	VMOVDQA Y13, 352(DX)
@@ -4969,26 +4969,26 @@ round16:
 
 	// W[44]: sigma1, t-7, sigma0, t-16.
 	VMOVDQA 416(DX), Y10
-	VPSRLD  $0x07, Y10, Y8
+	VPSRLD  $0x03, Y10, Y8
+	VPSRLD  $0x07, Y10, Y9
 	VPSLLD  $0x19, Y10, Y11
-	VPXOR   Y11, Y8, Y8
+	VPXOR   Y11, Y9, Y9
+	VPXOR   Y9, Y8, Y8
 	VPSRLD  $0x12, Y10, Y9
 	VPSLLD  $0x0e, Y10, Y11
 	VPXOR   Y11, Y9, Y9
 	VPXOR   Y9, Y8, Y8
-	VPSRLD  $0x03, Y10, Y9
-	VPXOR   Y9, Y8, Y8
 	VPADDD  384(DX), Y8, Y13
 	VPADDD  160(DX), Y13, Y13
 	VMOVDQA 320(DX), Y10
-	VPSRLD  $0x11, Y10, Y8
+	VPSRLD  $0x0a, Y10, Y8
+	VPSRLD  $0x11, Y10, Y9
 	VPSLLD  $0x0f, Y10, Y11
-	VPXOR   Y11, Y8, Y8
+	VPXOR   Y11, Y9, Y9
+	VPXOR   Y9, Y8, Y8
 	VPSRLD  $0x13, Y10, Y9
 	VPSLLD  $0x0d, Y10, Y11
 	VPXOR   Y11, Y9, Y9
-	VPXOR   Y9, Y8, Y8
-	VPSRLD  $0x0a, Y10, Y9
 	VPXOR   Y9, Y8, Y8
 	VPADDD  Y8, Y13, Y13
 	VMOVDQA Y13, 384(DX)
@@ -5033,26 +5033,26 @@ round16:
 
 	// W[45]: sigma1, t-7, sigma0, t-16.
 	VMOVDQA 448(DX), Y10
-	VPSRLD  $0x07, Y10, Y8
+	VPSRLD  $0x03, Y10, Y8
+	VPSRLD  $0x07, Y10, Y9
 	VPSLLD  $0x19, Y10, Y11
-	VPXOR   Y11, Y8, Y8
+	VPXOR   Y11, Y9, Y9
+	VPXOR   Y9, Y8, Y8
 	VPSRLD  $0x12, Y10, Y9
 	VPSLLD  $0x0e, Y10, Y11
 	VPXOR   Y11, Y9, Y9
 	VPXOR   Y9, Y8, Y8
-	VPSRLD  $0x03, Y10, Y9
-	VPXOR   Y9, Y8, Y8
 	VPADDD  416(DX), Y8, Y13
 	VPADDD  192(DX), Y13, Y13
 	VMOVDQA 352(DX), Y10
-	VPSRLD  $0x11, Y10, Y8
+	VPSRLD  $0x0a, Y10, Y8
+	VPSRLD  $0x11, Y10, Y9
 	VPSLLD  $0x0f, Y10, Y11
-	VPXOR   Y11, Y8, Y8
+	VPXOR   Y11, Y9, Y9
+	VPXOR   Y9, Y8, Y8
 	VPSRLD  $0x13, Y10, Y9
 	VPSLLD  $0x0d, Y10, Y11
 	VPXOR   Y11, Y9, Y9
-	VPXOR   Y9, Y8, Y8
-	VPSRLD  $0x0a, Y10, Y9
 	VPXOR   Y9, Y8, Y8
 	VPADDD  Y8, Y13, Y13
 	VMOVDQA Y13, 416(DX)
@@ -5097,26 +5097,26 @@ round16:
 
 	// W[46]: sigma1, t-7, sigma0, t-16.
 	VMOVDQA 480(DX), Y10
-	VPSRLD  $0x07, Y10, Y8
+	VPSRLD  $0x03, Y10, Y8
+	VPSRLD  $0x07, Y10, Y9
 	VPSLLD  $0x19, Y10, Y11
-	VPXOR   Y11, Y8, Y8
+	VPXOR   Y11, Y9, Y9
+	VPXOR   Y9, Y8, Y8
 	VPSRLD  $0x12, Y10, Y9
 	VPSLLD  $0x0e, Y10, Y11
 	VPXOR   Y11, Y9, Y9
 	VPXOR   Y9, Y8, Y8
-	VPSRLD  $0x03, Y10, Y9
-	VPXOR   Y9, Y8, Y8
 	VPADDD  448(DX), Y8, Y13
 	VPADDD  224(DX), Y13, Y13
 	VMOVDQA 384(DX), Y10
-	VPSRLD  $0x11, Y10, Y8
+	VPSRLD  $0x0a, Y10, Y8
+	VPSRLD  $0x11, Y10, Y9
 	VPSLLD  $0x0f, Y10, Y11
-	VPXOR   Y11, Y8, Y8
+	VPXOR   Y11, Y9, Y9
+	VPXOR   Y9, Y8, Y8
 	VPSRLD  $0x13, Y10, Y9
 	VPSLLD  $0x0d, Y10, Y11
 	VPXOR   Y11, Y9, Y9
-	VPXOR   Y9, Y8, Y8
-	VPSRLD  $0x0a, Y10, Y9
 	VPXOR   Y9, Y8, Y8
 	VPADDD  Y8, Y13, Y13
 	VMOVDQA Y13, 448(DX)
@@ -5161,26 +5161,26 @@ round16:
 
 	// W[47]: sigma1, t-7, sigma0, t-16.
 	VMOVDQA (DX), Y10
-	VPSRLD  $0x07, Y10, Y8
+	VPSRLD  $0x03, Y10, Y8
+	VPSRLD  $0x07, Y10, Y9
 	VPSLLD  $0x19, Y10, Y11
-	VPXOR   Y11, Y8, Y8
+	VPXOR   Y11, Y9, Y9
+	VPXOR   Y9, Y8, Y8
 	VPSRLD  $0x12, Y10, Y9
 	VPSLLD  $0x0e, Y10, Y11
 	VPXOR   Y11, Y9, Y9
 	VPXOR   Y9, Y8, Y8
-	VPSRLD  $0x03, Y10, Y9
-	VPXOR   Y9, Y8, Y8
 	VPADDD  480(DX), Y8, Y13
 	VPADDD  256(DX), Y13, Y13
 	VMOVDQA 416(DX), Y10
-	VPSRLD  $0x11, Y10, Y8
+	VPSRLD  $0x0a, Y10, Y8
+	VPSRLD  $0x11, Y10, Y9
 	VPSLLD  $0x0f, Y10, Y11
-	VPXOR   Y11, Y8, Y8
+	VPXOR   Y11, Y9, Y9
+	VPXOR   Y9, Y8, Y8
 	VPSRLD  $0x13, Y10, Y9
 	VPSLLD  $0x0d, Y10, Y11
 	VPXOR   Y11, Y9, Y9
-	VPXOR   Y9, Y8, Y8
-	VPSRLD  $0x0a, Y10, Y9
 	VPXOR   Y9, Y8, Y8
 	VPADDD  Y8, Y13, Y13
 	VMOVDQA Y13, 480(DX)
@@ -5225,26 +5225,26 @@ round16:
 
 	// W[48]: sigma1, t-7, sigma0, t-16.
 	VMOVDQA 32(DX), Y10
-	VPSRLD  $0x07, Y10, Y8
+	VPSRLD  $0x03, Y10, Y8
+	VPSRLD  $0x07, Y10, Y9
 	VPSLLD  $0x19, Y10, Y11
-	VPXOR   Y11, Y8, Y8
+	VPXOR   Y11, Y9, Y9
+	VPXOR   Y9, Y8, Y8
 	VPSRLD  $0x12, Y10, Y9
 	VPSLLD  $0x0e, Y10, Y11
 	VPXOR   Y11, Y9, Y9
 	VPXOR   Y9, Y8, Y8
-	VPSRLD  $0x03, Y10, Y9
-	VPXOR   Y9, Y8, Y8
 	VPADDD  (DX), Y8, Y13
 	VPADDD  288(DX), Y13, Y13
 	VMOVDQA 448(DX), Y10
-	VPSRLD  $0x11, Y10, Y8
+	VPSRLD  $0x0a, Y10, Y8
+	VPSRLD  $0x11, Y10, Y9
 	VPSLLD  $0x0f, Y10, Y11
-	VPXOR   Y11, Y8, Y8
+	VPXOR   Y11, Y9, Y9
+	VPXOR   Y9, Y8, Y8
 	VPSRLD  $0x13, Y10, Y9
 	VPSLLD  $0x0d, Y10, Y11
 	VPXOR   Y11, Y9, Y9
-	VPXOR   Y9, Y8, Y8
-	VPSRLD  $0x0a, Y10, Y9
 	VPXOR   Y9, Y8, Y8
 	VPADDD  Y8, Y13, Y13
 	VMOVDQA Y13, (DX)
@@ -5289,26 +5289,26 @@ round16:
 
 	// W[49]: sigma1, t-7, sigma0, t-16.
 	VMOVDQA 64(DX), Y10
-	VPSRLD  $0x07, Y10, Y8
+	VPSRLD  $0x03, Y10, Y8
+	VPSRLD  $0x07, Y10, Y9
 	VPSLLD  $0x19, Y10, Y11
-	VPXOR   Y11, Y8, Y8
+	VPXOR   Y11, Y9, Y9
+	VPXOR   Y9, Y8, Y8
 	VPSRLD  $0x12, Y10, Y9
 	VPSLLD  $0x0e, Y10, Y11
 	VPXOR   Y11, Y9, Y9
 	VPXOR   Y9, Y8, Y8
-	VPSRLD  $0x03, Y10, Y9
-	VPXOR   Y9, Y8, Y8
 	VPADDD  32(DX), Y8, Y13
 	VPADDD  320(DX), Y13, Y13
 	VMOVDQA 480(DX), Y10
-	VPSRLD  $0x11, Y10, Y8
+	VPSRLD  $0x0a, Y10, Y8
+	VPSRLD  $0x11, Y10, Y9
 	VPSLLD  $0x0f, Y10, Y11
-	VPXOR   Y11, Y8, Y8
+	VPXOR   Y11, Y9, Y9
+	VPXOR   Y9, Y8, Y8
 	VPSRLD  $0x13, Y10, Y9
 	VPSLLD  $0x0d, Y10, Y11
 	VPXOR   Y11, Y9, Y9
-	VPXOR   Y9, Y8, Y8
-	VPSRLD  $0x0a, Y10, Y9
 	VPXOR   Y9, Y8, Y8
 	VPADDD  Y8, Y13, Y13
 	VMOVDQA Y13, 32(DX)
@@ -5353,26 +5353,26 @@ round16:
 
 	// W[50]: sigma1, t-7, sigma0, t-16.
 	VMOVDQA 96(DX), Y10
-	VPSRLD  $0x07, Y10, Y8
+	VPSRLD  $0x03, Y10, Y8
+	VPSRLD  $0x07, Y10, Y9
 	VPSLLD  $0x19, Y10, Y11
-	VPXOR   Y11, Y8, Y8
+	VPXOR   Y11, Y9, Y9
+	VPXOR   Y9, Y8, Y8
 	VPSRLD  $0x12, Y10, Y9
 	VPSLLD  $0x0e, Y10, Y11
 	VPXOR   Y11, Y9, Y9
 	VPXOR   Y9, Y8, Y8
-	VPSRLD  $0x03, Y10, Y9
-	VPXOR   Y9, Y8, Y8
 	VPADDD  64(DX), Y8, Y13
 	VPADDD  352(DX), Y13, Y13
 	VMOVDQA (DX), Y10
-	VPSRLD  $0x11, Y10, Y8
+	VPSRLD  $0x0a, Y10, Y8
+	VPSRLD  $0x11, Y10, Y9
 	VPSLLD  $0x0f, Y10, Y11
-	VPXOR   Y11, Y8, Y8
+	VPXOR   Y11, Y9, Y9
+	VPXOR   Y9, Y8, Y8
 	VPSRLD  $0x13, Y10, Y9
 	VPSLLD  $0x0d, Y10, Y11
 	VPXOR   Y11, Y9, Y9
-	VPXOR   Y9, Y8, Y8
-	VPSRLD  $0x0a, Y10, Y9
 	VPXOR   Y9, Y8, Y8
 	VPADDD  Y8, Y13, Y13
 	VMOVDQA Y13, 64(DX)
@@ -5417,26 +5417,26 @@ round16:
 
 	// W[51]: sigma1, t-7, sigma0, t-16.
 	VMOVDQA 128(DX), Y10
-	VPSRLD  $0x07, Y10, Y8
+	VPSRLD  $0x03, Y10, Y8
+	VPSRLD  $0x07, Y10, Y9
 	VPSLLD  $0x19, Y10, Y11
-	VPXOR   Y11, Y8, Y8
+	VPXOR   Y11, Y9, Y9
+	VPXOR   Y9, Y8, Y8
 	VPSRLD  $0x12, Y10, Y9
 	VPSLLD  $0x0e, Y10, Y11
 	VPXOR   Y11, Y9, Y9
 	VPXOR   Y9, Y8, Y8
-	VPSRLD  $0x03, Y10, Y9
-	VPXOR   Y9, Y8, Y8
 	VPADDD  96(DX), Y8, Y13
 	VPADDD  384(DX), Y13, Y13
 	VMOVDQA 32(DX), Y10
-	VPSRLD  $0x11, Y10, Y8
+	VPSRLD  $0x0a, Y10, Y8
+	VPSRLD  $0x11, Y10, Y9
 	VPSLLD  $0x0f, Y10, Y11
-	VPXOR   Y11, Y8, Y8
+	VPXOR   Y11, Y9, Y9
+	VPXOR   Y9, Y8, Y8
 	VPSRLD  $0x13, Y10, Y9
 	VPSLLD  $0x0d, Y10, Y11
 	VPXOR   Y11, Y9, Y9
-	VPXOR   Y9, Y8, Y8
-	VPSRLD  $0x0a, Y10, Y9
 	VPXOR   Y9, Y8, Y8
 	VPADDD  Y8, Y13, Y13
 	VMOVDQA Y13, 96(DX)
@@ -5481,26 +5481,26 @@ round16:
 
 	// W[52]: sigma1, t-7, sigma0, t-16.
 	VMOVDQA 160(DX), Y10
-	VPSRLD  $0x07, Y10, Y8
+	VPSRLD  $0x03, Y10, Y8
+	VPSRLD  $0x07, Y10, Y9
 	VPSLLD  $0x19, Y10, Y11
-	VPXOR   Y11, Y8, Y8
+	VPXOR   Y11, Y9, Y9
+	VPXOR   Y9, Y8, Y8
 	VPSRLD  $0x12, Y10, Y9
 	VPSLLD  $0x0e, Y10, Y11
 	VPXOR   Y11, Y9, Y9
 	VPXOR   Y9, Y8, Y8
-	VPSRLD  $0x03, Y10, Y9
-	VPXOR   Y9, Y8, Y8
 	VPADDD  128(DX), Y8, Y13
 	VPADDD  416(DX), Y13, Y13
 	VMOVDQA 64(DX), Y10
-	VPSRLD  $0x11, Y10, Y8
+	VPSRLD  $0x0a, Y10, Y8
+	VPSRLD  $0x11, Y10, Y9
 	VPSLLD  $0x0f, Y10, Y11
-	VPXOR   Y11, Y8, Y8
+	VPXOR   Y11, Y9, Y9
+	VPXOR   Y9, Y8, Y8
 	VPSRLD  $0x13, Y10, Y9
 	VPSLLD  $0x0d, Y10, Y11
 	VPXOR   Y11, Y9, Y9
-	VPXOR   Y9, Y8, Y8
-	VPSRLD  $0x0a, Y10, Y9
 	VPXOR   Y9, Y8, Y8
 	VPADDD  Y8, Y13, Y13
 	VMOVDQA Y13, 128(DX)
@@ -5545,26 +5545,26 @@ round16:
 
 	// W[53]: sigma1, t-7, sigma0, t-16.
 	VMOVDQA 192(DX), Y10
-	VPSRLD  $0x07, Y10, Y8
+	VPSRLD  $0x03, Y10, Y8
+	VPSRLD  $0x07, Y10, Y9
 	VPSLLD  $0x19, Y10, Y11
-	VPXOR   Y11, Y8, Y8
+	VPXOR   Y11, Y9, Y9
+	VPXOR   Y9, Y8, Y8
 	VPSRLD  $0x12, Y10, Y9
 	VPSLLD  $0x0e, Y10, Y11
 	VPXOR   Y11, Y9, Y9
 	VPXOR   Y9, Y8, Y8
-	VPSRLD  $0x03, Y10, Y9
-	VPXOR   Y9, Y8, Y8
 	VPADDD  160(DX), Y8, Y13
 	VPADDD  448(DX), Y13, Y13
 	VMOVDQA 96(DX), Y10
-	VPSRLD  $0x11, Y10, Y8
+	VPSRLD  $0x0a, Y10, Y8
+	VPSRLD  $0x11, Y10, Y9
 	VPSLLD  $0x0f, Y10, Y11
-	VPXOR   Y11, Y8, Y8
+	VPXOR   Y11, Y9, Y9
+	VPXOR   Y9, Y8, Y8
 	VPSRLD  $0x13, Y10, Y9
 	VPSLLD  $0x0d, Y10, Y11
 	VPXOR   Y11, Y9, Y9
-	VPXOR   Y9, Y8, Y8
-	VPSRLD  $0x0a, Y10, Y9
 	VPXOR   Y9, Y8, Y8
 	VPADDD  Y8, Y13, Y13
 	VMOVDQA Y13, 160(DX)
@@ -5609,26 +5609,26 @@ round16:
 
 	// W[54]: sigma1, t-7, sigma0, t-16.
 	VMOVDQA 224(DX), Y10
-	VPSRLD  $0x07, Y10, Y8
+	VPSRLD  $0x03, Y10, Y8
+	VPSRLD  $0x07, Y10, Y9
 	VPSLLD  $0x19, Y10, Y11
-	VPXOR   Y11, Y8, Y8
+	VPXOR   Y11, Y9, Y9
+	VPXOR   Y9, Y8, Y8
 	VPSRLD  $0x12, Y10, Y9
 	VPSLLD  $0x0e, Y10, Y11
 	VPXOR   Y11, Y9, Y9
 	VPXOR   Y9, Y8, Y8
-	VPSRLD  $0x03, Y10, Y9
-	VPXOR   Y9, Y8, Y8
 	VPADDD  192(DX), Y8, Y13
 	VPADDD  480(DX), Y13, Y13
 	VMOVDQA 128(DX), Y10
-	VPSRLD  $0x11, Y10, Y8
+	VPSRLD  $0x0a, Y10, Y8
+	VPSRLD  $0x11, Y10, Y9
 	VPSLLD  $0x0f, Y10, Y11
-	VPXOR   Y11, Y8, Y8
+	VPXOR   Y11, Y9, Y9
+	VPXOR   Y9, Y8, Y8
 	VPSRLD  $0x13, Y10, Y9
 	VPSLLD  $0x0d, Y10, Y11
 	VPXOR   Y11, Y9, Y9
-	VPXOR   Y9, Y8, Y8
-	VPSRLD  $0x0a, Y10, Y9
 	VPXOR   Y9, Y8, Y8
 	VPADDD  Y8, Y13, Y13
 	VMOVDQA Y13, 192(DX)
@@ -5673,26 +5673,26 @@ round16:
 
 	// W[55]: sigma1, t-7, sigma0, t-16.
 	VMOVDQA 256(DX), Y10
-	VPSRLD  $0x07, Y10, Y8
+	VPSRLD  $0x03, Y10, Y8
+	VPSRLD  $0x07, Y10, Y9
 	VPSLLD  $0x19, Y10, Y11
-	VPXOR   Y11, Y8, Y8
+	VPXOR   Y11, Y9, Y9
+	VPXOR   Y9, Y8, Y8
 	VPSRLD  $0x12, Y10, Y9
 	VPSLLD  $0x0e, Y10, Y11
 	VPXOR   Y11, Y9, Y9
 	VPXOR   Y9, Y8, Y8
-	VPSRLD  $0x03, Y10, Y9
-	VPXOR   Y9, Y8, Y8
 	VPADDD  224(DX), Y8, Y13
 	VPADDD  (DX), Y13, Y13
 	VMOVDQA 160(DX), Y10
-	VPSRLD  $0x11, Y10, Y8
+	VPSRLD  $0x0a, Y10, Y8
+	VPSRLD  $0x11, Y10, Y9
 	VPSLLD  $0x0f, Y10, Y11
-	VPXOR   Y11, Y8, Y8
+	VPXOR   Y11, Y9, Y9
+	VPXOR   Y9, Y8, Y8
 	VPSRLD  $0x13, Y10, Y9
 	VPSLLD  $0x0d, Y10, Y11
 	VPXOR   Y11, Y9, Y9
-	VPXOR   Y9, Y8, Y8
-	VPSRLD  $0x0a, Y10, Y9
 	VPXOR   Y9, Y8, Y8
 	VPADDD  Y8, Y13, Y13
 	VMOVDQA Y13, 224(DX)
@@ -5737,26 +5737,26 @@ round16:
 
 	// W[56]: sigma1, t-7, sigma0, t-16.
 	VMOVDQA 288(DX), Y10
-	VPSRLD  $0x07, Y10, Y8
+	VPSRLD  $0x03, Y10, Y8
+	VPSRLD  $0x07, Y10, Y9
 	VPSLLD  $0x19, Y10, Y11
-	VPXOR   Y11, Y8, Y8
+	VPXOR   Y11, Y9, Y9
+	VPXOR   Y9, Y8, Y8
 	VPSRLD  $0x12, Y10, Y9
 	VPSLLD  $0x0e, Y10, Y11
 	VPXOR   Y11, Y9, Y9
 	VPXOR   Y9, Y8, Y8
-	VPSRLD  $0x03, Y10, Y9
-	VPXOR   Y9, Y8, Y8
 	VPADDD  256(DX), Y8, Y13
 	VPADDD  32(DX), Y13, Y13
 	VMOVDQA 192(DX), Y10
-	VPSRLD  $0x11, Y10, Y8
+	VPSRLD  $0x0a, Y10, Y8
+	VPSRLD  $0x11, Y10, Y9
 	VPSLLD  $0x0f, Y10, Y11
-	VPXOR   Y11, Y8, Y8
+	VPXOR   Y11, Y9, Y9
+	VPXOR   Y9, Y8, Y8
 	VPSRLD  $0x13, Y10, Y9
 	VPSLLD  $0x0d, Y10, Y11
 	VPXOR   Y11, Y9, Y9
-	VPXOR   Y9, Y8, Y8
-	VPSRLD  $0x0a, Y10, Y9
 	VPXOR   Y9, Y8, Y8
 	VPADDD  Y8, Y13, Y13
 	VMOVDQA Y13, 256(DX)
@@ -5801,26 +5801,26 @@ round16:
 
 	// W[57]: sigma1, t-7, sigma0, t-16.
 	VMOVDQA 320(DX), Y10
-	VPSRLD  $0x07, Y10, Y8
+	VPSRLD  $0x03, Y10, Y8
+	VPSRLD  $0x07, Y10, Y9
 	VPSLLD  $0x19, Y10, Y11
-	VPXOR   Y11, Y8, Y8
+	VPXOR   Y11, Y9, Y9
+	VPXOR   Y9, Y8, Y8
 	VPSRLD  $0x12, Y10, Y9
 	VPSLLD  $0x0e, Y10, Y11
 	VPXOR   Y11, Y9, Y9
 	VPXOR   Y9, Y8, Y8
-	VPSRLD  $0x03, Y10, Y9
-	VPXOR   Y9, Y8, Y8
 	VPADDD  288(DX), Y8, Y13
 	VPADDD  64(DX), Y13, Y13
 	VMOVDQA 224(DX), Y10
-	VPSRLD  $0x11, Y10, Y8
+	VPSRLD  $0x0a, Y10, Y8
+	VPSRLD  $0x11, Y10, Y9
 	VPSLLD  $0x0f, Y10, Y11
-	VPXOR   Y11, Y8, Y8
+	VPXOR   Y11, Y9, Y9
+	VPXOR   Y9, Y8, Y8
 	VPSRLD  $0x13, Y10, Y9
 	VPSLLD  $0x0d, Y10, Y11
 	VPXOR   Y11, Y9, Y9
-	VPXOR   Y9, Y8, Y8
-	VPSRLD  $0x0a, Y10, Y9
 	VPXOR   Y9, Y8, Y8
 	VPADDD  Y8, Y13, Y13
 	VMOVDQA Y13, 288(DX)
@@ -5865,26 +5865,26 @@ round16:
 
 	// W[58]: sigma1, t-7, sigma0, t-16.
 	VMOVDQA 352(DX), Y10
-	VPSRLD  $0x07, Y10, Y8
+	VPSRLD  $0x03, Y10, Y8
+	VPSRLD  $0x07, Y10, Y9
 	VPSLLD  $0x19, Y10, Y11
-	VPXOR   Y11, Y8, Y8
+	VPXOR   Y11, Y9, Y9
+	VPXOR   Y9, Y8, Y8
 	VPSRLD  $0x12, Y10, Y9
 	VPSLLD  $0x0e, Y10, Y11
 	VPXOR   Y11, Y9, Y9
 	VPXOR   Y9, Y8, Y8
-	VPSRLD  $0x03, Y10, Y9
-	VPXOR   Y9, Y8, Y8
 	VPADDD  320(DX), Y8, Y13
 	VPADDD  96(DX), Y13, Y13
 	VMOVDQA 256(DX), Y10
-	VPSRLD  $0x11, Y10, Y8
+	VPSRLD  $0x0a, Y10, Y8
+	VPSRLD  $0x11, Y10, Y9
 	VPSLLD  $0x0f, Y10, Y11
-	VPXOR   Y11, Y8, Y8
+	VPXOR   Y11, Y9, Y9
+	VPXOR   Y9, Y8, Y8
 	VPSRLD  $0x13, Y10, Y9
 	VPSLLD  $0x0d, Y10, Y11
 	VPXOR   Y11, Y9, Y9
-	VPXOR   Y9, Y8, Y8
-	VPSRLD  $0x0a, Y10, Y9
 	VPXOR   Y9, Y8, Y8
 	VPADDD  Y8, Y13, Y13
 	VMOVDQA Y13, 320(DX)
@@ -5929,26 +5929,26 @@ round16:
 
 	// W[59]: sigma1, t-7, sigma0, t-16.
 	VMOVDQA 384(DX), Y10
-	VPSRLD  $0x07, Y10, Y8
+	VPSRLD  $0x03, Y10, Y8
+	VPSRLD  $0x07, Y10, Y9
 	VPSLLD  $0x19, Y10, Y11
-	VPXOR   Y11, Y8, Y8
+	VPXOR   Y11, Y9, Y9
+	VPXOR   Y9, Y8, Y8
 	VPSRLD  $0x12, Y10, Y9
 	VPSLLD  $0x0e, Y10, Y11
 	VPXOR   Y11, Y9, Y9
 	VPXOR   Y9, Y8, Y8
-	VPSRLD  $0x03, Y10, Y9
-	VPXOR   Y9, Y8, Y8
 	VPADDD  352(DX), Y8, Y13
 	VPADDD  128(DX), Y13, Y13
 	VMOVDQA 288(DX), Y10
-	VPSRLD  $0x11, Y10, Y8
+	VPSRLD  $0x0a, Y10, Y8
+	VPSRLD  $0x11, Y10, Y9
 	VPSLLD  $0x0f, Y10, Y11
-	VPXOR   Y11, Y8, Y8
+	VPXOR   Y11, Y9, Y9
+	VPXOR   Y9, Y8, Y8
 	VPSRLD  $0x13, Y10, Y9
 	VPSLLD  $0x0d, Y10, Y11
 	VPXOR   Y11, Y9, Y9
-	VPXOR   Y9, Y8, Y8
-	VPSRLD  $0x0a, Y10, Y9
 	VPXOR   Y9, Y8, Y8
 	VPADDD  Y8, Y13, Y13
 	VMOVDQA Y13, 352(DX)
@@ -5993,26 +5993,26 @@ round16:
 
 	// W[60]: sigma1, t-7, sigma0, t-16.
 	VMOVDQA 416(DX), Y10
-	VPSRLD  $0x07, Y10, Y8
+	VPSRLD  $0x03, Y10, Y8
+	VPSRLD  $0x07, Y10, Y9
 	VPSLLD  $0x19, Y10, Y11
-	VPXOR   Y11, Y8, Y8
+	VPXOR   Y11, Y9, Y9
+	VPXOR   Y9, Y8, Y8
 	VPSRLD  $0x12, Y10, Y9
 	VPSLLD  $0x0e, Y10, Y11
 	VPXOR   Y11, Y9, Y9
 	VPXOR   Y9, Y8, Y8
-	VPSRLD  $0x03, Y10, Y9
-	VPXOR   Y9, Y8, Y8
 	VPADDD  384(DX), Y8, Y13
 	VPADDD  160(DX), Y13, Y13
 	VMOVDQA 320(DX), Y10
-	VPSRLD  $0x11, Y10, Y8
+	VPSRLD  $0x0a, Y10, Y8
+	VPSRLD  $0x11, Y10, Y9
 	VPSLLD  $0x0f, Y10, Y11
-	VPXOR   Y11, Y8, Y8
+	VPXOR   Y11, Y9, Y9
+	VPXOR   Y9, Y8, Y8
 	VPSRLD  $0x13, Y10, Y9
 	VPSLLD  $0x0d, Y10, Y11
 	VPXOR   Y11, Y9, Y9
-	VPXOR   Y9, Y8, Y8
-	VPSRLD  $0x0a, Y10, Y9
 	VPXOR   Y9, Y8, Y8
 	VPADDD  Y8, Y13, Y13
 	VMOVDQA Y13, 384(DX)
@@ -6057,26 +6057,26 @@ round16:
 
 	// W[61]: sigma1, t-7, sigma0, t-16.
 	VMOVDQA 448(DX), Y10
-	VPSRLD  $0x07, Y10, Y8
+	VPSRLD  $0x03, Y10, Y8
+	VPSRLD  $0x07, Y10, Y9
 	VPSLLD  $0x19, Y10, Y11
-	VPXOR   Y11, Y8, Y8
+	VPXOR   Y11, Y9, Y9
+	VPXOR   Y9, Y8, Y8
 	VPSRLD  $0x12, Y10, Y9
 	VPSLLD  $0x0e, Y10, Y11
 	VPXOR   Y11, Y9, Y9
 	VPXOR   Y9, Y8, Y8
-	VPSRLD  $0x03, Y10, Y9
-	VPXOR   Y9, Y8, Y8
 	VPADDD  416(DX), Y8, Y13
 	VPADDD  192(DX), Y13, Y13
 	VMOVDQA 352(DX), Y10
-	VPSRLD  $0x11, Y10, Y8
+	VPSRLD  $0x0a, Y10, Y8
+	VPSRLD  $0x11, Y10, Y9
 	VPSLLD  $0x0f, Y10, Y11
-	VPXOR   Y11, Y8, Y8
+	VPXOR   Y11, Y9, Y9
+	VPXOR   Y9, Y8, Y8
 	VPSRLD  $0x13, Y10, Y9
 	VPSLLD  $0x0d, Y10, Y11
 	VPXOR   Y11, Y9, Y9
-	VPXOR   Y9, Y8, Y8
-	VPSRLD  $0x0a, Y10, Y9
 	VPXOR   Y9, Y8, Y8
 	VPADDD  Y8, Y13, Y13
 	VMOVDQA Y13, 416(DX)
@@ -6121,26 +6121,26 @@ round16:
 
 	// W[62]: sigma1, t-7, sigma0, t-16.
 	VMOVDQA 480(DX), Y10
-	VPSRLD  $0x07, Y10, Y8
+	VPSRLD  $0x03, Y10, Y8
+	VPSRLD  $0x07, Y10, Y9
 	VPSLLD  $0x19, Y10, Y11
-	VPXOR   Y11, Y8, Y8
+	VPXOR   Y11, Y9, Y9
+	VPXOR   Y9, Y8, Y8
 	VPSRLD  $0x12, Y10, Y9
 	VPSLLD  $0x0e, Y10, Y11
 	VPXOR   Y11, Y9, Y9
 	VPXOR   Y9, Y8, Y8
-	VPSRLD  $0x03, Y10, Y9
-	VPXOR   Y9, Y8, Y8
 	VPADDD  448(DX), Y8, Y13
 	VPADDD  224(DX), Y13, Y13
 	VMOVDQA 384(DX), Y10
-	VPSRLD  $0x11, Y10, Y8
+	VPSRLD  $0x0a, Y10, Y8
+	VPSRLD  $0x11, Y10, Y9
 	VPSLLD  $0x0f, Y10, Y11
-	VPXOR   Y11, Y8, Y8
+	VPXOR   Y11, Y9, Y9
+	VPXOR   Y9, Y8, Y8
 	VPSRLD  $0x13, Y10, Y9
 	VPSLLD  $0x0d, Y10, Y11
 	VPXOR   Y11, Y9, Y9
-	VPXOR   Y9, Y8, Y8
-	VPSRLD  $0x0a, Y10, Y9
 	VPXOR   Y9, Y8, Y8
 	VPADDD  Y8, Y13, Y13
 	VMOVDQA Y13, 448(DX)
@@ -6185,26 +6185,26 @@ round16:
 
 	// W[63]: sigma1, t-7, sigma0, t-16.
 	VMOVDQA (DX), Y10
-	VPSRLD  $0x07, Y10, Y8
+	VPSRLD  $0x03, Y10, Y8
+	VPSRLD  $0x07, Y10, Y9
 	VPSLLD  $0x19, Y10, Y11
-	VPXOR   Y11, Y8, Y8
+	VPXOR   Y11, Y9, Y9
+	VPXOR   Y9, Y8, Y8
 	VPSRLD  $0x12, Y10, Y9
 	VPSLLD  $0x0e, Y10, Y11
 	VPXOR   Y11, Y9, Y9
 	VPXOR   Y9, Y8, Y8
-	VPSRLD  $0x03, Y10, Y9
-	VPXOR   Y9, Y8, Y8
 	VPADDD  480(DX), Y8, Y13
 	VPADDD  256(DX), Y13, Y13
 	VMOVDQA 416(DX), Y10
-	VPSRLD  $0x11, Y10, Y8
+	VPSRLD  $0x0a, Y10, Y8
+	VPSRLD  $0x11, Y10, Y9
 	VPSLLD  $0x0f, Y10, Y11
-	VPXOR   Y11, Y8, Y8
+	VPXOR   Y11, Y9, Y9
+	VPXOR   Y9, Y8, Y8
 	VPSRLD  $0x13, Y10, Y9
 	VPSLLD  $0x0d, Y10, Y11
 	VPXOR   Y11, Y9, Y9
-	VPXOR   Y9, Y8, Y8
-	VPSRLD  $0x0a, Y10, Y9
 	VPXOR   Y9, Y8, Y8
 	VPADDD  Y8, Y13, Y13
 	VMOVDQA Y13, 480(DX)

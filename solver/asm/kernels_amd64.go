@@ -43,10 +43,18 @@ func searchAVX2(b *Block, words []uint32, s *States) int
 //go:noescape
 func tailsAVX2(s *States, tails []Tail, mask uint32) int
 
-// pairs holds the round constants of a pair of rounds, four times side by side: what
-// the kernels of two streams add to words that are paired. The linker puts it on a
-// boundary of 32 bytes.
-var pairs = newPairs()
+// What the assembly loads as vectors, on a boundary of 32 bytes, where the linker
+// puts what is that large.
+var (
+	// pairs holds the round constants of a pair of rounds, four times side by side:
+	// what the kernels of two streams add to words that are paired.
+	pairs = newPairs()
+	// powers holds eight times 2^n: multiplying by it is shifting left by n bits.
+	powers = newPowers()
+	// firstLanes has ones in eight words and zeros in eight: the eight words from 8-n
+	// on are the mask of the first n of eight lanes.
+	firstLanes = [16]uint32{1<<32 - 1, 1<<32 - 1, 1<<32 - 1, 1<<32 - 1, 1<<32 - 1, 1<<32 - 1, 1<<32 - 1, 1<<32 - 1}
+)
 
 func newPairs() (p [32][4][2]uint32) {
 	for pair := range p {
@@ -57,9 +65,14 @@ func newPairs() (p [32][4][2]uint32) {
 	return p
 }
 
-// firstLanes has ones in eight words and zeros in eight: the eight words from 8-n on are
-// the mask of the first n of eight lanes.
-var firstLanes = [16]uint32{1<<32 - 1, 1<<32 - 1, 1<<32 - 1, 1<<32 - 1, 1<<32 - 1, 1<<32 - 1, 1<<32 - 1, 1<<32 - 1}
+func newPowers() (p [32][8]uint32) {
+	for n := range p {
+		for i := range p[n] {
+			p[n][i] = 1 << n
+		}
+	}
+	return p
+}
 
 // features are what the code of each kernel needs, and the operating system's
 // support of the registers where there are wider ones.

@@ -165,32 +165,32 @@ vary0:
 	VPADDD       4096(DX), Y14, Y14
 	VMOVDQU      Y14, 4608(DX)
 	VMOVDQU      5632(DX), X5
-	VPSRLD       $0x07, Y14, Y12
-	VPSLLD       $0x19, Y14, Y11
-	VPXOR        Y11, Y12, Y12
+	VPSRLD       $0x03, Y14, Y12
+	VPSRLD       $0x07, Y14, Y9
+	VPMULLD      ·powers+800(SB), Y14, Y11
 	VMOVDQU      5648(DX), X6
-	VPSRLD       $0x12, Y14, Y9
-	VPSLLD       $0x0e, Y14, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
+	VPSRLD       $0x12, Y14, Y9
+	VPMULLD      ·powers+448(SB), Y14, Y11
 	VMOVDQU      5632(DX), X7
-	VPSRLD       $0x03, Y14, Y9
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VMOVDQU      Y12, 4576(DX)
 	VMOVDQU      5648(DX), X8
 
 	// W[17]: constant.
 	VPBROADCASTD 720(AX), Y15
-	VPSRLD       $0x07, Y15, Y12
+	VPSRLD       $0x03, Y15, Y12
 	VMOVQ        (BX), X0
-	VPSLLD       $0x19, Y15, Y11
-	VPXOR        Y11, Y12, Y12
-	VPSRLD       $0x12, Y15, Y9
-	VPSLLD       $0x0e, Y15, Y11
-	SHA256RNDS2  X0, X1, X2
+	VPSRLD       $0x07, Y15, Y9
+	VPMULLD      ·powers+800(SB), Y15, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
-	VPSRLD       $0x03, Y15, Y9
+	SHA256RNDS2  X0, X1, X2
+	VPSRLD       $0x12, Y15, Y9
+	VPMULLD      ·powers+448(SB), Y15, Y11
+	VPXOR        Y11, Y9, Y9
 	VMOVQ        8(BX), X0
 	VPXOR        Y9, Y12, Y12
 	VPADDD       Y14, Y12, Y12
@@ -206,31 +206,31 @@ vary0:
 
 	// W[18]: sigma1.
 	SHA256RNDS2  X0, X5, X6
-	VPSRLD       $0x11, Y14, Y12
-	VPSLLD       $0x0f, Y14, Y11
-	VPXOR        Y11, Y12, Y12
+	VPSRLD       $0x0a, Y14, Y12
+	VPSRLD       $0x11, Y14, Y9
+	VPMULLD      ·powers+480(SB), Y14, Y11
 	VMOVQ        40(BX), X0
-	VPSRLD       $0x13, Y14, Y9
-	VPSLLD       $0x0d, Y14, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
+	VPSRLD       $0x13, Y14, Y9
+	VPMULLD      ·powers+416(SB), Y14, Y11
 	SHA256RNDS2  X0, X7, X8
-	VPSRLD       $0x0a, Y14, Y9
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPBROADCASTD 724(AX), Y13
 	VMOVQ        660(AX), X0
 	VPADDD       Y12, Y13, Y13
 	VMOVDQU      Y13, 4672(DX)
-	VPSRLD       $0x07, Y13, Y12
-	VPSLLD       $0x19, Y13, Y11
+	VPSRLD       $0x03, Y13, Y12
+	VPSRLD       $0x07, Y13, Y9
 	SHA256RNDS2  X0, X2, X1
-	VPXOR        Y11, Y12, Y12
-	VPSRLD       $0x12, Y13, Y9
-	VPSLLD       $0x0e, Y13, Y11
-	SHA256RNDS2  X0, X4, X3
+	VPMULLD      ·powers+800(SB), Y13, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
-	VPSRLD       $0x03, Y13, Y9
+	SHA256RNDS2  X0, X4, X3
+	VPSRLD       $0x12, Y13, Y9
+	VPMULLD      ·powers+448(SB), Y13, Y11
+	VPXOR        Y11, Y9, Y9
 	SHA256RNDS2  X0, X6, X5
 	VPXOR        Y9, Y12, Y12
 	VPADDD       Y15, Y12, Y12
@@ -239,16 +239,16 @@ vary0:
 	// W[19]: constant.
 	SHA256RNDS2  X0, X8, X7
 	VPBROADCASTD 728(AX), Y14
-	VPSRLD       $0x07, Y14, Y12
-	VPSLLD       $0x19, Y14, Y11
+	VPSRLD       $0x03, Y14, Y12
+	VPSRLD       $0x07, Y14, Y9
 	VMOVQ        668(AX), X0
-	VPXOR        Y11, Y12, Y12
-	VPSRLD       $0x12, Y14, Y9
-	VPSLLD       $0x0e, Y14, Y11
-	SHA256RNDS2  X0, X1, X2
+	VPMULLD      ·powers+800(SB), Y14, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
-	VPSRLD       $0x03, Y14, Y9
+	SHA256RNDS2  X0, X1, X2
+	VPSRLD       $0x12, Y14, Y9
+	VPMULLD      ·powers+448(SB), Y14, Y11
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	SHA256RNDS2  X0, X3, X4
 	VPADDD       Y13, Y12, Y12
@@ -263,32 +263,32 @@ vary0:
 	VMOVDQU      Y10, 608(SI)
 
 	// W[20]: sigma1.
-	VPSRLD       $0x11, Y13, Y12
+	VPSRLD       $0x0a, Y13, Y12
 	VMOVQ        676(AX), X0
-	VPSLLD       $0x0f, Y13, Y11
-	VPXOR        Y11, Y12, Y12
-	VPSRLD       $0x13, Y13, Y9
-	SHA256RNDS2  X0, X2, X1
-	VPSLLD       $0x0d, Y13, Y11
+	VPSRLD       $0x11, Y13, Y9
+	VPMULLD      ·powers+480(SB), Y13, Y11
 	VPXOR        Y11, Y9, Y9
+	SHA256RNDS2  X0, X2, X1
 	VPXOR        Y9, Y12, Y12
+	VPSRLD       $0x13, Y13, Y9
+	VPMULLD      ·powers+416(SB), Y13, Y11
 	SHA256RNDS2  X0, X4, X3
-	VPSRLD       $0x0a, Y13, Y9
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPBROADCASTD 732(AX), Y15
 	VPADDD       Y12, Y15, Y15
 	SHA256RNDS2  X0, X6, X5
 	VMOVDQU      Y15, 4736(DX)
-	VPSRLD       $0x07, Y15, Y12
-	VPSLLD       $0x19, Y15, Y11
+	VPSRLD       $0x03, Y15, Y12
+	VPSRLD       $0x07, Y15, Y9
 	SHA256RNDS2  X0, X8, X7
-	VPXOR        Y11, Y12, Y12
-	VPSRLD       $0x12, Y15, Y9
-	VPSLLD       $0x0e, Y15, Y11
+	VPMULLD      ·powers+800(SB), Y15, Y11
 	VPXOR        Y11, Y9, Y9
-	VMOVQ        684(AX), X0
 	VPXOR        Y9, Y12, Y12
-	VPSRLD       $0x03, Y15, Y9
+	VPSRLD       $0x12, Y15, Y9
+	VMOVQ        684(AX), X0
+	VPMULLD      ·powers+448(SB), Y15, Y11
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	SHA256RNDS2  X0, X1, X2
 	VPADDD       Y14, Y12, Y12
@@ -297,16 +297,16 @@ vary0:
 	// W[21]: constant.
 	SHA256RNDS2  X0, X3, X4
 	VPBROADCASTD 736(AX), Y13
-	VPSRLD       $0x07, Y13, Y12
-	VPSLLD       $0x19, Y13, Y11
-	VPXOR        Y11, Y12, Y12
+	VPSRLD       $0x03, Y13, Y12
+	VPSRLD       $0x07, Y13, Y9
+	VPMULLD      ·powers+800(SB), Y13, Y11
 	SHA256RNDS2  X0, X5, X6
-	VPSRLD       $0x12, Y13, Y9
-	VPSLLD       $0x0e, Y13, Y11
 	VPXOR        Y11, Y9, Y9
-	SHA256RNDS2  X0, X7, X8
 	VPXOR        Y9, Y12, Y12
-	VPSRLD       $0x03, Y13, Y9
+	VPSRLD       $0x12, Y13, Y9
+	SHA256RNDS2  X0, X7, X8
+	VPMULLD      ·powers+448(SB), Y13, Y11
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VMOVQ        692(AX), X0
 	VPADDD       Y15, Y12, Y12
@@ -321,32 +321,32 @@ vary0:
 	VMOVDQU      Y10, 672(SI)
 
 	// W[22]: sigma1.
-	VPSRLD       $0x11, Y15, Y12
+	VPSRLD       $0x0a, Y15, Y12
 	SHA256RNDS2  X0, X6, X5
-	VPSLLD       $0x0f, Y15, Y11
-	VPXOR        Y11, Y12, Y12
-	VPSRLD       $0x13, Y15, Y9
-	VPSLLD       $0x0d, Y15, Y11
-	SHA256RNDS2  X0, X8, X7
+	VPSRLD       $0x11, Y15, Y9
+	VPMULLD      ·powers+480(SB), Y15, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
-	VPSRLD       $0x0a, Y15, Y9
+	SHA256RNDS2  X0, X8, X7
+	VPSRLD       $0x13, Y15, Y9
+	VPMULLD      ·powers+416(SB), Y15, Y11
+	VPXOR        Y11, Y9, Y9
 	VMOVQ        700(AX), X0
 	VPXOR        Y9, Y12, Y12
 	VPBROADCASTD 740(AX), Y14
 	VPADDD       Y12, Y14, Y14
 	SHA256RNDS2  X0, X1, X2
 	VMOVDQU      Y14, 4800(DX)
-	VPSRLD       $0x07, Y14, Y12
-	VPSLLD       $0x19, Y14, Y11
-	VPXOR        Y11, Y12, Y12
+	VPSRLD       $0x03, Y14, Y12
+	VPSRLD       $0x07, Y14, Y9
+	VPMULLD      ·powers+800(SB), Y14, Y11
 	SHA256RNDS2  X0, X3, X4
-	VPSRLD       $0x12, Y14, Y9
-	VPSLLD       $0x0e, Y14, Y11
 	VPXOR        Y11, Y9, Y9
-	SHA256RNDS2  X0, X5, X6
 	VPXOR        Y9, Y12, Y12
-	VPSRLD       $0x03, Y14, Y9
+	VPSRLD       $0x12, Y14, Y9
+	SHA256RNDS2  X0, X5, X6
+	VPMULLD      ·powers+448(SB), Y14, Y11
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPADDD       Y13, Y12, Y12
 	SHA256RNDS2  X0, X7, X8
@@ -357,16 +357,16 @@ vary0:
 	VMOVQ        708(AX), X0
 	VPADDD       4608(DX), Y15, Y15
 	VMOVDQU      Y15, 4832(DX)
-	VPSRLD       $0x07, Y15, Y12
+	VPSRLD       $0x03, Y15, Y12
 	SHA256RNDS2  X0, X2, X1
-	VPSLLD       $0x19, Y15, Y11
-	VPXOR        Y11, Y12, Y12
-	VPSRLD       $0x12, Y15, Y9
-	VPSLLD       $0x0e, Y15, Y11
-	SHA256RNDS2  X0, X4, X3
+	VPSRLD       $0x07, Y15, Y9
+	VPMULLD      ·powers+800(SB), Y15, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
-	VPSRLD       $0x03, Y15, Y9
+	SHA256RNDS2  X0, X4, X3
+	VPSRLD       $0x12, Y15, Y9
+	VPMULLD      ·powers+448(SB), Y15, Y11
+	VPXOR        Y11, Y9, Y9
 	SHA256RNDS2  X0, X6, X5
 	VPXOR        Y9, Y12, Y12
 	VPADDD       Y14, Y12, Y12
@@ -382,31 +382,31 @@ vary0:
 
 	// W[24]: sigma1.
 	VMOVDQU      X2, 5136(DX)
-	VPSRLD       $0x11, Y14, Y12
-	VPSLLD       $0x0f, Y14, Y11
-	VPXOR        Y11, Y12, Y12
+	VPSRLD       $0x0a, Y14, Y12
+	VPSRLD       $0x11, Y14, Y9
+	VPMULLD      ·powers+480(SB), Y14, Y11
 	VMOVDQU      X3, 5152(DX)
-	VPSRLD       $0x13, Y14, Y9
-	VPSLLD       $0x0d, Y14, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
+	VPSRLD       $0x13, Y14, Y9
+	VPMULLD      ·powers+416(SB), Y14, Y11
 	VMOVDQU      X4, 5168(DX)
-	VPSRLD       $0x0a, Y14, Y9
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPBROADCASTD 748(AX), Y13
 	VMOVDQU      X5, 5184(DX)
 	VPADDD       Y12, Y13, Y13
 	VMOVDQU      Y13, 4864(DX)
-	VPSRLD       $0x07, Y13, Y12
+	VPSRLD       $0x03, Y13, Y12
 	VMOVDQU      X6, 5200(DX)
-	VPSLLD       $0x19, Y13, Y11
-	VPXOR        Y11, Y12, Y12
-	VPSRLD       $0x12, Y13, Y9
-	VPSLLD       $0x0e, Y13, Y11
-	VMOVDQU      X7, 5216(DX)
+	VPSRLD       $0x07, Y13, Y9
+	VPMULLD      ·powers+800(SB), Y13, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
-	VPSRLD       $0x03, Y13, Y9
+	VMOVDQU      X7, 5216(DX)
+	VPSRLD       $0x12, Y13, Y9
+	VPMULLD      ·powers+448(SB), Y13, Y11
+	VPXOR        Y11, Y9, Y9
 	VMOVDQU      X8, 5232(DX)
 	VPXOR        Y9, Y12, Y12
 	VPADDD       Y15, Y12, Y12
@@ -416,31 +416,31 @@ vary0:
 	// W[25]: sigma1, t-7.
 	VPBROADCASTD 752(AX), Y14
 	VPADDD       4672(DX), Y14, Y14
-	VPSRLD       $0x11, Y15, Y12
+	VPSRLD       $0x0a, Y15, Y12
 	VMOVDQU      5648(DX), X2
-	VPSLLD       $0x0f, Y15, Y11
-	VPXOR        Y11, Y12, Y12
-	VPSRLD       $0x13, Y15, Y9
-	VMOVDQU      5632(DX), X3
-	VPSLLD       $0x0d, Y15, Y11
+	VPSRLD       $0x11, Y15, Y9
+	VPMULLD      ·powers+480(SB), Y15, Y11
 	VPXOR        Y11, Y9, Y9
+	VMOVDQU      5632(DX), X3
 	VPXOR        Y9, Y12, Y12
-	VPSRLD       $0x0a, Y15, Y9
+	VPSRLD       $0x13, Y15, Y9
+	VPMULLD      ·powers+416(SB), Y15, Y11
+	VPXOR        Y11, Y9, Y9
 	VMOVDQU      5648(DX), X4
 	VPXOR        Y9, Y12, Y12
 	VPADDD       Y12, Y14, Y14
 	VMOVDQU      Y14, 4896(DX)
 	VMOVDQU      5632(DX), X5
-	VPSRLD       $0x07, Y14, Y12
-	VPSLLD       $0x19, Y14, Y11
-	VPXOR        Y11, Y12, Y12
+	VPSRLD       $0x03, Y14, Y12
+	VPSRLD       $0x07, Y14, Y9
+	VPMULLD      ·powers+800(SB), Y14, Y11
 	VMOVDQU      5648(DX), X6
-	VPSRLD       $0x12, Y14, Y9
-	VPSLLD       $0x0e, Y14, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
+	VPSRLD       $0x12, Y14, Y9
+	VPMULLD      ·powers+448(SB), Y14, Y11
 	VMOVDQU      5632(DX), X7
-	VPSRLD       $0x03, Y14, Y9
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPADDD       Y13, Y12, Y12
 	VMOVDQU      5648(DX), X8
@@ -455,32 +455,32 @@ vary0:
 	SHA256RNDS2  X0, X1, X2
 
 	// W[26]: sigma1.
-	VPSRLD       $0x11, Y13, Y12
-	VPSLLD       $0x0f, Y13, Y11
+	VPSRLD       $0x0a, Y13, Y12
+	VPSRLD       $0x11, Y13, Y9
 	VMOVQ        24(BX), X0
-	VPXOR        Y11, Y12, Y12
-	VPSRLD       $0x13, Y13, Y9
-	VPSLLD       $0x0d, Y13, Y11
-	SHA256RNDS2  X0, X3, X4
+	VPMULLD      ·powers+480(SB), Y13, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
-	VPSRLD       $0x0a, Y13, Y9
+	SHA256RNDS2  X0, X3, X4
+	VPSRLD       $0x13, Y13, Y9
+	VPMULLD      ·powers+416(SB), Y13, Y11
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VMOVQ        48(BX), X0
 	VPBROADCASTD 756(AX), Y15
 	VPADDD       Y12, Y15, Y15
 	VMOVDQU      Y15, 4928(DX)
 	SHA256RNDS2  X0, X5, X6
-	VPSRLD       $0x07, Y15, Y12
-	VPSLLD       $0x19, Y15, Y11
-	VPXOR        Y11, Y12, Y12
+	VPSRLD       $0x03, Y15, Y12
+	VPSRLD       $0x07, Y15, Y9
+	VPMULLD      ·powers+800(SB), Y15, Y11
 	VMOVQ        56(BX), X0
-	VPSRLD       $0x12, Y15, Y9
-	VPSLLD       $0x0e, Y15, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
+	VPSRLD       $0x12, Y15, Y9
+	VPMULLD      ·powers+448(SB), Y15, Y11
 	SHA256RNDS2  X0, X7, X8
-	VPSRLD       $0x03, Y15, Y9
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPADDD       Y14, Y12, Y12
 	VMOVQ        660(AX), X0
@@ -490,30 +490,30 @@ vary0:
 	VPBROADCASTD 760(AX), Y13
 	VPADDD       4736(DX), Y13, Y13
 	SHA256RNDS2  X0, X2, X1
-	VPSRLD       $0x11, Y14, Y12
-	VPSLLD       $0x0f, Y14, Y11
-	VPXOR        Y11, Y12, Y12
+	VPSRLD       $0x0a, Y14, Y12
+	VPSRLD       $0x11, Y14, Y9
+	VPMULLD      ·powers+480(SB), Y14, Y11
 	SHA256RNDS2  X0, X4, X3
-	VPSRLD       $0x13, Y14, Y9
-	VPSLLD       $0x0d, Y14, Y11
 	VPXOR        Y11, Y9, Y9
-	SHA256RNDS2  X0, X6, X5
 	VPXOR        Y9, Y12, Y12
-	VPSRLD       $0x0a, Y14, Y9
+	VPSRLD       $0x13, Y14, Y9
+	SHA256RNDS2  X0, X6, X5
+	VPMULLD      ·powers+416(SB), Y14, Y11
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPADDD       Y12, Y13, Y13
 	SHA256RNDS2  X0, X8, X7
 	VMOVDQU      Y13, 4960(DX)
-	VPSRLD       $0x07, Y13, Y12
-	VPSLLD       $0x19, Y13, Y11
+	VPSRLD       $0x03, Y13, Y12
+	VPSRLD       $0x07, Y13, Y9
 	VMOVQ        668(AX), X0
-	VPXOR        Y11, Y12, Y12
-	VPSRLD       $0x12, Y13, Y9
-	VPSLLD       $0x0e, Y13, Y11
-	SHA256RNDS2  X0, X1, X2
+	VPMULLD      ·powers+800(SB), Y13, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
-	VPSRLD       $0x03, Y13, Y9
+	SHA256RNDS2  X0, X1, X2
+	VPSRLD       $0x12, Y13, Y9
+	VPMULLD      ·powers+448(SB), Y13, Y11
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	SHA256RNDS2  X0, X3, X4
 	VPADDD       Y15, Y12, Y12
@@ -528,32 +528,32 @@ vary0:
 	VMOVDQU      Y10, 864(SI)
 
 	// W[28]: sigma1.
-	VPSRLD       $0x11, Y15, Y12
+	VPSRLD       $0x0a, Y15, Y12
 	VMOVQ        676(AX), X0
-	VPSLLD       $0x0f, Y15, Y11
-	VPXOR        Y11, Y12, Y12
-	VPSRLD       $0x13, Y15, Y9
-	SHA256RNDS2  X0, X2, X1
-	VPSLLD       $0x0d, Y15, Y11
+	VPSRLD       $0x11, Y15, Y9
+	VPMULLD      ·powers+480(SB), Y15, Y11
 	VPXOR        Y11, Y9, Y9
+	SHA256RNDS2  X0, X2, X1
 	VPXOR        Y9, Y12, Y12
+	VPSRLD       $0x13, Y15, Y9
+	VPMULLD      ·powers+416(SB), Y15, Y11
 	SHA256RNDS2  X0, X4, X3
-	VPSRLD       $0x0a, Y15, Y9
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPBROADCASTD 764(AX), Y14
 	VPADDD       Y12, Y14, Y14
 	SHA256RNDS2  X0, X6, X5
 	VMOVDQU      Y14, 4992(DX)
-	VPSRLD       $0x07, Y14, Y12
-	VPSLLD       $0x19, Y14, Y11
+	VPSRLD       $0x03, Y14, Y12
+	VPSRLD       $0x07, Y14, Y9
 	SHA256RNDS2  X0, X8, X7
-	VPXOR        Y11, Y12, Y12
-	VPSRLD       $0x12, Y14, Y9
-	VPSLLD       $0x0e, Y14, Y11
+	VPMULLD      ·powers+800(SB), Y14, Y11
 	VPXOR        Y11, Y9, Y9
-	VMOVQ        684(AX), X0
 	VPXOR        Y9, Y12, Y12
-	VPSRLD       $0x03, Y14, Y9
+	VPSRLD       $0x12, Y14, Y9
+	VMOVQ        684(AX), X0
+	VPMULLD      ·powers+448(SB), Y14, Y11
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	SHA256RNDS2  X0, X1, X2
 	VPADDD       Y13, Y12, Y12
@@ -563,31 +563,31 @@ vary0:
 	SHA256RNDS2  X0, X3, X4
 	VPBROADCASTD 768(AX), Y15
 	VPADDD       4800(DX), Y15, Y15
-	VPSRLD       $0x11, Y13, Y12
-	VPSLLD       $0x0f, Y13, Y11
+	VPSRLD       $0x0a, Y13, Y12
+	VPSRLD       $0x11, Y13, Y9
 	SHA256RNDS2  X0, X5, X6
-	VPXOR        Y11, Y12, Y12
-	VPSRLD       $0x13, Y13, Y9
-	VPSLLD       $0x0d, Y13, Y11
-	SHA256RNDS2  X0, X7, X8
+	VPMULLD      ·powers+480(SB), Y13, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
-	VPSRLD       $0x0a, Y13, Y9
+	SHA256RNDS2  X0, X7, X8
+	VPSRLD       $0x13, Y13, Y9
+	VPMULLD      ·powers+416(SB), Y13, Y11
+	VPXOR        Y11, Y9, Y9
 	VMOVQ        692(AX), X0
 	VPXOR        Y9, Y12, Y12
 	VPADDD       Y12, Y15, Y15
 	VMOVDQU      Y15, 5024(DX)
-	VPSRLD       $0x07, Y15, Y12
+	VPSRLD       $0x03, Y15, Y12
 	SHA256RNDS2  X0, X2, X1
-	VPSLLD       $0x19, Y15, Y11
-	VPXOR        Y11, Y12, Y12
-	VPSRLD       $0x12, Y15, Y9
-	SHA256RNDS2  X0, X4, X3
-	VPSLLD       $0x0e, Y15, Y11
+	VPSRLD       $0x07, Y15, Y9
+	VPMULLD      ·powers+800(SB), Y15, Y11
 	VPXOR        Y11, Y9, Y9
+	SHA256RNDS2  X0, X4, X3
 	VPXOR        Y9, Y12, Y12
+	VPSRLD       $0x12, Y15, Y9
+	VPMULLD      ·powers+448(SB), Y15, Y11
 	SHA256RNDS2  X0, X6, X5
-	VPSRLD       $0x03, Y15, Y9
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPADDD       Y14, Y12, Y12
 	VMOVDQU      Y12, 4480(DX)
@@ -604,31 +604,31 @@ vary0:
 	// W[30]: sigma1, t-7.
 	VPBROADCASTD 772(AX), Y13
 	VPADDD       4832(DX), Y13, Y13
-	VPSRLD       $0x11, Y14, Y12
+	VPSRLD       $0x0a, Y14, Y12
 	SHA256RNDS2  X0, X3, X4
-	VPSLLD       $0x0f, Y14, Y11
-	VPXOR        Y11, Y12, Y12
-	VPSRLD       $0x13, Y14, Y9
-	SHA256RNDS2  X0, X5, X6
-	VPSLLD       $0x0d, Y14, Y11
+	VPSRLD       $0x11, Y14, Y9
+	VPMULLD      ·powers+480(SB), Y14, Y11
 	VPXOR        Y11, Y9, Y9
+	SHA256RNDS2  X0, X5, X6
 	VPXOR        Y9, Y12, Y12
-	VPSRLD       $0x0a, Y14, Y9
+	VPSRLD       $0x13, Y14, Y9
+	VPMULLD      ·powers+416(SB), Y14, Y11
+	VPXOR        Y11, Y9, Y9
 	SHA256RNDS2  X0, X7, X8
 	VPXOR        Y9, Y12, Y12
 	VPADDD       Y12, Y13, Y13
 	VMOVDQU      Y13, 5056(DX)
 	VMOVQ        708(AX), X0
-	VPSRLD       $0x07, Y13, Y12
-	VPSLLD       $0x19, Y13, Y11
-	VPXOR        Y11, Y12, Y12
+	VPSRLD       $0x03, Y13, Y12
+	VPSRLD       $0x07, Y13, Y9
+	VPMULLD      ·powers+800(SB), Y13, Y11
 	SHA256RNDS2  X0, X2, X1
-	VPSRLD       $0x12, Y13, Y9
-	VPSLLD       $0x0e, Y13, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
+	VPSRLD       $0x12, Y13, Y9
+	VPMULLD      ·powers+448(SB), Y13, Y11
 	SHA256RNDS2  X0, X4, X3
-	VPSRLD       $0x03, Y13, Y9
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPADDD       Y15, Y12, Y12
 	SHA256RNDS2  X0, X6, X5
@@ -639,31 +639,31 @@ vary0:
 	SHA256RNDS2  X0, X8, X7
 	VPADDD       4576(DX), Y14, Y14
 	VPADDD       4864(DX), Y14, Y14
-	VPSRLD       $0x11, Y15, Y12
-	VPSLLD       $0x0f, Y15, Y11
+	VPSRLD       $0x0a, Y15, Y12
+	VPSRLD       $0x11, Y15, Y9
 	VMOVDQU      X1, 5248(DX)
-	VPXOR        Y11, Y12, Y12
-	VPSRLD       $0x13, Y15, Y9
-	VPSLLD       $0x0d, Y15, Y11
-	VMOVDQU      X2, 5264(DX)
+	VPMULLD      ·powers+480(SB), Y15, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
-	VPSRLD       $0x0a, Y15, Y9
+	VMOVDQU      X2, 5264(DX)
+	VPSRLD       $0x13, Y15, Y9
+	VPMULLD      ·powers+416(SB), Y15, Y11
+	VPXOR        Y11, Y9, Y9
 	VMOVDQU      X3, 5280(DX)
 	VPXOR        Y9, Y12, Y12
 	VPADDD       Y12, Y14, Y14
 	VMOVDQU      Y14, 5088(DX)
-	VPSRLD       $0x07, Y14, Y12
+	VPSRLD       $0x03, Y14, Y12
 	VMOVDQU      X4, 5296(DX)
-	VPSLLD       $0x19, Y14, Y11
-	VPXOR        Y11, Y12, Y12
-	VPSRLD       $0x12, Y14, Y9
-	VMOVDQU      X5, 5312(DX)
-	VPSLLD       $0x0e, Y14, Y11
+	VPSRLD       $0x07, Y14, Y9
+	VPMULLD      ·powers+800(SB), Y14, Y11
 	VPXOR        Y11, Y9, Y9
+	VMOVDQU      X5, 5312(DX)
 	VPXOR        Y9, Y12, Y12
+	VPSRLD       $0x12, Y14, Y9
+	VPMULLD      ·powers+448(SB), Y14, Y11
 	VMOVDQU      X6, 5328(DX)
-	VPSRLD       $0x03, Y14, Y9
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPADDD       Y13, Y12, Y12
 	VMOVDQU      Y12, 4544(DX)
@@ -682,16 +682,16 @@ vary1:
 	VMOVDDUP     (BX), X0
 	VPBROADCASTD 36(AX), Y14
 	VPOR         Y12, Y14, Y14
-	VPSRLD       $0x07, Y14, Y12
-	VPSLLD       $0x19, Y14, Y11
-	VPXOR        Y11, Y12, Y12
+	VPSRLD       $0x03, Y14, Y12
+	VPSRLD       $0x07, Y14, Y9
+	VPMULLD      ·powers+800(SB), Y14, Y11
 	VPADDD       5632(DX), X0, X2
-	VPSRLD       $0x12, Y14, Y9
-	VPSLLD       $0x0e, Y14, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
+	VPSRLD       $0x12, Y14, Y9
+	VPMULLD      ·powers+448(SB), Y14, Y11
 	VMOVDQU      5648(DX), X1
-	VPSRLD       $0x03, Y14, Y9
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VMOVDQU      Y12, 4096(DX)
 	VMOVDQU      Y14, 4128(DX)
@@ -710,16 +710,16 @@ vary1:
 	VPBROADCASTD 716(AX), Y14
 	VPADDD       4096(DX), Y14, Y14
 	VMOVDQU      Y14, 4608(DX)
-	VPSRLD       $0x07, Y14, Y12
+	VPSRLD       $0x03, Y14, Y12
 	VMOVDDUP     32(BX), X0
-	VPSLLD       $0x19, Y14, Y11
-	VPXOR        Y11, Y12, Y12
-	VPSRLD       $0x12, Y14, Y9
-	VPSLLD       $0x0e, Y14, Y11
-	VPADDD       5632(DX), X0, X6
+	VPSRLD       $0x07, Y14, Y9
+	VPMULLD      ·powers+800(SB), Y14, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
-	VPSRLD       $0x03, Y14, Y9
+	VPADDD       5632(DX), X0, X6
+	VPSRLD       $0x12, Y14, Y9
+	VPMULLD      ·powers+448(SB), Y14, Y11
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VMOVDQU      5648(DX), X5
 	VMOVDQU      Y12, 4576(DX)
@@ -729,16 +729,16 @@ vary1:
 	VPADDD       4128(DX), Y15, Y15
 	VMOVDDUP     40(BX), X0
 	VMOVDQU      Y15, 4640(DX)
-	VPSRLD       $0x07, Y15, Y12
-	VPSLLD       $0x19, Y15, Y11
-	VPXOR        Y11, Y12, Y12
+	VPSRLD       $0x03, Y15, Y12
+	VPSRLD       $0x07, Y15, Y9
+	VPMULLD      ·powers+800(SB), Y15, Y11
 	VPADDD       5632(DX), X0, X8
-	VPSRLD       $0x12, Y15, Y9
-	VPSLLD       $0x0e, Y15, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
+	VPSRLD       $0x12, Y15, Y9
+	VPMULLD      ·powers+448(SB), Y15, Y11
 	VMOVDQU      5648(DX), X7
-	VPSRLD       $0x03, Y15, Y9
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPADDD       Y14, Y12, Y12
 	VMOVDQU      Y12, 4096(DX)
@@ -752,62 +752,62 @@ vary1:
 	VMOVDQU      Y10, 544(SI)
 
 	// W[18]: sigma1.
-	VPSRLD       $0x11, Y14, Y12
+	VPSRLD       $0x0a, Y14, Y12
 	SHA256RNDS2  X0, X4, X3
-	VPSLLD       $0x0f, Y14, Y11
-	VPXOR        Y11, Y12, Y12
-	VPSRLD       $0x13, Y14, Y9
-	VPSLLD       $0x0d, Y14, Y11
-	SHA256RNDS2  X0, X6, X5
+	VPSRLD       $0x11, Y14, Y9
+	VPMULLD      ·powers+480(SB), Y14, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
-	VPSRLD       $0x0a, Y14, Y9
+	SHA256RNDS2  X0, X6, X5
+	VPSRLD       $0x13, Y14, Y9
+	VPMULLD      ·powers+416(SB), Y14, Y11
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	SHA256RNDS2  X0, X8, X7
 	VPBROADCASTD 724(AX), Y13
 	VPADDD       Y12, Y13, Y13
 	VMOVDQU      Y13, 4672(DX)
-	VPSRLD       $0x07, Y13, Y12
+	VPSRLD       $0x03, Y13, Y12
 	VMOVQ        668(AX), X0
-	VPSLLD       $0x19, Y13, Y11
-	VPXOR        Y11, Y12, Y12
-	VPSRLD       $0x12, Y13, Y9
-	VPSLLD       $0x0e, Y13, Y11
-	SHA256RNDS2  X0, X1, X2
+	VPSRLD       $0x07, Y13, Y9
+	VPMULLD      ·powers+800(SB), Y13, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
-	VPSRLD       $0x03, Y13, Y9
+	SHA256RNDS2  X0, X1, X2
+	VPSRLD       $0x12, Y13, Y9
+	VPMULLD      ·powers+448(SB), Y13, Y11
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	SHA256RNDS2  X0, X3, X4
 	VPADDD       Y15, Y12, Y12
 	VMOVDQU      Y12, 4128(DX)
 
 	// W[19]: sigma1.
-	VPSRLD       $0x11, Y15, Y12
+	VPSRLD       $0x0a, Y15, Y12
 	SHA256RNDS2  X0, X5, X6
-	VPSLLD       $0x0f, Y15, Y11
-	VPXOR        Y11, Y12, Y12
-	VPSRLD       $0x13, Y15, Y9
-	VPSLLD       $0x0d, Y15, Y11
-	SHA256RNDS2  X0, X7, X8
+	VPSRLD       $0x11, Y15, Y9
+	VPMULLD      ·powers+480(SB), Y15, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
-	VPSRLD       $0x0a, Y15, Y9
+	SHA256RNDS2  X0, X7, X8
+	VPSRLD       $0x13, Y15, Y9
+	VPMULLD      ·powers+416(SB), Y15, Y11
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VMOVQ        676(AX), X0
 	VPBROADCASTD 728(AX), Y14
 	VPADDD       Y12, Y14, Y14
 	VMOVDQU      Y14, 4704(DX)
-	VPSRLD       $0x07, Y14, Y12
+	VPSRLD       $0x03, Y14, Y12
 	SHA256RNDS2  X0, X2, X1
-	VPSLLD       $0x19, Y14, Y11
-	VPXOR        Y11, Y12, Y12
-	VPSRLD       $0x12, Y14, Y9
-	VPSLLD       $0x0e, Y14, Y11
-	SHA256RNDS2  X0, X4, X3
+	VPSRLD       $0x07, Y14, Y9
+	VPMULLD      ·powers+800(SB), Y14, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
-	VPSRLD       $0x03, Y14, Y9
+	SHA256RNDS2  X0, X4, X3
+	VPSRLD       $0x12, Y14, Y9
+	VPMULLD      ·powers+448(SB), Y14, Y11
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	SHA256RNDS2  X0, X6, X5
 	VPADDD       Y13, Y12, Y12
@@ -822,61 +822,61 @@ vary1:
 	VMOVQ        684(AX), X0
 
 	// W[20]: sigma1.
-	VPSRLD       $0x11, Y13, Y12
-	VPSLLD       $0x0f, Y13, Y11
-	VPXOR        Y11, Y12, Y12
+	VPSRLD       $0x0a, Y13, Y12
+	VPSRLD       $0x11, Y13, Y9
+	VPMULLD      ·powers+480(SB), Y13, Y11
 	SHA256RNDS2  X0, X1, X2
-	VPSRLD       $0x13, Y13, Y9
-	VPSLLD       $0x0d, Y13, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
+	VPSRLD       $0x13, Y13, Y9
+	VPMULLD      ·powers+416(SB), Y13, Y11
 	SHA256RNDS2  X0, X3, X4
-	VPSRLD       $0x0a, Y13, Y9
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPBROADCASTD 732(AX), Y15
 	VPADDD       Y12, Y15, Y15
 	SHA256RNDS2  X0, X5, X6
 	VMOVDQU      Y15, 4736(DX)
-	VPSRLD       $0x07, Y15, Y12
-	VPSLLD       $0x19, Y15, Y11
-	VPXOR        Y11, Y12, Y12
+	VPSRLD       $0x03, Y15, Y12
+	VPSRLD       $0x07, Y15, Y9
+	VPMULLD      ·powers+800(SB), Y15, Y11
 	SHA256RNDS2  X0, X7, X8
-	VPSRLD       $0x12, Y15, Y9
-	VPSLLD       $0x0e, Y15, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
+	VPSRLD       $0x12, Y15, Y9
+	VPMULLD      ·powers+448(SB), Y15, Y11
 	VMOVQ        692(AX), X0
-	VPSRLD       $0x03, Y15, Y9
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPADDD       Y14, Y12, Y12
 	VMOVDQU      Y12, 4192(DX)
 	SHA256RNDS2  X0, X2, X1
 
 	// W[21]: sigma1.
-	VPSRLD       $0x11, Y14, Y12
-	VPSLLD       $0x0f, Y14, Y11
-	VPXOR        Y11, Y12, Y12
+	VPSRLD       $0x0a, Y14, Y12
+	VPSRLD       $0x11, Y14, Y9
+	VPMULLD      ·powers+480(SB), Y14, Y11
 	SHA256RNDS2  X0, X4, X3
-	VPSRLD       $0x13, Y14, Y9
-	VPSLLD       $0x0d, Y14, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
+	VPSRLD       $0x13, Y14, Y9
+	VPMULLD      ·powers+416(SB), Y14, Y11
 	SHA256RNDS2  X0, X6, X5
-	VPSRLD       $0x0a, Y14, Y9
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPBROADCASTD 736(AX), Y13
 	VPADDD       Y12, Y13, Y13
 	SHA256RNDS2  X0, X8, X7
 	VMOVDQU      Y13, 4768(DX)
-	VPSRLD       $0x07, Y13, Y12
-	VPSLLD       $0x19, Y13, Y11
-	VPXOR        Y11, Y12, Y12
-	VPSRLD       $0x12, Y13, Y9
-	VMOVQ        700(AX), X0
-	VPSLLD       $0x0e, Y13, Y11
+	VPSRLD       $0x03, Y13, Y12
+	VPSRLD       $0x07, Y13, Y9
+	VPMULLD      ·powers+800(SB), Y13, Y11
 	VPXOR        Y11, Y9, Y9
+	VMOVQ        700(AX), X0
 	VPXOR        Y9, Y12, Y12
-	VPSRLD       $0x03, Y13, Y9
+	VPSRLD       $0x12, Y13, Y9
+	VPMULLD      ·powers+448(SB), Y13, Y11
+	VPXOR        Y11, Y9, Y9
 	SHA256RNDS2  X0, X1, X2
 	VPXOR        Y9, Y12, Y12
 	VPADDD       Y15, Y12, Y12
@@ -891,31 +891,31 @@ vary1:
 	VMOVDQU      Y10, 672(SI)
 
 	// W[22]: sigma1.
-	VPSRLD       $0x11, Y15, Y12
-	VPSLLD       $0x0f, Y15, Y11
+	VPSRLD       $0x0a, Y15, Y12
+	VPSRLD       $0x11, Y15, Y9
 	SHA256RNDS2  X0, X7, X8
-	VPXOR        Y11, Y12, Y12
-	VPSRLD       $0x13, Y15, Y9
-	VPSLLD       $0x0d, Y15, Y11
+	VPMULLD      ·powers+480(SB), Y15, Y11
 	VPXOR        Y11, Y9, Y9
-	VMOVQ        708(AX), X0
 	VPXOR        Y9, Y12, Y12
-	VPSRLD       $0x0a, Y15, Y9
+	VPSRLD       $0x13, Y15, Y9
+	VMOVQ        708(AX), X0
+	VPMULLD      ·powers+416(SB), Y15, Y11
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPBROADCASTD 740(AX), Y14
 	SHA256RNDS2  X0, X2, X1
 	VPADDD       Y12, Y14, Y14
 	VMOVDQU      Y14, 4800(DX)
-	VPSRLD       $0x07, Y14, Y12
-	VPSLLD       $0x19, Y14, Y11
+	VPSRLD       $0x03, Y14, Y12
+	VPSRLD       $0x07, Y14, Y9
 	SHA256RNDS2  X0, X4, X3
-	VPXOR        Y11, Y12, Y12
-	VPSRLD       $0x12, Y14, Y9
-	VPSLLD       $0x0e, Y14, Y11
+	VPMULLD      ·powers+800(SB), Y14, Y11
 	VPXOR        Y11, Y9, Y9
-	SHA256RNDS2  X0, X6, X5
 	VPXOR        Y9, Y12, Y12
-	VPSRLD       $0x03, Y14, Y9
+	VPSRLD       $0x12, Y14, Y9
+	SHA256RNDS2  X0, X6, X5
+	VPMULLD      ·powers+448(SB), Y14, Y11
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPADDD       Y13, Y12, Y12
 	SHA256RNDS2  X0, X8, X7
@@ -925,29 +925,29 @@ vary1:
 	VPBROADCASTD 744(AX), Y15
 	VPADDD       4608(DX), Y15, Y15
 	VMOVDQU      X1, 5120(DX)
-	VPSRLD       $0x11, Y13, Y12
-	VPSLLD       $0x0f, Y13, Y11
-	VPXOR        Y11, Y12, Y12
-	VPSRLD       $0x13, Y13, Y9
-	VMOVDQU      X2, 5136(DX)
-	VPSLLD       $0x0d, Y13, Y11
+	VPSRLD       $0x0a, Y13, Y12
+	VPSRLD       $0x11, Y13, Y9
+	VPMULLD      ·powers+480(SB), Y13, Y11
 	VPXOR        Y11, Y9, Y9
+	VMOVDQU      X2, 5136(DX)
 	VPXOR        Y9, Y12, Y12
-	VPSRLD       $0x0a, Y13, Y9
+	VPSRLD       $0x13, Y13, Y9
+	VPMULLD      ·powers+416(SB), Y13, Y11
+	VPXOR        Y11, Y9, Y9
 	VMOVDQU      X3, 5152(DX)
 	VPXOR        Y9, Y12, Y12
 	VPADDD       Y12, Y15, Y15
 	VMOVDQU      Y15, 4832(DX)
-	VPSRLD       $0x07, Y15, Y12
+	VPSRLD       $0x03, Y15, Y12
 	VMOVDQU      X4, 5168(DX)
-	VPSLLD       $0x19, Y15, Y11
-	VPXOR        Y11, Y12, Y12
-	VPSRLD       $0x12, Y15, Y9
-	VPSLLD       $0x0e, Y15, Y11
-	VMOVDQU      X5, 5184(DX)
+	VPSRLD       $0x07, Y15, Y9
+	VPMULLD      ·powers+800(SB), Y15, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
-	VPSRLD       $0x03, Y15, Y9
+	VMOVDQU      X5, 5184(DX)
+	VPSRLD       $0x12, Y15, Y9
+	VPMULLD      ·powers+448(SB), Y15, Y11
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VMOVDQU      X6, 5200(DX)
 	VPADDD       Y14, Y12, Y12
@@ -964,30 +964,30 @@ vary1:
 	// W[24]: sigma1, t-7.
 	VPBROADCASTD 748(AX), Y13
 	VPADDD       4640(DX), Y13, Y13
-	VPSRLD       $0x11, Y14, Y12
+	VPSRLD       $0x0a, Y14, Y12
 	VMOVDDUP     16(BX), X0
-	VPSLLD       $0x0f, Y14, Y11
-	VPXOR        Y11, Y12, Y12
-	VPSRLD       $0x13, Y14, Y9
-	VPSLLD       $0x0d, Y14, Y11
-	VPADDD       5632(DX), X0, X2
+	VPSRLD       $0x11, Y14, Y9
+	VPMULLD      ·powers+480(SB), Y14, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
-	VPSRLD       $0x0a, Y14, Y9
+	VPADDD       5632(DX), X0, X2
+	VPSRLD       $0x13, Y14, Y9
+	VPMULLD      ·powers+416(SB), Y14, Y11
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VMOVDQU      5648(DX), X1
 	VPADDD       Y12, Y13, Y13
 	VMOVDQU      Y13, 4864(DX)
-	VPSRLD       $0x07, Y13, Y12
-	VPSLLD       $0x19, Y13, Y11
+	VPSRLD       $0x03, Y13, Y12
+	VPSRLD       $0x07, Y13, Y9
 	VMOVDDUP     24(BX), X0
-	VPXOR        Y11, Y12, Y12
-	VPSRLD       $0x12, Y13, Y9
-	VPSLLD       $0x0e, Y13, Y11
+	VPMULLD      ·powers+800(SB), Y13, Y11
 	VPXOR        Y11, Y9, Y9
-	VPADDD       5632(DX), X0, X4
 	VPXOR        Y9, Y12, Y12
-	VPSRLD       $0x03, Y13, Y9
+	VPSRLD       $0x12, Y13, Y9
+	VPADDD       5632(DX), X0, X4
+	VPMULLD      ·powers+448(SB), Y13, Y11
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPADDD       Y15, Y12, Y12
 	VMOVDQU      5648(DX), X3
@@ -997,29 +997,29 @@ vary1:
 	VPBROADCASTD 752(AX), Y14
 	VPADDD       4672(DX), Y14, Y14
 	VMOVDDUP     48(BX), X0
-	VPSRLD       $0x11, Y15, Y12
-	VPSLLD       $0x0f, Y15, Y11
-	VPXOR        Y11, Y12, Y12
-	VPSRLD       $0x13, Y15, Y9
-	VPADDD       5632(DX), X0, X6
-	VPSLLD       $0x0d, Y15, Y11
+	VPSRLD       $0x0a, Y15, Y12
+	VPSRLD       $0x11, Y15, Y9
+	VPMULLD      ·powers+480(SB), Y15, Y11
 	VPXOR        Y11, Y9, Y9
+	VPADDD       5632(DX), X0, X6
 	VPXOR        Y9, Y12, Y12
-	VPSRLD       $0x0a, Y15, Y9
+	VPSRLD       $0x13, Y15, Y9
+	VPMULLD      ·powers+416(SB), Y15, Y11
+	VPXOR        Y11, Y9, Y9
 	VMOVDQU      5648(DX), X5
 	VPXOR        Y9, Y12, Y12
 	VPADDD       Y12, Y14, Y14
 	VMOVDQU      Y14, 4896(DX)
-	VPSRLD       $0x07, Y14, Y12
+	VPSRLD       $0x03, Y14, Y12
 	VMOVDDUP     56(BX), X0
-	VPSLLD       $0x19, Y14, Y11
-	VPXOR        Y11, Y12, Y12
-	VPSRLD       $0x12, Y14, Y9
-	VPSLLD       $0x0e, Y14, Y11
-	VPADDD       5632(DX), X0, X8
+	VPSRLD       $0x07, Y14, Y9
+	VPMULLD      ·powers+800(SB), Y14, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
-	VPSRLD       $0x03, Y14, Y9
+	VPADDD       5632(DX), X0, X8
+	VPSRLD       $0x12, Y14, Y9
+	VPMULLD      ·powers+448(SB), Y14, Y11
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VMOVDQU      5648(DX), X7
 	VPADDD       Y13, Y12, Y12
@@ -1036,30 +1036,30 @@ vary1:
 	// W[26]: sigma1, t-7.
 	VPBROADCASTD 756(AX), Y15
 	VPADDD       4704(DX), Y15, Y15
-	VPSRLD       $0x11, Y13, Y12
+	VPSRLD       $0x0a, Y13, Y12
 	SHA256RNDS2  X0, X4, X3
-	VPSLLD       $0x0f, Y13, Y11
-	VPXOR        Y11, Y12, Y12
-	VPSRLD       $0x13, Y13, Y9
-	VPSLLD       $0x0d, Y13, Y11
-	SHA256RNDS2  X0, X6, X5
+	VPSRLD       $0x11, Y13, Y9
+	VPMULLD      ·powers+480(SB), Y13, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
-	VPSRLD       $0x0a, Y13, Y9
+	SHA256RNDS2  X0, X6, X5
+	VPSRLD       $0x13, Y13, Y9
+	VPMULLD      ·powers+416(SB), Y13, Y11
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	SHA256RNDS2  X0, X8, X7
 	VPADDD       Y12, Y15, Y15
 	VMOVDQU      Y15, 4928(DX)
-	VPSRLD       $0x07, Y15, Y12
-	VPSLLD       $0x19, Y15, Y11
+	VPSRLD       $0x03, Y15, Y12
+	VPSRLD       $0x07, Y15, Y9
 	VMOVQ        668(AX), X0
-	VPXOR        Y11, Y12, Y12
-	VPSRLD       $0x12, Y15, Y9
-	VPSLLD       $0x0e, Y15, Y11
+	VPMULLD      ·powers+800(SB), Y15, Y11
 	VPXOR        Y11, Y9, Y9
-	SHA256RNDS2  X0, X1, X2
 	VPXOR        Y9, Y12, Y12
-	VPSRLD       $0x03, Y15, Y9
+	VPSRLD       $0x12, Y15, Y9
+	SHA256RNDS2  X0, X1, X2
+	VPMULLD      ·powers+448(SB), Y15, Y11
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPADDD       Y14, Y12, Y12
 	VMOVDQU      Y12, 4384(DX)
@@ -1068,30 +1068,30 @@ vary1:
 	// W[27]: sigma1, t-7.
 	VPBROADCASTD 760(AX), Y13
 	VPADDD       4736(DX), Y13, Y13
-	VPSRLD       $0x11, Y14, Y12
+	VPSRLD       $0x0a, Y14, Y12
 	SHA256RNDS2  X0, X5, X6
-	VPSLLD       $0x0f, Y14, Y11
-	VPXOR        Y11, Y12, Y12
-	VPSRLD       $0x13, Y14, Y9
-	VPSLLD       $0x0d, Y14, Y11
-	SHA256RNDS2  X0, X7, X8
+	VPSRLD       $0x11, Y14, Y9
+	VPMULLD      ·powers+480(SB), Y14, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
-	VPSRLD       $0x0a, Y14, Y9
+	SHA256RNDS2  X0, X7, X8
+	VPSRLD       $0x13, Y14, Y9
+	VPMULLD      ·powers+416(SB), Y14, Y11
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VMOVQ        676(AX), X0
 	VPADDD       Y12, Y13, Y13
 	VMOVDQU      Y13, 4960(DX)
-	VPSRLD       $0x07, Y13, Y12
-	VPSLLD       $0x19, Y13, Y11
+	VPSRLD       $0x03, Y13, Y12
+	VPSRLD       $0x07, Y13, Y9
 	SHA256RNDS2  X0, X2, X1
-	VPXOR        Y11, Y12, Y12
-	VPSRLD       $0x12, Y13, Y9
-	VPSLLD       $0x0e, Y13, Y11
+	VPMULLD      ·powers+800(SB), Y13, Y11
 	VPXOR        Y11, Y9, Y9
-	SHA256RNDS2  X0, X4, X3
 	VPXOR        Y9, Y12, Y12
-	VPSRLD       $0x03, Y13, Y9
+	VPSRLD       $0x12, Y13, Y9
+	SHA256RNDS2  X0, X4, X3
+	VPMULLD      ·powers+448(SB), Y13, Y11
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPADDD       Y15, Y12, Y12
 	SHA256RNDS2  X0, X6, X5
@@ -1108,30 +1108,30 @@ vary1:
 	VMOVQ        684(AX), X0
 	VPBROADCASTD 764(AX), Y14
 	VPADDD       4768(DX), Y14, Y14
-	VPSRLD       $0x11, Y15, Y12
-	VPSLLD       $0x0f, Y15, Y11
+	VPSRLD       $0x0a, Y15, Y12
+	VPSRLD       $0x11, Y15, Y9
 	SHA256RNDS2  X0, X1, X2
-	VPXOR        Y11, Y12, Y12
-	VPSRLD       $0x13, Y15, Y9
-	VPSLLD       $0x0d, Y15, Y11
+	VPMULLD      ·powers+480(SB), Y15, Y11
 	VPXOR        Y11, Y9, Y9
-	SHA256RNDS2  X0, X3, X4
 	VPXOR        Y9, Y12, Y12
-	VPSRLD       $0x0a, Y15, Y9
+	VPSRLD       $0x13, Y15, Y9
+	SHA256RNDS2  X0, X3, X4
+	VPMULLD      ·powers+416(SB), Y15, Y11
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPADDD       Y12, Y14, Y14
 	SHA256RNDS2  X0, X5, X6
 	VMOVDQU      Y14, 4992(DX)
-	VPSRLD       $0x07, Y14, Y12
-	VPSLLD       $0x19, Y14, Y11
-	VPXOR        Y11, Y12, Y12
+	VPSRLD       $0x03, Y14, Y12
+	VPSRLD       $0x07, Y14, Y9
+	VPMULLD      ·powers+800(SB), Y14, Y11
 	SHA256RNDS2  X0, X7, X8
-	VPSRLD       $0x12, Y14, Y9
-	VPSLLD       $0x0e, Y14, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
+	VPSRLD       $0x12, Y14, Y9
+	VPMULLD      ·powers+448(SB), Y14, Y11
 	VMOVQ        692(AX), X0
-	VPSRLD       $0x03, Y14, Y9
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPADDD       Y13, Y12, Y12
 	VMOVDQU      Y12, 4448(DX)
@@ -1140,30 +1140,30 @@ vary1:
 	// W[29]: sigma1, t-7.
 	VPBROADCASTD 768(AX), Y15
 	VPADDD       4800(DX), Y15, Y15
-	VPSRLD       $0x11, Y13, Y12
+	VPSRLD       $0x0a, Y13, Y12
 	SHA256RNDS2  X0, X4, X3
-	VPSLLD       $0x0f, Y13, Y11
-	VPXOR        Y11, Y12, Y12
-	VPSRLD       $0x13, Y13, Y9
-	VPSLLD       $0x0d, Y13, Y11
-	SHA256RNDS2  X0, X6, X5
+	VPSRLD       $0x11, Y13, Y9
+	VPMULLD      ·powers+480(SB), Y13, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
-	VPSRLD       $0x0a, Y13, Y9
+	SHA256RNDS2  X0, X6, X5
+	VPSRLD       $0x13, Y13, Y9
+	VPMULLD      ·powers+416(SB), Y13, Y11
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	SHA256RNDS2  X0, X8, X7
 	VPADDD       Y12, Y15, Y15
 	VMOVDQU      Y15, 5024(DX)
-	VPSRLD       $0x07, Y15, Y12
-	VPSLLD       $0x19, Y15, Y11
+	VPSRLD       $0x03, Y15, Y12
+	VPSRLD       $0x07, Y15, Y9
 	VMOVQ        700(AX), X0
-	VPXOR        Y11, Y12, Y12
-	VPSRLD       $0x12, Y15, Y9
-	VPSLLD       $0x0e, Y15, Y11
+	VPMULLD      ·powers+800(SB), Y15, Y11
 	VPXOR        Y11, Y9, Y9
-	SHA256RNDS2  X0, X1, X2
 	VPXOR        Y9, Y12, Y12
-	VPSRLD       $0x03, Y15, Y9
+	VPSRLD       $0x12, Y15, Y9
+	SHA256RNDS2  X0, X1, X2
+	VPMULLD      ·powers+448(SB), Y15, Y11
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPADDD       Y14, Y12, Y12
 	SHA256RNDS2  X0, X3, X4
@@ -1180,30 +1180,30 @@ vary1:
 	SHA256RNDS2  X0, X7, X8
 	VPBROADCASTD 772(AX), Y13
 	VPADDD       4832(DX), Y13, Y13
-	VPSRLD       $0x11, Y14, Y12
-	VPSLLD       $0x0f, Y14, Y11
+	VPSRLD       $0x0a, Y14, Y12
+	VPSRLD       $0x11, Y14, Y9
 	VMOVQ        708(AX), X0
-	VPXOR        Y11, Y12, Y12
-	VPSRLD       $0x13, Y14, Y9
-	VPSLLD       $0x0d, Y14, Y11
+	VPMULLD      ·powers+480(SB), Y14, Y11
 	VPXOR        Y11, Y9, Y9
-	SHA256RNDS2  X0, X2, X1
 	VPXOR        Y9, Y12, Y12
-	VPSRLD       $0x0a, Y14, Y9
+	VPSRLD       $0x13, Y14, Y9
+	SHA256RNDS2  X0, X2, X1
+	VPMULLD      ·powers+416(SB), Y14, Y11
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPADDD       Y12, Y13, Y13
 	SHA256RNDS2  X0, X4, X3
 	VMOVDQU      Y13, 5056(DX)
-	VPSRLD       $0x07, Y13, Y12
-	VPSLLD       $0x19, Y13, Y11
-	VPXOR        Y11, Y12, Y12
+	VPSRLD       $0x03, Y13, Y12
+	VPSRLD       $0x07, Y13, Y9
+	VPMULLD      ·powers+800(SB), Y13, Y11
 	SHA256RNDS2  X0, X6, X5
-	VPSRLD       $0x12, Y13, Y9
-	VPSLLD       $0x0e, Y13, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
+	VPSRLD       $0x12, Y13, Y9
+	VPMULLD      ·powers+448(SB), Y13, Y11
 	SHA256RNDS2  X0, X8, X7
-	VPSRLD       $0x03, Y13, Y9
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPADDD       Y15, Y12, Y12
 	VMOVDQU      Y12, 4512(DX)
@@ -1214,29 +1214,29 @@ vary1:
 	VPADDD       4576(DX), Y14, Y14
 	VPADDD       4864(DX), Y14, Y14
 	VMOVDQU      X2, 5264(DX)
-	VPSRLD       $0x11, Y15, Y12
-	VPSLLD       $0x0f, Y15, Y11
-	VPXOR        Y11, Y12, Y12
-	VPSRLD       $0x13, Y15, Y9
-	VMOVDQU      X3, 5280(DX)
-	VPSLLD       $0x0d, Y15, Y11
+	VPSRLD       $0x0a, Y15, Y12
+	VPSRLD       $0x11, Y15, Y9
+	VPMULLD      ·powers+480(SB), Y15, Y11
 	VPXOR        Y11, Y9, Y9
+	VMOVDQU      X3, 5280(DX)
 	VPXOR        Y9, Y12, Y12
-	VPSRLD       $0x0a, Y15, Y9
+	VPSRLD       $0x13, Y15, Y9
+	VPMULLD      ·powers+416(SB), Y15, Y11
+	VPXOR        Y11, Y9, Y9
 	VMOVDQU      X4, 5296(DX)
 	VPXOR        Y9, Y12, Y12
 	VPADDD       Y12, Y14, Y14
 	VMOVDQU      Y14, 5088(DX)
-	VPSRLD       $0x07, Y14, Y12
+	VPSRLD       $0x03, Y14, Y12
 	VMOVDQU      X5, 5312(DX)
-	VPSLLD       $0x19, Y14, Y11
-	VPXOR        Y11, Y12, Y12
-	VPSRLD       $0x12, Y14, Y9
-	VPSLLD       $0x0e, Y14, Y11
-	VMOVDQU      X6, 5328(DX)
+	VPSRLD       $0x07, Y14, Y9
+	VPMULLD      ·powers+800(SB), Y14, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
-	VPSRLD       $0x03, Y14, Y9
+	VMOVDQU      X6, 5328(DX)
+	VPSRLD       $0x12, Y14, Y9
+	VPMULLD      ·powers+448(SB), Y14, Y11
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VMOVDQU      X7, 5344(DX)
 	VPADDD       Y13, Y12, Y12
@@ -1255,16 +1255,16 @@ vary2:
 	VMOVDQU      5632(DX), X2
 	VPBROADCASTD 40(AX), Y15
 	VPOR         Y12, Y15, Y15
-	VPSRLD       $0x07, Y15, Y12
-	VPSLLD       $0x19, Y15, Y11
+	VPSRLD       $0x03, Y15, Y12
+	VPSRLD       $0x07, Y15, Y9
 	VMOVDQU      5648(DX), X1
-	VPXOR        Y11, Y12, Y12
-	VPSRLD       $0x12, Y15, Y9
-	VPSLLD       $0x0e, Y15, Y11
+	VPMULLD      ·powers+800(SB), Y15, Y11
 	VPXOR        Y11, Y9, Y9
-	VMOVDQU      5632(DX), X4
 	VPXOR        Y9, Y12, Y12
-	VPSRLD       $0x03, Y15, Y9
+	VPSRLD       $0x12, Y15, Y9
+	VMOVDQU      5632(DX), X4
+	VPMULLD      ·powers+448(SB), Y15, Y11
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VMOVDQU      Y12, 4128(DX)
 	VMOVDQU      5648(DX), X3
@@ -1287,16 +1287,16 @@ vary2:
 	VMOVDQU      5632(DX), X8
 	VPADDD       4128(DX), Y15, Y15
 	VMOVDQU      Y15, 4640(DX)
-	VPSRLD       $0x07, Y15, Y12
-	VPSLLD       $0x19, Y15, Y11
+	VPSRLD       $0x03, Y15, Y12
+	VPSRLD       $0x07, Y15, Y9
 	VMOVDQU      5648(DX), X7
-	VPXOR        Y11, Y12, Y12
-	VPSRLD       $0x12, Y15, Y9
-	VPSLLD       $0x0e, Y15, Y11
+	VPMULLD      ·powers+800(SB), Y15, Y11
 	VPXOR        Y11, Y9, Y9
-	VMOVQ        64(BX), X0
 	VPXOR        Y9, Y12, Y12
-	VPSRLD       $0x03, Y15, Y9
+	VPSRLD       $0x12, Y15, Y9
+	VMOVQ        64(BX), X0
+	VPMULLD      ·powers+448(SB), Y15, Y11
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	SHA256RNDS2  X0, X2, X1
 	VPADDD       Y14, Y12, Y12
@@ -1315,15 +1315,15 @@ vary2:
 	VPADDD       4160(DX), Y13, Y13
 	VMOVDQU      Y13, 4672(DX)
 	VMOVQ        96(BX), X0
-	VPSRLD       $0x07, Y13, Y12
-	VPSLLD       $0x19, Y13, Y11
-	VPXOR        Y11, Y12, Y12
-	VPSRLD       $0x12, Y13, Y9
-	SHA256RNDS2  X0, X6, X5
-	VPSLLD       $0x0e, Y13, Y11
+	VPSRLD       $0x03, Y13, Y12
+	VPSRLD       $0x07, Y13, Y9
+	VPMULLD      ·powers+800(SB), Y13, Y11
 	VPXOR        Y11, Y9, Y9
+	SHA256RNDS2  X0, X6, X5
 	VPXOR        Y9, Y12, Y12
-	VPSRLD       $0x03, Y13, Y9
+	VPSRLD       $0x12, Y13, Y9
+	VPMULLD      ·powers+448(SB), Y13, Y11
+	VPXOR        Y11, Y9, Y9
 	VMOVQ        104(BX), X0
 	VPXOR        Y9, Y12, Y12
 	VPADDD       Y15, Y12, Y12
@@ -1331,31 +1331,31 @@ vary2:
 
 	// W[19]: sigma1.
 	SHA256RNDS2  X0, X8, X7
-	VPSRLD       $0x11, Y15, Y12
-	VPSLLD       $0x0f, Y15, Y11
-	VPXOR        Y11, Y12, Y12
-	VPSRLD       $0x13, Y15, Y9
-	VMOVQ        668(AX), X0
-	VPSLLD       $0x0d, Y15, Y11
+	VPSRLD       $0x0a, Y15, Y12
+	VPSRLD       $0x11, Y15, Y9
+	VPMULLD      ·powers+480(SB), Y15, Y11
 	VPXOR        Y11, Y9, Y9
+	VMOVQ        668(AX), X0
 	VPXOR        Y9, Y12, Y12
-	VPSRLD       $0x0a, Y15, Y9
+	VPSRLD       $0x13, Y15, Y9
+	VPMULLD      ·powers+416(SB), Y15, Y11
+	VPXOR        Y11, Y9, Y9
 	SHA256RNDS2  X0, X1, X2
 	VPXOR        Y9, Y12, Y12
 	VPBROADCASTD 728(AX), Y14
 	VPADDD       Y12, Y14, Y14
 	SHA256RNDS2  X0, X3, X4
 	VMOVDQU      Y14, 4704(DX)
-	VPSRLD       $0x07, Y14, Y12
-	VPSLLD       $0x19, Y14, Y11
-	VPXOR        Y11, Y12, Y12
+	VPSRLD       $0x03, Y14, Y12
+	VPSRLD       $0x07, Y14, Y9
+	VPMULLD      ·powers+800(SB), Y14, Y11
 	SHA256RNDS2  X0, X5, X6
-	VPSRLD       $0x12, Y14, Y9
-	VPSLLD       $0x0e, Y14, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
+	VPSRLD       $0x12, Y14, Y9
+	VPMULLD      ·powers+448(SB), Y14, Y11
 	SHA256RNDS2  X0, X7, X8
-	VPSRLD       $0x03, Y14, Y9
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPADDD       Y13, Y12, Y12
 	VMOVDQU      Y12, 4160(DX)
@@ -1369,31 +1369,31 @@ vary2:
 	VMOVDQU      Y10, 608(SI)
 
 	// W[20]: sigma1.
-	VPSRLD       $0x11, Y13, Y12
+	VPSRLD       $0x0a, Y13, Y12
 	SHA256RNDS2  X0, X4, X3
-	VPSLLD       $0x0f, Y13, Y11
-	VPXOR        Y11, Y12, Y12
-	VPSRLD       $0x13, Y13, Y9
-	VPSLLD       $0x0d, Y13, Y11
-	SHA256RNDS2  X0, X6, X5
+	VPSRLD       $0x11, Y13, Y9
+	VPMULLD      ·powers+480(SB), Y13, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
-	VPSRLD       $0x0a, Y13, Y9
+	SHA256RNDS2  X0, X6, X5
+	VPSRLD       $0x13, Y13, Y9
+	VPMULLD      ·powers+416(SB), Y13, Y11
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	SHA256RNDS2  X0, X8, X7
 	VPBROADCASTD 732(AX), Y15
 	VPADDD       Y12, Y15, Y15
 	VMOVDQU      Y15, 4736(DX)
-	VPSRLD       $0x07, Y15, Y12
+	VPSRLD       $0x03, Y15, Y12
 	VMOVQ        684(AX), X0
-	VPSLLD       $0x19, Y15, Y11
-	VPXOR        Y11, Y12, Y12
-	VPSRLD       $0x12, Y15, Y9
-	SHA256RNDS2  X0, X1, X2
-	VPSLLD       $0x0e, Y15, Y11
+	VPSRLD       $0x07, Y15, Y9
+	VPMULLD      ·powers+800(SB), Y15, Y11
 	VPXOR        Y11, Y9, Y9
+	SHA256RNDS2  X0, X1, X2
 	VPXOR        Y9, Y12, Y12
-	VPSRLD       $0x03, Y15, Y9
+	VPSRLD       $0x12, Y15, Y9
+	VPMULLD      ·powers+448(SB), Y15, Y11
+	VPXOR        Y11, Y9, Y9
 	SHA256RNDS2  X0, X3, X4
 	VPXOR        Y9, Y12, Y12
 	VPADDD       Y14, Y12, Y12
@@ -1401,30 +1401,30 @@ vary2:
 
 	// W[21]: sigma1.
 	SHA256RNDS2  X0, X5, X6
-	VPSRLD       $0x11, Y14, Y12
-	VPSLLD       $0x0f, Y14, Y11
-	VPXOR        Y11, Y12, Y12
-	VPSRLD       $0x13, Y14, Y9
-	SHA256RNDS2  X0, X7, X8
-	VPSLLD       $0x0d, Y14, Y11
+	VPSRLD       $0x0a, Y14, Y12
+	VPSRLD       $0x11, Y14, Y9
+	VPMULLD      ·powers+480(SB), Y14, Y11
 	VPXOR        Y11, Y9, Y9
+	SHA256RNDS2  X0, X7, X8
 	VPXOR        Y9, Y12, Y12
-	VPSRLD       $0x0a, Y14, Y9
+	VPSRLD       $0x13, Y14, Y9
+	VPMULLD      ·powers+416(SB), Y14, Y11
+	VPXOR        Y11, Y9, Y9
 	VMOVQ        692(AX), X0
 	VPXOR        Y9, Y12, Y12
 	VPBROADCASTD 736(AX), Y13
 	VPADDD       Y12, Y13, Y13
 	VMOVDQU      Y13, 4768(DX)
 	SHA256RNDS2  X0, X2, X1
-	VPSRLD       $0x07, Y13, Y12
-	VPSLLD       $0x19, Y13, Y11
-	VPXOR        Y11, Y12, Y12
-	VPSRLD       $0x12, Y13, Y9
-	SHA256RNDS2  X0, X4, X3
-	VPSLLD       $0x0e, Y13, Y11
+	VPSRLD       $0x03, Y13, Y12
+	VPSRLD       $0x07, Y13, Y9
+	VPMULLD      ·powers+800(SB), Y13, Y11
 	VPXOR        Y11, Y9, Y9
+	SHA256RNDS2  X0, X4, X3
 	VPXOR        Y9, Y12, Y12
-	VPSRLD       $0x03, Y13, Y9
+	VPSRLD       $0x12, Y13, Y9
+	VPMULLD      ·powers+448(SB), Y13, Y11
+	VPXOR        Y11, Y9, Y9
 	SHA256RNDS2  X0, X6, X5
 	VPXOR        Y9, Y12, Y12
 	VPADDD       Y15, Y12, Y12
@@ -1439,62 +1439,62 @@ vary2:
 	VMOVDQU      Y10, 672(SI)
 
 	// W[22]: sigma1.
-	VPSRLD       $0x11, Y15, Y12
+	VPSRLD       $0x0a, Y15, Y12
 	SHA256RNDS2  X0, X1, X2
-	VPSLLD       $0x0f, Y15, Y11
-	VPXOR        Y11, Y12, Y12
-	VPSRLD       $0x13, Y15, Y9
-	VPSLLD       $0x0d, Y15, Y11
-	SHA256RNDS2  X0, X3, X4
+	VPSRLD       $0x11, Y15, Y9
+	VPMULLD      ·powers+480(SB), Y15, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
-	VPSRLD       $0x0a, Y15, Y9
+	SHA256RNDS2  X0, X3, X4
+	VPSRLD       $0x13, Y15, Y9
+	VPMULLD      ·powers+416(SB), Y15, Y11
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	SHA256RNDS2  X0, X5, X6
 	VPBROADCASTD 740(AX), Y14
 	VPADDD       Y12, Y14, Y14
 	VMOVDQU      Y14, 4800(DX)
-	VPSRLD       $0x07, Y14, Y12
+	VPSRLD       $0x03, Y14, Y12
 	SHA256RNDS2  X0, X7, X8
-	VPSLLD       $0x19, Y14, Y11
-	VPXOR        Y11, Y12, Y12
-	VPSRLD       $0x12, Y14, Y9
-	VPSLLD       $0x0e, Y14, Y11
-	VMOVQ        708(AX), X0
+	VPSRLD       $0x07, Y14, Y9
+	VPMULLD      ·powers+800(SB), Y14, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
-	VPSRLD       $0x03, Y14, Y9
+	VMOVQ        708(AX), X0
+	VPSRLD       $0x12, Y14, Y9
+	VPMULLD      ·powers+448(SB), Y14, Y11
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	SHA256RNDS2  X0, X2, X1
 	VPADDD       Y13, Y12, Y12
 	VMOVDQU      Y12, 4256(DX)
 
 	// W[23]: sigma1.
-	VPSRLD       $0x11, Y13, Y12
+	VPSRLD       $0x0a, Y13, Y12
 	SHA256RNDS2  X0, X4, X3
-	VPSLLD       $0x0f, Y13, Y11
-	VPXOR        Y11, Y12, Y12
-	VPSRLD       $0x13, Y13, Y9
-	VPSLLD       $0x0d, Y13, Y11
-	SHA256RNDS2  X0, X6, X5
+	VPSRLD       $0x11, Y13, Y9
+	VPMULLD      ·powers+480(SB), Y13, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
-	VPSRLD       $0x0a, Y13, Y9
+	SHA256RNDS2  X0, X6, X5
+	VPSRLD       $0x13, Y13, Y9
+	VPMULLD      ·powers+416(SB), Y13, Y11
+	VPXOR        Y11, Y9, Y9
 	SHA256RNDS2  X0, X8, X7
 	VPXOR        Y9, Y12, Y12
 	VPBROADCASTD 744(AX), Y15
 	VPADDD       Y12, Y15, Y15
 	VMOVDQU      Y15, 4832(DX)
 	VMOVDQU      X1, 5120(DX)
-	VPSRLD       $0x07, Y15, Y12
-	VPSLLD       $0x19, Y15, Y11
-	VPXOR        Y11, Y12, Y12
-	VPSRLD       $0x12, Y15, Y9
-	VMOVDQU      X2, 5136(DX)
-	VPSLLD       $0x0e, Y15, Y11
+	VPSRLD       $0x03, Y15, Y12
+	VPSRLD       $0x07, Y15, Y9
+	VPMULLD      ·powers+800(SB), Y15, Y11
 	VPXOR        Y11, Y9, Y9
+	VMOVDQU      X2, 5136(DX)
 	VPXOR        Y9, Y12, Y12
-	VPSRLD       $0x03, Y15, Y9
+	VPSRLD       $0x12, Y15, Y9
+	VPMULLD      ·powers+448(SB), Y15, Y11
+	VPXOR        Y11, Y9, Y9
 	VMOVDQU      X3, 5152(DX)
 	VPXOR        Y9, Y12, Y12
 	VPADDD       Y14, Y12, Y12
@@ -1512,29 +1512,29 @@ vary2:
 	VPBROADCASTD 748(AX), Y13
 	VPADDD       4640(DX), Y13, Y13
 	VMOVDQU      X6, 5200(DX)
-	VPSRLD       $0x11, Y14, Y12
-	VPSLLD       $0x0f, Y14, Y11
-	VPXOR        Y11, Y12, Y12
-	VPSRLD       $0x13, Y14, Y9
-	VMOVDQU      X7, 5216(DX)
-	VPSLLD       $0x0d, Y14, Y11
+	VPSRLD       $0x0a, Y14, Y12
+	VPSRLD       $0x11, Y14, Y9
+	VPMULLD      ·powers+480(SB), Y14, Y11
 	VPXOR        Y11, Y9, Y9
+	VMOVDQU      X7, 5216(DX)
 	VPXOR        Y9, Y12, Y12
-	VPSRLD       $0x0a, Y14, Y9
+	VPSRLD       $0x13, Y14, Y9
+	VPMULLD      ·powers+416(SB), Y14, Y11
+	VPXOR        Y11, Y9, Y9
 	VMOVDQU      X8, 5232(DX)
 	VPXOR        Y9, Y12, Y12
 	VPADDD       Y12, Y13, Y13
 	VMOVDQU      Y13, 4864(DX)
 	VMOVDQU      5632(DX), X2
-	VPSRLD       $0x07, Y13, Y12
-	VPSLLD       $0x19, Y13, Y11
-	VPXOR        Y11, Y12, Y12
-	VPSRLD       $0x12, Y13, Y9
-	VMOVDQU      5648(DX), X1
-	VPSLLD       $0x0e, Y13, Y11
+	VPSRLD       $0x03, Y13, Y12
+	VPSRLD       $0x07, Y13, Y9
+	VPMULLD      ·powers+800(SB), Y13, Y11
 	VPXOR        Y11, Y9, Y9
+	VMOVDQU      5648(DX), X1
 	VPXOR        Y9, Y12, Y12
-	VPSRLD       $0x03, Y13, Y9
+	VPSRLD       $0x12, Y13, Y9
+	VPMULLD      ·powers+448(SB), Y13, Y11
+	VPXOR        Y11, Y9, Y9
 	VMOVDQU      5632(DX), X4
 	VPXOR        Y9, Y12, Y12
 	VPADDD       Y15, Y12, Y12
@@ -1544,30 +1544,30 @@ vary2:
 	VMOVDQU      5648(DX), X3
 	VPBROADCASTD 752(AX), Y14
 	VPADDD       4672(DX), Y14, Y14
-	VPSRLD       $0x11, Y15, Y12
-	VPSLLD       $0x0f, Y15, Y11
+	VPSRLD       $0x0a, Y15, Y12
+	VPSRLD       $0x11, Y15, Y9
 	VMOVDQU      5632(DX), X6
-	VPXOR        Y11, Y12, Y12
-	VPSRLD       $0x13, Y15, Y9
-	VPSLLD       $0x0d, Y15, Y11
+	VPMULLD      ·powers+480(SB), Y15, Y11
 	VPXOR        Y11, Y9, Y9
-	VMOVDQU      5648(DX), X5
 	VPXOR        Y9, Y12, Y12
-	VPSRLD       $0x0a, Y15, Y9
+	VPSRLD       $0x13, Y15, Y9
+	VMOVDQU      5648(DX), X5
+	VPMULLD      ·powers+416(SB), Y15, Y11
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPADDD       Y12, Y14, Y14
 	VMOVDQU      5632(DX), X8
 	VMOVDQU      Y14, 4896(DX)
-	VPSRLD       $0x07, Y14, Y12
-	VPSLLD       $0x19, Y14, Y11
-	VPXOR        Y11, Y12, Y12
+	VPSRLD       $0x03, Y14, Y12
+	VPSRLD       $0x07, Y14, Y9
+	VPMULLD      ·powers+800(SB), Y14, Y11
 	VMOVDQU      5648(DX), X7
-	VPSRLD       $0x12, Y14, Y9
-	VPSLLD       $0x0e, Y14, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
+	VPSRLD       $0x12, Y14, Y9
+	VPMULLD      ·powers+448(SB), Y14, Y11
 	VMOVQ        80(BX), X0
-	VPSRLD       $0x03, Y14, Y9
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPADDD       Y13, Y12, Y12
 	SHA256RNDS2  X0, X2, X1
@@ -1584,30 +1584,30 @@ vary2:
 	SHA256RNDS2  X0, X4, X3
 	VPBROADCASTD 756(AX), Y15
 	VPADDD       4704(DX), Y15, Y15
-	VPSRLD       $0x11, Y13, Y12
-	VPSLLD       $0x0f, Y13, Y11
+	VPSRLD       $0x0a, Y13, Y12
+	VPSRLD       $0x11, Y13, Y9
 	VMOVQ        112(BX), X0
-	VPXOR        Y11, Y12, Y12
-	VPSRLD       $0x13, Y13, Y9
-	VPSLLD       $0x0d, Y13, Y11
+	VPMULLD      ·powers+480(SB), Y13, Y11
 	VPXOR        Y11, Y9, Y9
-	SHA256RNDS2  X0, X6, X5
 	VPXOR        Y9, Y12, Y12
-	VPSRLD       $0x0a, Y13, Y9
+	VPSRLD       $0x13, Y13, Y9
+	SHA256RNDS2  X0, X6, X5
+	VPMULLD      ·powers+416(SB), Y13, Y11
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPADDD       Y12, Y15, Y15
 	VMOVQ        120(BX), X0
 	VMOVDQU      Y15, 4928(DX)
-	VPSRLD       $0x07, Y15, Y12
-	VPSLLD       $0x19, Y15, Y11
-	VPXOR        Y11, Y12, Y12
+	VPSRLD       $0x03, Y15, Y12
+	VPSRLD       $0x07, Y15, Y9
+	VPMULLD      ·powers+800(SB), Y15, Y11
 	SHA256RNDS2  X0, X8, X7
-	VPSRLD       $0x12, Y15, Y9
-	VPSLLD       $0x0e, Y15, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
+	VPSRLD       $0x12, Y15, Y9
+	VPMULLD      ·powers+448(SB), Y15, Y11
 	VMOVQ        668(AX), X0
-	VPSRLD       $0x03, Y15, Y9
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPADDD       Y14, Y12, Y12
 	VMOVDQU      Y12, 4384(DX)
@@ -1617,29 +1617,29 @@ vary2:
 	VPBROADCASTD 760(AX), Y13
 	VPADDD       4736(DX), Y13, Y13
 	SHA256RNDS2  X0, X3, X4
-	VPSRLD       $0x11, Y14, Y12
-	VPSLLD       $0x0f, Y14, Y11
-	VPXOR        Y11, Y12, Y12
-	VPSRLD       $0x13, Y14, Y9
-	SHA256RNDS2  X0, X5, X6
-	VPSLLD       $0x0d, Y14, Y11
+	VPSRLD       $0x0a, Y14, Y12
+	VPSRLD       $0x11, Y14, Y9
+	VPMULLD      ·powers+480(SB), Y14, Y11
 	VPXOR        Y11, Y9, Y9
+	SHA256RNDS2  X0, X5, X6
 	VPXOR        Y9, Y12, Y12
-	VPSRLD       $0x0a, Y14, Y9
+	VPSRLD       $0x13, Y14, Y9
+	VPMULLD      ·powers+416(SB), Y14, Y11
+	VPXOR        Y11, Y9, Y9
 	SHA256RNDS2  X0, X7, X8
 	VPXOR        Y9, Y12, Y12
 	VPADDD       Y12, Y13, Y13
 	VMOVDQU      Y13, 4960(DX)
-	VPSRLD       $0x07, Y13, Y12
+	VPSRLD       $0x03, Y13, Y12
 	VMOVQ        676(AX), X0
-	VPSLLD       $0x19, Y13, Y11
-	VPXOR        Y11, Y12, Y12
-	VPSRLD       $0x12, Y13, Y9
-	VPSLLD       $0x0e, Y13, Y11
-	SHA256RNDS2  X0, X2, X1
+	VPSRLD       $0x07, Y13, Y9
+	VPMULLD      ·powers+800(SB), Y13, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
-	VPSRLD       $0x03, Y13, Y9
+	SHA256RNDS2  X0, X2, X1
+	VPSRLD       $0x12, Y13, Y9
+	VPMULLD      ·powers+448(SB), Y13, Y11
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	SHA256RNDS2  X0, X4, X3
 	VPADDD       Y15, Y12, Y12
@@ -1656,30 +1656,30 @@ vary2:
 	// W[28]: sigma1, t-7.
 	VPBROADCASTD 764(AX), Y14
 	VPADDD       4768(DX), Y14, Y14
-	VPSRLD       $0x11, Y15, Y12
+	VPSRLD       $0x0a, Y15, Y12
 	VMOVQ        684(AX), X0
-	VPSLLD       $0x0f, Y15, Y11
-	VPXOR        Y11, Y12, Y12
-	VPSRLD       $0x13, Y15, Y9
-	SHA256RNDS2  X0, X1, X2
-	VPSLLD       $0x0d, Y15, Y11
+	VPSRLD       $0x11, Y15, Y9
+	VPMULLD      ·powers+480(SB), Y15, Y11
 	VPXOR        Y11, Y9, Y9
+	SHA256RNDS2  X0, X1, X2
 	VPXOR        Y9, Y12, Y12
-	VPSRLD       $0x0a, Y15, Y9
+	VPSRLD       $0x13, Y15, Y9
+	VPMULLD      ·powers+416(SB), Y15, Y11
+	VPXOR        Y11, Y9, Y9
 	SHA256RNDS2  X0, X3, X4
 	VPXOR        Y9, Y12, Y12
 	VPADDD       Y12, Y14, Y14
 	VMOVDQU      Y14, 4992(DX)
-	VPSRLD       $0x07, Y14, Y12
+	VPSRLD       $0x03, Y14, Y12
 	SHA256RNDS2  X0, X5, X6
-	VPSLLD       $0x19, Y14, Y11
-	VPXOR        Y11, Y12, Y12
-	VPSRLD       $0x12, Y14, Y9
-	VPSLLD       $0x0e, Y14, Y11
-	SHA256RNDS2  X0, X7, X8
+	VPSRLD       $0x07, Y14, Y9
+	VPMULLD      ·powers+800(SB), Y14, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
-	VPSRLD       $0x03, Y14, Y9
+	SHA256RNDS2  X0, X7, X8
+	VPSRLD       $0x12, Y14, Y9
+	VPMULLD      ·powers+448(SB), Y14, Y11
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VMOVQ        692(AX), X0
 	VPADDD       Y13, Y12, Y12
@@ -1689,30 +1689,30 @@ vary2:
 	VPBROADCASTD 768(AX), Y15
 	SHA256RNDS2  X0, X2, X1
 	VPADDD       4800(DX), Y15, Y15
-	VPSRLD       $0x11, Y13, Y12
-	VPSLLD       $0x0f, Y13, Y11
-	VPXOR        Y11, Y12, Y12
+	VPSRLD       $0x0a, Y13, Y12
+	VPSRLD       $0x11, Y13, Y9
+	VPMULLD      ·powers+480(SB), Y13, Y11
 	SHA256RNDS2  X0, X4, X3
-	VPSRLD       $0x13, Y13, Y9
-	VPSLLD       $0x0d, Y13, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
+	VPSRLD       $0x13, Y13, Y9
+	VPMULLD      ·powers+416(SB), Y13, Y11
 	SHA256RNDS2  X0, X6, X5
-	VPSRLD       $0x0a, Y13, Y9
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPADDD       Y12, Y15, Y15
 	VMOVDQU      Y15, 5024(DX)
 	SHA256RNDS2  X0, X8, X7
-	VPSRLD       $0x07, Y15, Y12
-	VPSLLD       $0x19, Y15, Y11
-	VPXOR        Y11, Y12, Y12
+	VPSRLD       $0x03, Y15, Y12
+	VPSRLD       $0x07, Y15, Y9
+	VPMULLD      ·powers+800(SB), Y15, Y11
 	VMOVQ        700(AX), X0
-	VPSRLD       $0x12, Y15, Y9
-	VPSLLD       $0x0e, Y15, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
+	VPSRLD       $0x12, Y15, Y9
+	VPMULLD      ·powers+448(SB), Y15, Y11
 	SHA256RNDS2  X0, X1, X2
-	VPSRLD       $0x03, Y15, Y9
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPADDD       Y14, Y12, Y12
 	VMOVDQU      Y12, 4480(DX)
@@ -1729,30 +1729,30 @@ vary2:
 	VPBROADCASTD 772(AX), Y13
 	SHA256RNDS2  X0, X7, X8
 	VPADDD       4832(DX), Y13, Y13
-	VPSRLD       $0x11, Y14, Y12
-	VPSLLD       $0x0f, Y14, Y11
-	VPXOR        Y11, Y12, Y12
+	VPSRLD       $0x0a, Y14, Y12
+	VPSRLD       $0x11, Y14, Y9
+	VPMULLD      ·powers+480(SB), Y14, Y11
 	VMOVQ        708(AX), X0
-	VPSRLD       $0x13, Y14, Y9
-	VPSLLD       $0x0d, Y14, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
+	VPSRLD       $0x13, Y14, Y9
+	VPMULLD      ·powers+416(SB), Y14, Y11
 	SHA256RNDS2  X0, X2, X1
-	VPSRLD       $0x0a, Y14, Y9
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPADDD       Y12, Y13, Y13
 	VMOVDQU      Y13, 5056(DX)
 	SHA256RNDS2  X0, X4, X3
-	VPSRLD       $0x07, Y13, Y12
-	VPSLLD       $0x19, Y13, Y11
-	VPXOR        Y11, Y12, Y12
-	VPSRLD       $0x12, Y13, Y9
-	SHA256RNDS2  X0, X6, X5
-	VPSLLD       $0x0e, Y13, Y11
+	VPSRLD       $0x03, Y13, Y12
+	VPSRLD       $0x07, Y13, Y9
+	VPMULLD      ·powers+800(SB), Y13, Y11
 	VPXOR        Y11, Y9, Y9
+	SHA256RNDS2  X0, X6, X5
 	VPXOR        Y9, Y12, Y12
+	VPSRLD       $0x12, Y13, Y9
+	VPMULLD      ·powers+448(SB), Y13, Y11
 	SHA256RNDS2  X0, X8, X7
-	VPSRLD       $0x03, Y13, Y9
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPADDD       Y15, Y12, Y12
 	VMOVDQU      Y12, 4512(DX)
@@ -1761,30 +1761,30 @@ vary2:
 	// W[31]: sigma1, t-7.
 	VPBROADCASTD 776(AX), Y14
 	VPADDD       4864(DX), Y14, Y14
-	VPSRLD       $0x11, Y15, Y12
+	VPSRLD       $0x0a, Y15, Y12
 	VMOVDQU      X2, 5264(DX)
-	VPSLLD       $0x0f, Y15, Y11
-	VPXOR        Y11, Y12, Y12
-	VPSRLD       $0x13, Y15, Y9
-	VPSLLD       $0x0d, Y15, Y11
-	VMOVDQU      X3, 5280(DX)
+	VPSRLD       $0x11, Y15, Y9
+	VPMULLD      ·powers+480(SB), Y15, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
-	VPSRLD       $0x0a, Y15, Y9
+	VMOVDQU      X3, 5280(DX)
+	VPSRLD       $0x13, Y15, Y9
+	VPMULLD      ·powers+416(SB), Y15, Y11
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VMOVDQU      X4, 5296(DX)
 	VPADDD       Y12, Y14, Y14
 	VMOVDQU      Y14, 5088(DX)
-	VPSRLD       $0x07, Y14, Y12
-	VPSLLD       $0x19, Y14, Y11
+	VPSRLD       $0x03, Y14, Y12
+	VPSRLD       $0x07, Y14, Y9
 	VMOVDQU      X5, 5312(DX)
-	VPXOR        Y11, Y12, Y12
-	VPSRLD       $0x12, Y14, Y9
-	VPSLLD       $0x0e, Y14, Y11
+	VPMULLD      ·powers+800(SB), Y14, Y11
 	VPXOR        Y11, Y9, Y9
-	VMOVDQU      X6, 5328(DX)
 	VPXOR        Y9, Y12, Y12
-	VPSRLD       $0x03, Y14, Y9
+	VPSRLD       $0x12, Y14, Y9
+	VMOVDQU      X6, 5328(DX)
+	VPMULLD      ·powers+448(SB), Y14, Y11
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPADDD       Y13, Y12, Y12
 	VMOVDQU      X7, 5344(DX)
@@ -1803,16 +1803,16 @@ vary3:
 	VMOVDDUP     64(BX), X0
 	VPBROADCASTD 44(AX), Y13
 	VPOR         Y12, Y13, Y13
-	VPSRLD       $0x07, Y13, Y12
-	VPSLLD       $0x19, Y13, Y11
-	VPXOR        Y11, Y12, Y12
+	VPSRLD       $0x03, Y13, Y12
+	VPSRLD       $0x07, Y13, Y9
+	VPMULLD      ·powers+800(SB), Y13, Y11
 	VPADDD       5632(DX), X0, X1
-	VPSRLD       $0x12, Y13, Y9
-	VPSLLD       $0x0e, Y13, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
+	VPSRLD       $0x12, Y13, Y9
+	VPMULLD      ·powers+448(SB), Y13, Y11
 	VMOVDQU      5648(DX), X2
-	VPSRLD       $0x03, Y13, Y9
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VMOVDQU      Y12, 4160(DX)
 	VMOVDQU      Y13, 4192(DX)
@@ -1832,16 +1832,16 @@ vary3:
 
 	// W[17]: constant.
 	VPBROADCASTD 720(AX), Y15
-	VPSRLD       $0x07, Y15, Y12
+	VPSRLD       $0x03, Y15, Y12
 	VMOVDDUP     96(BX), X0
-	VPSLLD       $0x19, Y15, Y11
-	VPXOR        Y11, Y12, Y12
-	VPSRLD       $0x12, Y15, Y9
-	VPSLLD       $0x0e, Y15, Y11
-	VPADDD       5632(DX), X0, X5
+	VPSRLD       $0x07, Y15, Y9
+	VPMULLD      ·powers+800(SB), Y15, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
-	VPSRLD       $0x03, Y15, Y9
+	VPADDD       5632(DX), X0, X5
+	VPSRLD       $0x12, Y15, Y9
+	VPMULLD      ·powers+448(SB), Y15, Y11
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VMOVDQU      5648(DX), X6
 	VPADDD       Y14, Y12, Y12
@@ -1860,15 +1860,15 @@ vary3:
 	VPADDD       4160(DX), Y13, Y13
 	VMOVDQU      Y13, 4672(DX)
 	VMOVDQU      5648(DX), X8
-	VPSRLD       $0x07, Y13, Y12
-	VPSLLD       $0x19, Y13, Y11
-	VPXOR        Y11, Y12, Y12
-	VPSRLD       $0x12, Y13, Y9
-	VMOVQ        668(AX), X0
-	VPSLLD       $0x0e, Y13, Y11
+	VPSRLD       $0x03, Y13, Y12
+	VPSRLD       $0x07, Y13, Y9
+	VPMULLD      ·powers+800(SB), Y13, Y11
 	VPXOR        Y11, Y9, Y9
+	VMOVQ        668(AX), X0
 	VPXOR        Y9, Y12, Y12
-	VPSRLD       $0x03, Y13, Y9
+	VPSRLD       $0x12, Y13, Y9
+	VPMULLD      ·powers+448(SB), Y13, Y11
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	SHA256RNDS2  X0, X1, X2
 	VPADDD       Y15, Y12, Y12
@@ -1879,16 +1879,16 @@ vary3:
 	SHA256RNDS2  X0, X3, X4
 	VPADDD       4192(DX), Y14, Y14
 	VMOVDQU      Y14, 4704(DX)
-	VPSRLD       $0x07, Y14, Y12
-	VPSLLD       $0x19, Y14, Y11
+	VPSRLD       $0x03, Y14, Y12
+	VPSRLD       $0x07, Y14, Y9
 	SHA256RNDS2  X0, X5, X6
-	VPXOR        Y11, Y12, Y12
-	VPSRLD       $0x12, Y14, Y9
-	VPSLLD       $0x0e, Y14, Y11
+	VPMULLD      ·powers+800(SB), Y14, Y11
 	VPXOR        Y11, Y9, Y9
-	SHA256RNDS2  X0, X7, X8
 	VPXOR        Y9, Y12, Y12
-	VPSRLD       $0x03, Y14, Y9
+	VPSRLD       $0x12, Y14, Y9
+	SHA256RNDS2  X0, X7, X8
+	VPMULLD      ·powers+448(SB), Y14, Y11
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPADDD       Y13, Y12, Y12
 	VMOVQ        676(AX), X0
@@ -1903,30 +1903,30 @@ vary3:
 
 	// W[20]: sigma1.
 	SHA256RNDS2  X0, X4, X3
-	VPSRLD       $0x11, Y13, Y12
-	VPSLLD       $0x0f, Y13, Y11
-	VPXOR        Y11, Y12, Y12
-	VPSRLD       $0x13, Y13, Y9
-	SHA256RNDS2  X0, X6, X5
-	VPSLLD       $0x0d, Y13, Y11
+	VPSRLD       $0x0a, Y13, Y12
+	VPSRLD       $0x11, Y13, Y9
+	VPMULLD      ·powers+480(SB), Y13, Y11
 	VPXOR        Y11, Y9, Y9
+	SHA256RNDS2  X0, X6, X5
 	VPXOR        Y9, Y12, Y12
-	VPSRLD       $0x0a, Y13, Y9
+	VPSRLD       $0x13, Y13, Y9
+	VPMULLD      ·powers+416(SB), Y13, Y11
+	VPXOR        Y11, Y9, Y9
 	SHA256RNDS2  X0, X8, X7
 	VPXOR        Y9, Y12, Y12
 	VPBROADCASTD 732(AX), Y15
 	VPADDD       Y12, Y15, Y15
 	VMOVDQU      Y15, 4736(DX)
 	VMOVQ        684(AX), X0
-	VPSRLD       $0x07, Y15, Y12
-	VPSLLD       $0x19, Y15, Y11
-	VPXOR        Y11, Y12, Y12
-	VPSRLD       $0x12, Y15, Y9
-	SHA256RNDS2  X0, X1, X2
-	VPSLLD       $0x0e, Y15, Y11
+	VPSRLD       $0x03, Y15, Y12
+	VPSRLD       $0x07, Y15, Y9
+	VPMULLD      ·powers+800(SB), Y15, Y11
 	VPXOR        Y11, Y9, Y9
+	SHA256RNDS2  X0, X1, X2
 	VPXOR        Y9, Y12, Y12
-	VPSRLD       $0x03, Y15, Y9
+	VPSRLD       $0x12, Y15, Y9
+	VPMULLD      ·powers+448(SB), Y15, Y11
+	VPXOR        Y11, Y9, Y9
 	SHA256RNDS2  X0, X3, X4
 	VPXOR        Y9, Y12, Y12
 	VPADDD       Y14, Y12, Y12
@@ -1934,30 +1934,30 @@ vary3:
 
 	// W[21]: sigma1.
 	SHA256RNDS2  X0, X5, X6
-	VPSRLD       $0x11, Y14, Y12
-	VPSLLD       $0x0f, Y14, Y11
-	VPXOR        Y11, Y12, Y12
-	VPSRLD       $0x13, Y14, Y9
-	VPSLLD       $0x0d, Y14, Y11
-	SHA256RNDS2  X0, X7, X8
+	VPSRLD       $0x0a, Y14, Y12
+	VPSRLD       $0x11, Y14, Y9
+	VPMULLD      ·powers+480(SB), Y14, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
-	VPSRLD       $0x0a, Y14, Y9
+	SHA256RNDS2  X0, X7, X8
+	VPSRLD       $0x13, Y14, Y9
+	VPMULLD      ·powers+416(SB), Y14, Y11
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VMOVQ        692(AX), X0
 	VPBROADCASTD 736(AX), Y13
 	VPADDD       Y12, Y13, Y13
 	VMOVDQU      Y13, 4768(DX)
-	VPSRLD       $0x07, Y13, Y12
+	VPSRLD       $0x03, Y13, Y12
 	SHA256RNDS2  X0, X2, X1
-	VPSLLD       $0x19, Y13, Y11
-	VPXOR        Y11, Y12, Y12
-	VPSRLD       $0x12, Y13, Y9
-	VPSLLD       $0x0e, Y13, Y11
-	SHA256RNDS2  X0, X4, X3
+	VPSRLD       $0x07, Y13, Y9
+	VPMULLD      ·powers+800(SB), Y13, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
-	VPSRLD       $0x03, Y13, Y9
+	SHA256RNDS2  X0, X4, X3
+	VPSRLD       $0x12, Y13, Y9
+	VPMULLD      ·powers+448(SB), Y13, Y11
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	SHA256RNDS2  X0, X6, X5
 	VPADDD       Y15, Y12, Y12
@@ -1972,61 +1972,61 @@ vary3:
 	VMOVQ        700(AX), X0
 
 	// W[22]: sigma1.
-	VPSRLD       $0x11, Y15, Y12
-	VPSLLD       $0x0f, Y15, Y11
-	VPXOR        Y11, Y12, Y12
+	VPSRLD       $0x0a, Y15, Y12
+	VPSRLD       $0x11, Y15, Y9
+	VPMULLD      ·powers+480(SB), Y15, Y11
 	SHA256RNDS2  X0, X1, X2
-	VPSRLD       $0x13, Y15, Y9
-	VPSLLD       $0x0d, Y15, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
+	VPSRLD       $0x13, Y15, Y9
+	VPMULLD      ·powers+416(SB), Y15, Y11
 	SHA256RNDS2  X0, X3, X4
-	VPSRLD       $0x0a, Y15, Y9
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPBROADCASTD 740(AX), Y14
 	VPADDD       Y12, Y14, Y14
 	SHA256RNDS2  X0, X5, X6
 	VMOVDQU      Y14, 4800(DX)
-	VPSRLD       $0x07, Y14, Y12
-	VPSLLD       $0x19, Y14, Y11
-	VPXOR        Y11, Y12, Y12
+	VPSRLD       $0x03, Y14, Y12
+	VPSRLD       $0x07, Y14, Y9
+	VPMULLD      ·powers+800(SB), Y14, Y11
 	SHA256RNDS2  X0, X7, X8
-	VPSRLD       $0x12, Y14, Y9
-	VPSLLD       $0x0e, Y14, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
+	VPSRLD       $0x12, Y14, Y9
+	VPMULLD      ·powers+448(SB), Y14, Y11
 	VMOVQ        708(AX), X0
-	VPSRLD       $0x03, Y14, Y9
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPADDD       Y13, Y12, Y12
 	VMOVDQU      Y12, 4256(DX)
 
 	// W[23]: sigma1.
 	SHA256RNDS2  X0, X2, X1
-	VPSRLD       $0x11, Y13, Y12
-	VPSLLD       $0x0f, Y13, Y11
-	VPXOR        Y11, Y12, Y12
-	VPSRLD       $0x13, Y13, Y9
-	SHA256RNDS2  X0, X4, X3
-	VPSLLD       $0x0d, Y13, Y11
+	VPSRLD       $0x0a, Y13, Y12
+	VPSRLD       $0x11, Y13, Y9
+	VPMULLD      ·powers+480(SB), Y13, Y11
 	VPXOR        Y11, Y9, Y9
+	SHA256RNDS2  X0, X4, X3
 	VPXOR        Y9, Y12, Y12
-	VPSRLD       $0x0a, Y13, Y9
+	VPSRLD       $0x13, Y13, Y9
+	VPMULLD      ·powers+416(SB), Y13, Y11
+	VPXOR        Y11, Y9, Y9
 	SHA256RNDS2  X0, X6, X5
 	VPXOR        Y9, Y12, Y12
 	VPBROADCASTD 744(AX), Y15
 	VPADDD       Y12, Y15, Y15
 	VMOVDQU      Y15, 4832(DX)
 	SHA256RNDS2  X0, X8, X7
-	VPSRLD       $0x07, Y15, Y12
-	VPSLLD       $0x19, Y15, Y11
-	VPXOR        Y11, Y12, Y12
-	VPSRLD       $0x12, Y15, Y9
-	VMOVDQU      X1, 5120(DX)
-	VPSLLD       $0x0e, Y15, Y11
+	VPSRLD       $0x03, Y15, Y12
+	VPSRLD       $0x07, Y15, Y9
+	VPMULLD      ·powers+800(SB), Y15, Y11
 	VPXOR        Y11, Y9, Y9
+	VMOVDQU      X1, 5120(DX)
 	VPXOR        Y9, Y12, Y12
-	VPSRLD       $0x03, Y15, Y9
+	VPSRLD       $0x12, Y15, Y9
+	VPMULLD      ·powers+448(SB), Y15, Y11
+	VPXOR        Y11, Y9, Y9
 	VMOVDQU      X2, 5136(DX)
 	VPXOR        Y9, Y12, Y12
 	VPADDD       Y14, Y12, Y12
@@ -2041,31 +2041,31 @@ vary3:
 	VMOVDQU      Y10, 736(SI)
 
 	// W[24]: sigma1.
-	VPSRLD       $0x11, Y14, Y12
-	VPSLLD       $0x0f, Y14, Y11
+	VPSRLD       $0x0a, Y14, Y12
+	VPSRLD       $0x11, Y14, Y9
 	VMOVDQU      X5, 5184(DX)
-	VPXOR        Y11, Y12, Y12
-	VPSRLD       $0x13, Y14, Y9
-	VPSLLD       $0x0d, Y14, Y11
+	VPMULLD      ·powers+480(SB), Y14, Y11
 	VPXOR        Y11, Y9, Y9
-	VMOVDQU      X6, 5200(DX)
 	VPXOR        Y9, Y12, Y12
-	VPSRLD       $0x0a, Y14, Y9
+	VPSRLD       $0x13, Y14, Y9
+	VMOVDQU      X6, 5200(DX)
+	VPMULLD      ·powers+416(SB), Y14, Y11
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPBROADCASTD 748(AX), Y13
 	VMOVDQU      X7, 5216(DX)
 	VPADDD       Y12, Y13, Y13
 	VMOVDQU      Y13, 4864(DX)
-	VPSRLD       $0x07, Y13, Y12
-	VPSLLD       $0x19, Y13, Y11
+	VPSRLD       $0x03, Y13, Y12
+	VPSRLD       $0x07, Y13, Y9
 	VMOVDQU      X8, 5232(DX)
-	VPXOR        Y11, Y12, Y12
-	VPSRLD       $0x12, Y13, Y9
-	VPSLLD       $0x0e, Y13, Y11
+	VPMULLD      ·powers+800(SB), Y13, Y11
 	VPXOR        Y11, Y9, Y9
-	VMOVDDUP     80(BX), X0
 	VPXOR        Y9, Y12, Y12
-	VPSRLD       $0x03, Y13, Y9
+	VPSRLD       $0x12, Y13, Y9
+	VMOVDDUP     80(BX), X0
+	VPMULLD      ·powers+448(SB), Y13, Y11
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPADDD       Y15, Y12, Y12
 	VMOVDQU      Y12, 4320(DX)
@@ -2074,30 +2074,30 @@ vary3:
 	// W[25]: sigma1, t-7.
 	VPBROADCASTD 752(AX), Y14
 	VPADDD       4672(DX), Y14, Y14
-	VPSRLD       $0x11, Y15, Y12
+	VPSRLD       $0x0a, Y15, Y12
 	VMOVDQU      5648(DX), X2
-	VPSLLD       $0x0f, Y15, Y11
-	VPXOR        Y11, Y12, Y12
-	VPSRLD       $0x13, Y15, Y9
-	VPSLLD       $0x0d, Y15, Y11
-	VMOVDDUP     88(BX), X0
+	VPSRLD       $0x11, Y15, Y9
+	VPMULLD      ·powers+480(SB), Y15, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
-	VPSRLD       $0x0a, Y15, Y9
+	VMOVDDUP     88(BX), X0
+	VPSRLD       $0x13, Y15, Y9
+	VPMULLD      ·powers+416(SB), Y15, Y11
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPADDD       5632(DX), X0, X3
 	VPADDD       Y12, Y14, Y14
 	VMOVDQU      Y14, 4896(DX)
-	VPSRLD       $0x07, Y14, Y12
-	VPSLLD       $0x19, Y14, Y11
+	VPSRLD       $0x03, Y14, Y12
+	VPSRLD       $0x07, Y14, Y9
 	VMOVDQU      5648(DX), X4
-	VPXOR        Y11, Y12, Y12
-	VPSRLD       $0x12, Y14, Y9
-	VPSLLD       $0x0e, Y14, Y11
+	VPMULLD      ·powers+800(SB), Y14, Y11
 	VPXOR        Y11, Y9, Y9
-	VMOVDDUP     112(BX), X0
 	VPXOR        Y9, Y12, Y12
-	VPSRLD       $0x03, Y14, Y9
+	VPSRLD       $0x12, Y14, Y9
+	VMOVDDUP     112(BX), X0
+	VPMULLD      ·powers+448(SB), Y14, Y11
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPADDD       Y13, Y12, Y12
 	VPADDD       5632(DX), X0, X5
@@ -2114,29 +2114,29 @@ vary3:
 	VMOVDDUP     120(BX), X0
 	VPBROADCASTD 756(AX), Y15
 	VPADDD       4704(DX), Y15, Y15
-	VPSRLD       $0x11, Y13, Y12
-	VPSLLD       $0x0f, Y13, Y11
+	VPSRLD       $0x0a, Y13, Y12
+	VPSRLD       $0x11, Y13, Y9
 	VPADDD       5632(DX), X0, X7
-	VPXOR        Y11, Y12, Y12
-	VPSRLD       $0x13, Y13, Y9
-	VPSLLD       $0x0d, Y13, Y11
+	VPMULLD      ·powers+480(SB), Y13, Y11
 	VPXOR        Y11, Y9, Y9
-	VMOVDQU      5648(DX), X8
 	VPXOR        Y9, Y12, Y12
-	VPSRLD       $0x0a, Y13, Y9
+	VPSRLD       $0x13, Y13, Y9
+	VMOVDQU      5648(DX), X8
+	VPMULLD      ·powers+416(SB), Y13, Y11
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPADDD       Y12, Y15, Y15
 	VMOVQ        668(AX), X0
 	VMOVDQU      Y15, 4928(DX)
-	VPSRLD       $0x07, Y15, Y12
-	VPSLLD       $0x19, Y15, Y11
-	VPXOR        Y11, Y12, Y12
-	VPSRLD       $0x12, Y15, Y9
-	SHA256RNDS2  X0, X1, X2
-	VPSLLD       $0x0e, Y15, Y11
+	VPSRLD       $0x03, Y15, Y12
+	VPSRLD       $0x07, Y15, Y9
+	VPMULLD      ·powers+800(SB), Y15, Y11
 	VPXOR        Y11, Y9, Y9
+	SHA256RNDS2  X0, X1, X2
 	VPXOR        Y9, Y12, Y12
-	VPSRLD       $0x03, Y15, Y9
+	VPSRLD       $0x12, Y15, Y9
+	VPMULLD      ·powers+448(SB), Y15, Y11
+	VPXOR        Y11, Y9, Y9
 	SHA256RNDS2  X0, X3, X4
 	VPXOR        Y9, Y12, Y12
 	VPADDD       Y14, Y12, Y12
@@ -2146,30 +2146,30 @@ vary3:
 	SHA256RNDS2  X0, X5, X6
 	VPBROADCASTD 760(AX), Y13
 	VPADDD       4736(DX), Y13, Y13
-	VPSRLD       $0x11, Y14, Y12
-	VPSLLD       $0x0f, Y14, Y11
+	VPSRLD       $0x0a, Y14, Y12
+	VPSRLD       $0x11, Y14, Y9
 	SHA256RNDS2  X0, X7, X8
-	VPXOR        Y11, Y12, Y12
-	VPSRLD       $0x13, Y14, Y9
-	VPSLLD       $0x0d, Y14, Y11
+	VPMULLD      ·powers+480(SB), Y14, Y11
 	VPXOR        Y11, Y9, Y9
-	VMOVQ        676(AX), X0
 	VPXOR        Y9, Y12, Y12
-	VPSRLD       $0x0a, Y14, Y9
+	VPSRLD       $0x13, Y14, Y9
+	VMOVQ        676(AX), X0
+	VPMULLD      ·powers+416(SB), Y14, Y11
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPADDD       Y12, Y13, Y13
 	SHA256RNDS2  X0, X2, X1
 	VMOVDQU      Y13, 4960(DX)
-	VPSRLD       $0x07, Y13, Y12
-	VPSLLD       $0x19, Y13, Y11
-	VPXOR        Y11, Y12, Y12
+	VPSRLD       $0x03, Y13, Y12
+	VPSRLD       $0x07, Y13, Y9
+	VPMULLD      ·powers+800(SB), Y13, Y11
 	SHA256RNDS2  X0, X4, X3
-	VPSRLD       $0x12, Y13, Y9
-	VPSLLD       $0x0e, Y13, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
+	VPSRLD       $0x12, Y13, Y9
+	VPMULLD      ·powers+448(SB), Y13, Y11
 	SHA256RNDS2  X0, X6, X5
-	VPSRLD       $0x03, Y13, Y9
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPADDD       Y15, Y12, Y12
 	VMOVDQU      Y12, 4416(DX)
@@ -2186,29 +2186,29 @@ vary3:
 	VPBROADCASTD 764(AX), Y14
 	SHA256RNDS2  X0, X1, X2
 	VPADDD       4768(DX), Y14, Y14
-	VPSRLD       $0x11, Y15, Y12
-	VPSLLD       $0x0f, Y15, Y11
-	VPXOR        Y11, Y12, Y12
+	VPSRLD       $0x0a, Y15, Y12
+	VPSRLD       $0x11, Y15, Y9
+	VPMULLD      ·powers+480(SB), Y15, Y11
 	SHA256RNDS2  X0, X3, X4
-	VPSRLD       $0x13, Y15, Y9
-	VPSLLD       $0x0d, Y15, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
+	VPSRLD       $0x13, Y15, Y9
+	VPMULLD      ·powers+416(SB), Y15, Y11
 	SHA256RNDS2  X0, X5, X6
-	VPSRLD       $0x0a, Y15, Y9
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPADDD       Y12, Y14, Y14
 	VMOVDQU      Y14, 4992(DX)
-	VPSRLD       $0x07, Y14, Y12
+	VPSRLD       $0x03, Y14, Y12
 	SHA256RNDS2  X0, X7, X8
-	VPSLLD       $0x19, Y14, Y11
-	VPXOR        Y11, Y12, Y12
-	VPSRLD       $0x12, Y14, Y9
-	VPSLLD       $0x0e, Y14, Y11
-	VMOVQ        692(AX), X0
+	VPSRLD       $0x07, Y14, Y9
+	VPMULLD      ·powers+800(SB), Y14, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
-	VPSRLD       $0x03, Y14, Y9
+	VMOVQ        692(AX), X0
+	VPSRLD       $0x12, Y14, Y9
+	VPMULLD      ·powers+448(SB), Y14, Y11
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	SHA256RNDS2  X0, X2, X1
 	VPADDD       Y13, Y12, Y12
@@ -2218,29 +2218,29 @@ vary3:
 	VPBROADCASTD 768(AX), Y15
 	SHA256RNDS2  X0, X4, X3
 	VPADDD       4800(DX), Y15, Y15
-	VPSRLD       $0x11, Y13, Y12
-	VPSLLD       $0x0f, Y13, Y11
-	VPXOR        Y11, Y12, Y12
+	VPSRLD       $0x0a, Y13, Y12
+	VPSRLD       $0x11, Y13, Y9
+	VPMULLD      ·powers+480(SB), Y13, Y11
 	SHA256RNDS2  X0, X6, X5
-	VPSRLD       $0x13, Y13, Y9
-	VPSLLD       $0x0d, Y13, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
+	VPSRLD       $0x13, Y13, Y9
+	VPMULLD      ·powers+416(SB), Y13, Y11
 	SHA256RNDS2  X0, X8, X7
-	VPSRLD       $0x0a, Y13, Y9
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPADDD       Y12, Y15, Y15
 	VMOVDQU      Y15, 5024(DX)
 	VMOVQ        700(AX), X0
-	VPSRLD       $0x07, Y15, Y12
-	VPSLLD       $0x19, Y15, Y11
-	VPXOR        Y11, Y12, Y12
-	VPSRLD       $0x12, Y15, Y9
-	SHA256RNDS2  X0, X1, X2
-	VPSLLD       $0x0e, Y15, Y11
+	VPSRLD       $0x03, Y15, Y12
+	VPSRLD       $0x07, Y15, Y9
+	VPMULLD      ·powers+800(SB), Y15, Y11
 	VPXOR        Y11, Y9, Y9
+	SHA256RNDS2  X0, X1, X2
 	VPXOR        Y9, Y12, Y12
-	VPSRLD       $0x03, Y15, Y9
+	VPSRLD       $0x12, Y15, Y9
+	VPMULLD      ·powers+448(SB), Y15, Y11
+	VPXOR        Y11, Y9, Y9
 	SHA256RNDS2  X0, X3, X4
 	VPXOR        Y9, Y12, Y12
 	VPADDD       Y14, Y12, Y12
@@ -2258,29 +2258,29 @@ vary3:
 	VPBROADCASTD 772(AX), Y13
 	VPADDD       4832(DX), Y13, Y13
 	VMOVQ        708(AX), X0
-	VPSRLD       $0x11, Y14, Y12
-	VPSLLD       $0x0f, Y14, Y11
-	VPXOR        Y11, Y12, Y12
-	VPSRLD       $0x13, Y14, Y9
-	VPSLLD       $0x0d, Y14, Y11
-	SHA256RNDS2  X0, X2, X1
+	VPSRLD       $0x0a, Y14, Y12
+	VPSRLD       $0x11, Y14, Y9
+	VPMULLD      ·powers+480(SB), Y14, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
-	VPSRLD       $0x0a, Y14, Y9
+	SHA256RNDS2  X0, X2, X1
+	VPSRLD       $0x13, Y14, Y9
+	VPMULLD      ·powers+416(SB), Y14, Y11
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	SHA256RNDS2  X0, X4, X3
 	VPADDD       Y12, Y13, Y13
 	VMOVDQU      Y13, 5056(DX)
-	VPSRLD       $0x07, Y13, Y12
-	VPSLLD       $0x19, Y13, Y11
+	VPSRLD       $0x03, Y13, Y12
+	VPSRLD       $0x07, Y13, Y9
 	SHA256RNDS2  X0, X6, X5
-	VPXOR        Y11, Y12, Y12
-	VPSRLD       $0x12, Y13, Y9
-	VPSLLD       $0x0e, Y13, Y11
+	VPMULLD      ·powers+800(SB), Y13, Y11
 	VPXOR        Y11, Y9, Y9
-	SHA256RNDS2  X0, X8, X7
 	VPXOR        Y9, Y12, Y12
-	VPSRLD       $0x03, Y13, Y9
+	VPSRLD       $0x12, Y13, Y9
+	SHA256RNDS2  X0, X8, X7
+	VPMULLD      ·powers+448(SB), Y13, Y11
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPADDD       Y15, Y12, Y12
 	VMOVDQU      X1, 5248(DX)
@@ -2290,29 +2290,29 @@ vary3:
 	VPBROADCASTD 776(AX), Y14
 	VPADDD       4864(DX), Y14, Y14
 	VMOVDQU      X2, 5264(DX)
-	VPSRLD       $0x11, Y15, Y12
-	VPSLLD       $0x0f, Y15, Y11
-	VPXOR        Y11, Y12, Y12
-	VPSRLD       $0x13, Y15, Y9
-	VMOVDQU      X3, 5280(DX)
-	VPSLLD       $0x0d, Y15, Y11
+	VPSRLD       $0x0a, Y15, Y12
+	VPSRLD       $0x11, Y15, Y9
+	VPMULLD      ·powers+480(SB), Y15, Y11
 	VPXOR        Y11, Y9, Y9
+	VMOVDQU      X3, 5280(DX)
 	VPXOR        Y9, Y12, Y12
-	VPSRLD       $0x0a, Y15, Y9
+	VPSRLD       $0x13, Y15, Y9
+	VPMULLD      ·powers+416(SB), Y15, Y11
+	VPXOR        Y11, Y9, Y9
 	VMOVDQU      X4, 5296(DX)
 	VPXOR        Y9, Y12, Y12
 	VPADDD       Y12, Y14, Y14
 	VMOVDQU      Y14, 5088(DX)
-	VPSRLD       $0x07, Y14, Y12
+	VPSRLD       $0x03, Y14, Y12
 	VMOVDQU      X5, 5312(DX)
-	VPSLLD       $0x19, Y14, Y11
-	VPXOR        Y11, Y12, Y12
-	VPSRLD       $0x12, Y14, Y9
-	VPSLLD       $0x0e, Y14, Y11
-	VMOVDQU      X6, 5328(DX)
+	VPSRLD       $0x07, Y14, Y9
+	VPMULLD      ·powers+800(SB), Y14, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
-	VPSRLD       $0x03, Y14, Y9
+	VMOVDQU      X6, 5328(DX)
+	VPSRLD       $0x12, Y14, Y9
+	VPMULLD      ·powers+448(SB), Y14, Y11
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VMOVDQU      X7, 5344(DX)
 	VPADDD       Y13, Y12, Y12
@@ -2331,16 +2331,16 @@ vary4:
 	VMOVDQU      5632(DX), X1
 	VPBROADCASTD 48(AX), Y14
 	VPOR         Y12, Y14, Y14
-	VPSRLD       $0x07, Y14, Y12
-	VPSLLD       $0x19, Y14, Y11
-	VPXOR        Y11, Y12, Y12
+	VPSRLD       $0x03, Y14, Y12
+	VPSRLD       $0x07, Y14, Y9
+	VPMULLD      ·powers+800(SB), Y14, Y11
 	VMOVDQU      5648(DX), X2
-	VPSRLD       $0x12, Y14, Y9
-	VPSLLD       $0x0e, Y14, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
+	VPSRLD       $0x12, Y14, Y9
+	VPMULLD      ·powers+448(SB), Y14, Y11
 	VMOVDQU      5632(DX), X3
-	VPSRLD       $0x03, Y14, Y9
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VMOVDQU      Y12, 4192(DX)
 	VMOVDQU      Y14, 4224(DX)
@@ -2360,16 +2360,16 @@ vary4:
 
 	// W[17]: constant.
 	VPBROADCASTD 720(AX), Y15
-	VPSRLD       $0x07, Y15, Y12
+	VPSRLD       $0x03, Y15, Y12
 	VMOVDQU      5632(DX), X7
-	VPSLLD       $0x19, Y15, Y11
-	VPXOR        Y11, Y12, Y12
-	VPSRLD       $0x12, Y15, Y9
-	VPSLLD       $0x0e, Y15, Y11
-	VMOVDQU      5648(DX), X8
+	VPSRLD       $0x07, Y15, Y9
+	VPMULLD      ·powers+800(SB), Y15, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
-	VPSRLD       $0x03, Y15, Y9
+	VMOVDQU      5648(DX), X8
+	VPSRLD       $0x12, Y15, Y9
+	VPMULLD      ·powers+448(SB), Y15, Y11
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VMOVQ        128(BX), X0
 	VPADDD       Y14, Y12, Y12
@@ -2385,16 +2385,16 @@ vary4:
 
 	// W[18]: constant.
 	VPBROADCASTD 724(AX), Y13
-	VPSRLD       $0x07, Y13, Y12
-	VPSLLD       $0x19, Y13, Y11
+	VPSRLD       $0x03, Y13, Y12
+	VPSRLD       $0x07, Y13, Y9
 	SHA256RNDS2  X0, X3, X4
-	VPXOR        Y11, Y12, Y12
-	VPSRLD       $0x12, Y13, Y9
-	VPSLLD       $0x0e, Y13, Y11
+	VPMULLD      ·powers+800(SB), Y13, Y11
 	VPXOR        Y11, Y9, Y9
-	VMOVQ        160(BX), X0
 	VPXOR        Y9, Y12, Y12
-	VPSRLD       $0x03, Y13, Y9
+	VPSRLD       $0x12, Y13, Y9
+	VMOVQ        160(BX), X0
+	VPMULLD      ·powers+448(SB), Y13, Y11
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPADDD       Y15, Y12, Y12
 	SHA256RNDS2  X0, X5, X6
@@ -2405,16 +2405,16 @@ vary4:
 	VPADDD       4192(DX), Y14, Y14
 	VMOVQ        168(BX), X0
 	VMOVDQU      Y14, 4704(DX)
-	VPSRLD       $0x07, Y14, Y12
-	VPSLLD       $0x19, Y14, Y11
-	VPXOR        Y11, Y12, Y12
+	VPSRLD       $0x03, Y14, Y12
+	VPSRLD       $0x07, Y14, Y9
+	VPMULLD      ·powers+800(SB), Y14, Y11
 	SHA256RNDS2  X0, X7, X8
-	VPSRLD       $0x12, Y14, Y9
-	VPSLLD       $0x0e, Y14, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
+	VPSRLD       $0x12, Y14, Y9
+	VPMULLD      ·powers+448(SB), Y14, Y11
 	VMOVQ        676(AX), X0
-	VPSRLD       $0x03, Y14, Y9
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPADDD       Y13, Y12, Y12
 	VMOVDQU      Y12, 4160(DX)
@@ -2432,47 +2432,47 @@ vary4:
 	SHA256RNDS2  X0, X6, X5
 	VPADDD       4224(DX), Y15, Y15
 	VMOVDQU      Y15, 4736(DX)
-	VPSRLD       $0x07, Y15, Y12
-	VPSLLD       $0x19, Y15, Y11
+	VPSRLD       $0x03, Y15, Y12
+	VPSRLD       $0x07, Y15, Y9
 	SHA256RNDS2  X0, X8, X7
-	VPXOR        Y11, Y12, Y12
-	VPSRLD       $0x12, Y15, Y9
-	VPSLLD       $0x0e, Y15, Y11
+	VPMULLD      ·powers+800(SB), Y15, Y11
 	VPXOR        Y11, Y9, Y9
-	VMOVQ        684(AX), X0
 	VPXOR        Y9, Y12, Y12
-	VPSRLD       $0x03, Y15, Y9
+	VPSRLD       $0x12, Y15, Y9
+	VMOVQ        684(AX), X0
+	VPMULLD      ·powers+448(SB), Y15, Y11
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPADDD       Y14, Y12, Y12
 	SHA256RNDS2  X0, X1, X2
 	VMOVDQU      Y12, 4192(DX)
 
 	// W[21]: sigma1.
-	VPSRLD       $0x11, Y14, Y12
-	VPSLLD       $0x0f, Y14, Y11
+	VPSRLD       $0x0a, Y14, Y12
+	VPSRLD       $0x11, Y14, Y9
 	SHA256RNDS2  X0, X3, X4
-	VPXOR        Y11, Y12, Y12
-	VPSRLD       $0x13, Y14, Y9
-	VPSLLD       $0x0d, Y14, Y11
+	VPMULLD      ·powers+480(SB), Y14, Y11
 	VPXOR        Y11, Y9, Y9
-	SHA256RNDS2  X0, X5, X6
 	VPXOR        Y9, Y12, Y12
-	VPSRLD       $0x0a, Y14, Y9
+	VPSRLD       $0x13, Y14, Y9
+	SHA256RNDS2  X0, X5, X6
+	VPMULLD      ·powers+416(SB), Y14, Y11
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPBROADCASTD 736(AX), Y13
 	VPADDD       Y12, Y13, Y13
 	SHA256RNDS2  X0, X7, X8
 	VMOVDQU      Y13, 4768(DX)
-	VPSRLD       $0x07, Y13, Y12
-	VPSLLD       $0x19, Y13, Y11
-	VPXOR        Y11, Y12, Y12
+	VPSRLD       $0x03, Y13, Y12
+	VPSRLD       $0x07, Y13, Y9
+	VPMULLD      ·powers+800(SB), Y13, Y11
 	VMOVQ        692(AX), X0
-	VPSRLD       $0x12, Y13, Y9
-	VPSLLD       $0x0e, Y13, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
+	VPSRLD       $0x12, Y13, Y9
+	VPMULLD      ·powers+448(SB), Y13, Y11
 	SHA256RNDS2  X0, X2, X1
-	VPSRLD       $0x03, Y13, Y9
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPADDD       Y15, Y12, Y12
 	VMOVDQU      Y12, 4224(DX)
@@ -2486,62 +2486,62 @@ vary4:
 	VMOVDQU      Y10, 672(SI)
 
 	// W[22]: sigma1.
-	VPSRLD       $0x11, Y15, Y12
+	VPSRLD       $0x0a, Y15, Y12
 	SHA256RNDS2  X0, X8, X7
-	VPSLLD       $0x0f, Y15, Y11
-	VPXOR        Y11, Y12, Y12
-	VPSRLD       $0x13, Y15, Y9
-	VPSLLD       $0x0d, Y15, Y11
-	VMOVQ        700(AX), X0
+	VPSRLD       $0x11, Y15, Y9
+	VPMULLD      ·powers+480(SB), Y15, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
-	VPSRLD       $0x0a, Y15, Y9
+	VMOVQ        700(AX), X0
+	VPSRLD       $0x13, Y15, Y9
+	VPMULLD      ·powers+416(SB), Y15, Y11
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	SHA256RNDS2  X0, X1, X2
 	VPBROADCASTD 740(AX), Y14
 	VPADDD       Y12, Y14, Y14
 	VMOVDQU      Y14, 4800(DX)
-	VPSRLD       $0x07, Y14, Y12
+	VPSRLD       $0x03, Y14, Y12
 	SHA256RNDS2  X0, X3, X4
-	VPSLLD       $0x19, Y14, Y11
-	VPXOR        Y11, Y12, Y12
-	VPSRLD       $0x12, Y14, Y9
-	VPSLLD       $0x0e, Y14, Y11
-	SHA256RNDS2  X0, X5, X6
+	VPSRLD       $0x07, Y14, Y9
+	VPMULLD      ·powers+800(SB), Y14, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
-	VPSRLD       $0x03, Y14, Y9
+	SHA256RNDS2  X0, X5, X6
+	VPSRLD       $0x12, Y14, Y9
+	VPMULLD      ·powers+448(SB), Y14, Y11
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	SHA256RNDS2  X0, X7, X8
 	VPADDD       Y13, Y12, Y12
 	VMOVDQU      Y12, 4256(DX)
 
 	// W[23]: sigma1.
-	VPSRLD       $0x11, Y13, Y12
+	VPSRLD       $0x0a, Y13, Y12
 	VMOVQ        708(AX), X0
-	VPSLLD       $0x0f, Y13, Y11
-	VPXOR        Y11, Y12, Y12
-	VPSRLD       $0x13, Y13, Y9
-	VPSLLD       $0x0d, Y13, Y11
-	SHA256RNDS2  X0, X2, X1
+	VPSRLD       $0x11, Y13, Y9
+	VPMULLD      ·powers+480(SB), Y13, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
-	VPSRLD       $0x0a, Y13, Y9
+	SHA256RNDS2  X0, X2, X1
+	VPSRLD       $0x13, Y13, Y9
+	VPMULLD      ·powers+416(SB), Y13, Y11
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	SHA256RNDS2  X0, X4, X3
 	VPBROADCASTD 744(AX), Y15
 	VPADDD       Y12, Y15, Y15
 	VMOVDQU      Y15, 4832(DX)
-	VPSRLD       $0x07, Y15, Y12
+	VPSRLD       $0x03, Y15, Y12
 	SHA256RNDS2  X0, X6, X5
-	VPSLLD       $0x19, Y15, Y11
-	VPXOR        Y11, Y12, Y12
-	VPSRLD       $0x12, Y15, Y9
-	VPSLLD       $0x0e, Y15, Y11
-	SHA256RNDS2  X0, X8, X7
+	VPSRLD       $0x07, Y15, Y9
+	VPMULLD      ·powers+800(SB), Y15, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
-	VPSRLD       $0x03, Y15, Y9
+	SHA256RNDS2  X0, X8, X7
+	VPSRLD       $0x12, Y15, Y9
+	VPMULLD      ·powers+448(SB), Y15, Y11
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VMOVDQU      X1, 5120(DX)
 	VPADDD       Y14, Y12, Y12
@@ -2556,61 +2556,61 @@ vary4:
 	VMOVDQU      X3, 5152(DX)
 
 	// W[24]: sigma1.
-	VPSRLD       $0x11, Y14, Y12
-	VPSLLD       $0x0f, Y14, Y11
-	VPXOR        Y11, Y12, Y12
+	VPSRLD       $0x0a, Y14, Y12
+	VPSRLD       $0x11, Y14, Y9
+	VPMULLD      ·powers+480(SB), Y14, Y11
 	VMOVDQU      X4, 5168(DX)
-	VPSRLD       $0x13, Y14, Y9
-	VPSLLD       $0x0d, Y14, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
+	VPSRLD       $0x13, Y14, Y9
+	VPMULLD      ·powers+416(SB), Y14, Y11
 	VMOVDQU      X5, 5184(DX)
-	VPSRLD       $0x0a, Y14, Y9
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPBROADCASTD 748(AX), Y13
 	VPADDD       Y12, Y13, Y13
 	VMOVDQU      X6, 5200(DX)
 	VMOVDQU      Y13, 4864(DX)
-	VPSRLD       $0x07, Y13, Y12
-	VPSLLD       $0x19, Y13, Y11
-	VPXOR        Y11, Y12, Y12
+	VPSRLD       $0x03, Y13, Y12
+	VPSRLD       $0x07, Y13, Y9
+	VPMULLD      ·powers+800(SB), Y13, Y11
 	VMOVDQU      X7, 5216(DX)
-	VPSRLD       $0x12, Y13, Y9
-	VPSLLD       $0x0e, Y13, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
+	VPSRLD       $0x12, Y13, Y9
+	VPMULLD      ·powers+448(SB), Y13, Y11
 	VMOVDQU      X8, 5232(DX)
-	VPSRLD       $0x03, Y13, Y9
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPADDD       Y15, Y12, Y12
 	VMOVDQU      Y12, 4320(DX)
 	VMOVDQU      5632(DX), X1
 
 	// W[25]: sigma1.
-	VPSRLD       $0x11, Y15, Y12
-	VPSLLD       $0x0f, Y15, Y11
-	VPXOR        Y11, Y12, Y12
-	VPSRLD       $0x13, Y15, Y9
-	VMOVDQU      5648(DX), X2
-	VPSLLD       $0x0d, Y15, Y11
+	VPSRLD       $0x0a, Y15, Y12
+	VPSRLD       $0x11, Y15, Y9
+	VPMULLD      ·powers+480(SB), Y15, Y11
 	VPXOR        Y11, Y9, Y9
+	VMOVDQU      5648(DX), X2
 	VPXOR        Y9, Y12, Y12
-	VPSRLD       $0x0a, Y15, Y9
+	VPSRLD       $0x13, Y15, Y9
+	VPMULLD      ·powers+416(SB), Y15, Y11
+	VPXOR        Y11, Y9, Y9
 	VMOVDQU      5632(DX), X3
 	VPXOR        Y9, Y12, Y12
 	VPBROADCASTD 752(AX), Y14
 	VPADDD       Y12, Y14, Y14
 	VMOVDQU      Y14, 4896(DX)
 	VMOVDQU      5648(DX), X4
-	VPSRLD       $0x07, Y14, Y12
-	VPSLLD       $0x19, Y14, Y11
-	VPXOR        Y11, Y12, Y12
-	VPSRLD       $0x12, Y14, Y9
-	VMOVDQU      5632(DX), X5
-	VPSLLD       $0x0e, Y14, Y11
+	VPSRLD       $0x03, Y14, Y12
+	VPSRLD       $0x07, Y14, Y9
+	VPMULLD      ·powers+800(SB), Y14, Y11
 	VPXOR        Y11, Y9, Y9
+	VMOVDQU      5632(DX), X5
 	VPXOR        Y9, Y12, Y12
-	VPSRLD       $0x03, Y14, Y9
+	VPSRLD       $0x12, Y14, Y9
+	VPMULLD      ·powers+448(SB), Y14, Y11
+	VPXOR        Y11, Y9, Y9
 	VMOVDQU      5648(DX), X6
 	VPXOR        Y9, Y12, Y12
 	VPADDD       Y13, Y12, Y12
@@ -2628,29 +2628,29 @@ vary4:
 	VPBROADCASTD 756(AX), Y15
 	VPADDD       4704(DX), Y15, Y15
 	VMOVQ        144(BX), X0
-	VPSRLD       $0x11, Y13, Y12
-	VPSLLD       $0x0f, Y13, Y11
-	VPXOR        Y11, Y12, Y12
-	VPSRLD       $0x13, Y13, Y9
-	SHA256RNDS2  X0, X1, X2
-	VPSLLD       $0x0d, Y13, Y11
+	VPSRLD       $0x0a, Y13, Y12
+	VPSRLD       $0x11, Y13, Y9
+	VPMULLD      ·powers+480(SB), Y13, Y11
 	VPXOR        Y11, Y9, Y9
+	SHA256RNDS2  X0, X1, X2
 	VPXOR        Y9, Y12, Y12
-	VPSRLD       $0x0a, Y13, Y9
+	VPSRLD       $0x13, Y13, Y9
+	VPMULLD      ·powers+416(SB), Y13, Y11
+	VPXOR        Y11, Y9, Y9
 	VMOVQ        152(BX), X0
 	VPXOR        Y9, Y12, Y12
 	VPADDD       Y12, Y15, Y15
 	VMOVDQU      Y15, 4928(DX)
-	VPSRLD       $0x07, Y15, Y12
+	VPSRLD       $0x03, Y15, Y12
 	SHA256RNDS2  X0, X3, X4
-	VPSLLD       $0x19, Y15, Y11
-	VPXOR        Y11, Y12, Y12
-	VPSRLD       $0x12, Y15, Y9
-	VPSLLD       $0x0e, Y15, Y11
-	VMOVQ        176(BX), X0
+	VPSRLD       $0x07, Y15, Y9
+	VPMULLD      ·powers+800(SB), Y15, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
-	VPSRLD       $0x03, Y15, Y9
+	VMOVQ        176(BX), X0
+	VPSRLD       $0x12, Y15, Y9
+	VPMULLD      ·powers+448(SB), Y15, Y11
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	SHA256RNDS2  X0, X5, X6
 	VPADDD       Y14, Y12, Y12
@@ -2660,29 +2660,29 @@ vary4:
 	VPBROADCASTD 760(AX), Y13
 	VMOVQ        184(BX), X0
 	VPADDD       4736(DX), Y13, Y13
-	VPSRLD       $0x11, Y14, Y12
-	VPSLLD       $0x0f, Y14, Y11
-	VPXOR        Y11, Y12, Y12
+	VPSRLD       $0x0a, Y14, Y12
+	VPSRLD       $0x11, Y14, Y9
+	VPMULLD      ·powers+480(SB), Y14, Y11
 	SHA256RNDS2  X0, X7, X8
-	VPSRLD       $0x13, Y14, Y9
-	VPSLLD       $0x0d, Y14, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
+	VPSRLD       $0x13, Y14, Y9
+	VPMULLD      ·powers+416(SB), Y14, Y11
 	VMOVQ        676(AX), X0
-	VPSRLD       $0x0a, Y14, Y9
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPADDD       Y12, Y13, Y13
 	VMOVDQU      Y13, 4960(DX)
 	SHA256RNDS2  X0, X2, X1
-	VPSRLD       $0x07, Y13, Y12
-	VPSLLD       $0x19, Y13, Y11
-	VPXOR        Y11, Y12, Y12
-	VPSRLD       $0x12, Y13, Y9
-	SHA256RNDS2  X0, X4, X3
-	VPSLLD       $0x0e, Y13, Y11
+	VPSRLD       $0x03, Y13, Y12
+	VPSRLD       $0x07, Y13, Y9
+	VPMULLD      ·powers+800(SB), Y13, Y11
 	VPXOR        Y11, Y9, Y9
+	SHA256RNDS2  X0, X4, X3
 	VPXOR        Y9, Y12, Y12
-	VPSRLD       $0x03, Y13, Y9
+	VPSRLD       $0x12, Y13, Y9
+	VPMULLD      ·powers+448(SB), Y13, Y11
+	VPXOR        Y11, Y9, Y9
 	SHA256RNDS2  X0, X6, X5
 	VPXOR        Y9, Y12, Y12
 	VPADDD       Y15, Y12, Y12
@@ -2700,29 +2700,29 @@ vary4:
 	VPBROADCASTD 764(AX), Y14
 	VPADDD       4768(DX), Y14, Y14
 	SHA256RNDS2  X0, X1, X2
-	VPSRLD       $0x11, Y15, Y12
-	VPSLLD       $0x0f, Y15, Y11
-	VPXOR        Y11, Y12, Y12
-	VPSRLD       $0x13, Y15, Y9
-	SHA256RNDS2  X0, X3, X4
-	VPSLLD       $0x0d, Y15, Y11
+	VPSRLD       $0x0a, Y15, Y12
+	VPSRLD       $0x11, Y15, Y9
+	VPMULLD      ·powers+480(SB), Y15, Y11
 	VPXOR        Y11, Y9, Y9
+	SHA256RNDS2  X0, X3, X4
 	VPXOR        Y9, Y12, Y12
-	VPSRLD       $0x0a, Y15, Y9
+	VPSRLD       $0x13, Y15, Y9
+	VPMULLD      ·powers+416(SB), Y15, Y11
+	VPXOR        Y11, Y9, Y9
 	SHA256RNDS2  X0, X5, X6
 	VPXOR        Y9, Y12, Y12
 	VPADDD       Y12, Y14, Y14
 	VMOVDQU      Y14, 4992(DX)
-	VPSRLD       $0x07, Y14, Y12
-	VPSLLD       $0x19, Y14, Y11
+	VPSRLD       $0x03, Y14, Y12
+	VPSRLD       $0x07, Y14, Y9
 	SHA256RNDS2  X0, X7, X8
-	VPXOR        Y11, Y12, Y12
-	VPSRLD       $0x12, Y14, Y9
-	VPSLLD       $0x0e, Y14, Y11
+	VPMULLD      ·powers+800(SB), Y14, Y11
 	VPXOR        Y11, Y9, Y9
-	VMOVQ        692(AX), X0
 	VPXOR        Y9, Y12, Y12
-	VPSRLD       $0x03, Y14, Y9
+	VPSRLD       $0x12, Y14, Y9
+	VMOVQ        692(AX), X0
+	VPMULLD      ·powers+448(SB), Y14, Y11
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPADDD       Y13, Y12, Y12
 	SHA256RNDS2  X0, X2, X1
@@ -2732,29 +2732,29 @@ vary4:
 	VPBROADCASTD 768(AX), Y15
 	VPADDD       4800(DX), Y15, Y15
 	SHA256RNDS2  X0, X4, X3
-	VPSRLD       $0x11, Y13, Y12
-	VPSLLD       $0x0f, Y13, Y11
-	VPXOR        Y11, Y12, Y12
-	VPSRLD       $0x13, Y13, Y9
-	SHA256RNDS2  X0, X6, X5
-	VPSLLD       $0x0d, Y13, Y11
+	VPSRLD       $0x0a, Y13, Y12
+	VPSRLD       $0x11, Y13, Y9
+	VPMULLD      ·powers+480(SB), Y13, Y11
 	VPXOR        Y11, Y9, Y9
+	SHA256RNDS2  X0, X6, X5
 	VPXOR        Y9, Y12, Y12
-	VPSRLD       $0x0a, Y13, Y9
+	VPSRLD       $0x13, Y13, Y9
+	VPMULLD      ·powers+416(SB), Y13, Y11
+	VPXOR        Y11, Y9, Y9
 	SHA256RNDS2  X0, X8, X7
 	VPXOR        Y9, Y12, Y12
 	VPADDD       Y12, Y15, Y15
 	VMOVDQU      Y15, 5024(DX)
-	VPSRLD       $0x07, Y15, Y12
+	VPSRLD       $0x03, Y15, Y12
 	VMOVQ        700(AX), X0
-	VPSLLD       $0x19, Y15, Y11
-	VPXOR        Y11, Y12, Y12
-	VPSRLD       $0x12, Y15, Y9
-	VPSLLD       $0x0e, Y15, Y11
-	SHA256RNDS2  X0, X1, X2
+	VPSRLD       $0x07, Y15, Y9
+	VPMULLD      ·powers+800(SB), Y15, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
-	VPSRLD       $0x03, Y15, Y9
+	SHA256RNDS2  X0, X1, X2
+	VPSRLD       $0x12, Y15, Y9
+	VPMULLD      ·powers+448(SB), Y15, Y11
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	SHA256RNDS2  X0, X3, X4
 	VPADDD       Y14, Y12, Y12
@@ -2771,30 +2771,30 @@ vary4:
 	// W[30]: sigma1, t-7.
 	VPBROADCASTD 772(AX), Y13
 	VPADDD       4832(DX), Y13, Y13
-	VPSRLD       $0x11, Y14, Y12
+	VPSRLD       $0x0a, Y14, Y12
 	VMOVQ        708(AX), X0
-	VPSLLD       $0x0f, Y14, Y11
-	VPXOR        Y11, Y12, Y12
-	VPSRLD       $0x13, Y14, Y9
-	VPSLLD       $0x0d, Y14, Y11
-	SHA256RNDS2  X0, X2, X1
+	VPSRLD       $0x11, Y14, Y9
+	VPMULLD      ·powers+480(SB), Y14, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
-	VPSRLD       $0x0a, Y14, Y9
+	SHA256RNDS2  X0, X2, X1
+	VPSRLD       $0x13, Y14, Y9
+	VPMULLD      ·powers+416(SB), Y14, Y11
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	SHA256RNDS2  X0, X4, X3
 	VPADDD       Y12, Y13, Y13
 	VMOVDQU      Y13, 5056(DX)
-	VPSRLD       $0x07, Y13, Y12
-	VPSLLD       $0x19, Y13, Y11
+	VPSRLD       $0x03, Y13, Y12
+	VPSRLD       $0x07, Y13, Y9
 	SHA256RNDS2  X0, X6, X5
-	VPXOR        Y11, Y12, Y12
-	VPSRLD       $0x12, Y13, Y9
-	VPSLLD       $0x0e, Y13, Y11
+	VPMULLD      ·powers+800(SB), Y13, Y11
 	VPXOR        Y11, Y9, Y9
-	SHA256RNDS2  X0, X8, X7
 	VPXOR        Y9, Y12, Y12
-	VPSRLD       $0x03, Y13, Y9
+	VPSRLD       $0x12, Y13, Y9
+	SHA256RNDS2  X0, X8, X7
+	VPMULLD      ·powers+448(SB), Y13, Y11
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPADDD       Y15, Y12, Y12
 	VMOVDQU      X1, 5248(DX)
@@ -2804,29 +2804,29 @@ vary4:
 	VPBROADCASTD 776(AX), Y14
 	VPADDD       4864(DX), Y14, Y14
 	VMOVDQU      X2, 5264(DX)
-	VPSRLD       $0x11, Y15, Y12
-	VPSLLD       $0x0f, Y15, Y11
-	VPXOR        Y11, Y12, Y12
-	VPSRLD       $0x13, Y15, Y9
-	VMOVDQU      X3, 5280(DX)
-	VPSLLD       $0x0d, Y15, Y11
+	VPSRLD       $0x0a, Y15, Y12
+	VPSRLD       $0x11, Y15, Y9
+	VPMULLD      ·powers+480(SB), Y15, Y11
 	VPXOR        Y11, Y9, Y9
+	VMOVDQU      X3, 5280(DX)
 	VPXOR        Y9, Y12, Y12
-	VPSRLD       $0x0a, Y15, Y9
+	VPSRLD       $0x13, Y15, Y9
+	VPMULLD      ·powers+416(SB), Y15, Y11
+	VPXOR        Y11, Y9, Y9
 	VMOVDQU      X4, 5296(DX)
 	VPXOR        Y9, Y12, Y12
 	VPADDD       Y12, Y14, Y14
 	VMOVDQU      Y14, 5088(DX)
-	VPSRLD       $0x07, Y14, Y12
+	VPSRLD       $0x03, Y14, Y12
 	VMOVDQU      X5, 5312(DX)
-	VPSLLD       $0x19, Y14, Y11
-	VPXOR        Y11, Y12, Y12
-	VPSRLD       $0x12, Y14, Y9
-	VPSLLD       $0x0e, Y14, Y11
-	VMOVDQU      X6, 5328(DX)
+	VPSRLD       $0x07, Y14, Y9
+	VPMULLD      ·powers+800(SB), Y14, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
-	VPSRLD       $0x03, Y14, Y9
+	VMOVDQU      X6, 5328(DX)
+	VPSRLD       $0x12, Y14, Y9
+	VPMULLD      ·powers+448(SB), Y14, Y11
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VMOVDQU      X7, 5344(DX)
 	VPADDD       Y13, Y12, Y12
@@ -2845,16 +2845,16 @@ vary5:
 	VMOVDDUP     128(BX), X0
 	VPBROADCASTD 52(AX), Y15
 	VPOR         Y12, Y15, Y15
-	VPSRLD       $0x07, Y15, Y12
-	VPSLLD       $0x19, Y15, Y11
-	VPXOR        Y11, Y12, Y12
+	VPSRLD       $0x03, Y15, Y12
+	VPSRLD       $0x07, Y15, Y9
+	VPMULLD      ·powers+800(SB), Y15, Y11
 	VPADDD       5632(DX), X0, X2
-	VPSRLD       $0x12, Y15, Y9
-	VPSLLD       $0x0e, Y15, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
+	VPSRLD       $0x12, Y15, Y9
+	VPMULLD      ·powers+448(SB), Y15, Y11
 	VMOVDQU      5648(DX), X1
-	VPSRLD       $0x03, Y15, Y9
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VMOVDQU      Y12, 4224(DX)
 	VMOVDQU      Y15, 4256(DX)
@@ -2874,16 +2874,16 @@ vary5:
 
 	// W[17]: constant.
 	VPBROADCASTD 720(AX), Y15
-	VPSRLD       $0x07, Y15, Y12
-	VPSLLD       $0x19, Y15, Y11
+	VPSRLD       $0x03, Y15, Y12
+	VPSRLD       $0x07, Y15, Y9
 	VMOVDDUP     160(BX), X0
-	VPXOR        Y11, Y12, Y12
-	VPSRLD       $0x12, Y15, Y9
-	VPSLLD       $0x0e, Y15, Y11
+	VPMULLD      ·powers+800(SB), Y15, Y11
 	VPXOR        Y11, Y9, Y9
-	VPADDD       5632(DX), X0, X6
 	VPXOR        Y9, Y12, Y12
-	VPSRLD       $0x03, Y15, Y9
+	VPSRLD       $0x12, Y15, Y9
+	VPADDD       5632(DX), X0, X6
+	VPMULLD      ·powers+448(SB), Y15, Y11
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPADDD       Y14, Y12, Y12
 	VMOVDQU      Y12, 4096(DX)
@@ -2899,15 +2899,15 @@ vary5:
 	// W[18]: constant.
 	VPBROADCASTD 724(AX), Y13
 	VPADDD       5632(DX), X0, X8
-	VPSRLD       $0x07, Y13, Y12
-	VPSLLD       $0x19, Y13, Y11
-	VPXOR        Y11, Y12, Y12
-	VPSRLD       $0x12, Y13, Y9
-	VMOVDQU      5648(DX), X7
-	VPSLLD       $0x0e, Y13, Y11
+	VPSRLD       $0x03, Y13, Y12
+	VPSRLD       $0x07, Y13, Y9
+	VPMULLD      ·powers+800(SB), Y13, Y11
 	VPXOR        Y11, Y9, Y9
+	VMOVDQU      5648(DX), X7
 	VPXOR        Y9, Y12, Y12
-	VPSRLD       $0x03, Y13, Y9
+	VPSRLD       $0x12, Y13, Y9
+	VPMULLD      ·powers+448(SB), Y13, Y11
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VMOVQ        676(AX), X0
 	VPADDD       Y15, Y12, Y12
@@ -2916,15 +2916,15 @@ vary5:
 	// W[19]: constant.
 	VPBROADCASTD 728(AX), Y14
 	SHA256RNDS2  X0, X2, X1
-	VPSRLD       $0x07, Y14, Y12
-	VPSLLD       $0x19, Y14, Y11
-	VPXOR        Y11, Y12, Y12
-	VPSRLD       $0x12, Y14, Y9
-	SHA256RNDS2  X0, X4, X3
-	VPSLLD       $0x0e, Y14, Y11
+	VPSRLD       $0x03, Y14, Y12
+	VPSRLD       $0x07, Y14, Y9
+	VPMULLD      ·powers+800(SB), Y14, Y11
 	VPXOR        Y11, Y9, Y9
+	SHA256RNDS2  X0, X4, X3
 	VPXOR        Y9, Y12, Y12
-	VPSRLD       $0x03, Y14, Y9
+	VPSRLD       $0x12, Y14, Y9
+	VPMULLD      ·powers+448(SB), Y14, Y11
+	VPXOR        Y11, Y9, Y9
 	SHA256RNDS2  X0, X6, X5
 	VPXOR        Y9, Y12, Y12
 	VPADDD       Y13, Y12, Y12
@@ -2943,15 +2943,15 @@ vary5:
 	VPADDD       4224(DX), Y15, Y15
 	VMOVDQU      Y15, 4736(DX)
 	SHA256RNDS2  X0, X1, X2
-	VPSRLD       $0x07, Y15, Y12
-	VPSLLD       $0x19, Y15, Y11
-	VPXOR        Y11, Y12, Y12
-	VPSRLD       $0x12, Y15, Y9
-	VPSLLD       $0x0e, Y15, Y11
-	SHA256RNDS2  X0, X3, X4
+	VPSRLD       $0x03, Y15, Y12
+	VPSRLD       $0x07, Y15, Y9
+	VPMULLD      ·powers+800(SB), Y15, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
-	VPSRLD       $0x03, Y15, Y9
+	SHA256RNDS2  X0, X3, X4
+	VPSRLD       $0x12, Y15, Y9
+	VPMULLD      ·powers+448(SB), Y15, Y11
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	SHA256RNDS2  X0, X5, X6
 	VPADDD       Y14, Y12, Y12
@@ -2962,16 +2962,16 @@ vary5:
 	SHA256RNDS2  X0, X7, X8
 	VPADDD       4256(DX), Y13, Y13
 	VMOVDQU      Y13, 4768(DX)
-	VPSRLD       $0x07, Y13, Y12
-	VPSLLD       $0x19, Y13, Y11
+	VPSRLD       $0x03, Y13, Y12
+	VPSRLD       $0x07, Y13, Y9
 	VMOVQ        692(AX), X0
-	VPXOR        Y11, Y12, Y12
-	VPSRLD       $0x12, Y13, Y9
-	VPSLLD       $0x0e, Y13, Y11
+	VPMULLD      ·powers+800(SB), Y13, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
+	VPSRLD       $0x12, Y13, Y9
+	VPMULLD      ·powers+448(SB), Y13, Y11
 	SHA256RNDS2  X0, X2, X1
-	VPSRLD       $0x03, Y13, Y9
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPADDD       Y15, Y12, Y12
 	VMOVDQU      Y12, 4224(DX)
@@ -2985,61 +2985,61 @@ vary5:
 	VMOVDQU      Y10, 672(SI)
 
 	// W[22]: sigma1.
-	VPSRLD       $0x11, Y15, Y12
+	VPSRLD       $0x0a, Y15, Y12
 	SHA256RNDS2  X0, X8, X7
-	VPSLLD       $0x0f, Y15, Y11
-	VPXOR        Y11, Y12, Y12
-	VPSRLD       $0x13, Y15, Y9
-	VPSLLD       $0x0d, Y15, Y11
+	VPSRLD       $0x11, Y15, Y9
+	VPMULLD      ·powers+480(SB), Y15, Y11
 	VPXOR        Y11, Y9, Y9
-	VMOVQ        700(AX), X0
 	VPXOR        Y9, Y12, Y12
-	VPSRLD       $0x0a, Y15, Y9
+	VPSRLD       $0x13, Y15, Y9
+	VMOVQ        700(AX), X0
+	VPMULLD      ·powers+416(SB), Y15, Y11
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPBROADCASTD 740(AX), Y14
 	SHA256RNDS2  X0, X1, X2
 	VPADDD       Y12, Y14, Y14
 	VMOVDQU      Y14, 4800(DX)
-	VPSRLD       $0x07, Y14, Y12
-	VPSLLD       $0x19, Y14, Y11
+	VPSRLD       $0x03, Y14, Y12
+	VPSRLD       $0x07, Y14, Y9
 	SHA256RNDS2  X0, X3, X4
-	VPXOR        Y11, Y12, Y12
-	VPSRLD       $0x12, Y14, Y9
-	VPSLLD       $0x0e, Y14, Y11
+	VPMULLD      ·powers+800(SB), Y14, Y11
 	VPXOR        Y11, Y9, Y9
-	SHA256RNDS2  X0, X5, X6
 	VPXOR        Y9, Y12, Y12
-	VPSRLD       $0x03, Y14, Y9
+	VPSRLD       $0x12, Y14, Y9
+	SHA256RNDS2  X0, X5, X6
+	VPMULLD      ·powers+448(SB), Y14, Y11
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPADDD       Y13, Y12, Y12
 	VMOVDQU      Y12, 4256(DX)
 	SHA256RNDS2  X0, X7, X8
 
 	// W[23]: sigma1.
-	VPSRLD       $0x11, Y13, Y12
-	VPSLLD       $0x0f, Y13, Y11
-	VPXOR        Y11, Y12, Y12
+	VPSRLD       $0x0a, Y13, Y12
+	VPSRLD       $0x11, Y13, Y9
+	VPMULLD      ·powers+480(SB), Y13, Y11
 	VMOVQ        708(AX), X0
-	VPSRLD       $0x13, Y13, Y9
-	VPSLLD       $0x0d, Y13, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
+	VPSRLD       $0x13, Y13, Y9
+	VPMULLD      ·powers+416(SB), Y13, Y11
 	SHA256RNDS2  X0, X2, X1
-	VPSRLD       $0x0a, Y13, Y9
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPBROADCASTD 744(AX), Y15
 	VPADDD       Y12, Y15, Y15
 	VMOVDQU      Y15, 4832(DX)
 	SHA256RNDS2  X0, X4, X3
-	VPSRLD       $0x07, Y15, Y12
-	VPSLLD       $0x19, Y15, Y11
-	VPXOR        Y11, Y12, Y12
-	VPSRLD       $0x12, Y15, Y9
-	SHA256RNDS2  X0, X6, X5
-	VPSLLD       $0x0e, Y15, Y11
+	VPSRLD       $0x03, Y15, Y12
+	VPSRLD       $0x07, Y15, Y9
+	VPMULLD      ·powers+800(SB), Y15, Y11
 	VPXOR        Y11, Y9, Y9
+	SHA256RNDS2  X0, X6, X5
 	VPXOR        Y9, Y12, Y12
-	VPSRLD       $0x03, Y15, Y9
+	VPSRLD       $0x12, Y15, Y9
+	VPMULLD      ·powers+448(SB), Y15, Y11
+	VPXOR        Y11, Y9, Y9
 	SHA256RNDS2  X0, X8, X7
 	VPXOR        Y9, Y12, Y12
 	VPADDD       Y14, Y12, Y12
@@ -3054,30 +3054,30 @@ vary5:
 	VMOVDQU      X2, 5136(DX)
 
 	// W[24]: sigma1.
-	VPSRLD       $0x11, Y14, Y12
-	VPSLLD       $0x0f, Y14, Y11
-	VPXOR        Y11, Y12, Y12
+	VPSRLD       $0x0a, Y14, Y12
+	VPSRLD       $0x11, Y14, Y9
+	VPMULLD      ·powers+480(SB), Y14, Y11
 	VMOVDQU      X3, 5152(DX)
-	VPSRLD       $0x13, Y14, Y9
-	VPSLLD       $0x0d, Y14, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
+	VPSRLD       $0x13, Y14, Y9
+	VPMULLD      ·powers+416(SB), Y14, Y11
 	VMOVDQU      X4, 5168(DX)
-	VPSRLD       $0x0a, Y14, Y9
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPBROADCASTD 748(AX), Y13
 	VPADDD       Y12, Y13, Y13
 	VMOVDQU      X5, 5184(DX)
 	VMOVDQU      Y13, 4864(DX)
-	VPSRLD       $0x07, Y13, Y12
-	VPSLLD       $0x19, Y13, Y11
-	VPXOR        Y11, Y12, Y12
-	VPSRLD       $0x12, Y13, Y9
-	VMOVDQU      X6, 5200(DX)
-	VPSLLD       $0x0e, Y13, Y11
+	VPSRLD       $0x03, Y13, Y12
+	VPSRLD       $0x07, Y13, Y9
+	VPMULLD      ·powers+800(SB), Y13, Y11
 	VPXOR        Y11, Y9, Y9
+	VMOVDQU      X6, 5200(DX)
 	VPXOR        Y9, Y12, Y12
-	VPSRLD       $0x03, Y13, Y9
+	VPSRLD       $0x12, Y13, Y9
+	VPMULLD      ·powers+448(SB), Y13, Y11
+	VPXOR        Y11, Y9, Y9
 	VMOVDQU      X7, 5216(DX)
 	VPXOR        Y9, Y12, Y12
 	VPADDD       Y15, Y12, Y12
@@ -3085,30 +3085,30 @@ vary5:
 
 	// W[25]: sigma1.
 	VMOVDQU      X8, 5232(DX)
-	VPSRLD       $0x11, Y15, Y12
-	VPSLLD       $0x0f, Y15, Y11
-	VPXOR        Y11, Y12, Y12
-	VPSRLD       $0x13, Y15, Y9
-	VMOVDDUP     144(BX), X0
-	VPSLLD       $0x0d, Y15, Y11
+	VPSRLD       $0x0a, Y15, Y12
+	VPSRLD       $0x11, Y15, Y9
+	VPMULLD      ·powers+480(SB), Y15, Y11
 	VPXOR        Y11, Y9, Y9
+	VMOVDDUP     144(BX), X0
 	VPXOR        Y9, Y12, Y12
-	VPSRLD       $0x0a, Y15, Y9
+	VPSRLD       $0x13, Y15, Y9
+	VPMULLD      ·powers+416(SB), Y15, Y11
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPADDD       5632(DX), X0, X2
 	VPBROADCASTD 752(AX), Y14
 	VPADDD       Y12, Y14, Y14
 	VMOVDQU      Y14, 4896(DX)
-	VPSRLD       $0x07, Y14, Y12
+	VPSRLD       $0x03, Y14, Y12
 	VMOVDQU      5648(DX), X1
-	VPSLLD       $0x19, Y14, Y11
-	VPXOR        Y11, Y12, Y12
-	VPSRLD       $0x12, Y14, Y9
-	VPSLLD       $0x0e, Y14, Y11
-	VMOVDDUP     152(BX), X0
+	VPSRLD       $0x07, Y14, Y9
+	VPMULLD      ·powers+800(SB), Y14, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
-	VPSRLD       $0x03, Y14, Y9
+	VMOVDDUP     152(BX), X0
+	VPSRLD       $0x12, Y14, Y9
+	VPMULLD      ·powers+448(SB), Y14, Y11
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPADDD       Y13, Y12, Y12
 	VPADDD       5632(DX), X0, X4
@@ -3123,30 +3123,30 @@ vary5:
 
 	// W[26]: sigma1.
 	VMOVDDUP     176(BX), X0
-	VPSRLD       $0x11, Y13, Y12
-	VPSLLD       $0x0f, Y13, Y11
-	VPXOR        Y11, Y12, Y12
-	VPSRLD       $0x13, Y13, Y9
-	VPADDD       5632(DX), X0, X6
-	VPSLLD       $0x0d, Y13, Y11
+	VPSRLD       $0x0a, Y13, Y12
+	VPSRLD       $0x11, Y13, Y9
+	VPMULLD      ·powers+480(SB), Y13, Y11
 	VPXOR        Y11, Y9, Y9
+	VPADDD       5632(DX), X0, X6
 	VPXOR        Y9, Y12, Y12
-	VPSRLD       $0x0a, Y13, Y9
+	VPSRLD       $0x13, Y13, Y9
+	VPMULLD      ·powers+416(SB), Y13, Y11
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VMOVDQU      5648(DX), X5
 	VPBROADCASTD 756(AX), Y15
 	VPADDD       Y12, Y15, Y15
 	VMOVDQU      Y15, 4928(DX)
-	VPSRLD       $0x07, Y15, Y12
+	VPSRLD       $0x03, Y15, Y12
 	VMOVDDUP     184(BX), X0
-	VPSLLD       $0x19, Y15, Y11
-	VPXOR        Y11, Y12, Y12
-	VPSRLD       $0x12, Y15, Y9
-	VPSLLD       $0x0e, Y15, Y11
-	VPADDD       5632(DX), X0, X8
+	VPSRLD       $0x07, Y15, Y9
+	VPMULLD      ·powers+800(SB), Y15, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
-	VPSRLD       $0x03, Y15, Y9
+	VPADDD       5632(DX), X0, X8
+	VPSRLD       $0x12, Y15, Y9
+	VPMULLD      ·powers+448(SB), Y15, Y11
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VMOVDQU      5648(DX), X7
 	VPADDD       Y14, Y12, Y12
@@ -3156,29 +3156,29 @@ vary5:
 	VPBROADCASTD 760(AX), Y13
 	VPADDD       4736(DX), Y13, Y13
 	VMOVQ        676(AX), X0
-	VPSRLD       $0x11, Y14, Y12
-	VPSLLD       $0x0f, Y14, Y11
-	VPXOR        Y11, Y12, Y12
-	VPSRLD       $0x13, Y14, Y9
-	SHA256RNDS2  X0, X2, X1
-	VPSLLD       $0x0d, Y14, Y11
+	VPSRLD       $0x0a, Y14, Y12
+	VPSRLD       $0x11, Y14, Y9
+	VPMULLD      ·powers+480(SB), Y14, Y11
 	VPXOR        Y11, Y9, Y9
+	SHA256RNDS2  X0, X2, X1
 	VPXOR        Y9, Y12, Y12
-	VPSRLD       $0x0a, Y14, Y9
+	VPSRLD       $0x13, Y14, Y9
+	VPMULLD      ·powers+416(SB), Y14, Y11
+	VPXOR        Y11, Y9, Y9
 	SHA256RNDS2  X0, X4, X3
 	VPXOR        Y9, Y12, Y12
 	VPADDD       Y12, Y13, Y13
 	VMOVDQU      Y13, 4960(DX)
-	VPSRLD       $0x07, Y13, Y12
+	VPSRLD       $0x03, Y13, Y12
 	SHA256RNDS2  X0, X6, X5
-	VPSLLD       $0x19, Y13, Y11
-	VPXOR        Y11, Y12, Y12
-	VPSRLD       $0x12, Y13, Y9
-	VPSLLD       $0x0e, Y13, Y11
+	VPSRLD       $0x07, Y13, Y9
+	VPMULLD      ·powers+800(SB), Y13, Y11
 	VPXOR        Y11, Y9, Y9
-	SHA256RNDS2  X0, X8, X7
 	VPXOR        Y9, Y12, Y12
-	VPSRLD       $0x03, Y13, Y9
+	VPSRLD       $0x12, Y13, Y9
+	SHA256RNDS2  X0, X8, X7
+	VPMULLD      ·powers+448(SB), Y13, Y11
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPADDD       Y15, Y12, Y12
 	VMOVQ        684(AX), X0
@@ -3195,29 +3195,29 @@ vary5:
 	VPBROADCASTD 764(AX), Y14
 	SHA256RNDS2  X0, X3, X4
 	VPADDD       4768(DX), Y14, Y14
-	VPSRLD       $0x11, Y15, Y12
-	VPSLLD       $0x0f, Y15, Y11
-	VPXOR        Y11, Y12, Y12
+	VPSRLD       $0x0a, Y15, Y12
+	VPSRLD       $0x11, Y15, Y9
+	VPMULLD      ·powers+480(SB), Y15, Y11
 	SHA256RNDS2  X0, X5, X6
-	VPSRLD       $0x13, Y15, Y9
-	VPSLLD       $0x0d, Y15, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
+	VPSRLD       $0x13, Y15, Y9
+	VPMULLD      ·powers+416(SB), Y15, Y11
 	SHA256RNDS2  X0, X7, X8
-	VPSRLD       $0x0a, Y15, Y9
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPADDD       Y12, Y14, Y14
 	VMOVDQU      Y14, 4992(DX)
 	VMOVQ        692(AX), X0
-	VPSRLD       $0x07, Y14, Y12
-	VPSLLD       $0x19, Y14, Y11
-	VPXOR        Y11, Y12, Y12
-	VPSRLD       $0x12, Y14, Y9
-	VPSLLD       $0x0e, Y14, Y11
-	SHA256RNDS2  X0, X2, X1
+	VPSRLD       $0x03, Y14, Y12
+	VPSRLD       $0x07, Y14, Y9
+	VPMULLD      ·powers+800(SB), Y14, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
-	VPSRLD       $0x03, Y14, Y9
+	SHA256RNDS2  X0, X2, X1
+	VPSRLD       $0x12, Y14, Y9
+	VPMULLD      ·powers+448(SB), Y14, Y11
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	SHA256RNDS2  X0, X4, X3
 	VPADDD       Y13, Y12, Y12
@@ -3227,29 +3227,29 @@ vary5:
 	VPBROADCASTD 768(AX), Y15
 	SHA256RNDS2  X0, X6, X5
 	VPADDD       4800(DX), Y15, Y15
-	VPSRLD       $0x11, Y13, Y12
-	VPSLLD       $0x0f, Y13, Y11
-	VPXOR        Y11, Y12, Y12
+	VPSRLD       $0x0a, Y13, Y12
+	VPSRLD       $0x11, Y13, Y9
+	VPMULLD      ·powers+480(SB), Y13, Y11
 	SHA256RNDS2  X0, X8, X7
-	VPSRLD       $0x13, Y13, Y9
-	VPSLLD       $0x0d, Y13, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
-	VPSRLD       $0x0a, Y13, Y9
+	VPSRLD       $0x13, Y13, Y9
+	VPMULLD      ·powers+416(SB), Y13, Y11
+	VPXOR        Y11, Y9, Y9
 	VMOVQ        700(AX), X0
 	VPXOR        Y9, Y12, Y12
 	VPADDD       Y12, Y15, Y15
 	VMOVDQU      Y15, 5024(DX)
-	VPSRLD       $0x07, Y15, Y12
+	VPSRLD       $0x03, Y15, Y12
 	SHA256RNDS2  X0, X1, X2
-	VPSLLD       $0x19, Y15, Y11
-	VPXOR        Y11, Y12, Y12
-	VPSRLD       $0x12, Y15, Y9
-	VPSLLD       $0x0e, Y15, Y11
-	SHA256RNDS2  X0, X3, X4
+	VPSRLD       $0x07, Y15, Y9
+	VPMULLD      ·powers+800(SB), Y15, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
-	VPSRLD       $0x03, Y15, Y9
+	SHA256RNDS2  X0, X3, X4
+	VPSRLD       $0x12, Y15, Y9
+	VPMULLD      ·powers+448(SB), Y15, Y11
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	SHA256RNDS2  X0, X5, X6
 	VPADDD       Y14, Y12, Y12
@@ -3266,29 +3266,29 @@ vary5:
 	VMOVQ        708(AX), X0
 	VPBROADCASTD 772(AX), Y13
 	VPADDD       4832(DX), Y13, Y13
-	VPSRLD       $0x11, Y14, Y12
-	VPSLLD       $0x0f, Y14, Y11
+	VPSRLD       $0x0a, Y14, Y12
+	VPSRLD       $0x11, Y14, Y9
 	SHA256RNDS2  X0, X2, X1
-	VPXOR        Y11, Y12, Y12
-	VPSRLD       $0x13, Y14, Y9
-	VPSLLD       $0x0d, Y14, Y11
+	VPMULLD      ·powers+480(SB), Y14, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
+	VPSRLD       $0x13, Y14, Y9
+	VPMULLD      ·powers+416(SB), Y14, Y11
 	SHA256RNDS2  X0, X4, X3
-	VPSRLD       $0x0a, Y14, Y9
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPADDD       Y12, Y13, Y13
 	VMOVDQU      Y13, 5056(DX)
 	SHA256RNDS2  X0, X6, X5
-	VPSRLD       $0x07, Y13, Y12
-	VPSLLD       $0x19, Y13, Y11
-	VPXOR        Y11, Y12, Y12
-	VPSRLD       $0x12, Y13, Y9
-	SHA256RNDS2  X0, X8, X7
-	VPSLLD       $0x0e, Y13, Y11
+	VPSRLD       $0x03, Y13, Y12
+	VPSRLD       $0x07, Y13, Y9
+	VPMULLD      ·powers+800(SB), Y13, Y11
 	VPXOR        Y11, Y9, Y9
+	SHA256RNDS2  X0, X8, X7
 	VPXOR        Y9, Y12, Y12
-	VPSRLD       $0x03, Y13, Y9
+	VPSRLD       $0x12, Y13, Y9
+	VPMULLD      ·powers+448(SB), Y13, Y11
+	VPXOR        Y11, Y9, Y9
 	VMOVDQU      X1, 5248(DX)
 	VPXOR        Y9, Y12, Y12
 	VPADDD       Y15, Y12, Y12
@@ -3298,29 +3298,29 @@ vary5:
 	VPBROADCASTD 776(AX), Y14
 	VMOVDQU      X2, 5264(DX)
 	VPADDD       4864(DX), Y14, Y14
-	VPSRLD       $0x11, Y15, Y12
-	VPSLLD       $0x0f, Y15, Y11
-	VPXOR        Y11, Y12, Y12
+	VPSRLD       $0x0a, Y15, Y12
+	VPSRLD       $0x11, Y15, Y9
+	VPMULLD      ·powers+480(SB), Y15, Y11
 	VMOVDQU      X3, 5280(DX)
-	VPSRLD       $0x13, Y15, Y9
-	VPSLLD       $0x0d, Y15, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
+	VPSRLD       $0x13, Y15, Y9
+	VPMULLD      ·powers+416(SB), Y15, Y11
 	VMOVDQU      X4, 5296(DX)
-	VPSRLD       $0x0a, Y15, Y9
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPADDD       Y12, Y14, Y14
 	VMOVDQU      Y14, 5088(DX)
 	VMOVDQU      X5, 5312(DX)
-	VPSRLD       $0x07, Y14, Y12
-	VPSLLD       $0x19, Y14, Y11
-	VPXOR        Y11, Y12, Y12
-	VPSRLD       $0x12, Y14, Y9
-	VPSLLD       $0x0e, Y14, Y11
-	VMOVDQU      X6, 5328(DX)
+	VPSRLD       $0x03, Y14, Y12
+	VPSRLD       $0x07, Y14, Y9
+	VPMULLD      ·powers+800(SB), Y14, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
-	VPSRLD       $0x03, Y14, Y9
+	VMOVDQU      X6, 5328(DX)
+	VPSRLD       $0x12, Y14, Y9
+	VPMULLD      ·powers+448(SB), Y14, Y11
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VMOVDQU      X7, 5344(DX)
 	VPADDD       Y13, Y12, Y12
@@ -3339,16 +3339,16 @@ vary6:
 	VMOVDQU      5632(DX), X2
 	VPBROADCASTD 56(AX), Y13
 	VPOR         Y12, Y13, Y13
-	VPSRLD       $0x07, Y13, Y12
-	VPSLLD       $0x19, Y13, Y11
-	VPXOR        Y11, Y12, Y12
+	VPSRLD       $0x03, Y13, Y12
+	VPSRLD       $0x07, Y13, Y9
+	VPMULLD      ·powers+800(SB), Y13, Y11
 	VMOVDQU      5648(DX), X1
-	VPSRLD       $0x12, Y13, Y9
-	VPSLLD       $0x0e, Y13, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
+	VPSRLD       $0x12, Y13, Y9
+	VPMULLD      ·powers+448(SB), Y13, Y11
 	VMOVDQU      5632(DX), X4
-	VPSRLD       $0x03, Y13, Y9
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VMOVDQU      Y12, 4256(DX)
 	VMOVDQU      Y13, 4288(DX)
@@ -3368,16 +3368,16 @@ vary6:
 
 	// W[17]: constant.
 	VPBROADCASTD 720(AX), Y15
-	VPSRLD       $0x07, Y15, Y12
-	VPSLLD       $0x19, Y15, Y11
+	VPSRLD       $0x03, Y15, Y12
+	VPSRLD       $0x07, Y15, Y9
 	VMOVDQU      5632(DX), X8
-	VPXOR        Y11, Y12, Y12
-	VPSRLD       $0x12, Y15, Y9
-	VPSLLD       $0x0e, Y15, Y11
+	VPMULLD      ·powers+800(SB), Y15, Y11
 	VPXOR        Y11, Y9, Y9
-	VMOVDQU      5648(DX), X7
 	VPXOR        Y9, Y12, Y12
-	VPSRLD       $0x03, Y15, Y9
+	VPSRLD       $0x12, Y15, Y9
+	VMOVDQU      5648(DX), X7
+	VPMULLD      ·powers+448(SB), Y15, Y11
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPADDD       Y14, Y12, Y12
 	VMOVQ        192(BX), X0
@@ -3393,15 +3393,15 @@ vary6:
 	// W[18]: constant.
 	VPBROADCASTD 724(AX), Y13
 	VMOVQ        200(BX), X0
-	VPSRLD       $0x07, Y13, Y12
-	VPSLLD       $0x19, Y13, Y11
-	VPXOR        Y11, Y12, Y12
-	VPSRLD       $0x12, Y13, Y9
-	SHA256RNDS2  X0, X4, X3
-	VPSLLD       $0x0e, Y13, Y11
+	VPSRLD       $0x03, Y13, Y12
+	VPSRLD       $0x07, Y13, Y9
+	VPMULLD      ·powers+800(SB), Y13, Y11
 	VPXOR        Y11, Y9, Y9
+	SHA256RNDS2  X0, X4, X3
 	VPXOR        Y9, Y12, Y12
-	VPSRLD       $0x03, Y13, Y9
+	VPSRLD       $0x12, Y13, Y9
+	VPMULLD      ·powers+448(SB), Y13, Y11
+	VPXOR        Y11, Y9, Y9
 	VMOVQ        224(BX), X0
 	VPXOR        Y9, Y12, Y12
 	VPADDD       Y15, Y12, Y12
@@ -3410,15 +3410,15 @@ vary6:
 	// W[19]: constant.
 	SHA256RNDS2  X0, X6, X5
 	VPBROADCASTD 728(AX), Y14
-	VPSRLD       $0x07, Y14, Y12
-	VPSLLD       $0x19, Y14, Y11
-	VPXOR        Y11, Y12, Y12
-	VPSRLD       $0x12, Y14, Y9
-	VMOVQ        232(BX), X0
-	VPSLLD       $0x0e, Y14, Y11
+	VPSRLD       $0x03, Y14, Y12
+	VPSRLD       $0x07, Y14, Y9
+	VPMULLD      ·powers+800(SB), Y14, Y11
 	VPXOR        Y11, Y9, Y9
+	VMOVQ        232(BX), X0
 	VPXOR        Y9, Y12, Y12
-	VPSRLD       $0x03, Y14, Y9
+	VPSRLD       $0x12, Y14, Y9
+	VPMULLD      ·powers+448(SB), Y14, Y11
+	VPXOR        Y11, Y9, Y9
 	SHA256RNDS2  X0, X8, X7
 	VPXOR        Y9, Y12, Y12
 	VPADDD       Y13, Y12, Y12
@@ -3434,16 +3434,16 @@ vary6:
 
 	// W[20]: constant.
 	VPBROADCASTD 732(AX), Y15
-	VPSRLD       $0x07, Y15, Y12
-	VPSLLD       $0x19, Y15, Y11
+	VPSRLD       $0x03, Y15, Y12
+	VPSRLD       $0x07, Y15, Y9
 	SHA256RNDS2  X0, X3, X4
-	VPXOR        Y11, Y12, Y12
-	VPSRLD       $0x12, Y15, Y9
-	VPSLLD       $0x0e, Y15, Y11
+	VPMULLD      ·powers+800(SB), Y15, Y11
 	VPXOR        Y11, Y9, Y9
-	SHA256RNDS2  X0, X5, X6
 	VPXOR        Y9, Y12, Y12
-	VPSRLD       $0x03, Y15, Y9
+	VPSRLD       $0x12, Y15, Y9
+	SHA256RNDS2  X0, X5, X6
+	VPMULLD      ·powers+448(SB), Y15, Y11
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPADDD       Y14, Y12, Y12
 	SHA256RNDS2  X0, X7, X8
@@ -3454,15 +3454,15 @@ vary6:
 	VPADDD       4256(DX), Y13, Y13
 	VMOVQ        692(AX), X0
 	VMOVDQU      Y13, 4768(DX)
-	VPSRLD       $0x07, Y13, Y12
-	VPSLLD       $0x19, Y13, Y11
-	VPXOR        Y11, Y12, Y12
+	VPSRLD       $0x03, Y13, Y12
+	VPSRLD       $0x07, Y13, Y9
+	VPMULLD      ·powers+800(SB), Y13, Y11
 	SHA256RNDS2  X0, X2, X1
-	VPSRLD       $0x12, Y13, Y9
-	VPSLLD       $0x0e, Y13, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
-	VPSRLD       $0x03, Y13, Y9
+	VPSRLD       $0x12, Y13, Y9
+	VPMULLD      ·powers+448(SB), Y13, Y11
+	VPXOR        Y11, Y9, Y9
 	SHA256RNDS2  X0, X4, X3
 	VPXOR        Y9, Y12, Y12
 	VPADDD       Y15, Y12, Y12
@@ -3481,15 +3481,15 @@ vary6:
 	VPADDD       4288(DX), Y14, Y14
 	VMOVQ        700(AX), X0
 	VMOVDQU      Y14, 4800(DX)
-	VPSRLD       $0x07, Y14, Y12
-	VPSLLD       $0x19, Y14, Y11
-	VPXOR        Y11, Y12, Y12
-	VPSRLD       $0x12, Y14, Y9
-	SHA256RNDS2  X0, X1, X2
-	VPSLLD       $0x0e, Y14, Y11
+	VPSRLD       $0x03, Y14, Y12
+	VPSRLD       $0x07, Y14, Y9
+	VPMULLD      ·powers+800(SB), Y14, Y11
 	VPXOR        Y11, Y9, Y9
+	SHA256RNDS2  X0, X1, X2
 	VPXOR        Y9, Y12, Y12
-	VPSRLD       $0x03, Y14, Y9
+	VPSRLD       $0x12, Y14, Y9
+	VPMULLD      ·powers+448(SB), Y14, Y11
+	VPXOR        Y11, Y9, Y9
 	SHA256RNDS2  X0, X3, X4
 	VPXOR        Y9, Y12, Y12
 	VPADDD       Y13, Y12, Y12
@@ -3497,30 +3497,30 @@ vary6:
 
 	// W[23]: sigma1.
 	SHA256RNDS2  X0, X5, X6
-	VPSRLD       $0x11, Y13, Y12
-	VPSLLD       $0x0f, Y13, Y11
-	VPXOR        Y11, Y12, Y12
-	VPSRLD       $0x13, Y13, Y9
-	SHA256RNDS2  X0, X7, X8
-	VPSLLD       $0x0d, Y13, Y11
+	VPSRLD       $0x0a, Y13, Y12
+	VPSRLD       $0x11, Y13, Y9
+	VPMULLD      ·powers+480(SB), Y13, Y11
 	VPXOR        Y11, Y9, Y9
+	SHA256RNDS2  X0, X7, X8
 	VPXOR        Y9, Y12, Y12
-	VPSRLD       $0x0a, Y13, Y9
+	VPSRLD       $0x13, Y13, Y9
+	VPMULLD      ·powers+416(SB), Y13, Y11
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VMOVQ        708(AX), X0
 	VPBROADCASTD 744(AX), Y15
 	VPADDD       Y12, Y15, Y15
 	VMOVDQU      Y15, 4832(DX)
-	VPSRLD       $0x07, Y15, Y12
+	VPSRLD       $0x03, Y15, Y12
 	SHA256RNDS2  X0, X2, X1
-	VPSLLD       $0x19, Y15, Y11
-	VPXOR        Y11, Y12, Y12
-	VPSRLD       $0x12, Y15, Y9
-	VPSLLD       $0x0e, Y15, Y11
-	SHA256RNDS2  X0, X4, X3
+	VPSRLD       $0x07, Y15, Y9
+	VPMULLD      ·powers+800(SB), Y15, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
-	VPSRLD       $0x03, Y15, Y9
+	SHA256RNDS2  X0, X4, X3
+	VPSRLD       $0x12, Y15, Y9
+	VPMULLD      ·powers+448(SB), Y15, Y11
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	SHA256RNDS2  X0, X6, X5
 	VPADDD       Y14, Y12, Y12
@@ -3535,61 +3535,61 @@ vary6:
 
 	// W[24]: sigma1.
 	VMOVDQU      X1, 5120(DX)
-	VPSRLD       $0x11, Y14, Y12
-	VPSLLD       $0x0f, Y14, Y11
-	VPXOR        Y11, Y12, Y12
-	VPSRLD       $0x13, Y14, Y9
-	VMOVDQU      X2, 5136(DX)
-	VPSLLD       $0x0d, Y14, Y11
+	VPSRLD       $0x0a, Y14, Y12
+	VPSRLD       $0x11, Y14, Y9
+	VPMULLD      ·powers+480(SB), Y14, Y11
 	VPXOR        Y11, Y9, Y9
+	VMOVDQU      X2, 5136(DX)
 	VPXOR        Y9, Y12, Y12
-	VPSRLD       $0x0a, Y14, Y9
+	VPSRLD       $0x13, Y14, Y9
+	VPMULLD      ·powers+416(SB), Y14, Y11
+	VPXOR        Y11, Y9, Y9
 	VMOVDQU      X3, 5152(DX)
 	VPXOR        Y9, Y12, Y12
 	VPBROADCASTD 748(AX), Y13
 	VPADDD       Y12, Y13, Y13
 	VMOVDQU      Y13, 4864(DX)
 	VMOVDQU      X4, 5168(DX)
-	VPSRLD       $0x07, Y13, Y12
-	VPSLLD       $0x19, Y13, Y11
-	VPXOR        Y11, Y12, Y12
-	VPSRLD       $0x12, Y13, Y9
-	VPSLLD       $0x0e, Y13, Y11
-	VMOVDQU      X5, 5184(DX)
+	VPSRLD       $0x03, Y13, Y12
+	VPSRLD       $0x07, Y13, Y9
+	VPMULLD      ·powers+800(SB), Y13, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
-	VPSRLD       $0x03, Y13, Y9
+	VMOVDQU      X5, 5184(DX)
+	VPSRLD       $0x12, Y13, Y9
+	VPMULLD      ·powers+448(SB), Y13, Y11
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VMOVDQU      X6, 5200(DX)
 	VPADDD       Y15, Y12, Y12
 	VMOVDQU      Y12, 4320(DX)
 
 	// W[25]: sigma1.
-	VPSRLD       $0x11, Y15, Y12
+	VPSRLD       $0x0a, Y15, Y12
 	VMOVDQU      X7, 5216(DX)
-	VPSLLD       $0x0f, Y15, Y11
-	VPXOR        Y11, Y12, Y12
-	VPSRLD       $0x13, Y15, Y9
-	VPSLLD       $0x0d, Y15, Y11
-	VMOVDQU      X8, 5232(DX)
+	VPSRLD       $0x11, Y15, Y9
+	VPMULLD      ·powers+480(SB), Y15, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
-	VPSRLD       $0x0a, Y15, Y9
+	VMOVDQU      X8, 5232(DX)
+	VPSRLD       $0x13, Y15, Y9
+	VPMULLD      ·powers+416(SB), Y15, Y11
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VMOVDQU      5632(DX), X2
 	VPBROADCASTD 752(AX), Y14
 	VPADDD       Y12, Y14, Y14
 	VMOVDQU      Y14, 4896(DX)
-	VPSRLD       $0x07, Y14, Y12
-	VPSLLD       $0x19, Y14, Y11
+	VPSRLD       $0x03, Y14, Y12
+	VPSRLD       $0x07, Y14, Y9
 	VMOVDQU      5648(DX), X1
-	VPXOR        Y11, Y12, Y12
-	VPSRLD       $0x12, Y14, Y9
-	VPSLLD       $0x0e, Y14, Y11
+	VPMULLD      ·powers+800(SB), Y14, Y11
 	VPXOR        Y11, Y9, Y9
-	VMOVDQU      5632(DX), X4
 	VPXOR        Y9, Y12, Y12
-	VPSRLD       $0x03, Y14, Y9
+	VPSRLD       $0x12, Y14, Y9
+	VMOVDQU      5632(DX), X4
+	VPMULLD      ·powers+448(SB), Y14, Y11
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPADDD       Y13, Y12, Y12
 	VMOVDQU      5648(DX), X3
@@ -3603,62 +3603,62 @@ vary6:
 	VMOVDQU      Y10, 800(SI)
 
 	// W[26]: sigma1.
-	VPSRLD       $0x11, Y13, Y12
+	VPSRLD       $0x0a, Y13, Y12
 	VMOVDQU      5648(DX), X5
-	VPSLLD       $0x0f, Y13, Y11
-	VPXOR        Y11, Y12, Y12
-	VPSRLD       $0x13, Y13, Y9
-	VPSLLD       $0x0d, Y13, Y11
-	VMOVDQU      5632(DX), X8
+	VPSRLD       $0x11, Y13, Y9
+	VPMULLD      ·powers+480(SB), Y13, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
-	VPSRLD       $0x0a, Y13, Y9
+	VMOVDQU      5632(DX), X8
+	VPSRLD       $0x13, Y13, Y9
+	VPMULLD      ·powers+416(SB), Y13, Y11
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VMOVDQU      5648(DX), X7
 	VPBROADCASTD 756(AX), Y15
 	VPADDD       Y12, Y15, Y15
 	VMOVDQU      Y15, 4928(DX)
-	VPSRLD       $0x07, Y15, Y12
+	VPSRLD       $0x03, Y15, Y12
 	VMOVQ        208(BX), X0
-	VPSLLD       $0x19, Y15, Y11
-	VPXOR        Y11, Y12, Y12
-	VPSRLD       $0x12, Y15, Y9
-	VPSLLD       $0x0e, Y15, Y11
+	VPSRLD       $0x07, Y15, Y9
+	VPMULLD      ·powers+800(SB), Y15, Y11
 	VPXOR        Y11, Y9, Y9
-	SHA256RNDS2  X0, X2, X1
 	VPXOR        Y9, Y12, Y12
-	VPSRLD       $0x03, Y15, Y9
+	VPSRLD       $0x12, Y15, Y9
+	SHA256RNDS2  X0, X2, X1
+	VPMULLD      ·powers+448(SB), Y15, Y11
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPADDD       Y14, Y12, Y12
 	VMOVQ        216(BX), X0
 	VMOVDQU      Y12, 4384(DX)
 
 	// W[27]: sigma1.
-	VPSRLD       $0x11, Y14, Y12
-	VPSLLD       $0x0f, Y14, Y11
+	VPSRLD       $0x0a, Y14, Y12
+	VPSRLD       $0x11, Y14, Y9
 	SHA256RNDS2  X0, X4, X3
-	VPXOR        Y11, Y12, Y12
-	VPSRLD       $0x13, Y14, Y9
-	VPSLLD       $0x0d, Y14, Y11
+	VPMULLD      ·powers+480(SB), Y14, Y11
 	VPXOR        Y11, Y9, Y9
-	VMOVQ        240(BX), X0
 	VPXOR        Y9, Y12, Y12
-	VPSRLD       $0x0a, Y14, Y9
+	VPSRLD       $0x13, Y14, Y9
+	VMOVQ        240(BX), X0
+	VPMULLD      ·powers+416(SB), Y14, Y11
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPBROADCASTD 760(AX), Y13
 	SHA256RNDS2  X0, X6, X5
 	VPADDD       Y12, Y13, Y13
 	VMOVDQU      Y13, 4960(DX)
-	VPSRLD       $0x07, Y13, Y12
-	VPSLLD       $0x19, Y13, Y11
-	VPXOR        Y11, Y12, Y12
+	VPSRLD       $0x03, Y13, Y12
+	VPSRLD       $0x07, Y13, Y9
+	VPMULLD      ·powers+800(SB), Y13, Y11
 	VMOVQ        248(BX), X0
-	VPSRLD       $0x12, Y13, Y9
-	VPSLLD       $0x0e, Y13, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
+	VPSRLD       $0x12, Y13, Y9
+	VPMULLD      ·powers+448(SB), Y13, Y11
 	SHA256RNDS2  X0, X8, X7
-	VPSRLD       $0x03, Y13, Y9
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPADDD       Y15, Y12, Y12
 	VMOVDQU      Y12, 4416(DX)
@@ -3675,29 +3675,29 @@ vary6:
 	VPBROADCASTD 764(AX), Y14
 	VPADDD       4768(DX), Y14, Y14
 	SHA256RNDS2  X0, X3, X4
-	VPSRLD       $0x11, Y15, Y12
-	VPSLLD       $0x0f, Y15, Y11
-	VPXOR        Y11, Y12, Y12
-	VPSRLD       $0x13, Y15, Y9
-	SHA256RNDS2  X0, X5, X6
-	VPSLLD       $0x0d, Y15, Y11
+	VPSRLD       $0x0a, Y15, Y12
+	VPSRLD       $0x11, Y15, Y9
+	VPMULLD      ·powers+480(SB), Y15, Y11
 	VPXOR        Y11, Y9, Y9
+	SHA256RNDS2  X0, X5, X6
 	VPXOR        Y9, Y12, Y12
-	VPSRLD       $0x0a, Y15, Y9
+	VPSRLD       $0x13, Y15, Y9
+	VPMULLD      ·powers+416(SB), Y15, Y11
+	VPXOR        Y11, Y9, Y9
 	SHA256RNDS2  X0, X7, X8
 	VPXOR        Y9, Y12, Y12
 	VPADDD       Y12, Y14, Y14
 	VMOVDQU      Y14, 4992(DX)
-	VPSRLD       $0x07, Y14, Y12
+	VPSRLD       $0x03, Y14, Y12
 	VMOVQ        692(AX), X0
-	VPSLLD       $0x19, Y14, Y11
-	VPXOR        Y11, Y12, Y12
-	VPSRLD       $0x12, Y14, Y9
-	VPSLLD       $0x0e, Y14, Y11
-	SHA256RNDS2  X0, X2, X1
+	VPSRLD       $0x07, Y14, Y9
+	VPMULLD      ·powers+800(SB), Y14, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
-	VPSRLD       $0x03, Y14, Y9
+	SHA256RNDS2  X0, X2, X1
+	VPSRLD       $0x12, Y14, Y9
+	VPMULLD      ·powers+448(SB), Y14, Y11
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPADDD       Y13, Y12, Y12
 	SHA256RNDS2  X0, X4, X3
@@ -3707,29 +3707,29 @@ vary6:
 	VPBROADCASTD 768(AX), Y15
 	VPADDD       4800(DX), Y15, Y15
 	SHA256RNDS2  X0, X6, X5
-	VPSRLD       $0x11, Y13, Y12
-	VPSLLD       $0x0f, Y13, Y11
-	VPXOR        Y11, Y12, Y12
-	VPSRLD       $0x13, Y13, Y9
-	SHA256RNDS2  X0, X8, X7
-	VPSLLD       $0x0d, Y13, Y11
+	VPSRLD       $0x0a, Y13, Y12
+	VPSRLD       $0x11, Y13, Y9
+	VPMULLD      ·powers+480(SB), Y13, Y11
 	VPXOR        Y11, Y9, Y9
+	SHA256RNDS2  X0, X8, X7
 	VPXOR        Y9, Y12, Y12
-	VPSRLD       $0x0a, Y13, Y9
+	VPSRLD       $0x13, Y13, Y9
+	VPMULLD      ·powers+416(SB), Y13, Y11
+	VPXOR        Y11, Y9, Y9
 	VMOVQ        700(AX), X0
 	VPXOR        Y9, Y12, Y12
 	VPADDD       Y12, Y15, Y15
 	VMOVDQU      Y15, 5024(DX)
-	VPSRLD       $0x07, Y15, Y12
-	VPSLLD       $0x19, Y15, Y11
+	VPSRLD       $0x03, Y15, Y12
+	VPSRLD       $0x07, Y15, Y9
 	SHA256RNDS2  X0, X1, X2
-	VPXOR        Y11, Y12, Y12
-	VPSRLD       $0x12, Y15, Y9
-	VPSLLD       $0x0e, Y15, Y11
+	VPMULLD      ·powers+800(SB), Y15, Y11
 	VPXOR        Y11, Y9, Y9
-	SHA256RNDS2  X0, X3, X4
 	VPXOR        Y9, Y12, Y12
-	VPSRLD       $0x03, Y15, Y9
+	VPSRLD       $0x12, Y15, Y9
+	SHA256RNDS2  X0, X3, X4
+	VPMULLD      ·powers+448(SB), Y15, Y11
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPADDD       Y14, Y12, Y12
 	SHA256RNDS2  X0, X5, X6
@@ -3746,29 +3746,29 @@ vary6:
 	VPBROADCASTD 772(AX), Y13
 	VMOVQ        708(AX), X0
 	VPADDD       4832(DX), Y13, Y13
-	VPSRLD       $0x11, Y14, Y12
-	VPSLLD       $0x0f, Y14, Y11
-	VPXOR        Y11, Y12, Y12
+	VPSRLD       $0x0a, Y14, Y12
+	VPSRLD       $0x11, Y14, Y9
+	VPMULLD      ·powers+480(SB), Y14, Y11
 	SHA256RNDS2  X0, X2, X1
-	VPSRLD       $0x13, Y14, Y9
-	VPSLLD       $0x0d, Y14, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
+	VPSRLD       $0x13, Y14, Y9
+	VPMULLD      ·powers+416(SB), Y14, Y11
 	SHA256RNDS2  X0, X4, X3
-	VPSRLD       $0x0a, Y14, Y9
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPADDD       Y12, Y13, Y13
 	VMOVDQU      Y13, 5056(DX)
 	SHA256RNDS2  X0, X6, X5
-	VPSRLD       $0x07, Y13, Y12
-	VPSLLD       $0x19, Y13, Y11
-	VPXOR        Y11, Y12, Y12
-	VPSRLD       $0x12, Y13, Y9
-	SHA256RNDS2  X0, X8, X7
-	VPSLLD       $0x0e, Y13, Y11
+	VPSRLD       $0x03, Y13, Y12
+	VPSRLD       $0x07, Y13, Y9
+	VPMULLD      ·powers+800(SB), Y13, Y11
 	VPXOR        Y11, Y9, Y9
+	SHA256RNDS2  X0, X8, X7
 	VPXOR        Y9, Y12, Y12
-	VPSRLD       $0x03, Y13, Y9
+	VPSRLD       $0x12, Y13, Y9
+	VPMULLD      ·powers+448(SB), Y13, Y11
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VMOVDQU      X1, 5248(DX)
 	VPADDD       Y15, Y12, Y12
@@ -3778,29 +3778,29 @@ vary6:
 	VPBROADCASTD 776(AX), Y14
 	VMOVDQU      X2, 5264(DX)
 	VPADDD       4864(DX), Y14, Y14
-	VPSRLD       $0x11, Y15, Y12
-	VPSLLD       $0x0f, Y15, Y11
-	VPXOR        Y11, Y12, Y12
+	VPSRLD       $0x0a, Y15, Y12
+	VPSRLD       $0x11, Y15, Y9
+	VPMULLD      ·powers+480(SB), Y15, Y11
 	VMOVDQU      X3, 5280(DX)
-	VPSRLD       $0x13, Y15, Y9
-	VPSLLD       $0x0d, Y15, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
+	VPSRLD       $0x13, Y15, Y9
+	VPMULLD      ·powers+416(SB), Y15, Y11
 	VMOVDQU      X4, 5296(DX)
-	VPSRLD       $0x0a, Y15, Y9
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPADDD       Y12, Y14, Y14
 	VMOVDQU      Y14, 5088(DX)
-	VPSRLD       $0x07, Y14, Y12
+	VPSRLD       $0x03, Y14, Y12
 	VMOVDQU      X5, 5312(DX)
-	VPSLLD       $0x19, Y14, Y11
-	VPXOR        Y11, Y12, Y12
-	VPSRLD       $0x12, Y14, Y9
-	VPSLLD       $0x0e, Y14, Y11
-	VMOVDQU      X6, 5328(DX)
+	VPSRLD       $0x07, Y14, Y9
+	VPMULLD      ·powers+800(SB), Y14, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
-	VPSRLD       $0x03, Y14, Y9
+	VMOVDQU      X6, 5328(DX)
+	VPSRLD       $0x12, Y14, Y9
+	VPMULLD      ·powers+448(SB), Y14, Y11
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VMOVDQU      X7, 5344(DX)
 	VPADDD       Y13, Y12, Y12
@@ -3819,16 +3819,16 @@ vary7:
 	VMOVDDUP     192(BX), X0
 	VPBROADCASTD 60(AX), Y14
 	VPOR         Y12, Y14, Y14
-	VPSRLD       $0x07, Y14, Y12
-	VPSLLD       $0x19, Y14, Y11
-	VPXOR        Y11, Y12, Y12
+	VPSRLD       $0x03, Y14, Y12
+	VPSRLD       $0x07, Y14, Y9
+	VPMULLD      ·powers+800(SB), Y14, Y11
 	VPADDD       5632(DX), X0, X1
-	VPSRLD       $0x12, Y14, Y9
-	VPSLLD       $0x0e, Y14, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
+	VPSRLD       $0x12, Y14, Y9
+	VPMULLD      ·powers+448(SB), Y14, Y11
 	VMOVDQU      5648(DX), X2
-	VPSRLD       $0x03, Y14, Y9
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VMOVDQU      Y12, 4288(DX)
 	VMOVDQU      Y14, 4320(DX)
@@ -3848,15 +3848,15 @@ vary7:
 	// W[17]: constant.
 	VMOVDQU      5648(DX), X4
 	VPBROADCASTD 720(AX), Y15
-	VPSRLD       $0x07, Y15, Y12
-	VPSLLD       $0x19, Y15, Y11
-	VPXOR        Y11, Y12, Y12
+	VPSRLD       $0x03, Y15, Y12
+	VPSRLD       $0x07, Y15, Y9
+	VPMULLD      ·powers+800(SB), Y15, Y11
 	VMOVDDUP     224(BX), X0
-	VPSRLD       $0x12, Y15, Y9
-	VPSLLD       $0x0e, Y15, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
-	VPSRLD       $0x03, Y15, Y9
+	VPSRLD       $0x12, Y15, Y9
+	VPMULLD      ·powers+448(SB), Y15, Y11
+	VPXOR        Y11, Y9, Y9
 	VPADDD       5632(DX), X0, X5
 	VPXOR        Y9, Y12, Y12
 	VPADDD       Y14, Y12, Y12
@@ -3872,16 +3872,16 @@ vary7:
 
 	// W[18]: constant.
 	VPBROADCASTD 724(AX), Y13
-	VPSRLD       $0x07, Y13, Y12
-	VPSLLD       $0x19, Y13, Y11
+	VPSRLD       $0x03, Y13, Y12
+	VPSRLD       $0x07, Y13, Y9
 	VPADDD       5632(DX), X0, X7
-	VPXOR        Y11, Y12, Y12
-	VPSRLD       $0x12, Y13, Y9
-	VPSLLD       $0x0e, Y13, Y11
+	VPMULLD      ·powers+800(SB), Y13, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
+	VPSRLD       $0x12, Y13, Y9
+	VPMULLD      ·powers+448(SB), Y13, Y11
 	VMOVDQU      5648(DX), X8
-	VPSRLD       $0x03, Y13, Y9
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPADDD       Y15, Y12, Y12
 	VMOVDQU      Y12, 4128(DX)
@@ -3889,16 +3889,16 @@ vary7:
 
 	// W[19]: constant.
 	VPBROADCASTD 728(AX), Y14
-	VPSRLD       $0x07, Y14, Y12
-	VPSLLD       $0x19, Y14, Y11
-	VPXOR        Y11, Y12, Y12
+	VPSRLD       $0x03, Y14, Y12
+	VPSRLD       $0x07, Y14, Y9
+	VPMULLD      ·powers+800(SB), Y14, Y11
 	SHA256RNDS2  X0, X1, X2
-	VPSRLD       $0x12, Y14, Y9
-	VPSLLD       $0x0e, Y14, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
+	VPSRLD       $0x12, Y14, Y9
+	VPMULLD      ·powers+448(SB), Y14, Y11
 	SHA256RNDS2  X0, X3, X4
-	VPSRLD       $0x03, Y14, Y9
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPADDD       Y13, Y12, Y12
 	VMOVDQU      Y12, 4160(DX)
@@ -3913,16 +3913,16 @@ vary7:
 
 	// W[20]: constant.
 	VPBROADCASTD 732(AX), Y15
-	VPSRLD       $0x07, Y15, Y12
-	VPSLLD       $0x19, Y15, Y11
+	VPSRLD       $0x03, Y15, Y12
+	VPSRLD       $0x07, Y15, Y9
 	VMOVQ        692(AX), X0
-	VPXOR        Y11, Y12, Y12
-	VPSRLD       $0x12, Y15, Y9
-	VPSLLD       $0x0e, Y15, Y11
+	VPMULLD      ·powers+800(SB), Y15, Y11
 	VPXOR        Y11, Y9, Y9
-	SHA256RNDS2  X0, X2, X1
 	VPXOR        Y9, Y12, Y12
-	VPSRLD       $0x03, Y15, Y9
+	VPSRLD       $0x12, Y15, Y9
+	SHA256RNDS2  X0, X2, X1
+	VPMULLD      ·powers+448(SB), Y15, Y11
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPADDD       Y14, Y12, Y12
 	VMOVDQU      Y12, 4192(DX)
@@ -3930,16 +3930,16 @@ vary7:
 
 	// W[21]: constant.
 	VPBROADCASTD 736(AX), Y13
-	VPSRLD       $0x07, Y13, Y12
-	VPSLLD       $0x19, Y13, Y11
+	VPSRLD       $0x03, Y13, Y12
+	VPSRLD       $0x07, Y13, Y9
 	SHA256RNDS2  X0, X6, X5
-	VPXOR        Y11, Y12, Y12
-	VPSRLD       $0x12, Y13, Y9
-	VPSLLD       $0x0e, Y13, Y11
+	VPMULLD      ·powers+800(SB), Y13, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
+	VPSRLD       $0x12, Y13, Y9
+	VPMULLD      ·powers+448(SB), Y13, Y11
 	SHA256RNDS2  X0, X8, X7
-	VPSRLD       $0x03, Y13, Y9
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPADDD       Y15, Y12, Y12
 	VMOVDQU      Y12, 4224(DX)
@@ -3957,15 +3957,15 @@ vary7:
 	VPADDD       4288(DX), Y14, Y14
 	SHA256RNDS2  X0, X3, X4
 	VMOVDQU      Y14, 4800(DX)
-	VPSRLD       $0x07, Y14, Y12
-	VPSLLD       $0x19, Y14, Y11
-	VPXOR        Y11, Y12, Y12
-	VPSRLD       $0x12, Y14, Y9
-	SHA256RNDS2  X0, X5, X6
-	VPSLLD       $0x0e, Y14, Y11
+	VPSRLD       $0x03, Y14, Y12
+	VPSRLD       $0x07, Y14, Y9
+	VPMULLD      ·powers+800(SB), Y14, Y11
 	VPXOR        Y11, Y9, Y9
+	SHA256RNDS2  X0, X5, X6
 	VPXOR        Y9, Y12, Y12
-	VPSRLD       $0x03, Y14, Y9
+	VPSRLD       $0x12, Y14, Y9
+	VPMULLD      ·powers+448(SB), Y14, Y11
+	VPXOR        Y11, Y9, Y9
 	SHA256RNDS2  X0, X7, X8
 	VPXOR        Y9, Y12, Y12
 	VPADDD       Y13, Y12, Y12
@@ -3976,16 +3976,16 @@ vary7:
 	VMOVQ        708(AX), X0
 	VPADDD       4320(DX), Y15, Y15
 	VMOVDQU      Y15, 4832(DX)
-	VPSRLD       $0x07, Y15, Y12
-	VPSLLD       $0x19, Y15, Y11
+	VPSRLD       $0x03, Y15, Y12
+	VPSRLD       $0x07, Y15, Y9
 	SHA256RNDS2  X0, X2, X1
-	VPXOR        Y11, Y12, Y12
-	VPSRLD       $0x12, Y15, Y9
-	VPSLLD       $0x0e, Y15, Y11
+	VPMULLD      ·powers+800(SB), Y15, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
+	VPSRLD       $0x12, Y15, Y9
+	VPMULLD      ·powers+448(SB), Y15, Y11
 	SHA256RNDS2  X0, X4, X3
-	VPSRLD       $0x03, Y15, Y9
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPADDD       Y14, Y12, Y12
 	VMOVDQU      Y12, 4288(DX)
@@ -3999,61 +3999,61 @@ vary7:
 	VMOVDQU      Y10, 736(SI)
 
 	// W[24]: sigma1.
-	VPSRLD       $0x11, Y14, Y12
-	VPSLLD       $0x0f, Y14, Y11
+	VPSRLD       $0x0a, Y14, Y12
+	VPSRLD       $0x11, Y14, Y9
 	VMOVDQU      X1, 5120(DX)
-	VPXOR        Y11, Y12, Y12
-	VPSRLD       $0x13, Y14, Y9
-	VPSLLD       $0x0d, Y14, Y11
+	VPMULLD      ·powers+480(SB), Y14, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
+	VPSRLD       $0x13, Y14, Y9
+	VPMULLD      ·powers+416(SB), Y14, Y11
 	VMOVDQU      X2, 5136(DX)
-	VPSRLD       $0x0a, Y14, Y9
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPBROADCASTD 748(AX), Y13
 	VPADDD       Y12, Y13, Y13
 	VMOVDQU      X3, 5152(DX)
 	VMOVDQU      Y13, 4864(DX)
-	VPSRLD       $0x07, Y13, Y12
-	VPSLLD       $0x19, Y13, Y11
-	VPXOR        Y11, Y12, Y12
-	VPSRLD       $0x12, Y13, Y9
-	VMOVDQU      X4, 5168(DX)
-	VPSLLD       $0x0e, Y13, Y11
+	VPSRLD       $0x03, Y13, Y12
+	VPSRLD       $0x07, Y13, Y9
+	VPMULLD      ·powers+800(SB), Y13, Y11
 	VPXOR        Y11, Y9, Y9
+	VMOVDQU      X4, 5168(DX)
 	VPXOR        Y9, Y12, Y12
-	VPSRLD       $0x03, Y13, Y9
+	VPSRLD       $0x12, Y13, Y9
+	VPMULLD      ·powers+448(SB), Y13, Y11
+	VPXOR        Y11, Y9, Y9
 	VMOVDQU      X5, 5184(DX)
 	VPXOR        Y9, Y12, Y12
 	VPADDD       Y15, Y12, Y12
 	VMOVDQU      Y12, 4320(DX)
 
 	// W[25]: sigma1.
-	VPSRLD       $0x11, Y15, Y12
+	VPSRLD       $0x0a, Y15, Y12
 	VMOVDQU      X6, 5200(DX)
-	VPSLLD       $0x0f, Y15, Y11
-	VPXOR        Y11, Y12, Y12
-	VPSRLD       $0x13, Y15, Y9
-	VPSLLD       $0x0d, Y15, Y11
-	VMOVDQU      X7, 5216(DX)
+	VPSRLD       $0x11, Y15, Y9
+	VPMULLD      ·powers+480(SB), Y15, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
-	VPSRLD       $0x0a, Y15, Y9
+	VMOVDQU      X7, 5216(DX)
+	VPSRLD       $0x13, Y15, Y9
+	VPMULLD      ·powers+416(SB), Y15, Y11
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPBROADCASTD 752(AX), Y14
 	VMOVDQU      X8, 5232(DX)
 	VPADDD       Y12, Y14, Y14
 	VMOVDQU      Y14, 4896(DX)
-	VPSRLD       $0x07, Y14, Y12
-	VPSLLD       $0x19, Y14, Y11
+	VPSRLD       $0x03, Y14, Y12
+	VPSRLD       $0x07, Y14, Y9
 	VMOVDDUP     208(BX), X0
-	VPXOR        Y11, Y12, Y12
-	VPSRLD       $0x12, Y14, Y9
-	VPSLLD       $0x0e, Y14, Y11
+	VPMULLD      ·powers+800(SB), Y14, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
+	VPSRLD       $0x12, Y14, Y9
+	VPMULLD      ·powers+448(SB), Y14, Y11
 	VPADDD       5632(DX), X0, X1
-	VPSRLD       $0x03, Y14, Y9
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPADDD       Y13, Y12, Y12
 	VMOVDQU      Y12, 4352(DX)
@@ -4067,61 +4067,61 @@ vary7:
 	VMOVDQU      Y10, 800(SI)
 
 	// W[26]: sigma1.
-	VPSRLD       $0x11, Y13, Y12
-	VPSLLD       $0x0f, Y13, Y11
+	VPSRLD       $0x0a, Y13, Y12
+	VPSRLD       $0x11, Y13, Y9
 	VPADDD       5632(DX), X0, X3
-	VPXOR        Y11, Y12, Y12
-	VPSRLD       $0x13, Y13, Y9
-	VPSLLD       $0x0d, Y13, Y11
+	VPMULLD      ·powers+480(SB), Y13, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
+	VPSRLD       $0x13, Y13, Y9
+	VPMULLD      ·powers+416(SB), Y13, Y11
 	VMOVDQU      5648(DX), X4
-	VPSRLD       $0x0a, Y13, Y9
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPBROADCASTD 756(AX), Y15
 	VPADDD       Y12, Y15, Y15
 	VMOVDDUP     240(BX), X0
 	VMOVDQU      Y15, 4928(DX)
-	VPSRLD       $0x07, Y15, Y12
-	VPSLLD       $0x19, Y15, Y11
-	VPXOR        Y11, Y12, Y12
-	VPSRLD       $0x12, Y15, Y9
-	VPADDD       5632(DX), X0, X5
-	VPSLLD       $0x0e, Y15, Y11
+	VPSRLD       $0x03, Y15, Y12
+	VPSRLD       $0x07, Y15, Y9
+	VPMULLD      ·powers+800(SB), Y15, Y11
 	VPXOR        Y11, Y9, Y9
+	VPADDD       5632(DX), X0, X5
 	VPXOR        Y9, Y12, Y12
-	VPSRLD       $0x03, Y15, Y9
+	VPSRLD       $0x12, Y15, Y9
+	VPMULLD      ·powers+448(SB), Y15, Y11
+	VPXOR        Y11, Y9, Y9
 	VMOVDQU      5648(DX), X6
 	VPXOR        Y9, Y12, Y12
 	VPADDD       Y14, Y12, Y12
 	VMOVDQU      Y12, 4384(DX)
 
 	// W[27]: sigma1.
-	VPSRLD       $0x11, Y14, Y12
+	VPSRLD       $0x0a, Y14, Y12
 	VMOVDDUP     248(BX), X0
-	VPSLLD       $0x0f, Y14, Y11
-	VPXOR        Y11, Y12, Y12
-	VPSRLD       $0x13, Y14, Y9
-	VPSLLD       $0x0d, Y14, Y11
-	VPADDD       5632(DX), X0, X7
+	VPSRLD       $0x11, Y14, Y9
+	VPMULLD      ·powers+480(SB), Y14, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
-	VPSRLD       $0x0a, Y14, Y9
+	VPADDD       5632(DX), X0, X7
+	VPSRLD       $0x13, Y14, Y9
+	VPMULLD      ·powers+416(SB), Y14, Y11
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPBROADCASTD 760(AX), Y13
 	VMOVDQU      5648(DX), X8
 	VPADDD       Y12, Y13, Y13
 	VMOVDQU      Y13, 4960(DX)
-	VPSRLD       $0x07, Y13, Y12
-	VPSLLD       $0x19, Y13, Y11
+	VPSRLD       $0x03, Y13, Y12
+	VPSRLD       $0x07, Y13, Y9
 	VMOVQ        684(AX), X0
-	VPXOR        Y11, Y12, Y12
-	VPSRLD       $0x12, Y13, Y9
-	VPSLLD       $0x0e, Y13, Y11
+	VPMULLD      ·powers+800(SB), Y13, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
+	VPSRLD       $0x12, Y13, Y9
+	VPMULLD      ·powers+448(SB), Y13, Y11
 	SHA256RNDS2  X0, X1, X2
-	VPSRLD       $0x03, Y13, Y9
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPADDD       Y15, Y12, Y12
 	VMOVDQU      Y12, 4416(DX)
@@ -4135,30 +4135,30 @@ vary7:
 	VMOVDQU      Y10, 864(SI)
 
 	// W[28]: sigma1.
-	VPSRLD       $0x11, Y15, Y12
-	VPSLLD       $0x0f, Y15, Y11
+	VPSRLD       $0x0a, Y15, Y12
+	VPSRLD       $0x11, Y15, Y9
 	SHA256RNDS2  X0, X7, X8
-	VPXOR        Y11, Y12, Y12
-	VPSRLD       $0x13, Y15, Y9
-	VPSLLD       $0x0d, Y15, Y11
+	VPMULLD      ·powers+480(SB), Y15, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
+	VPSRLD       $0x13, Y15, Y9
+	VPMULLD      ·powers+416(SB), Y15, Y11
 	VMOVQ        692(AX), X0
-	VPSRLD       $0x0a, Y15, Y9
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPBROADCASTD 764(AX), Y14
 	VPADDD       Y12, Y14, Y14
 	SHA256RNDS2  X0, X2, X1
 	VMOVDQU      Y14, 4992(DX)
-	VPSRLD       $0x07, Y14, Y12
-	VPSLLD       $0x19, Y14, Y11
-	VPXOR        Y11, Y12, Y12
-	VPSRLD       $0x12, Y14, Y9
-	SHA256RNDS2  X0, X4, X3
-	VPSLLD       $0x0e, Y14, Y11
+	VPSRLD       $0x03, Y14, Y12
+	VPSRLD       $0x07, Y14, Y9
+	VPMULLD      ·powers+800(SB), Y14, Y11
 	VPXOR        Y11, Y9, Y9
+	SHA256RNDS2  X0, X4, X3
 	VPXOR        Y9, Y12, Y12
-	VPSRLD       $0x03, Y14, Y9
+	VPSRLD       $0x12, Y14, Y9
+	VPMULLD      ·powers+448(SB), Y14, Y11
+	VPXOR        Y11, Y9, Y9
 	SHA256RNDS2  X0, X6, X5
 	VPXOR        Y9, Y12, Y12
 	VPADDD       Y13, Y12, Y12
@@ -4168,29 +4168,29 @@ vary7:
 	VPBROADCASTD 768(AX), Y15
 	SHA256RNDS2  X0, X8, X7
 	VPADDD       4800(DX), Y15, Y15
-	VPSRLD       $0x11, Y13, Y12
-	VPSLLD       $0x0f, Y13, Y11
-	VPXOR        Y11, Y12, Y12
+	VPSRLD       $0x0a, Y13, Y12
+	VPSRLD       $0x11, Y13, Y9
+	VPMULLD      ·powers+480(SB), Y13, Y11
 	VMOVQ        700(AX), X0
-	VPSRLD       $0x13, Y13, Y9
-	VPSLLD       $0x0d, Y13, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
-	VPSRLD       $0x0a, Y13, Y9
+	VPSRLD       $0x13, Y13, Y9
+	VPMULLD      ·powers+416(SB), Y13, Y11
+	VPXOR        Y11, Y9, Y9
 	SHA256RNDS2  X0, X1, X2
 	VPXOR        Y9, Y12, Y12
 	VPADDD       Y12, Y15, Y15
 	VMOVDQU      Y15, 5024(DX)
-	VPSRLD       $0x07, Y15, Y12
+	VPSRLD       $0x03, Y15, Y12
 	SHA256RNDS2  X0, X3, X4
-	VPSLLD       $0x19, Y15, Y11
-	VPXOR        Y11, Y12, Y12
-	VPSRLD       $0x12, Y15, Y9
-	VPSLLD       $0x0e, Y15, Y11
+	VPSRLD       $0x07, Y15, Y9
+	VPMULLD      ·powers+800(SB), Y15, Y11
 	VPXOR        Y11, Y9, Y9
-	SHA256RNDS2  X0, X5, X6
 	VPXOR        Y9, Y12, Y12
-	VPSRLD       $0x03, Y15, Y9
+	VPSRLD       $0x12, Y15, Y9
+	SHA256RNDS2  X0, X5, X6
+	VPMULLD      ·powers+448(SB), Y15, Y11
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPADDD       Y14, Y12, Y12
 	SHA256RNDS2  X0, X7, X8
@@ -4207,29 +4207,29 @@ vary7:
 	VPBROADCASTD 772(AX), Y13
 	SHA256RNDS2  X0, X2, X1
 	VPADDD       4832(DX), Y13, Y13
-	VPSRLD       $0x11, Y14, Y12
-	VPSLLD       $0x0f, Y14, Y11
-	VPXOR        Y11, Y12, Y12
-	VPSRLD       $0x13, Y14, Y9
-	SHA256RNDS2  X0, X4, X3
-	VPSLLD       $0x0d, Y14, Y11
+	VPSRLD       $0x0a, Y14, Y12
+	VPSRLD       $0x11, Y14, Y9
+	VPMULLD      ·powers+480(SB), Y14, Y11
 	VPXOR        Y11, Y9, Y9
+	SHA256RNDS2  X0, X4, X3
 	VPXOR        Y9, Y12, Y12
-	VPSRLD       $0x0a, Y14, Y9
+	VPSRLD       $0x13, Y14, Y9
+	VPMULLD      ·powers+416(SB), Y14, Y11
+	VPXOR        Y11, Y9, Y9
 	SHA256RNDS2  X0, X6, X5
 	VPXOR        Y9, Y12, Y12
 	VPADDD       Y12, Y13, Y13
 	VMOVDQU      Y13, 5056(DX)
-	VPSRLD       $0x07, Y13, Y12
-	VPSLLD       $0x19, Y13, Y11
+	VPSRLD       $0x03, Y13, Y12
+	VPSRLD       $0x07, Y13, Y9
 	SHA256RNDS2  X0, X8, X7
-	VPXOR        Y11, Y12, Y12
-	VPSRLD       $0x12, Y13, Y9
-	VPSLLD       $0x0e, Y13, Y11
+	VPMULLD      ·powers+800(SB), Y13, Y11
 	VPXOR        Y11, Y9, Y9
-	VMOVDQU      X1, 5248(DX)
 	VPXOR        Y9, Y12, Y12
-	VPSRLD       $0x03, Y13, Y9
+	VPSRLD       $0x12, Y13, Y9
+	VMOVDQU      X1, 5248(DX)
+	VPMULLD      ·powers+448(SB), Y13, Y11
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPADDD       Y15, Y12, Y12
 	VMOVDQU      Y12, 4512(DX)
@@ -4238,29 +4238,29 @@ vary7:
 	// W[31]: sigma1, t-7.
 	VPBROADCASTD 776(AX), Y14
 	VPADDD       4864(DX), Y14, Y14
-	VPSRLD       $0x11, Y15, Y12
+	VPSRLD       $0x0a, Y15, Y12
 	VMOVDQU      X3, 5280(DX)
-	VPSLLD       $0x0f, Y15, Y11
-	VPXOR        Y11, Y12, Y12
-	VPSRLD       $0x13, Y15, Y9
-	VPSLLD       $0x0d, Y15, Y11
+	VPSRLD       $0x11, Y15, Y9
+	VPMULLD      ·powers+480(SB), Y15, Y11
 	VPXOR        Y11, Y9, Y9
-	VMOVDQU      X4, 5296(DX)
 	VPXOR        Y9, Y12, Y12
-	VPSRLD       $0x0a, Y15, Y9
+	VPSRLD       $0x13, Y15, Y9
+	VMOVDQU      X4, 5296(DX)
+	VPMULLD      ·powers+416(SB), Y15, Y11
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPADDD       Y12, Y14, Y14
 	VMOVDQU      X5, 5312(DX)
 	VMOVDQU      Y14, 5088(DX)
-	VPSRLD       $0x07, Y14, Y12
-	VPSLLD       $0x19, Y14, Y11
-	VPXOR        Y11, Y12, Y12
-	VPSRLD       $0x12, Y14, Y9
-	VMOVDQU      X6, 5328(DX)
-	VPSLLD       $0x0e, Y14, Y11
+	VPSRLD       $0x03, Y14, Y12
+	VPSRLD       $0x07, Y14, Y9
+	VPMULLD      ·powers+800(SB), Y14, Y11
 	VPXOR        Y11, Y9, Y9
+	VMOVDQU      X6, 5328(DX)
 	VPXOR        Y9, Y12, Y12
-	VPSRLD       $0x03, Y14, Y9
+	VPSRLD       $0x12, Y14, Y9
+	VPMULLD      ·powers+448(SB), Y14, Y11
+	VPXOR        Y11, Y9, Y9
 	VMOVDQU      X7, 5344(DX)
 	VPXOR        Y9, Y12, Y12
 	VPADDD       Y13, Y12, Y12
@@ -4279,16 +4279,16 @@ vary8:
 	VMOVDQU      5632(DX), X1
 	VPBROADCASTD 64(AX), Y15
 	VPOR         Y12, Y15, Y15
-	VPSRLD       $0x07, Y15, Y12
-	VPSLLD       $0x19, Y15, Y11
-	VPXOR        Y11, Y12, Y12
+	VPSRLD       $0x03, Y15, Y12
+	VPSRLD       $0x07, Y15, Y9
+	VPMULLD      ·powers+800(SB), Y15, Y11
 	VMOVDQU      5648(DX), X2
-	VPSRLD       $0x12, Y15, Y9
-	VPSLLD       $0x0e, Y15, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
+	VPSRLD       $0x12, Y15, Y9
+	VPMULLD      ·powers+448(SB), Y15, Y11
 	VMOVDQU      5632(DX), X3
-	VPSRLD       $0x03, Y15, Y9
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VMOVDQU      Y12, 4320(DX)
 	VMOVDQU      Y15, 4352(DX)
@@ -4308,15 +4308,15 @@ vary8:
 	// W[17]: constant.
 	VMOVDQU      5648(DX), X6
 	VPBROADCASTD 720(AX), Y15
-	VPSRLD       $0x07, Y15, Y12
-	VPSLLD       $0x19, Y15, Y11
-	VPXOR        Y11, Y12, Y12
+	VPSRLD       $0x03, Y15, Y12
+	VPSRLD       $0x07, Y15, Y9
+	VPMULLD      ·powers+800(SB), Y15, Y11
 	VMOVDQU      5632(DX), X7
-	VPSRLD       $0x12, Y15, Y9
-	VPSLLD       $0x0e, Y15, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
-	VPSRLD       $0x03, Y15, Y9
+	VPSRLD       $0x12, Y15, Y9
+	VPMULLD      ·powers+448(SB), Y15, Y11
+	VPXOR        Y11, Y9, Y9
 	VMOVDQU      5648(DX), X8
 	VPXOR        Y9, Y12, Y12
 	VPADDD       Y14, Y12, Y12
@@ -4332,16 +4332,16 @@ vary8:
 
 	// W[18]: constant.
 	VPBROADCASTD 724(AX), Y13
-	VPSRLD       $0x07, Y13, Y12
-	VPSLLD       $0x19, Y13, Y11
+	VPSRLD       $0x03, Y13, Y12
+	VPSRLD       $0x07, Y13, Y9
 	VMOVQ        264(BX), X0
-	VPXOR        Y11, Y12, Y12
-	VPSRLD       $0x12, Y13, Y9
-	VPSLLD       $0x0e, Y13, Y11
+	VPMULLD      ·powers+800(SB), Y13, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
+	VPSRLD       $0x12, Y13, Y9
+	VPMULLD      ·powers+448(SB), Y13, Y11
 	SHA256RNDS2  X0, X3, X4
-	VPSRLD       $0x03, Y13, Y9
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPADDD       Y15, Y12, Y12
 	VMOVDQU      Y12, 4128(DX)
@@ -4349,16 +4349,16 @@ vary8:
 
 	// W[19]: constant.
 	VPBROADCASTD 728(AX), Y14
-	VPSRLD       $0x07, Y14, Y12
-	VPSLLD       $0x19, Y14, Y11
+	VPSRLD       $0x03, Y14, Y12
+	VPSRLD       $0x07, Y14, Y9
 	SHA256RNDS2  X0, X5, X6
-	VPXOR        Y11, Y12, Y12
-	VPSRLD       $0x12, Y14, Y9
-	VPSLLD       $0x0e, Y14, Y11
+	VPMULLD      ·powers+800(SB), Y14, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
+	VPSRLD       $0x12, Y14, Y9
+	VPMULLD      ·powers+448(SB), Y14, Y11
 	VMOVQ        296(BX), X0
-	VPSRLD       $0x03, Y14, Y9
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPADDD       Y13, Y12, Y12
 	VMOVDQU      Y12, 4160(DX)
@@ -4373,16 +4373,16 @@ vary8:
 
 	// W[20]: constant.
 	VPBROADCASTD 732(AX), Y15
-	VPSRLD       $0x07, Y15, Y12
+	VPSRLD       $0x03, Y15, Y12
 	SHA256RNDS2  X0, X2, X1
-	VPSLLD       $0x19, Y15, Y11
-	VPXOR        Y11, Y12, Y12
-	VPSRLD       $0x12, Y15, Y9
-	VPSLLD       $0x0e, Y15, Y11
+	VPSRLD       $0x07, Y15, Y9
+	VPMULLD      ·powers+800(SB), Y15, Y11
 	VPXOR        Y11, Y9, Y9
-	SHA256RNDS2  X0, X4, X3
 	VPXOR        Y9, Y12, Y12
-	VPSRLD       $0x03, Y15, Y9
+	VPSRLD       $0x12, Y15, Y9
+	SHA256RNDS2  X0, X4, X3
+	VPMULLD      ·powers+448(SB), Y15, Y11
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPADDD       Y14, Y12, Y12
 	SHA256RNDS2  X0, X6, X5
@@ -4390,16 +4390,16 @@ vary8:
 
 	// W[21]: constant.
 	VPBROADCASTD 736(AX), Y13
-	VPSRLD       $0x07, Y13, Y12
-	VPSLLD       $0x19, Y13, Y11
+	VPSRLD       $0x03, Y13, Y12
+	VPSRLD       $0x07, Y13, Y9
 	SHA256RNDS2  X0, X8, X7
-	VPXOR        Y11, Y12, Y12
-	VPSRLD       $0x12, Y13, Y9
-	VPSLLD       $0x0e, Y13, Y11
+	VPMULLD      ·powers+800(SB), Y13, Y11
 	VPXOR        Y11, Y9, Y9
-	VMOVQ        700(AX), X0
 	VPXOR        Y9, Y12, Y12
-	VPSRLD       $0x03, Y13, Y9
+	VPSRLD       $0x12, Y13, Y9
+	VMOVQ        700(AX), X0
+	VPMULLD      ·powers+448(SB), Y13, Y11
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPADDD       Y15, Y12, Y12
 	VMOVDQU      Y12, 4224(DX)
@@ -4414,16 +4414,16 @@ vary8:
 
 	// W[22]: constant.
 	VPBROADCASTD 740(AX), Y14
-	VPSRLD       $0x07, Y14, Y12
+	VPSRLD       $0x03, Y14, Y12
 	SHA256RNDS2  X0, X5, X6
-	VPSLLD       $0x19, Y14, Y11
-	VPXOR        Y11, Y12, Y12
-	VPSRLD       $0x12, Y14, Y9
-	VPSLLD       $0x0e, Y14, Y11
-	SHA256RNDS2  X0, X7, X8
+	VPSRLD       $0x07, Y14, Y9
+	VPMULLD      ·powers+800(SB), Y14, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
-	VPSRLD       $0x03, Y14, Y9
+	SHA256RNDS2  X0, X7, X8
+	VPSRLD       $0x12, Y14, Y9
+	VPMULLD      ·powers+448(SB), Y14, Y11
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VMOVQ        708(AX), X0
 	VPADDD       Y13, Y12, Y12
@@ -4434,15 +4434,15 @@ vary8:
 	VPADDD       4320(DX), Y15, Y15
 	SHA256RNDS2  X0, X2, X1
 	VMOVDQU      Y15, 4832(DX)
-	VPSRLD       $0x07, Y15, Y12
-	VPSLLD       $0x19, Y15, Y11
-	VPXOR        Y11, Y12, Y12
+	VPSRLD       $0x03, Y15, Y12
+	VPSRLD       $0x07, Y15, Y9
+	VPMULLD      ·powers+800(SB), Y15, Y11
 	SHA256RNDS2  X0, X4, X3
-	VPSRLD       $0x12, Y15, Y9
-	VPSLLD       $0x0e, Y15, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
-	VPSRLD       $0x03, Y15, Y9
+	VPSRLD       $0x12, Y15, Y9
+	VPMULLD      ·powers+448(SB), Y15, Y11
+	VPXOR        Y11, Y9, Y9
 	SHA256RNDS2  X0, X6, X5
 	VPXOR        Y9, Y12, Y12
 	VPADDD       Y14, Y12, Y12
@@ -4461,46 +4461,46 @@ vary8:
 	VPADDD       4352(DX), Y13, Y13
 	VMOVDQU      Y13, 4864(DX)
 	VMOVDQU      X2, 5136(DX)
-	VPSRLD       $0x07, Y13, Y12
-	VPSLLD       $0x19, Y13, Y11
-	VPXOR        Y11, Y12, Y12
-	VPSRLD       $0x12, Y13, Y9
-	VPSLLD       $0x0e, Y13, Y11
-	VMOVDQU      X3, 5152(DX)
+	VPSRLD       $0x03, Y13, Y12
+	VPSRLD       $0x07, Y13, Y9
+	VPMULLD      ·powers+800(SB), Y13, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
-	VPSRLD       $0x03, Y13, Y9
+	VMOVDQU      X3, 5152(DX)
+	VPSRLD       $0x12, Y13, Y9
+	VPMULLD      ·powers+448(SB), Y13, Y11
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VMOVDQU      X4, 5168(DX)
 	VPADDD       Y15, Y12, Y12
 	VMOVDQU      Y12, 4320(DX)
 
 	// W[25]: sigma1.
-	VPSRLD       $0x11, Y15, Y12
-	VPSLLD       $0x0f, Y15, Y11
+	VPSRLD       $0x0a, Y15, Y12
+	VPSRLD       $0x11, Y15, Y9
 	VMOVDQU      X5, 5184(DX)
-	VPXOR        Y11, Y12, Y12
-	VPSRLD       $0x13, Y15, Y9
-	VPSLLD       $0x0d, Y15, Y11
+	VPMULLD      ·powers+480(SB), Y15, Y11
 	VPXOR        Y11, Y9, Y9
-	VMOVDQU      X6, 5200(DX)
 	VPXOR        Y9, Y12, Y12
-	VPSRLD       $0x0a, Y15, Y9
+	VPSRLD       $0x13, Y15, Y9
+	VMOVDQU      X6, 5200(DX)
+	VPMULLD      ·powers+416(SB), Y15, Y11
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPBROADCASTD 752(AX), Y14
 	VPADDD       Y12, Y14, Y14
 	VMOVDQU      X7, 5216(DX)
 	VMOVDQU      Y14, 4896(DX)
-	VPSRLD       $0x07, Y14, Y12
-	VPSLLD       $0x19, Y14, Y11
-	VPXOR        Y11, Y12, Y12
+	VPSRLD       $0x03, Y14, Y12
+	VPSRLD       $0x07, Y14, Y9
+	VPMULLD      ·powers+800(SB), Y14, Y11
 	VMOVDQU      X8, 5232(DX)
-	VPSRLD       $0x12, Y14, Y9
-	VPSLLD       $0x0e, Y14, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
+	VPSRLD       $0x12, Y14, Y9
+	VPMULLD      ·powers+448(SB), Y14, Y11
 	VMOVDQU      5632(DX), X1
-	VPSRLD       $0x03, Y14, Y9
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPADDD       Y13, Y12, Y12
 	VMOVDQU      Y12, 4352(DX)
@@ -4514,61 +4514,61 @@ vary8:
 	VMOVDQU      Y10, 800(SI)
 
 	// W[26]: sigma1.
-	VPSRLD       $0x11, Y13, Y12
-	VPSLLD       $0x0f, Y13, Y11
-	VPXOR        Y11, Y12, Y12
+	VPSRLD       $0x0a, Y13, Y12
+	VPSRLD       $0x11, Y13, Y9
+	VPMULLD      ·powers+480(SB), Y13, Y11
 	VMOVDQU      5648(DX), X4
-	VPSRLD       $0x13, Y13, Y9
-	VPSLLD       $0x0d, Y13, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
+	VPSRLD       $0x13, Y13, Y9
+	VPMULLD      ·powers+416(SB), Y13, Y11
 	VMOVDQU      5632(DX), X5
-	VPSRLD       $0x0a, Y13, Y9
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPBROADCASTD 756(AX), Y15
 	VPADDD       Y12, Y15, Y15
 	VMOVDQU      Y15, 4928(DX)
 	VMOVDQU      5648(DX), X6
-	VPSRLD       $0x07, Y15, Y12
-	VPSLLD       $0x19, Y15, Y11
-	VPXOR        Y11, Y12, Y12
-	VPSRLD       $0x12, Y15, Y9
-	VMOVDQU      5632(DX), X7
-	VPSLLD       $0x0e, Y15, Y11
+	VPSRLD       $0x03, Y15, Y12
+	VPSRLD       $0x07, Y15, Y9
+	VPMULLD      ·powers+800(SB), Y15, Y11
 	VPXOR        Y11, Y9, Y9
+	VMOVDQU      5632(DX), X7
 	VPXOR        Y9, Y12, Y12
-	VPSRLD       $0x03, Y15, Y9
+	VPSRLD       $0x12, Y15, Y9
+	VPMULLD      ·powers+448(SB), Y15, Y11
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VMOVDQU      5648(DX), X8
 	VPADDD       Y14, Y12, Y12
 	VMOVDQU      Y12, 4384(DX)
 
 	// W[27]: sigma1.
-	VPSRLD       $0x11, Y14, Y12
+	VPSRLD       $0x0a, Y14, Y12
 	VMOVQ        272(BX), X0
-	VPSLLD       $0x0f, Y14, Y11
-	VPXOR        Y11, Y12, Y12
-	VPSRLD       $0x13, Y14, Y9
-	VPSLLD       $0x0d, Y14, Y11
+	VPSRLD       $0x11, Y14, Y9
+	VPMULLD      ·powers+480(SB), Y14, Y11
 	VPXOR        Y11, Y9, Y9
-	SHA256RNDS2  X0, X1, X2
 	VPXOR        Y9, Y12, Y12
-	VPSRLD       $0x0a, Y14, Y9
+	VPSRLD       $0x13, Y14, Y9
+	SHA256RNDS2  X0, X1, X2
+	VPMULLD      ·powers+416(SB), Y14, Y11
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPBROADCASTD 760(AX), Y13
 	VMOVQ        280(BX), X0
 	VPADDD       Y12, Y13, Y13
 	VMOVDQU      Y13, 4960(DX)
-	VPSRLD       $0x07, Y13, Y12
-	VPSLLD       $0x19, Y13, Y11
-	VPXOR        Y11, Y12, Y12
+	VPSRLD       $0x03, Y13, Y12
+	VPSRLD       $0x07, Y13, Y9
+	VPMULLD      ·powers+800(SB), Y13, Y11
 	SHA256RNDS2  X0, X3, X4
-	VPSRLD       $0x12, Y13, Y9
-	VPSLLD       $0x0e, Y13, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
+	VPSRLD       $0x12, Y13, Y9
+	VPMULLD      ·powers+448(SB), Y13, Y11
 	VMOVQ        304(BX), X0
-	VPSRLD       $0x03, Y13, Y9
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPADDD       Y15, Y12, Y12
 	VMOVDQU      Y12, 4416(DX)
@@ -4582,61 +4582,61 @@ vary8:
 	VMOVDQU      Y10, 864(SI)
 
 	// W[28]: sigma1.
-	VPSRLD       $0x11, Y15, Y12
-	VPSLLD       $0x0f, Y15, Y11
+	VPSRLD       $0x0a, Y15, Y12
+	VPSRLD       $0x11, Y15, Y9
 	SHA256RNDS2  X0, X7, X8
-	VPXOR        Y11, Y12, Y12
-	VPSRLD       $0x13, Y15, Y9
-	VPSLLD       $0x0d, Y15, Y11
+	VPMULLD      ·powers+480(SB), Y15, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
+	VPSRLD       $0x13, Y15, Y9
+	VPMULLD      ·powers+416(SB), Y15, Y11
 	VMOVQ        692(AX), X0
-	VPSRLD       $0x0a, Y15, Y9
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPBROADCASTD 764(AX), Y14
 	VPADDD       Y12, Y14, Y14
 	SHA256RNDS2  X0, X2, X1
 	VMOVDQU      Y14, 4992(DX)
-	VPSRLD       $0x07, Y14, Y12
-	VPSLLD       $0x19, Y14, Y11
-	VPXOR        Y11, Y12, Y12
-	VPSRLD       $0x12, Y14, Y9
-	SHA256RNDS2  X0, X4, X3
-	VPSLLD       $0x0e, Y14, Y11
+	VPSRLD       $0x03, Y14, Y12
+	VPSRLD       $0x07, Y14, Y9
+	VPMULLD      ·powers+800(SB), Y14, Y11
 	VPXOR        Y11, Y9, Y9
+	SHA256RNDS2  X0, X4, X3
 	VPXOR        Y9, Y12, Y12
-	VPSRLD       $0x03, Y14, Y9
+	VPSRLD       $0x12, Y14, Y9
+	VPMULLD      ·powers+448(SB), Y14, Y11
+	VPXOR        Y11, Y9, Y9
 	SHA256RNDS2  X0, X6, X5
 	VPXOR        Y9, Y12, Y12
 	VPADDD       Y13, Y12, Y12
 	VMOVDQU      Y12, 4448(DX)
 
 	// W[29]: sigma1.
-	VPSRLD       $0x11, Y13, Y12
+	VPSRLD       $0x0a, Y13, Y12
 	SHA256RNDS2  X0, X8, X7
-	VPSLLD       $0x0f, Y13, Y11
-	VPXOR        Y11, Y12, Y12
-	VPSRLD       $0x13, Y13, Y9
-	VPSLLD       $0x0d, Y13, Y11
-	VMOVQ        700(AX), X0
+	VPSRLD       $0x11, Y13, Y9
+	VPMULLD      ·powers+480(SB), Y13, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
-	VPSRLD       $0x0a, Y13, Y9
+	VMOVQ        700(AX), X0
+	VPSRLD       $0x13, Y13, Y9
+	VPMULLD      ·powers+416(SB), Y13, Y11
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPBROADCASTD 768(AX), Y15
 	SHA256RNDS2  X0, X1, X2
 	VPADDD       Y12, Y15, Y15
 	VMOVDQU      Y15, 5024(DX)
-	VPSRLD       $0x07, Y15, Y12
-	VPSLLD       $0x19, Y15, Y11
+	VPSRLD       $0x03, Y15, Y12
+	VPSRLD       $0x07, Y15, Y9
 	SHA256RNDS2  X0, X3, X4
-	VPXOR        Y11, Y12, Y12
-	VPSRLD       $0x12, Y15, Y9
-	VPSLLD       $0x0e, Y15, Y11
+	VPMULLD      ·powers+800(SB), Y15, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
+	VPSRLD       $0x12, Y15, Y9
+	VPMULLD      ·powers+448(SB), Y15, Y11
 	SHA256RNDS2  X0, X5, X6
-	VPSRLD       $0x03, Y15, Y9
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPADDD       Y14, Y12, Y12
 	VMOVDQU      Y12, 4480(DX)
@@ -4653,29 +4653,29 @@ vary8:
 	VPBROADCASTD 772(AX), Y13
 	VPADDD       4832(DX), Y13, Y13
 	SHA256RNDS2  X0, X2, X1
-	VPSRLD       $0x11, Y14, Y12
-	VPSLLD       $0x0f, Y14, Y11
-	VPXOR        Y11, Y12, Y12
-	VPSRLD       $0x13, Y14, Y9
-	SHA256RNDS2  X0, X4, X3
-	VPSLLD       $0x0d, Y14, Y11
+	VPSRLD       $0x0a, Y14, Y12
+	VPSRLD       $0x11, Y14, Y9
+	VPMULLD      ·powers+480(SB), Y14, Y11
 	VPXOR        Y11, Y9, Y9
+	SHA256RNDS2  X0, X4, X3
 	VPXOR        Y9, Y12, Y12
-	VPSRLD       $0x0a, Y14, Y9
+	VPSRLD       $0x13, Y14, Y9
+	VPMULLD      ·powers+416(SB), Y14, Y11
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	SHA256RNDS2  X0, X6, X5
 	VPADDD       Y12, Y13, Y13
 	VMOVDQU      Y13, 5056(DX)
-	VPSRLD       $0x07, Y13, Y12
-	VPSLLD       $0x19, Y13, Y11
+	VPSRLD       $0x03, Y13, Y12
+	VPSRLD       $0x07, Y13, Y9
 	SHA256RNDS2  X0, X8, X7
-	VPXOR        Y11, Y12, Y12
-	VPSRLD       $0x12, Y13, Y9
-	VPSLLD       $0x0e, Y13, Y11
+	VPMULLD      ·powers+800(SB), Y13, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
+	VPSRLD       $0x12, Y13, Y9
+	VPMULLD      ·powers+448(SB), Y13, Y11
 	VMOVDQU      X1, 5248(DX)
-	VPSRLD       $0x03, Y13, Y9
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPADDD       Y15, Y12, Y12
 	VMOVDQU      Y12, 4512(DX)
@@ -4684,29 +4684,29 @@ vary8:
 	// W[31]: sigma1, t-7.
 	VPBROADCASTD 776(AX), Y14
 	VPADDD       4864(DX), Y14, Y14
-	VPSRLD       $0x11, Y15, Y12
-	VPSLLD       $0x0f, Y15, Y11
+	VPSRLD       $0x0a, Y15, Y12
+	VPSRLD       $0x11, Y15, Y9
 	VMOVDQU      X3, 5280(DX)
-	VPXOR        Y11, Y12, Y12
-	VPSRLD       $0x13, Y15, Y9
-	VPSLLD       $0x0d, Y15, Y11
+	VPMULLD      ·powers+480(SB), Y15, Y11
 	VPXOR        Y11, Y9, Y9
-	VMOVDQU      X4, 5296(DX)
 	VPXOR        Y9, Y12, Y12
-	VPSRLD       $0x0a, Y15, Y9
+	VPSRLD       $0x13, Y15, Y9
+	VMOVDQU      X4, 5296(DX)
+	VPMULLD      ·powers+416(SB), Y15, Y11
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPADDD       Y12, Y14, Y14
 	VMOVDQU      Y14, 5088(DX)
 	VMOVDQU      X5, 5312(DX)
-	VPSRLD       $0x07, Y14, Y12
-	VPSLLD       $0x19, Y14, Y11
-	VPXOR        Y11, Y12, Y12
-	VPSRLD       $0x12, Y14, Y9
-	VMOVDQU      X6, 5328(DX)
-	VPSLLD       $0x0e, Y14, Y11
+	VPSRLD       $0x03, Y14, Y12
+	VPSRLD       $0x07, Y14, Y9
+	VPMULLD      ·powers+800(SB), Y14, Y11
 	VPXOR        Y11, Y9, Y9
+	VMOVDQU      X6, 5328(DX)
 	VPXOR        Y9, Y12, Y12
-	VPSRLD       $0x03, Y14, Y9
+	VPSRLD       $0x12, Y14, Y9
+	VPMULLD      ·powers+448(SB), Y14, Y11
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VMOVDQU      X7, 5344(DX)
 	VPADDD       Y13, Y12, Y12
@@ -4726,15 +4726,15 @@ vary9:
 	VPBROADCASTD 68(AX), Y13
 	VPOR         Y12, Y13, Y13
 	VMOVDQU      Y13, 4896(DX)
-	VPSRLD       $0x07, Y13, Y12
-	VPSLLD       $0x19, Y13, Y11
-	VPXOR        Y11, Y12, Y12
+	VPSRLD       $0x03, Y13, Y12
+	VPSRLD       $0x07, Y13, Y9
+	VPMULLD      ·powers+800(SB), Y13, Y11
 	VPADDD       5632(DX), X0, X2
-	VPSRLD       $0x12, Y13, Y9
-	VPSLLD       $0x0e, Y13, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
-	VPSRLD       $0x03, Y13, Y9
+	VPSRLD       $0x12, Y13, Y9
+	VPMULLD      ·powers+448(SB), Y13, Y11
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VMOVDQU      5648(DX), X1
 	VMOVDQU      Y12, 4352(DX)
@@ -4753,30 +4753,30 @@ vary9:
 	VPADDD       4896(DX), Y14, Y14
 	VPADDD       5632(DX), X0, X4
 	VMOVDQU      Y14, 4608(DX)
-	VPSRLD       $0x07, Y14, Y12
-	VPSLLD       $0x19, Y14, Y11
-	VPXOR        Y11, Y12, Y12
-	VPSRLD       $0x12, Y14, Y9
-	VPSLLD       $0x0e, Y14, Y11
-	VMOVDQU      5648(DX), X3
+	VPSRLD       $0x03, Y14, Y12
+	VPSRLD       $0x07, Y14, Y9
+	VPMULLD      ·powers+800(SB), Y14, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
-	VPSRLD       $0x03, Y14, Y9
+	VMOVDQU      5648(DX), X3
+	VPSRLD       $0x12, Y14, Y9
+	VPMULLD      ·powers+448(SB), Y14, Y11
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VMOVDQU      Y12, 4576(DX)
 
 	// W[17]: constant.
 	VMOVDDUP     288(BX), X0
 	VPBROADCASTD 720(AX), Y15
-	VPSRLD       $0x07, Y15, Y12
-	VPSLLD       $0x19, Y15, Y11
-	VPXOR        Y11, Y12, Y12
-	VPSRLD       $0x12, Y15, Y9
-	VPADDD       5632(DX), X0, X6
-	VPSLLD       $0x0e, Y15, Y11
+	VPSRLD       $0x03, Y15, Y12
+	VPSRLD       $0x07, Y15, Y9
+	VPMULLD      ·powers+800(SB), Y15, Y11
 	VPXOR        Y11, Y9, Y9
+	VPADDD       5632(DX), X0, X6
 	VPXOR        Y9, Y12, Y12
-	VPSRLD       $0x03, Y15, Y9
+	VPSRLD       $0x12, Y15, Y9
+	VPMULLD      ·powers+448(SB), Y15, Y11
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPADDD       Y14, Y12, Y12
 	VMOVDQU      5648(DX), X5
@@ -4790,29 +4790,29 @@ vary9:
 	VMOVDQU      Y10, 544(SI)
 
 	// W[18]: sigma1.
-	VPSRLD       $0x11, Y14, Y12
-	VPSLLD       $0x0f, Y14, Y11
-	VPXOR        Y11, Y12, Y12
-	VPSRLD       $0x13, Y14, Y9
-	VPADDD       5632(DX), X0, X8
-	VPSLLD       $0x0d, Y14, Y11
+	VPSRLD       $0x0a, Y14, Y12
+	VPSRLD       $0x11, Y14, Y9
+	VPMULLD      ·powers+480(SB), Y14, Y11
 	VPXOR        Y11, Y9, Y9
+	VPADDD       5632(DX), X0, X8
 	VPXOR        Y9, Y12, Y12
-	VPSRLD       $0x0a, Y14, Y9
+	VPSRLD       $0x13, Y14, Y9
+	VPMULLD      ·powers+416(SB), Y14, Y11
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPBROADCASTD 724(AX), Y13
 	VMOVDQU      5648(DX), X7
 	VPADDD       Y12, Y13, Y13
 	VMOVDQU      Y13, 4672(DX)
-	VPSRLD       $0x07, Y13, Y12
-	VPSLLD       $0x19, Y13, Y11
-	VPXOR        Y11, Y12, Y12
-	VPSRLD       $0x12, Y13, Y9
-	VMOVQ        692(AX), X0
-	VPSLLD       $0x0e, Y13, Y11
+	VPSRLD       $0x03, Y13, Y12
+	VPSRLD       $0x07, Y13, Y9
+	VPMULLD      ·powers+800(SB), Y13, Y11
 	VPXOR        Y11, Y9, Y9
+	VMOVQ        692(AX), X0
 	VPXOR        Y9, Y12, Y12
-	VPSRLD       $0x03, Y13, Y9
+	VPSRLD       $0x12, Y13, Y9
+	VPMULLD      ·powers+448(SB), Y13, Y11
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	SHA256RNDS2  X0, X2, X1
 	VPADDD       Y15, Y12, Y12
@@ -4820,15 +4820,15 @@ vary9:
 
 	// W[19]: constant.
 	VPBROADCASTD 728(AX), Y14
-	VPSRLD       $0x07, Y14, Y12
-	VPSLLD       $0x19, Y14, Y11
+	VPSRLD       $0x03, Y14, Y12
+	VPSRLD       $0x07, Y14, Y9
 	SHA256RNDS2  X0, X4, X3
-	VPXOR        Y11, Y12, Y12
-	VPSRLD       $0x12, Y14, Y9
-	VPSLLD       $0x0e, Y14, Y11
+	VPMULLD      ·powers+800(SB), Y14, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
-	VPSRLD       $0x03, Y14, Y9
+	VPSRLD       $0x12, Y14, Y9
+	VPMULLD      ·powers+448(SB), Y14, Y11
+	VPXOR        Y11, Y9, Y9
 	SHA256RNDS2  X0, X6, X5
 	VPXOR        Y9, Y12, Y12
 	VPADDD       Y13, Y12, Y12
@@ -4842,30 +4842,30 @@ vary9:
 	VMOVDQU      Y10, 608(SI)
 
 	// W[20]: sigma1.
-	VPSRLD       $0x11, Y13, Y12
-	VPSLLD       $0x0f, Y13, Y11
+	VPSRLD       $0x0a, Y13, Y12
+	VPSRLD       $0x11, Y13, Y9
 	VMOVQ        700(AX), X0
-	VPXOR        Y11, Y12, Y12
-	VPSRLD       $0x13, Y13, Y9
-	VPSLLD       $0x0d, Y13, Y11
+	VPMULLD      ·powers+480(SB), Y13, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
-	VPSRLD       $0x0a, Y13, Y9
+	VPSRLD       $0x13, Y13, Y9
+	VPMULLD      ·powers+416(SB), Y13, Y11
+	VPXOR        Y11, Y9, Y9
 	SHA256RNDS2  X0, X1, X2
 	VPXOR        Y9, Y12, Y12
 	VPBROADCASTD 732(AX), Y15
 	VPADDD       Y12, Y15, Y15
 	VMOVDQU      Y15, 4736(DX)
-	VPSRLD       $0x07, Y15, Y12
-	VPSLLD       $0x19, Y15, Y11
+	VPSRLD       $0x03, Y15, Y12
+	VPSRLD       $0x07, Y15, Y9
 	SHA256RNDS2  X0, X3, X4
-	VPXOR        Y11, Y12, Y12
-	VPSRLD       $0x12, Y15, Y9
-	VPSLLD       $0x0e, Y15, Y11
+	VPMULLD      ·powers+800(SB), Y15, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
+	VPSRLD       $0x12, Y15, Y9
+	VPMULLD      ·powers+448(SB), Y15, Y11
 	SHA256RNDS2  X0, X5, X6
-	VPSRLD       $0x03, Y15, Y9
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPADDD       Y14, Y12, Y12
 	VMOVDQU      Y12, 4192(DX)
@@ -4873,15 +4873,15 @@ vary9:
 	// W[21]: constant.
 	VPBROADCASTD 736(AX), Y13
 	SHA256RNDS2  X0, X7, X8
-	VPSRLD       $0x07, Y13, Y12
-	VPSLLD       $0x19, Y13, Y11
-	VPXOR        Y11, Y12, Y12
-	VPSRLD       $0x12, Y13, Y9
-	VPSLLD       $0x0e, Y13, Y11
+	VPSRLD       $0x03, Y13, Y12
+	VPSRLD       $0x07, Y13, Y9
+	VPMULLD      ·powers+800(SB), Y13, Y11
 	VPXOR        Y11, Y9, Y9
-	VMOVQ        708(AX), X0
 	VPXOR        Y9, Y12, Y12
-	VPSRLD       $0x03, Y13, Y9
+	VPSRLD       $0x12, Y13, Y9
+	VMOVQ        708(AX), X0
+	VPMULLD      ·powers+448(SB), Y13, Y11
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPADDD       Y15, Y12, Y12
 	VMOVDQU      Y12, 4224(DX)
@@ -4895,29 +4895,29 @@ vary9:
 
 	// W[22]: sigma1.
 	SHA256RNDS2  X0, X4, X3
-	VPSRLD       $0x11, Y15, Y12
-	VPSLLD       $0x0f, Y15, Y11
-	VPXOR        Y11, Y12, Y12
-	VPSRLD       $0x13, Y15, Y9
-	VPSLLD       $0x0d, Y15, Y11
+	VPSRLD       $0x0a, Y15, Y12
+	VPSRLD       $0x11, Y15, Y9
+	VPMULLD      ·powers+480(SB), Y15, Y11
 	VPXOR        Y11, Y9, Y9
-	SHA256RNDS2  X0, X6, X5
 	VPXOR        Y9, Y12, Y12
-	VPSRLD       $0x0a, Y15, Y9
+	VPSRLD       $0x13, Y15, Y9
+	SHA256RNDS2  X0, X6, X5
+	VPMULLD      ·powers+416(SB), Y15, Y11
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPBROADCASTD 740(AX), Y14
 	VPADDD       Y12, Y14, Y14
 	SHA256RNDS2  X0, X8, X7
 	VMOVDQU      Y14, 4800(DX)
-	VPSRLD       $0x07, Y14, Y12
-	VPSLLD       $0x19, Y14, Y11
-	VPXOR        Y11, Y12, Y12
-	VPSRLD       $0x12, Y14, Y9
-	VPSLLD       $0x0e, Y14, Y11
-	VMOVDQU      X1, 5120(DX)
+	VPSRLD       $0x03, Y14, Y12
+	VPSRLD       $0x07, Y14, Y9
+	VPMULLD      ·powers+800(SB), Y14, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
-	VPSRLD       $0x03, Y14, Y9
+	VMOVDQU      X1, 5120(DX)
+	VPSRLD       $0x12, Y14, Y9
+	VPMULLD      ·powers+448(SB), Y14, Y11
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPADDD       Y13, Y12, Y12
 	VMOVDQU      Y12, 4256(DX)
@@ -4927,15 +4927,15 @@ vary9:
 	VPBROADCASTD 744(AX), Y15
 	VPADDD       4608(DX), Y15, Y15
 	VMOVDQU      Y15, 4832(DX)
-	VPSRLD       $0x07, Y15, Y12
-	VPSLLD       $0x19, Y15, Y11
+	VPSRLD       $0x03, Y15, Y12
+	VPSRLD       $0x07, Y15, Y9
 	VMOVDQU      X3, 5152(DX)
-	VPXOR        Y11, Y12, Y12
-	VPSRLD       $0x12, Y15, Y9
-	VPSLLD       $0x0e, Y15, Y11
+	VPMULLD      ·powers+800(SB), Y15, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
-	VPSRLD       $0x03, Y15, Y9
+	VPSRLD       $0x12, Y15, Y9
+	VPMULLD      ·powers+448(SB), Y15, Y11
+	VPXOR        Y11, Y9, Y9
 	VMOVDQU      X4, 5168(DX)
 	VPXOR        Y9, Y12, Y12
 	VPADDD       Y14, Y12, Y12
@@ -4952,28 +4952,28 @@ vary9:
 	VPBROADCASTD 748(AX), Y13
 	VMOVDQU      X6, 5200(DX)
 	VPADDD       4352(DX), Y13, Y13
-	VPSRLD       $0x11, Y14, Y12
-	VPSLLD       $0x0f, Y14, Y11
-	VPXOR        Y11, Y12, Y12
-	VPSRLD       $0x13, Y14, Y9
-	VPSLLD       $0x0d, Y14, Y11
-	VMOVDQU      X7, 5216(DX)
+	VPSRLD       $0x0a, Y14, Y12
+	VPSRLD       $0x11, Y14, Y9
+	VPMULLD      ·powers+480(SB), Y14, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
-	VPSRLD       $0x0a, Y14, Y9
+	VMOVDQU      X7, 5216(DX)
+	VPSRLD       $0x13, Y14, Y9
+	VPMULLD      ·powers+416(SB), Y14, Y11
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPADDD       Y12, Y13, Y13
 	VMOVDQU      Y13, 4864(DX)
 	VMOVDQU      X8, 5232(DX)
-	VPSRLD       $0x07, Y13, Y12
-	VPSLLD       $0x19, Y13, Y11
-	VPXOR        Y11, Y12, Y12
-	VPSRLD       $0x12, Y13, Y9
-	VPSLLD       $0x0e, Y13, Y11
+	VPSRLD       $0x03, Y13, Y12
+	VPSRLD       $0x07, Y13, Y9
+	VPMULLD      ·powers+800(SB), Y13, Y11
 	VPXOR        Y11, Y9, Y9
-	VMOVDDUP     272(BX), X0
 	VPXOR        Y9, Y12, Y12
-	VPSRLD       $0x03, Y13, Y9
+	VPSRLD       $0x12, Y13, Y9
+	VMOVDDUP     272(BX), X0
+	VPMULLD      ·powers+448(SB), Y13, Y11
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPADDD       Y15, Y12, Y12
 	VMOVDQU      Y12, 4320(DX)
@@ -4983,28 +4983,28 @@ vary9:
 	VPBROADCASTD 752(AX), Y14
 	VPADDD       4384(DX), Y14, Y14
 	VPADDD       4672(DX), Y14, Y14
-	VPSRLD       $0x11, Y15, Y12
-	VPSLLD       $0x0f, Y15, Y11
-	VPXOR        Y11, Y12, Y12
+	VPSRLD       $0x0a, Y15, Y12
+	VPSRLD       $0x11, Y15, Y9
+	VPMULLD      ·powers+480(SB), Y15, Y11
 	VMOVDQU      5648(DX), X1
-	VPSRLD       $0x13, Y15, Y9
-	VPSLLD       $0x0d, Y15, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
-	VPSRLD       $0x0a, Y15, Y9
+	VPSRLD       $0x13, Y15, Y9
+	VPMULLD      ·powers+416(SB), Y15, Y11
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VMOVDDUP     280(BX), X0
 	VPADDD       Y12, Y14, Y14
 	VMOVDQU      Y14, 4896(DX)
-	VPSRLD       $0x07, Y14, Y12
-	VPSLLD       $0x19, Y14, Y11
-	VPXOR        Y11, Y12, Y12
+	VPSRLD       $0x03, Y14, Y12
+	VPSRLD       $0x07, Y14, Y9
+	VPMULLD      ·powers+800(SB), Y14, Y11
 	VPADDD       5632(DX), X0, X4
-	VPSRLD       $0x12, Y14, Y9
-	VPSLLD       $0x0e, Y14, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
-	VPSRLD       $0x03, Y14, Y9
+	VPSRLD       $0x12, Y14, Y9
+	VPMULLD      ·powers+448(SB), Y14, Y11
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VMOVDQU      5648(DX), X3
 	VPADDD       Y13, Y12, Y12
@@ -5018,29 +5018,29 @@ vary9:
 	VMOVDQU      Y10, 800(SI)
 
 	// W[26]: sigma1.
-	VPSRLD       $0x11, Y13, Y12
-	VPSLLD       $0x0f, Y13, Y11
-	VPXOR        Y11, Y12, Y12
+	VPSRLD       $0x0a, Y13, Y12
+	VPSRLD       $0x11, Y13, Y9
+	VPMULLD      ·powers+480(SB), Y13, Y11
 	VPADDD       5632(DX), X0, X6
-	VPSRLD       $0x13, Y13, Y9
-	VPSLLD       $0x0d, Y13, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
-	VPSRLD       $0x0a, Y13, Y9
+	VPSRLD       $0x13, Y13, Y9
+	VPMULLD      ·powers+416(SB), Y13, Y11
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VMOVDQU      5648(DX), X5
 	VPBROADCASTD 756(AX), Y15
 	VPADDD       Y12, Y15, Y15
 	VMOVDQU      Y15, 4928(DX)
-	VPSRLD       $0x07, Y15, Y12
-	VPSLLD       $0x19, Y15, Y11
-	VPXOR        Y11, Y12, Y12
+	VPSRLD       $0x03, Y15, Y12
+	VPSRLD       $0x07, Y15, Y9
+	VPMULLD      ·powers+800(SB), Y15, Y11
 	VMOVDDUP     312(BX), X0
-	VPSRLD       $0x12, Y15, Y9
-	VPSLLD       $0x0e, Y15, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
-	VPSRLD       $0x03, Y15, Y9
+	VPSRLD       $0x12, Y15, Y9
+	VPMULLD      ·powers+448(SB), Y15, Y11
+	VPXOR        Y11, Y9, Y9
 	VPADDD       5632(DX), X0, X8
 	VPXOR        Y9, Y12, Y12
 	VPADDD       Y14, Y12, Y12
@@ -5050,28 +5050,28 @@ vary9:
 	VPBROADCASTD 760(AX), Y13
 	VPADDD       4736(DX), Y13, Y13
 	VMOVDQU      5648(DX), X7
-	VPSRLD       $0x11, Y14, Y12
-	VPSLLD       $0x0f, Y14, Y11
-	VPXOR        Y11, Y12, Y12
-	VPSRLD       $0x13, Y14, Y9
-	VPSLLD       $0x0d, Y14, Y11
+	VPSRLD       $0x0a, Y14, Y12
+	VPSRLD       $0x11, Y14, Y9
+	VPMULLD      ·powers+480(SB), Y14, Y11
 	VPXOR        Y11, Y9, Y9
-	VMOVQ        692(AX), X0
 	VPXOR        Y9, Y12, Y12
-	VPSRLD       $0x0a, Y14, Y9
+	VPSRLD       $0x13, Y14, Y9
+	VMOVQ        692(AX), X0
+	VPMULLD      ·powers+416(SB), Y14, Y11
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPADDD       Y12, Y13, Y13
 	VMOVDQU      Y13, 4960(DX)
-	VPSRLD       $0x07, Y13, Y12
+	VPSRLD       $0x03, Y13, Y12
 	SHA256RNDS2  X0, X2, X1
-	VPSLLD       $0x19, Y13, Y11
-	VPXOR        Y11, Y12, Y12
-	VPSRLD       $0x12, Y13, Y9
-	VPSLLD       $0x0e, Y13, Y11
+	VPSRLD       $0x07, Y13, Y9
+	VPMULLD      ·powers+800(SB), Y13, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
+	VPSRLD       $0x12, Y13, Y9
+	VPMULLD      ·powers+448(SB), Y13, Y11
 	SHA256RNDS2  X0, X4, X3
-	VPSRLD       $0x03, Y13, Y9
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPADDD       Y15, Y12, Y12
 	VMOVDQU      Y12, 4416(DX)
@@ -5085,29 +5085,29 @@ vary9:
 
 	// W[28]: sigma1.
 	SHA256RNDS2  X0, X8, X7
-	VPSRLD       $0x11, Y15, Y12
-	VPSLLD       $0x0f, Y15, Y11
-	VPXOR        Y11, Y12, Y12
-	VPSRLD       $0x13, Y15, Y9
-	VPSLLD       $0x0d, Y15, Y11
+	VPSRLD       $0x0a, Y15, Y12
+	VPSRLD       $0x11, Y15, Y9
+	VPMULLD      ·powers+480(SB), Y15, Y11
 	VPXOR        Y11, Y9, Y9
-	VMOVQ        700(AX), X0
 	VPXOR        Y9, Y12, Y12
-	VPSRLD       $0x0a, Y15, Y9
+	VPSRLD       $0x13, Y15, Y9
+	VMOVQ        700(AX), X0
+	VPMULLD      ·powers+416(SB), Y15, Y11
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPBROADCASTD 764(AX), Y14
 	VPADDD       Y12, Y14, Y14
 	VMOVDQU      Y14, 4992(DX)
 	SHA256RNDS2  X0, X1, X2
-	VPSRLD       $0x07, Y14, Y12
-	VPSLLD       $0x19, Y14, Y11
-	VPXOR        Y11, Y12, Y12
-	VPSRLD       $0x12, Y14, Y9
-	VPSLLD       $0x0e, Y14, Y11
+	VPSRLD       $0x03, Y14, Y12
+	VPSRLD       $0x07, Y14, Y9
+	VPMULLD      ·powers+800(SB), Y14, Y11
 	VPXOR        Y11, Y9, Y9
-	SHA256RNDS2  X0, X3, X4
 	VPXOR        Y9, Y12, Y12
-	VPSRLD       $0x03, Y14, Y9
+	VPSRLD       $0x12, Y14, Y9
+	SHA256RNDS2  X0, X3, X4
+	VPMULLD      ·powers+448(SB), Y14, Y11
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPADDD       Y13, Y12, Y12
 	VMOVDQU      Y12, 4448(DX)
@@ -5116,28 +5116,28 @@ vary9:
 	SHA256RNDS2  X0, X5, X6
 	VPBROADCASTD 768(AX), Y15
 	VPADDD       4800(DX), Y15, Y15
-	VPSRLD       $0x11, Y13, Y12
-	VPSLLD       $0x0f, Y13, Y11
-	VPXOR        Y11, Y12, Y12
-	VPSRLD       $0x13, Y13, Y9
-	SHA256RNDS2  X0, X7, X8
-	VPSLLD       $0x0d, Y13, Y11
+	VPSRLD       $0x0a, Y13, Y12
+	VPSRLD       $0x11, Y13, Y9
+	VPMULLD      ·powers+480(SB), Y13, Y11
 	VPXOR        Y11, Y9, Y9
+	SHA256RNDS2  X0, X7, X8
 	VPXOR        Y9, Y12, Y12
-	VPSRLD       $0x0a, Y13, Y9
+	VPSRLD       $0x13, Y13, Y9
+	VPMULLD      ·powers+416(SB), Y13, Y11
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPADDD       Y12, Y15, Y15
 	VMOVQ        708(AX), X0
 	VMOVDQU      Y15, 5024(DX)
-	VPSRLD       $0x07, Y15, Y12
-	VPSLLD       $0x19, Y15, Y11
-	VPXOR        Y11, Y12, Y12
-	VPSRLD       $0x12, Y15, Y9
-	SHA256RNDS2  X0, X2, X1
-	VPSLLD       $0x0e, Y15, Y11
+	VPSRLD       $0x03, Y15, Y12
+	VPSRLD       $0x07, Y15, Y9
+	VPMULLD      ·powers+800(SB), Y15, Y11
 	VPXOR        Y11, Y9, Y9
+	SHA256RNDS2  X0, X2, X1
 	VPXOR        Y9, Y12, Y12
-	VPSRLD       $0x03, Y15, Y9
+	VPSRLD       $0x12, Y15, Y9
+	VPMULLD      ·powers+448(SB), Y15, Y11
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPADDD       Y14, Y12, Y12
 	SHA256RNDS2  X0, X4, X3
@@ -5153,28 +5153,28 @@ vary9:
 	// W[30]: sigma1, t-7.
 	VPBROADCASTD 772(AX), Y13
 	VPADDD       4832(DX), Y13, Y13
-	VPSRLD       $0x11, Y14, Y12
-	VPSLLD       $0x0f, Y14, Y11
+	VPSRLD       $0x0a, Y14, Y12
+	VPSRLD       $0x11, Y14, Y9
 	SHA256RNDS2  X0, X8, X7
-	VPXOR        Y11, Y12, Y12
-	VPSRLD       $0x13, Y14, Y9
-	VPSLLD       $0x0d, Y14, Y11
+	VPMULLD      ·powers+480(SB), Y14, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
-	VPSRLD       $0x0a, Y14, Y9
+	VPSRLD       $0x13, Y14, Y9
+	VPMULLD      ·powers+416(SB), Y14, Y11
+	VPXOR        Y11, Y9, Y9
 	VMOVDQU      X1, 5248(DX)
 	VPXOR        Y9, Y12, Y12
 	VPADDD       Y12, Y13, Y13
 	VMOVDQU      Y13, 5056(DX)
-	VPSRLD       $0x07, Y13, Y12
-	VPSLLD       $0x19, Y13, Y11
-	VPXOR        Y11, Y12, Y12
+	VPSRLD       $0x03, Y13, Y12
+	VPSRLD       $0x07, Y13, Y9
+	VPMULLD      ·powers+800(SB), Y13, Y11
 	VMOVDQU      X2, 5264(DX)
-	VPSRLD       $0x12, Y13, Y9
-	VPSLLD       $0x0e, Y13, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
-	VPSRLD       $0x03, Y13, Y9
+	VPSRLD       $0x12, Y13, Y9
+	VPMULLD      ·powers+448(SB), Y13, Y11
+	VPXOR        Y11, Y9, Y9
 	VMOVDQU      X3, 5280(DX)
 	VPXOR        Y9, Y12, Y12
 	VPADDD       Y15, Y12, Y12
@@ -5185,28 +5185,28 @@ vary9:
 	VPADDD       4576(DX), Y14, Y14
 	VMOVDQU      X4, 5296(DX)
 	VPADDD       4864(DX), Y14, Y14
-	VPSRLD       $0x11, Y15, Y12
-	VPSLLD       $0x0f, Y15, Y11
-	VPXOR        Y11, Y12, Y12
-	VPSRLD       $0x13, Y15, Y9
-	VPSLLD       $0x0d, Y15, Y11
-	VMOVDQU      X5, 5312(DX)
+	VPSRLD       $0x0a, Y15, Y12
+	VPSRLD       $0x11, Y15, Y9
+	VPMULLD      ·powers+480(SB), Y15, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
-	VPSRLD       $0x0a, Y15, Y9
+	VMOVDQU      X5, 5312(DX)
+	VPSRLD       $0x13, Y15, Y9
+	VPMULLD      ·powers+416(SB), Y15, Y11
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPADDD       Y12, Y14, Y14
 	VMOVDQU      Y14, 5088(DX)
 	VMOVDQU      X6, 5328(DX)
-	VPSRLD       $0x07, Y14, Y12
-	VPSLLD       $0x19, Y14, Y11
-	VPXOR        Y11, Y12, Y12
-	VPSRLD       $0x12, Y14, Y9
-	VPSLLD       $0x0e, Y14, Y11
+	VPSRLD       $0x03, Y14, Y12
+	VPSRLD       $0x07, Y14, Y9
+	VPMULLD      ·powers+800(SB), Y14, Y11
 	VPXOR        Y11, Y9, Y9
-	VMOVDQU      X7, 5344(DX)
 	VPXOR        Y9, Y12, Y12
-	VPSRLD       $0x03, Y14, Y9
+	VPSRLD       $0x12, Y14, Y9
+	VMOVDQU      X7, 5344(DX)
+	VPMULLD      ·powers+448(SB), Y14, Y11
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPADDD       Y13, Y12, Y12
 	VMOVDQU      Y12, 4544(DX)
@@ -5225,15 +5225,15 @@ vary10:
 	VPBROADCASTD 72(AX), Y14
 	VPOR         Y12, Y14, Y14
 	VMOVDQU      Y14, 4928(DX)
-	VPSRLD       $0x07, Y14, Y12
-	VPSLLD       $0x19, Y14, Y11
-	VPXOR        Y11, Y12, Y12
+	VPSRLD       $0x03, Y14, Y12
+	VPSRLD       $0x07, Y14, Y9
+	VPMULLD      ·powers+800(SB), Y14, Y11
 	VMOVDQU      5648(DX), X1
-	VPSRLD       $0x12, Y14, Y9
-	VPSLLD       $0x0e, Y14, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
-	VPSRLD       $0x03, Y14, Y9
+	VPSRLD       $0x12, Y14, Y9
+	VPMULLD      ·powers+448(SB), Y14, Y11
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VMOVDQU      5632(DX), X4
 	VMOVDQU      Y12, 4384(DX)
@@ -5255,15 +5255,15 @@ vary10:
 	VPBROADCASTD 720(AX), Y15
 	VPADDD       4928(DX), Y15, Y15
 	VMOVDQU      Y15, 4640(DX)
-	VPSRLD       $0x07, Y15, Y12
-	VPSLLD       $0x19, Y15, Y11
+	VPSRLD       $0x03, Y15, Y12
+	VPSRLD       $0x07, Y15, Y9
 	VMOVDQU      5648(DX), X5
-	VPXOR        Y11, Y12, Y12
-	VPSRLD       $0x12, Y15, Y9
-	VPSLLD       $0x0e, Y15, Y11
+	VPMULLD      ·powers+800(SB), Y15, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
-	VPSRLD       $0x03, Y15, Y9
+	VPSRLD       $0x12, Y15, Y9
+	VPMULLD      ·powers+448(SB), Y15, Y11
+	VPXOR        Y11, Y9, Y9
 	VMOVDQU      5632(DX), X8
 	VPXOR        Y9, Y12, Y12
 	VPADDD       Y14, Y12, Y12
@@ -5279,44 +5279,44 @@ vary10:
 	// W[18]: constant.
 	VPBROADCASTD 724(AX), Y13
 	VMOVQ        320(BX), X0
-	VPSRLD       $0x07, Y13, Y12
-	VPSLLD       $0x19, Y13, Y11
-	VPXOR        Y11, Y12, Y12
-	VPSRLD       $0x12, Y13, Y9
-	VPSLLD       $0x0e, Y13, Y11
+	VPSRLD       $0x03, Y13, Y12
+	VPSRLD       $0x07, Y13, Y9
+	VPMULLD      ·powers+800(SB), Y13, Y11
 	VPXOR        Y11, Y9, Y9
-	SHA256RNDS2  X0, X2, X1
 	VPXOR        Y9, Y12, Y12
-	VPSRLD       $0x03, Y13, Y9
+	VPSRLD       $0x12, Y13, Y9
+	SHA256RNDS2  X0, X2, X1
+	VPMULLD      ·powers+448(SB), Y13, Y11
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPADDD       Y15, Y12, Y12
 	VMOVDQU      Y12, 4128(DX)
 	VMOVQ        328(BX), X0
 
 	// W[19]: sigma1.
-	VPSRLD       $0x11, Y15, Y12
-	VPSLLD       $0x0f, Y15, Y11
-	VPXOR        Y11, Y12, Y12
-	VPSRLD       $0x13, Y15, Y9
-	VPSLLD       $0x0d, Y15, Y11
-	SHA256RNDS2  X0, X4, X3
+	VPSRLD       $0x0a, Y15, Y12
+	VPSRLD       $0x11, Y15, Y9
+	VPMULLD      ·powers+480(SB), Y15, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
-	VPSRLD       $0x0a, Y15, Y9
+	SHA256RNDS2  X0, X4, X3
+	VPSRLD       $0x13, Y15, Y9
+	VPMULLD      ·powers+416(SB), Y15, Y11
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPBROADCASTD 728(AX), Y14
 	VPADDD       Y12, Y14, Y14
 	VMOVQ        352(BX), X0
 	VMOVDQU      Y14, 4704(DX)
-	VPSRLD       $0x07, Y14, Y12
-	VPSLLD       $0x19, Y14, Y11
-	VPXOR        Y11, Y12, Y12
-	VPSRLD       $0x12, Y14, Y9
-	SHA256RNDS2  X0, X6, X5
-	VPSLLD       $0x0e, Y14, Y11
+	VPSRLD       $0x03, Y14, Y12
+	VPSRLD       $0x07, Y14, Y9
+	VPMULLD      ·powers+800(SB), Y14, Y11
 	VPXOR        Y11, Y9, Y9
+	SHA256RNDS2  X0, X6, X5
 	VPXOR        Y9, Y12, Y12
-	VPSRLD       $0x03, Y14, Y9
+	VPSRLD       $0x12, Y14, Y9
+	VPMULLD      ·powers+448(SB), Y14, Y11
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPADDD       Y13, Y12, Y12
 	VMOVQ        360(BX), X0
@@ -5331,45 +5331,45 @@ vary10:
 
 	// W[20]: constant.
 	VPBROADCASTD 732(AX), Y15
-	VPSRLD       $0x07, Y15, Y12
-	VPSLLD       $0x19, Y15, Y11
+	VPSRLD       $0x03, Y15, Y12
+	VPSRLD       $0x07, Y15, Y9
 	VMOVQ        700(AX), X0
-	VPXOR        Y11, Y12, Y12
-	VPSRLD       $0x12, Y15, Y9
-	VPSLLD       $0x0e, Y15, Y11
+	VPMULLD      ·powers+800(SB), Y15, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
-	VPSRLD       $0x03, Y15, Y9
+	VPSRLD       $0x12, Y15, Y9
+	VPMULLD      ·powers+448(SB), Y15, Y11
+	VPXOR        Y11, Y9, Y9
 	SHA256RNDS2  X0, X1, X2
 	VPXOR        Y9, Y12, Y12
 	VPADDD       Y14, Y12, Y12
 	VMOVDQU      Y12, 4192(DX)
 
 	// W[21]: sigma1.
-	VPSRLD       $0x11, Y14, Y12
-	VPSLLD       $0x0f, Y14, Y11
+	VPSRLD       $0x0a, Y14, Y12
+	VPSRLD       $0x11, Y14, Y9
 	SHA256RNDS2  X0, X3, X4
-	VPXOR        Y11, Y12, Y12
-	VPSRLD       $0x13, Y14, Y9
-	VPSLLD       $0x0d, Y14, Y11
+	VPMULLD      ·powers+480(SB), Y14, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
+	VPSRLD       $0x13, Y14, Y9
+	VPMULLD      ·powers+416(SB), Y14, Y11
 	SHA256RNDS2  X0, X5, X6
-	VPSRLD       $0x0a, Y14, Y9
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPBROADCASTD 736(AX), Y13
 	VPADDD       Y12, Y13, Y13
 	VMOVDQU      Y13, 4768(DX)
-	VPSRLD       $0x07, Y13, Y12
+	VPSRLD       $0x03, Y13, Y12
 	SHA256RNDS2  X0, X7, X8
-	VPSLLD       $0x19, Y13, Y11
-	VPXOR        Y11, Y12, Y12
-	VPSRLD       $0x12, Y13, Y9
-	VPSLLD       $0x0e, Y13, Y11
+	VPSRLD       $0x07, Y13, Y9
+	VPMULLD      ·powers+800(SB), Y13, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
+	VPSRLD       $0x12, Y13, Y9
+	VPMULLD      ·powers+448(SB), Y13, Y11
 	VMOVQ        708(AX), X0
-	VPSRLD       $0x03, Y13, Y9
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPADDD       Y15, Y12, Y12
 	VMOVDQU      Y12, 4224(DX)
@@ -5384,44 +5384,44 @@ vary10:
 	// W[22]: constant.
 	SHA256RNDS2  X0, X4, X3
 	VPBROADCASTD 740(AX), Y14
-	VPSRLD       $0x07, Y14, Y12
-	VPSLLD       $0x19, Y14, Y11
-	VPXOR        Y11, Y12, Y12
-	VPSRLD       $0x12, Y14, Y9
-	VPSLLD       $0x0e, Y14, Y11
-	SHA256RNDS2  X0, X6, X5
+	VPSRLD       $0x03, Y14, Y12
+	VPSRLD       $0x07, Y14, Y9
+	VPMULLD      ·powers+800(SB), Y14, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
-	VPSRLD       $0x03, Y14, Y9
+	SHA256RNDS2  X0, X6, X5
+	VPSRLD       $0x12, Y14, Y9
+	VPMULLD      ·powers+448(SB), Y14, Y11
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPADDD       Y13, Y12, Y12
 	SHA256RNDS2  X0, X8, X7
 	VMOVDQU      Y12, 4256(DX)
 
 	// W[23]: sigma1.
-	VPSRLD       $0x11, Y13, Y12
-	VPSLLD       $0x0f, Y13, Y11
-	VPXOR        Y11, Y12, Y12
-	VPSRLD       $0x13, Y13, Y9
-	VMOVDQU      X1, 5120(DX)
-	VPSLLD       $0x0d, Y13, Y11
+	VPSRLD       $0x0a, Y13, Y12
+	VPSRLD       $0x11, Y13, Y9
+	VPMULLD      ·powers+480(SB), Y13, Y11
 	VPXOR        Y11, Y9, Y9
+	VMOVDQU      X1, 5120(DX)
 	VPXOR        Y9, Y12, Y12
-	VPSRLD       $0x0a, Y13, Y9
+	VPSRLD       $0x13, Y13, Y9
+	VPMULLD      ·powers+416(SB), Y13, Y11
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPBROADCASTD 744(AX), Y15
 	VMOVDQU      X2, 5136(DX)
 	VPADDD       Y12, Y15, Y15
 	VMOVDQU      Y15, 4832(DX)
-	VPSRLD       $0x07, Y15, Y12
-	VPSLLD       $0x19, Y15, Y11
-	VPXOR        Y11, Y12, Y12
+	VPSRLD       $0x03, Y15, Y12
+	VPSRLD       $0x07, Y15, Y9
+	VPMULLD      ·powers+800(SB), Y15, Y11
 	VMOVDQU      X3, 5152(DX)
-	VPSRLD       $0x12, Y15, Y9
-	VPSLLD       $0x0e, Y15, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
-	VPSRLD       $0x03, Y15, Y9
+	VPSRLD       $0x12, Y15, Y9
+	VPMULLD      ·powers+448(SB), Y15, Y11
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VMOVDQU      X4, 5168(DX)
 	VPADDD       Y14, Y12, Y12
@@ -5439,15 +5439,15 @@ vary10:
 	VPADDD       4640(DX), Y13, Y13
 	VMOVDQU      X6, 5200(DX)
 	VMOVDQU      Y13, 4864(DX)
-	VPSRLD       $0x07, Y13, Y12
-	VPSLLD       $0x19, Y13, Y11
-	VPXOR        Y11, Y12, Y12
-	VPSRLD       $0x12, Y13, Y9
-	VPSLLD       $0x0e, Y13, Y11
-	VMOVDQU      X7, 5216(DX)
+	VPSRLD       $0x03, Y13, Y12
+	VPSRLD       $0x07, Y13, Y9
+	VPMULLD      ·powers+800(SB), Y13, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
-	VPSRLD       $0x03, Y13, Y9
+	VMOVDQU      X7, 5216(DX)
+	VPSRLD       $0x12, Y13, Y9
+	VPMULLD      ·powers+448(SB), Y13, Y11
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPADDD       Y15, Y12, Y12
 	VMOVDQU      Y12, 4320(DX)
@@ -5456,28 +5456,28 @@ vary10:
 	// W[25]: sigma1, sigma0.
 	VPBROADCASTD 752(AX), Y14
 	VPADDD       4384(DX), Y14, Y14
-	VPSRLD       $0x11, Y15, Y12
-	VPSLLD       $0x0f, Y15, Y11
+	VPSRLD       $0x0a, Y15, Y12
+	VPSRLD       $0x11, Y15, Y9
 	VMOVDQU      5632(DX), X2
-	VPXOR        Y11, Y12, Y12
-	VPSRLD       $0x13, Y15, Y9
-	VPSLLD       $0x0d, Y15, Y11
+	VPMULLD      ·powers+480(SB), Y15, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
-	VPSRLD       $0x0a, Y15, Y9
+	VPSRLD       $0x13, Y15, Y9
+	VPMULLD      ·powers+416(SB), Y15, Y11
+	VPXOR        Y11, Y9, Y9
 	VMOVDQU      5648(DX), X1
 	VPXOR        Y9, Y12, Y12
 	VPADDD       Y12, Y14, Y14
 	VMOVDQU      Y14, 4896(DX)
-	VPSRLD       $0x07, Y14, Y12
-	VPSLLD       $0x19, Y14, Y11
-	VPXOR        Y11, Y12, Y12
+	VPSRLD       $0x03, Y14, Y12
+	VPSRLD       $0x07, Y14, Y9
+	VPMULLD      ·powers+800(SB), Y14, Y11
 	VMOVDQU      5632(DX), X4
-	VPSRLD       $0x12, Y14, Y9
-	VPSLLD       $0x0e, Y14, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
-	VPSRLD       $0x03, Y14, Y9
+	VPSRLD       $0x12, Y14, Y9
+	VPMULLD      ·powers+448(SB), Y14, Y11
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VMOVDQU      5648(DX), X3
 	VPADDD       Y13, Y12, Y12
@@ -5495,57 +5495,57 @@ vary10:
 	VPADDD       4416(DX), Y15, Y15
 	VMOVDQU      5648(DX), X5
 	VPADDD       4704(DX), Y15, Y15
-	VPSRLD       $0x11, Y13, Y12
-	VPSLLD       $0x0f, Y13, Y11
-	VPXOR        Y11, Y12, Y12
-	VPSRLD       $0x13, Y13, Y9
-	VPSLLD       $0x0d, Y13, Y11
-	VMOVDQU      5632(DX), X8
+	VPSRLD       $0x0a, Y13, Y12
+	VPSRLD       $0x11, Y13, Y9
+	VPMULLD      ·powers+480(SB), Y13, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
-	VPSRLD       $0x0a, Y13, Y9
+	VMOVDQU      5632(DX), X8
+	VPSRLD       $0x13, Y13, Y9
+	VPMULLD      ·powers+416(SB), Y13, Y11
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPADDD       Y12, Y15, Y15
 	VMOVDQU      5648(DX), X7
 	VMOVDQU      Y15, 4928(DX)
-	VPSRLD       $0x07, Y15, Y12
-	VPSLLD       $0x19, Y15, Y11
-	VPXOR        Y11, Y12, Y12
-	VPSRLD       $0x12, Y15, Y9
-	VPSLLD       $0x0e, Y15, Y11
-	VMOVQ        336(BX), X0
+	VPSRLD       $0x03, Y15, Y12
+	VPSRLD       $0x07, Y15, Y9
+	VPMULLD      ·powers+800(SB), Y15, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
-	VPSRLD       $0x03, Y15, Y9
+	VMOVQ        336(BX), X0
+	VPSRLD       $0x12, Y15, Y9
+	VPMULLD      ·powers+448(SB), Y15, Y11
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPADDD       Y14, Y12, Y12
 	VMOVDQU      Y12, 4384(DX)
 	SHA256RNDS2  X0, X2, X1
 
 	// W[27]: sigma1.
-	VPSRLD       $0x11, Y14, Y12
-	VPSLLD       $0x0f, Y14, Y11
-	VPXOR        Y11, Y12, Y12
-	VPSRLD       $0x13, Y14, Y9
-	VMOVQ        344(BX), X0
-	VPSLLD       $0x0d, Y14, Y11
+	VPSRLD       $0x0a, Y14, Y12
+	VPSRLD       $0x11, Y14, Y9
+	VPMULLD      ·powers+480(SB), Y14, Y11
 	VPXOR        Y11, Y9, Y9
+	VMOVQ        344(BX), X0
 	VPXOR        Y9, Y12, Y12
-	VPSRLD       $0x0a, Y14, Y9
+	VPSRLD       $0x13, Y14, Y9
+	VPMULLD      ·powers+416(SB), Y14, Y11
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPBROADCASTD 760(AX), Y13
 	SHA256RNDS2  X0, X4, X3
 	VPADDD       Y12, Y13, Y13
 	VMOVDQU      Y13, 4960(DX)
-	VPSRLD       $0x07, Y13, Y12
-	VPSLLD       $0x19, Y13, Y11
-	VPXOR        Y11, Y12, Y12
-	VPSRLD       $0x12, Y13, Y9
-	VMOVQ        368(BX), X0
-	VPSLLD       $0x0e, Y13, Y11
+	VPSRLD       $0x03, Y13, Y12
+	VPSRLD       $0x07, Y13, Y9
+	VPMULLD      ·powers+800(SB), Y13, Y11
 	VPXOR        Y11, Y9, Y9
+	VMOVQ        368(BX), X0
 	VPXOR        Y9, Y12, Y12
-	VPSRLD       $0x03, Y13, Y9
+	VPSRLD       $0x12, Y13, Y9
+	VPMULLD      ·powers+448(SB), Y13, Y11
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	SHA256RNDS2  X0, X6, X5
 	VPADDD       Y15, Y12, Y12
@@ -5561,58 +5561,58 @@ vary10:
 	// W[28]: sigma1, t-7.
 	VPBROADCASTD 764(AX), Y14
 	VPADDD       4768(DX), Y14, Y14
-	VPSRLD       $0x11, Y15, Y12
+	VPSRLD       $0x0a, Y15, Y12
 	SHA256RNDS2  X0, X8, X7
-	VPSLLD       $0x0f, Y15, Y11
-	VPXOR        Y11, Y12, Y12
-	VPSRLD       $0x13, Y15, Y9
-	VPSLLD       $0x0d, Y15, Y11
+	VPSRLD       $0x11, Y15, Y9
+	VPMULLD      ·powers+480(SB), Y15, Y11
 	VPXOR        Y11, Y9, Y9
-	VMOVQ        700(AX), X0
 	VPXOR        Y9, Y12, Y12
-	VPSRLD       $0x0a, Y15, Y9
+	VPSRLD       $0x13, Y15, Y9
+	VMOVQ        700(AX), X0
+	VPMULLD      ·powers+416(SB), Y15, Y11
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPADDD       Y12, Y14, Y14
 	VMOVDQU      Y14, 4992(DX)
-	VPSRLD       $0x07, Y14, Y12
+	VPSRLD       $0x03, Y14, Y12
 	SHA256RNDS2  X0, X1, X2
-	VPSLLD       $0x19, Y14, Y11
-	VPXOR        Y11, Y12, Y12
-	VPSRLD       $0x12, Y14, Y9
-	VPSLLD       $0x0e, Y14, Y11
+	VPSRLD       $0x07, Y14, Y9
+	VPMULLD      ·powers+800(SB), Y14, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
+	VPSRLD       $0x12, Y14, Y9
+	VPMULLD      ·powers+448(SB), Y14, Y11
 	SHA256RNDS2  X0, X3, X4
-	VPSRLD       $0x03, Y14, Y9
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPADDD       Y13, Y12, Y12
 	VMOVDQU      Y12, 4448(DX)
 
 	// W[29]: sigma1.
 	SHA256RNDS2  X0, X5, X6
-	VPSRLD       $0x11, Y13, Y12
-	VPSLLD       $0x0f, Y13, Y11
-	VPXOR        Y11, Y12, Y12
-	VPSRLD       $0x13, Y13, Y9
-	VPSLLD       $0x0d, Y13, Y11
+	VPSRLD       $0x0a, Y13, Y12
+	VPSRLD       $0x11, Y13, Y9
+	VPMULLD      ·powers+480(SB), Y13, Y11
 	VPXOR        Y11, Y9, Y9
-	SHA256RNDS2  X0, X7, X8
 	VPXOR        Y9, Y12, Y12
-	VPSRLD       $0x0a, Y13, Y9
+	VPSRLD       $0x13, Y13, Y9
+	SHA256RNDS2  X0, X7, X8
+	VPMULLD      ·powers+416(SB), Y13, Y11
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPBROADCASTD 768(AX), Y15
 	VPADDD       Y12, Y15, Y15
 	VMOVDQU      Y15, 5024(DX)
 	VMOVQ        708(AX), X0
-	VPSRLD       $0x07, Y15, Y12
-	VPSLLD       $0x19, Y15, Y11
-	VPXOR        Y11, Y12, Y12
-	VPSRLD       $0x12, Y15, Y9
-	VPSLLD       $0x0e, Y15, Y11
-	SHA256RNDS2  X0, X2, X1
+	VPSRLD       $0x03, Y15, Y12
+	VPSRLD       $0x07, Y15, Y9
+	VPMULLD      ·powers+800(SB), Y15, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
-	VPSRLD       $0x03, Y15, Y9
+	SHA256RNDS2  X0, X2, X1
+	VPSRLD       $0x12, Y15, Y9
+	VPMULLD      ·powers+448(SB), Y15, Y11
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPADDD       Y14, Y12, Y12
 	VMOVDQU      Y12, 4480(DX)
@@ -5628,28 +5628,28 @@ vary10:
 	// W[30]: sigma1, t-7.
 	VPBROADCASTD 772(AX), Y13
 	VPADDD       4832(DX), Y13, Y13
-	VPSRLD       $0x11, Y14, Y12
-	VPSLLD       $0x0f, Y14, Y11
+	VPSRLD       $0x0a, Y14, Y12
+	VPSRLD       $0x11, Y14, Y9
 	SHA256RNDS2  X0, X8, X7
-	VPXOR        Y11, Y12, Y12
-	VPSRLD       $0x13, Y14, Y9
-	VPSLLD       $0x0d, Y14, Y11
+	VPMULLD      ·powers+480(SB), Y14, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
-	VPSRLD       $0x0a, Y14, Y9
+	VPSRLD       $0x13, Y14, Y9
+	VPMULLD      ·powers+416(SB), Y14, Y11
+	VPXOR        Y11, Y9, Y9
 	VMOVDQU      X1, 5248(DX)
 	VPXOR        Y9, Y12, Y12
 	VPADDD       Y12, Y13, Y13
 	VMOVDQU      Y13, 5056(DX)
-	VPSRLD       $0x07, Y13, Y12
-	VPSLLD       $0x19, Y13, Y11
-	VPXOR        Y11, Y12, Y12
+	VPSRLD       $0x03, Y13, Y12
+	VPSRLD       $0x07, Y13, Y9
+	VPMULLD      ·powers+800(SB), Y13, Y11
 	VMOVDQU      X2, 5264(DX)
-	VPSRLD       $0x12, Y13, Y9
-	VPSLLD       $0x0e, Y13, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
-	VPSRLD       $0x03, Y13, Y9
+	VPSRLD       $0x12, Y13, Y9
+	VPMULLD      ·powers+448(SB), Y13, Y11
+	VPXOR        Y11, Y9, Y9
 	VMOVDQU      X3, 5280(DX)
 	VPXOR        Y9, Y12, Y12
 	VPADDD       Y15, Y12, Y12
@@ -5659,28 +5659,28 @@ vary10:
 	VPBROADCASTD 776(AX), Y14
 	VPADDD       4864(DX), Y14, Y14
 	VMOVDQU      X4, 5296(DX)
-	VPSRLD       $0x11, Y15, Y12
-	VPSLLD       $0x0f, Y15, Y11
-	VPXOR        Y11, Y12, Y12
-	VPSRLD       $0x13, Y15, Y9
-	VPSLLD       $0x0d, Y15, Y11
+	VPSRLD       $0x0a, Y15, Y12
+	VPSRLD       $0x11, Y15, Y9
+	VPMULLD      ·powers+480(SB), Y15, Y11
 	VPXOR        Y11, Y9, Y9
-	VMOVDQU      X5, 5312(DX)
 	VPXOR        Y9, Y12, Y12
-	VPSRLD       $0x0a, Y15, Y9
+	VPSRLD       $0x13, Y15, Y9
+	VMOVDQU      X5, 5312(DX)
+	VPMULLD      ·powers+416(SB), Y15, Y11
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPADDD       Y12, Y14, Y14
 	VMOVDQU      Y14, 5088(DX)
 	VMOVDQU      X6, 5328(DX)
-	VPSRLD       $0x07, Y14, Y12
-	VPSLLD       $0x19, Y14, Y11
-	VPXOR        Y11, Y12, Y12
-	VPSRLD       $0x12, Y14, Y9
-	VPSLLD       $0x0e, Y14, Y11
+	VPSRLD       $0x03, Y14, Y12
+	VPSRLD       $0x07, Y14, Y9
+	VPMULLD      ·powers+800(SB), Y14, Y11
 	VPXOR        Y11, Y9, Y9
-	VMOVDQU      X7, 5344(DX)
 	VPXOR        Y9, Y12, Y12
-	VPSRLD       $0x03, Y14, Y9
+	VPSRLD       $0x12, Y14, Y9
+	VMOVDQU      X7, 5344(DX)
+	VPMULLD      ·powers+448(SB), Y14, Y11
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPADDD       Y13, Y12, Y12
 	VMOVDQU      Y12, 4544(DX)
@@ -5699,15 +5699,15 @@ vary11:
 	VPBROADCASTD 76(AX), Y15
 	VPOR         Y12, Y15, Y15
 	VMOVDQU      Y15, 4960(DX)
-	VPSRLD       $0x07, Y15, Y12
-	VPSLLD       $0x19, Y15, Y11
-	VPXOR        Y11, Y12, Y12
-	VPSRLD       $0x12, Y15, Y9
-	VPADDD       5632(DX), X0, X1
-	VPSLLD       $0x0e, Y15, Y11
+	VPSRLD       $0x03, Y15, Y12
+	VPSRLD       $0x07, Y15, Y9
+	VPMULLD      ·powers+800(SB), Y15, Y11
 	VPXOR        Y11, Y9, Y9
+	VPADDD       5632(DX), X0, X1
 	VPXOR        Y9, Y12, Y12
-	VPSRLD       $0x03, Y15, Y9
+	VPSRLD       $0x12, Y15, Y9
+	VPMULLD      ·powers+448(SB), Y15, Y11
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VMOVDQU      Y12, 4416(DX)
 	VMOVDQU      5648(DX), X2
@@ -5727,15 +5727,15 @@ vary11:
 	// W[17]: constant.
 	VPBROADCASTD 720(AX), Y15
 	VPADDD       5632(DX), X0, X3
-	VPSRLD       $0x07, Y15, Y12
-	VPSLLD       $0x19, Y15, Y11
-	VPXOR        Y11, Y12, Y12
-	VPSRLD       $0x12, Y15, Y9
-	VPSLLD       $0x0e, Y15, Y11
+	VPSRLD       $0x03, Y15, Y12
+	VPSRLD       $0x07, Y15, Y9
+	VPMULLD      ·powers+800(SB), Y15, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
+	VPSRLD       $0x12, Y15, Y9
+	VPMULLD      ·powers+448(SB), Y15, Y11
 	VMOVDQU      5648(DX), X4
-	VPSRLD       $0x03, Y15, Y9
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPADDD       Y14, Y12, Y12
 	VMOVDQU      Y12, 4096(DX)
@@ -5752,15 +5752,15 @@ vary11:
 	VPADDD       5632(DX), X0, X5
 	VPADDD       4960(DX), Y13, Y13
 	VMOVDQU      Y13, 4672(DX)
-	VPSRLD       $0x07, Y13, Y12
-	VPSLLD       $0x19, Y13, Y11
-	VPXOR        Y11, Y12, Y12
-	VPSRLD       $0x12, Y13, Y9
-	VMOVDQU      5648(DX), X6
-	VPSLLD       $0x0e, Y13, Y11
+	VPSRLD       $0x03, Y13, Y12
+	VPSRLD       $0x07, Y13, Y9
+	VPMULLD      ·powers+800(SB), Y13, Y11
 	VPXOR        Y11, Y9, Y9
+	VMOVDQU      5648(DX), X6
 	VPXOR        Y9, Y12, Y12
-	VPSRLD       $0x03, Y13, Y9
+	VPSRLD       $0x12, Y13, Y9
+	VPMULLD      ·powers+448(SB), Y13, Y11
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPADDD       Y15, Y12, Y12
 	VMOVDQU      Y12, 4128(DX)
@@ -5768,15 +5768,15 @@ vary11:
 
 	// W[19]: constant.
 	VPBROADCASTD 728(AX), Y14
-	VPSRLD       $0x07, Y14, Y12
-	VPSLLD       $0x19, Y14, Y11
-	VPXOR        Y11, Y12, Y12
-	VPSRLD       $0x12, Y14, Y9
-	VPADDD       5632(DX), X0, X7
-	VPSLLD       $0x0e, Y14, Y11
+	VPSRLD       $0x03, Y14, Y12
+	VPSRLD       $0x07, Y14, Y9
+	VPMULLD      ·powers+800(SB), Y14, Y11
 	VPXOR        Y11, Y9, Y9
+	VPADDD       5632(DX), X0, X7
 	VPXOR        Y9, Y12, Y12
-	VPSRLD       $0x03, Y14, Y9
+	VPSRLD       $0x12, Y14, Y9
+	VPMULLD      ·powers+448(SB), Y14, Y11
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPADDD       Y13, Y12, Y12
 	VMOVDQU      5648(DX), X8
@@ -5790,29 +5790,29 @@ vary11:
 	VMOVDQU      Y10, 608(SI)
 
 	// W[20]: sigma1.
-	VPSRLD       $0x11, Y13, Y12
-	VPSLLD       $0x0f, Y13, Y11
-	VPXOR        Y11, Y12, Y12
-	VPSRLD       $0x13, Y13, Y9
-	VPSLLD       $0x0d, Y13, Y11
-	SHA256RNDS2  X0, X1, X2
+	VPSRLD       $0x0a, Y13, Y12
+	VPSRLD       $0x11, Y13, Y9
+	VPMULLD      ·powers+480(SB), Y13, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
-	VPSRLD       $0x0a, Y13, Y9
+	SHA256RNDS2  X0, X1, X2
+	VPSRLD       $0x13, Y13, Y9
+	VPMULLD      ·powers+416(SB), Y13, Y11
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPBROADCASTD 732(AX), Y15
 	VPADDD       Y12, Y15, Y15
 	SHA256RNDS2  X0, X3, X4
 	VMOVDQU      Y15, 4736(DX)
-	VPSRLD       $0x07, Y15, Y12
-	VPSLLD       $0x19, Y15, Y11
-	VPXOR        Y11, Y12, Y12
-	VPSRLD       $0x12, Y15, Y9
-	VPSLLD       $0x0e, Y15, Y11
-	SHA256RNDS2  X0, X5, X6
+	VPSRLD       $0x03, Y15, Y12
+	VPSRLD       $0x07, Y15, Y9
+	VPMULLD      ·powers+800(SB), Y15, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
-	VPSRLD       $0x03, Y15, Y9
+	SHA256RNDS2  X0, X5, X6
+	VPSRLD       $0x12, Y15, Y9
+	VPMULLD      ·powers+448(SB), Y15, Y11
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPADDD       Y14, Y12, Y12
 	VMOVDQU      Y12, 4192(DX)
@@ -5820,15 +5820,15 @@ vary11:
 
 	// W[21]: constant.
 	VPBROADCASTD 736(AX), Y13
-	VPSRLD       $0x07, Y13, Y12
-	VPSLLD       $0x19, Y13, Y11
-	VPXOR        Y11, Y12, Y12
-	VPSRLD       $0x12, Y13, Y9
-	VMOVQ        708(AX), X0
-	VPSLLD       $0x0e, Y13, Y11
+	VPSRLD       $0x03, Y13, Y12
+	VPSRLD       $0x07, Y13, Y9
+	VPMULLD      ·powers+800(SB), Y13, Y11
 	VPXOR        Y11, Y9, Y9
+	VMOVQ        708(AX), X0
 	VPXOR        Y9, Y12, Y12
-	VPSRLD       $0x03, Y13, Y9
+	VPSRLD       $0x12, Y13, Y9
+	VPMULLD      ·powers+448(SB), Y13, Y11
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPADDD       Y15, Y12, Y12
 	VMOVDQU      Y12, 4224(DX)
@@ -5842,29 +5842,29 @@ vary11:
 	SHA256RNDS2  X0, X4, X3
 
 	// W[22]: sigma1.
-	VPSRLD       $0x11, Y15, Y12
-	VPSLLD       $0x0f, Y15, Y11
-	VPXOR        Y11, Y12, Y12
-	VPSRLD       $0x13, Y15, Y9
-	VPSLLD       $0x0d, Y15, Y11
-	SHA256RNDS2  X0, X6, X5
+	VPSRLD       $0x0a, Y15, Y12
+	VPSRLD       $0x11, Y15, Y9
+	VPMULLD      ·powers+480(SB), Y15, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
-	VPSRLD       $0x0a, Y15, Y9
+	SHA256RNDS2  X0, X6, X5
+	VPSRLD       $0x13, Y15, Y9
+	VPMULLD      ·powers+416(SB), Y15, Y11
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPBROADCASTD 740(AX), Y14
 	VPADDD       Y12, Y14, Y14
 	SHA256RNDS2  X0, X8, X7
 	VMOVDQU      Y14, 4800(DX)
-	VPSRLD       $0x07, Y14, Y12
-	VPSLLD       $0x19, Y14, Y11
-	VPXOR        Y11, Y12, Y12
-	VPSRLD       $0x12, Y14, Y9
-	VPSLLD       $0x0e, Y14, Y11
+	VPSRLD       $0x03, Y14, Y12
+	VPSRLD       $0x07, Y14, Y9
+	VPMULLD      ·powers+800(SB), Y14, Y11
 	VPXOR        Y11, Y9, Y9
-	VMOVDQU      X1, 5120(DX)
 	VPXOR        Y9, Y12, Y12
-	VPSRLD       $0x03, Y14, Y9
+	VPSRLD       $0x12, Y14, Y9
+	VMOVDQU      X1, 5120(DX)
+	VPMULLD      ·powers+448(SB), Y14, Y11
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPADDD       Y13, Y12, Y12
 	VMOVDQU      Y12, 4256(DX)
@@ -5872,15 +5872,15 @@ vary11:
 	// W[23]: constant.
 	VMOVDQU      X2, 5136(DX)
 	VPBROADCASTD 744(AX), Y15
-	VPSRLD       $0x07, Y15, Y12
-	VPSLLD       $0x19, Y15, Y11
-	VPXOR        Y11, Y12, Y12
-	VPSRLD       $0x12, Y15, Y9
-	VPSLLD       $0x0e, Y15, Y11
-	VMOVDQU      X3, 5152(DX)
+	VPSRLD       $0x03, Y15, Y12
+	VPSRLD       $0x07, Y15, Y9
+	VPMULLD      ·powers+800(SB), Y15, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
-	VPSRLD       $0x03, Y15, Y9
+	VMOVDQU      X3, 5152(DX)
+	VPSRLD       $0x12, Y15, Y9
+	VPMULLD      ·powers+448(SB), Y15, Y11
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPADDD       Y14, Y12, Y12
 	VMOVDQU      Y12, 4288(DX)
@@ -5894,29 +5894,29 @@ vary11:
 
 	// W[24]: sigma1.
 	VMOVDQU      X5, 5184(DX)
-	VPSRLD       $0x11, Y14, Y12
-	VPSLLD       $0x0f, Y14, Y11
-	VPXOR        Y11, Y12, Y12
-	VPSRLD       $0x13, Y14, Y9
-	VPSLLD       $0x0d, Y14, Y11
+	VPSRLD       $0x0a, Y14, Y12
+	VPSRLD       $0x11, Y14, Y9
+	VPMULLD      ·powers+480(SB), Y14, Y11
 	VPXOR        Y11, Y9, Y9
-	VMOVDQU      X6, 5200(DX)
 	VPXOR        Y9, Y12, Y12
-	VPSRLD       $0x0a, Y14, Y9
+	VPSRLD       $0x13, Y14, Y9
+	VMOVDQU      X6, 5200(DX)
+	VPMULLD      ·powers+416(SB), Y14, Y11
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPBROADCASTD 748(AX), Y13
 	VPADDD       Y12, Y13, Y13
 	VMOVDQU      Y13, 4864(DX)
 	VMOVDQU      X7, 5216(DX)
-	VPSRLD       $0x07, Y13, Y12
-	VPSLLD       $0x19, Y13, Y11
-	VPXOR        Y11, Y12, Y12
-	VPSRLD       $0x12, Y13, Y9
-	VPSLLD       $0x0e, Y13, Y11
+	VPSRLD       $0x03, Y13, Y12
+	VPSRLD       $0x07, Y13, Y9
+	VPMULLD      ·powers+800(SB), Y13, Y11
 	VPXOR        Y11, Y9, Y9
-	VMOVDQU      X8, 5232(DX)
 	VPXOR        Y9, Y12, Y12
-	VPSRLD       $0x03, Y13, Y9
+	VPSRLD       $0x12, Y13, Y9
+	VMOVDQU      X8, 5232(DX)
+	VPMULLD      ·powers+448(SB), Y13, Y11
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPADDD       Y15, Y12, Y12
 	VMOVDQU      Y12, 4320(DX)
@@ -5926,15 +5926,15 @@ vary11:
 	VPBROADCASTD 752(AX), Y14
 	VPADDD       4672(DX), Y14, Y14
 	VMOVDQU      Y14, 4896(DX)
-	VPSRLD       $0x07, Y14, Y12
-	VPSLLD       $0x19, Y14, Y11
-	VPXOR        Y11, Y12, Y12
-	VPSRLD       $0x12, Y14, Y9
-	VPADDD       5632(DX), X0, X1
-	VPSLLD       $0x0e, Y14, Y11
+	VPSRLD       $0x03, Y14, Y12
+	VPSRLD       $0x07, Y14, Y9
+	VPMULLD      ·powers+800(SB), Y14, Y11
 	VPXOR        Y11, Y9, Y9
+	VPADDD       5632(DX), X0, X1
 	VPXOR        Y9, Y12, Y12
-	VPSRLD       $0x03, Y14, Y9
+	VPSRLD       $0x12, Y14, Y9
+	VPMULLD      ·powers+448(SB), Y14, Y11
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPADDD       Y13, Y12, Y12
 	VMOVDQU      5648(DX), X2
@@ -5950,28 +5950,28 @@ vary11:
 	// W[26]: sigma1, sigma0.
 	VPBROADCASTD 756(AX), Y15
 	VPADDD       4416(DX), Y15, Y15
-	VPSRLD       $0x11, Y13, Y12
-	VPSLLD       $0x0f, Y13, Y11
+	VPSRLD       $0x0a, Y13, Y12
+	VPSRLD       $0x11, Y13, Y9
 	VPADDD       5632(DX), X0, X3
-	VPXOR        Y11, Y12, Y12
-	VPSRLD       $0x13, Y13, Y9
-	VPSLLD       $0x0d, Y13, Y11
+	VPMULLD      ·powers+480(SB), Y13, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
-	VPSRLD       $0x0a, Y13, Y9
+	VPSRLD       $0x13, Y13, Y9
+	VPMULLD      ·powers+416(SB), Y13, Y11
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VMOVDQU      5648(DX), X4
 	VPADDD       Y12, Y15, Y15
 	VMOVDQU      Y15, 4928(DX)
-	VPSRLD       $0x07, Y15, Y12
-	VPSLLD       $0x19, Y15, Y11
-	VPXOR        Y11, Y12, Y12
-	VPSRLD       $0x12, Y15, Y9
-	VMOVDDUP     368(BX), X0
-	VPSLLD       $0x0e, Y15, Y11
+	VPSRLD       $0x03, Y15, Y12
+	VPSRLD       $0x07, Y15, Y9
+	VPMULLD      ·powers+800(SB), Y15, Y11
 	VPXOR        Y11, Y9, Y9
+	VMOVDDUP     368(BX), X0
 	VPXOR        Y9, Y12, Y12
-	VPSRLD       $0x03, Y15, Y9
+	VPSRLD       $0x12, Y15, Y9
+	VPMULLD      ·powers+448(SB), Y15, Y11
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPADDD       Y14, Y12, Y12
 	VPADDD       5632(DX), X0, X5
@@ -5981,28 +5981,28 @@ vary11:
 	VPBROADCASTD 760(AX), Y13
 	VPADDD       4448(DX), Y13, Y13
 	VPADDD       4736(DX), Y13, Y13
-	VPSRLD       $0x11, Y14, Y12
+	VPSRLD       $0x0a, Y14, Y12
 	VMOVDQU      5648(DX), X6
-	VPSLLD       $0x0f, Y14, Y11
-	VPXOR        Y11, Y12, Y12
-	VPSRLD       $0x13, Y14, Y9
-	VPSLLD       $0x0d, Y14, Y11
+	VPSRLD       $0x11, Y14, Y9
+	VPMULLD      ·powers+480(SB), Y14, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
-	VPSRLD       $0x0a, Y14, Y9
+	VPSRLD       $0x13, Y14, Y9
+	VPMULLD      ·powers+416(SB), Y14, Y11
+	VPXOR        Y11, Y9, Y9
 	VMOVDDUP     376(BX), X0
 	VPXOR        Y9, Y12, Y12
 	VPADDD       Y12, Y13, Y13
 	VMOVDQU      Y13, 4960(DX)
-	VPSRLD       $0x07, Y13, Y12
-	VPSLLD       $0x19, Y13, Y11
-	VPXOR        Y11, Y12, Y12
+	VPSRLD       $0x03, Y13, Y12
+	VPSRLD       $0x07, Y13, Y9
+	VPMULLD      ·powers+800(SB), Y13, Y11
 	VPADDD       5632(DX), X0, X7
-	VPSRLD       $0x12, Y13, Y9
-	VPSLLD       $0x0e, Y13, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
-	VPSRLD       $0x03, Y13, Y9
+	VPSRLD       $0x12, Y13, Y9
+	VPMULLD      ·powers+448(SB), Y13, Y11
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VMOVDQU      5648(DX), X8
 	VPADDD       Y15, Y12, Y12
@@ -6016,29 +6016,29 @@ vary11:
 	VMOVDQU      Y10, 864(SI)
 
 	// W[28]: sigma1.
-	VPSRLD       $0x11, Y15, Y12
-	VPSLLD       $0x0f, Y15, Y11
-	VPXOR        Y11, Y12, Y12
-	VPSRLD       $0x13, Y15, Y9
-	SHA256RNDS2  X0, X1, X2
-	VPSLLD       $0x0d, Y15, Y11
+	VPSRLD       $0x0a, Y15, Y12
+	VPSRLD       $0x11, Y15, Y9
+	VPMULLD      ·powers+480(SB), Y15, Y11
 	VPXOR        Y11, Y9, Y9
+	SHA256RNDS2  X0, X1, X2
 	VPXOR        Y9, Y12, Y12
-	VPSRLD       $0x0a, Y15, Y9
+	VPSRLD       $0x13, Y15, Y9
+	VPMULLD      ·powers+416(SB), Y15, Y11
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPBROADCASTD 764(AX), Y14
 	SHA256RNDS2  X0, X3, X4
 	VPADDD       Y12, Y14, Y14
 	VMOVDQU      Y14, 4992(DX)
-	VPSRLD       $0x07, Y14, Y12
-	VPSLLD       $0x19, Y14, Y11
-	VPXOR        Y11, Y12, Y12
-	VPSRLD       $0x12, Y14, Y9
-	SHA256RNDS2  X0, X5, X6
-	VPSLLD       $0x0e, Y14, Y11
+	VPSRLD       $0x03, Y14, Y12
+	VPSRLD       $0x07, Y14, Y9
+	VPMULLD      ·powers+800(SB), Y14, Y11
 	VPXOR        Y11, Y9, Y9
+	SHA256RNDS2  X0, X5, X6
 	VPXOR        Y9, Y12, Y12
-	VPSRLD       $0x03, Y14, Y9
+	VPSRLD       $0x12, Y14, Y9
+	VPMULLD      ·powers+448(SB), Y14, Y11
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPADDD       Y13, Y12, Y12
 	SHA256RNDS2  X0, X7, X8
@@ -6047,28 +6047,28 @@ vary11:
 	// W[29]: sigma1, t-7.
 	VPBROADCASTD 768(AX), Y15
 	VPADDD       4800(DX), Y15, Y15
-	VPSRLD       $0x11, Y13, Y12
-	VPSLLD       $0x0f, Y13, Y11
+	VPSRLD       $0x0a, Y13, Y12
+	VPSRLD       $0x11, Y13, Y9
 	VMOVQ        708(AX), X0
-	VPXOR        Y11, Y12, Y12
-	VPSRLD       $0x13, Y13, Y9
-	VPSLLD       $0x0d, Y13, Y11
+	VPMULLD      ·powers+480(SB), Y13, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
-	VPSRLD       $0x0a, Y13, Y9
+	VPSRLD       $0x13, Y13, Y9
+	VPMULLD      ·powers+416(SB), Y13, Y11
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	SHA256RNDS2  X0, X2, X1
 	VPADDD       Y12, Y15, Y15
 	VMOVDQU      Y15, 5024(DX)
-	VPSRLD       $0x07, Y15, Y12
-	VPSLLD       $0x19, Y15, Y11
-	VPXOR        Y11, Y12, Y12
-	VPSRLD       $0x12, Y15, Y9
-	SHA256RNDS2  X0, X4, X3
-	VPSLLD       $0x0e, Y15, Y11
+	VPSRLD       $0x03, Y15, Y12
+	VPSRLD       $0x07, Y15, Y9
+	VPMULLD      ·powers+800(SB), Y15, Y11
 	VPXOR        Y11, Y9, Y9
+	SHA256RNDS2  X0, X4, X3
 	VPXOR        Y9, Y12, Y12
-	VPSRLD       $0x03, Y15, Y9
+	VPSRLD       $0x12, Y15, Y9
+	VPMULLD      ·powers+448(SB), Y15, Y11
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPADDD       Y14, Y12, Y12
 	SHA256RNDS2  X0, X6, X5
@@ -6082,29 +6082,29 @@ vary11:
 	VMOVDQU      Y10, 928(SI)
 
 	// W[30]: sigma1.
-	VPSRLD       $0x11, Y14, Y12
-	VPSLLD       $0x0f, Y14, Y11
-	VPXOR        Y11, Y12, Y12
-	VPSRLD       $0x13, Y14, Y9
-	VPSLLD       $0x0d, Y14, Y11
-	VMOVDQU      X1, 5248(DX)
+	VPSRLD       $0x0a, Y14, Y12
+	VPSRLD       $0x11, Y14, Y9
+	VPMULLD      ·powers+480(SB), Y14, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
-	VPSRLD       $0x0a, Y14, Y9
+	VMOVDQU      X1, 5248(DX)
+	VPSRLD       $0x13, Y14, Y9
+	VPMULLD      ·powers+416(SB), Y14, Y11
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPBROADCASTD 772(AX), Y13
 	VPADDD       Y12, Y13, Y13
 	VMOVDQU      X2, 5264(DX)
 	VMOVDQU      Y13, 5056(DX)
-	VPSRLD       $0x07, Y13, Y12
-	VPSLLD       $0x19, Y13, Y11
-	VPXOR        Y11, Y12, Y12
-	VPSRLD       $0x12, Y13, Y9
-	VPSLLD       $0x0e, Y13, Y11
-	VMOVDQU      X3, 5280(DX)
+	VPSRLD       $0x03, Y13, Y12
+	VPSRLD       $0x07, Y13, Y9
+	VPMULLD      ·powers+800(SB), Y13, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
-	VPSRLD       $0x03, Y13, Y9
+	VMOVDQU      X3, 5280(DX)
+	VPSRLD       $0x12, Y13, Y9
+	VPMULLD      ·powers+448(SB), Y13, Y11
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPADDD       Y15, Y12, Y12
 	VMOVDQU      Y12, 4512(DX)
@@ -6113,28 +6113,28 @@ vary11:
 	// W[31]: sigma1, t-7.
 	VPBROADCASTD 776(AX), Y14
 	VPADDD       4864(DX), Y14, Y14
-	VPSRLD       $0x11, Y15, Y12
-	VPSLLD       $0x0f, Y15, Y11
-	VPXOR        Y11, Y12, Y12
-	VPSRLD       $0x13, Y15, Y9
-	VMOVDQU      X5, 5312(DX)
-	VPSLLD       $0x0d, Y15, Y11
+	VPSRLD       $0x0a, Y15, Y12
+	VPSRLD       $0x11, Y15, Y9
+	VPMULLD      ·powers+480(SB), Y15, Y11
 	VPXOR        Y11, Y9, Y9
+	VMOVDQU      X5, 5312(DX)
 	VPXOR        Y9, Y12, Y12
-	VPSRLD       $0x0a, Y15, Y9
+	VPSRLD       $0x13, Y15, Y9
+	VPMULLD      ·powers+416(SB), Y15, Y11
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPADDD       Y12, Y14, Y14
 	VMOVDQU      X6, 5328(DX)
 	VMOVDQU      Y14, 5088(DX)
-	VPSRLD       $0x07, Y14, Y12
-	VPSLLD       $0x19, Y14, Y11
-	VPXOR        Y11, Y12, Y12
-	VPSRLD       $0x12, Y14, Y9
-	VPSLLD       $0x0e, Y14, Y11
-	VMOVDQU      X7, 5344(DX)
+	VPSRLD       $0x03, Y14, Y12
+	VPSRLD       $0x07, Y14, Y9
+	VPMULLD      ·powers+800(SB), Y14, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
-	VPSRLD       $0x03, Y14, Y9
+	VMOVDQU      X7, 5344(DX)
+	VPSRLD       $0x12, Y14, Y9
+	VPMULLD      ·powers+448(SB), Y14, Y11
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPADDD       Y13, Y12, Y12
 	VMOVDQU      Y12, 4544(DX)
@@ -6153,15 +6153,15 @@ vary12:
 	VPBROADCASTD 80(AX), Y13
 	VPOR         Y12, Y13, Y13
 	VMOVDQU      Y13, 4992(DX)
-	VPSRLD       $0x07, Y13, Y12
-	VPSLLD       $0x19, Y13, Y11
-	VPXOR        Y11, Y12, Y12
-	VPSRLD       $0x12, Y13, Y9
-	VMOVDQU      5648(DX), X2
-	VPSLLD       $0x0e, Y13, Y11
+	VPSRLD       $0x03, Y13, Y12
+	VPSRLD       $0x07, Y13, Y9
+	VPMULLD      ·powers+800(SB), Y13, Y11
 	VPXOR        Y11, Y9, Y9
+	VMOVDQU      5648(DX), X2
 	VPXOR        Y9, Y12, Y12
-	VPSRLD       $0x03, Y13, Y9
+	VPSRLD       $0x12, Y13, Y9
+	VPMULLD      ·powers+448(SB), Y13, Y11
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VMOVDQU      Y12, 4448(DX)
 	VMOVDQU      5632(DX), X3
@@ -6181,15 +6181,15 @@ vary12:
 	// W[17]: constant.
 	VPBROADCASTD 720(AX), Y15
 	VMOVDQU      5632(DX), X5
-	VPSRLD       $0x07, Y15, Y12
-	VPSLLD       $0x19, Y15, Y11
-	VPXOR        Y11, Y12, Y12
-	VPSRLD       $0x12, Y15, Y9
-	VPSLLD       $0x0e, Y15, Y11
+	VPSRLD       $0x03, Y15, Y12
+	VPSRLD       $0x07, Y15, Y9
+	VPMULLD      ·powers+800(SB), Y15, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
+	VPSRLD       $0x12, Y15, Y9
+	VPMULLD      ·powers+448(SB), Y15, Y11
 	VMOVDQU      5648(DX), X6
-	VPSRLD       $0x03, Y15, Y9
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPADDD       Y14, Y12, Y12
 	VMOVDQU      Y12, 4096(DX)
@@ -6204,15 +6204,15 @@ vary12:
 	// W[18]: constant.
 	VPBROADCASTD 724(AX), Y13
 	VMOVDQU      5648(DX), X8
-	VPSRLD       $0x07, Y13, Y12
-	VPSLLD       $0x19, Y13, Y11
-	VPXOR        Y11, Y12, Y12
-	VPSRLD       $0x12, Y13, Y9
-	VPSLLD       $0x0e, Y13, Y11
+	VPSRLD       $0x03, Y13, Y12
+	VPSRLD       $0x07, Y13, Y9
+	VPMULLD      ·powers+800(SB), Y13, Y11
 	VPXOR        Y11, Y9, Y9
-	VMOVQ        384(BX), X0
 	VPXOR        Y9, Y12, Y12
-	VPSRLD       $0x03, Y13, Y9
+	VPSRLD       $0x12, Y13, Y9
+	VMOVQ        384(BX), X0
+	VPMULLD      ·powers+448(SB), Y13, Y11
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPADDD       Y15, Y12, Y12
 	VMOVDQU      Y12, 4128(DX)
@@ -6222,15 +6222,15 @@ vary12:
 	SHA256RNDS2  X0, X1, X2
 	VPADDD       4992(DX), Y14, Y14
 	VMOVDQU      Y14, 4704(DX)
-	VPSRLD       $0x07, Y14, Y12
-	VPSLLD       $0x19, Y14, Y11
-	VPXOR        Y11, Y12, Y12
-	VPSRLD       $0x12, Y14, Y9
-	VMOVQ        392(BX), X0
-	VPSLLD       $0x0e, Y14, Y11
+	VPSRLD       $0x03, Y14, Y12
+	VPSRLD       $0x07, Y14, Y9
+	VPMULLD      ·powers+800(SB), Y14, Y11
 	VPXOR        Y11, Y9, Y9
+	VMOVQ        392(BX), X0
 	VPXOR        Y9, Y12, Y12
-	VPSRLD       $0x03, Y14, Y9
+	VPSRLD       $0x12, Y14, Y9
+	VPMULLD      ·powers+448(SB), Y14, Y11
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPADDD       Y13, Y12, Y12
 	SHA256RNDS2  X0, X3, X4
@@ -6245,44 +6245,44 @@ vary12:
 
 	// W[20]: constant.
 	VPBROADCASTD 732(AX), Y15
-	VPSRLD       $0x07, Y15, Y12
-	VPSLLD       $0x19, Y15, Y11
-	VPXOR        Y11, Y12, Y12
-	VPSRLD       $0x12, Y15, Y9
-	SHA256RNDS2  X0, X5, X6
-	VPSLLD       $0x0e, Y15, Y11
+	VPSRLD       $0x03, Y15, Y12
+	VPSRLD       $0x07, Y15, Y9
+	VPMULLD      ·powers+800(SB), Y15, Y11
 	VPXOR        Y11, Y9, Y9
+	SHA256RNDS2  X0, X5, X6
 	VPXOR        Y9, Y12, Y12
-	VPSRLD       $0x03, Y15, Y9
+	VPSRLD       $0x12, Y15, Y9
+	VPMULLD      ·powers+448(SB), Y15, Y11
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPADDD       Y14, Y12, Y12
 	VMOVQ        424(BX), X0
 	VMOVDQU      Y12, 4192(DX)
 
 	// W[21]: sigma1.
-	VPSRLD       $0x11, Y14, Y12
-	VPSLLD       $0x0f, Y14, Y11
-	VPXOR        Y11, Y12, Y12
-	VPSRLD       $0x13, Y14, Y9
-	SHA256RNDS2  X0, X7, X8
-	VPSLLD       $0x0d, Y14, Y11
+	VPSRLD       $0x0a, Y14, Y12
+	VPSRLD       $0x11, Y14, Y9
+	VPMULLD      ·powers+480(SB), Y14, Y11
 	VPXOR        Y11, Y9, Y9
+	SHA256RNDS2  X0, X7, X8
 	VPXOR        Y9, Y12, Y12
-	VPSRLD       $0x0a, Y14, Y9
+	VPSRLD       $0x13, Y14, Y9
+	VPMULLD      ·powers+416(SB), Y14, Y11
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPBROADCASTD 736(AX), Y13
 	VMOVQ        708(AX), X0
 	VPADDD       Y12, Y13, Y13
 	VMOVDQU      Y13, 4768(DX)
-	VPSRLD       $0x07, Y13, Y12
-	VPSLLD       $0x19, Y13, Y11
-	VPXOR        Y11, Y12, Y12
-	VPSRLD       $0x12, Y13, Y9
-	VPSLLD       $0x0e, Y13, Y11
-	SHA256RNDS2  X0, X2, X1
+	VPSRLD       $0x03, Y13, Y12
+	VPSRLD       $0x07, Y13, Y9
+	VPMULLD      ·powers+800(SB), Y13, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
-	VPSRLD       $0x03, Y13, Y9
+	SHA256RNDS2  X0, X2, X1
+	VPSRLD       $0x12, Y13, Y9
+	VPMULLD      ·powers+448(SB), Y13, Y11
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPADDD       Y15, Y12, Y12
 	VMOVDQU      Y12, 4224(DX)
@@ -6297,44 +6297,44 @@ vary12:
 
 	// W[22]: constant.
 	VPBROADCASTD 740(AX), Y14
-	VPSRLD       $0x07, Y14, Y12
-	VPSLLD       $0x19, Y14, Y11
-	VPXOR        Y11, Y12, Y12
-	VPSRLD       $0x12, Y14, Y9
-	SHA256RNDS2  X0, X8, X7
-	VPSLLD       $0x0e, Y14, Y11
+	VPSRLD       $0x03, Y14, Y12
+	VPSRLD       $0x07, Y14, Y9
+	VPMULLD      ·powers+800(SB), Y14, Y11
 	VPXOR        Y11, Y9, Y9
+	SHA256RNDS2  X0, X8, X7
 	VPXOR        Y9, Y12, Y12
-	VPSRLD       $0x03, Y14, Y9
+	VPSRLD       $0x12, Y14, Y9
+	VPMULLD      ·powers+448(SB), Y14, Y11
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPADDD       Y13, Y12, Y12
 	VMOVDQU      Y12, 4256(DX)
 	VMOVDQU      X1, 5120(DX)
 
 	// W[23]: sigma1.
-	VPSRLD       $0x11, Y13, Y12
-	VPSLLD       $0x0f, Y13, Y11
-	VPXOR        Y11, Y12, Y12
-	VPSRLD       $0x13, Y13, Y9
-	VPSLLD       $0x0d, Y13, Y11
-	VMOVDQU      X2, 5136(DX)
+	VPSRLD       $0x0a, Y13, Y12
+	VPSRLD       $0x11, Y13, Y9
+	VPMULLD      ·powers+480(SB), Y13, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
-	VPSRLD       $0x0a, Y13, Y9
+	VMOVDQU      X2, 5136(DX)
+	VPSRLD       $0x13, Y13, Y9
+	VPMULLD      ·powers+416(SB), Y13, Y11
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPBROADCASTD 744(AX), Y15
 	VPADDD       Y12, Y15, Y15
 	VMOVDQU      X3, 5152(DX)
 	VMOVDQU      Y15, 4832(DX)
-	VPSRLD       $0x07, Y15, Y12
-	VPSLLD       $0x19, Y15, Y11
-	VPXOR        Y11, Y12, Y12
-	VPSRLD       $0x12, Y15, Y9
-	VPSLLD       $0x0e, Y15, Y11
-	VMOVDQU      X4, 5168(DX)
+	VPSRLD       $0x03, Y15, Y12
+	VPSRLD       $0x07, Y15, Y9
+	VPMULLD      ·powers+800(SB), Y15, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
-	VPSRLD       $0x03, Y15, Y9
+	VMOVDQU      X4, 5168(DX)
+	VPSRLD       $0x12, Y15, Y9
+	VPMULLD      ·powers+448(SB), Y15, Y11
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPADDD       Y14, Y12, Y12
 	VMOVDQU      Y12, 4288(DX)
@@ -6349,44 +6349,44 @@ vary12:
 	// W[24]: constant.
 	VMOVDQU      X6, 5200(DX)
 	VPBROADCASTD 748(AX), Y13
-	VPSRLD       $0x07, Y13, Y12
-	VPSLLD       $0x19, Y13, Y11
-	VPXOR        Y11, Y12, Y12
-	VPSRLD       $0x12, Y13, Y9
-	VPSLLD       $0x0e, Y13, Y11
-	VMOVDQU      X7, 5216(DX)
+	VPSRLD       $0x03, Y13, Y12
+	VPSRLD       $0x07, Y13, Y9
+	VPMULLD      ·powers+800(SB), Y13, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
-	VPSRLD       $0x03, Y13, Y9
+	VMOVDQU      X7, 5216(DX)
+	VPSRLD       $0x12, Y13, Y9
+	VPMULLD      ·powers+448(SB), Y13, Y11
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPADDD       Y15, Y12, Y12
 	VMOVDQU      Y12, 4320(DX)
 	VMOVDQU      X8, 5232(DX)
 
 	// W[25]: sigma1.
-	VPSRLD       $0x11, Y15, Y12
-	VPSLLD       $0x0f, Y15, Y11
-	VPXOR        Y11, Y12, Y12
-	VPSRLD       $0x13, Y15, Y9
-	VPSLLD       $0x0d, Y15, Y11
-	VMOVDQU      5632(DX), X1
+	VPSRLD       $0x0a, Y15, Y12
+	VPSRLD       $0x11, Y15, Y9
+	VPMULLD      ·powers+480(SB), Y15, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
-	VPSRLD       $0x0a, Y15, Y9
+	VMOVDQU      5632(DX), X1
+	VPSRLD       $0x13, Y15, Y9
+	VPMULLD      ·powers+416(SB), Y15, Y11
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPBROADCASTD 752(AX), Y14
 	VPADDD       Y12, Y14, Y14
 	VMOVDQU      Y14, 4896(DX)
 	VMOVDQU      5648(DX), X2
-	VPSRLD       $0x07, Y14, Y12
-	VPSLLD       $0x19, Y14, Y11
-	VPXOR        Y11, Y12, Y12
-	VPSRLD       $0x12, Y14, Y9
-	VPSLLD       $0x0e, Y14, Y11
+	VPSRLD       $0x03, Y14, Y12
+	VPSRLD       $0x07, Y14, Y9
+	VPMULLD      ·powers+800(SB), Y14, Y11
 	VPXOR        Y11, Y9, Y9
-	VMOVDQU      5632(DX), X3
 	VPXOR        Y9, Y12, Y12
-	VPSRLD       $0x03, Y14, Y9
+	VPSRLD       $0x12, Y14, Y9
+	VMOVDQU      5632(DX), X3
+	VPMULLD      ·powers+448(SB), Y14, Y11
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPADDD       Y13, Y12, Y12
 	VMOVDQU      Y12, 4352(DX)
@@ -6403,15 +6403,15 @@ vary12:
 	VPBROADCASTD 756(AX), Y15
 	VPADDD       4704(DX), Y15, Y15
 	VMOVDQU      Y15, 4928(DX)
-	VPSRLD       $0x07, Y15, Y12
-	VPSLLD       $0x19, Y15, Y11
-	VPXOR        Y11, Y12, Y12
-	VPSRLD       $0x12, Y15, Y9
-	VMOVDQU      5648(DX), X6
-	VPSLLD       $0x0e, Y15, Y11
+	VPSRLD       $0x03, Y15, Y12
+	VPSRLD       $0x07, Y15, Y9
+	VPMULLD      ·powers+800(SB), Y15, Y11
 	VPXOR        Y11, Y9, Y9
+	VMOVDQU      5648(DX), X6
 	VPXOR        Y9, Y12, Y12
-	VPSRLD       $0x03, Y15, Y9
+	VPSRLD       $0x12, Y15, Y9
+	VPMULLD      ·powers+448(SB), Y15, Y11
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPADDD       Y14, Y12, Y12
 	VMOVDQU      5632(DX), X7
@@ -6420,28 +6420,28 @@ vary12:
 	// W[27]: sigma1, sigma0.
 	VPBROADCASTD 760(AX), Y13
 	VPADDD       4448(DX), Y13, Y13
-	VPSRLD       $0x11, Y14, Y12
-	VPSLLD       $0x0f, Y14, Y11
+	VPSRLD       $0x0a, Y14, Y12
+	VPSRLD       $0x11, Y14, Y9
 	VMOVDQU      5648(DX), X8
-	VPXOR        Y11, Y12, Y12
-	VPSRLD       $0x13, Y14, Y9
-	VPSLLD       $0x0d, Y14, Y11
+	VPMULLD      ·powers+480(SB), Y14, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
-	VPSRLD       $0x0a, Y14, Y9
+	VPSRLD       $0x13, Y14, Y9
+	VPMULLD      ·powers+416(SB), Y14, Y11
+	VPXOR        Y11, Y9, Y9
 	VMOVQ        400(BX), X0
 	VPXOR        Y9, Y12, Y12
 	VPADDD       Y12, Y13, Y13
 	VMOVDQU      Y13, 4960(DX)
-	VPSRLD       $0x07, Y13, Y12
-	VPSLLD       $0x19, Y13, Y11
-	VPXOR        Y11, Y12, Y12
-	VPSRLD       $0x12, Y13, Y9
-	SHA256RNDS2  X0, X1, X2
-	VPSLLD       $0x0e, Y13, Y11
+	VPSRLD       $0x03, Y13, Y12
+	VPSRLD       $0x07, Y13, Y9
+	VPMULLD      ·powers+800(SB), Y13, Y11
 	VPXOR        Y11, Y9, Y9
+	SHA256RNDS2  X0, X1, X2
 	VPXOR        Y9, Y12, Y12
-	VPSRLD       $0x03, Y13, Y9
+	VPSRLD       $0x12, Y13, Y9
+	VPMULLD      ·powers+448(SB), Y13, Y11
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPADDD       Y15, Y12, Y12
 	VMOVQ        408(BX), X0
@@ -6458,57 +6458,57 @@ vary12:
 	VPBROADCASTD 764(AX), Y14
 	VPADDD       4480(DX), Y14, Y14
 	VPADDD       4768(DX), Y14, Y14
-	VPSRLD       $0x11, Y15, Y12
+	VPSRLD       $0x0a, Y15, Y12
 	VMOVQ        432(BX), X0
-	VPSLLD       $0x0f, Y15, Y11
-	VPXOR        Y11, Y12, Y12
-	VPSRLD       $0x13, Y15, Y9
-	VPSLLD       $0x0d, Y15, Y11
+	VPSRLD       $0x11, Y15, Y9
+	VPMULLD      ·powers+480(SB), Y15, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
-	VPSRLD       $0x0a, Y15, Y9
+	VPSRLD       $0x13, Y15, Y9
+	VPMULLD      ·powers+416(SB), Y15, Y11
+	VPXOR        Y11, Y9, Y9
 	SHA256RNDS2  X0, X5, X6
 	VPXOR        Y9, Y12, Y12
 	VPADDD       Y12, Y14, Y14
 	VMOVDQU      Y14, 4992(DX)
-	VPSRLD       $0x07, Y14, Y12
-	VPSLLD       $0x19, Y14, Y11
-	VPXOR        Y11, Y12, Y12
+	VPSRLD       $0x03, Y14, Y12
+	VPSRLD       $0x07, Y14, Y9
+	VPMULLD      ·powers+800(SB), Y14, Y11
 	VMOVQ        440(BX), X0
-	VPSRLD       $0x12, Y14, Y9
-	VPSLLD       $0x0e, Y14, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
-	VPSRLD       $0x03, Y14, Y9
+	VPSRLD       $0x12, Y14, Y9
+	VPMULLD      ·powers+448(SB), Y14, Y11
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	SHA256RNDS2  X0, X7, X8
 	VPADDD       Y13, Y12, Y12
 	VMOVDQU      Y12, 4448(DX)
 
 	// W[29]: sigma1.
-	VPSRLD       $0x11, Y13, Y12
-	VPSLLD       $0x0f, Y13, Y11
-	VPXOR        Y11, Y12, Y12
+	VPSRLD       $0x0a, Y13, Y12
+	VPSRLD       $0x11, Y13, Y9
+	VPMULLD      ·powers+480(SB), Y13, Y11
 	VMOVQ        708(AX), X0
-	VPSRLD       $0x13, Y13, Y9
-	VPSLLD       $0x0d, Y13, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
-	VPSRLD       $0x0a, Y13, Y9
+	VPSRLD       $0x13, Y13, Y9
+	VPMULLD      ·powers+416(SB), Y13, Y11
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPBROADCASTD 768(AX), Y15
 	SHA256RNDS2  X0, X2, X1
 	VPADDD       Y12, Y15, Y15
 	VMOVDQU      Y15, 5024(DX)
-	VPSRLD       $0x07, Y15, Y12
-	VPSLLD       $0x19, Y15, Y11
-	VPXOR        Y11, Y12, Y12
-	VPSRLD       $0x12, Y15, Y9
-	SHA256RNDS2  X0, X4, X3
-	VPSLLD       $0x0e, Y15, Y11
+	VPSRLD       $0x03, Y15, Y12
+	VPSRLD       $0x07, Y15, Y9
+	VPMULLD      ·powers+800(SB), Y15, Y11
 	VPXOR        Y11, Y9, Y9
+	SHA256RNDS2  X0, X4, X3
 	VPXOR        Y9, Y12, Y12
-	VPSRLD       $0x03, Y15, Y9
+	VPSRLD       $0x12, Y15, Y9
+	VPMULLD      ·powers+448(SB), Y15, Y11
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPADDD       Y14, Y12, Y12
 	SHA256RNDS2  X0, X6, X5
@@ -6524,57 +6524,57 @@ vary12:
 	// W[30]: sigma1, t-7.
 	VPBROADCASTD 772(AX), Y13
 	VPADDD       4832(DX), Y13, Y13
-	VPSRLD       $0x11, Y14, Y12
-	VPSLLD       $0x0f, Y14, Y11
-	VPXOR        Y11, Y12, Y12
+	VPSRLD       $0x0a, Y14, Y12
+	VPSRLD       $0x11, Y14, Y9
+	VPMULLD      ·powers+480(SB), Y14, Y11
 	VMOVDQU      X1, 5248(DX)
-	VPSRLD       $0x13, Y14, Y9
-	VPSLLD       $0x0d, Y14, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
-	VPSRLD       $0x0a, Y14, Y9
+	VPSRLD       $0x13, Y14, Y9
+	VPMULLD      ·powers+416(SB), Y14, Y11
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VMOVDQU      X2, 5264(DX)
 	VPADDD       Y12, Y13, Y13
 	VMOVDQU      Y13, 5056(DX)
-	VPSRLD       $0x07, Y13, Y12
-	VPSLLD       $0x19, Y13, Y11
-	VPXOR        Y11, Y12, Y12
-	VPSRLD       $0x12, Y13, Y9
-	VMOVDQU      X3, 5280(DX)
-	VPSLLD       $0x0e, Y13, Y11
+	VPSRLD       $0x03, Y13, Y12
+	VPSRLD       $0x07, Y13, Y9
+	VPMULLD      ·powers+800(SB), Y13, Y11
 	VPXOR        Y11, Y9, Y9
+	VMOVDQU      X3, 5280(DX)
 	VPXOR        Y9, Y12, Y12
-	VPSRLD       $0x03, Y13, Y9
+	VPSRLD       $0x12, Y13, Y9
+	VPMULLD      ·powers+448(SB), Y13, Y11
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPADDD       Y15, Y12, Y12
 	VMOVDQU      X4, 5296(DX)
 	VMOVDQU      Y12, 4512(DX)
 
 	// W[31]: sigma1.
-	VPSRLD       $0x11, Y15, Y12
-	VPSLLD       $0x0f, Y15, Y11
-	VPXOR        Y11, Y12, Y12
-	VPSRLD       $0x13, Y15, Y9
-	VPSLLD       $0x0d, Y15, Y11
-	VMOVDQU      X5, 5312(DX)
+	VPSRLD       $0x0a, Y15, Y12
+	VPSRLD       $0x11, Y15, Y9
+	VPMULLD      ·powers+480(SB), Y15, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
-	VPSRLD       $0x0a, Y15, Y9
+	VMOVDQU      X5, 5312(DX)
+	VPSRLD       $0x13, Y15, Y9
+	VPMULLD      ·powers+416(SB), Y15, Y11
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPBROADCASTD 776(AX), Y14
 	VPADDD       Y12, Y14, Y14
 	VMOVDQU      X6, 5328(DX)
 	VMOVDQU      Y14, 5088(DX)
-	VPSRLD       $0x07, Y14, Y12
-	VPSLLD       $0x19, Y14, Y11
-	VPXOR        Y11, Y12, Y12
-	VPSRLD       $0x12, Y14, Y9
-	VPSLLD       $0x0e, Y14, Y11
-	VMOVDQU      X7, 5344(DX)
+	VPSRLD       $0x03, Y14, Y12
+	VPSRLD       $0x07, Y14, Y9
+	VPMULLD      ·powers+800(SB), Y14, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
-	VPSRLD       $0x03, Y14, Y9
+	VMOVDQU      X7, 5344(DX)
+	VPSRLD       $0x12, Y14, Y9
+	VPMULLD      ·powers+448(SB), Y14, Y11
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPADDD       Y13, Y12, Y12
 	VMOVDQU      Y12, 4544(DX)
@@ -6593,15 +6593,15 @@ vary13:
 	VPBROADCASTD 84(AX), Y14
 	VPOR         Y12, Y14, Y14
 	VMOVDQU      Y14, 5024(DX)
-	VPSRLD       $0x07, Y14, Y12
-	VPSLLD       $0x19, Y14, Y11
-	VPXOR        Y11, Y12, Y12
-	VPSRLD       $0x12, Y14, Y9
-	VPSLLD       $0x0e, Y14, Y11
-	VPADDD       5632(DX), X0, X2
+	VPSRLD       $0x03, Y14, Y12
+	VPSRLD       $0x07, Y14, Y9
+	VPMULLD      ·powers+800(SB), Y14, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
-	VPSRLD       $0x03, Y14, Y9
+	VPADDD       5632(DX), X0, X2
+	VPSRLD       $0x12, Y14, Y9
+	VPMULLD      ·powers+448(SB), Y14, Y11
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VMOVDQU      Y12, 4480(DX)
 	VMOVDQU      Y14, 4512(DX)
@@ -6620,15 +6620,15 @@ vary13:
 
 	// W[17]: constant.
 	VPBROADCASTD 720(AX), Y15
-	VPSRLD       $0x07, Y15, Y12
-	VPSLLD       $0x19, Y15, Y11
-	VPXOR        Y11, Y12, Y12
-	VPSRLD       $0x12, Y15, Y9
-	VPADDD       5632(DX), X0, X4
-	VPSLLD       $0x0e, Y15, Y11
+	VPSRLD       $0x03, Y15, Y12
+	VPSRLD       $0x07, Y15, Y9
+	VPMULLD      ·powers+800(SB), Y15, Y11
 	VPXOR        Y11, Y9, Y9
+	VPADDD       5632(DX), X0, X4
 	VPXOR        Y9, Y12, Y12
-	VPSRLD       $0x03, Y15, Y9
+	VPSRLD       $0x12, Y15, Y9
+	VPMULLD      ·powers+448(SB), Y15, Y11
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPADDD       Y14, Y12, Y12
 	VMOVDQU      Y12, 4096(DX)
@@ -6643,15 +6643,15 @@ vary13:
 	// W[18]: constant.
 	VMOVDDUP     416(BX), X0
 	VPBROADCASTD 724(AX), Y13
-	VPSRLD       $0x07, Y13, Y12
-	VPSLLD       $0x19, Y13, Y11
-	VPXOR        Y11, Y12, Y12
-	VPSRLD       $0x12, Y13, Y9
-	VPSLLD       $0x0e, Y13, Y11
+	VPSRLD       $0x03, Y13, Y12
+	VPSRLD       $0x07, Y13, Y9
+	VPMULLD      ·powers+800(SB), Y13, Y11
 	VPXOR        Y11, Y9, Y9
-	VPADDD       5632(DX), X0, X6
 	VPXOR        Y9, Y12, Y12
-	VPSRLD       $0x03, Y13, Y9
+	VPSRLD       $0x12, Y13, Y9
+	VPADDD       5632(DX), X0, X6
+	VPMULLD      ·powers+448(SB), Y13, Y11
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPADDD       Y15, Y12, Y12
 	VMOVDQU      Y12, 4128(DX)
@@ -6659,15 +6659,15 @@ vary13:
 	// W[19]: constant.
 	VPBROADCASTD 728(AX), Y14
 	VMOVDQU      5648(DX), X5
-	VPSRLD       $0x07, Y14, Y12
-	VPSLLD       $0x19, Y14, Y11
-	VPXOR        Y11, Y12, Y12
-	VPSRLD       $0x12, Y14, Y9
-	VPSLLD       $0x0e, Y14, Y11
+	VPSRLD       $0x03, Y14, Y12
+	VPSRLD       $0x07, Y14, Y9
+	VPMULLD      ·powers+800(SB), Y14, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
+	VPSRLD       $0x12, Y14, Y9
+	VPMULLD      ·powers+448(SB), Y14, Y11
 	VMOVDDUP     424(BX), X0
-	VPSRLD       $0x03, Y14, Y9
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPADDD       Y13, Y12, Y12
 	VMOVDQU      Y12, 4160(DX)
@@ -6684,30 +6684,30 @@ vary13:
 	VPADDD       5024(DX), Y15, Y15
 	VMOVDQU      Y15, 4736(DX)
 	VMOVDQU      5648(DX), X7
-	VPSRLD       $0x07, Y15, Y12
-	VPSLLD       $0x19, Y15, Y11
-	VPXOR        Y11, Y12, Y12
-	VPSRLD       $0x12, Y15, Y9
-	VPSLLD       $0x0e, Y15, Y11
+	VPSRLD       $0x03, Y15, Y12
+	VPSRLD       $0x07, Y15, Y9
+	VPMULLD      ·powers+800(SB), Y15, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
+	VPSRLD       $0x12, Y15, Y9
+	VPMULLD      ·powers+448(SB), Y15, Y11
 	VMOVQ        708(AX), X0
-	VPSRLD       $0x03, Y15, Y9
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPADDD       Y14, Y12, Y12
 	VMOVDQU      Y12, 4192(DX)
 
 	// W[21]: constant.
 	VPBROADCASTD 736(AX), Y13
-	VPSRLD       $0x07, Y13, Y12
+	VPSRLD       $0x03, Y13, Y12
 	SHA256RNDS2  X0, X2, X1
-	VPSLLD       $0x19, Y13, Y11
-	VPXOR        Y11, Y12, Y12
-	VPSRLD       $0x12, Y13, Y9
-	VPSLLD       $0x0e, Y13, Y11
+	VPSRLD       $0x07, Y13, Y9
+	VPMULLD      ·powers+800(SB), Y13, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
-	VPSRLD       $0x03, Y13, Y9
+	VPSRLD       $0x12, Y13, Y9
+	VPMULLD      ·powers+448(SB), Y13, Y11
+	VPXOR        Y11, Y9, Y9
 	SHA256RNDS2  X0, X4, X3
 	VPXOR        Y9, Y12, Y12
 	VPADDD       Y15, Y12, Y12
@@ -6721,29 +6721,29 @@ vary13:
 	VMOVDQU      Y10, 672(SI)
 
 	// W[22]: sigma1.
-	VPSRLD       $0x11, Y15, Y12
-	VPSLLD       $0x0f, Y15, Y11
-	VPXOR        Y11, Y12, Y12
-	VPSRLD       $0x13, Y15, Y9
-	SHA256RNDS2  X0, X8, X7
-	VPSLLD       $0x0d, Y15, Y11
+	VPSRLD       $0x0a, Y15, Y12
+	VPSRLD       $0x11, Y15, Y9
+	VPMULLD      ·powers+480(SB), Y15, Y11
 	VPXOR        Y11, Y9, Y9
+	SHA256RNDS2  X0, X8, X7
 	VPXOR        Y9, Y12, Y12
-	VPSRLD       $0x0a, Y15, Y9
+	VPSRLD       $0x13, Y15, Y9
+	VPMULLD      ·powers+416(SB), Y15, Y11
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPBROADCASTD 740(AX), Y14
 	VPADDD       Y12, Y14, Y14
 	VMOVDQU      X1, 5120(DX)
 	VMOVDQU      Y14, 4800(DX)
-	VPSRLD       $0x07, Y14, Y12
-	VPSLLD       $0x19, Y14, Y11
-	VPXOR        Y11, Y12, Y12
-	VPSRLD       $0x12, Y14, Y9
-	VPSLLD       $0x0e, Y14, Y11
+	VPSRLD       $0x03, Y14, Y12
+	VPSRLD       $0x07, Y14, Y9
+	VPMULLD      ·powers+800(SB), Y14, Y11
 	VPXOR        Y11, Y9, Y9
-	VMOVDQU      X2, 5136(DX)
 	VPXOR        Y9, Y12, Y12
-	VPSRLD       $0x03, Y14, Y9
+	VPSRLD       $0x12, Y14, Y9
+	VMOVDQU      X2, 5136(DX)
+	VPMULLD      ·powers+448(SB), Y14, Y11
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPADDD       Y13, Y12, Y12
 	VMOVDQU      Y12, 4256(DX)
@@ -6751,15 +6751,15 @@ vary13:
 	// W[23]: constant.
 	VPBROADCASTD 744(AX), Y15
 	VMOVDQU      X3, 5152(DX)
-	VPSRLD       $0x07, Y15, Y12
-	VPSLLD       $0x19, Y15, Y11
-	VPXOR        Y11, Y12, Y12
-	VPSRLD       $0x12, Y15, Y9
-	VPSLLD       $0x0e, Y15, Y11
+	VPSRLD       $0x03, Y15, Y12
+	VPSRLD       $0x07, Y15, Y9
+	VPMULLD      ·powers+800(SB), Y15, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
+	VPSRLD       $0x12, Y15, Y9
+	VPMULLD      ·powers+448(SB), Y15, Y11
 	VMOVDQU      X4, 5168(DX)
-	VPSRLD       $0x03, Y15, Y9
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPADDD       Y14, Y12, Y12
 	VMOVDQU      Y12, 4288(DX)
@@ -6772,29 +6772,29 @@ vary13:
 	VMOVDQU      Y10, 736(SI)
 
 	// W[24]: sigma1.
-	VPSRLD       $0x11, Y14, Y12
-	VPSLLD       $0x0f, Y14, Y11
-	VPXOR        Y11, Y12, Y12
+	VPSRLD       $0x0a, Y14, Y12
+	VPSRLD       $0x11, Y14, Y9
+	VPMULLD      ·powers+480(SB), Y14, Y11
 	VMOVDQU      X6, 5200(DX)
-	VPSRLD       $0x13, Y14, Y9
-	VPSLLD       $0x0d, Y14, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
-	VPSRLD       $0x0a, Y14, Y9
+	VPSRLD       $0x13, Y14, Y9
+	VPMULLD      ·powers+416(SB), Y14, Y11
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPBROADCASTD 748(AX), Y13
 	VMOVDQU      X7, 5216(DX)
 	VPADDD       Y12, Y13, Y13
 	VMOVDQU      Y13, 4864(DX)
-	VPSRLD       $0x07, Y13, Y12
-	VPSLLD       $0x19, Y13, Y11
-	VPXOR        Y11, Y12, Y12
-	VPSRLD       $0x12, Y13, Y9
-	VPSLLD       $0x0e, Y13, Y11
-	VMOVDQU      X8, 5232(DX)
+	VPSRLD       $0x03, Y13, Y12
+	VPSRLD       $0x07, Y13, Y9
+	VPMULLD      ·powers+800(SB), Y13, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
-	VPSRLD       $0x03, Y13, Y9
+	VMOVDQU      X8, 5232(DX)
+	VPSRLD       $0x12, Y13, Y9
+	VPMULLD      ·powers+448(SB), Y13, Y11
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPADDD       Y15, Y12, Y12
 	VMOVDQU      Y12, 4320(DX)
@@ -6803,15 +6803,15 @@ vary13:
 	VMOVDDUP     400(BX), X0
 	VPBROADCASTD 752(AX), Y14
 	VMOVDQU      Y14, 4896(DX)
-	VPSRLD       $0x07, Y14, Y12
-	VPSLLD       $0x19, Y14, Y11
-	VPXOR        Y11, Y12, Y12
-	VPSRLD       $0x12, Y14, Y9
-	VPSLLD       $0x0e, Y14, Y11
+	VPSRLD       $0x03, Y14, Y12
+	VPSRLD       $0x07, Y14, Y9
+	VPMULLD      ·powers+800(SB), Y14, Y11
 	VPXOR        Y11, Y9, Y9
-	VPADDD       5632(DX), X0, X2
 	VPXOR        Y9, Y12, Y12
-	VPSRLD       $0x03, Y14, Y9
+	VPSRLD       $0x12, Y14, Y9
+	VPADDD       5632(DX), X0, X2
+	VPMULLD      ·powers+448(SB), Y14, Y11
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPADDD       Y13, Y12, Y12
 	VMOVDQU      Y12, 4352(DX)
@@ -6824,29 +6824,29 @@ vary13:
 	VMOVDQU      Y10, 800(SI)
 
 	// W[26]: sigma1.
-	VPSRLD       $0x11, Y13, Y12
-	VPSLLD       $0x0f, Y13, Y11
+	VPSRLD       $0x0a, Y13, Y12
+	VPSRLD       $0x11, Y13, Y9
 	VMOVDDUP     408(BX), X0
-	VPXOR        Y11, Y12, Y12
-	VPSRLD       $0x13, Y13, Y9
-	VPSLLD       $0x0d, Y13, Y11
+	VPMULLD      ·powers+480(SB), Y13, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
-	VPSRLD       $0x0a, Y13, Y9
+	VPSRLD       $0x13, Y13, Y9
+	VPMULLD      ·powers+416(SB), Y13, Y11
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPADDD       5632(DX), X0, X4
 	VPBROADCASTD 756(AX), Y15
 	VPADDD       Y12, Y15, Y15
 	VMOVDQU      Y15, 4928(DX)
-	VPSRLD       $0x07, Y15, Y12
-	VPSLLD       $0x19, Y15, Y11
-	VPXOR        Y11, Y12, Y12
-	VPSRLD       $0x12, Y15, Y9
-	VMOVDQU      5648(DX), X3
-	VPSLLD       $0x0e, Y15, Y11
+	VPSRLD       $0x03, Y15, Y12
+	VPSRLD       $0x07, Y15, Y9
+	VPMULLD      ·powers+800(SB), Y15, Y11
 	VPXOR        Y11, Y9, Y9
+	VMOVDQU      5648(DX), X3
 	VPXOR        Y9, Y12, Y12
-	VPSRLD       $0x03, Y15, Y9
+	VPSRLD       $0x12, Y15, Y9
+	VPMULLD      ·powers+448(SB), Y15, Y11
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPADDD       Y14, Y12, Y12
 	VMOVDQU      Y12, 4384(DX)
@@ -6856,15 +6856,15 @@ vary13:
 	VPBROADCASTD 760(AX), Y13
 	VPADDD       4736(DX), Y13, Y13
 	VMOVDQU      Y13, 4960(DX)
-	VPSRLD       $0x07, Y13, Y12
-	VPSLLD       $0x19, Y13, Y11
-	VPXOR        Y11, Y12, Y12
+	VPSRLD       $0x03, Y13, Y12
+	VPSRLD       $0x07, Y13, Y9
+	VPMULLD      ·powers+800(SB), Y13, Y11
 	VPADDD       5632(DX), X0, X6
-	VPSRLD       $0x12, Y13, Y9
-	VPSLLD       $0x0e, Y13, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
-	VPSRLD       $0x03, Y13, Y9
+	VPSRLD       $0x12, Y13, Y9
+	VPMULLD      ·powers+448(SB), Y13, Y11
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPADDD       Y15, Y12, Y12
 	VMOVDQU      5648(DX), X5
@@ -6880,28 +6880,28 @@ vary13:
 	// W[28]: sigma1, sigma0.
 	VPBROADCASTD 764(AX), Y14
 	VPADDD       4480(DX), Y14, Y14
-	VPSRLD       $0x11, Y15, Y12
-	VPSLLD       $0x0f, Y15, Y11
-	VPXOR        Y11, Y12, Y12
-	VPSRLD       $0x13, Y15, Y9
-	VPADDD       5632(DX), X0, X8
-	VPSLLD       $0x0d, Y15, Y11
+	VPSRLD       $0x0a, Y15, Y12
+	VPSRLD       $0x11, Y15, Y9
+	VPMULLD      ·powers+480(SB), Y15, Y11
 	VPXOR        Y11, Y9, Y9
+	VPADDD       5632(DX), X0, X8
 	VPXOR        Y9, Y12, Y12
-	VPSRLD       $0x0a, Y15, Y9
+	VPSRLD       $0x13, Y15, Y9
+	VPMULLD      ·powers+416(SB), Y15, Y11
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPADDD       Y12, Y14, Y14
 	VMOVDQU      Y14, 4992(DX)
 	VMOVDQU      5648(DX), X7
-	VPSRLD       $0x07, Y14, Y12
-	VPSLLD       $0x19, Y14, Y11
-	VPXOR        Y11, Y12, Y12
-	VPSRLD       $0x12, Y14, Y9
-	VPSLLD       $0x0e, Y14, Y11
+	VPSRLD       $0x03, Y14, Y12
+	VPSRLD       $0x07, Y14, Y9
+	VPMULLD      ·powers+800(SB), Y14, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
+	VPSRLD       $0x12, Y14, Y9
+	VPMULLD      ·powers+448(SB), Y14, Y11
 	VMOVQ        708(AX), X0
-	VPSRLD       $0x03, Y14, Y9
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPADDD       Y13, Y12, Y12
 	VMOVDQU      Y12, 4448(DX)
@@ -6911,27 +6911,27 @@ vary13:
 	VPADDD       4512(DX), Y15, Y15
 	SHA256RNDS2  X0, X2, X1
 	VPADDD       4800(DX), Y15, Y15
-	VPSRLD       $0x11, Y13, Y12
-	VPSLLD       $0x0f, Y13, Y11
-	VPXOR        Y11, Y12, Y12
-	VPSRLD       $0x13, Y13, Y9
-	VPSLLD       $0x0d, Y13, Y11
+	VPSRLD       $0x0a, Y13, Y12
+	VPSRLD       $0x11, Y13, Y9
+	VPMULLD      ·powers+480(SB), Y13, Y11
 	VPXOR        Y11, Y9, Y9
-	SHA256RNDS2  X0, X4, X3
 	VPXOR        Y9, Y12, Y12
-	VPSRLD       $0x0a, Y13, Y9
+	VPSRLD       $0x13, Y13, Y9
+	SHA256RNDS2  X0, X4, X3
+	VPMULLD      ·powers+416(SB), Y13, Y11
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPADDD       Y12, Y15, Y15
 	VMOVDQU      Y15, 5024(DX)
-	VPSRLD       $0x07, Y15, Y12
-	VPSLLD       $0x19, Y15, Y11
+	VPSRLD       $0x03, Y15, Y12
+	VPSRLD       $0x07, Y15, Y9
 	SHA256RNDS2  X0, X6, X5
-	VPXOR        Y11, Y12, Y12
-	VPSRLD       $0x12, Y15, Y9
-	VPSLLD       $0x0e, Y15, Y11
+	VPMULLD      ·powers+800(SB), Y15, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
-	VPSRLD       $0x03, Y15, Y9
+	VPSRLD       $0x12, Y15, Y9
+	VPMULLD      ·powers+448(SB), Y15, Y11
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	SHA256RNDS2  X0, X8, X7
 	VPADDD       Y14, Y12, Y12
@@ -6945,29 +6945,29 @@ vary13:
 	VMOVDQU      Y10, 928(SI)
 
 	// W[30]: sigma1.
-	VPSRLD       $0x11, Y14, Y12
-	VPSLLD       $0x0f, Y14, Y11
-	VPXOR        Y11, Y12, Y12
-	VPSRLD       $0x13, Y14, Y9
-	VPSLLD       $0x0d, Y14, Y11
-	VMOVDQU      X2, 5264(DX)
+	VPSRLD       $0x0a, Y14, Y12
+	VPSRLD       $0x11, Y14, Y9
+	VPMULLD      ·powers+480(SB), Y14, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
-	VPSRLD       $0x0a, Y14, Y9
+	VMOVDQU      X2, 5264(DX)
+	VPSRLD       $0x13, Y14, Y9
+	VPMULLD      ·powers+416(SB), Y14, Y11
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPBROADCASTD 772(AX), Y13
 	VPADDD       Y12, Y13, Y13
 	VMOVDQU      Y13, 5056(DX)
 	VMOVDQU      X3, 5280(DX)
-	VPSRLD       $0x07, Y13, Y12
-	VPSLLD       $0x19, Y13, Y11
-	VPXOR        Y11, Y12, Y12
-	VPSRLD       $0x12, Y13, Y9
-	VPSLLD       $0x0e, Y13, Y11
+	VPSRLD       $0x03, Y13, Y12
+	VPSRLD       $0x07, Y13, Y9
+	VPMULLD      ·powers+800(SB), Y13, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
+	VPSRLD       $0x12, Y13, Y9
+	VPMULLD      ·powers+448(SB), Y13, Y11
 	VMOVDQU      X4, 5296(DX)
-	VPSRLD       $0x03, Y13, Y9
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPADDD       Y15, Y12, Y12
 	VMOVDQU      Y12, 4512(DX)
@@ -6976,27 +6976,27 @@ vary13:
 	VPBROADCASTD 776(AX), Y14
 	VPADDD       4864(DX), Y14, Y14
 	VMOVDQU      X5, 5312(DX)
-	VPSRLD       $0x11, Y15, Y12
-	VPSLLD       $0x0f, Y15, Y11
-	VPXOR        Y11, Y12, Y12
-	VPSRLD       $0x13, Y15, Y9
-	VPSLLD       $0x0d, Y15, Y11
+	VPSRLD       $0x0a, Y15, Y12
+	VPSRLD       $0x11, Y15, Y9
+	VPMULLD      ·powers+480(SB), Y15, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
+	VPSRLD       $0x13, Y15, Y9
+	VPMULLD      ·powers+416(SB), Y15, Y11
 	VMOVDQU      X6, 5328(DX)
-	VPSRLD       $0x0a, Y15, Y9
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPADDD       Y12, Y14, Y14
 	VMOVDQU      Y14, 5088(DX)
-	VPSRLD       $0x07, Y14, Y12
-	VPSLLD       $0x19, Y14, Y11
-	VPXOR        Y11, Y12, Y12
+	VPSRLD       $0x03, Y14, Y12
+	VPSRLD       $0x07, Y14, Y9
+	VPMULLD      ·powers+800(SB), Y14, Y11
 	VMOVDQU      X7, 5344(DX)
-	VPSRLD       $0x12, Y14, Y9
-	VPSLLD       $0x0e, Y14, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
-	VPSRLD       $0x03, Y14, Y9
+	VPSRLD       $0x12, Y14, Y9
+	VPMULLD      ·powers+448(SB), Y14, Y11
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPADDD       Y13, Y12, Y12
 	VMOVDQU      X8, 5360(DX)
@@ -7015,15 +7015,15 @@ vary14:
 	VPBROADCASTD 88(AX), Y15
 	VPOR         Y12, Y15, Y15
 	VMOVDQU      Y15, 5056(DX)
-	VPSRLD       $0x07, Y15, Y12
-	VPSLLD       $0x19, Y15, Y11
-	VPXOR        Y11, Y12, Y12
-	VPSRLD       $0x12, Y15, Y9
-	VPSLLD       $0x0e, Y15, Y11
+	VPSRLD       $0x03, Y15, Y12
+	VPSRLD       $0x07, Y15, Y9
+	VPMULLD      ·powers+800(SB), Y15, Y11
 	VPXOR        Y11, Y9, Y9
-	VMOVDQU      5648(DX), X1
 	VPXOR        Y9, Y12, Y12
-	VPSRLD       $0x03, Y15, Y9
+	VPSRLD       $0x12, Y15, Y9
+	VMOVDQU      5648(DX), X1
+	VPMULLD      ·powers+448(SB), Y15, Y11
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VMOVDQU      Y12, 4512(DX)
 	VMOVDQU      Y15, 4544(DX)
@@ -7037,42 +7037,42 @@ vary14:
 	VMOVDQU      Y10, 480(SI)
 
 	// W[16]: sigma1.
-	VPSRLD       $0x11, Y15, Y12
-	VPSLLD       $0x0f, Y15, Y11
-	VPXOR        Y11, Y12, Y12
-	VPSRLD       $0x13, Y15, Y9
-	VPSLLD       $0x0d, Y15, Y11
-	VMOVDQU      5648(DX), X3
+	VPSRLD       $0x0a, Y15, Y12
+	VPSRLD       $0x11, Y15, Y9
+	VPMULLD      ·powers+480(SB), Y15, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
-	VPSRLD       $0x0a, Y15, Y9
+	VMOVDQU      5648(DX), X3
+	VPSRLD       $0x13, Y15, Y9
+	VPMULLD      ·powers+416(SB), Y15, Y11
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPBROADCASTD 716(AX), Y14
 	VPADDD       Y12, Y14, Y14
 	VMOVDQU      Y14, 4608(DX)
-	VPSRLD       $0x07, Y14, Y12
-	VPSLLD       $0x19, Y14, Y11
+	VPSRLD       $0x03, Y14, Y12
+	VPSRLD       $0x07, Y14, Y9
 	VMOVDQU      5632(DX), X6
-	VPXOR        Y11, Y12, Y12
-	VPSRLD       $0x12, Y14, Y9
-	VPSLLD       $0x0e, Y14, Y11
+	VPMULLD      ·powers+800(SB), Y14, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
-	VPSRLD       $0x03, Y14, Y9
+	VPSRLD       $0x12, Y14, Y9
+	VPMULLD      ·powers+448(SB), Y14, Y11
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VMOVDQU      Y12, 4576(DX)
 
 	// W[17]: constant.
 	VMOVDQU      5648(DX), X5
 	VPBROADCASTD 720(AX), Y15
-	VPSRLD       $0x07, Y15, Y12
-	VPSLLD       $0x19, Y15, Y11
-	VPXOR        Y11, Y12, Y12
-	VPSRLD       $0x12, Y15, Y9
-	VPSLLD       $0x0e, Y15, Y11
+	VPSRLD       $0x03, Y15, Y12
+	VPSRLD       $0x07, Y15, Y9
+	VPMULLD      ·powers+800(SB), Y15, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
-	VPSRLD       $0x03, Y15, Y9
+	VPSRLD       $0x12, Y15, Y9
+	VPMULLD      ·powers+448(SB), Y15, Y11
+	VPXOR        Y11, Y9, Y9
 	VMOVDQU      5632(DX), X8
 	VPXOR        Y9, Y12, Y12
 	VPADDD       Y14, Y12, Y12
@@ -7086,43 +7086,43 @@ vary14:
 	VMOVDQU      5648(DX), X7
 
 	// W[18]: sigma1.
-	VPSRLD       $0x11, Y14, Y12
-	VPSLLD       $0x0f, Y14, Y11
-	VPXOR        Y11, Y12, Y12
-	VPSRLD       $0x13, Y14, Y9
-	VPSLLD       $0x0d, Y14, Y11
+	VPSRLD       $0x0a, Y14, Y12
+	VPSRLD       $0x11, Y14, Y9
+	VPMULLD      ·powers+480(SB), Y14, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
-	VPSRLD       $0x0a, Y14, Y9
+	VPSRLD       $0x13, Y14, Y9
+	VPMULLD      ·powers+416(SB), Y14, Y11
+	VPXOR        Y11, Y9, Y9
 	VMOVQ        448(BX), X0
 	VPXOR        Y9, Y12, Y12
 	VPBROADCASTD 724(AX), Y13
 	VPADDD       Y12, Y13, Y13
 	VMOVDQU      Y13, 4672(DX)
-	VPSRLD       $0x07, Y13, Y12
-	VPSLLD       $0x19, Y13, Y11
-	VPXOR        Y11, Y12, Y12
-	VPSRLD       $0x12, Y13, Y9
-	VPSLLD       $0x0e, Y13, Y11
-	SHA256RNDS2  X0, X2, X1
+	VPSRLD       $0x03, Y13, Y12
+	VPSRLD       $0x07, Y13, Y9
+	VPMULLD      ·powers+800(SB), Y13, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
-	VPSRLD       $0x03, Y13, Y9
+	SHA256RNDS2  X0, X2, X1
+	VPSRLD       $0x12, Y13, Y9
+	VPMULLD      ·powers+448(SB), Y13, Y11
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPADDD       Y15, Y12, Y12
 	VMOVDQU      Y12, 4128(DX)
 
 	// W[19]: constant.
 	VPBROADCASTD 728(AX), Y14
-	VPSRLD       $0x07, Y14, Y12
+	VPSRLD       $0x03, Y14, Y12
 	VMOVQ        456(BX), X0
-	VPSLLD       $0x19, Y14, Y11
-	VPXOR        Y11, Y12, Y12
-	VPSRLD       $0x12, Y14, Y9
-	VPSLLD       $0x0e, Y14, Y11
+	VPSRLD       $0x07, Y14, Y9
+	VPMULLD      ·powers+800(SB), Y14, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
-	VPSRLD       $0x03, Y14, Y9
+	VPSRLD       $0x12, Y14, Y9
+	VPMULLD      ·powers+448(SB), Y14, Y11
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPADDD       Y13, Y12, Y12
 	SHA256RNDS2  X0, X4, X3
@@ -7135,29 +7135,29 @@ vary14:
 	VMOVDQU      Y10, 608(SI)
 
 	// W[20]: sigma1.
-	VPSRLD       $0x11, Y13, Y12
+	VPSRLD       $0x0a, Y13, Y12
 	VMOVQ        480(BX), X0
-	VPSLLD       $0x0f, Y13, Y11
-	VPXOR        Y11, Y12, Y12
-	VPSRLD       $0x13, Y13, Y9
-	VPSLLD       $0x0d, Y13, Y11
+	VPSRLD       $0x11, Y13, Y9
+	VPMULLD      ·powers+480(SB), Y13, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
-	VPSRLD       $0x0a, Y13, Y9
+	VPSRLD       $0x13, Y13, Y9
+	VPMULLD      ·powers+416(SB), Y13, Y11
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPBROADCASTD 732(AX), Y15
 	SHA256RNDS2  X0, X6, X5
 	VPADDD       Y12, Y15, Y15
 	VMOVDQU      Y15, 4736(DX)
-	VPSRLD       $0x07, Y15, Y12
-	VPSLLD       $0x19, Y15, Y11
-	VPXOR        Y11, Y12, Y12
-	VPSRLD       $0x12, Y15, Y9
-	VPSLLD       $0x0e, Y15, Y11
+	VPSRLD       $0x03, Y15, Y12
+	VPSRLD       $0x07, Y15, Y9
+	VPMULLD      ·powers+800(SB), Y15, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
+	VPSRLD       $0x12, Y15, Y9
+	VPMULLD      ·powers+448(SB), Y15, Y11
 	VMOVQ        488(BX), X0
-	VPSRLD       $0x03, Y15, Y9
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPADDD       Y14, Y12, Y12
 	VMOVDQU      Y12, 4192(DX)
@@ -7166,15 +7166,15 @@ vary14:
 	VPBROADCASTD 736(AX), Y13
 	VPADDD       5056(DX), Y13, Y13
 	VMOVDQU      Y13, 4768(DX)
-	VPSRLD       $0x07, Y13, Y12
+	VPSRLD       $0x03, Y13, Y12
 	SHA256RNDS2  X0, X8, X7
-	VPSLLD       $0x19, Y13, Y11
-	VPXOR        Y11, Y12, Y12
-	VPSRLD       $0x12, Y13, Y9
-	VPSLLD       $0x0e, Y13, Y11
+	VPSRLD       $0x07, Y13, Y9
+	VPMULLD      ·powers+800(SB), Y13, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
-	VPSRLD       $0x03, Y13, Y9
+	VPSRLD       $0x12, Y13, Y9
+	VPMULLD      ·powers+448(SB), Y13, Y11
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPADDD       Y15, Y12, Y12
 	VMOVDQU      X1, 5120(DX)
@@ -7187,29 +7187,29 @@ vary14:
 	VMOVDQU      Y10, 672(SI)
 
 	// W[22]: sigma1.
-	VPSRLD       $0x11, Y15, Y12
+	VPSRLD       $0x0a, Y15, Y12
 	VMOVDQU      X2, 5136(DX)
-	VPSLLD       $0x0f, Y15, Y11
-	VPXOR        Y11, Y12, Y12
-	VPSRLD       $0x13, Y15, Y9
-	VPSLLD       $0x0d, Y15, Y11
+	VPSRLD       $0x11, Y15, Y9
+	VPMULLD      ·powers+480(SB), Y15, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
-	VPSRLD       $0x0a, Y15, Y9
+	VPSRLD       $0x13, Y15, Y9
+	VPMULLD      ·powers+416(SB), Y15, Y11
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPBROADCASTD 740(AX), Y14
 	VMOVDQU      X3, 5152(DX)
 	VPADDD       Y12, Y14, Y14
 	VMOVDQU      Y14, 4800(DX)
-	VPSRLD       $0x07, Y14, Y12
-	VPSLLD       $0x19, Y14, Y11
-	VPXOR        Y11, Y12, Y12
-	VPSRLD       $0x12, Y14, Y9
-	VPSLLD       $0x0e, Y14, Y11
+	VPSRLD       $0x03, Y14, Y12
+	VPSRLD       $0x07, Y14, Y9
+	VPMULLD      ·powers+800(SB), Y14, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
+	VPSRLD       $0x12, Y14, Y9
+	VPMULLD      ·powers+448(SB), Y14, Y11
 	VMOVDQU      X4, 5168(DX)
-	VPSRLD       $0x03, Y14, Y9
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPADDD       Y13, Y12, Y12
 	VMOVDQU      Y12, 4256(DX)
@@ -7217,27 +7217,27 @@ vary14:
 	// W[23]: sigma1, t-7.
 	VPBROADCASTD 744(AX), Y15
 	VPADDD       4608(DX), Y15, Y15
-	VPSRLD       $0x11, Y13, Y12
-	VPSLLD       $0x0f, Y13, Y11
+	VPSRLD       $0x0a, Y13, Y12
+	VPSRLD       $0x11, Y13, Y9
 	VMOVDQU      X5, 5184(DX)
-	VPXOR        Y11, Y12, Y12
-	VPSRLD       $0x13, Y13, Y9
-	VPSLLD       $0x0d, Y13, Y11
+	VPMULLD      ·powers+480(SB), Y13, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
-	VPSRLD       $0x0a, Y13, Y9
+	VPSRLD       $0x13, Y13, Y9
+	VPMULLD      ·powers+416(SB), Y13, Y11
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPADDD       Y12, Y15, Y15
 	VMOVDQU      Y15, 4832(DX)
 	VMOVDQU      X6, 5200(DX)
-	VPSRLD       $0x07, Y15, Y12
-	VPSLLD       $0x19, Y15, Y11
-	VPXOR        Y11, Y12, Y12
-	VPSRLD       $0x12, Y15, Y9
-	VPSLLD       $0x0e, Y15, Y11
+	VPSRLD       $0x03, Y15, Y12
+	VPSRLD       $0x07, Y15, Y9
+	VPMULLD      ·powers+800(SB), Y15, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
-	VPSRLD       $0x03, Y15, Y9
+	VPSRLD       $0x12, Y15, Y9
+	VPMULLD      ·powers+448(SB), Y15, Y11
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VMOVDQU      X7, 5216(DX)
 	VPADDD       Y14, Y12, Y12
@@ -7251,28 +7251,28 @@ vary14:
 
 	// W[24]: sigma1.
 	VMOVDQU      X8, 5232(DX)
-	VPSRLD       $0x11, Y14, Y12
-	VPSLLD       $0x0f, Y14, Y11
-	VPXOR        Y11, Y12, Y12
-	VPSRLD       $0x13, Y14, Y9
-	VPSLLD       $0x0d, Y14, Y11
+	VPSRLD       $0x0a, Y14, Y12
+	VPSRLD       $0x11, Y14, Y9
+	VPMULLD      ·powers+480(SB), Y14, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
-	VPSRLD       $0x0a, Y14, Y9
+	VPSRLD       $0x13, Y14, Y9
+	VPMULLD      ·powers+416(SB), Y14, Y11
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VMOVDQU      5632(DX), X2
 	VPBROADCASTD 748(AX), Y13
 	VPADDD       Y12, Y13, Y13
 	VMOVDQU      Y13, 4864(DX)
-	VPSRLD       $0x07, Y13, Y12
-	VPSLLD       $0x19, Y13, Y11
-	VPXOR        Y11, Y12, Y12
-	VPSRLD       $0x12, Y13, Y9
-	VPSLLD       $0x0e, Y13, Y11
+	VPSRLD       $0x03, Y13, Y12
+	VPSRLD       $0x07, Y13, Y9
+	VPMULLD      ·powers+800(SB), Y13, Y11
 	VPXOR        Y11, Y9, Y9
-	VMOVDQU      5648(DX), X1
 	VPXOR        Y9, Y12, Y12
-	VPSRLD       $0x03, Y13, Y9
+	VPSRLD       $0x12, Y13, Y9
+	VMOVDQU      5648(DX), X1
+	VPMULLD      ·powers+448(SB), Y13, Y11
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPADDD       Y15, Y12, Y12
 	VMOVDQU      Y12, 4320(DX)
@@ -7280,27 +7280,27 @@ vary14:
 	// W[25]: sigma1, t-7.
 	VPBROADCASTD 752(AX), Y14
 	VPADDD       4672(DX), Y14, Y14
-	VPSRLD       $0x11, Y15, Y12
+	VPSRLD       $0x0a, Y15, Y12
 	VMOVDQU      5632(DX), X4
-	VPSLLD       $0x0f, Y15, Y11
-	VPXOR        Y11, Y12, Y12
-	VPSRLD       $0x13, Y15, Y9
-	VPSLLD       $0x0d, Y15, Y11
+	VPSRLD       $0x11, Y15, Y9
+	VPMULLD      ·powers+480(SB), Y15, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
-	VPSRLD       $0x0a, Y15, Y9
+	VPSRLD       $0x13, Y15, Y9
+	VPMULLD      ·powers+416(SB), Y15, Y11
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPADDD       Y12, Y14, Y14
 	VMOVDQU      5648(DX), X3
 	VMOVDQU      Y14, 4896(DX)
-	VPSRLD       $0x07, Y14, Y12
-	VPSLLD       $0x19, Y14, Y11
-	VPXOR        Y11, Y12, Y12
-	VPSRLD       $0x12, Y14, Y9
-	VPSLLD       $0x0e, Y14, Y11
+	VPSRLD       $0x03, Y14, Y12
+	VPSRLD       $0x07, Y14, Y9
+	VPMULLD      ·powers+800(SB), Y14, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
-	VPSRLD       $0x03, Y14, Y9
+	VPSRLD       $0x12, Y14, Y9
+	VPMULLD      ·powers+448(SB), Y14, Y11
+	VPXOR        Y11, Y9, Y9
 	VMOVDQU      5632(DX), X6
 	VPXOR        Y9, Y12, Y12
 	VPADDD       Y13, Y12, Y12
@@ -7314,28 +7314,28 @@ vary14:
 	VMOVDQU      5648(DX), X5
 
 	// W[26]: sigma1.
-	VPSRLD       $0x11, Y13, Y12
-	VPSLLD       $0x0f, Y13, Y11
-	VPXOR        Y11, Y12, Y12
-	VPSRLD       $0x13, Y13, Y9
-	VPSLLD       $0x0d, Y13, Y11
+	VPSRLD       $0x0a, Y13, Y12
+	VPSRLD       $0x11, Y13, Y9
+	VPMULLD      ·powers+480(SB), Y13, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
-	VPSRLD       $0x0a, Y13, Y9
+	VPSRLD       $0x13, Y13, Y9
+	VPMULLD      ·powers+416(SB), Y13, Y11
+	VPXOR        Y11, Y9, Y9
 	VMOVDQU      5632(DX), X8
 	VPXOR        Y9, Y12, Y12
 	VPBROADCASTD 756(AX), Y15
 	VPADDD       Y12, Y15, Y15
 	VMOVDQU      Y15, 4928(DX)
-	VPSRLD       $0x07, Y15, Y12
-	VPSLLD       $0x19, Y15, Y11
-	VPXOR        Y11, Y12, Y12
-	VPSRLD       $0x12, Y15, Y9
-	VPSLLD       $0x0e, Y15, Y11
-	VMOVDQU      5648(DX), X7
+	VPSRLD       $0x03, Y15, Y12
+	VPSRLD       $0x07, Y15, Y9
+	VPMULLD      ·powers+800(SB), Y15, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
-	VPSRLD       $0x03, Y15, Y9
+	VMOVDQU      5648(DX), X7
+	VPSRLD       $0x12, Y15, Y9
+	VPMULLD      ·powers+448(SB), Y15, Y11
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPADDD       Y14, Y12, Y12
 	VMOVDQU      Y12, 4384(DX)
@@ -7344,27 +7344,27 @@ vary14:
 	VPBROADCASTD 760(AX), Y13
 	VPADDD       4736(DX), Y13, Y13
 	VMOVQ        464(BX), X0
-	VPSRLD       $0x11, Y14, Y12
-	VPSLLD       $0x0f, Y14, Y11
-	VPXOR        Y11, Y12, Y12
-	VPSRLD       $0x13, Y14, Y9
-	VPSLLD       $0x0d, Y14, Y11
+	VPSRLD       $0x0a, Y14, Y12
+	VPSRLD       $0x11, Y14, Y9
+	VPMULLD      ·powers+480(SB), Y14, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
-	VPSRLD       $0x0a, Y14, Y9
+	VPSRLD       $0x13, Y14, Y9
+	VPMULLD      ·powers+416(SB), Y14, Y11
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	SHA256RNDS2  X0, X2, X1
 	VPADDD       Y12, Y13, Y13
 	VMOVDQU      Y13, 4960(DX)
-	VPSRLD       $0x07, Y13, Y12
-	VPSLLD       $0x19, Y13, Y11
-	VPXOR        Y11, Y12, Y12
-	VPSRLD       $0x12, Y13, Y9
-	VPSLLD       $0x0e, Y13, Y11
+	VPSRLD       $0x03, Y13, Y12
+	VPSRLD       $0x07, Y13, Y9
+	VPMULLD      ·powers+800(SB), Y13, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
+	VPSRLD       $0x12, Y13, Y9
+	VPMULLD      ·powers+448(SB), Y13, Y11
 	VMOVQ        472(BX), X0
-	VPSRLD       $0x03, Y13, Y9
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPADDD       Y15, Y12, Y12
 	VMOVDQU      Y12, 4416(DX)
@@ -7379,27 +7379,27 @@ vary14:
 	// W[28]: sigma1, t-7.
 	VPBROADCASTD 764(AX), Y14
 	VPADDD       4768(DX), Y14, Y14
-	VPSRLD       $0x11, Y15, Y12
-	VPSLLD       $0x0f, Y15, Y11
-	VPXOR        Y11, Y12, Y12
-	VPSRLD       $0x13, Y15, Y9
-	VPSLLD       $0x0d, Y15, Y11
-	VMOVQ        496(BX), X0
+	VPSRLD       $0x0a, Y15, Y12
+	VPSRLD       $0x11, Y15, Y9
+	VPMULLD      ·powers+480(SB), Y15, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
-	VPSRLD       $0x0a, Y15, Y9
+	VMOVQ        496(BX), X0
+	VPSRLD       $0x13, Y15, Y9
+	VPMULLD      ·powers+416(SB), Y15, Y11
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPADDD       Y12, Y14, Y14
 	VMOVDQU      Y14, 4992(DX)
-	VPSRLD       $0x07, Y14, Y12
-	VPSLLD       $0x19, Y14, Y11
-	VPXOR        Y11, Y12, Y12
+	VPSRLD       $0x03, Y14, Y12
+	VPSRLD       $0x07, Y14, Y9
+	VPMULLD      ·powers+800(SB), Y14, Y11
 	SHA256RNDS2  X0, X6, X5
-	VPSRLD       $0x12, Y14, Y9
-	VPSLLD       $0x0e, Y14, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
-	VPSRLD       $0x03, Y14, Y9
+	VPSRLD       $0x12, Y14, Y9
+	VPMULLD      ·powers+448(SB), Y14, Y11
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPADDD       Y13, Y12, Y12
 	VMOVDQU      Y12, 4448(DX)
@@ -7409,27 +7409,27 @@ vary14:
 	VPBROADCASTD 768(AX), Y15
 	VPADDD       4512(DX), Y15, Y15
 	VPADDD       4800(DX), Y15, Y15
-	VPSRLD       $0x11, Y13, Y12
-	VPSLLD       $0x0f, Y13, Y11
-	VPXOR        Y11, Y12, Y12
-	VPSRLD       $0x13, Y13, Y9
-	VPSLLD       $0x0d, Y13, Y11
+	VPSRLD       $0x0a, Y13, Y12
+	VPSRLD       $0x11, Y13, Y9
+	VPMULLD      ·powers+480(SB), Y13, Y11
 	VPXOR        Y11, Y9, Y9
-	SHA256RNDS2  X0, X8, X7
 	VPXOR        Y9, Y12, Y12
-	VPSRLD       $0x0a, Y13, Y9
+	VPSRLD       $0x13, Y13, Y9
+	SHA256RNDS2  X0, X8, X7
+	VPMULLD      ·powers+416(SB), Y13, Y11
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPADDD       Y12, Y15, Y15
 	VMOVDQU      Y15, 5024(DX)
-	VPSRLD       $0x07, Y15, Y12
-	VPSLLD       $0x19, Y15, Y11
-	VPXOR        Y11, Y12, Y12
-	VPSRLD       $0x12, Y15, Y9
-	VMOVDQU      X1, 5248(DX)
-	VPSLLD       $0x0e, Y15, Y11
+	VPSRLD       $0x03, Y15, Y12
+	VPSRLD       $0x07, Y15, Y9
+	VPMULLD      ·powers+800(SB), Y15, Y11
 	VPXOR        Y11, Y9, Y9
+	VMOVDQU      X1, 5248(DX)
 	VPXOR        Y9, Y12, Y12
-	VPSRLD       $0x03, Y15, Y9
+	VPSRLD       $0x12, Y15, Y9
+	VPMULLD      ·powers+448(SB), Y15, Y11
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPADDD       Y14, Y12, Y12
 	VMOVDQU      Y12, 4480(DX)
@@ -7445,27 +7445,27 @@ vary14:
 	VPBROADCASTD 772(AX), Y13
 	VPADDD       4544(DX), Y13, Y13
 	VPADDD       4832(DX), Y13, Y13
-	VPSRLD       $0x11, Y14, Y12
+	VPSRLD       $0x0a, Y14, Y12
 	VMOVDQU      X3, 5280(DX)
-	VPSLLD       $0x0f, Y14, Y11
-	VPXOR        Y11, Y12, Y12
-	VPSRLD       $0x13, Y14, Y9
-	VPSLLD       $0x0d, Y14, Y11
+	VPSRLD       $0x11, Y14, Y9
+	VPMULLD      ·powers+480(SB), Y14, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
-	VPSRLD       $0x0a, Y14, Y9
+	VPSRLD       $0x13, Y14, Y9
+	VPMULLD      ·powers+416(SB), Y14, Y11
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPADDD       Y12, Y13, Y13
 	VMOVDQU      X4, 5296(DX)
 	VMOVDQU      Y13, 5056(DX)
-	VPSRLD       $0x07, Y13, Y12
-	VPSLLD       $0x19, Y13, Y11
-	VPXOR        Y11, Y12, Y12
-	VPSRLD       $0x12, Y13, Y9
-	VPSLLD       $0x0e, Y13, Y11
+	VPSRLD       $0x03, Y13, Y12
+	VPSRLD       $0x07, Y13, Y9
+	VPMULLD      ·powers+800(SB), Y13, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
-	VPSRLD       $0x03, Y13, Y9
+	VPSRLD       $0x12, Y13, Y9
+	VPMULLD      ·powers+448(SB), Y13, Y11
+	VPXOR        Y11, Y9, Y9
 	VMOVDQU      X5, 5312(DX)
 	VPXOR        Y9, Y12, Y12
 	VPADDD       Y15, Y12, Y12
@@ -7475,27 +7475,27 @@ vary14:
 	VPBROADCASTD 776(AX), Y14
 	VPADDD       4576(DX), Y14, Y14
 	VPADDD       4864(DX), Y14, Y14
-	VPSRLD       $0x11, Y15, Y12
-	VPSLLD       $0x0f, Y15, Y11
+	VPSRLD       $0x0a, Y15, Y12
+	VPSRLD       $0x11, Y15, Y9
 	VMOVDQU      X6, 5328(DX)
-	VPXOR        Y11, Y12, Y12
-	VPSRLD       $0x13, Y15, Y9
-	VPSLLD       $0x0d, Y15, Y11
+	VPMULLD      ·powers+480(SB), Y15, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
-	VPSRLD       $0x0a, Y15, Y9
+	VPSRLD       $0x13, Y15, Y9
+	VPMULLD      ·powers+416(SB), Y15, Y11
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPADDD       Y12, Y14, Y14
 	VMOVDQU      Y14, 5088(DX)
 	VMOVDQU      X7, 5344(DX)
-	VPSRLD       $0x07, Y14, Y12
-	VPSLLD       $0x19, Y14, Y11
-	VPXOR        Y11, Y12, Y12
-	VPSRLD       $0x12, Y14, Y9
-	VPSLLD       $0x0e, Y14, Y11
+	VPSRLD       $0x03, Y14, Y12
+	VPSRLD       $0x07, Y14, Y9
+	VPMULLD      ·powers+800(SB), Y14, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
-	VPSRLD       $0x03, Y14, Y9
+	VPSRLD       $0x12, Y14, Y9
+	VPMULLD      ·powers+448(SB), Y14, Y11
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VMOVDQU      X8, 5360(DX)
 	VPADDD       Y13, Y12, Y12
@@ -7514,14 +7514,14 @@ vary15:
 	VPBROADCASTD 92(AX), Y13
 	VPOR         Y12, Y13, Y13
 	VMOVDQU      Y13, 5088(DX)
-	VPSRLD       $0x07, Y13, Y12
-	VPSLLD       $0x19, Y13, Y11
-	VPXOR        Y11, Y12, Y12
-	VPSRLD       $0x12, Y13, Y9
-	VPSLLD       $0x0e, Y13, Y11
+	VPSRLD       $0x03, Y13, Y12
+	VPSRLD       $0x07, Y13, Y9
+	VPMULLD      ·powers+800(SB), Y13, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
-	VPSRLD       $0x03, Y13, Y9
+	VPSRLD       $0x12, Y13, Y9
+	VPMULLD      ·powers+448(SB), Y13, Y11
+	VPXOR        Y11, Y9, Y9
 	VPADDD       5632(DX), X0, X1
 	VPXOR        Y9, Y12, Y12
 	VMOVDQU      Y12, 4544(DX)
@@ -7539,28 +7539,28 @@ vary15:
 	VPBROADCASTD 716(AX), Y14
 
 	// W[17]: sigma1.
-	VPSRLD       $0x11, Y13, Y12
-	VPSLLD       $0x0f, Y13, Y11
-	VPXOR        Y11, Y12, Y12
-	VPSRLD       $0x13, Y13, Y9
-	VPSLLD       $0x0d, Y13, Y11
+	VPSRLD       $0x0a, Y13, Y12
+	VPSRLD       $0x11, Y13, Y9
+	VPMULLD      ·powers+480(SB), Y13, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
+	VPSRLD       $0x13, Y13, Y9
+	VPMULLD      ·powers+416(SB), Y13, Y11
 	VMOVDDUP     456(BX), X0
-	VPSRLD       $0x0a, Y13, Y9
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPBROADCASTD 720(AX), Y15
 	VPADDD       Y12, Y15, Y15
 	VMOVDQU      Y15, 4640(DX)
-	VPSRLD       $0x07, Y15, Y12
-	VPSLLD       $0x19, Y15, Y11
-	VPXOR        Y11, Y12, Y12
-	VPSRLD       $0x12, Y15, Y9
-	VPSLLD       $0x0e, Y15, Y11
-	VPADDD       5632(DX), X0, X3
+	VPSRLD       $0x03, Y15, Y12
+	VPSRLD       $0x07, Y15, Y9
+	VPMULLD      ·powers+800(SB), Y15, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
-	VPSRLD       $0x03, Y15, Y9
+	VPADDD       5632(DX), X0, X3
+	VPSRLD       $0x12, Y15, Y9
+	VPMULLD      ·powers+448(SB), Y15, Y11
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPADDD       Y14, Y12, Y12
 	VMOVDQU      Y12, 4096(DX)
@@ -7574,42 +7574,42 @@ vary15:
 
 	// W[18]: constant.
 	VPBROADCASTD 724(AX), Y13
-	VPSRLD       $0x07, Y13, Y12
-	VPSLLD       $0x19, Y13, Y11
-	VPXOR        Y11, Y12, Y12
-	VPSRLD       $0x12, Y13, Y9
-	VPSLLD       $0x0e, Y13, Y11
+	VPSRLD       $0x03, Y13, Y12
+	VPSRLD       $0x07, Y13, Y9
+	VPMULLD      ·powers+800(SB), Y13, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
+	VPSRLD       $0x12, Y13, Y9
+	VPMULLD      ·powers+448(SB), Y13, Y11
 	VMOVDDUP     480(BX), X0
-	VPSRLD       $0x03, Y13, Y9
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPADDD       Y15, Y12, Y12
 	VMOVDQU      Y12, 4128(DX)
 
 	// W[19]: sigma1.
-	VPSRLD       $0x11, Y15, Y12
-	VPSLLD       $0x0f, Y15, Y11
-	VPXOR        Y11, Y12, Y12
-	VPSRLD       $0x13, Y15, Y9
-	VPSLLD       $0x0d, Y15, Y11
-	VPADDD       5632(DX), X0, X5
+	VPSRLD       $0x0a, Y15, Y12
+	VPSRLD       $0x11, Y15, Y9
+	VPMULLD      ·powers+480(SB), Y15, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
-	VPSRLD       $0x0a, Y15, Y9
+	VPADDD       5632(DX), X0, X5
+	VPSRLD       $0x13, Y15, Y9
+	VPMULLD      ·powers+416(SB), Y15, Y11
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPBROADCASTD 728(AX), Y14
 	VPADDD       Y12, Y14, Y14
 	VMOVDQU      Y14, 4704(DX)
-	VPSRLD       $0x07, Y14, Y12
-	VPSLLD       $0x19, Y14, Y11
-	VPXOR        Y11, Y12, Y12
+	VPSRLD       $0x03, Y14, Y12
+	VPSRLD       $0x07, Y14, Y9
+	VPMULLD      ·powers+800(SB), Y14, Y11
 	VMOVDQU      5648(DX), X6
-	VPSRLD       $0x12, Y14, Y9
-	VPSLLD       $0x0e, Y14, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
-	VPSRLD       $0x03, Y14, Y9
+	VPSRLD       $0x12, Y14, Y9
+	VPMULLD      ·powers+448(SB), Y14, Y11
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPADDD       Y13, Y12, Y12
 	VMOVDQU      Y12, 4160(DX)
@@ -7623,42 +7623,42 @@ vary15:
 
 	// W[20]: constant.
 	VPBROADCASTD 732(AX), Y15
-	VPSRLD       $0x07, Y15, Y12
-	VPSLLD       $0x19, Y15, Y11
-	VPXOR        Y11, Y12, Y12
-	VPSRLD       $0x12, Y15, Y9
-	VPADDD       5632(DX), X0, X7
-	VPSLLD       $0x0e, Y15, Y11
+	VPSRLD       $0x03, Y15, Y12
+	VPSRLD       $0x07, Y15, Y9
+	VPMULLD      ·powers+800(SB), Y15, Y11
 	VPXOR        Y11, Y9, Y9
+	VPADDD       5632(DX), X0, X7
 	VPXOR        Y9, Y12, Y12
-	VPSRLD       $0x03, Y15, Y9
+	VPSRLD       $0x12, Y15, Y9
+	VPMULLD      ·powers+448(SB), Y15, Y11
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPADDD       Y14, Y12, Y12
 	VMOVDQU      Y12, 4192(DX)
 
 	// W[21]: sigma1.
-	VPSRLD       $0x11, Y14, Y12
-	VPSLLD       $0x0f, Y14, Y11
-	VPXOR        Y11, Y12, Y12
+	VPSRLD       $0x0a, Y14, Y12
+	VPSRLD       $0x11, Y14, Y9
+	VPMULLD      ·powers+480(SB), Y14, Y11
 	VMOVDQU      5648(DX), X8
-	VPSRLD       $0x13, Y14, Y9
-	VPSLLD       $0x0d, Y14, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
-	VPSRLD       $0x0a, Y14, Y9
+	VPSRLD       $0x13, Y14, Y9
+	VPMULLD      ·powers+416(SB), Y14, Y11
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPBROADCASTD 736(AX), Y13
 	VPADDD       Y12, Y13, Y13
 	VMOVDQU      Y13, 4768(DX)
-	VPSRLD       $0x07, Y13, Y12
+	VPSRLD       $0x03, Y13, Y12
 	VMOVDQU      X1, 5120(DX)
-	VPSLLD       $0x19, Y13, Y11
-	VPXOR        Y11, Y12, Y12
-	VPSRLD       $0x12, Y13, Y9
-	VPSLLD       $0x0e, Y13, Y11
+	VPSRLD       $0x07, Y13, Y9
+	VPMULLD      ·powers+800(SB), Y13, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
-	VPSRLD       $0x03, Y13, Y9
+	VPSRLD       $0x12, Y13, Y9
+	VPMULLD      ·powers+448(SB), Y13, Y11
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPADDD       Y15, Y12, Y12
 	VMOVDQU      Y12, 4224(DX)
@@ -7675,42 +7675,42 @@ vary15:
 	VPADDD       5088(DX), Y14, Y14
 	VMOVDQU      Y14, 4800(DX)
 	VMOVDQU      X3, 5152(DX)
-	VPSRLD       $0x07, Y14, Y12
-	VPSLLD       $0x19, Y14, Y11
-	VPXOR        Y11, Y12, Y12
-	VPSRLD       $0x12, Y14, Y9
-	VPSLLD       $0x0e, Y14, Y11
+	VPSRLD       $0x03, Y14, Y12
+	VPSRLD       $0x07, Y14, Y9
+	VPMULLD      ·powers+800(SB), Y14, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
-	VPSRLD       $0x03, Y14, Y9
+	VPSRLD       $0x12, Y14, Y9
+	VPMULLD      ·powers+448(SB), Y14, Y11
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPADDD       Y13, Y12, Y12
 	VMOVDQU      X4, 5168(DX)
 	VMOVDQU      Y12, 4256(DX)
 
 	// W[23]: sigma1.
-	VPSRLD       $0x11, Y13, Y12
-	VPSLLD       $0x0f, Y13, Y11
-	VPXOR        Y11, Y12, Y12
-	VPSRLD       $0x13, Y13, Y9
-	VPSLLD       $0x0d, Y13, Y11
+	VPSRLD       $0x0a, Y13, Y12
+	VPSRLD       $0x11, Y13, Y9
+	VPMULLD      ·powers+480(SB), Y13, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
-	VPSRLD       $0x0a, Y13, Y9
+	VPSRLD       $0x13, Y13, Y9
+	VPMULLD      ·powers+416(SB), Y13, Y11
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VMOVDQU      X5, 5184(DX)
 	VPBROADCASTD 744(AX), Y15
 	VPADDD       Y12, Y15, Y15
 	VMOVDQU      Y15, 4832(DX)
-	VPSRLD       $0x07, Y15, Y12
-	VPSLLD       $0x19, Y15, Y11
-	VPXOR        Y11, Y12, Y12
-	VPSRLD       $0x12, Y15, Y9
-	VPSLLD       $0x0e, Y15, Y11
+	VPSRLD       $0x03, Y15, Y12
+	VPSRLD       $0x07, Y15, Y9
+	VPMULLD      ·powers+800(SB), Y15, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
+	VPSRLD       $0x12, Y15, Y9
+	VPMULLD      ·powers+448(SB), Y15, Y11
 	VMOVDQU      X6, 5200(DX)
-	VPSRLD       $0x03, Y15, Y9
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPADDD       Y14, Y12, Y12
 	VMOVDQU      Y12, 4288(DX)
@@ -7725,54 +7725,54 @@ vary15:
 	// W[24]: sigma1, t-7.
 	VPBROADCASTD 748(AX), Y13
 	VPADDD       4640(DX), Y13, Y13
-	VPSRLD       $0x11, Y14, Y12
-	VPSLLD       $0x0f, Y14, Y11
-	VPXOR        Y11, Y12, Y12
-	VPSRLD       $0x13, Y14, Y9
-	VPSLLD       $0x0d, Y14, Y11
+	VPSRLD       $0x0a, Y14, Y12
+	VPSRLD       $0x11, Y14, Y9
+	VPMULLD      ·powers+480(SB), Y14, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
+	VPSRLD       $0x13, Y14, Y9
+	VPMULLD      ·powers+416(SB), Y14, Y11
 	VMOVDQU      X8, 5232(DX)
-	VPSRLD       $0x0a, Y14, Y9
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPADDD       Y12, Y13, Y13
 	VMOVDQU      Y13, 4864(DX)
-	VPSRLD       $0x07, Y13, Y12
-	VPSLLD       $0x19, Y13, Y11
-	VPXOR        Y11, Y12, Y12
-	VPSRLD       $0x12, Y13, Y9
-	VPSLLD       $0x0e, Y13, Y11
+	VPSRLD       $0x03, Y13, Y12
+	VPSRLD       $0x07, Y13, Y9
+	VPMULLD      ·powers+800(SB), Y13, Y11
 	VPXOR        Y11, Y9, Y9
-	VMOVDDUP     464(BX), X0
 	VPXOR        Y9, Y12, Y12
-	VPSRLD       $0x03, Y13, Y9
+	VPSRLD       $0x12, Y13, Y9
+	VMOVDDUP     464(BX), X0
+	VPMULLD      ·powers+448(SB), Y13, Y11
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPADDD       Y15, Y12, Y12
 	VMOVDQU      Y12, 4320(DX)
 
 	// W[25]: sigma1.
-	VPSRLD       $0x11, Y15, Y12
-	VPSLLD       $0x0f, Y15, Y11
-	VPXOR        Y11, Y12, Y12
-	VPSRLD       $0x13, Y15, Y9
-	VPSLLD       $0x0d, Y15, Y11
-	VPADDD       5632(DX), X0, X1
+	VPSRLD       $0x0a, Y15, Y12
+	VPSRLD       $0x11, Y15, Y9
+	VPMULLD      ·powers+480(SB), Y15, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
-	VPSRLD       $0x0a, Y15, Y9
+	VPADDD       5632(DX), X0, X1
+	VPSRLD       $0x13, Y15, Y9
+	VPMULLD      ·powers+416(SB), Y15, Y11
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPBROADCASTD 752(AX), Y14
 	VPADDD       Y12, Y14, Y14
 	VMOVDQU      Y14, 4896(DX)
-	VPSRLD       $0x07, Y14, Y12
-	VPSLLD       $0x19, Y14, Y11
-	VPXOR        Y11, Y12, Y12
+	VPSRLD       $0x03, Y14, Y12
+	VPSRLD       $0x07, Y14, Y9
+	VPMULLD      ·powers+800(SB), Y14, Y11
 	VMOVDQU      5648(DX), X2
-	VPSRLD       $0x12, Y14, Y9
-	VPSLLD       $0x0e, Y14, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
-	VPSRLD       $0x03, Y14, Y9
+	VPSRLD       $0x12, Y14, Y9
+	VPMULLD      ·powers+448(SB), Y14, Y11
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPADDD       Y13, Y12, Y12
 	VMOVDQU      Y12, 4352(DX)
@@ -7787,54 +7787,54 @@ vary15:
 	// W[26]: sigma1, t-7.
 	VPBROADCASTD 756(AX), Y15
 	VPADDD       4704(DX), Y15, Y15
-	VPSRLD       $0x11, Y13, Y12
-	VPSLLD       $0x0f, Y13, Y11
-	VPXOR        Y11, Y12, Y12
+	VPSRLD       $0x0a, Y13, Y12
+	VPSRLD       $0x11, Y13, Y9
+	VPMULLD      ·powers+480(SB), Y13, Y11
 	VPADDD       5632(DX), X0, X3
-	VPSRLD       $0x13, Y13, Y9
-	VPSLLD       $0x0d, Y13, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
-	VPSRLD       $0x0a, Y13, Y9
+	VPSRLD       $0x13, Y13, Y9
+	VPMULLD      ·powers+416(SB), Y13, Y11
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPADDD       Y12, Y15, Y15
 	VMOVDQU      Y15, 4928(DX)
-	VPSRLD       $0x07, Y15, Y12
-	VPSLLD       $0x19, Y15, Y11
+	VPSRLD       $0x03, Y15, Y12
+	VPSRLD       $0x07, Y15, Y9
 	VMOVDQU      5648(DX), X4
-	VPXOR        Y11, Y12, Y12
-	VPSRLD       $0x12, Y15, Y9
-	VPSLLD       $0x0e, Y15, Y11
+	VPMULLD      ·powers+800(SB), Y15, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
-	VPSRLD       $0x03, Y15, Y9
+	VPSRLD       $0x12, Y15, Y9
+	VPMULLD      ·powers+448(SB), Y15, Y11
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPADDD       Y14, Y12, Y12
 	VMOVDQU      Y12, 4384(DX)
 
 	// W[27]: sigma1.
-	VPSRLD       $0x11, Y14, Y12
+	VPSRLD       $0x0a, Y14, Y12
 	VMOVDDUP     496(BX), X0
-	VPSLLD       $0x0f, Y14, Y11
-	VPXOR        Y11, Y12, Y12
-	VPSRLD       $0x13, Y14, Y9
-	VPSLLD       $0x0d, Y14, Y11
+	VPSRLD       $0x11, Y14, Y9
+	VPMULLD      ·powers+480(SB), Y14, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
-	VPSRLD       $0x0a, Y14, Y9
+	VPSRLD       $0x13, Y14, Y9
+	VPMULLD      ·powers+416(SB), Y14, Y11
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPBROADCASTD 760(AX), Y13
 	VPADDD       Y12, Y13, Y13
 	VPADDD       5632(DX), X0, X5
 	VMOVDQU      Y13, 4960(DX)
-	VPSRLD       $0x07, Y13, Y12
-	VPSLLD       $0x19, Y13, Y11
-	VPXOR        Y11, Y12, Y12
-	VPSRLD       $0x12, Y13, Y9
-	VPSLLD       $0x0e, Y13, Y11
+	VPSRLD       $0x03, Y13, Y12
+	VPSRLD       $0x07, Y13, Y9
+	VPMULLD      ·powers+800(SB), Y13, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
-	VPSRLD       $0x03, Y13, Y9
+	VPSRLD       $0x12, Y13, Y9
+	VPMULLD      ·powers+448(SB), Y13, Y11
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VMOVDQU      5648(DX), X6
 	VPADDD       Y15, Y12, Y12
@@ -7850,26 +7850,26 @@ vary15:
 	VPBROADCASTD 764(AX), Y14
 	VMOVDDUP     504(BX), X0
 	VPADDD       4768(DX), Y14, Y14
-	VPSRLD       $0x11, Y15, Y12
-	VPSLLD       $0x0f, Y15, Y11
-	VPXOR        Y11, Y12, Y12
-	VPSRLD       $0x13, Y15, Y9
-	VPSLLD       $0x0d, Y15, Y11
+	VPSRLD       $0x0a, Y15, Y12
+	VPSRLD       $0x11, Y15, Y9
+	VPMULLD      ·powers+480(SB), Y15, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
-	VPSRLD       $0x0a, Y15, Y9
+	VPSRLD       $0x13, Y15, Y9
+	VPMULLD      ·powers+416(SB), Y15, Y11
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPADDD       5632(DX), X0, X7
 	VPADDD       Y12, Y14, Y14
 	VMOVDQU      Y14, 4992(DX)
-	VPSRLD       $0x07, Y14, Y12
-	VPSLLD       $0x19, Y14, Y11
-	VPXOR        Y11, Y12, Y12
-	VPSRLD       $0x12, Y14, Y9
-	VPSLLD       $0x0e, Y14, Y11
+	VPSRLD       $0x03, Y14, Y12
+	VPSRLD       $0x07, Y14, Y9
+	VPMULLD      ·powers+800(SB), Y14, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
-	VPSRLD       $0x03, Y14, Y9
+	VPSRLD       $0x12, Y14, Y9
+	VPMULLD      ·powers+448(SB), Y14, Y11
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VMOVDQU      5648(DX), X8
 	VPADDD       Y13, Y12, Y12
@@ -7878,27 +7878,27 @@ vary15:
 	// W[29]: sigma1, t-7.
 	VPBROADCASTD 768(AX), Y15
 	VPADDD       4800(DX), Y15, Y15
-	VPSRLD       $0x11, Y13, Y12
-	VPSLLD       $0x0f, Y13, Y11
-	VPXOR        Y11, Y12, Y12
-	VPSRLD       $0x13, Y13, Y9
-	VPSLLD       $0x0d, Y13, Y11
-	VMOVDQU      X1, 5248(DX)
+	VPSRLD       $0x0a, Y13, Y12
+	VPSRLD       $0x11, Y13, Y9
+	VPMULLD      ·powers+480(SB), Y13, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
-	VPSRLD       $0x0a, Y13, Y9
+	VMOVDQU      X1, 5248(DX)
+	VPSRLD       $0x13, Y13, Y9
+	VPMULLD      ·powers+416(SB), Y13, Y11
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPADDD       Y12, Y15, Y15
 	VMOVDQU      Y15, 5024(DX)
-	VPSRLD       $0x07, Y15, Y12
-	VPSLLD       $0x19, Y15, Y11
-	VPXOR        Y11, Y12, Y12
-	VPSRLD       $0x12, Y15, Y9
-	VMOVDQU      X2, 5264(DX)
-	VPSLLD       $0x0e, Y15, Y11
+	VPSRLD       $0x03, Y15, Y12
+	VPSRLD       $0x07, Y15, Y9
+	VPMULLD      ·powers+800(SB), Y15, Y11
 	VPXOR        Y11, Y9, Y9
+	VMOVDQU      X2, 5264(DX)
 	VPXOR        Y9, Y12, Y12
-	VPSRLD       $0x03, Y15, Y9
+	VPSRLD       $0x12, Y15, Y9
+	VPMULLD      ·powers+448(SB), Y15, Y11
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPADDD       Y14, Y12, Y12
 	VMOVDQU      Y12, 4480(DX)
@@ -7914,27 +7914,27 @@ vary15:
 	VPBROADCASTD 772(AX), Y13
 	VPADDD       4544(DX), Y13, Y13
 	VPADDD       4832(DX), Y13, Y13
-	VPSRLD       $0x11, Y14, Y12
-	VPSLLD       $0x0f, Y14, Y11
-	VPXOR        Y11, Y12, Y12
+	VPSRLD       $0x0a, Y14, Y12
+	VPSRLD       $0x11, Y14, Y9
+	VPMULLD      ·powers+480(SB), Y14, Y11
 	VMOVDQU      X4, 5296(DX)
-	VPSRLD       $0x13, Y14, Y9
-	VPSLLD       $0x0d, Y14, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
-	VPSRLD       $0x0a, Y14, Y9
+	VPSRLD       $0x13, Y14, Y9
+	VPMULLD      ·powers+416(SB), Y14, Y11
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPADDD       Y12, Y13, Y13
 	VMOVDQU      Y13, 5056(DX)
-	VPSRLD       $0x07, Y13, Y12
-	VPSLLD       $0x19, Y13, Y11
-	VPXOR        Y11, Y12, Y12
+	VPSRLD       $0x03, Y13, Y12
+	VPSRLD       $0x07, Y13, Y9
+	VPMULLD      ·powers+800(SB), Y13, Y11
 	VMOVDQU      X5, 5312(DX)
-	VPSRLD       $0x12, Y13, Y9
-	VPSLLD       $0x0e, Y13, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
-	VPSRLD       $0x03, Y13, Y9
+	VPSRLD       $0x12, Y13, Y9
+	VPMULLD      ·powers+448(SB), Y13, Y11
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPADDD       Y15, Y12, Y12
 	VMOVDQU      Y12, 4512(DX)
@@ -7944,27 +7944,27 @@ vary15:
 	VMOVDQU      X6, 5328(DX)
 	VPADDD       4576(DX), Y14, Y14
 	VPADDD       4864(DX), Y14, Y14
-	VPSRLD       $0x11, Y15, Y12
-	VPSLLD       $0x0f, Y15, Y11
-	VPXOR        Y11, Y12, Y12
-	VPSRLD       $0x13, Y15, Y9
-	VPSLLD       $0x0d, Y15, Y11
+	VPSRLD       $0x0a, Y15, Y12
+	VPSRLD       $0x11, Y15, Y9
+	VPMULLD      ·powers+480(SB), Y15, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
-	VPSRLD       $0x0a, Y15, Y9
+	VPSRLD       $0x13, Y15, Y9
+	VPMULLD      ·powers+416(SB), Y15, Y11
+	VPXOR        Y11, Y9, Y9
 	VMOVDQU      X7, 5344(DX)
 	VPXOR        Y9, Y12, Y12
 	VPADDD       Y12, Y14, Y14
 	VMOVDQU      Y14, 5088(DX)
-	VPSRLD       $0x07, Y14, Y12
-	VPSLLD       $0x19, Y14, Y11
-	VPXOR        Y11, Y12, Y12
-	VPSRLD       $0x12, Y14, Y9
-	VPSLLD       $0x0e, Y14, Y11
+	VPSRLD       $0x03, Y14, Y12
+	VPSRLD       $0x07, Y14, Y9
+	VPMULLD      ·powers+800(SB), Y14, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
+	VPSRLD       $0x12, Y14, Y9
+	VPMULLD      ·powers+448(SB), Y14, Y11
 	VMOVDQU      X8, 5360(DX)
-	VPSRLD       $0x03, Y14, Y9
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPADDD       Y13, Y12, Y12
 	VMOVDQU      Y12, 4544(DX)
@@ -7982,36 +7982,36 @@ rest:
 	VMOVDQU     4896(DX), Y15
 	VMOVDQU     5136(DX), X2
 	VPADDD      4096(DX), Y15, Y15
-	VPSRLD      $0x11, Y13, Y12
+	VPSRLD      $0x0a, Y13, Y12
 	VMOVDQU     5152(DX), X3
-	VPSLLD      $0x0f, Y13, Y11
-	VPXOR       Y11, Y12, Y12
+	VPSRLD      $0x11, Y13, Y9
+	VPMULLD     ·powers+480(SB), Y13, Y11
 	VMOVDQU     5168(DX), X4
-	VPSRLD      $0x13, Y13, Y9
-	VMOVDQU     5184(DX), X5
-	VPSLLD      $0x0d, Y13, Y11
 	VPXOR       Y11, Y9, Y9
-	VMOVDQU     5200(DX), X6
+	VMOVDQU     5184(DX), X5
 	VPXOR       Y9, Y12, Y12
-	VPSRLD      $0x0a, Y13, Y9
+	VPSRLD      $0x13, Y13, Y9
+	VMOVDQU     5200(DX), X6
+	VPMULLD     ·powers+416(SB), Y13, Y11
+	VPXOR       Y11, Y9, Y9
 	VMOVDQU     5216(DX), X7
 	VPXOR       Y9, Y12, Y12
 	VPADDD      Y12, Y15, Y15
 	VMOVDQU     5232(DX), X8
 	VMOVDQU     Y15, 4608(DX)
 	VMOVQ       512(BX), X0
-	VPSRLD      $0x07, Y15, Y12
-	VPSLLD      $0x19, Y15, Y11
+	VPSRLD      $0x03, Y15, Y12
+	VPSRLD      $0x07, Y15, Y9
 	SHA256RNDS2 X0, X1, X2
-	VPXOR       Y11, Y12, Y12
-	VPSRLD      $0x12, Y15, Y9
-	VMOVQ       520(BX), X0
-	VPSLLD      $0x0e, Y15, Y11
+	VPMULLD     ·powers+800(SB), Y15, Y11
 	VPXOR       Y11, Y9, Y9
-	SHA256RNDS2 X0, X3, X4
+	VMOVQ       520(BX), X0
 	VPXOR       Y9, Y12, Y12
+	VPSRLD      $0x12, Y15, Y9
+	SHA256RNDS2 X0, X3, X4
+	VPMULLD     ·powers+448(SB), Y15, Y11
 	VMOVQ       544(BX), X0
-	VPSRLD      $0x03, Y15, Y9
+	VPXOR       Y11, Y9, Y9
 	VPXOR       Y9, Y12, Y12
 	SHA256RNDS2 X0, X5, X6
 	VPADDD      Y14, Y12, Y12
@@ -8023,35 +8023,35 @@ rest:
 	SHA256RNDS2 X0, X7, X8
 	VPADDD      4128(DX), Y13, Y13
 	VMOVQ       576(BX), X0
-	VPSRLD      $0x11, Y14, Y12
-	VPSLLD      $0x0f, Y14, Y11
+	VPSRLD      $0x0a, Y14, Y12
+	VPSRLD      $0x11, Y14, Y9
 	SHA256RNDS2 X0, X2, X1
-	VPXOR       Y11, Y12, Y12
-	VPSRLD      $0x13, Y14, Y9
-	VMOVQ       584(BX), X0
-	VPSLLD      $0x0d, Y14, Y11
+	VPMULLD     ·powers+480(SB), Y14, Y11
 	VPXOR       Y11, Y9, Y9
-	SHA256RNDS2 X0, X4, X3
+	VMOVQ       584(BX), X0
 	VPXOR       Y9, Y12, Y12
+	VPSRLD      $0x13, Y14, Y9
+	SHA256RNDS2 X0, X4, X3
+	VPMULLD     ·powers+416(SB), Y14, Y11
 	VMOVQ       608(BX), X0
-	VPSRLD      $0x0a, Y14, Y9
+	VPXOR       Y11, Y9, Y9
 	VPXOR       Y9, Y12, Y12
 	SHA256RNDS2 X0, X6, X5
 	VPADDD      Y12, Y13, Y13
 	VMOVDQU     Y13, 4640(DX)
 	VMOVQ       616(BX), X0
-	VPSRLD      $0x07, Y13, Y12
-	VPSLLD      $0x19, Y13, Y11
+	VPSRLD      $0x03, Y13, Y12
+	VPSRLD      $0x07, Y13, Y9
 	SHA256RNDS2 X0, X8, X7
-	VPXOR       Y11, Y12, Y12
+	VPMULLD     ·powers+800(SB), Y13, Y11
 	VMOVQ       640(BX), X0
-	VPSRLD      $0x12, Y13, Y9
-	VPSLLD      $0x0e, Y13, Y11
-	SHA256RNDS2 X0, X1, X2
 	VPXOR       Y11, Y9, Y9
 	VPXOR       Y9, Y12, Y12
+	SHA256RNDS2 X0, X1, X2
+	VPSRLD      $0x12, Y13, Y9
+	VPMULLD     ·powers+448(SB), Y13, Y11
 	VMOVQ       648(BX), X0
-	VPSRLD      $0x03, Y13, Y9
+	VPXOR       Y11, Y9, Y9
 	SHA256RNDS2 X0, X3, X4
 	VPXOR       Y9, Y12, Y12
 	VPADDD      Y15, Y12, Y12
@@ -8072,36 +8072,36 @@ rest:
 	VMOVDQU     4960(DX), Y14
 	SHA256RNDS2 X0, X2, X1
 	VPADDD      4160(DX), Y14, Y14
-	VPSRLD      $0x11, Y15, Y12
+	VPSRLD      $0x0a, Y15, Y12
 	VMOVQ       712(BX), X0
-	VPSLLD      $0x0f, Y15, Y11
+	VPSRLD      $0x11, Y15, Y9
 	SHA256RNDS2 X0, X4, X3
-	VPXOR       Y11, Y12, Y12
-	VPSRLD      $0x13, Y15, Y9
-	VMOVQ       736(BX), X0
-	VPSLLD      $0x0d, Y15, Y11
+	VPMULLD     ·powers+480(SB), Y15, Y11
 	VPXOR       Y11, Y9, Y9
-	SHA256RNDS2 X0, X6, X5
+	VMOVQ       736(BX), X0
 	VPXOR       Y9, Y12, Y12
-	VPSRLD      $0x0a, Y15, Y9
+	VPSRLD      $0x13, Y15, Y9
+	SHA256RNDS2 X0, X6, X5
+	VPMULLD     ·powers+416(SB), Y15, Y11
+	VPXOR       Y11, Y9, Y9
 	VMOVQ       744(BX), X0
 	VPXOR       Y9, Y12, Y12
 	SHA256RNDS2 X0, X8, X7
 	VPADDD      Y12, Y14, Y14
 	VMOVDQU     Y14, 4672(DX)
 	VMOVQ       768(BX), X0
-	VPSRLD      $0x07, Y14, Y12
-	VPSLLD      $0x19, Y14, Y11
+	VPSRLD      $0x03, Y14, Y12
+	VPSRLD      $0x07, Y14, Y9
 	SHA256RNDS2 X0, X1, X2
-	VPXOR       Y11, Y12, Y12
-	VPSRLD      $0x12, Y14, Y9
-	VMOVQ       776(BX), X0
-	VPSLLD      $0x0e, Y14, Y11
-	SHA256RNDS2 X0, X3, X4
+	VPMULLD     ·powers+800(SB), Y14, Y11
 	VPXOR       Y11, Y9, Y9
+	VMOVQ       776(BX), X0
 	VPXOR       Y9, Y12, Y12
+	SHA256RNDS2 X0, X3, X4
+	VPSRLD      $0x12, Y14, Y9
+	VPMULLD     ·powers+448(SB), Y14, Y11
 	VMOVQ       800(BX), X0
-	VPSRLD      $0x03, Y14, Y9
+	VPXOR       Y11, Y9, Y9
 	VPXOR       Y9, Y12, Y12
 	SHA256RNDS2 X0, X5, X6
 	VPADDD      Y13, Y12, Y12
@@ -8113,35 +8113,35 @@ rest:
 	VMOVDQU     4992(DX), Y15
 	VPADDD      4192(DX), Y15, Y15
 	VMOVQ       832(BX), X0
-	VPSRLD      $0x11, Y13, Y12
-	VPSLLD      $0x0f, Y13, Y11
+	VPSRLD      $0x0a, Y13, Y12
+	VPSRLD      $0x11, Y13, Y9
 	SHA256RNDS2 X0, X2, X1
-	VPXOR       Y11, Y12, Y12
-	VPSRLD      $0x13, Y13, Y9
-	VMOVQ       840(BX), X0
-	VPSLLD      $0x0d, Y13, Y11
-	SHA256RNDS2 X0, X4, X3
+	VPMULLD     ·powers+480(SB), Y13, Y11
 	VPXOR       Y11, Y9, Y9
+	VMOVQ       840(BX), X0
 	VPXOR       Y9, Y12, Y12
+	SHA256RNDS2 X0, X4, X3
+	VPSRLD      $0x13, Y13, Y9
+	VPMULLD     ·powers+416(SB), Y13, Y11
 	VMOVQ       864(BX), X0
-	VPSRLD      $0x0a, Y13, Y9
+	VPXOR       Y11, Y9, Y9
 	VPXOR       Y9, Y12, Y12
 	SHA256RNDS2 X0, X6, X5
 	VPADDD      Y12, Y15, Y15
 	VMOVQ       872(BX), X0
 	VMOVDQU     Y15, 4704(DX)
-	VPSRLD      $0x07, Y15, Y12
+	VPSRLD      $0x03, Y15, Y12
 	SHA256RNDS2 X0, X8, X7
-	VPSLLD      $0x19, Y15, Y11
-	VPXOR       Y11, Y12, Y12
+	VPSRLD      $0x07, Y15, Y9
+	VPMULLD     ·powers+800(SB), Y15, Y11
 	VMOVQ       896(BX), X0
-	VPSRLD      $0x12, Y15, Y9
-	VPSLLD      $0x0e, Y15, Y11
-	SHA256RNDS2 X0, X1, X2
 	VPXOR       Y11, Y9, Y9
-	VMOVQ       904(BX), X0
 	VPXOR       Y9, Y12, Y12
-	VPSRLD      $0x03, Y15, Y9
+	SHA256RNDS2 X0, X1, X2
+	VPSRLD      $0x12, Y15, Y9
+	VMOVQ       904(BX), X0
+	VPMULLD     ·powers+448(SB), Y15, Y11
+	VPXOR       Y11, Y9, Y9
 	SHA256RNDS2 X0, X3, X4
 	VPXOR       Y9, Y12, Y12
 	VPADDD      Y14, Y12, Y12
@@ -8163,35 +8163,35 @@ rest:
 	SHA256RNDS2 X0, X2, X1
 	VPADDD      4224(DX), Y13, Y13
 	VMOVQ       968(BX), X0
-	VPSRLD      $0x11, Y14, Y12
-	VPSLLD      $0x0f, Y14, Y11
+	VPSRLD      $0x0a, Y14, Y12
+	VPSRLD      $0x11, Y14, Y9
 	SHA256RNDS2 X0, X4, X3
-	VPXOR       Y11, Y12, Y12
-	VPSRLD      $0x13, Y14, Y9
-	VMOVQ       992(BX), X0
-	VPSLLD      $0x0d, Y14, Y11
+	VPMULLD     ·powers+480(SB), Y14, Y11
 	VPXOR       Y11, Y9, Y9
-	SHA256RNDS2 X0, X6, X5
+	VMOVQ       992(BX), X0
 	VPXOR       Y9, Y12, Y12
+	VPSRLD      $0x13, Y14, Y9
+	SHA256RNDS2 X0, X6, X5
+	VPMULLD     ·powers+416(SB), Y14, Y11
 	VMOVQ       1000(BX), X0
-	VPSRLD      $0x0a, Y14, Y9
+	VPXOR       Y11, Y9, Y9
 	VPXOR       Y9, Y12, Y12
 	SHA256RNDS2 X0, X8, X7
 	VPADDD      Y12, Y13, Y13
 	VMOVDQU     Y13, 4736(DX)
 	VMOVQ       1024(BX), X0
-	VPSRLD      $0x07, Y13, Y12
-	VPSLLD      $0x19, Y13, Y11
+	VPSRLD      $0x03, Y13, Y12
+	VPSRLD      $0x07, Y13, Y9
 	SHA256RNDS2 X0, X1, X2
-	VPXOR       Y11, Y12, Y12
+	VPMULLD     ·powers+800(SB), Y13, Y11
 	VMOVQ       1032(BX), X0
-	VPSRLD      $0x12, Y13, Y9
-	VPSLLD      $0x0e, Y13, Y11
-	SHA256RNDS2 X0, X3, X4
 	VPXOR       Y11, Y9, Y9
 	VPXOR       Y9, Y12, Y12
+	SHA256RNDS2 X0, X3, X4
+	VPSRLD      $0x12, Y13, Y9
+	VPMULLD     ·powers+448(SB), Y13, Y11
 	VMOVQ       1056(BX), X0
-	VPSRLD      $0x03, Y13, Y9
+	VPXOR       Y11, Y9, Y9
 	VPXOR       Y9, Y12, Y12
 	SHA256RNDS2 X0, X5, X6
 	VPADDD      Y15, Y12, Y12
@@ -8203,35 +8203,35 @@ rest:
 	VMOVDQU     5056(DX), Y14
 	VPADDD      4256(DX), Y14, Y14
 	VMOVQ       1088(BX), X0
-	VPSRLD      $0x11, Y15, Y12
+	VPSRLD      $0x0a, Y15, Y12
 	SHA256RNDS2 X0, X2, X1
-	VPSLLD      $0x0f, Y15, Y11
-	VPXOR       Y11, Y12, Y12
+	VPSRLD      $0x11, Y15, Y9
+	VPMULLD     ·powers+480(SB), Y15, Y11
 	VMOVQ       1096(BX), X0
-	VPSRLD      $0x13, Y15, Y9
-	VPSLLD      $0x0d, Y15, Y11
-	SHA256RNDS2 X0, X4, X3
 	VPXOR       Y11, Y9, Y9
 	VPXOR       Y9, Y12, Y12
+	SHA256RNDS2 X0, X4, X3
+	VPSRLD      $0x13, Y15, Y9
+	VPMULLD     ·powers+416(SB), Y15, Y11
 	VMOVQ       1120(BX), X0
-	VPSRLD      $0x0a, Y15, Y9
+	VPXOR       Y11, Y9, Y9
 	SHA256RNDS2 X0, X6, X5
 	VPXOR       Y9, Y12, Y12
 	VPADDD      Y12, Y14, Y14
 	VMOVQ       1128(BX), X0
 	VMOVDQU     Y14, 4768(DX)
-	VPSRLD      $0x07, Y14, Y12
+	VPSRLD      $0x03, Y14, Y12
 	SHA256RNDS2 X0, X8, X7
-	VPSLLD      $0x19, Y14, Y11
-	VPXOR       Y11, Y12, Y12
+	VPSRLD      $0x07, Y14, Y9
+	VPMULLD     ·powers+800(SB), Y14, Y11
 	VMOVQ       1152(BX), X0
-	VPSRLD      $0x12, Y14, Y9
-	SHA256RNDS2 X0, X1, X2
-	VPSLLD      $0x0e, Y14, Y11
 	VPXOR       Y11, Y9, Y9
-	VMOVQ       1160(BX), X0
+	SHA256RNDS2 X0, X1, X2
 	VPXOR       Y9, Y12, Y12
-	VPSRLD      $0x03, Y14, Y9
+	VPSRLD      $0x12, Y14, Y9
+	VMOVQ       1160(BX), X0
+	VPMULLD     ·powers+448(SB), Y14, Y11
+	VPXOR       Y11, Y9, Y9
 	SHA256RNDS2 X0, X3, X4
 	VPXOR       Y9, Y12, Y12
 	VPADDD      Y13, Y12, Y12
@@ -8253,35 +8253,35 @@ rest:
 	VMOVDQU     5088(DX), Y15
 	VPADDD      4288(DX), Y15, Y15
 	VMOVQ       1224(BX), X0
-	VPSRLD      $0x11, Y13, Y12
-	VPSLLD      $0x0f, Y13, Y11
+	VPSRLD      $0x0a, Y13, Y12
+	VPSRLD      $0x11, Y13, Y9
 	SHA256RNDS2 X0, X4, X3
-	VPXOR       Y11, Y12, Y12
-	VPSRLD      $0x13, Y13, Y9
-	VMOVQ       1248(BX), X0
-	VPSLLD      $0x0d, Y13, Y11
-	SHA256RNDS2 X0, X6, X5
+	VPMULLD     ·powers+480(SB), Y13, Y11
 	VPXOR       Y11, Y9, Y9
+	VMOVQ       1248(BX), X0
 	VPXOR       Y9, Y12, Y12
+	SHA256RNDS2 X0, X6, X5
+	VPSRLD      $0x13, Y13, Y9
+	VPMULLD     ·powers+416(SB), Y13, Y11
 	VMOVQ       1256(BX), X0
-	VPSRLD      $0x0a, Y13, Y9
+	VPXOR       Y11, Y9, Y9
 	VPXOR       Y9, Y12, Y12
 	SHA256RNDS2 X0, X8, X7
 	VPADDD      Y12, Y15, Y15
 	VMOVQ       1280(BX), X0
 	VMOVDQU     Y15, 4800(DX)
-	VPSRLD      $0x07, Y15, Y12
+	VPSRLD      $0x03, Y15, Y12
 	SHA256RNDS2 X0, X1, X2
-	VPSLLD      $0x19, Y15, Y11
-	VPXOR       Y11, Y12, Y12
+	VPSRLD      $0x07, Y15, Y9
+	VPMULLD     ·powers+800(SB), Y15, Y11
 	VMOVQ       1288(BX), X0
-	VPSRLD      $0x12, Y15, Y9
-	VPSLLD      $0x0e, Y15, Y11
-	SHA256RNDS2 X0, X3, X4
 	VPXOR       Y11, Y9, Y9
-	VMOVQ       1312(BX), X0
 	VPXOR       Y9, Y12, Y12
-	VPSRLD      $0x03, Y15, Y9
+	SHA256RNDS2 X0, X3, X4
+	VPSRLD      $0x12, Y15, Y9
+	VMOVQ       1312(BX), X0
+	VPMULLD     ·powers+448(SB), Y15, Y11
+	VPXOR       Y11, Y9, Y9
 	SHA256RNDS2 X0, X5, X6
 	VPXOR       Y9, Y12, Y12
 	VPADDD      Y14, Y12, Y12
@@ -8293,35 +8293,35 @@ rest:
 	VMOVDQU     4608(DX), Y13
 	VMOVQ       1344(BX), X0
 	VPADDD      4320(DX), Y13, Y13
-	VPSRLD      $0x11, Y14, Y12
+	VPSRLD      $0x0a, Y14, Y12
 	SHA256RNDS2 X0, X2, X1
-	VPSLLD      $0x0f, Y14, Y11
-	VPXOR       Y11, Y12, Y12
+	VPSRLD      $0x11, Y14, Y9
+	VPMULLD     ·powers+480(SB), Y14, Y11
 	VMOVQ       1352(BX), X0
-	VPSRLD      $0x13, Y14, Y9
-	VPSLLD      $0x0d, Y14, Y11
-	SHA256RNDS2 X0, X4, X3
 	VPXOR       Y11, Y9, Y9
-	VMOVQ       1376(BX), X0
 	VPXOR       Y9, Y12, Y12
-	VPSRLD      $0x0a, Y14, Y9
+	SHA256RNDS2 X0, X4, X3
+	VPSRLD      $0x13, Y14, Y9
+	VMOVQ       1376(BX), X0
+	VPMULLD     ·powers+416(SB), Y14, Y11
+	VPXOR       Y11, Y9, Y9
 	SHA256RNDS2 X0, X6, X5
 	VPXOR       Y9, Y12, Y12
 	VPADDD      Y12, Y13, Y13
 	VMOVQ       1384(BX), X0
 	VMOVDQU     Y13, 4832(DX)
-	VPSRLD      $0x07, Y13, Y12
+	VPSRLD      $0x03, Y13, Y12
 	SHA256RNDS2 X0, X8, X7
-	VPSLLD      $0x19, Y13, Y11
+	VPSRLD      $0x07, Y13, Y9
 	VMOVQ       1408(BX), X0
-	VPXOR       Y11, Y12, Y12
-	VPSRLD      $0x12, Y13, Y9
-	SHA256RNDS2 X0, X1, X2
-	VPSLLD      $0x0e, Y13, Y11
+	VPMULLD     ·powers+800(SB), Y13, Y11
 	VPXOR       Y11, Y9, Y9
-	VMOVQ       1416(BX), X0
+	SHA256RNDS2 X0, X1, X2
 	VPXOR       Y9, Y12, Y12
-	VPSRLD      $0x03, Y13, Y9
+	VPSRLD      $0x12, Y13, Y9
+	VMOVQ       1416(BX), X0
+	VPMULLD     ·powers+448(SB), Y13, Y11
+	VPXOR       Y11, Y9, Y9
 	SHA256RNDS2 X0, X3, X4
 	VPXOR       Y9, Y12, Y12
 	VMOVQ       1440(BX), X0
@@ -8343,35 +8343,35 @@ rest:
 	VMOVDQU     4640(DX), Y14
 	VPADDD      4352(DX), Y14, Y14
 	VMOVQ       1480(BX), X0
-	VPSRLD      $0x11, Y15, Y12
+	VPSRLD      $0x0a, Y15, Y12
 	SHA256RNDS2 X0, X4, X3
-	VPSLLD      $0x0f, Y15, Y11
-	VPXOR       Y11, Y12, Y12
+	VPSRLD      $0x11, Y15, Y9
+	VPMULLD     ·powers+480(SB), Y15, Y11
 	VMOVQ       1504(BX), X0
-	VPSRLD      $0x13, Y15, Y9
-	VPSLLD      $0x0d, Y15, Y11
-	SHA256RNDS2 X0, X6, X5
 	VPXOR       Y11, Y9, Y9
 	VPXOR       Y9, Y12, Y12
+	SHA256RNDS2 X0, X6, X5
+	VPSRLD      $0x13, Y15, Y9
+	VPMULLD     ·powers+416(SB), Y15, Y11
 	VMOVQ       1512(BX), X0
-	VPSRLD      $0x0a, Y15, Y9
+	VPXOR       Y11, Y9, Y9
 	SHA256RNDS2 X0, X8, X7
 	VPXOR       Y9, Y12, Y12
 	VPADDD      Y12, Y14, Y14
 	VMOVQ       1536(BX), X0
 	VMOVDQU     Y14, 4864(DX)
-	VPSRLD      $0x07, Y14, Y12
+	VPSRLD      $0x03, Y14, Y12
 	SHA256RNDS2 X0, X1, X2
-	VPSLLD      $0x19, Y14, Y11
-	VPXOR       Y11, Y12, Y12
+	VPSRLD      $0x07, Y14, Y9
+	VPMULLD     ·powers+800(SB), Y14, Y11
 	VMOVQ       1544(BX), X0
-	VPSRLD      $0x12, Y14, Y9
-	SHA256RNDS2 X0, X3, X4
-	VPSLLD      $0x0e, Y14, Y11
 	VPXOR       Y11, Y9, Y9
-	VMOVQ       1568(BX), X0
+	SHA256RNDS2 X0, X3, X4
 	VPXOR       Y9, Y12, Y12
-	VPSRLD      $0x03, Y14, Y9
+	VPSRLD      $0x12, Y14, Y9
+	VMOVQ       1568(BX), X0
+	VPMULLD     ·powers+448(SB), Y14, Y11
+	VPXOR       Y11, Y9, Y9
 	SHA256RNDS2 X0, X5, X6
 	VPXOR       Y9, Y12, Y12
 	VPADDD      Y13, Y12, Y12
@@ -8383,36 +8383,36 @@ rest:
 	VMOVDQU     4672(DX), Y15
 	VMOVQ       1600(BX), X0
 	VPADDD      4384(DX), Y15, Y15
-	VPSRLD      $0x11, Y13, Y12
+	VPSRLD      $0x0a, Y13, Y12
 	SHA256RNDS2 X0, X2, X1
-	VPSLLD      $0x0f, Y13, Y11
-	VPXOR       Y11, Y12, Y12
+	VPSRLD      $0x11, Y13, Y9
+	VPMULLD     ·powers+480(SB), Y13, Y11
 	VMOVQ       1608(BX), X0
-	VPSRLD      $0x13, Y13, Y9
-	SHA256RNDS2 X0, X4, X3
-	VPSLLD      $0x0d, Y13, Y11
 	VPXOR       Y11, Y9, Y9
-	VMOVQ       1632(BX), X0
+	SHA256RNDS2 X0, X4, X3
 	VPXOR       Y9, Y12, Y12
-	VPSRLD      $0x0a, Y13, Y9
+	VPSRLD      $0x13, Y13, Y9
+	VMOVQ       1632(BX), X0
+	VPMULLD     ·powers+416(SB), Y13, Y11
+	VPXOR       Y11, Y9, Y9
 	SHA256RNDS2 X0, X6, X5
 	VPXOR       Y9, Y12, Y12
 	VPADDD      Y12, Y15, Y15
 	VMOVQ       1640(BX), X0
 	VMOVDQU     Y15, 4896(DX)
 	SHA256RNDS2 X0, X8, X7
-	VPSRLD      $0x07, Y15, Y12
-	VPSLLD      $0x19, Y15, Y11
+	VPSRLD      $0x03, Y15, Y12
+	VPSRLD      $0x07, Y15, Y9
 	VMOVQ       1664(BX), X0
-	VPXOR       Y11, Y12, Y12
-	VPSRLD      $0x12, Y15, Y9
-	SHA256RNDS2 X0, X1, X2
-	VPSLLD      $0x0e, Y15, Y11
+	VPMULLD     ·powers+800(SB), Y15, Y11
 	VPXOR       Y11, Y9, Y9
-	VMOVQ       1672(BX), X0
+	SHA256RNDS2 X0, X1, X2
 	VPXOR       Y9, Y12, Y12
+	VPSRLD      $0x12, Y15, Y9
+	VMOVQ       1672(BX), X0
+	VPMULLD     ·powers+448(SB), Y15, Y11
 	SHA256RNDS2 X0, X3, X4
-	VPSRLD      $0x03, Y15, Y9
+	VPXOR       Y11, Y9, Y9
 	VPXOR       Y9, Y12, Y12
 	VMOVQ       1696(BX), X0
 	VPADDD      Y14, Y12, Y12
@@ -8433,35 +8433,35 @@ rest:
 	VMOVDQU     4704(DX), Y13
 	VMOVQ       1736(BX), X0
 	VPADDD      4416(DX), Y13, Y13
-	VPSRLD      $0x11, Y14, Y12
+	VPSRLD      $0x0a, Y14, Y12
 	SHA256RNDS2 X0, X4, X3
-	VPSLLD      $0x0f, Y14, Y11
-	VPXOR       Y11, Y12, Y12
+	VPSRLD      $0x11, Y14, Y9
+	VPMULLD     ·powers+480(SB), Y14, Y11
 	VMOVQ       1760(BX), X0
-	VPSRLD      $0x13, Y14, Y9
-	VPSLLD      $0x0d, Y14, Y11
-	SHA256RNDS2 X0, X6, X5
 	VPXOR       Y11, Y9, Y9
-	VMOVQ       1768(BX), X0
 	VPXOR       Y9, Y12, Y12
-	VPSRLD      $0x0a, Y14, Y9
+	SHA256RNDS2 X0, X6, X5
+	VPSRLD      $0x13, Y14, Y9
+	VMOVQ       1768(BX), X0
+	VPMULLD     ·powers+416(SB), Y14, Y11
+	VPXOR       Y11, Y9, Y9
 	SHA256RNDS2 X0, X8, X7
 	VPXOR       Y9, Y12, Y12
 	VPADDD      Y12, Y13, Y13
 	VMOVQ       1792(BX), X0
 	VMOVDQU     Y13, 4928(DX)
-	VPSRLD      $0x07, Y13, Y12
+	VPSRLD      $0x03, Y13, Y12
 	SHA256RNDS2 X0, X1, X2
-	VPSLLD      $0x19, Y13, Y11
+	VPSRLD      $0x07, Y13, Y9
 	VMOVQ       1800(BX), X0
-	VPXOR       Y11, Y12, Y12
-	VPSRLD      $0x12, Y13, Y9
-	SHA256RNDS2 X0, X3, X4
-	VPSLLD      $0x0e, Y13, Y11
+	VPMULLD     ·powers+800(SB), Y13, Y11
 	VPXOR       Y11, Y9, Y9
-	VMOVQ       1824(BX), X0
+	SHA256RNDS2 X0, X3, X4
 	VPXOR       Y9, Y12, Y12
-	VPSRLD      $0x03, Y13, Y9
+	VPSRLD      $0x12, Y13, Y9
+	VMOVQ       1824(BX), X0
+	VPMULLD     ·powers+448(SB), Y13, Y11
+	VPXOR       Y11, Y9, Y9
 	SHA256RNDS2 X0, X5, X6
 	VPXOR       Y9, Y12, Y12
 	VMOVQ       1832(BX), X0
@@ -8473,36 +8473,36 @@ rest:
 	VMOVDQU     4736(DX), Y14
 	VMOVQ       1856(BX), X0
 	VPADDD      4448(DX), Y14, Y14
-	VPSRLD      $0x11, Y15, Y12
+	VPSRLD      $0x0a, Y15, Y12
 	SHA256RNDS2 X0, X2, X1
-	VPSLLD      $0x0f, Y15, Y11
+	VPSRLD      $0x11, Y15, Y9
 	VMOVQ       1864(BX), X0
-	VPXOR       Y11, Y12, Y12
-	VPSRLD      $0x13, Y15, Y9
-	SHA256RNDS2 X0, X4, X3
-	VPSLLD      $0x0d, Y15, Y11
+	VPMULLD     ·powers+480(SB), Y15, Y11
 	VPXOR       Y11, Y9, Y9
-	VMOVQ       1888(BX), X0
+	SHA256RNDS2 X0, X4, X3
 	VPXOR       Y9, Y12, Y12
-	VPSRLD      $0x0a, Y15, Y9
+	VPSRLD      $0x13, Y15, Y9
+	VMOVQ       1888(BX), X0
+	VPMULLD     ·powers+416(SB), Y15, Y11
+	VPXOR       Y11, Y9, Y9
 	SHA256RNDS2 X0, X6, X5
 	VPXOR       Y9, Y12, Y12
 	VMOVQ       1896(BX), X0
 	VPADDD      Y12, Y14, Y14
 	VMOVDQU     Y14, 4960(DX)
 	SHA256RNDS2 X0, X8, X7
-	VPSRLD      $0x07, Y14, Y12
-	VPSLLD      $0x19, Y14, Y11
+	VPSRLD      $0x03, Y14, Y12
+	VPSRLD      $0x07, Y14, Y9
 	VMOVQ       1920(BX), X0
-	VPXOR       Y11, Y12, Y12
+	VPMULLD     ·powers+800(SB), Y14, Y11
 	SHA256RNDS2 X0, X1, X2
-	VPSRLD      $0x12, Y14, Y9
-	VPSLLD      $0x0e, Y14, Y11
-	VMOVQ       1928(BX), X0
 	VPXOR       Y11, Y9, Y9
 	VPXOR       Y9, Y12, Y12
+	VMOVQ       1928(BX), X0
+	VPSRLD      $0x12, Y14, Y9
+	VPMULLD     ·powers+448(SB), Y14, Y11
 	SHA256RNDS2 X0, X3, X4
-	VPSRLD      $0x03, Y14, Y9
+	VPXOR       Y11, Y9, Y9
 	VPXOR       Y9, Y12, Y12
 	VMOVQ       1952(BX), X0
 	VPADDD      Y13, Y12, Y12
@@ -8523,36 +8523,36 @@ rest:
 	VMOVDQU     4768(DX), Y15
 	VMOVQ       1992(BX), X0
 	VPADDD      4480(DX), Y15, Y15
-	VPSRLD      $0x11, Y13, Y12
+	VPSRLD      $0x0a, Y13, Y12
 	SHA256RNDS2 X0, X4, X3
-	VPSLLD      $0x0f, Y13, Y11
-	VPXOR       Y11, Y12, Y12
+	VPSRLD      $0x11, Y13, Y9
+	VPMULLD     ·powers+480(SB), Y13, Y11
 	VMOVQ       2016(BX), X0
-	VPSRLD      $0x13, Y13, Y9
-	SHA256RNDS2 X0, X6, X5
-	VPSLLD      $0x0d, Y13, Y11
 	VPXOR       Y11, Y9, Y9
-	VMOVQ       2024(BX), X0
+	SHA256RNDS2 X0, X6, X5
 	VPXOR       Y9, Y12, Y12
-	VPSRLD      $0x0a, Y13, Y9
+	VPSRLD      $0x13, Y13, Y9
+	VMOVQ       2024(BX), X0
+	VPMULLD     ·powers+416(SB), Y13, Y11
+	VPXOR       Y11, Y9, Y9
 	SHA256RNDS2 X0, X8, X7
 	VPXOR       Y9, Y12, Y12
 	VPADDD      Y12, Y15, Y15
 	VMOVDQU     X1, 5376(DX)
 	VMOVDQU     Y15, 4992(DX)
 	VMOVDQU     X2, 5392(DX)
-	VPSRLD      $0x07, Y15, Y12
-	VPSLLD      $0x19, Y15, Y11
+	VPSRLD      $0x03, Y15, Y12
+	VPSRLD      $0x07, Y15, Y9
 	VMOVDQU     X3, 5408(DX)
-	VPXOR       Y11, Y12, Y12
-	VPSRLD      $0x12, Y15, Y9
-	VMOVDQU     X4, 5424(DX)
-	VPSLLD      $0x0e, Y15, Y11
+	VPMULLD     ·powers+800(SB), Y15, Y11
 	VPXOR       Y11, Y9, Y9
-	VMOVDQU     X5, 5440(DX)
+	VMOVDQU     X4, 5424(DX)
 	VPXOR       Y9, Y12, Y12
+	VPSRLD      $0x12, Y15, Y9
+	VMOVDQU     X5, 5440(DX)
+	VPMULLD     ·powers+448(SB), Y15, Y11
 	VMOVDQU     X6, 5456(DX)
-	VPSRLD      $0x03, Y15, Y9
+	VPXOR       Y11, Y9, Y9
 	VPXOR       Y9, Y12, Y12
 	VMOVDQU     X7, 5472(DX)
 	VPADDD      Y14, Y12, Y12
@@ -8564,35 +8564,35 @@ rest:
 	VMOVDQU     4800(DX), Y13
 	VPADDD      4512(DX), Y13, Y13
 	VMOVDQU     5264(DX), X2
-	VPSRLD      $0x11, Y14, Y12
-	VPSLLD      $0x0f, Y14, Y11
+	VPSRLD      $0x0a, Y14, Y12
+	VPSRLD      $0x11, Y14, Y9
 	VMOVDQU     5280(DX), X3
-	VPXOR       Y11, Y12, Y12
-	VPSRLD      $0x13, Y14, Y9
-	VMOVDQU     5296(DX), X4
-	VPSLLD      $0x0d, Y14, Y11
-	VMOVDQU     5312(DX), X5
+	VPMULLD     ·powers+480(SB), Y14, Y11
 	VPXOR       Y11, Y9, Y9
+	VMOVDQU     5296(DX), X4
 	VPXOR       Y9, Y12, Y12
+	VMOVDQU     5312(DX), X5
+	VPSRLD      $0x13, Y14, Y9
+	VPMULLD     ·powers+416(SB), Y14, Y11
 	VMOVDQU     5328(DX), X6
-	VPSRLD      $0x0a, Y14, Y9
+	VPXOR       Y11, Y9, Y9
 	VPXOR       Y9, Y12, Y12
 	VMOVDQU     5344(DX), X7
 	VPADDD      Y12, Y13, Y13
 	VMOVDQU     Y13, 5024(DX)
 	VMOVDQU     5360(DX), X8
-	VPSRLD      $0x07, Y13, Y12
+	VPSRLD      $0x03, Y13, Y12
 	VMOVQ       528(BX), X0
-	VPSLLD      $0x19, Y13, Y11
-	VPXOR       Y11, Y12, Y12
+	VPSRLD      $0x07, Y13, Y9
+	VPMULLD     ·powers+800(SB), Y13, Y11
 	SHA256RNDS2 X0, X1, X2
-	VPSRLD      $0x12, Y13, Y9
-	VPSLLD      $0x0e, Y13, Y11
-	VMOVQ       536(BX), X0
 	VPXOR       Y11, Y9, Y9
 	VPXOR       Y9, Y12, Y12
+	VMOVQ       536(BX), X0
+	VPSRLD      $0x12, Y13, Y9
+	VPMULLD     ·powers+448(SB), Y13, Y11
 	SHA256RNDS2 X0, X3, X4
-	VPSRLD      $0x03, Y13, Y9
+	VPXOR       Y11, Y9, Y9
 	VMOVQ       560(BX), X0
 	VPXOR       Y9, Y12, Y12
 	VPADDD      Y15, Y12, Y12
@@ -8613,36 +8613,36 @@ rest:
 	VMOVDQU     4832(DX), Y14
 	VMOVQ       600(BX), X0
 	VPADDD      4544(DX), Y14, Y14
-	VPSRLD      $0x11, Y15, Y12
+	VPSRLD      $0x0a, Y15, Y12
 	SHA256RNDS2 X0, X4, X3
-	VPSLLD      $0x0f, Y15, Y11
+	VPSRLD      $0x11, Y15, Y9
 	VMOVQ       624(BX), X0
-	VPXOR       Y11, Y12, Y12
-	VPSRLD      $0x13, Y15, Y9
-	SHA256RNDS2 X0, X6, X5
-	VPSLLD      $0x0d, Y15, Y11
+	VPMULLD     ·powers+480(SB), Y15, Y11
 	VPXOR       Y11, Y9, Y9
-	VMOVQ       632(BX), X0
+	SHA256RNDS2 X0, X6, X5
 	VPXOR       Y9, Y12, Y12
-	VPSRLD      $0x0a, Y15, Y9
+	VPSRLD      $0x13, Y15, Y9
+	VMOVQ       632(BX), X0
+	VPMULLD     ·powers+416(SB), Y15, Y11
+	VPXOR       Y11, Y9, Y9
 	SHA256RNDS2 X0, X8, X7
 	VPXOR       Y9, Y12, Y12
 	VMOVQ       656(BX), X0
 	VPADDD      Y12, Y14, Y14
 	VMOVDQU     Y14, 5056(DX)
 	SHA256RNDS2 X0, X1, X2
-	VPSRLD      $0x07, Y14, Y12
-	VPSLLD      $0x19, Y14, Y11
+	VPSRLD      $0x03, Y14, Y12
+	VPSRLD      $0x07, Y14, Y9
 	VMOVQ       664(BX), X0
-	VPXOR       Y11, Y12, Y12
+	VPMULLD     ·powers+800(SB), Y14, Y11
 	SHA256RNDS2 X0, X3, X4
-	VPSRLD      $0x12, Y14, Y9
-	VPSLLD      $0x0e, Y14, Y11
-	VMOVQ       688(BX), X0
 	VPXOR       Y11, Y9, Y9
 	VPXOR       Y9, Y12, Y12
+	VMOVQ       688(BX), X0
+	VPSRLD      $0x12, Y14, Y9
+	VPMULLD     ·powers+448(SB), Y14, Y11
 	SHA256RNDS2 X0, X5, X6
-	VPSRLD      $0x03, Y14, Y9
+	VPXOR       Y11, Y9, Y9
 	VPXOR       Y9, Y12, Y12
 	VMOVQ       696(BX), X0
 	VPADDD      Y13, Y12, Y12
@@ -8654,35 +8654,35 @@ rest:
 	VMOVDQU     4864(DX), Y15
 	VPADDD      4576(DX), Y15, Y15
 	SHA256RNDS2 X0, X2, X1
-	VPSRLD      $0x11, Y13, Y12
-	VPSLLD      $0x0f, Y13, Y11
+	VPSRLD      $0x0a, Y13, Y12
+	VPSRLD      $0x11, Y13, Y9
 	VMOVQ       728(BX), X0
-	VPXOR       Y11, Y12, Y12
+	VPMULLD     ·powers+480(SB), Y13, Y11
 	SHA256RNDS2 X0, X4, X3
-	VPSRLD      $0x13, Y13, Y9
-	VPSLLD      $0x0d, Y13, Y11
-	VMOVQ       752(BX), X0
 	VPXOR       Y11, Y9, Y9
 	VPXOR       Y9, Y12, Y12
+	VMOVQ       752(BX), X0
+	VPSRLD      $0x13, Y13, Y9
+	VPMULLD     ·powers+416(SB), Y13, Y11
 	SHA256RNDS2 X0, X6, X5
-	VPSRLD      $0x0a, Y13, Y9
+	VPXOR       Y11, Y9, Y9
 	VPXOR       Y9, Y12, Y12
 	VMOVQ       760(BX), X0
 	VPADDD      Y12, Y15, Y15
 	SHA256RNDS2 X0, X8, X7
 	VMOVDQU     Y15, 5088(DX)
-	VPSRLD      $0x07, Y15, Y12
+	VPSRLD      $0x03, Y15, Y12
 	VMOVQ       784(BX), X0
-	VPSLLD      $0x19, Y15, Y11
-	VPXOR       Y11, Y12, Y12
+	VPSRLD      $0x07, Y15, Y9
+	VPMULLD     ·powers+800(SB), Y15, Y11
 	SHA256RNDS2 X0, X1, X2
-	VPSRLD      $0x12, Y15, Y9
-	VPSLLD      $0x0e, Y15, Y11
-	VMOVQ       792(BX), X0
 	VPXOR       Y11, Y9, Y9
-	SHA256RNDS2 X0, X3, X4
 	VPXOR       Y9, Y12, Y12
-	VPSRLD      $0x03, Y15, Y9
+	VMOVQ       792(BX), X0
+	VPSRLD      $0x12, Y15, Y9
+	SHA256RNDS2 X0, X3, X4
+	VPMULLD     ·powers+448(SB), Y15, Y11
+	VPXOR       Y11, Y9, Y9
 	VMOVQ       816(BX), X0
 	VPXOR       Y9, Y12, Y12
 	VPADDD      Y14, Y12, Y12
@@ -8704,35 +8704,35 @@ rest:
 	VMOVQ       856(BX), X0
 	VPADDD      4096(DX), Y13, Y13
 	SHA256RNDS2 X0, X4, X3
-	VPSRLD      $0x11, Y14, Y12
-	VPSLLD      $0x0f, Y14, Y11
+	VPSRLD      $0x0a, Y14, Y12
+	VPSRLD      $0x11, Y14, Y9
 	VMOVQ       880(BX), X0
-	VPXOR       Y11, Y12, Y12
-	VPSRLD      $0x13, Y14, Y9
-	SHA256RNDS2 X0, X6, X5
-	VPSLLD      $0x0d, Y14, Y11
-	VMOVQ       888(BX), X0
+	VPMULLD     ·powers+480(SB), Y14, Y11
 	VPXOR       Y11, Y9, Y9
+	SHA256RNDS2 X0, X6, X5
 	VPXOR       Y9, Y12, Y12
+	VMOVQ       888(BX), X0
+	VPSRLD      $0x13, Y14, Y9
+	VPMULLD     ·powers+416(SB), Y14, Y11
 	SHA256RNDS2 X0, X8, X7
-	VPSRLD      $0x0a, Y14, Y9
+	VPXOR       Y11, Y9, Y9
 	VPXOR       Y9, Y12, Y12
 	VMOVQ       912(BX), X0
 	VPADDD      Y12, Y13, Y13
 	VMOVDQU     Y13, 4608(DX)
 	SHA256RNDS2 X0, X1, X2
-	VPSRLD      $0x07, Y13, Y12
+	VPSRLD      $0x03, Y13, Y12
 	VMOVQ       920(BX), X0
-	VPSLLD      $0x19, Y13, Y11
-	VPXOR       Y11, Y12, Y12
+	VPSRLD      $0x07, Y13, Y9
+	VPMULLD     ·powers+800(SB), Y13, Y11
 	SHA256RNDS2 X0, X3, X4
-	VPSRLD      $0x12, Y13, Y9
-	VPSLLD      $0x0e, Y13, Y11
-	VMOVQ       944(BX), X0
 	VPXOR       Y11, Y9, Y9
 	VPXOR       Y9, Y12, Y12
+	VMOVQ       944(BX), X0
+	VPSRLD      $0x12, Y13, Y9
+	VPMULLD     ·powers+448(SB), Y13, Y11
 	SHA256RNDS2 X0, X5, X6
-	VPSRLD      $0x03, Y13, Y9
+	VPXOR       Y11, Y9, Y9
 	VMOVQ       952(BX), X0
 	VPXOR       Y9, Y12, Y12
 	VPADDD      Y15, Y12, Y12
@@ -8744,18 +8744,18 @@ rest:
 	VMOVDQU     4928(DX), Y14
 	VPADDD      4128(DX), Y14, Y14
 	SHA256RNDS2 X0, X2, X1
-	VPSRLD      $0x11, Y15, Y12
+	VPSRLD      $0x0a, Y15, Y12
 	VMOVQ       984(BX), X0
-	VPSLLD      $0x0f, Y15, Y11
-	VPXOR       Y11, Y12, Y12
+	VPSRLD      $0x11, Y15, Y9
+	VPMULLD     ·powers+480(SB), Y15, Y11
 	SHA256RNDS2 X0, X4, X3
-	VPSRLD      $0x13, Y15, Y9
-	VPSLLD      $0x0d, Y15, Y11
-	VMOVQ       1008(BX), X0
 	VPXOR       Y11, Y9, Y9
 	VPXOR       Y9, Y12, Y12
+	VMOVQ       1008(BX), X0
+	VPSRLD      $0x13, Y15, Y9
+	VPMULLD     ·powers+416(SB), Y15, Y11
 	SHA256RNDS2 X0, X6, X5
-	VPSRLD      $0x0a, Y15, Y9
+	VPXOR       Y11, Y9, Y9
 	VMOVQ       1016(BX), X0
 	VPXOR       Y9, Y12, Y12
 	VPADDD      Y12, Y14, Y14
@@ -8776,19 +8776,19 @@ rest:
 	VMOVDQU     4960(DX), Y15
 	VMOVQ       1072(BX), X0
 	VPADDD      4160(DX), Y15, Y15
-	VPSRLD      $0x11, Y13, Y12
+	VPSRLD      $0x0a, Y13, Y12
 	SHA256RNDS2 X0, X5, X6
-	VPSLLD      $0x0f, Y13, Y11
+	VPSRLD      $0x11, Y13, Y9
 	VMOVQ       1080(BX), X0
-	VPXOR       Y11, Y12, Y12
-	VPSRLD      $0x13, Y13, Y9
-	SHA256RNDS2 X0, X7, X8
-	VPSLLD      $0x0d, Y13, Y11
+	VPMULLD     ·powers+480(SB), Y13, Y11
 	VPXOR       Y11, Y9, Y9
-	VMOVQ       1104(BX), X0
+	SHA256RNDS2 X0, X7, X8
 	VPXOR       Y9, Y12, Y12
+	VPSRLD      $0x13, Y13, Y9
+	VMOVQ       1104(BX), X0
+	VPMULLD     ·powers+416(SB), Y13, Y11
 	SHA256RNDS2 X0, X2, X1
-	VPSRLD      $0x0a, Y13, Y9
+	VPXOR       Y11, Y9, Y9
 	VPXOR       Y9, Y12, Y12
 	VMOVQ       1112(BX), X0
 	VPADDD      Y12, Y15, Y15
@@ -8800,18 +8800,18 @@ rest:
 	VMOVQ       1136(BX), X0
 	VPADDD      4192(DX), Y13, Y13
 	SHA256RNDS2 X0, X6, X5
-	VPSRLD      $0x11, Y14, Y12
-	VPSLLD      $0x0f, Y14, Y11
+	VPSRLD      $0x0a, Y14, Y12
+	VPSRLD      $0x11, Y14, Y9
 	VMOVQ       1144(BX), X0
-	VPXOR       Y11, Y12, Y12
-	VPSRLD      $0x13, Y14, Y9
-	SHA256RNDS2 X0, X8, X7
-	VPSLLD      $0x0d, Y14, Y11
+	VPMULLD     ·powers+480(SB), Y14, Y11
 	VPXOR       Y11, Y9, Y9
-	VMOVQ       1168(BX), X0
+	SHA256RNDS2 X0, X8, X7
 	VPXOR       Y9, Y12, Y12
+	VPSRLD      $0x13, Y14, Y9
+	VMOVQ       1168(BX), X0
+	VPMULLD     ·powers+416(SB), Y14, Y11
 	SHA256RNDS2 X0, X1, X2
-	VPSRLD      $0x0a, Y14, Y9
+	VPXOR       Y11, Y9, Y9
 	VPXOR       Y9, Y12, Y12
 	VMOVQ       1176(BX), X0
 	VPADDD      Y12, Y13, Y13
@@ -8832,18 +8832,18 @@ rest:
 	VMOVDQU     5024(DX), Y14
 	VPADDD      4224(DX), Y14, Y14
 	VMOVQ       1232(BX), X0
-	VPSRLD      $0x11, Y15, Y12
+	VPSRLD      $0x0a, Y15, Y12
 	SHA256RNDS2 X0, X2, X1
-	VPSLLD      $0x0f, Y15, Y11
-	VPXOR       Y11, Y12, Y12
+	VPSRLD      $0x11, Y15, Y9
+	VPMULLD     ·powers+480(SB), Y15, Y11
 	VMOVQ       1240(BX), X0
-	VPSRLD      $0x13, Y15, Y9
-	VPSLLD      $0x0d, Y15, Y11
-	SHA256RNDS2 X0, X4, X3
 	VPXOR       Y11, Y9, Y9
 	VPXOR       Y9, Y12, Y12
+	SHA256RNDS2 X0, X4, X3
+	VPSRLD      $0x13, Y15, Y9
+	VPMULLD     ·powers+416(SB), Y15, Y11
 	VMOVQ       1264(BX), X0
-	VPSRLD      $0x0a, Y15, Y9
+	VPXOR       Y11, Y9, Y9
 	SHA256RNDS2 X0, X6, X5
 	VPXOR       Y9, Y12, Y12
 	VPADDD      Y12, Y14, Y14
@@ -8855,18 +8855,18 @@ rest:
 	VMOVDQU     5056(DX), Y15
 	VMOVQ       1296(BX), X0
 	VPADDD      4256(DX), Y15, Y15
-	VPSRLD      $0x11, Y13, Y12
+	VPSRLD      $0x0a, Y13, Y12
 	SHA256RNDS2 X0, X1, X2
-	VPSLLD      $0x0f, Y13, Y11
-	VPXOR       Y11, Y12, Y12
+	VPSRLD      $0x11, Y13, Y9
+	VPMULLD     ·powers+480(SB), Y13, Y11
 	VMOVQ       1304(BX), X0
-	VPSRLD      $0x13, Y13, Y9
-	VPSLLD      $0x0d, Y13, Y11
-	SHA256RNDS2 X0, X3, X4
 	VPXOR       Y11, Y9, Y9
-	VMOVQ       1328(BX), X0
 	VPXOR       Y9, Y12, Y12
-	VPSRLD      $0x0a, Y13, Y9
+	SHA256RNDS2 X0, X3, X4
+	VPSRLD      $0x13, Y13, Y9
+	VMOVQ       1328(BX), X0
+	VPMULLD     ·powers+416(SB), Y13, Y11
+	VPXOR       Y11, Y9, Y9
 	SHA256RNDS2 X0, X5, X6
 	VPXOR       Y9, Y12, Y12
 	VPADDD      Y12, Y15, Y15
@@ -8888,18 +8888,18 @@ rest:
 	SHA256RNDS2 X0, X4, X3
 	VPADDD      4288(DX), Y13, Y13
 	VMOVQ       1392(BX), X0
-	VPSRLD      $0x11, Y14, Y12
-	VPSLLD      $0x0f, Y14, Y11
+	VPSRLD      $0x0a, Y14, Y12
+	VPSRLD      $0x11, Y14, Y9
 	SHA256RNDS2 X0, X6, X5
-	VPXOR       Y11, Y12, Y12
-	VPSRLD      $0x13, Y14, Y9
-	VMOVQ       1400(BX), X0
-	VPSLLD      $0x0d, Y14, Y11
+	VPMULLD     ·powers+480(SB), Y14, Y11
 	VPXOR       Y11, Y9, Y9
-	SHA256RNDS2 X0, X8, X7
+	VMOVQ       1400(BX), X0
 	VPXOR       Y9, Y12, Y12
+	VPSRLD      $0x13, Y14, Y9
+	SHA256RNDS2 X0, X8, X7
+	VPMULLD     ·powers+416(SB), Y14, Y11
 	VMOVQ       1424(BX), X0
-	VPSRLD      $0x0a, Y14, Y9
+	VPXOR       Y11, Y9, Y9
 	VPXOR       Y9, Y12, Y12
 	SHA256RNDS2 X0, X1, X2
 	VPADDD      Y12, Y13, Y13
@@ -8911,18 +8911,18 @@ rest:
 	SHA256RNDS2 X0, X3, X4
 	VPADDD      4320(DX), Y14, Y14
 	VMOVQ       1456(BX), X0
-	VPSRLD      $0x11, Y15, Y12
-	VPSLLD      $0x0f, Y15, Y11
+	VPSRLD      $0x0a, Y15, Y12
+	VPSRLD      $0x11, Y15, Y9
 	SHA256RNDS2 X0, X5, X6
-	VPXOR       Y11, Y12, Y12
-	VPSRLD      $0x13, Y15, Y9
-	VMOVQ       1464(BX), X0
-	VPSLLD      $0x0d, Y15, Y11
+	VPMULLD     ·powers+480(SB), Y15, Y11
 	VPXOR       Y11, Y9, Y9
-	SHA256RNDS2 X0, X7, X8
+	VMOVQ       1464(BX), X0
 	VPXOR       Y9, Y12, Y12
+	VPSRLD      $0x13, Y15, Y9
+	SHA256RNDS2 X0, X7, X8
+	VPMULLD     ·powers+416(SB), Y15, Y11
 	VMOVQ       1488(BX), X0
-	VPSRLD      $0x0a, Y15, Y9
+	VPXOR       Y11, Y9, Y9
 	VPXOR       Y9, Y12, Y12
 	SHA256RNDS2 X0, X2, X1
 	VPADDD      Y12, Y14, Y14
@@ -8943,18 +8943,18 @@ rest:
 	VMOVDQU     4640(DX), Y15
 	SHA256RNDS2 X0, X8, X7
 	VPADDD      4352(DX), Y15, Y15
-	VPSRLD      $0x11, Y13, Y12
+	VPSRLD      $0x0a, Y13, Y12
 	VMOVQ       1552(BX), X0
-	VPSLLD      $0x0f, Y13, Y11
-	VPXOR       Y11, Y12, Y12
+	VPSRLD      $0x11, Y13, Y9
+	VPMULLD     ·powers+480(SB), Y13, Y11
 	SHA256RNDS2 X0, X1, X2
-	VPSRLD      $0x13, Y13, Y9
-	VPSLLD      $0x0d, Y13, Y11
-	VMOVQ       1560(BX), X0
 	VPXOR       Y11, Y9, Y9
-	SHA256RNDS2 X0, X3, X4
 	VPXOR       Y9, Y12, Y12
-	VPSRLD      $0x0a, Y13, Y9
+	VMOVQ       1560(BX), X0
+	VPSRLD      $0x13, Y13, Y9
+	SHA256RNDS2 X0, X3, X4
+	VPMULLD     ·powers+416(SB), Y13, Y11
+	VPXOR       Y11, Y9, Y9
 	VMOVQ       1584(BX), X0
 	VPXOR       Y9, Y12, Y12
 	VPADDD      Y12, Y15, Y15
@@ -8966,18 +8966,18 @@ rest:
 	VMOVDQU     4672(DX), Y13
 	SHA256RNDS2 X0, X7, X8
 	VPADDD      4384(DX), Y13, Y13
-	VPSRLD      $0x11, Y14, Y12
+	VPSRLD      $0x0a, Y14, Y12
 	VMOVQ       1616(BX), X0
-	VPSLLD      $0x0f, Y14, Y11
-	VPXOR       Y11, Y12, Y12
+	VPSRLD      $0x11, Y14, Y9
+	VPMULLD     ·powers+480(SB), Y14, Y11
 	SHA256RNDS2 X0, X2, X1
-	VPSRLD      $0x13, Y14, Y9
-	VPSLLD      $0x0d, Y14, Y11
-	VMOVQ       1624(BX), X0
 	VPXOR       Y11, Y9, Y9
-	SHA256RNDS2 X0, X4, X3
 	VPXOR       Y9, Y12, Y12
-	VPSRLD      $0x0a, Y14, Y9
+	VMOVQ       1624(BX), X0
+	VPSRLD      $0x13, Y14, Y9
+	SHA256RNDS2 X0, X4, X3
+	VPMULLD     ·powers+416(SB), Y14, Y11
+	VPXOR       Y11, Y9, Y9
 	VMOVQ       1648(BX), X0
 	VPXOR       Y9, Y12, Y12
 	VPADDD      Y12, Y13, Y13
@@ -8997,18 +8997,18 @@ rest:
 	VMOVDQU     4704(DX), Y14
 	VPADDD      4416(DX), Y14, Y14
 	VMOVQ       1688(BX), X0
-	VPSRLD      $0x11, Y15, Y12
+	VPSRLD      $0x0a, Y15, Y12
 	SHA256RNDS2 X0, X3, X4
-	VPSLLD      $0x0f, Y15, Y11
-	VPXOR       Y11, Y12, Y12
+	VPSRLD      $0x11, Y15, Y9
+	VPMULLD     ·powers+480(SB), Y15, Y11
 	VMOVQ       1712(BX), X0
-	VPSRLD      $0x13, Y15, Y9
-	VPSLLD      $0x0d, Y15, Y11
-	SHA256RNDS2 X0, X5, X6
 	VPXOR       Y11, Y9, Y9
-	VMOVQ       1720(BX), X0
 	VPXOR       Y9, Y12, Y12
-	VPSRLD      $0x0a, Y15, Y9
+	SHA256RNDS2 X0, X5, X6
+	VPSRLD      $0x13, Y15, Y9
+	VMOVQ       1720(BX), X0
+	VPMULLD     ·powers+416(SB), Y15, Y11
+	VPXOR       Y11, Y9, Y9
 	SHA256RNDS2 X0, X7, X8
 	VPXOR       Y9, Y12, Y12
 	VPADDD      Y12, Y14, Y14
@@ -9019,18 +9019,18 @@ rest:
 	SHA256RNDS2 X0, X2, X1
 	VPADDD      4448(DX), Y15, Y15
 	VMOVQ       1752(BX), X0
-	VPSRLD      $0x11, Y13, Y12
-	VPSLLD      $0x0f, Y13, Y11
+	VPSRLD      $0x0a, Y13, Y12
+	VPSRLD      $0x11, Y13, Y9
 	SHA256RNDS2 X0, X4, X3
-	VPXOR       Y11, Y12, Y12
-	VPSRLD      $0x13, Y13, Y9
-	VMOVQ       1776(BX), X0
-	VPSLLD      $0x0d, Y13, Y11
+	VPMULLD     ·powers+480(SB), Y13, Y11
 	VPXOR       Y11, Y9, Y9
-	SHA256RNDS2 X0, X6, X5
+	VMOVQ       1776(BX), X0
 	VPXOR       Y9, Y12, Y12
+	VPSRLD      $0x13, Y13, Y9
+	SHA256RNDS2 X0, X6, X5
+	VPMULLD     ·powers+416(SB), Y13, Y11
 	VMOVQ       1784(BX), X0
-	VPSRLD      $0x0a, Y13, Y9
+	VPXOR       Y11, Y9, Y9
 	VPXOR       Y9, Y12, Y12
 	SHA256RNDS2 X0, X8, X7
 	VPADDD      Y12, Y15, Y15
@@ -9049,18 +9049,18 @@ rest:
 	VMOVDQU     4768(DX), Y13
 	VMOVQ       1840(BX), X0
 	VPADDD      4480(DX), Y13, Y13
-	VPSRLD      $0x11, Y14, Y12
+	VPSRLD      $0x0a, Y14, Y12
 	SHA256RNDS2 X0, X5, X6
-	VPSLLD      $0x0f, Y14, Y11
+	VPSRLD      $0x11, Y14, Y9
 	VMOVQ       1848(BX), X0
-	VPXOR       Y11, Y12, Y12
-	VPSRLD      $0x13, Y14, Y9
-	SHA256RNDS2 X0, X7, X8
-	VPSLLD      $0x0d, Y14, Y11
+	VPMULLD     ·powers+480(SB), Y14, Y11
 	VPXOR       Y11, Y9, Y9
-	VMOVQ       1872(BX), X0
+	SHA256RNDS2 X0, X7, X8
 	VPXOR       Y9, Y12, Y12
-	VPSRLD      $0x0a, Y14, Y9
+	VPSRLD      $0x13, Y14, Y9
+	VMOVQ       1872(BX), X0
+	VPMULLD     ·powers+416(SB), Y14, Y11
+	VPXOR       Y11, Y9, Y9
 	SHA256RNDS2 X0, X2, X1
 	VPXOR       Y9, Y12, Y12
 	VMOVQ       1880(BX), X0
@@ -9071,18 +9071,18 @@ rest:
 	VMOVDQU     4800(DX), Y14
 	VPADDD      4512(DX), Y14, Y14
 	VMOVQ       1904(BX), X0
-	VPSRLD      $0x11, Y15, Y12
-	VPSLLD      $0x0f, Y15, Y11
+	VPSRLD      $0x0a, Y15, Y12
+	VPSRLD      $0x11, Y15, Y9
 	SHA256RNDS2 X0, X6, X5
-	VPXOR       Y11, Y12, Y12
+	VPMULLD     ·powers+480(SB), Y15, Y11
 	VMOVQ       1912(BX), X0
-	VPSRLD      $0x13, Y15, Y9
-	VPSLLD      $0x0d, Y15, Y11
-	SHA256RNDS2 X0, X8, X7
 	VPXOR       Y11, Y9, Y9
 	VPXOR       Y9, Y12, Y12
+	SHA256RNDS2 X0, X8, X7
+	VPSRLD      $0x13, Y15, Y9
+	VPMULLD     ·powers+416(SB), Y15, Y11
 	VMOVQ       1936(BX), X0
-	VPSRLD      $0x0a, Y15, Y9
+	VPXOR       Y11, Y9, Y9
 	SHA256RNDS2 X0, X1, X2
 	VPXOR       Y9, Y12, Y12
 	VPADDD      Y12, Y14, Y14
@@ -9102,18 +9102,18 @@ rest:
 	VMOVDQU     4832(DX), Y15
 	VPADDD      4544(DX), Y15, Y15
 	SHA256RNDS2 X0, X7, X8
-	VPSRLD      $0x11, Y13, Y12
-	VPSLLD      $0x0f, Y13, Y11
+	VPSRLD      $0x0a, Y13, Y12
+	VPSRLD      $0x11, Y13, Y9
 	VMOVQ       2000(BX), X0
-	VPXOR       Y11, Y12, Y12
+	VPMULLD     ·powers+480(SB), Y13, Y11
 	SHA256RNDS2 X0, X2, X1
-	VPSRLD      $0x13, Y13, Y9
-	VPSLLD      $0x0d, Y13, Y11
-	VMOVQ       2008(BX), X0
 	VPXOR       Y11, Y9, Y9
 	VPXOR       Y9, Y12, Y12
+	VMOVQ       2008(BX), X0
+	VPSRLD      $0x13, Y13, Y9
+	VPMULLD     ·powers+416(SB), Y13, Y11
 	SHA256RNDS2 X0, X4, X3
-	VPSRLD      $0x0a, Y13, Y9
+	VPXOR       Y11, Y9, Y9
 	VPXOR       Y9, Y12, Y12
 	VMOVQ       2032(BX), X0
 	VPADDD      Y12, Y15, Y15
@@ -9123,18 +9123,18 @@ rest:
 	VMOVDQU     4864(DX), Y13
 	VMOVQ       2040(BX), X0
 	VPADDD      4576(DX), Y13, Y13
-	VPSRLD      $0x11, Y14, Y12
+	VPSRLD      $0x0a, Y14, Y12
 	SHA256RNDS2 X0, X8, X7
-	VPSLLD      $0x0f, Y14, Y11
-	VPXOR       Y11, Y12, Y12
+	VPSRLD      $0x11, Y14, Y9
+	VPMULLD     ·powers+480(SB), Y14, Y11
 	VMOVDQU     X1, 5504(DX)
-	VPSRLD      $0x13, Y14, Y9
-	VMOVDQU     X2, 5520(DX)
-	VPSLLD      $0x0d, Y14, Y11
 	VPXOR       Y11, Y9, Y9
-	VMOVDQU     X3, 5536(DX)
+	VMOVDQU     X2, 5520(DX)
 	VPXOR       Y9, Y12, Y12
-	VPSRLD      $0x0a, Y14, Y9
+	VPSRLD      $0x13, Y14, Y9
+	VMOVDQU     X3, 5536(DX)
+	VPMULLD     ·powers+416(SB), Y14, Y11
+	VPXOR       Y11, Y9, Y9
 	VMOVDQU     X4, 5552(DX)
 	VPXOR       Y9, Y12, Y12
 	VPADDD      Y12, Y13, Y13
@@ -9448,14 +9448,14 @@ lanes2:
 	VMOVDQU      104(AX)(R12*4), Y14
 	VPBROADCASTD 36(AX), Y12
 	VPOR         Y14, Y12, Y14
-	VPSRLD       $0x07, Y14, Y12
-	VPSLLD       $0x19, Y14, Y11
-	VPXOR        Y11, Y12, Y12
-	VPSRLD       $0x12, Y14, Y9
-	VPSLLD       $0x0e, Y14, Y11
+	VPSRLD       $0x03, Y14, Y12
+	VPSRLD       $0x07, Y14, Y9
+	VPMULLD      ·powers+800(SB), Y14, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
-	VPSRLD       $0x03, Y14, Y9
+	VPSRLD       $0x12, Y14, Y9
+	VPMULLD      ·powers+448(SB), Y14, Y11
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VMOVDQU      Y12, 4096(DX)
 	VMOVDQU      Y14, 4128(DX)
@@ -9463,14 +9463,14 @@ lanes2:
 	VPBROADCASTD 556(AX), Y14
 	VPADDD       4096(DX), Y14, Y14
 	VMOVDQU      Y14, 4608(DX)
-	VPSRLD       $0x07, Y14, Y12
-	VPSLLD       $0x19, Y14, Y11
-	VPXOR        Y11, Y12, Y12
-	VPSRLD       $0x12, Y14, Y9
-	VPSLLD       $0x0e, Y14, Y11
+	VPSRLD       $0x03, Y14, Y12
+	VPSRLD       $0x07, Y14, Y9
+	VPMULLD      ·powers+800(SB), Y14, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
-	VPSRLD       $0x03, Y14, Y9
+	VPSRLD       $0x12, Y14, Y9
+	VPMULLD      ·powers+448(SB), Y14, Y11
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VMOVDQU      Y12, 4576(DX)
 	VMOVDQU      Y14, 4096(DX)
@@ -9478,14 +9478,14 @@ lanes2:
 	VPBROADCASTD 560(AX), Y15
 	VPADDD       4128(DX), Y15, Y15
 	VMOVDQU      Y15, 5952(DX)
-	VPSRLD       $0x11, Y14, Y12
-	VPSLLD       $0x0f, Y14, Y11
-	VPXOR        Y11, Y12, Y12
-	VPSRLD       $0x13, Y14, Y9
-	VPSLLD       $0x0d, Y14, Y11
+	VPSRLD       $0x0a, Y14, Y12
+	VPSRLD       $0x11, Y14, Y9
+	VPMULLD      ·powers+480(SB), Y14, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
-	VPSRLD       $0x0a, Y14, Y9
+	VPSRLD       $0x13, Y14, Y9
+	VPMULLD      ·powers+416(SB), Y14, Y11
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPBROADCASTD 564(AX), Y13
 	VPADDD       Y12, Y13, Y13
@@ -9564,14 +9564,14 @@ lanes3:
 	VMOVDQU      104(AX)(R12*4), Y15
 	VPBROADCASTD 40(AX), Y12
 	VPOR         Y15, Y12, Y15
-	VPSRLD       $0x07, Y15, Y12
-	VPSLLD       $0x19, Y15, Y11
-	VPXOR        Y11, Y12, Y12
-	VPSRLD       $0x12, Y15, Y9
-	VPSLLD       $0x0e, Y15, Y11
+	VPSRLD       $0x03, Y15, Y12
+	VPSRLD       $0x07, Y15, Y9
+	VPMULLD      ·powers+800(SB), Y15, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
-	VPSRLD       $0x03, Y15, Y9
+	VPSRLD       $0x12, Y15, Y9
+	VPMULLD      ·powers+448(SB), Y15, Y11
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VMOVDQU      Y12, 4128(DX)
 	VMOVDQU      Y15, 4160(DX)
@@ -9579,14 +9579,14 @@ lanes3:
 	VPBROADCASTD 560(AX), Y15
 	VPADDD       4128(DX), Y15, Y15
 	VMOVDQU      Y15, 4640(DX)
-	VPSRLD       $0x07, Y15, Y12
-	VPSLLD       $0x19, Y15, Y11
-	VPXOR        Y11, Y12, Y12
-	VPSRLD       $0x12, Y15, Y9
-	VPSLLD       $0x0e, Y15, Y11
+	VPSRLD       $0x03, Y15, Y12
+	VPSRLD       $0x07, Y15, Y9
+	VPMULLD      ·powers+800(SB), Y15, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
-	VPSRLD       $0x03, Y15, Y9
+	VPSRLD       $0x12, Y15, Y9
+	VPMULLD      ·powers+448(SB), Y15, Y11
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VMOVDQU      Y12, 4096(DX)
 	VMOVDQU      Y15, 4128(DX)
@@ -9594,14 +9594,14 @@ lanes3:
 	VPBROADCASTD 564(AX), Y13
 	VPADDD       4160(DX), Y13, Y13
 	VMOVDQU      Y13, 5952(DX)
-	VPSRLD       $0x11, Y15, Y12
-	VPSLLD       $0x0f, Y15, Y11
-	VPXOR        Y11, Y12, Y12
-	VPSRLD       $0x13, Y15, Y9
-	VPSLLD       $0x0d, Y15, Y11
+	VPSRLD       $0x0a, Y15, Y12
+	VPSRLD       $0x11, Y15, Y9
+	VPMULLD      ·powers+480(SB), Y15, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
-	VPSRLD       $0x0a, Y15, Y9
+	VPSRLD       $0x13, Y15, Y9
+	VPMULLD      ·powers+416(SB), Y15, Y11
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPBROADCASTD 568(AX), Y14
 	VPADDD       Y12, Y14, Y14
@@ -9704,14 +9704,14 @@ lanes4:
 	VMOVDQU      104(AX)(R12*4), Y13
 	VPBROADCASTD 44(AX), Y12
 	VPOR         Y13, Y12, Y13
-	VPSRLD       $0x07, Y13, Y12
-	VPSLLD       $0x19, Y13, Y11
-	VPXOR        Y11, Y12, Y12
-	VPSRLD       $0x12, Y13, Y9
-	VPSLLD       $0x0e, Y13, Y11
+	VPSRLD       $0x03, Y13, Y12
+	VPSRLD       $0x07, Y13, Y9
+	VPMULLD      ·powers+800(SB), Y13, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
-	VPSRLD       $0x03, Y13, Y9
+	VPSRLD       $0x12, Y13, Y9
+	VPMULLD      ·powers+448(SB), Y13, Y11
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VMOVDQU      Y12, 4160(DX)
 	VMOVDQU      Y13, 4192(DX)
@@ -9719,14 +9719,14 @@ lanes4:
 	VPBROADCASTD 564(AX), Y13
 	VPADDD       4160(DX), Y13, Y13
 	VMOVDQU      Y13, 4672(DX)
-	VPSRLD       $0x07, Y13, Y12
-	VPSLLD       $0x19, Y13, Y11
-	VPXOR        Y11, Y12, Y12
-	VPSRLD       $0x12, Y13, Y9
-	VPSLLD       $0x0e, Y13, Y11
+	VPSRLD       $0x03, Y13, Y12
+	VPSRLD       $0x07, Y13, Y9
+	VPMULLD      ·powers+800(SB), Y13, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
-	VPSRLD       $0x03, Y13, Y9
+	VPSRLD       $0x12, Y13, Y9
+	VPMULLD      ·powers+448(SB), Y13, Y11
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VMOVDQU      Y12, 4128(DX)
 	VMOVDQU      Y13, 4160(DX)
@@ -9734,14 +9734,14 @@ lanes4:
 	VPBROADCASTD 568(AX), Y14
 	VPADDD       4192(DX), Y14, Y14
 	VMOVDQU      Y14, 5952(DX)
-	VPSRLD       $0x11, Y13, Y12
-	VPSLLD       $0x0f, Y13, Y11
-	VPXOR        Y11, Y12, Y12
-	VPSRLD       $0x13, Y13, Y9
-	VPSLLD       $0x0d, Y13, Y11
+	VPSRLD       $0x0a, Y13, Y12
+	VPSRLD       $0x11, Y13, Y9
+	VPMULLD      ·powers+480(SB), Y13, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
-	VPSRLD       $0x0a, Y13, Y9
+	VPSRLD       $0x13, Y13, Y9
+	VPMULLD      ·powers+416(SB), Y13, Y11
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPBROADCASTD 572(AX), Y15
 	VPADDD       Y12, Y15, Y15
@@ -9820,14 +9820,14 @@ lanes5:
 	VMOVDQU      104(AX)(R12*4), Y14
 	VPBROADCASTD 48(AX), Y12
 	VPOR         Y14, Y12, Y14
-	VPSRLD       $0x07, Y14, Y12
-	VPSLLD       $0x19, Y14, Y11
-	VPXOR        Y11, Y12, Y12
-	VPSRLD       $0x12, Y14, Y9
-	VPSLLD       $0x0e, Y14, Y11
+	VPSRLD       $0x03, Y14, Y12
+	VPSRLD       $0x07, Y14, Y9
+	VPMULLD      ·powers+800(SB), Y14, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
-	VPSRLD       $0x03, Y14, Y9
+	VPSRLD       $0x12, Y14, Y9
+	VPMULLD      ·powers+448(SB), Y14, Y11
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VMOVDQU      Y12, 4192(DX)
 	VMOVDQU      Y14, 4224(DX)
@@ -9835,14 +9835,14 @@ lanes5:
 	VPBROADCASTD 568(AX), Y14
 	VPADDD       4192(DX), Y14, Y14
 	VMOVDQU      Y14, 4704(DX)
-	VPSRLD       $0x07, Y14, Y12
-	VPSLLD       $0x19, Y14, Y11
-	VPXOR        Y11, Y12, Y12
-	VPSRLD       $0x12, Y14, Y9
-	VPSLLD       $0x0e, Y14, Y11
+	VPSRLD       $0x03, Y14, Y12
+	VPSRLD       $0x07, Y14, Y9
+	VPMULLD      ·powers+800(SB), Y14, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
-	VPSRLD       $0x03, Y14, Y9
+	VPSRLD       $0x12, Y14, Y9
+	VPMULLD      ·powers+448(SB), Y14, Y11
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VMOVDQU      Y12, 4160(DX)
 	VMOVDQU      Y14, 4192(DX)
@@ -9850,14 +9850,14 @@ lanes5:
 	VPBROADCASTD 572(AX), Y15
 	VPADDD       4224(DX), Y15, Y15
 	VMOVDQU      Y15, 5952(DX)
-	VPSRLD       $0x11, Y14, Y12
-	VPSLLD       $0x0f, Y14, Y11
-	VPXOR        Y11, Y12, Y12
-	VPSRLD       $0x13, Y14, Y9
-	VPSLLD       $0x0d, Y14, Y11
+	VPSRLD       $0x0a, Y14, Y12
+	VPSRLD       $0x11, Y14, Y9
+	VPMULLD      ·powers+480(SB), Y14, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
-	VPSRLD       $0x0a, Y14, Y9
+	VPSRLD       $0x13, Y14, Y9
+	VPMULLD      ·powers+416(SB), Y14, Y11
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPBROADCASTD 576(AX), Y13
 	VPADDD       Y12, Y13, Y13
@@ -9960,14 +9960,14 @@ lanes6:
 	VMOVDQU      104(AX)(R12*4), Y15
 	VPBROADCASTD 52(AX), Y12
 	VPOR         Y15, Y12, Y15
-	VPSRLD       $0x07, Y15, Y12
-	VPSLLD       $0x19, Y15, Y11
-	VPXOR        Y11, Y12, Y12
-	VPSRLD       $0x12, Y15, Y9
-	VPSLLD       $0x0e, Y15, Y11
+	VPSRLD       $0x03, Y15, Y12
+	VPSRLD       $0x07, Y15, Y9
+	VPMULLD      ·powers+800(SB), Y15, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
-	VPSRLD       $0x03, Y15, Y9
+	VPSRLD       $0x12, Y15, Y9
+	VPMULLD      ·powers+448(SB), Y15, Y11
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VMOVDQU      Y12, 4224(DX)
 	VMOVDQU      Y15, 4256(DX)
@@ -9975,14 +9975,14 @@ lanes6:
 	VPBROADCASTD 572(AX), Y15
 	VPADDD       4224(DX), Y15, Y15
 	VMOVDQU      Y15, 4736(DX)
-	VPSRLD       $0x07, Y15, Y12
-	VPSLLD       $0x19, Y15, Y11
-	VPXOR        Y11, Y12, Y12
-	VPSRLD       $0x12, Y15, Y9
-	VPSLLD       $0x0e, Y15, Y11
+	VPSRLD       $0x03, Y15, Y12
+	VPSRLD       $0x07, Y15, Y9
+	VPMULLD      ·powers+800(SB), Y15, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
-	VPSRLD       $0x03, Y15, Y9
+	VPSRLD       $0x12, Y15, Y9
+	VPMULLD      ·powers+448(SB), Y15, Y11
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VMOVDQU      Y12, 4192(DX)
 	VMOVDQU      Y15, 4224(DX)
@@ -9990,14 +9990,14 @@ lanes6:
 	VPBROADCASTD 576(AX), Y13
 	VPADDD       4256(DX), Y13, Y13
 	VMOVDQU      Y13, 5952(DX)
-	VPSRLD       $0x11, Y15, Y12
-	VPSLLD       $0x0f, Y15, Y11
-	VPXOR        Y11, Y12, Y12
-	VPSRLD       $0x13, Y15, Y9
-	VPSLLD       $0x0d, Y15, Y11
+	VPSRLD       $0x0a, Y15, Y12
+	VPSRLD       $0x11, Y15, Y9
+	VPMULLD      ·powers+480(SB), Y15, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
-	VPSRLD       $0x0a, Y15, Y9
+	VPSRLD       $0x13, Y15, Y9
+	VPMULLD      ·powers+416(SB), Y15, Y11
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPBROADCASTD 580(AX), Y14
 	VPADDD       Y12, Y14, Y14
@@ -10076,14 +10076,14 @@ lanes7:
 	VMOVDQU      104(AX)(R12*4), Y13
 	VPBROADCASTD 56(AX), Y12
 	VPOR         Y13, Y12, Y13
-	VPSRLD       $0x07, Y13, Y12
-	VPSLLD       $0x19, Y13, Y11
-	VPXOR        Y11, Y12, Y12
-	VPSRLD       $0x12, Y13, Y9
-	VPSLLD       $0x0e, Y13, Y11
+	VPSRLD       $0x03, Y13, Y12
+	VPSRLD       $0x07, Y13, Y9
+	VPMULLD      ·powers+800(SB), Y13, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
-	VPSRLD       $0x03, Y13, Y9
+	VPSRLD       $0x12, Y13, Y9
+	VPMULLD      ·powers+448(SB), Y13, Y11
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VMOVDQU      Y12, 4256(DX)
 	VMOVDQU      Y13, 4288(DX)
@@ -10091,14 +10091,14 @@ lanes7:
 	VPBROADCASTD 576(AX), Y13
 	VPADDD       4256(DX), Y13, Y13
 	VMOVDQU      Y13, 4768(DX)
-	VPSRLD       $0x07, Y13, Y12
-	VPSLLD       $0x19, Y13, Y11
-	VPXOR        Y11, Y12, Y12
-	VPSRLD       $0x12, Y13, Y9
-	VPSLLD       $0x0e, Y13, Y11
+	VPSRLD       $0x03, Y13, Y12
+	VPSRLD       $0x07, Y13, Y9
+	VPMULLD      ·powers+800(SB), Y13, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
-	VPSRLD       $0x03, Y13, Y9
+	VPSRLD       $0x12, Y13, Y9
+	VPMULLD      ·powers+448(SB), Y13, Y11
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VMOVDQU      Y12, 4224(DX)
 	VMOVDQU      Y13, 4256(DX)
@@ -10106,14 +10106,14 @@ lanes7:
 	VPBROADCASTD 580(AX), Y14
 	VPADDD       4288(DX), Y14, Y14
 	VMOVDQU      Y14, 5952(DX)
-	VPSRLD       $0x11, Y13, Y12
-	VPSLLD       $0x0f, Y13, Y11
-	VPXOR        Y11, Y12, Y12
-	VPSRLD       $0x13, Y13, Y9
-	VPSLLD       $0x0d, Y13, Y11
+	VPSRLD       $0x0a, Y13, Y12
+	VPSRLD       $0x11, Y13, Y9
+	VPMULLD      ·powers+480(SB), Y13, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
-	VPSRLD       $0x0a, Y13, Y9
+	VPSRLD       $0x13, Y13, Y9
+	VPMULLD      ·powers+416(SB), Y13, Y11
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPBROADCASTD 584(AX), Y15
 	VPADDD       Y12, Y15, Y15
@@ -10216,14 +10216,14 @@ lanes8:
 	VMOVDQU      104(AX)(R12*4), Y14
 	VPBROADCASTD 60(AX), Y12
 	VPOR         Y14, Y12, Y14
-	VPSRLD       $0x07, Y14, Y12
-	VPSLLD       $0x19, Y14, Y11
-	VPXOR        Y11, Y12, Y12
-	VPSRLD       $0x12, Y14, Y9
-	VPSLLD       $0x0e, Y14, Y11
+	VPSRLD       $0x03, Y14, Y12
+	VPSRLD       $0x07, Y14, Y9
+	VPMULLD      ·powers+800(SB), Y14, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
-	VPSRLD       $0x03, Y14, Y9
+	VPSRLD       $0x12, Y14, Y9
+	VPMULLD      ·powers+448(SB), Y14, Y11
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VMOVDQU      Y12, 4288(DX)
 	VMOVDQU      Y14, 4320(DX)
@@ -10231,14 +10231,14 @@ lanes8:
 	VPBROADCASTD 580(AX), Y14
 	VPADDD       4288(DX), Y14, Y14
 	VMOVDQU      Y14, 4800(DX)
-	VPSRLD       $0x07, Y14, Y12
-	VPSLLD       $0x19, Y14, Y11
-	VPXOR        Y11, Y12, Y12
-	VPSRLD       $0x12, Y14, Y9
-	VPSLLD       $0x0e, Y14, Y11
+	VPSRLD       $0x03, Y14, Y12
+	VPSRLD       $0x07, Y14, Y9
+	VPMULLD      ·powers+800(SB), Y14, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
-	VPSRLD       $0x03, Y14, Y9
+	VPSRLD       $0x12, Y14, Y9
+	VPMULLD      ·powers+448(SB), Y14, Y11
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VMOVDQU      Y12, 4256(DX)
 	VMOVDQU      Y14, 4288(DX)
@@ -10246,14 +10246,14 @@ lanes8:
 	VPBROADCASTD 584(AX), Y15
 	VPADDD       4320(DX), Y15, Y15
 	VMOVDQU      Y15, 5952(DX)
-	VPSRLD       $0x11, Y14, Y12
-	VPSLLD       $0x0f, Y14, Y11
-	VPXOR        Y11, Y12, Y12
-	VPSRLD       $0x13, Y14, Y9
-	VPSLLD       $0x0d, Y14, Y11
+	VPSRLD       $0x0a, Y14, Y12
+	VPSRLD       $0x11, Y14, Y9
+	VPMULLD      ·powers+480(SB), Y14, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
-	VPSRLD       $0x0a, Y14, Y9
+	VPSRLD       $0x13, Y14, Y9
+	VPMULLD      ·powers+416(SB), Y14, Y11
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPBROADCASTD 588(AX), Y13
 	VPADDD       Y12, Y13, Y13
@@ -10332,14 +10332,14 @@ lanes9:
 	VMOVDQU      104(AX)(R12*4), Y15
 	VPBROADCASTD 64(AX), Y12
 	VPOR         Y15, Y12, Y15
-	VPSRLD       $0x07, Y15, Y12
-	VPSLLD       $0x19, Y15, Y11
-	VPXOR        Y11, Y12, Y12
-	VPSRLD       $0x12, Y15, Y9
-	VPSLLD       $0x0e, Y15, Y11
+	VPSRLD       $0x03, Y15, Y12
+	VPSRLD       $0x07, Y15, Y9
+	VPMULLD      ·powers+800(SB), Y15, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
-	VPSRLD       $0x03, Y15, Y9
+	VPSRLD       $0x12, Y15, Y9
+	VPMULLD      ·powers+448(SB), Y15, Y11
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VMOVDQU      Y12, 4320(DX)
 	VMOVDQU      Y15, 4352(DX)
@@ -10431,14 +10431,14 @@ lanes10:
 	VPBROADCASTD 68(AX), Y12
 	VPOR         Y13, Y12, Y13
 	VMOVDQU      Y13, 4896(DX)
-	VPSRLD       $0x07, Y13, Y12
-	VPSLLD       $0x19, Y13, Y11
-	VPXOR        Y11, Y12, Y12
-	VPSRLD       $0x12, Y13, Y9
-	VPSLLD       $0x0e, Y13, Y11
+	VPSRLD       $0x03, Y13, Y12
+	VPSRLD       $0x07, Y13, Y9
+	VPMULLD      ·powers+800(SB), Y13, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
-	VPSRLD       $0x03, Y13, Y9
+	VPSRLD       $0x12, Y13, Y9
+	VPMULLD      ·powers+448(SB), Y13, Y11
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VMOVDQU      Y12, 4352(DX)
 	VMOVDQU      Y13, 4384(DX)
@@ -10446,86 +10446,86 @@ lanes10:
 	VPBROADCASTD 556(AX), Y14
 	VPADDD       4896(DX), Y14, Y14
 	VMOVDQU      Y14, 4608(DX)
-	VPSRLD       $0x07, Y14, Y12
-	VPSLLD       $0x19, Y14, Y11
-	VPXOR        Y11, Y12, Y12
-	VPSRLD       $0x12, Y14, Y9
-	VPSLLD       $0x0e, Y14, Y11
+	VPSRLD       $0x03, Y14, Y12
+	VPSRLD       $0x07, Y14, Y9
+	VPMULLD      ·powers+800(SB), Y14, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
-	VPSRLD       $0x03, Y14, Y9
+	VPSRLD       $0x12, Y14, Y9
+	VPMULLD      ·powers+448(SB), Y14, Y11
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VMOVDQU      Y12, 4576(DX)
 	VMOVDQU      Y14, 4096(DX)
 	VMOVDQU      Y14, 5920(DX)
-	VPSRLD       $0x11, Y14, Y12
-	VPSLLD       $0x0f, Y14, Y11
-	VPXOR        Y11, Y12, Y12
-	VPSRLD       $0x13, Y14, Y9
-	VPSLLD       $0x0d, Y14, Y11
+	VPSRLD       $0x0a, Y14, Y12
+	VPSRLD       $0x11, Y14, Y9
+	VPMULLD      ·powers+480(SB), Y14, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
-	VPSRLD       $0x0a, Y14, Y9
+	VPSRLD       $0x13, Y14, Y9
+	VPMULLD      ·powers+416(SB), Y14, Y11
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPBROADCASTD 564(AX), Y13
 	VPADDD       Y12, Y13, Y13
 	VMOVDQU      Y13, 4672(DX)
-	VPSRLD       $0x07, Y13, Y12
-	VPSLLD       $0x19, Y13, Y11
-	VPXOR        Y11, Y12, Y12
-	VPSRLD       $0x12, Y13, Y9
-	VPSLLD       $0x0e, Y13, Y11
+	VPSRLD       $0x03, Y13, Y12
+	VPSRLD       $0x07, Y13, Y9
+	VPMULLD      ·powers+800(SB), Y13, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
-	VPSRLD       $0x03, Y13, Y9
+	VPSRLD       $0x12, Y13, Y9
+	VPMULLD      ·powers+448(SB), Y13, Y11
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VMOVDQU      Y12, 4128(DX)
 	VMOVDQU      Y13, 4160(DX)
 	VMOVDQU      Y13, 5952(DX)
-	VPSRLD       $0x11, Y13, Y12
-	VPSLLD       $0x0f, Y13, Y11
-	VPXOR        Y11, Y12, Y12
-	VPSRLD       $0x13, Y13, Y9
-	VPSLLD       $0x0d, Y13, Y11
+	VPSRLD       $0x0a, Y13, Y12
+	VPSRLD       $0x11, Y13, Y9
+	VPMULLD      ·powers+480(SB), Y13, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
-	VPSRLD       $0x0a, Y13, Y9
+	VPSRLD       $0x13, Y13, Y9
+	VPMULLD      ·powers+416(SB), Y13, Y11
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPBROADCASTD 572(AX), Y15
 	VPADDD       Y12, Y15, Y15
 	VMOVDQU      Y15, 4736(DX)
-	VPSRLD       $0x07, Y15, Y12
-	VPSLLD       $0x19, Y15, Y11
-	VPXOR        Y11, Y12, Y12
-	VPSRLD       $0x12, Y15, Y9
-	VPSLLD       $0x0e, Y15, Y11
+	VPSRLD       $0x03, Y15, Y12
+	VPSRLD       $0x07, Y15, Y9
+	VPMULLD      ·powers+800(SB), Y15, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
-	VPSRLD       $0x03, Y15, Y9
+	VPSRLD       $0x12, Y15, Y9
+	VPMULLD      ·powers+448(SB), Y15, Y11
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VMOVDQU      Y12, 4192(DX)
 	VMOVDQU      Y15, 4224(DX)
 	VMOVDQU      Y15, 5984(DX)
-	VPSRLD       $0x11, Y15, Y12
-	VPSLLD       $0x0f, Y15, Y11
-	VPXOR        Y11, Y12, Y12
-	VPSRLD       $0x13, Y15, Y9
-	VPSLLD       $0x0d, Y15, Y11
+	VPSRLD       $0x0a, Y15, Y12
+	VPSRLD       $0x11, Y15, Y9
+	VPMULLD      ·powers+480(SB), Y15, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
-	VPSRLD       $0x0a, Y15, Y9
+	VPSRLD       $0x13, Y15, Y9
+	VPMULLD      ·powers+416(SB), Y15, Y11
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPBROADCASTD 580(AX), Y14
 	VPADDD       Y12, Y14, Y14
 	VMOVDQU      Y14, 4800(DX)
-	VPSRLD       $0x07, Y14, Y12
-	VPSLLD       $0x19, Y14, Y11
-	VPXOR        Y11, Y12, Y12
-	VPSRLD       $0x12, Y14, Y9
-	VPSLLD       $0x0e, Y14, Y11
+	VPSRLD       $0x03, Y14, Y12
+	VPSRLD       $0x07, Y14, Y9
+	VPMULLD      ·powers+800(SB), Y14, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
-	VPSRLD       $0x03, Y14, Y9
+	VPSRLD       $0x12, Y14, Y9
+	VPMULLD      ·powers+448(SB), Y14, Y11
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VMOVDQU      Y12, 4256(DX)
 	VMOVDQU      Y14, 4288(DX)
@@ -10535,14 +10535,14 @@ lanes10:
 	VMOVDQU      Y15, 6048(DX)
 	VPBROADCASTD 588(AX), Y13
 	VPADDD       4352(DX), Y13, Y13
-	VPSRLD       $0x11, Y14, Y12
-	VPSLLD       $0x0f, Y14, Y11
-	VPXOR        Y11, Y12, Y12
-	VPSRLD       $0x13, Y14, Y9
-	VPSLLD       $0x0d, Y14, Y11
+	VPSRLD       $0x0a, Y14, Y12
+	VPSRLD       $0x11, Y14, Y9
+	VPMULLD      ·powers+480(SB), Y14, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
-	VPSRLD       $0x0a, Y14, Y9
+	VPSRLD       $0x13, Y14, Y9
+	VPMULLD      ·powers+416(SB), Y14, Y11
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPADDD       Y12, Y13, Y13
 	VMOVDQU      Y13, 6080(DX)
@@ -10639,14 +10639,14 @@ lanes11:
 	VPBROADCASTD 72(AX), Y12
 	VPOR         Y14, Y12, Y14
 	VMOVDQU      Y14, 4928(DX)
-	VPSRLD       $0x07, Y14, Y12
-	VPSLLD       $0x19, Y14, Y11
-	VPXOR        Y11, Y12, Y12
-	VPSRLD       $0x12, Y14, Y9
-	VPSLLD       $0x0e, Y14, Y11
+	VPSRLD       $0x03, Y14, Y12
+	VPSRLD       $0x07, Y14, Y9
+	VPMULLD      ·powers+800(SB), Y14, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
-	VPSRLD       $0x03, Y14, Y9
+	VPSRLD       $0x12, Y14, Y9
+	VPMULLD      ·powers+448(SB), Y14, Y11
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VMOVDQU      Y12, 4384(DX)
 	VMOVDQU      Y14, 4416(DX)
@@ -10654,86 +10654,86 @@ lanes11:
 	VPBROADCASTD 560(AX), Y15
 	VPADDD       4928(DX), Y15, Y15
 	VMOVDQU      Y15, 4640(DX)
-	VPSRLD       $0x07, Y15, Y12
-	VPSLLD       $0x19, Y15, Y11
-	VPXOR        Y11, Y12, Y12
-	VPSRLD       $0x12, Y15, Y9
-	VPSLLD       $0x0e, Y15, Y11
+	VPSRLD       $0x03, Y15, Y12
+	VPSRLD       $0x07, Y15, Y9
+	VPMULLD      ·powers+800(SB), Y15, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
-	VPSRLD       $0x03, Y15, Y9
+	VPSRLD       $0x12, Y15, Y9
+	VPMULLD      ·powers+448(SB), Y15, Y11
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VMOVDQU      Y12, 4096(DX)
 	VMOVDQU      Y15, 4128(DX)
 	VMOVDQU      Y15, 5920(DX)
-	VPSRLD       $0x11, Y15, Y12
-	VPSLLD       $0x0f, Y15, Y11
-	VPXOR        Y11, Y12, Y12
-	VPSRLD       $0x13, Y15, Y9
-	VPSLLD       $0x0d, Y15, Y11
+	VPSRLD       $0x0a, Y15, Y12
+	VPSRLD       $0x11, Y15, Y9
+	VPMULLD      ·powers+480(SB), Y15, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
-	VPSRLD       $0x0a, Y15, Y9
+	VPSRLD       $0x13, Y15, Y9
+	VPMULLD      ·powers+416(SB), Y15, Y11
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPBROADCASTD 568(AX), Y14
 	VPADDD       Y12, Y14, Y14
 	VMOVDQU      Y14, 4704(DX)
-	VPSRLD       $0x07, Y14, Y12
-	VPSLLD       $0x19, Y14, Y11
-	VPXOR        Y11, Y12, Y12
-	VPSRLD       $0x12, Y14, Y9
-	VPSLLD       $0x0e, Y14, Y11
+	VPSRLD       $0x03, Y14, Y12
+	VPSRLD       $0x07, Y14, Y9
+	VPMULLD      ·powers+800(SB), Y14, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
-	VPSRLD       $0x03, Y14, Y9
+	VPSRLD       $0x12, Y14, Y9
+	VPMULLD      ·powers+448(SB), Y14, Y11
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VMOVDQU      Y12, 4160(DX)
 	VMOVDQU      Y14, 4192(DX)
 	VMOVDQU      Y14, 5952(DX)
-	VPSRLD       $0x11, Y14, Y12
-	VPSLLD       $0x0f, Y14, Y11
-	VPXOR        Y11, Y12, Y12
-	VPSRLD       $0x13, Y14, Y9
-	VPSLLD       $0x0d, Y14, Y11
+	VPSRLD       $0x0a, Y14, Y12
+	VPSRLD       $0x11, Y14, Y9
+	VPMULLD      ·powers+480(SB), Y14, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
-	VPSRLD       $0x0a, Y14, Y9
+	VPSRLD       $0x13, Y14, Y9
+	VPMULLD      ·powers+416(SB), Y14, Y11
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPBROADCASTD 576(AX), Y13
 	VPADDD       Y12, Y13, Y13
 	VMOVDQU      Y13, 4768(DX)
-	VPSRLD       $0x07, Y13, Y12
-	VPSLLD       $0x19, Y13, Y11
-	VPXOR        Y11, Y12, Y12
-	VPSRLD       $0x12, Y13, Y9
-	VPSLLD       $0x0e, Y13, Y11
+	VPSRLD       $0x03, Y13, Y12
+	VPSRLD       $0x07, Y13, Y9
+	VPMULLD      ·powers+800(SB), Y13, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
-	VPSRLD       $0x03, Y13, Y9
+	VPSRLD       $0x12, Y13, Y9
+	VPMULLD      ·powers+448(SB), Y13, Y11
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VMOVDQU      Y12, 4224(DX)
 	VMOVDQU      Y13, 4256(DX)
 	VMOVDQU      Y13, 5984(DX)
-	VPSRLD       $0x11, Y13, Y12
-	VPSLLD       $0x0f, Y13, Y11
-	VPXOR        Y11, Y12, Y12
-	VPSRLD       $0x13, Y13, Y9
-	VPSLLD       $0x0d, Y13, Y11
+	VPSRLD       $0x0a, Y13, Y12
+	VPSRLD       $0x11, Y13, Y9
+	VPMULLD      ·powers+480(SB), Y13, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
-	VPSRLD       $0x0a, Y13, Y9
+	VPSRLD       $0x13, Y13, Y9
+	VPMULLD      ·powers+416(SB), Y13, Y11
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPBROADCASTD 584(AX), Y15
 	VPADDD       Y12, Y15, Y15
 	VMOVDQU      Y15, 4832(DX)
-	VPSRLD       $0x07, Y15, Y12
-	VPSLLD       $0x19, Y15, Y11
-	VPXOR        Y11, Y12, Y12
-	VPSRLD       $0x12, Y15, Y9
-	VPSLLD       $0x0e, Y15, Y11
+	VPSRLD       $0x03, Y15, Y12
+	VPSRLD       $0x07, Y15, Y9
+	VPMULLD      ·powers+800(SB), Y15, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
-	VPSRLD       $0x03, Y15, Y9
+	VPSRLD       $0x12, Y15, Y9
+	VPMULLD      ·powers+448(SB), Y15, Y11
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VMOVDQU      Y12, 4288(DX)
 	VMOVDQU      Y15, 4320(DX)
@@ -10743,14 +10743,14 @@ lanes11:
 	VMOVDQU      Y13, 6048(DX)
 	VPBROADCASTD 592(AX), Y14
 	VPADDD       4384(DX), Y14, Y14
-	VPSRLD       $0x11, Y15, Y12
-	VPSLLD       $0x0f, Y15, Y11
-	VPXOR        Y11, Y12, Y12
-	VPSRLD       $0x13, Y15, Y9
-	VPSLLD       $0x0d, Y15, Y11
+	VPSRLD       $0x0a, Y15, Y12
+	VPSRLD       $0x11, Y15, Y9
+	VPMULLD      ·powers+480(SB), Y15, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
-	VPSRLD       $0x0a, Y15, Y9
+	VPSRLD       $0x13, Y15, Y9
+	VPMULLD      ·powers+416(SB), Y15, Y11
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPADDD       Y12, Y14, Y14
 	VMOVDQU      Y14, 6080(DX)
@@ -10871,14 +10871,14 @@ lanes12:
 	VPBROADCASTD 76(AX), Y12
 	VPOR         Y15, Y12, Y15
 	VMOVDQU      Y15, 4960(DX)
-	VPSRLD       $0x07, Y15, Y12
-	VPSLLD       $0x19, Y15, Y11
-	VPXOR        Y11, Y12, Y12
-	VPSRLD       $0x12, Y15, Y9
-	VPSLLD       $0x0e, Y15, Y11
+	VPSRLD       $0x03, Y15, Y12
+	VPSRLD       $0x07, Y15, Y9
+	VPMULLD      ·powers+800(SB), Y15, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
-	VPSRLD       $0x03, Y15, Y9
+	VPSRLD       $0x12, Y15, Y9
+	VPMULLD      ·powers+448(SB), Y15, Y11
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VMOVDQU      Y12, 4416(DX)
 	VMOVDQU      Y15, 4448(DX)
@@ -10886,86 +10886,86 @@ lanes12:
 	VPBROADCASTD 564(AX), Y13
 	VPADDD       4960(DX), Y13, Y13
 	VMOVDQU      Y13, 4672(DX)
-	VPSRLD       $0x07, Y13, Y12
-	VPSLLD       $0x19, Y13, Y11
-	VPXOR        Y11, Y12, Y12
-	VPSRLD       $0x12, Y13, Y9
-	VPSLLD       $0x0e, Y13, Y11
+	VPSRLD       $0x03, Y13, Y12
+	VPSRLD       $0x07, Y13, Y9
+	VPMULLD      ·powers+800(SB), Y13, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
-	VPSRLD       $0x03, Y13, Y9
+	VPSRLD       $0x12, Y13, Y9
+	VPMULLD      ·powers+448(SB), Y13, Y11
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VMOVDQU      Y12, 4128(DX)
 	VMOVDQU      Y13, 4160(DX)
 	VMOVDQU      Y13, 5920(DX)
-	VPSRLD       $0x11, Y13, Y12
-	VPSLLD       $0x0f, Y13, Y11
-	VPXOR        Y11, Y12, Y12
-	VPSRLD       $0x13, Y13, Y9
-	VPSLLD       $0x0d, Y13, Y11
+	VPSRLD       $0x0a, Y13, Y12
+	VPSRLD       $0x11, Y13, Y9
+	VPMULLD      ·powers+480(SB), Y13, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
-	VPSRLD       $0x0a, Y13, Y9
+	VPSRLD       $0x13, Y13, Y9
+	VPMULLD      ·powers+416(SB), Y13, Y11
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPBROADCASTD 572(AX), Y15
 	VPADDD       Y12, Y15, Y15
 	VMOVDQU      Y15, 4736(DX)
-	VPSRLD       $0x07, Y15, Y12
-	VPSLLD       $0x19, Y15, Y11
-	VPXOR        Y11, Y12, Y12
-	VPSRLD       $0x12, Y15, Y9
-	VPSLLD       $0x0e, Y15, Y11
+	VPSRLD       $0x03, Y15, Y12
+	VPSRLD       $0x07, Y15, Y9
+	VPMULLD      ·powers+800(SB), Y15, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
-	VPSRLD       $0x03, Y15, Y9
+	VPSRLD       $0x12, Y15, Y9
+	VPMULLD      ·powers+448(SB), Y15, Y11
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VMOVDQU      Y12, 4192(DX)
 	VMOVDQU      Y15, 4224(DX)
 	VMOVDQU      Y15, 5952(DX)
-	VPSRLD       $0x11, Y15, Y12
-	VPSLLD       $0x0f, Y15, Y11
-	VPXOR        Y11, Y12, Y12
-	VPSRLD       $0x13, Y15, Y9
-	VPSLLD       $0x0d, Y15, Y11
+	VPSRLD       $0x0a, Y15, Y12
+	VPSRLD       $0x11, Y15, Y9
+	VPMULLD      ·powers+480(SB), Y15, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
-	VPSRLD       $0x0a, Y15, Y9
+	VPSRLD       $0x13, Y15, Y9
+	VPMULLD      ·powers+416(SB), Y15, Y11
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPBROADCASTD 580(AX), Y14
 	VPADDD       Y12, Y14, Y14
 	VMOVDQU      Y14, 4800(DX)
-	VPSRLD       $0x07, Y14, Y12
-	VPSLLD       $0x19, Y14, Y11
-	VPXOR        Y11, Y12, Y12
-	VPSRLD       $0x12, Y14, Y9
-	VPSLLD       $0x0e, Y14, Y11
+	VPSRLD       $0x03, Y14, Y12
+	VPSRLD       $0x07, Y14, Y9
+	VPMULLD      ·powers+800(SB), Y14, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
-	VPSRLD       $0x03, Y14, Y9
+	VPSRLD       $0x12, Y14, Y9
+	VPMULLD      ·powers+448(SB), Y14, Y11
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VMOVDQU      Y12, 4256(DX)
 	VMOVDQU      Y14, 4288(DX)
 	VMOVDQU      Y14, 5984(DX)
-	VPSRLD       $0x11, Y14, Y12
-	VPSLLD       $0x0f, Y14, Y11
-	VPXOR        Y11, Y12, Y12
-	VPSRLD       $0x13, Y14, Y9
-	VPSLLD       $0x0d, Y14, Y11
+	VPSRLD       $0x0a, Y14, Y12
+	VPSRLD       $0x11, Y14, Y9
+	VPMULLD      ·powers+480(SB), Y14, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
-	VPSRLD       $0x0a, Y14, Y9
+	VPSRLD       $0x13, Y14, Y9
+	VPMULLD      ·powers+416(SB), Y14, Y11
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPBROADCASTD 588(AX), Y13
 	VPADDD       Y12, Y13, Y13
 	VMOVDQU      Y13, 4864(DX)
-	VPSRLD       $0x07, Y13, Y12
-	VPSLLD       $0x19, Y13, Y11
-	VPXOR        Y11, Y12, Y12
-	VPSRLD       $0x12, Y13, Y9
-	VPSLLD       $0x0e, Y13, Y11
+	VPSRLD       $0x03, Y13, Y12
+	VPSRLD       $0x07, Y13, Y9
+	VPMULLD      ·powers+800(SB), Y13, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
-	VPSRLD       $0x03, Y13, Y9
+	VPSRLD       $0x12, Y13, Y9
+	VPMULLD      ·powers+448(SB), Y13, Y11
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VMOVDQU      Y12, 4320(DX)
 	VMOVDQU      Y13, 4352(DX)
@@ -10975,14 +10975,14 @@ lanes12:
 	VMOVDQU      Y14, 6048(DX)
 	VPBROADCASTD 596(AX), Y15
 	VPADDD       4416(DX), Y15, Y15
-	VPSRLD       $0x11, Y13, Y12
-	VPSLLD       $0x0f, Y13, Y11
-	VPXOR        Y11, Y12, Y12
-	VPSRLD       $0x13, Y13, Y9
-	VPSLLD       $0x0d, Y13, Y11
+	VPSRLD       $0x0a, Y13, Y12
+	VPSRLD       $0x11, Y13, Y9
+	VPMULLD      ·powers+480(SB), Y13, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
-	VPSRLD       $0x0a, Y13, Y9
+	VPSRLD       $0x13, Y13, Y9
+	VPMULLD      ·powers+416(SB), Y13, Y11
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPADDD       Y12, Y15, Y15
 	VMOVDQU      Y15, 6080(DX)
@@ -11079,14 +11079,14 @@ lanes13:
 	VPBROADCASTD 80(AX), Y12
 	VPOR         Y13, Y12, Y13
 	VMOVDQU      Y13, 4992(DX)
-	VPSRLD       $0x07, Y13, Y12
-	VPSLLD       $0x19, Y13, Y11
-	VPXOR        Y11, Y12, Y12
-	VPSRLD       $0x12, Y13, Y9
-	VPSLLD       $0x0e, Y13, Y11
+	VPSRLD       $0x03, Y13, Y12
+	VPSRLD       $0x07, Y13, Y9
+	VPMULLD      ·powers+800(SB), Y13, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
-	VPSRLD       $0x03, Y13, Y9
+	VPSRLD       $0x12, Y13, Y9
+	VPMULLD      ·powers+448(SB), Y13, Y11
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VMOVDQU      Y12, 4448(DX)
 	VMOVDQU      Y13, 4480(DX)
@@ -11094,86 +11094,86 @@ lanes13:
 	VPBROADCASTD 568(AX), Y14
 	VPADDD       4992(DX), Y14, Y14
 	VMOVDQU      Y14, 4704(DX)
-	VPSRLD       $0x07, Y14, Y12
-	VPSLLD       $0x19, Y14, Y11
-	VPXOR        Y11, Y12, Y12
-	VPSRLD       $0x12, Y14, Y9
-	VPSLLD       $0x0e, Y14, Y11
+	VPSRLD       $0x03, Y14, Y12
+	VPSRLD       $0x07, Y14, Y9
+	VPMULLD      ·powers+800(SB), Y14, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
-	VPSRLD       $0x03, Y14, Y9
+	VPSRLD       $0x12, Y14, Y9
+	VPMULLD      ·powers+448(SB), Y14, Y11
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VMOVDQU      Y12, 4160(DX)
 	VMOVDQU      Y14, 4192(DX)
 	VMOVDQU      Y14, 5920(DX)
-	VPSRLD       $0x11, Y14, Y12
-	VPSLLD       $0x0f, Y14, Y11
-	VPXOR        Y11, Y12, Y12
-	VPSRLD       $0x13, Y14, Y9
-	VPSLLD       $0x0d, Y14, Y11
+	VPSRLD       $0x0a, Y14, Y12
+	VPSRLD       $0x11, Y14, Y9
+	VPMULLD      ·powers+480(SB), Y14, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
-	VPSRLD       $0x0a, Y14, Y9
+	VPSRLD       $0x13, Y14, Y9
+	VPMULLD      ·powers+416(SB), Y14, Y11
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPBROADCASTD 576(AX), Y13
 	VPADDD       Y12, Y13, Y13
 	VMOVDQU      Y13, 4768(DX)
-	VPSRLD       $0x07, Y13, Y12
-	VPSLLD       $0x19, Y13, Y11
-	VPXOR        Y11, Y12, Y12
-	VPSRLD       $0x12, Y13, Y9
-	VPSLLD       $0x0e, Y13, Y11
+	VPSRLD       $0x03, Y13, Y12
+	VPSRLD       $0x07, Y13, Y9
+	VPMULLD      ·powers+800(SB), Y13, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
-	VPSRLD       $0x03, Y13, Y9
+	VPSRLD       $0x12, Y13, Y9
+	VPMULLD      ·powers+448(SB), Y13, Y11
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VMOVDQU      Y12, 4224(DX)
 	VMOVDQU      Y13, 4256(DX)
 	VMOVDQU      Y13, 5952(DX)
-	VPSRLD       $0x11, Y13, Y12
-	VPSLLD       $0x0f, Y13, Y11
-	VPXOR        Y11, Y12, Y12
-	VPSRLD       $0x13, Y13, Y9
-	VPSLLD       $0x0d, Y13, Y11
+	VPSRLD       $0x0a, Y13, Y12
+	VPSRLD       $0x11, Y13, Y9
+	VPMULLD      ·powers+480(SB), Y13, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
-	VPSRLD       $0x0a, Y13, Y9
+	VPSRLD       $0x13, Y13, Y9
+	VPMULLD      ·powers+416(SB), Y13, Y11
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPBROADCASTD 584(AX), Y15
 	VPADDD       Y12, Y15, Y15
 	VMOVDQU      Y15, 4832(DX)
-	VPSRLD       $0x07, Y15, Y12
-	VPSLLD       $0x19, Y15, Y11
-	VPXOR        Y11, Y12, Y12
-	VPSRLD       $0x12, Y15, Y9
-	VPSLLD       $0x0e, Y15, Y11
+	VPSRLD       $0x03, Y15, Y12
+	VPSRLD       $0x07, Y15, Y9
+	VPMULLD      ·powers+800(SB), Y15, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
-	VPSRLD       $0x03, Y15, Y9
+	VPSRLD       $0x12, Y15, Y9
+	VPMULLD      ·powers+448(SB), Y15, Y11
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VMOVDQU      Y12, 4288(DX)
 	VMOVDQU      Y15, 4320(DX)
 	VMOVDQU      Y15, 5984(DX)
-	VPSRLD       $0x11, Y15, Y12
-	VPSLLD       $0x0f, Y15, Y11
-	VPXOR        Y11, Y12, Y12
-	VPSRLD       $0x13, Y15, Y9
-	VPSLLD       $0x0d, Y15, Y11
+	VPSRLD       $0x0a, Y15, Y12
+	VPSRLD       $0x11, Y15, Y9
+	VPMULLD      ·powers+480(SB), Y15, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
-	VPSRLD       $0x0a, Y15, Y9
+	VPSRLD       $0x13, Y15, Y9
+	VPMULLD      ·powers+416(SB), Y15, Y11
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPBROADCASTD 592(AX), Y14
 	VPADDD       Y12, Y14, Y14
 	VMOVDQU      Y14, 4896(DX)
-	VPSRLD       $0x07, Y14, Y12
-	VPSLLD       $0x19, Y14, Y11
-	VPXOR        Y11, Y12, Y12
-	VPSRLD       $0x12, Y14, Y9
-	VPSLLD       $0x0e, Y14, Y11
+	VPSRLD       $0x03, Y14, Y12
+	VPSRLD       $0x07, Y14, Y9
+	VPMULLD      ·powers+800(SB), Y14, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
-	VPSRLD       $0x03, Y14, Y9
+	VPSRLD       $0x12, Y14, Y9
+	VPMULLD      ·powers+448(SB), Y14, Y11
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VMOVDQU      Y12, 4352(DX)
 	VMOVDQU      Y14, 4384(DX)
@@ -11183,14 +11183,14 @@ lanes13:
 	VMOVDQU      Y15, 6048(DX)
 	VPBROADCASTD 600(AX), Y13
 	VPADDD       4448(DX), Y13, Y13
-	VPSRLD       $0x11, Y14, Y12
-	VPSLLD       $0x0f, Y14, Y11
-	VPXOR        Y11, Y12, Y12
-	VPSRLD       $0x13, Y14, Y9
-	VPSLLD       $0x0d, Y14, Y11
+	VPSRLD       $0x0a, Y14, Y12
+	VPSRLD       $0x11, Y14, Y9
+	VPMULLD      ·powers+480(SB), Y14, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
-	VPSRLD       $0x0a, Y14, Y9
+	VPSRLD       $0x13, Y14, Y9
+	VPMULLD      ·powers+416(SB), Y14, Y11
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPADDD       Y12, Y13, Y13
 	VMOVDQU      Y13, 6080(DX)
@@ -11394,14 +11394,14 @@ steps13to13:
 steps1:
 	VPBROADCASTD 36(AX), Y14
 	VPOR         Y12, Y14, Y14
-	VPSRLD       $0x07, Y14, Y12
-	VPSLLD       $0x19, Y14, Y11
-	VPXOR        Y11, Y12, Y12
-	VPSRLD       $0x12, Y14, Y9
-	VPSLLD       $0x0e, Y14, Y11
+	VPSRLD       $0x03, Y14, Y12
+	VPSRLD       $0x07, Y14, Y9
+	VPMULLD      ·powers+800(SB), Y14, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
-	VPSRLD       $0x03, Y14, Y9
+	VPSRLD       $0x12, Y14, Y9
+	VPMULLD      ·powers+448(SB), Y14, Y11
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VMOVDQU      Y12, 4096(DX)
 	VMOVDQU      Y14, 4128(DX)
@@ -11411,74 +11411,74 @@ steps1:
 	VPBROADCASTD 560(AX), Y15
 	VPADDD       4128(DX), Y15, Y15
 	VMOVDQU      Y15, 4640(DX)
-	VPSRLD       $0x07, Y15, Y12
-	VPSLLD       $0x19, Y15, Y11
-	VPXOR        Y11, Y12, Y12
-	VPSRLD       $0x12, Y15, Y9
-	VPSLLD       $0x0e, Y15, Y11
+	VPSRLD       $0x03, Y15, Y12
+	VPSRLD       $0x07, Y15, Y9
+	VPMULLD      ·powers+800(SB), Y15, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
-	VPSRLD       $0x03, Y15, Y9
+	VPSRLD       $0x12, Y15, Y9
+	VPMULLD      ·powers+448(SB), Y15, Y11
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VMOVDQU      Y12, 4096(DX)
 	VMOVDQU      Y15, 4128(DX)
 	VMOVDQU      Y15, 64(CX)
-	VPSRLD       $0x11, Y15, Y12
-	VPSLLD       $0x0f, Y15, Y11
-	VPXOR        Y11, Y12, Y12
-	VPSRLD       $0x13, Y15, Y9
-	VPSLLD       $0x0d, Y15, Y11
+	VPSRLD       $0x0a, Y15, Y12
+	VPSRLD       $0x11, Y15, Y9
+	VPMULLD      ·powers+480(SB), Y15, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
-	VPSRLD       $0x0a, Y15, Y9
+	VPSRLD       $0x13, Y15, Y9
+	VPMULLD      ·powers+416(SB), Y15, Y11
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPBROADCASTD 568(AX), Y14
 	VPADDD       Y12, Y14, Y14
 	VMOVDQU      Y14, 4704(DX)
-	VPSRLD       $0x07, Y14, Y12
-	VPSLLD       $0x19, Y14, Y11
-	VPXOR        Y11, Y12, Y12
-	VPSRLD       $0x12, Y14, Y9
-	VPSLLD       $0x0e, Y14, Y11
+	VPSRLD       $0x03, Y14, Y12
+	VPSRLD       $0x07, Y14, Y9
+	VPMULLD      ·powers+800(SB), Y14, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
-	VPSRLD       $0x03, Y14, Y9
+	VPSRLD       $0x12, Y14, Y9
+	VPMULLD      ·powers+448(SB), Y14, Y11
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VMOVDQU      Y12, 4160(DX)
 	VMOVDQU      Y14, 4192(DX)
 	VMOVDQU      Y14, 96(CX)
-	VPSRLD       $0x11, Y14, Y12
-	VPSLLD       $0x0f, Y14, Y11
-	VPXOR        Y11, Y12, Y12
-	VPSRLD       $0x13, Y14, Y9
-	VPSLLD       $0x0d, Y14, Y11
+	VPSRLD       $0x0a, Y14, Y12
+	VPSRLD       $0x11, Y14, Y9
+	VPMULLD      ·powers+480(SB), Y14, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
-	VPSRLD       $0x0a, Y14, Y9
+	VPSRLD       $0x13, Y14, Y9
+	VPMULLD      ·powers+416(SB), Y14, Y11
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPBROADCASTD 576(AX), Y13
 	VPADDD       Y12, Y13, Y13
 	VMOVDQU      Y13, 4768(DX)
-	VPSRLD       $0x07, Y13, Y12
-	VPSLLD       $0x19, Y13, Y11
-	VPXOR        Y11, Y12, Y12
-	VPSRLD       $0x12, Y13, Y9
-	VPSLLD       $0x0e, Y13, Y11
+	VPSRLD       $0x03, Y13, Y12
+	VPSRLD       $0x07, Y13, Y9
+	VPMULLD      ·powers+800(SB), Y13, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
-	VPSRLD       $0x03, Y13, Y9
+	VPSRLD       $0x12, Y13, Y9
+	VPMULLD      ·powers+448(SB), Y13, Y11
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VMOVDQU      Y12, 4224(DX)
 	VMOVDQU      Y13, 4256(DX)
 	VMOVDQU      Y13, 128(CX)
-	VPSRLD       $0x11, Y13, Y12
-	VPSLLD       $0x0f, Y13, Y11
-	VPXOR        Y11, Y12, Y12
-	VPSRLD       $0x13, Y13, Y9
-	VPSLLD       $0x0d, Y13, Y11
+	VPSRLD       $0x0a, Y13, Y12
+	VPSRLD       $0x11, Y13, Y9
+	VPMULLD      ·powers+480(SB), Y13, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
-	VPSRLD       $0x0a, Y13, Y9
+	VPSRLD       $0x13, Y13, Y9
+	VPMULLD      ·powers+416(SB), Y13, Y11
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPBROADCASTD 584(AX), Y15
 	VPADDD       Y12, Y15, Y15
@@ -11509,14 +11509,14 @@ steps1:
 steps2:
 	VPBROADCASTD 40(AX), Y15
 	VPOR         Y12, Y15, Y15
-	VPSRLD       $0x07, Y15, Y12
-	VPSLLD       $0x19, Y15, Y11
-	VPXOR        Y11, Y12, Y12
-	VPSRLD       $0x12, Y15, Y9
-	VPSLLD       $0x0e, Y15, Y11
+	VPSRLD       $0x03, Y15, Y12
+	VPSRLD       $0x07, Y15, Y9
+	VPMULLD      ·powers+800(SB), Y15, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
-	VPSRLD       $0x03, Y15, Y9
+	VPSRLD       $0x12, Y15, Y9
+	VPMULLD      ·powers+448(SB), Y15, Y11
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VMOVDQU      Y12, 4128(DX)
 	VMOVDQU      Y15, 4160(DX)
@@ -11530,14 +11530,14 @@ steps2:
 steps3:
 	VPBROADCASTD 44(AX), Y13
 	VPOR         Y12, Y13, Y13
-	VPSRLD       $0x07, Y13, Y12
-	VPSLLD       $0x19, Y13, Y11
-	VPXOR        Y11, Y12, Y12
-	VPSRLD       $0x12, Y13, Y9
-	VPSLLD       $0x0e, Y13, Y11
+	VPSRLD       $0x03, Y13, Y12
+	VPSRLD       $0x07, Y13, Y9
+	VPMULLD      ·powers+800(SB), Y13, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
-	VPSRLD       $0x03, Y13, Y9
+	VPSRLD       $0x12, Y13, Y9
+	VPMULLD      ·powers+448(SB), Y13, Y11
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VMOVDQU      Y12, 4160(DX)
 	VMOVDQU      Y13, 4192(DX)
@@ -11551,14 +11551,14 @@ steps3:
 steps4:
 	VPBROADCASTD 48(AX), Y14
 	VPOR         Y12, Y14, Y14
-	VPSRLD       $0x07, Y14, Y12
-	VPSLLD       $0x19, Y14, Y11
-	VPXOR        Y11, Y12, Y12
-	VPSRLD       $0x12, Y14, Y9
-	VPSLLD       $0x0e, Y14, Y11
+	VPSRLD       $0x03, Y14, Y12
+	VPSRLD       $0x07, Y14, Y9
+	VPMULLD      ·powers+800(SB), Y14, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
-	VPSRLD       $0x03, Y14, Y9
+	VPSRLD       $0x12, Y14, Y9
+	VPMULLD      ·powers+448(SB), Y14, Y11
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VMOVDQU      Y12, 4192(DX)
 	VMOVDQU      Y14, 4224(DX)
@@ -11572,14 +11572,14 @@ steps4:
 steps5:
 	VPBROADCASTD 52(AX), Y15
 	VPOR         Y12, Y15, Y15
-	VPSRLD       $0x07, Y15, Y12
-	VPSLLD       $0x19, Y15, Y11
-	VPXOR        Y11, Y12, Y12
-	VPSRLD       $0x12, Y15, Y9
-	VPSLLD       $0x0e, Y15, Y11
+	VPSRLD       $0x03, Y15, Y12
+	VPSRLD       $0x07, Y15, Y9
+	VPMULLD      ·powers+800(SB), Y15, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
-	VPSRLD       $0x03, Y15, Y9
+	VPSRLD       $0x12, Y15, Y9
+	VPMULLD      ·powers+448(SB), Y15, Y11
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VMOVDQU      Y12, 4224(DX)
 	VMOVDQU      Y15, 4256(DX)
@@ -11593,14 +11593,14 @@ steps5:
 steps6:
 	VPBROADCASTD 56(AX), Y13
 	VPOR         Y12, Y13, Y13
-	VPSRLD       $0x07, Y13, Y12
-	VPSLLD       $0x19, Y13, Y11
-	VPXOR        Y11, Y12, Y12
-	VPSRLD       $0x12, Y13, Y9
-	VPSLLD       $0x0e, Y13, Y11
+	VPSRLD       $0x03, Y13, Y12
+	VPSRLD       $0x07, Y13, Y9
+	VPMULLD      ·powers+800(SB), Y13, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
-	VPSRLD       $0x03, Y13, Y9
+	VPSRLD       $0x12, Y13, Y9
+	VPMULLD      ·powers+448(SB), Y13, Y11
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VMOVDQU      Y12, 4256(DX)
 	VMOVDQU      Y13, 4288(DX)
@@ -11614,14 +11614,14 @@ steps6:
 steps7:
 	VPBROADCASTD 60(AX), Y14
 	VPOR         Y12, Y14, Y14
-	VPSRLD       $0x07, Y14, Y12
-	VPSLLD       $0x19, Y14, Y11
-	VPXOR        Y11, Y12, Y12
-	VPSRLD       $0x12, Y14, Y9
-	VPSLLD       $0x0e, Y14, Y11
+	VPSRLD       $0x03, Y14, Y12
+	VPSRLD       $0x07, Y14, Y9
+	VPMULLD      ·powers+800(SB), Y14, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
-	VPSRLD       $0x03, Y14, Y9
+	VPSRLD       $0x12, Y14, Y9
+	VPMULLD      ·powers+448(SB), Y14, Y11
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VMOVDQU      Y12, 4288(DX)
 	VMOVDQU      Y14, 4320(DX)
@@ -11635,14 +11635,14 @@ steps7:
 steps8:
 	VPBROADCASTD 64(AX), Y15
 	VPOR         Y12, Y15, Y15
-	VPSRLD       $0x07, Y15, Y12
-	VPSLLD       $0x19, Y15, Y11
-	VPXOR        Y11, Y12, Y12
-	VPSRLD       $0x12, Y15, Y9
-	VPSLLD       $0x0e, Y15, Y11
+	VPSRLD       $0x03, Y15, Y12
+	VPSRLD       $0x07, Y15, Y9
+	VPMULLD      ·powers+800(SB), Y15, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
-	VPSRLD       $0x03, Y15, Y9
+	VPSRLD       $0x12, Y15, Y9
+	VPMULLD      ·powers+448(SB), Y15, Y11
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VMOVDQU      Y12, 4320(DX)
 	VMOVDQU      Y15, 4352(DX)
@@ -11657,14 +11657,14 @@ steps9:
 	VPBROADCASTD 68(AX), Y13
 	VPOR         Y12, Y13, Y13
 	VMOVDQU      Y13, 4896(DX)
-	VPSRLD       $0x07, Y13, Y12
-	VPSLLD       $0x19, Y13, Y11
-	VPXOR        Y11, Y12, Y12
-	VPSRLD       $0x12, Y13, Y9
-	VPSLLD       $0x0e, Y13, Y11
+	VPSRLD       $0x03, Y13, Y12
+	VPSRLD       $0x07, Y13, Y9
+	VPMULLD      ·powers+800(SB), Y13, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
-	VPSRLD       $0x03, Y13, Y9
+	VPSRLD       $0x12, Y13, Y9
+	VPMULLD      ·powers+448(SB), Y13, Y11
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VMOVDQU      Y12, 4352(DX)
 	VMOVDQU      Y13, 4384(DX)
@@ -11672,100 +11672,100 @@ steps9:
 	VPBROADCASTD 556(AX), Y14
 	VPADDD       4896(DX), Y14, Y14
 	VMOVDQU      Y14, 4608(DX)
-	VPSRLD       $0x07, Y14, Y12
-	VPSLLD       $0x19, Y14, Y11
-	VPXOR        Y11, Y12, Y12
-	VPSRLD       $0x12, Y14, Y9
-	VPSLLD       $0x0e, Y14, Y11
+	VPSRLD       $0x03, Y14, Y12
+	VPSRLD       $0x07, Y14, Y9
+	VPMULLD      ·powers+800(SB), Y14, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
-	VPSRLD       $0x03, Y14, Y9
+	VPSRLD       $0x12, Y14, Y9
+	VPMULLD      ·powers+448(SB), Y14, Y11
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VMOVDQU      Y12, 4576(DX)
 	VMOVDQU      Y14, 4096(DX)
 	VMOVDQU      Y14, 32(CX)
-	VPSRLD       $0x11, Y14, Y12
-	VPSLLD       $0x0f, Y14, Y11
-	VPXOR        Y11, Y12, Y12
-	VPSRLD       $0x13, Y14, Y9
-	VPSLLD       $0x0d, Y14, Y11
+	VPSRLD       $0x0a, Y14, Y12
+	VPSRLD       $0x11, Y14, Y9
+	VPMULLD      ·powers+480(SB), Y14, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
-	VPSRLD       $0x0a, Y14, Y9
+	VPSRLD       $0x13, Y14, Y9
+	VPMULLD      ·powers+416(SB), Y14, Y11
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPBROADCASTD 564(AX), Y13
 	VPADDD       Y12, Y13, Y13
 	VMOVDQU      Y13, 4672(DX)
-	VPSRLD       $0x07, Y13, Y12
-	VPSLLD       $0x19, Y13, Y11
-	VPXOR        Y11, Y12, Y12
-	VPSRLD       $0x12, Y13, Y9
-	VPSLLD       $0x0e, Y13, Y11
+	VPSRLD       $0x03, Y13, Y12
+	VPSRLD       $0x07, Y13, Y9
+	VPMULLD      ·powers+800(SB), Y13, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
-	VPSRLD       $0x03, Y13, Y9
+	VPSRLD       $0x12, Y13, Y9
+	VPMULLD      ·powers+448(SB), Y13, Y11
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VMOVDQU      Y12, 4128(DX)
 	VMOVDQU      Y13, 4160(DX)
 	VMOVDQU      Y13, 64(CX)
-	VPSRLD       $0x11, Y13, Y12
-	VPSLLD       $0x0f, Y13, Y11
-	VPXOR        Y11, Y12, Y12
-	VPSRLD       $0x13, Y13, Y9
-	VPSLLD       $0x0d, Y13, Y11
+	VPSRLD       $0x0a, Y13, Y12
+	VPSRLD       $0x11, Y13, Y9
+	VPMULLD      ·powers+480(SB), Y13, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
-	VPSRLD       $0x0a, Y13, Y9
+	VPSRLD       $0x13, Y13, Y9
+	VPMULLD      ·powers+416(SB), Y13, Y11
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPBROADCASTD 572(AX), Y15
 	VPADDD       Y12, Y15, Y15
 	VMOVDQU      Y15, 4736(DX)
-	VPSRLD       $0x07, Y15, Y12
-	VPSLLD       $0x19, Y15, Y11
-	VPXOR        Y11, Y12, Y12
-	VPSRLD       $0x12, Y15, Y9
-	VPSLLD       $0x0e, Y15, Y11
+	VPSRLD       $0x03, Y15, Y12
+	VPSRLD       $0x07, Y15, Y9
+	VPMULLD      ·powers+800(SB), Y15, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
-	VPSRLD       $0x03, Y15, Y9
+	VPSRLD       $0x12, Y15, Y9
+	VPMULLD      ·powers+448(SB), Y15, Y11
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VMOVDQU      Y12, 4192(DX)
 	VMOVDQU      Y15, 4224(DX)
 	VMOVDQU      Y15, 96(CX)
-	VPSRLD       $0x11, Y15, Y12
-	VPSLLD       $0x0f, Y15, Y11
-	VPXOR        Y11, Y12, Y12
-	VPSRLD       $0x13, Y15, Y9
-	VPSLLD       $0x0d, Y15, Y11
+	VPSRLD       $0x0a, Y15, Y12
+	VPSRLD       $0x11, Y15, Y9
+	VPMULLD      ·powers+480(SB), Y15, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
-	VPSRLD       $0x0a, Y15, Y9
+	VPSRLD       $0x13, Y15, Y9
+	VPMULLD      ·powers+416(SB), Y15, Y11
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPBROADCASTD 580(AX), Y14
 	VPADDD       Y12, Y14, Y14
 	VMOVDQU      Y14, 4800(DX)
-	VPSRLD       $0x07, Y14, Y12
-	VPSLLD       $0x19, Y14, Y11
-	VPXOR        Y11, Y12, Y12
-	VPSRLD       $0x12, Y14, Y9
-	VPSLLD       $0x0e, Y14, Y11
+	VPSRLD       $0x03, Y14, Y12
+	VPSRLD       $0x07, Y14, Y9
+	VPMULLD      ·powers+800(SB), Y14, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
-	VPSRLD       $0x03, Y14, Y9
+	VPSRLD       $0x12, Y14, Y9
+	VPMULLD      ·powers+448(SB), Y14, Y11
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VMOVDQU      Y12, 4256(DX)
 	VMOVDQU      Y14, 4288(DX)
 	VMOVDQU      Y14, 128(CX)
 	VMOVDQU      4608(DX), Y15
 	VMOVDQU      Y15, 160(CX)
-	VPSRLD       $0x11, Y14, Y12
-	VPSLLD       $0x0f, Y14, Y11
-	VPXOR        Y11, Y12, Y12
-	VPSRLD       $0x13, Y14, Y9
-	VPSLLD       $0x0d, Y14, Y11
+	VPSRLD       $0x0a, Y14, Y12
+	VPSRLD       $0x11, Y14, Y9
+	VPMULLD      ·powers+480(SB), Y14, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
-	VPSRLD       $0x0a, Y14, Y9
+	VPSRLD       $0x13, Y14, Y9
+	VPMULLD      ·powers+416(SB), Y14, Y11
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPADDD       4352(DX), Y12, Y13
 	VMOVDQU      Y13, 192(CX)
@@ -11808,14 +11808,14 @@ steps10:
 	VPBROADCASTD 72(AX), Y14
 	VPOR         Y12, Y14, Y14
 	VMOVDQU      Y14, 4928(DX)
-	VPSRLD       $0x07, Y14, Y12
-	VPSLLD       $0x19, Y14, Y11
-	VPXOR        Y11, Y12, Y12
-	VPSRLD       $0x12, Y14, Y9
-	VPSLLD       $0x0e, Y14, Y11
+	VPSRLD       $0x03, Y14, Y12
+	VPSRLD       $0x07, Y14, Y9
+	VPMULLD      ·powers+800(SB), Y14, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
-	VPSRLD       $0x03, Y14, Y9
+	VPSRLD       $0x12, Y14, Y9
+	VPMULLD      ·powers+448(SB), Y14, Y11
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VMOVDQU      Y12, 4384(DX)
 	VMOVDQU      Y14, 4416(DX)
@@ -11823,74 +11823,74 @@ steps10:
 	VPBROADCASTD 560(AX), Y15
 	VPADDD       4928(DX), Y15, Y15
 	VMOVDQU      Y15, 4640(DX)
-	VPSRLD       $0x07, Y15, Y12
-	VPSLLD       $0x19, Y15, Y11
-	VPXOR        Y11, Y12, Y12
-	VPSRLD       $0x12, Y15, Y9
-	VPSLLD       $0x0e, Y15, Y11
+	VPSRLD       $0x03, Y15, Y12
+	VPSRLD       $0x07, Y15, Y9
+	VPMULLD      ·powers+800(SB), Y15, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
-	VPSRLD       $0x03, Y15, Y9
+	VPSRLD       $0x12, Y15, Y9
+	VPMULLD      ·powers+448(SB), Y15, Y11
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VMOVDQU      Y12, 4096(DX)
 	VMOVDQU      Y15, 4128(DX)
 	VMOVDQU      Y15, 32(CX)
-	VPSRLD       $0x11, Y15, Y12
-	VPSLLD       $0x0f, Y15, Y11
-	VPXOR        Y11, Y12, Y12
-	VPSRLD       $0x13, Y15, Y9
-	VPSLLD       $0x0d, Y15, Y11
+	VPSRLD       $0x0a, Y15, Y12
+	VPSRLD       $0x11, Y15, Y9
+	VPMULLD      ·powers+480(SB), Y15, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
-	VPSRLD       $0x0a, Y15, Y9
+	VPSRLD       $0x13, Y15, Y9
+	VPMULLD      ·powers+416(SB), Y15, Y11
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPBROADCASTD 568(AX), Y14
 	VPADDD       Y12, Y14, Y14
 	VMOVDQU      Y14, 4704(DX)
-	VPSRLD       $0x07, Y14, Y12
-	VPSLLD       $0x19, Y14, Y11
-	VPXOR        Y11, Y12, Y12
-	VPSRLD       $0x12, Y14, Y9
-	VPSLLD       $0x0e, Y14, Y11
+	VPSRLD       $0x03, Y14, Y12
+	VPSRLD       $0x07, Y14, Y9
+	VPMULLD      ·powers+800(SB), Y14, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
-	VPSRLD       $0x03, Y14, Y9
+	VPSRLD       $0x12, Y14, Y9
+	VPMULLD      ·powers+448(SB), Y14, Y11
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VMOVDQU      Y12, 4160(DX)
 	VMOVDQU      Y14, 4192(DX)
 	VMOVDQU      Y14, 64(CX)
-	VPSRLD       $0x11, Y14, Y12
-	VPSLLD       $0x0f, Y14, Y11
-	VPXOR        Y11, Y12, Y12
-	VPSRLD       $0x13, Y14, Y9
-	VPSLLD       $0x0d, Y14, Y11
+	VPSRLD       $0x0a, Y14, Y12
+	VPSRLD       $0x11, Y14, Y9
+	VPMULLD      ·powers+480(SB), Y14, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
-	VPSRLD       $0x0a, Y14, Y9
+	VPSRLD       $0x13, Y14, Y9
+	VPMULLD      ·powers+416(SB), Y14, Y11
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPBROADCASTD 576(AX), Y13
 	VPADDD       Y12, Y13, Y13
 	VMOVDQU      Y13, 4768(DX)
-	VPSRLD       $0x07, Y13, Y12
-	VPSLLD       $0x19, Y13, Y11
-	VPXOR        Y11, Y12, Y12
-	VPSRLD       $0x12, Y13, Y9
-	VPSLLD       $0x0e, Y13, Y11
+	VPSRLD       $0x03, Y13, Y12
+	VPSRLD       $0x07, Y13, Y9
+	VPMULLD      ·powers+800(SB), Y13, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
-	VPSRLD       $0x03, Y13, Y9
+	VPSRLD       $0x12, Y13, Y9
+	VPMULLD      ·powers+448(SB), Y13, Y11
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VMOVDQU      Y12, 4224(DX)
 	VMOVDQU      Y13, 4256(DX)
 	VMOVDQU      Y13, 96(CX)
-	VPSRLD       $0x11, Y13, Y12
-	VPSLLD       $0x0f, Y13, Y11
-	VPXOR        Y11, Y12, Y12
-	VPSRLD       $0x13, Y13, Y9
-	VPSLLD       $0x0d, Y13, Y11
+	VPSRLD       $0x0a, Y13, Y12
+	VPSRLD       $0x11, Y13, Y9
+	VPMULLD      ·powers+480(SB), Y13, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
-	VPSRLD       $0x0a, Y13, Y9
+	VPSRLD       $0x13, Y13, Y9
+	VPMULLD      ·powers+416(SB), Y13, Y11
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VMOVDQA      Y12, Y15
 	VMOVDQU      Y15, 128(CX)
@@ -11923,14 +11923,14 @@ steps11:
 	VPBROADCASTD 76(AX), Y15
 	VPOR         Y12, Y15, Y15
 	VMOVDQU      Y15, 4960(DX)
-	VPSRLD       $0x07, Y15, Y12
-	VPSLLD       $0x19, Y15, Y11
-	VPXOR        Y11, Y12, Y12
-	VPSRLD       $0x12, Y15, Y9
-	VPSLLD       $0x0e, Y15, Y11
+	VPSRLD       $0x03, Y15, Y12
+	VPSRLD       $0x07, Y15, Y9
+	VPMULLD      ·powers+800(SB), Y15, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
-	VPSRLD       $0x03, Y15, Y9
+	VPSRLD       $0x12, Y15, Y9
+	VPMULLD      ·powers+448(SB), Y15, Y11
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VMOVDQU      Y12, 4416(DX)
 	VMOVDQU      Y15, 4448(DX)
@@ -11938,74 +11938,74 @@ steps11:
 	VPBROADCASTD 564(AX), Y13
 	VPADDD       4960(DX), Y13, Y13
 	VMOVDQU      Y13, 4672(DX)
-	VPSRLD       $0x07, Y13, Y12
-	VPSLLD       $0x19, Y13, Y11
-	VPXOR        Y11, Y12, Y12
-	VPSRLD       $0x12, Y13, Y9
-	VPSLLD       $0x0e, Y13, Y11
+	VPSRLD       $0x03, Y13, Y12
+	VPSRLD       $0x07, Y13, Y9
+	VPMULLD      ·powers+800(SB), Y13, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
-	VPSRLD       $0x03, Y13, Y9
+	VPSRLD       $0x12, Y13, Y9
+	VPMULLD      ·powers+448(SB), Y13, Y11
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VMOVDQU      Y12, 4128(DX)
 	VMOVDQU      Y13, 4160(DX)
 	VMOVDQU      Y13, 32(CX)
-	VPSRLD       $0x11, Y13, Y12
-	VPSLLD       $0x0f, Y13, Y11
-	VPXOR        Y11, Y12, Y12
-	VPSRLD       $0x13, Y13, Y9
-	VPSLLD       $0x0d, Y13, Y11
+	VPSRLD       $0x0a, Y13, Y12
+	VPSRLD       $0x11, Y13, Y9
+	VPMULLD      ·powers+480(SB), Y13, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
-	VPSRLD       $0x0a, Y13, Y9
+	VPSRLD       $0x13, Y13, Y9
+	VPMULLD      ·powers+416(SB), Y13, Y11
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPBROADCASTD 572(AX), Y15
 	VPADDD       Y12, Y15, Y15
 	VMOVDQU      Y15, 4736(DX)
-	VPSRLD       $0x07, Y15, Y12
-	VPSLLD       $0x19, Y15, Y11
-	VPXOR        Y11, Y12, Y12
-	VPSRLD       $0x12, Y15, Y9
-	VPSLLD       $0x0e, Y15, Y11
+	VPSRLD       $0x03, Y15, Y12
+	VPSRLD       $0x07, Y15, Y9
+	VPMULLD      ·powers+800(SB), Y15, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
-	VPSRLD       $0x03, Y15, Y9
+	VPSRLD       $0x12, Y15, Y9
+	VPMULLD      ·powers+448(SB), Y15, Y11
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VMOVDQU      Y12, 4192(DX)
 	VMOVDQU      Y15, 4224(DX)
 	VMOVDQU      Y15, 64(CX)
-	VPSRLD       $0x11, Y15, Y12
-	VPSLLD       $0x0f, Y15, Y11
-	VPXOR        Y11, Y12, Y12
-	VPSRLD       $0x13, Y15, Y9
-	VPSLLD       $0x0d, Y15, Y11
+	VPSRLD       $0x0a, Y15, Y12
+	VPSRLD       $0x11, Y15, Y9
+	VPMULLD      ·powers+480(SB), Y15, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
-	VPSRLD       $0x0a, Y15, Y9
+	VPSRLD       $0x13, Y15, Y9
+	VPMULLD      ·powers+416(SB), Y15, Y11
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPBROADCASTD 580(AX), Y14
 	VPADDD       Y12, Y14, Y14
 	VMOVDQU      Y14, 4800(DX)
-	VPSRLD       $0x07, Y14, Y12
-	VPSLLD       $0x19, Y14, Y11
-	VPXOR        Y11, Y12, Y12
-	VPSRLD       $0x12, Y14, Y9
-	VPSLLD       $0x0e, Y14, Y11
+	VPSRLD       $0x03, Y14, Y12
+	VPSRLD       $0x07, Y14, Y9
+	VPMULLD      ·powers+800(SB), Y14, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
-	VPSRLD       $0x03, Y14, Y9
+	VPSRLD       $0x12, Y14, Y9
+	VPMULLD      ·powers+448(SB), Y14, Y11
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VMOVDQU      Y12, 4256(DX)
 	VMOVDQU      Y14, 4288(DX)
 	VMOVDQU      Y14, 96(CX)
-	VPSRLD       $0x11, Y14, Y12
-	VPSLLD       $0x0f, Y14, Y11
-	VPXOR        Y11, Y12, Y12
-	VPSRLD       $0x13, Y14, Y9
-	VPSLLD       $0x0d, Y14, Y11
+	VPSRLD       $0x0a, Y14, Y12
+	VPSRLD       $0x11, Y14, Y9
+	VPMULLD      ·powers+480(SB), Y14, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
-	VPSRLD       $0x0a, Y14, Y9
+	VPSRLD       $0x13, Y14, Y9
+	VPMULLD      ·powers+416(SB), Y14, Y11
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VMOVDQA      Y12, Y13
 	VMOVDQU      Y13, 128(CX)
@@ -12038,14 +12038,14 @@ steps12:
 	VPBROADCASTD 80(AX), Y13
 	VPOR         Y12, Y13, Y13
 	VMOVDQU      Y13, 4992(DX)
-	VPSRLD       $0x07, Y13, Y12
-	VPSLLD       $0x19, Y13, Y11
-	VPXOR        Y11, Y12, Y12
-	VPSRLD       $0x12, Y13, Y9
-	VPSLLD       $0x0e, Y13, Y11
+	VPSRLD       $0x03, Y13, Y12
+	VPSRLD       $0x07, Y13, Y9
+	VPMULLD      ·powers+800(SB), Y13, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
-	VPSRLD       $0x03, Y13, Y9
+	VPSRLD       $0x12, Y13, Y9
+	VPMULLD      ·powers+448(SB), Y13, Y11
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VMOVDQU      Y12, 4448(DX)
 	VMOVDQU      Y13, 4480(DX)
@@ -12053,74 +12053,74 @@ steps12:
 	VPBROADCASTD 568(AX), Y14
 	VPADDD       4992(DX), Y14, Y14
 	VMOVDQU      Y14, 4704(DX)
-	VPSRLD       $0x07, Y14, Y12
-	VPSLLD       $0x19, Y14, Y11
-	VPXOR        Y11, Y12, Y12
-	VPSRLD       $0x12, Y14, Y9
-	VPSLLD       $0x0e, Y14, Y11
+	VPSRLD       $0x03, Y14, Y12
+	VPSRLD       $0x07, Y14, Y9
+	VPMULLD      ·powers+800(SB), Y14, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
-	VPSRLD       $0x03, Y14, Y9
+	VPSRLD       $0x12, Y14, Y9
+	VPMULLD      ·powers+448(SB), Y14, Y11
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VMOVDQU      Y12, 4160(DX)
 	VMOVDQU      Y14, 4192(DX)
 	VMOVDQU      Y14, 32(CX)
-	VPSRLD       $0x11, Y14, Y12
-	VPSLLD       $0x0f, Y14, Y11
-	VPXOR        Y11, Y12, Y12
-	VPSRLD       $0x13, Y14, Y9
-	VPSLLD       $0x0d, Y14, Y11
+	VPSRLD       $0x0a, Y14, Y12
+	VPSRLD       $0x11, Y14, Y9
+	VPMULLD      ·powers+480(SB), Y14, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
-	VPSRLD       $0x0a, Y14, Y9
+	VPSRLD       $0x13, Y14, Y9
+	VPMULLD      ·powers+416(SB), Y14, Y11
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPBROADCASTD 576(AX), Y13
 	VPADDD       Y12, Y13, Y13
 	VMOVDQU      Y13, 4768(DX)
-	VPSRLD       $0x07, Y13, Y12
-	VPSLLD       $0x19, Y13, Y11
-	VPXOR        Y11, Y12, Y12
-	VPSRLD       $0x12, Y13, Y9
-	VPSLLD       $0x0e, Y13, Y11
+	VPSRLD       $0x03, Y13, Y12
+	VPSRLD       $0x07, Y13, Y9
+	VPMULLD      ·powers+800(SB), Y13, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
-	VPSRLD       $0x03, Y13, Y9
+	VPSRLD       $0x12, Y13, Y9
+	VPMULLD      ·powers+448(SB), Y13, Y11
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VMOVDQU      Y12, 4224(DX)
 	VMOVDQU      Y13, 4256(DX)
 	VMOVDQU      Y13, 64(CX)
-	VPSRLD       $0x11, Y13, Y12
-	VPSLLD       $0x0f, Y13, Y11
-	VPXOR        Y11, Y12, Y12
-	VPSRLD       $0x13, Y13, Y9
-	VPSLLD       $0x0d, Y13, Y11
+	VPSRLD       $0x0a, Y13, Y12
+	VPSRLD       $0x11, Y13, Y9
+	VPMULLD      ·powers+480(SB), Y13, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
-	VPSRLD       $0x0a, Y13, Y9
+	VPSRLD       $0x13, Y13, Y9
+	VPMULLD      ·powers+416(SB), Y13, Y11
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPBROADCASTD 584(AX), Y15
 	VPADDD       Y12, Y15, Y15
 	VMOVDQU      Y15, 4832(DX)
-	VPSRLD       $0x07, Y15, Y12
-	VPSLLD       $0x19, Y15, Y11
-	VPXOR        Y11, Y12, Y12
-	VPSRLD       $0x12, Y15, Y9
-	VPSLLD       $0x0e, Y15, Y11
+	VPSRLD       $0x03, Y15, Y12
+	VPSRLD       $0x07, Y15, Y9
+	VPMULLD      ·powers+800(SB), Y15, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
-	VPSRLD       $0x03, Y15, Y9
+	VPSRLD       $0x12, Y15, Y9
+	VPMULLD      ·powers+448(SB), Y15, Y11
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VMOVDQU      Y12, 4288(DX)
 	VMOVDQU      Y15, 4320(DX)
 	VMOVDQU      Y15, 96(CX)
-	VPSRLD       $0x11, Y15, Y12
-	VPSLLD       $0x0f, Y15, Y11
-	VPXOR        Y11, Y12, Y12
-	VPSRLD       $0x13, Y15, Y9
-	VPSLLD       $0x0d, Y15, Y11
+	VPSRLD       $0x0a, Y15, Y12
+	VPSRLD       $0x11, Y15, Y9
+	VPMULLD      ·powers+480(SB), Y15, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
-	VPSRLD       $0x0a, Y15, Y9
+	VPSRLD       $0x13, Y15, Y9
+	VPMULLD      ·powers+416(SB), Y15, Y11
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VMOVDQA      Y12, Y14
 	VMOVDQU      Y14, 128(CX)
@@ -12153,14 +12153,14 @@ steps13:
 	VPBROADCASTD 84(AX), Y14
 	VPOR         Y12, Y14, Y14
 	VMOVDQU      Y14, 5024(DX)
-	VPSRLD       $0x07, Y14, Y12
-	VPSLLD       $0x19, Y14, Y11
-	VPXOR        Y11, Y12, Y12
-	VPSRLD       $0x12, Y14, Y9
-	VPSLLD       $0x0e, Y14, Y11
+	VPSRLD       $0x03, Y14, Y12
+	VPSRLD       $0x07, Y14, Y9
+	VPMULLD      ·powers+800(SB), Y14, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
-	VPSRLD       $0x03, Y14, Y9
+	VPSRLD       $0x12, Y14, Y9
+	VPMULLD      ·powers+448(SB), Y14, Y11
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VMOVDQU      Y12, 4480(DX)
 	VMOVDQU      Y14, 4512(DX)
@@ -12168,74 +12168,74 @@ steps13:
 	VPBROADCASTD 572(AX), Y15
 	VPADDD       5024(DX), Y15, Y15
 	VMOVDQU      Y15, 4736(DX)
-	VPSRLD       $0x07, Y15, Y12
-	VPSLLD       $0x19, Y15, Y11
-	VPXOR        Y11, Y12, Y12
-	VPSRLD       $0x12, Y15, Y9
-	VPSLLD       $0x0e, Y15, Y11
+	VPSRLD       $0x03, Y15, Y12
+	VPSRLD       $0x07, Y15, Y9
+	VPMULLD      ·powers+800(SB), Y15, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
-	VPSRLD       $0x03, Y15, Y9
+	VPSRLD       $0x12, Y15, Y9
+	VPMULLD      ·powers+448(SB), Y15, Y11
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VMOVDQU      Y12, 4192(DX)
 	VMOVDQU      Y15, 4224(DX)
 	VMOVDQU      Y15, 32(CX)
-	VPSRLD       $0x11, Y15, Y12
-	VPSLLD       $0x0f, Y15, Y11
-	VPXOR        Y11, Y12, Y12
-	VPSRLD       $0x13, Y15, Y9
-	VPSLLD       $0x0d, Y15, Y11
+	VPSRLD       $0x0a, Y15, Y12
+	VPSRLD       $0x11, Y15, Y9
+	VPMULLD      ·powers+480(SB), Y15, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
-	VPSRLD       $0x0a, Y15, Y9
+	VPSRLD       $0x13, Y15, Y9
+	VPMULLD      ·powers+416(SB), Y15, Y11
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPBROADCASTD 580(AX), Y14
 	VPADDD       Y12, Y14, Y14
 	VMOVDQU      Y14, 4800(DX)
-	VPSRLD       $0x07, Y14, Y12
-	VPSLLD       $0x19, Y14, Y11
-	VPXOR        Y11, Y12, Y12
-	VPSRLD       $0x12, Y14, Y9
-	VPSLLD       $0x0e, Y14, Y11
+	VPSRLD       $0x03, Y14, Y12
+	VPSRLD       $0x07, Y14, Y9
+	VPMULLD      ·powers+800(SB), Y14, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
-	VPSRLD       $0x03, Y14, Y9
+	VPSRLD       $0x12, Y14, Y9
+	VPMULLD      ·powers+448(SB), Y14, Y11
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VMOVDQU      Y12, 4256(DX)
 	VMOVDQU      Y14, 4288(DX)
 	VMOVDQU      Y14, 64(CX)
-	VPSRLD       $0x11, Y14, Y12
-	VPSLLD       $0x0f, Y14, Y11
-	VPXOR        Y11, Y12, Y12
-	VPSRLD       $0x13, Y14, Y9
-	VPSLLD       $0x0d, Y14, Y11
+	VPSRLD       $0x0a, Y14, Y12
+	VPSRLD       $0x11, Y14, Y9
+	VPMULLD      ·powers+480(SB), Y14, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
-	VPSRLD       $0x0a, Y14, Y9
+	VPSRLD       $0x13, Y14, Y9
+	VPMULLD      ·powers+416(SB), Y14, Y11
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPBROADCASTD 588(AX), Y13
 	VPADDD       Y12, Y13, Y13
 	VMOVDQU      Y13, 4864(DX)
-	VPSRLD       $0x07, Y13, Y12
-	VPSLLD       $0x19, Y13, Y11
-	VPXOR        Y11, Y12, Y12
-	VPSRLD       $0x12, Y13, Y9
-	VPSLLD       $0x0e, Y13, Y11
+	VPSRLD       $0x03, Y13, Y12
+	VPSRLD       $0x07, Y13, Y9
+	VPMULLD      ·powers+800(SB), Y13, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
-	VPSRLD       $0x03, Y13, Y9
+	VPSRLD       $0x12, Y13, Y9
+	VPMULLD      ·powers+448(SB), Y13, Y11
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VMOVDQU      Y12, 4320(DX)
 	VMOVDQU      Y13, 4352(DX)
 	VMOVDQU      Y13, 96(CX)
-	VPSRLD       $0x11, Y13, Y12
-	VPSLLD       $0x0f, Y13, Y11
-	VPXOR        Y11, Y12, Y12
-	VPSRLD       $0x13, Y13, Y9
-	VPSLLD       $0x0d, Y13, Y11
+	VPSRLD       $0x0a, Y13, Y12
+	VPSRLD       $0x11, Y13, Y9
+	VPMULLD      ·powers+480(SB), Y13, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
-	VPSRLD       $0x0a, Y13, Y9
+	VPSRLD       $0x13, Y13, Y9
+	VPMULLD      ·powers+416(SB), Y13, Y11
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VMOVDQA      Y12, Y15
 	VMOVDQU      Y15, 128(CX)
@@ -12349,17 +12349,17 @@ begin1:
 	VPADDD       Y14, Y12, Y14
 	VMOVDQU      5680(DX), X3
 	VMOVDQU      Y14, 4608(DX)
-	VPSRLD       $0x07, Y14, Y12
+	VPSRLD       $0x03, Y14, Y12
 	VMOVDDUP     32(BX), X0
-	VPSLLD       $0x19, Y14, Y11
-	VPXOR        Y11, Y12, Y12
+	VPSRLD       $0x07, Y14, Y9
+	VPMULLD      ·powers+800(SB), Y14, Y11
 	VPADDD       5696(DX), X0, X6
-	VPSRLD       $0x12, Y14, Y9
-	VPSLLD       $0x0e, Y14, Y11
 	VPXOR        Y11, Y9, Y9
-	VMOVDQU      5712(DX), X5
 	VPXOR        Y9, Y12, Y12
-	VPSRLD       $0x03, Y14, Y9
+	VPSRLD       $0x12, Y14, Y9
+	VMOVDQU      5712(DX), X5
+	VPMULLD      ·powers+448(SB), Y14, Y11
+	VPXOR        Y11, Y9, Y9
 	VMOVDDUP     40(BX), X0
 	VPXOR        Y9, Y12, Y12
 	VMOVDQU      Y12, 4576(DX)
@@ -12378,34 +12378,34 @@ begin1:
 
 	// W[18]: sigma1.
 	SHA256RNDS2  X0, X4, X3
-	VPSRLD       $0x11, Y14, Y12
-	VPSLLD       $0x0f, Y14, Y11
+	VPSRLD       $0x0a, Y14, Y12
+	VPSRLD       $0x11, Y14, Y9
 	SHA256RNDS2  X0, X6, X5
-	VPXOR        Y11, Y12, Y12
-	VPSRLD       $0x13, Y14, Y9
-	VPSLLD       $0x0d, Y14, Y11
-	SHA256RNDS2  X0, X8, X7
+	VPMULLD      ·powers+480(SB), Y14, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
+	SHA256RNDS2  X0, X8, X7
+	VPSRLD       $0x13, Y14, Y9
+	VPMULLD      ·powers+416(SB), Y14, Y11
 	VMOVQ        508(AX), X0
-	VPSRLD       $0x0a, Y14, Y9
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	SHA256RNDS2  X0, X1, X2
 	VPBROADCASTD 564(AX), Y13
 	VPADDD       Y12, Y13, Y13
 	SHA256RNDS2  X0, X3, X4
 	VMOVDQU      Y13, 4672(DX)
-	VPSRLD       $0x07, Y13, Y12
-	VPSLLD       $0x19, Y13, Y11
+	VPSRLD       $0x03, Y13, Y12
+	VPSRLD       $0x07, Y13, Y9
 	SHA256RNDS2  X0, X5, X6
-	VPXOR        Y11, Y12, Y12
-	VPSRLD       $0x12, Y13, Y9
-	SHA256RNDS2  X0, X7, X8
-	VPSLLD       $0x0e, Y13, Y11
+	VPMULLD      ·powers+800(SB), Y13, Y11
 	VPXOR        Y11, Y9, Y9
-	VMOVQ        516(AX), X0
+	SHA256RNDS2  X0, X7, X8
 	VPXOR        Y9, Y12, Y12
-	VPSRLD       $0x03, Y13, Y9
+	VPSRLD       $0x12, Y13, Y9
+	VMOVQ        516(AX), X0
+	VPMULLD      ·powers+448(SB), Y13, Y11
+	VPXOR        Y11, Y9, Y9
 	SHA256RNDS2  X0, X2, X1
 	VPXOR        Y9, Y12, Y12
 	VMOVDQU      Y12, 4128(DX)
@@ -12423,35 +12423,35 @@ begin1:
 	VMOVDQU      Y10, 608(SI)
 
 	// W[20]: sigma1.
-	VPSRLD       $0x11, Y13, Y12
+	VPSRLD       $0x0a, Y13, Y12
 	SHA256RNDS2  X0, X1, X2
-	VPSLLD       $0x0f, Y13, Y11
-	VPXOR        Y11, Y12, Y12
+	VPSRLD       $0x11, Y13, Y9
+	VPMULLD      ·powers+480(SB), Y13, Y11
 	SHA256RNDS2  X0, X3, X4
-	VPSRLD       $0x13, Y13, Y9
-	VPSLLD       $0x0d, Y13, Y11
-	SHA256RNDS2  X0, X5, X6
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
+	SHA256RNDS2  X0, X5, X6
+	VPSRLD       $0x13, Y13, Y9
+	VPMULLD      ·powers+416(SB), Y13, Y11
 	SHA256RNDS2  X0, X7, X8
-	VPSRLD       $0x0a, Y13, Y9
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPBROADCASTD 572(AX), Y15
 	VMOVQ        532(AX), X0
 	VPADDD       Y12, Y15, Y15
 	VMOVDQU      Y15, 4736(DX)
 	SHA256RNDS2  X0, X2, X1
-	VPSRLD       $0x07, Y15, Y12
-	VPSLLD       $0x19, Y15, Y11
+	VPSRLD       $0x03, Y15, Y12
+	VPSRLD       $0x07, Y15, Y9
 	SHA256RNDS2  X0, X4, X3
-	VPXOR        Y11, Y12, Y12
-	VPSRLD       $0x12, Y15, Y9
-	SHA256RNDS2  X0, X6, X5
-	VPSLLD       $0x0e, Y15, Y11
+	VPMULLD      ·powers+800(SB), Y15, Y11
 	VPXOR        Y11, Y9, Y9
+	SHA256RNDS2  X0, X6, X5
 	VPXOR        Y9, Y12, Y12
+	VPSRLD       $0x12, Y15, Y9
+	VPMULLD      ·powers+448(SB), Y15, Y11
 	SHA256RNDS2  X0, X8, X7
-	VPSRLD       $0x03, Y15, Y9
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VMOVQ        540(AX), X0
 	VMOVDQU      Y12, 4192(DX)
@@ -12469,17 +12469,17 @@ begin1:
 	SHA256RNDS2  X0, X7, X8
 
 	// W[22]: sigma1.
-	VPSRLD       $0x11, Y15, Y12
+	VPSRLD       $0x0a, Y15, Y12
 	VMOVQ        548(AX), X0
-	VPSLLD       $0x0f, Y15, Y11
-	VPXOR        Y11, Y12, Y12
+	VPSRLD       $0x11, Y15, Y9
+	VPMULLD      ·powers+480(SB), Y15, Y11
 	SHA256RNDS2  X0, X2, X1
-	VPSRLD       $0x13, Y15, Y9
-	VPSLLD       $0x0d, Y15, Y11
 	VPXOR        Y11, Y9, Y9
-	SHA256RNDS2  X0, X4, X3
 	VPXOR        Y9, Y12, Y12
-	VPSRLD       $0x0a, Y15, Y9
+	VPSRLD       $0x13, Y15, Y9
+	SHA256RNDS2  X0, X4, X3
+	VPMULLD      ·powers+416(SB), Y15, Y11
+	VPXOR        Y11, Y9, Y9
 	SHA256RNDS2  X0, X6, X5
 	VPXOR        Y9, Y12, Y12
 	VPBROADCASTD 580(AX), Y14
@@ -12487,17 +12487,17 @@ begin1:
 	VPADDD       Y12, Y14, Y14
 	VMOVDQU      Y14, 4800(DX)
 	VMOVQ        512(BX), X0
-	VPSRLD       $0x07, Y14, Y12
-	VPSLLD       $0x19, Y14, Y11
-	VPXOR        Y11, Y12, Y12
+	VPSRLD       $0x03, Y14, Y12
+	VPSRLD       $0x07, Y14, Y9
+	VPMULLD      ·powers+800(SB), Y14, Y11
 	SHA256RNDS2  X0, X1, X2
-	VPSRLD       $0x12, Y14, Y9
-	VPSLLD       $0x0e, Y14, Y11
-	VMOVQ        520(BX), X0
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
+	VMOVQ        520(BX), X0
+	VPSRLD       $0x12, Y14, Y9
+	VPMULLD      ·powers+448(SB), Y14, Y11
 	SHA256RNDS2  X0, X3, X4
-	VPSRLD       $0x03, Y14, Y9
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VMOVDQU      Y12, 4256(DX)
 	VMOVQ        544(BX), X0
@@ -12508,17 +12508,17 @@ begin1:
 	VPADDD       4608(DX), Y15, Y15
 	VMOVDQU      Y15, 4832(DX)
 	VMOVQ        552(BX), X0
-	VPSRLD       $0x07, Y15, Y12
-	VPSLLD       $0x19, Y15, Y11
+	VPSRLD       $0x03, Y15, Y12
+	VPSRLD       $0x07, Y15, Y9
 	SHA256RNDS2  X0, X7, X8
-	VPXOR        Y11, Y12, Y12
-	VPSRLD       $0x12, Y15, Y9
-	VPSLLD       $0x0e, Y15, Y11
-	VMOVQ        576(BX), X0
+	VPMULLD      ·powers+800(SB), Y15, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
+	VMOVQ        576(BX), X0
+	VPSRLD       $0x12, Y15, Y9
+	VPMULLD      ·powers+448(SB), Y15, Y11
 	SHA256RNDS2  X0, X2, X1
-	VPSRLD       $0x03, Y15, Y9
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VMOVQ        584(BX), X0
 	VPADDD       Y14, Y12, Y12
@@ -12535,34 +12535,34 @@ begin1:
 
 	// W[24]: sigma1.
 	VMOVQ        616(BX), X0
-	VPSRLD       $0x11, Y14, Y12
-	VPSLLD       $0x0f, Y14, Y11
+	VPSRLD       $0x0a, Y14, Y12
+	VPSRLD       $0x11, Y14, Y9
 	SHA256RNDS2  X0, X8, X7
-	VPXOR        Y11, Y12, Y12
-	VPSRLD       $0x13, Y14, Y9
-	VPSLLD       $0x0d, Y14, Y11
-	VMOVQ        640(BX), X0
+	VPMULLD      ·powers+480(SB), Y14, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
+	VMOVQ        640(BX), X0
+	VPSRLD       $0x13, Y14, Y9
+	VPMULLD      ·powers+416(SB), Y14, Y11
 	SHA256RNDS2  X0, X1, X2
-	VPSRLD       $0x0a, Y14, Y9
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VMOVQ        648(BX), X0
 	VPBROADCASTD 192(CX), Y13
 	VPADDD       Y12, Y13, Y13
 	SHA256RNDS2  X0, X3, X4
 	VMOVDQU      Y13, 4864(DX)
-	VPSRLD       $0x07, Y13, Y12
-	VPSLLD       $0x19, Y13, Y11
+	VPSRLD       $0x03, Y13, Y12
+	VPSRLD       $0x07, Y13, Y9
 	VMOVQ        672(BX), X0
-	VPXOR        Y11, Y12, Y12
-	VPSRLD       $0x12, Y13, Y9
-	SHA256RNDS2  X0, X5, X6
-	VPSLLD       $0x0e, Y13, Y11
+	VPMULLD      ·powers+800(SB), Y13, Y11
 	VPXOR        Y11, Y9, Y9
-	VMOVQ        680(BX), X0
+	SHA256RNDS2  X0, X5, X6
 	VPXOR        Y9, Y12, Y12
-	VPSRLD       $0x03, Y13, Y9
+	VPSRLD       $0x12, Y13, Y9
+	VMOVQ        680(BX), X0
+	VPMULLD      ·powers+448(SB), Y13, Y11
+	VPXOR        Y11, Y9, Y9
 	SHA256RNDS2  X0, X7, X8
 	VPXOR        Y9, Y12, Y12
 	VPADDD       Y15, Y12, Y12
@@ -12573,33 +12573,33 @@ begin1:
 	VPBROADCASTD 592(AX), Y14
 	SHA256RNDS2  X0, X2, X1
 	VPADDD       4672(DX), Y14, Y14
-	VPSRLD       $0x11, Y15, Y12
+	VPSRLD       $0x0a, Y15, Y12
 	VMOVQ        712(BX), X0
-	VPSLLD       $0x0f, Y15, Y11
-	VPXOR        Y11, Y12, Y12
+	VPSRLD       $0x11, Y15, Y9
+	VPMULLD      ·powers+480(SB), Y15, Y11
 	SHA256RNDS2  X0, X4, X3
-	VPSRLD       $0x13, Y15, Y9
-	VPSLLD       $0x0d, Y15, Y11
 	VPXOR        Y11, Y9, Y9
-	VMOVQ        736(BX), X0
 	VPXOR        Y9, Y12, Y12
-	VPSRLD       $0x0a, Y15, Y9
+	VPSRLD       $0x13, Y15, Y9
+	VMOVQ        736(BX), X0
+	VPMULLD      ·powers+416(SB), Y15, Y11
+	VPXOR        Y11, Y9, Y9
 	SHA256RNDS2  X0, X6, X5
 	VPXOR        Y9, Y12, Y12
 	VPADDD       Y12, Y14, Y14
 	VMOVQ        744(BX), X0
 	VMOVDQU      Y14, 4896(DX)
-	VPSRLD       $0x07, Y14, Y12
+	VPSRLD       $0x03, Y14, Y12
 	SHA256RNDS2  X0, X8, X7
-	VPSLLD       $0x19, Y14, Y11
-	VPXOR        Y11, Y12, Y12
-	VPSRLD       $0x12, Y14, Y9
-	VMOVQ        768(BX), X0
-	VPSLLD       $0x0e, Y14, Y11
+	VPSRLD       $0x07, Y14, Y9
+	VPMULLD      ·powers+800(SB), Y14, Y11
 	VPXOR        Y11, Y9, Y9
-	SHA256RNDS2  X0, X1, X2
+	VMOVQ        768(BX), X0
 	VPXOR        Y9, Y12, Y12
-	VPSRLD       $0x03, Y14, Y9
+	VPSRLD       $0x12, Y14, Y9
+	SHA256RNDS2  X0, X1, X2
+	VPMULLD      ·powers+448(SB), Y14, Y11
+	VPXOR        Y11, Y9, Y9
 	VMOVQ        776(BX), X0
 	VPXOR        Y9, Y12, Y12
 	VPADDD       Y13, Y12, Y12
@@ -12616,35 +12616,35 @@ begin1:
 	VMOVQ        808(BX), X0
 
 	// W[26]: sigma1.
-	VPSRLD       $0x11, Y13, Y12
+	VPSRLD       $0x0a, Y13, Y12
 	SHA256RNDS2  X0, X7, X8
-	VPSLLD       $0x0f, Y13, Y11
-	VPXOR        Y11, Y12, Y12
-	VPSRLD       $0x13, Y13, Y9
-	VMOVQ        832(BX), X0
-	VPSLLD       $0x0d, Y13, Y11
+	VPSRLD       $0x11, Y13, Y9
+	VPMULLD      ·powers+480(SB), Y13, Y11
 	VPXOR        Y11, Y9, Y9
-	SHA256RNDS2  X0, X2, X1
+	VMOVQ        832(BX), X0
 	VPXOR        Y9, Y12, Y12
-	VPSRLD       $0x0a, Y13, Y9
+	VPSRLD       $0x13, Y13, Y9
+	SHA256RNDS2  X0, X2, X1
+	VPMULLD      ·powers+416(SB), Y13, Y11
+	VPXOR        Y11, Y9, Y9
 	VMOVQ        840(BX), X0
 	VPXOR        Y9, Y12, Y12
 	VPBROADCASTD 224(CX), Y15
 	SHA256RNDS2  X0, X4, X3
 	VPADDD       Y12, Y15, Y15
 	VMOVDQU      Y15, 4928(DX)
-	VPSRLD       $0x07, Y15, Y12
+	VPSRLD       $0x03, Y15, Y12
 	VMOVQ        864(BX), X0
-	VPSLLD       $0x19, Y15, Y11
-	VPXOR        Y11, Y12, Y12
+	VPSRLD       $0x07, Y15, Y9
+	VPMULLD      ·powers+800(SB), Y15, Y11
 	SHA256RNDS2  X0, X6, X5
-	VPSRLD       $0x12, Y15, Y9
-	VPSLLD       $0x0e, Y15, Y11
-	VMOVQ        872(BX), X0
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
+	VMOVQ        872(BX), X0
+	VPSRLD       $0x12, Y15, Y9
+	VPMULLD      ·powers+448(SB), Y15, Y11
 	SHA256RNDS2  X0, X8, X7
-	VPSRLD       $0x03, Y15, Y9
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPADDD       Y14, Y12, Y12
 	VMOVQ        896(BX), X0
@@ -12655,33 +12655,33 @@ begin1:
 	VPBROADCASTD 600(AX), Y13
 	VPADDD       4736(DX), Y13, Y13
 	VMOVQ        904(BX), X0
-	VPSRLD       $0x11, Y14, Y12
-	VPSLLD       $0x0f, Y14, Y11
-	VPXOR        Y11, Y12, Y12
+	VPSRLD       $0x0a, Y14, Y12
+	VPSRLD       $0x11, Y14, Y9
+	VPMULLD      ·powers+480(SB), Y14, Y11
 	SHA256RNDS2  X0, X3, X4
-	VPSRLD       $0x13, Y14, Y9
-	VPSLLD       $0x0d, Y14, Y11
-	VMOVQ        928(BX), X0
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
+	VMOVQ        928(BX), X0
+	VPSRLD       $0x13, Y14, Y9
+	VPMULLD      ·powers+416(SB), Y14, Y11
 	SHA256RNDS2  X0, X5, X6
-	VPSRLD       $0x0a, Y14, Y9
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VMOVQ        936(BX), X0
 	VPADDD       Y12, Y13, Y13
 	VMOVDQU      Y13, 4960(DX)
-	VPSRLD       $0x07, Y13, Y12
+	VPSRLD       $0x03, Y13, Y12
 	SHA256RNDS2  X0, X7, X8
-	VPSLLD       $0x19, Y13, Y11
-	VPXOR        Y11, Y12, Y12
+	VPSRLD       $0x07, Y13, Y9
+	VPMULLD      ·powers+800(SB), Y13, Y11
 	VMOVQ        960(BX), X0
-	VPSRLD       $0x12, Y13, Y9
-	VPSLLD       $0x0e, Y13, Y11
-	SHA256RNDS2  X0, X2, X1
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
+	SHA256RNDS2  X0, X2, X1
+	VPSRLD       $0x12, Y13, Y9
+	VPMULLD      ·powers+448(SB), Y13, Y11
 	VMOVQ        968(BX), X0
-	VPSRLD       $0x03, Y13, Y9
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPADDD       Y15, Y12, Y12
 	SHA256RNDS2  X0, X4, X3
@@ -12697,35 +12697,35 @@ begin1:
 	VMOVDQU      Y10, 864(SI)
 
 	// W[28]: sigma1.
-	VPSRLD       $0x11, Y15, Y12
+	VPSRLD       $0x0a, Y15, Y12
 	SHA256RNDS2  X0, X8, X7
-	VPSLLD       $0x0f, Y15, Y11
-	VPXOR        Y11, Y12, Y12
+	VPSRLD       $0x11, Y15, Y9
+	VPMULLD      ·powers+480(SB), Y15, Y11
 	VMOVQ        1024(BX), X0
-	VPSRLD       $0x13, Y15, Y9
-	VPSLLD       $0x0d, Y15, Y11
-	SHA256RNDS2  X0, X1, X2
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
+	SHA256RNDS2  X0, X1, X2
+	VPSRLD       $0x13, Y15, Y9
+	VPMULLD      ·powers+416(SB), Y15, Y11
 	VMOVQ        1032(BX), X0
-	VPSRLD       $0x0a, Y15, Y9
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPBROADCASTD 256(CX), Y14
 	SHA256RNDS2  X0, X3, X4
 	VPADDD       Y12, Y14, Y14
 	VMOVDQU      Y14, 4992(DX)
 	VMOVQ        1056(BX), X0
-	VPSRLD       $0x07, Y14, Y12
-	VPSLLD       $0x19, Y14, Y11
+	VPSRLD       $0x03, Y14, Y12
+	VPSRLD       $0x07, Y14, Y9
 	SHA256RNDS2  X0, X5, X6
-	VPXOR        Y11, Y12, Y12
-	VPSRLD       $0x12, Y14, Y9
-	VMOVQ        1064(BX), X0
-	VPSLLD       $0x0e, Y14, Y11
+	VPMULLD      ·powers+800(SB), Y14, Y11
 	VPXOR        Y11, Y9, Y9
+	VMOVQ        1064(BX), X0
 	VPXOR        Y9, Y12, Y12
+	VPSRLD       $0x12, Y14, Y9
+	VPMULLD      ·powers+448(SB), Y14, Y11
 	SHA256RNDS2  X0, X7, X8
-	VPSRLD       $0x03, Y14, Y9
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VMOVQ        1088(BX), X0
 	VPADDD       Y13, Y12, Y12
@@ -12736,33 +12736,33 @@ begin1:
 	VPBROADCASTD 608(AX), Y15
 	VMOVQ        1096(BX), X0
 	VPADDD       4800(DX), Y15, Y15
-	VPSRLD       $0x11, Y13, Y12
-	VPSLLD       $0x0f, Y13, Y11
+	VPSRLD       $0x0a, Y13, Y12
+	VPSRLD       $0x11, Y13, Y9
 	SHA256RNDS2  X0, X4, X3
-	VPXOR        Y11, Y12, Y12
-	VPSRLD       $0x13, Y13, Y9
-	VMOVQ        1120(BX), X0
-	VPSLLD       $0x0d, Y13, Y11
+	VPMULLD      ·powers+480(SB), Y13, Y11
 	VPXOR        Y11, Y9, Y9
-	SHA256RNDS2  X0, X6, X5
+	VMOVQ        1120(BX), X0
 	VPXOR        Y9, Y12, Y12
-	VPSRLD       $0x0a, Y13, Y9
+	VPSRLD       $0x13, Y13, Y9
+	SHA256RNDS2  X0, X6, X5
+	VPMULLD      ·powers+416(SB), Y13, Y11
+	VPXOR        Y11, Y9, Y9
 	VMOVQ        1128(BX), X0
 	VPXOR        Y9, Y12, Y12
 	VPADDD       Y12, Y15, Y15
 	VMOVDQU      Y15, 5024(DX)
 	SHA256RNDS2  X0, X8, X7
-	VPSRLD       $0x07, Y15, Y12
-	VPSLLD       $0x19, Y15, Y11
+	VPSRLD       $0x03, Y15, Y12
+	VPSRLD       $0x07, Y15, Y9
 	VMOVQ        1152(BX), X0
-	VPXOR        Y11, Y12, Y12
-	VPSRLD       $0x12, Y15, Y9
-	SHA256RNDS2  X0, X1, X2
-	VPSLLD       $0x0e, Y15, Y11
+	VPMULLD      ·powers+800(SB), Y15, Y11
 	VPXOR        Y11, Y9, Y9
-	VMOVQ        1160(BX), X0
+	SHA256RNDS2  X0, X1, X2
 	VPXOR        Y9, Y12, Y12
-	VPSRLD       $0x03, Y15, Y9
+	VPSRLD       $0x12, Y15, Y9
+	VMOVQ        1160(BX), X0
+	VPMULLD      ·powers+448(SB), Y15, Y11
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	SHA256RNDS2  X0, X3, X4
 	VPADDD       Y14, Y12, Y12
@@ -12782,33 +12782,33 @@ begin1:
 	VPBROADCASTD 612(AX), Y13
 	VPADDD       4832(DX), Y13, Y13
 	VMOVDQU      X2, 5120(DX)
-	VPSRLD       $0x11, Y14, Y12
-	VPSLLD       $0x0f, Y14, Y11
+	VPSRLD       $0x0a, Y14, Y12
+	VPSRLD       $0x11, Y14, Y9
 	VMOVDQU      X1, 5136(DX)
-	VPXOR        Y11, Y12, Y12
-	VPSRLD       $0x13, Y14, Y9
-	VMOVDQU      X4, 5152(DX)
-	VPSLLD       $0x0d, Y14, Y11
+	VPMULLD      ·powers+480(SB), Y14, Y11
 	VPXOR        Y11, Y9, Y9
+	VMOVDQU      X4, 5152(DX)
 	VPXOR        Y9, Y12, Y12
+	VPSRLD       $0x13, Y14, Y9
+	VPMULLD      ·powers+416(SB), Y14, Y11
 	VMOVDQU      X3, 5168(DX)
-	VPSRLD       $0x0a, Y14, Y9
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VMOVDQU      X6, 5184(DX)
 	VPADDD       Y12, Y13, Y13
 	VMOVDQU      Y13, 5056(DX)
 	VMOVDQU      X5, 5200(DX)
-	VPSRLD       $0x07, Y13, Y12
-	VPSLLD       $0x19, Y13, Y11
+	VPSRLD       $0x03, Y13, Y12
+	VPSRLD       $0x07, Y13, Y9
 	VMOVDQU      X8, 5216(DX)
-	VPXOR        Y11, Y12, Y12
-	VPSRLD       $0x12, Y13, Y9
-	VPSLLD       $0x0e, Y13, Y11
-	VMOVDQU      X7, 5232(DX)
+	VPMULLD      ·powers+800(SB), Y13, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
+	VMOVDQU      X7, 5232(DX)
+	VPSRLD       $0x12, Y13, Y9
+	VPMULLD      ·powers+448(SB), Y13, Y11
 	VMOVDDUP     16(BX), X0
-	VPSRLD       $0x03, Y13, Y9
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPADDD       5760(DX), X0, X2
 	VPADDD       Y15, Y12, Y12
@@ -12820,33 +12820,33 @@ begin1:
 	VPADDD       4576(DX), Y14, Y14
 	VMOVDDUP     24(BX), X0
 	VPADDD       4864(DX), Y14, Y14
-	VPSRLD       $0x11, Y15, Y12
+	VPSRLD       $0x0a, Y15, Y12
 	VPADDD       5792(DX), X0, X4
-	VPSLLD       $0x0f, Y15, Y11
-	VPXOR        Y11, Y12, Y12
+	VPSRLD       $0x11, Y15, Y9
+	VPMULLD      ·powers+480(SB), Y15, Y11
 	VMOVDQU      5808(DX), X3
-	VPSRLD       $0x13, Y15, Y9
-	VPSLLD       $0x0d, Y15, Y11
 	VPXOR        Y11, Y9, Y9
-	VMOVDDUP     48(BX), X0
 	VPXOR        Y9, Y12, Y12
-	VPSRLD       $0x0a, Y15, Y9
+	VPSRLD       $0x13, Y15, Y9
+	VMOVDDUP     48(BX), X0
+	VPMULLD      ·powers+416(SB), Y15, Y11
+	VPXOR        Y11, Y9, Y9
 	VPADDD       5824(DX), X0, X6
 	VPXOR        Y9, Y12, Y12
 	VPADDD       Y12, Y14, Y14
 	VMOVDQU      5840(DX), X5
 	VMOVDQU      Y14, 5088(DX)
-	VPSRLD       $0x07, Y14, Y12
+	VPSRLD       $0x03, Y14, Y12
 	VMOVDDUP     56(BX), X0
-	VPSLLD       $0x19, Y14, Y11
-	VPXOR        Y11, Y12, Y12
-	VPSRLD       $0x12, Y14, Y9
-	VPADDD       5856(DX), X0, X8
-	VPSLLD       $0x0e, Y14, Y11
+	VPSRLD       $0x07, Y14, Y9
+	VPMULLD      ·powers+800(SB), Y14, Y11
 	VPXOR        Y11, Y9, Y9
-	VMOVDQU      5872(DX), X7
+	VPADDD       5856(DX), X0, X8
 	VPXOR        Y9, Y12, Y12
-	VPSRLD       $0x03, Y14, Y9
+	VPSRLD       $0x12, Y14, Y9
+	VMOVDQU      5872(DX), X7
+	VPMULLD      ·powers+448(SB), Y14, Y11
+	VPXOR        Y11, Y9, Y9
 	VMOVQ        500(AX), X0
 	VPXOR        Y9, Y12, Y12
 	VPADDD       Y13, Y12, Y12
@@ -12867,33 +12867,33 @@ begin1:
 	VMOVQ        508(AX), X0
 	VPADDD       4096(DX), Y15, Y15
 	VPADDD       4896(DX), Y15, Y15
-	VPSRLD       $0x11, Y13, Y12
+	VPSRLD       $0x0a, Y13, Y12
 	SHA256RNDS2  X0, X1, X2
-	VPSLLD       $0x0f, Y13, Y11
-	VPXOR        Y11, Y12, Y12
+	VPSRLD       $0x11, Y13, Y9
+	VPMULLD      ·powers+480(SB), Y13, Y11
 	SHA256RNDS2  X0, X3, X4
-	VPSRLD       $0x13, Y13, Y9
-	VPSLLD       $0x0d, Y13, Y11
-	SHA256RNDS2  X0, X5, X6
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
+	SHA256RNDS2  X0, X5, X6
+	VPSRLD       $0x13, Y13, Y9
+	VPMULLD      ·powers+416(SB), Y13, Y11
 	SHA256RNDS2  X0, X7, X8
-	VPSRLD       $0x0a, Y13, Y9
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPADDD       Y12, Y15, Y15
 	VMOVQ        516(AX), X0
 	VMOVDQU      Y15, 4608(DX)
-	VPSRLD       $0x07, Y15, Y12
+	VPSRLD       $0x03, Y15, Y12
 	SHA256RNDS2  X0, X2, X1
-	VPSLLD       $0x19, Y15, Y11
-	VPXOR        Y11, Y12, Y12
+	VPSRLD       $0x07, Y15, Y9
+	VPMULLD      ·powers+800(SB), Y15, Y11
 	SHA256RNDS2  X0, X4, X3
-	VPSRLD       $0x12, Y15, Y9
-	VPSLLD       $0x0e, Y15, Y11
-	SHA256RNDS2  X0, X6, X5
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
-	VPSRLD       $0x03, Y15, Y9
+	SHA256RNDS2  X0, X6, X5
+	VPSRLD       $0x12, Y15, Y9
+	VPMULLD      ·powers+448(SB), Y15, Y11
+	VPXOR        Y11, Y9, Y9
 	SHA256RNDS2  X0, X8, X7
 	VPXOR        Y9, Y12, Y12
 	VPADDD       Y14, Y12, Y12
@@ -12906,33 +12906,33 @@ begin1:
 	VPADDD       4128(DX), Y13, Y13
 	SHA256RNDS2  X0, X3, X4
 	VPADDD       4928(DX), Y13, Y13
-	VPSRLD       $0x11, Y14, Y12
-	VPSLLD       $0x0f, Y14, Y11
+	VPSRLD       $0x0a, Y14, Y12
+	VPSRLD       $0x11, Y14, Y9
 	SHA256RNDS2  X0, X5, X6
-	VPXOR        Y11, Y12, Y12
-	VPSRLD       $0x13, Y14, Y9
-	SHA256RNDS2  X0, X7, X8
-	VPSLLD       $0x0d, Y14, Y11
+	VPMULLD      ·powers+480(SB), Y14, Y11
 	VPXOR        Y11, Y9, Y9
-	VMOVQ        532(AX), X0
+	SHA256RNDS2  X0, X7, X8
 	VPXOR        Y9, Y12, Y12
-	VPSRLD       $0x0a, Y14, Y9
+	VPSRLD       $0x13, Y14, Y9
+	VMOVQ        532(AX), X0
+	VPMULLD      ·powers+416(SB), Y14, Y11
+	VPXOR        Y11, Y9, Y9
 	SHA256RNDS2  X0, X2, X1
 	VPXOR        Y9, Y12, Y12
 	VPADDD       Y12, Y13, Y13
 	VMOVDQU      Y13, 4640(DX)
 	SHA256RNDS2  X0, X4, X3
-	VPSRLD       $0x07, Y13, Y12
-	VPSLLD       $0x19, Y13, Y11
+	VPSRLD       $0x03, Y13, Y12
+	VPSRLD       $0x07, Y13, Y9
 	SHA256RNDS2  X0, X6, X5
-	VPXOR        Y11, Y12, Y12
-	VPSRLD       $0x12, Y13, Y9
-	SHA256RNDS2  X0, X8, X7
-	VPSLLD       $0x0e, Y13, Y11
+	VPMULLD      ·powers+800(SB), Y13, Y11
 	VPXOR        Y11, Y9, Y9
-	VMOVQ        540(AX), X0
+	SHA256RNDS2  X0, X8, X7
 	VPXOR        Y9, Y12, Y12
-	VPSRLD       $0x03, Y13, Y9
+	VPSRLD       $0x12, Y13, Y9
+	VMOVQ        540(AX), X0
+	VPMULLD      ·powers+448(SB), Y13, Y11
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	SHA256RNDS2  X0, X1, X2
 	VPADDD       Y15, Y12, Y12
@@ -12953,33 +12953,33 @@ begin1:
 	VPADDD       4160(DX), Y14, Y14
 	SHA256RNDS2  X0, X2, X1
 	VPADDD       4960(DX), Y14, Y14
-	VPSRLD       $0x11, Y15, Y12
+	VPSRLD       $0x0a, Y15, Y12
 	SHA256RNDS2  X0, X4, X3
-	VPSLLD       $0x0f, Y15, Y11
-	VPXOR        Y11, Y12, Y12
+	VPSRLD       $0x11, Y15, Y9
+	VPMULLD      ·powers+480(SB), Y15, Y11
 	SHA256RNDS2  X0, X6, X5
-	VPSRLD       $0x13, Y15, Y9
-	VPSLLD       $0x0d, Y15, Y11
 	VPXOR        Y11, Y9, Y9
-	SHA256RNDS2  X0, X8, X7
 	VPXOR        Y9, Y12, Y12
-	VPSRLD       $0x0a, Y15, Y9
+	VPSRLD       $0x13, Y15, Y9
+	SHA256RNDS2  X0, X8, X7
+	VPMULLD      ·powers+416(SB), Y15, Y11
+	VPXOR        Y11, Y9, Y9
 	VMOVQ        528(BX), X0
 	VPXOR        Y9, Y12, Y12
 	VPADDD       Y12, Y14, Y14
 	SHA256RNDS2  X0, X1, X2
 	VMOVDQU      Y14, 4672(DX)
-	VPSRLD       $0x07, Y14, Y12
-	VPSLLD       $0x19, Y14, Y11
+	VPSRLD       $0x03, Y14, Y12
+	VPSRLD       $0x07, Y14, Y9
 	VMOVQ        536(BX), X0
-	VPXOR        Y11, Y12, Y12
-	VPSRLD       $0x12, Y14, Y9
-	SHA256RNDS2  X0, X3, X4
-	VPSLLD       $0x0e, Y14, Y11
+	VPMULLD      ·powers+800(SB), Y14, Y11
 	VPXOR        Y11, Y9, Y9
-	VMOVQ        560(BX), X0
+	SHA256RNDS2  X0, X3, X4
 	VPXOR        Y9, Y12, Y12
-	VPSRLD       $0x03, Y14, Y9
+	VPSRLD       $0x12, Y14, Y9
+	VMOVQ        560(BX), X0
+	VPMULLD      ·powers+448(SB), Y14, Y11
+	VPXOR        Y11, Y9, Y9
 	SHA256RNDS2  X0, X5, X6
 	VPXOR        Y9, Y12, Y12
 	VPADDD       Y13, Y12, Y12
@@ -12992,33 +12992,33 @@ begin1:
 	VPADDD       4192(DX), Y15, Y15
 	VPADDD       4992(DX), Y15, Y15
 	VMOVQ        592(BX), X0
-	VPSRLD       $0x11, Y13, Y12
-	VPSLLD       $0x0f, Y13, Y11
+	VPSRLD       $0x0a, Y13, Y12
+	VPSRLD       $0x11, Y13, Y9
 	SHA256RNDS2  X0, X2, X1
-	VPXOR        Y11, Y12, Y12
-	VPSRLD       $0x13, Y13, Y9
-	VPSLLD       $0x0d, Y13, Y11
-	VMOVQ        600(BX), X0
+	VPMULLD      ·powers+480(SB), Y13, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
+	VMOVQ        600(BX), X0
+	VPSRLD       $0x13, Y13, Y9
+	VPMULLD      ·powers+416(SB), Y13, Y11
 	SHA256RNDS2  X0, X4, X3
-	VPSRLD       $0x0a, Y13, Y9
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VMOVQ        624(BX), X0
 	VPADDD       Y12, Y15, Y15
 	VMOVDQU      Y15, 4704(DX)
 	SHA256RNDS2  X0, X6, X5
-	VPSRLD       $0x07, Y15, Y12
-	VPSLLD       $0x19, Y15, Y11
-	VPXOR        Y11, Y12, Y12
+	VPSRLD       $0x03, Y15, Y12
+	VPSRLD       $0x07, Y15, Y9
+	VPMULLD      ·powers+800(SB), Y15, Y11
 	VMOVQ        632(BX), X0
-	VPSRLD       $0x12, Y15, Y9
-	VPSLLD       $0x0e, Y15, Y11
-	SHA256RNDS2  X0, X8, X7
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
+	SHA256RNDS2  X0, X8, X7
+	VPSRLD       $0x12, Y15, Y9
+	VPMULLD      ·powers+448(SB), Y15, Y11
 	VMOVQ        656(BX), X0
-	VPSRLD       $0x03, Y15, Y9
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	SHA256RNDS2  X0, X1, X2
 	VPADDD       Y14, Y12, Y12
@@ -13039,33 +13039,33 @@ begin1:
 	VPADDD       4224(DX), Y13, Y13
 	VPADDD       5024(DX), Y13, Y13
 	VMOVQ        696(BX), X0
-	VPSRLD       $0x11, Y14, Y12
-	VPSLLD       $0x0f, Y14, Y11
+	VPSRLD       $0x0a, Y14, Y12
+	VPSRLD       $0x11, Y14, Y9
 	SHA256RNDS2  X0, X7, X8
-	VPXOR        Y11, Y12, Y12
-	VPSRLD       $0x13, Y14, Y9
-	VMOVQ        720(BX), X0
-	VPSLLD       $0x0d, Y14, Y11
+	VPMULLD      ·powers+480(SB), Y14, Y11
 	VPXOR        Y11, Y9, Y9
-	SHA256RNDS2  X0, X2, X1
+	VMOVQ        720(BX), X0
 	VPXOR        Y9, Y12, Y12
-	VPSRLD       $0x0a, Y14, Y9
+	VPSRLD       $0x13, Y14, Y9
+	SHA256RNDS2  X0, X2, X1
+	VPMULLD      ·powers+416(SB), Y14, Y11
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VMOVQ        728(BX), X0
 	VPADDD       Y12, Y13, Y13
 	VMOVDQU      Y13, 4736(DX)
 	SHA256RNDS2  X0, X4, X3
-	VPSRLD       $0x07, Y13, Y12
-	VPSLLD       $0x19, Y13, Y11
+	VPSRLD       $0x03, Y13, Y12
+	VPSRLD       $0x07, Y13, Y9
 	VMOVQ        752(BX), X0
-	VPXOR        Y11, Y12, Y12
-	VPSRLD       $0x12, Y13, Y9
-	SHA256RNDS2  X0, X6, X5
-	VPSLLD       $0x0e, Y13, Y11
+	VPMULLD      ·powers+800(SB), Y13, Y11
 	VPXOR        Y11, Y9, Y9
+	SHA256RNDS2  X0, X6, X5
 	VPXOR        Y9, Y12, Y12
+	VPSRLD       $0x12, Y13, Y9
+	VPMULLD      ·powers+448(SB), Y13, Y11
 	VMOVQ        760(BX), X0
-	VPSRLD       $0x03, Y13, Y9
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	SHA256RNDS2  X0, X8, X7
 	VPADDD       Y15, Y12, Y12
@@ -13077,33 +13077,33 @@ begin1:
 	SHA256RNDS2  X0, X1, X2
 	VPADDD       4256(DX), Y14, Y14
 	VPADDD       5056(DX), Y14, Y14
-	VPSRLD       $0x11, Y15, Y12
+	VPSRLD       $0x0a, Y15, Y12
 	VMOVQ        792(BX), X0
-	VPSLLD       $0x0f, Y15, Y11
-	VPXOR        Y11, Y12, Y12
+	VPSRLD       $0x11, Y15, Y9
+	VPMULLD      ·powers+480(SB), Y15, Y11
 	SHA256RNDS2  X0, X3, X4
-	VPSRLD       $0x13, Y15, Y9
-	VPSLLD       $0x0d, Y15, Y11
-	VMOVQ        816(BX), X0
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
+	VMOVQ        816(BX), X0
+	VPSRLD       $0x13, Y15, Y9
+	VPMULLD      ·powers+416(SB), Y15, Y11
 	SHA256RNDS2  X0, X5, X6
-	VPSRLD       $0x0a, Y15, Y9
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPADDD       Y12, Y14, Y14
 	VMOVQ        824(BX), X0
 	VMOVDQU      Y14, 4768(DX)
-	VPSRLD       $0x07, Y14, Y12
+	VPSRLD       $0x03, Y14, Y12
 	SHA256RNDS2  X0, X7, X8
-	VPSLLD       $0x19, Y14, Y11
-	VPXOR        Y11, Y12, Y12
+	VPSRLD       $0x07, Y14, Y9
+	VPMULLD      ·powers+800(SB), Y14, Y11
 	VMOVQ        848(BX), X0
-	VPSRLD       $0x12, Y14, Y9
-	VPSLLD       $0x0e, Y14, Y11
-	SHA256RNDS2  X0, X2, X1
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
-	VPSRLD       $0x03, Y14, Y9
+	SHA256RNDS2  X0, X2, X1
+	VPSRLD       $0x12, Y14, Y9
+	VPMULLD      ·powers+448(SB), Y14, Y11
+	VPXOR        Y11, Y9, Y9
 	VMOVQ        856(BX), X0
 	VPXOR        Y9, Y12, Y12
 	VPADDD       Y13, Y12, Y12
@@ -13123,33 +13123,33 @@ begin1:
 	VMOVDQU     5088(DX), Y15
 	SHA256RNDS2 X0, X8, X7
 	VPADDD      4288(DX), Y15, Y15
-	VPSRLD      $0x11, Y13, Y12
+	VPSRLD      $0x0a, Y13, Y12
 	VMOVQ       912(BX), X0
-	VPSLLD      $0x0f, Y13, Y11
-	VPXOR       Y11, Y12, Y12
-	VPSRLD      $0x13, Y13, Y9
-	SHA256RNDS2 X0, X1, X2
-	VPSLLD      $0x0d, Y13, Y11
+	VPSRLD      $0x11, Y13, Y9
+	VPMULLD     ·powers+480(SB), Y13, Y11
 	VPXOR       Y11, Y9, Y9
-	VMOVQ       920(BX), X0
+	SHA256RNDS2 X0, X1, X2
 	VPXOR       Y9, Y12, Y12
-	VPSRLD      $0x0a, Y13, Y9
+	VPSRLD      $0x13, Y13, Y9
+	VMOVQ       920(BX), X0
+	VPMULLD     ·powers+416(SB), Y13, Y11
+	VPXOR       Y11, Y9, Y9
 	SHA256RNDS2 X0, X3, X4
 	VPXOR       Y9, Y12, Y12
 	VPADDD      Y12, Y15, Y15
 	VMOVQ       944(BX), X0
 	VMOVDQU     Y15, 4800(DX)
-	VPSRLD      $0x07, Y15, Y12
-	VPSLLD      $0x19, Y15, Y11
+	VPSRLD      $0x03, Y15, Y12
+	VPSRLD      $0x07, Y15, Y9
 	SHA256RNDS2 X0, X5, X6
-	VPXOR       Y11, Y12, Y12
-	VPSRLD      $0x12, Y15, Y9
-	VMOVQ       952(BX), X0
-	VPSLLD      $0x0e, Y15, Y11
+	VPMULLD     ·powers+800(SB), Y15, Y11
 	VPXOR       Y11, Y9, Y9
-	SHA256RNDS2 X0, X7, X8
+	VMOVQ       952(BX), X0
 	VPXOR       Y9, Y12, Y12
-	VPSRLD      $0x03, Y15, Y9
+	VPSRLD      $0x12, Y15, Y9
+	SHA256RNDS2 X0, X7, X8
+	VPMULLD     ·powers+448(SB), Y15, Y11
+	VPXOR       Y11, Y9, Y9
 	VMOVQ       976(BX), X0
 	VPXOR       Y9, Y12, Y12
 	VPADDD      Y14, Y12, Y12
@@ -13160,33 +13160,33 @@ begin1:
 	VMOVDQU     4608(DX), Y13
 	VMOVQ       984(BX), X0
 	VPADDD      4320(DX), Y13, Y13
-	VPSRLD      $0x11, Y14, Y12
+	VPSRLD      $0x0a, Y14, Y12
 	SHA256RNDS2 X0, X4, X3
-	VPSLLD      $0x0f, Y14, Y11
-	VPXOR       Y11, Y12, Y12
+	VPSRLD      $0x11, Y14, Y9
+	VPMULLD     ·powers+480(SB), Y14, Y11
 	VMOVQ       1008(BX), X0
-	VPSRLD      $0x13, Y14, Y9
-	VPSLLD      $0x0d, Y14, Y11
 	VPXOR       Y11, Y9, Y9
-	SHA256RNDS2 X0, X6, X5
 	VPXOR       Y9, Y12, Y12
-	VPSRLD      $0x0a, Y14, Y9
+	VPSRLD      $0x13, Y14, Y9
+	SHA256RNDS2 X0, X6, X5
+	VPMULLD     ·powers+416(SB), Y14, Y11
+	VPXOR       Y11, Y9, Y9
 	VMOVQ       1016(BX), X0
 	VPXOR       Y9, Y12, Y12
 	VPADDD      Y12, Y13, Y13
 	SHA256RNDS2 X0, X8, X7
 	VMOVDQU     Y13, 4832(DX)
-	VPSRLD      $0x07, Y13, Y12
+	VPSRLD      $0x03, Y13, Y12
 	VMOVQ       1040(BX), X0
-	VPSLLD      $0x19, Y13, Y11
-	VPXOR       Y11, Y12, Y12
-	VPSRLD      $0x12, Y13, Y9
-	SHA256RNDS2 X0, X1, X2
-	VPSLLD      $0x0e, Y13, Y11
+	VPSRLD      $0x07, Y13, Y9
+	VPMULLD     ·powers+800(SB), Y13, Y11
 	VPXOR       Y11, Y9, Y9
-	VMOVQ       1048(BX), X0
+	SHA256RNDS2 X0, X1, X2
 	VPXOR       Y9, Y12, Y12
-	VPSRLD      $0x03, Y13, Y9
+	VPSRLD      $0x12, Y13, Y9
+	VMOVQ       1048(BX), X0
+	VPMULLD     ·powers+448(SB), Y13, Y11
+	VPXOR       Y11, Y9, Y9
 	SHA256RNDS2 X0, X3, X4
 	VPXOR       Y9, Y12, Y12
 	VPADDD      Y15, Y12, Y12
@@ -13206,33 +13206,33 @@ begin1:
 	VMOVDQU     4640(DX), Y14
 	VMOVQ       1104(BX), X0
 	VPADDD      4352(DX), Y14, Y14
-	VPSRLD      $0x11, Y15, Y12
-	VPSLLD      $0x0f, Y15, Y11
+	VPSRLD      $0x0a, Y15, Y12
+	VPSRLD      $0x11, Y15, Y9
 	SHA256RNDS2 X0, X2, X1
-	VPXOR       Y11, Y12, Y12
-	VPSRLD      $0x13, Y15, Y9
-	VMOVQ       1112(BX), X0
-	VPSLLD      $0x0d, Y15, Y11
+	VPMULLD     ·powers+480(SB), Y15, Y11
 	VPXOR       Y11, Y9, Y9
-	SHA256RNDS2 X0, X4, X3
+	VMOVQ       1112(BX), X0
 	VPXOR       Y9, Y12, Y12
-	VPSRLD      $0x0a, Y15, Y9
+	VPSRLD      $0x13, Y15, Y9
+	SHA256RNDS2 X0, X4, X3
+	VPMULLD     ·powers+416(SB), Y15, Y11
+	VPXOR       Y11, Y9, Y9
 	VMOVQ       1136(BX), X0
 	VPXOR       Y9, Y12, Y12
 	VPADDD      Y12, Y14, Y14
 	VMOVDQU     Y14, 4864(DX)
 	SHA256RNDS2 X0, X6, X5
-	VPSRLD      $0x07, Y14, Y12
-	VPSLLD      $0x19, Y14, Y11
+	VPSRLD      $0x03, Y14, Y12
+	VPSRLD      $0x07, Y14, Y9
 	VMOVQ       1144(BX), X0
-	VPXOR       Y11, Y12, Y12
-	VPSRLD      $0x12, Y14, Y9
-	SHA256RNDS2 X0, X8, X7
-	VPSLLD      $0x0e, Y14, Y11
+	VPMULLD     ·powers+800(SB), Y14, Y11
 	VPXOR       Y11, Y9, Y9
-	VMOVQ       1168(BX), X0
+	SHA256RNDS2 X0, X8, X7
 	VPXOR       Y9, Y12, Y12
-	VPSRLD      $0x03, Y14, Y9
+	VPSRLD      $0x12, Y14, Y9
+	VMOVQ       1168(BX), X0
+	VPMULLD     ·powers+448(SB), Y14, Y11
+	VPXOR       Y11, Y9, Y9
 	VPXOR       Y9, Y12, Y12
 	SHA256RNDS2 X0, X1, X2
 	VPADDD      Y13, Y12, Y12
@@ -13243,33 +13243,33 @@ begin1:
 	VMOVDQU     4672(DX), Y15
 	SHA256RNDS2 X0, X3, X4
 	VPADDD      4384(DX), Y15, Y15
-	VPSRLD      $0x11, Y13, Y12
+	VPSRLD      $0x0a, Y13, Y12
 	VMOVQ       1200(BX), X0
-	VPSLLD      $0x0f, Y13, Y11
-	VPXOR       Y11, Y12, Y12
-	VPSRLD      $0x13, Y13, Y9
-	SHA256RNDS2 X0, X5, X6
-	VPSLLD      $0x0d, Y13, Y11
+	VPSRLD      $0x11, Y13, Y9
+	VPMULLD     ·powers+480(SB), Y13, Y11
 	VPXOR       Y11, Y9, Y9
-	VMOVQ       1208(BX), X0
+	SHA256RNDS2 X0, X5, X6
 	VPXOR       Y9, Y12, Y12
-	VPSRLD      $0x0a, Y13, Y9
+	VPSRLD      $0x13, Y13, Y9
+	VMOVQ       1208(BX), X0
+	VPMULLD     ·powers+416(SB), Y13, Y11
+	VPXOR       Y11, Y9, Y9
 	SHA256RNDS2 X0, X7, X8
 	VPXOR       Y9, Y12, Y12
 	VPADDD      Y12, Y15, Y15
 	VMOVDQU     X2, 5248(DX)
 	VMOVDQU     Y15, 4896(DX)
-	VPSRLD      $0x07, Y15, Y12
-	VPSLLD      $0x19, Y15, Y11
+	VPSRLD      $0x03, Y15, Y12
+	VPSRLD      $0x07, Y15, Y9
 	VMOVDQU     X1, 5264(DX)
-	VPXOR       Y11, Y12, Y12
-	VPSRLD      $0x12, Y15, Y9
-	VMOVDQU     X4, 5280(DX)
-	VPSLLD      $0x0e, Y15, Y11
+	VPMULLD     ·powers+800(SB), Y15, Y11
 	VPXOR       Y11, Y9, Y9
-	VMOVDQU     X3, 5296(DX)
+	VMOVDQU     X4, 5280(DX)
 	VPXOR       Y9, Y12, Y12
-	VPSRLD      $0x03, Y15, Y9
+	VPSRLD      $0x12, Y15, Y9
+	VMOVDQU     X3, 5296(DX)
+	VPMULLD     ·powers+448(SB), Y15, Y11
+	VPXOR       Y11, Y9, Y9
 	VMOVDQU     X6, 5312(DX)
 	VPXOR       Y9, Y12, Y12
 	VPADDD      Y14, Y12, Y12
@@ -13307,17 +13307,17 @@ begin2:
 	VPADDD       Y15, Y12, Y15
 	VMOVDQU      5712(DX), X5
 	VMOVDQU      Y15, 4640(DX)
-	VPSRLD       $0x07, Y15, Y12
+	VPSRLD       $0x03, Y15, Y12
 	VMOVDQU      5728(DX), X8
-	VPSLLD       $0x19, Y15, Y11
-	VPXOR        Y11, Y12, Y12
+	VPSRLD       $0x07, Y15, Y9
+	VPMULLD      ·powers+800(SB), Y15, Y11
 	VMOVDQU      5744(DX), X7
-	VPSRLD       $0x12, Y15, Y9
-	VPSLLD       $0x0e, Y15, Y11
 	VPXOR        Y11, Y9, Y9
-	VMOVQ        64(BX), X0
 	VPXOR        Y9, Y12, Y12
-	VPSRLD       $0x03, Y15, Y9
+	VPSRLD       $0x12, Y15, Y9
+	VMOVQ        64(BX), X0
+	VPMULLD      ·powers+448(SB), Y15, Y11
+	VPXOR        Y11, Y9, Y9
 	SHA256RNDS2  X0, X2, X1
 	VPXOR        Y9, Y12, Y12
 	VMOVDQU      Y12, 4096(DX)
@@ -13338,17 +13338,17 @@ begin2:
 	VPADDD       Y13, Y12, Y13
 	VMOVQ        104(BX), X0
 	VMOVDQU      Y13, 4672(DX)
-	VPSRLD       $0x07, Y13, Y12
-	VPSLLD       $0x19, Y13, Y11
+	VPSRLD       $0x03, Y13, Y12
+	VPSRLD       $0x07, Y13, Y9
 	SHA256RNDS2  X0, X8, X7
-	VPXOR        Y11, Y12, Y12
-	VPSRLD       $0x12, Y13, Y9
-	VMOVQ        508(AX), X0
-	VPSLLD       $0x0e, Y13, Y11
+	VPMULLD      ·powers+800(SB), Y13, Y11
 	VPXOR        Y11, Y9, Y9
+	VMOVQ        508(AX), X0
 	VPXOR        Y9, Y12, Y12
+	VPSRLD       $0x12, Y13, Y9
+	VPMULLD      ·powers+448(SB), Y13, Y11
 	SHA256RNDS2  X0, X1, X2
-	VPSRLD       $0x03, Y13, Y9
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	SHA256RNDS2  X0, X3, X4
 	VPADDD       Y15, Y12, Y12
@@ -13356,34 +13356,34 @@ begin2:
 
 	// W[19]: sigma1.
 	SHA256RNDS2  X0, X5, X6
-	VPSRLD       $0x11, Y15, Y12
-	VPSLLD       $0x0f, Y15, Y11
+	VPSRLD       $0x0a, Y15, Y12
+	VPSRLD       $0x11, Y15, Y9
 	SHA256RNDS2  X0, X7, X8
-	VPXOR        Y11, Y12, Y12
-	VPSRLD       $0x13, Y15, Y9
-	VMOVQ        516(AX), X0
-	VPSLLD       $0x0d, Y15, Y11
+	VPMULLD      ·powers+480(SB), Y15, Y11
 	VPXOR        Y11, Y9, Y9
+	VMOVQ        516(AX), X0
 	VPXOR        Y9, Y12, Y12
+	VPSRLD       $0x13, Y15, Y9
+	VPMULLD      ·powers+416(SB), Y15, Y11
 	SHA256RNDS2  X0, X2, X1
-	VPSRLD       $0x0a, Y15, Y9
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	SHA256RNDS2  X0, X4, X3
 	VPBROADCASTD 568(AX), Y14
 	VPADDD       Y12, Y14, Y14
 	VMOVDQU      Y14, 4704(DX)
 	SHA256RNDS2  X0, X6, X5
-	VPSRLD       $0x07, Y14, Y12
-	VPSLLD       $0x19, Y14, Y11
+	VPSRLD       $0x03, Y14, Y12
+	VPSRLD       $0x07, Y14, Y9
 	SHA256RNDS2  X0, X8, X7
-	VPXOR        Y11, Y12, Y12
-	VPSRLD       $0x12, Y14, Y9
-	VMOVQ        524(AX), X0
-	VPSLLD       $0x0e, Y14, Y11
+	VPMULLD      ·powers+800(SB), Y14, Y11
 	VPXOR        Y11, Y9, Y9
+	VMOVQ        524(AX), X0
 	VPXOR        Y9, Y12, Y12
+	VPSRLD       $0x12, Y14, Y9
+	VPMULLD      ·powers+448(SB), Y14, Y11
 	SHA256RNDS2  X0, X1, X2
-	VPSRLD       $0x03, Y14, Y9
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	SHA256RNDS2  X0, X3, X4
 	VPADDD       Y13, Y12, Y12
@@ -13399,34 +13399,34 @@ begin2:
 	VMOVQ        532(AX), X0
 
 	// W[20]: sigma1.
-	VPSRLD       $0x11, Y13, Y12
+	VPSRLD       $0x0a, Y13, Y12
 	SHA256RNDS2  X0, X2, X1
-	VPSLLD       $0x0f, Y13, Y11
-	VPXOR        Y11, Y12, Y12
+	VPSRLD       $0x11, Y13, Y9
+	VPMULLD      ·powers+480(SB), Y13, Y11
 	SHA256RNDS2  X0, X4, X3
-	VPSRLD       $0x13, Y13, Y9
-	VPSLLD       $0x0d, Y13, Y11
 	VPXOR        Y11, Y9, Y9
-	SHA256RNDS2  X0, X6, X5
 	VPXOR        Y9, Y12, Y12
-	VPSRLD       $0x0a, Y13, Y9
+	VPSRLD       $0x13, Y13, Y9
+	SHA256RNDS2  X0, X6, X5
+	VPMULLD      ·powers+416(SB), Y13, Y11
+	VPXOR        Y11, Y9, Y9
 	SHA256RNDS2  X0, X8, X7
 	VPXOR        Y9, Y12, Y12
 	VPBROADCASTD 572(AX), Y15
 	VPADDD       Y12, Y15, Y15
 	VMOVQ        540(AX), X0
 	VMOVDQU      Y15, 4736(DX)
-	VPSRLD       $0x07, Y15, Y12
+	VPSRLD       $0x03, Y15, Y12
 	SHA256RNDS2  X0, X1, X2
-	VPSLLD       $0x19, Y15, Y11
-	VPXOR        Y11, Y12, Y12
-	VPSRLD       $0x12, Y15, Y9
-	SHA256RNDS2  X0, X3, X4
-	VPSLLD       $0x0e, Y15, Y11
+	VPSRLD       $0x07, Y15, Y9
+	VPMULLD      ·powers+800(SB), Y15, Y11
 	VPXOR        Y11, Y9, Y9
-	SHA256RNDS2  X0, X5, X6
+	SHA256RNDS2  X0, X3, X4
 	VPXOR        Y9, Y12, Y12
-	VPSRLD       $0x03, Y15, Y9
+	VPSRLD       $0x12, Y15, Y9
+	SHA256RNDS2  X0, X5, X6
+	VPMULLD      ·powers+448(SB), Y15, Y11
+	VPXOR        Y11, Y9, Y9
 	SHA256RNDS2  X0, X7, X8
 	VPXOR        Y9, Y12, Y12
 	VPADDD       Y14, Y12, Y12
@@ -13434,34 +13434,34 @@ begin2:
 	VMOVQ        548(AX), X0
 
 	// W[21]: sigma1.
-	VPSRLD       $0x11, Y14, Y12
+	VPSRLD       $0x0a, Y14, Y12
 	SHA256RNDS2  X0, X2, X1
-	VPSLLD       $0x0f, Y14, Y11
-	VPXOR        Y11, Y12, Y12
-	VPSRLD       $0x13, Y14, Y9
-	SHA256RNDS2  X0, X4, X3
-	VPSLLD       $0x0d, Y14, Y11
+	VPSRLD       $0x11, Y14, Y9
+	VPMULLD      ·powers+480(SB), Y14, Y11
 	VPXOR        Y11, Y9, Y9
-	SHA256RNDS2  X0, X6, X5
+	SHA256RNDS2  X0, X4, X3
 	VPXOR        Y9, Y12, Y12
-	VPSRLD       $0x0a, Y14, Y9
+	VPSRLD       $0x13, Y14, Y9
+	SHA256RNDS2  X0, X6, X5
+	VPMULLD      ·powers+416(SB), Y14, Y11
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	SHA256RNDS2  X0, X8, X7
 	VPBROADCASTD 576(AX), Y13
 	VPADDD       Y12, Y13, Y13
 	VMOVQ        512(BX), X0
 	VMOVDQU      Y13, 4768(DX)
-	VPSRLD       $0x07, Y13, Y12
+	VPSRLD       $0x03, Y13, Y12
 	SHA256RNDS2  X0, X1, X2
-	VPSLLD       $0x19, Y13, Y11
-	VPXOR        Y11, Y12, Y12
-	VPSRLD       $0x12, Y13, Y9
-	VMOVQ        520(BX), X0
-	VPSLLD       $0x0e, Y13, Y11
+	VPSRLD       $0x07, Y13, Y9
+	VPMULLD      ·powers+800(SB), Y13, Y11
 	VPXOR        Y11, Y9, Y9
-	SHA256RNDS2  X0, X3, X4
+	VMOVQ        520(BX), X0
 	VPXOR        Y9, Y12, Y12
-	VPSRLD       $0x03, Y13, Y9
+	VPSRLD       $0x12, Y13, Y9
+	SHA256RNDS2  X0, X3, X4
+	VPMULLD      ·powers+448(SB), Y13, Y11
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VMOVQ        544(BX), X0
 	VPADDD       Y15, Y12, Y12
@@ -13478,16 +13478,16 @@ begin2:
 
 	// W[22]: sigma1.
 	VMOVQ        576(BX), X0
-	VPSRLD       $0x11, Y15, Y12
-	VPSLLD       $0x0f, Y15, Y11
-	VPXOR        Y11, Y12, Y12
+	VPSRLD       $0x0a, Y15, Y12
+	VPSRLD       $0x11, Y15, Y9
+	VPMULLD      ·powers+480(SB), Y15, Y11
 	SHA256RNDS2  X0, X2, X1
-	VPSRLD       $0x13, Y15, Y9
-	VPSLLD       $0x0d, Y15, Y11
-	VMOVQ        584(BX), X0
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
-	VPSRLD       $0x0a, Y15, Y9
+	VMOVQ        584(BX), X0
+	VPSRLD       $0x13, Y15, Y9
+	VPMULLD      ·powers+416(SB), Y15, Y11
+	VPXOR        Y11, Y9, Y9
 	SHA256RNDS2  X0, X4, X3
 	VPXOR        Y9, Y12, Y12
 	VPBROADCASTD 580(AX), Y14
@@ -13495,16 +13495,16 @@ begin2:
 	VPADDD       Y12, Y14, Y14
 	VMOVDQU      Y14, 4800(DX)
 	SHA256RNDS2  X0, X6, X5
-	VPSRLD       $0x07, Y14, Y12
-	VPSLLD       $0x19, Y14, Y11
-	VPXOR        Y11, Y12, Y12
+	VPSRLD       $0x03, Y14, Y12
+	VPSRLD       $0x07, Y14, Y9
+	VPMULLD      ·powers+800(SB), Y14, Y11
 	VMOVQ        616(BX), X0
-	VPSRLD       $0x12, Y14, Y9
-	VPSLLD       $0x0e, Y14, Y11
-	SHA256RNDS2  X0, X8, X7
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
-	VPSRLD       $0x03, Y14, Y9
+	SHA256RNDS2  X0, X8, X7
+	VPSRLD       $0x12, Y14, Y9
+	VPMULLD      ·powers+448(SB), Y14, Y11
+	VPXOR        Y11, Y9, Y9
 	VMOVQ        640(BX), X0
 	VPXOR        Y9, Y12, Y12
 	VPADDD       Y13, Y12, Y12
@@ -13512,33 +13512,33 @@ begin2:
 	VMOVDQU      Y12, 4256(DX)
 
 	// W[23]: sigma1.
-	VPSRLD      $0x11, Y13, Y12
+	VPSRLD      $0x0a, Y13, Y12
 	VMOVQ       648(BX), X0
-	VPSLLD      $0x0f, Y13, Y11
-	VPXOR       Y11, Y12, Y12
+	VPSRLD      $0x11, Y13, Y9
+	VPMULLD     ·powers+480(SB), Y13, Y11
 	SHA256RNDS2 X0, X3, X4
-	VPSRLD      $0x13, Y13, Y9
-	VPSLLD      $0x0d, Y13, Y11
-	VMOVQ       672(BX), X0
 	VPXOR       Y11, Y9, Y9
 	VPXOR       Y9, Y12, Y12
-	VPSRLD      $0x0a, Y13, Y9
+	VMOVQ       672(BX), X0
+	VPSRLD      $0x13, Y13, Y9
+	VPMULLD     ·powers+416(SB), Y13, Y11
+	VPXOR       Y11, Y9, Y9
 	SHA256RNDS2 X0, X5, X6
 	VPXOR       Y9, Y12, Y12
 	VPADDD      6016(DX), Y12, Y15
 	VMOVQ       680(BX), X0
 	VMOVDQU     Y15, 4832(DX)
-	VPSRLD      $0x07, Y15, Y12
-	VPSLLD      $0x19, Y15, Y11
+	VPSRLD      $0x03, Y15, Y12
+	VPSRLD      $0x07, Y15, Y9
 	SHA256RNDS2 X0, X7, X8
-	VPXOR       Y11, Y12, Y12
-	VPSRLD      $0x12, Y15, Y9
-	VMOVQ       704(BX), X0
-	VPSLLD      $0x0e, Y15, Y11
+	VPMULLD     ·powers+800(SB), Y15, Y11
 	VPXOR       Y11, Y9, Y9
-	SHA256RNDS2 X0, X2, X1
+	VMOVQ       704(BX), X0
 	VPXOR       Y9, Y12, Y12
-	VPSRLD      $0x03, Y15, Y9
+	VPSRLD      $0x12, Y15, Y9
+	SHA256RNDS2 X0, X2, X1
+	VPMULLD     ·powers+448(SB), Y15, Y11
+	VPXOR       Y11, Y9, Y9
 	VPXOR       Y9, Y12, Y12
 	VMOVQ       712(BX), X0
 	VPADDD      Y14, Y12, Y12
@@ -13557,33 +13557,33 @@ begin2:
 	VPBROADCASTD 588(AX), Y13
 	VMOVQ        744(BX), X0
 	VPADDD       4640(DX), Y13, Y13
-	VPSRLD       $0x11, Y14, Y12
+	VPSRLD       $0x0a, Y14, Y12
 	SHA256RNDS2  X0, X8, X7
-	VPSLLD       $0x0f, Y14, Y11
-	VPXOR        Y11, Y12, Y12
+	VPSRLD       $0x11, Y14, Y9
+	VPMULLD      ·powers+480(SB), Y14, Y11
 	VMOVQ        768(BX), X0
-	VPSRLD       $0x13, Y14, Y9
-	VPSLLD       $0x0d, Y14, Y11
 	VPXOR        Y11, Y9, Y9
-	SHA256RNDS2  X0, X1, X2
 	VPXOR        Y9, Y12, Y12
-	VPSRLD       $0x0a, Y14, Y9
+	VPSRLD       $0x13, Y14, Y9
+	SHA256RNDS2  X0, X1, X2
+	VPMULLD      ·powers+416(SB), Y14, Y11
+	VPXOR        Y11, Y9, Y9
 	VMOVQ        776(BX), X0
 	VPXOR        Y9, Y12, Y12
 	VPADDD       Y12, Y13, Y13
 	VMOVDQU      Y13, 4864(DX)
 	SHA256RNDS2  X0, X3, X4
-	VPSRLD       $0x07, Y13, Y12
-	VPSLLD       $0x19, Y13, Y11
+	VPSRLD       $0x03, Y13, Y12
+	VPSRLD       $0x07, Y13, Y9
 	VMOVQ        800(BX), X0
-	VPXOR        Y11, Y12, Y12
-	VPSRLD       $0x12, Y13, Y9
-	VPSLLD       $0x0e, Y13, Y11
-	SHA256RNDS2  X0, X5, X6
+	VPMULLD      ·powers+800(SB), Y13, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
+	SHA256RNDS2  X0, X5, X6
+	VPSRLD       $0x12, Y13, Y9
+	VPMULLD      ·powers+448(SB), Y13, Y11
 	VMOVQ        808(BX), X0
-	VPSRLD       $0x03, Y13, Y9
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	SHA256RNDS2  X0, X7, X8
 	VPADDD       Y15, Y12, Y12
@@ -13594,32 +13594,32 @@ begin2:
 	VPBROADCASTD 592(AX), Y14
 	VPADDD       4672(DX), Y14, Y14
 	SHA256RNDS2  X0, X2, X1
-	VPSRLD       $0x11, Y15, Y12
-	VPSLLD       $0x0f, Y15, Y11
-	VPXOR        Y11, Y12, Y12
+	VPSRLD       $0x0a, Y15, Y12
+	VPSRLD       $0x11, Y15, Y9
+	VPMULLD      ·powers+480(SB), Y15, Y11
 	VMOVQ        840(BX), X0
-	VPSRLD       $0x13, Y15, Y9
-	VPSLLD       $0x0d, Y15, Y11
-	SHA256RNDS2  X0, X4, X3
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
-	VPSRLD       $0x0a, Y15, Y9
+	SHA256RNDS2  X0, X4, X3
+	VPSRLD       $0x13, Y15, Y9
+	VPMULLD      ·powers+416(SB), Y15, Y11
+	VPXOR        Y11, Y9, Y9
 	VMOVQ        864(BX), X0
 	VPXOR        Y9, Y12, Y12
 	VPADDD       Y12, Y14, Y14
 	SHA256RNDS2  X0, X6, X5
 	VMOVDQU      Y14, 4896(DX)
-	VPSRLD       $0x07, Y14, Y12
+	VPSRLD       $0x03, Y14, Y12
 	VMOVQ        872(BX), X0
-	VPSLLD       $0x19, Y14, Y11
-	VPXOR        Y11, Y12, Y12
-	VPSRLD       $0x12, Y14, Y9
-	SHA256RNDS2  X0, X8, X7
-	VPSLLD       $0x0e, Y14, Y11
+	VPSRLD       $0x07, Y14, Y9
+	VPMULLD      ·powers+800(SB), Y14, Y11
 	VPXOR        Y11, Y9, Y9
-	VMOVQ        896(BX), X0
+	SHA256RNDS2  X0, X8, X7
 	VPXOR        Y9, Y12, Y12
-	VPSRLD       $0x03, Y14, Y9
+	VPSRLD       $0x12, Y14, Y9
+	VMOVQ        896(BX), X0
+	VPMULLD      ·powers+448(SB), Y14, Y11
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	SHA256RNDS2  X0, X1, X2
 	VPADDD       Y13, Y12, Y12
@@ -13638,33 +13638,33 @@ begin2:
 	SHA256RNDS2  X0, X5, X6
 	VPBROADCASTD 596(AX), Y15
 	VPADDD       4704(DX), Y15, Y15
-	VPSRLD       $0x11, Y13, Y12
+	VPSRLD       $0x0a, Y13, Y12
 	VMOVQ        936(BX), X0
-	VPSLLD       $0x0f, Y13, Y11
-	VPXOR        Y11, Y12, Y12
+	VPSRLD       $0x11, Y13, Y9
+	VPMULLD      ·powers+480(SB), Y13, Y11
 	SHA256RNDS2  X0, X7, X8
-	VPSRLD       $0x13, Y13, Y9
-	VPSLLD       $0x0d, Y13, Y11
 	VPXOR        Y11, Y9, Y9
-	VMOVQ        960(BX), X0
 	VPXOR        Y9, Y12, Y12
-	VPSRLD       $0x0a, Y13, Y9
+	VPSRLD       $0x13, Y13, Y9
+	VMOVQ        960(BX), X0
+	VPMULLD      ·powers+416(SB), Y13, Y11
+	VPXOR        Y11, Y9, Y9
 	SHA256RNDS2  X0, X2, X1
 	VPXOR        Y9, Y12, Y12
 	VPADDD       Y12, Y15, Y15
 	VMOVQ        968(BX), X0
 	VMOVDQU      Y15, 4928(DX)
-	VPSRLD       $0x07, Y15, Y12
-	VPSLLD       $0x19, Y15, Y11
+	VPSRLD       $0x03, Y15, Y12
+	VPSRLD       $0x07, Y15, Y9
 	SHA256RNDS2  X0, X4, X3
-	VPXOR        Y11, Y12, Y12
-	VPSRLD       $0x12, Y15, Y9
-	VMOVQ        992(BX), X0
-	VPSLLD       $0x0e, Y15, Y11
+	VPMULLD      ·powers+800(SB), Y15, Y11
 	VPXOR        Y11, Y9, Y9
+	VMOVQ        992(BX), X0
 	VPXOR        Y9, Y12, Y12
+	VPSRLD       $0x12, Y15, Y9
+	VPMULLD      ·powers+448(SB), Y15, Y11
 	SHA256RNDS2  X0, X6, X5
-	VPSRLD       $0x03, Y15, Y9
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VMOVQ        1000(BX), X0
 	VPADDD       Y14, Y12, Y12
@@ -13675,32 +13675,32 @@ begin2:
 	VPBROADCASTD 600(AX), Y13
 	VPADDD       4736(DX), Y13, Y13
 	VMOVQ        1024(BX), X0
-	VPSRLD       $0x11, Y14, Y12
-	VPSLLD       $0x0f, Y14, Y11
+	VPSRLD       $0x0a, Y14, Y12
+	VPSRLD       $0x11, Y14, Y9
 	SHA256RNDS2  X0, X1, X2
-	VPXOR        Y11, Y12, Y12
-	VPSRLD       $0x13, Y14, Y9
-	VPSLLD       $0x0d, Y14, Y11
-	VMOVQ        1032(BX), X0
+	VPMULLD      ·powers+480(SB), Y14, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
+	VMOVQ        1032(BX), X0
+	VPSRLD       $0x13, Y14, Y9
+	VPMULLD      ·powers+416(SB), Y14, Y11
 	SHA256RNDS2  X0, X3, X4
-	VPSRLD       $0x0a, Y14, Y9
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPADDD       Y12, Y13, Y13
 	VMOVQ        1056(BX), X0
 	VMOVDQU      Y13, 4960(DX)
-	VPSRLD       $0x07, Y13, Y12
+	VPSRLD       $0x03, Y13, Y12
 	SHA256RNDS2  X0, X5, X6
-	VPSLLD       $0x19, Y13, Y11
-	VPXOR        Y11, Y12, Y12
-	VPSRLD       $0x12, Y13, Y9
-	VMOVQ        1064(BX), X0
-	VPSLLD       $0x0e, Y13, Y11
+	VPSRLD       $0x07, Y13, Y9
+	VPMULLD      ·powers+800(SB), Y13, Y11
 	VPXOR        Y11, Y9, Y9
-	SHA256RNDS2  X0, X7, X8
+	VMOVQ        1064(BX), X0
 	VPXOR        Y9, Y12, Y12
-	VPSRLD       $0x03, Y13, Y9
+	VPSRLD       $0x12, Y13, Y9
+	SHA256RNDS2  X0, X7, X8
+	VPMULLD      ·powers+448(SB), Y13, Y11
+	VPXOR        Y11, Y9, Y9
 	VMOVQ        1088(BX), X0
 	VPXOR        Y9, Y12, Y12
 	VPADDD       Y15, Y12, Y12
@@ -13720,32 +13720,32 @@ begin2:
 	VPBROADCASTD 604(AX), Y14
 	VPADDD       4768(DX), Y14, Y14
 	SHA256RNDS2  X0, X6, X5
-	VPSRLD       $0x11, Y15, Y12
-	VPSLLD       $0x0f, Y15, Y11
-	VPXOR        Y11, Y12, Y12
+	VPSRLD       $0x0a, Y15, Y12
+	VPSRLD       $0x11, Y15, Y9
+	VPMULLD      ·powers+480(SB), Y15, Y11
 	VMOVQ        1128(BX), X0
-	VPSRLD       $0x13, Y15, Y9
-	VPSLLD       $0x0d, Y15, Y11
-	SHA256RNDS2  X0, X8, X7
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
-	VPSRLD       $0x0a, Y15, Y9
+	SHA256RNDS2  X0, X8, X7
+	VPSRLD       $0x13, Y15, Y9
+	VPMULLD      ·powers+416(SB), Y15, Y11
+	VPXOR        Y11, Y9, Y9
 	VMOVQ        1152(BX), X0
 	VPXOR        Y9, Y12, Y12
 	VPADDD       Y12, Y14, Y14
 	SHA256RNDS2  X0, X1, X2
 	VMOVDQU      Y14, 4992(DX)
-	VPSRLD       $0x07, Y14, Y12
-	VPSLLD       $0x19, Y14, Y11
+	VPSRLD       $0x03, Y14, Y12
+	VPSRLD       $0x07, Y14, Y9
 	VMOVQ        1160(BX), X0
-	VPXOR        Y11, Y12, Y12
-	VPSRLD       $0x12, Y14, Y9
-	SHA256RNDS2  X0, X3, X4
-	VPSLLD       $0x0e, Y14, Y11
+	VPMULLD      ·powers+800(SB), Y14, Y11
 	VPXOR        Y11, Y9, Y9
-	VMOVQ        1184(BX), X0
+	SHA256RNDS2  X0, X3, X4
 	VPXOR        Y9, Y12, Y12
-	VPSRLD       $0x03, Y14, Y9
+	VPSRLD       $0x12, Y14, Y9
+	VMOVQ        1184(BX), X0
+	VPMULLD      ·powers+448(SB), Y14, Y11
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	SHA256RNDS2  X0, X5, X6
 	VPADDD       Y13, Y12, Y12
@@ -13756,32 +13756,32 @@ begin2:
 	VPBROADCASTD 608(AX), Y15
 	VPADDD       4800(DX), Y15, Y15
 	SHA256RNDS2  X0, X7, X8
-	VPSRLD       $0x11, Y13, Y12
-	VPSLLD       $0x0f, Y13, Y11
+	VPSRLD       $0x0a, Y13, Y12
+	VPSRLD       $0x11, Y13, Y9
 	VMOVDQU      X2, 5120(DX)
-	VPXOR        Y11, Y12, Y12
-	VPSRLD       $0x13, Y13, Y9
-	VPSLLD       $0x0d, Y13, Y11
-	VMOVDQU      X1, 5136(DX)
+	VPMULLD      ·powers+480(SB), Y13, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
+	VMOVDQU      X1, 5136(DX)
+	VPSRLD       $0x13, Y13, Y9
+	VPMULLD      ·powers+416(SB), Y13, Y11
 	VMOVDQU      X4, 5152(DX)
-	VPSRLD       $0x0a, Y13, Y9
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VMOVDQU      X3, 5168(DX)
 	VPADDD       Y12, Y15, Y15
 	VMOVDQU      Y15, 5024(DX)
-	VPSRLD       $0x07, Y15, Y12
+	VPSRLD       $0x03, Y15, Y12
 	VMOVDQU      X6, 5184(DX)
-	VPSLLD       $0x19, Y15, Y11
-	VPXOR        Y11, Y12, Y12
+	VPSRLD       $0x07, Y15, Y9
+	VPMULLD      ·powers+800(SB), Y15, Y11
 	VMOVDQU      X5, 5200(DX)
-	VPSRLD       $0x12, Y15, Y9
-	VPSLLD       $0x0e, Y15, Y11
 	VPXOR        Y11, Y9, Y9
-	VMOVDQU      X8, 5216(DX)
 	VPXOR        Y9, Y12, Y12
-	VPSRLD       $0x03, Y15, Y9
+	VPSRLD       $0x12, Y15, Y9
+	VMOVDQU      X8, 5216(DX)
+	VPMULLD      ·powers+448(SB), Y15, Y11
+	VPXOR        Y11, Y9, Y9
 	VMOVDQU      X7, 5232(DX)
 	VPXOR        Y9, Y12, Y12
 	VPADDD       Y14, Y12, Y12
@@ -13801,32 +13801,32 @@ begin2:
 	VPBROADCASTD 612(AX), Y13
 	VPADDD       4832(DX), Y13, Y13
 	VMOVDQU      5824(DX), X6
-	VPSRLD       $0x11, Y14, Y12
-	VPSLLD       $0x0f, Y14, Y11
-	VPXOR        Y11, Y12, Y12
+	VPSRLD       $0x0a, Y14, Y12
+	VPSRLD       $0x11, Y14, Y9
+	VPMULLD      ·powers+480(SB), Y14, Y11
 	VMOVDQU      5840(DX), X5
-	VPSRLD       $0x13, Y14, Y9
-	VPSLLD       $0x0d, Y14, Y11
-	VMOVDQU      5856(DX), X8
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
+	VMOVDQU      5856(DX), X8
+	VPSRLD       $0x13, Y14, Y9
+	VPMULLD      ·powers+416(SB), Y14, Y11
 	VMOVDQU      5872(DX), X7
-	VPSRLD       $0x0a, Y14, Y9
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPADDD       Y12, Y13, Y13
 	VMOVQ        80(BX), X0
 	VMOVDQU      Y13, 5056(DX)
-	VPSRLD       $0x07, Y13, Y12
+	VPSRLD       $0x03, Y13, Y12
 	SHA256RNDS2  X0, X2, X1
-	VPSLLD       $0x19, Y13, Y11
-	VPXOR        Y11, Y12, Y12
-	VPSRLD       $0x12, Y13, Y9
-	VMOVQ        88(BX), X0
-	VPSLLD       $0x0e, Y13, Y11
+	VPSRLD       $0x07, Y13, Y9
+	VPMULLD      ·powers+800(SB), Y13, Y11
 	VPXOR        Y11, Y9, Y9
-	SHA256RNDS2  X0, X4, X3
+	VMOVQ        88(BX), X0
 	VPXOR        Y9, Y12, Y12
-	VPSRLD       $0x03, Y13, Y9
+	VPSRLD       $0x12, Y13, Y9
+	SHA256RNDS2  X0, X4, X3
+	VPMULLD      ·powers+448(SB), Y13, Y11
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VMOVQ        112(BX), X0
 	VPADDD       Y15, Y12, Y12
@@ -13837,32 +13837,32 @@ begin2:
 	VMOVDQU     6048(DX), Y14
 	VMOVQ       120(BX), X0
 	VPADDD      4864(DX), Y14, Y14
-	VPSRLD      $0x11, Y15, Y12
-	VPSLLD      $0x0f, Y15, Y11
+	VPSRLD      $0x0a, Y15, Y12
+	VPSRLD      $0x11, Y15, Y9
 	SHA256RNDS2 X0, X8, X7
-	VPXOR       Y11, Y12, Y12
-	VPSRLD      $0x13, Y15, Y9
-	VMOVQ       508(AX), X0
-	VPSLLD      $0x0d, Y15, Y11
+	VPMULLD     ·powers+480(SB), Y15, Y11
 	VPXOR       Y11, Y9, Y9
+	VMOVQ       508(AX), X0
 	VPXOR       Y9, Y12, Y12
+	VPSRLD      $0x13, Y15, Y9
+	VPMULLD     ·powers+416(SB), Y15, Y11
 	SHA256RNDS2 X0, X1, X2
-	VPSRLD      $0x0a, Y15, Y9
+	VPXOR       Y11, Y9, Y9
 	VPXOR       Y9, Y12, Y12
 	SHA256RNDS2 X0, X3, X4
 	VPADDD      Y12, Y14, Y14
 	VMOVDQU     Y14, 5088(DX)
-	VPSRLD      $0x07, Y14, Y12
+	VPSRLD      $0x03, Y14, Y12
 	SHA256RNDS2 X0, X5, X6
-	VPSLLD      $0x19, Y14, Y11
-	VPXOR       Y11, Y12, Y12
+	VPSRLD      $0x07, Y14, Y9
+	VPMULLD     ·powers+800(SB), Y14, Y11
 	SHA256RNDS2 X0, X7, X8
-	VPSRLD      $0x12, Y14, Y9
-	VPSLLD      $0x0e, Y14, Y11
-	VMOVQ       516(AX), X0
 	VPXOR       Y11, Y9, Y9
 	VPXOR       Y9, Y12, Y12
-	VPSRLD      $0x03, Y14, Y9
+	VMOVQ       516(AX), X0
+	VPSRLD      $0x12, Y14, Y9
+	VPMULLD     ·powers+448(SB), Y14, Y11
+	VPXOR       Y11, Y9, Y9
 	SHA256RNDS2 X0, X2, X1
 	VPXOR       Y9, Y12, Y12
 	VPADDD      Y13, Y12, Y12
@@ -13883,33 +13883,33 @@ begin2:
 	VPADDD      4096(DX), Y15, Y15
 	SHA256RNDS2 X0, X1, X2
 	VPADDD      4896(DX), Y15, Y15
-	VPSRLD      $0x11, Y13, Y12
+	VPSRLD      $0x0a, Y13, Y12
 	SHA256RNDS2 X0, X3, X4
-	VPSLLD      $0x0f, Y13, Y11
-	VPXOR       Y11, Y12, Y12
-	VPSRLD      $0x13, Y13, Y9
-	SHA256RNDS2 X0, X5, X6
-	VPSLLD      $0x0d, Y13, Y11
+	VPSRLD      $0x11, Y13, Y9
+	VPMULLD     ·powers+480(SB), Y13, Y11
 	VPXOR       Y11, Y9, Y9
-	SHA256RNDS2 X0, X7, X8
+	SHA256RNDS2 X0, X5, X6
 	VPXOR       Y9, Y12, Y12
-	VPSRLD      $0x0a, Y13, Y9
+	VPSRLD      $0x13, Y13, Y9
+	SHA256RNDS2 X0, X7, X8
+	VPMULLD     ·powers+416(SB), Y13, Y11
+	VPXOR       Y11, Y9, Y9
 	VPXOR       Y9, Y12, Y12
 	VMOVQ       532(AX), X0
 	VPADDD      Y12, Y15, Y15
 	VMOVDQU     Y15, 4608(DX)
 	SHA256RNDS2 X0, X2, X1
-	VPSRLD      $0x07, Y15, Y12
-	VPSLLD      $0x19, Y15, Y11
+	VPSRLD      $0x03, Y15, Y12
+	VPSRLD      $0x07, Y15, Y9
 	SHA256RNDS2 X0, X4, X3
-	VPXOR       Y11, Y12, Y12
-	VPSRLD      $0x12, Y15, Y9
-	VPSLLD      $0x0e, Y15, Y11
-	SHA256RNDS2 X0, X6, X5
+	VPMULLD     ·powers+800(SB), Y15, Y11
 	VPXOR       Y11, Y9, Y9
 	VPXOR       Y9, Y12, Y12
+	SHA256RNDS2 X0, X6, X5
+	VPSRLD      $0x12, Y15, Y9
+	VPMULLD     ·powers+448(SB), Y15, Y11
 	SHA256RNDS2 X0, X8, X7
-	VPSRLD      $0x03, Y15, Y9
+	VPXOR       Y11, Y9, Y9
 	VPXOR       Y9, Y12, Y12
 	VPADDD      Y14, Y12, Y12
 	VMOVQ       540(AX), X0
@@ -13919,33 +13919,33 @@ begin2:
 	SHA256RNDS2 X0, X1, X2
 	VMOVDQU     4928(DX), Y13
 	VPADDD      4128(DX), Y13, Y13
-	VPSRLD      $0x11, Y14, Y12
+	VPSRLD      $0x0a, Y14, Y12
 	SHA256RNDS2 X0, X3, X4
-	VPSLLD      $0x0f, Y14, Y11
-	VPXOR       Y11, Y12, Y12
+	VPSRLD      $0x11, Y14, Y9
+	VPMULLD     ·powers+480(SB), Y14, Y11
 	SHA256RNDS2 X0, X5, X6
-	VPSRLD      $0x13, Y14, Y9
-	VPSLLD      $0x0d, Y14, Y11
-	SHA256RNDS2 X0, X7, X8
 	VPXOR       Y11, Y9, Y9
 	VPXOR       Y9, Y12, Y12
-	VPSRLD      $0x0a, Y14, Y9
+	SHA256RNDS2 X0, X7, X8
+	VPSRLD      $0x13, Y14, Y9
+	VPMULLD     ·powers+416(SB), Y14, Y11
+	VPXOR       Y11, Y9, Y9
 	VMOVQ       548(AX), X0
 	VPXOR       Y9, Y12, Y12
 	VPADDD      Y12, Y13, Y13
 	SHA256RNDS2 X0, X2, X1
 	VMOVDQU     Y13, 4640(DX)
-	VPSRLD      $0x07, Y13, Y12
-	VPSLLD      $0x19, Y13, Y11
+	VPSRLD      $0x03, Y13, Y12
+	VPSRLD      $0x07, Y13, Y9
 	SHA256RNDS2 X0, X4, X3
-	VPXOR       Y11, Y12, Y12
-	VPSRLD      $0x12, Y13, Y9
-	SHA256RNDS2 X0, X6, X5
-	VPSLLD      $0x0e, Y13, Y11
+	VPMULLD     ·powers+800(SB), Y13, Y11
 	VPXOR       Y11, Y9, Y9
+	SHA256RNDS2 X0, X6, X5
 	VPXOR       Y9, Y12, Y12
+	VPSRLD      $0x12, Y13, Y9
+	VPMULLD     ·powers+448(SB), Y13, Y11
 	SHA256RNDS2 X0, X8, X7
-	VPSRLD      $0x03, Y13, Y9
+	VPXOR       Y11, Y9, Y9
 	VPXOR       Y9, Y12, Y12
 	VMOVQ       528(BX), X0
 	VPADDD      Y15, Y12, Y12
@@ -13964,33 +13964,33 @@ begin2:
 	VMOVDQU     4960(DX), Y14
 	VMOVQ       560(BX), X0
 	VPADDD      4160(DX), Y14, Y14
-	VPSRLD      $0x11, Y15, Y12
+	VPSRLD      $0x0a, Y15, Y12
 	SHA256RNDS2 X0, X5, X6
-	VPSLLD      $0x0f, Y15, Y11
-	VPXOR       Y11, Y12, Y12
+	VPSRLD      $0x11, Y15, Y9
+	VPMULLD     ·powers+480(SB), Y15, Y11
 	VMOVQ       568(BX), X0
-	VPSRLD      $0x13, Y15, Y9
-	VPSLLD      $0x0d, Y15, Y11
 	VPXOR       Y11, Y9, Y9
-	SHA256RNDS2 X0, X7, X8
 	VPXOR       Y9, Y12, Y12
-	VPSRLD      $0x0a, Y15, Y9
+	VPSRLD      $0x13, Y15, Y9
+	SHA256RNDS2 X0, X7, X8
+	VPMULLD     ·powers+416(SB), Y15, Y11
+	VPXOR       Y11, Y9, Y9
 	VMOVQ       592(BX), X0
 	VPXOR       Y9, Y12, Y12
 	VPADDD      Y12, Y14, Y14
 	VMOVDQU     Y14, 4672(DX)
 	SHA256RNDS2 X0, X2, X1
-	VPSRLD      $0x07, Y14, Y12
-	VPSLLD      $0x19, Y14, Y11
+	VPSRLD      $0x03, Y14, Y12
+	VPSRLD      $0x07, Y14, Y9
 	VMOVQ       600(BX), X0
-	VPXOR       Y11, Y12, Y12
-	VPSRLD      $0x12, Y14, Y9
-	VPSLLD      $0x0e, Y14, Y11
-	SHA256RNDS2 X0, X4, X3
+	VPMULLD     ·powers+800(SB), Y14, Y11
 	VPXOR       Y11, Y9, Y9
 	VPXOR       Y9, Y12, Y12
+	SHA256RNDS2 X0, X4, X3
+	VPSRLD      $0x12, Y14, Y9
+	VPMULLD     ·powers+448(SB), Y14, Y11
 	VMOVQ       624(BX), X0
-	VPSRLD      $0x03, Y14, Y9
+	VPXOR       Y11, Y9, Y9
 	VPXOR       Y9, Y12, Y12
 	SHA256RNDS2 X0, X6, X5
 	VPADDD      Y13, Y12, Y12
@@ -14001,32 +14001,32 @@ begin2:
 	VMOVDQU     4992(DX), Y15
 	VPADDD      4192(DX), Y15, Y15
 	SHA256RNDS2 X0, X8, X7
-	VPSRLD      $0x11, Y13, Y12
-	VPSLLD      $0x0f, Y13, Y11
-	VPXOR       Y11, Y12, Y12
+	VPSRLD      $0x0a, Y13, Y12
+	VPSRLD      $0x11, Y13, Y9
+	VPMULLD     ·powers+480(SB), Y13, Y11
 	VMOVQ       656(BX), X0
-	VPSRLD      $0x13, Y13, Y9
-	VPSLLD      $0x0d, Y13, Y11
-	SHA256RNDS2 X0, X1, X2
 	VPXOR       Y11, Y9, Y9
 	VPXOR       Y9, Y12, Y12
-	VPSRLD      $0x0a, Y13, Y9
+	SHA256RNDS2 X0, X1, X2
+	VPSRLD      $0x13, Y13, Y9
+	VPMULLD     ·powers+416(SB), Y13, Y11
+	VPXOR       Y11, Y9, Y9
 	VMOVQ       664(BX), X0
 	VPXOR       Y9, Y12, Y12
 	VPADDD      Y12, Y15, Y15
 	SHA256RNDS2 X0, X3, X4
 	VMOVDQU     Y15, 4704(DX)
-	VPSRLD      $0x07, Y15, Y12
+	VPSRLD      $0x03, Y15, Y12
 	VMOVQ       688(BX), X0
-	VPSLLD      $0x19, Y15, Y11
-	VPXOR       Y11, Y12, Y12
-	VPSRLD      $0x12, Y15, Y9
-	SHA256RNDS2 X0, X5, X6
-	VPSLLD      $0x0e, Y15, Y11
+	VPSRLD      $0x07, Y15, Y9
+	VPMULLD     ·powers+800(SB), Y15, Y11
 	VPXOR       Y11, Y9, Y9
-	VMOVQ       696(BX), X0
+	SHA256RNDS2 X0, X5, X6
 	VPXOR       Y9, Y12, Y12
-	VPSRLD      $0x03, Y15, Y9
+	VPSRLD      $0x12, Y15, Y9
+	VMOVQ       696(BX), X0
+	VPMULLD     ·powers+448(SB), Y15, Y11
+	VPXOR       Y11, Y9, Y9
 	VPXOR       Y9, Y12, Y12
 	SHA256RNDS2 X0, X7, X8
 	VPADDD      Y14, Y12, Y12
@@ -14045,33 +14045,33 @@ begin2:
 	SHA256RNDS2 X0, X4, X3
 	VMOVDQU     5024(DX), Y13
 	VPADDD      4224(DX), Y13, Y13
-	VPSRLD      $0x11, Y14, Y12
+	VPSRLD      $0x0a, Y14, Y12
 	VMOVQ       752(BX), X0
-	VPSLLD      $0x0f, Y14, Y11
-	VPXOR       Y11, Y12, Y12
+	VPSRLD      $0x11, Y14, Y9
+	VPMULLD     ·powers+480(SB), Y14, Y11
 	SHA256RNDS2 X0, X6, X5
-	VPSRLD      $0x13, Y14, Y9
-	VPSLLD      $0x0d, Y14, Y11
 	VPXOR       Y11, Y9, Y9
-	VMOVQ       760(BX), X0
 	VPXOR       Y9, Y12, Y12
-	VPSRLD      $0x0a, Y14, Y9
+	VPSRLD      $0x13, Y14, Y9
+	VMOVQ       760(BX), X0
+	VPMULLD     ·powers+416(SB), Y14, Y11
+	VPXOR       Y11, Y9, Y9
 	SHA256RNDS2 X0, X8, X7
 	VPXOR       Y9, Y12, Y12
 	VPADDD      Y12, Y13, Y13
 	VMOVQ       784(BX), X0
 	VMOVDQU     Y13, 4736(DX)
-	VPSRLD      $0x07, Y13, Y12
-	VPSLLD      $0x19, Y13, Y11
+	VPSRLD      $0x03, Y13, Y12
+	VPSRLD      $0x07, Y13, Y9
 	SHA256RNDS2 X0, X1, X2
-	VPXOR       Y11, Y12, Y12
-	VPSRLD      $0x12, Y13, Y9
-	VMOVQ       792(BX), X0
-	VPSLLD      $0x0e, Y13, Y11
+	VPMULLD     ·powers+800(SB), Y13, Y11
 	VPXOR       Y11, Y9, Y9
+	VMOVQ       792(BX), X0
 	VPXOR       Y9, Y12, Y12
+	VPSRLD      $0x12, Y13, Y9
+	VPMULLD     ·powers+448(SB), Y13, Y11
 	SHA256RNDS2 X0, X3, X4
-	VPSRLD      $0x03, Y13, Y9
+	VPXOR       Y11, Y9, Y9
 	VPXOR       Y9, Y12, Y12
 	VMOVQ       816(BX), X0
 	VPADDD      Y15, Y12, Y12
@@ -14082,32 +14082,32 @@ begin2:
 	VMOVDQU     5056(DX), Y14
 	VPADDD      4256(DX), Y14, Y14
 	VMOVQ       824(BX), X0
-	VPSRLD      $0x11, Y15, Y12
-	VPSLLD      $0x0f, Y15, Y11
+	VPSRLD      $0x0a, Y15, Y12
+	VPSRLD      $0x11, Y15, Y9
 	SHA256RNDS2 X0, X7, X8
-	VPXOR       Y11, Y12, Y12
-	VPSRLD      $0x13, Y15, Y9
-	VPSLLD      $0x0d, Y15, Y11
-	VMOVQ       848(BX), X0
+	VPMULLD     ·powers+480(SB), Y15, Y11
 	VPXOR       Y11, Y9, Y9
 	VPXOR       Y9, Y12, Y12
+	VMOVQ       848(BX), X0
+	VPSRLD      $0x13, Y15, Y9
+	VPMULLD     ·powers+416(SB), Y15, Y11
 	SHA256RNDS2 X0, X2, X1
-	VPSRLD      $0x0a, Y15, Y9
+	VPXOR       Y11, Y9, Y9
 	VPXOR       Y9, Y12, Y12
 	VPADDD      Y12, Y14, Y14
 	VMOVQ       856(BX), X0
 	VMOVDQU     Y14, 4768(DX)
-	VPSRLD      $0x07, Y14, Y12
+	VPSRLD      $0x03, Y14, Y12
 	SHA256RNDS2 X0, X4, X3
-	VPSLLD      $0x19, Y14, Y11
-	VPXOR       Y11, Y12, Y12
-	VPSRLD      $0x12, Y14, Y9
-	VMOVQ       880(BX), X0
-	VPSLLD      $0x0e, Y14, Y11
+	VPSRLD      $0x07, Y14, Y9
+	VPMULLD     ·powers+800(SB), Y14, Y11
 	VPXOR       Y11, Y9, Y9
-	SHA256RNDS2 X0, X6, X5
+	VMOVQ       880(BX), X0
 	VPXOR       Y9, Y12, Y12
-	VPSRLD      $0x03, Y14, Y9
+	VPSRLD      $0x12, Y14, Y9
+	SHA256RNDS2 X0, X6, X5
+	VPMULLD     ·powers+448(SB), Y14, Y11
+	VPXOR       Y11, Y9, Y9
 	VMOVQ       888(BX), X0
 	VPXOR       Y9, Y12, Y12
 	VPADDD      Y13, Y12, Y12
@@ -14127,32 +14127,32 @@ begin2:
 	VMOVDQU     5088(DX), Y15
 	VPADDD      4288(DX), Y15, Y15
 	SHA256RNDS2 X0, X3, X4
-	VPSRLD      $0x11, Y13, Y12
-	VPSLLD      $0x0f, Y13, Y11
-	VPXOR       Y11, Y12, Y12
+	VPSRLD      $0x0a, Y13, Y12
+	VPSRLD      $0x11, Y13, Y9
+	VPMULLD     ·powers+480(SB), Y13, Y11
 	VMOVQ       944(BX), X0
-	VPSRLD      $0x13, Y13, Y9
-	VPSLLD      $0x0d, Y13, Y11
-	SHA256RNDS2 X0, X5, X6
 	VPXOR       Y11, Y9, Y9
 	VPXOR       Y9, Y12, Y12
-	VPSRLD      $0x0a, Y13, Y9
+	SHA256RNDS2 X0, X5, X6
+	VPSRLD      $0x13, Y13, Y9
+	VPMULLD     ·powers+416(SB), Y13, Y11
+	VPXOR       Y11, Y9, Y9
 	VMOVQ       952(BX), X0
 	VPXOR       Y9, Y12, Y12
 	VPADDD      Y12, Y15, Y15
 	SHA256RNDS2 X0, X7, X8
 	VMOVDQU     Y15, 4800(DX)
-	VPSRLD      $0x07, Y15, Y12
-	VPSLLD      $0x19, Y15, Y11
+	VPSRLD      $0x03, Y15, Y12
+	VPSRLD      $0x07, Y15, Y9
 	VMOVQ       976(BX), X0
-	VPXOR       Y11, Y12, Y12
-	VPSRLD      $0x12, Y15, Y9
-	SHA256RNDS2 X0, X2, X1
-	VPSLLD      $0x0e, Y15, Y11
+	VPMULLD     ·powers+800(SB), Y15, Y11
 	VPXOR       Y11, Y9, Y9
-	VMOVQ       984(BX), X0
+	SHA256RNDS2 X0, X2, X1
 	VPXOR       Y9, Y12, Y12
-	VPSRLD      $0x03, Y15, Y9
+	VPSRLD      $0x12, Y15, Y9
+	VMOVQ       984(BX), X0
+	VPMULLD     ·powers+448(SB), Y15, Y11
+	VPXOR       Y11, Y9, Y9
 	VPXOR       Y9, Y12, Y12
 	SHA256RNDS2 X0, X4, X3
 	VPADDD      Y14, Y12, Y12
@@ -14163,32 +14163,32 @@ begin2:
 	VMOVDQU     4608(DX), Y13
 	VPADDD      4320(DX), Y13, Y13
 	SHA256RNDS2 X0, X6, X5
-	VPSRLD      $0x11, Y14, Y12
-	VPSLLD      $0x0f, Y14, Y11
+	VPSRLD      $0x0a, Y14, Y12
+	VPSRLD      $0x11, Y14, Y9
 	VMOVQ       1016(BX), X0
-	VPXOR       Y11, Y12, Y12
-	VPSRLD      $0x13, Y14, Y9
-	VPSLLD      $0x0d, Y14, Y11
-	SHA256RNDS2 X0, X8, X7
+	VPMULLD     ·powers+480(SB), Y14, Y11
 	VPXOR       Y11, Y9, Y9
 	VPXOR       Y9, Y12, Y12
+	SHA256RNDS2 X0, X8, X7
+	VPSRLD      $0x13, Y14, Y9
+	VPMULLD     ·powers+416(SB), Y14, Y11
 	VMOVQ       1040(BX), X0
-	VPSRLD      $0x0a, Y14, Y9
+	VPXOR       Y11, Y9, Y9
 	VPXOR       Y9, Y12, Y12
 	SHA256RNDS2 X0, X1, X2
 	VPADDD      Y12, Y13, Y13
 	VMOVDQU     Y13, 4832(DX)
-	VPSRLD      $0x07, Y13, Y12
+	VPSRLD      $0x03, Y13, Y12
 	VMOVQ       1048(BX), X0
-	VPSLLD      $0x19, Y13, Y11
-	VPXOR       Y11, Y12, Y12
+	VPSRLD      $0x07, Y13, Y9
+	VPMULLD     ·powers+800(SB), Y13, Y11
 	SHA256RNDS2 X0, X3, X4
-	VPSRLD      $0x12, Y13, Y9
-	VPSLLD      $0x0e, Y13, Y11
 	VPXOR       Y11, Y9, Y9
-	VMOVQ       1072(BX), X0
 	VPXOR       Y9, Y12, Y12
-	VPSRLD      $0x03, Y13, Y9
+	VPSRLD      $0x12, Y13, Y9
+	VMOVQ       1072(BX), X0
+	VPMULLD     ·powers+448(SB), Y13, Y11
+	VPXOR       Y11, Y9, Y9
 	SHA256RNDS2 X0, X5, X6
 	VPXOR       Y9, Y12, Y12
 	VPADDD      Y15, Y12, Y12
@@ -14208,32 +14208,32 @@ begin2:
 	VMOVDQU     4640(DX), Y14
 	VPADDD      4352(DX), Y14, Y14
 	VMOVQ       1112(BX), X0
-	VPSRLD      $0x11, Y15, Y12
-	VPSLLD      $0x0f, Y15, Y11
-	VPXOR       Y11, Y12, Y12
+	VPSRLD      $0x0a, Y15, Y12
+	VPSRLD      $0x11, Y15, Y9
+	VPMULLD     ·powers+480(SB), Y15, Y11
 	SHA256RNDS2 X0, X4, X3
-	VPSRLD      $0x13, Y15, Y9
-	VPSLLD      $0x0d, Y15, Y11
-	VMOVQ       1136(BX), X0
 	VPXOR       Y11, Y9, Y9
 	VPXOR       Y9, Y12, Y12
+	VMOVQ       1136(BX), X0
+	VPSRLD      $0x13, Y15, Y9
+	VPMULLD     ·powers+416(SB), Y15, Y11
 	SHA256RNDS2 X0, X6, X5
-	VPSRLD      $0x0a, Y15, Y9
+	VPXOR       Y11, Y9, Y9
 	VPXOR       Y9, Y12, Y12
 	VPADDD      Y12, Y14, Y14
 	VMOVQ       1144(BX), X0
 	VMOVDQU     Y14, 4864(DX)
-	VPSRLD      $0x07, Y14, Y12
+	VPSRLD      $0x03, Y14, Y12
 	SHA256RNDS2 X0, X8, X7
-	VPSLLD      $0x19, Y14, Y11
-	VPXOR       Y11, Y12, Y12
-	VPSRLD      $0x12, Y14, Y9
-	VMOVQ       1168(BX), X0
-	VPSLLD      $0x0e, Y14, Y11
+	VPSRLD      $0x07, Y14, Y9
+	VPMULLD     ·powers+800(SB), Y14, Y11
 	VPXOR       Y11, Y9, Y9
-	SHA256RNDS2 X0, X1, X2
+	VMOVQ       1168(BX), X0
 	VPXOR       Y9, Y12, Y12
-	VPSRLD      $0x03, Y14, Y9
+	VPSRLD      $0x12, Y14, Y9
+	SHA256RNDS2 X0, X1, X2
+	VPMULLD     ·powers+448(SB), Y14, Y11
+	VPXOR       Y11, Y9, Y9
 	VPXOR       Y9, Y12, Y12
 	VMOVQ       1176(BX), X0
 	VPADDD      Y13, Y12, Y12
@@ -14244,32 +14244,32 @@ begin2:
 	VMOVDQU     4672(DX), Y15
 	VMOVQ       1200(BX), X0
 	VPADDD      4384(DX), Y15, Y15
-	VPSRLD      $0x11, Y13, Y12
-	VPSLLD      $0x0f, Y13, Y11
+	VPSRLD      $0x0a, Y13, Y12
+	VPSRLD      $0x11, Y13, Y9
 	SHA256RNDS2 X0, X5, X6
-	VPXOR       Y11, Y12, Y12
-	VPSRLD      $0x13, Y13, Y9
-	VMOVQ       1208(BX), X0
-	VPSLLD      $0x0d, Y13, Y11
+	VPMULLD     ·powers+480(SB), Y13, Y11
 	VPXOR       Y11, Y9, Y9
+	VMOVQ       1208(BX), X0
 	VPXOR       Y9, Y12, Y12
+	VPSRLD      $0x13, Y13, Y9
+	VPMULLD     ·powers+416(SB), Y13, Y11
 	SHA256RNDS2 X0, X7, X8
-	VPSRLD      $0x0a, Y13, Y9
+	VPXOR       Y11, Y9, Y9
 	VPXOR       Y9, Y12, Y12
 	VMOVDQU     X2, 5248(DX)
 	VPADDD      Y12, Y15, Y15
 	VMOVDQU     Y15, 4896(DX)
-	VPSRLD      $0x07, Y15, Y12
+	VPSRLD      $0x03, Y15, Y12
 	VMOVDQU     X1, 5264(DX)
-	VPSLLD      $0x19, Y15, Y11
-	VPXOR       Y11, Y12, Y12
+	VPSRLD      $0x07, Y15, Y9
+	VPMULLD     ·powers+800(SB), Y15, Y11
 	VMOVDQU     X4, 5280(DX)
-	VPSRLD      $0x12, Y15, Y9
-	VPSLLD      $0x0e, Y15, Y11
-	VMOVDQU     X3, 5296(DX)
 	VPXOR       Y11, Y9, Y9
 	VPXOR       Y9, Y12, Y12
-	VPSRLD      $0x03, Y15, Y9
+	VMOVDQU     X3, 5296(DX)
+	VPSRLD      $0x12, Y15, Y9
+	VPMULLD     ·powers+448(SB), Y15, Y11
+	VPXOR       Y11, Y9, Y9
 	VMOVDQU     X6, 5312(DX)
 	VPXOR       Y9, Y12, Y12
 	VPADDD      Y14, Y12, Y12
@@ -14306,17 +14306,17 @@ begin3:
 	VPADDD       Y13, Y12, Y13
 	VMOVDQU      5680(DX), X4
 	VMOVDQU      Y13, 4672(DX)
-	VPSRLD       $0x07, Y13, Y12
-	VPSLLD       $0x19, Y13, Y11
+	VPSRLD       $0x03, Y13, Y12
+	VPSRLD       $0x07, Y13, Y9
 	VMOVDDUP     96(BX), X0
-	VPXOR        Y11, Y12, Y12
-	VPSRLD       $0x12, Y13, Y9
-	VPADDD       5696(DX), X0, X5
-	VPSLLD       $0x0e, Y13, Y11
+	VPMULLD      ·powers+800(SB), Y13, Y11
 	VPXOR        Y11, Y9, Y9
+	VPADDD       5696(DX), X0, X5
 	VPXOR        Y9, Y12, Y12
+	VPSRLD       $0x12, Y13, Y9
+	VPMULLD      ·powers+448(SB), Y13, Y11
 	VMOVDQU      5712(DX), X6
-	VPSRLD       $0x03, Y13, Y9
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VMOVDDUP     104(BX), X0
 	VMOVDQU      Y12, 4128(DX)
@@ -14328,17 +14328,17 @@ begin3:
 	VPADDD       Y14, Y12, Y14
 	VMOVDQU      5744(DX), X8
 	VMOVDQU      Y14, 4704(DX)
-	VPSRLD       $0x07, Y14, Y12
+	VPSRLD       $0x03, Y14, Y12
 	VMOVQ        508(AX), X0
-	VPSLLD       $0x19, Y14, Y11
-	VPXOR        Y11, Y12, Y12
+	VPSRLD       $0x07, Y14, Y9
+	VPMULLD      ·powers+800(SB), Y14, Y11
 	SHA256RNDS2  X0, X1, X2
-	VPSRLD       $0x12, Y14, Y9
-	VPSLLD       $0x0e, Y14, Y11
 	VPXOR        Y11, Y9, Y9
-	SHA256RNDS2  X0, X3, X4
 	VPXOR        Y9, Y12, Y12
-	VPSRLD       $0x03, Y14, Y9
+	VPSRLD       $0x12, Y14, Y9
+	SHA256RNDS2  X0, X3, X4
+	VPMULLD      ·powers+448(SB), Y14, Y11
+	VPXOR        Y11, Y9, Y9
 	SHA256RNDS2  X0, X5, X6
 	VPXOR        Y9, Y12, Y12
 	VPADDD       Y13, Y12, Y12
@@ -14355,34 +14355,34 @@ begin3:
 
 	// W[20]: sigma1.
 	SHA256RNDS2  X0, X4, X3
-	VPSRLD       $0x11, Y13, Y12
-	VPSLLD       $0x0f, Y13, Y11
+	VPSRLD       $0x0a, Y13, Y12
+	VPSRLD       $0x11, Y13, Y9
 	SHA256RNDS2  X0, X6, X5
-	VPXOR        Y11, Y12, Y12
-	VPSRLD       $0x13, Y13, Y9
-	SHA256RNDS2  X0, X8, X7
-	VPSLLD       $0x0d, Y13, Y11
+	VPMULLD      ·powers+480(SB), Y13, Y11
 	VPXOR        Y11, Y9, Y9
+	SHA256RNDS2  X0, X8, X7
 	VPXOR        Y9, Y12, Y12
+	VPSRLD       $0x13, Y13, Y9
+	VPMULLD      ·powers+416(SB), Y13, Y11
 	VMOVQ        524(AX), X0
-	VPSRLD       $0x0a, Y13, Y9
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	SHA256RNDS2  X0, X1, X2
 	VPBROADCASTD 572(AX), Y15
 	VPADDD       Y12, Y15, Y15
 	VMOVDQU      Y15, 4736(DX)
 	SHA256RNDS2  X0, X3, X4
-	VPSRLD       $0x07, Y15, Y12
-	VPSLLD       $0x19, Y15, Y11
+	VPSRLD       $0x03, Y15, Y12
+	VPSRLD       $0x07, Y15, Y9
 	SHA256RNDS2  X0, X5, X6
-	VPXOR        Y11, Y12, Y12
-	VPSRLD       $0x12, Y15, Y9
-	SHA256RNDS2  X0, X7, X8
-	VPSLLD       $0x0e, Y15, Y11
+	VPMULLD      ·powers+800(SB), Y15, Y11
 	VPXOR        Y11, Y9, Y9
+	SHA256RNDS2  X0, X7, X8
 	VPXOR        Y9, Y12, Y12
+	VPSRLD       $0x12, Y15, Y9
+	VPMULLD      ·powers+448(SB), Y15, Y11
 	VMOVQ        532(AX), X0
-	VPSRLD       $0x03, Y15, Y9
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	SHA256RNDS2  X0, X2, X1
 	VPADDD       Y14, Y12, Y12
@@ -14390,34 +14390,34 @@ begin3:
 	SHA256RNDS2  X0, X4, X3
 
 	// W[21]: sigma1.
-	VPSRLD       $0x11, Y14, Y12
-	VPSLLD       $0x0f, Y14, Y11
+	VPSRLD       $0x0a, Y14, Y12
+	VPSRLD       $0x11, Y14, Y9
 	SHA256RNDS2  X0, X6, X5
-	VPXOR        Y11, Y12, Y12
-	VPSRLD       $0x13, Y14, Y9
-	SHA256RNDS2  X0, X8, X7
-	VPSLLD       $0x0d, Y14, Y11
+	VPMULLD      ·powers+480(SB), Y14, Y11
 	VPXOR        Y11, Y9, Y9
+	SHA256RNDS2  X0, X8, X7
 	VPXOR        Y9, Y12, Y12
+	VPSRLD       $0x13, Y14, Y9
+	VPMULLD      ·powers+416(SB), Y14, Y11
 	VMOVQ        540(AX), X0
-	VPSRLD       $0x0a, Y14, Y9
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	SHA256RNDS2  X0, X1, X2
 	VPBROADCASTD 576(AX), Y13
 	VPADDD       Y12, Y13, Y13
 	SHA256RNDS2  X0, X3, X4
 	VMOVDQU      Y13, 4768(DX)
-	VPSRLD       $0x07, Y13, Y12
-	VPSLLD       $0x19, Y13, Y11
+	VPSRLD       $0x03, Y13, Y12
+	VPSRLD       $0x07, Y13, Y9
 	SHA256RNDS2  X0, X5, X6
-	VPXOR        Y11, Y12, Y12
-	VPSRLD       $0x12, Y13, Y9
-	SHA256RNDS2  X0, X7, X8
-	VPSLLD       $0x0e, Y13, Y11
+	VPMULLD      ·powers+800(SB), Y13, Y11
 	VPXOR        Y11, Y9, Y9
-	VMOVQ        548(AX), X0
+	SHA256RNDS2  X0, X7, X8
 	VPXOR        Y9, Y12, Y12
-	VPSRLD       $0x03, Y13, Y9
+	VPSRLD       $0x12, Y13, Y9
+	VMOVQ        548(AX), X0
+	VPMULLD      ·powers+448(SB), Y13, Y11
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	SHA256RNDS2  X0, X2, X1
 	VPADDD       Y15, Y12, Y12
@@ -14434,34 +14434,34 @@ begin3:
 
 	// W[22]: sigma1.
 	VMOVQ        512(BX), X0
-	VPSRLD       $0x11, Y15, Y12
-	VPSLLD       $0x0f, Y15, Y11
-	VPXOR        Y11, Y12, Y12
+	VPSRLD       $0x0a, Y15, Y12
+	VPSRLD       $0x11, Y15, Y9
+	VPMULLD      ·powers+480(SB), Y15, Y11
 	SHA256RNDS2  X0, X1, X2
-	VPSRLD       $0x13, Y15, Y9
-	VPSLLD       $0x0d, Y15, Y11
-	VMOVQ        520(BX), X0
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
+	VMOVQ        520(BX), X0
+	VPSRLD       $0x13, Y15, Y9
+	VPMULLD      ·powers+416(SB), Y15, Y11
 	SHA256RNDS2  X0, X3, X4
-	VPSRLD       $0x0a, Y15, Y9
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPBROADCASTD 580(AX), Y14
 	VMOVQ        544(BX), X0
 	VPADDD       Y12, Y14, Y14
 	VMOVDQU      Y14, 4800(DX)
 	SHA256RNDS2  X0, X5, X6
-	VPSRLD       $0x07, Y14, Y12
-	VPSLLD       $0x19, Y14, Y11
-	VPXOR        Y11, Y12, Y12
+	VPSRLD       $0x03, Y14, Y12
+	VPSRLD       $0x07, Y14, Y9
+	VPMULLD      ·powers+800(SB), Y14, Y11
 	VMOVQ        552(BX), X0
-	VPSRLD       $0x12, Y14, Y9
-	VPSLLD       $0x0e, Y14, Y11
-	SHA256RNDS2  X0, X7, X8
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
+	SHA256RNDS2  X0, X7, X8
+	VPSRLD       $0x12, Y14, Y9
+	VPMULLD      ·powers+448(SB), Y14, Y11
 	VMOVQ        576(BX), X0
-	VPSRLD       $0x03, Y14, Y9
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPADDD       Y13, Y12, Y12
 	SHA256RNDS2  X0, X2, X1
@@ -14469,34 +14469,34 @@ begin3:
 
 	// W[23]: sigma1.
 	VMOVQ        584(BX), X0
-	VPSRLD       $0x11, Y13, Y12
-	VPSLLD       $0x0f, Y13, Y11
+	VPSRLD       $0x0a, Y13, Y12
+	VPSRLD       $0x11, Y13, Y9
 	SHA256RNDS2  X0, X4, X3
-	VPXOR        Y11, Y12, Y12
-	VPSRLD       $0x13, Y13, Y9
-	VPSLLD       $0x0d, Y13, Y11
-	VMOVQ        608(BX), X0
+	VPMULLD      ·powers+480(SB), Y13, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
+	VMOVQ        608(BX), X0
+	VPSRLD       $0x13, Y13, Y9
+	VPMULLD      ·powers+416(SB), Y13, Y11
 	SHA256RNDS2  X0, X6, X5
-	VPSRLD       $0x0a, Y13, Y9
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPBROADCASTD 584(AX), Y15
 	VMOVQ        616(BX), X0
 	VPADDD       Y12, Y15, Y15
 	VMOVDQU      Y15, 4832(DX)
 	SHA256RNDS2  X0, X8, X7
-	VPSRLD       $0x07, Y15, Y12
-	VPSLLD       $0x19, Y15, Y11
+	VPSRLD       $0x03, Y15, Y12
+	VPSRLD       $0x07, Y15, Y9
 	VMOVQ        640(BX), X0
-	VPXOR        Y11, Y12, Y12
-	VPSRLD       $0x12, Y15, Y9
-	VPSLLD       $0x0e, Y15, Y11
-	SHA256RNDS2  X0, X1, X2
+	VPMULLD      ·powers+800(SB), Y15, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
+	SHA256RNDS2  X0, X1, X2
+	VPSRLD       $0x12, Y15, Y9
+	VPMULLD      ·powers+448(SB), Y15, Y11
 	VMOVQ        648(BX), X0
-	VPSRLD       $0x03, Y15, Y9
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	SHA256RNDS2  X0, X3, X4
 	VPADDD       Y14, Y12, Y12
@@ -14512,33 +14512,33 @@ begin3:
 	VMOVQ        680(BX), X0
 
 	// W[24]: sigma1.
-	VPSRLD      $0x11, Y14, Y12
+	VPSRLD      $0x0a, Y14, Y12
 	SHA256RNDS2 X0, X7, X8
-	VPSLLD      $0x0f, Y14, Y11
-	VPXOR       Y11, Y12, Y12
+	VPSRLD      $0x11, Y14, Y9
+	VPMULLD     ·powers+480(SB), Y14, Y11
 	VMOVQ       704(BX), X0
-	VPSRLD      $0x13, Y14, Y9
-	VPSLLD      $0x0d, Y14, Y11
 	VPXOR       Y11, Y9, Y9
-	SHA256RNDS2 X0, X2, X1
 	VPXOR       Y9, Y12, Y12
-	VPSRLD      $0x0a, Y14, Y9
+	VPSRLD      $0x13, Y14, Y9
+	SHA256RNDS2 X0, X2, X1
+	VPMULLD     ·powers+416(SB), Y14, Y11
+	VPXOR       Y11, Y9, Y9
 	VMOVQ       712(BX), X0
 	VPXOR       Y9, Y12, Y12
 	VPADDD      6016(DX), Y12, Y13
 	SHA256RNDS2 X0, X4, X3
 	VMOVDQU     Y13, 4864(DX)
-	VPSRLD      $0x07, Y13, Y12
-	VPSLLD      $0x19, Y13, Y11
+	VPSRLD      $0x03, Y13, Y12
+	VPSRLD      $0x07, Y13, Y9
 	VMOVQ       736(BX), X0
-	VPXOR       Y11, Y12, Y12
-	VPSRLD      $0x12, Y13, Y9
-	SHA256RNDS2 X0, X6, X5
-	VPSLLD      $0x0e, Y13, Y11
+	VPMULLD     ·powers+800(SB), Y13, Y11
 	VPXOR       Y11, Y9, Y9
+	SHA256RNDS2 X0, X6, X5
 	VPXOR       Y9, Y12, Y12
+	VPSRLD      $0x12, Y13, Y9
+	VPMULLD     ·powers+448(SB), Y13, Y11
 	VMOVQ       744(BX), X0
-	VPSRLD      $0x03, Y13, Y9
+	VPXOR       Y11, Y9, Y9
 	VPXOR       Y9, Y12, Y12
 	SHA256RNDS2 X0, X8, X7
 	VPADDD      Y15, Y12, Y12
@@ -14549,32 +14549,32 @@ begin3:
 	VPBROADCASTD 592(AX), Y14
 	VPADDD       4672(DX), Y14, Y14
 	SHA256RNDS2  X0, X1, X2
-	VPSRLD       $0x11, Y15, Y12
-	VPSLLD       $0x0f, Y15, Y11
+	VPSRLD       $0x0a, Y15, Y12
+	VPSRLD       $0x11, Y15, Y9
 	VMOVQ        776(BX), X0
-	VPXOR        Y11, Y12, Y12
-	VPSRLD       $0x13, Y15, Y9
-	VPSLLD       $0x0d, Y15, Y11
-	SHA256RNDS2  X0, X3, X4
+	VPMULLD      ·powers+480(SB), Y15, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
+	SHA256RNDS2  X0, X3, X4
+	VPSRLD       $0x13, Y15, Y9
+	VPMULLD      ·powers+416(SB), Y15, Y11
 	VMOVQ        800(BX), X0
-	VPSRLD       $0x0a, Y15, Y9
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	SHA256RNDS2  X0, X5, X6
 	VPADDD       Y12, Y14, Y14
 	VMOVDQU      Y14, 4896(DX)
-	VPSRLD       $0x07, Y14, Y12
+	VPSRLD       $0x03, Y14, Y12
 	VMOVQ        808(BX), X0
-	VPSLLD       $0x19, Y14, Y11
-	VPXOR        Y11, Y12, Y12
+	VPSRLD       $0x07, Y14, Y9
+	VPMULLD      ·powers+800(SB), Y14, Y11
 	SHA256RNDS2  X0, X7, X8
-	VPSRLD       $0x12, Y14, Y9
-	VPSLLD       $0x0e, Y14, Y11
-	VMOVQ        832(BX), X0
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
-	VPSRLD       $0x03, Y14, Y9
+	VMOVQ        832(BX), X0
+	VPSRLD       $0x12, Y14, Y9
+	VPMULLD      ·powers+448(SB), Y14, Y11
+	VPXOR        Y11, Y9, Y9
 	SHA256RNDS2  X0, X2, X1
 	VPXOR        Y9, Y12, Y12
 	VPADDD       Y13, Y12, Y12
@@ -14594,32 +14594,32 @@ begin3:
 	VPBROADCASTD 596(AX), Y15
 	VPADDD       4704(DX), Y15, Y15
 	VMOVQ        872(BX), X0
-	VPSRLD       $0x11, Y13, Y12
-	VPSLLD       $0x0f, Y13, Y11
+	VPSRLD       $0x0a, Y13, Y12
+	VPSRLD       $0x11, Y13, Y9
 	SHA256RNDS2  X0, X8, X7
-	VPXOR        Y11, Y12, Y12
-	VPSRLD       $0x13, Y13, Y9
-	VMOVQ        896(BX), X0
-	VPSLLD       $0x0d, Y13, Y11
+	VPMULLD      ·powers+480(SB), Y13, Y11
 	VPXOR        Y11, Y9, Y9
+	VMOVQ        896(BX), X0
 	VPXOR        Y9, Y12, Y12
+	VPSRLD       $0x13, Y13, Y9
+	VPMULLD      ·powers+416(SB), Y13, Y11
 	SHA256RNDS2  X0, X1, X2
-	VPSRLD       $0x0a, Y13, Y9
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VMOVQ        904(BX), X0
 	VPADDD       Y12, Y15, Y15
 	VMOVDQU      Y15, 4928(DX)
-	VPSRLD       $0x07, Y15, Y12
+	VPSRLD       $0x03, Y15, Y12
 	SHA256RNDS2  X0, X3, X4
-	VPSLLD       $0x19, Y15, Y11
-	VPXOR        Y11, Y12, Y12
+	VPSRLD       $0x07, Y15, Y9
+	VPMULLD      ·powers+800(SB), Y15, Y11
 	VMOVQ        928(BX), X0
-	VPSRLD       $0x12, Y15, Y9
-	VPSLLD       $0x0e, Y15, Y11
-	SHA256RNDS2  X0, X5, X6
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
-	VPSRLD       $0x03, Y15, Y9
+	SHA256RNDS2  X0, X5, X6
+	VPSRLD       $0x12, Y15, Y9
+	VPMULLD      ·powers+448(SB), Y15, Y11
+	VPXOR        Y11, Y9, Y9
 	VMOVQ        936(BX), X0
 	VPXOR        Y9, Y12, Y12
 	VPADDD       Y14, Y12, Y12
@@ -14630,33 +14630,33 @@ begin3:
 	VMOVQ        960(BX), X0
 	VPBROADCASTD 600(AX), Y13
 	VPADDD       4736(DX), Y13, Y13
-	VPSRLD       $0x11, Y14, Y12
+	VPSRLD       $0x0a, Y14, Y12
 	SHA256RNDS2  X0, X2, X1
-	VPSLLD       $0x0f, Y14, Y11
-	VPXOR        Y11, Y12, Y12
+	VPSRLD       $0x11, Y14, Y9
+	VPMULLD      ·powers+480(SB), Y14, Y11
 	VMOVQ        968(BX), X0
-	VPSRLD       $0x13, Y14, Y9
-	VPSLLD       $0x0d, Y14, Y11
 	VPXOR        Y11, Y9, Y9
-	SHA256RNDS2  X0, X4, X3
 	VPXOR        Y9, Y12, Y12
-	VPSRLD       $0x0a, Y14, Y9
+	VPSRLD       $0x13, Y14, Y9
+	SHA256RNDS2  X0, X4, X3
+	VPMULLD      ·powers+416(SB), Y14, Y11
+	VPXOR        Y11, Y9, Y9
 	VMOVQ        992(BX), X0
 	VPXOR        Y9, Y12, Y12
 	VPADDD       Y12, Y13, Y13
 	SHA256RNDS2  X0, X6, X5
 	VMOVDQU      Y13, 4960(DX)
-	VPSRLD       $0x07, Y13, Y12
-	VPSLLD       $0x19, Y13, Y11
+	VPSRLD       $0x03, Y13, Y12
+	VPSRLD       $0x07, Y13, Y9
 	VMOVQ        1000(BX), X0
-	VPXOR        Y11, Y12, Y12
-	VPSRLD       $0x12, Y13, Y9
-	SHA256RNDS2  X0, X8, X7
-	VPSLLD       $0x0e, Y13, Y11
+	VPMULLD      ·powers+800(SB), Y13, Y11
 	VPXOR        Y11, Y9, Y9
-	VMOVQ        1024(BX), X0
+	SHA256RNDS2  X0, X8, X7
 	VPXOR        Y9, Y12, Y12
-	VPSRLD       $0x03, Y13, Y9
+	VPSRLD       $0x12, Y13, Y9
+	VMOVQ        1024(BX), X0
+	VPMULLD      ·powers+448(SB), Y13, Y11
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	SHA256RNDS2  X0, X1, X2
 	VPADDD       Y15, Y12, Y12
@@ -14675,33 +14675,33 @@ begin3:
 	SHA256RNDS2  X0, X5, X6
 	VPBROADCASTD 604(AX), Y14
 	VPADDD       4768(DX), Y14, Y14
-	VPSRLD       $0x11, Y15, Y12
+	VPSRLD       $0x0a, Y15, Y12
 	VMOVQ        1064(BX), X0
-	VPSLLD       $0x0f, Y15, Y11
-	VPXOR        Y11, Y12, Y12
+	VPSRLD       $0x11, Y15, Y9
+	VPMULLD      ·powers+480(SB), Y15, Y11
 	SHA256RNDS2  X0, X7, X8
-	VPSRLD       $0x13, Y15, Y9
-	VPSLLD       $0x0d, Y15, Y11
-	VMOVQ        1088(BX), X0
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
-	VPSRLD       $0x0a, Y15, Y9
+	VMOVQ        1088(BX), X0
+	VPSRLD       $0x13, Y15, Y9
+	VPMULLD      ·powers+416(SB), Y15, Y11
+	VPXOR        Y11, Y9, Y9
 	SHA256RNDS2  X0, X2, X1
 	VPXOR        Y9, Y12, Y12
 	VPADDD       Y12, Y14, Y14
 	VMOVQ        1096(BX), X0
 	VMOVDQU      Y14, 4992(DX)
-	VPSRLD       $0x07, Y14, Y12
-	VPSLLD       $0x19, Y14, Y11
+	VPSRLD       $0x03, Y14, Y12
+	VPSRLD       $0x07, Y14, Y9
 	SHA256RNDS2  X0, X4, X3
-	VPXOR        Y11, Y12, Y12
-	VPSRLD       $0x12, Y14, Y9
-	VMOVQ        1120(BX), X0
-	VPSLLD       $0x0e, Y14, Y11
+	VPMULLD      ·powers+800(SB), Y14, Y11
 	VPXOR        Y11, Y9, Y9
-	SHA256RNDS2  X0, X6, X5
+	VMOVQ        1120(BX), X0
 	VPXOR        Y9, Y12, Y12
-	VPSRLD       $0x03, Y14, Y9
+	VPSRLD       $0x12, Y14, Y9
+	SHA256RNDS2  X0, X6, X5
+	VPMULLD      ·powers+448(SB), Y14, Y11
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VMOVQ        1128(BX), X0
 	VPADDD       Y13, Y12, Y12
@@ -14712,33 +14712,33 @@ begin3:
 	VPBROADCASTD 608(AX), Y15
 	VMOVQ        1152(BX), X0
 	VPADDD       4800(DX), Y15, Y15
-	VPSRLD       $0x11, Y13, Y12
-	VPSLLD       $0x0f, Y13, Y11
+	VPSRLD       $0x0a, Y13, Y12
+	VPSRLD       $0x11, Y13, Y9
 	SHA256RNDS2  X0, X1, X2
-	VPXOR        Y11, Y12, Y12
-	VPSRLD       $0x13, Y13, Y9
-	VMOVQ        1160(BX), X0
-	VPSLLD       $0x0d, Y13, Y11
+	VPMULLD      ·powers+480(SB), Y13, Y11
 	VPXOR        Y11, Y9, Y9
+	VMOVQ        1160(BX), X0
 	VPXOR        Y9, Y12, Y12
+	VPSRLD       $0x13, Y13, Y9
+	VPMULLD      ·powers+416(SB), Y13, Y11
 	SHA256RNDS2  X0, X3, X4
-	VPSRLD       $0x0a, Y13, Y9
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VMOVQ        1184(BX), X0
 	VPADDD       Y12, Y15, Y15
 	VMOVDQU      Y15, 5024(DX)
 	SHA256RNDS2  X0, X5, X6
-	VPSRLD       $0x07, Y15, Y12
-	VPSLLD       $0x19, Y15, Y11
-	VPXOR        Y11, Y12, Y12
+	VPSRLD       $0x03, Y15, Y12
+	VPSRLD       $0x07, Y15, Y9
+	VPMULLD      ·powers+800(SB), Y15, Y11
 	VMOVQ        1192(BX), X0
-	VPSRLD       $0x12, Y15, Y9
-	VPSLLD       $0x0e, Y15, Y11
-	SHA256RNDS2  X0, X7, X8
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
+	SHA256RNDS2  X0, X7, X8
+	VPSRLD       $0x12, Y15, Y9
+	VPMULLD      ·powers+448(SB), Y15, Y11
 	VMOVDQU      X2, 5120(DX)
-	VPSRLD       $0x03, Y15, Y9
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPADDD       Y14, Y12, Y12
 	VMOVDQU      X1, 5136(DX)
@@ -14757,33 +14757,33 @@ begin3:
 	VPBROADCASTD 612(AX), Y13
 	VMOVDQU      X5, 5200(DX)
 	VPADDD       4832(DX), Y13, Y13
-	VPSRLD       $0x11, Y14, Y12
-	VPSLLD       $0x0f, Y14, Y11
+	VPSRLD       $0x0a, Y14, Y12
+	VPSRLD       $0x11, Y14, Y9
 	VMOVDQU      X8, 5216(DX)
-	VPXOR        Y11, Y12, Y12
-	VPSRLD       $0x13, Y14, Y9
-	VMOVDQU      X7, 5232(DX)
-	VPSLLD       $0x0d, Y14, Y11
+	VPMULLD      ·powers+480(SB), Y14, Y11
 	VPXOR        Y11, Y9, Y9
-	VMOVDDUP     80(BX), X0
+	VMOVDQU      X7, 5232(DX)
 	VPXOR        Y9, Y12, Y12
-	VPSRLD       $0x0a, Y14, Y9
+	VPSRLD       $0x13, Y14, Y9
+	VMOVDDUP     80(BX), X0
+	VPMULLD      ·powers+416(SB), Y14, Y11
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPADDD       5760(DX), X0, X1
 	VPADDD       Y12, Y13, Y13
 	VMOVDQU      Y13, 5056(DX)
 	VMOVDQU      5776(DX), X2
-	VPSRLD       $0x07, Y13, Y12
-	VPSLLD       $0x19, Y13, Y11
-	VPXOR        Y11, Y12, Y12
+	VPSRLD       $0x03, Y13, Y12
+	VPSRLD       $0x07, Y13, Y9
+	VPMULLD      ·powers+800(SB), Y13, Y11
 	VMOVDDUP     88(BX), X0
-	VPSRLD       $0x12, Y13, Y9
-	VPSLLD       $0x0e, Y13, Y11
-	VPADDD       5792(DX), X0, X3
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
+	VPADDD       5792(DX), X0, X3
+	VPSRLD       $0x12, Y13, Y9
+	VPMULLD      ·powers+448(SB), Y13, Y11
 	VMOVDQU      5808(DX), X4
-	VPSRLD       $0x03, Y13, Y9
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPADDD       Y15, Y12, Y12
 	VMOVDDUP     112(BX), X0
@@ -14793,33 +14793,33 @@ begin3:
 	VPADDD       5824(DX), X0, X5
 	VPBROADCASTD 616(AX), Y14
 	VPADDD       4864(DX), Y14, Y14
-	VPSRLD       $0x11, Y15, Y12
+	VPSRLD       $0x0a, Y15, Y12
 	VMOVDQU      5840(DX), X6
-	VPSLLD       $0x0f, Y15, Y11
-	VPXOR        Y11, Y12, Y12
+	VPSRLD       $0x11, Y15, Y9
+	VPMULLD      ·powers+480(SB), Y15, Y11
 	VMOVDDUP     120(BX), X0
-	VPSRLD       $0x13, Y15, Y9
-	VPSLLD       $0x0d, Y15, Y11
-	VPADDD       5856(DX), X0, X7
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
-	VPSRLD       $0x0a, Y15, Y9
+	VPADDD       5856(DX), X0, X7
+	VPSRLD       $0x13, Y15, Y9
+	VPMULLD      ·powers+416(SB), Y15, Y11
+	VPXOR        Y11, Y9, Y9
 	VMOVDQU      5872(DX), X8
 	VPXOR        Y9, Y12, Y12
 	VPADDD       Y12, Y14, Y14
 	VMOVQ        508(AX), X0
 	VMOVDQU      Y14, 5088(DX)
-	VPSRLD       $0x07, Y14, Y12
+	VPSRLD       $0x03, Y14, Y12
 	SHA256RNDS2  X0, X1, X2
-	VPSLLD       $0x19, Y14, Y11
-	VPXOR        Y11, Y12, Y12
-	VPSRLD       $0x12, Y14, Y9
-	SHA256RNDS2  X0, X3, X4
-	VPSLLD       $0x0e, Y14, Y11
+	VPSRLD       $0x07, Y14, Y9
+	VPMULLD      ·powers+800(SB), Y14, Y11
 	VPXOR        Y11, Y9, Y9
-	SHA256RNDS2  X0, X5, X6
+	SHA256RNDS2  X0, X3, X4
 	VPXOR        Y9, Y12, Y12
-	VPSRLD       $0x03, Y14, Y9
+	VPSRLD       $0x12, Y14, Y9
+	SHA256RNDS2  X0, X5, X6
+	VPMULLD      ·powers+448(SB), Y14, Y11
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	SHA256RNDS2  X0, X7, X8
 	VPADDD       Y13, Y12, Y12
@@ -14839,32 +14839,32 @@ begin3:
 	VMOVDQU     6048(DX), Y15
 	VPADDD      4896(DX), Y15, Y15
 	SHA256RNDS2 X0, X8, X7
-	VPSRLD      $0x11, Y13, Y12
-	VPSLLD      $0x0f, Y13, Y11
-	VPXOR       Y11, Y12, Y12
+	VPSRLD      $0x0a, Y13, Y12
+	VPSRLD      $0x11, Y13, Y9
+	VPMULLD     ·powers+480(SB), Y13, Y11
 	VMOVQ       524(AX), X0
-	VPSRLD      $0x13, Y13, Y9
-	VPSLLD      $0x0d, Y13, Y11
-	SHA256RNDS2 X0, X1, X2
 	VPXOR       Y11, Y9, Y9
 	VPXOR       Y9, Y12, Y12
-	VPSRLD      $0x0a, Y13, Y9
+	SHA256RNDS2 X0, X1, X2
+	VPSRLD      $0x13, Y13, Y9
+	VPMULLD     ·powers+416(SB), Y13, Y11
+	VPXOR       Y11, Y9, Y9
 	SHA256RNDS2 X0, X3, X4
 	VPXOR       Y9, Y12, Y12
 	VPADDD      Y12, Y15, Y15
 	SHA256RNDS2 X0, X5, X6
 	VMOVDQU     Y15, 4608(DX)
-	VPSRLD      $0x07, Y15, Y12
+	VPSRLD      $0x03, Y15, Y12
 	SHA256RNDS2 X0, X7, X8
-	VPSLLD      $0x19, Y15, Y11
-	VPXOR       Y11, Y12, Y12
-	VPSRLD      $0x12, Y15, Y9
-	VMOVQ       532(AX), X0
-	VPSLLD      $0x0e, Y15, Y11
+	VPSRLD      $0x07, Y15, Y9
+	VPMULLD     ·powers+800(SB), Y15, Y11
 	VPXOR       Y11, Y9, Y9
-	SHA256RNDS2 X0, X2, X1
+	VMOVQ       532(AX), X0
 	VPXOR       Y9, Y12, Y12
-	VPSRLD      $0x03, Y15, Y9
+	VPSRLD      $0x12, Y15, Y9
+	SHA256RNDS2 X0, X2, X1
+	VPMULLD     ·powers+448(SB), Y15, Y11
+	VPXOR       Y11, Y9, Y9
 	SHA256RNDS2 X0, X4, X3
 	VPXOR       Y9, Y12, Y12
 	VPADDD      Y14, Y12, Y12
@@ -14876,33 +14876,33 @@ begin3:
 	SHA256RNDS2 X0, X8, X7
 	VPADDD      4128(DX), Y13, Y13
 	VPADDD      4928(DX), Y13, Y13
-	VPSRLD      $0x11, Y14, Y12
+	VPSRLD      $0x0a, Y14, Y12
 	VMOVQ       540(AX), X0
-	VPSLLD      $0x0f, Y14, Y11
-	VPXOR       Y11, Y12, Y12
+	VPSRLD      $0x11, Y14, Y9
+	VPMULLD     ·powers+480(SB), Y14, Y11
 	SHA256RNDS2 X0, X1, X2
-	VPSRLD      $0x13, Y14, Y9
-	VPSLLD      $0x0d, Y14, Y11
-	SHA256RNDS2 X0, X3, X4
 	VPXOR       Y11, Y9, Y9
 	VPXOR       Y9, Y12, Y12
-	VPSRLD      $0x0a, Y14, Y9
+	SHA256RNDS2 X0, X3, X4
+	VPSRLD      $0x13, Y14, Y9
+	VPMULLD     ·powers+416(SB), Y14, Y11
+	VPXOR       Y11, Y9, Y9
 	SHA256RNDS2 X0, X5, X6
 	VPXOR       Y9, Y12, Y12
 	VPADDD      Y12, Y13, Y13
 	SHA256RNDS2 X0, X7, X8
 	VMOVDQU     Y13, 4640(DX)
-	VPSRLD      $0x07, Y13, Y12
+	VPSRLD      $0x03, Y13, Y12
 	VMOVQ       548(AX), X0
-	VPSLLD      $0x19, Y13, Y11
-	VPXOR       Y11, Y12, Y12
-	VPSRLD      $0x12, Y13, Y9
-	SHA256RNDS2 X0, X2, X1
-	VPSLLD      $0x0e, Y13, Y11
+	VPSRLD      $0x07, Y13, Y9
+	VPMULLD     ·powers+800(SB), Y13, Y11
 	VPXOR       Y11, Y9, Y9
-	SHA256RNDS2 X0, X4, X3
+	SHA256RNDS2 X0, X2, X1
 	VPXOR       Y9, Y12, Y12
-	VPSRLD      $0x03, Y13, Y9
+	VPSRLD      $0x12, Y13, Y9
+	SHA256RNDS2 X0, X4, X3
+	VPMULLD     ·powers+448(SB), Y13, Y11
+	VPXOR       Y11, Y9, Y9
 	VPXOR       Y9, Y12, Y12
 	SHA256RNDS2 X0, X6, X5
 	VPADDD      Y15, Y12, Y12
@@ -14922,32 +14922,32 @@ begin3:
 	VMOVDQU     4960(DX), Y14
 	VPADDD      4160(DX), Y14, Y14
 	SHA256RNDS2 X0, X3, X4
-	VPSRLD      $0x11, Y15, Y12
-	VPSLLD      $0x0f, Y15, Y11
-	VPXOR       Y11, Y12, Y12
+	VPSRLD      $0x0a, Y15, Y12
+	VPSRLD      $0x11, Y15, Y9
+	VPMULLD     ·powers+480(SB), Y15, Y11
 	VMOVQ       560(BX), X0
-	VPSRLD      $0x13, Y15, Y9
-	VPSLLD      $0x0d, Y15, Y11
-	SHA256RNDS2 X0, X5, X6
 	VPXOR       Y11, Y9, Y9
 	VPXOR       Y9, Y12, Y12
-	VPSRLD      $0x0a, Y15, Y9
+	SHA256RNDS2 X0, X5, X6
+	VPSRLD      $0x13, Y15, Y9
+	VPMULLD     ·powers+416(SB), Y15, Y11
+	VPXOR       Y11, Y9, Y9
 	VMOVQ       568(BX), X0
 	VPXOR       Y9, Y12, Y12
 	VPADDD      Y12, Y14, Y14
 	SHA256RNDS2 X0, X7, X8
 	VMOVDQU     Y14, 4672(DX)
-	VPSRLD      $0x07, Y14, Y12
+	VPSRLD      $0x03, Y14, Y12
 	VMOVQ       592(BX), X0
-	VPSLLD      $0x19, Y14, Y11
-	VPXOR       Y11, Y12, Y12
-	VPSRLD      $0x12, Y14, Y9
-	SHA256RNDS2 X0, X2, X1
-	VPSLLD      $0x0e, Y14, Y11
+	VPSRLD      $0x07, Y14, Y9
+	VPMULLD     ·powers+800(SB), Y14, Y11
 	VPXOR       Y11, Y9, Y9
-	VMOVQ       600(BX), X0
+	SHA256RNDS2 X0, X2, X1
 	VPXOR       Y9, Y12, Y12
-	VPSRLD      $0x03, Y14, Y9
+	VPSRLD      $0x12, Y14, Y9
+	VMOVQ       600(BX), X0
+	VPMULLD     ·powers+448(SB), Y14, Y11
+	VPXOR       Y11, Y9, Y9
 	SHA256RNDS2 X0, X4, X3
 	VPXOR       Y9, Y12, Y12
 	VPADDD      Y13, Y12, Y12
@@ -14958,33 +14958,33 @@ begin3:
 	VMOVDQU     4992(DX), Y15
 	SHA256RNDS2 X0, X6, X5
 	VPADDD      4192(DX), Y15, Y15
-	VPSRLD      $0x11, Y13, Y12
-	VPSLLD      $0x0f, Y13, Y11
+	VPSRLD      $0x0a, Y13, Y12
+	VPSRLD      $0x11, Y13, Y9
 	VMOVQ       632(BX), X0
-	VPXOR       Y11, Y12, Y12
-	VPSRLD      $0x13, Y13, Y9
-	SHA256RNDS2 X0, X8, X7
-	VPSLLD      $0x0d, Y13, Y11
+	VPMULLD     ·powers+480(SB), Y13, Y11
 	VPXOR       Y11, Y9, Y9
-	VMOVQ       656(BX), X0
+	SHA256RNDS2 X0, X8, X7
 	VPXOR       Y9, Y12, Y12
-	VPSRLD      $0x0a, Y13, Y9
+	VPSRLD      $0x13, Y13, Y9
+	VMOVQ       656(BX), X0
+	VPMULLD     ·powers+416(SB), Y13, Y11
+	VPXOR       Y11, Y9, Y9
 	VPXOR       Y9, Y12, Y12
 	SHA256RNDS2 X0, X1, X2
 	VPADDD      Y12, Y15, Y15
 	VMOVDQU     Y15, 4704(DX)
 	VMOVQ       664(BX), X0
-	VPSRLD      $0x07, Y15, Y12
-	VPSLLD      $0x19, Y15, Y11
+	VPSRLD      $0x03, Y15, Y12
+	VPSRLD      $0x07, Y15, Y9
 	SHA256RNDS2 X0, X3, X4
-	VPXOR       Y11, Y12, Y12
-	VPSRLD      $0x12, Y15, Y9
-	VPSLLD      $0x0e, Y15, Y11
-	VMOVQ       688(BX), X0
+	VPMULLD     ·powers+800(SB), Y15, Y11
 	VPXOR       Y11, Y9, Y9
 	VPXOR       Y9, Y12, Y12
+	VMOVQ       688(BX), X0
+	VPSRLD      $0x12, Y15, Y9
+	VPMULLD     ·powers+448(SB), Y15, Y11
 	SHA256RNDS2 X0, X5, X6
-	VPSRLD      $0x03, Y15, Y9
+	VPXOR       Y11, Y9, Y9
 	VPXOR       Y9, Y12, Y12
 	VPADDD      Y14, Y12, Y12
 	VMOVQ       696(BX), X0
@@ -15003,33 +15003,33 @@ begin3:
 	VMOVDQU     5024(DX), Y13
 	VMOVQ       728(BX), X0
 	VPADDD      4224(DX), Y13, Y13
-	VPSRLD      $0x11, Y14, Y12
+	VPSRLD      $0x0a, Y14, Y12
 	SHA256RNDS2 X0, X4, X3
-	VPSLLD      $0x0f, Y14, Y11
-	VPXOR       Y11, Y12, Y12
-	VPSRLD      $0x13, Y14, Y9
-	VMOVQ       752(BX), X0
-	VPSLLD      $0x0d, Y14, Y11
+	VPSRLD      $0x11, Y14, Y9
+	VPMULLD     ·powers+480(SB), Y14, Y11
 	VPXOR       Y11, Y9, Y9
-	SHA256RNDS2 X0, X6, X5
+	VMOVQ       752(BX), X0
 	VPXOR       Y9, Y12, Y12
-	VPSRLD      $0x0a, Y14, Y9
+	VPSRLD      $0x13, Y14, Y9
+	SHA256RNDS2 X0, X6, X5
+	VPMULLD     ·powers+416(SB), Y14, Y11
+	VPXOR       Y11, Y9, Y9
 	VPXOR       Y9, Y12, Y12
 	VMOVQ       760(BX), X0
 	VPADDD      Y12, Y13, Y13
 	VMOVDQU     Y13, 4736(DX)
 	SHA256RNDS2 X0, X8, X7
-	VPSRLD      $0x07, Y13, Y12
-	VPSLLD      $0x19, Y13, Y11
+	VPSRLD      $0x03, Y13, Y12
+	VPSRLD      $0x07, Y13, Y9
 	VMOVQ       784(BX), X0
-	VPXOR       Y11, Y12, Y12
-	VPSRLD      $0x12, Y13, Y9
-	VPSLLD      $0x0e, Y13, Y11
-	SHA256RNDS2 X0, X1, X2
+	VPMULLD     ·powers+800(SB), Y13, Y11
 	VPXOR       Y11, Y9, Y9
 	VPXOR       Y9, Y12, Y12
+	SHA256RNDS2 X0, X1, X2
+	VPSRLD      $0x12, Y13, Y9
+	VPMULLD     ·powers+448(SB), Y13, Y11
 	VMOVQ       792(BX), X0
-	VPSRLD      $0x03, Y13, Y9
+	VPXOR       Y11, Y9, Y9
 	VPXOR       Y9, Y12, Y12
 	VPADDD      Y15, Y12, Y12
 	SHA256RNDS2 X0, X3, X4
@@ -15040,32 +15040,32 @@ begin3:
 	VMOVDQU     5056(DX), Y14
 	VPADDD      4256(DX), Y14, Y14
 	SHA256RNDS2 X0, X5, X6
-	VPSRLD      $0x11, Y15, Y12
-	VPSLLD      $0x0f, Y15, Y11
-	VPXOR       Y11, Y12, Y12
+	VPSRLD      $0x0a, Y15, Y12
+	VPSRLD      $0x11, Y15, Y9
+	VPMULLD     ·powers+480(SB), Y15, Y11
 	VMOVQ       824(BX), X0
-	VPSRLD      $0x13, Y15, Y9
-	VPSLLD      $0x0d, Y15, Y11
-	SHA256RNDS2 X0, X7, X8
 	VPXOR       Y11, Y9, Y9
 	VPXOR       Y9, Y12, Y12
+	SHA256RNDS2 X0, X7, X8
+	VPSRLD      $0x13, Y15, Y9
+	VPMULLD     ·powers+416(SB), Y15, Y11
 	VMOVQ       848(BX), X0
-	VPSRLD      $0x0a, Y15, Y9
+	VPXOR       Y11, Y9, Y9
 	VPXOR       Y9, Y12, Y12
 	VPADDD      Y12, Y14, Y14
 	SHA256RNDS2 X0, X2, X1
 	VMOVDQU     Y14, 4768(DX)
-	VPSRLD      $0x07, Y14, Y12
+	VPSRLD      $0x03, Y14, Y12
 	VMOVQ       856(BX), X0
-	VPSLLD      $0x19, Y14, Y11
-	VPXOR       Y11, Y12, Y12
-	VPSRLD      $0x12, Y14, Y9
-	SHA256RNDS2 X0, X4, X3
-	VPSLLD      $0x0e, Y14, Y11
+	VPSRLD      $0x07, Y14, Y9
+	VPMULLD     ·powers+800(SB), Y14, Y11
 	VPXOR       Y11, Y9, Y9
-	VMOVQ       880(BX), X0
+	SHA256RNDS2 X0, X4, X3
 	VPXOR       Y9, Y12, Y12
-	VPSRLD      $0x03, Y14, Y9
+	VPSRLD      $0x12, Y14, Y9
+	VMOVQ       880(BX), X0
+	VPMULLD     ·powers+448(SB), Y14, Y11
+	VPXOR       Y11, Y9, Y9
 	SHA256RNDS2 X0, X6, X5
 	VPXOR       Y9, Y12, Y12
 	VPADDD      Y13, Y12, Y12
@@ -15085,32 +15085,32 @@ begin3:
 	VMOVDQU     5088(DX), Y15
 	VPADDD      4288(DX), Y15, Y15
 	VMOVQ       920(BX), X0
-	VPSRLD      $0x11, Y13, Y12
-	VPSLLD      $0x0f, Y13, Y11
-	VPXOR       Y11, Y12, Y12
+	VPSRLD      $0x0a, Y13, Y12
+	VPSRLD      $0x11, Y13, Y9
+	VPMULLD     ·powers+480(SB), Y13, Y11
 	SHA256RNDS2 X0, X3, X4
-	VPSRLD      $0x13, Y13, Y9
-	VPSLLD      $0x0d, Y13, Y11
-	VMOVQ       944(BX), X0
 	VPXOR       Y11, Y9, Y9
 	VPXOR       Y9, Y12, Y12
+	VMOVQ       944(BX), X0
+	VPSRLD      $0x13, Y13, Y9
+	VPMULLD     ·powers+416(SB), Y13, Y11
 	SHA256RNDS2 X0, X5, X6
-	VPSRLD      $0x0a, Y13, Y9
+	VPXOR       Y11, Y9, Y9
 	VPXOR       Y9, Y12, Y12
 	VPADDD      Y12, Y15, Y15
 	VMOVQ       952(BX), X0
 	VMOVDQU     Y15, 4800(DX)
-	VPSRLD      $0x07, Y15, Y12
+	VPSRLD      $0x03, Y15, Y12
 	SHA256RNDS2 X0, X7, X8
-	VPSLLD      $0x19, Y15, Y11
-	VPXOR       Y11, Y12, Y12
+	VPSRLD      $0x07, Y15, Y9
+	VPMULLD     ·powers+800(SB), Y15, Y11
 	VMOVQ       976(BX), X0
-	VPSRLD      $0x12, Y15, Y9
-	VPSLLD      $0x0e, Y15, Y11
 	VPXOR       Y11, Y9, Y9
-	SHA256RNDS2 X0, X2, X1
 	VPXOR       Y9, Y12, Y12
-	VPSRLD      $0x03, Y15, Y9
+	VPSRLD      $0x12, Y15, Y9
+	SHA256RNDS2 X0, X2, X1
+	VPMULLD     ·powers+448(SB), Y15, Y11
+	VPXOR       Y11, Y9, Y9
 	VMOVQ       984(BX), X0
 	VPXOR       Y9, Y12, Y12
 	VPADDD      Y14, Y12, Y12
@@ -15121,33 +15121,33 @@ begin3:
 	VMOVDQU     4608(DX), Y13
 	VMOVQ       1008(BX), X0
 	VPADDD      4320(DX), Y13, Y13
-	VPSRLD      $0x11, Y14, Y12
+	VPSRLD      $0x0a, Y14, Y12
 	SHA256RNDS2 X0, X6, X5
-	VPSLLD      $0x0f, Y14, Y11
-	VPXOR       Y11, Y12, Y12
-	VPSRLD      $0x13, Y14, Y9
-	VMOVQ       1016(BX), X0
-	VPSLLD      $0x0d, Y14, Y11
+	VPSRLD      $0x11, Y14, Y9
+	VPMULLD     ·powers+480(SB), Y14, Y11
 	VPXOR       Y11, Y9, Y9
-	SHA256RNDS2 X0, X8, X7
+	VMOVQ       1016(BX), X0
 	VPXOR       Y9, Y12, Y12
-	VPSRLD      $0x0a, Y14, Y9
+	VPSRLD      $0x13, Y14, Y9
+	SHA256RNDS2 X0, X8, X7
+	VPMULLD     ·powers+416(SB), Y14, Y11
+	VPXOR       Y11, Y9, Y9
 	VMOVQ       1040(BX), X0
 	VPXOR       Y9, Y12, Y12
 	VPADDD      Y12, Y13, Y13
 	VMOVDQU     Y13, 4832(DX)
 	SHA256RNDS2 X0, X1, X2
-	VPSRLD      $0x07, Y13, Y12
-	VPSLLD      $0x19, Y13, Y11
+	VPSRLD      $0x03, Y13, Y12
+	VPSRLD      $0x07, Y13, Y9
 	VMOVQ       1048(BX), X0
-	VPXOR       Y11, Y12, Y12
-	VPSRLD      $0x12, Y13, Y9
-	VPSLLD      $0x0e, Y13, Y11
-	SHA256RNDS2 X0, X3, X4
+	VPMULLD     ·powers+800(SB), Y13, Y11
 	VPXOR       Y11, Y9, Y9
 	VPXOR       Y9, Y12, Y12
+	SHA256RNDS2 X0, X3, X4
+	VPSRLD      $0x12, Y13, Y9
+	VPMULLD     ·powers+448(SB), Y13, Y11
 	VMOVQ       1072(BX), X0
-	VPSRLD      $0x03, Y13, Y9
+	VPXOR       Y11, Y9, Y9
 	VPXOR       Y9, Y12, Y12
 	SHA256RNDS2 X0, X5, X6
 	VPADDD      Y15, Y12, Y12
@@ -15166,33 +15166,33 @@ begin3:
 	VMOVDQU     4640(DX), Y14
 	SHA256RNDS2 X0, X2, X1
 	VPADDD      4352(DX), Y14, Y14
-	VPSRLD      $0x11, Y15, Y12
+	VPSRLD      $0x0a, Y15, Y12
 	VMOVQ       1112(BX), X0
-	VPSLLD      $0x0f, Y15, Y11
-	VPXOR       Y11, Y12, Y12
-	VPSRLD      $0x13, Y15, Y9
-	SHA256RNDS2 X0, X4, X3
-	VPSLLD      $0x0d, Y15, Y11
+	VPSRLD      $0x11, Y15, Y9
+	VPMULLD     ·powers+480(SB), Y15, Y11
 	VPXOR       Y11, Y9, Y9
-	VMOVQ       1136(BX), X0
+	SHA256RNDS2 X0, X4, X3
 	VPXOR       Y9, Y12, Y12
-	VPSRLD      $0x0a, Y15, Y9
+	VPSRLD      $0x13, Y15, Y9
+	VMOVQ       1136(BX), X0
+	VPMULLD     ·powers+416(SB), Y15, Y11
+	VPXOR       Y11, Y9, Y9
 	SHA256RNDS2 X0, X6, X5
 	VPXOR       Y9, Y12, Y12
 	VPADDD      Y12, Y14, Y14
 	VMOVDQU     Y14, 4864(DX)
 	VMOVQ       1144(BX), X0
-	VPSRLD      $0x07, Y14, Y12
-	VPSLLD      $0x19, Y14, Y11
+	VPSRLD      $0x03, Y14, Y12
+	VPSRLD      $0x07, Y14, Y9
 	SHA256RNDS2 X0, X8, X7
-	VPXOR       Y11, Y12, Y12
-	VPSRLD      $0x12, Y14, Y9
-	VMOVQ       1168(BX), X0
-	VPSLLD      $0x0e, Y14, Y11
+	VPMULLD     ·powers+800(SB), Y14, Y11
 	VPXOR       Y11, Y9, Y9
+	VMOVQ       1168(BX), X0
 	VPXOR       Y9, Y12, Y12
+	VPSRLD      $0x12, Y14, Y9
+	VPMULLD     ·powers+448(SB), Y14, Y11
 	SHA256RNDS2 X0, X1, X2
-	VPSRLD      $0x03, Y14, Y9
+	VPXOR       Y11, Y9, Y9
 	VPXOR       Y9, Y12, Y12
 	VMOVQ       1176(BX), X0
 	VPADDD      Y13, Y12, Y12
@@ -15203,32 +15203,32 @@ begin3:
 	VMOVDQU     4672(DX), Y15
 	VPADDD      4384(DX), Y15, Y15
 	VMOVQ       1200(BX), X0
-	VPSRLD      $0x11, Y13, Y12
-	VPSLLD      $0x0f, Y13, Y11
+	VPSRLD      $0x0a, Y13, Y12
+	VPSRLD      $0x11, Y13, Y9
 	SHA256RNDS2 X0, X5, X6
-	VPXOR       Y11, Y12, Y12
-	VPSRLD      $0x13, Y13, Y9
-	VPSLLD      $0x0d, Y13, Y11
-	VMOVQ       1208(BX), X0
+	VPMULLD     ·powers+480(SB), Y13, Y11
 	VPXOR       Y11, Y9, Y9
 	VPXOR       Y9, Y12, Y12
+	VMOVQ       1208(BX), X0
+	VPSRLD      $0x13, Y13, Y9
+	VPMULLD     ·powers+416(SB), Y13, Y11
 	SHA256RNDS2 X0, X7, X8
-	VPSRLD      $0x0a, Y13, Y9
+	VPXOR       Y11, Y9, Y9
 	VPXOR       Y9, Y12, Y12
 	VMOVDQU     X2, 5248(DX)
 	VPADDD      Y12, Y15, Y15
 	VMOVDQU     Y15, 4896(DX)
-	VPSRLD      $0x07, Y15, Y12
+	VPSRLD      $0x03, Y15, Y12
 	VMOVDQU     X1, 5264(DX)
-	VPSLLD      $0x19, Y15, Y11
-	VPXOR       Y11, Y12, Y12
+	VPSRLD      $0x07, Y15, Y9
+	VPMULLD     ·powers+800(SB), Y15, Y11
 	VMOVDQU     X4, 5280(DX)
-	VPSRLD      $0x12, Y15, Y9
-	VPSLLD      $0x0e, Y15, Y11
 	VPXOR       Y11, Y9, Y9
-	VMOVDQU     X3, 5296(DX)
 	VPXOR       Y9, Y12, Y12
-	VPSRLD      $0x03, Y15, Y9
+	VPSRLD      $0x12, Y15, Y9
+	VMOVDQU     X3, 5296(DX)
+	VPMULLD     ·powers+448(SB), Y15, Y11
+	VPXOR       Y11, Y9, Y9
 	VMOVDQU     X6, 5312(DX)
 	VPXOR       Y9, Y12, Y12
 	VPADDD      Y14, Y12, Y12
@@ -15266,17 +15266,17 @@ begin4:
 	VMOVDQU      5712(DX), X6
 	VPADDD       Y14, Y12, Y14
 	VMOVDQU      Y14, 4704(DX)
-	VPSRLD       $0x07, Y14, Y12
+	VPSRLD       $0x03, Y14, Y12
 	VMOVDQU      5728(DX), X7
-	VPSLLD       $0x19, Y14, Y11
-	VPXOR        Y11, Y12, Y12
+	VPSRLD       $0x07, Y14, Y9
+	VPMULLD      ·powers+800(SB), Y14, Y11
 	VMOVDQU      5744(DX), X8
-	VPSRLD       $0x12, Y14, Y9
-	VPSLLD       $0x0e, Y14, Y11
-	VMOVQ        128(BX), X0
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
-	VPSRLD       $0x03, Y14, Y9
+	VMOVQ        128(BX), X0
+	VPSRLD       $0x12, Y14, Y9
+	VPMULLD      ·powers+448(SB), Y14, Y11
+	VPXOR        Y11, Y9, Y9
 	SHA256RNDS2  X0, X1, X2
 	VPXOR        Y9, Y12, Y12
 	VMOVDQU      Y12, 4160(DX)
@@ -15297,17 +15297,17 @@ begin4:
 	VPADDD       Y15, Y12, Y15
 	VMOVQ        168(BX), X0
 	VMOVDQU      Y15, 4736(DX)
-	VPSRLD       $0x07, Y15, Y12
+	VPSRLD       $0x03, Y15, Y12
 	SHA256RNDS2  X0, X7, X8
-	VPSLLD       $0x19, Y15, Y11
-	VPXOR        Y11, Y12, Y12
+	VPSRLD       $0x07, Y15, Y9
+	VPMULLD      ·powers+800(SB), Y15, Y11
 	VMOVQ        516(AX), X0
-	VPSRLD       $0x12, Y15, Y9
-	VPSLLD       $0x0e, Y15, Y11
 	VPXOR        Y11, Y9, Y9
-	SHA256RNDS2  X0, X2, X1
 	VPXOR        Y9, Y12, Y12
-	VPSRLD       $0x03, Y15, Y9
+	VPSRLD       $0x12, Y15, Y9
+	SHA256RNDS2  X0, X2, X1
+	VPMULLD      ·powers+448(SB), Y15, Y11
+	VPXOR        Y11, Y9, Y9
 	SHA256RNDS2  X0, X4, X3
 	VPXOR        Y9, Y12, Y12
 	VPADDD       Y14, Y12, Y12
@@ -15315,17 +15315,17 @@ begin4:
 	VMOVDQU      Y12, 4192(DX)
 
 	// W[21]: sigma1.
-	VPSRLD       $0x11, Y14, Y12
+	VPSRLD       $0x0a, Y14, Y12
 	SHA256RNDS2  X0, X8, X7
-	VPSLLD       $0x0f, Y14, Y11
-	VPXOR        Y11, Y12, Y12
+	VPSRLD       $0x11, Y14, Y9
+	VPMULLD      ·powers+480(SB), Y14, Y11
 	VMOVQ        524(AX), X0
-	VPSRLD       $0x13, Y14, Y9
-	VPSLLD       $0x0d, Y14, Y11
-	SHA256RNDS2  X0, X1, X2
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
-	VPSRLD       $0x0a, Y14, Y9
+	SHA256RNDS2  X0, X1, X2
+	VPSRLD       $0x13, Y14, Y9
+	VPMULLD      ·powers+416(SB), Y14, Y11
+	VPXOR        Y11, Y9, Y9
 	SHA256RNDS2  X0, X3, X4
 	VPXOR        Y9, Y12, Y12
 	VPBROADCASTD 576(AX), Y13
@@ -15333,16 +15333,16 @@ begin4:
 	VPADDD       Y12, Y13, Y13
 	VMOVDQU      Y13, 4768(DX)
 	SHA256RNDS2  X0, X7, X8
-	VPSRLD       $0x07, Y13, Y12
-	VPSLLD       $0x19, Y13, Y11
-	VPXOR        Y11, Y12, Y12
+	VPSRLD       $0x03, Y13, Y12
+	VPSRLD       $0x07, Y13, Y9
+	VPMULLD      ·powers+800(SB), Y13, Y11
 	VMOVQ        532(AX), X0
-	VPSRLD       $0x12, Y13, Y9
-	VPSLLD       $0x0e, Y13, Y11
-	SHA256RNDS2  X0, X2, X1
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
-	VPSRLD       $0x03, Y13, Y9
+	SHA256RNDS2  X0, X2, X1
+	VPSRLD       $0x12, Y13, Y9
+	VPMULLD      ·powers+448(SB), Y13, Y11
+	VPXOR        Y11, Y9, Y9
 	SHA256RNDS2  X0, X4, X3
 	VPXOR        Y9, Y12, Y12
 	VPADDD       Y15, Y12, Y12
@@ -15359,34 +15359,34 @@ begin4:
 	SHA256RNDS2  X0, X1, X2
 
 	// W[22]: sigma1.
-	VPSRLD       $0x11, Y15, Y12
+	VPSRLD       $0x0a, Y15, Y12
 	SHA256RNDS2  X0, X3, X4
-	VPSLLD       $0x0f, Y15, Y11
-	VPXOR        Y11, Y12, Y12
-	VPSRLD       $0x13, Y15, Y9
-	SHA256RNDS2  X0, X5, X6
-	VPSLLD       $0x0d, Y15, Y11
+	VPSRLD       $0x11, Y15, Y9
+	VPMULLD      ·powers+480(SB), Y15, Y11
 	VPXOR        Y11, Y9, Y9
-	SHA256RNDS2  X0, X7, X8
+	SHA256RNDS2  X0, X5, X6
 	VPXOR        Y9, Y12, Y12
-	VPSRLD       $0x0a, Y15, Y9
+	VPSRLD       $0x13, Y15, Y9
+	SHA256RNDS2  X0, X7, X8
+	VPMULLD      ·powers+416(SB), Y15, Y11
+	VPXOR        Y11, Y9, Y9
 	VMOVQ        548(AX), X0
 	VPXOR        Y9, Y12, Y12
 	VPBROADCASTD 580(AX), Y14
 	VPADDD       Y12, Y14, Y14
 	SHA256RNDS2  X0, X2, X1
 	VMOVDQU      Y14, 4800(DX)
-	VPSRLD       $0x07, Y14, Y12
+	VPSRLD       $0x03, Y14, Y12
 	SHA256RNDS2  X0, X4, X3
-	VPSLLD       $0x19, Y14, Y11
-	VPXOR        Y11, Y12, Y12
+	VPSRLD       $0x07, Y14, Y9
+	VPMULLD      ·powers+800(SB), Y14, Y11
 	SHA256RNDS2  X0, X6, X5
-	VPSRLD       $0x12, Y14, Y9
-	VPSLLD       $0x0e, Y14, Y11
 	VPXOR        Y11, Y9, Y9
-	SHA256RNDS2  X0, X8, X7
 	VPXOR        Y9, Y12, Y12
-	VPSRLD       $0x03, Y14, Y9
+	VPSRLD       $0x12, Y14, Y9
+	SHA256RNDS2  X0, X8, X7
+	VPMULLD      ·powers+448(SB), Y14, Y11
+	VPXOR        Y11, Y9, Y9
 	VMOVQ        556(AX), X0
 	VPXOR        Y9, Y12, Y12
 	VPADDD       Y13, Y12, Y12
@@ -15394,34 +15394,34 @@ begin4:
 	SHA256RNDS2  X0, X1, X2
 
 	// W[23]: sigma1.
-	VPSRLD       $0x11, Y13, Y12
+	VPSRLD       $0x0a, Y13, Y12
 	SHA256RNDS2  X0, X3, X4
-	VPSLLD       $0x0f, Y13, Y11
-	VPXOR        Y11, Y12, Y12
+	VPSRLD       $0x11, Y13, Y9
+	VPMULLD      ·powers+480(SB), Y13, Y11
 	SHA256RNDS2  X0, X5, X6
-	VPSRLD       $0x13, Y13, Y9
-	VPSLLD       $0x0d, Y13, Y11
 	VPXOR        Y11, Y9, Y9
-	SHA256RNDS2  X0, X7, X8
 	VPXOR        Y9, Y12, Y12
-	VPSRLD       $0x0a, Y13, Y9
+	VPSRLD       $0x13, Y13, Y9
+	SHA256RNDS2  X0, X7, X8
+	VPMULLD      ·powers+416(SB), Y13, Y11
+	VPXOR        Y11, Y9, Y9
 	VMOVQ        576(BX), X0
 	VPXOR        Y9, Y12, Y12
 	VPBROADCASTD 584(AX), Y15
 	SHA256RNDS2  X0, X2, X1
 	VPADDD       Y12, Y15, Y15
 	VMOVDQU      Y15, 4832(DX)
-	VPSRLD       $0x07, Y15, Y12
+	VPSRLD       $0x03, Y15, Y12
 	VMOVQ        584(BX), X0
-	VPSLLD       $0x19, Y15, Y11
-	VPXOR        Y11, Y12, Y12
+	VPSRLD       $0x07, Y15, Y9
+	VPMULLD      ·powers+800(SB), Y15, Y11
 	SHA256RNDS2  X0, X4, X3
-	VPSRLD       $0x12, Y15, Y9
-	VPSLLD       $0x0e, Y15, Y11
-	VMOVQ        608(BX), X0
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
-	VPSRLD       $0x03, Y15, Y9
+	VMOVQ        608(BX), X0
+	VPSRLD       $0x12, Y15, Y9
+	VPMULLD      ·powers+448(SB), Y15, Y11
+	VPXOR        Y11, Y9, Y9
 	SHA256RNDS2  X0, X6, X5
 	VPXOR        Y9, Y12, Y12
 	VPADDD       Y14, Y12, Y12
@@ -15438,34 +15438,34 @@ begin4:
 	SHA256RNDS2  X0, X1, X2
 
 	// W[24]: sigma1.
-	VPSRLD       $0x11, Y14, Y12
-	VPSLLD       $0x0f, Y14, Y11
+	VPSRLD       $0x0a, Y14, Y12
+	VPSRLD       $0x11, Y14, Y9
 	VMOVQ        648(BX), X0
-	VPXOR        Y11, Y12, Y12
-	VPSRLD       $0x13, Y14, Y9
-	SHA256RNDS2  X0, X3, X4
-	VPSLLD       $0x0d, Y14, Y11
+	VPMULLD      ·powers+480(SB), Y14, Y11
 	VPXOR        Y11, Y9, Y9
-	VMOVQ        672(BX), X0
+	SHA256RNDS2  X0, X3, X4
 	VPXOR        Y9, Y12, Y12
-	VPSRLD       $0x0a, Y14, Y9
+	VPSRLD       $0x13, Y14, Y9
+	VMOVQ        672(BX), X0
+	VPMULLD      ·powers+416(SB), Y14, Y11
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	SHA256RNDS2  X0, X5, X6
 	VPBROADCASTD 588(AX), Y13
 	VPADDD       Y12, Y13, Y13
 	VMOVQ        680(BX), X0
 	VMOVDQU      Y13, 4864(DX)
-	VPSRLD       $0x07, Y13, Y12
+	VPSRLD       $0x03, Y13, Y12
 	SHA256RNDS2  X0, X7, X8
-	VPSLLD       $0x19, Y13, Y11
-	VPXOR        Y11, Y12, Y12
-	VPSRLD       $0x12, Y13, Y9
-	VMOVQ        704(BX), X0
-	VPSLLD       $0x0e, Y13, Y11
+	VPSRLD       $0x07, Y13, Y9
+	VPMULLD      ·powers+800(SB), Y13, Y11
 	VPXOR        Y11, Y9, Y9
-	SHA256RNDS2  X0, X2, X1
+	VMOVQ        704(BX), X0
 	VPXOR        Y9, Y12, Y12
-	VPSRLD       $0x03, Y13, Y9
+	VPSRLD       $0x12, Y13, Y9
+	SHA256RNDS2  X0, X2, X1
+	VPMULLD      ·powers+448(SB), Y13, Y11
+	VPXOR        Y11, Y9, Y9
 	VMOVQ        712(BX), X0
 	VPXOR        Y9, Y12, Y12
 	VPADDD       Y15, Y12, Y12
@@ -15473,33 +15473,33 @@ begin4:
 	SHA256RNDS2  X0, X4, X3
 
 	// W[25]: sigma1.
-	VPSRLD      $0x11, Y15, Y12
+	VPSRLD      $0x0a, Y15, Y12
 	VMOVQ       736(BX), X0
-	VPSLLD      $0x0f, Y15, Y11
-	VPXOR       Y11, Y12, Y12
+	VPSRLD      $0x11, Y15, Y9
+	VPMULLD     ·powers+480(SB), Y15, Y11
 	SHA256RNDS2 X0, X6, X5
-	VPSRLD      $0x13, Y15, Y9
-	VPSLLD      $0x0d, Y15, Y11
 	VPXOR       Y11, Y9, Y9
-	VMOVQ       744(BX), X0
 	VPXOR       Y9, Y12, Y12
-	VPSRLD      $0x0a, Y15, Y9
+	VPSRLD      $0x13, Y15, Y9
+	VMOVQ       744(BX), X0
+	VPMULLD     ·powers+416(SB), Y15, Y11
+	VPXOR       Y11, Y9, Y9
 	SHA256RNDS2 X0, X8, X7
 	VPXOR       Y9, Y12, Y12
 	VPADDD      6016(DX), Y12, Y14
 	VMOVDQU     Y14, 4896(DX)
 	VMOVQ       768(BX), X0
-	VPSRLD      $0x07, Y14, Y12
-	VPSLLD      $0x19, Y14, Y11
+	VPSRLD      $0x03, Y14, Y12
+	VPSRLD      $0x07, Y14, Y9
 	SHA256RNDS2 X0, X1, X2
-	VPXOR       Y11, Y12, Y12
-	VPSRLD      $0x12, Y14, Y9
-	VMOVQ       776(BX), X0
-	VPSLLD      $0x0e, Y14, Y11
+	VPMULLD     ·powers+800(SB), Y14, Y11
 	VPXOR       Y11, Y9, Y9
+	VMOVQ       776(BX), X0
 	VPXOR       Y9, Y12, Y12
+	VPSRLD      $0x12, Y14, Y9
+	VPMULLD     ·powers+448(SB), Y14, Y11
 	SHA256RNDS2 X0, X3, X4
-	VPSRLD      $0x03, Y14, Y9
+	VPXOR       Y11, Y9, Y9
 	VPXOR       Y9, Y12, Y12
 	VMOVQ       800(BX), X0
 	VPADDD      Y13, Y12, Y12
@@ -15518,33 +15518,33 @@ begin4:
 	VMOVQ        832(BX), X0
 	VPBROADCASTD 596(AX), Y15
 	VPADDD       4704(DX), Y15, Y15
-	VPSRLD       $0x11, Y13, Y12
+	VPSRLD       $0x0a, Y13, Y12
 	SHA256RNDS2  X0, X2, X1
-	VPSLLD       $0x0f, Y13, Y11
-	VPXOR        Y11, Y12, Y12
+	VPSRLD       $0x11, Y13, Y9
+	VPMULLD      ·powers+480(SB), Y13, Y11
 	VMOVQ        840(BX), X0
-	VPSRLD       $0x13, Y13, Y9
-	VPSLLD       $0x0d, Y13, Y11
 	VPXOR        Y11, Y9, Y9
-	SHA256RNDS2  X0, X4, X3
 	VPXOR        Y9, Y12, Y12
-	VPSRLD       $0x0a, Y13, Y9
+	VPSRLD       $0x13, Y13, Y9
+	SHA256RNDS2  X0, X4, X3
+	VPMULLD      ·powers+416(SB), Y13, Y11
+	VPXOR        Y11, Y9, Y9
 	VMOVQ        864(BX), X0
 	VPXOR        Y9, Y12, Y12
 	VPADDD       Y12, Y15, Y15
 	SHA256RNDS2  X0, X6, X5
 	VMOVDQU      Y15, 4928(DX)
-	VPSRLD       $0x07, Y15, Y12
-	VPSLLD       $0x19, Y15, Y11
+	VPSRLD       $0x03, Y15, Y12
+	VPSRLD       $0x07, Y15, Y9
 	VMOVQ        872(BX), X0
-	VPXOR        Y11, Y12, Y12
-	VPSRLD       $0x12, Y15, Y9
-	SHA256RNDS2  X0, X8, X7
-	VPSLLD       $0x0e, Y15, Y11
+	VPMULLD      ·powers+800(SB), Y15, Y11
 	VPXOR        Y11, Y9, Y9
-	VMOVQ        896(BX), X0
+	SHA256RNDS2  X0, X8, X7
 	VPXOR        Y9, Y12, Y12
-	VPSRLD       $0x03, Y15, Y9
+	VPSRLD       $0x12, Y15, Y9
+	VMOVQ        896(BX), X0
+	VPMULLD      ·powers+448(SB), Y15, Y11
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	SHA256RNDS2  X0, X1, X2
 	VPADDD       Y14, Y12, Y12
@@ -15555,33 +15555,33 @@ begin4:
 	VPBROADCASTD 600(AX), Y13
 	SHA256RNDS2  X0, X3, X4
 	VPADDD       4736(DX), Y13, Y13
-	VPSRLD       $0x11, Y14, Y12
-	VPSLLD       $0x0f, Y14, Y11
+	VPSRLD       $0x0a, Y14, Y12
+	VPSRLD       $0x11, Y14, Y9
 	VMOVQ        928(BX), X0
-	VPXOR        Y11, Y12, Y12
-	VPSRLD       $0x13, Y14, Y9
-	SHA256RNDS2  X0, X5, X6
-	VPSLLD       $0x0d, Y14, Y11
+	VPMULLD      ·powers+480(SB), Y14, Y11
 	VPXOR        Y11, Y9, Y9
-	VMOVQ        936(BX), X0
+	SHA256RNDS2  X0, X5, X6
 	VPXOR        Y9, Y12, Y12
-	VPSRLD       $0x0a, Y14, Y9
+	VPSRLD       $0x13, Y14, Y9
+	VMOVQ        936(BX), X0
+	VPMULLD      ·powers+416(SB), Y14, Y11
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	SHA256RNDS2  X0, X7, X8
 	VPADDD       Y12, Y13, Y13
 	VMOVDQU      Y13, 4960(DX)
 	VMOVQ        960(BX), X0
-	VPSRLD       $0x07, Y13, Y12
-	VPSLLD       $0x19, Y13, Y11
-	VPXOR        Y11, Y12, Y12
+	VPSRLD       $0x03, Y13, Y12
+	VPSRLD       $0x07, Y13, Y9
+	VPMULLD      ·powers+800(SB), Y13, Y11
 	SHA256RNDS2  X0, X2, X1
-	VPSRLD       $0x12, Y13, Y9
-	VPSLLD       $0x0e, Y13, Y11
-	VMOVQ        968(BX), X0
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
+	VMOVQ        968(BX), X0
+	VPSRLD       $0x12, Y13, Y9
+	VPMULLD      ·powers+448(SB), Y13, Y11
 	SHA256RNDS2  X0, X4, X3
-	VPSRLD       $0x03, Y13, Y9
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPADDD       Y15, Y12, Y12
 	VMOVQ        992(BX), X0
@@ -15600,33 +15600,33 @@ begin4:
 	VPBROADCASTD 604(AX), Y14
 	VMOVQ        1024(BX), X0
 	VPADDD       4768(DX), Y14, Y14
-	VPSRLD       $0x11, Y15, Y12
+	VPSRLD       $0x0a, Y15, Y12
 	SHA256RNDS2  X0, X1, X2
-	VPSLLD       $0x0f, Y15, Y11
-	VPXOR        Y11, Y12, Y12
-	VPSRLD       $0x13, Y15, Y9
-	VMOVQ        1032(BX), X0
-	VPSLLD       $0x0d, Y15, Y11
+	VPSRLD       $0x11, Y15, Y9
+	VPMULLD      ·powers+480(SB), Y15, Y11
 	VPXOR        Y11, Y9, Y9
-	SHA256RNDS2  X0, X3, X4
+	VMOVQ        1032(BX), X0
 	VPXOR        Y9, Y12, Y12
-	VPSRLD       $0x0a, Y15, Y9
+	VPSRLD       $0x13, Y15, Y9
+	SHA256RNDS2  X0, X3, X4
+	VPMULLD      ·powers+416(SB), Y15, Y11
+	VPXOR        Y11, Y9, Y9
 	VMOVQ        1056(BX), X0
 	VPXOR        Y9, Y12, Y12
 	VPADDD       Y12, Y14, Y14
 	VMOVDQU      Y14, 4992(DX)
 	SHA256RNDS2  X0, X5, X6
-	VPSRLD       $0x07, Y14, Y12
-	VPSLLD       $0x19, Y14, Y11
+	VPSRLD       $0x03, Y14, Y12
+	VPSRLD       $0x07, Y14, Y9
 	VMOVQ        1064(BX), X0
-	VPXOR        Y11, Y12, Y12
-	VPSRLD       $0x12, Y14, Y9
-	VPSLLD       $0x0e, Y14, Y11
-	SHA256RNDS2  X0, X7, X8
+	VPMULLD      ·powers+800(SB), Y14, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
+	SHA256RNDS2  X0, X7, X8
+	VPSRLD       $0x12, Y14, Y9
+	VPMULLD      ·powers+448(SB), Y14, Y11
 	VMOVQ        1088(BX), X0
-	VPSRLD       $0x03, Y14, Y9
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	SHA256RNDS2  X0, X2, X1
 	VPADDD       Y13, Y12, Y12
@@ -15637,32 +15637,32 @@ begin4:
 	VPBROADCASTD 608(AX), Y15
 	VPADDD       4800(DX), Y15, Y15
 	SHA256RNDS2  X0, X4, X3
-	VPSRLD       $0x11, Y13, Y12
-	VPSLLD       $0x0f, Y13, Y11
+	VPSRLD       $0x0a, Y13, Y12
+	VPSRLD       $0x11, Y13, Y9
 	VMOVQ        1120(BX), X0
-	VPXOR        Y11, Y12, Y12
-	VPSRLD       $0x13, Y13, Y9
-	VPSLLD       $0x0d, Y13, Y11
-	SHA256RNDS2  X0, X6, X5
+	VPMULLD      ·powers+480(SB), Y13, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
+	SHA256RNDS2  X0, X6, X5
+	VPSRLD       $0x13, Y13, Y9
+	VPMULLD      ·powers+416(SB), Y13, Y11
 	VMOVQ        1128(BX), X0
-	VPSRLD       $0x0a, Y13, Y9
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	SHA256RNDS2  X0, X8, X7
 	VPADDD       Y12, Y15, Y15
 	VMOVDQU      Y15, 5024(DX)
-	VPSRLD       $0x07, Y15, Y12
+	VPSRLD       $0x03, Y15, Y12
 	VMOVQ        1152(BX), X0
-	VPSLLD       $0x19, Y15, Y11
-	VPXOR        Y11, Y12, Y12
+	VPSRLD       $0x07, Y15, Y9
+	VPMULLD      ·powers+800(SB), Y15, Y11
 	SHA256RNDS2  X0, X1, X2
-	VPSRLD       $0x12, Y15, Y9
-	VPSLLD       $0x0e, Y15, Y11
-	VMOVQ        1160(BX), X0
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
-	VPSRLD       $0x03, Y15, Y9
+	VMOVQ        1160(BX), X0
+	VPSRLD       $0x12, Y15, Y9
+	VPMULLD      ·powers+448(SB), Y15, Y11
+	VPXOR        Y11, Y9, Y9
 	SHA256RNDS2  X0, X3, X4
 	VPXOR        Y9, Y12, Y12
 	VPADDD       Y14, Y12, Y12
@@ -15682,33 +15682,33 @@ begin4:
 	VPBROADCASTD 612(AX), Y13
 	VPADDD       4832(DX), Y13, Y13
 	VMOVDQU      X2, 5120(DX)
-	VPSRLD       $0x11, Y14, Y12
-	VPSLLD       $0x0f, Y14, Y11
+	VPSRLD       $0x0a, Y14, Y12
+	VPSRLD       $0x11, Y14, Y9
 	VMOVDQU      X1, 5136(DX)
-	VPXOR        Y11, Y12, Y12
-	VPSRLD       $0x13, Y14, Y9
-	VMOVDQU      X4, 5152(DX)
-	VPSLLD       $0x0d, Y14, Y11
+	VPMULLD      ·powers+480(SB), Y14, Y11
 	VPXOR        Y11, Y9, Y9
+	VMOVDQU      X4, 5152(DX)
 	VPXOR        Y9, Y12, Y12
+	VPSRLD       $0x13, Y14, Y9
+	VPMULLD      ·powers+416(SB), Y14, Y11
 	VMOVDQU      X3, 5168(DX)
-	VPSRLD       $0x0a, Y14, Y9
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VMOVDQU      X6, 5184(DX)
 	VPADDD       Y12, Y13, Y13
 	VMOVDQU      Y13, 5056(DX)
 	VMOVDQU      X5, 5200(DX)
-	VPSRLD       $0x07, Y13, Y12
-	VPSLLD       $0x19, Y13, Y11
-	VPXOR        Y11, Y12, Y12
+	VPSRLD       $0x03, Y13, Y12
+	VPSRLD       $0x07, Y13, Y9
+	VPMULLD      ·powers+800(SB), Y13, Y11
 	VMOVDQU      X8, 5216(DX)
-	VPSRLD       $0x12, Y13, Y9
-	VPSLLD       $0x0e, Y13, Y11
-	VMOVDQU      X7, 5232(DX)
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
+	VMOVDQU      X7, 5232(DX)
+	VPSRLD       $0x12, Y13, Y9
+	VPMULLD      ·powers+448(SB), Y13, Y11
 	VMOVDQU      5760(DX), X1
-	VPSRLD       $0x03, Y13, Y9
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPADDD       Y15, Y12, Y12
 	VMOVDQU      5776(DX), X2
@@ -15718,33 +15718,33 @@ begin4:
 	VMOVDQU      5792(DX), X3
 	VPBROADCASTD 616(AX), Y14
 	VPADDD       4864(DX), Y14, Y14
-	VPSRLD       $0x11, Y15, Y12
+	VPSRLD       $0x0a, Y15, Y12
 	VMOVDQU      5808(DX), X4
-	VPSLLD       $0x0f, Y15, Y11
-	VPXOR        Y11, Y12, Y12
+	VPSRLD       $0x11, Y15, Y9
+	VPMULLD      ·powers+480(SB), Y15, Y11
 	VMOVDQU      5824(DX), X5
-	VPSRLD       $0x13, Y15, Y9
-	VPSLLD       $0x0d, Y15, Y11
-	VMOVDQU      5840(DX), X6
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
-	VPSRLD       $0x0a, Y15, Y9
+	VMOVDQU      5840(DX), X6
+	VPSRLD       $0x13, Y15, Y9
+	VPMULLD      ·powers+416(SB), Y15, Y11
+	VPXOR        Y11, Y9, Y9
 	VMOVDQU      5856(DX), X7
 	VPXOR        Y9, Y12, Y12
 	VPADDD       Y12, Y14, Y14
 	VMOVDQU      5872(DX), X8
 	VMOVDQU      Y14, 5088(DX)
-	VPSRLD       $0x07, Y14, Y12
+	VPSRLD       $0x03, Y14, Y12
 	VMOVQ        144(BX), X0
-	VPSLLD       $0x19, Y14, Y11
-	VPXOR        Y11, Y12, Y12
-	VPSRLD       $0x12, Y14, Y9
-	SHA256RNDS2  X0, X1, X2
-	VPSLLD       $0x0e, Y14, Y11
+	VPSRLD       $0x07, Y14, Y9
+	VPMULLD      ·powers+800(SB), Y14, Y11
 	VPXOR        Y11, Y9, Y9
-	VMOVQ        152(BX), X0
+	SHA256RNDS2  X0, X1, X2
 	VPXOR        Y9, Y12, Y12
-	VPSRLD       $0x03, Y14, Y9
+	VPSRLD       $0x12, Y14, Y9
+	VMOVQ        152(BX), X0
+	VPMULLD      ·powers+448(SB), Y14, Y11
+	VPXOR        Y11, Y9, Y9
 	SHA256RNDS2  X0, X3, X4
 	VPXOR        Y9, Y12, Y12
 	VPADDD       Y13, Y12, Y12
@@ -15764,32 +15764,32 @@ begin4:
 	VPBROADCASTD 620(AX), Y15
 	VPADDD       4896(DX), Y15, Y15
 	VMOVQ        516(AX), X0
-	VPSRLD       $0x11, Y13, Y12
-	VPSLLD       $0x0f, Y13, Y11
-	VPXOR        Y11, Y12, Y12
+	VPSRLD       $0x0a, Y13, Y12
+	VPSRLD       $0x11, Y13, Y9
+	VPMULLD      ·powers+480(SB), Y13, Y11
 	SHA256RNDS2  X0, X2, X1
-	VPSRLD       $0x13, Y13, Y9
-	VPSLLD       $0x0d, Y13, Y11
-	SHA256RNDS2  X0, X4, X3
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
+	SHA256RNDS2  X0, X4, X3
+	VPSRLD       $0x13, Y13, Y9
+	VPMULLD      ·powers+416(SB), Y13, Y11
 	SHA256RNDS2  X0, X6, X5
-	VPSRLD       $0x0a, Y13, Y9
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPADDD       Y12, Y15, Y15
 	SHA256RNDS2  X0, X8, X7
 	VMOVDQU      Y15, 4608(DX)
-	VPSRLD       $0x07, Y15, Y12
+	VPSRLD       $0x03, Y15, Y12
 	VMOVQ        524(AX), X0
-	VPSLLD       $0x19, Y15, Y11
-	VPXOR        Y11, Y12, Y12
+	VPSRLD       $0x07, Y15, Y9
+	VPMULLD      ·powers+800(SB), Y15, Y11
 	SHA256RNDS2  X0, X1, X2
-	VPSRLD       $0x12, Y15, Y9
-	VPSLLD       $0x0e, Y15, Y11
 	VPXOR        Y11, Y9, Y9
-	SHA256RNDS2  X0, X3, X4
 	VPXOR        Y9, Y12, Y12
-	VPSRLD       $0x03, Y15, Y9
+	VPSRLD       $0x12, Y15, Y9
+	SHA256RNDS2  X0, X3, X4
+	VPMULLD      ·powers+448(SB), Y15, Y11
+	VPXOR        Y11, Y9, Y9
 	SHA256RNDS2  X0, X5, X6
 	VPXOR        Y9, Y12, Y12
 	VPADDD       Y14, Y12, Y12
@@ -15800,33 +15800,33 @@ begin4:
 	VMOVDQU     6048(DX), Y13
 	VMOVQ       532(AX), X0
 	VPADDD      4928(DX), Y13, Y13
-	VPSRLD      $0x11, Y14, Y12
+	VPSRLD      $0x0a, Y14, Y12
 	SHA256RNDS2 X0, X2, X1
-	VPSLLD      $0x0f, Y14, Y11
-	VPXOR       Y11, Y12, Y12
-	VPSRLD      $0x13, Y14, Y9
-	SHA256RNDS2 X0, X4, X3
-	VPSLLD      $0x0d, Y14, Y11
+	VPSRLD      $0x11, Y14, Y9
+	VPMULLD     ·powers+480(SB), Y14, Y11
 	VPXOR       Y11, Y9, Y9
-	SHA256RNDS2 X0, X6, X5
+	SHA256RNDS2 X0, X4, X3
 	VPXOR       Y9, Y12, Y12
-	VPSRLD      $0x0a, Y14, Y9
+	VPSRLD      $0x13, Y14, Y9
+	SHA256RNDS2 X0, X6, X5
+	VPMULLD     ·powers+416(SB), Y14, Y11
+	VPXOR       Y11, Y9, Y9
 	SHA256RNDS2 X0, X8, X7
 	VPXOR       Y9, Y12, Y12
 	VPADDD      Y12, Y13, Y13
 	VMOVDQU     Y13, 4640(DX)
 	VMOVQ       540(AX), X0
-	VPSRLD      $0x07, Y13, Y12
-	VPSLLD      $0x19, Y13, Y11
+	VPSRLD      $0x03, Y13, Y12
+	VPSRLD      $0x07, Y13, Y9
 	SHA256RNDS2 X0, X1, X2
-	VPXOR       Y11, Y12, Y12
-	VPSRLD      $0x12, Y13, Y9
-	SHA256RNDS2 X0, X3, X4
-	VPSLLD      $0x0e, Y13, Y11
+	VPMULLD     ·powers+800(SB), Y13, Y11
 	VPXOR       Y11, Y9, Y9
+	SHA256RNDS2 X0, X3, X4
 	VPXOR       Y9, Y12, Y12
+	VPSRLD      $0x12, Y13, Y9
+	VPMULLD     ·powers+448(SB), Y13, Y11
 	SHA256RNDS2 X0, X5, X6
-	VPSRLD      $0x03, Y13, Y9
+	VPXOR       Y11, Y9, Y9
 	VPXOR       Y9, Y12, Y12
 	SHA256RNDS2 X0, X7, X8
 	VPADDD      Y15, Y12, Y12
@@ -15847,32 +15847,32 @@ begin4:
 	VPADDD      4160(DX), Y14, Y14
 	VPADDD      4960(DX), Y14, Y14
 	SHA256RNDS2 X0, X8, X7
-	VPSRLD      $0x11, Y15, Y12
-	VPSLLD      $0x0f, Y15, Y11
+	VPSRLD      $0x0a, Y15, Y12
+	VPSRLD      $0x11, Y15, Y9
 	VMOVQ       556(AX), X0
-	VPXOR       Y11, Y12, Y12
-	VPSRLD      $0x13, Y15, Y9
-	VPSLLD      $0x0d, Y15, Y11
-	SHA256RNDS2 X0, X1, X2
+	VPMULLD     ·powers+480(SB), Y15, Y11
 	VPXOR       Y11, Y9, Y9
 	VPXOR       Y9, Y12, Y12
+	SHA256RNDS2 X0, X1, X2
+	VPSRLD      $0x13, Y15, Y9
+	VPMULLD     ·powers+416(SB), Y15, Y11
 	SHA256RNDS2 X0, X3, X4
-	VPSRLD      $0x0a, Y15, Y9
+	VPXOR       Y11, Y9, Y9
 	VPXOR       Y9, Y12, Y12
 	SHA256RNDS2 X0, X5, X6
 	VPADDD      Y12, Y14, Y14
 	VMOVDQU     Y14, 4672(DX)
-	VPSRLD      $0x07, Y14, Y12
+	VPSRLD      $0x03, Y14, Y12
 	SHA256RNDS2 X0, X7, X8
-	VPSLLD      $0x19, Y14, Y11
-	VPXOR       Y11, Y12, Y12
+	VPSRLD      $0x07, Y14, Y9
+	VPMULLD     ·powers+800(SB), Y14, Y11
 	VMOVQ       592(BX), X0
-	VPSRLD      $0x12, Y14, Y9
-	VPSLLD      $0x0e, Y14, Y11
-	SHA256RNDS2 X0, X2, X1
 	VPXOR       Y11, Y9, Y9
 	VPXOR       Y9, Y12, Y12
-	VPSRLD      $0x03, Y14, Y9
+	SHA256RNDS2 X0, X2, X1
+	VPSRLD      $0x12, Y14, Y9
+	VPMULLD     ·powers+448(SB), Y14, Y11
+	VPXOR       Y11, Y9, Y9
 	VMOVQ       600(BX), X0
 	VPXOR       Y9, Y12, Y12
 	VPADDD      Y13, Y12, Y12
@@ -15883,33 +15883,33 @@ begin4:
 	VMOVQ       624(BX), X0
 	VMOVDQU     4992(DX), Y15
 	VPADDD      4192(DX), Y15, Y15
-	VPSRLD      $0x11, Y13, Y12
+	VPSRLD      $0x0a, Y13, Y12
 	SHA256RNDS2 X0, X6, X5
-	VPSLLD      $0x0f, Y13, Y11
-	VPXOR       Y11, Y12, Y12
+	VPSRLD      $0x11, Y13, Y9
+	VPMULLD     ·powers+480(SB), Y13, Y11
 	VMOVQ       632(BX), X0
-	VPSRLD      $0x13, Y13, Y9
-	VPSLLD      $0x0d, Y13, Y11
-	SHA256RNDS2 X0, X8, X7
 	VPXOR       Y11, Y9, Y9
 	VPXOR       Y9, Y12, Y12
-	VPSRLD      $0x0a, Y13, Y9
+	SHA256RNDS2 X0, X8, X7
+	VPSRLD      $0x13, Y13, Y9
+	VPMULLD     ·powers+416(SB), Y13, Y11
+	VPXOR       Y11, Y9, Y9
 	VMOVQ       656(BX), X0
 	VPXOR       Y9, Y12, Y12
 	VPADDD      Y12, Y15, Y15
 	SHA256RNDS2 X0, X1, X2
 	VMOVDQU     Y15, 4704(DX)
-	VPSRLD      $0x07, Y15, Y12
-	VPSLLD      $0x19, Y15, Y11
+	VPSRLD      $0x03, Y15, Y12
+	VPSRLD      $0x07, Y15, Y9
 	VMOVQ       664(BX), X0
-	VPXOR       Y11, Y12, Y12
-	VPSRLD      $0x12, Y15, Y9
-	SHA256RNDS2 X0, X3, X4
-	VPSLLD      $0x0e, Y15, Y11
+	VPMULLD     ·powers+800(SB), Y15, Y11
 	VPXOR       Y11, Y9, Y9
-	VMOVQ       688(BX), X0
+	SHA256RNDS2 X0, X3, X4
 	VPXOR       Y9, Y12, Y12
-	VPSRLD      $0x03, Y15, Y9
+	VPSRLD      $0x12, Y15, Y9
+	VMOVQ       688(BX), X0
+	VPMULLD     ·powers+448(SB), Y15, Y11
+	VPXOR       Y11, Y9, Y9
 	VPXOR       Y9, Y12, Y12
 	SHA256RNDS2 X0, X5, X6
 	VPADDD      Y14, Y12, Y12
@@ -15929,32 +15929,32 @@ begin4:
 	VMOVDQU     5024(DX), Y13
 	VPADDD      4224(DX), Y13, Y13
 	VMOVQ       728(BX), X0
-	VPSRLD      $0x11, Y14, Y12
-	VPSLLD      $0x0f, Y14, Y11
-	VPXOR       Y11, Y12, Y12
+	VPSRLD      $0x0a, Y14, Y12
+	VPSRLD      $0x11, Y14, Y9
+	VPMULLD     ·powers+480(SB), Y14, Y11
 	SHA256RNDS2 X0, X4, X3
-	VPSRLD      $0x13, Y14, Y9
-	VPSLLD      $0x0d, Y14, Y11
-	VMOVQ       752(BX), X0
 	VPXOR       Y11, Y9, Y9
 	VPXOR       Y9, Y12, Y12
+	VMOVQ       752(BX), X0
+	VPSRLD      $0x13, Y14, Y9
+	VPMULLD     ·powers+416(SB), Y14, Y11
 	SHA256RNDS2 X0, X6, X5
-	VPSRLD      $0x0a, Y14, Y9
+	VPXOR       Y11, Y9, Y9
 	VPXOR       Y9, Y12, Y12
 	VPADDD      Y12, Y13, Y13
 	VMOVQ       760(BX), X0
 	VMOVDQU     Y13, 4736(DX)
-	VPSRLD      $0x07, Y13, Y12
+	VPSRLD      $0x03, Y13, Y12
 	SHA256RNDS2 X0, X8, X7
-	VPSLLD      $0x19, Y13, Y11
-	VPXOR       Y11, Y12, Y12
-	VPSRLD      $0x12, Y13, Y9
-	VMOVQ       784(BX), X0
-	VPSLLD      $0x0e, Y13, Y11
+	VPSRLD      $0x07, Y13, Y9
+	VPMULLD     ·powers+800(SB), Y13, Y11
 	VPXOR       Y11, Y9, Y9
-	SHA256RNDS2 X0, X1, X2
+	VMOVQ       784(BX), X0
 	VPXOR       Y9, Y12, Y12
-	VPSRLD      $0x03, Y13, Y9
+	VPSRLD      $0x12, Y13, Y9
+	SHA256RNDS2 X0, X1, X2
+	VPMULLD     ·powers+448(SB), Y13, Y11
+	VPXOR       Y11, Y9, Y9
 	VMOVQ       792(BX), X0
 	VPXOR       Y9, Y12, Y12
 	VPADDD      Y15, Y12, Y12
@@ -15965,33 +15965,33 @@ begin4:
 	VMOVDQU     5056(DX), Y14
 	VMOVQ       816(BX), X0
 	VPADDD      4256(DX), Y14, Y14
-	VPSRLD      $0x11, Y15, Y12
+	VPSRLD      $0x0a, Y15, Y12
 	SHA256RNDS2 X0, X5, X6
-	VPSLLD      $0x0f, Y15, Y11
-	VPXOR       Y11, Y12, Y12
-	VPSRLD      $0x13, Y15, Y9
-	VMOVQ       824(BX), X0
-	VPSLLD      $0x0d, Y15, Y11
+	VPSRLD      $0x11, Y15, Y9
+	VPMULLD     ·powers+480(SB), Y15, Y11
 	VPXOR       Y11, Y9, Y9
-	SHA256RNDS2 X0, X7, X8
+	VMOVQ       824(BX), X0
 	VPXOR       Y9, Y12, Y12
-	VPSRLD      $0x0a, Y15, Y9
+	VPSRLD      $0x13, Y15, Y9
+	SHA256RNDS2 X0, X7, X8
+	VPMULLD     ·powers+416(SB), Y15, Y11
+	VPXOR       Y11, Y9, Y9
 	VMOVQ       848(BX), X0
 	VPXOR       Y9, Y12, Y12
 	VPADDD      Y12, Y14, Y14
 	VMOVDQU     Y14, 4768(DX)
 	SHA256RNDS2 X0, X2, X1
-	VPSRLD      $0x07, Y14, Y12
-	VPSLLD      $0x19, Y14, Y11
+	VPSRLD      $0x03, Y14, Y12
+	VPSRLD      $0x07, Y14, Y9
 	VMOVQ       856(BX), X0
-	VPXOR       Y11, Y12, Y12
-	VPSRLD      $0x12, Y14, Y9
-	VPSLLD      $0x0e, Y14, Y11
-	SHA256RNDS2 X0, X4, X3
+	VPMULLD     ·powers+800(SB), Y14, Y11
 	VPXOR       Y11, Y9, Y9
 	VPXOR       Y9, Y12, Y12
+	SHA256RNDS2 X0, X4, X3
+	VPSRLD      $0x12, Y14, Y9
+	VPMULLD     ·powers+448(SB), Y14, Y11
 	VMOVQ       880(BX), X0
-	VPSRLD      $0x03, Y14, Y9
+	VPXOR       Y11, Y9, Y9
 	VPXOR       Y9, Y12, Y12
 	SHA256RNDS2 X0, X6, X5
 	VPADDD      Y13, Y12, Y12
@@ -16010,33 +16010,33 @@ begin4:
 	VMOVDQU     5088(DX), Y15
 	SHA256RNDS2 X0, X1, X2
 	VPADDD      4288(DX), Y15, Y15
-	VPSRLD      $0x11, Y13, Y12
+	VPSRLD      $0x0a, Y13, Y12
 	VMOVQ       920(BX), X0
-	VPSLLD      $0x0f, Y13, Y11
-	VPXOR       Y11, Y12, Y12
+	VPSRLD      $0x11, Y13, Y9
+	VPMULLD     ·powers+480(SB), Y13, Y11
 	SHA256RNDS2 X0, X3, X4
-	VPSRLD      $0x13, Y13, Y9
-	VPSLLD      $0x0d, Y13, Y11
 	VPXOR       Y11, Y9, Y9
-	VMOVQ       944(BX), X0
 	VPXOR       Y9, Y12, Y12
-	VPSRLD      $0x0a, Y13, Y9
+	VPSRLD      $0x13, Y13, Y9
+	VMOVQ       944(BX), X0
+	VPMULLD     ·powers+416(SB), Y13, Y11
+	VPXOR       Y11, Y9, Y9
 	SHA256RNDS2 X0, X5, X6
 	VPXOR       Y9, Y12, Y12
 	VPADDD      Y12, Y15, Y15
 	VMOVQ       952(BX), X0
 	VMOVDQU     Y15, 4800(DX)
-	VPSRLD      $0x07, Y15, Y12
-	VPSLLD      $0x19, Y15, Y11
+	VPSRLD      $0x03, Y15, Y12
+	VPSRLD      $0x07, Y15, Y9
 	SHA256RNDS2 X0, X7, X8
-	VPXOR       Y11, Y12, Y12
-	VPSRLD      $0x12, Y15, Y9
-	VMOVQ       976(BX), X0
-	VPSLLD      $0x0e, Y15, Y11
+	VPMULLD     ·powers+800(SB), Y15, Y11
 	VPXOR       Y11, Y9, Y9
+	VMOVQ       976(BX), X0
 	VPXOR       Y9, Y12, Y12
+	VPSRLD      $0x12, Y15, Y9
+	VPMULLD     ·powers+448(SB), Y15, Y11
 	SHA256RNDS2 X0, X2, X1
-	VPSRLD      $0x03, Y15, Y9
+	VPXOR       Y11, Y9, Y9
 	VPXOR       Y9, Y12, Y12
 	VMOVQ       984(BX), X0
 	VPADDD      Y14, Y12, Y12
@@ -16047,33 +16047,33 @@ begin4:
 	VMOVDQU     4608(DX), Y13
 	VPADDD      4320(DX), Y13, Y13
 	VMOVQ       1008(BX), X0
-	VPSRLD      $0x11, Y14, Y12
-	VPSLLD      $0x0f, Y14, Y11
+	VPSRLD      $0x0a, Y14, Y12
+	VPSRLD      $0x11, Y14, Y9
 	SHA256RNDS2 X0, X6, X5
-	VPXOR       Y11, Y12, Y12
-	VPSRLD      $0x13, Y14, Y9
-	VMOVQ       1016(BX), X0
-	VPSLLD      $0x0d, Y14, Y11
+	VPMULLD     ·powers+480(SB), Y14, Y11
 	VPXOR       Y11, Y9, Y9
+	VMOVQ       1016(BX), X0
 	VPXOR       Y9, Y12, Y12
+	VPSRLD      $0x13, Y14, Y9
+	VPMULLD     ·powers+416(SB), Y14, Y11
 	SHA256RNDS2 X0, X8, X7
-	VPSRLD      $0x0a, Y14, Y9
+	VPXOR       Y11, Y9, Y9
 	VPXOR       Y9, Y12, Y12
 	VMOVQ       1040(BX), X0
 	VPADDD      Y12, Y13, Y13
 	VMOVDQU     Y13, 4832(DX)
 	SHA256RNDS2 X0, X1, X2
-	VPSRLD      $0x07, Y13, Y12
-	VPSLLD      $0x19, Y13, Y11
-	VPXOR       Y11, Y12, Y12
+	VPSRLD      $0x03, Y13, Y12
+	VPSRLD      $0x07, Y13, Y9
+	VPMULLD     ·powers+800(SB), Y13, Y11
 	VMOVQ       1048(BX), X0
-	VPSRLD      $0x12, Y13, Y9
-	VPSLLD      $0x0e, Y13, Y11
-	SHA256RNDS2 X0, X3, X4
 	VPXOR       Y11, Y9, Y9
 	VPXOR       Y9, Y12, Y12
+	SHA256RNDS2 X0, X3, X4
+	VPSRLD      $0x12, Y13, Y9
+	VPMULLD     ·powers+448(SB), Y13, Y11
 	VMOVQ       1072(BX), X0
-	VPSRLD      $0x03, Y13, Y9
+	VPXOR       Y11, Y9, Y9
 	VPXOR       Y9, Y12, Y12
 	VPADDD      Y15, Y12, Y12
 	SHA256RNDS2 X0, X5, X6
@@ -16092,33 +16092,33 @@ begin4:
 	VMOVDQU     4640(DX), Y14
 	SHA256RNDS2 X0, X2, X1
 	VPADDD      4352(DX), Y14, Y14
-	VPSRLD      $0x11, Y15, Y12
-	VPSLLD      $0x0f, Y15, Y11
+	VPSRLD      $0x0a, Y15, Y12
+	VPSRLD      $0x11, Y15, Y9
 	VMOVQ       1112(BX), X0
-	VPXOR       Y11, Y12, Y12
-	VPSRLD      $0x13, Y15, Y9
-	SHA256RNDS2 X0, X4, X3
-	VPSLLD      $0x0d, Y15, Y11
+	VPMULLD     ·powers+480(SB), Y15, Y11
 	VPXOR       Y11, Y9, Y9
-	VMOVQ       1136(BX), X0
+	SHA256RNDS2 X0, X4, X3
 	VPXOR       Y9, Y12, Y12
-	VPSRLD      $0x0a, Y15, Y9
+	VPSRLD      $0x13, Y15, Y9
+	VMOVQ       1136(BX), X0
+	VPMULLD     ·powers+416(SB), Y15, Y11
+	VPXOR       Y11, Y9, Y9
 	VPXOR       Y9, Y12, Y12
 	SHA256RNDS2 X0, X6, X5
 	VPADDD      Y12, Y14, Y14
 	VMOVDQU     Y14, 4864(DX)
 	VMOVQ       1144(BX), X0
-	VPSRLD      $0x07, Y14, Y12
-	VPSLLD      $0x19, Y14, Y11
+	VPSRLD      $0x03, Y14, Y12
+	VPSRLD      $0x07, Y14, Y9
 	SHA256RNDS2 X0, X8, X7
-	VPXOR       Y11, Y12, Y12
-	VPSRLD      $0x12, Y14, Y9
-	VPSLLD      $0x0e, Y14, Y11
-	VMOVQ       1168(BX), X0
+	VPMULLD     ·powers+800(SB), Y14, Y11
 	VPXOR       Y11, Y9, Y9
 	VPXOR       Y9, Y12, Y12
+	VMOVQ       1168(BX), X0
+	VPSRLD      $0x12, Y14, Y9
+	VPMULLD     ·powers+448(SB), Y14, Y11
 	SHA256RNDS2 X0, X1, X2
-	VPSRLD      $0x03, Y14, Y9
+	VPXOR       Y11, Y9, Y9
 	VPXOR       Y9, Y12, Y12
 	VMOVQ       1176(BX), X0
 	VPADDD      Y13, Y12, Y12
@@ -16129,32 +16129,32 @@ begin4:
 	VMOVDQU     4672(DX), Y15
 	VPADDD      4384(DX), Y15, Y15
 	VMOVQ       1200(BX), X0
-	VPSRLD      $0x11, Y13, Y12
-	VPSLLD      $0x0f, Y13, Y11
-	VPXOR       Y11, Y12, Y12
+	VPSRLD      $0x0a, Y13, Y12
+	VPSRLD      $0x11, Y13, Y9
+	VPMULLD     ·powers+480(SB), Y13, Y11
 	SHA256RNDS2 X0, X5, X6
-	VPSRLD      $0x13, Y13, Y9
-	VPSLLD      $0x0d, Y13, Y11
-	VMOVQ       1208(BX), X0
 	VPXOR       Y11, Y9, Y9
 	VPXOR       Y9, Y12, Y12
+	VMOVQ       1208(BX), X0
+	VPSRLD      $0x13, Y13, Y9
+	VPMULLD     ·powers+416(SB), Y13, Y11
 	SHA256RNDS2 X0, X7, X8
-	VPSRLD      $0x0a, Y13, Y9
+	VPXOR       Y11, Y9, Y9
 	VPXOR       Y9, Y12, Y12
 	VPADDD      Y12, Y15, Y15
 	VMOVDQU     X2, 5248(DX)
 	VMOVDQU     Y15, 4896(DX)
-	VPSRLD      $0x07, Y15, Y12
+	VPSRLD      $0x03, Y15, Y12
 	VMOVDQU     X1, 5264(DX)
-	VPSLLD      $0x19, Y15, Y11
-	VPXOR       Y11, Y12, Y12
+	VPSRLD      $0x07, Y15, Y9
+	VPMULLD     ·powers+800(SB), Y15, Y11
 	VMOVDQU     X4, 5280(DX)
-	VPSRLD      $0x12, Y15, Y9
-	VPSLLD      $0x0e, Y15, Y11
 	VPXOR       Y11, Y9, Y9
-	VMOVDQU     X3, 5296(DX)
 	VPXOR       Y9, Y12, Y12
-	VPSRLD      $0x03, Y15, Y9
+	VPSRLD      $0x12, Y15, Y9
+	VMOVDQU     X3, 5296(DX)
+	VPMULLD     ·powers+448(SB), Y15, Y11
+	VPXOR       Y11, Y9, Y9
 	VMOVDQU     X6, 5312(DX)
 	VPXOR       Y9, Y12, Y12
 	VPADDD      Y14, Y12, Y12
@@ -16191,17 +16191,17 @@ begin5:
 	VPADDD       Y15, Y12, Y15
 	VMOVDQU      5680(DX), X3
 	VMOVDQU      Y15, 4736(DX)
-	VPSRLD       $0x07, Y15, Y12
+	VPSRLD       $0x03, Y15, Y12
 	VMOVDDUP     160(BX), X0
-	VPSLLD       $0x19, Y15, Y11
-	VPXOR        Y11, Y12, Y12
-	VPSRLD       $0x12, Y15, Y9
-	VPADDD       5696(DX), X0, X6
-	VPSLLD       $0x0e, Y15, Y11
+	VPSRLD       $0x07, Y15, Y9
+	VPMULLD      ·powers+800(SB), Y15, Y11
 	VPXOR        Y11, Y9, Y9
-	VMOVDQU      5712(DX), X5
+	VPADDD       5696(DX), X0, X6
 	VPXOR        Y9, Y12, Y12
-	VPSRLD       $0x03, Y15, Y9
+	VPSRLD       $0x12, Y15, Y9
+	VMOVDQU      5712(DX), X5
+	VPMULLD      ·powers+448(SB), Y15, Y11
+	VPXOR        Y11, Y9, Y9
 	VMOVDDUP     168(BX), X0
 	VPXOR        Y9, Y12, Y12
 	VMOVDQU      Y12, 4192(DX)
@@ -16214,17 +16214,17 @@ begin5:
 	VPADDD       Y13, Y12, Y13
 	VMOVDQU      Y13, 4768(DX)
 	VMOVQ        516(AX), X0
-	VPSRLD       $0x07, Y13, Y12
-	VPSLLD       $0x19, Y13, Y11
+	VPSRLD       $0x03, Y13, Y12
+	VPSRLD       $0x07, Y13, Y9
 	SHA256RNDS2  X0, X2, X1
-	VPXOR        Y11, Y12, Y12
-	VPSRLD       $0x12, Y13, Y9
-	VPSLLD       $0x0e, Y13, Y11
-	SHA256RNDS2  X0, X4, X3
+	VPMULLD      ·powers+800(SB), Y13, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
+	SHA256RNDS2  X0, X4, X3
+	VPSRLD       $0x12, Y13, Y9
+	VPMULLD      ·powers+448(SB), Y13, Y11
 	SHA256RNDS2  X0, X6, X5
-	VPSRLD       $0x03, Y13, Y9
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	SHA256RNDS2  X0, X8, X7
 	VPADDD       Y15, Y12, Y12
@@ -16240,17 +16240,17 @@ begin5:
 	VMOVDQU      Y10, 672(SI)
 
 	// W[22]: sigma1.
-	VPSRLD       $0x11, Y15, Y12
+	VPSRLD       $0x0a, Y15, Y12
 	SHA256RNDS2  X0, X5, X6
-	VPSLLD       $0x0f, Y15, Y11
-	VPXOR        Y11, Y12, Y12
+	VPSRLD       $0x11, Y15, Y9
+	VPMULLD      ·powers+480(SB), Y15, Y11
 	SHA256RNDS2  X0, X7, X8
-	VPSRLD       $0x13, Y15, Y9
-	VPSLLD       $0x0d, Y15, Y11
-	VMOVQ        532(AX), X0
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
-	VPSRLD       $0x0a, Y15, Y9
+	VMOVQ        532(AX), X0
+	VPSRLD       $0x13, Y15, Y9
+	VPMULLD      ·powers+416(SB), Y15, Y11
+	VPXOR        Y11, Y9, Y9
 	SHA256RNDS2  X0, X2, X1
 	VPXOR        Y9, Y12, Y12
 	VPBROADCASTD 580(AX), Y14
@@ -16258,17 +16258,17 @@ begin5:
 	VPADDD       Y12, Y14, Y14
 	VMOVDQU      Y14, 4800(DX)
 	SHA256RNDS2  X0, X6, X5
-	VPSRLD       $0x07, Y14, Y12
-	VPSLLD       $0x19, Y14, Y11
+	VPSRLD       $0x03, Y14, Y12
+	VPSRLD       $0x07, Y14, Y9
 	SHA256RNDS2  X0, X8, X7
-	VPXOR        Y11, Y12, Y12
-	VPSRLD       $0x12, Y14, Y9
-	VPSLLD       $0x0e, Y14, Y11
-	VMOVQ        540(AX), X0
+	VPMULLD      ·powers+800(SB), Y14, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
+	VMOVQ        540(AX), X0
+	VPSRLD       $0x12, Y14, Y9
+	VPMULLD      ·powers+448(SB), Y14, Y11
 	SHA256RNDS2  X0, X1, X2
-	VPSRLD       $0x03, Y14, Y9
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	SHA256RNDS2  X0, X3, X4
 	VPADDD       Y13, Y12, Y12
@@ -16276,34 +16276,34 @@ begin5:
 
 	// W[23]: sigma1.
 	SHA256RNDS2  X0, X5, X6
-	VPSRLD       $0x11, Y13, Y12
-	VPSLLD       $0x0f, Y13, Y11
+	VPSRLD       $0x0a, Y13, Y12
+	VPSRLD       $0x11, Y13, Y9
 	SHA256RNDS2  X0, X7, X8
-	VPXOR        Y11, Y12, Y12
-	VPSRLD       $0x13, Y13, Y9
-	VMOVQ        548(AX), X0
-	VPSLLD       $0x0d, Y13, Y11
+	VPMULLD      ·powers+480(SB), Y13, Y11
 	VPXOR        Y11, Y9, Y9
+	VMOVQ        548(AX), X0
 	VPXOR        Y9, Y12, Y12
+	VPSRLD       $0x13, Y13, Y9
+	VPMULLD      ·powers+416(SB), Y13, Y11
 	SHA256RNDS2  X0, X2, X1
-	VPSRLD       $0x0a, Y13, Y9
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	SHA256RNDS2  X0, X4, X3
 	VPBROADCASTD 584(AX), Y15
 	VPADDD       Y12, Y15, Y15
 	SHA256RNDS2  X0, X6, X5
 	VMOVDQU      Y15, 4832(DX)
-	VPSRLD       $0x07, Y15, Y12
-	VPSLLD       $0x19, Y15, Y11
+	VPSRLD       $0x03, Y15, Y12
+	VPSRLD       $0x07, Y15, Y9
 	SHA256RNDS2  X0, X8, X7
-	VPXOR        Y11, Y12, Y12
-	VPSRLD       $0x12, Y15, Y9
-	VMOVQ        556(AX), X0
-	VPSLLD       $0x0e, Y15, Y11
+	VPMULLD      ·powers+800(SB), Y15, Y11
 	VPXOR        Y11, Y9, Y9
-	SHA256RNDS2  X0, X1, X2
+	VMOVQ        556(AX), X0
 	VPXOR        Y9, Y12, Y12
-	VPSRLD       $0x03, Y15, Y9
+	VPSRLD       $0x12, Y15, Y9
+	SHA256RNDS2  X0, X1, X2
+	VPMULLD      ·powers+448(SB), Y15, Y11
+	VPXOR        Y11, Y9, Y9
 	SHA256RNDS2  X0, X3, X4
 	VPXOR        Y9, Y12, Y12
 	VPADDD       Y14, Y12, Y12
@@ -16320,34 +16320,34 @@ begin5:
 
 	// W[24]: sigma1.
 	SHA256RNDS2  X0, X2, X1
-	VPSRLD       $0x11, Y14, Y12
-	VPSLLD       $0x0f, Y14, Y11
+	VPSRLD       $0x0a, Y14, Y12
+	VPSRLD       $0x11, Y14, Y9
 	VMOVQ        584(BX), X0
-	VPXOR        Y11, Y12, Y12
-	VPSRLD       $0x13, Y14, Y9
-	SHA256RNDS2  X0, X4, X3
-	VPSLLD       $0x0d, Y14, Y11
+	VPMULLD      ·powers+480(SB), Y14, Y11
 	VPXOR        Y11, Y9, Y9
+	SHA256RNDS2  X0, X4, X3
 	VPXOR        Y9, Y12, Y12
+	VPSRLD       $0x13, Y14, Y9
+	VPMULLD      ·powers+416(SB), Y14, Y11
 	VMOVQ        608(BX), X0
-	VPSRLD       $0x0a, Y14, Y9
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	SHA256RNDS2  X0, X6, X5
 	VPBROADCASTD 588(AX), Y13
 	VPADDD       Y12, Y13, Y13
 	VMOVQ        616(BX), X0
 	VMOVDQU      Y13, 4864(DX)
-	VPSRLD       $0x07, Y13, Y12
-	VPSLLD       $0x19, Y13, Y11
+	VPSRLD       $0x03, Y13, Y12
+	VPSRLD       $0x07, Y13, Y9
 	SHA256RNDS2  X0, X8, X7
-	VPXOR        Y11, Y12, Y12
-	VPSRLD       $0x12, Y13, Y9
-	VMOVQ        640(BX), X0
-	VPSLLD       $0x0e, Y13, Y11
+	VPMULLD      ·powers+800(SB), Y13, Y11
 	VPXOR        Y11, Y9, Y9
-	SHA256RNDS2  X0, X1, X2
+	VMOVQ        640(BX), X0
 	VPXOR        Y9, Y12, Y12
-	VPSRLD       $0x03, Y13, Y9
+	VPSRLD       $0x12, Y13, Y9
+	SHA256RNDS2  X0, X1, X2
+	VPMULLD      ·powers+448(SB), Y13, Y11
+	VPXOR        Y11, Y9, Y9
 	VMOVQ        648(BX), X0
 	VPXOR        Y9, Y12, Y12
 	VPADDD       Y15, Y12, Y12
@@ -16355,34 +16355,34 @@ begin5:
 	SHA256RNDS2  X0, X3, X4
 
 	// W[25]: sigma1.
-	VPSRLD       $0x11, Y15, Y12
+	VPSRLD       $0x0a, Y15, Y12
 	VMOVQ        672(BX), X0
-	VPSLLD       $0x0f, Y15, Y11
-	VPXOR        Y11, Y12, Y12
+	VPSRLD       $0x11, Y15, Y9
+	VPMULLD      ·powers+480(SB), Y15, Y11
 	SHA256RNDS2  X0, X5, X6
-	VPSRLD       $0x13, Y15, Y9
-	VPSLLD       $0x0d, Y15, Y11
 	VPXOR        Y11, Y9, Y9
-	VMOVQ        680(BX), X0
 	VPXOR        Y9, Y12, Y12
-	VPSRLD       $0x0a, Y15, Y9
+	VPSRLD       $0x13, Y15, Y9
+	VMOVQ        680(BX), X0
+	VPMULLD      ·powers+416(SB), Y15, Y11
+	VPXOR        Y11, Y9, Y9
 	SHA256RNDS2  X0, X7, X8
 	VPXOR        Y9, Y12, Y12
 	VPBROADCASTD 592(AX), Y14
 	VMOVQ        704(BX), X0
 	VPADDD       Y12, Y14, Y14
 	VMOVDQU      Y14, 4896(DX)
-	VPSRLD       $0x07, Y14, Y12
+	VPSRLD       $0x03, Y14, Y12
 	SHA256RNDS2  X0, X2, X1
-	VPSLLD       $0x19, Y14, Y11
-	VPXOR        Y11, Y12, Y12
+	VPSRLD       $0x07, Y14, Y9
+	VPMULLD      ·powers+800(SB), Y14, Y11
 	VMOVQ        712(BX), X0
-	VPSRLD       $0x12, Y14, Y9
-	VPSLLD       $0x0e, Y14, Y11
-	SHA256RNDS2  X0, X4, X3
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
-	VPSRLD       $0x03, Y14, Y9
+	SHA256RNDS2  X0, X4, X3
+	VPSRLD       $0x12, Y14, Y9
+	VPMULLD      ·powers+448(SB), Y14, Y11
+	VPXOR        Y11, Y9, Y9
 	VMOVQ        736(BX), X0
 	VPXOR        Y9, Y12, Y12
 	VPADDD       Y13, Y12, Y12
@@ -16399,33 +16399,33 @@ begin5:
 	VMOVQ        768(BX), X0
 
 	// W[26]: sigma1.
-	VPSRLD      $0x11, Y13, Y12
+	VPSRLD      $0x0a, Y13, Y12
 	SHA256RNDS2 X0, X1, X2
-	VPSLLD      $0x0f, Y13, Y11
-	VPXOR       Y11, Y12, Y12
+	VPSRLD      $0x11, Y13, Y9
+	VPMULLD     ·powers+480(SB), Y13, Y11
 	VMOVQ       776(BX), X0
-	VPSRLD      $0x13, Y13, Y9
-	VPSLLD      $0x0d, Y13, Y11
 	VPXOR       Y11, Y9, Y9
-	SHA256RNDS2 X0, X3, X4
 	VPXOR       Y9, Y12, Y12
-	VPSRLD      $0x0a, Y13, Y9
+	VPSRLD      $0x13, Y13, Y9
+	SHA256RNDS2 X0, X3, X4
+	VPMULLD     ·powers+416(SB), Y13, Y11
+	VPXOR       Y11, Y9, Y9
 	VMOVQ       800(BX), X0
 	VPXOR       Y9, Y12, Y12
 	VPADDD      6016(DX), Y12, Y15
 	SHA256RNDS2 X0, X5, X6
 	VMOVDQU     Y15, 4928(DX)
-	VPSRLD      $0x07, Y15, Y12
-	VPSLLD      $0x19, Y15, Y11
+	VPSRLD      $0x03, Y15, Y12
+	VPSRLD      $0x07, Y15, Y9
 	VMOVQ       808(BX), X0
-	VPXOR       Y11, Y12, Y12
-	VPSRLD      $0x12, Y15, Y9
-	SHA256RNDS2 X0, X7, X8
-	VPSLLD      $0x0e, Y15, Y11
+	VPMULLD     ·powers+800(SB), Y15, Y11
 	VPXOR       Y11, Y9, Y9
-	VMOVQ       832(BX), X0
+	SHA256RNDS2 X0, X7, X8
 	VPXOR       Y9, Y12, Y12
-	VPSRLD      $0x03, Y15, Y9
+	VPSRLD      $0x12, Y15, Y9
+	VMOVQ       832(BX), X0
+	VPMULLD     ·powers+448(SB), Y15, Y11
+	VPXOR       Y11, Y9, Y9
 	VPXOR       Y9, Y12, Y12
 	SHA256RNDS2 X0, X2, X1
 	VPADDD      Y14, Y12, Y12
@@ -16436,33 +16436,33 @@ begin5:
 	VPBROADCASTD 600(AX), Y13
 	SHA256RNDS2  X0, X4, X3
 	VPADDD       4736(DX), Y13, Y13
-	VPSRLD       $0x11, Y14, Y12
+	VPSRLD       $0x0a, Y14, Y12
 	VMOVQ        864(BX), X0
-	VPSLLD       $0x0f, Y14, Y11
-	VPXOR        Y11, Y12, Y12
-	VPSRLD       $0x13, Y14, Y9
-	SHA256RNDS2  X0, X6, X5
-	VPSLLD       $0x0d, Y14, Y11
+	VPSRLD       $0x11, Y14, Y9
+	VPMULLD      ·powers+480(SB), Y14, Y11
 	VPXOR        Y11, Y9, Y9
-	VMOVQ        872(BX), X0
+	SHA256RNDS2  X0, X6, X5
 	VPXOR        Y9, Y12, Y12
-	VPSRLD       $0x0a, Y14, Y9
+	VPSRLD       $0x13, Y14, Y9
+	VMOVQ        872(BX), X0
+	VPMULLD      ·powers+416(SB), Y14, Y11
+	VPXOR        Y11, Y9, Y9
 	SHA256RNDS2  X0, X8, X7
 	VPXOR        Y9, Y12, Y12
 	VPADDD       Y12, Y13, Y13
 	VMOVDQU      Y13, 4960(DX)
 	VMOVQ        896(BX), X0
-	VPSRLD       $0x07, Y13, Y12
-	VPSLLD       $0x19, Y13, Y11
+	VPSRLD       $0x03, Y13, Y12
+	VPSRLD       $0x07, Y13, Y9
 	SHA256RNDS2  X0, X1, X2
-	VPXOR        Y11, Y12, Y12
-	VPSRLD       $0x12, Y13, Y9
-	VMOVQ        904(BX), X0
-	VPSLLD       $0x0e, Y13, Y11
+	VPMULLD      ·powers+800(SB), Y13, Y11
 	VPXOR        Y11, Y9, Y9
+	VMOVQ        904(BX), X0
 	VPXOR        Y9, Y12, Y12
+	VPSRLD       $0x12, Y13, Y9
+	VPMULLD      ·powers+448(SB), Y13, Y11
 	SHA256RNDS2  X0, X3, X4
-	VPSRLD       $0x03, Y13, Y9
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VMOVQ        928(BX), X0
 	VPADDD       Y15, Y12, Y12
@@ -16482,32 +16482,32 @@ begin5:
 	VPBROADCASTD 604(AX), Y14
 	VPADDD       4768(DX), Y14, Y14
 	SHA256RNDS2  X0, X2, X1
-	VPSRLD       $0x11, Y15, Y12
-	VPSLLD       $0x0f, Y15, Y11
-	VPXOR        Y11, Y12, Y12
+	VPSRLD       $0x0a, Y15, Y12
+	VPSRLD       $0x11, Y15, Y9
+	VPMULLD      ·powers+480(SB), Y15, Y11
 	VMOVQ        968(BX), X0
-	VPSRLD       $0x13, Y15, Y9
-	VPSLLD       $0x0d, Y15, Y11
-	SHA256RNDS2  X0, X4, X3
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
+	SHA256RNDS2  X0, X4, X3
+	VPSRLD       $0x13, Y15, Y9
+	VPMULLD      ·powers+416(SB), Y15, Y11
 	VMOVQ        992(BX), X0
-	VPSRLD       $0x0a, Y15, Y9
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPADDD       Y12, Y14, Y14
 	SHA256RNDS2  X0, X6, X5
 	VMOVDQU      Y14, 4992(DX)
-	VPSRLD       $0x07, Y14, Y12
+	VPSRLD       $0x03, Y14, Y12
 	VMOVQ        1000(BX), X0
-	VPSLLD       $0x19, Y14, Y11
-	VPXOR        Y11, Y12, Y12
+	VPSRLD       $0x07, Y14, Y9
+	VPMULLD      ·powers+800(SB), Y14, Y11
 	SHA256RNDS2  X0, X8, X7
-	VPSRLD       $0x12, Y14, Y9
-	VPSLLD       $0x0e, Y14, Y11
 	VPXOR        Y11, Y9, Y9
-	VMOVQ        1024(BX), X0
 	VPXOR        Y9, Y12, Y12
-	VPSRLD       $0x03, Y14, Y9
+	VPSRLD       $0x12, Y14, Y9
+	VMOVQ        1024(BX), X0
+	VPMULLD      ·powers+448(SB), Y14, Y11
+	VPXOR        Y11, Y9, Y9
 	SHA256RNDS2  X0, X1, X2
 	VPXOR        Y9, Y12, Y12
 	VPADDD       Y13, Y12, Y12
@@ -16518,33 +16518,33 @@ begin5:
 	VPBROADCASTD 608(AX), Y15
 	SHA256RNDS2  X0, X3, X4
 	VPADDD       4800(DX), Y15, Y15
-	VPSRLD       $0x11, Y13, Y12
+	VPSRLD       $0x0a, Y13, Y12
 	VMOVQ        1056(BX), X0
-	VPSLLD       $0x0f, Y13, Y11
-	VPXOR        Y11, Y12, Y12
+	VPSRLD       $0x11, Y13, Y9
+	VPMULLD      ·powers+480(SB), Y13, Y11
 	SHA256RNDS2  X0, X5, X6
-	VPSRLD       $0x13, Y13, Y9
-	VPSLLD       $0x0d, Y13, Y11
-	VMOVQ        1064(BX), X0
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
-	VPSRLD       $0x0a, Y13, Y9
+	VMOVQ        1064(BX), X0
+	VPSRLD       $0x13, Y13, Y9
+	VPMULLD      ·powers+416(SB), Y13, Y11
+	VPXOR        Y11, Y9, Y9
 	SHA256RNDS2  X0, X7, X8
 	VPXOR        Y9, Y12, Y12
 	VPADDD       Y12, Y15, Y15
 	VMOVQ        1088(BX), X0
 	VMOVDQU      Y15, 5024(DX)
-	VPSRLD       $0x07, Y15, Y12
+	VPSRLD       $0x03, Y15, Y12
 	SHA256RNDS2  X0, X2, X1
-	VPSLLD       $0x19, Y15, Y11
-	VPXOR        Y11, Y12, Y12
-	VPSRLD       $0x12, Y15, Y9
-	VMOVQ        1096(BX), X0
-	VPSLLD       $0x0e, Y15, Y11
+	VPSRLD       $0x07, Y15, Y9
+	VPMULLD      ·powers+800(SB), Y15, Y11
 	VPXOR        Y11, Y9, Y9
-	SHA256RNDS2  X0, X4, X3
+	VMOVQ        1096(BX), X0
 	VPXOR        Y9, Y12, Y12
-	VPSRLD       $0x03, Y15, Y9
+	VPSRLD       $0x12, Y15, Y9
+	SHA256RNDS2  X0, X4, X3
+	VPMULLD      ·powers+448(SB), Y15, Y11
+	VPXOR        Y11, Y9, Y9
 	VMOVQ        1120(BX), X0
 	VPXOR        Y9, Y12, Y12
 	VPADDD       Y14, Y12, Y12
@@ -16564,33 +16564,33 @@ begin5:
 	VPBROADCASTD 612(AX), Y13
 	VPADDD       4832(DX), Y13, Y13
 	SHA256RNDS2  X0, X1, X2
-	VPSRLD       $0x11, Y14, Y12
-	VPSLLD       $0x0f, Y14, Y11
+	VPSRLD       $0x0a, Y14, Y12
+	VPSRLD       $0x11, Y14, Y9
 	VMOVQ        1160(BX), X0
-	VPXOR        Y11, Y12, Y12
-	VPSRLD       $0x13, Y14, Y9
-	SHA256RNDS2  X0, X3, X4
-	VPSLLD       $0x0d, Y14, Y11
+	VPMULLD      ·powers+480(SB), Y14, Y11
 	VPXOR        Y11, Y9, Y9
+	SHA256RNDS2  X0, X3, X4
 	VPXOR        Y9, Y12, Y12
+	VPSRLD       $0x13, Y14, Y9
+	VPMULLD      ·powers+416(SB), Y14, Y11
 	VMOVQ        1184(BX), X0
-	VPSRLD       $0x0a, Y14, Y9
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	SHA256RNDS2  X0, X5, X6
 	VPADDD       Y12, Y13, Y13
 	VMOVDQU      Y13, 5056(DX)
 	VMOVQ        1192(BX), X0
-	VPSRLD       $0x07, Y13, Y12
-	VPSLLD       $0x19, Y13, Y11
-	VPXOR        Y11, Y12, Y12
+	VPSRLD       $0x03, Y13, Y12
+	VPSRLD       $0x07, Y13, Y9
+	VPMULLD      ·powers+800(SB), Y13, Y11
 	SHA256RNDS2  X0, X7, X8
-	VPSRLD       $0x12, Y13, Y9
-	VPSLLD       $0x0e, Y13, Y11
-	VMOVDQU      X2, 5120(DX)
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
+	VMOVDQU      X2, 5120(DX)
+	VPSRLD       $0x12, Y13, Y9
+	VPMULLD      ·powers+448(SB), Y13, Y11
 	VMOVDQU      X1, 5136(DX)
-	VPSRLD       $0x03, Y13, Y9
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPADDD       Y15, Y12, Y12
 	VMOVDQU      X4, 5152(DX)
@@ -16601,32 +16601,32 @@ begin5:
 	VPBROADCASTD 616(AX), Y14
 	VPADDD       4864(DX), Y14, Y14
 	VMOVDQU      X6, 5184(DX)
-	VPSRLD       $0x11, Y15, Y12
-	VPSLLD       $0x0f, Y15, Y11
-	VPXOR        Y11, Y12, Y12
+	VPSRLD       $0x0a, Y15, Y12
+	VPSRLD       $0x11, Y15, Y9
+	VPMULLD      ·powers+480(SB), Y15, Y11
 	VMOVDQU      X5, 5200(DX)
-	VPSRLD       $0x13, Y15, Y9
-	VPSLLD       $0x0d, Y15, Y11
-	VMOVDQU      X8, 5216(DX)
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
+	VMOVDQU      X8, 5216(DX)
+	VPSRLD       $0x13, Y15, Y9
+	VPMULLD      ·powers+416(SB), Y15, Y11
 	VMOVDQU      X7, 5232(DX)
-	VPSRLD       $0x0a, Y15, Y9
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VMOVDDUP     144(BX), X0
 	VPADDD       Y12, Y14, Y14
 	VMOVDQU      Y14, 5088(DX)
-	VPSRLD       $0x07, Y14, Y12
+	VPSRLD       $0x03, Y14, Y12
 	VPADDD       5760(DX), X0, X2
-	VPSLLD       $0x19, Y14, Y11
-	VPXOR        Y11, Y12, Y12
+	VPSRLD       $0x07, Y14, Y9
+	VPMULLD      ·powers+800(SB), Y14, Y11
 	VMOVDQU      5776(DX), X1
-	VPSRLD       $0x12, Y14, Y9
-	VPSLLD       $0x0e, Y14, Y11
-	VMOVDDUP     152(BX), X0
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
-	VPSRLD       $0x03, Y14, Y9
+	VMOVDDUP     152(BX), X0
+	VPSRLD       $0x12, Y14, Y9
+	VPMULLD      ·powers+448(SB), Y14, Y11
+	VPXOR        Y11, Y9, Y9
 	VPADDD       5792(DX), X0, X4
 	VPXOR        Y9, Y12, Y12
 	VPADDD       Y13, Y12, Y12
@@ -16646,33 +16646,33 @@ begin5:
 	VPBROADCASTD 620(AX), Y15
 	VMOVDDUP     184(BX), X0
 	VPADDD       4896(DX), Y15, Y15
-	VPSRLD       $0x11, Y13, Y12
-	VPSLLD       $0x0f, Y13, Y11
+	VPSRLD       $0x0a, Y13, Y12
+	VPSRLD       $0x11, Y13, Y9
 	VPADDD       5856(DX), X0, X8
-	VPXOR        Y11, Y12, Y12
-	VPSRLD       $0x13, Y13, Y9
-	VMOVDQU      5872(DX), X7
-	VPSLLD       $0x0d, Y13, Y11
+	VPMULLD      ·powers+480(SB), Y13, Y11
 	VPXOR        Y11, Y9, Y9
-	VMOVQ        516(AX), X0
+	VMOVDQU      5872(DX), X7
 	VPXOR        Y9, Y12, Y12
-	VPSRLD       $0x0a, Y13, Y9
+	VPSRLD       $0x13, Y13, Y9
+	VMOVQ        516(AX), X0
+	VPMULLD      ·powers+416(SB), Y13, Y11
+	VPXOR        Y11, Y9, Y9
 	SHA256RNDS2  X0, X2, X1
 	VPXOR        Y9, Y12, Y12
 	VPADDD       Y12, Y15, Y15
 	VMOVDQU      Y15, 4608(DX)
 	SHA256RNDS2  X0, X4, X3
-	VPSRLD       $0x07, Y15, Y12
-	VPSLLD       $0x19, Y15, Y11
+	VPSRLD       $0x03, Y15, Y12
+	VPSRLD       $0x07, Y15, Y9
 	SHA256RNDS2  X0, X6, X5
-	VPXOR        Y11, Y12, Y12
-	VPSRLD       $0x12, Y15, Y9
-	SHA256RNDS2  X0, X8, X7
-	VPSLLD       $0x0e, Y15, Y11
+	VPMULLD      ·powers+800(SB), Y15, Y11
 	VPXOR        Y11, Y9, Y9
+	SHA256RNDS2  X0, X8, X7
 	VPXOR        Y9, Y12, Y12
+	VPSRLD       $0x12, Y15, Y9
+	VPMULLD      ·powers+448(SB), Y15, Y11
 	VMOVQ        524(AX), X0
-	VPSRLD       $0x03, Y15, Y9
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	SHA256RNDS2  X0, X1, X2
 	VPADDD       Y14, Y12, Y12
@@ -16683,33 +16683,33 @@ begin5:
 	VPBROADCASTD 624(AX), Y13
 	VPADDD       4928(DX), Y13, Y13
 	SHA256RNDS2  X0, X5, X6
-	VPSRLD       $0x11, Y14, Y12
-	VPSLLD       $0x0f, Y14, Y11
+	VPSRLD       $0x0a, Y14, Y12
+	VPSRLD       $0x11, Y14, Y9
 	SHA256RNDS2  X0, X7, X8
-	VPXOR        Y11, Y12, Y12
-	VPSRLD       $0x13, Y14, Y9
-	VMOVQ        532(AX), X0
-	VPSLLD       $0x0d, Y14, Y11
+	VPMULLD      ·powers+480(SB), Y14, Y11
 	VPXOR        Y11, Y9, Y9
+	VMOVQ        532(AX), X0
 	VPXOR        Y9, Y12, Y12
+	VPSRLD       $0x13, Y14, Y9
+	VPMULLD      ·powers+416(SB), Y14, Y11
 	SHA256RNDS2  X0, X2, X1
-	VPSRLD       $0x0a, Y14, Y9
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	SHA256RNDS2  X0, X4, X3
 	VPADDD       Y12, Y13, Y13
 	VMOVDQU      Y13, 4640(DX)
 	SHA256RNDS2  X0, X6, X5
-	VPSRLD       $0x07, Y13, Y12
-	VPSLLD       $0x19, Y13, Y11
+	VPSRLD       $0x03, Y13, Y12
+	VPSRLD       $0x07, Y13, Y9
 	SHA256RNDS2  X0, X8, X7
-	VPXOR        Y11, Y12, Y12
-	VPSRLD       $0x12, Y13, Y9
-	VPSLLD       $0x0e, Y13, Y11
-	VMOVQ        540(AX), X0
+	VPMULLD      ·powers+800(SB), Y13, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
+	VMOVQ        540(AX), X0
+	VPSRLD       $0x12, Y13, Y9
+	VPMULLD      ·powers+448(SB), Y13, Y11
 	SHA256RNDS2  X0, X1, X2
-	VPSRLD       $0x03, Y13, Y9
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	SHA256RNDS2  X0, X3, X4
 	VPADDD       Y15, Y12, Y12
@@ -16728,33 +16728,33 @@ begin5:
 	VMOVDQU     6048(DX), Y14
 	SHA256RNDS2 X0, X2, X1
 	VPADDD      4960(DX), Y14, Y14
-	VPSRLD      $0x11, Y15, Y12
+	VPSRLD      $0x0a, Y15, Y12
 	SHA256RNDS2 X0, X4, X3
-	VPSLLD      $0x0f, Y15, Y11
-	VPXOR       Y11, Y12, Y12
+	VPSRLD      $0x11, Y15, Y9
+	VPMULLD     ·powers+480(SB), Y15, Y11
 	SHA256RNDS2 X0, X6, X5
-	VPSRLD      $0x13, Y15, Y9
-	VPSLLD      $0x0d, Y15, Y11
 	VPXOR       Y11, Y9, Y9
-	SHA256RNDS2 X0, X8, X7
 	VPXOR       Y9, Y12, Y12
-	VPSRLD      $0x0a, Y15, Y9
+	VPSRLD      $0x13, Y15, Y9
+	SHA256RNDS2 X0, X8, X7
+	VPMULLD     ·powers+416(SB), Y15, Y11
+	VPXOR       Y11, Y9, Y9
 	VMOVQ       556(AX), X0
 	VPXOR       Y9, Y12, Y12
 	VPADDD      Y12, Y14, Y14
 	SHA256RNDS2 X0, X1, X2
 	VMOVDQU     Y14, 4672(DX)
-	VPSRLD      $0x07, Y14, Y12
+	VPSRLD      $0x03, Y14, Y12
 	SHA256RNDS2 X0, X3, X4
-	VPSLLD      $0x19, Y14, Y11
-	VPXOR       Y11, Y12, Y12
-	VPSRLD      $0x12, Y14, Y9
-	SHA256RNDS2 X0, X5, X6
-	VPSLLD      $0x0e, Y14, Y11
+	VPSRLD      $0x07, Y14, Y9
+	VPMULLD     ·powers+800(SB), Y14, Y11
 	VPXOR       Y11, Y9, Y9
-	SHA256RNDS2 X0, X7, X8
+	SHA256RNDS2 X0, X5, X6
 	VPXOR       Y9, Y12, Y12
-	VPSRLD      $0x03, Y14, Y9
+	VPSRLD      $0x12, Y14, Y9
+	SHA256RNDS2 X0, X7, X8
+	VPMULLD     ·powers+448(SB), Y14, Y11
+	VPXOR       Y11, Y9, Y9
 	VMOVQ       592(BX), X0
 	VPXOR       Y9, Y12, Y12
 	VPADDD      Y13, Y12, Y12
@@ -16767,32 +16767,32 @@ begin5:
 	VPADDD      4192(DX), Y15, Y15
 	VPADDD      4992(DX), Y15, Y15
 	SHA256RNDS2 X0, X4, X3
-	VPSRLD      $0x11, Y13, Y12
-	VPSLLD      $0x0f, Y13, Y11
-	VPXOR       Y11, Y12, Y12
+	VPSRLD      $0x0a, Y13, Y12
+	VPSRLD      $0x11, Y13, Y9
+	VPMULLD     ·powers+480(SB), Y13, Y11
 	VMOVQ       624(BX), X0
-	VPSRLD      $0x13, Y13, Y9
-	VPSLLD      $0x0d, Y13, Y11
-	SHA256RNDS2 X0, X6, X5
 	VPXOR       Y11, Y9, Y9
 	VPXOR       Y9, Y12, Y12
+	SHA256RNDS2 X0, X6, X5
+	VPSRLD      $0x13, Y13, Y9
+	VPMULLD     ·powers+416(SB), Y13, Y11
 	VMOVQ       632(BX), X0
-	VPSRLD      $0x0a, Y13, Y9
+	VPXOR       Y11, Y9, Y9
 	VPXOR       Y9, Y12, Y12
 	VPADDD      Y12, Y15, Y15
 	SHA256RNDS2 X0, X8, X7
 	VMOVDQU     Y15, 4704(DX)
-	VPSRLD      $0x07, Y15, Y12
+	VPSRLD      $0x03, Y15, Y12
 	VMOVQ       656(BX), X0
-	VPSLLD      $0x19, Y15, Y11
-	VPXOR       Y11, Y12, Y12
+	VPSRLD      $0x07, Y15, Y9
+	VPMULLD     ·powers+800(SB), Y15, Y11
 	SHA256RNDS2 X0, X1, X2
-	VPSRLD      $0x12, Y15, Y9
-	VPSLLD      $0x0e, Y15, Y11
-	VMOVQ       664(BX), X0
 	VPXOR       Y11, Y9, Y9
 	VPXOR       Y9, Y12, Y12
-	VPSRLD      $0x03, Y15, Y9
+	VMOVQ       664(BX), X0
+	VPSRLD      $0x12, Y15, Y9
+	VPMULLD     ·powers+448(SB), Y15, Y11
+	VPXOR       Y11, Y9, Y9
 	SHA256RNDS2 X0, X3, X4
 	VPXOR       Y9, Y12, Y12
 	VPADDD      Y14, Y12, Y12
@@ -16812,33 +16812,33 @@ begin5:
 	VMOVDQU     5024(DX), Y13
 	VMOVQ       720(BX), X0
 	VPADDD      4224(DX), Y13, Y13
-	VPSRLD      $0x11, Y14, Y12
-	VPSLLD      $0x0f, Y14, Y11
+	VPSRLD      $0x0a, Y14, Y12
+	VPSRLD      $0x11, Y14, Y9
 	SHA256RNDS2 X0, X2, X1
-	VPXOR       Y11, Y12, Y12
-	VPSRLD      $0x13, Y14, Y9
-	VMOVQ       728(BX), X0
-	VPSLLD      $0x0d, Y14, Y11
+	VPMULLD     ·powers+480(SB), Y14, Y11
 	VPXOR       Y11, Y9, Y9
-	SHA256RNDS2 X0, X4, X3
+	VMOVQ       728(BX), X0
 	VPXOR       Y9, Y12, Y12
-	VPSRLD      $0x0a, Y14, Y9
+	VPSRLD      $0x13, Y14, Y9
+	SHA256RNDS2 X0, X4, X3
+	VPMULLD     ·powers+416(SB), Y14, Y11
+	VPXOR       Y11, Y9, Y9
 	VPXOR       Y9, Y12, Y12
 	VMOVQ       752(BX), X0
 	VPADDD      Y12, Y13, Y13
 	VMOVDQU     Y13, 4736(DX)
 	SHA256RNDS2 X0, X6, X5
-	VPSRLD      $0x07, Y13, Y12
-	VPSLLD      $0x19, Y13, Y11
+	VPSRLD      $0x03, Y13, Y12
+	VPSRLD      $0x07, Y13, Y9
 	VMOVQ       760(BX), X0
-	VPXOR       Y11, Y12, Y12
-	VPSRLD      $0x12, Y13, Y9
-	SHA256RNDS2 X0, X8, X7
-	VPSLLD      $0x0e, Y13, Y11
+	VPMULLD     ·powers+800(SB), Y13, Y11
 	VPXOR       Y11, Y9, Y9
+	SHA256RNDS2 X0, X8, X7
 	VPXOR       Y9, Y12, Y12
+	VPSRLD      $0x12, Y13, Y9
+	VPMULLD     ·powers+448(SB), Y13, Y11
 	VMOVQ       784(BX), X0
-	VPSRLD      $0x03, Y13, Y9
+	VPXOR       Y11, Y9, Y9
 	VPXOR       Y9, Y12, Y12
 	SHA256RNDS2 X0, X1, X2
 	VPADDD      Y15, Y12, Y12
@@ -16849,33 +16849,33 @@ begin5:
 	VMOVDQU     5056(DX), Y14
 	VPADDD      4256(DX), Y14, Y14
 	SHA256RNDS2 X0, X3, X4
-	VPSRLD      $0x11, Y15, Y12
-	VPSLLD      $0x0f, Y15, Y11
+	VPSRLD      $0x0a, Y15, Y12
+	VPSRLD      $0x11, Y15, Y9
 	VMOVQ       816(BX), X0
-	VPXOR       Y11, Y12, Y12
-	VPSRLD      $0x13, Y15, Y9
-	SHA256RNDS2 X0, X5, X6
-	VPSLLD      $0x0d, Y15, Y11
+	VPMULLD     ·powers+480(SB), Y15, Y11
 	VPXOR       Y11, Y9, Y9
+	SHA256RNDS2 X0, X5, X6
 	VPXOR       Y9, Y12, Y12
+	VPSRLD      $0x13, Y15, Y9
+	VPMULLD     ·powers+416(SB), Y15, Y11
 	VMOVQ       824(BX), X0
-	VPSRLD      $0x0a, Y15, Y9
+	VPXOR       Y11, Y9, Y9
 	VPXOR       Y9, Y12, Y12
 	SHA256RNDS2 X0, X7, X8
 	VPADDD      Y12, Y14, Y14
 	VMOVDQU     Y14, 4768(DX)
 	VMOVQ       848(BX), X0
-	VPSRLD      $0x07, Y14, Y12
-	VPSLLD      $0x19, Y14, Y11
-	VPXOR       Y11, Y12, Y12
+	VPSRLD      $0x03, Y14, Y12
+	VPSRLD      $0x07, Y14, Y9
+	VPMULLD     ·powers+800(SB), Y14, Y11
 	SHA256RNDS2 X0, X2, X1
-	VPSRLD      $0x12, Y14, Y9
-	VPSLLD      $0x0e, Y14, Y11
-	VMOVQ       856(BX), X0
 	VPXOR       Y11, Y9, Y9
 	VPXOR       Y9, Y12, Y12
+	VMOVQ       856(BX), X0
+	VPSRLD      $0x12, Y14, Y9
+	VPMULLD     ·powers+448(SB), Y14, Y11
 	SHA256RNDS2 X0, X4, X3
-	VPSRLD      $0x03, Y14, Y9
+	VPXOR       Y11, Y9, Y9
 	VPXOR       Y9, Y12, Y12
 	VMOVQ       880(BX), X0
 	VPADDD      Y13, Y12, Y12
@@ -16894,33 +16894,33 @@ begin5:
 	VMOVDQU     5088(DX), Y15
 	VMOVQ       912(BX), X0
 	VPADDD      4288(DX), Y15, Y15
-	VPSRLD      $0x11, Y13, Y12
+	VPSRLD      $0x0a, Y13, Y12
 	SHA256RNDS2 X0, X1, X2
-	VPSLLD      $0x0f, Y13, Y11
-	VPXOR       Y11, Y12, Y12
+	VPSRLD      $0x11, Y13, Y9
+	VPMULLD     ·powers+480(SB), Y13, Y11
 	VMOVQ       920(BX), X0
-	VPSRLD      $0x13, Y13, Y9
-	VPSLLD      $0x0d, Y13, Y11
 	VPXOR       Y11, Y9, Y9
-	SHA256RNDS2 X0, X3, X4
 	VPXOR       Y9, Y12, Y12
-	VPSRLD      $0x0a, Y13, Y9
+	VPSRLD      $0x13, Y13, Y9
+	SHA256RNDS2 X0, X3, X4
+	VPMULLD     ·powers+416(SB), Y13, Y11
+	VPXOR       Y11, Y9, Y9
 	VMOVQ       944(BX), X0
 	VPXOR       Y9, Y12, Y12
 	VPADDD      Y12, Y15, Y15
 	SHA256RNDS2 X0, X5, X6
 	VMOVDQU     Y15, 4800(DX)
-	VPSRLD      $0x07, Y15, Y12
-	VPSLLD      $0x19, Y15, Y11
+	VPSRLD      $0x03, Y15, Y12
+	VPSRLD      $0x07, Y15, Y9
 	VMOVQ       952(BX), X0
-	VPXOR       Y11, Y12, Y12
-	VPSRLD      $0x12, Y15, Y9
-	SHA256RNDS2 X0, X7, X8
-	VPSLLD      $0x0e, Y15, Y11
+	VPMULLD     ·powers+800(SB), Y15, Y11
 	VPXOR       Y11, Y9, Y9
-	VMOVQ       976(BX), X0
+	SHA256RNDS2 X0, X7, X8
 	VPXOR       Y9, Y12, Y12
-	VPSRLD      $0x03, Y15, Y9
+	VPSRLD      $0x12, Y15, Y9
+	VMOVQ       976(BX), X0
+	VPMULLD     ·powers+448(SB), Y15, Y11
+	VPXOR       Y11, Y9, Y9
 	SHA256RNDS2 X0, X2, X1
 	VPXOR       Y9, Y12, Y12
 	VPADDD      Y14, Y12, Y12
@@ -16931,33 +16931,33 @@ begin5:
 	VMOVDQU     4608(DX), Y13
 	SHA256RNDS2 X0, X4, X3
 	VPADDD      4320(DX), Y13, Y13
-	VPSRLD      $0x11, Y14, Y12
+	VPSRLD      $0x0a, Y14, Y12
 	VMOVQ       1008(BX), X0
-	VPSLLD      $0x0f, Y14, Y11
-	VPXOR       Y11, Y12, Y12
-	VPSRLD      $0x13, Y14, Y9
-	SHA256RNDS2 X0, X6, X5
-	VPSLLD      $0x0d, Y14, Y11
+	VPSRLD      $0x11, Y14, Y9
+	VPMULLD     ·powers+480(SB), Y14, Y11
 	VPXOR       Y11, Y9, Y9
-	VMOVQ       1016(BX), X0
+	SHA256RNDS2 X0, X6, X5
 	VPXOR       Y9, Y12, Y12
-	VPSRLD      $0x0a, Y14, Y9
+	VPSRLD      $0x13, Y14, Y9
+	VMOVQ       1016(BX), X0
+	VPMULLD     ·powers+416(SB), Y14, Y11
+	VPXOR       Y11, Y9, Y9
 	SHA256RNDS2 X0, X8, X7
 	VPXOR       Y9, Y12, Y12
 	VPADDD      Y12, Y13, Y13
 	VMOVDQU     Y13, 4832(DX)
 	VMOVQ       1040(BX), X0
-	VPSRLD      $0x07, Y13, Y12
-	VPSLLD      $0x19, Y13, Y11
+	VPSRLD      $0x03, Y13, Y12
+	VPSRLD      $0x07, Y13, Y9
 	SHA256RNDS2 X0, X1, X2
-	VPXOR       Y11, Y12, Y12
-	VPSRLD      $0x12, Y13, Y9
-	VMOVQ       1048(BX), X0
-	VPSLLD      $0x0e, Y13, Y11
+	VPMULLD     ·powers+800(SB), Y13, Y11
 	VPXOR       Y11, Y9, Y9
+	VMOVQ       1048(BX), X0
 	VPXOR       Y9, Y12, Y12
+	VPSRLD      $0x12, Y13, Y9
+	VPMULLD     ·powers+448(SB), Y13, Y11
 	SHA256RNDS2 X0, X3, X4
-	VPSRLD      $0x03, Y13, Y9
+	VPXOR       Y11, Y9, Y9
 	VPXOR       Y9, Y12, Y12
 	VMOVQ       1072(BX), X0
 	VPADDD      Y15, Y12, Y12
@@ -16977,32 +16977,32 @@ begin5:
 	VMOVDQU     4640(DX), Y14
 	VPADDD      4352(DX), Y14, Y14
 	SHA256RNDS2 X0, X2, X1
-	VPSRLD      $0x11, Y15, Y12
-	VPSLLD      $0x0f, Y15, Y11
-	VPXOR       Y11, Y12, Y12
+	VPSRLD      $0x0a, Y15, Y12
+	VPSRLD      $0x11, Y15, Y9
+	VPMULLD     ·powers+480(SB), Y15, Y11
 	VMOVQ       1112(BX), X0
-	VPSRLD      $0x13, Y15, Y9
-	VPSLLD      $0x0d, Y15, Y11
-	SHA256RNDS2 X0, X4, X3
 	VPXOR       Y11, Y9, Y9
 	VPXOR       Y9, Y12, Y12
+	SHA256RNDS2 X0, X4, X3
+	VPSRLD      $0x13, Y15, Y9
+	VPMULLD     ·powers+416(SB), Y15, Y11
 	VMOVQ       1136(BX), X0
-	VPSRLD      $0x0a, Y15, Y9
+	VPXOR       Y11, Y9, Y9
 	VPXOR       Y9, Y12, Y12
 	VPADDD      Y12, Y14, Y14
 	SHA256RNDS2 X0, X6, X5
 	VMOVDQU     Y14, 4864(DX)
-	VPSRLD      $0x07, Y14, Y12
+	VPSRLD      $0x03, Y14, Y12
 	VMOVQ       1144(BX), X0
-	VPSLLD      $0x19, Y14, Y11
-	VPXOR       Y11, Y12, Y12
+	VPSRLD      $0x07, Y14, Y9
+	VPMULLD     ·powers+800(SB), Y14, Y11
 	SHA256RNDS2 X0, X8, X7
-	VPSRLD      $0x12, Y14, Y9
-	VPSLLD      $0x0e, Y14, Y11
 	VPXOR       Y11, Y9, Y9
-	VMOVQ       1168(BX), X0
 	VPXOR       Y9, Y12, Y12
-	VPSRLD      $0x03, Y14, Y9
+	VPSRLD      $0x12, Y14, Y9
+	VMOVQ       1168(BX), X0
+	VPMULLD     ·powers+448(SB), Y14, Y11
+	VPXOR       Y11, Y9, Y9
 	SHA256RNDS2 X0, X1, X2
 	VPXOR       Y9, Y12, Y12
 	VPADDD      Y13, Y12, Y12
@@ -17013,33 +17013,33 @@ begin5:
 	SHA256RNDS2 X0, X3, X4
 	VMOVDQU     4672(DX), Y15
 	VPADDD      4384(DX), Y15, Y15
-	VPSRLD      $0x11, Y13, Y12
+	VPSRLD      $0x0a, Y13, Y12
 	VMOVQ       1200(BX), X0
-	VPSLLD      $0x0f, Y13, Y11
-	VPXOR       Y11, Y12, Y12
+	VPSRLD      $0x11, Y13, Y9
+	VPMULLD     ·powers+480(SB), Y13, Y11
 	SHA256RNDS2 X0, X5, X6
-	VPSRLD      $0x13, Y13, Y9
-	VPSLLD      $0x0d, Y13, Y11
-	VMOVQ       1208(BX), X0
 	VPXOR       Y11, Y9, Y9
 	VPXOR       Y9, Y12, Y12
-	VPSRLD      $0x0a, Y13, Y9
+	VMOVQ       1208(BX), X0
+	VPSRLD      $0x13, Y13, Y9
+	VPMULLD     ·powers+416(SB), Y13, Y11
+	VPXOR       Y11, Y9, Y9
 	SHA256RNDS2 X0, X7, X8
 	VPXOR       Y9, Y12, Y12
 	VPADDD      Y12, Y15, Y15
 	VMOVDQU     X2, 5248(DX)
 	VMOVDQU     Y15, 4896(DX)
-	VPSRLD      $0x07, Y15, Y12
+	VPSRLD      $0x03, Y15, Y12
 	VMOVDQU     X1, 5264(DX)
-	VPSLLD      $0x19, Y15, Y11
-	VPXOR       Y11, Y12, Y12
-	VPSRLD      $0x12, Y15, Y9
-	VMOVDQU     X4, 5280(DX)
-	VPSLLD      $0x0e, Y15, Y11
+	VPSRLD      $0x07, Y15, Y9
+	VPMULLD     ·powers+800(SB), Y15, Y11
 	VPXOR       Y11, Y9, Y9
-	VMOVDQU     X3, 5296(DX)
+	VMOVDQU     X4, 5280(DX)
 	VPXOR       Y9, Y12, Y12
-	VPSRLD      $0x03, Y15, Y9
+	VPSRLD      $0x12, Y15, Y9
+	VMOVDQU     X3, 5296(DX)
+	VPMULLD     ·powers+448(SB), Y15, Y11
+	VPXOR       Y11, Y9, Y9
 	VMOVDQU     X6, 5312(DX)
 	VPXOR       Y9, Y12, Y12
 	VPADDD      Y14, Y12, Y12
@@ -17078,17 +17078,17 @@ begin6:
 	VPADDD       Y13, Y12, Y13
 	VMOVDQU      Y13, 4768(DX)
 	VMOVDQU      5728(DX), X8
-	VPSRLD       $0x07, Y13, Y12
-	VPSLLD       $0x19, Y13, Y11
+	VPSRLD       $0x03, Y13, Y12
+	VPSRLD       $0x07, Y13, Y9
 	VMOVDQU      5744(DX), X7
-	VPXOR        Y11, Y12, Y12
-	VPSRLD       $0x12, Y13, Y9
-	VPSLLD       $0x0e, Y13, Y11
-	VMOVQ        192(BX), X0
+	VPMULLD      ·powers+800(SB), Y13, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
+	VMOVQ        192(BX), X0
+	VPSRLD       $0x12, Y13, Y9
+	VPMULLD      ·powers+448(SB), Y13, Y11
 	SHA256RNDS2  X0, X2, X1
-	VPSRLD       $0x03, Y13, Y9
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VMOVQ        200(BX), X0
 	VMOVDQU      Y12, 4224(DX)
@@ -17109,17 +17109,17 @@ begin6:
 	VPADDD       Y14, Y12, Y14
 	VMOVDQU      Y14, 4800(DX)
 	SHA256RNDS2  X0, X8, X7
-	VPSRLD       $0x07, Y14, Y12
-	VPSLLD       $0x19, Y14, Y11
+	VPSRLD       $0x03, Y14, Y12
+	VPSRLD       $0x07, Y14, Y9
 	VMOVQ        524(AX), X0
-	VPXOR        Y11, Y12, Y12
-	VPSRLD       $0x12, Y14, Y9
-	SHA256RNDS2  X0, X1, X2
-	VPSLLD       $0x0e, Y14, Y11
+	VPMULLD      ·powers+800(SB), Y14, Y11
 	VPXOR        Y11, Y9, Y9
+	SHA256RNDS2  X0, X1, X2
 	VPXOR        Y9, Y12, Y12
+	VPSRLD       $0x12, Y14, Y9
+	VPMULLD      ·powers+448(SB), Y14, Y11
 	SHA256RNDS2  X0, X3, X4
-	VPSRLD       $0x03, Y14, Y9
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	SHA256RNDS2  X0, X5, X6
 	VPADDD       Y13, Y12, Y12
@@ -17127,34 +17127,34 @@ begin6:
 	SHA256RNDS2  X0, X7, X8
 
 	// W[23]: sigma1.
-	VPSRLD       $0x11, Y13, Y12
+	VPSRLD       $0x0a, Y13, Y12
 	VMOVQ        532(AX), X0
-	VPSLLD       $0x0f, Y13, Y11
-	VPXOR        Y11, Y12, Y12
-	VPSRLD       $0x13, Y13, Y9
-	SHA256RNDS2  X0, X2, X1
-	VPSLLD       $0x0d, Y13, Y11
+	VPSRLD       $0x11, Y13, Y9
+	VPMULLD      ·powers+480(SB), Y13, Y11
 	VPXOR        Y11, Y9, Y9
-	SHA256RNDS2  X0, X4, X3
+	SHA256RNDS2  X0, X2, X1
 	VPXOR        Y9, Y12, Y12
-	VPSRLD       $0x0a, Y13, Y9
+	VPSRLD       $0x13, Y13, Y9
+	SHA256RNDS2  X0, X4, X3
+	VPMULLD      ·powers+416(SB), Y13, Y11
+	VPXOR        Y11, Y9, Y9
 	SHA256RNDS2  X0, X6, X5
 	VPXOR        Y9, Y12, Y12
 	VPBROADCASTD 584(AX), Y15
 	VPADDD       Y12, Y15, Y15
 	SHA256RNDS2  X0, X8, X7
 	VMOVDQU      Y15, 4832(DX)
-	VPSRLD       $0x07, Y15, Y12
+	VPSRLD       $0x03, Y15, Y12
 	VMOVQ        540(AX), X0
-	VPSLLD       $0x19, Y15, Y11
-	VPXOR        Y11, Y12, Y12
+	VPSRLD       $0x07, Y15, Y9
+	VPMULLD      ·powers+800(SB), Y15, Y11
 	SHA256RNDS2  X0, X1, X2
-	VPSRLD       $0x12, Y15, Y9
-	VPSLLD       $0x0e, Y15, Y11
-	SHA256RNDS2  X0, X3, X4
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
-	VPSRLD       $0x03, Y15, Y9
+	SHA256RNDS2  X0, X3, X4
+	VPSRLD       $0x12, Y15, Y9
+	VPMULLD      ·powers+448(SB), Y15, Y11
+	VPXOR        Y11, Y9, Y9
 	SHA256RNDS2  X0, X5, X6
 	VPXOR        Y9, Y12, Y12
 	VPADDD       Y14, Y12, Y12
@@ -17171,35 +17171,35 @@ begin6:
 	SHA256RNDS2  X0, X4, X3
 
 	// W[24]: sigma1.
-	VPSRLD       $0x11, Y14, Y12
+	VPSRLD       $0x0a, Y14, Y12
 	SHA256RNDS2  X0, X6, X5
-	VPSLLD       $0x0f, Y14, Y11
-	VPXOR        Y11, Y12, Y12
+	VPSRLD       $0x11, Y14, Y9
+	VPMULLD      ·powers+480(SB), Y14, Y11
 	SHA256RNDS2  X0, X8, X7
-	VPSRLD       $0x13, Y14, Y9
-	VPSLLD       $0x0d, Y14, Y11
 	VPXOR        Y11, Y9, Y9
-	VMOVQ        556(AX), X0
 	VPXOR        Y9, Y12, Y12
-	VPSRLD       $0x0a, Y14, Y9
+	VPSRLD       $0x13, Y14, Y9
+	VMOVQ        556(AX), X0
+	VPMULLD      ·powers+416(SB), Y14, Y11
+	VPXOR        Y11, Y9, Y9
 	SHA256RNDS2  X0, X1, X2
 	VPXOR        Y9, Y12, Y12
 	VPBROADCASTD 588(AX), Y13
 	SHA256RNDS2  X0, X3, X4
 	VPADDD       Y12, Y13, Y13
 	VMOVDQU      Y13, 4864(DX)
-	VPSRLD       $0x07, Y13, Y12
+	VPSRLD       $0x03, Y13, Y12
 	SHA256RNDS2  X0, X5, X6
-	VPSLLD       $0x19, Y13, Y11
-	VPXOR        Y11, Y12, Y12
+	VPSRLD       $0x07, Y13, Y9
+	VPMULLD      ·powers+800(SB), Y13, Y11
 	SHA256RNDS2  X0, X7, X8
-	VPSRLD       $0x12, Y13, Y9
-	VPSLLD       $0x0e, Y13, Y11
-	VMOVQ        564(AX), X0
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
+	VMOVQ        564(AX), X0
+	VPSRLD       $0x12, Y13, Y9
+	VPMULLD      ·powers+448(SB), Y13, Y11
 	SHA256RNDS2  X0, X2, X1
-	VPSRLD       $0x03, Y13, Y9
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPADDD       Y15, Y12, Y12
 	SHA256RNDS2  X0, X4, X3
@@ -17207,34 +17207,34 @@ begin6:
 
 	// W[25]: sigma1.
 	SHA256RNDS2  X0, X6, X5
-	VPSRLD       $0x11, Y15, Y12
-	VPSLLD       $0x0f, Y15, Y11
+	VPSRLD       $0x0a, Y15, Y12
+	VPSRLD       $0x11, Y15, Y9
 	SHA256RNDS2  X0, X8, X7
-	VPXOR        Y11, Y12, Y12
-	VPSRLD       $0x13, Y15, Y9
-	VPSLLD       $0x0d, Y15, Y11
-	VMOVQ        640(BX), X0
+	VPMULLD      ·powers+480(SB), Y15, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
+	VMOVQ        640(BX), X0
+	VPSRLD       $0x13, Y15, Y9
+	VPMULLD      ·powers+416(SB), Y15, Y11
 	SHA256RNDS2  X0, X1, X2
-	VPSRLD       $0x0a, Y15, Y9
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VMOVQ        648(BX), X0
 	VPBROADCASTD 592(AX), Y14
 	VPADDD       Y12, Y14, Y14
 	SHA256RNDS2  X0, X3, X4
 	VMOVDQU      Y14, 4896(DX)
-	VPSRLD       $0x07, Y14, Y12
-	VPSLLD       $0x19, Y14, Y11
+	VPSRLD       $0x03, Y14, Y12
+	VPSRLD       $0x07, Y14, Y9
 	VMOVQ        672(BX), X0
-	VPXOR        Y11, Y12, Y12
-	VPSRLD       $0x12, Y14, Y9
-	SHA256RNDS2  X0, X5, X6
-	VPSLLD       $0x0e, Y14, Y11
+	VPMULLD      ·powers+800(SB), Y14, Y11
 	VPXOR        Y11, Y9, Y9
-	VMOVQ        680(BX), X0
+	SHA256RNDS2  X0, X5, X6
 	VPXOR        Y9, Y12, Y12
-	VPSRLD       $0x03, Y14, Y9
+	VPSRLD       $0x12, Y14, Y9
+	VMOVQ        680(BX), X0
+	VPMULLD      ·powers+448(SB), Y14, Y11
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	SHA256RNDS2  X0, X7, X8
 	VPADDD       Y13, Y12, Y12
@@ -17251,34 +17251,34 @@ begin6:
 
 	// W[26]: sigma1.
 	SHA256RNDS2  X0, X4, X3
-	VPSRLD       $0x11, Y13, Y12
-	VPSLLD       $0x0f, Y13, Y11
+	VPSRLD       $0x0a, Y13, Y12
+	VPSRLD       $0x11, Y13, Y9
 	VMOVQ        736(BX), X0
-	VPXOR        Y11, Y12, Y12
-	VPSRLD       $0x13, Y13, Y9
-	SHA256RNDS2  X0, X6, X5
-	VPSLLD       $0x0d, Y13, Y11
+	VPMULLD      ·powers+480(SB), Y13, Y11
 	VPXOR        Y11, Y9, Y9
+	SHA256RNDS2  X0, X6, X5
 	VPXOR        Y9, Y12, Y12
+	VPSRLD       $0x13, Y13, Y9
+	VPMULLD      ·powers+416(SB), Y13, Y11
 	VMOVQ        744(BX), X0
-	VPSRLD       $0x0a, Y13, Y9
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	SHA256RNDS2  X0, X8, X7
 	VPBROADCASTD 596(AX), Y15
 	VPADDD       Y12, Y15, Y15
 	VMOVQ        768(BX), X0
 	VMOVDQU      Y15, 4928(DX)
-	VPSRLD       $0x07, Y15, Y12
+	VPSRLD       $0x03, Y15, Y12
 	SHA256RNDS2  X0, X1, X2
-	VPSLLD       $0x19, Y15, Y11
-	VPXOR        Y11, Y12, Y12
-	VPSRLD       $0x12, Y15, Y9
-	VMOVQ        776(BX), X0
-	VPSLLD       $0x0e, Y15, Y11
+	VPSRLD       $0x07, Y15, Y9
+	VPMULLD      ·powers+800(SB), Y15, Y11
 	VPXOR        Y11, Y9, Y9
-	SHA256RNDS2  X0, X3, X4
+	VMOVQ        776(BX), X0
 	VPXOR        Y9, Y12, Y12
-	VPSRLD       $0x03, Y15, Y9
+	VPSRLD       $0x12, Y15, Y9
+	SHA256RNDS2  X0, X3, X4
+	VPMULLD      ·powers+448(SB), Y15, Y11
+	VPXOR        Y11, Y9, Y9
 	VMOVQ        800(BX), X0
 	VPXOR        Y9, Y12, Y12
 	VPADDD       Y14, Y12, Y12
@@ -17286,33 +17286,33 @@ begin6:
 	SHA256RNDS2  X0, X5, X6
 
 	// W[27]: sigma1.
-	VPSRLD      $0x11, Y14, Y12
+	VPSRLD      $0x0a, Y14, Y12
 	VMOVQ       808(BX), X0
-	VPSLLD      $0x0f, Y14, Y11
-	VPXOR       Y11, Y12, Y12
+	VPSRLD      $0x11, Y14, Y9
+	VPMULLD     ·powers+480(SB), Y14, Y11
 	SHA256RNDS2 X0, X7, X8
-	VPSRLD      $0x13, Y14, Y9
-	VPSLLD      $0x0d, Y14, Y11
-	VMOVQ       832(BX), X0
 	VPXOR       Y11, Y9, Y9
 	VPXOR       Y9, Y12, Y12
-	VPSRLD      $0x0a, Y14, Y9
+	VMOVQ       832(BX), X0
+	VPSRLD      $0x13, Y14, Y9
+	VPMULLD     ·powers+416(SB), Y14, Y11
+	VPXOR       Y11, Y9, Y9
 	SHA256RNDS2 X0, X2, X1
 	VPXOR       Y9, Y12, Y12
 	VPADDD      6016(DX), Y12, Y13
 	VMOVQ       840(BX), X0
 	VMOVDQU     Y13, 4960(DX)
-	VPSRLD      $0x07, Y13, Y12
+	VPSRLD      $0x03, Y13, Y12
 	SHA256RNDS2 X0, X4, X3
-	VPSLLD      $0x19, Y13, Y11
-	VPXOR       Y11, Y12, Y12
-	VPSRLD      $0x12, Y13, Y9
-	VMOVQ       864(BX), X0
-	VPSLLD      $0x0e, Y13, Y11
+	VPSRLD      $0x07, Y13, Y9
+	VPMULLD     ·powers+800(SB), Y13, Y11
 	VPXOR       Y11, Y9, Y9
-	SHA256RNDS2 X0, X6, X5
+	VMOVQ       864(BX), X0
 	VPXOR       Y9, Y12, Y12
-	VPSRLD      $0x03, Y13, Y9
+	VPSRLD      $0x12, Y13, Y9
+	SHA256RNDS2 X0, X6, X5
+	VPMULLD     ·powers+448(SB), Y13, Y11
+	VPXOR       Y11, Y9, Y9
 	VMOVQ       872(BX), X0
 	VPXOR       Y9, Y12, Y12
 	VPADDD      Y15, Y12, Y12
@@ -17332,33 +17332,33 @@ begin6:
 	VPBROADCASTD 604(AX), Y14
 	VPADDD       4768(DX), Y14, Y14
 	SHA256RNDS2  X0, X3, X4
-	VPSRLD       $0x11, Y15, Y12
-	VPSLLD       $0x0f, Y15, Y11
+	VPSRLD       $0x0a, Y15, Y12
+	VPSRLD       $0x11, Y15, Y9
 	VMOVQ        928(BX), X0
-	VPXOR        Y11, Y12, Y12
-	VPSRLD       $0x13, Y15, Y9
-	SHA256RNDS2  X0, X5, X6
-	VPSLLD       $0x0d, Y15, Y11
+	VPMULLD      ·powers+480(SB), Y15, Y11
 	VPXOR        Y11, Y9, Y9
-	VMOVQ        936(BX), X0
+	SHA256RNDS2  X0, X5, X6
 	VPXOR        Y9, Y12, Y12
-	VPSRLD       $0x0a, Y15, Y9
+	VPSRLD       $0x13, Y15, Y9
+	VMOVQ        936(BX), X0
+	VPMULLD      ·powers+416(SB), Y15, Y11
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	SHA256RNDS2  X0, X7, X8
 	VPADDD       Y12, Y14, Y14
 	VMOVDQU      Y14, 4992(DX)
 	VMOVQ        960(BX), X0
-	VPSRLD       $0x07, Y14, Y12
-	VPSLLD       $0x19, Y14, Y11
+	VPSRLD       $0x03, Y14, Y12
+	VPSRLD       $0x07, Y14, Y9
 	SHA256RNDS2  X0, X2, X1
-	VPXOR        Y11, Y12, Y12
-	VPSRLD       $0x12, Y14, Y9
-	VPSLLD       $0x0e, Y14, Y11
-	VMOVQ        968(BX), X0
+	VPMULLD      ·powers+800(SB), Y14, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
+	VMOVQ        968(BX), X0
+	VPSRLD       $0x12, Y14, Y9
+	VPMULLD      ·powers+448(SB), Y14, Y11
 	SHA256RNDS2  X0, X4, X3
-	VPSRLD       $0x03, Y14, Y9
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VMOVQ        992(BX), X0
 	VPADDD       Y13, Y12, Y12
@@ -17369,33 +17369,33 @@ begin6:
 	VPBROADCASTD 608(AX), Y15
 	VPADDD       4800(DX), Y15, Y15
 	VMOVQ        1000(BX), X0
-	VPSRLD       $0x11, Y13, Y12
-	VPSLLD       $0x0f, Y13, Y11
+	VPSRLD       $0x0a, Y13, Y12
+	VPSRLD       $0x11, Y13, Y9
 	SHA256RNDS2  X0, X8, X7
-	VPXOR        Y11, Y12, Y12
-	VPSRLD       $0x13, Y13, Y9
-	VMOVQ        1024(BX), X0
-	VPSLLD       $0x0d, Y13, Y11
+	VPMULLD      ·powers+480(SB), Y13, Y11
 	VPXOR        Y11, Y9, Y9
+	VMOVQ        1024(BX), X0
 	VPXOR        Y9, Y12, Y12
+	VPSRLD       $0x13, Y13, Y9
+	VPMULLD      ·powers+416(SB), Y13, Y11
 	SHA256RNDS2  X0, X1, X2
-	VPSRLD       $0x0a, Y13, Y9
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VMOVQ        1032(BX), X0
 	VPADDD       Y12, Y15, Y15
 	VMOVDQU      Y15, 5024(DX)
 	SHA256RNDS2  X0, X3, X4
-	VPSRLD       $0x07, Y15, Y12
-	VPSLLD       $0x19, Y15, Y11
+	VPSRLD       $0x03, Y15, Y12
+	VPSRLD       $0x07, Y15, Y9
 	VMOVQ        1056(BX), X0
-	VPXOR        Y11, Y12, Y12
-	VPSRLD       $0x12, Y15, Y9
-	VPSLLD       $0x0e, Y15, Y11
-	SHA256RNDS2  X0, X5, X6
+	VPMULLD      ·powers+800(SB), Y15, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
+	SHA256RNDS2  X0, X5, X6
+	VPSRLD       $0x12, Y15, Y9
+	VPMULLD      ·powers+448(SB), Y15, Y11
 	VMOVQ        1064(BX), X0
-	VPSRLD       $0x03, Y15, Y9
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	SHA256RNDS2  X0, X7, X8
 	VPADDD       Y14, Y12, Y12
@@ -17414,33 +17414,33 @@ begin6:
 	SHA256RNDS2  X0, X4, X3
 	VPBROADCASTD 612(AX), Y13
 	VPADDD       4832(DX), Y13, Y13
-	VPSRLD       $0x11, Y14, Y12
+	VPSRLD       $0x0a, Y14, Y12
 	VMOVQ        1120(BX), X0
-	VPSLLD       $0x0f, Y14, Y11
-	VPXOR        Y11, Y12, Y12
+	VPSRLD       $0x11, Y14, Y9
+	VPMULLD      ·powers+480(SB), Y14, Y11
 	SHA256RNDS2  X0, X6, X5
-	VPSRLD       $0x13, Y14, Y9
-	VPSLLD       $0x0d, Y14, Y11
-	VMOVQ        1128(BX), X0
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
-	VPSRLD       $0x0a, Y14, Y9
+	VMOVQ        1128(BX), X0
+	VPSRLD       $0x13, Y14, Y9
+	VPMULLD      ·powers+416(SB), Y14, Y11
+	VPXOR        Y11, Y9, Y9
 	SHA256RNDS2  X0, X8, X7
 	VPXOR        Y9, Y12, Y12
 	VPADDD       Y12, Y13, Y13
 	VMOVQ        1152(BX), X0
 	VMOVDQU      Y13, 5056(DX)
-	VPSRLD       $0x07, Y13, Y12
+	VPSRLD       $0x03, Y13, Y12
 	SHA256RNDS2  X0, X1, X2
-	VPSLLD       $0x19, Y13, Y11
-	VPXOR        Y11, Y12, Y12
+	VPSRLD       $0x07, Y13, Y9
+	VPMULLD      ·powers+800(SB), Y13, Y11
 	VMOVQ        1160(BX), X0
-	VPSRLD       $0x12, Y13, Y9
-	VPSLLD       $0x0e, Y13, Y11
 	VPXOR        Y11, Y9, Y9
-	SHA256RNDS2  X0, X3, X4
 	VPXOR        Y9, Y12, Y12
-	VPSRLD       $0x03, Y13, Y9
+	VPSRLD       $0x12, Y13, Y9
+	SHA256RNDS2  X0, X3, X4
+	VPMULLD      ·powers+448(SB), Y13, Y11
+	VPXOR        Y11, Y9, Y9
 	VMOVQ        1184(BX), X0
 	VPXOR        Y9, Y12, Y12
 	VPADDD       Y15, Y12, Y12
@@ -17451,33 +17451,33 @@ begin6:
 	VPBROADCASTD 616(AX), Y14
 	VMOVQ        1192(BX), X0
 	VPADDD       4864(DX), Y14, Y14
-	VPSRLD       $0x11, Y15, Y12
+	VPSRLD       $0x0a, Y15, Y12
 	SHA256RNDS2  X0, X7, X8
-	VPSLLD       $0x0f, Y15, Y11
-	VPXOR        Y11, Y12, Y12
+	VPSRLD       $0x11, Y15, Y9
+	VPMULLD      ·powers+480(SB), Y15, Y11
 	VMOVDQU      X2, 5120(DX)
-	VPSRLD       $0x13, Y15, Y9
-	VPSLLD       $0x0d, Y15, Y11
-	VMOVDQU      X1, 5136(DX)
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
-	VPSRLD       $0x0a, Y15, Y9
+	VMOVDQU      X1, 5136(DX)
+	VPSRLD       $0x13, Y15, Y9
+	VPMULLD      ·powers+416(SB), Y15, Y11
+	VPXOR        Y11, Y9, Y9
 	VMOVDQU      X4, 5152(DX)
 	VPXOR        Y9, Y12, Y12
 	VPADDD       Y12, Y14, Y14
 	VMOVDQU      X3, 5168(DX)
 	VMOVDQU      Y14, 5088(DX)
-	VPSRLD       $0x07, Y14, Y12
+	VPSRLD       $0x03, Y14, Y12
 	VMOVDQU      X6, 5184(DX)
-	VPSLLD       $0x19, Y14, Y11
-	VPXOR        Y11, Y12, Y12
-	VPSRLD       $0x12, Y14, Y9
-	VMOVDQU      X5, 5200(DX)
-	VPSLLD       $0x0e, Y14, Y11
+	VPSRLD       $0x07, Y14, Y9
+	VPMULLD      ·powers+800(SB), Y14, Y11
 	VPXOR        Y11, Y9, Y9
-	VMOVDQU      X8, 5216(DX)
+	VMOVDQU      X5, 5200(DX)
 	VPXOR        Y9, Y12, Y12
-	VPSRLD       $0x03, Y14, Y9
+	VPSRLD       $0x12, Y14, Y9
+	VMOVDQU      X8, 5216(DX)
+	VPMULLD      ·powers+448(SB), Y14, Y11
+	VPXOR        Y11, Y9, Y9
 	VMOVDQU      X7, 5232(DX)
 	VPXOR        Y9, Y12, Y12
 	VPADDD       Y13, Y12, Y12
@@ -17497,33 +17497,33 @@ begin6:
 	VPBROADCASTD 620(AX), Y15
 	VPADDD       4896(DX), Y15, Y15
 	VMOVDQU      5824(DX), X6
-	VPSRLD       $0x11, Y13, Y12
-	VPSLLD       $0x0f, Y13, Y11
+	VPSRLD       $0x0a, Y13, Y12
+	VPSRLD       $0x11, Y13, Y9
 	VMOVDQU      5840(DX), X5
-	VPXOR        Y11, Y12, Y12
-	VPSRLD       $0x13, Y13, Y9
-	VMOVDQU      5856(DX), X8
-	VPSLLD       $0x0d, Y13, Y11
+	VPMULLD      ·powers+480(SB), Y13, Y11
 	VPXOR        Y11, Y9, Y9
-	VMOVDQU      5872(DX), X7
+	VMOVDQU      5856(DX), X8
 	VPXOR        Y9, Y12, Y12
-	VPSRLD       $0x0a, Y13, Y9
+	VPSRLD       $0x13, Y13, Y9
+	VMOVDQU      5872(DX), X7
+	VPMULLD      ·powers+416(SB), Y13, Y11
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VMOVQ        208(BX), X0
 	VPADDD       Y12, Y15, Y15
 	VMOVDQU      Y15, 4608(DX)
 	SHA256RNDS2  X0, X2, X1
-	VPSRLD       $0x07, Y15, Y12
-	VPSLLD       $0x19, Y15, Y11
+	VPSRLD       $0x03, Y15, Y12
+	VPSRLD       $0x07, Y15, Y9
 	VMOVQ        216(BX), X0
-	VPXOR        Y11, Y12, Y12
-	VPSRLD       $0x12, Y15, Y9
-	VPSLLD       $0x0e, Y15, Y11
-	SHA256RNDS2  X0, X4, X3
+	VPMULLD      ·powers+800(SB), Y15, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
+	SHA256RNDS2  X0, X4, X3
+	VPSRLD       $0x12, Y15, Y9
+	VPMULLD      ·powers+448(SB), Y15, Y11
 	VMOVQ        240(BX), X0
-	VPSRLD       $0x03, Y15, Y9
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	SHA256RNDS2  X0, X6, X5
 	VPADDD       Y14, Y12, Y12
@@ -17534,33 +17534,33 @@ begin6:
 	VPBROADCASTD 624(AX), Y13
 	VPADDD       4928(DX), Y13, Y13
 	SHA256RNDS2  X0, X8, X7
-	VPSRLD       $0x11, Y14, Y12
-	VPSLLD       $0x0f, Y14, Y11
+	VPSRLD       $0x0a, Y14, Y12
+	VPSRLD       $0x11, Y14, Y9
 	VMOVQ        524(AX), X0
-	VPXOR        Y11, Y12, Y12
-	VPSRLD       $0x13, Y14, Y9
-	SHA256RNDS2  X0, X1, X2
-	VPSLLD       $0x0d, Y14, Y11
+	VPMULLD      ·powers+480(SB), Y14, Y11
 	VPXOR        Y11, Y9, Y9
+	SHA256RNDS2  X0, X1, X2
 	VPXOR        Y9, Y12, Y12
+	VPSRLD       $0x13, Y14, Y9
+	VPMULLD      ·powers+416(SB), Y14, Y11
 	SHA256RNDS2  X0, X3, X4
-	VPSRLD       $0x0a, Y14, Y9
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	SHA256RNDS2  X0, X5, X6
 	VPADDD       Y12, Y13, Y13
 	VMOVDQU      Y13, 4640(DX)
 	SHA256RNDS2  X0, X7, X8
-	VPSRLD       $0x07, Y13, Y12
-	VPSLLD       $0x19, Y13, Y11
+	VPSRLD       $0x03, Y13, Y12
+	VPSRLD       $0x07, Y13, Y9
 	VMOVQ        532(AX), X0
-	VPXOR        Y11, Y12, Y12
-	VPSRLD       $0x12, Y13, Y9
-	VPSLLD       $0x0e, Y13, Y11
-	SHA256RNDS2  X0, X2, X1
+	VPMULLD      ·powers+800(SB), Y13, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
+	SHA256RNDS2  X0, X2, X1
+	VPSRLD       $0x12, Y13, Y9
+	VPMULLD      ·powers+448(SB), Y13, Y11
 	SHA256RNDS2  X0, X4, X3
-	VPSRLD       $0x03, Y13, Y9
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	SHA256RNDS2  X0, X6, X5
 	VPADDD       Y15, Y12, Y12
@@ -17579,33 +17579,33 @@ begin6:
 	SHA256RNDS2  X0, X3, X4
 	VPBROADCASTD 628(AX), Y14
 	VPADDD       4960(DX), Y14, Y14
-	VPSRLD       $0x11, Y15, Y12
+	VPSRLD       $0x0a, Y15, Y12
 	SHA256RNDS2  X0, X5, X6
-	VPSLLD       $0x0f, Y15, Y11
-	VPXOR        Y11, Y12, Y12
+	VPSRLD       $0x11, Y15, Y9
+	VPMULLD      ·powers+480(SB), Y15, Y11
 	SHA256RNDS2  X0, X7, X8
-	VPSRLD       $0x13, Y15, Y9
-	VPSLLD       $0x0d, Y15, Y11
-	VMOVQ        548(AX), X0
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
-	VPSRLD       $0x0a, Y15, Y9
+	VMOVQ        548(AX), X0
+	VPSRLD       $0x13, Y15, Y9
+	VPMULLD      ·powers+416(SB), Y15, Y11
+	VPXOR        Y11, Y9, Y9
 	SHA256RNDS2  X0, X2, X1
 	VPXOR        Y9, Y12, Y12
 	VPADDD       Y12, Y14, Y14
 	SHA256RNDS2  X0, X4, X3
 	VMOVDQU      Y14, 4672(DX)
-	VPSRLD       $0x07, Y14, Y12
+	VPSRLD       $0x03, Y14, Y12
 	SHA256RNDS2  X0, X6, X5
-	VPSLLD       $0x19, Y14, Y11
-	VPXOR        Y11, Y12, Y12
+	VPSRLD       $0x07, Y14, Y9
+	VPMULLD      ·powers+800(SB), Y14, Y11
 	SHA256RNDS2  X0, X8, X7
-	VPSRLD       $0x12, Y14, Y9
-	VPSLLD       $0x0e, Y14, Y11
 	VPXOR        Y11, Y9, Y9
-	VMOVQ        556(AX), X0
 	VPXOR        Y9, Y12, Y12
-	VPSRLD       $0x03, Y14, Y9
+	VPSRLD       $0x12, Y14, Y9
+	VMOVQ        556(AX), X0
+	VPMULLD      ·powers+448(SB), Y14, Y11
+	VPXOR        Y11, Y9, Y9
 	SHA256RNDS2  X0, X1, X2
 	VPXOR        Y9, Y12, Y12
 	VPADDD       Y13, Y12, Y12
@@ -17616,33 +17616,33 @@ begin6:
 	VMOVDQU     6048(DX), Y15
 	SHA256RNDS2 X0, X5, X6
 	VPADDD      4992(DX), Y15, Y15
-	VPSRLD      $0x11, Y13, Y12
+	VPSRLD      $0x0a, Y13, Y12
 	SHA256RNDS2 X0, X7, X8
-	VPSLLD      $0x0f, Y13, Y11
-	VPXOR       Y11, Y12, Y12
+	VPSRLD      $0x11, Y13, Y9
+	VPMULLD     ·powers+480(SB), Y13, Y11
 	VMOVQ       564(AX), X0
-	VPSRLD      $0x13, Y13, Y9
-	VPSLLD      $0x0d, Y13, Y11
-	SHA256RNDS2 X0, X2, X1
 	VPXOR       Y11, Y9, Y9
 	VPXOR       Y9, Y12, Y12
-	VPSRLD      $0x0a, Y13, Y9
+	SHA256RNDS2 X0, X2, X1
+	VPSRLD      $0x13, Y13, Y9
+	VPMULLD     ·powers+416(SB), Y13, Y11
+	VPXOR       Y11, Y9, Y9
 	SHA256RNDS2 X0, X4, X3
 	VPXOR       Y9, Y12, Y12
 	VPADDD      Y12, Y15, Y15
 	SHA256RNDS2 X0, X6, X5
 	VMOVDQU     Y15, 4704(DX)
-	VPSRLD      $0x07, Y15, Y12
+	VPSRLD      $0x03, Y15, Y12
 	SHA256RNDS2 X0, X8, X7
-	VPSLLD      $0x19, Y15, Y11
-	VPXOR       Y11, Y12, Y12
-	VPSRLD      $0x12, Y15, Y9
-	VMOVQ       656(BX), X0
-	VPSLLD      $0x0e, Y15, Y11
+	VPSRLD      $0x07, Y15, Y9
+	VPMULLD     ·powers+800(SB), Y15, Y11
 	VPXOR       Y11, Y9, Y9
-	SHA256RNDS2 X0, X1, X2
+	VMOVQ       656(BX), X0
 	VPXOR       Y9, Y12, Y12
-	VPSRLD      $0x03, Y15, Y9
+	VPSRLD      $0x12, Y15, Y9
+	SHA256RNDS2 X0, X1, X2
+	VPMULLD     ·powers+448(SB), Y15, Y11
+	VPXOR       Y11, Y9, Y9
 	VMOVQ       664(BX), X0
 	VPXOR       Y9, Y12, Y12
 	VPADDD      Y14, Y12, Y12
@@ -17663,33 +17663,33 @@ begin6:
 	VPADDD      4224(DX), Y13, Y13
 	SHA256RNDS2 X0, X7, X8
 	VPADDD      5024(DX), Y13, Y13
-	VPSRLD      $0x11, Y14, Y12
+	VPSRLD      $0x0a, Y14, Y12
 	VMOVQ       720(BX), X0
-	VPSLLD      $0x0f, Y14, Y11
-	VPXOR       Y11, Y12, Y12
+	VPSRLD      $0x11, Y14, Y9
+	VPMULLD     ·powers+480(SB), Y14, Y11
 	SHA256RNDS2 X0, X2, X1
-	VPSRLD      $0x13, Y14, Y9
-	VPSLLD      $0x0d, Y14, Y11
-	VMOVQ       728(BX), X0
 	VPXOR       Y11, Y9, Y9
 	VPXOR       Y9, Y12, Y12
-	VPSRLD      $0x0a, Y14, Y9
+	VMOVQ       728(BX), X0
+	VPSRLD      $0x13, Y14, Y9
+	VPMULLD     ·powers+416(SB), Y14, Y11
+	VPXOR       Y11, Y9, Y9
 	SHA256RNDS2 X0, X4, X3
 	VPXOR       Y9, Y12, Y12
 	VPADDD      Y12, Y13, Y13
 	VMOVQ       752(BX), X0
 	VMOVDQU     Y13, 4736(DX)
-	VPSRLD      $0x07, Y13, Y12
+	VPSRLD      $0x03, Y13, Y12
 	SHA256RNDS2 X0, X6, X5
-	VPSLLD      $0x19, Y13, Y11
-	VPXOR       Y11, Y12, Y12
-	VPSRLD      $0x12, Y13, Y9
-	VMOVQ       760(BX), X0
-	VPSLLD      $0x0e, Y13, Y11
+	VPSRLD      $0x07, Y13, Y9
+	VPMULLD     ·powers+800(SB), Y13, Y11
 	VPXOR       Y11, Y9, Y9
-	SHA256RNDS2 X0, X8, X7
+	VMOVQ       760(BX), X0
 	VPXOR       Y9, Y12, Y12
-	VPSRLD      $0x03, Y13, Y9
+	VPSRLD      $0x12, Y13, Y9
+	SHA256RNDS2 X0, X8, X7
+	VPMULLD     ·powers+448(SB), Y13, Y11
+	VPXOR       Y11, Y9, Y9
 	VMOVQ       784(BX), X0
 	VPXOR       Y9, Y12, Y12
 	VPADDD      Y15, Y12, Y12
@@ -17700,33 +17700,33 @@ begin6:
 	VMOVDQU     5056(DX), Y14
 	VMOVQ       792(BX), X0
 	VPADDD      4256(DX), Y14, Y14
-	VPSRLD      $0x11, Y15, Y12
+	VPSRLD      $0x0a, Y15, Y12
 	SHA256RNDS2 X0, X3, X4
-	VPSLLD      $0x0f, Y15, Y11
-	VPXOR       Y11, Y12, Y12
+	VPSRLD      $0x11, Y15, Y9
+	VPMULLD     ·powers+480(SB), Y15, Y11
 	VMOVQ       816(BX), X0
-	VPSRLD      $0x13, Y15, Y9
-	VPSLLD      $0x0d, Y15, Y11
 	VPXOR       Y11, Y9, Y9
-	SHA256RNDS2 X0, X5, X6
 	VPXOR       Y9, Y12, Y12
-	VPSRLD      $0x0a, Y15, Y9
+	VPSRLD      $0x13, Y15, Y9
+	SHA256RNDS2 X0, X5, X6
+	VPMULLD     ·powers+416(SB), Y15, Y11
+	VPXOR       Y11, Y9, Y9
 	VMOVQ       824(BX), X0
 	VPXOR       Y9, Y12, Y12
 	VPADDD      Y12, Y14, Y14
 	SHA256RNDS2 X0, X7, X8
 	VMOVDQU     Y14, 4768(DX)
-	VPSRLD      $0x07, Y14, Y12
+	VPSRLD      $0x03, Y14, Y12
 	VMOVQ       848(BX), X0
-	VPSLLD      $0x19, Y14, Y11
-	VPXOR       Y11, Y12, Y12
-	VPSRLD      $0x12, Y14, Y9
-	SHA256RNDS2 X0, X2, X1
-	VPSLLD      $0x0e, Y14, Y11
+	VPSRLD      $0x07, Y14, Y9
+	VPMULLD     ·powers+800(SB), Y14, Y11
 	VPXOR       Y11, Y9, Y9
-	VMOVQ       856(BX), X0
+	SHA256RNDS2 X0, X2, X1
 	VPXOR       Y9, Y12, Y12
-	VPSRLD      $0x03, Y14, Y9
+	VPSRLD      $0x12, Y14, Y9
+	VMOVQ       856(BX), X0
+	VPMULLD     ·powers+448(SB), Y14, Y11
+	VPXOR       Y11, Y9, Y9
 	SHA256RNDS2 X0, X4, X3
 	VPXOR       Y9, Y12, Y12
 	VPADDD      Y13, Y12, Y12
@@ -17746,33 +17746,33 @@ begin6:
 	VMOVDQU     5088(DX), Y15
 	VPADDD      4288(DX), Y15, Y15
 	VMOVQ       912(BX), X0
-	VPSRLD      $0x11, Y13, Y12
-	VPSLLD      $0x0f, Y13, Y11
+	VPSRLD      $0x0a, Y13, Y12
+	VPSRLD      $0x11, Y13, Y9
 	SHA256RNDS2 X0, X1, X2
-	VPXOR       Y11, Y12, Y12
-	VPSRLD      $0x13, Y13, Y9
-	VMOVQ       920(BX), X0
-	VPSLLD      $0x0d, Y13, Y11
+	VPMULLD     ·powers+480(SB), Y13, Y11
 	VPXOR       Y11, Y9, Y9
+	VMOVQ       920(BX), X0
 	VPXOR       Y9, Y12, Y12
+	VPSRLD      $0x13, Y13, Y9
+	VPMULLD     ·powers+416(SB), Y13, Y11
 	SHA256RNDS2 X0, X3, X4
-	VPSRLD      $0x0a, Y13, Y9
+	VPXOR       Y11, Y9, Y9
 	VPXOR       Y9, Y12, Y12
 	VMOVQ       944(BX), X0
 	VPADDD      Y12, Y15, Y15
 	VMOVDQU     Y15, 4800(DX)
 	SHA256RNDS2 X0, X5, X6
-	VPSRLD      $0x07, Y15, Y12
-	VPSLLD      $0x19, Y15, Y11
+	VPSRLD      $0x03, Y15, Y12
+	VPSRLD      $0x07, Y15, Y9
 	VMOVQ       952(BX), X0
-	VPXOR       Y11, Y12, Y12
-	VPSRLD      $0x12, Y15, Y9
-	VPSLLD      $0x0e, Y15, Y11
-	SHA256RNDS2 X0, X7, X8
+	VPMULLD     ·powers+800(SB), Y15, Y11
 	VPXOR       Y11, Y9, Y9
 	VPXOR       Y9, Y12, Y12
+	SHA256RNDS2 X0, X7, X8
+	VPSRLD      $0x12, Y15, Y9
+	VPMULLD     ·powers+448(SB), Y15, Y11
 	VMOVQ       976(BX), X0
-	VPSRLD      $0x03, Y15, Y9
+	VPXOR       Y11, Y9, Y9
 	VPXOR       Y9, Y12, Y12
 	SHA256RNDS2 X0, X2, X1
 	VPADDD      Y14, Y12, Y12
@@ -17783,33 +17783,33 @@ begin6:
 	VMOVDQU     4608(DX), Y13
 	VPADDD      4320(DX), Y13, Y13
 	SHA256RNDS2 X0, X4, X3
-	VPSRLD      $0x11, Y14, Y12
-	VPSLLD      $0x0f, Y14, Y11
+	VPSRLD      $0x0a, Y14, Y12
+	VPSRLD      $0x11, Y14, Y9
 	VMOVQ       1008(BX), X0
-	VPXOR       Y11, Y12, Y12
-	VPSRLD      $0x13, Y14, Y9
-	SHA256RNDS2 X0, X6, X5
-	VPSLLD      $0x0d, Y14, Y11
+	VPMULLD     ·powers+480(SB), Y14, Y11
 	VPXOR       Y11, Y9, Y9
+	SHA256RNDS2 X0, X6, X5
 	VPXOR       Y9, Y12, Y12
+	VPSRLD      $0x13, Y14, Y9
+	VPMULLD     ·powers+416(SB), Y14, Y11
 	VMOVQ       1016(BX), X0
-	VPSRLD      $0x0a, Y14, Y9
+	VPXOR       Y11, Y9, Y9
 	VPXOR       Y9, Y12, Y12
 	SHA256RNDS2 X0, X8, X7
 	VPADDD      Y12, Y13, Y13
 	VMOVDQU     Y13, 4832(DX)
 	VMOVQ       1040(BX), X0
-	VPSRLD      $0x07, Y13, Y12
-	VPSLLD      $0x19, Y13, Y11
-	VPXOR       Y11, Y12, Y12
+	VPSRLD      $0x03, Y13, Y12
+	VPSRLD      $0x07, Y13, Y9
+	VPMULLD     ·powers+800(SB), Y13, Y11
 	SHA256RNDS2 X0, X1, X2
-	VPSRLD      $0x12, Y13, Y9
-	VPSLLD      $0x0e, Y13, Y11
-	VMOVQ       1048(BX), X0
 	VPXOR       Y11, Y9, Y9
 	VPXOR       Y9, Y12, Y12
+	VMOVQ       1048(BX), X0
+	VPSRLD      $0x12, Y13, Y9
+	VPMULLD     ·powers+448(SB), Y13, Y11
 	SHA256RNDS2 X0, X3, X4
-	VPSRLD      $0x03, Y13, Y9
+	VPXOR       Y11, Y9, Y9
 	VPXOR       Y9, Y12, Y12
 	VMOVQ       1072(BX), X0
 	VPADDD      Y15, Y12, Y12
@@ -17828,33 +17828,33 @@ begin6:
 	VMOVDQU     4640(DX), Y14
 	VMOVQ       1104(BX), X0
 	VPADDD      4352(DX), Y14, Y14
-	VPSRLD      $0x11, Y15, Y12
+	VPSRLD      $0x0a, Y15, Y12
 	SHA256RNDS2 X0, X2, X1
-	VPSLLD      $0x0f, Y15, Y11
-	VPXOR       Y11, Y12, Y12
+	VPSRLD      $0x11, Y15, Y9
+	VPMULLD     ·powers+480(SB), Y15, Y11
 	VMOVQ       1112(BX), X0
-	VPSRLD      $0x13, Y15, Y9
-	VPSLLD      $0x0d, Y15, Y11
-	SHA256RNDS2 X0, X4, X3
 	VPXOR       Y11, Y9, Y9
 	VPXOR       Y9, Y12, Y12
-	VPSRLD      $0x0a, Y15, Y9
+	SHA256RNDS2 X0, X4, X3
+	VPSRLD      $0x13, Y15, Y9
+	VPMULLD     ·powers+416(SB), Y15, Y11
+	VPXOR       Y11, Y9, Y9
 	VMOVQ       1136(BX), X0
 	VPXOR       Y9, Y12, Y12
 	VPADDD      Y12, Y14, Y14
 	SHA256RNDS2 X0, X6, X5
 	VMOVDQU     Y14, 4864(DX)
-	VPSRLD      $0x07, Y14, Y12
+	VPSRLD      $0x03, Y14, Y12
 	VMOVQ       1144(BX), X0
-	VPSLLD      $0x19, Y14, Y11
-	VPXOR       Y11, Y12, Y12
-	VPSRLD      $0x12, Y14, Y9
-	SHA256RNDS2 X0, X8, X7
-	VPSLLD      $0x0e, Y14, Y11
+	VPSRLD      $0x07, Y14, Y9
+	VPMULLD     ·powers+800(SB), Y14, Y11
 	VPXOR       Y11, Y9, Y9
-	VMOVQ       1168(BX), X0
+	SHA256RNDS2 X0, X8, X7
 	VPXOR       Y9, Y12, Y12
-	VPSRLD      $0x03, Y14, Y9
+	VPSRLD      $0x12, Y14, Y9
+	VMOVQ       1168(BX), X0
+	VPMULLD     ·powers+448(SB), Y14, Y11
+	VPXOR       Y11, Y9, Y9
 	SHA256RNDS2 X0, X1, X2
 	VPXOR       Y9, Y12, Y12
 	VPADDD      Y13, Y12, Y12
@@ -17865,33 +17865,33 @@ begin6:
 	VMOVDQU     4672(DX), Y15
 	SHA256RNDS2 X0, X3, X4
 	VPADDD      4384(DX), Y15, Y15
-	VPSRLD      $0x11, Y13, Y12
+	VPSRLD      $0x0a, Y13, Y12
 	VMOVQ       1200(BX), X0
-	VPSLLD      $0x0f, Y13, Y11
-	VPXOR       Y11, Y12, Y12
+	VPSRLD      $0x11, Y13, Y9
+	VPMULLD     ·powers+480(SB), Y13, Y11
 	SHA256RNDS2 X0, X5, X6
-	VPSRLD      $0x13, Y13, Y9
-	VPSLLD      $0x0d, Y13, Y11
 	VPXOR       Y11, Y9, Y9
-	VMOVQ       1208(BX), X0
 	VPXOR       Y9, Y12, Y12
-	VPSRLD      $0x0a, Y13, Y9
+	VPSRLD      $0x13, Y13, Y9
+	VMOVQ       1208(BX), X0
+	VPMULLD     ·powers+416(SB), Y13, Y11
+	VPXOR       Y11, Y9, Y9
 	SHA256RNDS2 X0, X7, X8
 	VPXOR       Y9, Y12, Y12
 	VPADDD      Y12, Y15, Y15
 	VMOVDQU     X2, 5248(DX)
 	VMOVDQU     Y15, 4896(DX)
-	VPSRLD      $0x07, Y15, Y12
+	VPSRLD      $0x03, Y15, Y12
 	VMOVDQU     X1, 5264(DX)
-	VPSLLD      $0x19, Y15, Y11
-	VPXOR       Y11, Y12, Y12
-	VPSRLD      $0x12, Y15, Y9
-	VMOVDQU     X4, 5280(DX)
-	VPSLLD      $0x0e, Y15, Y11
+	VPSRLD      $0x07, Y15, Y9
+	VPMULLD     ·powers+800(SB), Y15, Y11
 	VPXOR       Y11, Y9, Y9
-	VMOVDQU     X3, 5296(DX)
+	VMOVDQU     X4, 5280(DX)
 	VPXOR       Y9, Y12, Y12
-	VPSRLD      $0x03, Y15, Y9
+	VPSRLD      $0x12, Y15, Y9
+	VMOVDQU     X3, 5296(DX)
+	VPMULLD     ·powers+448(SB), Y15, Y11
+	VPXOR       Y11, Y9, Y9
 	VMOVDQU     X6, 5312(DX)
 	VPXOR       Y9, Y12, Y12
 	VPADDD      Y14, Y12, Y12
@@ -17928,17 +17928,17 @@ begin7:
 	VPADDD       Y14, Y12, Y14
 	VMOVDQU      5680(DX), X4
 	VMOVDQU      Y14, 4800(DX)
-	VPSRLD       $0x07, Y14, Y12
+	VPSRLD       $0x03, Y14, Y12
 	VMOVDDUP     224(BX), X0
-	VPSLLD       $0x19, Y14, Y11
-	VPXOR        Y11, Y12, Y12
+	VPSRLD       $0x07, Y14, Y9
+	VPMULLD      ·powers+800(SB), Y14, Y11
 	VPADDD       5696(DX), X0, X5
-	VPSRLD       $0x12, Y14, Y9
-	VPSLLD       $0x0e, Y14, Y11
-	VMOVDQU      5712(DX), X6
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
-	VPSRLD       $0x03, Y14, Y9
+	VMOVDQU      5712(DX), X6
+	VPSRLD       $0x12, Y14, Y9
+	VPMULLD      ·powers+448(SB), Y14, Y11
+	VPXOR        Y11, Y9, Y9
 	VMOVDDUP     232(BX), X0
 	VPXOR        Y9, Y12, Y12
 	VMOVDQU      Y12, 4256(DX)
@@ -17951,17 +17951,17 @@ begin7:
 	VPADDD       Y15, Y12, Y15
 	VMOVQ        524(AX), X0
 	VMOVDQU      Y15, 4832(DX)
-	VPSRLD       $0x07, Y15, Y12
+	VPSRLD       $0x03, Y15, Y12
 	SHA256RNDS2  X0, X1, X2
-	VPSLLD       $0x19, Y15, Y11
-	VPXOR        Y11, Y12, Y12
-	VPSRLD       $0x12, Y15, Y9
-	SHA256RNDS2  X0, X3, X4
-	VPSLLD       $0x0e, Y15, Y11
+	VPSRLD       $0x07, Y15, Y9
+	VPMULLD      ·powers+800(SB), Y15, Y11
 	VPXOR        Y11, Y9, Y9
-	SHA256RNDS2  X0, X5, X6
+	SHA256RNDS2  X0, X3, X4
 	VPXOR        Y9, Y12, Y12
-	VPSRLD       $0x03, Y15, Y9
+	VPSRLD       $0x12, Y15, Y9
+	SHA256RNDS2  X0, X5, X6
+	VPMULLD      ·powers+448(SB), Y15, Y11
+	VPXOR        Y11, Y9, Y9
 	SHA256RNDS2  X0, X7, X8
 	VPXOR        Y9, Y12, Y12
 	VPADDD       Y14, Y12, Y12
@@ -17978,17 +17978,17 @@ begin7:
 	SHA256RNDS2  X0, X6, X5
 
 	// W[24]: sigma1.
-	VPSRLD       $0x11, Y14, Y12
+	VPSRLD       $0x0a, Y14, Y12
 	SHA256RNDS2  X0, X8, X7
-	VPSLLD       $0x0f, Y14, Y11
-	VPXOR        Y11, Y12, Y12
-	VPSRLD       $0x13, Y14, Y9
-	VMOVQ        540(AX), X0
-	VPSLLD       $0x0d, Y14, Y11
+	VPSRLD       $0x11, Y14, Y9
+	VPMULLD      ·powers+480(SB), Y14, Y11
 	VPXOR        Y11, Y9, Y9
-	SHA256RNDS2  X0, X1, X2
+	VMOVQ        540(AX), X0
 	VPXOR        Y9, Y12, Y12
-	VPSRLD       $0x0a, Y14, Y9
+	VPSRLD       $0x13, Y14, Y9
+	SHA256RNDS2  X0, X1, X2
+	VPMULLD      ·powers+416(SB), Y14, Y11
+	VPXOR        Y11, Y9, Y9
 	SHA256RNDS2  X0, X3, X4
 	VPXOR        Y9, Y12, Y12
 	VPBROADCASTD 588(AX), Y13
@@ -17996,17 +17996,17 @@ begin7:
 	VPADDD       Y12, Y13, Y13
 	VMOVDQU      Y13, 4864(DX)
 	SHA256RNDS2  X0, X7, X8
-	VPSRLD       $0x07, Y13, Y12
-	VPSLLD       $0x19, Y13, Y11
-	VPXOR        Y11, Y12, Y12
+	VPSRLD       $0x03, Y13, Y12
+	VPSRLD       $0x07, Y13, Y9
+	VPMULLD      ·powers+800(SB), Y13, Y11
 	VMOVQ        548(AX), X0
-	VPSRLD       $0x12, Y13, Y9
-	VPSLLD       $0x0e, Y13, Y11
-	SHA256RNDS2  X0, X2, X1
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
+	SHA256RNDS2  X0, X2, X1
+	VPSRLD       $0x12, Y13, Y9
+	VPMULLD      ·powers+448(SB), Y13, Y11
 	SHA256RNDS2  X0, X4, X3
-	VPSRLD       $0x03, Y13, Y9
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	SHA256RNDS2  X0, X6, X5
 	VPADDD       Y15, Y12, Y12
@@ -18014,34 +18014,34 @@ begin7:
 
 	// W[25]: sigma1.
 	SHA256RNDS2  X0, X8, X7
-	VPSRLD       $0x11, Y15, Y12
-	VPSLLD       $0x0f, Y15, Y11
+	VPSRLD       $0x0a, Y15, Y12
+	VPSRLD       $0x11, Y15, Y9
 	VMOVQ        556(AX), X0
-	VPXOR        Y11, Y12, Y12
-	VPSRLD       $0x13, Y15, Y9
-	SHA256RNDS2  X0, X1, X2
-	VPSLLD       $0x0d, Y15, Y11
+	VPMULLD      ·powers+480(SB), Y15, Y11
 	VPXOR        Y11, Y9, Y9
-	SHA256RNDS2  X0, X3, X4
+	SHA256RNDS2  X0, X1, X2
 	VPXOR        Y9, Y12, Y12
-	VPSRLD       $0x0a, Y15, Y9
+	VPSRLD       $0x13, Y15, Y9
+	SHA256RNDS2  X0, X3, X4
+	VPMULLD      ·powers+416(SB), Y15, Y11
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	SHA256RNDS2  X0, X5, X6
 	VPBROADCASTD 592(AX), Y14
 	VPADDD       Y12, Y14, Y14
 	SHA256RNDS2  X0, X7, X8
 	VMOVDQU      Y14, 4896(DX)
-	VPSRLD       $0x07, Y14, Y12
+	VPSRLD       $0x03, Y14, Y12
 	VMOVQ        564(AX), X0
-	VPSLLD       $0x19, Y14, Y11
-	VPXOR        Y11, Y12, Y12
+	VPSRLD       $0x07, Y14, Y9
+	VPMULLD      ·powers+800(SB), Y14, Y11
 	SHA256RNDS2  X0, X2, X1
-	VPSRLD       $0x12, Y14, Y9
-	VPSLLD       $0x0e, Y14, Y11
-	SHA256RNDS2  X0, X4, X3
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
-	VPSRLD       $0x03, Y14, Y9
+	SHA256RNDS2  X0, X4, X3
+	VPSRLD       $0x12, Y14, Y9
+	VPMULLD      ·powers+448(SB), Y14, Y11
+	VPXOR        Y11, Y9, Y9
 	SHA256RNDS2  X0, X6, X5
 	VPXOR        Y9, Y12, Y12
 	VPADDD       Y13, Y12, Y12
@@ -18058,17 +18058,17 @@ begin7:
 	VMOVQ        648(BX), X0
 
 	// W[26]: sigma1.
-	VPSRLD       $0x11, Y13, Y12
+	VPSRLD       $0x0a, Y13, Y12
 	SHA256RNDS2  X0, X3, X4
-	VPSLLD       $0x0f, Y13, Y11
-	VPXOR        Y11, Y12, Y12
+	VPSRLD       $0x11, Y13, Y9
+	VPMULLD      ·powers+480(SB), Y13, Y11
 	VMOVQ        672(BX), X0
-	VPSRLD       $0x13, Y13, Y9
-	VPSLLD       $0x0d, Y13, Y11
-	SHA256RNDS2  X0, X5, X6
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
-	VPSRLD       $0x0a, Y13, Y9
+	SHA256RNDS2  X0, X5, X6
+	VPSRLD       $0x13, Y13, Y9
+	VPMULLD      ·powers+416(SB), Y13, Y11
+	VPXOR        Y11, Y9, Y9
 	VMOVQ        680(BX), X0
 	VPXOR        Y9, Y12, Y12
 	VPBROADCASTD 596(AX), Y15
@@ -18076,17 +18076,17 @@ begin7:
 	VPADDD       Y12, Y15, Y15
 	VMOVDQU      Y15, 4928(DX)
 	VMOVQ        704(BX), X0
-	VPSRLD       $0x07, Y15, Y12
-	VPSLLD       $0x19, Y15, Y11
+	VPSRLD       $0x03, Y15, Y12
+	VPSRLD       $0x07, Y15, Y9
 	SHA256RNDS2  X0, X2, X1
-	VPXOR        Y11, Y12, Y12
-	VPSRLD       $0x12, Y15, Y9
-	VMOVQ        712(BX), X0
-	VPSLLD       $0x0e, Y15, Y11
+	VPMULLD      ·powers+800(SB), Y15, Y11
 	VPXOR        Y11, Y9, Y9
+	VMOVQ        712(BX), X0
 	VPXOR        Y9, Y12, Y12
+	VPSRLD       $0x12, Y15, Y9
+	VPMULLD      ·powers+448(SB), Y15, Y11
 	SHA256RNDS2  X0, X4, X3
-	VPSRLD       $0x03, Y15, Y9
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VMOVQ        736(BX), X0
 	VPADDD       Y14, Y12, Y12
@@ -18094,17 +18094,17 @@ begin7:
 	SHA256RNDS2  X0, X6, X5
 
 	// W[27]: sigma1.
-	VPSRLD       $0x11, Y14, Y12
+	VPSRLD       $0x0a, Y14, Y12
 	VMOVQ        744(BX), X0
-	VPSLLD       $0x0f, Y14, Y11
-	VPXOR        Y11, Y12, Y12
-	VPSRLD       $0x13, Y14, Y9
-	SHA256RNDS2  X0, X8, X7
-	VPSLLD       $0x0d, Y14, Y11
+	VPSRLD       $0x11, Y14, Y9
+	VPMULLD      ·powers+480(SB), Y14, Y11
 	VPXOR        Y11, Y9, Y9
-	VMOVQ        768(BX), X0
+	SHA256RNDS2  X0, X8, X7
 	VPXOR        Y9, Y12, Y12
-	VPSRLD       $0x0a, Y14, Y9
+	VPSRLD       $0x13, Y14, Y9
+	VMOVQ        768(BX), X0
+	VPMULLD      ·powers+416(SB), Y14, Y11
+	VPXOR        Y11, Y9, Y9
 	SHA256RNDS2  X0, X1, X2
 	VPXOR        Y9, Y12, Y12
 	VPBROADCASTD 600(AX), Y13
@@ -18112,17 +18112,17 @@ begin7:
 	VPADDD       Y12, Y13, Y13
 	VMOVDQU      Y13, 4960(DX)
 	SHA256RNDS2  X0, X3, X4
-	VPSRLD       $0x07, Y13, Y12
-	VPSLLD       $0x19, Y13, Y11
-	VPXOR        Y11, Y12, Y12
+	VPSRLD       $0x03, Y13, Y12
+	VPSRLD       $0x07, Y13, Y9
+	VPMULLD      ·powers+800(SB), Y13, Y11
 	VMOVQ        800(BX), X0
-	VPSRLD       $0x12, Y13, Y9
-	VPSLLD       $0x0e, Y13, Y11
-	SHA256RNDS2  X0, X5, X6
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
+	SHA256RNDS2  X0, X5, X6
+	VPSRLD       $0x12, Y13, Y9
+	VPMULLD      ·powers+448(SB), Y13, Y11
 	VMOVQ        808(BX), X0
-	VPSRLD       $0x03, Y13, Y9
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	SHA256RNDS2  X0, X7, X8
 	VPADDD       Y15, Y12, Y12
@@ -18139,33 +18139,33 @@ begin7:
 
 	// W[28]: sigma1.
 	SHA256RNDS2 X0, X4, X3
-	VPSRLD      $0x11, Y15, Y12
-	VPSLLD      $0x0f, Y15, Y11
-	VPXOR       Y11, Y12, Y12
+	VPSRLD      $0x0a, Y15, Y12
+	VPSRLD      $0x11, Y15, Y9
+	VPMULLD     ·powers+480(SB), Y15, Y11
 	VMOVQ       864(BX), X0
-	VPSRLD      $0x13, Y15, Y9
-	VPSLLD      $0x0d, Y15, Y11
-	SHA256RNDS2 X0, X6, X5
 	VPXOR       Y11, Y9, Y9
 	VPXOR       Y9, Y12, Y12
+	SHA256RNDS2 X0, X6, X5
+	VPSRLD      $0x13, Y15, Y9
+	VPMULLD     ·powers+416(SB), Y15, Y11
 	VMOVQ       872(BX), X0
-	VPSRLD      $0x0a, Y15, Y9
+	VPXOR       Y11, Y9, Y9
 	VPXOR       Y9, Y12, Y12
 	SHA256RNDS2 X0, X8, X7
 	VPADDD      6016(DX), Y12, Y14
 	VMOVDQU     Y14, 4992(DX)
 	VMOVQ       896(BX), X0
-	VPSRLD      $0x07, Y14, Y12
-	VPSLLD      $0x19, Y14, Y11
-	VPXOR       Y11, Y12, Y12
+	VPSRLD      $0x03, Y14, Y12
+	VPSRLD      $0x07, Y14, Y9
+	VPMULLD     ·powers+800(SB), Y14, Y11
 	SHA256RNDS2 X0, X1, X2
-	VPSRLD      $0x12, Y14, Y9
-	VPSLLD      $0x0e, Y14, Y11
-	VMOVQ       904(BX), X0
 	VPXOR       Y11, Y9, Y9
 	VPXOR       Y9, Y12, Y12
+	VMOVQ       904(BX), X0
+	VPSRLD      $0x12, Y14, Y9
+	VPMULLD     ·powers+448(SB), Y14, Y11
 	SHA256RNDS2 X0, X3, X4
-	VPSRLD      $0x03, Y14, Y9
+	VPXOR       Y11, Y9, Y9
 	VPXOR       Y9, Y12, Y12
 	VMOVQ       928(BX), X0
 	VPADDD      Y13, Y12, Y12
@@ -18176,33 +18176,33 @@ begin7:
 	VPBROADCASTD 608(AX), Y15
 	VPADDD       4800(DX), Y15, Y15
 	VMOVQ        936(BX), X0
-	VPSRLD       $0x11, Y13, Y12
-	VPSLLD       $0x0f, Y13, Y11
+	VPSRLD       $0x0a, Y13, Y12
+	VPSRLD       $0x11, Y13, Y9
 	SHA256RNDS2  X0, X7, X8
-	VPXOR        Y11, Y12, Y12
-	VPSRLD       $0x13, Y13, Y9
-	VMOVQ        960(BX), X0
-	VPSLLD       $0x0d, Y13, Y11
+	VPMULLD      ·powers+480(SB), Y13, Y11
 	VPXOR        Y11, Y9, Y9
+	VMOVQ        960(BX), X0
 	VPXOR        Y9, Y12, Y12
+	VPSRLD       $0x13, Y13, Y9
+	VPMULLD      ·powers+416(SB), Y13, Y11
 	SHA256RNDS2  X0, X2, X1
-	VPSRLD       $0x0a, Y13, Y9
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VMOVQ        968(BX), X0
 	VPADDD       Y12, Y15, Y15
 	VMOVDQU      Y15, 5024(DX)
 	SHA256RNDS2  X0, X4, X3
-	VPSRLD       $0x07, Y15, Y12
-	VPSLLD       $0x19, Y15, Y11
+	VPSRLD       $0x03, Y15, Y12
+	VPSRLD       $0x07, Y15, Y9
 	VMOVQ        992(BX), X0
-	VPXOR        Y11, Y12, Y12
-	VPSRLD       $0x12, Y15, Y9
-	SHA256RNDS2  X0, X6, X5
-	VPSLLD       $0x0e, Y15, Y11
+	VPMULLD      ·powers+800(SB), Y15, Y11
 	VPXOR        Y11, Y9, Y9
+	SHA256RNDS2  X0, X6, X5
 	VPXOR        Y9, Y12, Y12
+	VPSRLD       $0x12, Y15, Y9
+	VPMULLD      ·powers+448(SB), Y15, Y11
 	VMOVQ        1000(BX), X0
-	VPSRLD       $0x03, Y15, Y9
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	SHA256RNDS2  X0, X8, X7
 	VPADDD       Y14, Y12, Y12
@@ -18222,33 +18222,33 @@ begin7:
 	VPBROADCASTD 612(AX), Y13
 	VPADDD       4832(DX), Y13, Y13
 	VMOVQ        1056(BX), X0
-	VPSRLD       $0x11, Y14, Y12
-	VPSLLD       $0x0f, Y14, Y11
+	VPSRLD       $0x0a, Y14, Y12
+	VPSRLD       $0x11, Y14, Y9
 	SHA256RNDS2  X0, X5, X6
-	VPXOR        Y11, Y12, Y12
-	VPSRLD       $0x13, Y14, Y9
-	VPSLLD       $0x0d, Y14, Y11
-	VMOVQ        1064(BX), X0
+	VPMULLD      ·powers+480(SB), Y14, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
+	VMOVQ        1064(BX), X0
+	VPSRLD       $0x13, Y14, Y9
+	VPMULLD      ·powers+416(SB), Y14, Y11
 	SHA256RNDS2  X0, X7, X8
-	VPSRLD       $0x0a, Y14, Y9
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VMOVQ        1088(BX), X0
 	VPADDD       Y12, Y13, Y13
 	VMOVDQU      Y13, 5056(DX)
 	SHA256RNDS2  X0, X2, X1
-	VPSRLD       $0x07, Y13, Y12
-	VPSLLD       $0x19, Y13, Y11
+	VPSRLD       $0x03, Y13, Y12
+	VPSRLD       $0x07, Y13, Y9
 	VMOVQ        1096(BX), X0
-	VPXOR        Y11, Y12, Y12
-	VPSRLD       $0x12, Y13, Y9
-	VPSLLD       $0x0e, Y13, Y11
-	SHA256RNDS2  X0, X4, X3
+	VPMULLD      ·powers+800(SB), Y13, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
+	SHA256RNDS2  X0, X4, X3
+	VPSRLD       $0x12, Y13, Y9
+	VPMULLD      ·powers+448(SB), Y13, Y11
 	VMOVQ        1120(BX), X0
-	VPSRLD       $0x03, Y13, Y9
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	SHA256RNDS2  X0, X6, X5
 	VPADDD       Y15, Y12, Y12
@@ -18259,33 +18259,33 @@ begin7:
 	VPBROADCASTD 616(AX), Y14
 	VPADDD       4864(DX), Y14, Y14
 	SHA256RNDS2  X0, X8, X7
-	VPSRLD       $0x11, Y15, Y12
-	VPSLLD       $0x0f, Y15, Y11
+	VPSRLD       $0x0a, Y15, Y12
+	VPSRLD       $0x11, Y15, Y9
 	VMOVQ        1152(BX), X0
-	VPXOR        Y11, Y12, Y12
-	VPSRLD       $0x13, Y15, Y9
-	SHA256RNDS2  X0, X1, X2
-	VPSLLD       $0x0d, Y15, Y11
+	VPMULLD      ·powers+480(SB), Y15, Y11
 	VPXOR        Y11, Y9, Y9
-	VMOVQ        1160(BX), X0
+	SHA256RNDS2  X0, X1, X2
 	VPXOR        Y9, Y12, Y12
-	VPSRLD       $0x0a, Y15, Y9
+	VPSRLD       $0x13, Y15, Y9
+	VMOVQ        1160(BX), X0
+	VPMULLD      ·powers+416(SB), Y15, Y11
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	SHA256RNDS2  X0, X3, X4
 	VPADDD       Y12, Y14, Y14
 	VMOVDQU      Y14, 5088(DX)
 	VMOVQ        1184(BX), X0
-	VPSRLD       $0x07, Y14, Y12
-	VPSLLD       $0x19, Y14, Y11
+	VPSRLD       $0x03, Y14, Y12
+	VPSRLD       $0x07, Y14, Y9
 	SHA256RNDS2  X0, X5, X6
-	VPXOR        Y11, Y12, Y12
-	VPSRLD       $0x12, Y14, Y9
-	VMOVQ        1192(BX), X0
-	VPSLLD       $0x0e, Y14, Y11
+	VPMULLD      ·powers+800(SB), Y14, Y11
 	VPXOR        Y11, Y9, Y9
-	SHA256RNDS2  X0, X7, X8
+	VMOVQ        1192(BX), X0
 	VPXOR        Y9, Y12, Y12
-	VPSRLD       $0x03, Y14, Y9
+	VPSRLD       $0x12, Y14, Y9
+	SHA256RNDS2  X0, X7, X8
+	VPMULLD      ·powers+448(SB), Y14, Y11
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VMOVDQU      X2, 5120(DX)
 	VPADDD       Y13, Y12, Y12
@@ -18305,33 +18305,33 @@ begin7:
 	VPBROADCASTD 620(AX), Y15
 	VPADDD       4896(DX), Y15, Y15
 	VMOVDQU      X5, 5200(DX)
-	VPSRLD       $0x11, Y13, Y12
-	VPSLLD       $0x0f, Y13, Y11
+	VPSRLD       $0x0a, Y13, Y12
+	VPSRLD       $0x11, Y13, Y9
 	VMOVDQU      X8, 5216(DX)
-	VPXOR        Y11, Y12, Y12
-	VPSRLD       $0x13, Y13, Y9
-	VMOVDQU      X7, 5232(DX)
-	VPSLLD       $0x0d, Y13, Y11
+	VPMULLD      ·powers+480(SB), Y13, Y11
 	VPXOR        Y11, Y9, Y9
-	VMOVDDUP     208(BX), X0
+	VMOVDQU      X7, 5232(DX)
 	VPXOR        Y9, Y12, Y12
-	VPSRLD       $0x0a, Y13, Y9
+	VPSRLD       $0x13, Y13, Y9
+	VMOVDDUP     208(BX), X0
+	VPMULLD      ·powers+416(SB), Y13, Y11
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPADDD       5760(DX), X0, X1
 	VPADDD       Y12, Y15, Y15
 	VMOVDQU      Y15, 4608(DX)
 	VMOVDQU      5776(DX), X2
-	VPSRLD       $0x07, Y15, Y12
-	VPSLLD       $0x19, Y15, Y11
+	VPSRLD       $0x03, Y15, Y12
+	VPSRLD       $0x07, Y15, Y9
 	VMOVDDUP     216(BX), X0
-	VPXOR        Y11, Y12, Y12
-	VPSRLD       $0x12, Y15, Y9
-	VPADDD       5792(DX), X0, X3
-	VPSLLD       $0x0e, Y15, Y11
+	VPMULLD      ·powers+800(SB), Y15, Y11
 	VPXOR        Y11, Y9, Y9
+	VPADDD       5792(DX), X0, X3
 	VPXOR        Y9, Y12, Y12
+	VPSRLD       $0x12, Y15, Y9
+	VPMULLD      ·powers+448(SB), Y15, Y11
 	VMOVDQU      5808(DX), X4
-	VPSRLD       $0x03, Y15, Y9
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VMOVDDUP     240(BX), X0
 	VPADDD       Y14, Y12, Y12
@@ -18342,33 +18342,33 @@ begin7:
 	VPBROADCASTD 624(AX), Y13
 	VMOVDQU      5840(DX), X6
 	VPADDD       4928(DX), Y13, Y13
-	VPSRLD       $0x11, Y14, Y12
-	VPSLLD       $0x0f, Y14, Y11
+	VPSRLD       $0x0a, Y14, Y12
+	VPSRLD       $0x11, Y14, Y9
 	VMOVDDUP     248(BX), X0
-	VPXOR        Y11, Y12, Y12
-	VPSRLD       $0x13, Y14, Y9
-	VPADDD       5856(DX), X0, X7
-	VPSLLD       $0x0d, Y14, Y11
+	VPMULLD      ·powers+480(SB), Y14, Y11
 	VPXOR        Y11, Y9, Y9
-	VMOVDQU      5872(DX), X8
+	VPADDD       5856(DX), X0, X7
 	VPXOR        Y9, Y12, Y12
-	VPSRLD       $0x0a, Y14, Y9
+	VPSRLD       $0x13, Y14, Y9
+	VMOVDQU      5872(DX), X8
+	VPMULLD      ·powers+416(SB), Y14, Y11
+	VPXOR        Y11, Y9, Y9
 	VMOVQ        524(AX), X0
 	VPXOR        Y9, Y12, Y12
 	VPADDD       Y12, Y13, Y13
 	SHA256RNDS2  X0, X1, X2
 	VMOVDQU      Y13, 4640(DX)
-	VPSRLD       $0x07, Y13, Y12
-	VPSLLD       $0x19, Y13, Y11
+	VPSRLD       $0x03, Y13, Y12
+	VPSRLD       $0x07, Y13, Y9
 	SHA256RNDS2  X0, X3, X4
-	VPXOR        Y11, Y12, Y12
-	VPSRLD       $0x12, Y13, Y9
-	SHA256RNDS2  X0, X5, X6
-	VPSLLD       $0x0e, Y13, Y11
+	VPMULLD      ·powers+800(SB), Y13, Y11
 	VPXOR        Y11, Y9, Y9
-	SHA256RNDS2  X0, X7, X8
+	SHA256RNDS2  X0, X5, X6
 	VPXOR        Y9, Y12, Y12
-	VPSRLD       $0x03, Y13, Y9
+	VPSRLD       $0x12, Y13, Y9
+	SHA256RNDS2  X0, X7, X8
+	VPMULLD      ·powers+448(SB), Y13, Y11
+	VPXOR        Y11, Y9, Y9
 	VMOVQ        532(AX), X0
 	VPXOR        Y9, Y12, Y12
 	VPADDD       Y15, Y12, Y12
@@ -18388,33 +18388,33 @@ begin7:
 	VPBROADCASTD 628(AX), Y14
 	VPADDD       4960(DX), Y14, Y14
 	VMOVQ        540(AX), X0
-	VPSRLD       $0x11, Y15, Y12
-	VPSLLD       $0x0f, Y15, Y11
+	VPSRLD       $0x0a, Y15, Y12
+	VPSRLD       $0x11, Y15, Y9
 	SHA256RNDS2  X0, X1, X2
-	VPXOR        Y11, Y12, Y12
-	VPSRLD       $0x13, Y15, Y9
-	SHA256RNDS2  X0, X3, X4
-	VPSLLD       $0x0d, Y15, Y11
+	VPMULLD      ·powers+480(SB), Y15, Y11
 	VPXOR        Y11, Y9, Y9
-	SHA256RNDS2  X0, X5, X6
+	SHA256RNDS2  X0, X3, X4
 	VPXOR        Y9, Y12, Y12
-	VPSRLD       $0x0a, Y15, Y9
+	VPSRLD       $0x13, Y15, Y9
+	SHA256RNDS2  X0, X5, X6
+	VPMULLD      ·powers+416(SB), Y15, Y11
+	VPXOR        Y11, Y9, Y9
 	SHA256RNDS2  X0, X7, X8
 	VPXOR        Y9, Y12, Y12
 	VPADDD       Y12, Y14, Y14
 	VMOVDQU      Y14, 4672(DX)
 	VMOVQ        548(AX), X0
-	VPSRLD       $0x07, Y14, Y12
-	VPSLLD       $0x19, Y14, Y11
+	VPSRLD       $0x03, Y14, Y12
+	VPSRLD       $0x07, Y14, Y9
 	SHA256RNDS2  X0, X2, X1
-	VPXOR        Y11, Y12, Y12
-	VPSRLD       $0x12, Y14, Y9
-	SHA256RNDS2  X0, X4, X3
-	VPSLLD       $0x0e, Y14, Y11
+	VPMULLD      ·powers+800(SB), Y14, Y11
 	VPXOR        Y11, Y9, Y9
-	SHA256RNDS2  X0, X6, X5
+	SHA256RNDS2  X0, X4, X3
 	VPXOR        Y9, Y12, Y12
-	VPSRLD       $0x03, Y14, Y9
+	VPSRLD       $0x12, Y14, Y9
+	SHA256RNDS2  X0, X6, X5
+	VPMULLD      ·powers+448(SB), Y14, Y11
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	SHA256RNDS2  X0, X8, X7
 	VPADDD       Y13, Y12, Y12
@@ -18425,33 +18425,33 @@ begin7:
 	VPBROADCASTD 632(AX), Y15
 	SHA256RNDS2  X0, X1, X2
 	VPADDD       4992(DX), Y15, Y15
-	VPSRLD       $0x11, Y13, Y12
+	VPSRLD       $0x0a, Y13, Y12
 	SHA256RNDS2  X0, X3, X4
-	VPSLLD       $0x0f, Y13, Y11
-	VPXOR        Y11, Y12, Y12
-	VPSRLD       $0x13, Y13, Y9
-	SHA256RNDS2  X0, X5, X6
-	VPSLLD       $0x0d, Y13, Y11
+	VPSRLD       $0x11, Y13, Y9
+	VPMULLD      ·powers+480(SB), Y13, Y11
 	VPXOR        Y11, Y9, Y9
-	SHA256RNDS2  X0, X7, X8
+	SHA256RNDS2  X0, X5, X6
 	VPXOR        Y9, Y12, Y12
-	VPSRLD       $0x0a, Y13, Y9
+	VPSRLD       $0x13, Y13, Y9
+	SHA256RNDS2  X0, X7, X8
+	VPMULLD      ·powers+416(SB), Y13, Y11
+	VPXOR        Y11, Y9, Y9
 	VMOVQ        564(AX), X0
 	VPXOR        Y9, Y12, Y12
 	VPADDD       Y12, Y15, Y15
 	SHA256RNDS2  X0, X2, X1
 	VMOVDQU      Y15, 4704(DX)
-	VPSRLD       $0x07, Y15, Y12
+	VPSRLD       $0x03, Y15, Y12
 	SHA256RNDS2  X0, X4, X3
-	VPSLLD       $0x19, Y15, Y11
-	VPXOR        Y11, Y12, Y12
-	VPSRLD       $0x12, Y15, Y9
-	SHA256RNDS2  X0, X6, X5
-	VPSLLD       $0x0e, Y15, Y11
+	VPSRLD       $0x07, Y15, Y9
+	VPMULLD      ·powers+800(SB), Y15, Y11
 	VPXOR        Y11, Y9, Y9
-	SHA256RNDS2  X0, X8, X7
+	SHA256RNDS2  X0, X6, X5
 	VPXOR        Y9, Y12, Y12
-	VPSRLD       $0x03, Y15, Y9
+	VPSRLD       $0x12, Y15, Y9
+	SHA256RNDS2  X0, X8, X7
+	VPMULLD      ·powers+448(SB), Y15, Y11
+	VPXOR        Y11, Y9, Y9
 	VMOVQ        656(BX), X0
 	VPXOR        Y9, Y12, Y12
 	VPADDD       Y14, Y12, Y12
@@ -18471,33 +18471,33 @@ begin7:
 	VMOVDQU     6048(DX), Y13
 	SHA256RNDS2 X0, X5, X6
 	VPADDD      5024(DX), Y13, Y13
-	VPSRLD      $0x11, Y14, Y12
-	VPSLLD      $0x0f, Y14, Y11
+	VPSRLD      $0x0a, Y14, Y12
+	VPSRLD      $0x11, Y14, Y9
 	VMOVQ       696(BX), X0
-	VPXOR       Y11, Y12, Y12
-	VPSRLD      $0x13, Y14, Y9
-	SHA256RNDS2 X0, X7, X8
-	VPSLLD      $0x0d, Y14, Y11
+	VPMULLD     ·powers+480(SB), Y14, Y11
 	VPXOR       Y11, Y9, Y9
-	VMOVQ       720(BX), X0
+	SHA256RNDS2 X0, X7, X8
 	VPXOR       Y9, Y12, Y12
-	VPSRLD      $0x0a, Y14, Y9
+	VPSRLD      $0x13, Y14, Y9
+	VMOVQ       720(BX), X0
+	VPMULLD     ·powers+416(SB), Y14, Y11
+	VPXOR       Y11, Y9, Y9
 	SHA256RNDS2 X0, X2, X1
 	VPXOR       Y9, Y12, Y12
 	VPADDD      Y12, Y13, Y13
 	VMOVQ       728(BX), X0
 	VMOVDQU     Y13, 4736(DX)
-	VPSRLD      $0x07, Y13, Y12
-	VPSLLD      $0x19, Y13, Y11
+	VPSRLD      $0x03, Y13, Y12
+	VPSRLD      $0x07, Y13, Y9
 	SHA256RNDS2 X0, X4, X3
-	VPXOR       Y11, Y12, Y12
-	VPSRLD      $0x12, Y13, Y9
-	VMOVQ       752(BX), X0
-	VPSLLD      $0x0e, Y13, Y11
+	VPMULLD     ·powers+800(SB), Y13, Y11
 	VPXOR       Y11, Y9, Y9
-	SHA256RNDS2 X0, X6, X5
+	VMOVQ       752(BX), X0
 	VPXOR       Y9, Y12, Y12
-	VPSRLD      $0x03, Y13, Y9
+	VPSRLD      $0x12, Y13, Y9
+	SHA256RNDS2 X0, X6, X5
+	VPMULLD     ·powers+448(SB), Y13, Y11
+	VPXOR       Y11, Y9, Y9
 	VMOVQ       760(BX), X0
 	VPXOR       Y9, Y12, Y12
 	VPADDD      Y15, Y12, Y12
@@ -18510,33 +18510,33 @@ begin7:
 	VPADDD      4256(DX), Y14, Y14
 	VPADDD      5056(DX), Y14, Y14
 	SHA256RNDS2 X0, X1, X2
-	VPSRLD      $0x11, Y15, Y12
-	VPSLLD      $0x0f, Y15, Y11
+	VPSRLD      $0x0a, Y15, Y12
+	VPSRLD      $0x11, Y15, Y9
 	VMOVQ       792(BX), X0
-	VPXOR       Y11, Y12, Y12
-	VPSRLD      $0x13, Y15, Y9
-	SHA256RNDS2 X0, X3, X4
-	VPSLLD      $0x0d, Y15, Y11
+	VPMULLD     ·powers+480(SB), Y15, Y11
 	VPXOR       Y11, Y9, Y9
+	SHA256RNDS2 X0, X3, X4
 	VPXOR       Y9, Y12, Y12
+	VPSRLD      $0x13, Y15, Y9
+	VPMULLD     ·powers+416(SB), Y15, Y11
 	VMOVQ       816(BX), X0
-	VPSRLD      $0x0a, Y15, Y9
+	VPXOR       Y11, Y9, Y9
 	VPXOR       Y9, Y12, Y12
 	SHA256RNDS2 X0, X5, X6
 	VPADDD      Y12, Y14, Y14
 	VMOVDQU     Y14, 4768(DX)
 	VMOVQ       824(BX), X0
-	VPSRLD      $0x07, Y14, Y12
-	VPSLLD      $0x19, Y14, Y11
+	VPSRLD      $0x03, Y14, Y12
+	VPSRLD      $0x07, Y14, Y9
 	SHA256RNDS2 X0, X7, X8
-	VPXOR       Y11, Y12, Y12
-	VPSRLD      $0x12, Y14, Y9
-	VPSLLD      $0x0e, Y14, Y11
-	VMOVQ       848(BX), X0
+	VPMULLD     ·powers+800(SB), Y14, Y11
 	VPXOR       Y11, Y9, Y9
 	VPXOR       Y9, Y12, Y12
+	VMOVQ       848(BX), X0
+	VPSRLD      $0x12, Y14, Y9
+	VPMULLD     ·powers+448(SB), Y14, Y11
 	SHA256RNDS2 X0, X2, X1
-	VPSRLD      $0x03, Y14, Y9
+	VPXOR       Y11, Y9, Y9
 	VPXOR       Y9, Y12, Y12
 	VMOVQ       856(BX), X0
 	VPADDD      Y13, Y12, Y12
@@ -18556,33 +18556,33 @@ begin7:
 	VMOVDQU     5088(DX), Y15
 	VPADDD      4288(DX), Y15, Y15
 	SHA256RNDS2 X0, X8, X7
-	VPSRLD      $0x11, Y13, Y12
-	VPSLLD      $0x0f, Y13, Y11
+	VPSRLD      $0x0a, Y13, Y12
+	VPSRLD      $0x11, Y13, Y9
 	VMOVQ       912(BX), X0
-	VPXOR       Y11, Y12, Y12
-	VPSRLD      $0x13, Y13, Y9
-	VPSLLD      $0x0d, Y13, Y11
-	SHA256RNDS2 X0, X1, X2
+	VPMULLD     ·powers+480(SB), Y13, Y11
 	VPXOR       Y11, Y9, Y9
 	VPXOR       Y9, Y12, Y12
+	SHA256RNDS2 X0, X1, X2
+	VPSRLD      $0x13, Y13, Y9
+	VPMULLD     ·powers+416(SB), Y13, Y11
 	VMOVQ       920(BX), X0
-	VPSRLD      $0x0a, Y13, Y9
+	VPXOR       Y11, Y9, Y9
 	VPXOR       Y9, Y12, Y12
 	SHA256RNDS2 X0, X3, X4
 	VPADDD      Y12, Y15, Y15
 	VMOVDQU     Y15, 4800(DX)
 	VMOVQ       944(BX), X0
-	VPSRLD      $0x07, Y15, Y12
-	VPSLLD      $0x19, Y15, Y11
-	VPXOR       Y11, Y12, Y12
+	VPSRLD      $0x03, Y15, Y12
+	VPSRLD      $0x07, Y15, Y9
+	VPMULLD     ·powers+800(SB), Y15, Y11
 	SHA256RNDS2 X0, X5, X6
-	VPSRLD      $0x12, Y15, Y9
-	VPSLLD      $0x0e, Y15, Y11
-	VMOVQ       952(BX), X0
 	VPXOR       Y11, Y9, Y9
 	VPXOR       Y9, Y12, Y12
+	VMOVQ       952(BX), X0
+	VPSRLD      $0x12, Y15, Y9
+	VPMULLD     ·powers+448(SB), Y15, Y11
 	SHA256RNDS2 X0, X7, X8
-	VPSRLD      $0x03, Y15, Y9
+	VPXOR       Y11, Y9, Y9
 	VPXOR       Y9, Y12, Y12
 	VMOVQ       976(BX), X0
 	VPADDD      Y14, Y12, Y12
@@ -18593,33 +18593,33 @@ begin7:
 	VMOVDQU     4608(DX), Y13
 	VPADDD      4320(DX), Y13, Y13
 	VMOVQ       984(BX), X0
-	VPSRLD      $0x11, Y14, Y12
-	VPSLLD      $0x0f, Y14, Y11
+	VPSRLD      $0x0a, Y14, Y12
+	VPSRLD      $0x11, Y14, Y9
 	SHA256RNDS2 X0, X4, X3
-	VPXOR       Y11, Y12, Y12
-	VPSRLD      $0x13, Y14, Y9
-	VMOVQ       1008(BX), X0
-	VPSLLD      $0x0d, Y14, Y11
+	VPMULLD     ·powers+480(SB), Y14, Y11
 	VPXOR       Y11, Y9, Y9
-	SHA256RNDS2 X0, X6, X5
+	VMOVQ       1008(BX), X0
 	VPXOR       Y9, Y12, Y12
-	VPSRLD      $0x0a, Y14, Y9
+	VPSRLD      $0x13, Y14, Y9
+	SHA256RNDS2 X0, X6, X5
+	VPMULLD     ·powers+416(SB), Y14, Y11
+	VPXOR       Y11, Y9, Y9
 	VPXOR       Y9, Y12, Y12
 	VMOVQ       1016(BX), X0
 	VPADDD      Y12, Y13, Y13
 	VMOVDQU     Y13, 4832(DX)
 	SHA256RNDS2 X0, X8, X7
-	VPSRLD      $0x07, Y13, Y12
-	VPSLLD      $0x19, Y13, Y11
+	VPSRLD      $0x03, Y13, Y12
+	VPSRLD      $0x07, Y13, Y9
 	VMOVQ       1040(BX), X0
-	VPXOR       Y11, Y12, Y12
-	VPSRLD      $0x12, Y13, Y9
-	SHA256RNDS2 X0, X1, X2
-	VPSLLD      $0x0e, Y13, Y11
+	VPMULLD     ·powers+800(SB), Y13, Y11
 	VPXOR       Y11, Y9, Y9
+	SHA256RNDS2 X0, X1, X2
 	VPXOR       Y9, Y12, Y12
+	VPSRLD      $0x12, Y13, Y9
+	VPMULLD     ·powers+448(SB), Y13, Y11
 	VMOVQ       1048(BX), X0
-	VPSRLD      $0x03, Y13, Y9
+	VPXOR       Y11, Y9, Y9
 	VPXOR       Y9, Y12, Y12
 	SHA256RNDS2 X0, X3, X4
 	VPADDD      Y15, Y12, Y12
@@ -18639,33 +18639,33 @@ begin7:
 	VMOVDQU     4640(DX), Y14
 	VPADDD      4352(DX), Y14, Y14
 	VMOVQ       1104(BX), X0
-	VPSRLD      $0x11, Y15, Y12
-	VPSLLD      $0x0f, Y15, Y11
+	VPSRLD      $0x0a, Y15, Y12
+	VPSRLD      $0x11, Y15, Y9
 	SHA256RNDS2 X0, X2, X1
-	VPXOR       Y11, Y12, Y12
-	VPSRLD      $0x13, Y15, Y9
-	VMOVQ       1112(BX), X0
-	VPSLLD      $0x0d, Y15, Y11
+	VPMULLD     ·powers+480(SB), Y15, Y11
 	VPXOR       Y11, Y9, Y9
+	VMOVQ       1112(BX), X0
 	VPXOR       Y9, Y12, Y12
+	VPSRLD      $0x13, Y15, Y9
+	VPMULLD     ·powers+416(SB), Y15, Y11
 	SHA256RNDS2 X0, X4, X3
-	VPSRLD      $0x0a, Y15, Y9
+	VPXOR       Y11, Y9, Y9
 	VPXOR       Y9, Y12, Y12
 	VMOVQ       1136(BX), X0
 	VPADDD      Y12, Y14, Y14
 	VMOVDQU     Y14, 4864(DX)
 	SHA256RNDS2 X0, X6, X5
-	VPSRLD      $0x07, Y14, Y12
-	VPSLLD      $0x19, Y14, Y11
+	VPSRLD      $0x03, Y14, Y12
+	VPSRLD      $0x07, Y14, Y9
 	VMOVQ       1144(BX), X0
-	VPXOR       Y11, Y12, Y12
-	VPSRLD      $0x12, Y14, Y9
-	VPSLLD      $0x0e, Y14, Y11
-	SHA256RNDS2 X0, X8, X7
+	VPMULLD     ·powers+800(SB), Y14, Y11
 	VPXOR       Y11, Y9, Y9
 	VPXOR       Y9, Y12, Y12
+	SHA256RNDS2 X0, X8, X7
+	VPSRLD      $0x12, Y14, Y9
+	VPMULLD     ·powers+448(SB), Y14, Y11
 	VMOVQ       1168(BX), X0
-	VPSRLD      $0x03, Y14, Y9
+	VPXOR       Y11, Y9, Y9
 	VPXOR       Y9, Y12, Y12
 	SHA256RNDS2 X0, X1, X2
 	VPADDD      Y13, Y12, Y12
@@ -18676,33 +18676,33 @@ begin7:
 	VMOVDQU     4672(DX), Y15
 	VPADDD      4384(DX), Y15, Y15
 	SHA256RNDS2 X0, X3, X4
-	VPSRLD      $0x11, Y13, Y12
-	VPSLLD      $0x0f, Y13, Y11
+	VPSRLD      $0x0a, Y13, Y12
+	VPSRLD      $0x11, Y13, Y9
 	VMOVQ       1200(BX), X0
-	VPXOR       Y11, Y12, Y12
-	VPSRLD      $0x13, Y13, Y9
-	SHA256RNDS2 X0, X5, X6
-	VPSLLD      $0x0d, Y13, Y11
+	VPMULLD     ·powers+480(SB), Y13, Y11
 	VPXOR       Y11, Y9, Y9
-	VMOVQ       1208(BX), X0
+	SHA256RNDS2 X0, X5, X6
 	VPXOR       Y9, Y12, Y12
-	VPSRLD      $0x0a, Y13, Y9
+	VPSRLD      $0x13, Y13, Y9
+	VMOVQ       1208(BX), X0
+	VPMULLD     ·powers+416(SB), Y13, Y11
+	VPXOR       Y11, Y9, Y9
 	SHA256RNDS2 X0, X7, X8
 	VPXOR       Y9, Y12, Y12
 	VPADDD      Y12, Y15, Y15
 	VMOVDQU     Y15, 4896(DX)
 	VMOVDQU     X2, 5248(DX)
-	VPSRLD      $0x07, Y15, Y12
-	VPSLLD      $0x19, Y15, Y11
+	VPSRLD      $0x03, Y15, Y12
+	VPSRLD      $0x07, Y15, Y9
 	VMOVDQU     X1, 5264(DX)
-	VPXOR       Y11, Y12, Y12
-	VPSRLD      $0x12, Y15, Y9
-	VMOVDQU     X4, 5280(DX)
-	VPSLLD      $0x0e, Y15, Y11
+	VPMULLD     ·powers+800(SB), Y15, Y11
 	VPXOR       Y11, Y9, Y9
-	VMOVDQU     X3, 5296(DX)
+	VMOVDQU     X4, 5280(DX)
 	VPXOR       Y9, Y12, Y12
-	VPSRLD      $0x03, Y15, Y9
+	VPSRLD      $0x12, Y15, Y9
+	VMOVDQU     X3, 5296(DX)
+	VPMULLD     ·powers+448(SB), Y15, Y11
+	VPXOR       Y11, Y9, Y9
 	VPXOR       Y9, Y12, Y12
 	VMOVDQU     X6, 5312(DX)
 	VPADDD      Y14, Y12, Y12
@@ -18741,17 +18741,17 @@ begin8:
 	VPADDD       Y15, Y12, Y15
 	VMOVDQU      Y15, 4832(DX)
 	VMOVDQU      5728(DX), X7
-	VPSRLD       $0x07, Y15, Y12
-	VPSLLD       $0x19, Y15, Y11
+	VPSRLD       $0x03, Y15, Y12
+	VPSRLD       $0x07, Y15, Y9
 	VMOVDQU      5744(DX), X8
-	VPXOR        Y11, Y12, Y12
-	VPSRLD       $0x12, Y15, Y9
-	VMOVQ        256(BX), X0
-	VPSLLD       $0x0e, Y15, Y11
+	VPMULLD      ·powers+800(SB), Y15, Y11
 	VPXOR        Y11, Y9, Y9
-	SHA256RNDS2  X0, X1, X2
+	VMOVQ        256(BX), X0
 	VPXOR        Y9, Y12, Y12
-	VPSRLD       $0x03, Y15, Y9
+	VPSRLD       $0x12, Y15, Y9
+	SHA256RNDS2  X0, X1, X2
+	VPMULLD      ·powers+448(SB), Y15, Y11
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VMOVQ        264(BX), X0
 	VMOVDQU      Y12, 4288(DX)
@@ -18772,18 +18772,18 @@ begin8:
 	VPADDD       Y13, Y12, Y13
 	SHA256RNDS2  X0, X7, X8
 	VMOVDQU      Y13, 4864(DX)
-	VPSRLD       $0x07, Y13, Y12
+	VPSRLD       $0x03, Y13, Y12
 	VMOVQ        532(AX), X0
-	VPSLLD       $0x19, Y13, Y11
-	VPXOR        Y11, Y12, Y12
+	VPSRLD       $0x07, Y13, Y9
+	VPMULLD      ·powers+800(SB), Y13, Y11
 	SHA256RNDS2  X0, X2, X1
-	VPSRLD       $0x12, Y13, Y9
-	VPSLLD       $0x0e, Y13, Y11
-	SHA256RNDS2  X0, X4, X3
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
+	SHA256RNDS2  X0, X4, X3
+	VPSRLD       $0x12, Y13, Y9
+	VPMULLD      ·powers+448(SB), Y13, Y11
 	SHA256RNDS2  X0, X6, X5
-	VPSRLD       $0x03, Y13, Y9
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPADDD       Y15, Y12, Y12
 	SHA256RNDS2  X0, X8, X7
@@ -18791,34 +18791,34 @@ begin8:
 
 	// W[25]: sigma1.
 	VMOVQ        540(AX), X0
-	VPSRLD       $0x11, Y15, Y12
-	VPSLLD       $0x0f, Y15, Y11
+	VPSRLD       $0x0a, Y15, Y12
+	VPSRLD       $0x11, Y15, Y9
 	SHA256RNDS2  X0, X1, X2
-	VPXOR        Y11, Y12, Y12
-	VPSRLD       $0x13, Y15, Y9
-	SHA256RNDS2  X0, X3, X4
-	VPSLLD       $0x0d, Y15, Y11
+	VPMULLD      ·powers+480(SB), Y15, Y11
 	VPXOR        Y11, Y9, Y9
-	SHA256RNDS2  X0, X5, X6
+	SHA256RNDS2  X0, X3, X4
 	VPXOR        Y9, Y12, Y12
-	VPSRLD       $0x0a, Y15, Y9
+	VPSRLD       $0x13, Y15, Y9
+	SHA256RNDS2  X0, X5, X6
+	VPMULLD      ·powers+416(SB), Y15, Y11
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	SHA256RNDS2  X0, X7, X8
 	VPBROADCASTD 592(AX), Y14
 	VPADDD       Y12, Y14, Y14
 	VMOVQ        548(AX), X0
 	VMOVDQU      Y14, 4896(DX)
-	VPSRLD       $0x07, Y14, Y12
+	VPSRLD       $0x03, Y14, Y12
 	SHA256RNDS2  X0, X2, X1
-	VPSLLD       $0x19, Y14, Y11
-	VPXOR        Y11, Y12, Y12
+	VPSRLD       $0x07, Y14, Y9
+	VPMULLD      ·powers+800(SB), Y14, Y11
 	SHA256RNDS2  X0, X4, X3
-	VPSRLD       $0x12, Y14, Y9
-	VPSLLD       $0x0e, Y14, Y11
-	SHA256RNDS2  X0, X6, X5
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
-	VPSRLD       $0x03, Y14, Y9
+	SHA256RNDS2  X0, X6, X5
+	VPSRLD       $0x12, Y14, Y9
+	VPMULLD      ·powers+448(SB), Y14, Y11
+	VPXOR        Y11, Y9, Y9
 	SHA256RNDS2  X0, X8, X7
 	VPXOR        Y9, Y12, Y12
 	VPADDD       Y13, Y12, Y12
@@ -18835,35 +18835,35 @@ begin8:
 	VMOVDQU      Y10, 800(SI)
 
 	// W[26]: sigma1.
-	VPSRLD       $0x11, Y13, Y12
+	VPSRLD       $0x0a, Y13, Y12
 	SHA256RNDS2  X0, X7, X8
-	VPSLLD       $0x0f, Y13, Y11
-	VPXOR        Y11, Y12, Y12
+	VPSRLD       $0x11, Y13, Y9
+	VPMULLD      ·powers+480(SB), Y13, Y11
 	VMOVQ        564(AX), X0
-	VPSRLD       $0x13, Y13, Y9
-	VPSLLD       $0x0d, Y13, Y11
-	SHA256RNDS2  X0, X2, X1
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
+	SHA256RNDS2  X0, X2, X1
+	VPSRLD       $0x13, Y13, Y9
+	VPMULLD      ·powers+416(SB), Y13, Y11
 	SHA256RNDS2  X0, X4, X3
-	VPSRLD       $0x0a, Y13, Y9
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	SHA256RNDS2  X0, X6, X5
 	VPBROADCASTD 596(AX), Y15
 	VPADDD       Y12, Y15, Y15
 	VMOVDQU      Y15, 4928(DX)
 	SHA256RNDS2  X0, X8, X7
-	VPSRLD       $0x07, Y15, Y12
-	VPSLLD       $0x19, Y15, Y11
+	VPSRLD       $0x03, Y15, Y12
+	VPSRLD       $0x07, Y15, Y9
 	VMOVQ        572(AX), X0
-	VPXOR        Y11, Y12, Y12
-	VPSRLD       $0x12, Y15, Y9
-	SHA256RNDS2  X0, X1, X2
-	VPSLLD       $0x0e, Y15, Y11
+	VPMULLD      ·powers+800(SB), Y15, Y11
 	VPXOR        Y11, Y9, Y9
-	SHA256RNDS2  X0, X3, X4
+	SHA256RNDS2  X0, X1, X2
 	VPXOR        Y9, Y12, Y12
-	VPSRLD       $0x03, Y15, Y9
+	VPSRLD       $0x12, Y15, Y9
+	SHA256RNDS2  X0, X3, X4
+	VPMULLD      ·powers+448(SB), Y15, Y11
+	VPXOR        Y11, Y9, Y9
 	SHA256RNDS2  X0, X5, X6
 	VPXOR        Y9, Y12, Y12
 	VPADDD       Y14, Y12, Y12
@@ -18871,35 +18871,35 @@ begin8:
 	SHA256RNDS2  X0, X7, X8
 
 	// W[27]: sigma1.
-	VPSRLD       $0x11, Y14, Y12
+	VPSRLD       $0x0a, Y14, Y12
 	VMOVQ        704(BX), X0
-	VPSLLD       $0x0f, Y14, Y11
-	VPXOR        Y11, Y12, Y12
+	VPSRLD       $0x11, Y14, Y9
+	VPMULLD      ·powers+480(SB), Y14, Y11
 	SHA256RNDS2  X0, X2, X1
-	VPSRLD       $0x13, Y14, Y9
-	VPSLLD       $0x0d, Y14, Y11
-	VMOVQ        712(BX), X0
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
+	VMOVQ        712(BX), X0
+	VPSRLD       $0x13, Y14, Y9
+	VPMULLD      ·powers+416(SB), Y14, Y11
 	SHA256RNDS2  X0, X4, X3
-	VPSRLD       $0x0a, Y14, Y9
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPBROADCASTD 600(AX), Y13
 	VMOVQ        736(BX), X0
 	VPADDD       Y12, Y13, Y13
 	VMOVDQU      Y13, 4960(DX)
 	SHA256RNDS2  X0, X6, X5
-	VPSRLD       $0x07, Y13, Y12
-	VPSLLD       $0x19, Y13, Y11
+	VPSRLD       $0x03, Y13, Y12
+	VPSRLD       $0x07, Y13, Y9
 	VMOVQ        744(BX), X0
-	VPXOR        Y11, Y12, Y12
-	VPSRLD       $0x12, Y13, Y9
-	SHA256RNDS2  X0, X8, X7
-	VPSLLD       $0x0e, Y13, Y11
+	VPMULLD      ·powers+800(SB), Y13, Y11
 	VPXOR        Y11, Y9, Y9
-	VMOVQ        768(BX), X0
+	SHA256RNDS2  X0, X8, X7
 	VPXOR        Y9, Y12, Y12
-	VPSRLD       $0x03, Y13, Y9
+	VPSRLD       $0x12, Y13, Y9
+	VMOVQ        768(BX), X0
+	VPMULLD      ·powers+448(SB), Y13, Y11
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	SHA256RNDS2  X0, X1, X2
 	VPADDD       Y15, Y12, Y12
@@ -18916,35 +18916,35 @@ begin8:
 	SHA256RNDS2  X0, X5, X6
 
 	// W[28]: sigma1.
-	VPSRLD       $0x11, Y15, Y12
-	VPSLLD       $0x0f, Y15, Y11
+	VPSRLD       $0x0a, Y15, Y12
+	VPSRLD       $0x11, Y15, Y9
 	VMOVQ        808(BX), X0
-	VPXOR        Y11, Y12, Y12
-	VPSRLD       $0x13, Y15, Y9
-	SHA256RNDS2  X0, X7, X8
-	VPSLLD       $0x0d, Y15, Y11
+	VPMULLD      ·powers+480(SB), Y15, Y11
 	VPXOR        Y11, Y9, Y9
-	VMOVQ        832(BX), X0
+	SHA256RNDS2  X0, X7, X8
 	VPXOR        Y9, Y12, Y12
-	VPSRLD       $0x0a, Y15, Y9
+	VPSRLD       $0x13, Y15, Y9
+	VMOVQ        832(BX), X0
+	VPMULLD      ·powers+416(SB), Y15, Y11
+	VPXOR        Y11, Y9, Y9
 	SHA256RNDS2  X0, X2, X1
 	VPXOR        Y9, Y12, Y12
 	VPBROADCASTD 604(AX), Y14
 	VPADDD       Y12, Y14, Y14
 	VMOVQ        840(BX), X0
 	VMOVDQU      Y14, 4992(DX)
-	VPSRLD       $0x07, Y14, Y12
+	VPSRLD       $0x03, Y14, Y12
 	SHA256RNDS2  X0, X4, X3
-	VPSLLD       $0x19, Y14, Y11
-	VPXOR        Y11, Y12, Y12
+	VPSRLD       $0x07, Y14, Y9
+	VPMULLD      ·powers+800(SB), Y14, Y11
 	VMOVQ        864(BX), X0
-	VPSRLD       $0x12, Y14, Y9
-	VPSLLD       $0x0e, Y14, Y11
-	SHA256RNDS2  X0, X6, X5
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
+	SHA256RNDS2  X0, X6, X5
+	VPSRLD       $0x12, Y14, Y9
+	VPMULLD      ·powers+448(SB), Y14, Y11
 	VMOVQ        872(BX), X0
-	VPSRLD       $0x03, Y14, Y9
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPADDD       Y13, Y12, Y12
 	SHA256RNDS2  X0, X8, X7
@@ -18952,33 +18952,33 @@ begin8:
 
 	// W[29]: sigma1.
 	VMOVQ       896(BX), X0
-	VPSRLD      $0x11, Y13, Y12
-	VPSLLD      $0x0f, Y13, Y11
+	VPSRLD      $0x0a, Y13, Y12
+	VPSRLD      $0x11, Y13, Y9
 	SHA256RNDS2 X0, X1, X2
-	VPXOR       Y11, Y12, Y12
-	VPSRLD      $0x13, Y13, Y9
-	VMOVQ       904(BX), X0
-	VPSLLD      $0x0d, Y13, Y11
+	VPMULLD     ·powers+480(SB), Y13, Y11
 	VPXOR       Y11, Y9, Y9
-	SHA256RNDS2 X0, X3, X4
+	VMOVQ       904(BX), X0
 	VPXOR       Y9, Y12, Y12
-	VPSRLD      $0x0a, Y13, Y9
+	VPSRLD      $0x13, Y13, Y9
+	SHA256RNDS2 X0, X3, X4
+	VPMULLD     ·powers+416(SB), Y13, Y11
+	VPXOR       Y11, Y9, Y9
 	VPXOR       Y9, Y12, Y12
 	VMOVQ       928(BX), X0
 	VPADDD      6016(DX), Y12, Y15
 	VMOVDQU     Y15, 5024(DX)
 	SHA256RNDS2 X0, X5, X6
-	VPSRLD      $0x07, Y15, Y12
-	VPSLLD      $0x19, Y15, Y11
+	VPSRLD      $0x03, Y15, Y12
+	VPSRLD      $0x07, Y15, Y9
 	VMOVQ       936(BX), X0
-	VPXOR       Y11, Y12, Y12
-	VPSRLD      $0x12, Y15, Y9
-	SHA256RNDS2 X0, X7, X8
-	VPSLLD      $0x0e, Y15, Y11
+	VPMULLD     ·powers+800(SB), Y15, Y11
 	VPXOR       Y11, Y9, Y9
-	VMOVQ       960(BX), X0
+	SHA256RNDS2 X0, X7, X8
 	VPXOR       Y9, Y12, Y12
-	VPSRLD      $0x03, Y15, Y9
+	VPSRLD      $0x12, Y15, Y9
+	VMOVQ       960(BX), X0
+	VPMULLD     ·powers+448(SB), Y15, Y11
+	VPXOR       Y11, Y9, Y9
 	VPXOR       Y9, Y12, Y12
 	SHA256RNDS2 X0, X2, X1
 	VPADDD      Y14, Y12, Y12
@@ -18998,33 +18998,33 @@ begin8:
 	VPBROADCASTD 612(AX), Y13
 	VPADDD       4832(DX), Y13, Y13
 	VMOVQ        1000(BX), X0
-	VPSRLD       $0x11, Y14, Y12
-	VPSLLD       $0x0f, Y14, Y11
+	VPSRLD       $0x0a, Y14, Y12
+	VPSRLD       $0x11, Y14, Y9
 	SHA256RNDS2  X0, X8, X7
-	VPXOR        Y11, Y12, Y12
-	VPSRLD       $0x13, Y14, Y9
-	VMOVQ        1024(BX), X0
-	VPSLLD       $0x0d, Y14, Y11
+	VPMULLD      ·powers+480(SB), Y14, Y11
 	VPXOR        Y11, Y9, Y9
-	SHA256RNDS2  X0, X1, X2
+	VMOVQ        1024(BX), X0
 	VPXOR        Y9, Y12, Y12
-	VPSRLD       $0x0a, Y14, Y9
+	VPSRLD       $0x13, Y14, Y9
+	SHA256RNDS2  X0, X1, X2
+	VPMULLD      ·powers+416(SB), Y14, Y11
+	VPXOR        Y11, Y9, Y9
 	VMOVQ        1032(BX), X0
 	VPXOR        Y9, Y12, Y12
 	VPADDD       Y12, Y13, Y13
 	VMOVDQU      Y13, 5056(DX)
 	SHA256RNDS2  X0, X3, X4
-	VPSRLD       $0x07, Y13, Y12
-	VPSLLD       $0x19, Y13, Y11
+	VPSRLD       $0x03, Y13, Y12
+	VPSRLD       $0x07, Y13, Y9
 	VMOVQ        1056(BX), X0
-	VPXOR        Y11, Y12, Y12
-	VPSRLD       $0x12, Y13, Y9
-	SHA256RNDS2  X0, X5, X6
-	VPSLLD       $0x0e, Y13, Y11
+	VPMULLD      ·powers+800(SB), Y13, Y11
 	VPXOR        Y11, Y9, Y9
-	VMOVQ        1064(BX), X0
+	SHA256RNDS2  X0, X5, X6
 	VPXOR        Y9, Y12, Y12
-	VPSRLD       $0x03, Y13, Y9
+	VPSRLD       $0x12, Y13, Y9
+	VMOVQ        1064(BX), X0
+	VPMULLD      ·powers+448(SB), Y13, Y11
+	VPXOR        Y11, Y9, Y9
 	SHA256RNDS2  X0, X7, X8
 	VPXOR        Y9, Y12, Y12
 	VPADDD       Y15, Y12, Y12
@@ -19035,33 +19035,33 @@ begin8:
 	VPBROADCASTD 616(AX), Y14
 	SHA256RNDS2  X0, X2, X1
 	VPADDD       4864(DX), Y14, Y14
-	VPSRLD       $0x11, Y15, Y12
+	VPSRLD       $0x0a, Y15, Y12
 	VMOVQ        1096(BX), X0
-	VPSLLD       $0x0f, Y15, Y11
-	VPXOR        Y11, Y12, Y12
+	VPSRLD       $0x11, Y15, Y9
+	VPMULLD      ·powers+480(SB), Y15, Y11
 	SHA256RNDS2  X0, X4, X3
-	VPSRLD       $0x13, Y15, Y9
-	VPSLLD       $0x0d, Y15, Y11
-	VMOVQ        1120(BX), X0
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
-	VPSRLD       $0x0a, Y15, Y9
+	VMOVQ        1120(BX), X0
+	VPSRLD       $0x13, Y15, Y9
+	VPMULLD      ·powers+416(SB), Y15, Y11
+	VPXOR        Y11, Y9, Y9
 	SHA256RNDS2  X0, X6, X5
 	VPXOR        Y9, Y12, Y12
 	VPADDD       Y12, Y14, Y14
 	VMOVQ        1128(BX), X0
 	VMOVDQU      Y14, 5088(DX)
-	VPSRLD       $0x07, Y14, Y12
+	VPSRLD       $0x03, Y14, Y12
 	SHA256RNDS2  X0, X8, X7
-	VPSLLD       $0x19, Y14, Y11
-	VPXOR        Y11, Y12, Y12
+	VPSRLD       $0x07, Y14, Y9
+	VPMULLD      ·powers+800(SB), Y14, Y11
 	VMOVQ        1152(BX), X0
-	VPSRLD       $0x12, Y14, Y9
-	VPSLLD       $0x0e, Y14, Y11
-	SHA256RNDS2  X0, X1, X2
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
-	VPSRLD       $0x03, Y14, Y9
+	SHA256RNDS2  X0, X1, X2
+	VPSRLD       $0x12, Y14, Y9
+	VPMULLD      ·powers+448(SB), Y14, Y11
+	VPXOR        Y11, Y9, Y9
 	VMOVQ        1160(BX), X0
 	VPXOR        Y9, Y12, Y12
 	VPADDD       Y13, Y12, Y12
@@ -19081,34 +19081,34 @@ begin8:
 	VPBROADCASTD 620(AX), Y15
 	SHA256RNDS2  X0, X7, X8
 	VPADDD       4896(DX), Y15, Y15
-	VPSRLD       $0x11, Y13, Y12
+	VPSRLD       $0x0a, Y13, Y12
 	VMOVDQU      X2, 5120(DX)
-	VPSLLD       $0x0f, Y13, Y11
-	VPXOR        Y11, Y12, Y12
+	VPSRLD       $0x11, Y13, Y9
+	VPMULLD      ·powers+480(SB), Y13, Y11
 	VMOVDQU      X1, 5136(DX)
-	VPSRLD       $0x13, Y13, Y9
-	VPSLLD       $0x0d, Y13, Y11
-	VMOVDQU      X4, 5152(DX)
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
+	VMOVDQU      X4, 5152(DX)
+	VPSRLD       $0x13, Y13, Y9
+	VPMULLD      ·powers+416(SB), Y13, Y11
 	VMOVDQU      X3, 5168(DX)
-	VPSRLD       $0x0a, Y13, Y9
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPADDD       Y12, Y15, Y15
 	VMOVDQU      X6, 5184(DX)
 	VMOVDQU      Y15, 4608(DX)
-	VPSRLD       $0x07, Y15, Y12
+	VPSRLD       $0x03, Y15, Y12
 	VMOVDQU      X5, 5200(DX)
-	VPSLLD       $0x19, Y15, Y11
-	VPXOR        Y11, Y12, Y12
+	VPSRLD       $0x07, Y15, Y9
+	VPMULLD      ·powers+800(SB), Y15, Y11
 	VMOVDQU      X8, 5216(DX)
-	VPSRLD       $0x12, Y15, Y9
-	VPSLLD       $0x0e, Y15, Y11
-	VMOVDQU      X7, 5232(DX)
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
+	VMOVDQU      X7, 5232(DX)
+	VPSRLD       $0x12, Y15, Y9
+	VPMULLD      ·powers+448(SB), Y15, Y11
 	VMOVDQU      5760(DX), X1
-	VPSRLD       $0x03, Y15, Y9
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPADDD       Y14, Y12, Y12
 	VMOVDQU      5776(DX), X2
@@ -19119,33 +19119,33 @@ begin8:
 	VPBROADCASTD 624(AX), Y13
 	VPADDD       4928(DX), Y13, Y13
 	VMOVDQU      5808(DX), X4
-	VPSRLD       $0x11, Y14, Y12
-	VPSLLD       $0x0f, Y14, Y11
+	VPSRLD       $0x0a, Y14, Y12
+	VPSRLD       $0x11, Y14, Y9
 	VMOVDQU      5824(DX), X5
-	VPXOR        Y11, Y12, Y12
-	VPSRLD       $0x13, Y14, Y9
-	VPSLLD       $0x0d, Y14, Y11
-	VMOVDQU      5840(DX), X6
+	VPMULLD      ·powers+480(SB), Y14, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
+	VMOVDQU      5840(DX), X6
+	VPSRLD       $0x13, Y14, Y9
+	VPMULLD      ·powers+416(SB), Y14, Y11
 	VMOVDQU      5856(DX), X7
-	VPSRLD       $0x0a, Y14, Y9
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VMOVDQU      5872(DX), X8
 	VPADDD       Y12, Y13, Y13
 	VMOVDQU      Y13, 4640(DX)
 	VMOVQ        272(BX), X0
-	VPSRLD       $0x07, Y13, Y12
-	VPSLLD       $0x19, Y13, Y11
+	VPSRLD       $0x03, Y13, Y12
+	VPSRLD       $0x07, Y13, Y9
 	SHA256RNDS2  X0, X1, X2
-	VPXOR        Y11, Y12, Y12
-	VPSRLD       $0x12, Y13, Y9
-	VPSLLD       $0x0e, Y13, Y11
-	VMOVQ        280(BX), X0
+	VPMULLD      ·powers+800(SB), Y13, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
+	VMOVQ        280(BX), X0
+	VPSRLD       $0x12, Y13, Y9
+	VPMULLD      ·powers+448(SB), Y13, Y11
 	SHA256RNDS2  X0, X3, X4
-	VPSRLD       $0x03, Y13, Y9
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VMOVQ        304(BX), X0
 	VPADDD       Y15, Y12, Y12
@@ -19165,33 +19165,33 @@ begin8:
 	VPBROADCASTD 628(AX), Y14
 	VPADDD       4960(DX), Y14, Y14
 	SHA256RNDS2  X0, X2, X1
-	VPSRLD       $0x11, Y15, Y12
-	VPSLLD       $0x0f, Y15, Y11
+	VPSRLD       $0x0a, Y15, Y12
+	VPSRLD       $0x11, Y15, Y9
 	SHA256RNDS2  X0, X4, X3
-	VPXOR        Y11, Y12, Y12
-	VPSRLD       $0x13, Y15, Y9
-	SHA256RNDS2  X0, X6, X5
-	VPSLLD       $0x0d, Y15, Y11
+	VPMULLD      ·powers+480(SB), Y15, Y11
 	VPXOR        Y11, Y9, Y9
+	SHA256RNDS2  X0, X6, X5
 	VPXOR        Y9, Y12, Y12
+	VPSRLD       $0x13, Y15, Y9
+	VPMULLD      ·powers+416(SB), Y15, Y11
 	SHA256RNDS2  X0, X8, X7
-	VPSRLD       $0x0a, Y15, Y9
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VMOVQ        540(AX), X0
 	VPADDD       Y12, Y14, Y14
 	VMOVDQU      Y14, 4672(DX)
 	SHA256RNDS2  X0, X1, X2
-	VPSRLD       $0x07, Y14, Y12
-	VPSLLD       $0x19, Y14, Y11
+	VPSRLD       $0x03, Y14, Y12
+	VPSRLD       $0x07, Y14, Y9
 	SHA256RNDS2  X0, X3, X4
-	VPXOR        Y11, Y12, Y12
-	VPSRLD       $0x12, Y14, Y9
-	SHA256RNDS2  X0, X5, X6
-	VPSLLD       $0x0e, Y14, Y11
+	VPMULLD      ·powers+800(SB), Y14, Y11
 	VPXOR        Y11, Y9, Y9
+	SHA256RNDS2  X0, X5, X6
 	VPXOR        Y9, Y12, Y12
+	VPSRLD       $0x12, Y14, Y9
+	VPMULLD      ·powers+448(SB), Y14, Y11
 	SHA256RNDS2  X0, X7, X8
-	VPSRLD       $0x03, Y14, Y9
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VMOVQ        548(AX), X0
 	VPADDD       Y13, Y12, Y12
@@ -19202,33 +19202,33 @@ begin8:
 	VPBROADCASTD 632(AX), Y15
 	SHA256RNDS2  X0, X4, X3
 	VPADDD       4992(DX), Y15, Y15
-	VPSRLD       $0x11, Y13, Y12
+	VPSRLD       $0x0a, Y13, Y12
 	SHA256RNDS2  X0, X6, X5
-	VPSLLD       $0x0f, Y13, Y11
-	VPXOR        Y11, Y12, Y12
-	VPSRLD       $0x13, Y13, Y9
-	SHA256RNDS2  X0, X8, X7
-	VPSLLD       $0x0d, Y13, Y11
+	VPSRLD       $0x11, Y13, Y9
+	VPMULLD      ·powers+480(SB), Y13, Y11
 	VPXOR        Y11, Y9, Y9
-	VMOVQ        556(AX), X0
+	SHA256RNDS2  X0, X8, X7
 	VPXOR        Y9, Y12, Y12
-	VPSRLD       $0x0a, Y13, Y9
+	VPSRLD       $0x13, Y13, Y9
+	VMOVQ        556(AX), X0
+	VPMULLD      ·powers+416(SB), Y13, Y11
+	VPXOR        Y11, Y9, Y9
 	SHA256RNDS2  X0, X1, X2
 	VPXOR        Y9, Y12, Y12
 	VPADDD       Y12, Y15, Y15
 	SHA256RNDS2  X0, X3, X4
 	VMOVDQU      Y15, 4704(DX)
-	VPSRLD       $0x07, Y15, Y12
+	VPSRLD       $0x03, Y15, Y12
 	SHA256RNDS2  X0, X5, X6
-	VPSLLD       $0x19, Y15, Y11
-	VPXOR        Y11, Y12, Y12
-	VPSRLD       $0x12, Y15, Y9
-	SHA256RNDS2  X0, X7, X8
-	VPSLLD       $0x0e, Y15, Y11
+	VPSRLD       $0x07, Y15, Y9
+	VPMULLD      ·powers+800(SB), Y15, Y11
 	VPXOR        Y11, Y9, Y9
-	VMOVQ        564(AX), X0
+	SHA256RNDS2  X0, X7, X8
 	VPXOR        Y9, Y12, Y12
-	VPSRLD       $0x03, Y15, Y9
+	VPSRLD       $0x12, Y15, Y9
+	VMOVQ        564(AX), X0
+	VPMULLD      ·powers+448(SB), Y15, Y11
+	VPXOR        Y11, Y9, Y9
 	SHA256RNDS2  X0, X2, X1
 	VPXOR        Y9, Y12, Y12
 	VPADDD       Y14, Y12, Y12
@@ -19248,33 +19248,33 @@ begin8:
 	VPBROADCASTD 636(AX), Y13
 	SHA256RNDS2  X0, X1, X2
 	VPADDD       5024(DX), Y13, Y13
-	VPSRLD       $0x11, Y14, Y12
+	VPSRLD       $0x0a, Y14, Y12
 	SHA256RNDS2  X0, X3, X4
-	VPSLLD       $0x0f, Y14, Y11
-	VPXOR        Y11, Y12, Y12
+	VPSRLD       $0x11, Y14, Y9
+	VPMULLD      ·powers+480(SB), Y14, Y11
 	SHA256RNDS2  X0, X5, X6
-	VPSRLD       $0x13, Y14, Y9
-	VPSLLD       $0x0d, Y14, Y11
 	VPXOR        Y11, Y9, Y9
-	SHA256RNDS2  X0, X7, X8
 	VPXOR        Y9, Y12, Y12
-	VPSRLD       $0x0a, Y14, Y9
+	VPSRLD       $0x13, Y14, Y9
+	SHA256RNDS2  X0, X7, X8
+	VPMULLD      ·powers+416(SB), Y14, Y11
+	VPXOR        Y11, Y9, Y9
 	VMOVQ        720(BX), X0
 	VPXOR        Y9, Y12, Y12
 	VPADDD       Y12, Y13, Y13
 	SHA256RNDS2  X0, X2, X1
 	VMOVDQU      Y13, 4736(DX)
-	VPSRLD       $0x07, Y13, Y12
+	VPSRLD       $0x03, Y13, Y12
 	VMOVQ        728(BX), X0
-	VPSLLD       $0x19, Y13, Y11
-	VPXOR        Y11, Y12, Y12
+	VPSRLD       $0x07, Y13, Y9
+	VPMULLD      ·powers+800(SB), Y13, Y11
 	SHA256RNDS2  X0, X4, X3
-	VPSRLD       $0x12, Y13, Y9
-	VPSLLD       $0x0e, Y13, Y11
 	VPXOR        Y11, Y9, Y9
-	VMOVQ        752(BX), X0
 	VPXOR        Y9, Y12, Y12
-	VPSRLD       $0x03, Y13, Y9
+	VPSRLD       $0x12, Y13, Y9
+	VMOVQ        752(BX), X0
+	VPMULLD      ·powers+448(SB), Y13, Y11
+	VPXOR        Y11, Y9, Y9
 	SHA256RNDS2  X0, X6, X5
 	VPXOR        Y9, Y12, Y12
 	VPADDD       Y15, Y12, Y12
@@ -19286,33 +19286,33 @@ begin8:
 	VMOVDQU     6048(DX), Y14
 	VPADDD      5056(DX), Y14, Y14
 	VMOVQ       784(BX), X0
-	VPSRLD      $0x11, Y15, Y12
-	VPSLLD      $0x0f, Y15, Y11
-	VPXOR       Y11, Y12, Y12
+	VPSRLD      $0x0a, Y15, Y12
+	VPSRLD      $0x11, Y15, Y9
+	VPMULLD     ·powers+480(SB), Y15, Y11
 	SHA256RNDS2 X0, X1, X2
-	VPSRLD      $0x13, Y15, Y9
-	VPSLLD      $0x0d, Y15, Y11
-	VMOVQ       792(BX), X0
 	VPXOR       Y11, Y9, Y9
 	VPXOR       Y9, Y12, Y12
+	VMOVQ       792(BX), X0
+	VPSRLD      $0x13, Y15, Y9
+	VPMULLD     ·powers+416(SB), Y15, Y11
 	SHA256RNDS2 X0, X3, X4
-	VPSRLD      $0x0a, Y15, Y9
+	VPXOR       Y11, Y9, Y9
 	VPXOR       Y9, Y12, Y12
 	VMOVQ       816(BX), X0
 	VPADDD      Y12, Y14, Y14
 	VMOVDQU     Y14, 4768(DX)
 	SHA256RNDS2 X0, X5, X6
-	VPSRLD      $0x07, Y14, Y12
-	VPSLLD      $0x19, Y14, Y11
-	VPXOR       Y11, Y12, Y12
+	VPSRLD      $0x03, Y14, Y12
+	VPSRLD      $0x07, Y14, Y9
+	VPMULLD     ·powers+800(SB), Y14, Y11
 	VMOVQ       824(BX), X0
-	VPSRLD      $0x12, Y14, Y9
-	VPSLLD      $0x0e, Y14, Y11
-	SHA256RNDS2 X0, X7, X8
 	VPXOR       Y11, Y9, Y9
 	VPXOR       Y9, Y12, Y12
+	SHA256RNDS2 X0, X7, X8
+	VPSRLD      $0x12, Y14, Y9
+	VPMULLD     ·powers+448(SB), Y14, Y11
 	VMOVQ       848(BX), X0
-	VPSRLD      $0x03, Y14, Y9
+	VPXOR       Y11, Y9, Y9
 	VPXOR       Y9, Y12, Y12
 	SHA256RNDS2 X0, X2, X1
 	VPADDD      Y13, Y12, Y12
@@ -19333,33 +19333,33 @@ begin8:
 	VPADDD      4288(DX), Y15, Y15
 	VMOVQ       888(BX), X0
 	VPADDD      5088(DX), Y15, Y15
-	VPSRLD      $0x11, Y13, Y12
-	VPSLLD      $0x0f, Y13, Y11
+	VPSRLD      $0x0a, Y13, Y12
+	VPSRLD      $0x11, Y13, Y9
 	SHA256RNDS2 X0, X8, X7
-	VPXOR       Y11, Y12, Y12
-	VPSRLD      $0x13, Y13, Y9
-	VMOVQ       912(BX), X0
-	VPSLLD      $0x0d, Y13, Y11
+	VPMULLD     ·powers+480(SB), Y13, Y11
 	VPXOR       Y11, Y9, Y9
-	SHA256RNDS2 X0, X1, X2
+	VMOVQ       912(BX), X0
 	VPXOR       Y9, Y12, Y12
-	VPSRLD      $0x0a, Y13, Y9
+	VPSRLD      $0x13, Y13, Y9
+	SHA256RNDS2 X0, X1, X2
+	VPMULLD     ·powers+416(SB), Y13, Y11
+	VPXOR       Y11, Y9, Y9
 	VMOVQ       920(BX), X0
 	VPXOR       Y9, Y12, Y12
 	VPADDD      Y12, Y15, Y15
 	SHA256RNDS2 X0, X3, X4
 	VMOVDQU     Y15, 4800(DX)
-	VPSRLD      $0x07, Y15, Y12
-	VPSLLD      $0x19, Y15, Y11
+	VPSRLD      $0x03, Y15, Y12
+	VPSRLD      $0x07, Y15, Y9
 	VMOVQ       944(BX), X0
-	VPXOR       Y11, Y12, Y12
-	VPSRLD      $0x12, Y15, Y9
-	SHA256RNDS2 X0, X5, X6
-	VPSLLD      $0x0e, Y15, Y11
+	VPMULLD     ·powers+800(SB), Y15, Y11
 	VPXOR       Y11, Y9, Y9
-	VMOVQ       952(BX), X0
+	SHA256RNDS2 X0, X5, X6
 	VPXOR       Y9, Y12, Y12
-	VPSRLD      $0x03, Y15, Y9
+	VPSRLD      $0x12, Y15, Y9
+	VMOVQ       952(BX), X0
+	VPMULLD     ·powers+448(SB), Y15, Y11
+	VPXOR       Y11, Y9, Y9
 	SHA256RNDS2 X0, X7, X8
 	VPXOR       Y9, Y12, Y12
 	VPADDD      Y14, Y12, Y12
@@ -19370,34 +19370,34 @@ begin8:
 	VMOVDQU     4608(DX), Y13
 	SHA256RNDS2 X0, X2, X1
 	VPADDD      4320(DX), Y13, Y13
-	VPSRLD      $0x11, Y14, Y12
+	VPSRLD      $0x0a, Y14, Y12
 	VMOVQ       984(BX), X0
-	VPSLLD      $0x0f, Y14, Y11
-	VPXOR       Y11, Y12, Y12
+	VPSRLD      $0x11, Y14, Y9
+	VPMULLD     ·powers+480(SB), Y14, Y11
 	SHA256RNDS2 X0, X4, X3
-	VPSRLD      $0x13, Y14, Y9
-	VPSLLD      $0x0d, Y14, Y11
-	VMOVQ       1008(BX), X0
 	VPXOR       Y11, Y9, Y9
 	VPXOR       Y9, Y12, Y12
+	VMOVQ       1008(BX), X0
+	VPSRLD      $0x13, Y14, Y9
+	VPMULLD     ·powers+416(SB), Y14, Y11
 	SHA256RNDS2 X0, X6, X5
-	VPSRLD      $0x0a, Y14, Y9
+	VPXOR       Y11, Y9, Y9
 	VPXOR       Y9, Y12, Y12
 	VPADDD      Y12, Y13, Y13
 	VMOVQ       1016(BX), X0
 	VMOVDQU     Y13, 4832(DX)
-	VPSRLD      $0x07, Y13, Y12
+	VPSRLD      $0x03, Y13, Y12
 	SHA256RNDS2 X0, X8, X7
-	VPSLLD      $0x19, Y13, Y11
-	VPXOR       Y11, Y12, Y12
+	VPSRLD      $0x07, Y13, Y9
+	VPMULLD     ·powers+800(SB), Y13, Y11
 	VMOVQ       1040(BX), X0
-	VPSRLD      $0x12, Y13, Y9
-	VPSLLD      $0x0e, Y13, Y11
-	SHA256RNDS2 X0, X1, X2
 	VPXOR       Y11, Y9, Y9
 	VPXOR       Y9, Y12, Y12
+	SHA256RNDS2 X0, X1, X2
+	VPSRLD      $0x12, Y13, Y9
+	VPMULLD     ·powers+448(SB), Y13, Y11
 	VMOVQ       1048(BX), X0
-	VPSRLD      $0x03, Y13, Y9
+	VPXOR       Y11, Y9, Y9
 	VPXOR       Y9, Y12, Y12
 	VPADDD      Y15, Y12, Y12
 	SHA256RNDS2 X0, X3, X4
@@ -19416,34 +19416,34 @@ begin8:
 	SHA256RNDS2 X0, X7, X8
 	VMOVDQU     4640(DX), Y14
 	VPADDD      4352(DX), Y14, Y14
-	VPSRLD      $0x11, Y15, Y12
+	VPSRLD      $0x0a, Y15, Y12
 	VMOVQ       1104(BX), X0
-	VPSLLD      $0x0f, Y15, Y11
-	VPXOR       Y11, Y12, Y12
+	VPSRLD      $0x11, Y15, Y9
+	VPMULLD     ·powers+480(SB), Y15, Y11
 	SHA256RNDS2 X0, X2, X1
-	VPSRLD      $0x13, Y15, Y9
-	VPSLLD      $0x0d, Y15, Y11
-	VMOVQ       1112(BX), X0
 	VPXOR       Y11, Y9, Y9
 	VPXOR       Y9, Y12, Y12
+	VMOVQ       1112(BX), X0
+	VPSRLD      $0x13, Y15, Y9
+	VPMULLD     ·powers+416(SB), Y15, Y11
 	SHA256RNDS2 X0, X4, X3
-	VPSRLD      $0x0a, Y15, Y9
+	VPXOR       Y11, Y9, Y9
 	VPXOR       Y9, Y12, Y12
 	VMOVQ       1136(BX), X0
 	VPADDD      Y12, Y14, Y14
 	VMOVDQU     Y14, 4864(DX)
-	VPSRLD      $0x07, Y14, Y12
+	VPSRLD      $0x03, Y14, Y12
 	SHA256RNDS2 X0, X6, X5
-	VPSLLD      $0x19, Y14, Y11
-	VPXOR       Y11, Y12, Y12
+	VPSRLD      $0x07, Y14, Y9
+	VPMULLD     ·powers+800(SB), Y14, Y11
 	VMOVQ       1144(BX), X0
-	VPSRLD      $0x12, Y14, Y9
-	VPSLLD      $0x0e, Y14, Y11
-	SHA256RNDS2 X0, X8, X7
 	VPXOR       Y11, Y9, Y9
 	VPXOR       Y9, Y12, Y12
+	SHA256RNDS2 X0, X8, X7
+	VPSRLD      $0x12, Y14, Y9
+	VPMULLD     ·powers+448(SB), Y14, Y11
 	VMOVQ       1168(BX), X0
-	VPSRLD      $0x03, Y14, Y9
+	VPXOR       Y11, Y9, Y9
 	VPXOR       Y9, Y12, Y12
 	SHA256RNDS2 X0, X1, X2
 	VPADDD      Y13, Y12, Y12
@@ -19454,33 +19454,33 @@ begin8:
 	VMOVDQU     4672(DX), Y15
 	VPADDD      4384(DX), Y15, Y15
 	SHA256RNDS2 X0, X3, X4
-	VPSRLD      $0x11, Y13, Y12
-	VPSLLD      $0x0f, Y13, Y11
+	VPSRLD      $0x0a, Y13, Y12
+	VPSRLD      $0x11, Y13, Y9
 	VMOVQ       1200(BX), X0
-	VPXOR       Y11, Y12, Y12
-	VPSRLD      $0x13, Y13, Y9
-	SHA256RNDS2 X0, X5, X6
-	VPSLLD      $0x0d, Y13, Y11
+	VPMULLD     ·powers+480(SB), Y13, Y11
 	VPXOR       Y11, Y9, Y9
-	VMOVQ       1208(BX), X0
+	SHA256RNDS2 X0, X5, X6
 	VPXOR       Y9, Y12, Y12
-	VPSRLD      $0x0a, Y13, Y9
+	VPSRLD      $0x13, Y13, Y9
+	VMOVQ       1208(BX), X0
+	VPMULLD     ·powers+416(SB), Y13, Y11
+	VPXOR       Y11, Y9, Y9
 	VPXOR       Y9, Y12, Y12
 	SHA256RNDS2 X0, X7, X8
 	VPADDD      Y12, Y15, Y15
 	VMOVDQU     Y15, 4896(DX)
 	VMOVDQU     X2, 5248(DX)
-	VPSRLD      $0x07, Y15, Y12
-	VPSLLD      $0x19, Y15, Y11
+	VPSRLD      $0x03, Y15, Y12
+	VPSRLD      $0x07, Y15, Y9
 	VMOVDQU     X1, 5264(DX)
-	VPXOR       Y11, Y12, Y12
-	VPSRLD      $0x12, Y15, Y9
-	VMOVDQU     X4, 5280(DX)
-	VPSLLD      $0x0e, Y15, Y11
+	VPMULLD     ·powers+800(SB), Y15, Y11
 	VPXOR       Y11, Y9, Y9
-	VMOVDQU     X3, 5296(DX)
+	VMOVDQU     X4, 5280(DX)
 	VPXOR       Y9, Y12, Y12
-	VPSRLD      $0x03, Y15, Y9
+	VPSRLD      $0x12, Y15, Y9
+	VMOVDQU     X3, 5296(DX)
+	VPMULLD     ·powers+448(SB), Y15, Y11
+	VPXOR       Y11, Y9, Y9
 	VPXOR       Y9, Y12, Y12
 	VMOVDQU     X6, 5312(DX)
 	VPADDD      Y14, Y12, Y12
@@ -19554,17 +19554,17 @@ begin9:
 	VPADDD       Y15, Y12, Y15
 	VMOVDQU      Y15, 4832(DX)
 	VMOVQ        540(AX), X0
-	VPSRLD       $0x07, Y15, Y12
-	VPSLLD       $0x19, Y15, Y11
+	VPSRLD       $0x03, Y15, Y12
+	VPSRLD       $0x07, Y15, Y9
 	SHA256RNDS2  X0, X1, X2
-	VPXOR        Y11, Y12, Y12
-	VPSRLD       $0x12, Y15, Y9
-	VPSLLD       $0x0e, Y15, Y11
-	SHA256RNDS2  X0, X3, X4
+	VPMULLD      ·powers+800(SB), Y15, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
+	SHA256RNDS2  X0, X3, X4
+	VPSRLD       $0x12, Y15, Y9
+	VPMULLD      ·powers+448(SB), Y15, Y11
 	SHA256RNDS2  X0, X5, X6
-	VPSRLD       $0x03, Y15, Y9
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	SHA256RNDS2  X0, X7, X8
 	VMOVDQU      Y12, 4288(DX)
@@ -19585,17 +19585,17 @@ begin9:
 	VPADDD       Y13, Y12, Y13
 	SHA256RNDS2  X0, X8, X7
 	VMOVDQU      Y13, 4864(DX)
-	VPSRLD       $0x07, Y13, Y12
+	VPSRLD       $0x03, Y13, Y12
 	VMOVQ        512(BX), X0
-	VPSLLD       $0x19, Y13, Y11
-	VPXOR        Y11, Y12, Y12
-	VPSRLD       $0x12, Y13, Y9
-	SHA256RNDS2  X0, X1, X2
-	VPSLLD       $0x0e, Y13, Y11
+	VPSRLD       $0x07, Y13, Y9
+	VPMULLD      ·powers+800(SB), Y13, Y11
 	VPXOR        Y11, Y9, Y9
-	VMOVQ        520(BX), X0
+	SHA256RNDS2  X0, X1, X2
 	VPXOR        Y9, Y12, Y12
-	VPSRLD       $0x03, Y13, Y9
+	VPSRLD       $0x12, Y13, Y9
+	VMOVQ        520(BX), X0
+	VPMULLD      ·powers+448(SB), Y13, Y11
+	VPXOR        Y11, Y9, Y9
 	SHA256RNDS2  X0, X3, X4
 	VPXOR        Y9, Y12, Y12
 	VPADDD       Y15, Y12, Y12
@@ -19604,34 +19604,34 @@ begin9:
 
 	// W[25]: sigma1.
 	SHA256RNDS2  X0, X5, X6
-	VPSRLD       $0x11, Y15, Y12
-	VPSLLD       $0x0f, Y15, Y11
-	VPXOR        Y11, Y12, Y12
+	VPSRLD       $0x0a, Y15, Y12
+	VPSRLD       $0x11, Y15, Y9
+	VPMULLD      ·powers+480(SB), Y15, Y11
 	VMOVQ        552(BX), X0
-	VPSRLD       $0x13, Y15, Y9
-	VPSLLD       $0x0d, Y15, Y11
-	SHA256RNDS2  X0, X7, X8
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
+	SHA256RNDS2  X0, X7, X8
+	VPSRLD       $0x13, Y15, Y9
+	VPMULLD      ·powers+416(SB), Y15, Y11
 	VMOVQ        576(BX), X0
-	VPSRLD       $0x0a, Y15, Y9
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	SHA256RNDS2  X0, X2, X1
 	VPBROADCASTD 224(CX), Y14
 	VPADDD       Y12, Y14, Y14
 	VMOVQ        584(BX), X0
 	VMOVDQU      Y14, 4896(DX)
-	VPSRLD       $0x07, Y14, Y12
-	VPSLLD       $0x19, Y14, Y11
+	VPSRLD       $0x03, Y14, Y12
+	VPSRLD       $0x07, Y14, Y9
 	SHA256RNDS2  X0, X4, X3
-	VPXOR        Y11, Y12, Y12
-	VPSRLD       $0x12, Y14, Y9
-	VMOVQ        608(BX), X0
-	VPSLLD       $0x0e, Y14, Y11
+	VPMULLD      ·powers+800(SB), Y14, Y11
 	VPXOR        Y11, Y9, Y9
-	SHA256RNDS2  X0, X6, X5
+	VMOVQ        608(BX), X0
 	VPXOR        Y9, Y12, Y12
-	VPSRLD       $0x03, Y14, Y9
+	VPSRLD       $0x12, Y14, Y9
+	SHA256RNDS2  X0, X6, X5
+	VPMULLD      ·powers+448(SB), Y14, Y11
+	VPXOR        Y11, Y9, Y9
 	VMOVQ        616(BX), X0
 	VPXOR        Y9, Y12, Y12
 	VPADDD       Y13, Y12, Y12
@@ -19648,17 +19648,17 @@ begin9:
 	VMOVQ        648(BX), X0
 
 	// W[26]: sigma1.
-	VPSRLD       $0x11, Y13, Y12
+	VPSRLD       $0x0a, Y13, Y12
 	SHA256RNDS2  X0, X3, X4
-	VPSLLD       $0x0f, Y13, Y11
-	VPXOR        Y11, Y12, Y12
-	VPSRLD       $0x13, Y13, Y9
-	VMOVQ        672(BX), X0
-	VPSLLD       $0x0d, Y13, Y11
+	VPSRLD       $0x11, Y13, Y9
+	VPMULLD      ·powers+480(SB), Y13, Y11
 	VPXOR        Y11, Y9, Y9
-	SHA256RNDS2  X0, X5, X6
+	VMOVQ        672(BX), X0
 	VPXOR        Y9, Y12, Y12
-	VPSRLD       $0x0a, Y13, Y9
+	VPSRLD       $0x13, Y13, Y9
+	SHA256RNDS2  X0, X5, X6
+	VPMULLD      ·powers+416(SB), Y13, Y11
+	VPXOR        Y11, Y9, Y9
 	VMOVQ        680(BX), X0
 	VPXOR        Y9, Y12, Y12
 	VPBROADCASTD 596(AX), Y15
@@ -19666,17 +19666,17 @@ begin9:
 	VPADDD       Y12, Y15, Y15
 	VMOVDQU      Y15, 4928(DX)
 	VMOVQ        704(BX), X0
-	VPSRLD       $0x07, Y15, Y12
-	VPSLLD       $0x19, Y15, Y11
-	VPXOR        Y11, Y12, Y12
+	VPSRLD       $0x03, Y15, Y12
+	VPSRLD       $0x07, Y15, Y9
+	VPMULLD      ·powers+800(SB), Y15, Y11
 	SHA256RNDS2  X0, X2, X1
-	VPSRLD       $0x12, Y15, Y9
-	VPSLLD       $0x0e, Y15, Y11
-	VMOVQ        712(BX), X0
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
+	VMOVQ        712(BX), X0
+	VPSRLD       $0x12, Y15, Y9
+	VPMULLD      ·powers+448(SB), Y15, Y11
 	SHA256RNDS2  X0, X4, X3
-	VPSRLD       $0x03, Y15, Y9
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VMOVQ        736(BX), X0
 	VPADDD       Y14, Y12, Y12
@@ -19684,34 +19684,34 @@ begin9:
 
 	// W[27]: sigma1.
 	SHA256RNDS2  X0, X6, X5
-	VPSRLD       $0x11, Y14, Y12
-	VPSLLD       $0x0f, Y14, Y11
+	VPSRLD       $0x0a, Y14, Y12
+	VPSRLD       $0x11, Y14, Y9
 	VMOVQ        744(BX), X0
-	VPXOR        Y11, Y12, Y12
-	VPSRLD       $0x13, Y14, Y9
-	SHA256RNDS2  X0, X8, X7
-	VPSLLD       $0x0d, Y14, Y11
+	VPMULLD      ·powers+480(SB), Y14, Y11
 	VPXOR        Y11, Y9, Y9
-	VMOVQ        768(BX), X0
+	SHA256RNDS2  X0, X8, X7
 	VPXOR        Y9, Y12, Y12
-	VPSRLD       $0x0a, Y14, Y9
+	VPSRLD       $0x13, Y14, Y9
+	VMOVQ        768(BX), X0
+	VPMULLD      ·powers+416(SB), Y14, Y11
+	VPXOR        Y11, Y9, Y9
 	SHA256RNDS2  X0, X1, X2
 	VPXOR        Y9, Y12, Y12
 	VPBROADCASTD 256(CX), Y13
 	VPADDD       Y12, Y13, Y13
 	VMOVQ        776(BX), X0
 	VMOVDQU      Y13, 4960(DX)
-	VPSRLD       $0x07, Y13, Y12
+	VPSRLD       $0x03, Y13, Y12
 	SHA256RNDS2  X0, X3, X4
-	VPSLLD       $0x19, Y13, Y11
-	VPXOR        Y11, Y12, Y12
+	VPSRLD       $0x07, Y13, Y9
+	VPMULLD      ·powers+800(SB), Y13, Y11
 	VMOVQ        800(BX), X0
-	VPSRLD       $0x12, Y13, Y9
-	VPSLLD       $0x0e, Y13, Y11
-	SHA256RNDS2  X0, X5, X6
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
-	VPSRLD       $0x03, Y13, Y9
+	SHA256RNDS2  X0, X5, X6
+	VPSRLD       $0x12, Y13, Y9
+	VPMULLD      ·powers+448(SB), Y13, Y11
+	VPXOR        Y11, Y9, Y9
 	VMOVQ        808(BX), X0
 	VPXOR        Y9, Y12, Y12
 	VPADDD       Y15, Y12, Y12
@@ -19728,35 +19728,35 @@ begin9:
 	VMOVDQU      Y10, 864(SI)
 
 	// W[28]: sigma1.
-	VPSRLD       $0x11, Y15, Y12
+	VPSRLD       $0x0a, Y15, Y12
 	SHA256RNDS2  X0, X4, X3
-	VPSLLD       $0x0f, Y15, Y11
-	VPXOR        Y11, Y12, Y12
+	VPSRLD       $0x11, Y15, Y9
+	VPMULLD      ·powers+480(SB), Y15, Y11
 	VMOVQ        864(BX), X0
-	VPSRLD       $0x13, Y15, Y9
-	VPSLLD       $0x0d, Y15, Y11
-	SHA256RNDS2  X0, X6, X5
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
+	SHA256RNDS2  X0, X6, X5
+	VPSRLD       $0x13, Y15, Y9
+	VPMULLD      ·powers+416(SB), Y15, Y11
 	VMOVQ        872(BX), X0
-	VPSRLD       $0x0a, Y15, Y9
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	SHA256RNDS2  X0, X8, X7
 	VPBROADCASTD 604(AX), Y14
 	VPADDD       Y12, Y14, Y14
 	VMOVDQU      Y14, 4992(DX)
 	VMOVQ        896(BX), X0
-	VPSRLD       $0x07, Y14, Y12
-	VPSLLD       $0x19, Y14, Y11
+	VPSRLD       $0x03, Y14, Y12
+	VPSRLD       $0x07, Y14, Y9
 	SHA256RNDS2  X0, X1, X2
-	VPXOR        Y11, Y12, Y12
-	VPSRLD       $0x12, Y14, Y9
-	VMOVQ        904(BX), X0
-	VPSLLD       $0x0e, Y14, Y11
+	VPMULLD      ·powers+800(SB), Y14, Y11
 	VPXOR        Y11, Y9, Y9
-	SHA256RNDS2  X0, X3, X4
+	VMOVQ        904(BX), X0
 	VPXOR        Y9, Y12, Y12
-	VPSRLD       $0x03, Y14, Y9
+	VPSRLD       $0x12, Y14, Y9
+	SHA256RNDS2  X0, X3, X4
+	VPMULLD      ·powers+448(SB), Y14, Y11
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VMOVQ        928(BX), X0
 	VPADDD       Y13, Y12, Y12
@@ -19764,17 +19764,17 @@ begin9:
 	SHA256RNDS2  X0, X5, X6
 
 	// W[29]: sigma1.
-	VPSRLD       $0x11, Y13, Y12
+	VPSRLD       $0x0a, Y13, Y12
 	VMOVQ        936(BX), X0
-	VPSLLD       $0x0f, Y13, Y11
-	VPXOR        Y11, Y12, Y12
+	VPSRLD       $0x11, Y13, Y9
+	VPMULLD      ·powers+480(SB), Y13, Y11
 	SHA256RNDS2  X0, X7, X8
-	VPSRLD       $0x13, Y13, Y9
-	VPSLLD       $0x0d, Y13, Y11
-	VMOVQ        960(BX), X0
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
-	VPSRLD       $0x0a, Y13, Y9
+	VMOVQ        960(BX), X0
+	VPSRLD       $0x13, Y13, Y9
+	VPMULLD      ·powers+416(SB), Y13, Y11
+	VPXOR        Y11, Y9, Y9
 	SHA256RNDS2  X0, X2, X1
 	VPXOR        Y9, Y12, Y12
 	VPBROADCASTD 288(CX), Y15
@@ -19782,17 +19782,17 @@ begin9:
 	VPADDD       Y12, Y15, Y15
 	VMOVDQU      Y15, 5024(DX)
 	SHA256RNDS2  X0, X4, X3
-	VPSRLD       $0x07, Y15, Y12
-	VPSLLD       $0x19, Y15, Y11
+	VPSRLD       $0x03, Y15, Y12
+	VPSRLD       $0x07, Y15, Y9
 	VMOVQ        992(BX), X0
-	VPXOR        Y11, Y12, Y12
-	VPSRLD       $0x12, Y15, Y9
-	SHA256RNDS2  X0, X6, X5
-	VPSLLD       $0x0e, Y15, Y11
+	VPMULLD      ·powers+800(SB), Y15, Y11
 	VPXOR        Y11, Y9, Y9
+	SHA256RNDS2  X0, X6, X5
 	VPXOR        Y9, Y12, Y12
+	VPSRLD       $0x12, Y15, Y9
+	VPMULLD      ·powers+448(SB), Y15, Y11
 	VMOVQ        1000(BX), X0
-	VPSRLD       $0x03, Y15, Y9
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	SHA256RNDS2  X0, X8, X7
 	VPADDD       Y14, Y12, Y12
@@ -19812,33 +19812,33 @@ begin9:
 	VPBROADCASTD 612(AX), Y13
 	VPADDD       4832(DX), Y13, Y13
 	VMOVQ        1056(BX), X0
-	VPSRLD       $0x11, Y14, Y12
-	VPSLLD       $0x0f, Y14, Y11
+	VPSRLD       $0x0a, Y14, Y12
+	VPSRLD       $0x11, Y14, Y9
 	SHA256RNDS2  X0, X5, X6
-	VPXOR        Y11, Y12, Y12
-	VPSRLD       $0x13, Y14, Y9
-	VMOVQ        1064(BX), X0
-	VPSLLD       $0x0d, Y14, Y11
+	VPMULLD      ·powers+480(SB), Y14, Y11
 	VPXOR        Y11, Y9, Y9
+	VMOVQ        1064(BX), X0
 	VPXOR        Y9, Y12, Y12
+	VPSRLD       $0x13, Y14, Y9
+	VPMULLD      ·powers+416(SB), Y14, Y11
 	SHA256RNDS2  X0, X7, X8
-	VPSRLD       $0x0a, Y14, Y9
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VMOVQ        1088(BX), X0
 	VPADDD       Y12, Y13, Y13
 	VMOVDQU      Y13, 5056(DX)
 	SHA256RNDS2  X0, X2, X1
-	VPSRLD       $0x07, Y13, Y12
-	VPSLLD       $0x19, Y13, Y11
+	VPSRLD       $0x03, Y13, Y12
+	VPSRLD       $0x07, Y13, Y9
 	VMOVQ        1096(BX), X0
-	VPXOR        Y11, Y12, Y12
-	VPSRLD       $0x12, Y13, Y9
-	SHA256RNDS2  X0, X4, X3
-	VPSLLD       $0x0e, Y13, Y11
+	VPMULLD      ·powers+800(SB), Y13, Y11
 	VPXOR        Y11, Y9, Y9
+	SHA256RNDS2  X0, X4, X3
 	VPXOR        Y9, Y12, Y12
+	VPSRLD       $0x12, Y13, Y9
+	VPMULLD      ·powers+448(SB), Y13, Y11
 	VMOVQ        1120(BX), X0
-	VPSRLD       $0x03, Y13, Y9
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	SHA256RNDS2  X0, X6, X5
 	VPADDD       Y15, Y12, Y12
@@ -19849,33 +19849,33 @@ begin9:
 	VPBROADCASTD 320(CX), Y14
 	SHA256RNDS2  X0, X8, X7
 	VPADDD       4864(DX), Y14, Y14
-	VPSRLD       $0x11, Y15, Y12
-	VPSLLD       $0x0f, Y15, Y11
+	VPSRLD       $0x0a, Y15, Y12
+	VPSRLD       $0x11, Y15, Y9
 	VMOVQ        1152(BX), X0
-	VPXOR        Y11, Y12, Y12
-	VPSRLD       $0x13, Y15, Y9
-	SHA256RNDS2  X0, X1, X2
-	VPSLLD       $0x0d, Y15, Y11
+	VPMULLD      ·powers+480(SB), Y15, Y11
 	VPXOR        Y11, Y9, Y9
-	VMOVQ        1160(BX), X0
+	SHA256RNDS2  X0, X1, X2
 	VPXOR        Y9, Y12, Y12
-	VPSRLD       $0x0a, Y15, Y9
+	VPSRLD       $0x13, Y15, Y9
+	VMOVQ        1160(BX), X0
+	VPMULLD      ·powers+416(SB), Y15, Y11
+	VPXOR        Y11, Y9, Y9
 	SHA256RNDS2  X0, X3, X4
 	VPXOR        Y9, Y12, Y12
 	VPADDD       Y12, Y14, Y14
 	VMOVQ        1184(BX), X0
 	VMOVDQU      Y14, 5088(DX)
-	VPSRLD       $0x07, Y14, Y12
-	VPSLLD       $0x19, Y14, Y11
+	VPSRLD       $0x03, Y14, Y12
+	VPSRLD       $0x07, Y14, Y9
 	SHA256RNDS2  X0, X5, X6
-	VPXOR        Y11, Y12, Y12
-	VPSRLD       $0x12, Y14, Y9
-	VMOVQ        1192(BX), X0
-	VPSLLD       $0x0e, Y14, Y11
+	VPMULLD      ·powers+800(SB), Y14, Y11
 	VPXOR        Y11, Y9, Y9
-	SHA256RNDS2  X0, X7, X8
+	VMOVQ        1192(BX), X0
 	VPXOR        Y9, Y12, Y12
-	VPSRLD       $0x03, Y14, Y9
+	VPSRLD       $0x12, Y14, Y9
+	SHA256RNDS2  X0, X7, X8
+	VPMULLD      ·powers+448(SB), Y14, Y11
+	VPXOR        Y11, Y9, Y9
 	VMOVDQU      X2, 5120(DX)
 	VPXOR        Y9, Y12, Y12
 	VPADDD       Y13, Y12, Y12
@@ -19895,33 +19895,33 @@ begin9:
 	VPBROADCASTD 352(CX), Y15
 	VMOVDQU      X5, 5200(DX)
 	VPADDD       4896(DX), Y15, Y15
-	VPSRLD       $0x11, Y13, Y12
-	VPSLLD       $0x0f, Y13, Y11
+	VPSRLD       $0x0a, Y13, Y12
+	VPSRLD       $0x11, Y13, Y9
 	VMOVDQU      X8, 5216(DX)
-	VPXOR        Y11, Y12, Y12
-	VPSRLD       $0x13, Y13, Y9
-	VMOVDQU      X7, 5232(DX)
-	VPSLLD       $0x0d, Y13, Y11
+	VPMULLD      ·powers+480(SB), Y13, Y11
 	VPXOR        Y11, Y9, Y9
-	VMOVDDUP     272(BX), X0
+	VMOVDQU      X7, 5232(DX)
 	VPXOR        Y9, Y12, Y12
-	VPSRLD       $0x0a, Y13, Y9
+	VPSRLD       $0x13, Y13, Y9
+	VMOVDDUP     272(BX), X0
+	VPMULLD      ·powers+416(SB), Y13, Y11
+	VPXOR        Y11, Y9, Y9
 	VPADDD       5760(DX), X0, X2
 	VPXOR        Y9, Y12, Y12
 	VPADDD       Y12, Y15, Y15
 	VMOVDQU      5776(DX), X1
 	VMOVDQU      Y15, 4608(DX)
-	VPSRLD       $0x07, Y15, Y12
-	VPSLLD       $0x19, Y15, Y11
+	VPSRLD       $0x03, Y15, Y12
+	VPSRLD       $0x07, Y15, Y9
 	VMOVDDUP     280(BX), X0
-	VPXOR        Y11, Y12, Y12
-	VPSRLD       $0x12, Y15, Y9
-	VPADDD       5792(DX), X0, X4
-	VPSLLD       $0x0e, Y15, Y11
+	VPMULLD      ·powers+800(SB), Y15, Y11
 	VPXOR        Y11, Y9, Y9
-	VMOVDQU      5808(DX), X3
+	VPADDD       5792(DX), X0, X4
 	VPXOR        Y9, Y12, Y12
-	VPSRLD       $0x03, Y15, Y9
+	VPSRLD       $0x12, Y15, Y9
+	VMOVDQU      5808(DX), X3
+	VPMULLD      ·powers+448(SB), Y15, Y11
+	VPXOR        Y11, Y9, Y9
 	VMOVDDUP     304(BX), X0
 	VPXOR        Y9, Y12, Y12
 	VPADDD       Y14, Y12, Y12
@@ -19932,33 +19932,33 @@ begin9:
 	VPBROADCASTD 384(CX), Y13
 	VMOVDQU      5840(DX), X5
 	VPADDD       4928(DX), Y13, Y13
-	VPSRLD       $0x11, Y14, Y12
+	VPSRLD       $0x0a, Y14, Y12
 	VMOVDDUP     312(BX), X0
-	VPSLLD       $0x0f, Y14, Y11
-	VPXOR        Y11, Y12, Y12
+	VPSRLD       $0x11, Y14, Y9
+	VPMULLD      ·powers+480(SB), Y14, Y11
 	VPADDD       5856(DX), X0, X8
-	VPSRLD       $0x13, Y14, Y9
-	VPSLLD       $0x0d, Y14, Y11
-	VMOVDQU      5872(DX), X7
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
-	VPSRLD       $0x0a, Y14, Y9
+	VMOVDQU      5872(DX), X7
+	VPSRLD       $0x13, Y14, Y9
+	VPMULLD      ·powers+416(SB), Y14, Y11
+	VPXOR        Y11, Y9, Y9
 	VMOVQ        532(AX), X0
 	VPXOR        Y9, Y12, Y12
 	VPADDD       Y12, Y13, Y13
 	SHA256RNDS2  X0, X2, X1
 	VMOVDQU      Y13, 4640(DX)
-	VPSRLD       $0x07, Y13, Y12
+	VPSRLD       $0x03, Y13, Y12
 	SHA256RNDS2  X0, X4, X3
-	VPSLLD       $0x19, Y13, Y11
-	VPXOR        Y11, Y12, Y12
+	VPSRLD       $0x07, Y13, Y9
+	VPMULLD      ·powers+800(SB), Y13, Y11
 	SHA256RNDS2  X0, X6, X5
-	VPSRLD       $0x12, Y13, Y9
-	VPSLLD       $0x0e, Y13, Y11
-	SHA256RNDS2  X0, X8, X7
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
-	VPSRLD       $0x03, Y13, Y9
+	SHA256RNDS2  X0, X8, X7
+	VPSRLD       $0x12, Y13, Y9
+	VPMULLD      ·powers+448(SB), Y13, Y11
+	VPXOR        Y11, Y9, Y9
 	VMOVQ        540(AX), X0
 	VPXOR        Y9, Y12, Y12
 	VPADDD       Y15, Y12, Y12
@@ -19978,33 +19978,33 @@ begin9:
 	VPBROADCASTD 416(CX), Y14
 	VMOVQ        548(AX), X0
 	VPADDD       4960(DX), Y14, Y14
-	VPSRLD       $0x11, Y15, Y12
+	VPSRLD       $0x0a, Y15, Y12
 	SHA256RNDS2  X0, X2, X1
-	VPSLLD       $0x0f, Y15, Y11
-	VPXOR        Y11, Y12, Y12
+	VPSRLD       $0x11, Y15, Y9
+	VPMULLD      ·powers+480(SB), Y15, Y11
 	SHA256RNDS2  X0, X4, X3
-	VPSRLD       $0x13, Y15, Y9
-	VPSLLD       $0x0d, Y15, Y11
-	SHA256RNDS2  X0, X6, X5
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
-	VPSRLD       $0x0a, Y15, Y9
+	SHA256RNDS2  X0, X6, X5
+	VPSRLD       $0x13, Y15, Y9
+	VPMULLD      ·powers+416(SB), Y15, Y11
+	VPXOR        Y11, Y9, Y9
 	SHA256RNDS2  X0, X8, X7
 	VPXOR        Y9, Y12, Y12
 	VPADDD       Y12, Y14, Y14
 	VMOVQ        528(BX), X0
 	VMOVDQU      Y14, 4672(DX)
-	VPSRLD       $0x07, Y14, Y12
+	VPSRLD       $0x03, Y14, Y12
 	SHA256RNDS2  X0, X1, X2
-	VPSLLD       $0x19, Y14, Y11
-	VPXOR        Y11, Y12, Y12
+	VPSRLD       $0x07, Y14, Y9
+	VPMULLD      ·powers+800(SB), Y14, Y11
 	VMOVQ        536(BX), X0
-	VPSRLD       $0x12, Y14, Y9
-	VPSLLD       $0x0e, Y14, Y11
-	SHA256RNDS2  X0, X3, X4
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
-	VPSRLD       $0x03, Y14, Y9
+	SHA256RNDS2  X0, X3, X4
+	VPSRLD       $0x12, Y14, Y9
+	VPMULLD      ·powers+448(SB), Y14, Y11
+	VPXOR        Y11, Y9, Y9
 	VMOVQ        560(BX), X0
 	VPXOR        Y9, Y12, Y12
 	VPADDD       Y13, Y12, Y12
@@ -20016,33 +20016,33 @@ begin9:
 	VPBROADCASTD 448(CX), Y15
 	VPADDD       4992(DX), Y15, Y15
 	SHA256RNDS2  X0, X7, X8
-	VPSRLD       $0x11, Y13, Y12
-	VPSLLD       $0x0f, Y13, Y11
-	VPXOR        Y11, Y12, Y12
+	VPSRLD       $0x0a, Y13, Y12
+	VPSRLD       $0x11, Y13, Y9
+	VPMULLD      ·powers+480(SB), Y13, Y11
 	VMOVQ        592(BX), X0
-	VPSRLD       $0x13, Y13, Y9
-	VPSLLD       $0x0d, Y13, Y11
-	SHA256RNDS2  X0, X2, X1
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
+	SHA256RNDS2  X0, X2, X1
+	VPSRLD       $0x13, Y13, Y9
+	VPMULLD      ·powers+416(SB), Y13, Y11
 	VMOVQ        600(BX), X0
-	VPSRLD       $0x0a, Y13, Y9
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	SHA256RNDS2  X0, X4, X3
 	VPADDD       Y12, Y15, Y15
 	VMOVDQU      Y15, 4704(DX)
 	VMOVQ        624(BX), X0
-	VPSRLD       $0x07, Y15, Y12
-	VPSLLD       $0x19, Y15, Y11
-	VPXOR        Y11, Y12, Y12
+	VPSRLD       $0x03, Y15, Y12
+	VPSRLD       $0x07, Y15, Y9
+	VPMULLD      ·powers+800(SB), Y15, Y11
 	SHA256RNDS2  X0, X6, X5
-	VPSRLD       $0x12, Y15, Y9
-	VPSLLD       $0x0e, Y15, Y11
-	VMOVQ        632(BX), X0
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
+	VMOVQ        632(BX), X0
+	VPSRLD       $0x12, Y15, Y9
+	VPMULLD      ·powers+448(SB), Y15, Y11
 	SHA256RNDS2  X0, X8, X7
-	VPSRLD       $0x03, Y15, Y9
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VMOVQ        656(BX), X0
 	VPADDD       Y14, Y12, Y12
@@ -20062,33 +20062,33 @@ begin9:
 	VPBROADCASTD 480(CX), Y13
 	VPADDD       5024(DX), Y13, Y13
 	SHA256RNDS2  X0, X5, X6
-	VPSRLD       $0x11, Y14, Y12
-	VPSLLD       $0x0f, Y14, Y11
-	VPXOR        Y11, Y12, Y12
+	VPSRLD       $0x0a, Y14, Y12
+	VPSRLD       $0x11, Y14, Y9
+	VPMULLD      ·powers+480(SB), Y14, Y11
 	VMOVQ        696(BX), X0
-	VPSRLD       $0x13, Y14, Y9
-	VPSLLD       $0x0d, Y14, Y11
-	SHA256RNDS2  X0, X7, X8
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
+	SHA256RNDS2  X0, X7, X8
+	VPSRLD       $0x13, Y14, Y9
+	VPMULLD      ·powers+416(SB), Y14, Y11
 	VMOVQ        720(BX), X0
-	VPSRLD       $0x0a, Y14, Y9
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	SHA256RNDS2  X0, X2, X1
 	VPADDD       Y12, Y13, Y13
 	VMOVDQU      Y13, 4736(DX)
 	VMOVQ        728(BX), X0
-	VPSRLD       $0x07, Y13, Y12
-	VPSLLD       $0x19, Y13, Y11
-	VPXOR        Y11, Y12, Y12
+	VPSRLD       $0x03, Y13, Y12
+	VPSRLD       $0x07, Y13, Y9
+	VPMULLD      ·powers+800(SB), Y13, Y11
 	SHA256RNDS2  X0, X4, X3
-	VPSRLD       $0x12, Y13, Y9
-	VPSLLD       $0x0e, Y13, Y11
-	VMOVQ        752(BX), X0
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
+	VMOVQ        752(BX), X0
+	VPSRLD       $0x12, Y13, Y9
+	VPMULLD      ·powers+448(SB), Y13, Y11
 	SHA256RNDS2  X0, X6, X5
-	VPSRLD       $0x03, Y13, Y9
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VMOVQ        760(BX), X0
 	VPADDD       Y15, Y12, Y12
@@ -20099,33 +20099,33 @@ begin9:
 	VPBROADCASTD 512(CX), Y14
 	VPADDD       5056(DX), Y14, Y14
 	VMOVQ        784(BX), X0
-	VPSRLD       $0x11, Y15, Y12
-	VPSLLD       $0x0f, Y15, Y11
+	VPSRLD       $0x0a, Y15, Y12
+	VPSRLD       $0x11, Y15, Y9
 	SHA256RNDS2  X0, X1, X2
-	VPXOR        Y11, Y12, Y12
-	VPSRLD       $0x13, Y15, Y9
-	VMOVQ        792(BX), X0
-	VPSLLD       $0x0d, Y15, Y11
+	VPMULLD      ·powers+480(SB), Y15, Y11
 	VPXOR        Y11, Y9, Y9
-	SHA256RNDS2  X0, X3, X4
+	VMOVQ        792(BX), X0
 	VPXOR        Y9, Y12, Y12
-	VPSRLD       $0x0a, Y15, Y9
+	VPSRLD       $0x13, Y15, Y9
+	SHA256RNDS2  X0, X3, X4
+	VPMULLD      ·powers+416(SB), Y15, Y11
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VMOVQ        816(BX), X0
 	VPADDD       Y12, Y14, Y14
 	VMOVDQU      Y14, 4768(DX)
 	SHA256RNDS2  X0, X5, X6
-	VPSRLD       $0x07, Y14, Y12
-	VPSLLD       $0x19, Y14, Y11
+	VPSRLD       $0x03, Y14, Y12
+	VPSRLD       $0x07, Y14, Y9
 	VMOVQ        824(BX), X0
-	VPXOR        Y11, Y12, Y12
-	VPSRLD       $0x12, Y14, Y9
-	SHA256RNDS2  X0, X7, X8
-	VPSLLD       $0x0e, Y14, Y11
+	VPMULLD      ·powers+800(SB), Y14, Y11
 	VPXOR        Y11, Y9, Y9
-	VMOVQ        848(BX), X0
+	SHA256RNDS2  X0, X7, X8
 	VPXOR        Y9, Y12, Y12
-	VPSRLD       $0x03, Y14, Y9
+	VPSRLD       $0x12, Y14, Y9
+	VMOVQ        848(BX), X0
+	VPMULLD      ·powers+448(SB), Y14, Y11
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	SHA256RNDS2  X0, X2, X1
 	VPADDD       Y13, Y12, Y12
@@ -20146,33 +20146,33 @@ begin9:
 	VPADDD       4288(DX), Y15, Y15
 	VMOVQ        888(BX), X0
 	VPADDD       5088(DX), Y15, Y15
-	VPSRLD       $0x11, Y13, Y12
+	VPSRLD       $0x0a, Y13, Y12
 	SHA256RNDS2  X0, X8, X7
-	VPSLLD       $0x0f, Y13, Y11
-	VPXOR        Y11, Y12, Y12
+	VPSRLD       $0x11, Y13, Y9
+	VPMULLD      ·powers+480(SB), Y13, Y11
 	VMOVQ        912(BX), X0
-	VPSRLD       $0x13, Y13, Y9
-	VPSLLD       $0x0d, Y13, Y11
-	SHA256RNDS2  X0, X1, X2
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
-	VPSRLD       $0x0a, Y13, Y9
+	SHA256RNDS2  X0, X1, X2
+	VPSRLD       $0x13, Y13, Y9
+	VPMULLD      ·powers+416(SB), Y13, Y11
+	VPXOR        Y11, Y9, Y9
 	VMOVQ        920(BX), X0
 	VPXOR        Y9, Y12, Y12
 	VPADDD       Y12, Y15, Y15
 	SHA256RNDS2  X0, X3, X4
 	VMOVDQU      Y15, 4800(DX)
-	VPSRLD       $0x07, Y15, Y12
+	VPSRLD       $0x03, Y15, Y12
 	VMOVQ        944(BX), X0
-	VPSLLD       $0x19, Y15, Y11
-	VPXOR        Y11, Y12, Y12
+	VPSRLD       $0x07, Y15, Y9
+	VPMULLD      ·powers+800(SB), Y15, Y11
 	SHA256RNDS2  X0, X5, X6
-	VPSRLD       $0x12, Y15, Y9
-	VPSLLD       $0x0e, Y15, Y11
-	VMOVQ        952(BX), X0
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
-	VPSRLD       $0x03, Y15, Y9
+	VMOVQ        952(BX), X0
+	VPSRLD       $0x12, Y15, Y9
+	VPMULLD      ·powers+448(SB), Y15, Y11
+	VPXOR        Y11, Y9, Y9
 	SHA256RNDS2  X0, X7, X8
 	VPXOR        Y9, Y12, Y12
 	VPADDD       Y14, Y12, Y12
@@ -20184,33 +20184,33 @@ begin9:
 	VMOVDQU     4608(DX), Y13
 	VPADDD      4320(DX), Y13, Y13
 	VMOVQ       984(BX), X0
-	VPSRLD      $0x11, Y14, Y12
-	VPSLLD      $0x0f, Y14, Y11
-	VPXOR       Y11, Y12, Y12
+	VPSRLD      $0x0a, Y14, Y12
+	VPSRLD      $0x11, Y14, Y9
+	VPMULLD     ·powers+480(SB), Y14, Y11
 	SHA256RNDS2 X0, X4, X3
-	VPSRLD      $0x13, Y14, Y9
-	VPSLLD      $0x0d, Y14, Y11
-	VMOVQ       1008(BX), X0
 	VPXOR       Y11, Y9, Y9
 	VPXOR       Y9, Y12, Y12
+	VMOVQ       1008(BX), X0
+	VPSRLD      $0x13, Y14, Y9
+	VPMULLD     ·powers+416(SB), Y14, Y11
 	SHA256RNDS2 X0, X6, X5
-	VPSRLD      $0x0a, Y14, Y9
+	VPXOR       Y11, Y9, Y9
 	VPXOR       Y9, Y12, Y12
 	VMOVQ       1016(BX), X0
 	VPADDD      Y12, Y13, Y13
 	VMOVDQU     Y13, 4832(DX)
 	SHA256RNDS2 X0, X8, X7
-	VPSRLD      $0x07, Y13, Y12
-	VPSLLD      $0x19, Y13, Y11
-	VPXOR       Y11, Y12, Y12
+	VPSRLD      $0x03, Y13, Y12
+	VPSRLD      $0x07, Y13, Y9
+	VPMULLD     ·powers+800(SB), Y13, Y11
 	VMOVQ       1040(BX), X0
-	VPSRLD      $0x12, Y13, Y9
-	VPSLLD      $0x0e, Y13, Y11
-	SHA256RNDS2 X0, X1, X2
 	VPXOR       Y11, Y9, Y9
 	VPXOR       Y9, Y12, Y12
+	SHA256RNDS2 X0, X1, X2
+	VPSRLD      $0x12, Y13, Y9
+	VPMULLD     ·powers+448(SB), Y13, Y11
 	VMOVQ       1048(BX), X0
-	VPSRLD      $0x03, Y13, Y9
+	VPXOR       Y11, Y9, Y9
 	VPXOR       Y9, Y12, Y12
 	SHA256RNDS2 X0, X3, X4
 	VPADDD      Y15, Y12, Y12
@@ -20230,33 +20230,33 @@ begin9:
 	VMOVDQU     4640(DX), Y14
 	VPADDD      4352(DX), Y14, Y14
 	VMOVQ       1104(BX), X0
-	VPSRLD      $0x11, Y15, Y12
-	VPSLLD      $0x0f, Y15, Y11
-	VPXOR       Y11, Y12, Y12
+	VPSRLD      $0x0a, Y15, Y12
+	VPSRLD      $0x11, Y15, Y9
+	VPMULLD     ·powers+480(SB), Y15, Y11
 	SHA256RNDS2 X0, X2, X1
-	VPSRLD      $0x13, Y15, Y9
-	VPSLLD      $0x0d, Y15, Y11
-	VMOVQ       1112(BX), X0
 	VPXOR       Y11, Y9, Y9
 	VPXOR       Y9, Y12, Y12
+	VMOVQ       1112(BX), X0
+	VPSRLD      $0x13, Y15, Y9
+	VPMULLD     ·powers+416(SB), Y15, Y11
 	SHA256RNDS2 X0, X4, X3
-	VPSRLD      $0x0a, Y15, Y9
+	VPXOR       Y11, Y9, Y9
 	VPXOR       Y9, Y12, Y12
 	VMOVQ       1136(BX), X0
 	VPADDD      Y12, Y14, Y14
 	VMOVDQU     Y14, 4864(DX)
 	SHA256RNDS2 X0, X6, X5
-	VPSRLD      $0x07, Y14, Y12
-	VPSLLD      $0x19, Y14, Y11
-	VPXOR       Y11, Y12, Y12
+	VPSRLD      $0x03, Y14, Y12
+	VPSRLD      $0x07, Y14, Y9
+	VPMULLD     ·powers+800(SB), Y14, Y11
 	VMOVQ       1144(BX), X0
-	VPSRLD      $0x12, Y14, Y9
-	VPSLLD      $0x0e, Y14, Y11
-	SHA256RNDS2 X0, X8, X7
 	VPXOR       Y11, Y9, Y9
 	VPXOR       Y9, Y12, Y12
+	SHA256RNDS2 X0, X8, X7
+	VPSRLD      $0x12, Y14, Y9
+	VPMULLD     ·powers+448(SB), Y14, Y11
 	VMOVQ       1168(BX), X0
-	VPSRLD      $0x03, Y14, Y9
+	VPXOR       Y11, Y9, Y9
 	VPXOR       Y9, Y12, Y12
 	SHA256RNDS2 X0, X1, X2
 	VPADDD      Y13, Y12, Y12
@@ -20267,33 +20267,33 @@ begin9:
 	VMOVDQU     4672(DX), Y15
 	VPADDD      4384(DX), Y15, Y15
 	SHA256RNDS2 X0, X3, X4
-	VPSRLD      $0x11, Y13, Y12
-	VPSLLD      $0x0f, Y13, Y11
+	VPSRLD      $0x0a, Y13, Y12
+	VPSRLD      $0x11, Y13, Y9
 	VMOVQ       1200(BX), X0
-	VPXOR       Y11, Y12, Y12
-	VPSRLD      $0x13, Y13, Y9
-	SHA256RNDS2 X0, X5, X6
-	VPSLLD      $0x0d, Y13, Y11
+	VPMULLD     ·powers+480(SB), Y13, Y11
 	VPXOR       Y11, Y9, Y9
-	VMOVQ       1208(BX), X0
+	SHA256RNDS2 X0, X5, X6
 	VPXOR       Y9, Y12, Y12
-	VPSRLD      $0x0a, Y13, Y9
+	VPSRLD      $0x13, Y13, Y9
+	VMOVQ       1208(BX), X0
+	VPMULLD     ·powers+416(SB), Y13, Y11
+	VPXOR       Y11, Y9, Y9
 	VPXOR       Y9, Y12, Y12
 	SHA256RNDS2 X0, X7, X8
 	VPADDD      Y12, Y15, Y15
 	VMOVDQU     Y15, 4896(DX)
 	VMOVDQU     X2, 5248(DX)
-	VPSRLD      $0x07, Y15, Y12
-	VPSLLD      $0x19, Y15, Y11
+	VPSRLD      $0x03, Y15, Y12
+	VPSRLD      $0x07, Y15, Y9
 	VMOVDQU     X1, 5264(DX)
-	VPXOR       Y11, Y12, Y12
-	VPSRLD      $0x12, Y15, Y9
-	VMOVDQU     X4, 5280(DX)
-	VPSLLD      $0x0e, Y15, Y11
+	VPMULLD     ·powers+800(SB), Y15, Y11
 	VPXOR       Y11, Y9, Y9
-	VMOVDQU     X3, 5296(DX)
+	VMOVDQU     X4, 5280(DX)
 	VPXOR       Y9, Y12, Y12
-	VPSRLD      $0x03, Y15, Y9
+	VPSRLD      $0x12, Y15, Y9
+	VMOVDQU     X3, 5296(DX)
+	VPMULLD     ·powers+448(SB), Y15, Y11
+	VPXOR       Y11, Y9, Y9
 	VPXOR       Y9, Y12, Y12
 	VMOVDQU     X6, 5312(DX)
 	VPADDD      Y14, Y12, Y12
@@ -20366,17 +20366,17 @@ begin10:
 	VPADDD       Y15, Y12, Y15
 	VMOVQ        540(AX), X0
 	VMOVDQU      Y15, 4832(DX)
-	VPSRLD       $0x07, Y15, Y12
+	VPSRLD       $0x03, Y15, Y12
 	SHA256RNDS2  X0, X1, X2
-	VPSLLD       $0x19, Y15, Y11
-	VPXOR        Y11, Y12, Y12
-	VPSRLD       $0x12, Y15, Y9
-	SHA256RNDS2  X0, X3, X4
-	VPSLLD       $0x0e, Y15, Y11
+	VPSRLD       $0x07, Y15, Y9
+	VPMULLD      ·powers+800(SB), Y15, Y11
 	VPXOR        Y11, Y9, Y9
-	SHA256RNDS2  X0, X5, X6
+	SHA256RNDS2  X0, X3, X4
 	VPXOR        Y9, Y12, Y12
-	VPSRLD       $0x03, Y15, Y9
+	VPSRLD       $0x12, Y15, Y9
+	SHA256RNDS2  X0, X5, X6
+	VPMULLD      ·powers+448(SB), Y15, Y11
+	VPXOR        Y11, Y9, Y9
 	SHA256RNDS2  X0, X7, X8
 	VPXOR        Y9, Y12, Y12
 	VMOVDQU      Y12, 4288(DX)
@@ -20397,17 +20397,17 @@ begin10:
 	SHA256RNDS2  X0, X8, X7
 	VPADDD       Y13, Y12, Y13
 	VMOVDQU      Y13, 4864(DX)
-	VPSRLD       $0x07, Y13, Y12
+	VPSRLD       $0x03, Y13, Y12
 	VMOVQ        512(BX), X0
-	VPSLLD       $0x19, Y13, Y11
-	VPXOR        Y11, Y12, Y12
+	VPSRLD       $0x07, Y13, Y9
+	VPMULLD      ·powers+800(SB), Y13, Y11
 	SHA256RNDS2  X0, X1, X2
-	VPSRLD       $0x12, Y13, Y9
-	VPSLLD       $0x0e, Y13, Y11
-	VMOVQ        520(BX), X0
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
-	VPSRLD       $0x03, Y13, Y9
+	VMOVQ        520(BX), X0
+	VPSRLD       $0x12, Y13, Y9
+	VPMULLD      ·powers+448(SB), Y13, Y11
+	VPXOR        Y11, Y9, Y9
 	SHA256RNDS2  X0, X3, X4
 	VPXOR        Y9, Y12, Y12
 	VPADDD       Y15, Y12, Y12
@@ -20416,17 +20416,17 @@ begin10:
 
 	// W[25]: sigma1.
 	SHA256RNDS2  X0, X5, X6
-	VPSRLD       $0x11, Y15, Y12
-	VPSLLD       $0x0f, Y15, Y11
+	VPSRLD       $0x0a, Y15, Y12
+	VPSRLD       $0x11, Y15, Y9
 	VMOVQ        552(BX), X0
-	VPXOR        Y11, Y12, Y12
-	VPSRLD       $0x13, Y15, Y9
-	VPSLLD       $0x0d, Y15, Y11
-	SHA256RNDS2  X0, X7, X8
+	VPMULLD      ·powers+480(SB), Y15, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
+	SHA256RNDS2  X0, X7, X8
+	VPSRLD       $0x13, Y15, Y9
+	VPMULLD      ·powers+416(SB), Y15, Y11
 	VMOVQ        576(BX), X0
-	VPSRLD       $0x0a, Y15, Y9
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	SHA256RNDS2  X0, X2, X1
 	VPADDD       6112(DX), Y12, Y14
@@ -20434,17 +20434,17 @@ begin10:
 	VPADDD       Y14, Y12, Y14
 	VMOVQ        584(BX), X0
 	VMOVDQU      Y14, 4896(DX)
-	VPSRLD       $0x07, Y14, Y12
+	VPSRLD       $0x03, Y14, Y12
 	SHA256RNDS2  X0, X4, X3
-	VPSLLD       $0x19, Y14, Y11
-	VPXOR        Y11, Y12, Y12
+	VPSRLD       $0x07, Y14, Y9
+	VPMULLD      ·powers+800(SB), Y14, Y11
 	VMOVQ        608(BX), X0
-	VPSRLD       $0x12, Y14, Y9
-	VPSLLD       $0x0e, Y14, Y11
-	SHA256RNDS2  X0, X6, X5
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
-	VPSRLD       $0x03, Y14, Y9
+	SHA256RNDS2  X0, X6, X5
+	VPSRLD       $0x12, Y14, Y9
+	VPMULLD      ·powers+448(SB), Y14, Y11
+	VPXOR        Y11, Y9, Y9
 	VMOVQ        616(BX), X0
 	VPXOR        Y9, Y12, Y12
 	VPADDD       Y13, Y12, Y12
@@ -20461,17 +20461,17 @@ begin10:
 	VMOVQ        648(BX), X0
 
 	// W[26]: sigma1.
-	VPSRLD       $0x11, Y13, Y12
+	VPSRLD       $0x0a, Y13, Y12
 	SHA256RNDS2  X0, X3, X4
-	VPSLLD       $0x0f, Y13, Y11
-	VPXOR        Y11, Y12, Y12
+	VPSRLD       $0x11, Y13, Y9
+	VPMULLD      ·powers+480(SB), Y13, Y11
 	VMOVQ        672(BX), X0
-	VPSRLD       $0x13, Y13, Y9
-	VPSLLD       $0x0d, Y13, Y11
 	VPXOR        Y11, Y9, Y9
-	SHA256RNDS2  X0, X5, X6
 	VPXOR        Y9, Y12, Y12
-	VPSRLD       $0x0a, Y13, Y9
+	VPSRLD       $0x13, Y13, Y9
+	SHA256RNDS2  X0, X5, X6
+	VPMULLD      ·powers+416(SB), Y13, Y11
+	VPXOR        Y11, Y9, Y9
 	VMOVQ        680(BX), X0
 	VPXOR        Y9, Y12, Y12
 	VPBROADCASTD 224(CX), Y15
@@ -20479,17 +20479,17 @@ begin10:
 	VPADDD       Y12, Y15, Y15
 	VMOVDQU      Y15, 4928(DX)
 	VMOVQ        704(BX), X0
-	VPSRLD       $0x07, Y15, Y12
-	VPSLLD       $0x19, Y15, Y11
-	VPXOR        Y11, Y12, Y12
+	VPSRLD       $0x03, Y15, Y12
+	VPSRLD       $0x07, Y15, Y9
+	VPMULLD      ·powers+800(SB), Y15, Y11
 	SHA256RNDS2  X0, X2, X1
-	VPSRLD       $0x12, Y15, Y9
-	VPSLLD       $0x0e, Y15, Y11
-	VMOVQ        712(BX), X0
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
+	VMOVQ        712(BX), X0
+	VPSRLD       $0x12, Y15, Y9
+	VPMULLD      ·powers+448(SB), Y15, Y11
 	SHA256RNDS2  X0, X4, X3
-	VPSRLD       $0x03, Y15, Y9
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPADDD       Y14, Y12, Y12
 	VMOVQ        736(BX), X0
@@ -20497,33 +20497,33 @@ begin10:
 
 	// W[27]: sigma1.
 	SHA256RNDS2 X0, X6, X5
-	VPSRLD      $0x11, Y14, Y12
-	VPSLLD      $0x0f, Y14, Y11
+	VPSRLD      $0x0a, Y14, Y12
+	VPSRLD      $0x11, Y14, Y9
 	VMOVQ       744(BX), X0
-	VPXOR       Y11, Y12, Y12
-	VPSRLD      $0x13, Y14, Y9
-	SHA256RNDS2 X0, X8, X7
-	VPSLLD      $0x0d, Y14, Y11
+	VPMULLD     ·powers+480(SB), Y14, Y11
 	VPXOR       Y11, Y9, Y9
+	SHA256RNDS2 X0, X8, X7
 	VPXOR       Y9, Y12, Y12
+	VPSRLD      $0x13, Y14, Y9
+	VPMULLD     ·powers+416(SB), Y14, Y11
 	VMOVQ       768(BX), X0
-	VPSRLD      $0x0a, Y14, Y9
+	VPXOR       Y11, Y9, Y9
 	VPXOR       Y9, Y12, Y12
 	SHA256RNDS2 X0, X1, X2
 	VPADDD      6144(DX), Y12, Y13
 	VMOVDQU     Y13, 4960(DX)
 	VMOVQ       776(BX), X0
-	VPSRLD      $0x07, Y13, Y12
-	VPSLLD      $0x19, Y13, Y11
+	VPSRLD      $0x03, Y13, Y12
+	VPSRLD      $0x07, Y13, Y9
 	SHA256RNDS2 X0, X3, X4
-	VPXOR       Y11, Y12, Y12
-	VPSRLD      $0x12, Y13, Y9
-	VPSLLD      $0x0e, Y13, Y11
-	VMOVQ       800(BX), X0
+	VPMULLD     ·powers+800(SB), Y13, Y11
 	VPXOR       Y11, Y9, Y9
 	VPXOR       Y9, Y12, Y12
+	VMOVQ       800(BX), X0
+	VPSRLD      $0x12, Y13, Y9
+	VPMULLD     ·powers+448(SB), Y13, Y11
 	SHA256RNDS2 X0, X5, X6
-	VPSRLD      $0x03, Y13, Y9
+	VPXOR       Y11, Y9, Y9
 	VPXOR       Y9, Y12, Y12
 	VMOVQ       808(BX), X0
 	VPADDD      Y15, Y12, Y12
@@ -20540,34 +20540,34 @@ begin10:
 
 	// W[28]: sigma1.
 	VMOVQ        840(BX), X0
-	VPSRLD       $0x11, Y15, Y12
-	VPSLLD       $0x0f, Y15, Y11
-	VPXOR        Y11, Y12, Y12
+	VPSRLD       $0x0a, Y15, Y12
+	VPSRLD       $0x11, Y15, Y9
+	VPMULLD      ·powers+480(SB), Y15, Y11
 	SHA256RNDS2  X0, X4, X3
-	VPSRLD       $0x13, Y15, Y9
-	VPSLLD       $0x0d, Y15, Y11
-	VMOVQ        864(BX), X0
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
+	VMOVQ        864(BX), X0
+	VPSRLD       $0x13, Y15, Y9
+	VPMULLD      ·powers+416(SB), Y15, Y11
 	SHA256RNDS2  X0, X6, X5
-	VPSRLD       $0x0a, Y15, Y9
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPBROADCASTD 256(CX), Y14
 	VMOVQ        872(BX), X0
 	VPADDD       Y12, Y14, Y14
 	VMOVDQU      Y14, 4992(DX)
 	SHA256RNDS2  X0, X8, X7
-	VPSRLD       $0x07, Y14, Y12
-	VPSLLD       $0x19, Y14, Y11
+	VPSRLD       $0x03, Y14, Y12
+	VPSRLD       $0x07, Y14, Y9
 	VMOVQ        896(BX), X0
-	VPXOR        Y11, Y12, Y12
-	VPSRLD       $0x12, Y14, Y9
-	SHA256RNDS2  X0, X1, X2
-	VPSLLD       $0x0e, Y14, Y11
+	VPMULLD      ·powers+800(SB), Y14, Y11
 	VPXOR        Y11, Y9, Y9
+	SHA256RNDS2  X0, X1, X2
 	VPXOR        Y9, Y12, Y12
+	VPSRLD       $0x12, Y14, Y9
+	VPMULLD      ·powers+448(SB), Y14, Y11
 	VMOVQ        904(BX), X0
-	VPSRLD       $0x03, Y14, Y9
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	SHA256RNDS2  X0, X3, X4
 	VPADDD       Y13, Y12, Y12
@@ -20575,33 +20575,33 @@ begin10:
 	VMOVQ        928(BX), X0
 
 	// W[29]: sigma1.
-	VPSRLD      $0x11, Y13, Y12
-	VPSLLD      $0x0f, Y13, Y11
+	VPSRLD      $0x0a, Y13, Y12
+	VPSRLD      $0x11, Y13, Y9
 	SHA256RNDS2 X0, X5, X6
-	VPXOR       Y11, Y12, Y12
-	VPSRLD      $0x13, Y13, Y9
-	VMOVQ       936(BX), X0
-	VPSLLD      $0x0d, Y13, Y11
+	VPMULLD     ·powers+480(SB), Y13, Y11
 	VPXOR       Y11, Y9, Y9
-	SHA256RNDS2 X0, X7, X8
+	VMOVQ       936(BX), X0
 	VPXOR       Y9, Y12, Y12
-	VPSRLD      $0x0a, Y13, Y9
+	VPSRLD      $0x13, Y13, Y9
+	SHA256RNDS2 X0, X7, X8
+	VPMULLD     ·powers+416(SB), Y13, Y11
+	VPXOR       Y11, Y9, Y9
 	VMOVQ       960(BX), X0
 	VPXOR       Y9, Y12, Y12
 	VPADDD      6176(DX), Y12, Y15
 	VMOVDQU     Y15, 5024(DX)
 	SHA256RNDS2 X0, X2, X1
-	VPSRLD      $0x07, Y15, Y12
-	VPSLLD      $0x19, Y15, Y11
+	VPSRLD      $0x03, Y15, Y12
+	VPSRLD      $0x07, Y15, Y9
 	VMOVQ       968(BX), X0
-	VPXOR       Y11, Y12, Y12
-	VPSRLD      $0x12, Y15, Y9
-	SHA256RNDS2 X0, X4, X3
-	VPSLLD      $0x0e, Y15, Y11
+	VPMULLD     ·powers+800(SB), Y15, Y11
 	VPXOR       Y11, Y9, Y9
-	VMOVQ       992(BX), X0
+	SHA256RNDS2 X0, X4, X3
 	VPXOR       Y9, Y12, Y12
-	VPSRLD      $0x03, Y15, Y9
+	VPSRLD      $0x12, Y15, Y9
+	VMOVQ       992(BX), X0
+	VPMULLD     ·powers+448(SB), Y15, Y11
+	VPXOR       Y11, Y9, Y9
 	VPXOR       Y9, Y12, Y12
 	SHA256RNDS2 X0, X6, X5
 	VPADDD      Y14, Y12, Y12
@@ -20621,33 +20621,33 @@ begin10:
 	VPBROADCASTD 612(AX), Y13
 	VPADDD       4832(DX), Y13, Y13
 	VMOVQ        1032(BX), X0
-	VPSRLD       $0x11, Y14, Y12
-	VPSLLD       $0x0f, Y14, Y11
+	VPSRLD       $0x0a, Y14, Y12
+	VPSRLD       $0x11, Y14, Y9
 	SHA256RNDS2  X0, X3, X4
-	VPXOR        Y11, Y12, Y12
-	VPSRLD       $0x13, Y14, Y9
-	VPSLLD       $0x0d, Y14, Y11
-	VMOVQ        1056(BX), X0
+	VPMULLD      ·powers+480(SB), Y14, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
+	VMOVQ        1056(BX), X0
+	VPSRLD       $0x13, Y14, Y9
+	VPMULLD      ·powers+416(SB), Y14, Y11
 	SHA256RNDS2  X0, X5, X6
-	VPSRLD       $0x0a, Y14, Y9
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VMOVQ        1064(BX), X0
 	VPADDD       Y12, Y13, Y13
 	VMOVDQU      Y13, 5056(DX)
-	VPSRLD       $0x07, Y13, Y12
+	VPSRLD       $0x03, Y13, Y12
 	SHA256RNDS2  X0, X7, X8
-	VPSLLD       $0x19, Y13, Y11
-	VPXOR        Y11, Y12, Y12
+	VPSRLD       $0x07, Y13, Y9
+	VPMULLD      ·powers+800(SB), Y13, Y11
 	VMOVQ        1088(BX), X0
-	VPSRLD       $0x12, Y13, Y9
-	VPSLLD       $0x0e, Y13, Y11
-	SHA256RNDS2  X0, X2, X1
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
+	SHA256RNDS2  X0, X2, X1
+	VPSRLD       $0x12, Y13, Y9
+	VPMULLD      ·powers+448(SB), Y13, Y11
 	VMOVQ        1096(BX), X0
-	VPSRLD       $0x03, Y13, Y9
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPADDD       Y15, Y12, Y12
 	SHA256RNDS2  X0, X4, X3
@@ -20658,33 +20658,33 @@ begin10:
 	VMOVDQU     6208(DX), Y14
 	VPADDD      4864(DX), Y14, Y14
 	SHA256RNDS2 X0, X6, X5
-	VPSRLD      $0x11, Y15, Y12
-	VPSLLD      $0x0f, Y15, Y11
+	VPSRLD      $0x0a, Y15, Y12
+	VPSRLD      $0x11, Y15, Y9
 	VMOVQ       1128(BX), X0
-	VPXOR       Y11, Y12, Y12
-	VPSRLD      $0x13, Y15, Y9
-	VPSLLD      $0x0d, Y15, Y11
-	SHA256RNDS2 X0, X8, X7
+	VPMULLD     ·powers+480(SB), Y15, Y11
 	VPXOR       Y11, Y9, Y9
 	VPXOR       Y9, Y12, Y12
+	SHA256RNDS2 X0, X8, X7
+	VPSRLD      $0x13, Y15, Y9
+	VPMULLD     ·powers+416(SB), Y15, Y11
 	VMOVQ       1152(BX), X0
-	VPSRLD      $0x0a, Y15, Y9
+	VPXOR       Y11, Y9, Y9
 	VPXOR       Y9, Y12, Y12
 	SHA256RNDS2 X0, X1, X2
 	VPADDD      Y12, Y14, Y14
 	VMOVDQU     Y14, 5088(DX)
-	VPSRLD      $0x07, Y14, Y12
+	VPSRLD      $0x03, Y14, Y12
 	VMOVQ       1160(BX), X0
-	VPSLLD      $0x19, Y14, Y11
-	VPXOR       Y11, Y12, Y12
+	VPSRLD      $0x07, Y14, Y9
+	VPMULLD     ·powers+800(SB), Y14, Y11
 	SHA256RNDS2 X0, X3, X4
-	VPSRLD      $0x12, Y14, Y9
-	VPSLLD      $0x0e, Y14, Y11
-	VMOVQ       1184(BX), X0
 	VPXOR       Y11, Y9, Y9
 	VPXOR       Y9, Y12, Y12
+	VMOVQ       1184(BX), X0
+	VPSRLD      $0x12, Y14, Y9
+	VPMULLD     ·powers+448(SB), Y14, Y11
 	SHA256RNDS2 X0, X5, X6
-	VPSRLD      $0x03, Y14, Y9
+	VPXOR       Y11, Y9, Y9
 	VPXOR       Y9, Y12, Y12
 	VPADDD      Y13, Y12, Y12
 	VMOVQ       1192(BX), X0
@@ -20706,33 +20706,33 @@ begin10:
 	VPBROADCASTD 288(CX), Y12
 	VMOVDQU      X3, 5168(DX)
 	VPADDD       Y15, Y12, Y15
-	VPSRLD       $0x11, Y13, Y12
+	VPSRLD       $0x0a, Y13, Y12
 	VMOVDQU      X6, 5184(DX)
-	VPSLLD       $0x0f, Y13, Y11
-	VPXOR        Y11, Y12, Y12
-	VPSRLD       $0x13, Y13, Y9
-	VMOVDQU      X5, 5200(DX)
-	VPSLLD       $0x0d, Y13, Y11
+	VPSRLD       $0x11, Y13, Y9
+	VPMULLD      ·powers+480(SB), Y13, Y11
 	VPXOR        Y11, Y9, Y9
-	VMOVDQU      X8, 5216(DX)
+	VMOVDQU      X5, 5200(DX)
 	VPXOR        Y9, Y12, Y12
-	VPSRLD       $0x0a, Y13, Y9
+	VPSRLD       $0x13, Y13, Y9
+	VMOVDQU      X8, 5216(DX)
+	VPMULLD      ·powers+416(SB), Y13, Y11
+	VPXOR        Y11, Y9, Y9
 	VMOVDQU      X7, 5232(DX)
 	VPXOR        Y9, Y12, Y12
 	VPADDD       Y12, Y15, Y15
 	VMOVDQU      5760(DX), X2
 	VMOVDQU      Y15, 4608(DX)
-	VPSRLD       $0x07, Y15, Y12
-	VPSLLD       $0x19, Y15, Y11
+	VPSRLD       $0x03, Y15, Y12
+	VPSRLD       $0x07, Y15, Y9
 	VMOVDQU      5776(DX), X1
-	VPXOR        Y11, Y12, Y12
-	VPSRLD       $0x12, Y15, Y9
-	VMOVDQU      5792(DX), X4
-	VPSLLD       $0x0e, Y15, Y11
+	VPMULLD      ·powers+800(SB), Y15, Y11
 	VPXOR        Y11, Y9, Y9
-	VMOVDQU      5808(DX), X3
+	VMOVDQU      5792(DX), X4
 	VPXOR        Y9, Y12, Y12
-	VPSRLD       $0x03, Y15, Y9
+	VPSRLD       $0x12, Y15, Y9
+	VMOVDQU      5808(DX), X3
+	VPMULLD      ·powers+448(SB), Y15, Y11
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VMOVDQU      5824(DX), X6
 	VPADDD       Y14, Y12, Y12
@@ -20746,33 +20746,33 @@ begin10:
 	VPBROADCASTD 320(CX), Y12
 	VMOVDQU      5872(DX), X7
 	VPADDD       Y13, Y12, Y13
-	VPSRLD       $0x11, Y14, Y12
-	VPSLLD       $0x0f, Y14, Y11
+	VPSRLD       $0x0a, Y14, Y12
+	VPSRLD       $0x11, Y14, Y9
 	VMOVQ        336(BX), X0
-	VPXOR        Y11, Y12, Y12
-	VPSRLD       $0x13, Y14, Y9
-	SHA256RNDS2  X0, X2, X1
-	VPSLLD       $0x0d, Y14, Y11
+	VPMULLD      ·powers+480(SB), Y14, Y11
 	VPXOR        Y11, Y9, Y9
-	VMOVQ        344(BX), X0
+	SHA256RNDS2  X0, X2, X1
 	VPXOR        Y9, Y12, Y12
-	VPSRLD       $0x0a, Y14, Y9
+	VPSRLD       $0x13, Y14, Y9
+	VMOVQ        344(BX), X0
+	VPMULLD      ·powers+416(SB), Y14, Y11
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	SHA256RNDS2  X0, X4, X3
 	VPADDD       Y12, Y13, Y13
 	VMOVDQU      Y13, 4640(DX)
 	VMOVQ        368(BX), X0
-	VPSRLD       $0x07, Y13, Y12
-	VPSLLD       $0x19, Y13, Y11
+	VPSRLD       $0x03, Y13, Y12
+	VPSRLD       $0x07, Y13, Y9
 	SHA256RNDS2  X0, X6, X5
-	VPXOR        Y11, Y12, Y12
-	VPSRLD       $0x12, Y13, Y9
-	VMOVQ        376(BX), X0
-	VPSLLD       $0x0e, Y13, Y11
+	VPMULLD      ·powers+800(SB), Y13, Y11
 	VPXOR        Y11, Y9, Y9
+	VMOVQ        376(BX), X0
 	VPXOR        Y9, Y12, Y12
+	VPSRLD       $0x12, Y13, Y9
+	VPMULLD      ·powers+448(SB), Y13, Y11
 	SHA256RNDS2  X0, X8, X7
-	VPSRLD       $0x03, Y13, Y9
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VMOVQ        540(AX), X0
 	VPADDD       Y15, Y12, Y12
@@ -20794,33 +20794,33 @@ begin10:
 	VMOVQ        548(AX), X0
 	VPBROADCASTD 352(CX), Y12
 	VPADDD       Y14, Y12, Y14
-	VPSRLD       $0x11, Y15, Y12
+	VPSRLD       $0x0a, Y15, Y12
 	SHA256RNDS2  X0, X2, X1
-	VPSLLD       $0x0f, Y15, Y11
-	VPXOR        Y11, Y12, Y12
+	VPSRLD       $0x11, Y15, Y9
+	VPMULLD      ·powers+480(SB), Y15, Y11
 	SHA256RNDS2  X0, X4, X3
-	VPSRLD       $0x13, Y15, Y9
-	VPSLLD       $0x0d, Y15, Y11
-	SHA256RNDS2  X0, X6, X5
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
+	SHA256RNDS2  X0, X6, X5
+	VPSRLD       $0x13, Y15, Y9
+	VPMULLD      ·powers+416(SB), Y15, Y11
 	SHA256RNDS2  X0, X8, X7
-	VPSRLD       $0x0a, Y15, Y9
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPADDD       Y12, Y14, Y14
 	VMOVQ        528(BX), X0
 	VMOVDQU      Y14, 4672(DX)
-	VPSRLD       $0x07, Y14, Y12
+	VPSRLD       $0x03, Y14, Y12
 	SHA256RNDS2  X0, X1, X2
-	VPSLLD       $0x19, Y14, Y11
-	VPXOR        Y11, Y12, Y12
+	VPSRLD       $0x07, Y14, Y9
+	VPMULLD      ·powers+800(SB), Y14, Y11
 	VMOVQ        536(BX), X0
-	VPSRLD       $0x12, Y14, Y9
-	VPSLLD       $0x0e, Y14, Y11
 	VPXOR        Y11, Y9, Y9
-	SHA256RNDS2  X0, X3, X4
 	VPXOR        Y9, Y12, Y12
-	VPSRLD       $0x03, Y14, Y9
+	VPSRLD       $0x12, Y14, Y9
+	SHA256RNDS2  X0, X3, X4
+	VPMULLD      ·powers+448(SB), Y14, Y11
+	VPXOR        Y11, Y9, Y9
 	VMOVQ        560(BX), X0
 	VPXOR        Y9, Y12, Y12
 	VPADDD       Y13, Y12, Y12
@@ -20834,33 +20834,33 @@ begin10:
 	VPBROADCASTD 384(CX), Y12
 	SHA256RNDS2  X0, X7, X8
 	VPADDD       Y15, Y12, Y15
-	VPSRLD       $0x11, Y13, Y12
+	VPSRLD       $0x0a, Y13, Y12
 	VMOVQ        592(BX), X0
-	VPSLLD       $0x0f, Y13, Y11
-	VPXOR        Y11, Y12, Y12
+	VPSRLD       $0x11, Y13, Y9
+	VPMULLD      ·powers+480(SB), Y13, Y11
 	SHA256RNDS2  X0, X2, X1
-	VPSRLD       $0x13, Y13, Y9
-	VPSLLD       $0x0d, Y13, Y11
 	VPXOR        Y11, Y9, Y9
-	VMOVQ        600(BX), X0
 	VPXOR        Y9, Y12, Y12
-	VPSRLD       $0x0a, Y13, Y9
+	VPSRLD       $0x13, Y13, Y9
+	VMOVQ        600(BX), X0
+	VPMULLD      ·powers+416(SB), Y13, Y11
+	VPXOR        Y11, Y9, Y9
 	SHA256RNDS2  X0, X4, X3
 	VPXOR        Y9, Y12, Y12
 	VPADDD       Y12, Y15, Y15
 	VMOVQ        624(BX), X0
 	VMOVDQU      Y15, 4704(DX)
-	VPSRLD       $0x07, Y15, Y12
+	VPSRLD       $0x03, Y15, Y12
 	SHA256RNDS2  X0, X6, X5
-	VPSLLD       $0x19, Y15, Y11
-	VPXOR        Y11, Y12, Y12
-	VPSRLD       $0x12, Y15, Y9
-	VMOVQ        632(BX), X0
-	VPSLLD       $0x0e, Y15, Y11
+	VPSRLD       $0x07, Y15, Y9
+	VPMULLD      ·powers+800(SB), Y15, Y11
 	VPXOR        Y11, Y9, Y9
-	SHA256RNDS2  X0, X8, X7
+	VMOVQ        632(BX), X0
 	VPXOR        Y9, Y12, Y12
-	VPSRLD       $0x03, Y15, Y9
+	VPSRLD       $0x12, Y15, Y9
+	SHA256RNDS2  X0, X8, X7
+	VPMULLD      ·powers+448(SB), Y15, Y11
+	VPXOR        Y11, Y9, Y9
 	VMOVQ        656(BX), X0
 	VPXOR        Y9, Y12, Y12
 	VPADDD       Y14, Y12, Y12
@@ -20883,33 +20883,33 @@ begin10:
 	VPBROADCASTD 416(CX), Y12
 	VPADDD       Y13, Y12, Y13
 	VMOVQ        696(BX), X0
-	VPSRLD       $0x11, Y14, Y12
-	VPSLLD       $0x0f, Y14, Y11
+	VPSRLD       $0x0a, Y14, Y12
+	VPSRLD       $0x11, Y14, Y9
 	SHA256RNDS2  X0, X7, X8
-	VPXOR        Y11, Y12, Y12
-	VPSRLD       $0x13, Y14, Y9
-	VMOVQ        720(BX), X0
-	VPSLLD       $0x0d, Y14, Y11
+	VPMULLD      ·powers+480(SB), Y14, Y11
 	VPXOR        Y11, Y9, Y9
+	VMOVQ        720(BX), X0
 	VPXOR        Y9, Y12, Y12
+	VPSRLD       $0x13, Y14, Y9
+	VPMULLD      ·powers+416(SB), Y14, Y11
 	SHA256RNDS2  X0, X2, X1
-	VPSRLD       $0x0a, Y14, Y9
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VMOVQ        728(BX), X0
 	VPADDD       Y12, Y13, Y13
 	VMOVDQU      Y13, 4736(DX)
 	SHA256RNDS2  X0, X4, X3
-	VPSRLD       $0x07, Y13, Y12
-	VPSLLD       $0x19, Y13, Y11
-	VPXOR        Y11, Y12, Y12
+	VPSRLD       $0x03, Y13, Y12
+	VPSRLD       $0x07, Y13, Y9
+	VPMULLD      ·powers+800(SB), Y13, Y11
 	VMOVQ        752(BX), X0
-	VPSRLD       $0x12, Y13, Y9
-	VPSLLD       $0x0e, Y13, Y11
-	SHA256RNDS2  X0, X6, X5
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
+	SHA256RNDS2  X0, X6, X5
+	VPSRLD       $0x12, Y13, Y9
+	VPMULLD      ·powers+448(SB), Y13, Y11
 	VMOVQ        760(BX), X0
-	VPSRLD       $0x03, Y13, Y9
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	SHA256RNDS2  X0, X8, X7
 	VPADDD       Y15, Y12, Y12
@@ -20923,33 +20923,33 @@ begin10:
 	VPBROADCASTD 448(CX), Y12
 	VPADDD       Y14, Y12, Y14
 	VMOVQ        792(BX), X0
-	VPSRLD       $0x11, Y15, Y12
-	VPSLLD       $0x0f, Y15, Y11
+	VPSRLD       $0x0a, Y15, Y12
+	VPSRLD       $0x11, Y15, Y9
 	SHA256RNDS2  X0, X3, X4
-	VPXOR        Y11, Y12, Y12
-	VPSRLD       $0x13, Y15, Y9
-	VPSLLD       $0x0d, Y15, Y11
-	VMOVQ        816(BX), X0
+	VPMULLD      ·powers+480(SB), Y15, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
+	VMOVQ        816(BX), X0
+	VPSRLD       $0x13, Y15, Y9
+	VPMULLD      ·powers+416(SB), Y15, Y11
 	SHA256RNDS2  X0, X5, X6
-	VPSRLD       $0x0a, Y15, Y9
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VMOVQ        824(BX), X0
 	VPADDD       Y12, Y14, Y14
 	VMOVDQU      Y14, 4768(DX)
-	VPSRLD       $0x07, Y14, Y12
+	VPSRLD       $0x03, Y14, Y12
 	SHA256RNDS2  X0, X7, X8
-	VPSLLD       $0x19, Y14, Y11
-	VPXOR        Y11, Y12, Y12
+	VPSRLD       $0x07, Y14, Y9
+	VPMULLD      ·powers+800(SB), Y14, Y11
 	VMOVQ        848(BX), X0
-	VPSRLD       $0x12, Y14, Y9
-	VPSLLD       $0x0e, Y14, Y11
-	SHA256RNDS2  X0, X2, X1
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
+	SHA256RNDS2  X0, X2, X1
+	VPSRLD       $0x12, Y14, Y9
+	VPMULLD      ·powers+448(SB), Y14, Y11
 	VMOVQ        856(BX), X0
-	VPSRLD       $0x03, Y14, Y9
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPADDD       Y13, Y12, Y12
 	SHA256RNDS2  X0, X4, X3
@@ -20970,33 +20970,33 @@ begin10:
 	VPADDD      4288(DX), Y15, Y15
 	VPADDD      5088(DX), Y15, Y15
 	VMOVQ       912(BX), X0
-	VPSRLD      $0x11, Y13, Y12
-	VPSLLD      $0x0f, Y13, Y11
+	VPSRLD      $0x0a, Y13, Y12
+	VPSRLD      $0x11, Y13, Y9
 	SHA256RNDS2 X0, X1, X2
-	VPXOR       Y11, Y12, Y12
-	VPSRLD      $0x13, Y13, Y9
-	VPSLLD      $0x0d, Y13, Y11
-	VMOVQ       920(BX), X0
+	VPMULLD     ·powers+480(SB), Y13, Y11
 	VPXOR       Y11, Y9, Y9
 	VPXOR       Y9, Y12, Y12
+	VMOVQ       920(BX), X0
+	VPSRLD      $0x13, Y13, Y9
+	VPMULLD     ·powers+416(SB), Y13, Y11
 	SHA256RNDS2 X0, X3, X4
-	VPSRLD      $0x0a, Y13, Y9
+	VPXOR       Y11, Y9, Y9
 	VPXOR       Y9, Y12, Y12
 	VMOVQ       944(BX), X0
 	VPADDD      Y12, Y15, Y15
 	VMOVDQU     Y15, 4800(DX)
-	VPSRLD      $0x07, Y15, Y12
+	VPSRLD      $0x03, Y15, Y12
 	SHA256RNDS2 X0, X5, X6
-	VPSLLD      $0x19, Y15, Y11
-	VPXOR       Y11, Y12, Y12
+	VPSRLD      $0x07, Y15, Y9
+	VPMULLD     ·powers+800(SB), Y15, Y11
 	VMOVQ       952(BX), X0
-	VPSRLD      $0x12, Y15, Y9
-	VPSLLD      $0x0e, Y15, Y11
-	SHA256RNDS2 X0, X7, X8
 	VPXOR       Y11, Y9, Y9
 	VPXOR       Y9, Y12, Y12
+	SHA256RNDS2 X0, X7, X8
+	VPSRLD      $0x12, Y15, Y9
+	VPMULLD     ·powers+448(SB), Y15, Y11
 	VMOVQ       976(BX), X0
-	VPSRLD      $0x03, Y15, Y9
+	VPXOR       Y11, Y9, Y9
 	VPXOR       Y9, Y12, Y12
 	VPADDD      Y14, Y12, Y12
 	SHA256RNDS2 X0, X2, X1
@@ -21007,33 +21007,33 @@ begin10:
 	VMOVDQU     4608(DX), Y13
 	VPADDD      4320(DX), Y13, Y13
 	SHA256RNDS2 X0, X4, X3
-	VPSRLD      $0x11, Y14, Y12
-	VPSLLD      $0x0f, Y14, Y11
+	VPSRLD      $0x0a, Y14, Y12
+	VPSRLD      $0x11, Y14, Y9
 	VMOVQ       1008(BX), X0
-	VPXOR       Y11, Y12, Y12
-	VPSRLD      $0x13, Y14, Y9
-	VPSLLD      $0x0d, Y14, Y11
-	SHA256RNDS2 X0, X6, X5
+	VPMULLD     ·powers+480(SB), Y14, Y11
 	VPXOR       Y11, Y9, Y9
 	VPXOR       Y9, Y12, Y12
+	SHA256RNDS2 X0, X6, X5
+	VPSRLD      $0x13, Y14, Y9
+	VPMULLD     ·powers+416(SB), Y14, Y11
 	VMOVQ       1016(BX), X0
-	VPSRLD      $0x0a, Y14, Y9
+	VPXOR       Y11, Y9, Y9
 	VPXOR       Y9, Y12, Y12
 	SHA256RNDS2 X0, X8, X7
 	VPADDD      Y12, Y13, Y13
 	VMOVDQU     Y13, 4832(DX)
-	VPSRLD      $0x07, Y13, Y12
+	VPSRLD      $0x03, Y13, Y12
 	VMOVQ       1040(BX), X0
-	VPSLLD      $0x19, Y13, Y11
-	VPXOR       Y11, Y12, Y12
+	VPSRLD      $0x07, Y13, Y9
+	VPMULLD     ·powers+800(SB), Y13, Y11
 	SHA256RNDS2 X0, X1, X2
-	VPSRLD      $0x12, Y13, Y9
-	VPSLLD      $0x0e, Y13, Y11
-	VMOVQ       1048(BX), X0
 	VPXOR       Y11, Y9, Y9
 	VPXOR       Y9, Y12, Y12
+	VMOVQ       1048(BX), X0
+	VPSRLD      $0x12, Y13, Y9
+	VPMULLD     ·powers+448(SB), Y13, Y11
 	SHA256RNDS2 X0, X3, X4
-	VPSRLD      $0x03, Y13, Y9
+	VPXOR       Y11, Y9, Y9
 	VPXOR       Y9, Y12, Y12
 	VPADDD      Y15, Y12, Y12
 	VMOVQ       1072(BX), X0
@@ -21052,33 +21052,33 @@ begin10:
 	VMOVDQU     4640(DX), Y14
 	VMOVQ       1104(BX), X0
 	VPADDD      4352(DX), Y14, Y14
-	VPSRLD      $0x11, Y15, Y12
+	VPSRLD      $0x0a, Y15, Y12
 	SHA256RNDS2 X0, X2, X1
-	VPSLLD      $0x0f, Y15, Y11
-	VPXOR       Y11, Y12, Y12
+	VPSRLD      $0x11, Y15, Y9
+	VPMULLD     ·powers+480(SB), Y15, Y11
 	VMOVQ       1112(BX), X0
-	VPSRLD      $0x13, Y15, Y9
-	VPSLLD      $0x0d, Y15, Y11
 	VPXOR       Y11, Y9, Y9
-	SHA256RNDS2 X0, X4, X3
 	VPXOR       Y9, Y12, Y12
-	VPSRLD      $0x0a, Y15, Y9
+	VPSRLD      $0x13, Y15, Y9
+	SHA256RNDS2 X0, X4, X3
+	VPMULLD     ·powers+416(SB), Y15, Y11
+	VPXOR       Y11, Y9, Y9
 	VMOVQ       1136(BX), X0
 	VPXOR       Y9, Y12, Y12
 	VPADDD      Y12, Y14, Y14
 	SHA256RNDS2 X0, X6, X5
 	VMOVDQU     Y14, 4864(DX)
-	VPSRLD      $0x07, Y14, Y12
+	VPSRLD      $0x03, Y14, Y12
 	VMOVQ       1144(BX), X0
-	VPSLLD      $0x19, Y14, Y11
-	VPXOR       Y11, Y12, Y12
-	VPSRLD      $0x12, Y14, Y9
-	SHA256RNDS2 X0, X8, X7
-	VPSLLD      $0x0e, Y14, Y11
+	VPSRLD      $0x07, Y14, Y9
+	VPMULLD     ·powers+800(SB), Y14, Y11
 	VPXOR       Y11, Y9, Y9
-	VMOVQ       1168(BX), X0
+	SHA256RNDS2 X0, X8, X7
 	VPXOR       Y9, Y12, Y12
-	VPSRLD      $0x03, Y14, Y9
+	VPSRLD      $0x12, Y14, Y9
+	VMOVQ       1168(BX), X0
+	VPMULLD     ·powers+448(SB), Y14, Y11
+	VPXOR       Y11, Y9, Y9
 	SHA256RNDS2 X0, X1, X2
 	VPXOR       Y9, Y12, Y12
 	VPADDD      Y13, Y12, Y12
@@ -21089,33 +21089,33 @@ begin10:
 	VMOVDQU     4672(DX), Y15
 	SHA256RNDS2 X0, X3, X4
 	VPADDD      4384(DX), Y15, Y15
-	VPSRLD      $0x11, Y13, Y12
+	VPSRLD      $0x0a, Y13, Y12
 	VMOVQ       1200(BX), X0
-	VPSLLD      $0x0f, Y13, Y11
-	VPXOR       Y11, Y12, Y12
+	VPSRLD      $0x11, Y13, Y9
+	VPMULLD     ·powers+480(SB), Y13, Y11
 	SHA256RNDS2 X0, X5, X6
-	VPSRLD      $0x13, Y13, Y9
-	VPSLLD      $0x0d, Y13, Y11
 	VPXOR       Y11, Y9, Y9
-	VMOVQ       1208(BX), X0
 	VPXOR       Y9, Y12, Y12
-	VPSRLD      $0x0a, Y13, Y9
+	VPSRLD      $0x13, Y13, Y9
+	VMOVQ       1208(BX), X0
+	VPMULLD     ·powers+416(SB), Y13, Y11
+	VPXOR       Y11, Y9, Y9
 	SHA256RNDS2 X0, X7, X8
 	VPXOR       Y9, Y12, Y12
 	VPADDD      Y12, Y15, Y15
 	VMOVDQU     X2, 5248(DX)
 	VMOVDQU     Y15, 4896(DX)
-	VPSRLD      $0x07, Y15, Y12
-	VPSLLD      $0x19, Y15, Y11
+	VPSRLD      $0x03, Y15, Y12
+	VPSRLD      $0x07, Y15, Y9
 	VMOVDQU     X1, 5264(DX)
-	VPXOR       Y11, Y12, Y12
-	VPSRLD      $0x12, Y15, Y9
-	VMOVDQU     X4, 5280(DX)
-	VPSLLD      $0x0e, Y15, Y11
+	VPMULLD     ·powers+800(SB), Y15, Y11
 	VPXOR       Y11, Y9, Y9
-	VMOVDQU     X3, 5296(DX)
+	VMOVDQU     X4, 5280(DX)
 	VPXOR       Y9, Y12, Y12
-	VPSRLD      $0x03, Y15, Y9
+	VPSRLD      $0x12, Y15, Y9
+	VMOVDQU     X3, 5296(DX)
+	VPMULLD     ·powers+448(SB), Y15, Y11
+	VPXOR       Y11, Y9, Y9
 	VMOVDQU     X6, 5312(DX)
 	VPXOR       Y9, Y12, Y12
 	VPADDD      Y14, Y12, Y12
@@ -21187,17 +21187,17 @@ begin11:
 	VPADDD       Y13, Y12, Y13
 	SHA256RNDS2  X0, X7, X8
 	VMOVDQU      Y13, 4864(DX)
-	VPSRLD       $0x07, Y13, Y12
+	VPSRLD       $0x03, Y13, Y12
 	VMOVQ        548(AX), X0
-	VPSLLD       $0x19, Y13, Y11
-	VPXOR        Y11, Y12, Y12
+	VPSRLD       $0x07, Y13, Y9
+	VPMULLD      ·powers+800(SB), Y13, Y11
 	SHA256RNDS2  X0, X2, X1
-	VPSRLD       $0x12, Y13, Y9
-	VPSLLD       $0x0e, Y13, Y11
 	VPXOR        Y11, Y9, Y9
-	SHA256RNDS2  X0, X4, X3
 	VPXOR        Y9, Y12, Y12
-	VPSRLD       $0x03, Y13, Y9
+	VPSRLD       $0x12, Y13, Y9
+	SHA256RNDS2  X0, X4, X3
+	VPMULLD      ·powers+448(SB), Y13, Y11
+	VPXOR        Y11, Y9, Y9
 	SHA256RNDS2  X0, X6, X5
 	VPXOR        Y9, Y12, Y12
 	VMOVDQU      Y12, 4320(DX)
@@ -21210,17 +21210,17 @@ begin11:
 	VPADDD       Y14, Y12, Y14
 	VMOVDQU      Y14, 4896(DX)
 	SHA256RNDS2  X0, X1, X2
-	VPSRLD       $0x07, Y14, Y12
-	VPSLLD       $0x19, Y14, Y11
+	VPSRLD       $0x03, Y14, Y12
+	VPSRLD       $0x07, Y14, Y9
 	VMOVQ        520(BX), X0
-	VPXOR        Y11, Y12, Y12
-	VPSRLD       $0x12, Y14, Y9
-	SHA256RNDS2  X0, X3, X4
-	VPSLLD       $0x0e, Y14, Y11
+	VPMULLD      ·powers+800(SB), Y14, Y11
 	VPXOR        Y11, Y9, Y9
-	VMOVQ        544(BX), X0
+	SHA256RNDS2  X0, X3, X4
 	VPXOR        Y9, Y12, Y12
-	VPSRLD       $0x03, Y14, Y9
+	VPSRLD       $0x12, Y14, Y9
+	VMOVQ        544(BX), X0
+	VPMULLD      ·powers+448(SB), Y14, Y11
+	VPXOR        Y11, Y9, Y9
 	SHA256RNDS2  X0, X5, X6
 	VPXOR        Y9, Y12, Y12
 	VPADDD       Y13, Y12, Y12
@@ -21237,17 +21237,17 @@ begin11:
 	SHA256RNDS2  X0, X2, X1
 
 	// W[26]: sigma1.
-	VPSRLD       $0x11, Y13, Y12
-	VPSLLD       $0x0f, Y13, Y11
+	VPSRLD       $0x0a, Y13, Y12
+	VPSRLD       $0x11, Y13, Y9
 	VMOVQ        584(BX), X0
-	VPXOR        Y11, Y12, Y12
-	VPSRLD       $0x13, Y13, Y9
-	SHA256RNDS2  X0, X4, X3
-	VPSLLD       $0x0d, Y13, Y11
+	VPMULLD      ·powers+480(SB), Y13, Y11
 	VPXOR        Y11, Y9, Y9
-	VMOVQ        608(BX), X0
+	SHA256RNDS2  X0, X4, X3
 	VPXOR        Y9, Y12, Y12
-	VPSRLD       $0x0a, Y13, Y9
+	VPSRLD       $0x13, Y13, Y9
+	VMOVQ        608(BX), X0
+	VPMULLD      ·powers+416(SB), Y13, Y11
+	VPXOR        Y11, Y9, Y9
 	SHA256RNDS2  X0, X6, X5
 	VPXOR        Y9, Y12, Y12
 	VPADDD       6112(DX), Y12, Y15
@@ -21256,17 +21256,17 @@ begin11:
 	VPADDD       Y15, Y12, Y15
 	VMOVDQU      Y15, 4928(DX)
 	SHA256RNDS2  X0, X8, X7
-	VPSRLD       $0x07, Y15, Y12
-	VPSLLD       $0x19, Y15, Y11
+	VPSRLD       $0x03, Y15, Y12
+	VPSRLD       $0x07, Y15, Y9
 	VMOVQ        640(BX), X0
-	VPXOR        Y11, Y12, Y12
-	VPSRLD       $0x12, Y15, Y9
-	SHA256RNDS2  X0, X1, X2
-	VPSLLD       $0x0e, Y15, Y11
+	VPMULLD      ·powers+800(SB), Y15, Y11
 	VPXOR        Y11, Y9, Y9
-	VMOVQ        648(BX), X0
+	SHA256RNDS2  X0, X1, X2
 	VPXOR        Y9, Y12, Y12
-	VPSRLD       $0x03, Y15, Y9
+	VPSRLD       $0x12, Y15, Y9
+	VMOVQ        648(BX), X0
+	VPMULLD      ·powers+448(SB), Y15, Y11
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	SHA256RNDS2  X0, X3, X4
 	VPADDD       Y14, Y12, Y12
@@ -21274,17 +21274,17 @@ begin11:
 	VMOVQ        672(BX), X0
 
 	// W[27]: sigma1.
-	VPSRLD       $0x11, Y14, Y12
+	VPSRLD       $0x0a, Y14, Y12
 	SHA256RNDS2  X0, X5, X6
-	VPSLLD       $0x0f, Y14, Y11
-	VPXOR        Y11, Y12, Y12
+	VPSRLD       $0x11, Y14, Y9
+	VPMULLD      ·powers+480(SB), Y14, Y11
 	VMOVQ        680(BX), X0
-	VPSRLD       $0x13, Y14, Y9
-	VPSLLD       $0x0d, Y14, Y11
-	SHA256RNDS2  X0, X7, X8
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
-	VPSRLD       $0x0a, Y14, Y9
+	SHA256RNDS2  X0, X7, X8
+	VPSRLD       $0x13, Y14, Y9
+	VPMULLD      ·powers+416(SB), Y14, Y11
+	VPXOR        Y11, Y9, Y9
 	VMOVQ        704(BX), X0
 	VPXOR        Y9, Y12, Y12
 	VPBROADCASTD 224(CX), Y13
@@ -21292,17 +21292,17 @@ begin11:
 	VPADDD       Y12, Y13, Y13
 	VMOVDQU      Y13, 4960(DX)
 	VMOVQ        712(BX), X0
-	VPSRLD       $0x07, Y13, Y12
-	VPSLLD       $0x19, Y13, Y11
+	VPSRLD       $0x03, Y13, Y12
+	VPSRLD       $0x07, Y13, Y9
 	SHA256RNDS2  X0, X4, X3
-	VPXOR        Y11, Y12, Y12
-	VPSRLD       $0x12, Y13, Y9
-	VPSLLD       $0x0e, Y13, Y11
-	VMOVQ        736(BX), X0
+	VPMULLD      ·powers+800(SB), Y13, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
+	VMOVQ        736(BX), X0
+	VPSRLD       $0x12, Y13, Y9
+	VPMULLD      ·powers+448(SB), Y13, Y11
 	SHA256RNDS2  X0, X6, X5
-	VPSRLD       $0x03, Y13, Y9
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VMOVQ        744(BX), X0
 	VPADDD       Y15, Y12, Y12
@@ -21319,33 +21319,33 @@ begin11:
 
 	// W[28]: sigma1.
 	VMOVQ       776(BX), X0
-	VPSRLD      $0x11, Y15, Y12
-	VPSLLD      $0x0f, Y15, Y11
+	VPSRLD      $0x0a, Y15, Y12
+	VPSRLD      $0x11, Y15, Y9
 	SHA256RNDS2 X0, X3, X4
-	VPXOR       Y11, Y12, Y12
-	VPSRLD      $0x13, Y15, Y9
-	VMOVQ       800(BX), X0
-	VPSLLD      $0x0d, Y15, Y11
+	VPMULLD     ·powers+480(SB), Y15, Y11
 	VPXOR       Y11, Y9, Y9
-	SHA256RNDS2 X0, X5, X6
+	VMOVQ       800(BX), X0
 	VPXOR       Y9, Y12, Y12
-	VPSRLD      $0x0a, Y15, Y9
+	VPSRLD      $0x13, Y15, Y9
+	SHA256RNDS2 X0, X5, X6
+	VPMULLD     ·powers+416(SB), Y15, Y11
+	VPXOR       Y11, Y9, Y9
 	VPXOR       Y9, Y12, Y12
 	VMOVQ       808(BX), X0
 	VPADDD      6144(DX), Y12, Y14
 	VMOVDQU     Y14, 4992(DX)
 	SHA256RNDS2 X0, X7, X8
-	VPSRLD      $0x07, Y14, Y12
-	VPSLLD      $0x19, Y14, Y11
+	VPSRLD      $0x03, Y14, Y12
+	VPSRLD      $0x07, Y14, Y9
 	VMOVQ       832(BX), X0
-	VPXOR       Y11, Y12, Y12
-	VPSRLD      $0x12, Y14, Y9
-	SHA256RNDS2 X0, X2, X1
-	VPSLLD      $0x0e, Y14, Y11
+	VPMULLD     ·powers+800(SB), Y14, Y11
 	VPXOR       Y11, Y9, Y9
+	SHA256RNDS2 X0, X2, X1
 	VPXOR       Y9, Y12, Y12
+	VPSRLD      $0x12, Y14, Y9
+	VPMULLD     ·powers+448(SB), Y14, Y11
 	VMOVQ       840(BX), X0
-	VPSRLD      $0x03, Y14, Y9
+	VPXOR       Y11, Y9, Y9
 	VPXOR       Y9, Y12, Y12
 	SHA256RNDS2 X0, X4, X3
 	VPADDD      Y13, Y12, Y12
@@ -21353,17 +21353,17 @@ begin11:
 	VMOVQ       864(BX), X0
 
 	// W[29]: sigma1.
-	VPSRLD       $0x11, Y13, Y12
+	VPSRLD       $0x0a, Y13, Y12
 	SHA256RNDS2  X0, X6, X5
-	VPSLLD       $0x0f, Y13, Y11
-	VPXOR        Y11, Y12, Y12
+	VPSRLD       $0x11, Y13, Y9
+	VPMULLD      ·powers+480(SB), Y13, Y11
 	VMOVQ        872(BX), X0
-	VPSRLD       $0x13, Y13, Y9
-	VPSLLD       $0x0d, Y13, Y11
 	VPXOR        Y11, Y9, Y9
-	SHA256RNDS2  X0, X8, X7
 	VPXOR        Y9, Y12, Y12
-	VPSRLD       $0x0a, Y13, Y9
+	VPSRLD       $0x13, Y13, Y9
+	SHA256RNDS2  X0, X8, X7
+	VPMULLD      ·powers+416(SB), Y13, Y11
+	VPXOR        Y11, Y9, Y9
 	VMOVQ        896(BX), X0
 	VPXOR        Y9, Y12, Y12
 	VPBROADCASTD 256(CX), Y15
@@ -21371,17 +21371,17 @@ begin11:
 	VPADDD       Y12, Y15, Y15
 	VMOVDQU      Y15, 5024(DX)
 	VMOVQ        904(BX), X0
-	VPSRLD       $0x07, Y15, Y12
-	VPSLLD       $0x19, Y15, Y11
-	VPXOR        Y11, Y12, Y12
+	VPSRLD       $0x03, Y15, Y12
+	VPSRLD       $0x07, Y15, Y9
+	VPMULLD      ·powers+800(SB), Y15, Y11
 	SHA256RNDS2  X0, X3, X4
-	VPSRLD       $0x12, Y15, Y9
-	VPSLLD       $0x0e, Y15, Y11
-	VMOVQ        928(BX), X0
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
+	VMOVQ        928(BX), X0
+	VPSRLD       $0x12, Y15, Y9
+	VPMULLD      ·powers+448(SB), Y15, Y11
 	SHA256RNDS2  X0, X5, X6
-	VPSRLD       $0x03, Y15, Y9
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VMOVQ        936(BX), X0
 	VPADDD       Y14, Y12, Y12
@@ -21398,33 +21398,33 @@ begin11:
 
 	// W[30]: sigma1.
 	VMOVQ       968(BX), X0
-	VPSRLD      $0x11, Y14, Y12
-	VPSLLD      $0x0f, Y14, Y11
+	VPSRLD      $0x0a, Y14, Y12
+	VPSRLD      $0x11, Y14, Y9
 	SHA256RNDS2 X0, X4, X3
-	VPXOR       Y11, Y12, Y12
-	VPSRLD      $0x13, Y14, Y9
-	VPSLLD      $0x0d, Y14, Y11
-	VMOVQ       992(BX), X0
+	VPMULLD     ·powers+480(SB), Y14, Y11
 	VPXOR       Y11, Y9, Y9
 	VPXOR       Y9, Y12, Y12
+	VMOVQ       992(BX), X0
+	VPSRLD      $0x13, Y14, Y9
+	VPMULLD     ·powers+416(SB), Y14, Y11
 	SHA256RNDS2 X0, X6, X5
-	VPSRLD      $0x0a, Y14, Y9
+	VPXOR       Y11, Y9, Y9
 	VPXOR       Y9, Y12, Y12
 	VMOVQ       1000(BX), X0
 	VPADDD      6176(DX), Y12, Y13
 	VMOVDQU     Y13, 5056(DX)
 	SHA256RNDS2 X0, X8, X7
-	VPSRLD      $0x07, Y13, Y12
-	VPSLLD      $0x19, Y13, Y11
+	VPSRLD      $0x03, Y13, Y12
+	VPSRLD      $0x07, Y13, Y9
 	VMOVQ       1024(BX), X0
-	VPXOR       Y11, Y12, Y12
-	VPSRLD      $0x12, Y13, Y9
-	VPSLLD      $0x0e, Y13, Y11
-	SHA256RNDS2 X0, X1, X2
+	VPMULLD     ·powers+800(SB), Y13, Y11
 	VPXOR       Y11, Y9, Y9
 	VPXOR       Y9, Y12, Y12
+	SHA256RNDS2 X0, X1, X2
+	VPSRLD      $0x12, Y13, Y9
+	VPMULLD     ·powers+448(SB), Y13, Y11
 	VMOVQ       1032(BX), X0
-	VPSRLD      $0x03, Y13, Y9
+	VPXOR       Y11, Y9, Y9
 	VPXOR       Y9, Y12, Y12
 	SHA256RNDS2 X0, X3, X4
 	VPADDD      Y15, Y12, Y12
@@ -21435,33 +21435,33 @@ begin11:
 	VPBROADCASTD 616(AX), Y14
 	VPADDD       4864(DX), Y14, Y14
 	SHA256RNDS2  X0, X5, X6
-	VPSRLD       $0x11, Y15, Y12
-	VPSLLD       $0x0f, Y15, Y11
+	VPSRLD       $0x0a, Y15, Y12
+	VPSRLD       $0x11, Y15, Y9
 	VMOVQ        1064(BX), X0
-	VPXOR        Y11, Y12, Y12
-	VPSRLD       $0x13, Y15, Y9
-	SHA256RNDS2  X0, X7, X8
-	VPSLLD       $0x0d, Y15, Y11
+	VPMULLD      ·powers+480(SB), Y15, Y11
 	VPXOR        Y11, Y9, Y9
-	VMOVQ        1088(BX), X0
+	SHA256RNDS2  X0, X7, X8
 	VPXOR        Y9, Y12, Y12
-	VPSRLD       $0x0a, Y15, Y9
+	VPSRLD       $0x13, Y15, Y9
+	VMOVQ        1088(BX), X0
+	VPMULLD      ·powers+416(SB), Y15, Y11
+	VPXOR        Y11, Y9, Y9
 	SHA256RNDS2  X0, X2, X1
 	VPXOR        Y9, Y12, Y12
 	VPADDD       Y12, Y14, Y14
 	VMOVDQU      Y14, 5088(DX)
 	VMOVQ        1096(BX), X0
-	VPSRLD       $0x07, Y14, Y12
-	VPSLLD       $0x19, Y14, Y11
+	VPSRLD       $0x03, Y14, Y12
+	VPSRLD       $0x07, Y14, Y9
 	SHA256RNDS2  X0, X4, X3
-	VPXOR        Y11, Y12, Y12
-	VPSRLD       $0x12, Y14, Y9
-	VMOVQ        1120(BX), X0
-	VPSLLD       $0x0e, Y14, Y11
+	VPMULLD      ·powers+800(SB), Y14, Y11
 	VPXOR        Y11, Y9, Y9
-	SHA256RNDS2  X0, X6, X5
+	VMOVQ        1120(BX), X0
 	VPXOR        Y9, Y12, Y12
-	VPSRLD       $0x03, Y14, Y9
+	VPSRLD       $0x12, Y14, Y9
+	SHA256RNDS2  X0, X6, X5
+	VPMULLD      ·powers+448(SB), Y14, Y11
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VMOVQ        1128(BX), X0
 	VPADDD       Y13, Y12, Y12
@@ -21481,33 +21481,33 @@ begin11:
 	VMOVDQU     6208(DX), Y15
 	VPADDD      4896(DX), Y15, Y15
 	SHA256RNDS2 X0, X3, X4
-	VPSRLD      $0x11, Y13, Y12
-	VPSLLD      $0x0f, Y13, Y11
+	VPSRLD      $0x0a, Y13, Y12
+	VPSRLD      $0x11, Y13, Y9
 	VMOVQ       1184(BX), X0
-	VPXOR       Y11, Y12, Y12
-	VPSRLD      $0x13, Y13, Y9
-	SHA256RNDS2 X0, X5, X6
-	VPSLLD      $0x0d, Y13, Y11
+	VPMULLD     ·powers+480(SB), Y13, Y11
 	VPXOR       Y11, Y9, Y9
-	VMOVQ       1192(BX), X0
+	SHA256RNDS2 X0, X5, X6
 	VPXOR       Y9, Y12, Y12
-	VPSRLD      $0x0a, Y13, Y9
+	VPSRLD      $0x13, Y13, Y9
+	VMOVQ       1192(BX), X0
+	VPMULLD     ·powers+416(SB), Y13, Y11
+	VPXOR       Y11, Y9, Y9
 	VPXOR       Y9, Y12, Y12
 	SHA256RNDS2 X0, X7, X8
 	VPADDD      Y12, Y15, Y15
 	VMOVDQU     Y15, 4608(DX)
 	VMOVDQU     X2, 5120(DX)
-	VPSRLD      $0x07, Y15, Y12
-	VPSLLD      $0x19, Y15, Y11
+	VPSRLD      $0x03, Y15, Y12
+	VPSRLD      $0x07, Y15, Y9
 	VMOVDQU     X1, 5136(DX)
-	VPXOR       Y11, Y12, Y12
-	VPSRLD      $0x12, Y15, Y9
-	VMOVDQU     X4, 5152(DX)
-	VPSLLD      $0x0e, Y15, Y11
+	VPMULLD     ·powers+800(SB), Y15, Y11
 	VPXOR       Y11, Y9, Y9
-	VMOVDQU     X3, 5168(DX)
+	VMOVDQU     X4, 5152(DX)
 	VPXOR       Y9, Y12, Y12
-	VPSRLD      $0x03, Y15, Y9
+	VPSRLD      $0x12, Y15, Y9
+	VMOVDQU     X3, 5168(DX)
+	VPMULLD     ·powers+448(SB), Y15, Y11
+	VPXOR       Y11, Y9, Y9
 	VPXOR       Y9, Y12, Y12
 	VMOVDQU     X6, 5184(DX)
 	VPADDD      Y14, Y12, Y12
@@ -21521,33 +21521,33 @@ begin11:
 	VPBROADCASTD 288(CX), Y12
 	VMOVDQU      X7, 5232(DX)
 	VPADDD       Y13, Y12, Y13
-	VPSRLD       $0x11, Y14, Y12
+	VPSRLD       $0x0a, Y14, Y12
 	VMOVDDUP     336(BX), X0
-	VPSLLD       $0x0f, Y14, Y11
-	VPXOR        Y11, Y12, Y12
-	VPSRLD       $0x13, Y14, Y9
-	VPADDD       5760(DX), X0, X1
-	VPSLLD       $0x0d, Y14, Y11
+	VPSRLD       $0x11, Y14, Y9
+	VPMULLD      ·powers+480(SB), Y14, Y11
 	VPXOR        Y11, Y9, Y9
-	VMOVDQU      5776(DX), X2
+	VPADDD       5760(DX), X0, X1
 	VPXOR        Y9, Y12, Y12
-	VPSRLD       $0x0a, Y14, Y9
+	VPSRLD       $0x13, Y14, Y9
+	VMOVDQU      5776(DX), X2
+	VPMULLD      ·powers+416(SB), Y14, Y11
+	VPXOR        Y11, Y9, Y9
 	VMOVDDUP     344(BX), X0
 	VPXOR        Y9, Y12, Y12
 	VPADDD       Y12, Y13, Y13
 	VPADDD       5792(DX), X0, X3
 	VMOVDQU      Y13, 4640(DX)
-	VPSRLD       $0x07, Y13, Y12
-	VPSLLD       $0x19, Y13, Y11
+	VPSRLD       $0x03, Y13, Y12
+	VPSRLD       $0x07, Y13, Y9
 	VMOVDQU      5808(DX), X4
-	VPXOR        Y11, Y12, Y12
-	VPSRLD       $0x12, Y13, Y9
-	VMOVDDUP     368(BX), X0
-	VPSLLD       $0x0e, Y13, Y11
+	VPMULLD      ·powers+800(SB), Y13, Y11
 	VPXOR        Y11, Y9, Y9
-	VPADDD       5824(DX), X0, X5
+	VMOVDDUP     368(BX), X0
 	VPXOR        Y9, Y12, Y12
-	VPSRLD       $0x03, Y13, Y9
+	VPSRLD       $0x12, Y13, Y9
+	VPADDD       5824(DX), X0, X5
+	VPMULLD      ·powers+448(SB), Y13, Y11
+	VPXOR        Y11, Y9, Y9
 	VMOVDQU      5840(DX), X6
 	VPXOR        Y9, Y12, Y12
 	VPADDD       Y15, Y12, Y12
@@ -21570,33 +21570,33 @@ begin11:
 	VPBROADCASTD 320(CX), Y12
 	VPADDD       Y14, Y12, Y14
 	SHA256RNDS2  X0, X3, X4
-	VPSRLD       $0x11, Y15, Y12
-	VPSLLD       $0x0f, Y15, Y11
+	VPSRLD       $0x0a, Y15, Y12
+	VPSRLD       $0x11, Y15, Y9
 	SHA256RNDS2  X0, X5, X6
-	VPXOR        Y11, Y12, Y12
-	VPSRLD       $0x13, Y15, Y9
-	SHA256RNDS2  X0, X7, X8
-	VPSLLD       $0x0d, Y15, Y11
+	VPMULLD      ·powers+480(SB), Y15, Y11
 	VPXOR        Y11, Y9, Y9
-	VMOVQ        548(AX), X0
+	SHA256RNDS2  X0, X7, X8
 	VPXOR        Y9, Y12, Y12
-	VPSRLD       $0x0a, Y15, Y9
+	VPSRLD       $0x13, Y15, Y9
+	VMOVQ        548(AX), X0
+	VPMULLD      ·powers+416(SB), Y15, Y11
+	VPXOR        Y11, Y9, Y9
 	SHA256RNDS2  X0, X2, X1
 	VPXOR        Y9, Y12, Y12
 	VPADDD       Y12, Y14, Y14
 	VMOVDQU      Y14, 4672(DX)
 	SHA256RNDS2  X0, X4, X3
-	VPSRLD       $0x07, Y14, Y12
-	VPSLLD       $0x19, Y14, Y11
+	VPSRLD       $0x03, Y14, Y12
+	VPSRLD       $0x07, Y14, Y9
 	SHA256RNDS2  X0, X6, X5
-	VPXOR        Y11, Y12, Y12
-	VPSRLD       $0x12, Y14, Y9
-	SHA256RNDS2  X0, X8, X7
-	VPSLLD       $0x0e, Y14, Y11
+	VPMULLD      ·powers+800(SB), Y14, Y11
 	VPXOR        Y11, Y9, Y9
-	VMOVQ        528(BX), X0
+	SHA256RNDS2  X0, X8, X7
 	VPXOR        Y9, Y12, Y12
-	VPSRLD       $0x03, Y14, Y9
+	VPSRLD       $0x12, Y14, Y9
+	VMOVQ        528(BX), X0
+	VPMULLD      ·powers+448(SB), Y14, Y11
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	SHA256RNDS2  X0, X1, X2
 	VPADDD       Y13, Y12, Y12
@@ -21610,33 +21610,33 @@ begin11:
 	VPBROADCASTD 352(CX), Y12
 	VMOVQ        560(BX), X0
 	VPADDD       Y15, Y12, Y15
-	VPSRLD       $0x11, Y13, Y12
+	VPSRLD       $0x0a, Y13, Y12
 	SHA256RNDS2  X0, X5, X6
-	VPSLLD       $0x0f, Y13, Y11
-	VPXOR        Y11, Y12, Y12
-	VPSRLD       $0x13, Y13, Y9
-	VMOVQ        568(BX), X0
-	VPSLLD       $0x0d, Y13, Y11
+	VPSRLD       $0x11, Y13, Y9
+	VPMULLD      ·powers+480(SB), Y13, Y11
 	VPXOR        Y11, Y9, Y9
-	SHA256RNDS2  X0, X7, X8
+	VMOVQ        568(BX), X0
 	VPXOR        Y9, Y12, Y12
-	VPSRLD       $0x0a, Y13, Y9
+	VPSRLD       $0x13, Y13, Y9
+	SHA256RNDS2  X0, X7, X8
+	VPMULLD      ·powers+416(SB), Y13, Y11
+	VPXOR        Y11, Y9, Y9
 	VMOVQ        592(BX), X0
 	VPXOR        Y9, Y12, Y12
 	VPADDD       Y12, Y15, Y15
 	SHA256RNDS2  X0, X2, X1
 	VMOVDQU      Y15, 4704(DX)
-	VPSRLD       $0x07, Y15, Y12
-	VPSLLD       $0x19, Y15, Y11
+	VPSRLD       $0x03, Y15, Y12
+	VPSRLD       $0x07, Y15, Y9
 	VMOVQ        600(BX), X0
-	VPXOR        Y11, Y12, Y12
-	VPSRLD       $0x12, Y15, Y9
-	SHA256RNDS2  X0, X4, X3
-	VPSLLD       $0x0e, Y15, Y11
+	VPMULLD      ·powers+800(SB), Y15, Y11
 	VPXOR        Y11, Y9, Y9
-	VMOVQ        624(BX), X0
+	SHA256RNDS2  X0, X4, X3
 	VPXOR        Y9, Y12, Y12
-	VPSRLD       $0x03, Y15, Y9
+	VPSRLD       $0x12, Y15, Y9
+	VMOVQ        624(BX), X0
+	VPMULLD      ·powers+448(SB), Y15, Y11
+	VPXOR        Y11, Y9, Y9
 	SHA256RNDS2  X0, X6, X5
 	VPXOR        Y9, Y12, Y12
 	VPADDD       Y14, Y12, Y12
@@ -21659,33 +21659,33 @@ begin11:
 	VPBROADCASTD 384(CX), Y12
 	VPADDD       Y13, Y12, Y13
 	SHA256RNDS2  X0, X3, X4
-	VPSRLD       $0x11, Y14, Y12
-	VPSLLD       $0x0f, Y14, Y11
+	VPSRLD       $0x0a, Y14, Y12
+	VPSRLD       $0x11, Y14, Y9
 	VMOVQ        688(BX), X0
-	VPXOR        Y11, Y12, Y12
-	VPSRLD       $0x13, Y14, Y9
-	SHA256RNDS2  X0, X5, X6
-	VPSLLD       $0x0d, Y14, Y11
+	VPMULLD      ·powers+480(SB), Y14, Y11
 	VPXOR        Y11, Y9, Y9
-	VMOVQ        696(BX), X0
+	SHA256RNDS2  X0, X5, X6
 	VPXOR        Y9, Y12, Y12
-	VPSRLD       $0x0a, Y14, Y9
+	VPSRLD       $0x13, Y14, Y9
+	VMOVQ        696(BX), X0
+	VPMULLD      ·powers+416(SB), Y14, Y11
+	VPXOR        Y11, Y9, Y9
 	SHA256RNDS2  X0, X7, X8
 	VPXOR        Y9, Y12, Y12
 	VPADDD       Y12, Y13, Y13
 	VMOVDQU      Y13, 4736(DX)
 	VMOVQ        720(BX), X0
-	VPSRLD       $0x07, Y13, Y12
-	VPSLLD       $0x19, Y13, Y11
+	VPSRLD       $0x03, Y13, Y12
+	VPSRLD       $0x07, Y13, Y9
 	SHA256RNDS2  X0, X2, X1
-	VPXOR        Y11, Y12, Y12
-	VPSRLD       $0x12, Y13, Y9
-	VMOVQ        728(BX), X0
-	VPSLLD       $0x0e, Y13, Y11
+	VPMULLD      ·powers+800(SB), Y13, Y11
 	VPXOR        Y11, Y9, Y9
-	SHA256RNDS2  X0, X4, X3
+	VMOVQ        728(BX), X0
 	VPXOR        Y9, Y12, Y12
-	VPSRLD       $0x03, Y13, Y9
+	VPSRLD       $0x12, Y13, Y9
+	SHA256RNDS2  X0, X4, X3
+	VPMULLD      ·powers+448(SB), Y13, Y11
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VMOVQ        752(BX), X0
 	VPADDD       Y15, Y12, Y12
@@ -21699,33 +21699,33 @@ begin11:
 	VPBROADCASTD 416(CX), Y12
 	SHA256RNDS2  X0, X8, X7
 	VPADDD       Y14, Y12, Y14
-	VPSRLD       $0x11, Y15, Y12
+	VPSRLD       $0x0a, Y15, Y12
 	VMOVQ        784(BX), X0
-	VPSLLD       $0x0f, Y15, Y11
-	VPXOR        Y11, Y12, Y12
-	VPSRLD       $0x13, Y15, Y9
-	SHA256RNDS2  X0, X1, X2
-	VPSLLD       $0x0d, Y15, Y11
+	VPSRLD       $0x11, Y15, Y9
+	VPMULLD      ·powers+480(SB), Y15, Y11
 	VPXOR        Y11, Y9, Y9
-	VMOVQ        792(BX), X0
+	SHA256RNDS2  X0, X1, X2
 	VPXOR        Y9, Y12, Y12
-	VPSRLD       $0x0a, Y15, Y9
+	VPSRLD       $0x13, Y15, Y9
+	VMOVQ        792(BX), X0
+	VPMULLD      ·powers+416(SB), Y15, Y11
+	VPXOR        Y11, Y9, Y9
 	SHA256RNDS2  X0, X3, X4
 	VPXOR        Y9, Y12, Y12
 	VPADDD       Y12, Y14, Y14
 	VMOVQ        816(BX), X0
 	VMOVDQU      Y14, 4768(DX)
-	VPSRLD       $0x07, Y14, Y12
+	VPSRLD       $0x03, Y14, Y12
 	SHA256RNDS2  X0, X5, X6
-	VPSLLD       $0x19, Y14, Y11
-	VPXOR        Y11, Y12, Y12
-	VPSRLD       $0x12, Y14, Y9
-	VMOVQ        824(BX), X0
-	VPSLLD       $0x0e, Y14, Y11
+	VPSRLD       $0x07, Y14, Y9
+	VPMULLD      ·powers+800(SB), Y14, Y11
 	VPXOR        Y11, Y9, Y9
-	SHA256RNDS2  X0, X7, X8
+	VMOVQ        824(BX), X0
 	VPXOR        Y9, Y12, Y12
-	VPSRLD       $0x03, Y14, Y9
+	VPSRLD       $0x12, Y14, Y9
+	SHA256RNDS2  X0, X7, X8
+	VPMULLD      ·powers+448(SB), Y14, Y11
+	VPXOR        Y11, Y9, Y9
 	VMOVQ        848(BX), X0
 	VPXOR        Y9, Y12, Y12
 	VPADDD       Y13, Y12, Y12
@@ -21748,33 +21748,33 @@ begin11:
 	VPBROADCASTD 448(CX), Y12
 	VMOVQ        888(BX), X0
 	VPADDD       Y15, Y12, Y15
-	VPSRLD       $0x11, Y13, Y12
-	VPSLLD       $0x0f, Y13, Y11
+	VPSRLD       $0x0a, Y13, Y12
+	VPSRLD       $0x11, Y13, Y9
 	SHA256RNDS2  X0, X8, X7
-	VPXOR        Y11, Y12, Y12
-	VPSRLD       $0x13, Y13, Y9
-	VMOVQ        912(BX), X0
-	VPSLLD       $0x0d, Y13, Y11
+	VPMULLD      ·powers+480(SB), Y13, Y11
 	VPXOR        Y11, Y9, Y9
-	SHA256RNDS2  X0, X1, X2
+	VMOVQ        912(BX), X0
 	VPXOR        Y9, Y12, Y12
-	VPSRLD       $0x0a, Y13, Y9
+	VPSRLD       $0x13, Y13, Y9
+	SHA256RNDS2  X0, X1, X2
+	VPMULLD      ·powers+416(SB), Y13, Y11
+	VPXOR        Y11, Y9, Y9
 	VMOVQ        920(BX), X0
 	VPXOR        Y9, Y12, Y12
 	VPADDD       Y12, Y15, Y15
 	VMOVDQU      Y15, 4800(DX)
 	SHA256RNDS2  X0, X3, X4
-	VPSRLD       $0x07, Y15, Y12
-	VPSLLD       $0x19, Y15, Y11
+	VPSRLD       $0x03, Y15, Y12
+	VPSRLD       $0x07, Y15, Y9
 	VMOVQ        944(BX), X0
-	VPXOR        Y11, Y12, Y12
-	VPSRLD       $0x12, Y15, Y9
-	SHA256RNDS2  X0, X5, X6
-	VPSLLD       $0x0e, Y15, Y11
+	VPMULLD      ·powers+800(SB), Y15, Y11
 	VPXOR        Y11, Y9, Y9
-	VMOVQ        952(BX), X0
+	SHA256RNDS2  X0, X5, X6
 	VPXOR        Y9, Y12, Y12
-	VPSRLD       $0x03, Y15, Y9
+	VPSRLD       $0x12, Y15, Y9
+	VMOVQ        952(BX), X0
+	VPMULLD      ·powers+448(SB), Y15, Y11
+	VPXOR        Y11, Y9, Y9
 	SHA256RNDS2  X0, X7, X8
 	VPXOR        Y9, Y12, Y12
 	VPADDD       Y14, Y12, Y12
@@ -21787,33 +21787,33 @@ begin11:
 	VPADDD      4320(DX), Y13, Y13
 	VPADDD      4608(DX), Y13, Y13
 	VMOVQ       984(BX), X0
-	VPSRLD      $0x11, Y14, Y12
-	VPSLLD      $0x0f, Y14, Y11
+	VPSRLD      $0x0a, Y14, Y12
+	VPSRLD      $0x11, Y14, Y9
 	SHA256RNDS2 X0, X4, X3
-	VPXOR       Y11, Y12, Y12
-	VPSRLD      $0x13, Y14, Y9
-	VPSLLD      $0x0d, Y14, Y11
-	VMOVQ       1008(BX), X0
+	VPMULLD     ·powers+480(SB), Y14, Y11
 	VPXOR       Y11, Y9, Y9
 	VPXOR       Y9, Y12, Y12
+	VMOVQ       1008(BX), X0
+	VPSRLD      $0x13, Y14, Y9
+	VPMULLD     ·powers+416(SB), Y14, Y11
 	SHA256RNDS2 X0, X6, X5
-	VPSRLD      $0x0a, Y14, Y9
+	VPXOR       Y11, Y9, Y9
 	VPXOR       Y9, Y12, Y12
 	VMOVQ       1016(BX), X0
 	VPADDD      Y12, Y13, Y13
 	VMOVDQU     Y13, 4832(DX)
 	SHA256RNDS2 X0, X8, X7
-	VPSRLD      $0x07, Y13, Y12
-	VPSLLD      $0x19, Y13, Y11
+	VPSRLD      $0x03, Y13, Y12
+	VPSRLD      $0x07, Y13, Y9
 	VMOVQ       1040(BX), X0
-	VPXOR       Y11, Y12, Y12
-	VPSRLD      $0x12, Y13, Y9
-	VPSLLD      $0x0e, Y13, Y11
-	SHA256RNDS2 X0, X1, X2
+	VPMULLD     ·powers+800(SB), Y13, Y11
 	VPXOR       Y11, Y9, Y9
 	VPXOR       Y9, Y12, Y12
+	SHA256RNDS2 X0, X1, X2
+	VPSRLD      $0x12, Y13, Y9
+	VPMULLD     ·powers+448(SB), Y13, Y11
 	VMOVQ       1048(BX), X0
-	VPSRLD      $0x03, Y13, Y9
+	VPXOR       Y11, Y9, Y9
 	VPXOR       Y9, Y12, Y12
 	SHA256RNDS2 X0, X3, X4
 	VPADDD      Y15, Y12, Y12
@@ -21833,33 +21833,33 @@ begin11:
 	VMOVDQU     4640(DX), Y14
 	VPADDD      4352(DX), Y14, Y14
 	VMOVQ       1104(BX), X0
-	VPSRLD      $0x11, Y15, Y12
-	VPSLLD      $0x0f, Y15, Y11
+	VPSRLD      $0x0a, Y15, Y12
+	VPSRLD      $0x11, Y15, Y9
 	SHA256RNDS2 X0, X2, X1
-	VPXOR       Y11, Y12, Y12
-	VPSRLD      $0x13, Y15, Y9
-	VPSLLD      $0x0d, Y15, Y11
-	VMOVQ       1112(BX), X0
+	VPMULLD     ·powers+480(SB), Y15, Y11
 	VPXOR       Y11, Y9, Y9
 	VPXOR       Y9, Y12, Y12
+	VMOVQ       1112(BX), X0
+	VPSRLD      $0x13, Y15, Y9
+	VPMULLD     ·powers+416(SB), Y15, Y11
 	SHA256RNDS2 X0, X4, X3
-	VPSRLD      $0x0a, Y15, Y9
+	VPXOR       Y11, Y9, Y9
 	VPXOR       Y9, Y12, Y12
 	VMOVQ       1136(BX), X0
 	VPADDD      Y12, Y14, Y14
 	VMOVDQU     Y14, 4864(DX)
 	SHA256RNDS2 X0, X6, X5
-	VPSRLD      $0x07, Y14, Y12
-	VPSLLD      $0x19, Y14, Y11
-	VPXOR       Y11, Y12, Y12
+	VPSRLD      $0x03, Y14, Y12
+	VPSRLD      $0x07, Y14, Y9
+	VPMULLD     ·powers+800(SB), Y14, Y11
 	VMOVQ       1144(BX), X0
-	VPSRLD      $0x12, Y14, Y9
-	VPSLLD      $0x0e, Y14, Y11
-	SHA256RNDS2 X0, X8, X7
 	VPXOR       Y11, Y9, Y9
 	VPXOR       Y9, Y12, Y12
+	SHA256RNDS2 X0, X8, X7
+	VPSRLD      $0x12, Y14, Y9
+	VPMULLD     ·powers+448(SB), Y14, Y11
 	VMOVQ       1168(BX), X0
-	VPSRLD      $0x03, Y14, Y9
+	VPXOR       Y11, Y9, Y9
 	VPXOR       Y9, Y12, Y12
 	SHA256RNDS2 X0, X1, X2
 	VPADDD      Y13, Y12, Y12
@@ -21870,33 +21870,33 @@ begin11:
 	VMOVDQU     4672(DX), Y15
 	VPADDD      4384(DX), Y15, Y15
 	SHA256RNDS2 X0, X3, X4
-	VPSRLD      $0x11, Y13, Y12
-	VPSLLD      $0x0f, Y13, Y11
+	VPSRLD      $0x0a, Y13, Y12
+	VPSRLD      $0x11, Y13, Y9
 	VMOVQ       1200(BX), X0
-	VPXOR       Y11, Y12, Y12
-	VPSRLD      $0x13, Y13, Y9
-	SHA256RNDS2 X0, X5, X6
-	VPSLLD      $0x0d, Y13, Y11
+	VPMULLD     ·powers+480(SB), Y13, Y11
 	VPXOR       Y11, Y9, Y9
-	VMOVQ       1208(BX), X0
+	SHA256RNDS2 X0, X5, X6
 	VPXOR       Y9, Y12, Y12
-	VPSRLD      $0x0a, Y13, Y9
+	VPSRLD      $0x13, Y13, Y9
+	VMOVQ       1208(BX), X0
+	VPMULLD     ·powers+416(SB), Y13, Y11
+	VPXOR       Y11, Y9, Y9
 	VPXOR       Y9, Y12, Y12
 	SHA256RNDS2 X0, X7, X8
 	VPADDD      Y12, Y15, Y15
 	VMOVDQU     Y15, 4896(DX)
 	VMOVDQU     X2, 5248(DX)
-	VPSRLD      $0x07, Y15, Y12
-	VPSLLD      $0x19, Y15, Y11
+	VPSRLD      $0x03, Y15, Y12
+	VPSRLD      $0x07, Y15, Y9
 	VMOVDQU     X1, 5264(DX)
-	VPXOR       Y11, Y12, Y12
-	VPSRLD      $0x12, Y15, Y9
-	VMOVDQU     X4, 5280(DX)
-	VPSLLD      $0x0e, Y15, Y11
+	VPMULLD     ·powers+800(SB), Y15, Y11
 	VPXOR       Y11, Y9, Y9
-	VMOVDQU     X3, 5296(DX)
+	VMOVDQU     X4, 5280(DX)
 	VPXOR       Y9, Y12, Y12
-	VPSRLD      $0x03, Y15, Y9
+	VPSRLD      $0x12, Y15, Y9
+	VMOVDQU     X3, 5296(DX)
+	VPMULLD     ·powers+448(SB), Y15, Y11
+	VPXOR       Y11, Y9, Y9
 	VPXOR       Y9, Y12, Y12
 	VMOVDQU     X6, 5312(DX)
 	VPADDD      Y14, Y12, Y12
@@ -21970,17 +21970,17 @@ begin12:
 	VPADDD       Y14, Y12, Y14
 	VMOVDQU      Y14, 4896(DX)
 	SHA256RNDS2  X0, X2, X1
-	VPSRLD       $0x07, Y14, Y12
-	VPSLLD       $0x19, Y14, Y11
+	VPSRLD       $0x03, Y14, Y12
+	VPSRLD       $0x07, Y14, Y9
 	SHA256RNDS2  X0, X4, X3
-	VPXOR        Y11, Y12, Y12
-	VPSRLD       $0x12, Y14, Y9
-	SHA256RNDS2  X0, X6, X5
-	VPSLLD       $0x0e, Y14, Y11
+	VPMULLD      ·powers+800(SB), Y14, Y11
 	VPXOR        Y11, Y9, Y9
-	SHA256RNDS2  X0, X8, X7
+	SHA256RNDS2  X0, X6, X5
 	VPXOR        Y9, Y12, Y12
-	VPSRLD       $0x03, Y14, Y9
+	VPSRLD       $0x12, Y14, Y9
+	SHA256RNDS2  X0, X8, X7
+	VPMULLD      ·powers+448(SB), Y14, Y11
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VMOVQ        556(AX), X0
 	VMOVDQU      Y12, 4352(DX)
@@ -22001,18 +22001,18 @@ begin12:
 	VPADDD       Y15, Y12, Y15
 	VMOVQ        576(BX), X0
 	VMOVDQU      Y15, 4928(DX)
-	VPSRLD       $0x07, Y15, Y12
+	VPSRLD       $0x03, Y15, Y12
 	SHA256RNDS2  X0, X2, X1
-	VPSLLD       $0x19, Y15, Y11
-	VPXOR        Y11, Y12, Y12
+	VPSRLD       $0x07, Y15, Y9
+	VPMULLD      ·powers+800(SB), Y15, Y11
 	VMOVQ        584(BX), X0
-	VPSRLD       $0x12, Y15, Y9
-	VPSLLD       $0x0e, Y15, Y11
-	SHA256RNDS2  X0, X4, X3
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
+	SHA256RNDS2  X0, X4, X3
+	VPSRLD       $0x12, Y15, Y9
+	VPMULLD      ·powers+448(SB), Y15, Y11
 	VMOVQ        608(BX), X0
-	VPSRLD       $0x03, Y15, Y9
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	SHA256RNDS2  X0, X6, X5
 	VPADDD       Y14, Y12, Y12
@@ -22020,17 +22020,17 @@ begin12:
 
 	// W[27]: sigma1.
 	VMOVQ        616(BX), X0
-	VPSRLD       $0x11, Y14, Y12
-	VPSLLD       $0x0f, Y14, Y11
+	VPSRLD       $0x0a, Y14, Y12
+	VPSRLD       $0x11, Y14, Y9
 	SHA256RNDS2  X0, X8, X7
-	VPXOR        Y11, Y12, Y12
-	VPSRLD       $0x13, Y14, Y9
-	VMOVQ        640(BX), X0
-	VPSLLD       $0x0d, Y14, Y11
+	VPMULLD      ·powers+480(SB), Y14, Y11
 	VPXOR        Y11, Y9, Y9
-	SHA256RNDS2  X0, X1, X2
+	VMOVQ        640(BX), X0
 	VPXOR        Y9, Y12, Y12
-	VPSRLD       $0x0a, Y14, Y9
+	VPSRLD       $0x13, Y14, Y9
+	SHA256RNDS2  X0, X1, X2
+	VPMULLD      ·powers+416(SB), Y14, Y11
+	VPXOR        Y11, Y9, Y9
 	VMOVQ        648(BX), X0
 	VPXOR        Y9, Y12, Y12
 	VPADDD       6112(DX), Y12, Y13
@@ -22039,17 +22039,17 @@ begin12:
 	VPADDD       Y13, Y12, Y13
 	VMOVDQU      Y13, 4960(DX)
 	VMOVQ        672(BX), X0
-	VPSRLD       $0x07, Y13, Y12
-	VPSLLD       $0x19, Y13, Y11
+	VPSRLD       $0x03, Y13, Y12
+	VPSRLD       $0x07, Y13, Y9
 	SHA256RNDS2  X0, X5, X6
-	VPXOR        Y11, Y12, Y12
-	VPSRLD       $0x12, Y13, Y9
-	VMOVQ        680(BX), X0
-	VPSLLD       $0x0e, Y13, Y11
+	VPMULLD      ·powers+800(SB), Y13, Y11
 	VPXOR        Y11, Y9, Y9
-	SHA256RNDS2  X0, X7, X8
+	VMOVQ        680(BX), X0
 	VPXOR        Y9, Y12, Y12
-	VPSRLD       $0x03, Y13, Y9
+	VPSRLD       $0x12, Y13, Y9
+	SHA256RNDS2  X0, X7, X8
+	VPMULLD      ·powers+448(SB), Y13, Y11
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VMOVQ        704(BX), X0
 	VPADDD       Y15, Y12, Y12
@@ -22066,35 +22066,35 @@ begin12:
 	VMOVQ        736(BX), X0
 
 	// W[28]: sigma1.
-	VPSRLD       $0x11, Y15, Y12
-	VPSLLD       $0x0f, Y15, Y11
+	VPSRLD       $0x0a, Y15, Y12
+	VPSRLD       $0x11, Y15, Y9
 	SHA256RNDS2  X0, X6, X5
-	VPXOR        Y11, Y12, Y12
-	VPSRLD       $0x13, Y15, Y9
-	VMOVQ        744(BX), X0
-	VPSLLD       $0x0d, Y15, Y11
+	VPMULLD      ·powers+480(SB), Y15, Y11
 	VPXOR        Y11, Y9, Y9
-	SHA256RNDS2  X0, X8, X7
+	VMOVQ        744(BX), X0
 	VPXOR        Y9, Y12, Y12
-	VPSRLD       $0x0a, Y15, Y9
+	VPSRLD       $0x13, Y15, Y9
+	SHA256RNDS2  X0, X8, X7
+	VPMULLD      ·powers+416(SB), Y15, Y11
+	VPXOR        Y11, Y9, Y9
 	VMOVQ        768(BX), X0
 	VPXOR        Y9, Y12, Y12
 	VPBROADCASTD 224(CX), Y14
 	SHA256RNDS2  X0, X1, X2
 	VPADDD       Y12, Y14, Y14
 	VMOVDQU      Y14, 4992(DX)
-	VPSRLD       $0x07, Y14, Y12
+	VPSRLD       $0x03, Y14, Y12
 	VMOVQ        776(BX), X0
-	VPSLLD       $0x19, Y14, Y11
-	VPXOR        Y11, Y12, Y12
+	VPSRLD       $0x07, Y14, Y9
+	VPMULLD      ·powers+800(SB), Y14, Y11
 	SHA256RNDS2  X0, X3, X4
-	VPSRLD       $0x12, Y14, Y9
-	VPSLLD       $0x0e, Y14, Y11
-	VMOVQ        800(BX), X0
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
+	VMOVQ        800(BX), X0
+	VPSRLD       $0x12, Y14, Y9
+	VPMULLD      ·powers+448(SB), Y14, Y11
 	SHA256RNDS2  X0, X5, X6
-	VPSRLD       $0x03, Y14, Y9
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VMOVQ        808(BX), X0
 	VPADDD       Y13, Y12, Y12
@@ -22102,33 +22102,33 @@ begin12:
 	SHA256RNDS2  X0, X7, X8
 
 	// W[29]: sigma1.
-	VPSRLD      $0x11, Y13, Y12
-	VPSLLD      $0x0f, Y13, Y11
+	VPSRLD      $0x0a, Y13, Y12
+	VPSRLD      $0x11, Y13, Y9
 	VMOVQ       832(BX), X0
-	VPXOR       Y11, Y12, Y12
-	VPSRLD      $0x13, Y13, Y9
-	SHA256RNDS2 X0, X2, X1
-	VPSLLD      $0x0d, Y13, Y11
+	VPMULLD     ·powers+480(SB), Y13, Y11
 	VPXOR       Y11, Y9, Y9
-	VMOVQ       840(BX), X0
+	SHA256RNDS2 X0, X2, X1
 	VPXOR       Y9, Y12, Y12
-	VPSRLD      $0x0a, Y13, Y9
+	VPSRLD      $0x13, Y13, Y9
+	VMOVQ       840(BX), X0
+	VPMULLD     ·powers+416(SB), Y13, Y11
+	VPXOR       Y11, Y9, Y9
 	SHA256RNDS2 X0, X4, X3
 	VPXOR       Y9, Y12, Y12
 	VPADDD      6144(DX), Y12, Y15
 	VMOVQ       864(BX), X0
 	VMOVDQU     Y15, 5024(DX)
-	VPSRLD      $0x07, Y15, Y12
-	VPSLLD      $0x19, Y15, Y11
+	VPSRLD      $0x03, Y15, Y12
+	VPSRLD      $0x07, Y15, Y9
 	SHA256RNDS2 X0, X6, X5
-	VPXOR       Y11, Y12, Y12
-	VPSRLD      $0x12, Y15, Y9
-	VMOVQ       872(BX), X0
-	VPSLLD      $0x0e, Y15, Y11
+	VPMULLD     ·powers+800(SB), Y15, Y11
 	VPXOR       Y11, Y9, Y9
-	SHA256RNDS2 X0, X8, X7
+	VMOVQ       872(BX), X0
 	VPXOR       Y9, Y12, Y12
-	VPSRLD      $0x03, Y15, Y9
+	VPSRLD      $0x12, Y15, Y9
+	SHA256RNDS2 X0, X8, X7
+	VPMULLD     ·powers+448(SB), Y15, Y11
+	VPXOR       Y11, Y9, Y9
 	VMOVQ       896(BX), X0
 	VPXOR       Y9, Y12, Y12
 	VPADDD      Y14, Y12, Y12
@@ -22145,17 +22145,17 @@ begin12:
 	VMOVQ       928(BX), X0
 
 	// W[30]: sigma1.
-	VPSRLD       $0x11, Y14, Y12
+	VPSRLD       $0x0a, Y14, Y12
 	SHA256RNDS2  X0, X5, X6
-	VPSLLD       $0x0f, Y14, Y11
-	VPXOR        Y11, Y12, Y12
+	VPSRLD       $0x11, Y14, Y9
+	VPMULLD      ·powers+480(SB), Y14, Y11
 	VMOVQ        936(BX), X0
-	VPSRLD       $0x13, Y14, Y9
-	VPSLLD       $0x0d, Y14, Y11
 	VPXOR        Y11, Y9, Y9
-	SHA256RNDS2  X0, X7, X8
 	VPXOR        Y9, Y12, Y12
-	VPSRLD       $0x0a, Y14, Y9
+	VPSRLD       $0x13, Y14, Y9
+	SHA256RNDS2  X0, X7, X8
+	VPMULLD      ·powers+416(SB), Y14, Y11
+	VPXOR        Y11, Y9, Y9
 	VMOVQ        960(BX), X0
 	VPXOR        Y9, Y12, Y12
 	VPBROADCASTD 256(CX), Y13
@@ -22163,17 +22163,17 @@ begin12:
 	VPADDD       Y12, Y13, Y13
 	VMOVDQU      Y13, 5056(DX)
 	VMOVQ        968(BX), X0
-	VPSRLD       $0x07, Y13, Y12
-	VPSLLD       $0x19, Y13, Y11
+	VPSRLD       $0x03, Y13, Y12
+	VPSRLD       $0x07, Y13, Y9
 	SHA256RNDS2  X0, X4, X3
-	VPXOR        Y11, Y12, Y12
-	VPSRLD       $0x12, Y13, Y9
-	VPSLLD       $0x0e, Y13, Y11
-	VMOVQ        992(BX), X0
+	VPMULLD      ·powers+800(SB), Y13, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
+	VMOVQ        992(BX), X0
+	VPSRLD       $0x12, Y13, Y9
+	VPMULLD      ·powers+448(SB), Y13, Y11
 	SHA256RNDS2  X0, X6, X5
-	VPSRLD       $0x03, Y13, Y9
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VMOVQ        1000(BX), X0
 	VPADDD       Y15, Y12, Y12
@@ -22181,33 +22181,33 @@ begin12:
 	SHA256RNDS2  X0, X8, X7
 
 	// W[31]: sigma1.
-	VPSRLD      $0x11, Y15, Y12
+	VPSRLD      $0x0a, Y15, Y12
 	VMOVQ       1024(BX), X0
-	VPSLLD      $0x0f, Y15, Y11
-	VPXOR       Y11, Y12, Y12
-	VPSRLD      $0x13, Y15, Y9
-	SHA256RNDS2 X0, X1, X2
-	VPSLLD      $0x0d, Y15, Y11
+	VPSRLD      $0x11, Y15, Y9
+	VPMULLD     ·powers+480(SB), Y15, Y11
 	VPXOR       Y11, Y9, Y9
-	VMOVQ       1032(BX), X0
+	SHA256RNDS2 X0, X1, X2
 	VPXOR       Y9, Y12, Y12
-	VPSRLD      $0x0a, Y15, Y9
+	VPSRLD      $0x13, Y15, Y9
+	VMOVQ       1032(BX), X0
+	VPMULLD     ·powers+416(SB), Y15, Y11
+	VPXOR       Y11, Y9, Y9
 	SHA256RNDS2 X0, X3, X4
 	VPXOR       Y9, Y12, Y12
 	VPADDD      6176(DX), Y12, Y14
 	VMOVQ       1056(BX), X0
 	VMOVDQU     Y14, 5088(DX)
-	VPSRLD      $0x07, Y14, Y12
+	VPSRLD      $0x03, Y14, Y12
 	SHA256RNDS2 X0, X5, X6
-	VPSLLD      $0x19, Y14, Y11
-	VPXOR       Y11, Y12, Y12
+	VPSRLD      $0x07, Y14, Y9
+	VPMULLD     ·powers+800(SB), Y14, Y11
 	VMOVQ       1064(BX), X0
-	VPSRLD      $0x12, Y14, Y9
-	VPSLLD      $0x0e, Y14, Y11
 	VPXOR       Y11, Y9, Y9
-	SHA256RNDS2 X0, X7, X8
 	VPXOR       Y9, Y12, Y12
-	VPSRLD      $0x03, Y14, Y9
+	VPSRLD      $0x12, Y14, Y9
+	SHA256RNDS2 X0, X7, X8
+	VPMULLD     ·powers+448(SB), Y14, Y11
+	VPXOR       Y11, Y9, Y9
 	VMOVQ       1088(BX), X0
 	VPXOR       Y9, Y12, Y12
 	VPADDD      Y13, Y12, Y12
@@ -22227,33 +22227,33 @@ begin12:
 	VPBROADCASTD 620(AX), Y15
 	SHA256RNDS2  X0, X6, X5
 	VPADDD       4896(DX), Y15, Y15
-	VPSRLD       $0x11, Y13, Y12
+	VPSRLD       $0x0a, Y13, Y12
 	VMOVQ        1128(BX), X0
-	VPSLLD       $0x0f, Y13, Y11
-	VPXOR        Y11, Y12, Y12
+	VPSRLD       $0x11, Y13, Y9
+	VPMULLD      ·powers+480(SB), Y13, Y11
 	SHA256RNDS2  X0, X8, X7
-	VPSRLD       $0x13, Y13, Y9
-	VPSLLD       $0x0d, Y13, Y11
-	VMOVQ        1152(BX), X0
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
-	VPSRLD       $0x0a, Y13, Y9
+	VMOVQ        1152(BX), X0
+	VPSRLD       $0x13, Y13, Y9
+	VPMULLD      ·powers+416(SB), Y13, Y11
+	VPXOR        Y11, Y9, Y9
 	SHA256RNDS2  X0, X1, X2
 	VPXOR        Y9, Y12, Y12
 	VPADDD       Y12, Y15, Y15
 	VMOVQ        1160(BX), X0
 	VMOVDQU      Y15, 4608(DX)
-	VPSRLD       $0x07, Y15, Y12
+	VPSRLD       $0x03, Y15, Y12
 	SHA256RNDS2  X0, X3, X4
-	VPSLLD       $0x19, Y15, Y11
-	VPXOR        Y11, Y12, Y12
+	VPSRLD       $0x07, Y15, Y9
+	VPMULLD      ·powers+800(SB), Y15, Y11
 	VMOVQ        1184(BX), X0
-	VPSRLD       $0x12, Y15, Y9
-	VPSLLD       $0x0e, Y15, Y11
-	SHA256RNDS2  X0, X5, X6
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
-	VPSRLD       $0x03, Y15, Y9
+	SHA256RNDS2  X0, X5, X6
+	VPSRLD       $0x12, Y15, Y9
+	VPMULLD      ·powers+448(SB), Y15, Y11
+	VPXOR        Y11, Y9, Y9
 	VMOVQ        1192(BX), X0
 	VPXOR        Y9, Y12, Y12
 	VPADDD       Y14, Y12, Y12
@@ -22265,33 +22265,33 @@ begin12:
 	VMOVDQU    6208(DX), Y13
 	VPADDD     4928(DX), Y13, Y13
 	VMOVDQU    X1, 5136(DX)
-	VPSRLD     $0x11, Y14, Y12
-	VPSLLD     $0x0f, Y14, Y11
+	VPSRLD     $0x0a, Y14, Y12
+	VPSRLD     $0x11, Y14, Y9
 	VMOVDQU    X4, 5152(DX)
-	VPXOR      Y11, Y12, Y12
-	VPSRLD     $0x13, Y14, Y9
-	VPSLLD     $0x0d, Y14, Y11
-	VMOVDQU    X3, 5168(DX)
+	VPMULLD    ·powers+480(SB), Y14, Y11
 	VPXOR      Y11, Y9, Y9
 	VPXOR      Y9, Y12, Y12
+	VMOVDQU    X3, 5168(DX)
+	VPSRLD     $0x13, Y14, Y9
+	VPMULLD    ·powers+416(SB), Y14, Y11
 	VMOVDQU    X6, 5184(DX)
-	VPSRLD     $0x0a, Y14, Y9
+	VPXOR      Y11, Y9, Y9
 	VPXOR      Y9, Y12, Y12
 	VMOVDQU    X5, 5200(DX)
 	VPADDD     Y12, Y13, Y13
 	VMOVDQU    Y13, 4640(DX)
 	VMOVDQU    X8, 5216(DX)
-	VPSRLD     $0x07, Y13, Y12
-	VPSLLD     $0x19, Y13, Y11
+	VPSRLD     $0x03, Y13, Y12
+	VPSRLD     $0x07, Y13, Y9
 	VMOVDQU    X7, 5232(DX)
-	VPXOR      Y11, Y12, Y12
-	VPSRLD     $0x12, Y13, Y9
-	VMOVDQU    5760(DX), X1
-	VPSLLD     $0x0e, Y13, Y11
+	VPMULLD    ·powers+800(SB), Y13, Y11
 	VPXOR      Y11, Y9, Y9
+	VMOVDQU    5760(DX), X1
 	VPXOR      Y9, Y12, Y12
+	VPSRLD     $0x12, Y13, Y9
+	VPMULLD    ·powers+448(SB), Y13, Y11
 	VMOVDQU    5776(DX), X2
-	VPSRLD     $0x03, Y13, Y9
+	VPXOR      Y11, Y9, Y9
 	VPXOR      Y9, Y12, Y12
 	VMOVDQU    5792(DX), X3
 	VPADDD     Y15, Y12, Y12
@@ -22314,33 +22314,33 @@ begin12:
 	VPBROADCASTD 288(CX), Y12
 	VPADDD       Y14, Y12, Y14
 	VMOVQ        400(BX), X0
-	VPSRLD       $0x11, Y15, Y12
-	VPSLLD       $0x0f, Y15, Y11
+	VPSRLD       $0x0a, Y15, Y12
+	VPSRLD       $0x11, Y15, Y9
 	SHA256RNDS2  X0, X1, X2
-	VPXOR        Y11, Y12, Y12
-	VPSRLD       $0x13, Y15, Y9
-	VMOVQ        408(BX), X0
-	VPSLLD       $0x0d, Y15, Y11
+	VPMULLD      ·powers+480(SB), Y15, Y11
 	VPXOR        Y11, Y9, Y9
+	VMOVQ        408(BX), X0
 	VPXOR        Y9, Y12, Y12
+	VPSRLD       $0x13, Y15, Y9
+	VPMULLD      ·powers+416(SB), Y15, Y11
 	SHA256RNDS2  X0, X3, X4
-	VPSRLD       $0x0a, Y15, Y9
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VMOVQ        432(BX), X0
 	VPADDD       Y12, Y14, Y14
 	VMOVDQU      Y14, 4672(DX)
 	SHA256RNDS2  X0, X5, X6
-	VPSRLD       $0x07, Y14, Y12
-	VPSLLD       $0x19, Y14, Y11
+	VPSRLD       $0x03, Y14, Y12
+	VPSRLD       $0x07, Y14, Y9
 	VMOVQ        440(BX), X0
-	VPXOR        Y11, Y12, Y12
-	VPSRLD       $0x12, Y14, Y9
-	SHA256RNDS2  X0, X7, X8
-	VPSLLD       $0x0e, Y14, Y11
+	VPMULLD      ·powers+800(SB), Y14, Y11
 	VPXOR        Y11, Y9, Y9
+	SHA256RNDS2  X0, X7, X8
 	VPXOR        Y9, Y12, Y12
+	VPSRLD       $0x12, Y14, Y9
+	VPMULLD      ·powers+448(SB), Y14, Y11
 	VMOVQ        548(AX), X0
-	VPSRLD       $0x03, Y14, Y9
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	SHA256RNDS2  X0, X2, X1
 	VPADDD       Y13, Y12, Y12
@@ -22354,33 +22354,33 @@ begin12:
 	VPBROADCASTD 320(CX), Y12
 	SHA256RNDS2  X0, X8, X7
 	VPADDD       Y15, Y12, Y15
-	VPSRLD       $0x11, Y13, Y12
-	VPSLLD       $0x0f, Y13, Y11
+	VPSRLD       $0x0a, Y13, Y12
+	VPSRLD       $0x11, Y13, Y9
 	VMOVQ        556(AX), X0
-	VPXOR        Y11, Y12, Y12
-	VPSRLD       $0x13, Y13, Y9
-	SHA256RNDS2  X0, X1, X2
-	VPSLLD       $0x0d, Y13, Y11
+	VPMULLD      ·powers+480(SB), Y13, Y11
 	VPXOR        Y11, Y9, Y9
-	SHA256RNDS2  X0, X3, X4
+	SHA256RNDS2  X0, X1, X2
 	VPXOR        Y9, Y12, Y12
-	VPSRLD       $0x0a, Y13, Y9
+	VPSRLD       $0x13, Y13, Y9
+	SHA256RNDS2  X0, X3, X4
+	VPMULLD      ·powers+416(SB), Y13, Y11
+	VPXOR        Y11, Y9, Y9
 	SHA256RNDS2  X0, X5, X6
 	VPXOR        Y9, Y12, Y12
 	VPADDD       Y12, Y15, Y15
 	SHA256RNDS2  X0, X7, X8
 	VMOVDQU      Y15, 4704(DX)
-	VPSRLD       $0x07, Y15, Y12
-	VPSLLD       $0x19, Y15, Y11
+	VPSRLD       $0x03, Y15, Y12
+	VPSRLD       $0x07, Y15, Y9
 	VMOVQ        592(BX), X0
-	VPXOR        Y11, Y12, Y12
-	VPSRLD       $0x12, Y15, Y9
-	SHA256RNDS2  X0, X2, X1
-	VPSLLD       $0x0e, Y15, Y11
+	VPMULLD      ·powers+800(SB), Y15, Y11
 	VPXOR        Y11, Y9, Y9
-	VMOVQ        600(BX), X0
+	SHA256RNDS2  X0, X2, X1
 	VPXOR        Y9, Y12, Y12
-	VPSRLD       $0x03, Y15, Y9
+	VPSRLD       $0x12, Y15, Y9
+	VMOVQ        600(BX), X0
+	VPMULLD      ·powers+448(SB), Y15, Y11
+	VPXOR        Y11, Y9, Y9
 	SHA256RNDS2  X0, X4, X3
 	VPXOR        Y9, Y12, Y12
 	VPADDD       Y14, Y12, Y12
@@ -22403,33 +22403,33 @@ begin12:
 	VPBROADCASTD 352(CX), Y12
 	SHA256RNDS2  X0, X1, X2
 	VPADDD       Y13, Y12, Y13
-	VPSRLD       $0x11, Y14, Y12
+	VPSRLD       $0x0a, Y14, Y12
 	VMOVQ        664(BX), X0
-	VPSLLD       $0x0f, Y14, Y11
-	VPXOR        Y11, Y12, Y12
-	VPSRLD       $0x13, Y14, Y9
-	SHA256RNDS2  X0, X3, X4
-	VPSLLD       $0x0d, Y14, Y11
+	VPSRLD       $0x11, Y14, Y9
+	VPMULLD      ·powers+480(SB), Y14, Y11
 	VPXOR        Y11, Y9, Y9
-	VMOVQ        688(BX), X0
+	SHA256RNDS2  X0, X3, X4
 	VPXOR        Y9, Y12, Y12
-	VPSRLD       $0x0a, Y14, Y9
+	VPSRLD       $0x13, Y14, Y9
+	VMOVQ        688(BX), X0
+	VPMULLD      ·powers+416(SB), Y14, Y11
+	VPXOR        Y11, Y9, Y9
 	SHA256RNDS2  X0, X5, X6
 	VPXOR        Y9, Y12, Y12
 	VPADDD       Y12, Y13, Y13
 	VMOVQ        696(BX), X0
 	VMOVDQU      Y13, 4736(DX)
-	VPSRLD       $0x07, Y13, Y12
+	VPSRLD       $0x03, Y13, Y12
 	SHA256RNDS2  X0, X7, X8
-	VPSLLD       $0x19, Y13, Y11
-	VPXOR        Y11, Y12, Y12
-	VPSRLD       $0x12, Y13, Y9
-	VMOVQ        720(BX), X0
-	VPSLLD       $0x0e, Y13, Y11
+	VPSRLD       $0x07, Y13, Y9
+	VPMULLD      ·powers+800(SB), Y13, Y11
 	VPXOR        Y11, Y9, Y9
-	SHA256RNDS2  X0, X2, X1
+	VMOVQ        720(BX), X0
 	VPXOR        Y9, Y12, Y12
-	VPSRLD       $0x03, Y13, Y9
+	VPSRLD       $0x12, Y13, Y9
+	SHA256RNDS2  X0, X2, X1
+	VPMULLD      ·powers+448(SB), Y13, Y11
+	VPXOR        Y11, Y9, Y9
 	VMOVQ        728(BX), X0
 	VPXOR        Y9, Y12, Y12
 	VPADDD       Y15, Y12, Y12
@@ -22443,34 +22443,34 @@ begin12:
 	VPBROADCASTD 384(CX), Y12
 	SHA256RNDS2  X0, X6, X5
 	VPADDD       Y14, Y12, Y14
-	VPSRLD       $0x11, Y15, Y12
+	VPSRLD       $0x0a, Y15, Y12
 	VMOVQ        760(BX), X0
-	VPSLLD       $0x0f, Y15, Y11
-	VPXOR        Y11, Y12, Y12
+	VPSRLD       $0x11, Y15, Y9
+	VPMULLD      ·powers+480(SB), Y15, Y11
 	SHA256RNDS2  X0, X8, X7
-	VPSRLD       $0x13, Y15, Y9
-	VPSLLD       $0x0d, Y15, Y11
-	VMOVQ        784(BX), X0
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
+	VMOVQ        784(BX), X0
+	VPSRLD       $0x13, Y15, Y9
+	VPMULLD      ·powers+416(SB), Y15, Y11
 	SHA256RNDS2  X0, X1, X2
-	VPSRLD       $0x0a, Y15, Y9
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPADDD       Y12, Y14, Y14
 	VMOVQ        792(BX), X0
 	VMOVDQU      Y14, 4768(DX)
-	VPSRLD       $0x07, Y14, Y12
+	VPSRLD       $0x03, Y14, Y12
 	SHA256RNDS2  X0, X3, X4
-	VPSLLD       $0x19, Y14, Y11
-	VPXOR        Y11, Y12, Y12
+	VPSRLD       $0x07, Y14, Y9
+	VPMULLD      ·powers+800(SB), Y14, Y11
 	VMOVQ        816(BX), X0
-	VPSRLD       $0x12, Y14, Y9
-	VPSLLD       $0x0e, Y14, Y11
-	SHA256RNDS2  X0, X5, X6
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
+	SHA256RNDS2  X0, X5, X6
+	VPSRLD       $0x12, Y14, Y9
+	VPMULLD      ·powers+448(SB), Y14, Y11
 	VMOVQ        824(BX), X0
-	VPSRLD       $0x03, Y14, Y9
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	SHA256RNDS2  X0, X7, X8
 	VPADDD       Y13, Y12, Y12
@@ -22492,34 +22492,34 @@ begin12:
 	VMOVQ        880(BX), X0
 	VPBROADCASTD 416(CX), Y12
 	VPADDD       Y15, Y12, Y15
-	VPSRLD       $0x11, Y13, Y12
+	VPSRLD       $0x0a, Y13, Y12
 	SHA256RNDS2  X0, X6, X5
-	VPSLLD       $0x0f, Y13, Y11
-	VPXOR        Y11, Y12, Y12
+	VPSRLD       $0x11, Y13, Y9
+	VPMULLD      ·powers+480(SB), Y13, Y11
 	VMOVQ        888(BX), X0
-	VPSRLD       $0x13, Y13, Y9
-	VPSLLD       $0x0d, Y13, Y11
-	SHA256RNDS2  X0, X8, X7
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
+	SHA256RNDS2  X0, X8, X7
+	VPSRLD       $0x13, Y13, Y9
+	VPMULLD      ·powers+416(SB), Y13, Y11
 	VMOVQ        912(BX), X0
-	VPSRLD       $0x0a, Y13, Y9
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	SHA256RNDS2  X0, X1, X2
 	VPADDD       Y12, Y15, Y15
 	VMOVDQU      Y15, 4800(DX)
-	VPSRLD       $0x07, Y15, Y12
+	VPSRLD       $0x03, Y15, Y12
 	VMOVQ        920(BX), X0
-	VPSLLD       $0x19, Y15, Y11
-	VPXOR        Y11, Y12, Y12
+	VPSRLD       $0x07, Y15, Y9
+	VPMULLD      ·powers+800(SB), Y15, Y11
 	SHA256RNDS2  X0, X3, X4
-	VPSRLD       $0x12, Y15, Y9
-	VPSLLD       $0x0e, Y15, Y11
-	VMOVQ        944(BX), X0
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
+	VMOVQ        944(BX), X0
+	VPSRLD       $0x12, Y15, Y9
+	VPMULLD      ·powers+448(SB), Y15, Y11
 	SHA256RNDS2  X0, X5, X6
-	VPSRLD       $0x03, Y15, Y9
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VMOVQ        952(BX), X0
 	VPADDD       Y14, Y12, Y12
@@ -22533,33 +22533,33 @@ begin12:
 	VPBROADCASTD 448(CX), Y12
 	VPADDD       Y13, Y12, Y13
 	SHA256RNDS2  X0, X2, X1
-	VPSRLD       $0x11, Y14, Y12
-	VPSLLD       $0x0f, Y14, Y11
+	VPSRLD       $0x0a, Y14, Y12
+	VPSRLD       $0x11, Y14, Y9
 	VMOVQ        984(BX), X0
-	VPXOR        Y11, Y12, Y12
-	VPSRLD       $0x13, Y14, Y9
-	SHA256RNDS2  X0, X4, X3
-	VPSLLD       $0x0d, Y14, Y11
+	VPMULLD      ·powers+480(SB), Y14, Y11
 	VPXOR        Y11, Y9, Y9
+	SHA256RNDS2  X0, X4, X3
 	VPXOR        Y9, Y12, Y12
+	VPSRLD       $0x13, Y14, Y9
+	VPMULLD      ·powers+416(SB), Y14, Y11
 	VMOVQ        1008(BX), X0
-	VPSRLD       $0x0a, Y14, Y9
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	SHA256RNDS2  X0, X6, X5
 	VPADDD       Y12, Y13, Y13
 	VMOVDQU      Y13, 4832(DX)
 	VMOVQ        1016(BX), X0
-	VPSRLD       $0x07, Y13, Y12
-	VPSLLD       $0x19, Y13, Y11
+	VPSRLD       $0x03, Y13, Y12
+	VPSRLD       $0x07, Y13, Y9
 	SHA256RNDS2  X0, X8, X7
-	VPXOR        Y11, Y12, Y12
-	VPSRLD       $0x12, Y13, Y9
-	VMOVQ        1040(BX), X0
-	VPSLLD       $0x0e, Y13, Y11
+	VPMULLD      ·powers+800(SB), Y13, Y11
 	VPXOR        Y11, Y9, Y9
+	VMOVQ        1040(BX), X0
 	VPXOR        Y9, Y12, Y12
+	VPSRLD       $0x12, Y13, Y9
+	VPMULLD      ·powers+448(SB), Y13, Y11
 	SHA256RNDS2  X0, X1, X2
-	VPSRLD       $0x03, Y13, Y9
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VMOVQ        1048(BX), X0
 	VPADDD       Y15, Y12, Y12
@@ -22580,34 +22580,34 @@ begin12:
 	VPADDD      4352(DX), Y14, Y14
 	SHA256RNDS2 X0, X7, X8
 	VPADDD      4640(DX), Y14, Y14
-	VPSRLD      $0x11, Y15, Y12
+	VPSRLD      $0x0a, Y15, Y12
 	VMOVQ       1104(BX), X0
-	VPSLLD      $0x0f, Y15, Y11
-	VPXOR       Y11, Y12, Y12
+	VPSRLD      $0x11, Y15, Y9
+	VPMULLD     ·powers+480(SB), Y15, Y11
 	SHA256RNDS2 X0, X2, X1
-	VPSRLD      $0x13, Y15, Y9
-	VPSLLD      $0x0d, Y15, Y11
-	VMOVQ       1112(BX), X0
 	VPXOR       Y11, Y9, Y9
 	VPXOR       Y9, Y12, Y12
+	VMOVQ       1112(BX), X0
+	VPSRLD      $0x13, Y15, Y9
+	VPMULLD     ·powers+416(SB), Y15, Y11
 	SHA256RNDS2 X0, X4, X3
-	VPSRLD      $0x0a, Y15, Y9
+	VPXOR       Y11, Y9, Y9
 	VPXOR       Y9, Y12, Y12
 	VPADDD      Y12, Y14, Y14
 	VMOVQ       1136(BX), X0
 	VMOVDQU     Y14, 4864(DX)
-	VPSRLD      $0x07, Y14, Y12
+	VPSRLD      $0x03, Y14, Y12
 	SHA256RNDS2 X0, X6, X5
-	VPSLLD      $0x19, Y14, Y11
-	VPXOR       Y11, Y12, Y12
+	VPSRLD      $0x07, Y14, Y9
+	VPMULLD     ·powers+800(SB), Y14, Y11
 	VMOVQ       1144(BX), X0
-	VPSRLD      $0x12, Y14, Y9
-	VPSLLD      $0x0e, Y14, Y11
-	SHA256RNDS2 X0, X8, X7
 	VPXOR       Y11, Y9, Y9
 	VPXOR       Y9, Y12, Y12
+	SHA256RNDS2 X0, X8, X7
+	VPSRLD      $0x12, Y14, Y9
+	VPMULLD     ·powers+448(SB), Y14, Y11
 	VMOVQ       1168(BX), X0
-	VPSRLD      $0x03, Y14, Y9
+	VPXOR       Y11, Y9, Y9
 	VPXOR       Y9, Y12, Y12
 	VPADDD      Y13, Y12, Y12
 	SHA256RNDS2 X0, X1, X2
@@ -22618,33 +22618,33 @@ begin12:
 	VMOVDQU     4672(DX), Y15
 	VPADDD      4384(DX), Y15, Y15
 	SHA256RNDS2 X0, X3, X4
-	VPSRLD      $0x11, Y13, Y12
-	VPSLLD      $0x0f, Y13, Y11
+	VPSRLD      $0x0a, Y13, Y12
+	VPSRLD      $0x11, Y13, Y9
 	VMOVQ       1200(BX), X0
-	VPXOR       Y11, Y12, Y12
-	VPSRLD      $0x13, Y13, Y9
-	SHA256RNDS2 X0, X5, X6
-	VPSLLD      $0x0d, Y13, Y11
+	VPMULLD     ·powers+480(SB), Y13, Y11
 	VPXOR       Y11, Y9, Y9
+	SHA256RNDS2 X0, X5, X6
 	VPXOR       Y9, Y12, Y12
+	VPSRLD      $0x13, Y13, Y9
+	VPMULLD     ·powers+416(SB), Y13, Y11
 	VMOVQ       1208(BX), X0
-	VPSRLD      $0x0a, Y13, Y9
+	VPXOR       Y11, Y9, Y9
 	VPXOR       Y9, Y12, Y12
 	SHA256RNDS2 X0, X7, X8
 	VPADDD      Y12, Y15, Y15
 	VMOVDQU     Y15, 4896(DX)
 	VMOVDQU     X2, 5248(DX)
-	VPSRLD      $0x07, Y15, Y12
-	VPSLLD      $0x19, Y15, Y11
+	VPSRLD      $0x03, Y15, Y12
+	VPSRLD      $0x07, Y15, Y9
 	VMOVDQU     X1, 5264(DX)
-	VPXOR       Y11, Y12, Y12
-	VPSRLD      $0x12, Y15, Y9
-	VMOVDQU     X4, 5280(DX)
-	VPSLLD      $0x0e, Y15, Y11
+	VPMULLD     ·powers+800(SB), Y15, Y11
 	VPXOR       Y11, Y9, Y9
+	VMOVDQU     X4, 5280(DX)
 	VPXOR       Y9, Y12, Y12
+	VPSRLD      $0x12, Y15, Y9
+	VPMULLD     ·powers+448(SB), Y15, Y11
 	VMOVDQU     X3, 5296(DX)
-	VPSRLD      $0x03, Y15, Y9
+	VPXOR       Y11, Y9, Y9
 	VPXOR       Y9, Y12, Y12
 	VMOVDQU     X6, 5312(DX)
 	VPADDD      Y14, Y12, Y12
@@ -22717,17 +22717,17 @@ begin13:
 	VPADDD       Y15, Y12, Y15
 	VMOVDQU      Y15, 4928(DX)
 	VMOVQ        556(AX), X0
-	VPSRLD       $0x07, Y15, Y12
-	VPSLLD       $0x19, Y15, Y11
+	VPSRLD       $0x03, Y15, Y12
+	VPSRLD       $0x07, Y15, Y9
 	SHA256RNDS2  X0, X1, X2
-	VPXOR        Y11, Y12, Y12
-	VPSRLD       $0x12, Y15, Y9
-	SHA256RNDS2  X0, X3, X4
-	VPSLLD       $0x0e, Y15, Y11
+	VPMULLD      ·powers+800(SB), Y15, Y11
 	VPXOR        Y11, Y9, Y9
-	SHA256RNDS2  X0, X5, X6
+	SHA256RNDS2  X0, X3, X4
 	VPXOR        Y9, Y12, Y12
-	VPSRLD       $0x03, Y15, Y9
+	VPSRLD       $0x12, Y15, Y9
+	SHA256RNDS2  X0, X5, X6
+	VPMULLD      ·powers+448(SB), Y15, Y11
+	VPXOR        Y11, Y9, Y9
 	SHA256RNDS2  X0, X7, X8
 	VPXOR        Y9, Y12, Y12
 	VMOVDQU      Y12, 4384(DX)
@@ -22740,17 +22740,17 @@ begin13:
 	VPADDD       Y13, Y12, Y13
 	VMOVDQU      Y13, 4960(DX)
 	VMOVQ        584(BX), X0
-	VPSRLD       $0x07, Y13, Y12
-	VPSLLD       $0x19, Y13, Y11
+	VPSRLD       $0x03, Y13, Y12
+	VPSRLD       $0x07, Y13, Y9
 	SHA256RNDS2  X0, X4, X3
-	VPXOR        Y11, Y12, Y12
-	VPSRLD       $0x12, Y13, Y9
-	VMOVQ        608(BX), X0
-	VPSLLD       $0x0e, Y13, Y11
+	VPMULLD      ·powers+800(SB), Y13, Y11
 	VPXOR        Y11, Y9, Y9
-	SHA256RNDS2  X0, X6, X5
+	VMOVQ        608(BX), X0
 	VPXOR        Y9, Y12, Y12
-	VPSRLD       $0x03, Y13, Y9
+	VPSRLD       $0x12, Y13, Y9
+	SHA256RNDS2  X0, X6, X5
+	VPMULLD      ·powers+448(SB), Y13, Y11
+	VPXOR        Y11, Y9, Y9
 	VMOVQ        616(BX), X0
 	VPXOR        Y9, Y12, Y12
 	VPADDD       Y15, Y12, Y12
@@ -22767,18 +22767,18 @@ begin13:
 	VMOVQ        648(BX), X0
 
 	// W[28]: sigma1.
-	VPSRLD       $0x11, Y15, Y12
+	VPSRLD       $0x0a, Y15, Y12
 	SHA256RNDS2  X0, X3, X4
-	VPSLLD       $0x0f, Y15, Y11
-	VPXOR        Y11, Y12, Y12
+	VPSRLD       $0x11, Y15, Y9
+	VPMULLD      ·powers+480(SB), Y15, Y11
 	VMOVQ        672(BX), X0
-	VPSRLD       $0x13, Y15, Y9
-	VPSLLD       $0x0d, Y15, Y11
-	SHA256RNDS2  X0, X5, X6
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
+	SHA256RNDS2  X0, X5, X6
+	VPSRLD       $0x13, Y15, Y9
+	VPMULLD      ·powers+416(SB), Y15, Y11
 	VMOVQ        680(BX), X0
-	VPSRLD       $0x0a, Y15, Y9
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	SHA256RNDS2  X0, X7, X8
 	VPADDD       6112(DX), Y12, Y14
@@ -22787,17 +22787,17 @@ begin13:
 	VPADDD       Y14, Y12, Y14
 	VMOVDQU      Y14, 4992(DX)
 	SHA256RNDS2  X0, X2, X1
-	VPSRLD       $0x07, Y14, Y12
-	VPSLLD       $0x19, Y14, Y11
-	VPXOR        Y11, Y12, Y12
+	VPSRLD       $0x03, Y14, Y12
+	VPSRLD       $0x07, Y14, Y9
+	VPMULLD      ·powers+800(SB), Y14, Y11
 	VMOVQ        712(BX), X0
-	VPSRLD       $0x12, Y14, Y9
-	VPSLLD       $0x0e, Y14, Y11
-	SHA256RNDS2  X0, X4, X3
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
+	SHA256RNDS2  X0, X4, X3
+	VPSRLD       $0x12, Y14, Y9
+	VPMULLD      ·powers+448(SB), Y14, Y11
 	VMOVQ        736(BX), X0
-	VPSRLD       $0x03, Y14, Y9
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	SHA256RNDS2  X0, X6, X5
 	VPADDD       Y13, Y12, Y12
@@ -22805,17 +22805,17 @@ begin13:
 	VMOVQ        744(BX), X0
 
 	// W[29]: sigma1.
-	VPSRLD       $0x11, Y13, Y12
+	VPSRLD       $0x0a, Y13, Y12
 	SHA256RNDS2  X0, X8, X7
-	VPSLLD       $0x0f, Y13, Y11
-	VPXOR        Y11, Y12, Y12
+	VPSRLD       $0x11, Y13, Y9
+	VPMULLD      ·powers+480(SB), Y13, Y11
 	VMOVQ        768(BX), X0
-	VPSRLD       $0x13, Y13, Y9
-	VPSLLD       $0x0d, Y13, Y11
-	SHA256RNDS2  X0, X1, X2
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
-	VPSRLD       $0x0a, Y13, Y9
+	SHA256RNDS2  X0, X1, X2
+	VPSRLD       $0x13, Y13, Y9
+	VPMULLD      ·powers+416(SB), Y13, Y11
+	VPXOR        Y11, Y9, Y9
 	VMOVQ        776(BX), X0
 	VPXOR        Y9, Y12, Y12
 	VPBROADCASTD 224(CX), Y15
@@ -22823,17 +22823,17 @@ begin13:
 	VPADDD       Y12, Y15, Y15
 	VMOVDQU      Y15, 5024(DX)
 	VMOVQ        800(BX), X0
-	VPSRLD       $0x07, Y15, Y12
-	VPSLLD       $0x19, Y15, Y11
+	VPSRLD       $0x03, Y15, Y12
+	VPSRLD       $0x07, Y15, Y9
 	SHA256RNDS2  X0, X5, X6
-	VPXOR        Y11, Y12, Y12
-	VPSRLD       $0x12, Y15, Y9
-	VMOVQ        808(BX), X0
-	VPSLLD       $0x0e, Y15, Y11
+	VPMULLD      ·powers+800(SB), Y15, Y11
 	VPXOR        Y11, Y9, Y9
-	SHA256RNDS2  X0, X7, X8
+	VMOVQ        808(BX), X0
 	VPXOR        Y9, Y12, Y12
-	VPSRLD       $0x03, Y15, Y9
+	VPSRLD       $0x12, Y15, Y9
+	SHA256RNDS2  X0, X7, X8
+	VPMULLD      ·powers+448(SB), Y15, Y11
+	VPXOR        Y11, Y9, Y9
 	VMOVQ        832(BX), X0
 	VPXOR        Y9, Y12, Y12
 	VPADDD       Y14, Y12, Y12
@@ -22850,34 +22850,34 @@ begin13:
 	VMOVQ        864(BX), X0
 
 	// W[30]: sigma1.
-	VPSRLD      $0x11, Y14, Y12
+	VPSRLD      $0x0a, Y14, Y12
 	SHA256RNDS2 X0, X6, X5
-	VPSLLD      $0x0f, Y14, Y11
-	VPXOR       Y11, Y12, Y12
+	VPSRLD      $0x11, Y14, Y9
+	VPMULLD     ·powers+480(SB), Y14, Y11
 	VMOVQ       872(BX), X0
-	VPSRLD      $0x13, Y14, Y9
-	VPSLLD      $0x0d, Y14, Y11
-	SHA256RNDS2 X0, X8, X7
 	VPXOR       Y11, Y9, Y9
 	VPXOR       Y9, Y12, Y12
+	SHA256RNDS2 X0, X8, X7
+	VPSRLD      $0x13, Y14, Y9
+	VPMULLD     ·powers+416(SB), Y14, Y11
 	VMOVQ       896(BX), X0
-	VPSRLD      $0x0a, Y14, Y9
+	VPXOR       Y11, Y9, Y9
 	VPXOR       Y9, Y12, Y12
 	VPADDD      6144(DX), Y12, Y13
 	SHA256RNDS2 X0, X1, X2
 	VMOVDQU     Y13, 5056(DX)
-	VPSRLD      $0x07, Y13, Y12
+	VPSRLD      $0x03, Y13, Y12
 	VMOVQ       904(BX), X0
-	VPSLLD      $0x19, Y13, Y11
-	VPXOR       Y11, Y12, Y12
+	VPSRLD      $0x07, Y13, Y9
+	VPMULLD     ·powers+800(SB), Y13, Y11
 	SHA256RNDS2 X0, X3, X4
-	VPSRLD      $0x12, Y13, Y9
-	VPSLLD      $0x0e, Y13, Y11
-	VMOVQ       928(BX), X0
 	VPXOR       Y11, Y9, Y9
 	VPXOR       Y9, Y12, Y12
+	VMOVQ       928(BX), X0
+	VPSRLD      $0x12, Y13, Y9
+	VPMULLD     ·powers+448(SB), Y13, Y11
 	SHA256RNDS2 X0, X5, X6
-	VPSRLD      $0x03, Y13, Y9
+	VPXOR       Y11, Y9, Y9
 	VPXOR       Y9, Y12, Y12
 	VMOVQ       936(BX), X0
 	VPADDD      Y15, Y12, Y12
@@ -22885,17 +22885,17 @@ begin13:
 	SHA256RNDS2 X0, X7, X8
 
 	// W[31]: sigma1.
-	VPSRLD       $0x11, Y15, Y12
+	VPSRLD       $0x0a, Y15, Y12
 	VMOVQ        960(BX), X0
-	VPSLLD       $0x0f, Y15, Y11
-	VPXOR        Y11, Y12, Y12
-	VPSRLD       $0x13, Y15, Y9
-	SHA256RNDS2  X0, X2, X1
-	VPSLLD       $0x0d, Y15, Y11
+	VPSRLD       $0x11, Y15, Y9
+	VPMULLD      ·powers+480(SB), Y15, Y11
 	VPXOR        Y11, Y9, Y9
-	VMOVQ        968(BX), X0
+	SHA256RNDS2  X0, X2, X1
 	VPXOR        Y9, Y12, Y12
-	VPSRLD       $0x0a, Y15, Y9
+	VPSRLD       $0x13, Y15, Y9
+	VMOVQ        968(BX), X0
+	VPMULLD      ·powers+416(SB), Y15, Y11
+	VPXOR        Y11, Y9, Y9
 	SHA256RNDS2  X0, X4, X3
 	VPXOR        Y9, Y12, Y12
 	VPBROADCASTD 256(CX), Y14
@@ -22903,17 +22903,17 @@ begin13:
 	VPADDD       Y12, Y14, Y14
 	VMOVDQU      Y14, 5088(DX)
 	SHA256RNDS2  X0, X6, X5
-	VPSRLD       $0x07, Y14, Y12
-	VPSLLD       $0x19, Y14, Y11
+	VPSRLD       $0x03, Y14, Y12
+	VPSRLD       $0x07, Y14, Y9
 	VMOVQ        1000(BX), X0
-	VPXOR        Y11, Y12, Y12
-	VPSRLD       $0x12, Y14, Y9
-	SHA256RNDS2  X0, X8, X7
-	VPSLLD       $0x0e, Y14, Y11
+	VPMULLD      ·powers+800(SB), Y14, Y11
 	VPXOR        Y11, Y9, Y9
-	VMOVQ        1024(BX), X0
+	SHA256RNDS2  X0, X8, X7
 	VPXOR        Y9, Y12, Y12
-	VPSRLD       $0x03, Y14, Y9
+	VPSRLD       $0x12, Y14, Y9
+	VMOVQ        1024(BX), X0
+	VPMULLD      ·powers+448(SB), Y14, Y11
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	SHA256RNDS2  X0, X1, X2
 	VPADDD       Y13, Y12, Y12
@@ -22930,34 +22930,34 @@ begin13:
 	SHA256RNDS2  X0, X5, X6
 
 	// W[32]: sigma1.
-	VPSRLD      $0x11, Y13, Y12
+	VPSRLD      $0x0a, Y13, Y12
 	VMOVQ       1064(BX), X0
-	VPSLLD      $0x0f, Y13, Y11
-	VPXOR       Y11, Y12, Y12
+	VPSRLD      $0x11, Y13, Y9
+	VPMULLD     ·powers+480(SB), Y13, Y11
 	SHA256RNDS2 X0, X7, X8
-	VPSRLD      $0x13, Y13, Y9
-	VPSLLD      $0x0d, Y13, Y11
-	VMOVQ       1088(BX), X0
 	VPXOR       Y11, Y9, Y9
 	VPXOR       Y9, Y12, Y12
-	VPSRLD      $0x0a, Y13, Y9
+	VMOVQ       1088(BX), X0
+	VPSRLD      $0x13, Y13, Y9
+	VPMULLD     ·powers+416(SB), Y13, Y11
+	VPXOR       Y11, Y9, Y9
 	SHA256RNDS2 X0, X2, X1
 	VPXOR       Y9, Y12, Y12
 	VPADDD      6176(DX), Y12, Y15
 	VMOVQ       1096(BX), X0
 	VMOVDQU     Y15, 4608(DX)
-	VPSRLD      $0x07, Y15, Y12
+	VPSRLD      $0x03, Y15, Y12
 	SHA256RNDS2 X0, X4, X3
-	VPSLLD      $0x19, Y15, Y11
-	VPXOR       Y11, Y12, Y12
+	VPSRLD      $0x07, Y15, Y9
+	VPMULLD     ·powers+800(SB), Y15, Y11
 	VMOVQ       1120(BX), X0
-	VPSRLD      $0x12, Y15, Y9
-	VPSLLD      $0x0e, Y15, Y11
-	SHA256RNDS2 X0, X6, X5
 	VPXOR       Y11, Y9, Y9
 	VPXOR       Y9, Y12, Y12
+	SHA256RNDS2 X0, X6, X5
+	VPSRLD      $0x12, Y15, Y9
+	VPMULLD     ·powers+448(SB), Y15, Y11
 	VMOVQ       1128(BX), X0
-	VPSRLD      $0x03, Y15, Y9
+	VPXOR       Y11, Y9, Y9
 	VPXOR       Y9, Y12, Y12
 	SHA256RNDS2 X0, X8, X7
 	VPADDD      Y14, Y12, Y12
@@ -22968,33 +22968,33 @@ begin13:
 	VPBROADCASTD 624(AX), Y13
 	VPADDD       4928(DX), Y13, Y13
 	SHA256RNDS2  X0, X1, X2
-	VPSRLD       $0x11, Y14, Y12
-	VPSLLD       $0x0f, Y14, Y11
+	VPSRLD       $0x0a, Y14, Y12
+	VPSRLD       $0x11, Y14, Y9
 	VMOVQ        1160(BX), X0
-	VPXOR        Y11, Y12, Y12
-	VPSRLD       $0x13, Y14, Y9
-	SHA256RNDS2  X0, X3, X4
-	VPSLLD       $0x0d, Y14, Y11
+	VPMULLD      ·powers+480(SB), Y14, Y11
 	VPXOR        Y11, Y9, Y9
-	VMOVQ        1184(BX), X0
+	SHA256RNDS2  X0, X3, X4
 	VPXOR        Y9, Y12, Y12
-	VPSRLD       $0x0a, Y14, Y9
+	VPSRLD       $0x13, Y14, Y9
+	VMOVQ        1184(BX), X0
+	VPMULLD      ·powers+416(SB), Y14, Y11
+	VPXOR        Y11, Y9, Y9
 	SHA256RNDS2  X0, X5, X6
 	VPXOR        Y9, Y12, Y12
 	VPADDD       Y12, Y13, Y13
 	VMOVQ        1192(BX), X0
 	VMOVDQU      Y13, 4640(DX)
-	VPSRLD       $0x07, Y13, Y12
+	VPSRLD       $0x03, Y13, Y12
 	SHA256RNDS2  X0, X7, X8
-	VPSLLD       $0x19, Y13, Y11
-	VPXOR        Y11, Y12, Y12
+	VPSRLD       $0x07, Y13, Y9
+	VPMULLD      ·powers+800(SB), Y13, Y11
 	VMOVDQU      X2, 5120(DX)
-	VPSRLD       $0x12, Y13, Y9
-	VPSLLD       $0x0e, Y13, Y11
 	VPXOR        Y11, Y9, Y9
-	VMOVDQU      X1, 5136(DX)
 	VPXOR        Y9, Y12, Y12
-	VPSRLD       $0x03, Y13, Y9
+	VPSRLD       $0x12, Y13, Y9
+	VMOVDQU      X1, 5136(DX)
+	VPMULLD      ·powers+448(SB), Y13, Y11
+	VPXOR        Y11, Y9, Y9
 	VMOVDQU      X4, 5152(DX)
 	VPXOR        Y9, Y12, Y12
 	VPADDD       Y15, Y12, Y12
@@ -23015,33 +23015,33 @@ begin13:
 	VMOVDQU  6208(DX), Y14
 	VPADDD   4960(DX), Y14, Y14
 	VMOVDDUP 400(BX), X0
-	VPSRLD   $0x11, Y15, Y12
-	VPSLLD   $0x0f, Y15, Y11
-	VPXOR    Y11, Y12, Y12
+	VPSRLD   $0x0a, Y15, Y12
+	VPSRLD   $0x11, Y15, Y9
+	VPMULLD  ·powers+480(SB), Y15, Y11
 	VPADDD   5760(DX), X0, X2
-	VPSRLD   $0x13, Y15, Y9
-	VPSLLD   $0x0d, Y15, Y11
-	VMOVDQU  5776(DX), X1
 	VPXOR    Y11, Y9, Y9
 	VPXOR    Y9, Y12, Y12
+	VMOVDQU  5776(DX), X1
+	VPSRLD   $0x13, Y15, Y9
+	VPMULLD  ·powers+416(SB), Y15, Y11
 	VMOVDDUP 408(BX), X0
-	VPSRLD   $0x0a, Y15, Y9
+	VPXOR    Y11, Y9, Y9
 	VPXOR    Y9, Y12, Y12
 	VPADDD   5792(DX), X0, X4
 	VPADDD   Y12, Y14, Y14
 	VMOVDQU  Y14, 4672(DX)
 	VMOVDQU  5808(DX), X3
-	VPSRLD   $0x07, Y14, Y12
-	VPSLLD   $0x19, Y14, Y11
+	VPSRLD   $0x03, Y14, Y12
+	VPSRLD   $0x07, Y14, Y9
 	VMOVDDUP 432(BX), X0
-	VPXOR    Y11, Y12, Y12
-	VPSRLD   $0x12, Y14, Y9
-	VPADDD   5824(DX), X0, X6
-	VPSLLD   $0x0e, Y14, Y11
+	VPMULLD  ·powers+800(SB), Y14, Y11
 	VPXOR    Y11, Y9, Y9
+	VPADDD   5824(DX), X0, X6
 	VPXOR    Y9, Y12, Y12
+	VPSRLD   $0x12, Y14, Y9
+	VPMULLD  ·powers+448(SB), Y14, Y11
 	VMOVDQU  5840(DX), X5
-	VPSRLD   $0x03, Y14, Y9
+	VPXOR    Y11, Y9, Y9
 	VPXOR    Y9, Y12, Y12
 	VMOVDDUP 440(BX), X0
 	VPADDD   Y13, Y12, Y12
@@ -23055,34 +23055,34 @@ begin13:
 	VPBROADCASTD 288(CX), Y12
 	VMOVQ        548(AX), X0
 	VPADDD       Y15, Y12, Y15
-	VPSRLD       $0x11, Y13, Y12
+	VPSRLD       $0x0a, Y13, Y12
 	SHA256RNDS2  X0, X2, X1
-	VPSLLD       $0x0f, Y13, Y11
-	VPXOR        Y11, Y12, Y12
+	VPSRLD       $0x11, Y13, Y9
+	VPMULLD      ·powers+480(SB), Y13, Y11
 	SHA256RNDS2  X0, X4, X3
-	VPSRLD       $0x13, Y13, Y9
-	VPSLLD       $0x0d, Y13, Y11
-	SHA256RNDS2  X0, X6, X5
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
-	VPSRLD       $0x0a, Y13, Y9
+	SHA256RNDS2  X0, X6, X5
+	VPSRLD       $0x13, Y13, Y9
+	VPMULLD      ·powers+416(SB), Y13, Y11
+	VPXOR        Y11, Y9, Y9
 	SHA256RNDS2  X0, X8, X7
 	VPXOR        Y9, Y12, Y12
 	VPADDD       Y12, Y15, Y15
 	VMOVQ        556(AX), X0
 	VMOVDQU      Y15, 4704(DX)
-	VPSRLD       $0x07, Y15, Y12
+	VPSRLD       $0x03, Y15, Y12
 	SHA256RNDS2  X0, X1, X2
-	VPSLLD       $0x19, Y15, Y11
-	VPXOR        Y11, Y12, Y12
+	VPSRLD       $0x07, Y15, Y9
+	VPMULLD      ·powers+800(SB), Y15, Y11
 	SHA256RNDS2  X0, X3, X4
-	VPSRLD       $0x12, Y15, Y9
-	VPSLLD       $0x0e, Y15, Y11
-	SHA256RNDS2  X0, X5, X6
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
+	SHA256RNDS2  X0, X5, X6
+	VPSRLD       $0x12, Y15, Y9
+	VPMULLD      ·powers+448(SB), Y15, Y11
 	SHA256RNDS2  X0, X7, X8
-	VPSRLD       $0x03, Y15, Y9
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VMOVQ        592(BX), X0
 	VPADDD       Y14, Y12, Y12
@@ -23105,33 +23105,33 @@ begin13:
 	VPBROADCASTD 320(CX), Y12
 	VPADDD       Y13, Y12, Y13
 	VMOVQ        632(BX), X0
-	VPSRLD       $0x11, Y14, Y12
-	VPSLLD       $0x0f, Y14, Y11
+	VPSRLD       $0x0a, Y14, Y12
+	VPSRLD       $0x11, Y14, Y9
 	SHA256RNDS2  X0, X8, X7
-	VPXOR        Y11, Y12, Y12
-	VPSRLD       $0x13, Y14, Y9
-	VMOVQ        656(BX), X0
-	VPSLLD       $0x0d, Y14, Y11
+	VPMULLD      ·powers+480(SB), Y14, Y11
 	VPXOR        Y11, Y9, Y9
-	SHA256RNDS2  X0, X1, X2
+	VMOVQ        656(BX), X0
 	VPXOR        Y9, Y12, Y12
-	VPSRLD       $0x0a, Y14, Y9
+	VPSRLD       $0x13, Y14, Y9
+	SHA256RNDS2  X0, X1, X2
+	VPMULLD      ·powers+416(SB), Y14, Y11
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VMOVQ        664(BX), X0
 	VPADDD       Y12, Y13, Y13
 	VMOVDQU      Y13, 4736(DX)
 	SHA256RNDS2  X0, X3, X4
-	VPSRLD       $0x07, Y13, Y12
-	VPSLLD       $0x19, Y13, Y11
+	VPSRLD       $0x03, Y13, Y12
+	VPSRLD       $0x07, Y13, Y9
 	VMOVQ        688(BX), X0
-	VPXOR        Y11, Y12, Y12
-	VPSRLD       $0x12, Y13, Y9
-	SHA256RNDS2  X0, X5, X6
-	VPSLLD       $0x0e, Y13, Y11
+	VPMULLD      ·powers+800(SB), Y13, Y11
 	VPXOR        Y11, Y9, Y9
-	VMOVQ        696(BX), X0
+	SHA256RNDS2  X0, X5, X6
 	VPXOR        Y9, Y12, Y12
-	VPSRLD       $0x03, Y13, Y9
+	VPSRLD       $0x12, Y13, Y9
+	VMOVQ        696(BX), X0
+	VPMULLD      ·powers+448(SB), Y13, Y11
+	VPXOR        Y11, Y9, Y9
 	SHA256RNDS2  X0, X7, X8
 	VPXOR        Y9, Y12, Y12
 	VPADDD       Y15, Y12, Y12
@@ -23145,34 +23145,34 @@ begin13:
 	VPBROADCASTD 352(CX), Y12
 	VMOVQ        728(BX), X0
 	VPADDD       Y14, Y12, Y14
-	VPSRLD       $0x11, Y15, Y12
+	VPSRLD       $0x0a, Y15, Y12
 	SHA256RNDS2  X0, X4, X3
-	VPSLLD       $0x0f, Y15, Y11
-	VPXOR        Y11, Y12, Y12
+	VPSRLD       $0x11, Y15, Y9
+	VPMULLD      ·powers+480(SB), Y15, Y11
 	VMOVQ        752(BX), X0
-	VPSRLD       $0x13, Y15, Y9
-	VPSLLD       $0x0d, Y15, Y11
-	SHA256RNDS2  X0, X6, X5
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
+	SHA256RNDS2  X0, X6, X5
+	VPSRLD       $0x13, Y15, Y9
+	VPMULLD      ·powers+416(SB), Y15, Y11
 	VMOVQ        760(BX), X0
-	VPSRLD       $0x0a, Y15, Y9
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	SHA256RNDS2  X0, X8, X7
 	VPADDD       Y12, Y14, Y14
 	VMOVDQU      Y14, 4768(DX)
 	VMOVQ        784(BX), X0
-	VPSRLD       $0x07, Y14, Y12
-	VPSLLD       $0x19, Y14, Y11
+	VPSRLD       $0x03, Y14, Y12
+	VPSRLD       $0x07, Y14, Y9
 	SHA256RNDS2  X0, X1, X2
-	VPXOR        Y11, Y12, Y12
-	VPSRLD       $0x12, Y14, Y9
-	VPSLLD       $0x0e, Y14, Y11
-	VMOVQ        792(BX), X0
+	VPMULLD      ·powers+800(SB), Y14, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
+	VMOVQ        792(BX), X0
+	VPSRLD       $0x12, Y14, Y9
+	VPMULLD      ·powers+448(SB), Y14, Y11
 	SHA256RNDS2  X0, X3, X4
-	VPSRLD       $0x03, Y14, Y9
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VMOVQ        816(BX), X0
 	VPADDD       Y13, Y12, Y12
@@ -23195,33 +23195,33 @@ begin13:
 	VPBROADCASTD 384(CX), Y12
 	VPADDD       Y15, Y12, Y15
 	VMOVQ        856(BX), X0
-	VPSRLD       $0x11, Y13, Y12
-	VPSLLD       $0x0f, Y13, Y11
+	VPSRLD       $0x0a, Y13, Y12
+	VPSRLD       $0x11, Y13, Y9
 	SHA256RNDS2  X0, X4, X3
-	VPXOR        Y11, Y12, Y12
-	VPSRLD       $0x13, Y13, Y9
-	VMOVQ        880(BX), X0
-	VPSLLD       $0x0d, Y13, Y11
+	VPMULLD      ·powers+480(SB), Y13, Y11
 	VPXOR        Y11, Y9, Y9
-	SHA256RNDS2  X0, X6, X5
+	VMOVQ        880(BX), X0
 	VPXOR        Y9, Y12, Y12
-	VPSRLD       $0x0a, Y13, Y9
+	VPSRLD       $0x13, Y13, Y9
+	SHA256RNDS2  X0, X6, X5
+	VPMULLD      ·powers+416(SB), Y13, Y11
+	VPXOR        Y11, Y9, Y9
 	VMOVQ        888(BX), X0
 	VPXOR        Y9, Y12, Y12
 	VPADDD       Y12, Y15, Y15
 	SHA256RNDS2  X0, X8, X7
 	VMOVDQU      Y15, 4800(DX)
-	VPSRLD       $0x07, Y15, Y12
+	VPSRLD       $0x03, Y15, Y12
 	VMOVQ        912(BX), X0
-	VPSLLD       $0x19, Y15, Y11
-	VPXOR        Y11, Y12, Y12
-	VPSRLD       $0x12, Y15, Y9
-	SHA256RNDS2  X0, X1, X2
-	VPSLLD       $0x0e, Y15, Y11
+	VPSRLD       $0x07, Y15, Y9
+	VPMULLD      ·powers+800(SB), Y15, Y11
 	VPXOR        Y11, Y9, Y9
-	VMOVQ        920(BX), X0
+	SHA256RNDS2  X0, X1, X2
 	VPXOR        Y9, Y12, Y12
-	VPSRLD       $0x03, Y15, Y9
+	VPSRLD       $0x12, Y15, Y9
+	VMOVQ        920(BX), X0
+	VPMULLD      ·powers+448(SB), Y15, Y11
+	VPXOR        Y11, Y9, Y9
 	SHA256RNDS2  X0, X3, X4
 	VPXOR        Y9, Y12, Y12
 	VPADDD       Y14, Y12, Y12
@@ -23236,33 +23236,33 @@ begin13:
 	VPBROADCASTD 416(CX), Y12
 	VPADDD       Y13, Y12, Y13
 	SHA256RNDS2  X0, X7, X8
-	VPSRLD       $0x11, Y14, Y12
-	VPSLLD       $0x0f, Y14, Y11
+	VPSRLD       $0x0a, Y14, Y12
+	VPSRLD       $0x11, Y14, Y9
 	VMOVQ        976(BX), X0
-	VPXOR        Y11, Y12, Y12
-	VPSRLD       $0x13, Y14, Y9
-	VPSLLD       $0x0d, Y14, Y11
-	SHA256RNDS2  X0, X2, X1
+	VPMULLD      ·powers+480(SB), Y14, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
+	SHA256RNDS2  X0, X2, X1
+	VPSRLD       $0x13, Y14, Y9
+	VPMULLD      ·powers+416(SB), Y14, Y11
 	VMOVQ        984(BX), X0
-	VPSRLD       $0x0a, Y14, Y9
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	SHA256RNDS2  X0, X4, X3
 	VPADDD       Y12, Y13, Y13
 	VMOVDQU      Y13, 4832(DX)
 	VMOVQ        1008(BX), X0
-	VPSRLD       $0x07, Y13, Y12
-	VPSLLD       $0x19, Y13, Y11
+	VPSRLD       $0x03, Y13, Y12
+	VPSRLD       $0x07, Y13, Y9
 	SHA256RNDS2  X0, X6, X5
-	VPXOR        Y11, Y12, Y12
-	VPSRLD       $0x12, Y13, Y9
-	VMOVQ        1016(BX), X0
-	VPSLLD       $0x0e, Y13, Y11
+	VPMULLD      ·powers+800(SB), Y13, Y11
 	VPXOR        Y11, Y9, Y9
-	SHA256RNDS2  X0, X8, X7
+	VMOVQ        1016(BX), X0
 	VPXOR        Y9, Y12, Y12
-	VPSRLD       $0x03, Y13, Y9
+	VPSRLD       $0x12, Y13, Y9
+	SHA256RNDS2  X0, X8, X7
+	VPMULLD      ·powers+448(SB), Y13, Y11
+	VPXOR        Y11, Y9, Y9
 	VMOVQ        1040(BX), X0
 	VPXOR        Y9, Y12, Y12
 	VPADDD       Y15, Y12, Y12
@@ -23285,34 +23285,34 @@ begin13:
 	VPBROADCASTD 448(CX), Y12
 	VMOVQ        1080(BX), X0
 	VPADDD       Y14, Y12, Y14
-	VPSRLD       $0x11, Y15, Y12
+	VPSRLD       $0x0a, Y15, Y12
 	SHA256RNDS2  X0, X7, X8
-	VPSLLD       $0x0f, Y15, Y11
-	VPXOR        Y11, Y12, Y12
+	VPSRLD       $0x11, Y15, Y9
+	VPMULLD      ·powers+480(SB), Y15, Y11
 	VMOVQ        1104(BX), X0
-	VPSRLD       $0x13, Y15, Y9
-	VPSLLD       $0x0d, Y15, Y11
 	VPXOR        Y11, Y9, Y9
-	SHA256RNDS2  X0, X2, X1
 	VPXOR        Y9, Y12, Y12
-	VPSRLD       $0x0a, Y15, Y9
+	VPSRLD       $0x13, Y15, Y9
+	SHA256RNDS2  X0, X2, X1
+	VPMULLD      ·powers+416(SB), Y15, Y11
+	VPXOR        Y11, Y9, Y9
 	VMOVQ        1112(BX), X0
 	VPXOR        Y9, Y12, Y12
 	VPADDD       Y12, Y14, Y14
 	SHA256RNDS2  X0, X4, X3
 	VMOVDQU      Y14, 4864(DX)
-	VPSRLD       $0x07, Y14, Y12
+	VPSRLD       $0x03, Y14, Y12
 	VMOVQ        1136(BX), X0
-	VPSLLD       $0x19, Y14, Y11
-	VPXOR        Y11, Y12, Y12
+	VPSRLD       $0x07, Y14, Y9
+	VPMULLD      ·powers+800(SB), Y14, Y11
 	SHA256RNDS2  X0, X6, X5
-	VPSRLD       $0x12, Y14, Y9
-	VPSLLD       $0x0e, Y14, Y11
-	VMOVQ        1144(BX), X0
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
+	VMOVQ        1144(BX), X0
+	VPSRLD       $0x12, Y14, Y9
+	VPMULLD      ·powers+448(SB), Y14, Y11
 	SHA256RNDS2  X0, X8, X7
-	VPSRLD       $0x03, Y14, Y9
+	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VMOVQ        1168(BX), X0
 	VPADDD       Y13, Y12, Y12
@@ -23324,34 +23324,34 @@ begin13:
 	VPADDD      4384(DX), Y15, Y15
 	VMOVQ       1176(BX), X0
 	VPADDD      4672(DX), Y15, Y15
-	VPSRLD      $0x11, Y13, Y12
+	VPSRLD      $0x0a, Y13, Y12
 	SHA256RNDS2 X0, X3, X4
-	VPSLLD      $0x0f, Y13, Y11
-	VPXOR       Y11, Y12, Y12
+	VPSRLD      $0x11, Y13, Y9
+	VPMULLD     ·powers+480(SB), Y13, Y11
 	VMOVQ       1200(BX), X0
-	VPSRLD      $0x13, Y13, Y9
-	VPSLLD      $0x0d, Y13, Y11
-	SHA256RNDS2 X0, X5, X6
 	VPXOR       Y11, Y9, Y9
 	VPXOR       Y9, Y12, Y12
+	SHA256RNDS2 X0, X5, X6
+	VPSRLD      $0x13, Y13, Y9
+	VPMULLD     ·powers+416(SB), Y13, Y11
 	VMOVQ       1208(BX), X0
-	VPSRLD      $0x0a, Y13, Y9
+	VPXOR       Y11, Y9, Y9
 	VPXOR       Y9, Y12, Y12
 	SHA256RNDS2 X0, X7, X8
 	VPADDD      Y12, Y15, Y15
 	VMOVDQU     Y15, 4896(DX)
 	VMOVDQU     X2, 5248(DX)
-	VPSRLD      $0x07, Y15, Y12
-	VPSLLD      $0x19, Y15, Y11
-	VPXOR       Y11, Y12, Y12
+	VPSRLD      $0x03, Y15, Y12
+	VPSRLD      $0x07, Y15, Y9
+	VPMULLD     ·powers+800(SB), Y15, Y11
 	VMOVDQU     X1, 5264(DX)
-	VPSRLD      $0x12, Y15, Y9
-	VPSLLD      $0x0e, Y15, Y11
-	VMOVDQU     X4, 5280(DX)
 	VPXOR       Y11, Y9, Y9
 	VPXOR       Y9, Y12, Y12
+	VMOVDQU     X4, 5280(DX)
+	VPSRLD      $0x12, Y15, Y9
+	VPMULLD     ·powers+448(SB), Y15, Y11
 	VMOVDQU     X3, 5296(DX)
-	VPSRLD      $0x03, Y15, Y9
+	VPXOR       Y11, Y9, Y9
 	VPXOR       Y9, Y12, Y12
 	VMOVDQU     X6, 5312(DX)
 	VPADDD      Y14, Y12, Y12
@@ -23373,35 +23373,35 @@ rest:
 	VMOVDQU     4704(DX), Y13
 	VMOVDQU     5136(DX), X1
 	VPADDD      4416(DX), Y13, Y13
-	VPSRLD      $0x11, Y14, Y12
+	VPSRLD      $0x0a, Y14, Y12
 	VMOVDQU     5152(DX), X4
-	VPSLLD      $0x0f, Y14, Y11
-	VPXOR       Y11, Y12, Y12
+	VPSRLD      $0x11, Y14, Y9
+	VPMULLD     ·powers+480(SB), Y14, Y11
 	VMOVDQU     5168(DX), X3
-	VPSRLD      $0x13, Y14, Y9
-	VPSLLD      $0x0d, Y14, Y11
-	VMOVDQU     5184(DX), X6
 	VPXOR       Y11, Y9, Y9
 	VPXOR       Y9, Y12, Y12
+	VMOVDQU     5184(DX), X6
+	VPSRLD      $0x13, Y14, Y9
+	VPMULLD     ·powers+416(SB), Y14, Y11
 	VMOVDQU     5200(DX), X5
-	VPSRLD      $0x0a, Y14, Y9
+	VPXOR       Y11, Y9, Y9
 	VPXOR       Y9, Y12, Y12
 	VMOVDQU     5216(DX), X8
 	VPADDD      Y12, Y13, Y13
 	VMOVDQU     5232(DX), X7
 	VMOVDQU     Y13, 4928(DX)
-	VPSRLD      $0x07, Y13, Y12
+	VPSRLD      $0x03, Y13, Y12
 	VMOVQ       1216(BX), X0
-	VPSLLD      $0x19, Y13, Y11
-	VPXOR       Y11, Y12, Y12
+	VPSRLD      $0x07, Y13, Y9
+	VPMULLD     ·powers+800(SB), Y13, Y11
 	SHA256RNDS2 X0, X2, X1
-	VPSRLD      $0x12, Y13, Y9
-	VPSLLD      $0x0e, Y13, Y11
-	VMOVQ       1224(BX), X0
 	VPXOR       Y11, Y9, Y9
 	VPXOR       Y9, Y12, Y12
+	VMOVQ       1224(BX), X0
+	VPSRLD      $0x12, Y13, Y9
+	VPMULLD     ·powers+448(SB), Y13, Y11
 	SHA256RNDS2 X0, X4, X3
-	VPSRLD      $0x03, Y13, Y9
+	VPXOR       Y11, Y9, Y9
 	VPXOR       Y9, Y12, Y12
 	VMOVQ       1248(BX), X0
 	VPADDD      Y15, Y12, Y12
@@ -23413,34 +23413,34 @@ rest:
 	VMOVDQU     4736(DX), Y14
 	VPADDD      4448(DX), Y14, Y14
 	SHA256RNDS2 X0, X8, X7
-	VPSRLD      $0x11, Y15, Y12
-	VPSLLD      $0x0f, Y15, Y11
+	VPSRLD      $0x0a, Y15, Y12
+	VPSRLD      $0x11, Y15, Y9
 	VMOVQ       1280(BX), X0
-	VPXOR       Y11, Y12, Y12
-	VPSRLD      $0x13, Y15, Y9
-	SHA256RNDS2 X0, X1, X2
-	VPSLLD      $0x0d, Y15, Y11
+	VPMULLD     ·powers+480(SB), Y15, Y11
 	VPXOR       Y11, Y9, Y9
-	VMOVQ       1288(BX), X0
+	SHA256RNDS2 X0, X1, X2
 	VPXOR       Y9, Y12, Y12
-	VPSRLD      $0x0a, Y15, Y9
+	VPSRLD      $0x13, Y15, Y9
+	VMOVQ       1288(BX), X0
+	VPMULLD     ·powers+416(SB), Y15, Y11
+	VPXOR       Y11, Y9, Y9
 	SHA256RNDS2 X0, X3, X4
 	VPXOR       Y9, Y12, Y12
 	VMOVQ       1312(BX), X0
 	VPADDD      Y12, Y14, Y14
 	VMOVDQU     Y14, 4960(DX)
 	SHA256RNDS2 X0, X5, X6
-	VPSRLD      $0x07, Y14, Y12
-	VPSLLD      $0x19, Y14, Y11
+	VPSRLD      $0x03, Y14, Y12
+	VPSRLD      $0x07, Y14, Y9
 	VMOVQ       1320(BX), X0
-	VPXOR       Y11, Y12, Y12
-	VPSRLD      $0x12, Y14, Y9
-	SHA256RNDS2 X0, X7, X8
-	VPSLLD      $0x0e, Y14, Y11
+	VPMULLD     ·powers+800(SB), Y14, Y11
 	VPXOR       Y11, Y9, Y9
-	VMOVQ       1344(BX), X0
+	SHA256RNDS2 X0, X7, X8
 	VPXOR       Y9, Y12, Y12
-	VPSRLD      $0x03, Y14, Y9
+	VPSRLD      $0x12, Y14, Y9
+	VMOVQ       1344(BX), X0
+	VPMULLD     ·powers+448(SB), Y14, Y11
+	VPXOR       Y11, Y9, Y9
 	SHA256RNDS2 X0, X2, X1
 	VPXOR       Y9, Y12, Y12
 	VPADDD      Y13, Y12, Y12
@@ -23461,35 +23461,35 @@ rest:
 	VMOVDQU     4768(DX), Y15
 	SHA256RNDS2 X0, X8, X7
 	VPADDD      4480(DX), Y15, Y15
-	VPSRLD      $0x11, Y13, Y12
+	VPSRLD      $0x0a, Y13, Y12
 	VMOVQ       1408(BX), X0
-	VPSLLD      $0x0f, Y13, Y11
-	VPXOR       Y11, Y12, Y12
+	VPSRLD      $0x11, Y13, Y9
+	VPMULLD     ·powers+480(SB), Y13, Y11
 	SHA256RNDS2 X0, X1, X2
-	VPSRLD      $0x13, Y13, Y9
-	VMOVQ       1416(BX), X0
-	VPSLLD      $0x0d, Y13, Y11
 	VPXOR       Y11, Y9, Y9
-	SHA256RNDS2 X0, X3, X4
+	VMOVQ       1416(BX), X0
 	VPXOR       Y9, Y12, Y12
-	VPSRLD      $0x0a, Y13, Y9
+	VPSRLD      $0x13, Y13, Y9
+	SHA256RNDS2 X0, X3, X4
+	VPMULLD     ·powers+416(SB), Y13, Y11
+	VPXOR       Y11, Y9, Y9
 	VMOVQ       1440(BX), X0
 	VPXOR       Y9, Y12, Y12
 	VPADDD      Y12, Y15, Y15
 	SHA256RNDS2 X0, X5, X6
 	VMOVDQU     Y15, 4992(DX)
-	VPSRLD      $0x07, Y15, Y12
+	VPSRLD      $0x03, Y15, Y12
 	VMOVQ       1448(BX), X0
-	VPSLLD      $0x19, Y15, Y11
-	VPXOR       Y11, Y12, Y12
+	VPSRLD      $0x07, Y15, Y9
+	VPMULLD     ·powers+800(SB), Y15, Y11
 	SHA256RNDS2 X0, X7, X8
-	VPSRLD      $0x12, Y15, Y9
-	VMOVQ       1472(BX), X0
-	VPSLLD      $0x0e, Y15, Y11
 	VPXOR       Y11, Y9, Y9
-	SHA256RNDS2 X0, X2, X1
+	VMOVQ       1472(BX), X0
 	VPXOR       Y9, Y12, Y12
-	VPSRLD      $0x03, Y15, Y9
+	VPSRLD      $0x12, Y15, Y9
+	SHA256RNDS2 X0, X2, X1
+	VPMULLD     ·powers+448(SB), Y15, Y11
+	VPXOR       Y11, Y9, Y9
 	VMOVQ       1480(BX), X0
 	VPXOR       Y9, Y12, Y12
 	VPADDD      Y14, Y12, Y12
@@ -23501,35 +23501,35 @@ rest:
 	VMOVDQU     4800(DX), Y13
 	VPADDD      4512(DX), Y13, Y13
 	SHA256RNDS2 X0, X6, X5
-	VPSRLD      $0x11, Y14, Y12
-	VPSLLD      $0x0f, Y14, Y11
+	VPSRLD      $0x0a, Y14, Y12
+	VPSRLD      $0x11, Y14, Y9
 	VMOVQ       1512(BX), X0
-	VPXOR       Y11, Y12, Y12
+	VPMULLD     ·powers+480(SB), Y14, Y11
 	SHA256RNDS2 X0, X8, X7
-	VPSRLD      $0x13, Y14, Y9
-	VPSLLD      $0x0d, Y14, Y11
-	VMOVQ       1536(BX), X0
 	VPXOR       Y11, Y9, Y9
 	VPXOR       Y9, Y12, Y12
+	VMOVQ       1536(BX), X0
+	VPSRLD      $0x13, Y14, Y9
+	VPMULLD     ·powers+416(SB), Y14, Y11
 	SHA256RNDS2 X0, X1, X2
-	VPSRLD      $0x0a, Y14, Y9
+	VPXOR       Y11, Y9, Y9
 	VPXOR       Y9, Y12, Y12
 	VMOVQ       1544(BX), X0
 	VPADDD      Y12, Y13, Y13
 	VMOVDQU     Y13, 5024(DX)
 	SHA256RNDS2 X0, X3, X4
-	VPSRLD      $0x07, Y13, Y12
-	VPSLLD      $0x19, Y13, Y11
+	VPSRLD      $0x03, Y13, Y12
+	VPSRLD      $0x07, Y13, Y9
 	VMOVQ       1568(BX), X0
-	VPXOR       Y11, Y12, Y12
-	VPSRLD      $0x12, Y13, Y9
-	SHA256RNDS2 X0, X5, X6
-	VPSLLD      $0x0e, Y13, Y11
-	VMOVQ       1576(BX), X0
+	VPMULLD     ·powers+800(SB), Y13, Y11
 	VPXOR       Y11, Y9, Y9
+	SHA256RNDS2 X0, X5, X6
 	VPXOR       Y9, Y12, Y12
+	VMOVQ       1576(BX), X0
+	VPSRLD      $0x12, Y13, Y9
+	VPMULLD     ·powers+448(SB), Y13, Y11
 	SHA256RNDS2 X0, X7, X8
-	VPSRLD      $0x03, Y13, Y9
+	VPXOR       Y11, Y9, Y9
 	VPXOR       Y9, Y12, Y12
 	VMOVQ       1600(BX), X0
 	VPADDD      Y15, Y12, Y12
@@ -23550,34 +23550,34 @@ rest:
 	VMOVDQU     4832(DX), Y14
 	VPADDD      4544(DX), Y14, Y14
 	VMOVQ       1640(BX), X0
-	VPSRLD      $0x11, Y15, Y12
-	VPSLLD      $0x0f, Y15, Y11
+	VPSRLD      $0x0a, Y15, Y12
+	VPSRLD      $0x11, Y15, Y9
 	SHA256RNDS2 X0, X8, X7
-	VPXOR       Y11, Y12, Y12
-	VPSRLD      $0x13, Y15, Y9
-	VMOVQ       1664(BX), X0
-	VPSLLD      $0x0d, Y15, Y11
+	VPMULLD     ·powers+480(SB), Y15, Y11
 	VPXOR       Y11, Y9, Y9
-	SHA256RNDS2 X0, X1, X2
+	VMOVQ       1664(BX), X0
 	VPXOR       Y9, Y12, Y12
-	VPSRLD      $0x0a, Y15, Y9
+	VPSRLD      $0x13, Y15, Y9
+	SHA256RNDS2 X0, X1, X2
+	VPMULLD     ·powers+416(SB), Y15, Y11
+	VPXOR       Y11, Y9, Y9
 	VMOVQ       1672(BX), X0
 	VPXOR       Y9, Y12, Y12
 	SHA256RNDS2 X0, X3, X4
 	VPADDD      Y12, Y14, Y14
 	VMOVDQU     Y14, 5056(DX)
 	VMOVQ       1696(BX), X0
-	VPSRLD      $0x07, Y14, Y12
-	VPSLLD      $0x19, Y14, Y11
+	VPSRLD      $0x03, Y14, Y12
+	VPSRLD      $0x07, Y14, Y9
 	SHA256RNDS2 X0, X5, X6
-	VPXOR       Y11, Y12, Y12
-	VPSRLD      $0x12, Y14, Y9
-	VMOVQ       1704(BX), X0
-	VPSLLD      $0x0e, Y14, Y11
+	VPMULLD     ·powers+800(SB), Y14, Y11
 	VPXOR       Y11, Y9, Y9
-	SHA256RNDS2 X0, X7, X8
+	VMOVQ       1704(BX), X0
 	VPXOR       Y9, Y12, Y12
-	VPSRLD      $0x03, Y14, Y9
+	VPSRLD      $0x12, Y14, Y9
+	SHA256RNDS2 X0, X7, X8
+	VPMULLD     ·powers+448(SB), Y14, Y11
+	VPXOR       Y11, Y9, Y9
 	VMOVQ       1728(BX), X0
 	VPXOR       Y9, Y12, Y12
 	VPADDD      Y13, Y12, Y12
@@ -23589,35 +23589,35 @@ rest:
 	VMOVDQU     4864(DX), Y15
 	SHA256RNDS2 X0, X4, X3
 	VPADDD      4576(DX), Y15, Y15
-	VPSRLD      $0x11, Y13, Y12
+	VPSRLD      $0x0a, Y13, Y12
 	VMOVQ       1760(BX), X0
-	VPSLLD      $0x0f, Y13, Y11
-	VPXOR       Y11, Y12, Y12
+	VPSRLD      $0x11, Y13, Y9
+	VPMULLD     ·powers+480(SB), Y13, Y11
 	SHA256RNDS2 X0, X6, X5
-	VPSRLD      $0x13, Y13, Y9
-	VPSLLD      $0x0d, Y13, Y11
-	VMOVQ       1768(BX), X0
 	VPXOR       Y11, Y9, Y9
 	VPXOR       Y9, Y12, Y12
+	VMOVQ       1768(BX), X0
+	VPSRLD      $0x13, Y13, Y9
+	VPMULLD     ·powers+416(SB), Y13, Y11
 	SHA256RNDS2 X0, X8, X7
-	VPSRLD      $0x0a, Y13, Y9
+	VPXOR       Y11, Y9, Y9
 	VMOVQ       1792(BX), X0
 	VPXOR       Y9, Y12, Y12
 	VPADDD      Y12, Y15, Y15
 	SHA256RNDS2 X0, X1, X2
 	VMOVDQU     Y15, 5088(DX)
-	VPSRLD      $0x07, Y15, Y12
+	VPSRLD      $0x03, Y15, Y12
 	VMOVQ       1800(BX), X0
-	VPSLLD      $0x19, Y15, Y11
-	VPXOR       Y11, Y12, Y12
+	VPSRLD      $0x07, Y15, Y9
+	VPMULLD     ·powers+800(SB), Y15, Y11
 	SHA256RNDS2 X0, X3, X4
-	VPSRLD      $0x12, Y15, Y9
-	VPSLLD      $0x0e, Y15, Y11
-	VMOVQ       1824(BX), X0
 	VPXOR       Y11, Y9, Y9
 	VPXOR       Y9, Y12, Y12
+	VMOVQ       1824(BX), X0
+	VPSRLD      $0x12, Y15, Y9
+	VPMULLD     ·powers+448(SB), Y15, Y11
 	SHA256RNDS2 X0, X5, X6
-	VPSRLD      $0x03, Y15, Y9
+	VPXOR       Y11, Y9, Y9
 	VPXOR       Y9, Y12, Y12
 	VMOVQ       1832(BX), X0
 	VPADDD      Y14, Y12, Y12
@@ -23638,35 +23638,35 @@ rest:
 	VMOVDQU     4896(DX), Y13
 	VPADDD      4096(DX), Y13, Y13
 	VMOVQ       1888(BX), X0
-	VPSRLD      $0x11, Y14, Y12
-	VPSLLD      $0x0f, Y14, Y11
+	VPSRLD      $0x0a, Y14, Y12
+	VPSRLD      $0x11, Y14, Y9
 	SHA256RNDS2 X0, X6, X5
-	VPXOR       Y11, Y12, Y12
+	VPMULLD     ·powers+480(SB), Y14, Y11
 	VMOVQ       1896(BX), X0
-	VPSRLD      $0x13, Y14, Y9
-	VPSLLD      $0x0d, Y14, Y11
-	SHA256RNDS2 X0, X8, X7
 	VPXOR       Y11, Y9, Y9
 	VPXOR       Y9, Y12, Y12
+	SHA256RNDS2 X0, X8, X7
+	VPSRLD      $0x13, Y14, Y9
+	VPMULLD     ·powers+416(SB), Y14, Y11
 	VMOVQ       1920(BX), X0
-	VPSRLD      $0x0a, Y14, Y9
+	VPXOR       Y11, Y9, Y9
 	VPXOR       Y9, Y12, Y12
 	SHA256RNDS2 X0, X1, X2
 	VPADDD      Y12, Y13, Y13
 	VMOVDQU     Y13, 4608(DX)
 	VMOVQ       1928(BX), X0
-	VPSRLD      $0x07, Y13, Y12
-	VPSLLD      $0x19, Y13, Y11
+	VPSRLD      $0x03, Y13, Y12
+	VPSRLD      $0x07, Y13, Y9
 	SHA256RNDS2 X0, X3, X4
-	VPXOR       Y11, Y12, Y12
+	VPMULLD     ·powers+800(SB), Y13, Y11
 	VMOVQ       1952(BX), X0
-	VPSRLD      $0x12, Y13, Y9
-	VPSLLD      $0x0e, Y13, Y11
-	SHA256RNDS2 X0, X5, X6
 	VPXOR       Y11, Y9, Y9
 	VPXOR       Y9, Y12, Y12
+	SHA256RNDS2 X0, X5, X6
+	VPSRLD      $0x12, Y13, Y9
+	VPMULLD     ·powers+448(SB), Y13, Y11
 	VMOVQ       1960(BX), X0
-	VPSRLD      $0x03, Y13, Y9
+	VPXOR       Y11, Y9, Y9
 	VPXOR       Y9, Y12, Y12
 	SHA256RNDS2 X0, X7, X8
 	VPADDD      Y15, Y12, Y12
@@ -23677,18 +23677,18 @@ rest:
 	VMOVDQU     4928(DX), Y14
 	SHA256RNDS2 X0, X2, X1
 	VPADDD      4128(DX), Y14, Y14
-	VPSRLD      $0x11, Y15, Y12
+	VPSRLD      $0x0a, Y15, Y12
 	VMOVQ       1992(BX), X0
-	VPSLLD      $0x0f, Y15, Y11
+	VPSRLD      $0x11, Y15, Y9
 	SHA256RNDS2 X0, X4, X3
-	VPXOR       Y11, Y12, Y12
-	VPSRLD      $0x13, Y15, Y9
-	VMOVQ       2016(BX), X0
-	VPSLLD      $0x0d, Y15, Y11
+	VPMULLD     ·powers+480(SB), Y15, Y11
 	VPXOR       Y11, Y9, Y9
-	SHA256RNDS2 X0, X6, X5
+	VMOVQ       2016(BX), X0
 	VPXOR       Y9, Y12, Y12
-	VPSRLD      $0x0a, Y15, Y9
+	VPSRLD      $0x13, Y15, Y9
+	SHA256RNDS2 X0, X6, X5
+	VPMULLD     ·powers+416(SB), Y15, Y11
+	VPXOR       Y11, Y9, Y9
 	VMOVQ       2024(BX), X0
 	VPXOR       Y9, Y12, Y12
 	VPADDD      Y12, Y14, Y14
@@ -23709,18 +23709,18 @@ rest:
 	VMOVDQU 4960(DX), Y15
 	VMOVDQU X5, 5440(DX)
 	VPADDD  4160(DX), Y15, Y15
-	VPSRLD  $0x11, Y13, Y12
+	VPSRLD  $0x0a, Y13, Y12
 	VMOVDQU X6, 5456(DX)
-	VPSLLD  $0x0f, Y13, Y11
-	VPXOR   Y11, Y12, Y12
+	VPSRLD  $0x11, Y13, Y9
+	VPMULLD ·powers+480(SB), Y13, Y11
 	VMOVDQU X7, 5472(DX)
-	VPSRLD  $0x13, Y13, Y9
-	VPSLLD  $0x0d, Y13, Y11
-	VMOVDQU X8, 5488(DX)
 	VPXOR   Y11, Y9, Y9
-	VMOVDQU 5248(DX), X2
 	VPXOR   Y9, Y12, Y12
-	VPSRLD  $0x0a, Y13, Y9
+	VMOVDQU X8, 5488(DX)
+	VPSRLD  $0x13, Y13, Y9
+	VMOVDQU 5248(DX), X2
+	VPMULLD ·powers+416(SB), Y13, Y11
+	VPXOR   Y11, Y9, Y9
 	VMOVDQU 5264(DX), X1
 	VPXOR   Y9, Y12, Y12
 	VPADDD  Y12, Y15, Y15
@@ -23732,18 +23732,18 @@ rest:
 	VMOVDQU     4992(DX), Y13
 	VPADDD      4192(DX), Y13, Y13
 	VMOVDQU     5312(DX), X6
-	VPSRLD      $0x11, Y14, Y12
-	VPSLLD      $0x0f, Y14, Y11
+	VPSRLD      $0x0a, Y14, Y12
+	VPSRLD      $0x11, Y14, Y9
 	VMOVDQU     5328(DX), X5
-	VPXOR       Y11, Y12, Y12
-	VPSRLD      $0x13, Y14, Y9
-	VMOVDQU     5344(DX), X8
-	VPSLLD      $0x0d, Y14, Y11
-	VMOVDQU     5360(DX), X7
+	VPMULLD     ·powers+480(SB), Y14, Y11
 	VPXOR       Y11, Y9, Y9
+	VMOVDQU     5344(DX), X8
 	VPXOR       Y9, Y12, Y12
+	VMOVDQU     5360(DX), X7
+	VPSRLD      $0x13, Y14, Y9
+	VPMULLD     ·powers+416(SB), Y14, Y11
 	VMOVQ       1232(BX), X0
-	VPSRLD      $0x0a, Y14, Y9
+	VPXOR       Y11, Y9, Y9
 	VPXOR       Y9, Y12, Y12
 	SHA256RNDS2 X0, X2, X1
 	VPADDD      Y12, Y13, Y13
@@ -23764,17 +23764,17 @@ rest:
 	VMOVDQU     5024(DX), Y14
 	VPADDD      4224(DX), Y14, Y14
 	SHA256RNDS2 X0, X8, X7
-	VPSRLD      $0x11, Y15, Y12
-	VPSLLD      $0x0f, Y15, Y11
+	VPSRLD      $0x0a, Y15, Y12
+	VPSRLD      $0x11, Y15, Y9
 	VMOVQ       1296(BX), X0
-	VPXOR       Y11, Y12, Y12
-	VPSRLD      $0x13, Y15, Y9
-	SHA256RNDS2 X0, X1, X2
-	VPSLLD      $0x0d, Y15, Y11
+	VPMULLD     ·powers+480(SB), Y15, Y11
 	VPXOR       Y11, Y9, Y9
-	VMOVQ       1304(BX), X0
+	SHA256RNDS2 X0, X1, X2
 	VPXOR       Y9, Y12, Y12
-	VPSRLD      $0x0a, Y15, Y9
+	VPSRLD      $0x13, Y15, Y9
+	VMOVQ       1304(BX), X0
+	VPMULLD     ·powers+416(SB), Y15, Y11
+	VPXOR       Y11, Y9, Y9
 	SHA256RNDS2 X0, X3, X4
 	VPXOR       Y9, Y12, Y12
 	VMOVQ       1328(BX), X0
@@ -23786,18 +23786,18 @@ rest:
 	VMOVDQU     5056(DX), Y15
 	VMOVQ       1336(BX), X0
 	VPADDD      4256(DX), Y15, Y15
-	VPSRLD      $0x11, Y13, Y12
+	VPSRLD      $0x0a, Y13, Y12
 	SHA256RNDS2 X0, X7, X8
-	VPSLLD      $0x0f, Y13, Y11
-	VPXOR       Y11, Y12, Y12
+	VPSRLD      $0x11, Y13, Y9
+	VPMULLD     ·powers+480(SB), Y13, Y11
 	VMOVQ       1360(BX), X0
-	VPSRLD      $0x13, Y13, Y9
-	VPSLLD      $0x0d, Y13, Y11
-	SHA256RNDS2 X0, X2, X1
 	VPXOR       Y11, Y9, Y9
 	VPXOR       Y9, Y12, Y12
+	SHA256RNDS2 X0, X2, X1
+	VPSRLD      $0x13, Y13, Y9
+	VPMULLD     ·powers+416(SB), Y13, Y11
 	VMOVQ       1368(BX), X0
-	VPSRLD      $0x0a, Y13, Y9
+	VPXOR       Y11, Y9, Y9
 	SHA256RNDS2 X0, X4, X3
 	VPXOR       Y9, Y12, Y12
 	VPADDD      Y12, Y15, Y15
@@ -23818,18 +23818,18 @@ rest:
 	VMOVDQU     5088(DX), Y13
 	VPADDD      4288(DX), Y13, Y13
 	SHA256RNDS2 X0, X1, X2
-	VPSRLD      $0x11, Y14, Y12
+	VPSRLD      $0x0a, Y14, Y12
 	VMOVQ       1432(BX), X0
-	VPSLLD      $0x0f, Y14, Y11
-	VPXOR       Y11, Y12, Y12
+	VPSRLD      $0x11, Y14, Y9
+	VPMULLD     ·powers+480(SB), Y14, Y11
 	SHA256RNDS2 X0, X3, X4
-	VPSRLD      $0x13, Y14, Y9
-	VPSLLD      $0x0d, Y14, Y11
-	VMOVQ       1456(BX), X0
 	VPXOR       Y11, Y9, Y9
 	VPXOR       Y9, Y12, Y12
+	VMOVQ       1456(BX), X0
+	VPSRLD      $0x13, Y14, Y9
+	VPMULLD     ·powers+416(SB), Y14, Y11
 	SHA256RNDS2 X0, X5, X6
-	VPSRLD      $0x0a, Y14, Y9
+	VPXOR       Y11, Y9, Y9
 	VPXOR       Y9, Y12, Y12
 	VMOVQ       1464(BX), X0
 	VPADDD      Y12, Y13, Y13
@@ -23841,17 +23841,17 @@ rest:
 	VMOVDQU     4608(DX), Y14
 	VPADDD      4320(DX), Y14, Y14
 	SHA256RNDS2 X0, X2, X1
-	VPSRLD      $0x11, Y15, Y12
-	VPSLLD      $0x0f, Y15, Y11
+	VPSRLD      $0x0a, Y15, Y12
+	VPSRLD      $0x11, Y15, Y9
 	VMOVQ       1496(BX), X0
-	VPXOR       Y11, Y12, Y12
-	VPSRLD      $0x13, Y15, Y9
-	SHA256RNDS2 X0, X4, X3
-	VPSLLD      $0x0d, Y15, Y11
+	VPMULLD     ·powers+480(SB), Y15, Y11
 	VPXOR       Y11, Y9, Y9
-	VMOVQ       1520(BX), X0
+	SHA256RNDS2 X0, X4, X3
 	VPXOR       Y9, Y12, Y12
-	VPSRLD      $0x0a, Y15, Y9
+	VPSRLD      $0x13, Y15, Y9
+	VMOVQ       1520(BX), X0
+	VPMULLD     ·powers+416(SB), Y15, Y11
+	VPXOR       Y11, Y9, Y9
 	SHA256RNDS2 X0, X6, X5
 	VPXOR       Y9, Y12, Y12
 	VPADDD      Y12, Y14, Y14
@@ -23872,18 +23872,18 @@ rest:
 	VMOVDQU     4640(DX), Y15
 	SHA256RNDS2 X0, X3, X4
 	VPADDD      4352(DX), Y15, Y15
-	VPSRLD      $0x11, Y13, Y12
+	VPSRLD      $0x0a, Y13, Y12
 	VMOVQ       1584(BX), X0
-	VPSLLD      $0x0f, Y13, Y11
-	VPXOR       Y11, Y12, Y12
+	VPSRLD      $0x11, Y13, Y9
+	VPMULLD     ·powers+480(SB), Y13, Y11
 	SHA256RNDS2 X0, X5, X6
-	VPSRLD      $0x13, Y13, Y9
-	VMOVQ       1592(BX), X0
-	VPSLLD      $0x0d, Y13, Y11
 	VPXOR       Y11, Y9, Y9
-	SHA256RNDS2 X0, X7, X8
+	VMOVQ       1592(BX), X0
 	VPXOR       Y9, Y12, Y12
-	VPSRLD      $0x0a, Y13, Y9
+	VPSRLD      $0x13, Y13, Y9
+	SHA256RNDS2 X0, X7, X8
+	VPMULLD     ·powers+416(SB), Y13, Y11
+	VPXOR       Y11, Y9, Y9
 	VMOVQ       1616(BX), X0
 	VPXOR       Y9, Y12, Y12
 	VPADDD      Y12, Y15, Y15
@@ -23895,18 +23895,18 @@ rest:
 	VMOVDQU     4672(DX), Y13
 	VPADDD      4384(DX), Y13, Y13
 	SHA256RNDS2 X0, X4, X3
-	VPSRLD      $0x11, Y14, Y12
+	VPSRLD      $0x0a, Y14, Y12
 	VMOVQ       1648(BX), X0
-	VPSLLD      $0x0f, Y14, Y11
-	VPXOR       Y11, Y12, Y12
+	VPSRLD      $0x11, Y14, Y9
+	VPMULLD     ·powers+480(SB), Y14, Y11
 	SHA256RNDS2 X0, X6, X5
-	VPSRLD      $0x13, Y14, Y9
-	VPSLLD      $0x0d, Y14, Y11
-	VMOVQ       1656(BX), X0
 	VPXOR       Y11, Y9, Y9
 	VPXOR       Y9, Y12, Y12
+	VMOVQ       1656(BX), X0
+	VPSRLD      $0x13, Y14, Y9
+	VPMULLD     ·powers+416(SB), Y14, Y11
 	SHA256RNDS2 X0, X8, X7
-	VPSRLD      $0x0a, Y14, Y9
+	VPXOR       Y11, Y9, Y9
 	VPXOR       Y9, Y12, Y12
 	VMOVQ       1680(BX), X0
 	VPADDD      Y12, Y13, Y13
@@ -23925,18 +23925,18 @@ rest:
 	VMOVDQU     4704(DX), Y14
 	SHA256RNDS2 X0, X5, X6
 	VPADDD      4416(DX), Y14, Y14
-	VPSRLD      $0x11, Y15, Y12
+	VPSRLD      $0x0a, Y15, Y12
 	VMOVQ       1720(BX), X0
-	VPSLLD      $0x0f, Y15, Y11
-	VPXOR       Y11, Y12, Y12
+	VPSRLD      $0x11, Y15, Y9
+	VPMULLD     ·powers+480(SB), Y15, Y11
 	SHA256RNDS2 X0, X7, X8
-	VPSRLD      $0x13, Y15, Y9
-	VPSLLD      $0x0d, Y15, Y11
-	VMOVQ       1744(BX), X0
 	VPXOR       Y11, Y9, Y9
 	VPXOR       Y9, Y12, Y12
+	VMOVQ       1744(BX), X0
+	VPSRLD      $0x13, Y15, Y9
+	VPMULLD     ·powers+416(SB), Y15, Y11
 	SHA256RNDS2 X0, X2, X1
-	VPSRLD      $0x0a, Y15, Y9
+	VPXOR       Y11, Y9, Y9
 	VMOVQ       1752(BX), X0
 	VPXOR       Y9, Y12, Y12
 	VPADDD      Y12, Y14, Y14
@@ -23946,18 +23946,18 @@ rest:
 	VMOVDQU     4736(DX), Y15
 	VMOVQ       1776(BX), X0
 	VPADDD      4448(DX), Y15, Y15
-	VPSRLD      $0x11, Y13, Y12
+	VPSRLD      $0x0a, Y13, Y12
 	SHA256RNDS2 X0, X6, X5
-	VPSLLD      $0x0f, Y13, Y11
-	VPXOR       Y11, Y12, Y12
+	VPSRLD      $0x11, Y13, Y9
+	VPMULLD     ·powers+480(SB), Y13, Y11
 	VMOVQ       1784(BX), X0
-	VPSRLD      $0x13, Y13, Y9
-	VPSLLD      $0x0d, Y13, Y11
-	SHA256RNDS2 X0, X8, X7
 	VPXOR       Y11, Y9, Y9
-	VMOVQ       1808(BX), X0
 	VPXOR       Y9, Y12, Y12
-	VPSRLD      $0x0a, Y13, Y9
+	SHA256RNDS2 X0, X8, X7
+	VPSRLD      $0x13, Y13, Y9
+	VMOVQ       1808(BX), X0
+	VPMULLD     ·powers+416(SB), Y13, Y11
+	VPXOR       Y11, Y9, Y9
 	SHA256RNDS2 X0, X1, X2
 	VPXOR       Y9, Y12, Y12
 	VPADDD      Y12, Y15, Y15
@@ -23977,17 +23977,17 @@ rest:
 	VMOVQ       1848(BX), X0
 	VPADDD      4480(DX), Y13, Y13
 	SHA256RNDS2 X0, X7, X8
-	VPSRLD      $0x11, Y14, Y12
-	VPSLLD      $0x0f, Y14, Y11
+	VPSRLD      $0x0a, Y14, Y12
+	VPSRLD      $0x11, Y14, Y9
 	VMOVQ       1872(BX), X0
-	VPXOR       Y11, Y12, Y12
-	VPSRLD      $0x13, Y14, Y9
-	SHA256RNDS2 X0, X2, X1
-	VPSLLD      $0x0d, Y14, Y11
+	VPMULLD     ·powers+480(SB), Y14, Y11
 	VPXOR       Y11, Y9, Y9
-	VMOVQ       1880(BX), X0
+	SHA256RNDS2 X0, X2, X1
 	VPXOR       Y9, Y12, Y12
-	VPSRLD      $0x0a, Y14, Y9
+	VPSRLD      $0x13, Y14, Y9
+	VMOVQ       1880(BX), X0
+	VPMULLD     ·powers+416(SB), Y14, Y11
+	VPXOR       Y11, Y9, Y9
 	SHA256RNDS2 X0, X4, X3
 	VPXOR       Y9, Y12, Y12
 	VPADDD      Y12, Y13, Y13
@@ -23998,17 +23998,17 @@ rest:
 	SHA256RNDS2 X0, X6, X5
 	VPADDD      4512(DX), Y14, Y14
 	VMOVQ       1912(BX), X0
-	VPSRLD      $0x11, Y15, Y12
-	VPSLLD      $0x0f, Y15, Y11
+	VPSRLD      $0x0a, Y15, Y12
+	VPSRLD      $0x11, Y15, Y9
 	SHA256RNDS2 X0, X8, X7
-	VPXOR       Y11, Y12, Y12
-	VPSRLD      $0x13, Y15, Y9
-	VMOVQ       1936(BX), X0
-	VPSLLD      $0x0d, Y15, Y11
+	VPMULLD     ·powers+480(SB), Y15, Y11
 	VPXOR       Y11, Y9, Y9
-	SHA256RNDS2 X0, X1, X2
+	VMOVQ       1936(BX), X0
 	VPXOR       Y9, Y12, Y12
-	VPSRLD      $0x0a, Y15, Y9
+	VPSRLD      $0x13, Y15, Y9
+	SHA256RNDS2 X0, X1, X2
+	VPMULLD     ·powers+416(SB), Y15, Y11
+	VPXOR       Y11, Y9, Y9
 	VMOVQ       1944(BX), X0
 	VPXOR       Y9, Y12, Y12
 	VPADDD      Y12, Y14, Y14
@@ -24028,18 +24028,18 @@ rest:
 	VMOVDQU     4832(DX), Y15
 	VPADDD      4544(DX), Y15, Y15
 	VMOVQ       2000(BX), X0
-	VPSRLD      $0x11, Y13, Y12
-	VPSLLD      $0x0f, Y13, Y11
+	VPSRLD      $0x0a, Y13, Y12
+	VPSRLD      $0x11, Y13, Y9
 	SHA256RNDS2 X0, X2, X1
-	VPXOR       Y11, Y12, Y12
-	VPSRLD      $0x13, Y13, Y9
-	VMOVQ       2008(BX), X0
-	VPSLLD      $0x0d, Y13, Y11
-	SHA256RNDS2 X0, X4, X3
+	VPMULLD     ·powers+480(SB), Y13, Y11
 	VPXOR       Y11, Y9, Y9
+	VMOVQ       2008(BX), X0
 	VPXOR       Y9, Y12, Y12
+	SHA256RNDS2 X0, X4, X3
+	VPSRLD      $0x13, Y13, Y9
+	VPMULLD     ·powers+416(SB), Y13, Y11
 	VMOVQ       2032(BX), X0
-	VPSRLD      $0x0a, Y13, Y9
+	VPXOR       Y11, Y9, Y9
 	VPXOR       Y9, Y12, Y12
 	SHA256RNDS2 X0, X6, X5
 	VPADDD      Y12, Y15, Y15
@@ -24049,18 +24049,18 @@ rest:
 	VMOVDQU     4864(DX), Y13
 	VPADDD      4576(DX), Y13, Y13
 	SHA256RNDS2 X0, X8, X7
-	VPSRLD      $0x11, Y14, Y12
-	VPSLLD      $0x0f, Y14, Y11
+	VPSRLD      $0x0a, Y14, Y12
+	VPSRLD      $0x11, Y14, Y9
 	VMOVDQU     X1, 5504(DX)
-	VPXOR       Y11, Y12, Y12
-	VPSRLD      $0x13, Y14, Y9
-	VMOVDQU     X2, 5520(DX)
-	VPSLLD      $0x0d, Y14, Y11
-	VMOVDQU     X3, 5536(DX)
+	VPMULLD     ·powers+480(SB), Y14, Y11
 	VPXOR       Y11, Y9, Y9
+	VMOVDQU     X2, 5520(DX)
 	VPXOR       Y9, Y12, Y12
+	VMOVDQU     X3, 5536(DX)
+	VPSRLD      $0x13, Y14, Y9
+	VPMULLD     ·powers+416(SB), Y14, Y11
 	VMOVDQU     X4, 5552(DX)
-	VPSRLD      $0x0a, Y14, Y9
+	VPXOR       Y11, Y9, Y9
 	VPXOR       Y9, Y12, Y12
 	VMOVDQU     X5, 5568(DX)
 	VPADDD      Y12, Y13, Y13

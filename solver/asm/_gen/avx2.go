@@ -13,7 +13,8 @@ type avx2 struct {
 	words operand.Mem   // on a boundary of 32 bytes, so that no access crosses a cache line
 	valid reg.GPVirtual // the lanes that have a nonce
 
-	result reg.VecPhysical // of load, hits and the rotations
+	result   reg.VecPhysical // of load, hits and the rotations
+	multiply bool            // to shift left
 }
 
 func newAVX2(c *build.Context) isa {
@@ -63,23 +64,31 @@ func (v *avx2) or(m operand.Mem, x, result reg.VecPhysical) {
 // shifted right by shift unless that is 0. A rotation is two shifts.
 func (v *avx2) rotations(x reg.VecPhysical, shift uint8, r ...uint8) reg.VecPhysical {
 	result, other, left := v.result, reg.Y9, reg.Y11
+	if shift > 0 {
+		v.VPSRLD(operand.U8(shift), x, result)
+	}
 	for i, n := range r {
 		right := other
-		if i == 0 {
+		if i == 0 && shift == 0 {
 			right = result
 		}
 		v.VPSRLD(operand.U8(n), x, right)
-		v.VPSLLD(operand.U8(32-n), x, left)
+		v.shiftLeft(32-n, x, left)
 		v.VPXOR(left, right, right)
-		if i > 0 {
+		if right != result {
 			v.VPXOR(right, result, result)
 		}
 	}
-	if shift > 0 {
-		v.VPSRLD(operand.U8(shift), x, other)
-		v.VPXOR(other, result, result)
-	}
 	return result
+}
+
+// shiftLeft is a shift or, where those are scarce, a multiplication.
+func (v *avx2) shiftLeft(n uint8, x, result reg.VecPhysical) {
+	if v.multiply {
+		v.VPMULLD(power(n), x, result)
+		return
+	}
+	v.VPSLLD(operand.U8(n), x, result)
 }
 
 func (v *avx2) bigSigma0(x reg.VecPhysical) reg.VecPhysical { return v.rotations(x, 0, 2, 13, 22) }

@@ -34,6 +34,11 @@ func pairConstant(pair int) operand.Mem {
 	return operand.NewDataAddr(operand.Symbol{Name: "·pairs"}, 32*pair)
 }
 
+// power returns the address of eight times 2^n.
+func power(n uint8) operand.Mem {
+	return operand.NewDataAddr(operand.Symbol{Name: "·powers"}, 32*int(n))
+}
+
 // alignedLocal returns memory on the stack that begins on a boundary, a power of
 // two up to 64.
 func alignedLocal(c *build.Context, size, boundary int) operand.Mem {

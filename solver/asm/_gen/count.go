@@ -70,7 +70,7 @@ func (p partCount) sum(times map[string]int) (n int) {
 
 func isOperation(opcode string) bool {
 	for _, prefix := range []string{
-		"VPADD", "VPXOR", "VPOR", "VPAND", "VPROR", "VPSLL", "VPSRL", "VPTERNLOG", "VPTEST", "VPCMP", // vectors
+		"VPADD", "VPMUL", "VPXOR", "VPOR", "VPAND", "VPROR", "VPSLL", "VPSRL", "VPTERNLOG", "VPTEST", "VPCMP", // vectors
 		"SHA256", "VPUNPCK", "VPSHUF", "VPALIGNR", "VPBLEND", "PSHUF", // shani
 	} {
 		if strings.HasPrefix(opcode, prefix) {

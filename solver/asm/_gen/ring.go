@@ -76,7 +76,9 @@ func (v ringAVX512) addConstant(m operand.Mem, x operand.Op, sum reg.VecPhysical
 
 // ringAVX2 makes a schedule in the seven registers that four chains leave: three
 // for the last two words and the one in the making, and four for temporary values. A
-// word waits for the one two before it, so that should not go through memory.
+// word waits for the one two before it, so that should not go through memory. On the
+// CPUs that it is for, what multiplies is neither what shifts nor what does the rounds of
+// the chains, and those are busy.
 type ringAVX2 struct {
 	*avx2
 	*ring
@@ -86,7 +88,7 @@ type ringAVX2 struct {
 func newRingAVX2(c *build.Context, memory operand.Mem) scheduler {
 	v := newAVX2Rounds(c)
 	r := newRing(memory)
-	v.words, v.result = r.words, reg.Y12
+	v.words, v.result, v.multiply = r.words, reg.Y12, true
 	return ringAVX2{v, r, new(int)}
 }
 
