@@ -193,7 +193,7 @@ func (v *mixed) beginning(vary int, digits reg.VecPhysical) {
 		v.or(v.field("Words", vary), digits, w)
 		v.keep(vary)
 		v.setConstant(v.field("Words", vary^1), v.draft(vary^1))
-		v.storePair(vary|1, v.next)
+		v.storePair(vary|1, 2, v.next)
 		for t := 16; t < 32; t++ {
 			v.scheduled(t, s[t])
 		}
@@ -238,19 +238,21 @@ func (v *mixed) eachGroup(f func(first int)) {
 func (v *mixed) scheduled(t int, varying terms) {
 	v.schedule(t, varying)
 	if t%2 == 1 {
-		v.storePair(t, v.next)
+		v.storePair(t, 2, v.next)
 	}
 }
 
 // storePair stores K + W of rounds t-1 and t in tables, those of a nonce side by
 // side: first of lanes 0, 1, 4 and 5, then of lanes 2, 3, 6 and 7, which is what
-// unpacking makes.
-func (v *mixed) storePair(t int, tables ...reg.Register) {
+// unpacking makes. If these are the same the first half will do.
+func (v *mixed) storePair(t, halves int, tables ...reg.Register) {
 	even, odd := v.word(t-1).(reg.VecPhysical), v.word(t)
 	low, high := v.set.spare()
 	v.VPUNPCKLDQ(odd, even, low)
-	v.VPUNPCKHDQ(odd, even, high)
-	for i, x := range []reg.VecPhysical{low, high} {
+	if halves == 2 {
+		v.VPUNPCKHDQ(odd, even, high)
+	}
+	for i, x := range []reg.VecPhysical{low, high}[:halves] {
 		v.add(pairConstant(t/2), x, x)
 		for _, table := range tables {
 			v.put(x, operand.Mem{Base: table, Disp: 8*mixedBatch*(t/2) + 32*i})

@@ -150,7 +150,7 @@ func (g *mixedGrid) makeLanes() {
 		zero := g.draft(g.counter)
 		g.VPSUBD(zero, zero, zero)
 		g.get(g.lanes.at("w", lane), g.draft(lane))
-		g.m.storePair(g.counter, g.m.done)
+		g.m.storePair(g.counter, 2, g.m.done)
 	}
 	g.m.eachGroup(func(first int) {
 		for i := range mixedChains {
@@ -199,8 +199,11 @@ func (g *mixedGrid) begin() {
 // rounds does a pair of rounds of four chains.
 func (g *mixedGrid) rounds(first, pair int) {
 	g.m.chains.rounds(mixedChains, pair, func(chain int) operand.Mem {
-		if g.pairClass(pair) == unvarying {
+		switch g.pairClass(pair) {
+		case unvarying:
 			return g.field("sum", 2*pair)
+		case perStep:
+			return g.m.kw(0, pair)
 		}
 		return g.m.kw(first+chain, pair)
 	})
@@ -220,5 +223,9 @@ func (g *mixedGrid) storePair(pair int, tables ...reg.Register) {
 			g.makeWord(t)
 		}
 	}
-	g.m.storePair(2*pair+1, tables...)
+	halves := 2
+	if g.pairClass(pair) == perStep {
+		halves = 1 // all lanes have the same
+	}
+	g.m.storePair(2*pair+1, halves, tables...)
 }
