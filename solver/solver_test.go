@@ -194,7 +194,11 @@ func TestShardPart(t *testing.T) {
 	rng := rand.New(rand.NewPCG(4, 0))
 	for range 10_000 {
 		first, last, _ := widthRange(1+rng.IntN(maxWidth), math.MaxUint64)
-		last = first + rng.Uint64N(last-first)>>rng.IntN(60)
+		if rng.IntN(4) > 0 {
+			last = first + rng.Uint64N(last-first)>>rng.IntN(60)
+		} else if rng.IntN(2) > 0 {
+			first = last - rng.Uint64N(min(last-first, 10_000))
+		}
 		count := 1 + rng.IntN(1000)
 		next := first // the first nonce that no shard has had
 		for i := range count {
@@ -202,7 +206,7 @@ func TestShardPart(t *testing.T) {
 			if !ok {
 				continue
 			}
-			if from != next || to < from {
+			if from != next || to < from || next == last+1 {
 				t.Fatalf("shard %d/%d of %d to %d: %d to %d; want it to begin with %d", i, count, first, last, from, to, next)
 			}
 			next = to + 1

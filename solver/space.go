@@ -51,7 +51,7 @@ func (s Shard) part(first, last uint64) (_, _ uint64, ok bool) {
 		return first + quotient
 	}
 	from, to := bound(s.Index), bound(s.Index+1)
-	return from, to - 1, from < to
+	return from, to - 1, from != to // to is 0 behind the last nonce of 64 bits
 }
 
 // maxWidth is the number of digits of the largest nonce.

@@ -70,16 +70,16 @@ func Kernels() []Kernel { return slices.Clone(kernels) }
 // Generic returns the kernel that runs everywhere.
 func Generic() Kernel { return generic }
 
-// padded returns words that fill States, for a Hash that always does that. The last
-// word stands in where there are less: what is found for it is found twice.
-func padded(words []uint32, all *[MaxHash]uint32) []uint32 {
-	missing := -len(words) & (MaxStates - 1)
-	if missing == 0 {
-		return words
+// padded returns words that fill States, and those, for a Hash that always does that.
+// The last word stands in where there are less: what is found for it is found twice.
+func padded(words []uint32, all *[MaxHash]uint32, s []States) ([]uint32, []States) {
+	s = s[:(len(words)+MaxStates-1)/MaxStates]
+	if n := len(words); n < MaxStates*len(s) {
+		copy(all[:], words)
+		words = all[:MaxStates*len(s)]
+		for i := n; i < len(words); i++ {
+			words[i] = words[n-1]
+		}
 	}
-	n := copy(all[:], words)
-	for i := range missing {
-		all[n+i] = words[n-1]
-	}
-	return all[:n+missing]
+	return words, s
 }

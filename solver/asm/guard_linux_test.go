@@ -8,9 +8,9 @@ import (
 	"unsafe"
 )
 
-// Kernels read nothing outside words: here there is nothing but pages that
-// cannot be touched, before them or after.
-func TestScanStaysInside(t *testing.T) {
+// Kernels touch nothing outside of what they are given: here there is nothing but
+// pages that cannot be touched, before it or after.
+func TestKernelsStayInside(t *testing.T) {
 	page := os.Getpagesize()
 	memory, err := syscall.Mmap(-1, 0, 3*page, syscall.PROT_READ|syscall.PROT_WRITE, syscall.MAP_ANON|syscall.MAP_PRIVATE)
 	if err != nil {
@@ -47,8 +47,45 @@ func TestScanStaysInside(t *testing.T) {
 					if got := k.Scan(&s.block, words); got != -1 {
 						t.Fatalf("Scan of %d words that have no hit = %d", n, got)
 					}
-					if 0 < n && n <= MaxStates {
-						k.Hash(&s.block, words, make([]States, 1))
+				}
+			}
+			s = newSample(rng, vary, MaxHash, 3)
+			for n := MaxStates; n <= MaxHash; n += MaxStates {
+				for _, words := range [][]uint32{inside[:n], inside[len(inside)-n:]} {
+					copy(words, s.words)
+					k.Hash(&s.block, words, make([]States, n/MaxStates))
+				}
+			}
+			// Structures that begin where the page does, and that end where it ends.
+			for _, at := range []func(size uintptr) unsafe.Pointer{
+				func(uintptr) unsafe.Pointer { return unsafe.Pointer(&memory[page]) },
+				func(size uintptr) unsafe.Pointer { return unsafe.Pointer(&memory[2*page-int(size)]) },
+			} {
+				block := (*Block)(at(unsafe.Sizeof(Block{})))
+				*block = s.block
+				block.Mask = ^uint32(0)
+				if got := k.Scan(block, s.words); got != -1 {
+					t.Fatalf("Scan for nothing = %d", got)
+				}
+				states := (*[2]States)(at(unsafe.Sizeof([2]States{})))
+				k.Hash(&s.block, s.words[:2*MaxStates], states[:])
+				if got := k.ScanTails(&states[1], s.tails, ^uint32(0)); got != -1 {
+					t.Fatalf("ScanTails for nothing = %d", got)
+				}
+				tails := (*[3]Tail)(at(unsafe.Sizeof([3]Tail{})))
+				all := make([]States, 1)
+				copy(tails[:], s.tails)
+				k.Hash(&s.block, s.words[:MaxStates], all)
+				if got := k.ScanTails(&all[0], tails[:], ^uint32(0)); got != -1 {
+					t.Fatalf("ScanTails for nothing = %d", got)
+				}
+				if k.Grid != nil && 0 < vary && vary < 14 {
+					chunks := newGridSample(rng, vary, 9)
+					grid := (*Grid)(at(unsafe.Sizeof(Grid{})))
+					*grid = chunks.grid
+					grid.Mask = ^uint32(0)
+					if got := k.ScanGrid(grid, chunks.words); got != -1 {
+						t.Fatalf("ScanGrid for nothing = %d", got)
 					}
 				}
 			}

@@ -95,7 +95,8 @@ var kernels = []Kernel{
 		Scan: func(b *Block, words []uint32) int { return searchAVX512(b, words, nil) },
 		Hash: func(b *Block, words []uint32, s []States) {
 			var all [MaxHash]uint32
-			searchAVX512(b, padded(words, &all), &s[0])
+			words, s = padded(words, &all, s)
+			searchAVX512(b, words, &s[0])
 		},
 		ScanTails: tailsAVX512,
 		Grid:      gridAVX512,
@@ -110,7 +111,8 @@ var kernels = []Kernel{
 		Scan: func(b *Block, words []uint32) int { return searchMixed512(b, words, nil) },
 		Hash: func(b *Block, words []uint32, s []States) {
 			var all [MaxHash]uint32
-			searchMixed512(b, padded(words, &all), &s[0])
+			words, s = padded(words, &all, s)
+			searchMixed512(b, words, &s[0])
 			for i := range s {
 				s[i].spreadFirst8()
 			}
@@ -128,7 +130,8 @@ var kernels = []Kernel{
 		Scan: func(b *Block, words []uint32) int { return searchSHANI(b, words, nil) },
 		Hash: func(b *Block, words []uint32, s []States) {
 			var all [MaxHash]uint32
-			searchSHANI(b, padded(words, &all), &s[0])
+			words, s = padded(words, &all, s)
+			searchSHANI(b, words, &s[0])
 		},
 		ScanTails: tailsSHANI,
 	},
@@ -142,7 +145,8 @@ var kernels = []Kernel{
 		Scan: func(b *Block, words []uint32) int { return searchMixed256(b, words, nil) },
 		Hash: func(b *Block, words []uint32, s []States) {
 			var all [MaxHash]uint32
-			searchMixed256(b, padded(words, &all), &s[0])
+			words, s = padded(words, &all, s)
+			searchMixed256(b, words, &s[0])
 		},
 		ScanTails: tailsSHANI,
 		Grid:      byHalves(gridMixed256),
@@ -157,7 +161,8 @@ var kernels = []Kernel{
 		Scan: func(b *Block, words []uint32) int { return searchAVX2(b, words, nil) },
 		Hash: func(b *Block, words []uint32, s []States) {
 			var all [MaxHash]uint32
-			searchAVX2(b, padded(words, &all), &s[0])
+			words, s = padded(words, &all, s)
+			searchAVX2(b, words, &s[0])
 		},
 		ScanTails: tailsAVX2,
 	},

@@ -4,8 +4,7 @@ package asm
 
 import "github.com/klauspost/cpuid/v2"
 
-// See Kernel for what these do. A search is Scan if s is nil, and else Hash, of
-// MaxStates words.
+// See Kernel for what these do. A search is Scan if s is nil, and else Hash.
 
 //go:noescape
 func searchSHA2(b *Block, words []uint32, s *States) int
@@ -24,7 +23,8 @@ var kernels = []Kernel{
 		Scan: func(b *Block, words []uint32) int { return searchSHA2(b, words, nil) },
 		Hash: func(b *Block, words []uint32, s []States) {
 			var all [MaxHash]uint32
-			searchSHA2(b, padded(words, &all), &s[0])
+			words, s = padded(words, &all, s)
+			searchSHA2(b, words, &s[0])
 		},
 		ScanTails: tailsSHA2,
 	},

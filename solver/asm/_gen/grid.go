@@ -51,7 +51,8 @@ type grid struct {
 	shared  int // the first of the rounds that are the same for all counters
 
 	// What is made once and kept in memory: vectors, and vectors with an element
-	// for each of sixteen steps. Those begin at the element for the next step.
+	// for each of as many steps as there are lanes. Those begin at the element for the next
+	// step.
 	lanes, steps slots
 }
 
@@ -66,6 +67,9 @@ type slots struct {
 func (s slots) add(name string, t int) operand.Mem {
 	s.index[fmt.Sprint(name, t)] = len(s.index)
 	m, _ := s.find(name, t)
+	if len(s.index) > gridSlots {
+		panic("gridSlots are too few")
+	}
 	return m
 }
 
@@ -88,17 +92,21 @@ func (s slots) at(name string, t int) operand.Mem {
 const gridSlots = 32
 
 func newGrid(v vector, counter int, lanes, steps operand.Mem) *grid {
-	g := &grid{vector: v, counter: counter, classes: gridClasses(counter)}
-	size := 64
-	if v.isa != nil {
-		size = 4 * v.isa.lanes()
+	size := 4 * v.lanes()
+	return &grid{
+		vector: v, counter: counter, classes: gridClasses(counter), shared: sharedRounds(counter),
+		lanes: slots{lanes, size, map[string]int{}}, steps: slots{steps, size, map[string]int{}},
 	}
-	g.lanes = slots{lanes, size, map[string]int{}}
-	g.steps = slots{steps, size, map[string]int{}}
-	for g.shared = 48; termsOf(&g.classes, g.shared+15, perHash) == allTerms; {
-		g.shared--
+}
+
+// sharedRounds returns the first round from which on all counters have the same to do:
+// all terms of all words that are made from there on vary with both words.
+func sharedRounds(counter int) int {
+	classes, t := gridClasses(counter), 48
+	for termsOf(&classes, t+15, perHash) == allTerms {
+		t--
 	}
-	return g
+	return t
 }
 
 // writeGrid writes ScanGrid. For each word that may be the counter there are three
@@ -183,7 +191,7 @@ func writeGrid(c *build.Context, set isa) {
 // not count.
 func gridPath(counter int) map[string]int {
 	path := map[string]int{fmt.Sprintf("steps%d", counter): 1, fmt.Sprintf("begin%d", counter): 16, "test": 16}
-	for t := newGrid(vector{}, counter, operand.Mem{}, operand.Mem{}).shared; t < 63; t++ {
+	for t := sharedRounds(counter); t < 63; t++ {
 		path[fmt.Sprintf("round%d", t)] = 16
 	}
 	return path

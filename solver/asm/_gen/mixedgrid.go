@@ -28,7 +28,7 @@ var (
 func firstFullWord() int {
 	first := 0
 	for counter := firstCounter; counter <= lastCounter; counter++ {
-		first = max(first, newGrid(vector{}, counter, operand.Mem{}, operand.Mem{}).shared+16)
+		first = max(first, sharedRounds(counter)+16)
 	}
 	return first
 }
@@ -147,9 +147,9 @@ func (g *mixedGrid) makeLanes() {
 		}
 	}
 	if g.counter%2 == 1 {
-		zero := g.draft(g.counter)
-		g.VPSUBD(zero, zero, zero)
+		// What W[counter] is does not matter: it is added and subtracted.
 		g.get(g.lanes.at("w", lane), g.draft(lane))
+		g.draft(g.counter)
 		g.m.storePair(g.counter, 2, g.m.done)
 	}
 	g.m.eachGroup(func(first int) {
