@@ -1,9 +1,13 @@
 package main
 
 import (
+	"slices"
+
 	"github.com/mmcloughlin/avo/build"
 	"github.com/mmcloughlin/avo/gotypes"
+	"github.com/mmcloughlin/avo/ir"
 	"github.com/mmcloughlin/avo/operand"
+	"github.com/mmcloughlin/avo/reg"
 )
 
 // scalarOf returns the address of a field of the Block.
@@ -37,6 +41,37 @@ func pairConstant(pair int) operand.Mem {
 // power returns the address of eight times 2^n.
 func power(n uint8) operand.Mem {
 	return operand.NewDataAddr(operand.Symbol{Name: "·powers"}, 32*int(n))
+}
+
+// spreadFromRegisters has the function that is being written load the addresses of those
+// of Go's tables of which an instruction spreads a constant over the lanes. With
+// -buildmode=plugin the assembler makes two instructions of one that names a table, and
+// forgets that it spreads.
+func spreadFromRegisters(c *build.Context) {
+	f := current(c)
+	var loads []ir.Node
+	registers := map[string]reg.GPVirtual{}
+	for _, node := range f.Nodes {
+		instruction, ok := node.(*ir.Instruction)
+		if !ok || !slices.Contains(instruction.Suffixes, "BCST") {
+			continue
+		}
+		for _, operands := range [][]operand.Op{instruction.Operands, instruction.Inputs} {
+			for i, op := range operands {
+				m, ok := op.(operand.Mem)
+				if !ok || m.Base != reg.StaticBase {
+					continue
+				}
+				if registers[m.Symbol.Name] == nil {
+					at := c.GP64()
+					registers[m.Symbol.Name] = at
+					loads = append(loads, record(c, func() { c.LEAQ(operand.NewDataAddr(m.Symbol, 0), at) })...)
+				}
+				operands[i] = operand.Mem{Base: registers[m.Symbol.Name], Disp: m.Disp}
+			}
+		}
+	}
+	f.Nodes = append(loads, f.Nodes...)
 }
 
 // alignedLocal returns memory on the stack that begins on a boundary, a power of

@@ -176,6 +176,7 @@ func (k kernel) build() (*ir.File, operations, error) {
 			return nil, operations{}, err // package asm does not build
 		}
 		f.write(c)
+		spreadFromRegisters(c)
 	}
 	file, err := c.Result()
 	if err != nil {
