@@ -41,24 +41,23 @@ func (w *worker) searchTails(ctx context.Context, base, first, last uint64) bool
 // group. nonce is that of the first value and the tail 0.
 func (w *worker) searchRun(ctx context.Context, nonce, first, last, from, to uint64) bool {
 	w.hashed.by = nil
-	for ; first < last; first += asm.MaxStates {
-		if !w.searchGroup(ctx, nonce, first, last, from, to) {
-			return false
-		}
-		nonce += asm.MaxStates * w.cursor.seg.step()
-	}
-	return true
-}
-
-// searchGroup searches the first group of searchRun.
-func (w *worker) searchGroup(ctx context.Context, nonce, first, last, from, to uint64) bool {
-	group := min(last-first, asm.MaxStates)
-	for from < to {
+	for tail := from; first < last; {
 		if !w.wanted(nonce) {
 			return false
 		}
-		k, hashes := w.piece(w.cursor.seg.kind(), group*(to-from))
-		from = w.scanTails(k, nonce, first, last, from, min(to, from+max(1, hashes/asm.MaxStates)))
+		k, hashes := w.piece(w.cursor.seg.kind(), (last-first)*(to-from))
+		end := last
+		if !w.began.IsZero() { // no other groups than those that are measured
+			end = min(last, first+max(hashes/(to-from)&^(asm.MaxStates-1), asm.MaxStates))
+		}
+		for left := int64(hashes); first < end && left > 0 && !w.hit; {
+			next := w.scanTails(k, nonce, first, end, tail, min(to, tail+max(1, uint64(left)/asm.MaxStates)))
+			left -= int64(asm.MaxStates * (next - tail))
+			if tail = next; tail == to {
+				first, tail = first+asm.MaxStates, from
+				nonce += asm.MaxStates * w.cursor.seg.step()
+			}
+		}
 		if !w.look(ctx, k) {
 			return false
 		}
@@ -66,15 +65,12 @@ func (w *worker) searchGroup(ctx context.Context, nonce, first, last, from, to u
 	return true
 }
 
-// states returns the hash values of the first group. The kernel hashes the next
-// groups, too, but not while it is measured: those would be for others.
+// states returns the hash values of the first group of the inner values first to
+// last, of which the kernel hashes as many as it can at once.
 func (w *worker) states(k *asm.Kernel, first, last uint64) *asm.States {
 	h := &w.hashed
 	if h.by != k || first >= h.to {
 		most := min(asm.MaxHash, uint64(k.MaxScan)) &^ (asm.MaxStates - 1)
-		if !w.began.IsZero() {
-			most = 0
-		}
 		h.by, h.from, h.to = k, first, min(last, first+max(most, asm.MaxStates))
 		n := h.to - h.from
 		k.Hash(&w.cursor.block, w.cursor.words[h.from:h.to], h.groups[:(n+asm.MaxStates-1)/asm.MaxStates])
@@ -82,8 +78,8 @@ func (w *worker) states(k *asm.Kernel, first, last uint64) *asm.States {
 	return &h.groups[(first-h.from)/asm.MaxStates]
 }
 
-// scanTails calls the kernel once, for the tails from to to, and returns the tail
-// to go on with. See searchGroup.
+// scanTails calls the kernel once, for the tails from to to of the first group, and
+// returns the tail to go on with. See searchRun.
 func (w *worker) scanTails(k *asm.Kernel, nonce, first, last, from, to uint64) uint64 {
 	c := &w.cursor
 	group := min(last-first, asm.MaxStates)

@@ -134,7 +134,7 @@ func selfTestGrid(b *Block, lane int) *Grid {
 // selfTestTails has the kernel find the only hit, in two of the places for a
 // hash value: all words that vary together make all places.
 func (k Kernel) selfTestTails(b *Block, tail Tail, words []uint32, hit int) error {
-	all := slices.Repeat(words, 3)
+	all := slices.Repeat(words, 6)
 	end := hit + len(words) + 1 // behind the hit
 	first := end - 1 - 2*b.Vary
 	for _, test := range []struct {
@@ -149,6 +149,21 @@ func (k Kernel) selfTestTails(b *Block, tail Tail, words []uint32, hit int) erro
 	} {
 		if got := k.scanAfter(b, all[test.from:test.to], test.tails, b.Mask); got != test.want {
 			return fmt.Errorf("self-test: ScanTails(word %d, %d to %d) = %d; want %d", b.Vary, test.from, test.to, got, test.want)
+		}
+	}
+	if b.Vary%4 != 3 {
+		return nil
+	}
+	var states [MaxHash / MaxStates]States
+	many := all[first : first+MaxHash]
+	k.Hash(b, many, states[:])
+	for i := range states {
+		want := -1
+		if slices.Contains(many[MaxStates*i:MaxStates*(i+1)], words[hit]) {
+			want = 0
+		}
+		if got := k.ScanTails(&states[i], []Tail{tail}, b.Mask); got != want {
+			return fmt.Errorf("self-test: ScanTails(word %d, words %d on of %d) = %d; want %d", b.Vary, MaxStates*i, len(many), got, want)
 		}
 	}
 	return nil

@@ -110,6 +110,9 @@ func TestSelfTestFindsFaultsInTails(t *testing.T) {
 		"not the last words": {ScanTails: g.ScanTails, Hash: func(b *Block, words []uint32, s []States) {
 			g.Hash(b, words[:(len(words)+1)/2], s)
 		}},
+		"the first words only": {ScanTails: g.ScanTails, Hash: func(b *Block, words []uint32, s []States) {
+			g.Hash(b, words[:min(len(words), MaxStates)], s[:1])
+		}},
 		"beyond the words": {ScanTails: g.ScanTails, Hash: func(b *Block, words []uint32, s []States) {
 			g.Hash(b, words[:min(len(words)+1, cap(words), MaxStates)], s)
 		}},
