@@ -203,14 +203,14 @@ func (v *mixed) beginning(vary int, digits reg.VecPhysical) {
 }
 
 // rest is the rounds from a pair on, and the schedule from a word on.
-func (v *mixed) rest(firstPair, firstWord int) {
+func (v *mixed) rest(fromPair, fromWord int) {
 	v.Label("rest")
 	rounds := record(v.Context, func() {
 		v.eachGroup(func(first int) {
 			for i := range mixedChains {
-				v.chains.get(i, firstPair, v.begun.Offset(32*(first+i)))
+				v.chains.get(i, fromPair, v.begun.Offset(32*(first+i)))
 			}
-			for pair := firstPair; pair < 32; pair++ {
+			for pair := fromPair; pair < 32; pair++ {
 				v.chains.rounds(mixedChains, pair, func(chain int) operand.Mem { return v.kw(first+chain, pair) })
 			}
 			for i := range mixedChains {
@@ -220,7 +220,7 @@ func (v *mixed) rest(firstPair, firstWord int) {
 	})
 	schedule := record(v.Context, func() {
 		v.set.plan(func(int) terms { return allTerms })
-		for t := firstWord; t < 64; t++ {
+		for t := fromWord; t < 64; t++ {
 			v.scheduled(t, allTerms)
 		}
 	})
