@@ -48,11 +48,14 @@ func tailsAVX2(s *States, tails []Tail, mask uint32) int
 var (
 	// pairs holds the round constants of a pair of rounds, four times side by side:
 	// what the kernels of two streams add to words that are paired.
+	//lint:ignore U1000 the assembly uses it
 	pairs = newPairs()
 	// powers holds eight times 2^n: multiplying by it is shifting left by n bits.
+	//lint:ignore U1000 the assembly uses it
 	powers = newPowers()
 	// firstLanes has ones in eight words and zeros in eight: the eight words from 8-n
 	// on are the mask of the first n of eight lanes.
+	//lint:ignore U1000 the assembly uses it
 	firstLanes = [16]uint32{1<<32 - 1, 1<<32 - 1, 1<<32 - 1, 1<<32 - 1, 1<<32 - 1, 1<<32 - 1, 1<<32 - 1, 1<<32 - 1}
 )
 
