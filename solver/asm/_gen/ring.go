@@ -11,15 +11,11 @@ import (
 // the two old terms of a later word: their sum is put there, and loaded once.
 type ring struct {
 	olds    operand.Mem // of the sixteen words to come
-	words   operand.Mem // the last sixteen words, where they are needed
 	varying func(t int) terms
 }
 
+// ringSize is enough for the old terms of sixteen words, and for sixteen words.
 const ringSize = 2 * 16 * 32
-
-func newRing(memory operand.Mem) *ring {
-	return &ring{olds: memory, words: memory.Offset(ringSize / 2)}
-}
 
 func (r *ring) plan(varying func(t int) terms) {
 	r.varying = func(t int) terms {
@@ -56,7 +52,7 @@ type ringAVX512 struct {
 }
 
 func newRingAVX512(c *build.Context, memory operand.Mem) scheduler {
-	return ringAVX512{newAVX512Half(c), newRing(memory)}
+	return ringAVX512{newAVX512Half(c), &ring{olds: memory}}
 }
 
 func (v ringAVX512) draft(t int) reg.VecPhysical   { return v.regs[t%8] }
@@ -87,9 +83,8 @@ type ringAVX2 struct {
 
 func newRingAVX2(c *build.Context, memory operand.Mem) scheduler {
 	v := newAVX2Rounds(c)
-	r := newRing(memory)
-	v.words, v.result, v.multiply = r.words, reg.Y12, true
-	return ringAVX2{v, r, new(int)}
+	v.words, v.result, v.multiply = memory.Offset(ringSize/2), reg.Y12, true
+	return ringAVX2{v, &ring{olds: memory}, new(int)}
 }
 
 var ringWords = []reg.VecPhysical{reg.Y13, reg.Y14, reg.Y15}

@@ -205,11 +205,13 @@ func (v *vector) schedule(t int, varying terms) {
 func (v *vector) sum(t int, set terms, numbers, vectors []operand.Mem) {
 	w := v.draft(t)
 	var sum operand.Op // of what was added so far; nil if nothing was
+	var rest func()    // adds what is in memory, as soon as there is a sum
 	add := func(x operand.Op) {
 		y, inRegister := sum.(reg.VecPhysical)
 		switch {
 		case sum == nil:
 			sum = x
+			rest()
 			return
 		case !inRegister:
 			if y, inRegister = x.(reg.VecPhysical); !inRegister {
@@ -221,7 +223,7 @@ func (v *vector) sum(t int, set terms, numbers, vectors []operand.Mem) {
 		v.add(x, y, w)
 		sum = w
 	}
-	rest := func() {
+	rest = func() {
 		for _, m := range vectors {
 			if sum == nil {
 				v.get(m, w)
@@ -238,24 +240,19 @@ func (v *vector) sum(t int, set terms, numbers, vectors []operand.Mem) {
 			}
 			sum = w
 		}
-		vectors, numbers = nil, nil
 	}
 	if old := v.old(t); old != nil && set&oldTerms != 0 {
 		add(old)
-		rest()
 		set &^= oldTerms
 	}
 	if set&term16 != 0 {
 		add(v.word(t - 16))
-		rest()
 	}
 	if set&termSigma0 != 0 {
 		add(v.smallSigma0(v.word(t - 15)))
-		rest()
 	}
 	if set&term7 != 0 {
 		add(v.word(t - 7))
-		rest()
 	}
 	if x, ok := sum.(reg.VecPhysical); ok && set == termSigma0|termSigma1 && x != w {
 		v.move(x, w) // smallSigma1 may use the same register
@@ -264,7 +261,9 @@ func (v *vector) sum(t int, set terms, numbers, vectors []operand.Mem) {
 	if set&termSigma1 != 0 {
 		add(v.smallSigma1(v.word(t - 2)))
 	}
-	rest()
+	if sum == nil {
+		rest()
+	}
 	switch x := sum.(type) {
 	case reg.VecPhysical:
 		if x != w {
