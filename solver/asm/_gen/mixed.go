@@ -164,21 +164,12 @@ func (v *mixed) beginning(vary int, digits reg.VecPhysical) {
 	v.Commentf("Word %d varies.", vary)
 	v.Label(fmt.Sprintf("vary%d", vary))
 	rounds := record(v.Context, func() {
-		v.eachGroup(func(first int) {
-			for i := range mixedChains {
-				v.chains.begin(i, vary, v.start, v.kw(first+i, vary/2))
+		begin := func(chain, nonce int) { v.chains.begin(chain, vary, v.start, v.kw(nonce, vary/2)) }
+		v.batchRounds(begin, firstPair(vary), 8, v.begun, func(nonce, pair int) operand.Mem {
+			if pair == vary/2 {
+				return v.kw(nonce, pair)
 			}
-			for pair := firstPair(vary); pair < 8; pair++ {
-				v.chains.rounds(mixedChains, pair, func(chain int) operand.Mem {
-					if pair == vary/2 {
-						return v.kw(first+chain, pair)
-					}
-					return v.field("sum", 2*pair)
-				})
-			}
-			for i := range mixedChains {
-				v.chains.put(i, 8, v.begun.Offset(32*(first+i)))
-			}
+			return v.field("sum", 2*pair)
 		})
 	})
 	schedule := record(v.Context, func() {
@@ -206,17 +197,8 @@ func (v *mixed) beginning(vary int, digits reg.VecPhysical) {
 func (v *mixed) rest(fromPair, fromWord int) {
 	v.Label("rest")
 	rounds := record(v.Context, func() {
-		v.eachGroup(func(first int) {
-			for i := range mixedChains {
-				v.chains.get(i, fromPair, v.begun.Offset(32*(first+i)))
-			}
-			for pair := fromPair; pair < 32; pair++ {
-				v.chains.rounds(mixedChains, pair, func(chain int) operand.Mem { return v.kw(first+chain, pair) })
-			}
-			for i := range mixedChains {
-				v.chains.put(i, 32, v.results.Offset(32*(first+i)))
-			}
-		})
+		begin := func(chain, nonce int) { v.chains.get(chain, fromPair, v.begun.Offset(32*nonce)) }
+		v.batchRounds(begin, fromPair, 32, v.results, v.kw)
 	})
 	schedule := record(v.Context, func() {
 		v.set.plan(func(int) terms { return allTerms })
@@ -227,10 +209,20 @@ func (v *mixed) rest(fromPair, fromWord int) {
 	interleave(v.Context, rounds, schedule)
 }
 
-// eachGroup calls f with the first nonce of each group that moves in step.
-func (v *mixed) eachGroup(f func(first int)) {
+// batchRounds does the pairs of rounds from from to to-1 of a batch: of four nonces, which
+// move in step, and then of the others. begin loads the working variables of one, kw
+// says where its K + W are, and the variables after the last pair go to end.
+func (v *mixed) batchRounds(begin func(chain, nonce int), from, to int, end operand.Mem, kw func(nonce, pair int) operand.Mem) {
 	for first := 0; first < mixedBatch; first += mixedChains {
-		f(first)
+		for i := range mixedChains {
+			begin(i, first+i)
+		}
+		for pair := from; pair < to; pair++ {
+			v.chains.rounds(mixedChains, pair, func(chain int) operand.Mem { return kw(first+chain, pair) })
+		}
+		for i := range mixedChains {
+			v.chains.put(i, to, end.Offset(32*(first+i)))
+		}
 	}
 }
 

@@ -152,38 +152,27 @@ func (g *mixedGrid) makeLanes() {
 		g.draft(g.counter)
 		g.m.storePair(g.counter, 2, g.m.done)
 	}
-	g.m.eachGroup(func(first int) {
-		for i := range mixedChains {
-			g.m.chains.get(i, lane/2, g.m.begun)
+	begin := func(chain, _ int) { g.m.chains.get(chain, lane/2, g.m.begun) }
+	g.m.batchRounds(begin, lane/2, lane/2+1, g.m.start, g.kw)
+	if g.counter%2 == 1 {
+		for i := range mixedBatch {
+			start := g.m.start.Offset(32 * i)
+			g.VMOVDDUP(g.m.kw(i, lane/2), reg.X0)
+			g.VMOVDQU(start, reg.X1)
+			g.VPSUBD(reg.X0, reg.X1, reg.X1)
+			g.VMOVDQU(reg.X1, start)
 		}
-		g.rounds(first, lane/2)
-		for i := range mixedChains {
-			abef, _ := g.m.chains.variables(i, lane/2+1)
-			if g.counter%2 == 1 {
-				g.VMOVDDUP(g.m.kw(first+i, lane/2), reg.X0)
-				g.VPSUBD(reg.X0, abef, abef)
-			}
-			g.m.chains.put(i, lane/2+1, g.m.start.Offset(32*(first+i)))
-		}
-	})
+	}
 }
 
 // begin is the beginning of a step, up to where all counters have the same to do.
 func (g *mixedGrid) begin() {
 	g.Label(fmt.Sprintf("begin%d", g.counter))
 	rounds := record(g.Context, func() {
-		g.m.eachGroup(func(first int) {
-			for i := range mixedChains {
-				nonce := first + i
-				g.m.chains.begin(i, g.counter, g.m.start.Offset(32*nonce), g.m.kw(nonce, g.counter/2))
-			}
-			for pair := firstPair(g.counter); pair < mixedGridPair; pair++ {
-				g.rounds(first, pair)
-			}
-			for i := range mixedChains {
-				g.m.chains.put(i, mixedGridPair, g.m.begun.Offset(32*(first+i)))
-			}
-		})
+		begin := func(chain, nonce int) {
+			g.m.chains.begin(chain, g.counter, g.m.start.Offset(32*nonce), g.m.kw(nonce, g.counter/2))
+		}
+		g.m.batchRounds(begin, firstPair(g.counter), mixedGridPair, g.m.begun, g.kw)
 	})
 	schedule := record(g.Context, func() {
 		g.plan(perHash)
@@ -196,17 +185,15 @@ func (g *mixedGrid) begin() {
 	interleave(g.Context, rounds, schedule)
 }
 
-// rounds does a pair of rounds of four chains.
-func (g *mixedGrid) rounds(first, pair int) {
-	g.m.chains.rounds(mixedChains, pair, func(chain int) operand.Mem {
-		switch g.pairClass(pair) {
-		case unvarying:
-			return g.field("sum", 2*pair)
-		case perStep:
-			return g.m.kw(0, pair)
-		}
-		return g.m.kw(first+chain, pair)
-	})
+// kw returns where K + W of a pair of rounds of a chunk are.
+func (g *mixedGrid) kw(nonce, pair int) operand.Mem {
+	switch g.pairClass(pair) {
+	case unvarying:
+		return g.field("sum", 2*pair)
+	case perStep:
+		return g.m.kw(0, pair)
+	}
+	return g.m.kw(nonce, pair)
 }
 
 // storePair brings a pair of words into registers, or makes them, and stores K + W.
