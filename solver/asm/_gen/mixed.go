@@ -39,8 +39,8 @@ const (
 // words of the schedule, or more, in registers.
 type scheduler interface {
 	isa
-	// spare returns registers that nothing is in between one word and the next.
-	spare() (x, y reg.VecPhysical)
+	// spare returns a register that nothing is in between one word and the next.
+	spare() reg.VecPhysical
 	// plan says which terms vary of the words to be made.
 	plan(varying func(t int) terms)
 }
@@ -184,7 +184,7 @@ func (v *mixed) beginning(vary int, digits reg.VecPhysical) {
 		v.or(v.field("Words", vary), digits, w)
 		v.keep(vary)
 		v.setConstant(v.field("Words", vary^1), v.draft(vary^1))
-		v.storePair(vary|1, 2, v.next)
+		v.storePair(vary|1, v.next)
 		for t := 16; t < 32; t++ {
 			v.scheduled(t, s[t])
 		}
@@ -230,29 +230,32 @@ func (v *mixed) batchRounds(begin func(chain, nonce int), from, to int, end oper
 func (v *mixed) scheduled(t int, varying terms) {
 	v.schedule(t, varying)
 	if t%2 == 1 {
-		v.storePair(t, 2, v.next)
+		v.storePair(t, v.next)
 	}
 }
 
-// storePair stores K + W of rounds t-1 and t in tables, those of a nonce side by
-// side: first of lanes 0, 1, 4 and 5, then of lanes 2, 3, 6 and 7, which is what
-// unpacking makes. If these are the same the first half will do.
-func (v *mixed) storePair(t, halves int, tables ...reg.Register) {
-	even, odd := v.word(t-1).(reg.VecPhysical), v.word(t)
-	low, high := v.set.spare()
-	v.VPUNPCKLDQ(odd, even, low)
-	if halves == 2 {
-		v.VPUNPCKHDQ(odd, even, high)
+// storePair stores K + W of rounds t-1 and t in tables.
+func (v *mixed) storePair(t int, tables ...reg.Register) {
+	v.storeHalf(0, t, tables...)
+	v.storeHalf(1, t, tables...)
+}
+
+// storeHalf stores those of half the nonces, side by side: of lanes 0, 1, 4 and 5, or of
+// lanes 2, 3, 6 and 7, which is what unpacking makes.
+func (v *mixed) storeHalf(half, t int, tables ...reg.Register) {
+	even, odd, pairs := v.word(t-1).(reg.VecPhysical), v.word(t), v.set.spare()
+	if half == 0 {
+		v.VPUNPCKLDQ(odd, even, pairs)
+	} else {
+		v.VPUNPCKHDQ(odd, even, pairs)
 	}
-	for i, x := range []reg.VecPhysical{low, high}[:halves] {
-		v.add(pairConstant(t/2), x, x)
-		for _, table := range tables {
-			v.put(x, operand.Mem{Base: table, Disp: 8*mixedBatch*(t/2) + 32*i})
-		}
+	v.add(pairConstant(t/2), pairs, pairs)
+	for _, table := range tables {
+		v.put(pairs, operand.Mem{Base: table, Disp: 8*mixedBatch*(t/2) + 32*half})
 	}
 }
 
-// kw returns where K + W of a nonce of this batch are, as storePair says.
+// kw returns where K + W of a nonce of this batch are, as storeHalf says.
 func (v *mixed) kw(nonce, pair int) operand.Mem {
 	half, side, which := nonce%4/2, nonce/4, nonce%2
 	return operand.Mem{Base: v.done, Disp: 8*mixedBatch*pair + 32*half + 16*side + 8*which}

@@ -150,7 +150,7 @@ func (g *mixedGrid) makeLanes() {
 		// What W[counter] is does not matter: it is added and subtracted.
 		g.get(g.lanes.at("w", lane), g.draft(lane))
 		g.draft(g.counter)
-		g.m.storePair(g.counter, 2, g.m.done)
+		g.m.storePair(g.counter, g.m.done)
 	}
 	begin := func(chain, _ int) { g.m.chains.get(chain, lane/2, g.m.begun) }
 	g.m.batchRounds(begin, lane/2, lane/2+1, g.m.start, g.kw)
@@ -210,9 +210,9 @@ func (g *mixedGrid) storePair(pair int, tables ...reg.Register) {
 			g.makeWord(t)
 		}
 	}
-	halves := 2
-	if g.pairClass(pair) == perStep {
-		halves = 1 // all lanes have the same
+	if g.pairClass(pair) == perStep { // all lanes have the same, see kw
+		g.m.storeHalf(0, 2*pair+1, tables...)
+		return
 	}
-	g.m.storePair(2*pair+1, halves, tables...)
+	g.m.storePair(2*pair+1, tables...)
 }

@@ -55,11 +55,11 @@ func newRingAVX512(c *build.Context, memory operand.Mem) scheduler {
 	return ringAVX512{newAVX512Half(c), &ring{olds: memory}}
 }
 
-func (v ringAVX512) draft(t int) reg.VecPhysical   { return v.regs[t%8] }
-func (v ringAVX512) word(t int) operand.Op         { return v.regs[t%8] }
-func (v ringAVX512) keep(t int)                    { v.keepOld(t, v) }
-func (v ringAVX512) old(t int) operand.Op          { return v.ring.old(t) }
-func (v ringAVX512) spare() (x, y reg.VecPhysical) { return v.regs[8], v.regs[9] }
+func (v ringAVX512) draft(t int) reg.VecPhysical { return v.regs[t%8] }
+func (v ringAVX512) word(t int) operand.Op       { return v.regs[t%8] }
+func (v ringAVX512) keep(t int)                  { v.keepOld(t, v) }
+func (v ringAVX512) old(t int) operand.Op        { return v.ring.old(t) }
+func (v ringAVX512) spare() reg.VecPhysical      { return v.regs[8] }
 
 func (v ringAVX512) addConstant(m operand.Mem, x operand.Op, sum reg.VecPhysical) {
 	if _, ok := x.(operand.Mem); ok { // an instruction has one operand in memory
@@ -108,5 +108,5 @@ func (v ringAVX2) keep(t int) {
 	v.keepOld(t, v)
 }
 
-func (v ringAVX2) old(t int) operand.Op          { return v.ring.old(t) }
-func (v ringAVX2) spare() (x, y reg.VecPhysical) { return reg.Y9, reg.Y10 }
+func (v ringAVX2) old(t int) operand.Op   { return v.ring.old(t) }
+func (v ringAVX2) spare() reg.VecPhysical { return reg.Y9 }
