@@ -39,15 +39,14 @@ func (g *Grid) Prepare() {
 		g.each = new(Block)
 	}
 	first := g.Vary - 1
+	even := first &^ 1
 	s := g.State
-	for t := range first {
-		if t%2 == 0 {
-			g.before = s
-		}
+	for t := range even {
 		s = step(&s, k[t]+g.Words[t])
 	}
-	if first%2 == 0 {
-		g.before = s
+	g.before = s
+	if even < first {
+		s = step(&s, k[even]+g.Words[even])
 	}
 	g.after = step(&s, k[first])
 	g.last = k[63] + g.State[0]
