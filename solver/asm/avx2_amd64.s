@@ -6905,8 +6905,8 @@ found:
 	RET
 
 none:
-	VZEROUPPER
 	MOVQ $-1, R10
+	VZEROUPPER
 	MOVQ R10, ret+40(FP)
 	RET
 

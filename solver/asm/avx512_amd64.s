@@ -3746,8 +3746,8 @@ found:
 	RET
 
 none:
-	VZEROUPPER
 	MOVQ $-1, R8
+	VZEROUPPER
 	MOVQ R8, ret+40(FP)
 	RET
 

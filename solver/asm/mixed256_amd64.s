@@ -9268,8 +9268,8 @@ found0:
 	RET
 
 none:
-	VZEROUPPER
 	MOVQ $-1, R12
+	VZEROUPPER
 	MOVQ R12, ret+40(FP)
 	RET
 

@@ -6460,8 +6460,8 @@ found0:
 	RET
 
 none:
-	VZEROUPPER
 	MOVQ $-1, R11
+	VZEROUPPER
 	MOVQ R11, ret+40(FP)
 	RET
 

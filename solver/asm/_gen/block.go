@@ -74,6 +74,19 @@ func spreadFromRegisters(c *build.Context) {
 	f.Nodes = append(loads, f.Nodes...)
 }
 
+// wordsOf loads the address and the number of the words that a function is given.
+func wordsOf(c *build.Context) (at, n reg.GPVirtual) {
+	words := c.Param("words")
+	return c.Load(words.Base(), c.GP64()).(reg.GPVirtual), c.Load(words.Len(), c.GP64()).(reg.GPVirtual)
+}
+
+// returnIndex ends a function that used vectors and found what has this index.
+func returnIndex(c *build.Context, index reg.Register) {
+	c.VZEROUPPER()
+	c.Store(index, c.ReturnIndex(0))
+	c.RET()
+}
+
 // alignedLocal returns memory on the stack that begins on a boundary, a power of
 // two up to 64.
 func alignedLocal(c *build.Context, size, boundary int) operand.Mem {

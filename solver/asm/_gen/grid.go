@@ -116,8 +116,7 @@ func sharedRounds(counter int) int {
 func writeGrid(c *build.Context, set isa) {
 	v := vector{Context: c, isa: set}
 	v.block = v.Dereference(v.Param("grid"))
-	words := v.Load(v.Param("words").Base(), v.GP64()).(reg.GPVirtual)
-	n := v.Load(v.Param("words").Len(), v.GP64()).(reg.GPVirtual)
+	words, n := wordsOf(c)
 	vary := v.Load(v.block.Field("Vary"), v.GP64()).(reg.GPVirtual)
 	lanes := alignedLocal(c, 2*64*gridSlots, 64)
 	steps := lanes.Offset(64 * gridSlots)
@@ -182,9 +181,7 @@ func writeGrid(c *build.Context, set isa) {
 	v.Label("none")
 	v.MOVQ(operand.I32(-1), v.index)
 	v.Label("found")
-	v.VZEROUPPER()
-	v.Store(v.index, v.ReturnIndex(0))
-	v.RET()
+	returnIndex(c, v.index)
 }
 
 // gridPath says how often each part runs for sixteen steps; what is made once does

@@ -65,8 +65,7 @@ func newMixed(c *build.Context, block gotypes.Component, newSet func(memory oper
 // writeMixed writes Scan and Hash.
 func writeMixed(c *build.Context, newSet func(memory operand.Mem) scheduler) {
 	v := newMixed(c, c.Dereference(c.Param("b")), newSet, 32)
-	words := v.Load(v.Param("words").Base(), v.GP64()).(reg.GPVirtual)
-	n := v.Load(v.Param("words").Len(), v.GP64()).(reg.GPVirtual)
+	words, n := wordsOf(c)
 	v.states = v.Load(v.Param("s"), v.GP64()).(reg.GPVirtual)
 	vary := v.Load(v.block.Field("Vary"), v.GP64()).(reg.GPVirtual)
 
@@ -124,15 +123,11 @@ func writeMixed(c *build.Context, newSet func(memory operand.Mem) scheduler) {
 	v.Comment("Behind the last nonce there is none to be found.")
 	v.CMPQ(v.index, n)
 	v.JGE(operand.LabelRef("none"))
-	v.VZEROUPPER()
-	v.Store(v.index, v.ReturnIndex(0))
-	v.RET()
+	returnIndex(c, v.index)
 
 	v.Label("none")
-	v.VZEROUPPER()
 	v.MOVQ(operand.I32(-1), v.index)
-	v.Store(v.index, v.ReturnIndex(0))
-	v.RET()
+	returnIndex(c, v.index)
 }
 
 // testResults jumps to a label, by nonce, if there is a hit.

@@ -37,8 +37,7 @@ func firstFullWord() int {
 func writeMixedGrid(c *build.Context, newSet func(memory operand.Mem) scheduler) {
 	const states, kept = 32 * mixedBatch, 4 * mixedBatch * gridSlots
 	v := newMixed(c, c.Dereference(c.Param("grid")), newSet, states+2*kept)
-	words := v.Load(v.Param("words").Base(), v.GP64()).(reg.GPVirtual)
-	n := v.Load(v.Param("words").Len(), v.GP64()).(reg.GPVirtual)
+	words, n := wordsOf(c)
 	vary := v.Load(v.block.Field("Vary"), v.GP64()).(reg.GPVirtual)
 	lanes := v.start.Offset(states)
 	step, left := v.GP64(), v.GP64()
@@ -100,9 +99,7 @@ func writeMixedGrid(c *build.Context, newSet func(memory operand.Mem) scheduler)
 	v.Comment("The step before, or -1.")
 	v.Label("found")
 	v.DECQ(v.index)
-	v.VZEROUPPER()
-	v.Store(v.index, v.ReturnIndex(0))
-	v.RET()
+	returnIndex(c, v.index)
 }
 
 // mixedGridPath says how often each part runs for eight steps; what is made once

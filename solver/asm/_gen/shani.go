@@ -40,8 +40,7 @@ func (v *shani) quadOf(nonce, q int) operand.Mem { return v.w.Offset(256*nonce +
 func writeSHANI(c *build.Context) {
 	v := &shani{chains: chains{c}}
 	v.block = v.Dereference(v.Param("b"))
-	words := v.Load(v.Param("words").Base(), v.GP64()).(reg.GPVirtual)
-	n := v.Load(v.Param("words").Len(), v.GP64()).(reg.GPVirtual)
+	words, n := wordsOf(c)
 	v.states = v.Load(v.Param("s"), v.GP64()).(reg.GPVirtual)
 	vary := v.Load(v.block.Field("Vary"), v.GP64()).(reg.GPVirtual)
 

@@ -165,7 +165,5 @@ func (t *tailLoop) end() {
 	t.Label("none")
 	t.MOVQ(operand.I32(-1), t.index)
 	t.Label("found")
-	t.VZEROUPPER()
-	t.Store(t.index, t.ReturnIndex(0))
-	t.RET()
+	returnIndex(t.Context, t.index)
 }

@@ -87,8 +87,7 @@ func (v *vector) variables(t int) (a, b, c, d, e, f, g, h reg.VecPhysical) {
 func writeVector(c *build.Context, set isa) {
 	v := &vector{Context: c, isa: set}
 	v.block = v.Dereference(v.Param("b"))
-	words := v.Load(v.Param("words").Base(), v.GP64()).(reg.GPVirtual)
-	n := v.Load(v.Param("words").Len(), v.GP64()).(reg.GPVirtual)
+	words, n := wordsOf(c)
 	v.states = v.Load(v.Param("s"), v.GP64()).(reg.GPVirtual)
 	vary := v.Load(v.block.Field("Vary"), v.GP64()).(reg.GPVirtual)
 	v.index = v.GP64()
@@ -114,15 +113,11 @@ func writeVector(c *build.Context, set isa) {
 	v.Label("found")
 	v.BSFL(hits.As32(), hits.As32())
 	v.ADDQ(hits, v.index)
-	v.VZEROUPPER()
-	v.Store(v.index, v.ReturnIndex(0))
-	v.RET()
+	returnIndex(c, v.index)
 
 	v.Label("none")
-	v.VZEROUPPER()
 	v.MOVQ(operand.I32(-1), v.index)
-	v.Store(v.index, v.ReturnIndex(0))
-	v.RET()
+	returnIndex(c, v.index)
 }
 
 // vectorPath says how often each part of the kernel runs for a vector of nonces.
