@@ -52,8 +52,9 @@ func readForm(r *http.Request, limit int64) (submission, error) {
 // agree fails if it depends on the program that reads the form which value a field
 // has: then one could be judged, and another one be used.
 func (s submission) agree(names ...string) error {
+	post := s.form.post()
 	for _, name := range names {
-		if value, ok := s.form.at(name); ok && value != s.values.Get(name) {
+		if value, ok := post.at(name); ok && value != s.values.Get(name) {
 			return fmt.Errorf("%w: the field %q is there more than once, or malformed", ErrForm, name)
 		}
 	}
@@ -63,8 +64,8 @@ func (s submission) agree(names ...string) error {
 // at returns what PHP has where it puts a field of this name, as "a[b]" at
 // $_POST["a"]["b"]. It is "" for nothing and for arrays, ok false if PHP drops fields
 // of this name.
-func (f Form) at(name string) (value string, ok bool) {
-	var where, found any = Form{{Name: name}}.post(), f.post()
+func (a *array) at(name string) (value string, ok bool) {
+	var where, found any = Form{{Name: name}}.post(), a
 	for {
 		path, deeper := where.(*array) // of one entry
 		if !deeper {

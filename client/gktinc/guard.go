@@ -94,23 +94,20 @@ var ErrForm = errors.New("gktinc: the form cannot be read")
 
 // NewGuard returns a Guard for a form. The error says which option is wrong.
 func (c *Client) NewGuard(o GuardOptions) (*Guard, error) {
-	wrong := func(err error) (*Guard, error) {
-		return nil, misconfigured("%w", err)
-	}
 	stripped, err := PageURL(o.URL)
 	if err != nil {
-		return wrong(fmt.Errorf("GuardOptions.URL: %w", err))
+		return nil, misconfigured("GuardOptions.URL: %w", err)
 	}
 	switch {
 	case o.Lifetime < 0:
-		return wrong(fmt.Errorf("GuardOptions.Lifetime is %v: set it to a positive duration, or to 0 for %v", o.Lifetime, defaultLifetime))
+		return nil, misconfigured("GuardOptions.Lifetime is %v: set it to a positive duration, or to 0 for %v", o.Lifetime, defaultLifetime)
 	case o.MaxBody < 0:
-		return wrong(fmt.Errorf("GuardOptions.MaxBody is %d: set it to a number of bytes, or to 0 for %d", o.MaxBody, defaultMaxBody))
+		return nil, misconfigured("GuardOptions.MaxBody is %d: set it to a number of bytes, or to 0 for %d", o.MaxBody, defaultMaxBody)
 	case o.PreEnforce && !o.AskLevel:
-		return wrong(errors.New("GuardOptions.PreEnforce needs AskLevel"))
+		return nil, misconfigured("GuardOptions.PreEnforce needs AskLevel")
 	}
 	if err := errors.Join(o.Proxies.check(), o.Page.check()); err != nil {
-		return wrong(fmt.Errorf("GuardOptions: %w", err))
+		return nil, misconfigured("GuardOptions: %w", err)
 	}
 	o.URL = stripped
 	o.Field = cmp.Or(o.Field, DefaultField)
