@@ -29,7 +29,7 @@ type chart struct {
 type legendEntry struct {
 	Class int // of ink
 	Name  string
-	Shape string // class of the swatch: "bar", "line", "dashes", "dots"
+	Shape string // class of the swatch: "bar", "line", "dashes"
 }
 
 // charts draws the charts of a report: those that there is data for.

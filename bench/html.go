@@ -70,15 +70,6 @@ func (p pageData) Tables() (list []table) {
 	return list
 }
 
-// Compared is the comparison, if there is one.
-func (p pageData) Compared() *table {
-	if p.Comparison == nil {
-		return nil
-	}
-	t := p.Comparison.table()
-	return &t
-}
-
 // What the page shows of a table.
 
 func (t table) Title() string { return t.title }

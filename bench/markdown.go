@@ -19,13 +19,9 @@ func (r *Report) WriteMarkdown(w io.Writer) error {
 		fmt.Fprintf(out, "- `gkpow bench %s`\n", strings.ReplaceAll(strings.Join(r.Settings.Arguments, " "), "`", "'"))
 	}
 	fmt.Fprintf(out, "\n**%s**\n", markdownText(r.Summary))
-	tables := r.tables()
-	if r.Comparison != nil {
-		tables = append(tables, r.Comparison.table())
-	}
-	for i := range tables {
+	for _, t := range r.tables() {
 		fmt.Fprintln(out)
-		tables[i].markdown(out)
+		t.markdown(out)
 	}
 	fmt.Fprintf(out, "\n%s\n", markdownText(r.answers()))
 	for i, d := range r.Doubts {

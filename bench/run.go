@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/gkpow/gkpow/solver"
+	"github.com/gkpow/gkpow/strategies"
 )
 
 // A runner is one call of Run.
@@ -14,7 +15,6 @@ type runner struct {
 	Options
 	world
 	report  *Report
-	grounds []*ground
 	tracks  []*track // in the order of the report's rows
 	order   []int    // of the tracks that can be measured: in which they are checked
 	rng     *rand.Rand
@@ -82,7 +82,7 @@ func (r *runner) begin() {
 		r.report.Settings.Strategies = append(r.report.Settings.Strategies, s.Name())
 		for _, length := range r.SaltLengths {
 			for _, threads := range r.Threads {
-				row := Row{Strategy: s.Name(), Backend: backendOf(s), SaltLength: length, Threads: threads, Status: NotMeasured}
+				row := Row{Strategy: s.Name(), Backend: strategies.BackendOf(s), SaltLength: length, Threads: threads, Status: NotMeasured}
 				if missing := s.Missing(); missing != "" {
 					row.Status, row.Reason = Unavailable, "this CPU has no "+missing
 				}
@@ -109,7 +109,6 @@ func (r *runner) prepare(ctx context.Context) error {
 	for _, length := range r.SaltLengths {
 		r.progress("preparing")
 		g := newGround(r.Seed, length)
-		r.grounds = append(r.grounds, g)
 		byLength[length] = g
 		r.report.Work = append(r.report.Work, g.work)
 	}

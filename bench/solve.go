@@ -110,7 +110,7 @@ func (p puzzles) next() solver.Puzzle {
 // was measured for it.
 func (r *runner) plan(ctx context.Context, t *track, p solver.Puzzle) (*solver.Plan, error) {
 	rate := t.median()
-	backend := backendOf(t.strategy)
+	backend := strategies.BackendOf(t.strategy)
 	if backend == "" {
 		all := solver.PlanSegment{Last: solver.MaxSafeInteger, HashRate: rate, Reached: 1, Chance: 1}
 		return &solver.Plan{Workers: 1, Bits: p.Bits, Segments: []solver.PlanSegment{all}, HashRate: rate}, nil
@@ -177,7 +177,7 @@ func quantiles(times []float64) (q Quantiles) {
 // solve finds a solution: an engine's kernel by a search as it is, any other
 // strategy with threads that take the next nonces in turn, from 0 on.
 func (t *track) solve(ctx context.Context, p solver.Puzzle) (nonce uint64, err error) {
-	if backend := backendOf(t.strategy); backend != "" {
+	if backend := strategies.BackendOf(t.strategy); backend != "" {
 		s, err := solver.New(solver.Options{Backend: backend, Workers: t.threads})
 		if err != nil {
 			return 0, err

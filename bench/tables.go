@@ -31,6 +31,9 @@ func (r *Report) tables() (list []table) {
 	if r.Solve != nil {
 		list = append(list, r.Solve.table())
 	}
+	if r.Comparison != nil {
+		list = append(list, r.Comparison.table())
+	}
 	return list
 }
 

@@ -18,11 +18,6 @@ func (r *Report) WriteText(w io.Writer) error {
 		fmt.Fprintln(out)
 		t.text(out)
 	}
-	if r.Comparison != nil {
-		fmt.Fprintln(out)
-		t := r.Comparison.table()
-		t.text(out)
-	}
 	fmt.Fprintf(out, "\n%s\n", r.answers())
 	for _, d := range r.Doubts {
 		fmt.Fprintf(out, "\nwarning: %s: %s\n   hint: %s\n", d.Name, d.Message, d.Hint)

@@ -30,19 +30,6 @@ type track struct {
 	expected float64 // by the hashes that the strategy has counted
 }
 
-// An engineStrategy is one of the engine's kernels.
-type engineStrategy interface {
-	Backend() string // its name for solver.Options.Backend
-}
-
-// backendOf returns the kernel of a strategy, "" if it is none of the engine's.
-func backendOf(s strategies.Strategy) string {
-	if e, ok := s.(engineStrategy); ok {
-		return e.Backend()
-	}
-	return ""
-}
-
 // A wrongCount is a strategy's claim to have tried more or fewer nonces than it
 // was given.
 type wrongCount struct{ got, want uint64 }

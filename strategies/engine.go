@@ -9,8 +9,16 @@ import (
 // An engine is package solver with one kernel and one worker.
 type engine struct{ backend solver.Backend }
 
-// Backend returns the name of the kernel for solver.Options. Strategies that are
-// no kernels do not have this method.
+// BackendOf returns the name of a strategy's kernel for solver.Options, or "" if it
+// is none of the engine's.
+func BackendOf(s Strategy) string {
+	if e, ok := s.(interface{ Backend() string }); ok {
+		return e.Backend()
+	}
+	return ""
+}
+
+// Backend is for BackendOf. Strategies that are no kernels do not have this method.
 func (e engine) Backend() string { return e.backend.Name }
 
 func (e engine) Name() string        { return e.backend.Name }

@@ -223,14 +223,14 @@ func (f *benchFlags) options() (o bench.Options, err error) {
 	return o, err
 }
 
-// chosenStrategies returns the strategies of these names, or of these kernels, in
-// the order in which all are.
+// chosenStrategies returns the strategies of these names, in the order in which all
+// are.
 func chosenStrategies(names []string) ([]strategies.Strategy, error) {
 	all := strategies.All()
 	chosen := make([]bool, len(all))
 	for _, name := range names {
-		i := slices.IndexFunc(all, func(s strategies.Strategy) bool { return s.Name() == name || kernelOf(s) == name })
-		if i < 0 || name == "" {
+		i := slices.IndexFunc(all, func(s strategies.Strategy) bool { return s.Name() == name })
+		if i < 0 {
 			var known []string
 			for _, s := range all {
 				known = append(known, s.Name())
@@ -249,14 +249,6 @@ func chosenStrategies(names []string) ([]strategies.Strategy, error) {
 		return nil, usagef("--strategy names none")
 	}
 	return list, nil
-}
-
-// kernelOf returns the kernel of a strategy, or "".
-func kernelOf(s strategies.Strategy) string {
-	if engine, ok := s.(interface{ Backend() string }); ok {
-		return engine.Backend()
-	}
-	return ""
 }
 
 // readReport reads the file of --compare.
@@ -310,7 +302,7 @@ type strategyJSON struct {
 func (f *benchFlags) listStrategies(stdout io.Writer) error {
 	var list []strategyJSON
 	for _, s := range strategies.All() {
-		list = append(list, strategyJSON{s.Name(), s.Description(), kernelOf(s), s.Missing()})
+		list = append(list, strategyJSON{s.Name(), s.Description(), strategies.BackendOf(s), s.Missing()})
 	}
 	if f.json {
 		return printJSON(stdout, map[string]any{"strategies": list})
