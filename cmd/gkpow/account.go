@@ -23,9 +23,9 @@ const accountHelp = `The keys come from the environment, never from flags:
   GKCAPTCHA_API_URL          where the API is (default ` + client.DefaultURL + `)`
 
 // gktincHelp is what the help of commands that ask GKTinc says of its keys.
-const gktincHelp = `The keys come from the environment, never from flags:
+const gktincHelp = "The keys come from the environment, never from flags:\n\n" + gktincVariables
 
-  GKTINC_API_KEY       the key of the API, or
+const gktincVariables = `  GKTINC_API_KEY       the key of the API, or
   GKTINC_API_KEY_FILE  the name of a file that holds it
   GKTINC_HASHID        the hash id of the protection group
   GKTINC_API_URL       where the API is (default ` + gktinc.DefaultURL + `)`

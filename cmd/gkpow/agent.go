@@ -52,7 +52,12 @@ and it is told when the agent is ready. What programs need is printed as shell
 exports; events are logged on standard error, a JSON object each. docs/agent.md
 has programs to start from.
 
-` + accountHelp + "\n\n" + strings.Replace(gktincHelp, "The keys come from", "The keys of GKTinc, which may be the only ones, come\nfrom", 1),
+` + accountHelp + `
+
+The keys of GKTinc, which may be the only ones, come
+from the environment, never from flags:
+
+` + gktincVariables,
 		Args: cobra.NoArgs,
 		RunE: action(func(ctx context.Context) error { return agent(ctx, env, f) }),
 	}

@@ -35,9 +35,7 @@ func agentDocument(t *testing.T) map[string][]string {
 // TestInteropAgent runs the programs in docs/agent.md, as they stand, with an
 // agent that is started as it says there.
 func TestInteropAgent(t *testing.T) {
-	if os.Getenv("GKPOW_TEST_INTEROP") == "" {
-		t.Skip("GKPOW_TEST_INTEROP is not set")
-	}
+	interop(t)
 	blocks := agentDocument(t)
 	require.Len(t, blocks["sh"], 2)
 

@@ -46,9 +46,7 @@ type seen struct {
 // TestInteropBenchPage opens the page of gkpow bench in Chromium: wide and on a
 // phone, light and dark.
 func TestInteropBenchPage(t *testing.T) {
-	if os.Getenv("GKPOW_TEST_INTEROP") == "" {
-		t.Skip("GKPOW_TEST_INTEROP is not set")
-	}
+	interop(t)
 	file := filepath.Join(t.TempDir(), "page.html")
 	code, _, stderr := gkpow(t.Context(), "", "", "bench", "--quick", "--difficulty", "3", "--threads", "1,2", "--html", file)
 	require.Zero(t, code, stderr)
@@ -131,9 +129,7 @@ func chromium(t *testing.T, url string, flags ...string) (dom []byte, console st
 
 // TestInteropBenchstat gives what gkpow bench writes to benchstat, as it stands.
 func TestInteropBenchstat(t *testing.T) {
-	if os.Getenv("GKPOW_TEST_INTEROP") == "" {
-		t.Skip("GKPOW_TEST_INTEROP is not set")
-	}
+	interop(t)
 	code, stdout, stderr := gkpow(t.Context(), "", "", "bench", "--strategy", "textbook,append", "--salt-length", "32,64", "--threads", "1",
 		"--time", "2s", "--difficulty", "2", "--format", "benchfmt")
 	require.Zero(t, code, stderr)

@@ -167,8 +167,8 @@ func newSolutionJSON(s solver.Solution) solutionJSON {
 }
 
 // warnFault tells of a kernel that was caught in an error.
-func warnFault(stderr io.Writer, s solver.Solution) {
+func warnFault(env environment, s solver.Solution) {
 	if s.Fault != nil {
-		fmt.Fprintf(stderr, "gkpow: warning: %v\n", s.Fault)
+		warn(env, s.Fault)
 	}
 }

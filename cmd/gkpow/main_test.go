@@ -72,12 +72,19 @@ func TestScripts(t *testing.T) {
 	})
 }
 
-// TestInterop runs clients in other languages against the emulator. It needs
-// their interpreters, so it is asked for by name: see the Makefile.
-func TestInterop(t *testing.T) {
+// interop skips a test that needs programs in other languages, unless it is asked for:
+// see the Makefile.
+func interop(t *testing.T) {
+	t.Helper()
 	if os.Getenv("GKPOW_TEST_INTEROP") == "" {
 		t.Skip("GKPOW_TEST_INTEROP is not set")
 	}
+}
+
+// TestInterop runs clients in other languages against the emulator. It needs
+// their interpreters, so it is asked for by name: see the Makefile.
+func TestInterop(t *testing.T) {
+	interop(t)
 	testscript.Run(t, testscript.Params{
 		Dir:                 "testdata/interop",
 		RequireExplicitExec: true,

@@ -93,7 +93,7 @@ func solve(ctx context.Context, env environment, f solveFlags) error {
 	if err != nil {
 		return err
 	}
-	warnFault(env.stderr, solution)
+	warnFault(env, solution)
 	if f.json {
 		return printJSON(env.stdout, newSolutionJSON(solution))
 	}

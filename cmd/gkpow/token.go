@@ -99,7 +99,7 @@ func getToken(ctx context.Context, env environment, search searchFlags, account 
 	t, err := account.tokens(env, c).Token(ctx)
 	searched()
 	if err == nil {
-		warnFault(env.stderr, t.Solution)
+		warnFault(env, t.Solution)
 	}
 	return t, err
 }
