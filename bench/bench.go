@@ -33,7 +33,7 @@ import (
 const (
 	DefaultBudget      = 25 * time.Second
 	DefaultQuickBudget = 3 * time.Second
-	DefaultDifficulty  = 6
+	DefaultDifficulty  = solver.ServiceDifficulty
 )
 
 // DefaultSaltLengths are the lengths of salts that a service may use: random

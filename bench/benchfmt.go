@@ -91,7 +91,7 @@ func (r *Report) benchfmtConfig() (config []benchfmt.Config) {
 	m, s := &r.Machine, &r.Settings
 	add("goos", m.GOOS)
 	add("goarch", m.GOARCH)
-	add("pkg", module+"/bench")
+	add("pkg", "github.com/gkpow/gkpow/bench")
 	add("cpu", m.CPU)
 	add("go", m.Go)
 	add("gkpow", strings.TrimSpace(m.Version+" "+m.Revision))

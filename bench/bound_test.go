@@ -1,7 +1,6 @@
 package bench
 
 import (
-	"runtime/debug"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -37,14 +36,4 @@ func TestBound(t *testing.T) {
 	} {
 		require.Equal(t, test.want, test.ports.bound(test.backend, test.segment), test.name)
 	}
-}
-
-func TestBuild(t *testing.T) {
-	settings := []debug.BuildSetting{{Key: "vcs.revision", Value: "abc"}, {Key: "vcs.modified", Value: "true"}, {Key: "-tags", Value: "purego"}, {Key: "CGO_ENABLED", Value: "1"}}
-	var m Machine
-	m.build(&debug.BuildInfo{Main: debug.Module{Path: module, Version: "v1.2.3"}, Settings: settings})
-	require.Equal(t, Machine{Version: "v1.2.3", Revision: "abc", Modified: true, Build: []string{"-tags=purego"}}, m)
-	m = Machine{}
-	m.build(&debug.BuildInfo{Main: debug.Module{Path: "example.com/other", Version: "v9"}, Deps: []*debug.Module{{Path: module, Version: "v1.2.4"}}, Settings: settings})
-	require.Equal(t, Machine{Version: "v1.2.4", Build: []string{"-tags=purego"}}, m, "the revision is of something else")
 }

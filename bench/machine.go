@@ -2,9 +2,10 @@ package bench
 
 import (
 	"runtime"
-	"runtime/debug"
 
 	"github.com/klauspost/cpuid/v2"
+
+	"github.com/gkpow/gkpow/solver"
 )
 
 // A Machine is where a run took place and what with.
@@ -40,12 +41,10 @@ type Machine struct {
 	Build    []string `json:"build,omitempty"`    // settings that matter for speed: tags, GOAMD64
 }
 
-// module is the path of gkpow's module.
-const module = "github.com/gkpow/gkpow"
-
 // describe fills in what Go and the CPU know of the machine. The rest is for
 // system.describe.
 func describe() Machine {
+	build := solver.BuildInfo()
 	m := Machine{
 		CPU:            cpuid.CPU.BrandName,
 		Vendor:         cpuid.CPU.VendorString,
@@ -61,7 +60,10 @@ func describe() Machine {
 		GOOS:           runtime.GOOS,
 		GOARCH:         runtime.GOARCH,
 		Go:             runtime.Version(),
-		Version:        "unknown",
+		Version:        build.Version,
+		Revision:       build.Revision,
+		Modified:       build.Modified,
+		Build:          build.Settings,
 	}
 	if m.CPU == "" {
 		m.CPU = "unknown"
@@ -71,36 +73,7 @@ func describe() Machine {
 			m.Hypervisor = "unknown"
 		}
 	}
-	if info, ok := debug.ReadBuildInfo(); ok {
-		m.build(info)
-	}
 	return m
-}
-
-// build takes over what the build recorded, of gkpow as the main module or as a
-// dependency.
-func (m *Machine) build(info *debug.BuildInfo) {
-	if info.Main.Path != module {
-		for _, dependency := range info.Deps {
-			if dependency.Path == module {
-				m.Version = dependency.Version
-			}
-		}
-	} else {
-		m.Version = info.Main.Version
-	}
-	for _, setting := range info.Settings {
-		switch setting.Key {
-		case "vcs.revision":
-			if info.Main.Path == module {
-				m.Revision = setting.Value
-			}
-		case "vcs.modified":
-			m.Modified = info.Main.Path == module && setting.Value == "true"
-		case "-tags", "-race", "GOAMD64", "GOARM64", "GOEXPERIMENT", "-gcflags":
-			m.Build = append(m.Build, setting.Key+"="+setting.Value)
-		}
-	}
 }
 
 // A usage is what the system has counted since it started.

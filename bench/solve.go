@@ -8,15 +8,10 @@ import (
 	"slices"
 	"sync"
 	"sync/atomic"
-	"time"
 
 	"github.com/gkpow/gkpow/solver"
 	"github.com/gkpow/gkpow/strategies"
 )
-
-// ChallengeLifetime is how long the service's challenges live: gkCAPTCHA M2M
-// API, "1. Request a Challenge".
-const ChallengeLifetime = time.Minute
 
 // How many puzzles are solved for the time to solution.
 const (
@@ -48,8 +43,8 @@ func (r *runner) solve(ctx context.Context) error {
 		Difficulty: r.Difficulty,
 		Rate:       t.median(),
 		Times:      []float64{},
-		Deadline:   ChallengeLifetime.Seconds(),
-		Missed:     plan.Missed(ChallengeLifetime),
+		Deadline:   solver.ChallengeLifetime.Seconds(),
+		Missed:     plan.Missed(solver.ChallengeLifetime),
 		NotFound:   plan.Missed(math.MaxInt64),
 	}
 	r.report.Solve = s

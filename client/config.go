@@ -5,7 +5,6 @@ import (
 	"context"
 	"fmt"
 	"net/http"
-	"runtime/debug"
 	"strings"
 	"time"
 	"unicode"
@@ -118,21 +117,4 @@ func isKey(s string) bool {
 
 // DefaultUserAgent returns "gkpow-go/" and the version of this module in the
 // running program, "devel" if it is not known.
-func DefaultUserAgent() string { return "gkpow-go/" + version() }
-
-// version is the version of this module in the running program.
-func version() string {
-	const module = "github.com/gkpow/gkpow"
-	found := ""
-	if info, ok := debug.ReadBuildInfo(); ok {
-		if info.Main.Path == module {
-			found = info.Main.Version
-		}
-		for _, dep := range info.Deps {
-			if dep.Path == module {
-				found = dep.Version
-			}
-		}
-	}
-	return cmp.Or(strings.Trim(found, "()"), "devel")
-}
+func DefaultUserAgent() string { return "gkpow-go/" + solver.BuildInfo().Version }

@@ -39,6 +39,8 @@ import (
 	"strings"
 	"sync"
 	"time"
+
+	"github.com/gkpow/gkpow/solver"
 )
 
 // The keys a Service accepts unless its Options name others.
@@ -132,8 +134,8 @@ func New(options Options) *Service {
 	o := options
 	o.SiteKey = or(o.SiteKey, SiteKey)
 	o.SecretKey = or(o.SecretKey, SecretKey)
-	o.Difficulty = or(o.Difficulty, 6)
-	o.ChallengeLifetime = or(o.ChallengeLifetime, 60*time.Second)
+	o.Difficulty = or(o.Difficulty, solver.ServiceDifficulty)
+	o.ChallengeLifetime = or(o.ChallengeLifetime, solver.ChallengeLifetime)
 	o.TokenLifetime = or(o.TokenLifetime, 300*time.Second)
 	o.RateWindow = or(o.RateWindow, time.Minute)
 	o.Hostname = or(o.Hostname, "localhost")

@@ -44,7 +44,7 @@ type accountFlags struct {
 func (f *accountFlags) register(flags *pflag.FlagSet) {
 	f.given = flags.Changed
 	flags.BoolVar(&f.emulator, "emulator", false, "use an emulator of the service in this process")
-	flags.IntVar(&f.difficulty, "difficulty", documentedDifficulty, "zero hex digits that --emulator asks for, 0 to 64")
+	flags.IntVar(&f.difficulty, "difficulty", solver.ServiceDifficulty, "zero hex digits that --emulator asks for, 0 to 64")
 	flags.IntVar(&f.maxDifficulty, "max-difficulty", 0, "refuse challenges that ask for more zero hex digits (default: 8)")
 }
 

@@ -63,7 +63,7 @@ func doctor(ctx context.Context, env environment, f doctorFlags) error {
 	}
 
 	var d diagnosis
-	puzzle, err := solver.NewPuzzle("7f8e9d0cab12cd34ef567890a1b2c3d4", documentedDifficulty)
+	puzzle, err := solver.NewPuzzle("7f8e9d0cab12cd34ef567890a1b2c3d4", solver.ServiceDifficulty)
 	if err != nil {
 		return err
 	}
@@ -167,9 +167,9 @@ func (d *diagnosis) engine(ctx context.Context, s *solver.Solver, puzzle solver.
 	if !d.check("kernel", err, "%s: %s, %.1f MH/s on one thread", plan.Backend, plan.Why, plan.HashRate/1e6) {
 		return
 	}
-	missed := plan.Missed(challengeLifetime)
+	missed := plan.Missed(solver.ChallengeLifetime)
 	d.check("time to solve", nil, "difficulty %d takes %v on average with %d threads; in %.1f %% of cases, longer than the %v that a challenge lives",
-		puzzle.Bits/4, plan.Time().Round(time.Millisecond), plan.Workers, 100*missed, challengeLifetime)
+		puzzle.Bits/4, plan.Time().Round(time.Millisecond), plan.Workers, 100*missed, solver.ChallengeLifetime)
 	if missed > 0.01 {
 		d.advise("allow more --threads, or use a faster machine: a challenge that expires has cost quota for nothing")
 	}

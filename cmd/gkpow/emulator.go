@@ -12,6 +12,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/gkpow/gkpow/client/gktest"
+	"github.com/gkpow/gkpow/solver"
 )
 
 // emulatorFlags are the flags of gkpow emulator.
@@ -52,8 +53,8 @@ Requests are logged on standard error, without their content.`,
 	}
 	flags := cmd.Flags()
 	flags.StringVar(&f.listen, "listen", "127.0.0.1:8787", "address and port to listen on; port 0 is any free one")
-	flags.IntVar(&f.difficulty, "difficulty", documentedDifficulty, "leading zero hex digits to ask for, 0 to 64")
-	flags.DurationVar(&f.options.ChallengeLifetime, "challenge-lifetime", time.Minute, "how long challenges live, 1s or more")
+	flags.IntVar(&f.difficulty, "difficulty", solver.ServiceDifficulty, "leading zero hex digits to ask for, 0 to 64")
+	flags.DurationVar(&f.options.ChallengeLifetime, "challenge-lifetime", solver.ChallengeLifetime, "how long challenges live, 1s or more")
 	flags.DurationVar(&f.options.TokenLifetime, "token-lifetime", 5*time.Minute, "how long tokens live, 1s or more")
 	flags.IntVar(&f.options.RateLimit, "rate-limit", 0, "requests a minute; more are rate_limited (default: no limit)")
 	flags.IntVar(&f.options.Quota, "quota", 0, "challenges a month; more are quota_exceeded (default: no limit)")
@@ -162,15 +163,4 @@ func logRequests(h http.Handler, log *slog.Logger) http.Handler {
 		h.ServeHTTP(recorder, r)
 		log.Info("answered", "method", r.Method, "path", r.URL.Path, "status", recorder.status)
 	})
-}
-
-// A statusRecorder remembers the status of an answer.
-type statusRecorder struct {
-	http.ResponseWriter
-	status int
-}
-
-func (r *statusRecorder) WriteHeader(status int) {
-	r.status = status
-	r.ResponseWriter.WriteHeader(status)
 }

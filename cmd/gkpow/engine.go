@@ -95,7 +95,7 @@ func (f *spaceFlags) register(flags *pflag.FlagSet) {
 	f.given = flags.Changed
 	flags.StringVar(&f.salt, "salt", "", "the challenge's salt, as it stands")
 	flags.StringVar(&f.prefixHex, "prefix-hex", "", "all that is hashed before the nonce, in hex (instead of salt and colon)")
-	flags.IntVar(&f.difficulty, "difficulty", documentedDifficulty, "leading zero hex digits, 0 to 64")
+	flags.IntVar(&f.difficulty, "difficulty", solver.ServiceDifficulty, "leading zero hex digits, 0 to 64")
 	flags.IntVar(&f.bits, "bits", 0, "leading zero bits, 0 to 256 (instead of --difficulty)")
 	flags.Uint64Var(&f.minNonce, "min-nonce", 0, "smallest nonce allowed")
 	flags.Uint64Var(&f.maxNonce, "max-nonce", 0, "largest nonce allowed (default: below 2^31 if that is enough, else below 2^53)")
@@ -163,12 +163,5 @@ func newSolutionJSON(s solver.Solution) solutionJSON {
 		HashRate: s.HashRate(),
 		Backend:  s.Backend,
 		Threads:  s.Workers,
-	}
-}
-
-// warnFault tells of a kernel that was caught in an error.
-func warnFault(env environment, s solver.Solution) {
-	if s.Fault != nil {
-		warn(env, s.Fault)
 	}
 }

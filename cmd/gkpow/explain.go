@@ -14,10 +14,6 @@ import (
 	"github.com/gkpow/gkpow/solver"
 )
 
-// challengeLifetime is how long the service's challenges live: gkCAPTCHA M2M
-// API, "1. Request a Challenge".
-const challengeLifetime = time.Minute
-
 // explainFlags are the flags of gkpow explain.
 type explainFlags struct {
 	spaceFlags
@@ -137,7 +133,7 @@ func printPlan(out io.Writer, puzzle solver.Puzzle, minNonce uint64, plan solver
 		fmt.Fprintf(w, "p%.0f\t%s\n", 100*chance, end)
 	}
 	fmt.Fprintf(w, "missed\t%s is the chance of taking longer than a challenge lives, %.0f s\n",
-		percent(plan.Missed(challengeLifetime)), challengeLifetime.Seconds())
+		percent(plan.Missed(solver.ChallengeLifetime)), solver.ChallengeLifetime.Seconds())
 	fmt.Fprintf(w, "none\t%s is the chance that no nonce is a solution\n", percent(plan.Missed(math.MaxInt64)))
 	return w.Flush()
 }
@@ -229,7 +225,7 @@ func newPlanJSON(puzzle solver.Puzzle, minNonce uint64, plan solver.Plan) planJS
 		HashRate: plan.HashRate,
 		Hashes:   plan.Hashes,
 		Seconds:  plan.Time().Seconds(),
-		Missed:   plan.Missed(challengeLifetime),
+		Missed:   plan.Missed(solver.ChallengeLifetime),
 		NotFound: plan.Missed(math.MaxInt64),
 	}
 	p.Wider = []widerJSON{}

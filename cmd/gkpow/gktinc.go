@@ -88,8 +88,6 @@ func (f *gktincFlags) ask(ctx context.Context, env environment, ask func(context
 	return denied(got.verdict)
 }
 
-func warn(env environment, err error) { fmt.Fprintf(env.stderr, "gkpow: warning: %v\n", err) }
-
 // errDenied is a verdict against a visitor.
 var errDenied = errors.New("denied")
 

@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -47,6 +46,7 @@ func run(ctx context.Context, args []string, env environment) int {
 }
 
 func newRoot(env environment) *cobra.Command {
+	var version bool
 	root := &cobra.Command{
 		Use:   "gkpow",
 		Short: "Get gkCAPTCHA machine-to-machine tokens",
@@ -68,9 +68,13 @@ asks GuardianKey GKTinc about visitors and their forms.`,
 		SilenceUsage:  true,
 		Args:          cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
+			if version {
+				return action(func(context.Context) error { return printVersion(env, false) })(cmd, nil)
+			}
 			return cmd.Help()
 		},
 	}
+	root.Flags().BoolVar(&version, "version", false, "print version, commit, date and kernel")
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return flagError(err) })
 	root.AddCommand(
 		newSolve(env),
@@ -107,11 +111,4 @@ func actionOn(f func(ctx context.Context, args []string) error) func(*cobra.Comm
 		}
 		return nil
 	}
-}
-
-// printJSON writes v as one line.
-func printJSON(w io.Writer, v any) error {
-	encoder := json.NewEncoder(w)
-	encoder.SetEscapeHTML(false)
-	return encoder.Encode(v)
 }

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"os"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -13,10 +12,6 @@ import (
 	"github.com/gkpow/gkpow/client"
 	"github.com/gkpow/gkpow/solver"
 )
-
-// documentedDifficulty is what the service asks for: gkCAPTCHA M2M API, "1.
-// Request a Challenge".
-const documentedDifficulty = 6
 
 // solveFlags are the flags of gkpow solve.
 type solveFlags struct {
@@ -128,26 +123,4 @@ func (f *solveFlags) readChallenge(stdin io.Reader) (p solver.Puzzle, deadline t
 			client.ErrExpired, late.Round(time.Second))
 	}
 	return p, deadline, nil
-}
-
-// readLimited reads a small file, or standard input if the name is "-".
-func readLimited(name string, stdin io.Reader) ([]byte, error) {
-	const most = 1 << 20
-	in := stdin
-	if name != "-" {
-		file, err := os.Open(name)
-		if err != nil {
-			return nil, err
-		}
-		defer file.Close()
-		in = file
-	}
-	data, err := io.ReadAll(io.LimitReader(in, most+1))
-	if err != nil {
-		return nil, err
-	}
-	if len(data) > most {
-		return nil, fmt.Errorf("%s is larger than 1 MiB", name)
-	}
-	return data, nil
 }

@@ -124,8 +124,3 @@ func printToken(w io.Writer, format string, t client.Token) error {
 	}
 	return err
 }
-
-// shellQuote makes one word of s for any POSIX shell.
-func shellQuote(s string) string {
-	return "'" + strings.ReplaceAll(s, "'", `'\''`) + "'"
-}

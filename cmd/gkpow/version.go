@@ -4,47 +4,73 @@ import (
 	"context"
 	"fmt"
 	"runtime"
-	"runtime/debug"
+	"time"
 
 	"github.com/spf13/cobra"
+
+	"github.com/gkpow/gkpow/solver"
 )
 
-// buildVersion returns the version that the build recorded: of the module, or of
-// the commit where there is none.
-func buildVersion() (version, commit string) {
-	info, ok := debug.ReadBuildInfo()
-	if !ok {
-		return "unknown", ""
-	}
-	for _, setting := range info.Settings {
-		if setting.Key == "vcs.revision" {
-			commit = setting.Value
-		}
-	}
-	return info.Main.Version, commit
+// versionJSON is how --json shows the version.
+type versionJSON struct {
+	Version  string `json:"version"`
+	Commit   string `json:"commit"` // "" if the build did not record it
+	Date     string `json:"date"`   // of the commit, RFC 3339
+	Modified bool   `json:"modified,omitempty"`
+	Kernel   string `json:"kernel"` // the one that searches begin with
+	Go       string `json:"go"`
+	OS       string `json:"os"`
+	Arch     string `json:"arch"`
 }
 
 func newVersion(env environment) *cobra.Command {
 	var asJSON bool
 	cmd := &cobra.Command{
 		Use:   "version",
-		Short: "Print the version",
-		Args:  cobra.NoArgs,
-		RunE: action(func(context.Context) error {
-			version, commit := buildVersion()
-			if asJSON {
-				return printJSON(env.stdout, map[string]string{
-					"version": version,
-					"commit":  commit,
-					"go":      runtime.Version(),
-					"os":      runtime.GOOS,
-					"arch":    runtime.GOARCH,
-				})
-			}
-			_, err := fmt.Fprintf(env.stdout, "gkpow %s (%s %s/%s)\n", version, runtime.Version(), runtime.GOOS, runtime.GOARCH)
-			return err
-		}),
+		Short: "Print version, commit, date and kernel",
+		Long: `Print the version, the commit it was built from and its date, the Go release, and
+the kernel that searches begin with on this CPU ("gkpow backends" measures them).`,
+		Args: cobra.NoArgs,
+		RunE: action(func(context.Context) error { return printVersion(env, asJSON) }),
 	}
 	cmd.Flags().BoolVar(&asJSON, "json", false, "print a JSON object")
 	return cmd
+}
+
+func printVersion(env environment, asJSON bool) error {
+	build := solver.BuildInfo()
+	v := versionJSON{
+		Version:  build.Version,
+		Commit:   build.Revision,
+		Modified: build.Modified,
+		Kernel:   firstKernel(env),
+		Go:       runtime.Version(),
+		OS:       runtime.GOOS,
+		Arch:     runtime.GOARCH,
+	}
+	if !build.Time.IsZero() {
+		v.Date = build.Time.Format(time.RFC3339)
+	}
+	if asJSON {
+		return printJSON(env.stdout, v)
+	}
+	source := ""
+	if v.Commit != "" {
+		source = fmt.Sprintf(", commit %.12s of %.10s", v.Commit, v.Date)
+	}
+	_, err := fmt.Fprintf(env.stdout, "gkpow %s%s (%s %s/%s, kernel %s)\n", v.Version, source, v.Go, v.OS, v.Arch, v.Kernel)
+	return err
+}
+
+// firstKernel returns the name of the kernel that a search begins with.
+func firstKernel(env environment) string {
+	if name, _ := env.lookup("GKPOW_BACKEND"); name != "" {
+		return name
+	}
+	for _, b := range solver.Backends() {
+		if b.Usable {
+			return b.Name
+		}
+	}
+	return "none"
 }

@@ -1,0 +1,67 @@
+package main
+
+import (
+	"encoding/json"
+	"fmt"
+	"io"
+	"net/http"
+	"os"
+	"strings"
+
+	"github.com/gkpow/gkpow/solver"
+)
+
+// warn prints a warning.
+func warn(env environment, err error) { fmt.Fprintf(env.stderr, "gkpow: warning: %v\n", err) }
+
+// warnFault warns of a kernel that failed and was replaced during the search.
+func warnFault(env environment, s solver.Solution) {
+	if s.Fault != nil {
+		warn(env, s.Fault)
+	}
+}
+
+// printJSON writes v as one line of JSON.
+func printJSON(w io.Writer, v any) error {
+	encoder := json.NewEncoder(w)
+	encoder.SetEscapeHTML(false)
+	return encoder.Encode(v)
+}
+
+// shellQuote quotes s as one word for any POSIX shell.
+func shellQuote(s string) string {
+	return "'" + strings.ReplaceAll(s, "'", `'\''`) + "'"
+}
+
+// readLimited reads a file of at most 1 MiB, or standard input if the name is "-".
+func readLimited(name string, stdin io.Reader) ([]byte, error) {
+	const most = 1 << 20
+	in := stdin
+	if name != "-" {
+		file, err := os.Open(name)
+		if err != nil {
+			return nil, err
+		}
+		defer file.Close()
+		in = file
+	}
+	data, err := io.ReadAll(io.LimitReader(in, most+1))
+	if err != nil {
+		return nil, err
+	}
+	if len(data) > most {
+		return nil, fmt.Errorf("%s is larger than 1 MiB", name)
+	}
+	return data, nil
+}
+
+// A statusRecorder is an http.ResponseWriter that records the status of the response.
+type statusRecorder struct {
+	http.ResponseWriter
+	status int
+}
+
+func (r *statusRecorder) WriteHeader(status int) {
+	r.status = status
+	r.ResponseWriter.WriteHeader(status)
+}
