@@ -6,8 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"strconv"
-	"strings"
 	"time"
 
 	"github.com/spf13/pflag"
@@ -100,30 +98,20 @@ func (f *spaceFlags) register(flags *pflag.FlagSet) {
 	flags.Uint64Var(&f.minNonce, "min-nonce", 0, "smallest nonce allowed")
 	flags.Uint64Var(&f.maxNonce, "max-nonce", 0, "largest nonce allowed (default: below 2^31 if that is enough, else below 2^53)")
 	flags.BoolVar(&f.sequential, "sequential", false, "search in numeric order: find the smallest nonce")
-	flags.StringVar(&f.shard, "shard", "", "search part I of N only, as I/N, where I counts from 0")
+	flags.StringVar(&f.shard, "shard", "", "search part I of N only, as I/N, where I counts from 0, or auto: the part that the scheduler gives this process")
 }
 
-// options returns the options for the nonces.
-func (f *spaceFlags) options() (o solver.Options, err error) {
+// options returns the options for the nonces. It looks up the variables that
+// --shard auto goes by.
+func (f *spaceFlags) options(lookup func(string) (string, bool)) (o solver.Options, err error) {
 	o.MinNonce, o.MaxNonce, o.Sequential = f.minNonce, f.maxNonce, f.sequential
 	if f.given("max-nonce") && f.maxNonce == 0 {
 		return o, usagef("--max-nonce 0 leaves nothing to search; it must be at least 1")
 	}
 	if f.given("shard") {
-		o.Shard, err = parseShard(f.shard)
+		o.Shard, err = parseShard(f.shard, lookup)
 	}
 	return o, err
-}
-
-// parseShard reads I/N.
-func parseShard(s string) (solver.Shard, error) {
-	index, count, ok := strings.Cut(s, "/")
-	i, err1 := strconv.Atoi(index)
-	n, err2 := strconv.Atoi(count)
-	if !ok || err1 != nil || err2 != nil || n < 1 {
-		return solver.Shard{}, usagef("--shard %q is not I/N, such as 0/4", s)
-	}
-	return solver.Shard{Index: i, Count: n}, nil
 }
 
 // puzzle returns the puzzle for a salt or a prefix.

@@ -23,6 +23,7 @@ const (
 	exitTime        = 6
 	exitRejected    = 7
 	exitNetwork     = 8
+	exitNone        = 9
 )
 
 func newExitCodes() *cobra.Command {
@@ -32,7 +33,7 @@ func newExitCodes() *cobra.Command {
 		Long: `Every command exits with one of these codes:
 
   0  ok
-  1  anything else: no nonce in the allowed space, interrupted, output failed
+  1  anything else: interrupted, output failed
   2  usage: a wrong flag, value or URL, or a challenge that cannot be read
   3  credentials or plan: keys missing or not accepted, M2M not enabled
   4  rate limited: the message says for how long
@@ -42,7 +43,9 @@ func newExitCodes() *cobra.Command {
      the token or (gktinc) the visitor, or gkpow the challenge (harder than
      --max-difficulty)
   8  network: no usable answer from the service: refused, silent for 10 s twice,
-     a redirect, something that is not the API`,
+     a redirect, something that is not the API
+  9  no solution: no nonce that is allowed, or that is in the --shard, solves the
+     puzzle`,
 	}
 }
 
@@ -96,7 +99,7 @@ func diagnose(err error) (code int, hint string) {
 	case is(client.ErrUnavailable):
 		return exitNetwork, "see that " + urlVariable(err) + " is right and the service is up, then try again"
 	case is(solver.ErrExhausted):
-		return exitOther, "allow larger nonces with --max-nonce, or search the other shards"
+		return exitNone, "allow larger nonces with --max-nonce, or search the other shards"
 	default:
 		return exitOther, ""
 	}

@@ -150,7 +150,8 @@ func TestSolveExitCodes(t *testing.T) {
 		{"huge", strings.Repeat(" ", 2<<20), nil, exitUsage},
 		{"the API's error", `{"success":false,"error":"quota_exceeded"}`, nil, exitQuota},
 		{"timeout", challengeJSON(`"difficulty":64`), []string{"--timeout", "20ms"}, exitTime},
-		{"exhausted", challengeJSON(`"difficulty":64`), []string{"--max-nonce", "100"}, exitOther},
+		{"exhausted", challengeJSON(`"difficulty":64`), []string{"--max-nonce", "100"}, exitNone},
+		{"exhausted shard", challengeJSON(`"difficulty":64`), []string{"--max-nonce", "100", "--shard", "0/2"}, exitNone},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			args := append([]string{"solve", "--challenge", "-"}, test.args...)

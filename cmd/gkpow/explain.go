@@ -65,7 +65,7 @@ func explain(ctx context.Context, env environment, f explainFlags) error {
 	if f.given("salt-length") {
 		f.salt = strings.Repeat("0", f.saltLength)
 	}
-	options, err := f.options()
+	options, err := f.options(env.lookup)
 	if err != nil {
 		return err
 	}

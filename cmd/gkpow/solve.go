@@ -34,7 +34,14 @@ hex digits, and print it with the hash:
   19317 0000404e2652e103ad8875ff1c29351c735a32a90d1b695e170e8bf578b46573
 
 --challenge reads a challenge as the API returns it, from a file or, with "-",
-from standard input, and stops when it expires.`,
+from standard input, and stops when it expires.
+
+--shard splits a search between machines. With --shard auto the part is the one
+that a Kubernetes indexed Job, a Slurm array, an AWS Batch array or GNU parallel
+gives this process. GKPOW_SHARD_COUNT says how many parts there are where the
+scheduler does not; GKPOW_SHARD_INDEX and GKPOW_SHARD_COUNT together do without
+a scheduler. The exit code is 9 if the part has no solution. docs/scaling.md has
+an example for each.`,
 		Args: cobra.NoArgs,
 		RunE: action(func(ctx context.Context) error { return solve(ctx, env, f) }),
 	}
@@ -51,7 +58,7 @@ from standard input, and stops when it expires.`,
 }
 
 func solve(ctx context.Context, env environment, f solveFlags) error {
-	options, err := f.options()
+	options, err := f.options(env.lookup)
 	if err != nil {
 		return err
 	}
