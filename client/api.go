@@ -3,6 +3,7 @@ package client
 import (
 	"cmp"
 	"context"
+	"errors"
 	"net/http"
 	"strings"
 	"time"
@@ -29,6 +30,12 @@ type APIConfig struct {
 	MaxRetries int
 	Timeout    time.Duration
 	UserAgent  string
+	Limits     Limits
+
+	// Readable reports whether an answer is one that the caller wants to read; nil
+	// is one of status 2xx whose success, if it is there, is true. It is asked about
+	// JSON objects only. Anything else is an *Error.
+	Readable func(status int, body []byte) bool
 
 	Secrets []Secret // what errors must not show
 }
@@ -47,6 +54,9 @@ type API struct {
 	maxRetries uint
 	kind       func(int, Code) error
 	advise     func(*Error) string
+	readable   func(status int, body []byte) bool // nil as in APIConfig
+	total      time.Duration                      // 0 is no limit
+	gate       *gate
 
 	// These are functions because a dump follows pointers into a transport's
 	// buffers and into a compiled expression, which hold the secrets.
@@ -66,6 +76,8 @@ func NewAPI(config APIConfig) (*API, error) {
 		maxRetries: uint(max(cmp.Or(config.MaxRetries, defaultMaxRetries), 0)),
 		kind:       config.Kind,
 		advise:     config.Advise,
+		readable:   config.Readable,
+		total:      config.Limits.Total,
 		do:         newHTTPClient(config.HTTPClient).Do,
 		now:        time.Now,
 	}
@@ -81,6 +93,10 @@ func NewAPI(config APIConfig) (*API, error) {
 	case strings.ContainsFunc(config.UserAgent, func(r rune) bool { return r < ' ' || r > '~' }):
 		return nil, a.misconfigured("UserAgent has characters that a header cannot hold: use printable ASCII")
 	}
+	if field, fault := config.Limits.check(); fault != "" {
+		return nil, a.misconfigured("Limits.%s %s", field, fault)
+	}
+	a.gate = newGate(config.Limits)
 	base, fault := parseURL(cmp.Or(config.URL, config.DefaultURL))
 	if fault != "" {
 		return nil, a.misconfigured("URL %s, as in %s", fault, config.DefaultURL)
@@ -107,28 +123,41 @@ type APIRequest struct {
 	Path   string      // from the URL on, escaped, with a slash first
 	Header http.Header // besides Content-Type, Accept and User-Agent
 	Body   any         // sent as JSON; nil is no body
+
+	limit time.Duration // for the answer; 0 is APIConfig.Timeout
 }
 
-// An APIAnswer is an answer of status 2xx that is a JSON object.
+// An APIAnswer is a JSON object that APIConfig.Readable accepts.
 type APIAnswer struct {
-	Status   int
+	Status   int // 2xx unless APIConfig.Readable accepts others
 	Body     []byte
 	Attempts int // requests that were made; 1 if the first was answered
 }
 
-// Do sends a request and repeats it as Config.MaxRetries says. An answer is of
-// status 2xx, a JSON object, and does not say success:false; anything else is an
-// *Error. When the context ends, Do returns at once, with an error that errors.Is
-// finds to be context.Canceled or context.DeadlineExceeded.
+// Do sends a request and repeats it as Config.MaxRetries and Limits say. It returns
+// an answer that APIConfig.Readable accepts; anything else is an *Error. When the
+// context ends, Do returns at once, with an error that errors.Is finds to be
+// context.Canceled or context.DeadlineExceeded.
 func (a *API) Do(ctx context.Context, r APIRequest) (APIAnswer, error) {
 	r.Op = a.prefix + r.Op
+	end := time.Now().Add(a.total)
 	attempts := 0
 	return retry(ctx, a, r.Op, func() (APIAnswer, error) {
 		attempts++
+		if a.total > 0 {
+			r.limit = min(a.timeout, time.Until(end))
+		}
 		got, err := a.ask(ctx, r)
+		if failure := new(Error); a.total > 0 && errors.As(err, &failure) {
+			// A repetition must leave the service time for an answer.
+			failure.passing = failure.passing && time.Until(end) > max(failure.RetryAfter, firstWait)+minAttempt
+		}
 		return APIAnswer{Status: got.status, Body: got.data, Attempts: attempts}, err
 	})
 }
+
+// minAttempt is the least time that an attempt within Limits.Total is worth making.
+const minAttempt = 500 * time.Millisecond
 
 // Printable makes text of an answer fit to be shown: on one line, of at most 300
 // bytes, without the secrets.

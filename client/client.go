@@ -74,6 +74,7 @@ func New(config Config) (*Client, error) {
 		Timeout:    config.Timeout,
 		MaxRetries: config.MaxRetries,
 		UserAgent:  config.UserAgent,
+		Limits:     config.Limits,
 		Secrets:    []Secret{config.SecretKey, NewSecret(config.SiteKey)},
 	})
 	if err != nil {

@@ -72,6 +72,8 @@ type Config struct {
 
 	Timeout   time.Duration // for each request, to the last byte of the answer; 0 is 10 s
 	UserAgent string        // "" is DefaultUserAgent
+
+	Limits Limits // on requests, above all while the service does not answer
 }
 
 // complete replaces zero values and refuses those that cannot be.

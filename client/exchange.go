@@ -58,8 +58,8 @@ type answer struct {
 	clock    serverClock
 }
 
-// ask sends a request and returns an answer of status 2xx that is a JSON object
-// and does not say success:false. Anything else is an *Error.
+// ask sends a request and returns an answer that APIConfig.Readable accepts.
+// Anything else is an *Error.
 func (a *API) ask(ctx context.Context, r APIRequest) (answer, error) {
 	got, err := a.send(ctx, r)
 	if err == nil {
@@ -71,17 +71,31 @@ func (a *API) ask(ctx context.Context, r APIRequest) (answer, error) {
 	return got, nil
 }
 
-// send sends a request and returns its whole answer, whatever it says.
+// send sends a request, if the gate lets it through, and returns the whole answer,
+// whatever it says.
 func (a *API) send(ctx context.Context, r APIRequest) (answer, error) {
-	limited, cancel := context.WithTimeout(ctx, a.timeout)
+	r.limit = cmp.Or(r.limit, a.timeout)
+	limited, cancel := context.WithTimeout(ctx, r.limit)
 	defer cancel()
 	request, err := a.request(limited, r)
 	if err != nil {
 		return answer{}, err
 	}
+	leave, err := a.gate.enter(limited)
+	if err != nil {
+		return answer{}, a.notSent(ctx, r.Op, err)
+	}
+	begun := time.Now()
+	got, err := a.exchange(ctx, r, request)
+	leave(exchanged(got, err, time.Since(begun)))
+	return got, err
+}
+
+// exchange sends a request, whose context ends after r.limit, and reads the answer.
+func (a *API) exchange(ctx context.Context, r APIRequest, request *http.Request) (answer, error) {
 	response, err := a.do(request)
 	if err != nil {
-		return answer{}, a.transportError(ctx, limited, r.Op, 0, err)
+		return answer{}, a.transportError(ctx, request.Context(), r, 0, err)
 	}
 	received := a.now()
 	defer response.Body.Close()
@@ -90,7 +104,7 @@ func (a *API) send(ctx context.Context, r APIRequest) (answer, error) {
 		data, err = io.ReadAll(io.LimitReader(response.Body, maxBody+1))
 	}
 	if err != nil {
-		return answer{}, a.transportError(ctx, limited, r.Op, response.StatusCode, err)
+		return answer{}, a.transportError(ctx, request.Context(), r, response.StatusCode, err)
 	}
 	if len(data) > maxBody {
 		return answer{}, &Error{Op: r.Op, Kind: ErrUnavailable, Status: response.StatusCode,
@@ -125,12 +139,15 @@ func (a *API) request(ctx context.Context, r APIRequest) (*http.Request, error) 
 	return request, nil
 }
 
-// failure returns nil if the answer is of status 2xx, a JSON object, and
-// without success:false. A documented code says what the failure is, or else
-// the status does.
+// failure returns nil if the answer is a JSON object that APIConfig.Readable
+// accepts. A documented code says what the failure is, or else the status does.
 func (a *API) failure(op string, got answer) error {
 	ok := got.status >= 200 && got.status < 300
-	if ok && got.fields != nil && (!got.fields.Has("success") || got.fields.IsTrue("success")) {
+	readable := ok && (!got.fields.Has("success") || got.fields.IsTrue("success"))
+	if a.readable != nil && got.fields != nil {
+		readable = a.readable(got.status, got.data)
+	}
+	if readable && got.fields != nil {
 		return nil
 	}
 	e := &Error{Op: op, Status: got.status, Code: errorCode(got.fields, a.redact), advise: a.advise}
@@ -188,14 +205,14 @@ func (a *API) notJSON(response *http.Response) error {
 // transportError explains why there was no answer, or no whole one. Its text may
 // quote what a hostile server sent, so it is redacted; if there was anything to
 // redact, the original is not wrapped.
-func (a *API) transportError(caller, limited context.Context, op string, status int, err error) error {
+func (a *API) transportError(caller, limited context.Context, r APIRequest, status int, err error) error {
 	if ended := contextError(caller); ended != nil {
-		return interrupted(op, ended)
+		return interrupted(r.Op, ended)
 	}
-	failure := &Error{Op: op, Kind: ErrUnavailable, Status: status, passing: !isTLS(err)}
+	failure := &Error{Op: r.Op, Kind: ErrUnavailable, Status: status, passing: !isTLS(err)}
 	if limited.Err() != nil {
 		failure.timedOut = true
-		failure.Err = fmt.Errorf("no complete answer within %v (Config.Timeout)", a.timeout)
+		failure.Err = fmt.Errorf("no complete answer within %v (Config.Timeout)", r.limit.Round(time.Millisecond))
 		return failure
 	}
 	if wrapped := new(url.Error); errors.As(err, &wrapped) {

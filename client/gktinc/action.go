@@ -15,18 +15,26 @@ const (
 	ActionInvalid Action = "INVALID"
 )
 
-// normalized is trimmed and, if that makes it a known action, in upper case.
+// normalized is trimmed and, if that makes it a known action, in upper case. Only
+// ASCII has cases and white space here: strings.ToUpper makes VALID of "valıd".
 func (a Action) normalized() Action {
-	trimmed := strings.TrimSpace(string(a))
-	switch upper := Action(strings.ToUpper(trimmed)); upper {
+	trimmed := strings.Trim(string(a), " \t\r\n")
+	switch upper := Action(strings.Map(asciiUpper, trimmed)); upper {
 	case ActionAccept, ActionValid, ActionNotify, ActionBlock, ActionInvalid:
 		return upper
 	}
 	return Action(trimmed)
 }
 
+func asciiUpper(r rune) rune {
+	if 'a' <= r && r <= 'z' {
+		r -= 'a' - 'A'
+	}
+	return r
+}
+
 // Accepts reports whether the action is to let the visitor in: ACCEPT, VALID or
-// NOTIFY, in any case, white space around it aside.
+// NOTIFY, in ASCII letters of any case, white space around it aside.
 func (a Action) Accepts() bool {
 	switch a.normalized() {
 	case ActionAccept, ActionValid, ActionNotify:

@@ -34,6 +34,10 @@ type Config struct {
 	UserAgent  string        // of the requests; "" is client.DefaultUserAgent
 	AgentID    string        // agent_id of validations; "" is client.DefaultUserAgent
 
+	// Limits are on the requests of all visitors. Total is how long one visitor
+	// waits for one answer, repetitions included; 0 is Timeout.
+	Limits client.Limits
+
 	// DefaultLevel is the challenge level of pages for which none was asked for,
 	// 1 to 1000; 0 is 3.
 	DefaultLevel int
@@ -67,6 +71,7 @@ func (c Config) complete() (Config, error) {
 		return c, misconfigured("Policy is %d: set it to Closed, OpenOnOutage or Open", int(c.Policy))
 	}
 	c.Timeout = cmp.Or(c.Timeout, defaultTimeout)
+	c.Limits.Total = cmp.Or(c.Limits.Total, c.Timeout)
 	c.AgentID = cmp.Or(c.AgentID, client.DefaultUserAgent())
 	c.DefaultLevel = cmp.Or(c.DefaultLevel, defaultLevel)
 	if c.PayloadSize == nil {

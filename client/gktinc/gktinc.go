@@ -27,6 +27,7 @@ import (
 	"time"
 
 	"github.com/gkpow/gkpow/client"
+	"github.com/gkpow/gkpow/client/internal/jsonobject"
 )
 
 // A Client asks the service with one key. It is safe for concurrent use.
@@ -61,6 +62,8 @@ func New(config Config) (*Client, error) {
 		MaxRetries: config.MaxRetries,
 		Timeout:    config.Timeout,
 		UserAgent:  config.UserAgent,
+		Limits:     config.Limits,
+		Readable:   readable,
 		Secrets:    []client.Secret{config.APIKey, client.NewSecret(config.HashID)},
 	})
 	if err != nil {
@@ -81,6 +84,9 @@ func New(config Config) (*Client, error) {
 	}, nil
 }
 
+// Traffic returns what the client's connection to the service is doing.
+func (c *Client) Traffic() client.Traffic { return c.api.Traffic() }
+
 // Salt returns the documented salt: lower-case hex SHA-1 of the API key and the
 // hash id. It is sent to browsers, so anyone can try keys against it: it tells
 // nothing of a key that is long and random, but gives a weak one away.
@@ -88,6 +94,17 @@ func (c *Client) Salt() string { return c.salt }
 
 // PayloadSize computes form_payload_size, as Config.PayloadSize says.
 func (c *Client) PayloadSize(f Form) int { return c.payloadSize(f) }
+
+// readable reports whether an answer says what to do with a visitor: any JSON object
+// of status 2xx does, and so does an Action that denies beside a status that a policy
+// could take for an outage.
+func readable(status int, body []byte) bool {
+	if status == 408 || status == 429 || status >= 500 {
+		action, _ := jsonobject.Decode(body).TextOrNumber("action")
+		return Action(action).Denies()
+	}
+	return status >= 200 && status < 300
+}
 
 // answerKind classifies an answer that is an error. The documents name none. A
 // status 4xx says something of the request, so of the configuration, and nothing

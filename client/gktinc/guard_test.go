@@ -403,7 +403,7 @@ func TestProtectLevel(t *testing.T) {
 	require.False(t, page.Blocked)
 	require.Equal(t, 200, lenient.post(append(form, page.Config.Once)...).Code)
 
-	v.status = 500
+	v.status, v.level = 500, `{"challenge_level":5}`
 	page, err = s.guard.Page(request("GET", "", ""))
 	require.NoError(t, err)
 	require.Equal(t, 3, page.Config.ChallengeLevel)

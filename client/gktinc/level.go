@@ -7,7 +7,6 @@ import (
 	"math"
 	"net/http"
 	"net/netip"
-	"strings"
 
 	"github.com/gkpow/gkpow/client"
 	"github.com/gkpow/gkpow/client/internal/jsonobject"
@@ -104,6 +103,9 @@ func (c *Client) decodeLevel(got client.APIAnswer) (Level, error) {
 		Place:          c.place(fields),
 		Raw:            client.NewSecret(string(got.Body)),
 	}
+	if failed := complaint(fields); failed != "" && !level.Action.Denies() {
+		return Level{}, &client.Error{Op: opLevel, Kind: client.ErrUnavailable, Status: got.Status, Err: complains(failed)}
+	}
 	if fields.Has("challenge_level") {
 		number, ok := fields.Number("challenge_level")
 		if !ok || number != math.Trunc(number) || number < 0 || number > maxLevel {
@@ -130,10 +132,11 @@ func (c *Client) text(fields jsonobject.Object, name string) string {
 
 func (c *Client) action(fields jsonobject.Object) Action {
 	s, _ := fields.TextOrNumber("action")
-	if a := Action(s).normalized(); a.Accepts() || a.Denies() {
+	a := Action(s).normalized()
+	if a.Accepts() || a.Denies() {
 		return a
 	}
-	return Action(c.api.Printable(strings.TrimSpace(s)))
+	return Action(c.api.Printable(string(a)))
 }
 
 func (c *Client) place(fields jsonobject.Object) Place {

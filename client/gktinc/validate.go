@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
+	"slices"
 	"time"
 
 	"github.com/gkpow/gkpow/client"
@@ -154,17 +155,38 @@ func (c *Client) decodeVerdict(got client.APIAnswer) Verdict {
 	if score, ok := fields.Number("score"); ok {
 		verdict.Score = &score
 	}
-	switch {
-	case verdict.Action.Accepts():
-		verdict.Allowed = true
+	switch failed := complaint(fields); {
 	case verdict.Action.Denies():
 		verdict.Ambiguous = got.Attempts > 1 && verdict.Action == ActionInvalid
+	case failed != "":
+		verdict.Reason = ReasonUnavailable
+		verdict.Err = &client.Error{Op: opValidate, Kind: client.ErrUnavailable, Status: got.Status, Err: complains(failed)}
+	case verdict.Action.Accepts():
+		verdict.Allowed = true
 	default:
 		verdict.Reason = ReasonUnknownAction
 		verdict.Err = &client.Error{Op: opValidate, Kind: client.ErrUnavailable, Status: got.Status,
 			Err: fmt.Errorf("the answer's action is %.40q, which is neither to accept nor to deny", verdict.Action)}
 	}
 	return verdict
+}
+
+// complaint returns the name of a field by which an answer says that the request
+// failed, "" if there is none. An action beside it that accepts does not count.
+func complaint(fields jsonobject.Object) string {
+	if fields.Has("success") && !fields.IsTrue("success") {
+		return "success"
+	}
+	for _, name := range []string{"error", "error_code", "error_codes", "errors"} {
+		if fields.Has(name) && !slices.Contains([]string{`""`, "[]", "{}", "false", "0"}, string(fields[name])) {
+			return name
+		}
+	}
+	return ""
+}
+
+func complains(field string) error {
+	return fmt.Errorf("the answer's field %s says that the service has failed", field)
 }
 
 // degrade lets the policy decide.

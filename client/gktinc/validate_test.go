@@ -76,6 +76,8 @@ func TestActions(t *testing.T) {
 		`"INVALID"`:                           {ActionInvalid, ReasonAction, nil},
 		`"block "`:                            {ActionBlock, ReasonAction, nil},
 		`"\tinvalid"`:                         {ActionInvalid, ReasonAction, nil},
+		`"val\u0131d"`:                        {"valıd", ReasonUnknownAction, []Policy{Open}}, // upper-cased by Unicode it is VALID
+		`"\u00a0VALID"`:                       {"?VALID", ReasonUnknownAction, []Policy{Open}},
 		`"CHALLENGE"`:                         {"CHALLENGE", ReasonUnknownAction, []Policy{Open}},
 		`"ACCEPTED"`:                          {"ACCEPTED", ReasonUnknownAction, []Policy{Open}},
 		`"ACCEPT,VALID"`:                      {"ACCEPT,VALID", ReasonUnknownAction, []Policy{Open}},
@@ -102,6 +104,39 @@ func TestActions(t *testing.T) {
 	c := clientOf(t, saysJSON(200, `{"score":0}`))
 	_, err := c.Validate(t.Context(), submitted())
 	require.ErrorIs(t, err, client.ErrUnavailable, "no action")
+}
+
+// A denial counts whatever else the answer says. An answer that says it failed is
+// none, whatever its action.
+func TestActionOfAFailure(t *testing.T) {
+	for _, test := range []struct {
+		status int
+		body   string
+		reason Reason
+		allow  []Policy
+	}{
+		{200, `{"success":false,"action":"BLOCK"}`, ReasonAction, nil},
+		{200, `{"success":false,"action":"invalid","error":"spent"}`, ReasonAction, nil},
+		{500, `{"success":false,"action":"BLOCK"}`, ReasonAction, nil},
+		{429, `{"action":"BLOCK"}`, ReasonAction, nil},
+		{200, `{"success":false,"action":"ACCEPT"}`, ReasonUnavailable, []Policy{OpenOnOutage, Open}},
+		{200, `{"success":"true","action":"ACCEPT"}`, ReasonUnavailable, []Policy{OpenOnOutage, Open}},
+		{200, `{"action":"ACCEPT","error":"internal"}`, ReasonUnavailable, []Policy{OpenOnOutage, Open}},
+		{200, `{"action":"ACCEPT","success":true,"error":"","errors":[]}`, ReasonAction, allPolicies},
+		{500, `{"action":"ACCEPT"}`, ReasonUnavailable, []Policy{OpenOnOutage, Open}},
+		{403, `{"success":false,"action":"BLOCK"}`, ReasonError, nil}, // a wrong key, which must not look like a verdict
+	} {
+		for _, policy := range allPolicies {
+			c := clientOf(t, saysJSON(test.status, test.body), func(c *Config) { c.Policy = policy })
+			verdict, err := c.Validate(t.Context(), submitted())
+			requireConsistent(t, policy, verdict, err)
+			require.Equal(t, test.reason, verdict.Reason, "%d %s %v", test.status, test.body, policy)
+			require.Equal(t, slices.Contains(test.allow, policy), verdict.Allowed, "%d %s %v", test.status, test.body, policy)
+
+			_, verdict, _ = c.CheckLevel(t.Context(), visitor)
+			require.Equal(t, slices.Contains(test.allow, policy), verdict.Allowed, "%d %s %v", test.status, test.body, policy)
+		}
+	}
 }
 
 func TestMissingSolution(t *testing.T) {
