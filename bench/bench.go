@@ -10,7 +10,7 @@
 // take turns in many short rounds, in an order that changes, so that what disturbs
 // the machine disturbs all of them. The figures are medians with confidence
 // intervals. The CPU's clock is measured in between, and what speaks against the
-// figures is said in the report: see Doubt.
+// figures is said in the report: see Warning.
 //
 // To read the package, start with report.go, which is what comes out, and go on
 // with run.go (the order of things), work.go and check.go (what every strategy has

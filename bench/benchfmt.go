@@ -107,9 +107,9 @@ func (r *Report) benchfmtConfig() (config []benchfmt.Config) {
 		add("incomplete", r.Stopped)
 	}
 	var names []string
-	for _, d := range r.Doubts {
+	for _, d := range r.Warnings {
 		names = append(names, d.Name)
 	}
-	add("doubts", strings.Join(names, " "))
+	add("warnings", strings.Join(names, " "))
 	return config
 }

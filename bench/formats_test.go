@@ -36,7 +36,7 @@ func failedReport(t *testing.T) *Report {
 	}
 	r.Verdict = Fail
 	r.Summary = r.summary()
-	r.Doubts = []Doubt{{DoubtBusy, "others used 1.0 CPUs", "wait"}}
+	r.Warnings = []Warning{{WarningBusy, "others used 1.0 CPUs", "wait"}}
 	return r
 }
 
@@ -66,11 +66,11 @@ func TestText(t *testing.T) {
 }
 
 func TestBar(t *testing.T) {
-	require.Equal(t, strings.Repeat("█", 20), bar(1))
-	require.Equal(t, strings.Repeat("█", 10), bar(0.5))
-	require.Equal(t, "██▌", bar(0.125))
-	require.Equal(t, "▏", bar(1e-9), "what is little is not nothing")
-	require.Empty(t, bar(0))
+	require.Equal(t, strings.Repeat("█", 20), textBar(1))
+	require.Equal(t, strings.Repeat("█", 10), textBar(0.5))
+	require.Equal(t, "██▌", textBar(0.125))
+	require.Equal(t, "▏", textBar(1e-9), "what is little is not nothing")
+	require.Empty(t, textBar(0))
 }
 
 // All rows of a table have as many cells, whatever is in them.
@@ -115,7 +115,7 @@ func TestBenchfmt(t *testing.T) {
 			require.Equal(t, "A CPU of two: lines", record.GetConfig("cpu"))
 			require.Equal(t, "FAIL", record.GetConfig("verdict"))
 			require.Equal(t, "5", record.GetConfig("seed"))
-			require.Equal(t, "busy", record.GetConfig("doubts"))
+			require.Equal(t, "busy", record.GetConfig("warnings"))
 			if name == "Search/strategy=fast/salt=64/threads=2" {
 				rate, ok := record.Value("hashes/s")
 				require.True(t, ok)
@@ -156,7 +156,7 @@ func TestJSON(t *testing.T) {
 	var fields map[string]any
 	require.NoError(t, json.Unmarshal([]byte(out), &fields))
 	require.Equal(t, "gkpow-bench", fields["format"])
-	require.Equal(t, 1.0, fields["version"])
+	require.Equal(t, 2.0, fields["version"])
 	require.Equal(t, "OK", fields["verdict"])
 	require.Equal(t, true, fields["complete"])
 	row := fields["rows"].([]any)[0].(map[string]any)
@@ -164,9 +164,19 @@ func TestJSON(t *testing.T) {
 	require.Equal(t, 32.0, row["saltLength"])
 	require.Equal(t, "ok", row["status"])
 	require.InEpsilon(t, 10_000.0, row["hashRate"].(map[string]any)["median"], 1e-6)
-	for _, name := range []string{"summary", "date", "seconds", "settings", "machine", "clock", "work", "checksum", "scaling", "solve", "doubts"} {
+	for _, name := range []string{"summary", "date", "seconds", "settings", "machine", "clock", "work", "checksum", "scaling", "solve", "warnings"} {
 		require.Contains(t, fields, name)
 	}
+}
+
+// Reports of version 1 can still be compared with.
+func TestLoadVersion1(t *testing.T) {
+	r := failedReport(t)
+	old := strings.NewReplacer(`"version":2`, `"version":1`, `"warnings":`, `"doubts":`).Replace(written(t, r.WriteJSON))
+	loaded, err := Load(strings.NewReader(old))
+	require.NoError(t, err)
+	require.Equal(t, r.Warnings, loaded.Warnings)
+	require.Equal(t, Version, loaded.Version)
 }
 
 func TestLoadHostile(t *testing.T) {
@@ -184,8 +194,8 @@ func TestLoadHostile(t *testing.T) {
 		{"null", "null", `its format is ""`},
 		{"something else", `{"results":[]}`, `its format is ""`},
 		{"twice", good + good, "no report of gkpow bench --save"},
-		{"newer", replaced(`"version":1`, `"version":2`), "version 2, and this gkpow knows up to 1"},
-		{"version 0", replaced(`"version":1`, `"version":0`), "cannot have version 0"},
+		{"newer", replaced(`"version":2`, `"version":3`), "version 3, and this gkpow knows up to 2"},
+		{"version 0", replaced(`"version":2`, `"version":0`), "cannot have version 0"},
 		{"wrong types", replaced(`"threads":1`, `"threads":"one"`), "damaged"},
 		{"no threads", replaced(`"saltLength":32,"threads":1`, `"saltLength":32,"threads":0`), "has no threads"},
 		{"row twice", replaced(`"saltLength":64,"threads":1`, `"saltLength":32,"threads":1`), "there twice"},

@@ -19,15 +19,11 @@ var style string
 // WriteHTML writes the report as one page that needs nothing else: it loads and
 // runs nothing, follows the reader's colour scheme, and fits a phone.
 func (r *Report) WriteHTML(w io.Writer) error {
-	charts, err := r.charts()
-	if err != nil {
-		return err
-	}
 	var out bytes.Buffer
-	if err := pageTemplate.Execute(&out, pageData{r, charts, template.CSS(style)}); err != nil {
+	if err := pageTemplate.Execute(&out, pageData{r, r.charts(), template.CSS(style)}); err != nil {
 		return err
 	}
-	_, err = w.Write(out.Bytes())
+	_, err := w.Write(out.Bytes())
 	return err
 }
 

@@ -10,7 +10,6 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/require"
-	"gonum.org/v1/plot"
 )
 
 // element is what the tests look at of an element of a page.
@@ -61,16 +60,16 @@ func TestHTML(t *testing.T) {
 		}
 		if e.name == "svg" && e.attributes["role"] == "img" {
 			labels = append(labels, strings.Fields(e.attributes["aria-labelledby"])...)
-			require.Regexp(t, `^0 0 [0-9]+ [0-9.]+$`, e.attributes["viewBox"])
+			require.Regexp(t, `^0 0 [0-9]+ [0-9]+$`, e.attributes["viewBox"])
 			require.NotContains(t, e.attributes, "width", "it takes the width it is given")
 		}
 	}
 	for _, id := range labels {
 		require.True(t, ids[id], "no element has the id %s", id)
 	}
-	require.Equal(t, 4, count["figure"])
-	require.Equal(t, 4, count["figcaption"])
-	require.Equal(t, 16, len(labels), "each chart has two drawings, each with a title and a description")
+	require.Equal(t, 5, count["figure"])
+	require.Equal(t, 5, count["figcaption"])
+	require.Equal(t, 20, len(labels), "each chart has two drawings, each with a title and a description")
 	require.Zero(t, count["script"]+count["link"]+count["img"]+count["iframe"])
 	require.GreaterOrEqual(t, count["table"], 7)
 	require.Regexp(t, `<title id="solve-title">Time to solution at difficulty 2: fast, 2 threads</title>`, page)
@@ -100,7 +99,7 @@ func TestHTMLHostile(t *testing.T) {
 	r := mustRun(t, fakeOptions(&fakeStrategy{name: hostile, rate: 1e4, clock: clock}, &fakeStrategy{name: "b", rate: 1e4, clock: clock}), w)
 	r.Machine.CPU = `</title></style><img src=x onerror=alert(1)>`
 	r.Settings.Arguments = []string{hostile}
-	r.Doubts = []Doubt{{hostile, hostile, hostile}}
+	r.Warnings = []Warning{{hostile, hostile, hostile}}
 	r.Row0(hostile)
 	page := written(t, r.WriteHTML)
 	for _, e := range elements(t, page) {
@@ -125,28 +124,30 @@ func TestHTMLEmpty(t *testing.T) {
 }
 
 func TestTicks(t *testing.T) {
-	labels := func(list []plot.Tick) (labels []string) {
-		for _, tick := range list {
-			if tick.Label != "" {
-				labels = append(labels, tick.Label)
-			}
+	for _, test := range []struct {
+		high float64
+		most int
+		want []float64
+	}{
+		{66, 7, []float64{0, 10, 20, 30, 40, 50, 60}},
+		{8.3, 7, []float64{0, 2, 4, 6, 8}},
+		{0.021, 7, []float64{0, 0.005, 0.01, 0.015, 0.02}},
+		{134, 7, []float64{0, 20, 40, 60, 80, 100, 120}},
+		{134, 3, []float64{0, 50, 100}},
+		{99, 2, []float64{0, 50}},
+		{1, 7, []float64{0, 0.2, 0.4, 0.6, 0.8, 1}},
+		{25_000, 7, []float64{0, 5000, 10000, 15000, 20000, 25000}},
+	} {
+		require.InDeltaSlice(t, test.want, roundTicks(test.high, test.most), 1e-9, "%v", test.high)
+	}
+	times := func(low, high float64, narrow bool) (labels []string) {
+		for _, s := range timeTicks(low, high, narrow) {
+			labels = append(labels, tickSeconds(s))
 		}
 		return labels
 	}
-	for _, test := range []struct {
-		high float64
-		want []string
-	}{
-		{66, []string{"0", "10", "20", "30", "40", "50", "60"}},
-		{8.3, []string{"0", "2", "4", "6", "8"}},
-		{0.021, []string{"0", "0.005", "0.01", "0.015", "0.02"}},
-		{134, []string{"0", "20", "40", "60", "80", "100", "120"}},
-		{1, []string{"0", "0.2", "0.4", "0.6", "0.8", "1"}},
-		{25_000, []string{"0", "5000", "10000", "15000", "20000", "25000"}},
-	} {
-		require.Equal(t, test.want, labels(rateTicks{}.Ticks(0, test.high)), "%v", test.high)
-	}
-	require.Equal(t, []string{"10 ms", "100 ms", "1 s", "10 s"}, labels(timeTicks{}.Ticks(0.005, 90)))
-	require.Equal(t, []string{"1 µs", "1 ms", "1 s"}, labels(timeTicks{true}.Ticks(2e-9, 90)))
-	require.LessOrEqual(t, len(labels(timeTicks{}.Ticks(1e-9, 1e12))), 7)
+	require.Equal(t, []string{"10 ms", "100 ms", "1 s", "10 s"}, times(0.005, 90, false))
+	require.Equal(t, []string{"10 ns", "1 µs", "100 µs", "10 ms", "1 s"}, times(2e-9, 90, true))
+	require.LessOrEqual(t, len(times(1e-9, 1e12, false)), 8)
+	require.Equal(t, []string{"0.3", "1,000,000"}, []string{formatTick(0.1 * 3), formatTick(1e6)})
 }

@@ -35,6 +35,8 @@ func Load(in io.Reader) (*Report, error) {
 	var head struct {
 		Format  string `json:"format"`
 		Version int    `json:"version"`
+		// Doubts is what version 1 called Report.Warnings.
+		Doubts []Warning `json:"doubts"`
 	}
 	if err := json.Unmarshal(data, &head); err != nil {
 		return nil, fmt.Errorf("bench: this is no report of gkpow bench --save: %w", err)
@@ -54,6 +56,9 @@ func Load(in io.Reader) (*Report, error) {
 	r := new(Report)
 	if err := json.Unmarshal(data, r); err != nil {
 		return nil, fmt.Errorf("bench: the report is damaged: %w", err)
+	}
+	if head.Version == 1 {
+		r.Version, r.Warnings = Version, head.Doubts
 	}
 	if err := r.check(); err != nil {
 		return nil, fmt.Errorf("bench: the report is damaged: %w", err)

@@ -24,7 +24,7 @@ func (r *Report) WriteMarkdown(w io.Writer) error {
 		t.markdown(out)
 	}
 	fmt.Fprintf(out, "\n%s\n", markdownText(r.answers()))
-	for i, d := range r.Doubts {
+	for i, d := range r.Warnings {
 		if i == 0 {
 			fmt.Fprintln(out)
 		}

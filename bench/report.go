@@ -6,10 +6,11 @@ import (
 )
 
 // What a file with a report says it is. The version changes when a field changes
-// its name or meaning; new fields do not change it.
+// its name or meaning; new fields do not change it. Load also reads version 1,
+// which called warnings doubts.
 const (
 	Format  = "gkpow-bench"
-	Version = 1
+	Version = 2
 )
 
 // A Report is what a run has measured. As JSON it is what --save writes; rates
@@ -38,7 +39,7 @@ type Report struct {
 	Rows       []Row       `json:"rows"`
 	Scaling    *Scaling    `json:"scaling,omitempty"`
 	Solve      *Solve      `json:"solve,omitempty"`
-	Doubts     []Doubt     `json:"doubts"`
+	Warnings   []Warning   `json:"warnings"`
 	Comparison *Comparison `json:"comparison,omitempty"`
 }
 
@@ -189,27 +190,27 @@ type CurvePoint struct {
 	Chance  float64 `json:"chance"`
 }
 
-// A Doubt is a reason not to trust the figures.
-type Doubt struct {
+// A Warning is a reason not to trust the figures.
+type Warning struct {
 	Name    string `json:"name"`    // one of the names below
 	Message string `json:"message"` // what was seen, with figures
 	Hint    string `json:"hint"`    // what to do about it
 }
 
-// The names of doubts.
+// The names of warnings.
 const (
-	DoubtBusy           = "busy"
-	DoubtSteal          = "steal"
-	DoubtFrequency      = "frequency-change"
-	DoubtOneRun         = "one-run"
-	DoubtFewRounds      = "few-rounds"
-	DoubtShortSamples   = "short-samples"
-	DoubtFewerCPUs      = "fewer-cpus-than-threads"
-	DoubtOutliers       = "outliers"
-	DoubtVirtualMachine = "virtual-machine"
-	DoubtGovernor       = "powersave-governor"
-	DoubtThrottled      = "throttled"
-	DoubtFewSolves      = "few-solves"
+	WarningBusy           = "busy"
+	WarningSteal          = "steal"
+	WarningFrequency      = "frequency-change"
+	WarningOneRun         = "one-run"
+	WarningFewRounds      = "few-rounds"
+	WarningShortSamples   = "short-samples"
+	WarningFewerCPUs      = "fewer-cpus-than-threads"
+	WarningOutliers       = "outliers"
+	WarningVirtualMachine = "virtual-machine"
+	WarningGovernor       = "powersave-governor"
+	WarningThrottled      = "throttled"
+	WarningFewSolves      = "few-solves"
 )
 
 // row returns the row of a strategy, or nil.

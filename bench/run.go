@@ -203,7 +203,7 @@ func (r *runner) end() {
 	if report.Solve != nil && report.Solve.Fault != "" {
 		report.Verdict = Fail
 	}
-	report.Doubts = doubts(report, r.clocks, r.before, r.system.usage())
+	report.Warnings = warnings(report, r.clocks, r.before, r.system.usage())
 	report.Summary = report.summary()
 }
 

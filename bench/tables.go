@@ -1,7 +1,9 @@
 package bench
 
 import (
+	"cmp"
 	"fmt"
+	"slices"
 	"strconv"
 )
 
@@ -66,6 +68,23 @@ func (r *Report) throughput(saltLength, threads int) table {
 		t.rows, t.bars = append(t.rows, cells), append(t.bars, bar)
 	}
 	return t
+}
+
+// byRate returns the names of the strategies with a row, those with a rate first,
+// the fastest at their head.
+func (r *Report) byRate(saltLength, threads int) (names []string) {
+	rates := map[string]float64{}
+	for _, name := range r.Settings.Strategies {
+		if r.row(name, saltLength, threads) == nil {
+			continue
+		}
+		names = append(names, name)
+		if e := r.measured(name, saltLength, threads); e != nil {
+			rates[name] = e.Median
+		}
+	}
+	slices.SortStableFunc(names, func(a, b string) int { return cmp.Compare(rates[b], rates[a]) })
+	return names
 }
 
 // highest returns the highest median rate in a throughput table.

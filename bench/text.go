@@ -19,7 +19,7 @@ func (r *Report) WriteText(w io.Writer) error {
 		t.text(out)
 	}
 	fmt.Fprintf(out, "\n%s\n", r.answers())
-	for _, d := range r.Doubts {
+	for _, d := range r.Warnings {
 		fmt.Fprintf(out, "\nwarning: %s: %s\n   hint: %s\n", d.Name, d.Message, d.Hint)
 	}
 	fmt.Fprintf(out, "\n%s\n", r.Summary)
@@ -115,7 +115,7 @@ func (t *table) text(w io.Writer) {
 	for i, cells := range t.rows {
 		end := ""
 		if t.bars != nil {
-			end = "  " + bar(t.bars[i])
+			end = "  " + textBar(t.bars[i])
 		}
 		line(cells, end)
 	}
@@ -124,8 +124,8 @@ func (t *table) text(w io.Writer) {
 	}
 }
 
-// bar draws a part, 0 to 1, of the longest bar in eighths of a character.
-func bar(part float64) string {
+// textBar draws a part, 0 to 1, of the longest bar in eighths of a character.
+func textBar(part float64) string {
 	eighths := int(part*barWidth*8 + 0.5)
 	if part > 0 && eighths == 0 {
 		eighths = 1

@@ -64,7 +64,7 @@ of the salt, on one thread and on all; how the rate grows with the threads; and
 how long a solution takes, predicted from the rate and measured.
 
 All take turns in short rounds. The figures are medians with 95 % confidence
-intervals, and doubts about them are warnings with a hint. Before it is measured
+intervals, and what speaks against them is a warning with a hint. Before it is measured
 each strategy has to find what crypto/sha256 finds in some fixed work, and what it
 finds later is checked too. A wrong answer shows as FAIL, and the exit code is 1.
 

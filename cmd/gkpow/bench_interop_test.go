@@ -19,17 +19,26 @@ import (
 
 // frame is a page that shows another one in a frame of so many pixels, and says
 // what it sees of it.
-const frame = `<!DOCTYPE html><body><iframe src="/report" width="%d" height="900"></iframe><pre></pre><script>
+const frame = `<!DOCTYPE html><body><iframe src="/report" width="%[1]d" height="900"></iframe><pre></pre><script>
 document.querySelector("iframe").addEventListener("load", e => {
 	const inside = e.target.contentDocument, root = inside.documentElement;
-	const shown = s => [...inside.querySelectorAll(s)].filter(x => x.getBoundingClientRect().width > 0);
+	if ("%[2]s") inside.styleSheets[0].insertRule(".chart text { font-family: '%[2]s' !important }", inside.styleSheets[0].cssRules.length);
+	const box = x => x.getBoundingClientRect();
+	const hidden = []; // labels that run into a bar or out of their chart
+	for (const chart of inside.querySelectorAll("svg.chart")) for (const text of chart.querySelectorAll("text")) {
+		const t = box(text), c = box(chart);
+		const into = [...chart.querySelectorAll("rect")].some(x => { const b = box(x);
+			return t.left < b.right && b.left < t.right && t.top + 3 < b.bottom && b.top < t.bottom - 3; });
+		if (t.width > 0 && (into || t.left < c.left - 1 || t.right > c.right + 1)) hidden.push(text.textContent);
+	}
+	const shown = s => [...inside.querySelectorAll(s)].filter(x => box(x).width > 0);
 	document.querySelector("pre").textContent = JSON.stringify({
 		width: root.clientWidth, needs: root.scrollWidth,
 		wide: shown("svg.wide").length, narrow: shown("svg.narrow").length, tables: inside.querySelectorAll("table").length,
-		labels: [...inside.querySelectorAll("svg[role=img] text")].filter(x => x.getBoundingClientRect().width > 0).length,
-		smallest: Math.min(...shown("svg[role=img] text").map(x => x.getBoundingClientRect().height)),
+		labels: shown("svg[role=img] text").length,
+		hidden, smallest: Math.min(...shown("svg[role=img] text").map(x => box(x).height)),
 		background: getComputedStyle(inside.body).backgroundColor, color: getComputedStyle(inside.body).color,
-		bar: getComputedStyle(inside.querySelector("svg[role=img] .fill0")).fill,
+		bar: getComputedStyle(inside.querySelector("svg[role=img] rect.s0")).fill,
 	});
 });
 </script></body>`
@@ -39,7 +48,8 @@ type seen struct {
 	Width, Needs           int
 	Wide, Narrow           int // charts of either kind that are shown
 	Tables, Labels         int
-	Smallest               float64 // height of text in charts, in pixels
+	Hidden                 []string // labels that run into a bar or out of their chart
+	Smallest               float64  // height of text in charts, in pixels
 	Background, Color, Bar string
 }
 
@@ -68,7 +78,7 @@ func TestInteropBenchPage(t *testing.T) {
 		case "/375", "/1000":
 			var width int
 			fmt.Sscanf(r.URL.Path, "/%d", &width)
-			fmt.Fprintf(w, frame, width)
+			fmt.Fprintf(w, frame, width, r.URL.Query().Get("font"))
 		default:
 			http.NotFound(w, r)
 		}
@@ -92,6 +102,11 @@ func TestInteropBenchPage(t *testing.T) {
 		require.Greater(t, s.Smallest, 9.0, "labels can be read")
 		require.GreaterOrEqual(t, s.Tables, 4)
 	}
+	// The browser places labels by their width in the reader's font, here a wide one.
+	const font = "?font=DejaVu+Sans+Mono"
+	for _, s := range []seen{wide, phone, look("/1000" + font), look("/375" + font)} {
+		require.Empty(t, s.Hidden)
+	}
 	require.NotEqual(t, wide.Background, night.Background)
 	require.NotEqual(t, wide.Color, night.Color)
 	require.NotEqual(t, wide.Bar, night.Bar)
@@ -109,12 +124,12 @@ func TestInteropBenchPage(t *testing.T) {
 
 // chromium opens a page and returns what has become of it, and what the console
 // says.
-func chromium(t *testing.T, url string, flags ...string) (dom []byte, console string) {
+func chromium(t *testing.T, address string, flags ...string) (dom []byte, console string) {
 	t.Helper()
 	cmd := exec.CommandContext(t.Context(), "chromium", append(flags,
 		"--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
 		"--disable-component-update", "--disable-sync", "--user-data-dir="+t.TempDir(), "--window-size=1200,900",
-		"--enable-logging=stderr", "--v=0", "--virtual-time-budget=5000", "--dump-dom", url)...)
+		"--enable-logging=stderr", "--v=0", "--virtual-time-budget=5000", "--dump-dom", address)...)
 	var stderr bytes.Buffer
 	cmd.Stderr = &stderr
 	dom, err := cmd.Output()

@@ -15,30 +15,30 @@ const (
 	fewRounds       = 6    // fewer have no confidence interval
 )
 
-// doubts returns what speaks against the figures of a report.
-func doubts(r *Report, clocks []float64, before, after usage) []Doubt {
-	list := []Doubt{}
-	doubt := func(name, hint, format string, args ...any) {
-		list = append(list, Doubt{Name: name, Message: fmt.Sprintf(format, args...), Hint: hint})
+// warnings returns what speaks against the figures of a report.
+func warnings(r *Report, clocks []float64, before, after usage) []Warning {
+	list := []Warning{}
+	warn := func(name, hint, format string, args ...any) {
+		list = append(list, Warning{Name: name, Message: fmt.Sprintf(format, args...), Hint: hint})
 	}
 	if before.known && after.known && r.Seconds > 0 {
 		busy, steal := after.busy-before.busy, after.steal-before.steal
 		others := (busy - (after.own - before.own)) / r.Seconds
 		if others > busyCPUs {
-			doubt(DoubtBusy, "stop other programs, or wait until they are done, and measure again",
+			warn(WarningBusy, "stop other programs, or wait until they are done, and measure again",
 				"other processes used %.1f CPUs during the run", others)
 		}
 		if all := busy + steal + after.idle - before.idle; all > 0 && steal/all > stealShare {
-			doubt(DoubtSteal, "measure again when the host is quieter, or on a machine of its own",
+			warn(WarningSteal, "measure again when the host is quieter, or on a machine of its own",
 				"the hypervisor gave %.1f %% of the CPU time to others", 100*steal/all)
 		}
 		if n := after.throttled - before.throttled; after.throttled > before.throttled {
-			doubt(DoubtThrottled, "use fewer --threads, or raise the container's CPU limit",
+			warn(WarningThrottled, "use fewer --threads, or raise the container's CPU limit",
 				"the container's CPU limit stopped the process %d times", n)
 		}
 	}
 	if low, high := clockRange(clocks); low > 0 && high/low-1 > frequencyChange {
-		doubt(DoubtFrequency, "compare cycles/hash rather than rates; let the machine cool, or fix its frequency",
+		warn(WarningFrequency, "compare cycles/hash rather than rates; let the machine cool, or fix its frequency",
 			"the CPU's clock went from %.2f to %.2f GHz", low/1e9, high/1e9)
 	}
 	orFinish := func(hint string) string {
@@ -49,32 +49,32 @@ func doubts(r *Report, clocks []float64, before, after usage) []Doubt {
 	}
 	switch rounds := r.samples(); {
 	case rounds == 1:
-		doubt(DoubtOneRun, orFinish("raise --count"), "everything was measured once, so nothing is known of the spread")
+		warn(WarningOneRun, orFinish("raise --count"), "everything was measured once, so nothing is known of the spread")
 	case rounds > 1 && rounds < fewRounds:
-		doubt(DoubtFewRounds, orFinish("raise --count to 6 at least, or --time"), "%d rounds are too few for a confidence interval", rounds)
+		warn(WarningFewRounds, orFinish("raise --count to 6 at least, or --time"), "%d rounds are too few for a confidence interval", rounds)
 	}
 	if slice := r.Settings.Slice; slice > 0 && slice < shortSlice.Seconds() {
-		doubt(DoubtShortSamples, "raise --time, or measure fewer strategies, salt lengths or threads",
+		warn(WarningShortSamples, "raise --time, or measure fewer strategies, salt lengths or threads",
 			"a sample took %s only, so starting it counts", formatSeconds(slice))
 	}
 	if cpus, most := r.Machine.usableCPUs(), slices.Max(append(slices.Clone(r.Settings.Threads), 0)); float64(most) > cpus {
-		doubt(DoubtFewerCPUs, "use at most as many --threads as there are CPUs",
+		warn(WarningFewerCPUs, "use at most as many --threads as there are CPUs",
 			"%d threads share %.4g CPUs", most, cpus)
 	}
 	if count, all := r.outliers(); all > 0 && float64(count) > outlierShare*float64(all) {
-		doubt(DoubtOutliers, "something disturbs the machine now and then: raise --time, or find out what it is",
+		warn(WarningOutliers, "something disturbs the machine now and then: raise --time, or find out what it is",
 			"%d of %d samples lie far from the others", count, all)
 	}
 	if m := &r.Machine; m.Hypervisor != "" {
-		doubt(DoubtVirtualMachine, "expect other guests of the host to show; measure more than once",
+		warn(WarningVirtualMachine, "expect other guests of the host to show; measure more than once",
 			"this is a virtual machine (%s)", m.Hypervisor)
 	}
 	if g := r.Machine.Governor; strings.HasPrefix(g, "powersave") && !strings.Contains(g, "pstate") {
-		doubt(DoubtGovernor, "set the governor to performance: cpupower frequency-set -g performance",
+		warn(WarningGovernor, "set the governor to performance: cpupower frequency-set -g performance",
 			"the CPU frequency governor is %s", g)
 	}
 	if s := r.Solve; s != nil && len(s.Times) < fewSolves {
-		doubt(DoubtFewSolves, "raise --time, or lower --difficulty; the prediction does not depend on them",
+		warn(WarningFewSolves, "raise --time, or lower --difficulty; the prediction does not depend on them",
 			"%s at difficulty %d", plural(len(s.Times), "puzzle was solved", "puzzles were solved"), s.Difficulty)
 	}
 	return list

@@ -1,0 +1,192 @@
+package bench
+
+import (
+	"math"
+	"strconv"
+)
+
+// Bars are horizontal bars of rates in groups, with a value at each bar.
+type bars struct {
+	title     string // over the labels of the groups
+	groups    []barGroup
+	reference float64 // a rate to compare with, 0 for none
+}
+
+// A barGroup is the bars of one label.
+type barGroup struct {
+	label string
+	bars  []bar
+}
+
+// A bar is a rate in hashes a second. Its whisker is the confidence interval.
+type bar struct {
+	class string
+	rate  Estimate
+	note  string // after the value
+}
+
+func (b *bar) label() string {
+	if b.note == "" {
+		return megahashes(b.rate.Median)
+	}
+	return megahashes(b.rate.Median) + " " + b.note
+}
+
+const (
+	barHeight = 14
+	groupGap  = 9
+	textGap   = 6 // between a text and what it belongs to
+	axisRoom  = 40
+)
+
+// draw draws the bars. Labels end where the bars begin, and values begin where
+// whiskers end, so neither can run into a bar whatever the font.
+func (b *bars) draw(d *drawing) {
+	labels, values := []string{}, []string{}
+	highest, top, height := b.reference, 8.0, 0.0
+	for _, g := range b.groups {
+		labels = append(labels, g.label)
+		height += float64(len(g.bars))*barHeight + groupGap
+		for _, bar := range g.bars {
+			values = append(values, bar.label())
+			highest = max(highest, bar.rate.Median, bar.rate.High)
+		}
+	}
+	if b.title != "" {
+		top += 18
+		d.text(fromHere, 0, 14, b.title)
+	}
+	left := min(room(labels...), 0.4*d.width) + textGap
+	right := max(d.width-textGap-min(room(values...), 0.4*d.width), left+40)
+	bottom := top + height
+	d.height = bottom + axisRoom
+	x := func(rate float64) float64 { return left + (right-left)*rate/highest }
+	for _, t := range roundTicks(highest/1e6, int((right-left)/45)) {
+		d.line("grid", x(t*1e6), top, x(t*1e6), bottom)
+		d.text(centered, x(t*1e6), bottom+16, formatTick(t))
+	}
+	d.text(centered, (left+right)/2, bottom+34, "MH/s")
+	if b.reference > 0 {
+		d.line("reference", x(b.reference), top, x(b.reference), bottom)
+	}
+	y := top + groupGap/2.0
+	for _, g := range b.groups {
+		d.text(untilHere, left-textGap, y+float64(len(g.bars))*barHeight/2+4, g.label)
+		for _, bar := range g.bars {
+			e := bar.rate
+			d.rect(bar.class, left, y, max(x(e.Median)-left, 1), barHeight-2)
+			end := x(e.Median)
+			if e.known() {
+				end = max(end, x(e.High))
+				d.line("whisker", x(e.Low), y+barHeight/2-1, x(e.High), y+barHeight/2-1)
+			}
+			d.text(fromHere, end+textGap, y+barHeight-4, bar.label())
+			y += barHeight
+		}
+		y += groupGap
+	}
+	d.line("axis", left, top, left, bottom)
+}
+
+// A plot is a drawing with two axes.
+type plot struct {
+	*drawing
+	left, right, top, bottom float64 // of the area between the axes
+	xs, ys                   span
+}
+
+// A span is what an axis shows.
+type span struct {
+	low, high   float64
+	logarithmic bool
+}
+
+// part returns where a value lies on the axis, 0 to 1.
+func (s span) part(v float64) float64 {
+	if s.logarithmic {
+		return math.Log(v/s.low) / math.Log(s.high/s.low)
+	}
+	return (v - s.low) / (s.high - s.low)
+}
+
+func newPlot(d *drawing, xs, ys span) *plot {
+	p := &plot{drawing: d, left: 56, right: d.width - 14, top: 26, bottom: d.height - axisRoom, xs: xs, ys: ys}
+	p.line("axis", p.left, p.bottom, p.right, p.bottom)
+	return p
+}
+
+func (p *plot) x(v float64) float64 { return p.left + (p.right-p.left)*p.xs.part(v) }
+func (p *plot) y(v float64) float64 { return p.bottom - (p.bottom-p.top)*p.ys.part(v) }
+
+// labels names the axes.
+func (p *plot) labels(x, y string) {
+	p.text(centered, (p.left+p.right)/2, p.height-4, x)
+	p.text(fromHere, 0, 14, y)
+}
+
+func (p *plot) xTick(v float64, label string) {
+	p.line("axis", p.x(v), p.bottom, p.x(v), p.bottom+4)
+	p.text(centered, p.x(v), p.bottom+18, label)
+}
+
+func (p *plot) yTick(v float64, label string) {
+	p.line("grid", p.left, p.y(v), p.right, p.y(v))
+	p.text(untilHere, p.left-textGap, p.y(v)+4, label)
+}
+
+// rateTicks marks round numbers on the vertical axis.
+func (p *plot) rateTicks() {
+	for _, t := range roundTicks(p.ys.high, 7) {
+		p.yTick(t, formatTick(t))
+	}
+}
+
+// roundTicks returns round numbers from 0 to high, as many as there can be up to
+// most, but at least two.
+func roundTicks(high float64, most int) (ticks []float64) {
+	step := math.Pow(10, math.Floor(math.Log10(high)))
+	for _, m := range []float64{5, 2, 1, 0.5, 0.2} {
+		if n := int(high / (m * step)); n < max(most, 2) {
+			ticks = ticks[:0]
+			for i := range n + 1 {
+				ticks = append(ticks, float64(i)*m*step)
+			}
+		}
+	}
+	return ticks
+}
+
+func formatTick(v float64) string {
+	if v >= 1e6 {
+		return grouped(v)
+	}
+	return strconv.FormatFloat(v, 'g', 6, 64)
+}
+
+// timeTicks returns powers of ten seconds between two times: all, or every second
+// one, or fewer, as there is room.
+func timeTicks(low, high float64, narrow bool) (ticks []float64) {
+	from, to := int(math.Ceil(math.Log10(low))), int(math.Floor(math.Log10(high)))
+	most := 8
+	if narrow {
+		most = 5
+	}
+	every := (to-from)/most + 1
+	for e := from; e <= to; e += every {
+		ticks = append(ticks, math.Pow(10, float64(e)))
+	}
+	return ticks
+}
+
+// tickSeconds shows a power of ten seconds.
+func tickSeconds(s float64) string {
+	switch {
+	case s < 0.9e-6:
+		return formatTick(s*1e9) + " ns"
+	case s < 0.9e-3:
+		return formatTick(s*1e6) + " µs"
+	case s < 0.9:
+		return formatTick(s*1e3) + " ms"
+	}
+	return formatTick(s) + " s"
+}
