@@ -194,15 +194,14 @@ func (r *registry) pick(kind int) (k *asm.Kernel, chosen bool, err error) {
 	return nil, false, fmt.Errorf("solver: no kernel works on this machine: %w", r.entries[len(r.entries)-1].fault)
 }
 
-// replace disables a kernel for the rest of the process because of a fault, and
-// returns the one that runs everywhere to go on with. That one is never
-// disabled: replace returns nil for it.
-func (r *registry) replace(k *asm.Kernel, fault error) *asm.Kernel {
+// disable disables a kernel for the rest of the process because of a fault. It
+// returns false for the kernel that runs everywhere, which is never disabled:
+// there is nothing to put in its place.
+func (r *registry) disable(k *asm.Kernel, fault error) bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	last := &r.entries[len(r.entries)-1]
-	if k == last.kernel {
-		return nil
+	if k == r.entries[len(r.entries)-1].kernel {
+		return false
 	}
 	if e := r.entry(k); e.fault == nil {
 		e.fault = fault
@@ -212,8 +211,7 @@ func (r *registry) replace(k *asm.Kernel, fault error) *asm.Kernel {
 			r.chosen[kind] = nil
 		}
 	}
-	r.ready(last) // what it finds changes nothing: all that is reported is checked
-	return last.kernel
+	return true
 }
 
 // works reports whether nothing is known against a kernel of the table.

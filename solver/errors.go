@@ -59,8 +59,10 @@ func (e *StoppedError) Error() string {
 func (e *StoppedError) Unwrap() []error { return []error{e.Err, e.Cause} }
 
 // A KernelFault says that a kernel reported a nonce that crypto/sha256 does not
-// confirm. The search went on without that kernel, so a Solution found after a
-// fault is as good as any other, but the kernel or the machine is broken.
+// confirm. A kernel that reports wrong hits may have missed right ones too, so the
+// search began anew without it, and the nonces that had been tried do not count. A
+// Solution found after a fault is as good as any other, but the kernel or the
+// machine is broken.
 type KernelFault struct {
 	Backend string // the kernel that was at fault
 	Nonce   uint64 // what it reported

@@ -100,7 +100,7 @@ func (w *worker) scanTails(k *asm.Kernel, nonce, first, last, from, to uint64) u
 		}
 	}
 	if !w.reportHits(k, nonce, hits, group*uint64(i+1)) {
-		return from // to be searched again, by another kernel
+		return to // the search stops
 	}
 	return from + uint64(i) + 1
 }

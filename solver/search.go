@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/sha256"
 	"runtime"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -20,11 +21,14 @@ type search struct {
 	plan       plan
 	sequential bool
 	registry   *registry
+	asked      *asm.Kernel // nil if the choice is free
 	workers    []worker
 
 	calls  sync.Mutex          // guards what follows: one call of found at a time
 	found  func(Solution) bool // of All; nil if one solution is wanted
 	enough bool                // whether found has returned false
+	told   []uint64            // the nonces that found has seen
+	again  []uint64            // those of them that a search anew will find again, in order
 
 	kernels [kinds]atomic.Pointer[asm.Kernel] // in use, by kind of layout
 	open    [kinds]atomic.Bool                // whether the choice is yet to be made
@@ -38,6 +42,23 @@ type search struct {
 	solution *Solution  // the best so far: Nonce, Hash and Backend
 	err      error      // of the context, if it ended
 	fault    *KernelFault
+	void     bool // whether a kernel was caught, so that nothing it did not find counts
+}
+
+// equip gives a search its kernels.
+func (s *search) equip() error {
+	for kind := range s.kernels {
+		k, chosen := s.asked, true
+		if k == nil || !s.registry.works(k) {
+			var err error
+			if k, chosen, err = s.registry.pick(kind); err != nil {
+				return err
+			}
+		}
+		s.kernels[kind].Store(k)
+		s.open[kind].Store(!chosen)
+	}
+	return nil
 }
 
 // begin makes a segment of the plan the one that is handed out.
@@ -65,28 +86,26 @@ func (s *search) claim() (seg *segment, from, to uint64, ok bool) {
 	return seg, from, s.chunk, true
 }
 
-// check hashes a nonce that a kernel found. It returns false if the kernel was
-// wrong that the first word of the digest meets the target. Then another one has
-// taken its place, until the choice is made again among those that are left.
+// check hashes a nonce that a kernel found. It returns false if crypto/sha256
+// contradicts the kernel: the first word of the digest does not meet the target.
+// Then the search stops, to begin anew without that kernel.
 func (s *search) check(k *asm.Kernel, nonce uint64) (digest [sha256.Size]byte, ok bool) {
 	digest = s.puzzle.Hash(nonce)
-	if leadingZeros(digest) < min(s.puzzle.Bits, 32) {
-		fault := &KernelFault{Backend: k.Name, Nonce: nonce}
-		if other := s.registry.replace(k, fault); other != nil {
-			s.mu.Lock()
-			defer s.mu.Unlock()
-			if s.fault == nil {
-				s.fault = fault
-			}
-			for kind := range s.kernels {
-				if s.kernels[kind].CompareAndSwap(k, other) {
-					s.open[kind].Store(true)
-				}
-			}
-			return digest, false
-		}
+	if leadingZeros(digest) >= min(s.puzzle.Bits, 32) {
+		return digest, true
 	}
-	return digest, true
+	fault := &KernelFault{Backend: k.Name, Nonce: nonce}
+	if !s.registry.disable(k, fault) {
+		return digest, true
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.fault == nil {
+		s.fault = fault
+	}
+	s.void = true
+	s.stop.Store(true)
+	return digest, false
 }
 
 // report takes a nonce that a kernel found, and its digest.
@@ -117,9 +136,10 @@ func (s *search) deliver(solution Solution) {
 	s.mu.Unlock()
 	s.calls.Lock()
 	defer s.calls.Unlock()
-	if s.enough {
+	if _, told := slices.BinarySearch(s.again, solution.Nonce); told || s.enough {
 		return
 	}
+	s.told = append(s.told, solution.Nonce)
 	solution.Hashes, solution.Workers = s.hashes(), len(s.workers)
 	solution.Elapsed = time.Since(s.start)
 	if !s.found(solution) {
@@ -173,32 +193,70 @@ func (s *search) stopped(ctx context.Context, err error) error {
 }
 
 // run searches until all workers have stopped. Meanwhile it tells of progress.
-func (s *search) run(ctx context.Context, o Options) {
+// The error is not the context's.
+func (s *search) run(ctx context.Context, o Options) (err error) {
 	s.workers = make([]worker, o.workers())
-	var running sync.WaitGroup
 	for i := range s.workers {
-		w := &s.workers[i]
-		w.search = s
-		running.Go(func() { w.run(ctx) })
+		s.workers[i].search = s
 	}
-	if o.Progress != nil {
-		done := make(chan struct{})
-		go func() {
-			running.Wait()
-			close(done)
-		}()
-		ticker := time.NewTicker(o.ProgressInterval)
-		defer ticker.Stop()
-		for all, searching := s.plan.nonces(), true; searching; {
-			select {
-			case <-ticker.C:
-				o.Progress(s.progress(all))
-			case <-done:
-				searching = false
-			}
+	if o.Progress == nil {
+		return s.attempts(ctx)
+	}
+	all := s.plan.nonces()
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		err = s.attempts(ctx)
+	}()
+	ticker := time.NewTicker(o.ProgressInterval)
+	defer ticker.Stop()
+	for {
+		select {
+		case <-ticker.C:
+			o.Progress(s.progress(all))
+		case <-done:
+			return err
 		}
 	}
-	running.Wait()
+}
+
+// attempts has the workers search, and search everything again without each
+// kernel that is caught: what it has searched may hold solutions that it missed.
+// Each attempt has one kernel less to use, and the last kernel is never caught.
+func (s *search) attempts(ctx context.Context) error {
+	for {
+		var running sync.WaitGroup
+		for i := range s.workers {
+			w := &s.workers[i]
+			running.Go(func() { w.run(ctx) })
+		}
+		running.Wait()
+		solved := s.enough || s.solution != nil && !s.sequential
+		if !s.void || solved || s.err != nil {
+			return nil
+		}
+		if err := s.restart(); err != nil {
+			return err
+		}
+	}
+}
+
+// restart prepares for another attempt. Nothing of the last one counts but the
+// solutions: crypto/sha256 has confirmed them.
+func (s *search) restart() error {
+	if err := s.equip(); err != nil {
+		return err
+	}
+	s.void = false
+	s.stop.Store(false)
+	s.again = slices.Clone(s.told)
+	slices.Sort(s.again)
+	s.plan = newPlan(s.space, *s.kernels[0].Load())
+	s.begin(0)
+	for i := range s.workers {
+		s.workers[i].reset()
+	}
+	return nil
 }
 
 // progress says how far a search of so many nonces has got.
@@ -226,6 +284,13 @@ type worker struct {
 
 	hashed hashed
 	_      [64]byte // keeps the counters of two workers out of one cache line
+}
+
+// reset forgets what the worker has searched.
+func (w *worker) reset() {
+	w.hashes.Store(0)
+	w.looked, w.hit, w.began = 0, false, time.Time{}
+	w.cursor.seg, w.hashed.by = nil, nil
 }
 
 func (w *worker) run(ctx context.Context) {
@@ -344,7 +409,7 @@ func (w *worker) scan(k *asm.Kernel, base, first, last uint64) uint64 {
 	nonce := base + (first+uint64(i))*c.seg.step()
 	digest, ok := w.search.check(k, nonce)
 	if !ok {
-		return first // to be searched again, by another kernel
+		return last // the search stops
 	}
 	w.hashes.Add(uint64(i) + 1)
 	w.search.report(k, nonce, digest)
@@ -371,14 +436,14 @@ func (w *worker) scanGrid(k *asm.Kernel, base, first, last uint64) uint64 {
 		}
 	}
 	if !w.reportHits(k, nonce, hits, asm.GridLanes*uint64(i+1)) {
-		return first // to be searched again, by another kernel
+		return last // the search stops
 	}
 	return first + uint64(i) + 1
 }
 
 // reportHits counts the nonces tried up to a hit of a kernel that does not say which
-// of several nonces it is, and reports those that are. If none is and another
-// kernel has taken the place of this one, it returns false; nonce is any of them.
+// of several nonces it is, and reports those that are. If none is, and the kernel is
+// caught, it returns false; nonce is any of them.
 func (w *worker) reportHits(k *asm.Kernel, nonce uint64, hits []uint64, tried uint64) bool {
 	w.hit = true // which took time
 	if len(hits) == 0 {

@@ -77,7 +77,7 @@ type Solver struct {
 type Solution struct {
 	Nonce   uint64            // its canonical decimal digits are what was hashed
 	Hash    [sha256.Size]byte // SHA-256(prefix || nonce), by crypto/sha256
-	Hashes  uint64            // nonces tried by all workers, each once; by then, if All found it
+	Hashes  uint64            // nonces tried by all workers, each once; by then, if All found it; see KernelFault
 	Elapsed time.Duration     // from the call of Solve to its return, or of All to this solution
 	Backend string            // the kernel that found the nonce
 	Workers int               // goroutines that searched
@@ -164,7 +164,8 @@ func (s *Solver) Solve(ctx context.Context, p Puzzle) (Solution, error) {
 // All calls found for every allowed nonce that solves the puzzle, until found
 // returns false or no nonce is left. It returns the number of nonces tried, each
 // counted once: those are all that are allowed if nothing ended the search
-// early, and found has seen each solution among them unless it returned false.
+// early, and found has seen each solution among them, once, unless it returned
+// false. All remembers the nonces it has reported, in 8 bytes each.
 //
 // The calls of found come from the workers, one at a time, and the last is over
 // when All returns. Their order is that of the search; it is numeric with
@@ -175,7 +176,7 @@ func (s *Solver) Solve(ctx context.Context, p Puzzle) (Solution, error) {
 //
 // Errors are a *PuzzleError, and a *StoppedError if the context ended first, as
 // for Solve. A *KernelFault says that a kernel was caught in an error; it is
-// returned when the search, which another kernel went on with, is over, with
+// returned when the search, which began anew with another kernel, is over, with
 // the *StoppedError if there is one.
 func (s *Solver) All(ctx context.Context, p Puzzle, found func(Solution) bool) (hashes uint64, err error) {
 	if found == nil {
@@ -195,14 +196,14 @@ func (s *Solver) All(ctx context.Context, p Puzzle, found func(Solution) bool) (
 // found, and how, is in the search returned, which is never nil. The error is
 // none of those that tell of the space or of a fault.
 func (s *Solver) search(ctx context.Context, p Puzzle, found func(Solution) bool) (*search, error) {
-	run := &search{start: time.Now(), puzzle: p, registry: s.registry, sequential: s.options.Sequential, found: found}
+	run := &search{start: time.Now(), puzzle: p, registry: s.registry, asked: s.asked, sequential: s.options.Sequential, found: found}
 	if err := p.validate(); err != nil {
 		return run, err
 	}
 	if err := stopped(ctx); err != nil {
 		return run, run.stopped(ctx, err)
 	}
-	if err := s.equip(run); err != nil {
+	if err := run.equip(); err != nil {
 		return run, err
 	}
 	k := run.kernels[0].Load()
@@ -214,26 +215,13 @@ func (s *Solver) search(ctx context.Context, p Puzzle, found func(Solution) bool
 	run.mid, run.plan = mid, newPlan(run.space, *k)
 	run.beyond.Store(^uint64(0))
 	run.begin(0)
-	if run.run(ctx, s.options); run.err != nil {
+	if err := run.run(ctx, s.options); err != nil {
+		return run, err
+	}
+	if run.err != nil {
 		return run, run.stopped(ctx, run.err)
 	}
 	return run, nil
-}
-
-// equip gives a search its kernels.
-func (s *Solver) equip(run *search) error {
-	for kind := range run.kernels {
-		k, chosen := s.asked, true
-		if k == nil || !s.registry.works(k) {
-			var err error
-			if k, chosen, err = s.registry.pick(kind); err != nil {
-				return err
-			}
-		}
-		run.kernels[kind].Store(k)
-		run.open[kind].Store(!chosen)
-	}
-	return nil
 }
 
 // space returns the nonces to search for a puzzle with a kernel, and why they

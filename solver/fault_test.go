@@ -1,0 +1,177 @@
+package solver
+
+import (
+	"fmt"
+	"slices"
+	"sync/atomic"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/gkpow/gkpow/solver/asm"
+)
+
+// sly returns a kernel that misses every hit until it has been called so many
+// times, and then reports one that is none. Grids are as cheap as can be, so that
+// it gets them where there are any.
+func sly(calls int64) asm.Kernel {
+	k := asm.Generic()
+	k.Name = "sly"
+	var called atomic.Int64
+	lie := func() int {
+		if called.Add(1) <= calls {
+			return -1
+		}
+		return 0
+	}
+	k.Scan = func(*asm.Block, []uint32) int { return lie() }
+	k.ScanTails = func(*asm.States, []asm.Tail, uint32) int { return lie() }
+	k.Grid = func(*asm.Grid, []uint32) int { return lie() }
+	for word := range k.Ops.Grid {
+		k.Ops.Grid[word] = 1
+	}
+	return k
+}
+
+// A moment is a search with a kernel that misses hits until it is caught.
+type moment struct {
+	puzzle   Puzzle
+	options  Options
+	want     []uint64 // the solutions among the nonces allowed
+	registry *registry
+}
+
+func (m *moment) solver(t *testing.T) *Solver {
+	t.Helper()
+	s, err := newSolver(m.options, m.registry)
+	require.NoError(t, err)
+	return s
+}
+
+// caught reports whether the kernel was caught. If the search was over before, it
+// has missed everything: nobody can know.
+func (m *moment) caught() bool { return !m.registry.works(m.registry.entries[0].kernel) }
+
+// eachMoment has a search use a kernel that is caught at its first call, after all
+// nonces that it could miss, or at moments in between.
+func eachMoment(t *testing.T, f func(t *testing.T, m *moment)) {
+	for kind := range kinds {
+		p := Puzzle{Prefix: unsolvable(kind).Prefix, Bits: 9}
+		const first, last = 1000, 39_999
+		want := solutions(p, first, last)
+		for _, workers := range []int{1, 3} {
+			for _, calls := range []int64{0, 1, 2, 5, 11, 23, 47} {
+				m := &moment{p, Options{MinNonce: first, MaxNonce: last, Workers: workers}, want, trusting(sly(calls), asm.Generic())}
+				t.Run(fmt.Sprintf("kind %d, %d workers, caught after %d calls", kind, workers, calls), func(t *testing.T) {
+					f(t, m)
+					require.True(t, m.caught() || calls > 2, "the kernel got away with it")
+				})
+			}
+		}
+	}
+}
+
+// What a kernel has missed before it was caught is found.
+func TestAllAfterMissedHits(t *testing.T) {
+	eachMoment(t, func(t *testing.T, m *moment) {
+		var got []uint64
+		hashes, err := m.solver(t).All(t.Context(), m.puzzle, func(solution Solution) bool {
+			got = append(got, solution.Nonce)
+			return true
+		})
+		if !m.caught() {
+			return
+		}
+		var fault *KernelFault
+		require.ErrorAs(t, err, &fault)
+		require.Equal(t, "sly", fault.Backend)
+		require.Equal(t, m.options.MaxNonce-m.options.MinNonce+1, hashes)
+		slices.Sort(got)
+		require.Equal(t, m.want, got)
+	})
+}
+
+// A sequential search returns the smallest nonce, whatever the kernel has missed.
+func TestSequentialAfterMissedHits(t *testing.T) {
+	eachMoment(t, func(t *testing.T, m *moment) {
+		m.options.Sequential = true
+		solution, err := m.solver(t).Solve(t.Context(), m.puzzle)
+		if !m.caught() {
+			return
+		}
+		require.NoError(t, err)
+		require.NotNil(t, solution.Fault)
+		require.Equal(t, m.want[0], solution.Nonce)
+		require.GreaterOrEqual(t, solution.Hashes, solution.Nonce-m.options.MinNonce+1)
+	})
+}
+
+// The space is exhausted only if no nonce solves the puzzle, those among them that
+// the kernel has searched. Each is counted once.
+func TestExhaustedAfterMissedHits(t *testing.T) {
+	eachMoment(t, func(t *testing.T, m *moment) {
+		solution, err := m.solver(t).Solve(t.Context(), m.puzzle)
+		if m.caught() {
+			require.NoError(t, err)
+			require.Contains(t, m.want, solution.Nonce)
+		}
+	})
+	eachMoment(t, func(t *testing.T, m *moment) {
+		m.puzzle.Bits = MaxBits
+		_, err := m.solver(t).Solve(t.Context(), m.puzzle)
+		var exhausted *ExhaustedError
+		require.ErrorAs(t, err, &exhausted)
+		require.Equal(t, m.options.MaxNonce-m.options.MinNonce+1, exhausted.Hashes)
+	})
+}
+
+// The nonces that a kernel reported before it was caught are not reported again.
+func TestAllTellsOnce(t *testing.T) {
+	for calls := range int64(60) {
+		k := asm.Generic()
+		k.Name = "turncoat"
+		scan := k.Scan
+		var called atomic.Int64
+		k.Scan = func(b *asm.Block, words []uint32) int {
+			if called.Add(1) > calls {
+				return 0
+			}
+			return scan(b, words)
+		}
+		p := Puzzle{Prefix: []byte("turncoat:"), Bits: 7}
+		o := Options{MaxNonce: 9999, Workers: 1 + int(calls%3)}
+		s, err := newSolver(o, trusting(k, asm.Generic()))
+		require.NoError(t, err)
+		var got []uint64
+		hashes, err := s.All(t.Context(), p, func(solution Solution) bool {
+			got = append(got, solution.Nonce)
+			return true
+		})
+		var fault *KernelFault
+		require.ErrorAs(t, err, &fault)
+		require.EqualValues(t, 10_000, hashes)
+		slices.Sort(got)
+		require.Equal(t, solutions(p, 0, 9999), got)
+	}
+}
+
+// Two kernels are caught, one after the other.
+func TestTwoFaults(t *testing.T) {
+	r := trusting(sly(3), sly(7), asm.Generic())
+	r.entries[1].kernel.Name = "slier"
+	p := Puzzle{Prefix: unsolvable(0).Prefix, Bits: 9}
+	s, err := newSolver(Options{MaxNonce: 59_999, Workers: 2}, r)
+	require.NoError(t, err)
+	var got []uint64
+	hashes, err := s.All(t.Context(), p, func(solution Solution) bool {
+		got = append(got, solution.Nonce)
+		return true
+	})
+	var fault *KernelFault
+	require.ErrorAs(t, err, &fault)
+	require.Equal(t, "sly", fault.Backend)
+	require.False(t, r.works(r.entries[1].kernel))
+	require.EqualValues(t, 60_000, hashes)
+	slices.Sort(got)
+	require.Equal(t, solutions(p, 0, 59_999), got)
+}
