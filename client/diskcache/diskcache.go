@@ -103,7 +103,7 @@ func (c *Cache) Token(ctx context.Context) (client.Token, error) {
 		return token, nil
 	}
 	lock := flock.New(c.path+".lock", flock.SetPermissions(0o600))
-	if _, err := lock.TryLockContext(ctx, lockInterval); err != nil {
+	if err := c.acquire(ctx, lock); err != nil {
 		if ctx.Err() != nil {
 			return client.Token{}, &client.Error{Op: "token",
 				Err: fmt.Errorf("another process was getting a token: %w", ctx.Err())}
@@ -131,6 +131,16 @@ func (c *Cache) Token(ctx context.Context) (client.Token, error) {
 		}
 	}
 	return token, nil
+}
+
+// acquire waits for the lock. Anything but a plain file in its place is an error:
+// to open a FIFO would wait for ever, whatever happens to the context.
+func (c *Cache) acquire(ctx context.Context, lock *flock.Flock) error {
+	if info, err := os.Lstat(lock.Path()); err == nil && !info.Mode().IsRegular() {
+		return fmt.Errorf("%s is not a plain file: remove it", lock.Path())
+	}
+	_, err := lock.TryLockContext(ctx, lockInterval)
+	return err
 }
 
 // lockInterval is how often a lock that another process holds is tried.

@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"fmt"
 
@@ -55,7 +56,7 @@ func (f *accountFlags) registerCache(flags *pflag.FlagSet) {
 
 // open returns a client for the account, or for an emulator, which the function
 // stops.
-func (f *accountFlags) open(env environment, s *solver.Solver) (*client.Client, func(), error) {
+func (f *accountFlags) open(ctx context.Context, env environment, s *solver.Solver) (*client.Client, func(), error) {
 	if f.given("difficulty") && !f.emulator {
 		return nil, nil, usagef("--difficulty goes with --emulator: the service sets its own")
 	}
@@ -72,7 +73,7 @@ func (f *accountFlags) open(env environment, s *solver.Solver) (*client.Client, 
 		stop = e.stop
 		f.emulatorURL = e.url
 		config.URL, config.SiteKey, config.SecretKey = e.url, gktest.SiteKey, client.NewSecret(gktest.SecretKey)
-	} else if err := readKeys(&config, env); err != nil {
+	} else if err := readKeys(ctx, &config, env); err != nil {
 		return nil, nil, err
 	}
 	c, err := client.New(config)
@@ -102,7 +103,7 @@ var (
 )
 
 // readKeys sets the URL and the keys from the environment.
-func readKeys(c *client.Config, env environment) error {
+func readKeys(ctx context.Context, c *client.Config, env environment) error {
 	get := func(name string) string {
 		value, _ := env.lookup(name)
 		return value
@@ -112,7 +113,7 @@ func readKeys(c *client.Config, env environment) error {
 	if c.SiteKey == "" {
 		return fmt.Errorf("%w: GKCAPTCHA_SITE_KEY is not set", errKeys)
 	}
-	secret, err := readSecret(env, "GKCAPTCHA_SECRET_KEY")
+	secret, err := readSecret(ctx, env, "GKCAPTCHA_SECRET_KEY")
 	if err != nil {
 		return fmt.Errorf("%w: %w", errKeys, err)
 	}
@@ -121,13 +122,13 @@ func readKeys(c *client.Config, env environment) error {
 }
 
 // readGKTinc sets the URL and the keys of GKTinc from the environment.
-func readGKTinc(c *gktinc.Config, env environment) error {
+func readGKTinc(ctx context.Context, c *gktinc.Config, env environment) error {
 	c.URL, _ = env.lookup("GKTINC_API_URL")
 	c.HashID, _ = env.lookup("GKTINC_HASHID")
 	if c.HashID == "" {
 		return fmt.Errorf("%w: GKTINC_HASHID is not set", errGKTincKeys)
 	}
-	key, err := readSecret(env, "GKTINC_API_KEY")
+	key, err := readSecret(ctx, env, "GKTINC_API_KEY")
 	if err != nil {
 		return fmt.Errorf("%w: %w", errGKTincKeys, err)
 	}
@@ -137,14 +138,14 @@ func readGKTinc(c *gktinc.Config, env environment) error {
 
 // readSecret reads a secret from the variable, or from the file that the
 // variable with _FILE after its name names.
-func readSecret(env environment, variable string) (client.Secret, error) {
+func readSecret(ctx context.Context, env environment, variable string) (client.Secret, error) {
 	secret, _ := env.lookup(variable)
 	file, _ := env.lookup(variable + "_FILE")
 	if secret != "" && file != "" {
 		return client.Secret{}, fmt.Errorf("%s and %[1]s_FILE are both set; which one counts?", variable)
 	}
 	if file != "" {
-		data, err := readLimited(file, nil)
+		data, err := readLimited(ctx, file, nil)
 		if err != nil {
 			return client.Secret{}, fmt.Errorf("%s_FILE: %w", variable, err)
 		}

@@ -78,12 +78,12 @@ func agent(ctx context.Context, env environment, f agentFlags) error {
 	registry := prometheus.NewRegistry()
 	registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 
-	source, stop, err := f.openTokens(env, registry, log)
+	source, stop, err := f.openTokens(ctx, env, registry, log)
 	if err != nil {
 		return err
 	}
 	defer stop()
-	routes, err := f.gktinc.open(env, f.emulatorURL, log)
+	routes, err := f.gktinc.open(ctx, env, f.emulatorURL, log)
 	if err != nil {
 		return err
 	}
@@ -124,7 +124,7 @@ func agent(ctx context.Context, env environment, f agentFlags) error {
 
 // openTokens returns the source of tokens, and a function that closes it. It is nil
 // if there are no keys for one, but for GKTinc.
-func (f *agentFlags) openTokens(env environment, registry *prometheus.Registry, log *slog.Logger) (client.TokenSource, func(), error) {
+func (f *agentFlags) openTokens(ctx context.Context, env environment, registry *prometheus.Registry, log *slog.Logger) (client.TokenSource, func(), error) {
 	if !f.emulator && !hasAny(env, "GKCAPTCHA_SITE_KEY", "GKCAPTCHA_SECRET_KEY", "GKCAPTCHA_SECRET_KEY_FILE") && hasGKTincKeys(env) {
 		return nil, func() {}, nil
 	}
@@ -132,7 +132,7 @@ func (f *agentFlags) openTokens(env environment, registry *prometheus.Registry, 
 	if err != nil {
 		return nil, nil, err
 	}
-	c, stop, err := f.open(env, s)
+	c, stop, err := f.open(ctx, env, s)
 	if err != nil {
 		return nil, nil, err
 	}

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"log/slog"
 	"net/http"
 	"net/netip"
@@ -59,13 +60,13 @@ func (f *gktincAgentFlags) options() (gktinc.GuardOptions, error) {
 
 // open returns the routes of GKTinc, nil if there are no keys. An emulator's keys
 // are known.
-func (f *gktincAgentFlags) open(env environment, emulatorURL string, log *slog.Logger) (*gktincRoutes, error) {
+func (f *gktincAgentFlags) open(ctx context.Context, env environment, emulatorURL string, log *slog.Logger) (*gktincRoutes, error) {
 	var config gktinc.Config
 	switch {
 	case emulatorURL != "":
 		config = gktinc.Config{URL: emulatorURL, HashID: gktest.GKTincHashID, APIKey: client.NewSecret(gktest.GKTincAPIKey)}
 	case hasGKTincKeys(env):
-		if err := readGKTinc(&config, env); err != nil {
+		if err := readGKTinc(ctx, &config, env); err != nil {
 			return nil, err
 		}
 	default:

@@ -50,7 +50,7 @@ func newJudge(t *testing.T, o gktest.GKTincOptions, f gktincAgentFlags) *judge {
 		f.ipHeader = "X-Real-IP"
 	}
 	log, registry := slog.New(slog.NewJSONHandler(j.journal, nil)), prometheus.NewRegistry()
-	routes, err := f.open(env, "", log)
+	routes, err := f.open(t.Context(), env, "", log)
 	require.NoError(t, err)
 	j.agent = newAgentServer(nil, "", registry, log)
 	routes.addTo(j.agent, registry)

@@ -67,7 +67,7 @@ func doctor(ctx context.Context, env environment, f doctorFlags) error {
 	if err != nil {
 		return err
 	}
-	c, stop, err := f.open(env, s)
+	c, stop, err := f.open(ctx, env, s)
 	if d.check("keys", err, "there") {
 		defer stop()
 		if given, ok := d.service(ctx, env, f, c); ok {

@@ -2,8 +2,12 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"io/fs"
+	"os"
 	"os/exec"
+	"path/filepath"
 	"slices"
 	"strings"
 
@@ -47,7 +51,7 @@ that runs longer wants gkpow agent. The secret key is not handed on.
 func execCommand(ctx context.Context, env environment, f execFlags, args []string) error {
 	path, err := exec.LookPath(args[0])
 	if err != nil {
-		return &usageError{err}
+		return newStartError(args[0], err)
 	}
 	t, err := getToken(ctx, env, f.searchFlags, f.accountFlags)
 	if err != nil {
@@ -68,4 +72,21 @@ func execCommand(ctx context.Context, env environment, f execFlags, args []strin
 		"GKCAPTCHA_TOKEN="+t.Value.Reveal(),
 		fmt.Sprintf("GKCAPTCHA_TOKEN_EXPIRES_AT=%d", t.ExpiresAt.Unix()))
 	return become(path, args, variables)
+}
+
+// newStartError explains why exec.LookPath has not found the command: unlike that
+// function it tells a file in the search path that cannot be executed from none.
+func newStartError(command string, err error) *startError {
+	if !errors.Is(err, exec.ErrNotFound) && !errors.Is(err, fs.ErrNotExist) {
+		return &startError{err, exitNotExecutable}
+	}
+	if filepath.Base(command) == command {
+		for _, dir := range filepath.SplitList(os.Getenv("PATH")) {
+			path := filepath.Join(dir, command)
+			if info, statErr := os.Stat(path); statErr == nil && info.Mode().IsRegular() {
+				return &startError{&fs.PathError{Op: "exec", Path: path, Err: fs.ErrPermission}, exitNotExecutable}
+			}
+		}
+	}
+	return &startError{err, exitNotFound}
 }

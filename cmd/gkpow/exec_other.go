@@ -20,5 +20,8 @@ func become(path string, args, variables []string) error {
 	if errors.As(err, &exit) {
 		return &childError{exit.ExitCode()}
 	}
-	return err
+	if err != nil {
+		return &startError{err, exitNotExecutable}
+	}
+	return nil
 }

@@ -9,5 +9,5 @@ import (
 
 // become replaces this process by the command. It returns only if it fails.
 func become(path string, args, variables []string) error {
-	return fmt.Errorf("%s: %w", path, syscall.Exec(path, args, variables))
+	return &startError{fmt.Errorf("%s: %w", path, syscall.Exec(path, args, variables)), exitNotExecutable}
 }

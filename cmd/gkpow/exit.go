@@ -4,7 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
 	"strings"
+	"syscall"
 
 	"github.com/spf13/cobra"
 
@@ -24,6 +26,11 @@ const (
 	exitRejected    = 7
 	exitNetwork     = 8
 	exitNone        = 9
+
+	// As shells have them.
+	exitNotExecutable = 126
+	exitNotFound      = 127
+	exitSignal        = 128 // and the signal's number is added
 )
 
 func newExitCodes() *cobra.Command {
@@ -33,7 +40,7 @@ func newExitCodes() *cobra.Command {
 		Long: `Every command exits with one of these codes:
 
   0  ok
-  1  anything else: interrupted, output failed
+  1  anything else, such as output that failed
   2  usage: a wrong flag, value or URL, or a challenge that cannot be read
   3  credentials or plan: keys missing or not accepted, M2M not enabled
   4  rate limited: the message says for how long
@@ -45,7 +52,11 @@ func newExitCodes() *cobra.Command {
   8  network: no usable answer from the service: refused, silent for 10 s twice,
      a redirect, something that is not the API
   9  no solution: no nonce that is allowed, or that is in the --shard, solves the
-     puzzle`,
+     puzzle
+
+gkpow exec exits with the code of its command, or with 126 if the command cannot
+be executed, or with 127 if it does not exist. A signal that ends a command makes
+128 and its number: 130 for an interrupt (SIGINT), 143 for SIGTERM.`,
 	}
 }
 
@@ -68,14 +79,50 @@ type childError struct{ code int }
 
 func (e *childError) Error() string { return fmt.Sprintf("exit code %d", e.code) }
 
+// A signalError is the cause of a context that a signal has ended.
+type signalError struct{ signal os.Signal }
+
+func (e *signalError) Error() string {
+	if e.signal == os.Interrupt {
+		return "interrupted"
+	}
+	return fmt.Sprintf("stopped by a signal (%v)", e.signal)
+}
+
+// code is the exit code for the signal.
+func (e *signalError) code() int {
+	if number, ok := e.signal.(syscall.Signal); ok {
+		return exitSignal + int(number)
+	}
+	return exitOther
+}
+
+// A startError is why gkpow exec cannot run a command.
+type startError struct {
+	error
+	code int // exitNotFound or exitNotExecutable
+}
+
+func (e *startError) Unwrap() error { return e.error }
+
 // diagnose returns the exit code for an error, and what to do about it where the
 // error does not say so itself.
 func diagnose(err error) (code int, hint string) {
 	var action *actionError
 	var usage *usageError
 	var puzzle *solver.PuzzleError
+	var stopped *signalError
+	var start *startError
 	is := func(target error) bool { return errors.Is(err, target) }
 	switch {
+	case errors.As(err, &stopped):
+		return stopped.code(), ""
+	case is(context.Canceled):
+		return exitSignal + int(syscall.SIGINT), ""
+	case is(errTimeout):
+		return exitTime, "raise --timeout" + moreThreads(err)
+	case errors.As(err, &start):
+		return start.code, ""
 	case !errors.As(err, &action), errors.As(err, &usage), errors.As(err, &puzzle):
 		return exitUsage, ""
 	case is(errKeys):
@@ -88,8 +135,6 @@ func diagnose(err error) (code int, hint string) {
 		return exitRateLimited, ""
 	case is(client.ErrQuotaExceeded):
 		return exitQuota, ""
-	case is(errTimeout):
-		return exitTime, "raise --timeout, or allow more --threads"
 	case is(client.ErrExpired), is(context.DeadlineExceeded):
 		return exitTime, ""
 	case is(client.ErrDifficulty):
@@ -103,6 +148,16 @@ func diagnose(err error) (code int, hint string) {
 	default:
 		return exitOther, ""
 	}
+}
+
+// moreThreads is advice for a search that was stopped, "" for anything else.
+func moreThreads(err error) string {
+	var search *solver.StoppedError
+	var failure *client.Error
+	if errors.As(err, &search) || errors.As(err, &failure) && failure.Op == "solve" {
+		return ", or allow more --threads"
+	}
+	return ""
 }
 
 // urlVariable is what sets the URL of the service that an error is about.

@@ -42,9 +42,9 @@ func (f *gktincFlags) register(flags *pflag.FlagSet) {
 
 // open returns a client with the keys of the environment. What the policy allows
 // is a warning.
-func (f *gktincFlags) open(env environment) (*gktinc.Client, error) {
+func (f *gktincFlags) open(ctx context.Context, env environment) (*gktinc.Client, error) {
 	config := gktinc.Config{Policy: f.policy, OnDegraded: func(err error) { warn(env, err) }}
-	if err := readGKTinc(&config, env); err != nil {
+	if err := readGKTinc(ctx, &config, env); err != nil {
 		return nil, err
 	}
 	c, err := gktinc.New(config)
@@ -64,15 +64,10 @@ type gktincAnswers struct {
 
 // ask asks and prints the answer. A verdict that denies is an error.
 func (f *gktincFlags) ask(ctx context.Context, env environment, ask func(context.Context, *gktinc.Client) (gktincAnswers, error)) error {
-	c, err := f.open(env)
+	c, err := f.open(ctx, env)
 	if err != nil {
 		return err
 	}
-	ctx, cancel, err := f.withTimeout(ctx)
-	if err != nil {
-		return err
-	}
-	defer cancel()
 	got, err := ask(ctx, c)
 	if err != nil {
 		return err

@@ -67,15 +67,15 @@ func gktincConfig(ctx context.Context, env environment, f pageFlags) error {
 	case strings.ContainsFunc(f.once, func(r rune) bool { return !unicode.IsPrint(r) }):
 		return usagef("--once %q is not printable", f.once)
 	}
-	c, err := (&gktincFlags{}).open(env)
-	if err != nil {
-		return err
-	}
 	ctx, cancel, err := f.withTimeout(ctx)
 	if err != nil {
 		return err
 	}
 	defer cancel()
+	c, err := (&gktincFlags{}).open(ctx, env)
+	if err != nil {
+		return err
+	}
 	level := gktinc.Level{ChallengeLevel: f.level, Sign: f.sign}
 	if f.askLevel {
 		level, err = c.ChallengeLevel(ctx, ip)

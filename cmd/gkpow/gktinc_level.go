@@ -39,6 +39,11 @@ func gktincLevel(ctx context.Context, env environment, f gktincFlags, address st
 	if err != nil {
 		return err
 	}
+	ctx, cancel, err := f.withTimeout(ctx)
+	if err != nil {
+		return err
+	}
+	defer cancel()
 	return f.ask(ctx, env, func(ctx context.Context, c *gktinc.Client) (gktincAnswers, error) {
 		level, verdict, err := c.CheckLevel(ctx, ip)
 		return gktincAnswers{

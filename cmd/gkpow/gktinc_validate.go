@@ -41,7 +41,12 @@ sec_ch_ua_platform, which are the visitor's headers. The exit code is the verdic
 }
 
 func gktincValidate(ctx context.Context, env environment, f gktincFlags, file string) error {
-	data, err := readLimited(file, env.stdin)
+	ctx, cancel, err := f.withTimeout(ctx)
+	if err != nil {
+		return err
+	}
+	defer cancel()
+	data, err := readLimited(ctx, file, env.stdin)
 	if err != nil {
 		return &usageError{err}
 	}

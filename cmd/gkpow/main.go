@@ -16,8 +16,7 @@ import (
 )
 
 func main() {
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	context.AfterFunc(ctx, stop) // a second signal ends what does not heed the first
+	ctx, stop := withSignals(context.Background())
 	code := run(ctx, os.Args[1:], environment{
 		stdin:   os.Stdin,
 		stdout:  os.Stdout,
@@ -27,4 +26,21 @@ func main() {
 	})
 	stop()
 	os.Exit(code)
+}
+
+// withSignals returns a context that the first SIGINT or SIGTERM ends, with a
+// signalError as its cause. The second one ends the process.
+func withSignals(parent context.Context) (context.Context, context.CancelFunc) {
+	ctx, cancel := context.WithCancelCause(parent)
+	signals := make(chan os.Signal, 1)
+	signal.Notify(signals, os.Interrupt, syscall.SIGTERM)
+	go func() {
+		select {
+		case s := <-signals:
+			cancel(&signalError{s})
+		case <-ctx.Done():
+		}
+		signal.Stop(signals)
+	}()
+	return ctx, func() { cancel(nil) }
 }

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -34,7 +35,30 @@ func shellQuote(s string) string {
 }
 
 // readLimited reads a file of at most 1 MiB, or standard input if the name is "-".
-func readLimited(name string, stdin io.Reader) ([]byte, error) {
+// It returns when the context ends, whatever the file is: a FIFO or a terminal may
+// have nothing to read for ever.
+func readLimited(ctx context.Context, name string, stdin io.Reader) ([]byte, error) {
+	type result struct {
+		data []byte
+		err  error
+	}
+	read := make(chan result, 1)
+	go func() {
+		data, err := readAll(name, stdin)
+		read <- result{data, err}
+	}()
+	select {
+	case r := <-read:
+		return r.data, r.err
+	case <-ctx.Done():
+		if name == "-" {
+			name = "standard input"
+		}
+		return nil, fmt.Errorf("still waiting for %s: %w", name, context.Cause(ctx))
+	}
+}
+
+func readAll(name string, stdin io.Reader) ([]byte, error) {
 	const most = 1 << 20
 	in := stdin
 	if name != "-" {

@@ -77,7 +77,7 @@ func solve(ctx context.Context, env environment, f solveFlags) error {
 	var puzzle solver.Puzzle
 	var deadline time.Time // of a challenge
 	if f.given("challenge") {
-		puzzle, deadline, err = f.readChallenge(env.stdin)
+		puzzle, deadline, err = f.readChallenge(ctx, env.stdin)
 	} else {
 		puzzle, err = f.puzzle()
 	}
@@ -104,8 +104,8 @@ func solve(ctx context.Context, env environment, f solveFlags) error {
 }
 
 // readChallenge reads the file of --challenge.
-func (f *solveFlags) readChallenge(stdin io.Reader) (p solver.Puzzle, deadline time.Time, err error) {
-	data, err := readLimited(f.challenge, stdin)
+func (f *solveFlags) readChallenge(ctx context.Context, stdin io.Reader) (p solver.Puzzle, deadline time.Time, err error) {
+	data, err := readLimited(ctx, f.challenge, stdin)
 	if err != nil {
 		return p, deadline, &usageError{err}
 	}

@@ -91,7 +91,7 @@ func getToken(ctx context.Context, env environment, search searchFlags, account 
 		return client.Token{}, err
 	}
 	defer cancel()
-	c, stop, err := account.open(env, s)
+	c, stop, err := account.open(ctx, env, s)
 	if err != nil {
 		return client.Token{}, err
 	}

@@ -76,24 +76,23 @@ func verify(ctx context.Context, env environment, f verifyFlags, args []string) 
 		return usagef("--max-score %v is not 0 to 1", f.options.Expected.MaxScore)
 	}
 	f.options.Profile = profile
-	token, err := tokenArgument(env, args)
+	ctx, cancel, err := f.withTimeout(ctx)
+	if err != nil {
+		return err
+	}
+	defer cancel()
+	token, err := tokenArgument(ctx, env, args)
 	if err != nil {
 		return err
 	}
 	var config client.Config
-	if err := readKeys(&config, env); err != nil {
+	if err := readKeys(ctx, &config, env); err != nil {
 		return err
 	}
 	c, err := client.New(config)
 	if err != nil {
 		return &usageError{err}
 	}
-	ctx, cancel, err := f.withTimeout(ctx)
-	if err != nil {
-		return err
-	}
-	defer cancel()
-
 	verdict, err := c.VerifyToken(ctx, token, f.options)
 	if err != nil {
 		return err
@@ -114,13 +113,13 @@ func verify(ctx context.Context, env environment, f verifyFlags, args []string) 
 }
 
 // tokenArgument finds the token to verify.
-func tokenArgument(env environment, args []string) (string, error) {
+func tokenArgument(ctx context.Context, env environment, args []string) (string, error) {
 	token, _ := env.lookup("GKCAPTCHA_TOKEN")
 	if len(args) > 0 {
 		token = args[0]
 	}
 	if token == "-" {
-		data, err := readLimited("-", env.stdin)
+		data, err := readLimited(ctx, "-", env.stdin)
 		if err != nil {
 			return "", &usageError{err}
 		}

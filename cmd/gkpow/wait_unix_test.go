@@ -1,0 +1,176 @@
+//go:build unix
+
+package main
+
+import (
+	"bytes"
+	"io"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/gkpow/gkpow/client/gktest"
+)
+
+func mkfifo(t *testing.T, name string) string {
+	path := filepath.Join(t.TempDir(), name)
+	require.NoError(t, syscall.Mkfifo(path, 0o600))
+	return path
+}
+
+// waiting are commands that read what may never come.
+func waiting(fifo string) map[string]struct {
+	args      string
+	variables []string
+} {
+	type command = struct {
+		args      string
+		variables []string
+	}
+	secret, key := "GKCAPTCHA_SECRET_KEY=", "GKTINC_API_KEY="
+	ours := []string{secret, "GKCAPTCHA_SECRET_KEY_FILE=" + fifo}
+	theirs := []string{key, "GKTINC_HASHID=h", "GKTINC_API_KEY_FILE=" + fifo}
+	return map[string]command{
+		"token":           {"token", ours},
+		"exec":            {"exec true", ours},
+		"doctor":          {"doctor", ours},
+		"verify":          {"verify x", ours},
+		"token on stdin":  {"verify -", nil},
+		"challenge":       {"solve --challenge " + fifo, nil},
+		"stdin":           {"solve --challenge -", nil},
+		"level":           {"gktinc level 192.0.2.1", theirs},
+		"config":          {"gktinc config --url example.com/ --ip 192.0.2.1", theirs},
+		"validation":      {"gktinc validate " + fifo, theirs},
+		"form on stdin":   {"gktinc validate", theirs},
+		"GKTinc in agent": {"agent", append(theirs, "GKCAPTCHA_SITE_KEY=", secret)},
+		"agent":           {"agent", ours},
+	}
+}
+
+// A FIFO that nobody writes to, as a key file or as input, does not keep a command
+// past its --timeout.
+func TestTimeoutWhileReading(t *testing.T) {
+	u := newUser(t, gktest.Options{})
+	for name, test := range waiting(mkfifo(t, "fifo")) {
+		if strings.HasPrefix(test.args, "agent") {
+			continue // which has no --timeout
+		}
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			args := strings.Fields(test.args)
+			args = append([]string{args[0]}, append([]string{"--timeout", "100ms"}, args[1:]...)...)
+			if args[0] == "gktinc" {
+				args = append(strings.Fields(test.args), "--timeout", "100ms")
+			}
+			var stdout, stderr bytes.Buffer
+			env := u.environment(&stdout, &stderr)
+			env.stdin, _ = io.Pipe()
+			lookup := env.lookup
+			env.lookup = func(name string) (string, bool) {
+				for _, variable := range test.variables {
+					if value, ok := strings.CutPrefix(variable, name+"="); ok {
+						return value, true
+					}
+				}
+				return lookup(name)
+			}
+			require.Equal(t, exitTime, run(t.Context(), args, env), stderr.String())
+			require.Contains(t, stdout.String()+stderr.String(), "still waiting for ")
+			require.Contains(t, stderr.String(), "--timeout has passed (100ms)")
+			require.NotContains(t, stderr.String(), "--threads", "advice for searches")
+		})
+	}
+}
+
+// Nor does it keep a command that gets a signal, whose exit code tells which.
+func TestSignalWhileReading(t *testing.T) {
+	for _, sent := range []syscall.Signal{syscall.SIGINT, syscall.SIGTERM} {
+		u := newUser(t, gktest.Options{})
+		for name, test := range waiting(mkfifo(t, "fifo")) {
+			t.Run(sent.String()+"/"+name, func(t *testing.T) {
+				t.Parallel()
+				cmd := u.command("gkpow", strings.Fields(test.args)...)
+				cmd.Env = append(cmd.Env, test.variables...)
+				stdin, err := cmd.StdinPipe()
+				require.NoError(t, err)
+				defer stdin.Close()
+				var stderr bytes.Buffer
+				cmd.Stderr = &stderr
+				require.NoError(t, cmd.Start())
+				ended := make(chan error, 1)
+				go func() { ended <- cmd.Wait() }()
+				for deadline := time.After(20 * time.Second); ; {
+					select {
+					case <-ended:
+						// A signal that came before the command could heed it ends the process.
+						if status := cmd.ProcessState.Sys().(syscall.WaitStatus); !status.Signaled() {
+							require.Equal(t, 128+int(sent), cmd.ProcessState.ExitCode(), stderr.String())
+							require.Contains(t, stderr.String(), "gkpow: error: ")
+						}
+						return
+					case <-deadline:
+						_ = cmd.Process.Kill()
+						t.Fatal("the command goes on")
+					case <-time.After(300 * time.Millisecond):
+						require.NoError(t, cmd.Process.Signal(sent))
+					}
+				}
+			})
+		}
+	}
+}
+
+// A FIFO in the place of a lock file is passed over with a warning.
+func TestLockIsFIFO(t *testing.T) {
+	u := newUser(t, gktest.Options{})
+	code, first, stderr := u.run(t.Context(), "token")
+	require.Equal(t, exitOK, code, stderr)
+	file := u.tokenFile(t)
+	require.NoError(t, os.Remove(file))
+	require.NoError(t, os.Remove(file+".lock"))
+	require.NoError(t, syscall.Mkfifo(file+".lock", 0o600))
+	code, second, stderr := u.run(t.Context(), "token", "--timeout", "20s")
+	require.Equal(t, exitOK, code, stderr)
+	require.NotEqual(t, first, second)
+	require.Contains(t, stderr, file+".lock is not a plain file: remove it")
+}
+
+// A key may come through a FIFO, as from a shell's <(command).
+func TestKeyThroughFIFO(t *testing.T) {
+	u := newUser(t, gktest.Options{})
+	fifo := mkfifo(t, "key")
+	cmd := u.command("gkpow", "token", "--timeout", "20s")
+	cmd.Env = append(cmd.Env, "GKCAPTCHA_SECRET_KEY=", "GKCAPTCHA_SECRET_KEY_FILE="+fifo)
+	var stdout, stderr bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &stdout, &stderr
+	require.NoError(t, cmd.Start())
+	writer, err := os.OpenFile(fifo, os.O_WRONLY, 0)
+	require.NoError(t, err)
+	_, err = io.WriteString(writer, secret+"\n")
+	require.NoError(t, err)
+	require.NoError(t, writer.Close())
+	require.NoError(t, cmd.Wait(), stderr.String())
+	require.Regexp(t, `^eyJ`, stdout.String())
+}
+
+// The exit codes of shells.
+func TestInterruptedSearch(t *testing.T) {
+	u := newUser(t, gktest.Options{})
+	for sent, want := range map[syscall.Signal]string{syscall.SIGINT: "interrupted", syscall.SIGTERM: "stopped by a signal (terminated)"} {
+		cmd := u.command("sh", "-c", "echo; exec gkpow solve --salt x --bits 256")
+		_, log := startProcess(t, cmd)
+		ended := make(chan error, 1)
+		go func() { ended <- cmd.Wait() }()
+		time.Sleep(500 * time.Millisecond)
+		require.NoError(t, cmd.Process.Signal(sent))
+		<-ended
+		require.Equal(t, 128+int(sent), cmd.ProcessState.ExitCode(), log)
+		require.Regexp(t, `^gkpow: error: solver: stopped after [0-9]+ hashes in [^ ]+: `+regexp.QuoteMeta(want)+`\n$`, log.String())
+	}
+}
