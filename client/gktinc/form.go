@@ -12,6 +12,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"unicode"
 )
 
 // SolutionField is the form field that the vendor's script adds.
@@ -39,14 +40,26 @@ var errTooMany = fmt.Errorf("gktinc: the form has more than %d fields", maxInput
 // before that are returned: they are what PHP takes, and not what other programs
 // may find in the form.
 func ParseForm(contentType string, body []byte) (Form, error) {
+	parsed, err := parseForm(contentType, body)
+	return parsed.form, err
+}
+
+// A parsedForm is a form with what programs other than PHP may find in it.
+type parsedForm struct {
+	form   Form
+	hidden []string // names of what only some programs take for a field, or do not take for plain text
+}
+
+func parseForm(contentType string, body []byte) (parsedForm, error) {
 	media, _, _ := strings.Cut(contentType, ";")
 	switch strings.ToLower(strings.TrimSpace(media)) {
 	case "application/x-www-form-urlencoded":
-		return parseURLEncoded(string(body))
+		form, err := parseURLEncoded(string(body))
+		return parsedForm{form: form, hidden: hiddenNames(string(body))}, err
 	case "multipart/form-data":
 		return parseMultipart(contentType, body)
 	}
-	return nil, nil
+	return parsedForm{}, nil
 }
 
 // FormOf returns the form of values that were parsed elsewhere. The order among
@@ -92,6 +105,37 @@ func parseURLEncoded(body string) (Form, error) {
 	return f, nil
 }
 
+// hiddenNames returns the names that only some programs find: behind a semicolon
+// (Rack 2, Python before 3.10), up to a closing bracket before an equals sign in the
+// value (qs, which is Express's), in a charset of their own choice where bytes are not
+// ASCII, or written with IIS's escape, %uXXXX.
+func hiddenNames(body string) (names []string) {
+	for pair := range strings.SplitSeq(body, "&") {
+		if i := strings.Index(pair, "]="); i >= 0 && i+1 != strings.Index(pair, "=") {
+			name, _, _ := strings.Cut(pair, "=")
+			names = append(names, unescape(pair[:i+1]), unescape(name)) // which qs does not find
+		}
+		charset := strings.ContainsFunc(pair, func(r rune) bool { return r > unicode.MaxASCII })
+		for i, piece := range strings.Split(pair, ";") {
+			name, _, _ := strings.Cut(piece, "=")
+			name = unescape(name)
+			if decoded := unescapeIIS(name); charset || i > 0 || decoded != name {
+				names = append(names, decoded)
+			}
+		}
+	}
+	return names
+}
+
+var iisEscape = regexp.MustCompile(`%[uU][0-9A-Fa-f]{4}`)
+
+func unescapeIIS(s string) string {
+	return iisEscape.ReplaceAllStringFunc(s, func(escape string) string {
+		n, _ := strconv.ParseUint(escape[2:], 16, 16)
+		return string(rune(n))
+	})
+}
+
 // unescape decodes what is an escape and leaves what is not.
 func unescape(s string) string {
 	if !strings.ContainsAny(s, "+%") {
@@ -120,46 +164,87 @@ var disposition = regexp.MustCompile(`(?i)^form-data; *name=("(?:[^"\\[:cntrl:]]
 
 var errNotABrowser = errors.New("gktinc: the form is not written as browsers write multipart/form-data")
 
-func parseMultipart(contentType string, body []byte) (Form, error) {
+// A boundary that every program reads alike: PHP cuts at commas, others unquote.
+var plainBoundary = regexp.MustCompile(`^[0-9A-Za-z'()+_./:=?-]{1,70}$`)
+
+// A header line of a part as browsers write it.
+var partHeader = regexp.MustCompile(`^[A-Za-z-]+: [^[:cntrl:]]*$`)
+
+func parseMultipart(contentType string, body []byte) (parsedForm, error) {
+	var p parsedForm
 	_, parameters, err := mime.ParseMediaType(contentType)
 	boundary := parameters["boundary"]
 	if err != nil || boundary == "" {
-		return nil, errors.New("gktinc: the form's Content-Type has no valid boundary")
+		return p, errors.New("gktinc: the form's Content-Type has no valid boundary")
 	}
-	if strings.Count(strings.ToLower(contentType), "boundary") > 1 {
-		return nil, errNotABrowser // PHP takes the first that it finds, in another name too
+	// PHP takes the first boundary that it finds, in another name too.
+	if strings.Count(strings.ToLower(contentType), "boundary") > 1 || !plainBoundary.MatchString(boundary) {
+		return p, errNotABrowser
 	}
-	var f Form
 	parts := multipart.NewReader(bytes.NewReader(body), boundary)
-	for count := 1; ; count++ {
+	for {
 		part, err := parts.NextRawPart()
 		if err == io.EOF {
-			// Where a boundary counts only for some, they see other fields.
-			if bytes.Count(body, []byte("--"+boundary)) != count {
-				return f, errNotABrowser
+			if !isStrict(body, boundary) {
+				return p, errNotABrowser
 			}
-			return f, nil
+			return p, nil
 		}
 		var value []byte
 		if err == nil {
 			value, err = io.ReadAll(part)
 		}
 		if err != nil {
-			return f, fmt.Errorf("gktinc: the form cannot be read: %w", err)
+			return p, fmt.Errorf("gktinc: the form cannot be read: %w", err)
 		}
 		header := part.Header.Values("Content-Disposition")
 		if len(header) != 1 {
-			return f, errNotABrowser
+			return p, errNotABrowser
 		}
 		found := disposition.FindStringSubmatch(header[0])
-		switch {
-		case found == nil:
-			return f, errNotABrowser
-		case found[2] != "": // a file
-			continue
-		case len(f) == maxInputVars:
-			return f, errTooMany
+		if found == nil {
+			return p, errNotABrowser
 		}
-		f = append(f, Field{strings.Trim(found[1], `"`), string(value)})
+		name := strings.Trim(found[1], `"`)
+		if decoded := unescape(name); decoded != name {
+			p.hidden = append(p.hidden, decoded)
+		}
+		isFile := found[2] != ""
+		if isFile || len(part.Header) > 1 { // another header may give a charset or an encoding
+			p.hidden = append(p.hidden, name)
+		}
+		switch {
+		case isFile:
+			continue
+		case len(p.form) == maxInputVars:
+			return p, errTooMany
+		}
+		p.form = append(p.form, Field{name, string(value)})
 	}
+}
+
+// isStrict reports whether a body is framed as browsers do it: nothing but a line end
+// before the first boundary or after the last, each line ended by CR and LF, and no boundary
+// that counts only for some. PHP ends a line at a bare LF, others do not.
+func isStrict(body []byte, boundary string) bool {
+	delimiter := []byte("--" + boundary)
+	rest, ok := bytes.CutPrefix(bytes.TrimPrefix(body, []byte("\r\n")), delimiter)
+	for ok {
+		if end, last := bytes.CutPrefix(rest, []byte("--")); last {
+			return len(end) == 0 || string(end) == "\r\n"
+		}
+		if rest, ok = bytes.CutPrefix(rest, []byte("\r\n")); !ok {
+			return false
+		}
+		header, content, found := bytes.Cut(rest, []byte("\r\n\r\n"))
+		for line := range bytes.SplitSeq(header, []byte("\r\n")) {
+			found = found && partHeader.Match(line)
+		}
+		end := bytes.Index(content, delimiter)
+		if !found || end < 2 || string(content[end-2:end]) != "\r\n" {
+			return false
+		}
+		rest = content[end+len(delimiter):]
+	}
+	return false
 }

@@ -29,7 +29,12 @@ type GuardOptions struct {
 
 	Field     string // name of the monitored input, whose value is sent; "" is "username"
 	OnceField string // name of the hidden input with the once; "" is "gktinc_once"
-	Page      PageOptions
+
+	// FieldOptional accepts forms without the monitored input, which are then judged
+	// with an empty value. Otherwise such a form is an ErrForm.
+	FieldOptional bool
+
+	Page PageOptions
 
 	Store    OnceStore     // nil is a MemoryStore of the Guard's own
 	Lifetime time.Duration // how long a page may lie open before the form is sent; 0 is an hour
@@ -171,16 +176,26 @@ func (g *Guard) Page(r *http.Request) (Page, error) {
 // multipart/form-data. A body that was parsed before, as middleware against
 // cross-site request forgery does it, is taken from PostForm.
 //
-// A form in which http.Request.PostFormValue and PHP do not find the same solution,
-// once and monitored input is an ErrForm: names that are repeated with other values,
-// and malformed ones, could have the service judge a value that nobody uses.
+// The solution, the once and the monitored input must be there once and as plain UTF-8
+// text, whichever program reads the form. Everything else is an ErrForm: names that
+// are repeated, arrays such as "username[]", other cases and encodings, malformed
+// bodies. They could have the service judge a value that nobody uses.
 //
 // The Verdict and the error are as those of Client.Validate.
 func (g *Guard) Check(r *http.Request) (Verdict, error) {
 	o := &g.options
 	form, err := readForm(r, o.MaxBody)
+	hasField := o.FieldOptional
 	if err == nil {
-		err = form.agree(o.OnceField, SolutionField, o.Field)
+		_, err = form.one(o.OnceField)
+	}
+	if err == nil {
+		_, err = form.one(SolutionField)
+	}
+	if err == nil {
+		var there bool
+		there, err = form.one(o.Field)
+		hasField = hasField || there
 	}
 	if err != nil {
 		return undecided(err)
@@ -198,6 +213,8 @@ func (g *Guard) Check(r *http.Request) (Verdict, error) {
 		return Verdict{Reason: reason, Action: ActionBlock}, nil
 	case reason != "":
 		return Verdict{Reason: reason}, nil
+	case !hasField:
+		return undecided(fmt.Errorf("%w: the field %q is missing", ErrForm, o.Field))
 	}
 	return g.client.Validate(r.Context(), Validation{
 		Solution:              form.values.Get(SolutionField),

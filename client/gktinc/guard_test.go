@@ -613,17 +613,15 @@ func TestProtectReadInTwoWays(t *testing.T) {
 		require.ErrorIs(t, s.err, ErrForm, test.name)
 		require.Empty(t, v.asked(), test.name)
 	}
-	// What net/http leaves out is not judged either.
-	s.do(request("POST", urlencoded, "username=bob;x&username=%zz&username=alice&gktinc_solution=AAAA&gktinc_once="+s.page()))
-	require.Equal(t, "alice", v.asked()[0]["form_input_element_value"])
-	require.Equal(t, []string{"alice"}, s.seen)
+	require.Equal(t, 400, s.do(request("POST", urlencoded, "username=bob;x&username=%zz&username=alice&gktinc_solution=AAAA&gktinc_once="+s.page())).Code)
+	require.Empty(t, s.seen)
 
 	parsed := request("POST", urlencoded, "username=bob&username=alice&gktinc_solution=AAAA&gktinc_once="+s.page())
 	require.NoError(t, parsed.ParseForm())
 	require.Equal(t, 400, s.do(parsed).Code)
 
 	require.Equal(t, "welcome, bob", s.do(request("POST", multipart, bob+rest())).Body.String())
-	require.Equal(t, "welcome, bob", s.post("username", "bob", "x", "1", "x", "2", "username", "bob", "gktinc_solution", "AAAA", "gktinc_once", s.page()).Body.String())
+	require.Equal(t, "welcome, bob", s.post("username", "bob", "x", "1", "x", "2", "gktinc_solution", "AAAA", "gktinc_once", s.page()).Body.String())
 	require.Len(t, v.asked(), 2)
 }
 

@@ -8,6 +8,7 @@ import (
 	"net/netip"
 	"slices"
 	"time"
+	"unicode/utf8"
 
 	"github.com/gkpow/gkpow/client"
 	"github.com/gkpow/gkpow/client/internal/jsonobject"
@@ -16,19 +17,20 @@ import (
 // A Validation is what a back end knows of one submitted form: GKTinc API Usage,
 // "2) Validate Challenge". The Client adds agent_id and salt.
 type Validation struct {
-	Solution string     // the field gktinc_solution, as the vendor's script has filled it in
+	Solution string     // the field gktinc_solution, as the vendor's script has filled it in; at most 64 KiB
 	ClientIP netip.Addr // the visitor's; a zone is left out
 	URL      string     // of the page, the same as in its configuration; see PageURL
-	Once     string     // the same as in the page's configuration
+	Once     string     // the same as in the page's configuration; at most 4 KiB
 
 	FormPayloadSize       int    // Client.PayloadSize of the form, 0 or more
-	FormInputElementValue string // what was entered in the monitored field, such as a user name
+	FormInputElementValue string // what was entered in the monitored field, such as a user name; its first 1 KiB is sent
 
 	Time           time.Time // zero is now; sent in whole seconds
 	ChallengeLevel int       // that of the page; 0 is Config.DefaultLevel, negative is not sent
 
-	// Headers of the visitor's request, "" if they were absent. The documents do
-	// not name these fields, but the vendor's programs send them.
+	// Headers of the visitor's request, "" if they were absent; the first 1 KiB of
+	// each is sent. The documents do not name these fields, but the vendor's programs
+	// send them.
 	UserAgent       string // User-Agent
 	SecCHUA         string // Sec-CH-UA
 	SecCHUAMobile   string // Sec-CH-UA-Mobile
@@ -117,6 +119,12 @@ func (c *Client) payload(v Validation) (payload, error) {
 		return refused(errNoClientIP)
 	case v.Once == "":
 		return refused(errors.New("once is missing, and nothing was sent"))
+	case len(v.Once) > maxText:
+		return refused(errors.New("once has more than 4 KiB, and nothing was sent"))
+	case len(v.Solution) > maxSolution:
+		return refused(errors.New("the solution has more than 64 KiB, and nothing was sent"))
+	case !utf8.ValidString(v.Once) || !utf8.ValidString(v.Solution) || !utf8.ValidString(v.FormInputElementValue):
+		return refused(errors.New("the once, the solution or the monitored value is not UTF-8, and nothing was sent"))
 	case v.FormPayloadSize < 0:
 		return refused(fmt.Errorf("the form's size is %d, and nothing was sent", v.FormPayloadSize))
 	}
@@ -131,14 +139,32 @@ func (c *Client) payload(v Validation) (payload, error) {
 		URL:                   url,
 		Once:                  v.Once,
 		FormPayloadSize:       v.FormPayloadSize,
-		FormInputElementValue: v.FormInputElementValue,
+		FormInputElementValue: beginning(v.FormInputElementValue),
 		Time:                  v.Time.Unix(),
 		ChallengeLevel:        max(cmp.Or(v.ChallengeLevel, c.defaultLevel), 0),
-		UserAgent:             v.UserAgent,
-		SecCHUA:               v.SecCHUA,
-		SecCHUAMobile:         v.SecCHUAMobile,
-		SecCHUAPlatform:       v.SecCHUAPlatform,
+		UserAgent:             beginning(v.UserAgent),
+		SecCHUA:               beginning(v.SecCHUA),
+		SecCHUAMobile:         beginning(v.SecCHUAMobile),
+		SecCHUAPlatform:       beginning(v.SecCHUAPlatform),
 	}, nil
+}
+
+// Bounds on what is sent, in bytes. The documents give no lengths.
+const (
+	maxSolution = 64 << 10
+	maxValue    = 1 << 10
+)
+
+// beginning returns the first bytes of what a visitor has sent, up to maxValue.
+func beginning(s string) string {
+	if len(s) <= maxValue {
+		return s
+	}
+	end := maxValue
+	for end > maxValue-utf8.UTFMax && !utf8.RuneStart(s[end]) {
+		end--
+	}
+	return s[:end]
 }
 
 // decodeVerdict reads GKTinc API Usage, "2) Validate Challenge", Response. An
