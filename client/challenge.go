@@ -86,6 +86,11 @@ func decodeChallenge(a answer, maxDifficulty int) (Challenge, error) {
 			return malformed("%s is missing", name)
 		}
 	}
+	for _, name := range []string{"challengeId", "salt"} {
+		if fields.IsString(name) && !fields.IsText(name) {
+			return malformed("%s holds bytes or escapes that are not valid Unicode text, so what the service means is lost", name)
+		}
+	}
 	ch := Challenge{received: a.clock.local}
 	var ok bool
 	if ch.ID, ok = fields.Text("challengeId"); !ok || ch.ID == "" || len(ch.ID) > maxText {

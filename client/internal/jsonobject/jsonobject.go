@@ -4,12 +4,16 @@
 package jsonobject
 
 import (
+	"bytes"
 	"encoding/json"
 	"math"
 	"regexp"
 	"strconv"
 	"strings"
 	"time"
+	"unicode"
+	"unicode/utf16"
+	"unicode/utf8"
 )
 
 // An Object is a JSON object, decoded value by value. Names are matched by case.
@@ -31,12 +35,55 @@ func (o Object) Has(name string) bool {
 	return ok && string(raw) != "null"
 }
 
-// Text returns a string field.
+// Text returns a string field that is text; see IsText.
 func (o Object) Text(name string) (value string, ok bool) {
-	if raw := o[name]; len(raw) == 0 || raw[0] != '"' {
+	if !o.IsString(name) || !o.IsText(name) {
 		return "", false
 	}
 	return value, json.Unmarshal(o[name], &value) == nil
+}
+
+// IsString reports whether the field is a string.
+func (o Object) IsString(name string) bool {
+	raw := o[name]
+	return len(raw) > 0 && raw[0] == '"'
+}
+
+// IsText reports whether the strings in a field are valid UTF-8, with escaped
+// surrogates in pairs only. encoding/json replaces all else by U+FFFD, silently.
+func (o Object) IsText(name string) bool {
+	raw := o[name]
+	if !utf8.Valid(raw) {
+		return false
+	}
+	for {
+		i := bytes.IndexByte(raw, '\\')
+		if i < 0 {
+			return true
+		}
+		unit, rest := escaped(raw[i:])
+		if utf16.IsSurrogate(unit) {
+			low, more := escaped(rest)
+			if utf16.DecodeRune(unit, low) == unicode.ReplacementChar {
+				return false
+			}
+			rest = more
+		}
+		raw = rest
+	}
+}
+
+// escaped returns the UTF-16 unit that \uXXXX at the beginning stands for, 0 if
+// there is another escape or none, and what follows.
+func escaped(raw []byte) (unit rune, rest []byte) {
+	switch {
+	case len(raw) >= 6 && raw[0] == '\\' && raw[1] == 'u':
+		n, _ := strconv.ParseUint(string(raw[2:6]), 16, 16)
+		return rune(n), raw[6:]
+	case len(raw) >= 2 && raw[0] == '\\':
+		return 0, raw[2:]
+	}
+	return 0, raw
 }
 
 // IsTrue reports whether the field is the boolean true.

@@ -1,6 +1,8 @@
 package jsonobject
 
 import (
+	"encoding/json"
+	"strings"
 	"testing"
 	"time"
 
@@ -66,4 +68,38 @@ func TestFields(t *testing.T) {
 	}
 	_, ok := Object(nil).TextOrNumber("v")
 	require.False(t, ok)
+}
+
+// What encoding/json would replace by U+FFFD is not text; U+FFFD itself is.
+func TestText(t *testing.T) {
+	for raw, want := range map[string]bool{
+		`"a"`: true, `""`: true, `"\ufffd"`: true, "\"\ufffd\"": true, `"\ud83d\ude00"`: true, `"\\ud83d"`: true, `"\n\\\"\u00e9"`: true,
+		"\"\xff\"": false, "\"a\xc3\"": false, "\"\xed\xa0\x80\"": false, `"\ud83d"`: false, `"\ude00"`: false, `"\ude00\ud83d"`: false,
+		`"\ud83dx"`: false, `"\ud83d\\ude00"`: false, `"\uD83D\u0041"`: false, `"\ud83d\ud83d\ude00"`: false, `"\\\ud83d"`: false,
+	} {
+		o := Decode([]byte(`{"v":` + raw + `}`))
+		require.NotNil(t, o, raw)
+		require.Equal(t, want, o.IsText("v"), raw)
+		_, ok := o.Text("v")
+		require.Equal(t, want, ok, raw)
+		require.True(t, o.IsString("v"))
+	}
+	require.False(t, Object(nil).IsString("v"))
+	require.True(t, Object(nil).IsText("v"))
+}
+
+func FuzzText(f *testing.F) {
+	f.Add([]byte(`"\ud83d\ude00 \\ \ufffd"`))
+	f.Add([]byte("\"\xff\""))
+	f.Fuzz(func(t *testing.T, raw []byte) {
+		var text string
+		if json.Unmarshal(raw, &text) != nil {
+			return
+		}
+		// Of what is replaced, each becomes U+FFFD, and nothing else does.
+		kept := strings.Count(strings.ToLower(string(raw)), `\ufffd`) + strings.Count(string(raw), "\ufffd")
+		if is := (Object{"v": raw}).IsText("v"); is && strings.Count(text, "\ufffd") > kept || !is && !strings.Contains(text, "\ufffd") {
+			t.Errorf("%q, which is %q, is text: %v", raw, text, is)
+		}
+	})
 }
