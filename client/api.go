@@ -7,6 +7,8 @@ import (
 	"net/http"
 	"strings"
 	"time"
+
+	"github.com/gkpow/gkpow/client/internal/jsonobject"
 )
 
 // An APIConfig describes a JSON API to NewAPI.
@@ -53,6 +55,7 @@ type API struct {
 	timeout    time.Duration
 	maxRetries uint
 	kind       func(int, Code) error
+	own        func(jsonobject.Object) bool // whether an error is in the form of the API's
 	advise     func(*Error) string
 	readable   func(status int, body []byte) bool // nil as in APIConfig
 	total      time.Duration                      // 0 is no limit
@@ -84,8 +87,9 @@ func NewAPI(config APIConfig) (*API, error) {
 	if config.Name != "" {
 		a.prefix = config.Name + "/"
 	}
+	a.own = func(jsonobject.Object) bool { return true }
 	if a.kind == nil {
-		a.kind = answerKind
+		a.kind, a.own = answerKind, isAnswer
 	}
 	switch {
 	case config.Timeout < 0:

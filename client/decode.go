@@ -36,6 +36,18 @@ func errorCode(o jsonobject.Object, redact func(string) string) Code {
 	return first
 }
 
+// isAnswer reports whether a JSON object can be an error of gkCAPTCHA's: each has
+// success (gkCAPTCHA M2M API, "Error Responses"), or at least a documented code.
+// What firewalls and gateways say, such as {"message":"Forbidden"}, has neither.
+func isAnswer(o jsonobject.Object) bool {
+	said := string(o["success"])
+	if said == "true" || said == "false" {
+		return true
+	}
+	code := errorCode(o, func(s string) string { return s })
+	return code.kind() != nil || reasonKind(string(code)) != nil || isAboutToken(string(code))
+}
+
 // maxRetryAfter bounds what a server can ask for.
 const maxRetryAfter = 24 * time.Hour
 

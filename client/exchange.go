@@ -152,20 +152,19 @@ func (a *API) failure(op string, got answer) error {
 	}
 	e := &Error{Op: op, Status: got.status, Code: errorCode(got.fields, a.redact), advise: a.advise}
 	e.Kind = a.kind(got.status, e.Code)
-	if e.Code.kind() == nil {
-		switch {
-		case got.status >= 300 && got.status < 400:
-			e.Err = a.redirected(got.response)
-		case got.fields == nil:
-			e.Err = a.notJSON(got.response)
-			if ok || e.Kind == ErrRejected {
-				e.Kind = ErrUnavailable // the API did not reject anything
-			}
-		case ok:
-			e.Err = errors.New("the service says that it failed")
-		}
+	switch {
+	case got.status >= 300 && got.status < 400 && e.Code.kind() == nil:
+		e.Err = a.redirected(got.response)
+	case got.fields == nil || got.status >= 400 && got.status < 500 && !a.own(got.fields):
+		// A proxy or a firewall has answered: its status and its words say nothing
+		// about the keys, the quota or the request.
+		e.Kind, e.Code = ErrUnavailable, ""
+		e.Err = a.foreign(got)
+	case ok && e.Code.kind() == nil:
+		e.Err = errors.New("the service says that it failed")
 	}
-	e.passing = e.Kind == ErrUnavailable && (got.status >= 500 || got.status == http.StatusRequestTimeout)
+	e.passing = e.Kind == ErrUnavailable && (got.status >= 500 ||
+		got.status == http.StatusRequestTimeout || got.status == http.StatusTooManyRequests)
 	wait, clamped := retryAfter(got.fields, got.response.Header, got.clock)
 	e.RetryAfter = wait
 	if clamped {
@@ -193,13 +192,17 @@ func (a *API) redirected(response *http.Response) error {
 
 var mediaForm = regexp.MustCompile(`^[a-z0-9.+-]{1,60}/[a-z0-9.+-]{1,60}$`)
 
-func (a *API) notJSON(response *http.Response) error {
-	media, _, err := mime.ParseMediaType(response.Header.Get("Content-Type"))
+// foreign explains an answer that is not the API's.
+func (a *API) foreign(got answer) error {
+	media, _, err := mime.ParseMediaType(got.response.Header.Get("Content-Type"))
 	if err != nil || !mediaForm.MatchString(media) {
 		media = "unknown"
 	}
-	return fmt.Errorf("the answer is not a JSON object (media type %s): "+
-		"something other than the API has answered, such as a proxy, or Config.URL is wrong", a.redact(media))
+	what := "is not a JSON object (media type " + a.redact(media) + ")"
+	if got.fields != nil {
+		what = "is JSON, but not in the API's form"
+	}
+	return fmt.Errorf("the answer %s: something other than the API has answered, such as a proxy or a firewall, or Config.URL is wrong", what)
 }
 
 // transportError explains why there was no answer, or no whole one. Its text may

@@ -85,7 +85,10 @@ var faults = map[string]fault{
 	"503 wait long":    instead(saysJSON(503, `{}`, "Retry-After", "86400")),
 	"408":              instead(saysJSON(408, `{}`)),
 	"404":              instead(says(404, "text/html", "<p>")),
-	"400 bare":         instead(saysJSON(400, `{"error":"`+gktest.SecretKey+`"}`)),
+	"400 bare":         instead(saysJSON(400, `{"success":false,"error":"`+gktest.SecretKey+`"}`)),
+	"firewall 401":     instead(says(401, "text/html", "<p>"+leak)),
+	"firewall 403":     instead(saysJSON(403, `{"message":"`+gktest.SecretKey+`"}`)),
+	"firewall 429":     instead(says(429, "text/plain", leak)),
 	"HTML 200":         instead(says(200, "text/html", "<p>"+leak)),
 	"redirect":         instead(saysJSON(307, ``, "Location", "https://elsewhere.example/"+gktest.SecretKey)),
 	"rate limit":       instead(saysJSON(429, `{"success":false,"error":"rate_limited","retryAfter":5}`)),
@@ -185,7 +188,7 @@ func TestFaults(t *testing.T) {
 	// challenge, the second for handing in the solution.
 	lasting := map[string][2]error{
 		"400 bare": {ErrRejected, ErrRejected}, "rate limit": {ErrRateLimited, ErrRateLimited},
-		"bare 429": {ErrRateLimited, ErrRateLimited}, "quota": {ErrQuotaExceeded, ErrQuotaExceeded},
+		"bare 429": {ErrUnavailable, ErrUnavailable}, "quota": {ErrQuotaExceeded, ErrQuotaExceeded},
 		"invalid key": {ErrMisconfigured, ErrMisconfigured}, "disabled": {ErrMisconfigured, ErrMisconfigured},
 		"expired": {ErrExpired, ErrExpired}, "invalid solution": {ErrRejected, ErrRejected},
 		"strings": {nil, nil}, "no Date": {nil, nil}, "slow answer": {nil, nil}, "very late answer": {nil, nil},
@@ -225,7 +228,7 @@ func TestFaults(t *testing.T) {
 					return // final
 				}
 				switch name {
-				case "404", "HTML 200", "redirect", "empty object", "null", "numbers", "nulls", "silent end", "503 wait long", "long ago":
+				case "404", "HTML 200", "firewall 401", "firewall 403", "bare 429", "redirect", "empty object", "null", "numbers", "nulls", "silent end", "503 wait long", "long ago":
 					return // of a kind that is not repeated
 				}
 				service := gktest.New(gktest.Options{Difficulty: 1})
@@ -341,7 +344,7 @@ func soak(t *testing.T, seed uint64, names []string) bool {
 		switch {
 		case err != nil:
 			requireTyped(t, ctx, err, value)
-		case verdict.OK != (verdict.Err() == nil), verdict.OK && len(verdict.ReasonCodes) > 0:
+		case verdict.OK() != (verdict.Err() == nil), verdict.OK() && len(verdict.ReasonCodes) > 0:
 			t.Errorf("seed %d: %+v", seed, verdict)
 		}
 		if strings.Contains(fmt.Sprintf("%+v %#v", verdict, verdict), value) {

@@ -66,7 +66,8 @@ func TestRetries(t *testing.T) {
 		"invalid key":          {[]http.HandlerFunc{saysJSON(401, `{"error":"invalid_key"}`)}, 0, 60 * second, ErrMisconfigured, 1, 0, 0},
 		"HTML 200":             {[]http.HandlerFunc{says(200, "text/html", "<p>")}, 0, 0, ErrUnavailable, 1, 0, 0},
 		"redirect":             {[]http.HandlerFunc{saysJSON(307, ``, "Location", "https://a.example")}, 0, 0, ErrUnavailable, 1, 0, 0},
-		"unknown 400":          {[]http.HandlerFunc{saysJSON(400, `{"error":"whatever"}`)}, 0, 0, ErrRejected, 1, 0, 0},
+		"unknown 400":          {[]http.HandlerFunc{saysJSON(400, `{"success":false,"error":"whatever"}`)}, 0, 0, ErrRejected, 1, 0, 0},
+		"firewall":             {[]http.HandlerFunc{says(403, "text/html", "<p>")}, 0, 60 * second, ErrUnavailable, 1, 0, 0},
 		"code on a 503":        {[]http.HandlerFunc{saysJSON(503, `{"error":"quota_exceeded"}`)}, 0, 0, ErrQuotaExceeded, 1, 0, 0},
 		"wrong types in a 200": {[]http.HandlerFunc{saysJSON(200, `{"challengeId":7,"token":7,"success":true}`)}, 0, 0, ErrUnavailable, 1, 0, 0},
 	} {
