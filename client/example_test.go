@@ -179,7 +179,7 @@ func ExampleClient_VerifyToken() {
 	}
 	for range 2 {
 		verdict, err := c.VerifyToken(context.Background(), token.Value.Reveal(), client.VerifyOptions{ClientIP: "192.0.2.1"})
-		fmt.Println(verdict.OK, verdict.ReasonCodes, err)
+		fmt.Println(verdict.OK(), verdict.ReasonCodes, err)
 	}
 	// Output:
 	// true [] <nil>

@@ -54,7 +54,7 @@ func (c *Client) RequireToken(options RequireOptions) func(http.Handler) http.Ha
 			verify := options.Verify
 			verify.ClientIP, verify.UserAgent = clientIP(r), r.UserAgent()
 			verdict, err := c.VerifyToken(r.Context(), token, verify)
-			if err != nil || !verdict.OK {
+			if err != nil || !verdict.OK() {
 				refuse(w, r, verdict, err)
 				return
 			}

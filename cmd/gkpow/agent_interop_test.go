@@ -45,7 +45,7 @@ func TestInteropAgent(t *testing.T) {
 	asked := 0
 	api := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		verdict, err := c.VerifyToken(r.Context(), r.Header.Get("X-Captcha-Token"), client.VerifyOptions{})
-		if err != nil || !verdict.OK {
+		if err != nil || !verdict.OK() {
 			w.WriteHeader(http.StatusForbidden)
 			return
 		}

@@ -101,12 +101,12 @@ func verify(ctx context.Context, env environment, f verifyFlags, args []string) 
 		if err := printJSON(env.stdout, newVerdictJSON(verdict)); err != nil {
 			return err
 		}
-	} else if verdict.OK {
+	} else if verdict.OK() {
 		if _, err := fmt.Fprintln(env.stdout, "ok"); err != nil {
 			return err
 		}
 	}
-	if !verdict.OK {
+	if !verdict.OK() {
 		return fmt.Errorf("%w: %w", errRefused, verdict.Err())
 	}
 	return nil
@@ -133,7 +133,7 @@ func tokenArgument(ctx context.Context, env environment, args []string) (string,
 
 func newVerdictJSON(v client.Verdict) verdictJSON {
 	out := verdictJSON{
-		OK:        v.OK,
+		OK:        v.OK(),
 		Ambiguous: v.Ambiguous,
 		Score:     v.Score,
 		Hostname:  v.Hostname,

@@ -1,0 +1,172 @@
+package client
+
+import (
+	"bytes"
+	"encoding/json"
+	"slices"
+	"strconv"
+	"strings"
+)
+
+// signs are what speaks against a token in an answer of token/verify. They are
+// looked for at any depth and in any spelling (errorCodes, error_codes,
+// Error-Codes), because a verdict that is overlooked would be a token accepted.
+type signs struct {
+	codes   []string // reasons that look like codes, redacted, at most maxCodes
+	against bool     // a success or verified that is not true
+	unclear bool     // an error that is no code, or an object with one name twice
+
+	redact func(string) string
+}
+
+// maxCodes bounds what a verdict repeats of an answer.
+const maxCodes = 16
+
+// A member is one field of a JSON object, as it is written: names may repeat.
+type member struct {
+	name  string
+	value any // nil, bool, string, json.Number, []any or []member
+}
+
+// readSigns finds the signs in a JSON text. In anything else there are none.
+func readSigns(data []byte, redact func(string) string) *signs {
+	s := &signs{redact: redact}
+	if !json.Valid(data) {
+		return s
+	}
+	d := json.NewDecoder(bytes.NewReader(data))
+	d.UseNumber()
+	s.look(readJSON(d))
+	return s
+}
+
+// readJSON reads the next value of a valid JSON text. The recursion is bounded by
+// json.Valid, which refuses texts that are nested deeper than 10,000.
+func readJSON(d *json.Decoder) any {
+	token, err := d.Token()
+	if err != nil {
+		return nil
+	}
+	switch token {
+	case json.Delim('{'):
+		members := []member{}
+		for d.More() {
+			name, _ := d.Token()
+			text, _ := name.(string)
+			members = append(members, member{text, readJSON(d)})
+		}
+		_, _ = d.Token()
+		return members
+	case json.Delim('['):
+		list := []any{}
+		for d.More() {
+			list = append(list, readJSON(d))
+		}
+		_, _ = d.Token()
+		return list
+	}
+	return token
+}
+
+// look finds signs in a value.
+func (s *signs) look(value any) {
+	switch v := value.(type) {
+	case []any:
+		for _, element := range v {
+			s.look(element)
+		}
+	case []member:
+		seen := map[string]bool{}
+		for _, m := range v {
+			s.unclear = s.unclear || seen[m.name]
+			seen[m.name] = true
+			s.field(m)
+		}
+	}
+}
+
+func (s *signs) field(m member) {
+	switch plainName(m.name) {
+	case "success":
+		s.against = s.against || m.value != nil && m.value != true // null is as good as absent
+	case "verified", "isverified", "valid", "isvalid", "ok", "passed", "accepted":
+		s.against = s.against || m.value != true
+	case "error", "errors", "errorcode", "errorcodes", "reason", "reasons", "reasoncode", "reasoncodes":
+		s.reason(m.value)
+	case "code", "status", "statuscode":
+		s.status(m.value)
+	}
+	s.look(m.value)
+}
+
+// reason looks at the value of an error or a reason: null, "" and [] are none.
+func (s *signs) reason(value any) {
+	switch v := value.(type) {
+	case nil:
+	case string:
+		if v != "" {
+			s.code(v)
+		}
+	case []any:
+		for _, element := range v {
+			code, _ := element.(string)
+			s.code(code)
+		}
+	default: // look finds the code of an object
+		s.unclear = true
+	}
+}
+
+// status looks at a code that may also mean success.
+func (s *signs) status(value any) {
+	switch v := value.(type) {
+	case nil:
+	case string:
+		if !slices.Contains([]string{"", "ok", "success", "verified", "valid"}, strings.ToLower(v)) {
+			s.code(v)
+		}
+	case json.Number:
+		n, err := strconv.Atoi(v.String())
+		s.unclear = s.unclear || err != nil || n != 0 && (n < 200 || n > 299)
+	default:
+		s.unclear = true
+	}
+}
+
+// code keeps a reason if it looks like a code.
+func (s *signs) code(code string) {
+	if !codeForm.MatchString(code) {
+		s.unclear = true
+		return
+	}
+	if code = s.redact(code); len(s.codes) < maxCodes && !slices.Contains(s.codes, code) {
+		s.codes = append(s.codes, code)
+	}
+}
+
+// refuse reports whether there is any sign.
+func (s *signs) refuse() bool { return s.against || s.unclear || len(s.codes) > 0 }
+
+// reasons are the codes, or else a reason of this package if there is any sign.
+func (s *signs) reasons() []string {
+	switch {
+	case len(s.codes) > 0:
+		return s.codes
+	case s.against:
+		return []string{ReasonNotVerified}
+	case s.unclear:
+		return []string{ReasonUnclear}
+	}
+	return nil
+}
+
+// plainName is a name in lower case without separators, so that all spellings of it
+// are one.
+func plainName(name string) string {
+	return strings.ToLower(strings.ToUpper(strings.Map(func(r rune) rune {
+		if r == '_' || r == '-' || r == ' ' {
+			return -1
+		}
+		return r
+	}, name)))
+}

@@ -1,0 +1,194 @@
+package client
+
+import (
+	"errors"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/golang-jwt/jwt/v5"
+
+	"github.com/gkpow/gkpow/client/internal/jsonobject"
+)
+
+// Reasons of verdicts that this package gives, besides the service's own.
+const (
+	ReasonMissingToken     = "missing_token"
+	ReasonMalformedToken   = "malformed_token" // it cannot be a token, and was not sent
+	ReasonNotVerified      = "not_verified"    // the service says so and gives no reason
+	ReasonUnclear          = "unclear_answer"  // the answer says success, and something that may mean the opposite
+	ReasonHostnameMismatch = "hostname_mismatch"
+	ReasonActionMismatch   = "action_mismatch"
+	ReasonTooOld           = "token_too_old" // or issued in the future, or at an unknown time
+	ReasonScoreTooHigh     = "score_too_high"
+)
+
+// A Verdict is what the service says about a token. It holds no secret that can
+// be printed. The zero Verdict refuses.
+type Verdict struct {
+	// Degraded means that the service could not be asked and VerifyOptions.FailOpen
+	// was set; nothing else is known.
+	Degraded bool
+
+	// Ambiguous means that the token has been used already, perhaps by an earlier
+	// attempt of this very verification whose answer was lost. OK is false.
+	Ambiguous bool
+
+	Score     *float64  // 0 is harmless, 1 is a bot; nil if not given, or not 0 to 1
+	Timestamp time.Time // of the verdict, as the service gives it; zero if not given
+	IssuedAt  time.Time // of the token, by challenge_ts or else the token's claim iat; zero if neither is a time
+	Hostname  string    // printable, at most 300 bytes, as all text here
+	Action    string
+
+	ReasonCodes []string // why the token is refused; a Verdict that has any is not OK
+	Status      int      // HTTP status, 0 if nothing was sent
+
+	// Raw is the whole answer, for fields that are not known here. It is a Secret
+	// because an answer may repeat the token.
+	Raw Secret
+
+	accepted bool      // the service has verified the token, or Degraded is set
+	now      time.Time // when the answer was given, by the server's clock
+}
+
+// OK reports whether to accept the token: the service has verified it and all that
+// was expected holds, or Degraded is set.
+func (v Verdict) OK() bool { return v.accepted && len(v.ReasonCodes) == 0 }
+
+// Err returns nil if the token is accepted, and otherwise an *Error that says why
+// not: of kind ErrRejected, with the first reason as its Code.
+func (v Verdict) Err() error {
+	if v.OK() {
+		return nil
+	}
+	e := &Error{Op: opVerifyToken, Kind: ErrRejected, Status: v.Status}
+	var more []string
+	if len(v.ReasonCodes) > 0 {
+		e.Code, more = Code(v.ReasonCodes[0]), v.ReasonCodes[1:]
+	}
+	switch {
+	case v.Ambiguous:
+		e.Err = errors.New("the token has been used, perhaps by an earlier attempt of this verification whose answer was lost")
+	case len(more) > 0:
+		e.Err = errors.New("also " + strings.Join(more, ", "))
+	}
+	return e
+}
+
+// reasonKind returns the kind of error that a reason code stands for if it is not
+// about the token, and nil if it is, or is unknown.
+func reasonKind(code string) error {
+	switch code {
+	case "invalid_secret", "invalid-input-secret", "missing-input-secret", "invalid_site_key", "site_disabled":
+		return ErrMisconfigured
+	case "internal_error":
+		return ErrUnavailable
+	}
+	return Code(code).kind()
+}
+
+// isAboutToken reports whether a reason code is a verdict, whatever the status.
+func isAboutToken(code string) bool {
+	switch code {
+	case "missing_token", "invalid_token", "invalid_signature", "token_expired", "site_key_mismatch", "domain_mismatch",
+		"binding_mismatch", "missing-input-response", "invalid-input-response":
+		return true
+	}
+	return isUsed(code)
+}
+
+func isUsed(code string) bool { return code == "token_already_used" || code == "timeout-or-duplicate" }
+
+// decodeVerdict reads all documented shapes of the answer. It returns an error
+// unless the answer is a verdict.
+func (c *Client) decodeVerdict(a answer, token string) (Verdict, error) {
+	redact := func(s string) string { return printable(c.api.redact(strings.ReplaceAll(s, token, redacted))) }
+	signs := readSigns(a.data, redact)
+	judged := slices.ContainsFunc(signs.codes, isAboutToken)
+	for _, code := range signs.codes {
+		kind := reasonKind(code)
+		if kind == nil || kind == ErrUnavailable && judged {
+			continue
+		}
+		failure := &Error{Op: opVerifyToken, Kind: kind, Status: a.status, Code: Code(code), passing: kind == ErrUnavailable}
+		failure.RetryAfter, _ = retryAfter(a.fields, a.response.Header, a.clock)
+		return Verdict{}, failure
+	}
+	data := jsonobject.Decode(a.fields["data"])
+	if _, there := a.fields["data"]; there && !data.IsTrue("verified") {
+		signs.unclear = true
+	}
+	succeeded := a.status >= 200 && a.status < 300
+	switch {
+	case a.fields == nil, !succeeded && !(a.status < 500 && judged):
+		return Verdict{}, c.api.failure(opVerifyToken, a)
+	case !a.fields.Has("success") && !signs.refuse():
+		return Verdict{}, &Error{Op: opVerifyToken, Kind: ErrUnavailable, Status: a.status,
+			Err: errors.New("the answer is malformed: success is missing")}
+	}
+
+	verdict := Verdict{
+		accepted:    succeeded && a.fields.IsTrue("success"),
+		ReasonCodes: signs.reasons(),
+		Status:      a.status,
+		Raw:         NewSecret(string(a.data)),
+		now:         a.clock.server,
+	}
+	issued := false
+	for _, o := range []jsonobject.Object{a.fields, data} {
+		if score, ok := o.Number("score"); ok && score >= 0 && score <= 1 {
+			verdict.Score = &score
+		}
+		if t, ok := o.Timestamp("timestamp"); ok {
+			verdict.Timestamp = t
+		}
+		if o.Has("challenge_ts") {
+			verdict.IssuedAt, _ = o.Timestamp("challenge_ts")
+			issued = true
+		}
+		if s, ok := o.Text("hostname"); ok {
+			verdict.Hostname = redact(s)
+		}
+		if s, ok := o.Text("action"); ok {
+			verdict.Action = redact(s)
+		}
+	}
+	if verdict.OK() && !issued { // only now are the claims known to be the service's
+		verdict.IssuedAt = jwtIssued(token)
+	}
+	return verdict, nil
+}
+
+// jwtIssued reads the claim iat, zero if there is none.
+func jwtIssued(token string) time.Time {
+	var claims jwt.RegisteredClaims
+	if _, _, err := jwt.NewParser().ParseUnverified(token, &claims); err != nil || claims.IssuedAt == nil {
+		return time.Time{}
+	}
+	return claims.IssuedAt.Time
+}
+
+// maxSkew is how far in the future a token may have been issued: the clocks of the
+// service's machines differ.
+const maxSkew = time.Minute
+
+// judge refuses a verdict that is not as expected.
+func (e Expected) judge(v *Verdict) {
+	if !v.OK() {
+		return
+	}
+	age := v.now.Sub(v.IssuedAt)
+	for _, check := range []struct {
+		holds  bool
+		reason string
+	}{
+		{e.Hostname == "" || strings.EqualFold(e.Hostname, v.Hostname), ReasonHostnameMismatch},
+		{e.Action == "" || e.Action == v.Action, ReasonActionMismatch},
+		{e.MaxAge == 0 || !v.IssuedAt.IsZero() && age <= e.MaxAge && age >= -maxSkew, ReasonTooOld},
+		{e.MaxScore == 0 || v.Score != nil && *v.Score <= e.MaxScore, ReasonScoreTooHigh},
+	} {
+		if !check.holds {
+			v.ReasonCodes = append(v.ReasonCodes, check.reason)
+		}
+	}
+}
