@@ -156,10 +156,12 @@ func (a *API) failure(op string, got answer) error {
 	case got.status >= 300 && got.status < 400 && e.Code.kind() == nil:
 		e.Err = a.redirected(got.response)
 	case got.fields == nil || got.status >= 400 && got.status < 500 && !a.own(got.fields):
-		// A proxy or a firewall has answered: its status and its words say nothing
-		// about the keys, the quota or the request.
-		e.Kind, e.Code = ErrUnavailable, ""
 		e.Err = a.foreign(got)
+		if ok || e.Kind == ErrRejected || !a.own(got.fields) {
+			// A proxy or a firewall has answered: its status and its words say
+			// nothing about the keys, the quota or the request.
+			e.Kind, e.Code = ErrUnavailable, ""
+		}
 	case ok && e.Code.kind() == nil:
 		e.Err = errors.New("the service says that it failed")
 	}
