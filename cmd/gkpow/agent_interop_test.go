@@ -25,6 +25,11 @@ var codeBlock = regexp.MustCompile("(?ms)^```([a-z]+)\n(.*?)^```\n")
 func agentDocument(t *testing.T) map[string][]string {
 	doc, err := os.ReadFile("../../docs/agent.md")
 	require.NoError(t, err)
+	return codeBlocks(doc)
+}
+
+// codeBlocks returns the code blocks of a document by their language.
+func codeBlocks(doc []byte) map[string][]string {
 	blocks := map[string][]string{}
 	for _, found := range codeBlock.FindAllSubmatch(doc, -1) {
 		blocks[string(found[1])] = append(blocks[string(found[1])], string(found[2]))

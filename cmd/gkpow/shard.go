@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"math"
 	"slices"
 	"strconv"
@@ -134,11 +135,21 @@ func (e shardEnvironment) shard(s scheduler) (solver.Shard, error) {
 	return checkedShard(s.index, index, s.first, count, n)
 }
 
+// slurmTasks is set by srun only: how many processes it runs in this element of
+// the array.
+const slurmTasks = "SLURM_STEP_NUM_TASKS"
+
 // slurmShard returns the shard of a task of a Slurm array. By itself the array
 // must be regular, such as 0-7, 1-8 or 0-14:2, and the task's position in it is
 // the index. With GKPOW_SHARD_COUNT the task's id is the index, so that some of
 // the tasks can be submitted again, as --array=3,5.
 func (e shardEnvironment) slurmShard(s scheduler) (solver.Shard, error) {
+	if e.set(slurmTasks) {
+		if n, err := e.number(slurmTasks, 1); err != nil || n > 1 {
+			return solver.Shard{}, cmp.Or(err, usagef("--shard auto: %s is %d, and all of them would search the same part: "+
+				"run one in each element of the array, as srun --ntasks=1 does", slurmTasks, n))
+		}
+	}
 	id, err := e.number(s.index, 0)
 	if err != nil {
 		return solver.Shard{}, err

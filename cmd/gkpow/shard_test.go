@@ -1,6 +1,8 @@
 package main
 
 import (
+	"bytes"
+	"fmt"
 	"strings"
 	"testing"
 
@@ -38,6 +40,8 @@ func TestShard(t *testing.T) {
 		{"Slurm, id too large for the count", "auto", slurm + "GKPOW_SHARD_COUNT=8 SLURM_ARRAY_TASK_ID=8", solver.Shard{}, "SLURM_ARRAY_TASK_ID is 8 but must be 0 to 7"},
 		{"Slurm, a variable is missing", "auto", slurm + "SLURM_ARRAY_TASK_ID=5 SLURM_ARRAY_TASK_MIN=0 SLURM_ARRAY_TASK_MAX=7 SLURM_ARRAY_TASK_STEP=1", solver.Shard{}, "SLURM_ARRAY_TASK_COUNT is not|GKPOW_SHARD_COUNT"},
 		{"Slurm, not a number", "auto", slurm + "SLURM_ARRAY_TASK_ID=5 SLURM_ARRAY_TASK_MIN=0 SLURM_ARRAY_TASK_MAX=7 SLURM_ARRAY_TASK_STEP=0 SLURM_ARRAY_TASK_COUNT=8", solver.Shard{}, `SLURM_ARRAY_TASK_STEP is "0"`},
+		{"Slurm, one task by srun", "auto", slurm + "SLURM_STEP_NUM_TASKS=1 GKPOW_SHARD_COUNT=8 SLURM_ARRAY_TASK_ID=3", solver.Shard{Index: 3, Count: 8}, ""},
+		{"Slurm, many tasks by srun", "auto", slurm + "SLURM_STEP_NUM_TASKS=4 GKPOW_SHARD_COUNT=8 SLURM_ARRAY_TASK_ID=3", solver.Shard{}, "SLURM_STEP_NUM_TASKS is 4|the same part|--ntasks=1"},
 		{"Slurm without an array", "auto", "SLURM_JOB_ID=7", solver.Shard{}, "this Slurm job is not an array|SLURM_ARRAY_TASK_ID|sbatch --array"},
 
 		{"AWS Batch", "auto", "AWS_BATCH_JOB_ID=j:3 AWS_BATCH_JOB_ARRAY_INDEX=3 AWS_BATCH_JOB_ARRAY_SIZE=10", solver.Shard{Index: 3, Count: 10}, ""},
@@ -76,6 +80,49 @@ func TestShard(t *testing.T) {
 			for part := range strings.SplitSeq(test.err, "|") {
 				require.ErrorContains(t, err, part)
 			}
+		})
+	}
+}
+
+// Under each scheduler the processes search everything once: one of four finds
+// the only solution, the others end with the code for none.
+func TestShardAuto(t *testing.T) {
+	for _, test := range []struct {
+		scheduler string
+		variables func(i int) string
+	}{
+		{"Kubernetes", func(i int) string { return fmt.Sprintf("JOB_COMPLETION_INDEX=%d GKPOW_SHARD_COUNT=4", i) }},
+		{"Slurm", func(i int) string {
+			return fmt.Sprintf("SLURM_ARRAY_TASK_ID=%d SLURM_ARRAY_TASK_MIN=1 SLURM_ARRAY_TASK_MAX=4 SLURM_ARRAY_TASK_STEP=1 SLURM_ARRAY_TASK_COUNT=4", i+1)
+		}},
+		{"AWS Batch", func(i int) string {
+			return fmt.Sprintf("AWS_BATCH_JOB_ARRAY_INDEX=%d AWS_BATCH_JOB_ARRAY_SIZE=4", i)
+		}},
+		{"GNU parallel", func(i int) string { return fmt.Sprintf("PARALLEL_SEQ=%d GKPOW_SHARD_COUNT=4", i+1) }},
+	} {
+		t.Run(test.scheduler, func(t *testing.T) {
+			codes := map[int]int{}
+			for i := range 4 {
+				variables := map[string]string{}
+				for v := range strings.FieldsSeq(test.variables(i)) {
+					name, value, _ := strings.Cut(v, "=")
+					variables[name] = value
+				}
+				var stdout, stderr bytes.Buffer
+				args := "solve --salt 7f8e9d0c --difficulty 4 --max-nonce 40000 --shard auto --threads 1"
+				code := run(t.Context(), strings.Fields(args), environment{
+					stdout: &stdout, stderr: &stderr,
+					lookup: func(name string) (string, bool) { value, ok := variables[name]; return value, ok },
+				})
+				codes[code]++
+				if code == exitOK {
+					require.Equal(t, "19317 0000404e2652e103ad8875ff1c29351c735a32a90d1b695e170e8bf578b46573\n", stdout.String())
+				} else {
+					require.Empty(t, stdout.String())
+					require.Contains(t, stderr.String(), fmt.Sprintf("in shard %d/4", i))
+				}
+			}
+			require.Equal(t, map[int]int{exitOK: 1, exitNone: 3}, codes)
 		})
 	}
 }
