@@ -18,11 +18,12 @@ test: ## run the tests, with and without assembly; needs Go and make only
 	go test -tags purego ./...
 
 .PHONY: test-all
-test-all: ## also: race detector, arm64 (qemu-user), fuzzing, clients in other languages (curl, node, php, python3), nginx, chromium
+test-all: ## also: race detector, arm64 (qemu-user), fuzzing, clients in other languages (curl, node, php, python3), nginx, chromium, Slurm, GNU parallel, Kubernetes' types
 	GKPOW_TEST_REQUIRE=$(KERNELS) go test -race ./...
 	GOARCH=arm64 GKPOW_TEST_REQUIRE=sha2 go test -exec 'qemu-aarch64 -cpu max' ./solver/asm ./solver
 	GKPOW_TEST_INTEROP=1 go test -count=1 -run TestInterop ./cmd/gkpow ./client/gktinc/...
 	cd bench/compare && GKPOW_TEST_INTEROP=1 go test -count=1 -run TestInterop .
+	cd .ci/manifests && go test .
 	$(MAKE) fuzz
 	go test -run '^$$' -bench . -benchtime 1x ./...
 
@@ -38,6 +39,7 @@ check: ## format, vet, staticcheck, module files and generated files in step
 	go mod tidy -diff
 	cd solver/asm/_gen && go vet . && $(STATICCHECK) . && go mod tidy -diff && go test .
 	cd bench/compare && go vet . && $(STATICCHECK) . && go mod tidy -diff && go test .
+	cd .ci/manifests && go vet . && $(STATICCHECK) . && go mod tidy -diff
 	$(MAKE) asm generate
 	@test -z "$$(git status --porcelain -- docs solver/asm)" || { git diff --stat -- docs solver/asm; echo 'generated files were out of step: commit them'; exit 1; }
 
