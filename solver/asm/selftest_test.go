@@ -78,7 +78,7 @@ func TestSelfTestFindsFaults(t *testing.T) {
 	for name, scan := range scans {
 		t.Run(name, func(t *testing.T) {
 			k := Generic()
-			k.Scan = scan
+			k.Scan, k.Lanes = scan, 16
 			if k.SelfTest() == nil {
 				t.Error("passed the self-test")
 			}
@@ -186,12 +186,16 @@ func TestSelfTestFindsFaultsInGrids(t *testing.T) {
 			return right(&broken, words)
 		}
 	}
+	k := Generic()
+	for vary := 1; vary <= 13; vary++ {
+		k.Ops.Grid[vary] = 1 // it has a Grid of its own
+	}
+	if k.Grid = right; k.SelfTest() != nil {
+		t.Error("a correct kernel fails the self-test")
+	}
 	for name, scan := range scans {
 		t.Run(name, func(t *testing.T) {
-			k := Generic()
-			if k.Grid = right; k.SelfTest() != nil {
-				t.Error("a right one did not pass the self-test")
-			}
+			k := k
 			if k.Grid = scan; k.SelfTest() == nil {
 				t.Error("passed the self-test")
 			}
