@@ -18,6 +18,9 @@ const (
 	defaultLevel   = 3               // as in the vendor's PHP SDK
 )
 
+// minPageKey is the least length of Config.PageKey, in bytes.
+const minPageKey = 16
+
 // A Config says whom to ask, with which key, and what to do without an answer.
 // APIKey and HashID are needed; every other field may be left zero.
 type Config struct {
@@ -37,6 +40,11 @@ type Config struct {
 	// Limits are on the requests of all visitors. Total is how long one visitor
 	// waits for one answer, repetitions included; 0 is Timeout.
 	Limits client.Limits
+
+	// PageKey is what the pages of a Guard are signed with, at least 16 bytes; a zero
+	// Secret is a key derived from APIKey and HashID. All processes that serve one form
+	// need the same. A new key makes the pages that are open useless.
+	PageKey client.Secret
 
 	// DefaultLevel is the challenge level of pages for which none was asked for,
 	// 1 to 1000; 0 is 3.
@@ -65,6 +73,8 @@ func (c Config) complete() (Config, error) {
 		return c, misconfigured("APIKey is not visible ASCII of at most 4 KiB: check that it is the key alone")
 	case !isKey(c.HashID) || c.HashID == "." || c.HashID == "..":
 		return c, misconfigured("HashID is not visible ASCII of at most 4 KiB: check that it is the hash id alone")
+	case !c.PageKey.IsZero() && len(c.PageKey.Reveal()) < minPageKey:
+		return c, misconfigured("PageKey has less than %d bytes: use random ones, as of \"openssl rand -hex 32\"", minPageKey)
 	case c.DefaultLevel < 0 || c.DefaultLevel > maxLevel:
 		return c, misconfigured("DefaultLevel is %d: set it to 1 to %d, or to 0 for %d", c.DefaultLevel, maxLevel, defaultLevel)
 	case !c.Policy.valid():

@@ -57,7 +57,7 @@ func ExampleGuard() {
 				http.Error(w, "try again later", http.StatusServiceUnavailable)
 				return
 			}
-			once = page.Config.Once
+			once = page.OnceValue
 			_ = loginPage.Execute(w, page)
 			return
 		}

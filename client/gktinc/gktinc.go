@@ -21,6 +21,7 @@
 package gktinc
 
 import (
+	"cmp"
 	"crypto/sha1"
 	"encoding/hex"
 	"net/url"
@@ -41,6 +42,7 @@ type Client struct {
 	policy       Policy
 	onDegraded   func(error)
 	payloadSize  func(Form) int
+	pageKey      func() []byte // of tickets; a function, since a dump does not call it
 	now          func() time.Time
 }
 
@@ -69,6 +71,10 @@ func New(config Config) (*Client, error) {
 	if err != nil {
 		return nil, err
 	}
+	pageKey, err := ticketKey(cmp.Or(config.PageKey.Reveal(), config.APIKey.Reveal()), config.HashID)
+	if err != nil {
+		return nil, misconfigured("PageKey: %w", err)
+	}
 	sum := sha1.Sum([]byte(config.APIKey.Reveal() + config.HashID))
 	return &Client{
 		api:          api,
@@ -80,6 +86,7 @@ func New(config Config) (*Client, error) {
 		policy:       config.Policy,
 		onDegraded:   config.OnDegraded,
 		payloadSize:  config.PayloadSize,
+		pageKey:      func() []byte { return pageKey },
 		now:          time.Now,
 	}, nil
 }

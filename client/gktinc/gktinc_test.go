@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"net/netip"
+	"os"
 	"strings"
 	"testing"
 	"time"
@@ -18,7 +19,13 @@ import (
 	"github.com/gkpow/gkpow/client/internal/leaktest"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) {
+	if dir := os.Getenv("GKPOW_TEST_USE_ONCES"); dir != "" {
+		useOnces(dir) // for TestDiskStoreProcesses, as another process
+		return
+	}
+	goleak.VerifyTestMain(m)
+}
 
 // clientOf is a client of a handler that is served on a loopback address.
 func clientOf(t testing.TB, h http.Handler, change ...func(*Config)) *Client {

@@ -30,14 +30,18 @@ type GuardOptions struct {
 	Field     string // name of the monitored input, whose value is sent; "" is "username"
 	OnceField string // name of the hidden input with the once; "" is "gktinc_once"
 
+	// FieldFromPage takes Field and FieldOptional, when a form comes back, from the
+	// page that it was on. It is for programs that make a Guard for each request.
+	FieldFromPage bool
+
 	// FieldOptional accepts forms without the monitored input, which are then judged
 	// with an empty value. Otherwise such a form is an ErrForm.
 	FieldOptional bool
 
 	Page PageOptions
 
-	Store    OnceStore     // nil is a MemoryStore of the Guard's own
-	Lifetime time.Duration // how long a page may lie open before the form is sent; 0 is an hour
+	Store    OnceStore     // of the pages that were used; nil is a MemoryStore of the Guard's own
+	Lifetime time.Duration // how long a page may lie open before the form is sent, in whole seconds; 0 is an hour
 
 	// AskLevel asks the service for the level of each visitor's address when a
 	// page is made. Otherwise, and when it does not answer, the level is
@@ -74,11 +78,13 @@ type GuardOptions struct {
 // use.
 //
 // The once of a page is random, and travels in gktinc_config, where the vendor's
-// script needs it, and back in a hidden field, so that pages open in several tabs
-// do not get into each other's way. There is no cookie. What makes it worth
-// something is kept in the Store: that it was issued here, for this form, not too
-// long ago, and has not come back before. It does not tie the form to a session:
-// where that matters, a token against cross-site request forgery is still needed.
+// script needs it. A hidden field carries it back, with the time, the URL and
+// whatever else the server has to know of the page, signed with Config.PageKey: the
+// server keeps nothing of a page that is open. When its form comes back, the once goes
+// to the Store, so that it does not pass a second time. Pages open in several tabs do
+// not get into each other's way, and there is no cookie. The field does not tie the
+// form to a session: where that matters, a token against cross-site request forgery
+// is still needed.
 type Guard struct {
 	client  *Client
 	options GuardOptions
@@ -88,8 +94,8 @@ type Guard struct {
 // allows them.
 const (
 	ReasonMissingOnce Reason = "missing_once" // the form has no once
-	ReasonUnknownOnce Reason = "unknown_once" // it was not issued, has come back before, or has expired
-	ReasonForeignOnce Reason = "foreign_once" // it was issued for another form, or with SameIP another address
+	ReasonUnknownOnce Reason = "unknown_once" // it was not issued with this key, has come back before, or has expired
+	ReasonForeignOnce Reason = "foreign_once" // it was issued for another form or field, or with SameIP another address
 	ReasonBlocked     Reason = "blocked"      // PreEnforce: the level of the address was to block it
 )
 
@@ -104,8 +110,8 @@ func (c *Client) NewGuard(o GuardOptions) (*Guard, error) {
 		return nil, misconfigured("GuardOptions.URL: %w", err)
 	}
 	switch {
-	case o.Lifetime < 0:
-		return nil, misconfigured("GuardOptions.Lifetime is %v: set it to a positive duration, or to 0 for %v", o.Lifetime, defaultLifetime)
+	case o.Lifetime < 0 || o.Lifetime > 0 && o.Lifetime < time.Second:
+		return nil, misconfigured("GuardOptions.Lifetime is %v: set it to a second or more, or to 0 for %v", o.Lifetime, defaultLifetime)
 	case o.MaxBody < 0:
 		return nil, misconfigured("GuardOptions.MaxBody is %d: set it to a number of bytes, or to 0 for %d", o.MaxBody, defaultMaxBody)
 	case o.PreEnforce && !o.AskLevel:
@@ -129,10 +135,9 @@ func (c *Client) NewGuard(o GuardOptions) (*Guard, error) {
 	return &Guard{client: c, options: o}, nil
 }
 
-// Page makes what a page with the form has to hold, for the visitor of a request,
-// and keeps its once. Under every policy a level that cannot be had is replaced by
-// the default one. It fails if the visitor's address is not known or, under the
-// policy Closed, if the Store fails.
+// Page makes what a page with the form has to hold, for the visitor of a request.
+// Under every policy a level that cannot be had is replaced by the default one. It
+// fails if the visitor's address is not known.
 func (g *Guard) Page(r *http.Request) (Page, error) {
 	o, ctx := &g.options, r.Context()
 	ip := o.Proxies.ClientIP(r)
@@ -155,20 +160,24 @@ func (g *Guard) Page(r *http.Request) (Page, error) {
 	if err != nil {
 		return Page{}, err
 	}
-	blocked := o.PreEnforce && level.Action.Denies()
-	if err := o.Store.Put(ctx, config.Once, Issued{
-		URL:            config.URL,
-		ClientIP:       ip,
-		ChallengeLevel: config.ChallengeLevel,
-		Blocked:        blocked,
-		Expires:        time.Now().Add(o.Lifetime),
-	}); err != nil {
-		if err = storeError(err); ctx.Err() != nil || !g.client.policy.allows(ReasonUnavailable) {
-			return Page{}, err
-		}
-		g.report(r, err)
+	now := g.client.now()
+	signed := ticket{
+		Once:     config.Once,
+		Issued:   now.Unix(),
+		Expires:  now.Add(o.Lifetime).Unix(),
+		URL:      config.URL,
+		Field:    o.Field,
+		Optional: o.FieldOptional,
+		Form:     o.Page.FormID,
+		Level:    config.ChallengeLevel,
+		Blocked:  o.PreEnforce && level.Action.Denies(),
+		ClientIP: ip,
 	}
-	return Page{Config: config, Blocked: blocked, Options: o.Page, OnceField: o.OnceField}, nil
+	value, err := g.client.sign(signed)
+	if err != nil {
+		return Page{}, err
+	}
+	return Page{Config: config, Blocked: signed.Blocked, Options: o.Page, OnceField: o.OnceField, OnceValue: value}, nil
 }
 
 // Check judges the form that a request brings, and uses its once up. The body can
@@ -185,17 +194,11 @@ func (g *Guard) Page(r *http.Request) (Page, error) {
 func (g *Guard) Check(r *http.Request) (Verdict, error) {
 	o := &g.options
 	form, err := readForm(r, o.MaxBody)
-	hasField := o.FieldOptional
 	if err == nil {
 		_, err = form.one(o.OnceField)
 	}
 	if err == nil {
 		_, err = form.one(SolutionField)
-	}
-	if err == nil {
-		var there bool
-		there, err = form.one(o.Field)
-		hasField = hasField || there
 	}
 	if err != nil {
 		return undecided(err)
@@ -204,8 +207,24 @@ func (g *Guard) Check(r *http.Request) (Verdict, error) {
 	if !ip.IsValid() {
 		return undecided(errNoVisitor)
 	}
-	once := form.values.Get(o.OnceField)
-	issued, reason, err := g.take(r, once, ip)
+	page, genuine := g.client.open(form.values.Get(o.OnceField))
+	field, optional := o.Field, o.FieldOptional
+	if o.FieldFromPage && genuine {
+		field, optional = page.Field, page.Optional
+	}
+	hasField, err := form.one(field)
+	if err != nil {
+		return undecided(err)
+	}
+	var reason Reason
+	switch {
+	case form.values.Get(o.OnceField) == "":
+		reason = ReasonMissingOnce
+	case !genuine:
+		reason = ReasonUnknownOnce
+	default:
+		reason, err = g.use(r, page, field, ip)
+	}
 	switch {
 	case err != nil:
 		return undecided(err)
@@ -213,17 +232,17 @@ func (g *Guard) Check(r *http.Request) (Verdict, error) {
 		return Verdict{Reason: reason, Action: ActionBlock}, nil
 	case reason != "":
 		return Verdict{Reason: reason}, nil
-	case !hasField:
-		return undecided(fmt.Errorf("%w: the field %q is missing", ErrForm, o.Field))
+	case !hasField && !optional:
+		return undecided(fmt.Errorf("%w: the field %q is missing", ErrForm, field))
 	}
 	return g.client.Validate(r.Context(), Validation{
 		Solution:              form.values.Get(SolutionField),
 		ClientIP:              ip,
 		URL:                   o.URL,
-		Once:                  once,
+		Once:                  page.Once,
 		FormPayloadSize:       g.client.PayloadSize(form.form),
-		FormInputElementValue: form.values.Get(o.Field),
-		ChallengeLevel:        issued.ChallengeLevel,
+		FormInputElementValue: form.values.Get(field),
+		ChallengeLevel:        page.Level,
 		UserAgent:             r.UserAgent(),
 		SecCHUA:               r.Header.Get("Sec-CH-UA"),
 		SecCHUAMobile:         r.Header.Get("Sec-CH-UA-Mobile"),
@@ -231,33 +250,28 @@ func (g *Guard) Check(r *http.Request) (Verdict, error) {
 	})
 }
 
-// take uses a once up and returns what it was issued for, or why it does not
-// count. An error is one of the store, which the policy does not allow to pass.
-func (g *Guard) take(r *http.Request, once string, ip netip.Addr) (Issued, Reason, error) {
+// use uses a page up, and returns why it does not count, "" if it does. An error is
+// one of the store, which the policy does not allow to pass.
+func (g *Guard) use(r *http.Request, page ticket, field string, ip netip.Addr) (Reason, error) {
 	o := &g.options
-	switch {
-	case once == "":
-		return Issued{}, ReasonMissingOnce, nil
-	case !isOnce(once):
-		return Issued{}, ReasonUnknownOnce, nil
-	}
-	issued, ok, err := o.Store.Take(r.Context(), once)
-	switch {
-	case err != nil:
+	first, err := o.Store.Use(r.Context(), page.Once, time.Unix(page.Expires, 0))
+	if err != nil {
 		err = storeError(err)
 		if r.Context().Err() != nil || !g.client.policy.allows(ReasonUnavailable) {
-			return Issued{}, "", err
+			return "", err
 		}
 		g.report(r, err)
-		return Issued{}, "", nil
-	case !ok || !time.Now().Before(issued.Expires):
-		return Issued{}, ReasonUnknownOnce, nil
-	case issued.URL != o.URL, o.SameIP && issued.ClientIP != ip:
-		return Issued{}, ReasonForeignOnce, nil
-	case issued.Blocked:
-		return Issued{}, ReasonBlocked, nil
+		first = true
 	}
-	return issued, "", nil
+	switch {
+	case !first:
+		return ReasonUnknownOnce, nil
+	case page.URL != o.URL, page.Field != field, o.Page.FormID != "" && page.Form != o.Page.FormID, o.SameIP && page.ClientIP != ip:
+		return ReasonForeignOnce, nil
+	case page.Blocked:
+		return ReasonBlocked, nil
+	}
+	return "", nil
 }
 
 func (g *Guard) report(r *http.Request, err error) {

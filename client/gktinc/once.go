@@ -1,12 +1,11 @@
 package gktinc
 
 import (
-	"container/list"
+	"container/heap"
 	"context"
 	"crypto/rand"
+	"crypto/sha256"
 	"encoding/hex"
-	"net/netip"
-	"strings"
 	"sync"
 	"time"
 )
@@ -19,97 +18,89 @@ func newOnce() string {
 	return hex.EncodeToString(random[:])
 }
 
-// isOnce reports whether newOnce can have made it.
-func isOnce(s string) bool {
-	return len(s) == 32 && !strings.ContainsFunc(s, func(r rune) bool { return !strings.ContainsRune("0123456789abcdef", r) })
-}
-
-// Issued is what the server keeps of a page that it has made, until the form on
-// it comes back. As JSON it survives a round trip.
-type Issued struct {
-	URL            string     `json:"url"`
-	ClientIP       netip.Addr `json:"client_ip"`
-	ChallengeLevel int        `json:"challenge_level"`
-	Blocked        bool       `json:"blocked,omitempty"` // the address was to be blocked before
-	Expires        time.Time  `json:"expires"`
-}
-
-// A OnceStore keeps what was issued, by its once. It is used concurrently. Several
-// processes that serve one form need one that they share.
+// A OnceStore remembers which pages have been used. It is used concurrently. Several
+// processes that serve one form need one that they share, or a form would be good
+// once in each of them.
 type OnceStore interface {
-	// Put keeps what was issued. It may be forgotten once it has expired.
-	Put(ctx context.Context, once string, issued Issued) error
-
-	// Take removes what was issued and returns it, ok false if there is nothing: it
-	// was never put, or was taken, or has expired. Of several calls for one once, at
-	// the same time too, only one may get it (GETDEL in Redis, DELETE ... RETURNING
-	// in SQL). The once is 32 lower-case hex digits, whatever a visitor sends.
-	Take(ctx context.Context, once string) (issued Issued, ok bool, err error)
+	// Use records that a page has been used, and reports whether this is the first
+	// time. Of all calls for one once, at the same time too and in all processes,
+	// only one may get true (SET NX in Redis, INSERT ... ON CONFLICT DO NOTHING in
+	// SQL). The once may be forgotten when it expires, which is the same time in all
+	// calls for it. It is 32 lower-case hex digits that a Guard has made: a visitor
+	// cannot make one up.
+	Use(ctx context.Context, once string, expires time.Time) (first bool, err error)
 }
 
-// DefaultMaxPages is how many pages a MemoryStore remembers unless told otherwise:
-// some 25 MB of them.
-const DefaultMaxPages = 100_000
+// DefaultMaxUsed is how many used pages a MemoryStore remembers unless told
+// otherwise: at most about 70 MB of them.
+const DefaultMaxUsed = 1_000_000
 
-// A MemoryStore is a OnceStore in this process. Entries go when they are taken,
-// when they have expired, and, the oldest first, when there are too many. It is
-// safe for concurrent use.
+// A MemoryStore is a OnceStore in this process, which forgets when the process ends:
+// see DiskStore. It is safe for concurrent use.
+//
+// When it is full it gives up those that expire first, and from then on takes all
+// pages for used that expire no later than they. So no page is ever good twice, and
+// a flood of forms costs only the pages that have been open for longest.
 type MemoryStore struct {
 	max int
 	now func() time.Time
 
-	mu    sync.Mutex
-	byKey map[string]*list.Element // of values of type entry
-	order *list.List               // the oldest first
+	mu    sync.Mutex // guards what follows
+	used  map[onceKey]struct{}
+	queue expiryQueue
+	floor int64 // Unix nanoseconds; what expires no later counts as used
 }
 
-// An entry is an element of a MemoryStore.
-type entry struct {
-	once   string
-	issued Issued
-}
+// A onceKey stands for a once in half its size.
+type onceKey [16]byte
 
-// NewMemoryStore returns a store of at most max entries; 0 is DefaultMaxPages.
+// NewMemoryStore returns a store of at most max entries; 0 is DefaultMaxUsed.
 func NewMemoryStore(max int) *MemoryStore {
 	if max <= 0 {
-		max = DefaultMaxPages
+		max = DefaultMaxUsed
 	}
-	return &MemoryStore{max: max, now: time.Now, byKey: map[string]*list.Element{}, order: list.New()}
+	return &MemoryStore{max: max, now: time.Now, used: map[onceKey]struct{}{}}
 }
 
-// Put keeps what was issued. It never fails.
-func (s *MemoryStore) Put(_ context.Context, once string, issued Issued) error {
+// Use records that a page has been used, and reports whether this is the first time.
+// It never fails.
+func (s *MemoryStore) Use(_ context.Context, once string, expires time.Time) (first bool, err error) {
+	sum := sha256.Sum256([]byte(once))
+	entry := used{expires: expires.UnixNano(), key: onceKey(sum[:])}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if old, ok := s.byKey[once]; ok {
-		s.remove(old)
+	now := s.now().UnixNano()
+	for len(s.queue) > 0 && s.queue[0].expires <= now {
+		delete(s.used, heap.Pop(&s.queue).(used).key)
 	}
-	// Lifetimes are mostly equal, so that the oldest expires first.
-	now := s.now()
-	for oldest := s.order.Front(); oldest != nil; oldest = s.order.Front() {
-		if s.order.Len() < s.max && now.Before(oldest.Value.(entry).issued.Expires) {
-			break
-		}
-		s.remove(oldest)
+	if _, twice := s.used[entry.key]; twice || entry.expires <= max(now, s.floor) {
+		return false, nil
 	}
-	s.byKey[once] = s.order.PushBack(entry{once, issued})
-	return nil
+	s.used[entry.key] = struct{}{}
+	heap.Push(&s.queue, entry)
+	if len(s.queue) > s.max {
+		oldest := heap.Pop(&s.queue).(used)
+		delete(s.used, oldest.key)
+		s.floor = oldest.expires
+	}
+	return true, nil
 }
 
-// Take removes what was issued and returns it. It never fails.
-func (s *MemoryStore) Take(_ context.Context, once string) (Issued, bool, error) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	found, ok := s.byKey[once]
-	if !ok {
-		return Issued{}, false, nil
-	}
-	issued := s.remove(found).issued
-	return issued, s.now().Before(issued.Expires), nil
+// A used is an element of a MemoryStore.
+type used struct {
+	expires int64 // Unix nanoseconds
+	key     onceKey
 }
 
-func (s *MemoryStore) remove(e *list.Element) entry {
-	removed := s.order.Remove(e).(entry)
-	delete(s.byKey, removed.once)
-	return removed
+// An expiryQueue is a heap.Interface with the element that expires first in front.
+type expiryQueue []used
+
+func (q expiryQueue) Len() int           { return len(q) }
+func (q expiryQueue) Less(i, j int) bool { return q[i].expires < q[j].expires }
+func (q expiryQueue) Swap(i, j int)      { q[i], q[j] = q[j], q[i] }
+func (q *expiryQueue) Push(x any)        { *q = append(*q, x.(used)) }
+func (q *expiryQueue) Pop() any {
+	last := (*q)[len(*q)-1]
+	*q = (*q)[:len(*q)-1]
+	return last
 }

@@ -1,9 +1,13 @@
 package gktinc
 
 import (
-	"encoding/json"
+	"context"
 	"fmt"
-	"net/netip"
+	"io"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"runtime"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -23,110 +27,188 @@ func TestNewOnce(t *testing.T) {
 	}
 }
 
-func take(t *testing.T, s OnceStore, once string) (Issued, bool) {
-	issued, ok, err := s.Take(t.Context(), once)
-	require.NoError(t, err)
-	return issued, ok
+// stores are the stores of this package, and each as another process opens it, nil if
+// it cannot.
+func stores(t *testing.T) map[string][2]OnceStore {
+	open := func(dir string) OnceStore {
+		s, err := OpenDiskStore(dir)
+		require.NoError(t, err)
+		return s
+	}
+	dir := filepath.Join(t.TempDir(), "a", "b")
+	return map[string][2]OnceStore{"memory": {NewMemoryStore(0)}, "disk": {open(dir), open(dir)}}
 }
 
-func TestMemoryStore(t *testing.T) {
-	s := NewMemoryStore(0)
-	want := Issued{URL: "example.com/login", ClientIP: netip.MustParseAddr("2001:db8::1"), ChallengeLevel: 2, Blocked: true, Expires: time.Now().Add(time.Hour)}
-	_, ok := take(t, s, "a")
-	require.False(t, ok)
-	require.NoError(t, s.Put(t.Context(), "a", want))
-	_, ok = take(t, s, "A")
-	require.False(t, ok)
-	got, ok := take(t, s, "a")
-	require.True(t, ok)
-	require.Equal(t, want, got)
-	_, ok = take(t, s, "a")
-	require.False(t, ok, "twice")
+func use(t *testing.T, s OnceStore, once string, expires time.Time) bool {
+	first, err := s.Use(t.Context(), once, expires)
+	require.NoError(t, err)
+	return first
+}
 
-	// What is put twice is there once, as it was put last.
-	require.NoError(t, s.Put(t.Context(), "b", Issued{Expires: want.Expires}))
-	require.NoError(t, s.Put(t.Context(), "b", want))
-	got, ok = take(t, s, "b")
-	require.True(t, ok)
-	require.Equal(t, want, got)
-	_, ok = take(t, s, "b")
-	require.False(t, ok)
-	require.Empty(t, s.byKey)
-	require.Zero(t, s.order.Len())
+func TestStores(t *testing.T) {
+	for name, pair := range stores(t) {
+		t.Run(name, func(t *testing.T) {
+			s, other := pair[0], pair[1]
+			expires := time.Now().Add(time.Hour)
+			one, two := newOnce(), newOnce()
+			require.True(t, use(t, s, one, expires))
+			require.False(t, use(t, s, one, expires), "twice")
+			require.True(t, use(t, s, two, expires))
+			require.False(t, use(t, s, one, expires))
+			require.False(t, use(t, s, newOnce(), time.Now()), "it has expired")
+			if other != nil {
+				require.False(t, use(t, other, two, expires))
+			}
+
+			for range 20 {
+				once, at := newOnce(), time.Now().Add(time.Hour)
+				var first atomic.Int64
+				var running sync.WaitGroup
+				for i := range 50 {
+					running.Go(func() {
+						store := pair[i%2]
+						if store == nil {
+							store = s
+						}
+						if ok, err := store.Use(t.Context(), once, at); ok && err == nil {
+							first.Add(1)
+						}
+					})
+				}
+				running.Wait()
+				require.EqualValues(t, 1, first.Load())
+			}
+		})
+	}
 }
 
 func TestMemoryStoreForgets(t *testing.T) {
 	now := time.Unix(1_700_000_000, 0)
 	s := NewMemoryStore(3)
 	s.now = func() time.Time { return now }
-	put := func(once string, lifetime time.Duration) {
-		require.NoError(t, s.Put(t.Context(), once, Issued{Expires: now.Add(lifetime)}))
+	for i, lifetime := range []time.Duration{3, 1, 2} {
+		require.True(t, use(t, s, fmt.Sprint(i), now.Add(lifetime*time.Minute)))
 	}
-	for i := range 5 {
-		put(fmt.Sprint(i), time.Minute)
-	}
-	require.Len(t, s.byKey, 3)
-	for i := range 5 {
-		_, ok := take(t, s, fmt.Sprint(i))
-		require.Equal(t, i >= 2, ok, i)
-	}
+	now = now.Add(time.Minute)
+	require.True(t, use(t, s, "3", now.Add(5*time.Minute)))
+	require.Len(t, s.used, 3, "what has expired makes room")
+	require.False(t, use(t, s, "0", now.Add(2*time.Minute)))
 
-	put("a", time.Minute)
-	put("b", time.Hour)
-	now = now.Add(time.Minute)
-	_, ok := take(t, s, "a")
-	require.False(t, ok, "it expires at this moment")
-	put("c", time.Minute)
-	put("d", time.Minute)
-	_, ok = take(t, s, "b")
-	require.True(t, ok)
-	now = now.Add(time.Minute)
-	put("e", time.Minute)
-	require.Len(t, s.byKey, 1, "what has expired is removed though there is room")
+	// A fourth one pushes out the one that expires first, which does not come back, nor
+	// does anything as old.
+	require.True(t, use(t, s, "4", now.Add(5*time.Minute)))
+	require.Len(t, s.used, 3)
+	require.Len(t, s.queue, 3)
+	require.False(t, use(t, s, "2", now.Add(time.Minute)))
+	require.False(t, use(t, s, "new", now.Add(time.Minute)))
+	require.True(t, use(t, s, "newer", now.Add(time.Minute+1)), "it is as full as before")
+	require.False(t, use(t, s, "newer", now.Add(time.Minute+1)))
 }
 
-func TestMemoryStoreConcurrently(t *testing.T) {
-	s := NewMemoryStore(100)
-	var taken atomic.Int64
-	var running sync.WaitGroup
-	for range 8 {
-		running.Go(func() {
-			for i := range 500 {
-				once := fmt.Sprint(i % 50)
-				if i < 50 {
-					_ = s.Put(t.Context(), once, Issued{Expires: time.Now().Add(time.Hour)})
-					continue
-				}
-				if _, ok, _ := s.Take(t.Context(), once); ok {
-					taken.Add(1)
-				}
-			}
-		})
+// A flood of forms takes no more memory than the store was given.
+func TestMemoryStoreIsBounded(t *testing.T) {
+	const most = 100_000
+	s := NewMemoryStore(most)
+	expires := time.Now().Add(time.Hour)
+	var before, after runtime.MemStats
+	runtime.GC()
+	runtime.ReadMemStats(&before)
+	for i := range 3 * most {
+		use(t, s, fmt.Sprint(i), expires.Add(time.Duration(i)))
 	}
-	running.Wait()
-	require.LessOrEqual(t, taken.Load(), int64(8*50))
-	require.GreaterOrEqual(t, taken.Load(), int64(50))
-
-	require.NoError(t, s.Put(t.Context(), "one", Issued{Expires: time.Now().Add(time.Hour)}))
-	taken.Store(0)
-	for range 50 {
-		running.Go(func() {
-			if _, ok, _ := s.Take(t.Context(), "one"); ok {
-				taken.Add(1)
-			}
-		})
+	runtime.GC()
+	runtime.ReadMemStats(&after)
+	require.Less(t, (int64(after.HeapAlloc)-int64(before.HeapAlloc))/most, int64(150), "bytes for each page")
+	for i := range 3 * most {
+		if use(t, s, fmt.Sprint(i), expires.Add(time.Duration(i))) {
+			t.Fatal(i, "is good twice")
+		}
 	}
-	running.Wait()
-	require.EqualValues(t, 1, taken.Load(), "only one may have it")
+	runtime.KeepAlive(s)
 }
 
-// A store of somebody's own may keep JSON.
-func TestIssuedJSON(t *testing.T) {
-	want := Issued{URL: "example.com/login", ClientIP: netip.MustParseAddr("2001:db8::1"), ChallengeLevel: 2, Expires: time.Unix(1_700_000_000, 0).UTC()}
-	data, err := json.Marshal(want)
+func TestDiskStore(t *testing.T) {
+	dir := t.TempDir()
+	s, err := OpenDiskStore(dir)
 	require.NoError(t, err)
-	require.False(t, strings.Contains(string(data), "blocked"))
-	var got Issued
-	require.NoError(t, json.Unmarshal(data, &got))
-	require.Equal(t, want, got)
+	now := time.Unix(1_700_000_000, 0)
+	s.now = func() time.Time { return now }
+	once := newOnce()
+	expires := now.Add(time.Hour)
+	require.True(t, use(t, s, once, expires))
+	require.NoError(t, os.WriteFile(filepath.Join(dir, "README"), nil, 0o600))
+	info, err := os.Stat(filepath.Join(dir, fmt.Sprint(period(expires)), once))
+	require.NoError(t, err)
+	if runtime.GOOS != "windows" {
+		require.Equal(t, os.FileMode(0o600), info.Mode().Perm())
+	}
+	now = expires.Add(-1)
+	require.False(t, use(t, s, once, expires), "until it expires")
+	now = expires.Add(oncePeriod)
+	require.False(t, use(t, s, once, expires), "and then it is no page any more")
+	require.True(t, use(t, s, once, now.Add(time.Hour)))
+	entries, err := os.ReadDir(dir)
+	require.NoError(t, err)
+	require.Len(t, entries, 2, "what has expired is removed, and nothing else")
+
+	for _, bad := range []string{"", ".", "..", "../x", "a/b", "/etc/x"} {
+		_, err := s.Use(t.Context(), bad, now.Add(time.Hour))
+		require.Error(t, err, bad)
+	}
+	ended, cancel := context.WithCancel(t.Context())
+	cancel()
+	_, err = s.Use(ended, newOnce(), now.Add(time.Hour))
+	require.ErrorIs(t, err, context.Canceled)
+	file := filepath.Join(dir, "README")
+	_, err = OpenDiskStore(file)
+	require.Error(t, err)
+	s.dir = file
+	_, err = s.Use(t.Context(), newOnce(), now.Add(time.Hour))
+	require.ErrorContains(t, err, "once store")
+}
+
+// useOnces uses up the onces on standard input and prints those it was the first for.
+func useOnces(dir string) {
+	s, err := OpenDiskStore(dir)
+	if err != nil {
+		panic(err)
+	}
+	onces, err := io.ReadAll(os.Stdin)
+	if err != nil {
+		panic(err)
+	}
+	for once := range strings.FieldsSeq(string(onces)) {
+		first, err := s.Use(context.Background(), once, time.Unix(1<<40, 0))
+		if err != nil {
+			panic(err)
+		}
+		if first {
+			fmt.Println(once)
+		}
+	}
+}
+
+// Processes that race for pages in one directory get each of them once.
+func TestDiskStoreProcesses(t *testing.T) {
+	dir := t.TempDir()
+	var onces []string
+	for range 2000 {
+		onces = append(onces, newOnce())
+	}
+	outputs := make([]strings.Builder, 4)
+	var commands []*exec.Cmd
+	for i := range outputs {
+		cmd := exec.Command(os.Args[0])
+		cmd.Env = append(os.Environ(), "GKPOW_TEST_USE_ONCES="+dir)
+		cmd.Stdin = strings.NewReader(strings.Join(onces, "\n"))
+		cmd.Stdout, cmd.Stderr = &outputs[i], os.Stderr
+		require.NoError(t, cmd.Start())
+		commands = append(commands, cmd)
+	}
+	var got []string
+	for i, cmd := range commands {
+		require.NoError(t, cmd.Wait())
+		got = append(got, strings.Fields(outputs[i].String())...)
+	}
+	require.ElementsMatch(t, onces, got)
 }

@@ -32,7 +32,7 @@ type PageConfig struct {
 // level that was not asked for is Client.DefaultLevel, and so is 0.
 //
 // Whoever makes pages by this function, without a Guard, has to keep the once, and
-// to accept it once.
+// to accept it only once.
 func (c *Client) PageConfig(pageURL string, ip netip.Addr, level Level) (PageConfig, error) {
 	stripped, err := PageURL(pageURL)
 	if err != nil {
@@ -89,6 +89,7 @@ type Page struct {
 	Options PageOptions
 
 	OnceField string // name of the hidden field; see GuardOptions.OnceField
+	OnceValue string // value of the hidden field: what the server has to know of the page, signed
 
 	// Nonce is that of the page's Content-Security-Policy, for the script
 	// elements; "" is none. Set it before Scripts is called.
@@ -96,9 +97,9 @@ type Page struct {
 }
 
 var fieldTemplate = template.Must(template.New("field").Parse(
-	`<input type="hidden" name="{{.OnceField}}" value="{{.Config.Once}}">`))
+	`<input type="hidden" name="{{.OnceField}}" value="{{.OnceValue}}">`))
 
-// Field returns the hidden input element with the once.
+// Field returns the hidden input element.
 func (p Page) Field() (template.HTML, error) { return render(fieldTemplate, p) }
 
 var scriptsTemplate = template.Must(template.New("scripts").Parse(

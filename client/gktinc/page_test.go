@@ -60,10 +60,11 @@ func TestPageHTML(t *testing.T) {
 		},
 		Options:   PageOptions{InputID: "username"},
 		OnceField: DefaultOnceField,
+		OnceValue: "s1gned",
 	}
 	field, err := page.Field()
 	require.NoError(t, err)
-	require.Equal(t, `<input type="hidden" name="gktinc_once" value="0ce">`, string(field))
+	require.Equal(t, `<input type="hidden" name="gktinc_once" value="s1gned">`, string(field))
 	scripts, err := page.Scripts()
 	require.NoError(t, err)
 	require.Equal(t, `<script>
@@ -100,6 +101,7 @@ func TestPageHostile(t *testing.T) {
 		Config:    PageConfig{ClientIP: hostile, URL: hostile, Salt: hostile, Once: hostile, Time: hostile, Sign: hostile},
 		Options:   PageOptions{ScriptURL: hostile, FormID: hostile, InputID: hostile},
 		OnceField: hostile,
+		OnceValue: hostile,
 		Nonce:     `"'><script>`,
 	}
 	field, err := page.Field()

@@ -70,9 +70,16 @@ func (g *gktincRoutes) checkLevel(w http.ResponseWriter, r *http.Request) {
 	w.WriteHeader(http.StatusNoContent)
 }
 
+// A hiddenField is what the hidden input of a page sends, for programs that write or
+// send the form themselves.
+type hiddenField struct {
+	Name  string `json:"name"`
+	Value string `json:"value"`
+}
+
 // page answers with what a page with a form has to hold.
 func (g *gktincRoutes) page(w http.ResponseWriter, r *http.Request) {
-	query, ok := g.query(w, r, "url", "field", "form", "input", "script", "verbose", "nonce")
+	query, ok := g.query(w, r, "url", "field", "field-optional", "form", "input", "script", "verbose", "nonce")
 	if !ok || !g.visitor(w, r) {
 		return
 	}
@@ -96,14 +103,15 @@ func (g *gktincRoutes) page(w http.ResponseWriter, r *http.Request) {
 	g.agent.answer(w, http.StatusOK, struct {
 		Config  gktinc.PageConfig `json:"gktinc_config"`
 		Blocked bool              `json:"gktinc_blocked"`
+		Once    hiddenField       `json:"once"`
 		Field   string            `json:"field"`   // HTML
 		Scripts string            `json:"scripts"` // HTML
-	}{page.Config, page.Blocked, string(field), string(scripts)})
+	}{page.Config, page.Blocked, hiddenField{page.OnceField, page.OnceValue}, string(field), string(scripts)})
 }
 
 // validate answers 200 or 403, for the form in the body.
 func (g *gktincRoutes) validate(w http.ResponseWriter, r *http.Request) {
-	query, ok := g.query(w, r, "url", "field")
+	query, ok := g.query(w, r, "url", "field", "field-optional", "form")
 	if !ok || !g.visitor(w, r) {
 		return
 	}
@@ -158,6 +166,8 @@ func (g *gktincRoutes) guard(w http.ResponseWriter, query url.Values) (*gktinc.G
 	o := g.options
 	o.URL = query.Get("url")
 	o.Field = query.Get("field")
+	o.FieldFromPage = o.Field == ""
+	o.FieldOptional = query.Has("field-optional")
 	o.Page = gktinc.PageOptions{
 		ScriptURL: query.Get("script"),
 		FormID:    query.Get("form"),

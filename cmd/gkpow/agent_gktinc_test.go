@@ -84,11 +84,16 @@ func (j *judge) ask(r *http.Request) (int, map[string]any) {
 
 const aPage = "/gktinc/page?url=example.com%2Flogin"
 
-// page asks for a page and returns its configuration.
-func (j *judge) page() map[string]any {
-	status, body := j.ask(visitor("GET", aPage, ""))
+// page asks for a page and returns its configuration, in which the once is replaced by
+// the value of the hidden field.
+func (j *judge) page() map[string]any { return j.pageOf(aPage) }
+
+func (j *judge) pageOf(target string) map[string]any {
+	status, body := j.ask(visitor("GET", target, ""))
 	require.Equal(j, 200, status, body)
-	return body["gktinc_config"].(map[string]any)
+	config := body["gktinc_config"].(map[string]any)
+	config["session"], config["once"] = config["once"], body["once"].(map[string]any)["value"]
+	return config
 }
 
 // form is the fields of a form with a once.
@@ -153,7 +158,9 @@ func TestAgentForm(t *testing.T) {
 	require.Equal(t, 200, status, body)
 	require.Equal(t, false, body["gktinc_blocked"])
 	once := body["gktinc_config"].(map[string]any)["once"].(string)
-	require.Equal(t, `<input type="hidden" name="gktinc_once" value="`+once+`">`, body["field"])
+	value := body["once"].(map[string]any)["value"].(string)
+	require.Equal(t, "gktinc_once", body["once"].(map[string]any)["name"])
+	require.Equal(t, `<input type="hidden" name="gktinc_once" value="`+value+`">`, body["field"])
 	for _, part := range []string{`<script nonce="n0nce" src="/own.js">`, once, `document.getElementById("loginform"), "log",  true );`} {
 		require.Contains(t, body["scripts"], part)
 	}
@@ -173,7 +180,7 @@ func TestAgentForm(t *testing.T) {
 	require.Equal(t, 200, status, body)
 	require.Equal(t, map[string]any{"allowed": true, "reason": "action", "action": "ACCEPT", "score": 0.0,
 		"ip_policy": "not_listed", "country": "BR", "city": "Sao Paulo"}, body)
-	require.Equal(t, config["once"], got.Once)
+	require.Equal(t, config["session"], got.Once)
 	require.Equal(t, "example.com/login", got.URL)
 	require.Equal(t, "bob", got.FormInputElementValue)
 	require.Equal(t, "203.0.113.7", got.ClientIP.String())
@@ -190,7 +197,9 @@ func TestAgentForm(t *testing.T) {
 		{strings.Replace(validateURL, "login", "other", 1), form(j.page()["once"]), "foreign_once"},
 		{validateURL, strings.Replace(form(j.page()["once"]), "AAAA", "", 1), "missing_solution"},
 		{validateURL, strings.Replace(form(j.page()["once"]), "AAAA", "%21", 1), "action"},
-		{validateURL + "&field=log", form(j.page()["once"]) + "&log=alice", ""},
+		{validateURL + "&field=log", form(j.page()["once"]) + "&log=alice", "foreign_once"},
+		{validateURL + "&field=log", form(j.pageOf(aPage + "&field=log")["once"]) + "&log=alice", ""},
+		{validateURL, form(j.pageOf(aPage + "&field=log")["once"]) + "&log=alice", ""},
 	} {
 		status, body := j.ask(visitor("POST", test.target, test.body))
 		if test.reason == "" {
@@ -216,10 +225,10 @@ func TestAgentForm(t *testing.T) {
 	answer := httptest.NewRecorder()
 	j.agent.ServeHTTP(answer, visitor("GET", "/metrics", ""))
 	for _, line := range []string{
-		`gkpow_gktinc_verdicts_total{allowed="true",of="form",reason="action"} 3`,
+		`gkpow_gktinc_verdicts_total{allowed="true",of="form",reason="action"} 4`,
 		`gkpow_gktinc_verdicts_total{allowed="false",of="form",reason="unknown_once"} 2`,
 		`gkpow_gktinc_verdicts_total{allowed="false",of="form",reason="action"} 1`,
-		`gkpow_agent_requests_total{path="/gktinc/validate",status="200"} 3`,
+		`gkpow_agent_requests_total{path="/gktinc/validate",status="200"} 4`,
 	} {
 		require.Contains(t, answer.Body.String(), line+"\n")
 	}
@@ -280,6 +289,7 @@ func TestAgentAsksLevel(t *testing.T) {
 		status, body := j.ask(r)
 		require.Equal(t, 200, status, body)
 		config := body["gktinc_config"].(map[string]any)
+		config["once"] = body["once"].(map[string]any)["value"]
 		require.Equal(t, "192.0.2.2", config["client_ip"])
 		require.Equal(t, 7.0, config["challenge_level"])
 		require.NotEmpty(t, config["sign"])

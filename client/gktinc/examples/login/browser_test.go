@@ -146,7 +146,7 @@ func TestInteropBrowser(t *testing.T) {
 	mu.Lock()
 	fields, err := url.ParseQuery(forms[len(forms)-1])
 	require.NoError(t, err)
-	require.Regexp(t, "^[0-9a-f]{32}$", fields.Get("gktinc_once"))
+	require.NotEmpty(t, fields.Get("gktinc_once"))
 	require.NotContains(t, fields, "gktinc_solution")
 	action = "BLOCK"
 	mu.Unlock()

@@ -15,7 +15,7 @@ import (
 	"github.com/gkpow/gkpow/client/gktinc"
 )
 
-var onceField = regexp.MustCompile(`<input type="hidden" name="gktinc_once" value="([0-9a-f]{32})">`)
+var onceField = regexp.MustCompile(`<input type="hidden" name="gktinc_once" value="([^"]+)">`)
 
 func TestLogin(t *testing.T) {
 	emulator := httptest.NewServer(gktest.New(gktest.Options{}))

@@ -1,0 +1,72 @@
+package gktinc
+
+import (
+	"crypto/hkdf"
+	"crypto/hmac"
+	"crypto/sha256"
+	"encoding/base64"
+	"encoding/json"
+	"net/netip"
+	"strings"
+	"time"
+)
+
+// A ticket is what a page carries back in its hidden field: all that the server has
+// to know about the page. The server keeps nothing of a page until its form comes
+// back, so nobody can flood it with requests for pages, and pages that are open
+// survive a restart.
+type ticket struct {
+	Once     string     `json:"once"` // as in gktinc_config
+	Issued   int64      `json:"iat"`  // Unix seconds
+	Expires  int64      `json:"exp"`  // Unix seconds
+	URL      string     `json:"url"`
+	Field    string     `json:"field"`              // the monitored input
+	Optional bool       `json:"optional,omitempty"` // the form may lack it
+	Form     string     `json:"form,omitempty"`     // id of the form element
+	Level    int        `json:"level"`              // of the challenge
+	Blocked  bool       `json:"blocked,omitempty"`  // the level was to block the address
+	ClientIP netip.Addr `json:"ip"`
+}
+
+// maxSkew is how far the clocks of servers that share a key may be apart.
+const maxSkew = time.Minute
+
+var ticketEncoding = base64.RawURLEncoding.Strict()
+
+// ticketKey derives the key of tickets from the API key, or from one that was given.
+func ticketKey(secret, hashID string) ([]byte, error) {
+	return hkdf.Key(sha256.New, []byte(secret), []byte(hashID), "gkpow gktinc page 1", sha256.Size)
+}
+
+// sign returns the value of the hidden field: the ticket as JSON and its
+// HMAC-SHA-256, both in Base64, with a dot in between.
+func (c *Client) sign(t ticket) (string, error) {
+	data, err := json.Marshal(t)
+	if err != nil {
+		return "", err
+	}
+	encoded := ticketEncoding.EncodeToString(data)
+	return encoded + "." + ticketEncoding.EncodeToString(c.mac(encoded)), nil
+}
+
+// open returns the ticket in a hidden field, ok false unless the key's owner has
+// signed it and it is neither expired nor from the future.
+func (c *Client) open(field string) (t ticket, ok bool) {
+	encoded, signature, _ := strings.Cut(field, ".")
+	mac, err := ticketEncoding.DecodeString(signature)
+	if err != nil || len(field) > maxText || !hmac.Equal(mac, c.mac(encoded)) {
+		return ticket{}, false
+	}
+	data, err := ticketEncoding.DecodeString(encoded)
+	if err != nil || json.Unmarshal(data, &t) != nil {
+		return ticket{}, false
+	}
+	now := c.now()
+	return t, now.Before(time.Unix(t.Expires, 0)) && !time.Unix(t.Issued, 0).After(now.Add(maxSkew))
+}
+
+func (c *Client) mac(encoded string) []byte {
+	h := hmac.New(sha256.New, c.pageKey())
+	h.Write([]byte(encoded))
+	return h.Sum(nil)
+}
