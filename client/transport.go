@@ -9,7 +9,8 @@ import (
 	"net/url"
 	"slices"
 	"strings"
-	"sync/atomic"
+	"sync"
+	"time"
 )
 
 // DefaultHeader is where the vendor's back ends look for a token.
@@ -39,9 +40,12 @@ type TransportOptions struct {
 // for concurrent use if its parts are.
 //
 // A request whose token is rejected is sent once more with a fresh one, if its
-// body can be sent again (http.Request.GetBody) or it has none. If a token is
-// rejected that has just been got for such a repetition, the token is not the
-// reason: requests rejected with that one are not repeated.
+// body can be sent again (http.Request.GetBody) or it has none. If the fresh token
+// is rejected as well, the token is not the reason: requests rejected with that one
+// are not repeated, and none is for a second. That time doubles with each repetition
+// that does not help, up to five minutes, and ends with one that does. So a service
+// that always refuses does not use up the quota, even if each request has a token of
+// its own (SourceOptions.SingleUse).
 //
 // The token is sent over https only, or to loopback addresses. Instead of
 // sending a request over http to another host that should get the token,
@@ -54,8 +58,17 @@ type Transport struct {
 	hosts    []string
 	rejected func(*http.Response) bool
 
-	replayed atomic.Pointer[Token] // the latest that was got for a repetition and rejected
+	mu       sync.Mutex // guards what follows
+	replayed Token      // the latest that was got for a repetition and rejected
+	pause    time.Duration
+	until    time.Time // no repetition before this
 }
+
+// How long no request is repeated after a repetition that did not help.
+const (
+	firstPause = time.Second
+	maxPause   = 5 * time.Minute
+)
 
 // NewTransport returns a Transport. Give it a *Source: a *Client gets a new
 // token for every request. If the TokenSource is an Invalidator, it is told of
@@ -102,7 +115,7 @@ func (t *Transport) RoundTrip(request *http.Request) (*http.Response, error) {
 	if err != nil || !t.rejected(response) {
 		return response, err
 	}
-	if last := t.replayed.Load(); last != nil && last.is(token) {
+	if t.isStubborn(token) {
 		return response, nil
 	}
 	if keeper, ok := t.tokens.(Invalidator); ok {
@@ -114,10 +127,31 @@ func (t *Transport) RoundTrip(request *http.Request) (*http.Response, error) {
 	}
 	discard(response)
 	response, err = t.send(request, repetition)
-	if err == nil && t.rejected(response) {
-		t.replayed.Store(&fresh)
+	if err == nil {
+		t.repeated(fresh, !t.rejected(response))
 	}
 	return response, err
+}
+
+// isStubborn reports whether a repetition would not help against the rejection of
+// this token, as far as earlier ones tell.
+func (t *Transport) isStubborn(token Token) bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.replayed.is(token) || time.Now().Before(t.until)
+}
+
+// repeated notes whether a repetition with a fresh token has helped.
+func (t *Transport) repeated(fresh Token, helped bool) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if helped {
+		t.replayed, t.pause, t.until = Token{}, 0, time.Time{}
+		return
+	}
+	t.replayed = fresh
+	t.pause = min(max(2*t.pause, firstPause), maxPause)
+	t.until = time.Now().Add(t.pause)
 }
 
 // CloseIdleConnections closes those of the base, as http.Client asks it to.

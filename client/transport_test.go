@@ -9,6 +9,7 @@ import (
 	"net/http/httptest"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 )
@@ -133,6 +134,41 @@ func TestStubbornRejectionIsNotReplayed(t *testing.T) {
 	}
 	require.Len(t, base.sent, 11)
 	require.Equal(t, 1, tokens.n)
+}
+
+// Where each request has a token of its own, one that a fresh token does not help
+// must not make all others cost two.
+func TestStubbornRejectionOfSingleUseTokens(t *testing.T) {
+	bubble(t, "", func(t *testing.T) {
+		m := &mint{took: time.Nanosecond}
+		base := &wire{header: DefaultHeader, answer: rejects(1 << 30)}
+		source := NewSource(m, SourceOptions{SingleUse: true})
+		defer source.Close()
+		transport := NewTransport(source, TransportOptions{Base: base})
+		ask := func() {
+			request, _ := http.NewRequest("GET", "https://a.example/", nil)
+			_, err := transport.RoundTrip(request)
+			require.NoError(t, err)
+		}
+		for range 1000 {
+			ask()
+		}
+		require.EqualValues(t, 1001, m.tokens.Load(), "one repetition for all")
+		for range 3600 { // an hour
+			time.Sleep(time.Second)
+			ask()
+		}
+		require.Less(t, m.tokens.Load(), int32(1001+3600+25), "one repetition in five minutes, after the first few")
+
+		// Once a repetition helps, rejections are repeated again.
+		time.Sleep(maxPause)
+		base.answer = func(n int, _ *http.Request) *http.Response { return answerOf([]int{200, 403}[n%2], "") }
+		base.sent = nil
+		for range 10 {
+			ask()
+		}
+		require.Len(t, base.sent, 20)
+	})
 }
 
 func TestTransportOptions(t *testing.T) {
