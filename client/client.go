@@ -103,7 +103,9 @@ func (c *Client) Fingerprint() string {
 
 // Token asks for a challenge, solves it and hands the solution in. If the
 // challenge expires on the way it starts again with a new one, Config.MaxRounds
-// times in all, and then fails with ErrExpired. It repeats requests as
+// times in all, and then fails with ErrExpired. A token that has expired when it
+// arrives is an ErrExpired at once: the next would cost quota and be no better. It
+// repeats requests as
 // Config.MaxRetries says. A solution that was handed in without an answer is
 // handed in again; if the service has used the challenge up by then, that counts
 // as expired.
@@ -119,7 +121,7 @@ func (c *Client) Token(ctx context.Context) (Token, error) {
 			token.Rounds = round
 			return token, nil
 		}
-		if !errors.Is(err, ErrExpired) {
+		if !errors.Is(err, ErrExpired) || errors.Is(err, errDead) {
 			return Token{}, err
 		}
 		last = err

@@ -412,3 +412,39 @@ func TestConcurrentTokens(t *testing.T) {
 	group.Wait()
 	require.Equal(t, 8, service.Counts().Tokens)
 }
+
+// A token that is dead on arrival is an error, and costs one challenge, not three.
+func TestDeadToken(t *testing.T) {
+	for name, r := range map[string]struct {
+		life time.Duration // of the token when it arrives
+		dead bool
+	}{"long dead": {-time.Hour, true}, "just dead": {0, true}, "alive": {2 * time.Second, false}} {
+		bubble(t, name, func(t *testing.T) {
+			service := gktest.New(gktest.Options{Difficulty: 1})
+			asked := 0
+			c := newMemoryClient(t, http.HandlerFunc(func(w http.ResponseWriter, request *http.Request) {
+				if asked++; strings.HasSuffix(request.URL.Path, "/challenge") {
+					service.ServeHTTP(w, request)
+					return
+				}
+				w.Header().Set("Date", time.Now().UTC().Format(http.TimeFormat))
+				fmt.Fprintf(w, `{"success":true,"token":"t","expiresAt":%d}`, time.Now().Add(r.life).Unix())
+			}))
+			for name, source := range map[string]TokenSource{
+				"Client": c, "Source": NewSource(c, SourceOptions{}), "single use": NewSource(c, SourceOptions{SingleUse: true}),
+			} {
+				asked = 0
+				token, err := source.Token(t.Context())
+				require.Equal(t, 2, asked, name)
+				if !r.dead {
+					require.NoError(t, err, name)
+					require.True(t, token.Alive(), name)
+					continue
+				}
+				require.ErrorIs(t, err, ErrExpired, name)
+				require.ErrorContains(t, err, "the token had expired when it arrived", name)
+				require.Zero(t, token, name)
+			}
+		})
+	}
+}

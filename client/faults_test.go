@@ -192,7 +192,7 @@ func TestFaults(t *testing.T) {
 		"invalid key": {ErrMisconfigured, ErrMisconfigured}, "disabled": {ErrMisconfigured, ErrMisconfigured},
 		"expired": {ErrExpired, ErrExpired}, "invalid solution": {ErrRejected, ErrRejected},
 		"strings": {nil, nil}, "no Date": {nil, nil}, "slow answer": {nil, nil}, "very late answer": {nil, nil},
-		"hard": {ErrDifficulty, nil}, "other salt": {ErrRejected, nil}, "long ago": {ErrExpired, nil},
+		"hard": {ErrDifficulty, nil}, "other salt": {ErrRejected, nil}, "long ago": {ErrExpired, ErrExpired},
 		"numbers": {ErrUnavailable, ErrUnavailable}, "nulls": {ErrUnavailable, ErrUnavailable},
 	}
 	for name, f := range faults {

@@ -34,8 +34,9 @@ type getting struct{ cancel context.CancelFunc }
 func (p *pool) take(ctx context.Context) (Token, error) {
 	now := time.Now()
 	p.mu.Lock()
+	closed := p.source.work().Err() != nil
 	p.ready = slices.DeleteFunc(p.ready, func(s *shared) bool { return !before(now, s.block) })
-	if len(p.ready) > 0 {
+	if len(p.ready) > 0 && !closed {
 		token := p.ready[0].token
 		p.ready = slices.Delete(p.ready, 0, 1)
 		p.start(now)
@@ -44,7 +45,7 @@ func (p *pool) take(ctx context.Context) (Token, error) {
 	}
 	err := p.failed.recall(now)
 	switch {
-	case p.source.work().Err() != nil:
+	case closed:
 		err = interrupted("token", contextError(p.source.work()))
 	case ctx.Err() != nil:
 		err = interrupted("token", contextError(ctx))
@@ -81,6 +82,13 @@ func (p *pool) leave(ctx context.Context, w *waiter) (Token, error) {
 		p.getting = nil // whoever comes now must not wait for what is being given up
 	}
 	return Token{}, interrupted("token", contextError(ctx))
+}
+
+// empty forgets all that is ready when the Source has been closed.
+func (p *pool) empty() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.ready = nil
 }
 
 // drop forgets a token that is not accepted.
@@ -121,6 +129,9 @@ func (p *pool) start(now time.Time) {
 func (p *pool) serve(ctx context.Context, g *getting) bool {
 	token, err := p.source.fetch(ctx)
 	p.mu.Lock()
+	if ended := p.source.work().Err(); ended != nil && err == nil {
+		err = interrupted("token", contextError(p.source.work()))
+	}
 	current := p.getting == g
 	var served []*waiter
 	switch {

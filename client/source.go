@@ -12,7 +12,8 @@ import (
 
 // A TokenSource gives out tokens: *Client, which makes each one anew, *Source,
 // which shares one, and the cache on disk of package diskcache are such. Token
-// must be safe for concurrent use and return soon when its context ends.
+// must be safe for concurrent use, return soon when its context ends, and give out
+// only tokens that are alive.
 type TokenSource interface {
 	Token(ctx context.Context) (Token, error)
 }
@@ -172,6 +173,9 @@ func (s *Source) Close() {
 	s.current.Store(nil)
 	s.mu.Unlock()
 	s.close(errClosed)
+	if s.pool != nil {
+		s.pool.empty()
+	}
 	s.running.Wait()
 }
 
@@ -224,7 +228,7 @@ func (s *Source) share(ctx context.Context) (Token, error) {
 
 // orElse returns the old token while it lives, and then the failure.
 func (c *shared) orElse(err error) (Token, error) {
-	if c != nil && before(time.Now(), c.token.Expires()) {
+	if c != nil && c.token.Alive() {
 		return c.token, nil
 	}
 	return Token{}, err
@@ -256,7 +260,10 @@ func (s *Source) fly(ctx context.Context, f *flight) {
 	f.token, f.err = s.fetch(ctx)
 	now := time.Now()
 	s.mu.Lock()
-	if f.err == nil && !s.closed { // also if it was given up: it has been paid for
+	if f.err == nil && s.closed {
+		f.token, f.err = Token{}, interrupted("token", contextError(s.work()))
+	}
+	if f.err == nil { // also if it was given up: it has been paid for
 		s.current.Store(newShared(f.token, now))
 		s.failed = failed{}
 	}
@@ -301,8 +308,8 @@ func (s *Source) fetch(ctx context.Context) (Token, error) {
 	if err != nil {
 		return Token{}, err
 	}
-	if !before(time.Now(), token.Expires()) {
-		return Token{}, &Error{Op: "token", Kind: ErrExpired, Err: errors.New("the token had expired when it arrived")}
+	if err := token.CheckAlive(); err != nil {
+		return Token{}, err
 	}
 	if s.options.OnToken != nil {
 		s.hooks.Lock()

@@ -417,6 +417,42 @@ func TestClose(t *testing.T) {
 	}
 }
 
+// What has been got in advance, or arrives while the Source closes, is not given out.
+func TestClosedSourceGivesNothing(t *testing.T) {
+	bubble(t, "spares", func(t *testing.T) {
+		s := NewSource(new(mint), SourceOptions{SingleUse: true, Spare: 3})
+		requireToken(t, s, 1)
+		time.Sleep(10 * time.Second) // the spares are there
+		s.Close()
+		for range 5 {
+			token, err := s.Token(t.Context())
+			require.ErrorIs(t, err, context.Canceled)
+			require.Zero(t, token)
+		}
+	})
+	for _, single := range []bool{false, true} {
+		bubble(t, fmt.Sprint("late, single use ", single), func(t *testing.T) {
+			stubborn := sourceFunc(func(context.Context) (Token, error) { // it does not heed its context
+				time.Sleep(time.Second)
+				return new(mint).Token(context.Background())
+			})
+			s := NewSource(stubborn, SourceOptions{SingleUse: single, Spare: 2})
+			failed := make(chan error)
+			go func() {
+				_, err := s.Token(t.Context())
+				failed <- err
+			}()
+			synctest.Wait()
+			go s.Close()
+			require.ErrorIs(t, <-failed, context.Canceled)
+			synctest.Wait()
+			_, err := s.Token(t.Context())
+			require.ErrorIs(t, err, context.Canceled)
+			s.Close()
+		})
+	}
+}
+
 func TestSingleUse(t *testing.T) {
 	bubble(t, "each its own", func(t *testing.T) {
 		m := new(mint)

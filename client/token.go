@@ -69,6 +69,21 @@ func (t Token) Expires() time.Time {
 	return t.expires
 }
 
+// Alive reports whether the token has not expired, by the monotonic clock and by
+// the wall clock. Every TokenSource of this module gives out tokens that are alive.
+func (t Token) Alive() bool { return before(time.Now(), t.Expires()) }
+
+// CheckAlive returns an ErrExpired for a token that is not alive; a TokenSource
+// returns it in the token's place.
+func (t Token) CheckAlive() error {
+	if t.Alive() {
+		return nil
+	}
+	return &Error{Op: "token", Kind: ErrExpired, Err: errDead}
+}
+
+var errDead = errors.New("the token had expired when it arrived, by the service's clock")
+
 // verifyRequest is the body of gkCAPTCHA M2M API, "2. Solve and Submit".
 type verifyRequest struct {
 	SiteKey     string `json:"siteKey"`
@@ -80,7 +95,8 @@ type verifyRequest struct {
 
 // Submit hands in a solution and returns the token. A challenge is good for one
 // attempt. Nothing is sent if the challenge's deadline has passed (ErrExpired)
-// or if crypto/sha256 does not confirm the solution (ErrRejected).
+// or if crypto/sha256 does not confirm the solution (ErrRejected). A token that has
+// expired when it arrives is an ErrExpired.
 func (c *Client) Submit(ctx context.Context, ch Challenge, solution solver.Solution) (Token, error) {
 	puzzle, err := ch.Puzzle()
 	if err != nil {
@@ -107,6 +123,9 @@ func (c *Client) Submit(ctx context.Context, ch Challenge, solution solver.Solut
 	token, err := decodeToken(a)
 	if err != nil {
 		return Token{}, err
+	}
+	if !before(c.api.now(), token.Expires()) {
+		return Token{}, &Error{Op: "verify", Kind: ErrExpired, Err: errDead}
 	}
 	token.Challenge, token.Solution, token.Rounds = ch, solution, 1
 	return token, nil

@@ -97,7 +97,7 @@ func (c *Cache) Path() string { return c.path }
 func (c *Cache) Token(ctx context.Context) (client.Token, error) {
 	if err := c.prepare(); err != nil {
 		c.warn(err)
-		return c.issuer.Token(ctx)
+		return c.issue(ctx)
 	}
 	if token, err := c.read(); err == nil {
 		return token, nil
@@ -122,7 +122,7 @@ func (c *Cache) Token(ctx context.Context) (client.Token, error) {
 	if !errors.Is(err, fs.ErrNotExist) && !errors.Is(err, errStale) {
 		c.warn(fmt.Errorf("%s is ignored and replaced: %w", c.path, err))
 	}
-	if token, err = c.issuer.Token(ctx); err != nil {
+	if token, err = c.issue(ctx); err != nil {
 		return client.Token{}, err
 	}
 	if lock.Locked() {
@@ -141,6 +141,18 @@ func (c *Cache) acquire(ctx context.Context, lock *flock.Flock) error {
 	}
 	_, err := lock.TryLockContext(ctx, lockInterval)
 	return err
+}
+
+// issue gets a new token.
+func (c *Cache) issue(ctx context.Context) (client.Token, error) {
+	token, err := c.issuer.Token(ctx)
+	if err == nil {
+		err = token.CheckAlive()
+	}
+	if err != nil {
+		return client.Token{}, err
+	}
+	return token, nil
 }
 
 // lockInterval is how often a lock that another process holds is tried.
@@ -191,7 +203,7 @@ func (c *Cache) read() (client.Token, error) {
 	if minLeft == 0 {
 		minLeft = e.Expires.Sub(e.Received) / 5
 	}
-	if now := time.Now(); e.Received.After(now) || e.Expires.Sub(now) <= minLeft {
+	if now := time.Now(); e.Received.After(now) || e.Expires.Sub(now) <= max(minLeft, 0) {
 		return client.Token{}, errStale
 	}
 	value := client.NewSecret(e.Token)

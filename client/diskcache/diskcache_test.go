@@ -335,6 +335,18 @@ func TestIssuersErrors(t *testing.T) {
 	require.ErrorIs(t, err, fs.ErrNotExist)
 }
 
+func TestDeadToken(t *testing.T) {
+	for name, c := range map[string]*Cache{
+		"kept":     New(&issuer{name: "a", life: -time.Second}, Options{Dir: t.TempDir()}),
+		"not kept": New(&issuer{name: "a", life: -time.Second}, Options{Dir: "a\x00b"}),
+		"MinLeft":  New(&issuer{name: "a", life: -time.Second}, Options{Dir: t.TempDir(), MinLeft: -time.Hour}),
+	} {
+		token, err := c.Token(t.Context())
+		require.ErrorIs(t, err, client.ErrExpired, name)
+		require.Zero(t, token, name)
+	}
+}
+
 func TestMinLeft(t *testing.T) {
 	i := &issuer{name: "a"}
 	dir := filepath.Join(t.TempDir(), "x")

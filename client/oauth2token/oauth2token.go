@@ -15,7 +15,7 @@ import (
 // to share a token. oauth2's Token method has no context: each call of it ends
 // with ctx, or after the timeout if that is not 0.
 //
-// Errors are the source's. An oauth2.Token is printed by fmt with its value;
+// Errors are the source's, and client.ErrExpired for a token that is not alive. An oauth2.Token is printed by fmt with its value;
 // take care not to log it. client.Source renews tokens by itself, so use it
 // without oauth2.NewClient and oauth2.ReuseTokenSource, which would hold them
 // until ten seconds before they expire:
@@ -29,6 +29,9 @@ func New(ctx context.Context, source client.TokenSource, timeout time.Duration) 
 		}
 		defer cancel()
 		token, err := source.Token(limited)
+		if err == nil {
+			err = token.CheckAlive()
+		}
 		if err != nil {
 			return nil, err
 		}

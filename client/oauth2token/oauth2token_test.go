@@ -55,3 +55,12 @@ func TestEnds(t *testing.T) {
 	_, err = oauth2token.New(ctx, hanging, 0).Token()
 	require.ErrorIs(t, err, context.Canceled)
 }
+
+func TestDeadToken(t *testing.T) {
+	dead := sourceFunc(func(context.Context) (client.Token, error) {
+		return client.Token{Value: client.NewSecret("token-1"), ExpiresAt: time.Now().Add(-time.Second)}, nil
+	})
+	token, err := oauth2token.New(t.Context(), dead, 0).Token()
+	require.ErrorIs(t, err, client.ErrExpired)
+	require.Nil(t, token)
+}

@@ -8,6 +8,7 @@ import (
 	"io"
 	"net/http"
 	"net/http/httptest"
+	"os"
 	"strings"
 	"testing"
 	"time"
@@ -98,6 +99,11 @@ func TestTokenExitCodes(t *testing.T) {
 		{"quota", answer(429, "application/json", `{"success":false,"error":"quota_exceeded"}`), nil, exitQuota, "quota"},
 		{"expired on arrival", answer(200, "application/json", challengeJSON(`"expiresAt":1700000060`)), nil, exitTime, "expired"},
 		{"expired on verify", verifies(answer(400, "application/json", `{"success":false,"error":"challenge_expired"}`)), nil, exitTime, "expired"},
+		{"dead token", verifies(answer(200, "application/json", `{"success":true,"token":"eyJ","expiresAt":1700000360}`)), nil, exitTime, "the token had expired when it arrived"},
+		{"firewall 401", answer(401, "text/html", html), nil, exitNetwork, "a proxy or a firewall"},
+		{"firewall 403", answer(403, "text/html", html), nil, exitNetwork, "a proxy or a firewall"},
+		{"firewall 429", answer(429, "text/plain", "slow down"), nil, exitNetwork, "a proxy or a firewall"},
+		{"gateway 403", answer(403, "application/json", `{"message":"Forbidden"}`), nil, exitNetwork, "a proxy or a firewall"},
 		{"rejected", verifies(answer(400, "application/json", `{"success":false,"error":"invalid_solution"}`)), nil, exitRejected, "invalid_solution"},
 		{"too hard", answer(200, "application/json", challengeJSON(`"difficulty":9`)), nil, exitRejected, "--max-difficulty"},
 		{"impossible", answer(200, "application/json", challengeJSON(`"difficulty":300`)), nil, exitRejected, "300"},
@@ -327,4 +333,41 @@ func TestGKTincExitCodes(t *testing.T) {
 			}
 		})
 	}
+}
+
+// A command is not run with a token that is dead, whether it is to be kept or not.
+func TestExecDeadToken(t *testing.T) {
+	server := httptest.NewServer(verifies(answer(200, "application/json", `{"success":true,"token":"eyJ","expiresAt":1700000360}`)))
+	defer server.Close()
+	u := newUser(t, gktest.Options{})
+	u.url = server.URL
+	for _, args := range [][]string{{"exec", "--no-cache", "--", os.Args[0]}, {"exec", "--", os.Args[0]}, {"token"}} {
+		code, stdout, stderr := u.run(t.Context(), args...)
+		require.Equal(t, exitTime, code, stderr)
+		require.Empty(t, stdout)
+	}
+}
+
+// What the verdict's words mean together decides, not success alone.
+func TestVerifyContradictions(t *testing.T) {
+	for body, want := range map[string]int{
+		`{"success":true}`:                                                                 exitOK,
+		`{"success":true,"data":{"verified":true}}`:                                        exitOK,
+		`{"success":true,"verified":false}`:                                                exitRejected,
+		`{"success":true,"reasonCode":"token_already_used"}`:                               exitRejected,
+		`{"success":true,"error":"token_expired"}`:                                         exitRejected,
+		`{"success":true,"data":null}`:                                                     exitRejected,
+		`{"success":true,"data":{"verified":true,"error_codes":["timeout-or-duplicate"]}}`: exitRejected,
+	} {
+		server := httptest.NewServer(answer(200, "application/json", body))
+		code, stdout, stderr := gkpow(t.Context(), server.URL, "", "verify", "eyJ.eyJ.x")
+		server.Close()
+		require.Equal(t, want, code, "%s: %s", body, stderr)
+		require.Equal(t, want == exitOK, stdout == "ok\n", body)
+	}
+	future := fmt.Sprintf(`{"success":true,"data":{"verified":true,"challenge_ts":%d}}`, time.Now().Unix()+300)
+	server := httptest.NewServer(answer(200, "application/json", future))
+	defer server.Close()
+	code, _, stderr := gkpow(t.Context(), server.URL, "", "verify", "--max-age", "1h", "eyJ.eyJ.x")
+	require.Equal(t, exitRejected, code, stderr)
 }
