@@ -120,7 +120,7 @@ func TestFaultyKernelInGrids(t *testing.T) {
 	for name, scan := range wrongScans {
 		t.Run(name, func(t *testing.T) {
 			k := broken("broken", asm.Generic().Scan)
-			k.Grid = func(_ *asm.Grid, words []uint32) int { return scan(nil, words) }
+			k.ScanGrid = func(_ *asm.Grid, words []uint32) int { return scan(nil, words) }
 			for word := range k.Ops.Grid {
 				k.Ops.Grid[word] = 1
 			}
@@ -288,7 +288,7 @@ func TestMeasureBackends(t *testing.T) {
 // A kernel that lies only when it is measured has no rate.
 func TestFaultWhileMeasuring(t *testing.T) {
 	stage := newStage(2000, 1000, 3000)
-	stage.entries[1].kernel.Scan, stage.entries[1].kernel.Grid = wrongScans["first"], nil
+	stage.entries[1].kernel.Scan, stage.entries[1].kernel.ScanGrid = wrongScans["first"], asm.ByChunks(wrongScans["first"])
 	stage.entries[1].tested = true
 	list, err := stage.measureBackends(t.Context())
 	require.NoError(t, err)

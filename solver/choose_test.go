@@ -54,7 +54,7 @@ func newStage(times ...int) *stage {
 			s.clock.Add(int64(hash * asm.MaxStates * len(tails)))
 			return scanTails(states, tails, mask)
 		}
-		k.Grid = func(g *asm.Grid, words []uint32) int {
+		k.ScanGrid = func(g *asm.Grid, words []uint32) int {
 			calls.Add(1)
 			s.clock.Add(int64(hash * asm.GridLanes * len(words)))
 			return generic.ScanGrid(g, words)
@@ -298,8 +298,8 @@ func TestMeterOfGrids(t *testing.T) {
 	k := s.entries[0].kernel
 	m := s.newMeter(k, layout{width: 5, at: 34, blocks: 1, inner: 2, count: 3, lanes: 2})
 	var words []uint32
-	grid := k.Grid
-	k.Grid = func(g *asm.Grid, part []uint32) int {
+	grid := k.ScanGrid
+	k.ScanGrid = func(g *asm.Grid, part []uint32) int {
 		words = append(words, part...)
 		return grid(g, part)
 	}

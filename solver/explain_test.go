@@ -7,6 +7,8 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/gkpow/gkpow/solver/asm"
 )
 
 func explain(t *testing.T, s *stage, o Options, p Puzzle) Plan {
@@ -91,7 +93,7 @@ func TestExplainRefuses(t *testing.T) {
 	var invalid *PuzzleError
 	require.ErrorAs(t, err, &invalid)
 
-	stage.entries[0].kernel.Scan, stage.entries[0].kernel.Grid = wrongScans["first"], nil
+	stage.entries[0].kernel.Scan, stage.entries[0].kernel.ScanGrid = wrongScans["first"], asm.ByChunks(wrongScans["first"])
 	stage.entries[0].tested = true
 	s, err = newSolver(Options{Backend: "k0"}, stage.registry)
 	require.NoError(t, err)

@@ -26,7 +26,7 @@ func sly(calls int64) asm.Kernel {
 	}
 	k.Scan = func(*asm.Block, []uint32) int { return lie() }
 	k.ScanTails = func(*asm.States, []asm.Tail, uint32) int { return lie() }
-	k.Grid = func(*asm.Grid, []uint32) int { return lie() }
+	k.ScanGrid = func(*asm.Grid, []uint32) int { return lie() }
 	for word := range k.Ops.Grid {
 		k.Ops.Grid[word] = 1
 	}

@@ -14,6 +14,21 @@ type hashed struct {
 	by       *asm.Kernel // nil if nothing is hashed
 	from, to uint64      // inner values
 	groups   [asm.MaxHash / asm.MaxStates]asm.States
+	padded   [asm.MaxHash]uint32 // see pad
+}
+
+// pad returns the words of inner values so that they fill groups: the last word stands in
+// for the missing ones, so that a hit among those is a hit of the last word.
+func (h *hashed) pad(words []uint32) []uint32 {
+	n := len(words)
+	if n%asm.MaxStates == 0 {
+		return words
+	}
+	copy(h.padded[:], words)
+	for ; n%asm.MaxStates > 0; n++ {
+		h.padded[n] = words[len(words)-1]
+	}
+	return h.padded[:n]
 }
 
 // searchTails searches the chunk for inner values first to last.
@@ -72,8 +87,8 @@ func (w *worker) states(k *asm.Kernel, first, last uint64) *asm.States {
 	if h.by != k || first >= h.to {
 		most := min(asm.MaxHash, uint64(k.MaxScan)) &^ (asm.MaxStates - 1)
 		h.by, h.from, h.to = k, first, min(last, first+max(most, asm.MaxStates))
-		n := h.to - h.from
-		k.Hash(&w.cursor.block, w.cursor.words[h.from:h.to], h.groups[:(n+asm.MaxStates-1)/asm.MaxStates])
+		words := h.pad(w.cursor.words[h.from:h.to])
+		k.Hash(&w.cursor.block, words, h.groups[:len(words)/asm.MaxStates])
 	}
 	return &h.groups[(first-h.from)/asm.MaxStates]
 }

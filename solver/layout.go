@@ -156,7 +156,7 @@ func (l layout) cost(k asm.Kernel) float64 {
 // gridCost is cost where chunks are searched together. Those that are left over,
 // because there are not enough of them that differ in one word, come one by one.
 func (l layout) gridCost(k asm.Kernel) float64 {
-	if k.Grid == nil {
+	if k.Ops.Grid[l.word()] == 0 {
 		return math.Inf(1)
 	}
 	values := float64(l.values())

@@ -31,9 +31,9 @@ type Kernel struct {
 	// nothing outside words, and neither b nor words changes.
 	Scan func(b *Block, words []uint32) int
 
-	// Hash sets s to the hash values after b for 1 to MaxHash words, for ScanTails of
-	// the same kernel: MaxStates in each but the last, which has what is left. A
-	// kernel may take longer for the first few, so many at once are better.
+	// Hash sets s to the hash values after b for words, MaxStates of them for each
+	// of s and MaxHash at most, for ScanTails of the same kernel. A kernel may take
+	// longer for the first few, so many at once are better.
 	Hash func(b *Block, words []uint32, s []States)
 
 	// ScanTails returns the index of the first of tails after which the first
@@ -41,18 +41,11 @@ type Kernel struct {
 	// none.
 	ScanTails func(s *States, tails []Tail, mask uint32) int
 
-	// Grid is ScanGrid. It is nil if the kernel can do no better than Scan.
-	Grid func(g *Grid, words []uint32) int
-}
-
-// ScanGrid returns the index of the first of words with which any chunk of g meets
-// the target when it is OR-ed into Words[Vary], or -1 if none does. It reads
-// nothing outside words, and neither g nor words changes.
-func (k *Kernel) ScanGrid(g *Grid, words []uint32) int {
-	if k.Grid == nil {
-		return g.scanEach(k.Scan, words)
-	}
-	return k.Grid(g, words)
+	// ScanGrid returns the index of the first of words with which any chunk of g
+	// meets the target when it is OR-ed into Words[Vary], or -1 if none does. It reads
+	// nothing outside words, and neither g nor words changes. Kernels that can do no
+	// better than Scan have ByChunks here.
+	ScanGrid func(g *Grid, words []uint32) int
 }
 
 // Ops counts the operations of a kernel.
@@ -60,7 +53,7 @@ type Ops struct {
 	Scan [16]int // for Lanes hashes, by the word that varies
 	Hash [16]int // for MaxStates hash values, by the word that varies
 	Tail int     // for MaxStates hash values and one tail
-	Grid [16]int // for GridLanes hashes, by the second word that varies; 0 without Kernel.Grid
+	Grid [16]int // for GridLanes hashes, by the second word that varies; 0 if ScanGrid is ByChunks
 }
 
 // Kernels returns the kernels of this architecture, the likely fastest first and generic
@@ -69,17 +62,3 @@ func Kernels() []Kernel { return slices.Clone(kernels) }
 
 // Generic returns the kernel that runs everywhere.
 func Generic() Kernel { return generic }
-
-// padded returns words that fill States, and those, for a Hash that always does that.
-// The last word stands in where there are less: what is found for it is found twice.
-func padded(words []uint32, all *[MaxHash]uint32, s []States) ([]uint32, []States) {
-	s = s[:(len(words)+MaxStates-1)/MaxStates]
-	if n := len(words); n < MaxStates*len(s) {
-		copy(all[:], words)
-		words = all[:MaxStates*len(s)]
-		for i := n; i < len(words); i++ {
-			words[i] = words[n-1]
-		}
-	}
-	return words, s
-}

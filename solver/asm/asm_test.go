@@ -126,18 +126,24 @@ func (s *sample) check(t *testing.T, k Kernel, from, to int, mask uint32) {
 	}
 }
 
-// hash returns the hash values for words from to to, MaxStates at most.
-func (s *sample) hash(t *testing.T, k Kernel, from, to int) *States {
+// hash returns the hash values for the first MaxStates words.
+func (s *sample) hash(t *testing.T, k Kernel) *States {
 	t.Helper()
-	return &s.hashes(t, k, from, to)[0]
+	return &s.hashes(t, k, 0, MaxStates)[0]
 }
 
-// hashes returns the hash values for words from to to.
+// hashes returns the hash values for words from to to, a multiple of MaxStates.
 func (s *sample) hashes(t *testing.T, k Kernel, from, to int) []States {
 	t.Helper()
 	before, words := s.block, slices.Clone(s.words)
-	states := make([]States, (to-from+MaxStates-1)/MaxStates)
-	k.Hash(&s.block, s.words[from:to], states)
+	n := (to - from) / MaxStates
+	states := make([]States, n+1)
+	states[n].values[0] = 1
+	k.Hash(&s.block, s.words[from:to], states[:n])
+	if states[n] != (States{values: [8 * MaxStates]uint32{1}}) {
+		t.Fatalf("Hash(vary %d) of %d words wrote beyond %d States", s.block.Vary, to-from, n)
+	}
+	states = states[:n]
 	if s.block != before || !slices.Equal(words, s.words) {
 		t.Fatalf("Hash(vary %d) changed its arguments", s.block.Vary)
 	}
@@ -187,7 +193,7 @@ func TestScanTailsFindsEveryPosition(t *testing.T) {
 	eachKernel(t, func(t *testing.T, k Kernel) {
 		eachWord(func(rng *rand.Rand, vary int) {
 			s := newSample(rng, vary, MaxStates, 5)
-			states := s.hash(t, k, 0, MaxStates)
+			states := s.hash(t, k)
 			for i := range s.words {
 				for _, h0 := range s.after[i] {
 					s.checkTails(t, k, states, 0, MaxStates, ^h0)
@@ -214,35 +220,20 @@ func TestScanRanges(t *testing.T) {
 	})
 }
 
-// Up to MaxStates words are hashed, and nothing else is.
-func TestHashRanges(t *testing.T) {
+// Any number of States is filled in one call, from anywhere in the words, and the ones
+// after stay as they are.
+func TestHash(t *testing.T) {
 	eachKernel(t, func(t *testing.T, k Kernel) {
 		eachWord(func(rng *rand.Rand, vary int) {
-			s := newSample(rng, vary, MaxStates+4, 2)
-			n := len(s.words)
-			for to := 1; to <= n; to++ {
-				for from := max(0, to-MaxStates); from < to; from++ {
-					states := s.hash(t, k, from, to)
-					for _, h0 := range [][]uint32{s.after[from], s.after[to-1], s.after[(from+n-1)%n], s.after[to%n]} {
-						s.checkTails(t, k, states, from, to, ^h0[1])
-					}
-				}
-			}
-		})
-	})
-}
-
-// Up to MaxHash words are hashed at once: those of one States after the other.
-func TestHashMany(t *testing.T) {
-	eachKernel(t, func(t *testing.T, k Kernel) {
-		eachWord(func(rng *rand.Rand, vary int) {
-			s := newSample(rng, vary, MaxHash, 2)
-			for _, n := range []int{MaxStates + 1, 2*MaxStates - 1, 2 * MaxStates, MaxHash - MaxStates + 1, MaxHash - 3, MaxHash} {
-				states := s.hashes(t, k, 0, n)
-				for i := range states {
-					from, to := MaxStates*i, min(n, MaxStates*(i+1))
-					for _, at := range []int{0, from, (from + to) / 2, to - 1, (from + MaxHash - 1) % MaxHash, to % MaxHash} {
-						s.checkTails(t, k, &states[i], from, to, ^s.after[at][1])
+			s := newSample(rng, vary, MaxHash+5, 2)
+			for n := MaxStates; n <= MaxHash; n += MaxStates {
+				for from := 0; from+n <= len(s.words); from += 2 {
+					states := s.hashes(t, k, from, from+n)
+					for i := range states {
+						first := from + MaxStates*i
+						for _, at := range []int{0, first, first + n%13, first + MaxStates - 1, len(s.words) - 1} {
+							s.checkTails(t, k, &states[i], first, first+MaxStates, ^s.after[at][1])
+						}
 					}
 				}
 			}
@@ -254,7 +245,7 @@ func TestHashMany(t *testing.T) {
 func TestScanTailsRanges(t *testing.T) {
 	eachKernel(t, func(t *testing.T, k Kernel) {
 		s := newSample(rand.New(rand.NewPCG(8, 0)), 13, MaxStates, 40)
-		states := s.hash(t, k, 0, MaxStates)
+		states := s.hash(t, k)
 		all, after := s.tails, s.after
 		for from := range len(all) {
 			for _, to := range []int{from, from + 1, from + 2, len(all)} {
@@ -278,7 +269,7 @@ func TestScanMasks(t *testing.T) {
 		eachWord(func(rng *rand.Rand, vary int) {
 			s := newSample(rng, vary, min(k.MaxScan, 200), 0)
 			tails := newSample(rng, vary, MaxStates, 20)
-			states := tails.hash(t, k, 0, MaxStates)
+			states := tails.hash(t, k)
 			for bits := range 33 {
 				mask := ^(^uint32(0) >> bits)
 				for from := 0; from < len(s.words); from += 7 {
@@ -349,14 +340,17 @@ func FuzzScan(f *testing.F) {
 	f.Add(uint64(4), uint8(13), uint8(3), uint8(200), uint32(0x80000001))
 	f.Fuzz(func(t *testing.T, seed uint64, vary, tails, n uint8, mask uint32) {
 		s := newSample(rand.New(rand.NewPCG(seed, 0)), int(vary)%16, int(n), int(tails)%8)
-		states := min(len(s.words), MaxStates)
+		hashed := min(len(s.words), MaxHash) / MaxStates * MaxStates
 		for _, k := range Kernels() {
 			if k.Missing != "" {
 				continue
 			}
 			s.check(t, k, 0, len(s.words), mask)
-			if states > 0 {
-				s.checkTails(t, k, s.hash(t, k, 0, states), 0, states, mask)
+			if hashed == 0 {
+				continue
+			}
+			for i, states := range s.hashes(t, k, 0, hashed) {
+				s.checkTails(t, k, &states, MaxStates*i, MaxStates*(i+1), mask)
 			}
 		}
 	})

@@ -52,7 +52,7 @@ func BenchmarkCycles(b *testing.B) {
 				scan: func() { k.Scan(&s.block, s.words) }})
 		}
 		for _, vary := range []int{3, 8, 10, 12} {
-			if k.Grid == nil {
+			if k.Ops.Grid[1] == 0 {
 				break
 			}
 			s := newGridSample(rand.New(rand.NewPCG(6, 0)), vary, 1000)

@@ -9,6 +9,7 @@ var generic = Kernel{
 	Scan:      scanGeneric,
 	Hash:      hashGeneric,
 	ScanTails: scanTailsGeneric,
+	ScanGrid:  ByChunks(scanGeneric),
 }
 
 // scanGeneric is the kernel that all others are compared with: portable Go that
@@ -26,8 +27,8 @@ func scanGeneric(b *Block, words []uint32) int {
 // hashGeneric keeps one hash value after the other.
 func hashGeneric(b *Block, words []uint32, s []States) {
 	g := newGenericScan(b)
-	for i := range MaxStates * len(s) {
-		v := g.variables(words[min(i, len(words)-1)])
+	for i, word := range words {
+		v := g.variables(word)
 		to := s[i/MaxStates].values[8*(i%MaxStates):]
 		for j := range v {
 			to[j] = b.State[j] + v[j]

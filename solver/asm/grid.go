@@ -29,7 +29,7 @@ type Grid struct {
 	sum [64]uint32
 	// last is K[63] + State[0]. It makes the last round yield H0.
 	last uint32
-	// each is what scanEach works with.
+	// each is the chunk at hand of ByChunks.
 	each *Block
 }
 
@@ -83,19 +83,21 @@ func byHalves(search func(g *Grid, first int, words []uint32) int) func(*Grid, [
 	}
 }
 
-// scanEach is ScanGrid with a Kernel's Scan, chunk by chunk.
-func (g *Grid) scanEach(scan func(*Block, []uint32) int, words []uint32) int {
-	b := g.each
-	*b = Block{State: g.State, Words: g.Words, Vary: g.Vary, Mask: g.Mask}
-	found := -1
-	first, from := g.Vary-1, 0
-	for _, word := range g.Lanes {
-		b.Words[first] = g.Words[first] | word
-		b.Prepare(from)
-		from = first
-		if i := scan(b, words); i >= 0 {
-			found, words = i, words[:i]
+// ByChunks returns a ScanGrid that scans one chunk after the other.
+func ByChunks(scan func(*Block, []uint32) int) func(*Grid, []uint32) int {
+	return func(g *Grid, words []uint32) int {
+		b := g.each
+		*b = Block{State: g.State, Words: g.Words, Vary: g.Vary, Mask: g.Mask}
+		found := -1
+		first, from := g.Vary-1, 0
+		for _, word := range g.Lanes {
+			b.Words[first] = g.Words[first] | word
+			b.Prepare(from)
+			from = first
+			if i := scan(b, words); i >= 0 {
+				found, words = i, words[:i]
+			}
 		}
+		return found
 	}
-	return found
 }

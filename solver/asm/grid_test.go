@@ -58,7 +58,7 @@ func (s *gridSample) check(t *testing.T, k Kernel, from, to int, mask uint32) {
 // eachGridKernel runs a test on every kernel that has a Grid, and one that has not.
 func eachGridKernel(t *testing.T, f func(t *testing.T, k Kernel)) {
 	eachKernel(t, func(t *testing.T, k Kernel) {
-		if k.Grid == nil && k.Name != generic.Name {
+		if k.Ops.Grid[1] == 0 && k.Name != generic.Name {
 			t.Skip("searches chunk by chunk, like the generic kernel")
 		}
 		f(t, k)
@@ -69,7 +69,7 @@ func eachGridKernel(t *testing.T, f func(t *testing.T, k Kernel)) {
 // where the kernel goes through a grid chunk by chunk.
 func eachGrid(k Kernel, f func(rng *rand.Rand, vary int)) {
 	step := 1
-	if k.Grid == nil {
+	if k.Ops.Grid[1] == 0 {
 		step = 6
 	}
 	for vary := 1; vary <= 13; vary += step {
@@ -145,7 +145,7 @@ func FuzzScanGrid(f *testing.F) {
 	f.Fuzz(func(t *testing.T, seed uint64, vary, n uint8, mask uint32) {
 		s := newGridSample(rand.New(rand.NewPCG(seed, 0)), 1+int(vary)%13, int(n)%70)
 		for _, k := range Kernels() {
-			if k.Missing == "" && (k.Grid != nil || k.Name == generic.Name) {
+			if k.Missing == "" && (k.Ops.Grid[1] > 0 || k.Name == generic.Name) {
 				s.check(t, k, 0, len(s.words), mask)
 			}
 		}
@@ -156,7 +156,7 @@ func FuzzScanGrid(f *testing.F) {
 func TestGridOps(t *testing.T) {
 	for _, k := range Kernels() {
 		for vary, ops := range k.Ops.Grid {
-			if possible := 1 <= vary && vary <= 13; (ops > 0) != (possible && k.Grid != nil) {
+			if possible := 1 <= vary && vary <= 13; (ops > 0) != (possible && k.Ops.Grid[1] > 0) {
 				t.Errorf("kernel %s, word %d: %d operations", k.Name, vary, ops)
 			}
 			if ops*k.Lanes >= k.Ops.Scan[vary]*GridLanes {

@@ -27,7 +27,7 @@ func TestKernelsStayInside(t *testing.T) {
 	eachKernel(t, func(t *testing.T, k Kernel) {
 		rng := rand.New(rand.NewPCG(7, 0))
 		for vary := range 16 {
-			if k.Grid != nil && 0 < vary && vary < 14 {
+			if k.Ops.Grid[vary] > 0 {
 				s := newGridSample(rng, vary, 2*GridLanes+1)
 				s.grid.Mask = ^uint32(0)
 				for n := range s.words {
@@ -79,7 +79,7 @@ func TestKernelsStayInside(t *testing.T) {
 				if got := k.ScanTails(&all[0], tails[:], ^uint32(0)); got != -1 {
 					t.Fatalf("ScanTails for nothing = %d", got)
 				}
-				if k.Grid != nil && 0 < vary && vary < 14 {
+				if k.Ops.Grid[vary] > 0 {
 					chunks := newGridSample(rng, vary, 9)
 					grid := (*Grid)(at(unsafe.Sizeof(Grid{})))
 					*grid = chunks.grid

@@ -4,8 +4,7 @@ package asm
 
 import "github.com/klauspost/cpuid/v2"
 
-// The functions that _gen writes: see Kernel for what they do. A search is Scan if
-// s is nil, and else Hash.
+// The functions that _gen writes: see Kernel for what they do, and search.
 
 //go:noescape
 func searchMixed512(b *Block, words []uint32, s *States) int
@@ -95,14 +94,10 @@ var kernels = []Kernel{
 		MaxScan: 5008,
 		Ops:     avx512Ops,
 
-		Scan: func(b *Block, words []uint32) int { return searchAVX512(b, words, nil) },
-		Hash: func(b *Block, words []uint32, s []States) {
-			var all [MaxHash]uint32
-			words, s = padded(words, &all, s)
-			searchAVX512(b, words, &s[0])
-		},
+		Scan:      search(searchAVX512).scan,
+		Hash:      search(searchAVX512).hash,
 		ScanTails: tailsAVX512,
-		Grid:      gridAVX512,
+		ScanGrid:  gridAVX512,
 	},
 	{
 		Name:    "mixed512",
@@ -111,17 +106,15 @@ var kernels = []Kernel{
 		MaxScan: 5008,
 		Ops:     mixed512Ops,
 
-		Scan: func(b *Block, words []uint32) int { return searchMixed512(b, words, nil) },
+		Scan: search(searchMixed512).scan,
 		Hash: func(b *Block, words []uint32, s []States) {
-			var all [MaxHash]uint32
-			words, s = padded(words, &all, s)
 			searchMixed512(b, words, &s[0])
 			for i := range s {
 				s[i].spreadFirst8()
 			}
 		},
 		ScanTails: tailsMixed512,
-		Grid:      byHalves(gridMixed512),
+		ScanGrid:  byHalves(gridMixed512),
 	},
 	{
 		Name:    "shani",
@@ -130,13 +123,10 @@ var kernels = []Kernel{
 		MaxScan: 2504,
 		Ops:     shaniOps,
 
-		Scan: func(b *Block, words []uint32) int { return searchSHANI(b, words, nil) },
-		Hash: func(b *Block, words []uint32, s []States) {
-			var all [MaxHash]uint32
-			words, s = padded(words, &all, s)
-			searchSHANI(b, words, &s[0])
-		},
+		Scan:      search(searchSHANI).scan,
+		Hash:      search(searchSHANI).hash,
 		ScanTails: tailsSHANI,
+		ScanGrid:  ByChunks(search(searchSHANI).scan),
 	},
 	{
 		Name:    "mixed256",
@@ -145,14 +135,10 @@ var kernels = []Kernel{
 		MaxScan: 5008,
 		Ops:     Ops{Scan: mixed256Ops.Scan, Hash: mixed256Ops.Hash, Tail: shaniOps.Tail, Grid: mixed256Ops.Grid},
 
-		Scan: func(b *Block, words []uint32) int { return searchMixed256(b, words, nil) },
-		Hash: func(b *Block, words []uint32, s []States) {
-			var all [MaxHash]uint32
-			words, s = padded(words, &all, s)
-			searchMixed256(b, words, &s[0])
-		},
+		Scan:      search(searchMixed256).scan,
+		Hash:      search(searchMixed256).hash,
 		ScanTails: tailsSHANI,
-		Grid:      byHalves(gridMixed256),
+		ScanGrid:  byHalves(gridMixed256),
 	},
 	{
 		Name:    "avx2",
@@ -161,13 +147,10 @@ var kernels = []Kernel{
 		MaxScan: 2504,
 		Ops:     avx2Ops,
 
-		Scan: func(b *Block, words []uint32) int { return searchAVX2(b, words, nil) },
-		Hash: func(b *Block, words []uint32, s []States) {
-			var all [MaxHash]uint32
-			words, s = padded(words, &all, s)
-			searchAVX2(b, words, &s[0])
-		},
+		Scan:      search(searchAVX2).scan,
+		Hash:      search(searchAVX2).hash,
 		ScanTails: tailsAVX2,
+		ScanGrid:  ByChunks(search(searchAVX2).scan),
 	},
 	generic,
 }

@@ -4,7 +4,7 @@ package asm
 
 import "github.com/klauspost/cpuid/v2"
 
-// See Kernel for what these do. A search is Scan if s is nil, and else Hash.
+// See Kernel for what these do, and search.
 
 //go:noescape
 func searchSHA2(b *Block, words []uint32, s *States) int
@@ -20,13 +20,10 @@ var kernels = []Kernel{
 		MaxScan: 3336, // a third of 10000, the values of four digits
 		Ops:     opsSHA2(),
 
-		Scan: func(b *Block, words []uint32) int { return searchSHA2(b, words, nil) },
-		Hash: func(b *Block, words []uint32, s []States) {
-			var all [MaxHash]uint32
-			words, s = padded(words, &all, s)
-			searchSHA2(b, words, &s[0])
-		},
+		Scan:      search(searchSHA2).scan,
+		Hash:      search(searchSHA2).hash,
 		ScanTails: tailsSHA2,
+		ScanGrid:  ByChunks(search(searchSHA2).scan),
 	},
 	generic,
 }

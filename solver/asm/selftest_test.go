@@ -108,13 +108,15 @@ func TestSelfTestFindsFaultsInTails(t *testing.T) {
 			return g.ScanTails(s, tails, mask&0xffff0000)
 		}},
 		"not the last words": {ScanTails: g.ScanTails, Hash: func(b *Block, words []uint32, s []States) {
-			g.Hash(b, words[:(len(words)+1)/2], s)
+			g.Hash(b, words[:len(words)-1], s)
 		}},
 		"the first words only": {ScanTails: g.ScanTails, Hash: func(b *Block, words []uint32, s []States) {
-			g.Hash(b, words[:min(len(words), MaxStates)], s[:1])
+			g.Hash(b, words[:MaxStates], s)
 		}},
-		"beyond the words": {ScanTails: g.ScanTails, Hash: func(b *Block, words []uint32, s []States) {
-			g.Hash(b, words[:min(len(words)+1, cap(words), MaxStates)], s)
+		"the words before": {ScanTails: g.ScanTails, Hash: func(b *Block, words []uint32, s []States) {
+			for i := range s {
+				g.Hash(b, words[:MaxStates], s[i:i+1])
+			}
 		}},
 	}
 	for lane := range MaxStates {
@@ -145,7 +147,7 @@ func TestSelfTestFindsFaultsInTails(t *testing.T) {
 
 // The same for the function that searches chunks together.
 func TestSelfTestFindsFaultsInGrids(t *testing.T) {
-	right := func(g *Grid, words []uint32) int { return g.scanEach(scanGeneric, words) }
+	right := func(g *Grid, words []uint32) int { return ByChunks(scanGeneric)(g, words) }
 	type scan = func(g *Grid, words []uint32) int
 	scans := map[string]scan{
 		"finds nothing":  func(*Grid, []uint32) int { return -1 },
@@ -190,13 +192,13 @@ func TestSelfTestFindsFaultsInGrids(t *testing.T) {
 	for vary := 1; vary <= 13; vary++ {
 		k.Ops.Grid[vary] = 1 // it has a Grid of its own
 	}
-	if k.Grid = right; k.SelfTest() != nil {
+	if k.ScanGrid = right; k.SelfTest() != nil {
 		t.Error("a correct kernel fails the self-test")
 	}
 	for name, scan := range scans {
 		t.Run(name, func(t *testing.T) {
 			k := k
-			if k.Grid = scan; k.SelfTest() == nil {
+			if k.ScanGrid = scan; k.SelfTest() == nil {
 				t.Error("passed the self-test")
 			}
 		})
