@@ -364,18 +364,11 @@ type failed struct {
 func (f *failed) keep(err error, now time.Time) {
 	*f = failed{}
 	var failure *Error
-	if !errors.As(err, &failure) {
-		return
+	if errors.As(err, &failure) {
+		if lasts := failure.lasts(); lasts > 0 {
+			*f = failed{err, now.Add(lasts)}
+		}
 	}
-	switch failure.Kind {
-	case ErrRateLimited:
-		f.until = now.Add(max(failure.RetryAfter, time.Second))
-	case ErrQuotaExceeded, ErrMisconfigured, ErrRejected, ErrDifficulty:
-		f.until = now.Add(time.Second + rand.N(4*time.Second))
-	default:
-		return
-	}
-	f.err = err
 }
 
 // recall returns nil if there is nothing to remember, or no longer.

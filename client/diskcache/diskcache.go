@@ -9,7 +9,9 @@
 // client.Client.Fingerprint, so it belongs to one URL, site key and secret key.
 // It is written aside, synced and renamed, so it is whole at any moment, whatever
 // is killed. A second file, with the suffix .lock, is locked while a token is
-// being got; it is never removed.
+// being got; it is never removed. A third, with the suffix .failed, remembers for
+// some seconds that none could be got, so that processes that want one during an
+// outage do not find that out one after the other.
 //
 // A file that is damaged, of another format, expired, for other keys, open to
 // others, somebody else's or not a plain file is ignored and replaced. Nothing
@@ -94,18 +96,40 @@ func (c *Cache) Path() string { return c.path }
 // Of all processes and goroutines that need a new one at the same time, one gets
 // it, and the others wait for that or for their contexts. A token from the file
 // has Rounds 0. The errors are the issuer's and the context's.
+//
+// If the issuer fails, all who wait get its error, and so do those that come while
+// the failure lasts: a rate limit until it ends, anything else for one to five
+// seconds (client.NewFailure). A caller whose context has a deadline after the end
+// of a rate limit waits for that end instead.
 func (c *Cache) Token(ctx context.Context) (client.Token, error) {
 	if err := c.prepare(); err != nil {
 		c.warn(err)
 		return c.issue(ctx)
 	}
+	for {
+		token, failure, err := c.get(ctx)
+		if failure == nil {
+			return token, err
+		}
+		if err := failure.Await(ctx); err != nil {
+			return client.Token{}, err
+		}
+	}
+}
+
+// get returns a token, an error, or a failure that is remembered.
+func (c *Cache) get(ctx context.Context) (client.Token, *client.Failure, error) {
+	began := time.Now()
 	if token, err := c.read(); err == nil {
-		return token, nil
+		return token, nil, nil
+	}
+	if failure := c.recall(began); failure != nil {
+		return client.Token{}, failure, nil
 	}
 	lock := flock.New(c.path+".lock", flock.SetPermissions(0o600))
 	if err := c.acquire(ctx, lock); err != nil {
 		if ctx.Err() != nil {
-			return client.Token{}, &client.Error{Op: "token",
+			return client.Token{}, nil, &client.Error{Op: "token",
 				Err: fmt.Errorf("another process was getting a token: %w", ctx.Err())}
 		}
 		c.warn(fmt.Errorf("no lock, so others may get a token too: %w", err))
@@ -117,20 +141,38 @@ func (c *Cache) Token(ctx context.Context) (client.Token, error) {
 	}()
 	token, err := c.read()
 	if err == nil {
-		return token, nil
+		return token, nil, nil
+	}
+	if failure := c.recall(began); failure != nil {
+		return client.Token{}, failure, nil
 	}
 	if !errors.Is(err, fs.ErrNotExist) && !errors.Is(err, errStale) {
 		c.warn(fmt.Errorf("%s is ignored and replaced: %w", c.path, err))
 	}
-	if token, err = c.issue(ctx); err != nil {
-		return client.Token{}, err
-	}
+	token, err = c.issue(ctx)
 	if lock.Locked() {
+		c.keep(token, err)
+	}
+	return token, nil, err
+}
+
+// keep writes the token, or else the failure if it is one to remember. The caller
+// holds the lock.
+func (c *Cache) keep(token client.Token, failed error) {
+	if failed == nil {
 		if err := c.write(token); err != nil {
 			c.warn(fmt.Errorf("the token is not kept: %w", err))
 		}
+		if err := os.Remove(c.path + failedSuffix); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			c.warn(err)
+		}
+		return
 	}
-	return token, nil
+	if failure, ok := client.NewFailure(failed, time.Now().UTC().Round(0)); ok {
+		if err := c.replace(c.path+failedSuffix, entry{For: c.issuer.Fingerprint(), Failure: &failure}); err != nil {
+			c.warn(fmt.Errorf("other processes are not told of the failure: %w", err))
+		}
+	}
 }
 
 // acquire waits for the lock. Anything but a plain file in its place is an error:
@@ -141,6 +183,27 @@ func (c *Cache) acquire(ctx context.Context, lock *flock.Flock) error {
 	}
 	_, err := lock.TryLockContext(ctx, lockInterval)
 	return err
+}
+
+// failedSuffix is added to the name of the file for the one with the failure.
+const failedSuffix = ".failed"
+
+// recall returns the failure that is remembered, if it still lasts or has happened
+// since the caller began; nil otherwise.
+func (c *Cache) recall(began time.Time) *client.Failure {
+	data, err := readOwn(c.path + failedSuffix)
+	if err != nil {
+		return nil
+	}
+	e, err := decode(data, failureFormat)
+	if err != nil || e.For != c.issuer.Fingerprint() || e.Failure == nil {
+		return nil
+	}
+	now := time.Now()
+	if e.Failure.Err(now) == nil || !now.Before(e.Failure.Until) && e.Failure.At.Before(began) {
+		return nil
+	}
+	return e.Failure
 }
 
 // issue gets a new token.
@@ -192,7 +255,7 @@ func (c *Cache) read() (client.Token, error) {
 	if err != nil {
 		return client.Token{}, err
 	}
-	e, err := decode(data)
+	e, err := decode(data, tokenFormat)
 	if err != nil {
 		return client.Token{}, err
 	}
@@ -261,21 +324,26 @@ func check(info fs.FileInfo) error {
 }
 
 // leftover is what a temporary file of atomicfile adds to the name.
-var leftover = regexp.MustCompile(`^[0-9]+$`)
+var leftover = regexp.MustCompile(`^(\.failed)?[0-9]+$`)
 
-// write replaces the file. The caller holds the lock.
+// write replaces the file with the token. The caller holds the lock.
 func (c *Cache) write(token client.Token) error {
 	received := token.Received()
 	if received.IsZero() {
 		received = time.Now()
 	}
-	data, err := encode(entry{
+	return c.replace(c.path, entry{
 		For:       c.issuer.Fingerprint(),
 		Token:     token.Value.Reveal(),
 		ExpiresAt: token.ExpiresAt.UTC(),
 		Received:  received.UTC(),
 		Expires:   token.Expires().UTC(),
 	})
+}
+
+// replace writes a file. The caller holds the lock.
+func (c *Cache) replace(path string, e entry) error {
+	data, err := encode(e)
 	if err != nil {
 		return err
 	}
@@ -287,10 +355,10 @@ func (c *Cache) write(token client.Token) error {
 		}
 	}
 	// atomicfile would give the new file the mode of one that must not be trusted.
-	if info, err := os.Lstat(c.path); err == nil && check(info) != nil {
-		if err := os.Remove(c.path); err != nil {
+	if info, err := os.Lstat(path); err == nil && check(info) != nil {
+		if err := os.Remove(path); err != nil {
 			return err
 		}
 	}
-	return atomicfile.WriteFile(c.path, bytes.NewReader(data))
+	return atomicfile.WriteFile(path, bytes.NewReader(data))
 }

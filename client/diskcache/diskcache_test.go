@@ -86,15 +86,25 @@ func child(url, dir string, environment ...string) *exec.Cmd {
 
 // issuer makes tokens and counts them.
 type issuer struct {
-	name string
-	made atomic.Int32
-	err  error
-	life time.Duration
+	name  string
+	asked atomic.Int32
+	made  atomic.Int32
+	err   error
+	took  time.Duration
+	life  time.Duration
 }
 
 func (i *issuer) Fingerprint() string { return i.name }
 
 func (i *issuer) Token(ctx context.Context) (client.Token, error) {
+	i.asked.Add(1)
+	if i.took > 0 {
+		select {
+		case <-time.After(i.took):
+		case <-ctx.Done():
+			return client.Token{}, &client.Error{Op: "token", Err: ctx.Err()}
+		}
+	}
 	if i.err != nil {
 		return client.Token{}, i.err
 	}
@@ -249,17 +259,17 @@ func TestBadFiles(t *testing.T) {
 func TestDamage(t *testing.T) {
 	data, err := encode(entry{For: "a", Token: "token", ExpiresAt: time.Now().UTC(), Received: time.Now().UTC(), Expires: time.Now().UTC()})
 	require.NoError(t, err)
-	_, err = decode(data)
+	_, err = decode(data, tokenFormat)
 	require.NoError(t, err)
 	for i := range data {
 		for bit := range 8 {
 			damaged := bytes.Clone(data)
 			damaged[i] ^= 1 << bit
-			if _, err := decode(damaged); err == nil {
+			if _, err := decode(damaged, tokenFormat); err == nil {
 				t.Fatalf("bit %d of byte %d of %s can be turned over", bit, i, data)
 			}
 		}
-		if _, err := decode(data[:i]); err == nil {
+		if _, err := decode(data[:i], tokenFormat); err == nil {
 			t.Fatalf("%d bytes of %s are enough", i, data)
 		}
 	}
@@ -345,6 +355,107 @@ func TestDeadToken(t *testing.T) {
 		require.ErrorIs(t, err, client.ErrExpired, name)
 		require.Zero(t, token, name)
 	}
+}
+
+// Those who wait get the failure of the one who tried, and so do those who come
+// while it lasts.
+func TestFailuresAreShared(t *testing.T) {
+	for name, r := range map[string]struct {
+		err  *client.Error
+		text string
+	}{
+		"outage":     {&client.Error{Op: "challenge", Kind: client.ErrUnavailable, Status: 502, Err: errors.New("bad gateway")}, "(HTTP 502): bad gateway, as another process was told"},
+		"expired":    {&client.Error{Op: "token", Kind: client.ErrExpired}, "expired"},
+		"keys":       {&client.Error{Op: "challenge", Kind: client.ErrMisconfigured, Status: 401, Code: client.CodeInvalidKey}, "invalid_key (HTTP 401)"},
+		"quota":      {&client.Error{Op: "challenge", Kind: client.ErrQuotaExceeded, Status: 429, Code: client.CodeQuotaExceeded}, "quota_exceeded"},
+		"difficulty": {&client.Error{Op: "challenge", Kind: client.ErrDifficulty}, "difficulty refused"},
+		"rate limit": {&client.Error{Op: "challenge", Kind: client.ErrRateLimited, Status: 429, RetryAfter: time.Hour}, "rate limited (HTTP 429): as another process was told"},
+		"no answer":  {&client.Error{Op: "verify", Kind: client.ErrUnavailable, Attempts: 2, RetryAfter: 20 * time.Second, Err: errors.New("no complete answer")}, "(2 attempts)"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			dir := filepath.Join(t.TempDir(), "x")
+			i := &issuer{name: "a", err: r.err, took: 200 * time.Millisecond}
+			var waiting sync.WaitGroup
+			for range 50 {
+				waiting.Go(func() {
+					_, err := New(i, Options{Dir: dir}).Token(t.Context())
+					if !errors.Is(err, r.err.Kind) {
+						t.Errorf("got %v", err)
+					}
+				})
+			}
+			waiting.Wait()
+			_, err := New(i, Options{Dir: dir}).Token(t.Context())
+			require.ErrorIs(t, err, r.err.Kind)
+			var failure *client.Error
+			require.ErrorAs(t, err, &failure)
+			require.Equal(t, r.err.Status, failure.Status)
+			require.Equal(t, r.err.Code, failure.Code)
+			require.ErrorContains(t, err, r.text)
+			require.Equal(t, r.err.Kind == client.ErrRateLimited, failure.RetryAfter > 59*time.Minute)
+			require.EqualValues(t, 1, i.asked.Load())
+
+			// It is forgotten with the next token, and other keys know nothing of it.
+			require.Equal(t, "b-token-1", get(t, New(&issuer{name: "b"}, Options{Dir: dir})))
+			c := New(&issuer{name: "a"}, Options{Dir: dir})
+			require.NoError(t, os.Remove(c.path+failedSuffix))
+			get(t, c)
+			require.NoFileExists(t, c.path+failedSuffix)
+		})
+	}
+	t.Run("not what the caller has ended", func(t *testing.T) {
+		i := &issuer{name: "a", took: time.Hour}
+		c, _ := cache(t, i)
+		ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
+		defer cancel()
+		_, err := c.Token(ctx)
+		require.ErrorIs(t, err, context.DeadlineExceeded)
+		i.took = 0
+		require.Equal(t, "a-token-1", get(t, c))
+	})
+	t.Run("a rate limit is waited for if there is time", func(t *testing.T) {
+		i := &issuer{name: "a", err: &client.Error{Op: "challenge", Kind: client.ErrRateLimited, Status: 429, RetryAfter: 1500 * time.Millisecond}}
+		c, _ := cache(t, i)
+		_, err := c.Token(t.Context())
+		require.ErrorIs(t, err, client.ErrRateLimited)
+		i.err = nil
+		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+		defer cancel()
+		begun := time.Now()
+		_, err = c.Token(ctx)
+		require.NoError(t, err)
+		require.Greater(t, time.Since(begun), 500*time.Millisecond)
+	})
+	t.Run("not damaged, foreign, old or absurd ones", func(t *testing.T) {
+		now := time.Now()
+		good := client.Failure{Kind: "unavailable", Op: "challenge", At: now.Add(-time.Second), Until: now.Add(time.Hour)}
+		for name, change := range map[string]func(*entry){
+			"":         func(*entry) {},
+			"foreign":  func(e *entry) { e.For = "b" },
+			"kind":     func(e *entry) { e.Failure.Kind = "nosuch" },
+			"future":   func(e *entry) { e.Failure.At = now.Add(time.Hour); e.Failure.Until = now.Add(2 * time.Hour) },
+			"over":     func(e *entry) { e.Failure.Until = now.Add(-time.Millisecond) },
+			"for ever": func(e *entry) { e.Failure.Until = now.Add(1000 * time.Hour) },
+			"damaged":  nil,
+		} {
+			c, _ := cache(t, &issuer{name: "a"})
+			require.NoError(t, c.prepare())
+			failure := good
+			e := entry{For: "a", Failure: &failure}
+			if change != nil {
+				change(&e)
+			}
+			data, err := encode(e)
+			require.NoError(t, err)
+			if change == nil {
+				data[len(data)/2] ^= 1
+			}
+			require.NoError(t, os.WriteFile(c.path+failedSuffix, data, 0o600))
+			_, err = c.Token(t.Context())
+			require.Equal(t, name == "", err != nil, "%s: %v", name, err)
+		}
+	})
 }
 
 func TestMinLeft(t *testing.T) {

@@ -6,24 +6,33 @@ import (
 	"encoding/json"
 	"errors"
 	"time"
+
+	"github.com/gkpow/gkpow/client"
 )
 
-// format is the first thing in a file, and changes with what follows.
-const format = "gkpow token 1"
+// The format is the first thing in a file, and changes with what follows.
+const (
+	tokenFormat   = "gkpow token 1"
+	failureFormat = "gkpow failure 1"
+)
 
-// An entry is what the file holds, as JSON.
+// An entry is what a file holds, as JSON: a token or a failure.
 type entry struct {
-	Format    string    `json:"format"`
-	For       string    `json:"for"` // Issuer.Fingerprint
-	Token     string    `json:"token"`
-	ExpiresAt time.Time `json:"expiresAt"` // by the server's clock
-	Received  time.Time `json:"received"`  // by the local clock
-	Expires   time.Time `json:"expires"`   // by the local clock
-	Sum       string    `json:"sum"`       // SHA-256, in hex, of the JSON with this field empty
+	Format    string          `json:"format"`
+	For       string          `json:"for"` // Issuer.Fingerprint
+	Token     string          `json:"token,omitempty"`
+	ExpiresAt time.Time       `json:"expiresAt,omitzero"` // by the server's clock
+	Received  time.Time       `json:"received,omitzero"`  // by the local clock
+	Expires   time.Time       `json:"expires,omitzero"`   // by the local clock
+	Failure   *client.Failure `json:"failure,omitempty"`
+	Sum       string          `json:"sum"` // SHA-256, in hex, of the JSON with this field empty
 }
 
 func encode(e entry) ([]byte, error) {
-	e.Format = format
+	e.Format = tokenFormat
+	if e.Failure != nil {
+		e.Format = failureFormat
+	}
 	e.Sum = ""
 	data, err := json.Marshal(e)
 	if err != nil {
@@ -34,8 +43,8 @@ func encode(e entry) ([]byte, error) {
 	return json.Marshal(e)
 }
 
-// decode accepts what encode has written and nothing else.
-func decode(data []byte) (entry, error) {
+// decode accepts what encode has written in that format and nothing else.
+func decode(data []byte, format string) (entry, error) {
 	var e entry
 	if json.Unmarshal(data, &e) != nil || e.Format != format {
 		return entry{}, errors.New("it is damaged or of another format")

@@ -46,7 +46,7 @@ not hand in a solution. The exit code is that of the first check that failed.
 	}
 	flags := cmd.Flags()
 	f.accountFlags.register(flags)
-	f.searchFlags.register(flags)
+	f.searchFlags.registerForService(flags)
 	flags.BoolVar(&f.json, "json", false, "print a JSON array")
 	return cmd
 }

@@ -35,10 +35,23 @@ func (f *engineFlags) newSolver(o solver.Options) (*solver.Solver, error) {
 }
 
 // timeFlags are the flags of commands that may take long.
-type timeFlags struct{ timeout time.Duration }
+type timeFlags struct {
+	timeout time.Duration
+	limit   time.Duration // without --timeout; 0 is none
+}
+
+// serviceLimit is how long commands that ask a service take at most, unless --timeout
+// says otherwise: three challenges live that long.
+const serviceLimit = 3 * time.Minute
 
 func (f *timeFlags) register(flags *pflag.FlagSet) {
 	flags.DurationVar(&f.timeout, "timeout", 0, "give up after this time, such as 30s (default: no limit)")
+}
+
+// registerForService registers the flags of commands that ask a service.
+func (f *timeFlags) registerForService(flags *pflag.FlagSet) {
+	f.limit = serviceLimit
+	flags.DurationVar(&f.timeout, "timeout", 0, "give up after this time, such as 30s; with it a rate limit is waited for (default: 3m)")
 }
 
 // searchFlags are the flags of commands that search.
@@ -52,19 +65,29 @@ func (f *searchFlags) register(flags *pflag.FlagSet) {
 	f.timeFlags.register(flags)
 }
 
-// errTimeout is the cause of a context that --timeout has ended.
+func (f *searchFlags) registerForService(flags *pflag.FlagSet) {
+	f.engineFlags.register(flags)
+	f.timeFlags.registerForService(flags)
+}
+
+// errTimeout is the cause of a context that --timeout has ended, or its default.
 var errTimeout = errors.New("--timeout has passed")
 
 // withTimeout returns the context for a command.
 func (f *timeFlags) withTimeout(ctx context.Context) (context.Context, context.CancelFunc, error) {
-	if f.timeout < 0 {
+	switch {
+	case f.timeout < 0:
 		return nil, nil, usagef("--timeout %v is negative", f.timeout)
+	case f.timeout > 0:
+		ctx, cancel := context.WithTimeoutCause(ctx, f.timeout, fmt.Errorf("%w (%v)", errTimeout, f.timeout))
+		return ctx, cancel, nil
+	case f.limit > 0:
+		// Not a deadline: whoever sets one wants to wait for a rate limit to end.
+		ctx, cancel := context.WithCancelCause(ctx)
+		timer := time.AfterFunc(f.limit, func() { cancel(fmt.Errorf("%w (%v unless it is set)", errTimeout, f.limit)) })
+		return ctx, func() { timer.Stop(); cancel(nil) }, nil
 	}
-	if f.timeout == 0 {
-		return ctx, func() {}, nil
-	}
-	ctx, cancel := context.WithTimeoutCause(ctx, f.timeout, fmt.Errorf("%w (%v)", errTimeout, f.timeout))
-	return ctx, cancel, nil
+	return ctx, func() {}, nil
 }
 
 // solver returns a Solver as newSolver does. It shows progress on stderr if that

@@ -43,7 +43,7 @@ that runs longer wants gkpow agent. The secret key is not handed on.
 	flags.SetInterspersed(false)
 	f.accountFlags.register(flags)
 	f.registerCache(flags)
-	f.searchFlags.register(flags)
+	f.searchFlags.registerForService(flags)
 	flags.BoolVar(&f.keepKeys, "keep-keys", false, "hand the secret key on to the command, too")
 	return cmd
 }

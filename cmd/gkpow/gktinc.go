@@ -35,7 +35,7 @@ type gktincFlags struct {
 }
 
 func (f *gktincFlags) register(flags *pflag.FlagSet) {
-	f.timeFlags.register(flags)
+	f.timeFlags.registerForService(flags)
 	flags.TextVar(&f.policy, "policy", gktinc.Closed, "what counts without a verdict: closed, open-on-outage or open")
 	flags.BoolVar(&f.json, "json", false, "print a JSON object")
 }

@@ -40,7 +40,7 @@ second time is to be refused. Nothing is sent, unless --ask-level is given.
 		RunE: action(func(ctx context.Context) error { return gktincConfig(ctx, env, f) }),
 	}
 	flags := cmd.Flags()
-	f.timeFlags.register(flags)
+	f.timeFlags.registerForService(flags)
 	flags.StringVar(&f.url, "url", "", "host and path of the page, as example.com/login")
 	flags.StringVar(&f.ip, "ip", "", "the visitor's address")
 	flags.IntVar(&f.level, "level", 0, "challenge level, 1 to 1000 (default: 3)")

@@ -44,7 +44,8 @@ token alone. It is good for about five minutes.
 
 A token is kept in the user's cache directory and printed again while it has at
 least a fifth of its life left; commands that start at the same time get one
-between them. --no-cache always gets a new one.
+between them. If that fails they all fail, and so do those that start in the next
+few seconds. --no-cache always asks for a new one.
 
 ` + accountHelp + `
 
@@ -59,7 +60,7 @@ the same process; no account is needed.`,
 	flags := cmd.Flags()
 	f.accountFlags.register(flags)
 	f.registerCache(flags)
-	f.searchFlags.register(flags)
+	f.searchFlags.registerForService(flags)
 	flags.StringVar(&f.format, "format", "token", "what to print: "+strings.Join(tokenFormats, ", "))
 	flags.BoolVar(&f.json, "json", false, "the same as --format json")
 	cmd.MarkFlagsMutuallyExclusive("format", "json")

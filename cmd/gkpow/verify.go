@@ -50,7 +50,7 @@ line of standard input. The exit code is the verdict: 0 if it is good, 7 if not.
 		RunE: actionOn(func(ctx context.Context, args []string) error { return verify(ctx, env, f, args) }),
 	}
 	flags := cmd.Flags()
-	f.timeFlags.register(flags)
+	f.timeFlags.registerForService(flags)
 	flags.StringVar(&f.options.ClientIP, "client-ip", "", "the visitor's address, which is passed on")
 	flags.StringVar(&f.options.UserAgent, "user-agent", "", "the visitor's browser, which is passed on")
 	flags.StringVar(&f.options.Expected.Hostname, "hostname", "", "host that the token must be for")
