@@ -1,0 +1,290 @@
+package bench
+
+import (
+	"errors"
+	"fmt"
+	"math"
+	"math/rand/v2"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// A TokenFleet is a number of machines that all need tokens. Each machine makes
+// requests at random moments, independently of the others (a Poisson process),
+// and renews its token as client.Source does: with the first request in the last
+// fifth of the token's life, less a random part of up to a thirtieth.
+type TokenFleet struct {
+	Machines int
+	Requests float64 // per second, of each machine
+	Shared   bool    // whether all machines share one token, or each has its own
+
+	Lifetime  time.Duration // of a token
+	Handshake time.Duration // from asking for a challenge to having the token
+	Duration  time.Duration // how long the fleet runs
+}
+
+// Handshakes simulates the fleet and returns how many tokens it got.
+func (f TokenFleet) Handshakes(rng *rand.Rand) (count int) {
+	sources, requests := f.Machines, f.Requests
+	if f.Shared {
+		sources, requests = 1, requests*float64(f.Machines)
+	}
+	life, handshake, end := f.Lifetime.Seconds(), f.Handshake.Seconds(), f.Duration.Seconds()
+	// The time to the next request does not depend on when the last one was.
+	next := func() float64 { return rng.ExpFloat64() / requests }
+	for range sources {
+		for now := next(); now < end; {
+			count++
+			renew := now + handshake + life - life/5 + rng.Float64()*life/30
+			now = renew + next()
+		}
+	}
+	return count
+}
+
+// A SearchFleet is a search by processes that each have a part of the nonces. It
+// ends when the first of them has found a solution. Nonces are taken to be so
+// many that no process runs out of them.
+type SearchFleet struct {
+	Bits  int           // leading zero bits
+	Rates []float64     // hashes per second of each process
+	Start time.Duration // each process begins after a random part of this
+}
+
+// Time simulates one search and returns when the first solution was found.
+func (f SearchFleet) Time(rng *rand.Rand) time.Duration {
+	work := math.Ldexp(1, f.Bits) // hashes until a solution, on average
+	first := math.Inf(1)
+	for _, rate := range f.Rates {
+		// Whether a nonce solves the puzzle does not depend on those before.
+		first = min(first, f.Start.Seconds()*rng.Float64()+work*rng.ExpFloat64()/rate)
+	}
+	if first > math.MaxInt64/1e9 {
+		return math.MaxInt64
+	}
+	return time.Duration(first * 1e9)
+}
+
+// quantilesOf simulates many searches and returns the median and the 99th
+// percentile, in seconds.
+func (f SearchFleet) quantilesOf(rng *rand.Rand, trials int) (p50, p99 float64) {
+	times := make([]float64, trials)
+	for i := range times {
+		times[i] = f.Time(rng).Seconds()
+	}
+	slices.Sort(times)
+	return quantile(times, 0.5), quantile(times, 0.99)
+}
+
+// FleetOptions are the input of SimulateFleet: measured rates and sizes.
+type FleetOptions struct {
+	Seed   uint64
+	Trials int // searches to simulate for each figure, at least 100
+
+	// Rate and Slowest are what one core of an ordinary machine and of the slowest
+	// machine searches, in hashes per second, and Cores how many each machine has.
+	Rate, Slowest float64
+	Cores         int
+	// Start is the longest time that the scheduler takes to start a process; each
+	// takes a random part of it.
+	Start time.Duration
+
+	Handshake time.Duration // as in TokenFleet
+	Quotas    []int         // challenges per month to compare with
+}
+
+// FleetReport is the outcome of SimulateFleet.
+type FleetReport struct {
+	Options  FleetOptions
+	Tokens   []FleetTokens
+	Searches []FleetSearch
+}
+
+// FleetTokens says what tokens one kind of fleet takes.
+type FleetTokens struct {
+	Machines         int
+	Requests         float64 // per second, of each machine
+	Lifetime         time.Duration
+	Separate, Shared float64 // tokens per second if each machine has its own, and if all share one
+}
+
+// FleetSearch says how long one kind of search takes. Times are in seconds.
+type FleetSearch struct {
+	Difficulty int // leading zero hex digits
+	Cores      int
+	// All machines are alike; the last one is the slowest; that one is left out.
+	// With one machine only the first is known, and the others are 0.
+	Alike, WithSlowest, WithoutSlowest struct{ P50, P99 float64 }
+}
+
+const month = 30 * 24 * time.Hour
+
+// What is simulated.
+var (
+	fleetMachines   = []int{1, 10, 100, 1000}
+	fleetRequests   = []float64{1, 1. / 60, 1. / 3600}
+	fleetLifetimes  = []time.Duration{time.Minute, 5 * time.Minute, 15 * time.Minute}
+	fleetDifficulty = []int{6, 7, 8, 9}
+	fleetCores      = []int{1, 10, 100, 1000}
+)
+
+// tokenLifetime is how long the service's tokens live: gkCAPTCHA M2M API, "2.
+// Solve and Submit".
+const tokenLifetime = 5 * time.Minute
+
+// SimulateFleet simulates fleets of machines. The same options give the same
+// report.
+func SimulateFleet(o FleetOptions) (*FleetReport, error) {
+	switch {
+	case !(o.Rate > 0) || !(o.Slowest > 0) || math.IsInf(o.Rate, 0) || math.IsInf(o.Slowest, 0):
+		return nil, errors.New("bench: the rates must be above 0")
+	case o.Trials < 100:
+		return nil, fmt.Errorf("bench: %d trials are too few for a 99th percentile: take 100 or more", o.Trials)
+	case o.Cores < 1:
+		return nil, fmt.Errorf("bench: machines with %d cores: take 1 or more", o.Cores)
+	case o.Start < 0 || o.Handshake < 0:
+		return nil, errors.New("bench: times cannot be negative")
+	}
+	r := &FleetReport{Options: o}
+	rng := rand.New(rand.NewPCG(o.Seed, 1))
+	for _, lifetime := range fleetLifetimes {
+		for _, requests := range fleetRequests {
+			for _, machines := range fleetMachines {
+				t := FleetTokens{Machines: machines, Requests: requests, Lifetime: lifetime}
+				f := TokenFleet{Machines: machines, Requests: requests, Lifetime: lifetime, Handshake: o.Handshake}
+				f.Duration = month / time.Duration(min(machines, 100)) // many machines tell enough in a shorter time
+				t.Separate = float64(f.Handshakes(rng)) / f.Duration.Seconds()
+				f.Shared, f.Duration = true, month
+				t.Shared = float64(f.Handshakes(rng)) / f.Duration.Seconds()
+				r.Tokens = append(r.Tokens, t)
+			}
+		}
+	}
+	rng = rand.New(rand.NewPCG(o.Seed, 2))
+	for _, difficulty := range fleetDifficulty {
+		for _, cores := range fleetCores {
+			s := FleetSearch{Difficulty: difficulty, Cores: cores}
+			f := SearchFleet{Bits: 4 * difficulty, Rates: slices.Repeat([]float64{o.Rate}, cores), Start: o.Start}
+			s.Alike.P50, s.Alike.P99 = f.quantilesOf(rng, o.Trials)
+			if cores > o.Cores {
+				for i := range o.Cores {
+					f.Rates[cores-1-i] = o.Slowest
+				}
+				s.WithSlowest.P50, s.WithSlowest.P99 = f.quantilesOf(rng, o.Trials)
+				f.Rates = f.Rates[:cores-o.Cores]
+				s.WithoutSlowest.P50, s.WithoutSlowest.P99 = f.quantilesOf(rng, o.Trials)
+			}
+			r.Searches = append(r.Searches, s)
+		}
+	}
+	return r, nil
+}
+
+// Markdown returns the report as tables.
+func (r *FleetReport) Markdown() string {
+	var b strings.Builder
+	o := r.Options
+	for _, lifetime := range fleetLifetimes {
+		fmt.Fprintf(&b, "Tokens that live %g s%s:\n\n", lifetime.Seconds(),
+			map[bool]string{true: ", as the service's do", false: ""}[lifetime == tokenLifetime])
+		b.WriteString("| machines | requests of each | tokens a second, one for each machine | a month | tokens a second, one for all | a month |\n")
+		b.WriteString("|--:|---|--:|--:|--:|--:|\n")
+		for _, t := range r.Tokens {
+			if t.Lifetime == lifetime {
+				fmt.Fprintf(&b, "| %s | %s | %.2g | %s | %.2g | %s |\n", grouped(float64(t.Machines)), requestRate(t.Requests),
+					t.Separate, perMonth(t.Separate), t.Shared, perMonth(t.Shared))
+			}
+		}
+		b.WriteByte('\n')
+	}
+	if len(o.Quotas) > 0 {
+		b.WriteString("Machines that a monthly quota is enough for, at a request a second each:\n\n")
+		b.WriteString("| challenges a month | a token for each machine | one for all |\n|--:|--:|---|\n")
+		one, all := r.tokens(1), r.tokens(fleetMachines[len(fleetMachines)-1])
+		for _, quota := range o.Quotas {
+			shared := "none, even with one machine"
+			if float64(quota) >= all.Shared*month.Seconds() {
+				shared = "any number"
+			}
+			fmt.Fprintf(&b, "| %s | %s | %s |\n", grouped(float64(quota)), grouped(math.Floor(float64(quota)/(one.Separate*month.Seconds()))), shared)
+		}
+		b.WriteByte('\n')
+	}
+	fmt.Fprintf(&b, "Searches, with machines of %s at %s MH/s a core, the slowest at %s, and up to %v until a process starts:\n\n",
+		plural(o.Cores, "core", "cores"), megahashes(o.Rate), megahashes(o.Slowest), o.Start)
+	b.WriteString("| difficulty | cores | p50 | p99 | with the slowest: p50 | p99 | without it: p50 | p99 |\n")
+	b.WriteString("|--:|--:|--:|--:|--:|--:|--:|--:|\n")
+	for _, s := range r.Searches {
+		fmt.Fprintf(&b, "| %d | %s | %s | %s | %s | %s | %s | %s |\n", s.Difficulty, grouped(float64(s.Cores)),
+			formatSeconds(s.Alike.P50), formatSeconds(s.Alike.P99), formatSeconds(s.WithSlowest.P50), formatSeconds(s.WithSlowest.P99),
+			formatSeconds(s.WithoutSlowest.P50), formatSeconds(s.WithoutSlowest.P99))
+	}
+	return b.String()
+}
+
+// tokens returns what the table has for so many machines, with tokens as the
+// service's and the most requests.
+func (r *FleetReport) tokens(machines int) FleetTokens {
+	i := slices.IndexFunc(r.Tokens, func(t FleetTokens) bool {
+		return t.Machines == machines && t.Lifetime == tokenLifetime && t.Requests == fleetRequests[0]
+	})
+	return r.Tokens[i]
+}
+
+func requestRate(perSecond float64) string {
+	switch perSecond {
+	case 1. / 60:
+		return "1 a minute"
+	case 1. / 3600:
+		return "1 an hour"
+	}
+	return fmt.Sprintf("%g a second", perSecond)
+}
+
+// perMonth shows how many times something happens in a month, to three digits.
+func perMonth(perSecond float64) string {
+	n := perSecond * month.Seconds()
+	digits := math.Pow(10, math.Max(0, math.Floor(math.Log10(math.Max(n, 1)))-2))
+	return grouped(math.Round(n/digits) * digits)
+}
+
+// SVG returns a chart of the searches, with a style sheet of its own.
+func (r *FleetReport) SVG() string {
+	d := newDrawing(false)
+	low, high := math.Inf(1), 0.0
+	for _, s := range r.Searches {
+		low, high = min(low, s.Alike.P50), max(high, s.Alike.P99)
+	}
+	most := float64(fleetCores[len(fleetCores)-1])
+	p := newPlot(d, span{0.8, most * 2.5, true}, span{low / 2, high * 2, true})
+	p.labels("cores", "time until the first solution: p50 (line) and p99 (dashes)")
+	for _, t := range timeTicks(low/2, high*2, false) {
+		p.yTick(t, tickSeconds(t))
+	}
+	for _, n := range fleetCores {
+		p.xTick(float64(n), strconv.Itoa(n))
+	}
+	for i, difficulty := range fleetDifficulty {
+		var median, late []point
+		for _, s := range r.Searches {
+			if s.Difficulty == difficulty {
+				x := p.x(float64(s.Cores))
+				median = append(median, point{x, p.y(s.Alike.P50)})
+				late = append(late, point{x, p.y(s.Alike.P99)})
+			}
+		}
+		p.path("curve "+series(i), median)
+		p.path("curve late "+series(i), late)
+		last := median[len(median)-1]
+		p.text(fromHere, last.x+textGap, last.y+4, fmt.Sprintf("difficulty %d", difficulty))
+	}
+	svg := string(d.svg("fleet", "Time of a search by cores and difficulty",
+		"On logarithmic scales. The tables say the same in figures."))
+	sheet := fmt.Sprintf("<style><![CDATA[\n%s.late { stroke-dasharray: 5 4; }\n]]></style>\n<rect width=\"%s\" height=\"%s\" fill=\"var(--card)\"/>\n",
+		style, px(d.width), px(d.height))
+	svg = strings.Replace(svg, "<svg ", fmt.Sprintf(`<svg xmlns="http://www.w3.org/2000/svg" width="%s" height="%s" `, px(d.width), px(d.height)), 1)
+	head, body, _ := strings.Cut(svg, "</desc>\n")
+	return head + "</desc>\n" + sheet + body + "\n"
+}
