@@ -260,9 +260,10 @@ func TestMinNonceAndDefaultLimit(t *testing.T) {
 		o := Options{MinNonce: test.least}
 		for _, shard := range []Shard{{}, {1, 3}} {
 			o.Shard = shard
-			sp, why := o.space(Puzzle{Prefix: make([]byte, 33), Bits: test.bits}, new(asm.Generic()))
-			require.Equal(t, test.want, sp.limit, "from %d, %d bits, shard %v", test.least, test.bits, shard)
-			require.NotEmpty(t, why)
+			sp := o.space(Puzzle{Prefix: make([]byte, 33), Bits: test.bits})
+			p := o.plan(sp, allKinds(new(asm.Generic())))
+			require.Equal(t, test.want, p.space.limit, "from %d, %d bits, shard %v", test.least, test.bits, shard)
+			require.NotEmpty(t, p.why)
 		}
 	}
 	plan, err := mustNew(t, Options{MinNonce: 5_000_000_000}).Explain(t.Context(), Puzzle{Prefix: []byte("explain:"), Bits: 8})
@@ -299,10 +300,10 @@ func TestFewNoncesAreInFewChunks(t *testing.T) {
 					n = min(n, last-first+1)
 					for _, least := range []uint64{first, first + (last-first)/3, last - n + 1} {
 						least = min(least, last-n+1)
-						for _, seg := range newPlan(space{prefix: prefix, least: least, limit: least + n - 1}, k) {
-							from, to := seg.chunks()
-							if to-from > n/4+50 {
-								t.Fatalf("prefix of %d bytes: %d chunks for the %d nonces from %d", prefix, to-from, n, least)
+						for _, seg := range newPlan(space{prefix: prefix, least: least, limit: least + n - 1}, allKinds(&k)).segments {
+							from, to := seg.rows()
+							if (to-from)*seg.together() > n/4+50 {
+								t.Fatalf("prefix of %d bytes: %d rows for the %d nonces from %d", prefix, to-from, n, least)
 							}
 						}
 					}

@@ -1,6 +1,7 @@
 package solver
 
 import (
+	"cmp"
 	"math"
 	"slices"
 	"time"
@@ -8,184 +9,255 @@ import (
 	"github.com/gkpow/gkpow/solver/asm"
 )
 
-// The kinds of layout for which a kernel is chosen: kernels differ in what a
-// block that follows costs them.
-const kinds = 4
+// Which kernel is the fastest is found in two steps. A first look, before the first
+// search of the process, takes each kernel a few microseconds. The fastest begins.
+// Those that come near it are then tried by a worker in turn, on pieces that have to
+// be searched anyway.
 
-// gridKind is the kind of layout whose chunks are searched together.
-const gridKind = 3
+// lookWord is the word that varies in the first look.
+const lookWord = 10
 
-// kind is 0 if no block follows the one that varies, 1 if one does that is the
-// same for all nonces, 2 if it has digits of them, and gridKind.
-func (l layout) kind() int {
-	switch {
-	case l.lanes > 0:
-		return gridKind
-	case !l.tail():
-		return 0
-	case l.tails == 0:
-		return 1
-	}
-	return 2
-}
-
-// What a trial takes: a slice of time for each kernel in each round, which is a
-// millisecond or two in total. The first round is for getting to know how many
-// words make a slice.
 const (
-	trialRounds   = 6
-	trialSlice    = 50 * time.Microsecond
-	trialMinWords = 64 // or asm.MaxStates, where a block follows
-	trialMaxWords = 4096
-	trialMinChunk = 900 // smaller chunks do not show what a kernel can do
-
-	// trialAfter is how many hashes a worker tries before. A search that ends
-	// sooner is not worth the self-tests of all kernels, which take milliseconds.
-	trialAfter = 4096
+	near = 1.5 // kernels that take longer than the fastest by this factor get no trial
+	far  = 4   // kernels that take longer than the last one by this factor are hopeless
 )
 
-// A trial measures kernels in turn, on pieces of chunks that one worker has to
-// search anyway. It belongs to that worker.
+// look takes the first look at a kernel that the CPU can run, if that has not been
+// done. The caller holds r.mu.
+func (r *registry) look(e *entry) {
+	if e.look > 0 {
+		return
+	}
+	last := &r.entries[len(r.entries)-1]
+	if e != last {
+		r.look(last)
+	}
+	e.look = math.Inf(1)
+	for n := range 5 {
+		count := e.kernel.Lanes
+		if n >= 2 {
+			count = min(8*count, 128)
+		}
+		e.look = min(e.look, r.time(e.kernel, count))
+		if e.look > far*last.look && (n > 0 || e.look > far*far*last.look) { // caches are cold at first
+			break
+		}
+	}
+	// A kernel far slower than the one that runs everywhere gets short scans: on some
+	// CPUs SHA-NI and AVX2 cost a hundred times as much side by side as each alone.
+	if e.slow = e.look > far*last.look; e.slow {
+		e.kernel.MaxScan = 8 * e.kernel.Lanes
+	}
+}
+
+// time returns how long a kernel takes for each of so many hashes, in ns.
+func (r *registry) time(k *asm.Kernel, count int) float64 {
+	b := &asm.Block{State: asm.IV, Vary: lookWord, Mask: ^uint32(0)}
+	for i := range b.Words {
+		b.Words[i] = asm.IV[i%8] * uint32(2*i+1) // CPUs may be faster with zeros
+	}
+	b.Words[lookWord] = 0
+	b.Prepare(0)
+	words := make([]uint32, count)
+	for i := range words {
+		words[i] = uint32(i) * 0x01010101
+	}
+	start := r.now()
+	k.Scan(b, words)
+	const least = 0.1 // the clock may be coarse
+	return max(least, float64(r.now().Sub(start).Nanoseconds())/float64(count))
+}
+
+// contenders returns the kernels that may be the fastest, in the order of the first
+// look. The caller holds r.mu.
+func (r *registry) contenders() (list []*entry) {
+	for i := range r.entries {
+		if e := &r.entries[i]; e.usable() {
+			r.look(e)
+			list = append(list, e)
+		}
+	}
+	slices.SortStableFunc(list, func(a, b *entry) int { return cmp.Compare(a.look, b.look) })
+	for i, e := range list {
+		if e.look > near*list[0].look {
+			return list[:i]
+		}
+	}
+	return list
+}
+
+// What a trial takes: a slice of time for each kernel in each round.
+const (
+	trialRounds    = 6
+	trialSlice     = 25 * time.Microsecond
+	trialMinHashes = 32
+	trialMaxHashes = 2048
+	trialMinRow    = 900 // smaller rows do not show what a kernel can do
+
+	// trialAfter is how many hashes a worker tries before. A search that ends
+	// sooner is not worth the self-tests of more kernels.
+	trialAfter = 4096
+
+	// Kernels that are slower than the fastest by this factor after so many rounds
+	// take no part in the others.
+	trialEarly  = 2
+	trialBehind = 1.15
+)
+
+// A trial measures kernels in turn on one kind of layout. It belongs to one worker at
+// a time.
 type trial struct {
 	now     func() time.Time
-	kind    int
-	kernels []*asm.Kernel
-	best    []float64 // the shortest time for one hash, in ns, by kernel
-	turn    int       // pieces so far
+	kind    kind
+	kernels []tried
+	round   int // rounds that are over
+	turn    int // whose turn it is
+
+	began  time.Time // when the turn at hand began; zero if none has
+	size   uint64    // how many hashes it has
+	hashes uint64    // and how many of them have been tried
 }
 
-// next returns the kernel for the next piece, and how many words that has.
-func (t *trial) next() (k *asm.Kernel, words int) {
-	i := t.turn % len(t.kernels)
-	words = trialMaxWords
-	switch n := float64(trialSlice.Nanoseconds()) / t.best[i]; {
-	case n < trialMinWords: // not known yet, or slow
-		words = trialMinWords
-	case n < trialMaxWords:
-		words = int(n)
-	}
-	return t.kernels[i], min(words, t.kernels[i].MaxScan)
+// A tried is a kernel in a trial.
+type tried struct {
+	*asm.Kernel
+	least float64 // the shortest time for one hash, in ns; at first, that of the first look
 }
 
-// record takes the time for a piece. It returns true if it was the last one.
-func (t *trial) record(hashes uint64, elapsed time.Duration) bool {
-	i := t.turn % len(t.kernels)
-	t.best[i] = min(t.best[i], float64(elapsed.Nanoseconds())/float64(hashes))
-	t.turn++
-	return t.turn == trialRounds*len(t.kernels)
+// next returns the kernel whose turn it is, and the most hashes for its next piece.
+func (t *trial) next() (k *asm.Kernel, most uint64) {
+	current := t.kernels[t.turn]
+	if t.began.IsZero() {
+		slice := float64(trialSlice.Nanoseconds()) / current.least
+		t.size = uint64(min(max(trialMinHashes, slice), trialMaxHashes))
+		t.began, t.hashes = t.now(), 0
+	}
+	return current.Kernel, min(t.size-t.hashes, uint64(current.MaxScan))
 }
 
-// startTrial returns a trial for a kind of layout, or the kernel that is chosen
-// for it without one. Both are nil if a trial is under way elsewhere.
-func (r *registry) startTrial(kind int) (*trial, *asm.Kernel) {
-	r.mu.Lock()
-	chosen, busy := r.chosen[kind], r.measuring
-	r.measuring = busy || chosen == nil
-	r.mu.Unlock()
-	if chosen != nil || busy {
-		return nil, chosen
+// record takes the hashes of a piece. It returns true if the trial is over.
+func (t *trial) record(hashes uint64) bool {
+	if t.hashes += hashes; t.hashes < t.size {
+		return false
 	}
-	t := &trial{now: r.now, kind: kind, kernels: r.contenders()}
-	for range t.kernels {
-		t.best = append(t.best, math.Inf(1))
+	current := &t.kernels[t.turn]
+	elapsed := float64(t.now().Sub(t.began).Nanoseconds()) / float64(t.hashes)
+	if t.round == 0 || elapsed < current.least {
+		current.least = elapsed
 	}
-	switch len(t.kernels) {
-	case 0: // after a fault, if the kernel that is left fails its self-test
-		r.endTrial()
+	t.interrupt()
+	if t.turn++; t.turn == len(t.kernels) {
+		t.turn = 0
+		if t.round++; t.round >= trialEarly {
+			behind := trialBehind * t.fastest().least
+			t.kernels = slices.DeleteFunc(t.kernels, func(k tried) bool { return k.least > behind })
+		}
+	}
+	return t.over()
+}
+
+// interrupt has the turn at hand begin again.
+func (t *trial) interrupt() { t.began = time.Time{} }
+
+func (t *trial) over() bool { return t.round == trialRounds || len(t.kernels) == 1 }
+
+// fastest returns the kernel with the shortest time, the first of several.
+func (t *trial) fastest() tried {
+	return slices.MinFunc(t.kernels, func(a, b tried) int { return cmp.Compare(a.least, b.least) })
+}
+
+// startTrial returns a trial for a kind of layout in which a word varies, or the kernel
+// that is chosen for it without one. Both are nil if a trial is under way elsewhere, or
+// no kernel works.
+func (r *registry) startTrial(kind kind, word int) (*trial, *asm.Kernel) {
+	if !r.busy.CompareAndSwap(false, true) {
 		return nil, nil
-	case 1:
-		return nil, r.finish(t)
 	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	t := r.trials[kind]
+	if t == nil && r.chosen[kind] == nil {
+		t = r.newTrial(kind, word)
+	}
+	if t == nil {
+		r.busy.Store(false)
+		return nil, r.chosen[kind]
+	}
+	r.trials[kind] = t
 	return t, nil
 }
 
-// endTrial gives up a trial. Another one may start.
-func (r *registry) endTrial() {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	r.measuring = false
-}
-
-// finish ends a trial and remembers the fastest kernel, the first of the table
-// if several are. It returns nil if there was a fault meanwhile.
-func (r *registry) finish(t *trial) *asm.Kernel {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	r.measuring = false
-	best := t.kernels[slices.Index(t.best, slices.Min(t.best))]
-	if r.entry(best).fault != nil {
+// newTrial returns a trial, or nil if there are not several kernels to try. The caller
+// holds r.mu.
+func (r *registry) newTrial(kind kind, word int) *trial {
+	t := &trial{now: r.now, kind: kind}
+	list := r.contenders()
+	for _, e := range list {
+		r.test(e, kind, word)
+	}
+	if list = slices.DeleteFunc(list, func(e *entry) bool { return e.fault != nil }); len(list) < 2 {
+		if len(list) == 1 {
+			r.chosen[kind] = list[0].kernel
+		}
 		return nil
 	}
-	r.chosen[t.kind] = best
-	return best
+	for _, e := range list {
+		t.kernels = append(t.kernels, tried{e.kernel, e.look})
+	}
+	return t
 }
 
-// choose does a worker's part in choosing the kernel for the segment it is at:
-// it takes over what was chosen elsewhere, or starts a trial if nobody else
-// does one.
-func (w *worker) choose(seg *segment) {
-	s, kind := w.search, seg.kind()
-	suits := s.open[kind].Load() && seg.size()*seg.together() >= trialMinChunk && w.hashes.Load() >= trialAfter
-	if suits && w.trial != nil && w.trial.kind == kind {
-		return
+// endTrial gives up a trial, or ends it if it is over, and remembers the fastest
+// kernel then, which it returns unless there was a fault meanwhile.
+func (r *registry) endTrial(t *trial) *asm.Kernel {
+	t.interrupt()
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	defer r.busy.Store(false)
+	if !t.over() || r.trials[t.kind] != t {
+		return nil
 	}
-	w.giveUpTrial()
-	if !suits {
-		return
-	}
-	t, chosen := s.registry.startTrial(kind)
-	w.trial = t
-	s.settle(kind, chosen)
+	r.trials[t.kind] = nil
+	r.chosen[t.kind] = t.fastest().Kernel
+	return r.chosen[t.kind]
 }
 
-// settle makes a kernel the one that all workers use for a kind of layout,
-// unless it is nil.
-func (s *search) settle(kind int, k *asm.Kernel) {
+// choose does a worker's part in choosing the kernel for the kind of its segment: it
+// takes over what was chosen elsewhere, or starts a trial if nobody else does one.
+func (w *worker) choose() {
+	s, seg := w.search, w.walk.seg
+	if w.trial == nil && seg.size()*seg.together() >= trialMinRow && w.hashes.Load() >= trialAfter {
+		var chosen *asm.Kernel
+		w.trial, chosen = s.registry.startTrial(seg.kind(), seg.word())
+		s.settle(seg.kind(), chosen)
+	}
+}
+
+// settle makes a kernel the one that all workers use for a kind of layout, unless it
+// is nil.
+func (s *search) settle(kind kind, k *asm.Kernel) {
 	if k != nil {
 		s.kernels[kind].Store(k)
 		s.open[kind].Store(false)
 	}
 }
 
-func (w *worker) giveUpTrial() {
-	if w.trial != nil {
+// leaveTrial leaves a trial to others.
+func (w *worker) leaveTrial() {
+	if t := w.trial; t != nil {
 		w.trial = nil
-		w.search.registry.endTrial()
+		w.search.settle(t.kind, w.search.registry.endTrial(t))
 	}
 }
 
-// piece returns the kernel for the next piece of a chunk, of which so many hashes
-// are left, and how many hashes the piece may have. If the piece is measured, the
-// kernel is the one whose turn it is.
-func (w *worker) piece(kind int, left uint64) (k *asm.Kernel, hashes uint64) {
-	least := uint64(trialMinWords)
-	if kind == 1 || kind == 2 {
-		least = asm.MaxStates
-	}
-	if w.trial == nil || w.trial.kind != kind || left < least {
-		k = w.search.kernels[kind].Load()
-		return k, uint64(k.MaxScan)
-	}
-	k, words := w.trial.next()
-	w.hashed.by = nil // all kernels begin alike
-	w.before, w.began = w.hashes.Load(), w.trial.now()
-	return k, uint64(words)
-}
-
-// record has the trial record the time for a piece, if it was measured.
-func (w *worker) record() {
-	if w.began.IsZero() {
-		return
-	}
-	t := w.trial
-	elapsed, hashes := t.now().Sub(w.began), w.hashes.Load()-w.before
-	w.began = time.Time{}
-	switch {
-	case hashes == 0: // a fault
-		w.giveUpTrial()
-	case w.hit: // which takes time of its own
-	case t.record(hashes, elapsed):
-		w.trial = nil
-		w.search.settle(t.kind, w.search.registry.finish(t))
+// timed tells the trial of a piece that was searched: its kind, how many hashes it had,
+// and whether there were candidates among them, which take time of their own.
+func (w *worker) timed(kind kind, hashes uint64, candidates bool) {
+	switch t := w.trial; {
+	case t == nil || t.began.IsZero():
+	case kind != t.kind || candidates:
+		t.interrupt()
+	case t.record(hashes):
+		w.leaveTrial()
 	}
 }

@@ -3,6 +3,7 @@ package solver
 import (
 	"context"
 	"fmt"
+	"math"
 	"math/rand/v2"
 	"slices"
 	"sync"
@@ -15,12 +16,12 @@ import (
 	"github.com/gkpow/gkpow/solver/asm"
 )
 
-// trusting returns a registry of kernels that have passed the self-test, or so
-// it believes.
+// trusting returns a registry of kernels that have passed the self-test, the fastest
+// first, or so it believes.
 func trusting(table ...asm.Kernel) *registry {
 	r := newRegistry(table)
 	for i := range r.entries {
-		r.entries[i].tested = true
+		r.entries[i].tested, r.entries[i].look = testedAll, math.Pow(2, float64(i))
 	}
 	return r
 }
@@ -86,22 +87,22 @@ var prefixOfKind = [kinds]int{35, 56, 61, 34}
 
 // unsolvable returns a puzzle of which nonces of 4 digits and more have large
 // chunks of a kind.
-func unsolvable(kind int) Puzzle {
+func unsolvable(kind kind) Puzzle {
 	return Puzzle{Prefix: make([]byte, prefixOfKind[kind]), Bits: MaxBits}
 }
 
 func TestTheFastestKernelIsChosen(t *testing.T) {
 	for name, test := range map[string]struct {
-		times          []int
-		begins, chosen int
+		times  []int
+		chosen int
 	}{
-		"the first":        {[]int{10, 20, 400}, 0, 0},
-		"the second":       {[]int{20, 10, 400}, 0, 1},
-		"the last":         {[]int{40, 20, 10}, 0, 2},
-		"of equal ones":    {[]int{20, 10, 10}, 0, 1},
-		"by a clock stuck": {[]int{0, 0, 0}, 0, 0},
-		"the only one":     {[]int{10}, 0, 0},
-		"none hopeless":    {[]int{41, 20, 10}, 1, 2},
+		"the first":        {[]int{10, 14, 400}, 0},
+		"the second":       {[]int{14, 10, 400}, 1},
+		"the last":         {[]int{40, 14, 10}, 2},
+		"of equal ones":    {[]int{14, 10, 10}, 1},
+		"by a clock stuck": {[]int{0, 0, 0}, 0},
+		"the only one":     {[]int{10}, 0},
+		"no other near":    {[]int{20, 10, 400}, 1},
 	} {
 		for kind := range kinds {
 			t.Run(fmt.Sprintf("%s, kind %d", name, kind), func(t *testing.T) {
@@ -109,9 +110,9 @@ func TestTheFastestKernelIsChosen(t *testing.T) {
 				k, chosen, err := s.pick(kind)
 				require.NoError(t, err)
 				require.False(t, chosen)
-				require.Same(t, s.entries[test.begins].kernel, k, "the first that may be the fastest begins")
+				require.Same(t, s.entries[test.chosen].kernel, k, "the fastest at first sight begins")
 
-				exhaust(t, s.registry, unsolvable(kind), Options{MaxNonce: 39_999, Workers: 1})
+				exhaust(t, s.registry, unsolvable(kind), Options{MaxNonce: 99_999, Workers: 1})
 				k, chosen, err = s.pick(kind)
 				require.NoError(t, err)
 				require.True(t, chosen)
@@ -141,31 +142,74 @@ func (s *stage) counts() (counts []int64) {
 	return counts
 }
 
-// A trial takes little time of every kernel, also of slow ones, and less than
-// two milliseconds in total.
+// A trial takes little time of every kernel, and less than a millisecond in total.
 func TestTrialIsShort(t *testing.T) {
-	for _, times := range [][]int{{13, 17, 250}, {250, 17, 13, 70}, {5, 1500}} {
+	for _, times := range [][]int{{13, 17, 15}, {250, 170, 220}, {1500, 1400}} {
 		s := newStage(times...)
-		trial, _ := s.startTrial(0)
+		trial, _ := s.startTrial(oneBlock, 10)
 		var total time.Duration
 		for done := false; !done; {
-			i := trial.turn % len(times)
-			k, words := trial.next()
-			require.Same(t, s.entries[i].kernel, k)
-			elapsed := time.Duration(times[i] * words)
+			round, turn := trial.round, trial.turn
+			kernel := trial.kernels[turn].Kernel
+			i := slices.Index(s.kernels(), kernel)
+			var elapsed time.Duration
+			for !done && trial.round == round && trial.turn == turn {
+				k, most := trial.next()
+				require.Same(t, kernel, k)
+				s.clock.Add(int64(times[i]) * int64(most))
+				elapsed += time.Duration(times[i]) * time.Duration(most)
+				done = trial.record(most)
+			}
 			require.LessOrEqual(t, elapsed, 2*trialSlice)
 			total += elapsed
-			done = trial.record(uint64(words), elapsed)
 		}
-		require.Less(t, total, 2*time.Millisecond, "%v", times)
+		require.Less(t, total, time.Millisecond, "%v", times)
 	}
+}
+
+func (s *stage) kernels() (list []*asm.Kernel) {
+	for i := range s.entries {
+		list = append(list, s.entries[i].kernel)
+	}
+	return list
+}
+
+// A kernel that is not the fastest at first sight, but in its kind of layout, is chosen
+// for that kind.
+func TestTrialCorrectsTheFirstLook(t *testing.T) {
+	s := newStage(10, 11, 300)
+	slow := s.entries[0].kernel.ScanTails
+	s.entries[0].kernel.ScanTails = func(states *asm.States, tails []asm.Tail, mask uint32) int {
+		s.clock.Add(int64(5 * asm.MaxStates * len(tails)))
+		return slow(states, tails, mask)
+	}
+	for kind, want := range map[kind]string{oneBlock: "k0", varyingTail: "k1"} {
+		exhaust(t, s.registry, unsolvable(kind), Options{MaxNonce: 99_999, Workers: 1})
+		k, chosen, err := s.pick(kind)
+		require.NoError(t, err)
+		require.True(t, chosen)
+		require.Equal(t, want, k.Name, "%v", kind)
+	}
+}
+
+// A kernel far slower than the generic one is asked for little at once.
+func TestSlowKernelsGetShortScans(t *testing.T) {
+	s := newStage(5000, 20, 300)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for i := range s.entries {
+		s.look(&s.entries[i])
+	}
+	require.Equal(t, 8, s.entries[0].kernel.MaxScan)
+	require.Equal(t, asm.Generic().MaxScan, s.entries[1].kernel.MaxScan)
+	require.Less(t, s.clock.Load(), (50 * time.Microsecond).Nanoseconds(), "the look was short")
 }
 
 // Whatever is measured meanwhile, every nonce is tried once.
 func TestChoosingCountsEveryNonce(t *testing.T) {
 	rng := rand.New(rand.NewPCG(5, 0))
 	for range 40 {
-		s := newStage(20, 10, 300)
+		s := newStage(14, 10, 300)
 		p := Puzzle{Prefix: randomPrefix(rng, rng.IntN(130)), Bits: MaxBits}
 		exhaust(t, s.registry, p, Options{
 			MaxNonce:   1 + rng.Uint64N(60_000),
@@ -181,7 +225,7 @@ func TestChoosingFindsTheSmallest(t *testing.T) {
 		p := Puzzle{Prefix: fmt.Appendf(nil, "choosing %d:", i), Bits: 12}
 		want, err := mustNew(t, Options{Backend: "generic", Sequential: true}).Solve(t.Context(), p)
 		require.NoError(t, err)
-		s, err := newSolver(Options{Sequential: true, Workers: 1 + i%3}, newStage(20, 10, 300).registry)
+		s, err := newSolver(Options{Sequential: true, Workers: 1 + i%3}, newStage(14, 10, 300).registry)
 		require.NoError(t, err)
 		got, err := s.Solve(t.Context(), p)
 		require.NoError(t, err)
@@ -193,7 +237,7 @@ func TestChoosingFindsTheSmallest(t *testing.T) {
 // A search that ends before the choice is made leaves none, and the next one
 // makes it.
 func TestChoiceIsNotMadeInHaste(t *testing.T) {
-	s := newStage(20, 10, 300)
+	s := newStage(14, 10, 300)
 	for range 3 {
 		exhaust(t, s.registry, unsolvable(0), Options{MaxNonce: 2500, Workers: 2})
 		_, chosen, err := s.pick(0)
@@ -215,29 +259,39 @@ func TestChoiceIsNotMadeInHaste(t *testing.T) {
 }
 
 func TestOneTrialAtATime(t *testing.T) {
-	s := newStage(20, 10)
-	first, _ := s.startTrial(0)
+	s := newStage(14, 10)
+	first, _ := s.startTrial(oneBlock, 10)
 	require.NotNil(t, first)
 	for kind := range kinds {
-		second, chosen := s.startTrial(kind)
+		second, chosen := s.startTrial(kind, 10)
 		require.Nil(t, second)
 		require.Nil(t, chosen)
 	}
-	first.record(1, 2)
-	first.record(1, 1)
-	require.Equal(t, "k1", s.finish(first).Name)
-	second, chosen := s.startTrial(0)
+	first.next()
+	require.Nil(t, s.endTrial(first), "it is not over")
+	again, _ := s.startTrial(oneBlock, 11)
+	require.Same(t, first, again, "it goes on where it was left")
+	for done := false; !done; {
+		k, most := first.next()
+		s.clock.Add(int64(most))
+		if k.Name == "k0" {
+			s.clock.Add(int64(most))
+		}
+		done = first.record(most)
+	}
+	require.Equal(t, "k1", s.endTrial(first).Name)
+	second, chosen := s.startTrial(oneBlock, 10)
 	require.Nil(t, second)
 	require.Equal(t, "k1", chosen.Name)
-	third, _ := s.startTrial(1)
+	third, _ := s.startTrial(fixedTail, 10)
 	require.NotNil(t, third, "the other kind is measured for itself")
 }
 
 func TestChooseConcurrently(t *testing.T) {
-	s := newStage(20, 10, 300)
+	s := newStage(14, 10, 300)
 	var group sync.WaitGroup
 	for i := range 8 {
-		group.Go(func() { exhaust(t, s.registry, unsolvable(i%kinds), Options{MaxNonce: 39_999, Workers: 3}) })
+		group.Go(func() { exhaust(t, s.registry, unsolvable(kind(i)%kinds), Options{MaxNonce: 39_999, Workers: 3}) })
 	}
 	group.Wait()
 	// The clock is one for all, so which one is chosen is anybody's guess; and who
@@ -250,70 +304,89 @@ func TestChooseConcurrently(t *testing.T) {
 	}
 }
 
-func TestChunksDoNotAllocate(t *testing.T) {
-	r := newStage(20, 10, 300).registry
+func TestSearchLoopDoesNotAllocate(t *testing.T) {
 	for kind := range kinds {
-		all := layouts(prefixOfKind[kind], 5)
-		l := all[slices.IndexFunc(all, func(l layout) bool { return l.kind() == kind && l.size()*l.together() >= trialMinChunk })]
-		m := r.newMeter(r.entries[0].kernel, l)
-		m.worker.search.open[kind].Store(true)
-		m.worker.hashes.Store(trialAfter)
-		m.worker.choose(m.worker.cursor.seg)
-		require.NotNil(t, m.worker.trial)
-		ctx := t.Context()
-		chunk := func() {
-			m.worker.searchChunks(ctx, m.number, m.end)
-			m.advance()
+		s := newStage(14, 10, 300)
+		var suits layout
+		for l := range layouts(prefixOfKind[kind], 5) {
+			if l.kind() == kind && l.size()*l.together() >= trialMinRow {
+				suits = l
+			}
 		}
-		if n := testing.AllocsPerRun(20, chunk); n != 0 {
-			t.Errorf("kind %d: %v allocations for a chunk; want none", kind, n)
+		m := s.newMeter(s.entries[0].kernel, suits)
+		w := &m.workers[0]
+		slice := func() {
+			w.until = s.now().Add(100 * time.Microsecond)
+			w.run(t.Context())
 		}
-		require.Nil(t, m.worker.trial, "the trial is over by now")
-		if n := testing.AllocsPerRun(20, chunk); n != 0 {
-			t.Errorf("kind %d: %v allocations for a chunk; want none", kind, n)
+		slice()
+		m.open[kind].Store(true)
+		w.hashes.Store(trialAfter)
+		for range 20 {
+			slice() // the trial takes place
+		}
+		require.False(t, m.open[kind].Load(), "%v: the trial is over by now", kind)
+		if n := testing.AllocsPerRun(20, slice); n != 0 {
+			t.Errorf("%v: %v allocations in a slice of the search; want none", kind, n)
 		}
 	}
 }
 
-// Chunks that are searched one by one because they are too few are not measured
-// for grids.
+// Chunks of a grid layout that are searched one by one, because they are too few, are
+// not measured for grids.
 func TestTrialIsOfOneKind(t *testing.T) {
-	s := newStage(20, 10)
-	m := s.newMeter(s.entries[1].kernel, layout{width: 5, at: 34, blocks: 1, inner: 2, count: 3, lanes: 2})
-	w := &m.worker
-	w.trial, _ = s.startTrial(gridKind)
+	s := newStage(14, 10)
+	m := s.newMeter(s.entries[1].kernel, layout{width: 5, at: 34, blocks: 1, inner: 2, count: 3, gridDigits: 2})
+	w := &m.workers[0]
+	require.True(t, w.claim())
+	w.trial, _ = s.startTrial(grid, 10)
 	require.NotNil(t, w.trial)
-	k, hashes := w.piece(0, 1000)
+
+	w.walk.kind = oneBlock
+	k, most, ok := w.kernel()
+	require.True(t, ok)
 	require.Same(t, s.entries[1].kernel, k)
-	require.EqualValues(t, k.MaxScan, hashes)
-	require.Zero(t, w.began)
-	k, _ = w.piece(gridKind, 16_000)
-	require.Same(t, s.entries[0].kernel, k)
-	require.NotZero(t, w.began)
+	require.EqualValues(t, k.MaxScan, most)
+	require.Zero(t, w.trial.began)
+
+	w.walk.kind = grid
+	_, _, ok = w.kernel()
+	require.True(t, ok)
+	require.NotZero(t, w.trial.began)
+	w.timed(oneBlock, 1000, false)
+	require.Zero(t, w.trial.began, "the turn begins again")
+	require.Zero(t, w.trial.turn)
+	require.Zero(t, w.trial.round)
 }
 
-// A meter searches chunks together as a search does, all of them, in parts.
-func TestMeterOfGrids(t *testing.T) {
-	s := newStage(20)
-	k := s.entries[0].kernel
-	m := s.newMeter(k, layout{width: 5, at: 34, blocks: 1, inner: 2, count: 3, lanes: 2})
-	var words []uint32
-	grid := k.ScanGrid
-	k.ScanGrid = func(g *asm.Grid, part []uint32) int {
-		words = append(words, part...)
-		return grid(g, part)
-	}
-	m.advance() // the first chunks hold no nonces, some of them
-	for range 3 {
-		words = nil
-		parts := 0
-		for whole := false; !whole && parts < 9; parts++ {
-			var ok bool
-			whole, ok = m.search(t.Context())
-			require.True(t, ok)
-		}
-		require.Equal(t, m.worker.cursor.words, words)
-		require.Equal(t, 4, parts)
-		m.advance()
+// A worker yields by time, and only if no processor is left for others.
+func TestYieldsByTime(t *testing.T) {
+	for _, test := range []struct {
+		name       string
+		processors int64
+		least      time.Duration // between yields
+		none       bool
+	}{
+		{"all processors busy", 1, yieldEvery, false},
+		{"a processor left", 1 << 20, 0, true},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			s := newStage(1000)
+			yields := 0
+			s.registry.yield = func() { yields++ }
+			m := s.newMeter(s.entries[0].kernel, layout{width: 5, at: 33, blocks: 1, inner: 3, count: 2})
+			m.processors = test.processors
+			w := &m.workers[0]
+			start := time.Now()
+			w.until = s.now().Add(200 * time.Millisecond) // by the stage's clock
+			w.run(t.Context())
+			most := int(time.Since(start)/yieldEvery) + 1
+			switch {
+			case test.none && yields > 0:
+				t.Errorf("%d yields; want none", yields)
+			case !test.none && (yields == 0 || yields > most):
+				t.Errorf("%d yields in %v; want 1 to %d", yields, time.Since(start), most)
+			}
+		})
 	}
 }

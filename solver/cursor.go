@@ -2,204 +2,137 @@ package solver
 
 import (
 	"encoding/binary"
-	"strconv"
 
 	"github.com/gkpow/gkpow/solver/asm"
 )
 
-// The chunks of a segment are numbered by the value of the outer digits, read
-// as one number: the digits before the inner ones, then those after, and last
-// those in which chunks searched together differ.
-
-// chunks returns the numbers of the segment's chunks, the last excluded. Chunks
-// at either end may have few nonces, or none.
-func (s *segment) chunks() (from, to uint64) {
-	rest := s.after() * pow10[s.lanes]
-	if s.inner == s.lanes {
-		return 0, rest
-	}
-	same := s.stride() * pow10[s.lanes] // nonces with the same digits before all those
-	return s.first / same * rest, (s.last/same + 1) * rest
-}
-
-// stride is the distance between nonces of neighbouring chunks that are searched
-// together.
-func (s *segment) stride() uint64 { return s.step() * pow10[s.count] }
-
-// part returns the end of a part of the chunks from to to, of so many nonces or a
-// little more, that begins with from. It does not cut through chunks that are
-// searched together.
-func (s *segment) part(from, to, nonces uint64) uint64 {
-	together := s.together()
-	n := max(1, nonces/(pow10[s.count]*together)) * together
-	if run := pow10[s.lanes]; s.lanes > 0 {
-		n = min(n, run-from%run)
-	}
-	return from + min(n, to-from)
-}
-
-// chunk returns the inner values of a chunk, the last excluded, that make
-// nonces of the segment, and the nonce whose inner digits are all 0 and whose
-// digits in the tail are. There are none if from is not less than to.
-func (s *segment) chunk(number uint64) (base, from, to uint64) {
-	step, unit := s.step(), s.unit()
-	lane, number := number%pow10[s.lanes], number/pow10[s.lanes]
-	before, after := number/s.after()*pow10[s.lanes]+lane, number%s.after()*unit
-	if s.inner > 0 && before > s.last/s.stride() {
-		return 0, 0, 0
-	}
-	base = before * s.stride()
-	if after > s.last-base {
-		return 0, 0, 0
-	}
-	base += after
-	if base < s.first && s.first-base >= unit {
-		from = (s.first-base-unit)/step + 1
-	}
-	return base, from, min((s.last-base)/step+1, pow10[s.count])
-}
-
-// grid returns the inner values of the chunks from number on that are searched
-// together, and the base of the first, as chunk does. It is not ok if there are
-// too few of them before the chunk to, or some have other inner values.
-func (s *segment) grid(number, to uint64) (base, first, last uint64, ok bool) {
-	run := pow10[s.lanes]
-	if s.lanes == 0 || min(to-number, run-number%run) < asm.GridLanes {
-		return 0, 0, 0, false
-	}
-	base, first, last = s.chunk(number)
-	_, otherFirst, otherLast := s.chunk(number + asm.GridLanes - 1)
-	return base, first, last, first < last && first == otherFirst && last == otherLast
-}
-
-// tailRange returns the values of the digits in the tail, the last excluded, that
-// make nonces of the segment, for the nonce in which they are 0.
-func (s *segment) tailRange(nonce uint64) (from, to uint64) {
-	if nonce < s.first {
-		from = s.first - nonce
-	}
-	return from, min(s.last-nonce, s.unit()-1) + 1
-}
-
-// A cursor walks over chunks of a segment and keeps an asm.Block ready for the
-// one it is at. When it goes on to the next chunk it rewrites the digits that
-// change, and computes again only what depends on them.
+// A cursor keeps the message of a chunk, and the asm.Block or asm.Grid of it. When
+// it goes to another chunk it rewrites the digits that change, and computes again
+// only what depends on them.
 type cursor struct {
 	block asm.Block
-	grid  asm.Grid // the chunks that are searched together; see setGrid
+	grid  asm.Grid
 
-	mid     *midstate
-	seg     *segment
-	number  uint64    // of the chunk
-	words   []uint32  // the inner digits, for every value
-	lanes   []uint32  // the digits in which chunks of a grid differ, for every value
-	tails   tailTable // the blocks that may follow
-	message [128]byte // from the block of the nonce on; what varies in a chunk is zero
-	outer   []int     // places of the outer digits in the message, last digit of the number first
+	mid       *midstate
+	layout    layout
+	message   [128]byte // from the block of the nonce on; what varies in a chunk is zero
+	high, low number
+	words     []uint32  // the inner digits, for every value
+	gridWords []uint32  // the digits in which chunks of a grid differ, for every value
+	tails     tailTable // the blocks that may follow
+	changed   int       // the first byte that has changed since setBlock
 }
 
-// enter prepares the cursor for a segment. Call seek next.
-func (c *cursor) enter(mid *midstate, seg *segment, bits int) {
-	c.mid, c.seg = mid, seg
-	c.words = digitWords(seg.count, seg.shift())
-	if seg.lanes > 0 {
-		c.lanes = digitWords(seg.lanes, 0)
+// A number is digits of the message from one place to another.
+type number struct {
+	from, to int
+	value    uint64
+}
+
+// set writes the digits that change, and returns the place of the first of them, or
+// the end of the message.
+func (n *number) set(message *[128]byte, value uint64) int {
+	first := len(message)
+	rest, old := value, n.value
+	for place := n.to - 1; rest != old; place-- {
+		message[place] = '0' + byte(rest%10)
+		first = place
+		rest, old = rest/10, old/10
+	}
+	n.value = value
+	return first
+}
+
+// enter prepares the cursor for a layout. Call seek next.
+func (c *cursor) enter(mid *midstate, l layout, mask uint32) {
+	c.mid, c.layout = mid, l
+	c.words = digitWords(l.count, l.shift())
+	if l.gridDigits > 0 {
+		c.gridWords = digitWords(l.gridDigits, 0)
 	}
 
 	clear(c.message[:])
 	copy(c.message[:], mid.rest)
-	end := seg.at + seg.width
-	c.message[end] = 0x80
-	length := 8 * (uint64(mid.length) + uint64(seg.width))
-	binary.BigEndian.PutUint64(c.message[64*seg.blocks-8:], length)
+	c.message[l.at+l.width] = 0x80
+	length := 8 * (uint64(mid.length) + uint64(l.width))
+	binary.BigEndian.PutUint64(c.message[64*l.blocks-8:], length)
 
-	c.outer = c.outer[:0]
-	add := func(from, to int) {
-		for i := to - 1; i >= from; i-- {
-			c.outer = append(c.outer, seg.at+i)
+	c.high = number{from: l.at, to: l.at + l.inner}
+	c.low = number{from: l.at + l.inner + l.count, to: l.at + l.width - l.tailDigits}
+	for _, n := range []number{c.high, c.low} {
+		for i := n.from; i < n.to; i++ {
+			c.message[i] = '0'
 		}
 	}
-	add(seg.inner-seg.lanes, seg.inner)
-	add(seg.inner+seg.count, seg.width-seg.tails)
-	add(0, seg.inner-seg.lanes)
+	c.changed = 0
 
-	c.block = asm.Block{State: mid.state, Vary: seg.word(), Mask: mask(bits)}
+	c.block.State, c.block.Vary, c.block.Mask = mid.state, l.word(), mask
+	c.grid.Vary, c.grid.Mask = l.word(), mask
+	if l.block() == 1 {
+		c.hashFirst()
+	}
 	c.tails = nil // not to be written over: others may use it
-	if seg.tail() && !c.ownTails() {
-		c.tails = sharedTails(seg.layout, c.message)
+	switch {
+	case c.ownTails():
+		c.tails.set(l, &c.message)
+	case l.hasTail():
+		c.tails = sharedTails(l, c.message)
 	}
 }
 
 // ownTails reports whether there are outer digits in the block that follows.
-func (c *cursor) ownTails() bool { return c.seg.tail() && len(c.outer) > 0 && c.outer[0] >= 64 }
+func (c *cursor) ownTails() bool {
+	return c.layout.hasTail() && c.low.to > max(64, c.low.from)
+}
 
 // mask returns the bits of the first word of the digest that must be zero.
 func mask(bits int) uint32 { return ^(^uint32(0) >> min(bits, 32)) }
 
-// seek goes to a chunk by number.
-func (c *cursor) seek(number uint64) {
-	c.number = number
-	var digits [maxWidth]byte
-	value := strconv.AppendUint(digits[:0], number, 10)
-	for i, place := range c.outer {
-		c.message[place] = '0'
-		if i < len(value) {
-			c.message[place] = value[len(value)-1-i]
+// seek goes to a chunk. Call setBlock or setGrid next.
+func (c *cursor) seek(high, low uint64) {
+	changed := c.high.set(&c.message, high)
+	if low != c.low.value {
+		changed = min(changed, c.low.set(&c.message, low))
+		if c.ownTails() {
+			c.tails.set(c.layout, &c.message)
 		}
 	}
-	c.load(0)
-}
-
-// next goes to the next chunk.
-func (c *cursor) next() {
-	c.number++
-	from := len(c.message)
-	for _, place := range c.outer {
-		from = min(from, place)
-		if c.message[place] != '9' {
-			c.message[place]++
-			c.load(from)
-			return
-		}
-		c.message[place] = '0'
+	if c.layout.block() == 1 && changed < 64 {
+		c.hashFirst()
 	}
+	c.changed = min(c.changed, changed)
 }
 
-// walk goes to a chunk by number, which may be the next one.
-func (c *cursor) walk(number uint64) {
-	switch number {
-	case c.number:
-	case c.number + 1:
-		c.next()
-	default:
-		c.seek(number)
-	}
+// hashFirst hashes the first block of the message, which the one that varies follows.
+func (c *cursor) hashFirst() {
+	first := blockWords(c.message[:])
+	c.block.State = asm.Compress(&c.mid.state, &first)
 }
 
-// setGrid prepares the grid for the chunk that the cursor is at and those after
-// it.
-func (c *cursor) setGrid() {
-	g, lane := &c.grid, c.number%pow10[c.seg.lanes]
-	g.State, g.Words, g.Vary, g.Mask = c.block.State, c.block.Words, c.block.Vary, c.block.Mask
-	g.Words[g.Vary-1] &^= uint32(1<<(8*c.seg.lanes) - 1)
-	copy(g.Lanes[:], c.lanes[lane:])
+// setBlock brings the block up to date with the chunk.
+func (c *cursor) setBlock() {
+	start := 64 * c.layout.block()
+	c.block.Words = blockWords(c.message[start:])
+	c.block.Prepare(min(max(0, c.changed-start)/4, c.block.Vary))
+	c.changed = len(c.message)
+}
+
+// setGrid makes the grid that of the chunk and those after it. The high part of the
+// chunk is the one given.
+func (c *cursor) setGrid(high uint64) {
+	g, lane := &c.grid, high%pow10[c.layout.gridDigits]
+	g.State, g.Words = c.block.State, blockWords(c.message[64*c.layout.block():])
+	g.Words[g.Vary-1] &^= uint32(1<<(8*c.layout.gridDigits) - 1)
+	copy(g.Lanes[:], c.gridWords[lane:])
 	g.Prepare()
 }
 
-// load brings the block up to date with the bytes of the message from one of
-// them on.
-func (c *cursor) load(from int) {
-	varying := 64 * c.seg.block()
-	if varying > 0 && from < varying {
-		first := blockWords(c.message[:])
-		c.block.State = asm.Compress(&c.mid.state, &first)
-		from = varying
+// meets reports whether a hash of a piece of the chunk or grid meets the target.
+func (c *cursor) meets(p *piece, step, lane int) bool {
+	if p.kind == grid {
+		return c.gridFirstWord(p.values[step], lane)&c.grid.Mask == 0
 	}
-	if c.ownTails() {
-		c.tails.set(c.seg.layout, &c.message)
-	}
-	c.block.Words = blockWords(c.message[varying:])
-	c.block.Prepare(min((from-varying)/4, c.block.Vary))
+	return c.firstWord(p.values[lane], &p.tails[step])&c.block.Mask == 0
 }
 
 // firstWord returns the first word of the digest for an inner value and a tail.

@@ -1,9 +1,6 @@
 package solver
 
-import (
-	"strconv"
-	"sync"
-)
+import "sync"
 
 // digitWords returns, for every number of count digits (1 to 4, leading zeros
 // included), its ASCII digits as they stand in a big-endian message word, the
@@ -21,13 +18,16 @@ var digitTables = func() (tables [4][4]func() []uint32) {
 }()
 
 func newDigitTable(count, shift int) []uint32 {
-	table := make([]uint32, pow10[count])
-	for i := range table {
-		// 10^count + i has a leading 1 before the digits wanted.
-		for _, digit := range strconv.Itoa(len(table) + i)[1:] {
-			table[i] = table[i]<<8 | uint32(digit)
+	table := []uint32{0}
+	for place := range count {
+		digit := shift + 8*place
+		longer := make([]uint32, 0, pow10[place+1])
+		for first := range uint32(10) {
+			for _, rest := range table {
+				longer = append(longer, ('0'+first)<<digit|rest)
+			}
 		}
-		table[i] <<= shift
+		table = longer
 	}
 	return table
 }

@@ -67,8 +67,9 @@ func (s *Solver) Explain(ctx context.Context, p Puzzle) (Plan, error) {
 	if err != nil {
 		return Plan{}, err
 	}
-	if sp, _ := s.options.space(p, candidates[0]); len(newPlan(sp, *candidates[0])) == 0 {
-		return Plan{}, &ExhaustedError{MaxNonce: sp.limit, Shard: sp.shard}
+	sp := s.options.space(p)
+	if none := s.options.plan(sp, allKinds(candidates[0])); len(none.segments) == 0 {
+		return Plan{}, &ExhaustedError{MaxNonce: none.space.limit, Shard: sp.shard}
 	}
 	rates, err := s.registry.measure(ctx, candidates, s.options, p)
 	if err != nil {
@@ -84,24 +85,23 @@ func (s *Solver) Explain(ctx context.Context, p Puzzle) (Plan, error) {
 	}
 
 	o := odds{p.Bits}
-	sp, whyMax := s.options.space(p, k)
-	segments := newPlan(sp, *k)
+	planned := s.options.plan(sp, allKinds(k))
 	plan := Plan{
 		Backend: k.Name, Why: why,
-		MaxNonce: sp.limit, WhyMax: whyMax,
+		MaxNonce: planned.space.limit, WhyMax: planned.why,
+		Wider:   wider(planned, k),
 		Workers: s.options.workers(),
 		Bits:    p.Bits,
-		Hashes:  o.expected(segments.nonces()), HashRate: rate,
+		Hashes:  o.expected(planned.nonces()), HashRate: rate,
 	}
-	plan.Wider = wider(sp, o, *k)
-	main := segments.main(o)
+	main := planned.main()
 	before := 0.0
-	for i := range segments {
-		seg := &segments[i]
+	for i := range planned.segments {
+		seg := &planned.segments[i]
 		plan.Segments = append(plan.Segments, PlanSegment{
 			Width: seg.width, First: seg.first, Last: seg.last,
 			Word: seg.word(), Block: seg.block(), Blocks: seg.blocks,
-			Tails:      seg.tails,
+			Tails:      seg.tailDigits,
 			ChunkSize:  seg.size(),
 			Together:   int(seg.together()),
 			OpsPerHash: seg.cost,
@@ -114,16 +114,16 @@ func (s *Solver) Explain(ctx context.Context, p Puzzle) (Plan, error) {
 	return plan, nil
 }
 
-// wider returns what larger limits would win.
-func wider(sp space, o odds, k asm.Kernel) (list []WiderLimit) {
-	solution := func(p plan) float64 { return p.expectedCost(o) / o.found(p.nonces()) }
-	now := solution(newPlan(sp, k))
+// wider returns what larger limits than that of a plan would win.
+func wider(now plan, k *asm.Kernel) (list []WiderLimit) {
+	solution := func(p plan) float64 { return p.expectedTime() / p.space.odds().found(p.nonces()) }
 	for _, limit := range []uint64{MaxSafeInteger, math.MaxUint64} {
-		if limit <= sp.limit {
+		if limit <= now.space.limit {
 			continue
 		}
+		sp := now.space
 		sp.limit = limit
-		if speedup := now / solution(newPlan(sp, k)); speedup >= 1.005 {
+		if speedup := solution(now) / solution(newPlan(sp, allKinds(k), now)); speedup >= 1.005 {
 			list = append(list, WiderLimit{limit, speedup})
 		}
 	}
@@ -132,7 +132,7 @@ func wider(sp space, o odds, k asm.Kernel) (list []WiderLimit) {
 
 // candidates returns the kernels that a search may use: one if it is asked for.
 func (s *Solver) candidates() ([]*asm.Kernel, error) {
-	if s.asked != nil && s.registry.works(s.asked) {
+	if s.asked != nil && s.registry.fault(s.asked) == nil {
 		return []*asm.Kernel{s.asked}, nil
 	}
 	if _, _, err := s.registry.pick(0); err != nil {

@@ -28,8 +28,7 @@ func TestExplainIsThePlan(t *testing.T) {
 		p := Puzzle{Prefix: randomPrefix(rng, rng.IntN(130)), Bits: 24}
 		plan := explain(t, stage, o, p)
 		k, _ := stage.named(plan.Backend)
-		sp, _ := o.space(p, k)
-		segments := newPlan(sp, *k)
+		segments := o.plan(o.space(p), allKinds(k)).segments
 		require.Len(t, plan.Segments, len(segments))
 		reached := 1.0
 		for i, s := range plan.Segments {
@@ -94,7 +93,7 @@ func TestExplainRefuses(t *testing.T) {
 	require.ErrorAs(t, err, &invalid)
 
 	stage.entries[0].kernel.Scan, stage.entries[0].kernel.ScanGrid = wrongScans["first"], asm.ByChunks(wrongScans["first"])
-	stage.entries[0].tested = true
+	stage.entries[0].tested = testedAll
 	s, err = newSolver(Options{Backend: "k0"}, stage.registry)
 	require.NoError(t, err)
 	_, err = s.Explain(t.Context(), Puzzle{Bits: 4})
@@ -107,7 +106,8 @@ func TestExplainWider(t *testing.T) {
 	stage := newStage(1000)
 	cost := func(prefix int, limit uint64) (ops float64) {
 		o, before := odds{24}, 0.0
-		for _, s := range newPlan(space{prefix: prefix, limit: limit}, *stage.entries[0].kernel) {
+		k := stage.entries[0].kernel
+		for _, s := range newPlan(space{prefix: prefix, bits: 24, limit: limit}, allKinds(k)).segments {
 			ops += o.missed(before) * o.expected(s.nonces()) * s.cost
 			before += s.nonces()
 		}

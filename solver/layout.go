@@ -1,10 +1,27 @@
 package solver
 
 import (
+	"iter"
 	"math"
 
 	"github.com/gkpow/gkpow/solver/asm"
 )
+
+// A kind of layout is what a kernel has a function for. Kernels differ in what each
+// kind costs them, so each has a kernel of its own.
+type kind int
+
+const (
+	oneBlock    kind = iota // no block follows the one that varies
+	fixedTail               // a block follows that is the same for all nonces
+	varyingTail             // a block follows that holds digits of the nonce
+	grid                    // chunks that differ in one word are searched together; no block follows
+	kinds                   // how many there are
+)
+
+func (k kind) String() string {
+	return [...]string{"one block", "fixed tail", "varying tail", "grid"}[k]
+}
 
 // A layout says where the digits of nonces of one width fall in the last blocks
 // of the message, and which of them vary in a chunk: a run of digits in one
@@ -12,53 +29,70 @@ import (
 // last, the last digits of the nonce, which are in the last block. Bytes are
 // counted from the start of the block in which the nonce begins.
 type layout struct {
-	width  int // digits of the nonce
-	at     int // byte of the first digit, 0 to 63
-	blocks int // blocks from there to the end of the padding, 1 or 2
-	inner  int // index of the first inner digit
-	count  int // how many inner digits there are
-	tails  int // how many of the last digits vary too, see asm.Tail
-	lanes  int // digits in the word before in which chunks searched together differ, see asm.Grid
+	width      int // digits of the nonce
+	at         int // byte of the first digit, 0 to 63
+	blocks     int // blocks from there to the end of the padding, 1 or 2
+	inner      int // index of the first inner digit
+	count      int // how many inner digits there are
+	tailDigits int // how many of the last digits vary too, see asm.Tail
+	gridDigits int // digits in the word before in which chunks of a grid differ, see asm.Grid
 }
 
-// maxTails is the most digits of the last block that vary in a chunk. Each more
-// makes ten times as many tails, of 256 bytes, and saves a tenth of what little
-// the first block costs by then.
-const maxTails = 3
+// maxTailDigits is the most digits of the last block that vary in a chunk. Each
+// more makes ten times as many tails, of 256 bytes, and saves a tenth of what
+// little the first block costs by then.
+const maxTailDigits = 3
 
-// layouts returns every layout for nonces of one width after so many bytes of
-// prefix: one for each message word that holds digits, another where chunks can be
-// searched together, and where a block with more digits follows, one for each
-// number of those. The last one has the last digits as the inner ones, and chunks
-// that are searched one by one.
-func layouts(prefix, width int) []layout {
+// layouts yields every layout for nonces of one width after so many bytes of
+// prefix: one for each message word that holds digits, another where chunks can
+// form grids, and where a block with more digits follows, one for each number of
+// those. The last one is strict.
+func layouts(prefix, width int) iter.Seq[layout] {
 	at := prefix % 64
 	const padding = 1 + 8 // 0x80 and the length
 	blocks := (at + width + padding + 63) / 64
 	second := max(0, at+width-64) // digits in the second block
-	var all []layout
-	for inner := 0; inner < width; {
-		count := min(4-(at+inner)%4, width-inner)
-		l := layout{width: width, at: at, blocks: blocks, inner: inner, count: count}
-		if grid := l; l.grids() {
-			grid.lanes = min(4, inner)
-			all = append(all, grid)
+	return func(yield func(layout) bool) {
+		for inner := 0; inner < width; {
+			count := min(4-(at+inner)%4, width-inner)
+			l := layout{width: width, at: at, blocks: blocks, inner: inner, count: count}
+			inGrid := l
+			if inGrid.gridDigits = min(4, inner); l.grids() && !yield(inGrid) {
+				return
+			}
+			if (!l.hasTail() || second == 0) && !yield(l) {
+				return
+			}
+			for l.tailDigits = 1; l.hasTail() && l.tailDigits <= min(second, maxTailDigits); l.tailDigits++ {
+				if !yield(l) {
+					return
+				}
+			}
+			inner += count
 		}
-		if !l.tail() || second == 0 {
-			all = append(all, l)
-		}
-		for l.tails = 1; l.tail() && l.tails <= min(second, maxTails); l.tails++ {
-			all = append(all, l)
-		}
-		inner += count
 	}
-	return all
 }
 
-// grids reports whether chunks could be searched together: whether no block
-// follows, and the word before has digits enough for all of them to differ.
+// strict reports whether chunks hold consecutive nonces, so that they can be searched
+// in numeric order.
+func (l layout) strict() bool { return l.inner+l.count == l.width && l.gridDigits == 0 }
+
+// grids reports whether chunks could form grids: whether no block follows, and the
+// word before has digits enough for all of them to differ.
 func (l layout) grids() bool {
-	return !l.tail() && l.word() > 0 && pow10[min(4, l.inner)] >= asm.GridLanes
+	return !l.hasTail() && l.word() > 0 && pow10[min(4, l.inner)] >= asm.GridLanes
+}
+
+func (l layout) kind() kind {
+	switch {
+	case l.gridDigits > 0:
+		return grid
+	case !l.hasTail():
+		return oneBlock
+	case l.tailDigits == 0:
+		return fixedTail
+	}
+	return varyingTail
 }
 
 // block is the block whose word varies: 0 or 1.
@@ -70,18 +104,21 @@ func (l layout) word() int { return (l.at + l.inner) % 64 / 4 }
 // shift is where the lowest of the inner digits lies in its word, in bits.
 func (l layout) shift() int { return 24 - 8*((l.at+l.inner+l.count-1)%4) }
 
-// tail reports whether a block follows the one that varies.
-func (l layout) tail() bool { return l.block() < l.blocks-1 }
+// hasTail reports whether a block follows the one that varies.
+func (l layout) hasTail() bool { return l.block() < l.blocks-1 }
+
+// tails is how many blocks may follow for one value of the other digits.
+func (l layout) tails() uint64 { return pow10[l.tailDigits] }
 
 // step is the distance between nonces of neighbouring inner values.
 func (l layout) step() uint64 { return pow10[l.width-l.inner-l.count] }
 
-// unit is how many nonces of a chunk have the same inner digits, one after the
-// other. With no digits in the tail it is 1.
-func (l layout) unit() uint64 { return pow10[l.tails] }
+// stride is the distance between nonces whose digits before the inner ones differ by
+// one. There must be such digits.
+func (l layout) stride() uint64 { return pow10[l.width-l.inner] }
 
-// after is how many values the outer digits have that come after the inner ones.
-func (l layout) after() uint64 { return l.step() / l.unit() }
+// after is how many values the digits between the inner ones and the tail have.
+func (l layout) after() uint64 { return l.step() / l.tails() }
 
 // values is how many inner values a chunk has.
 func (l layout) values() uint64 {
@@ -92,20 +129,28 @@ func (l layout) values() uint64 {
 }
 
 // size is how many nonces a chunk has.
-func (l layout) size() uint64 { return l.values() * l.unit() }
+func (l layout) size() uint64 { return l.values() * l.tails() }
 
-// together is how many chunks are searched together.
+// together is how many chunks a row has, or a little less.
 func (l layout) together() uint64 {
-	if l.lanes == 0 {
+	if l.gridDigits == 0 {
 		return 1
 	}
 	return asm.GridLanes
 }
 
+// groups is how many rows it takes for all chunks that differ in one word only.
+func (l layout) groups() uint64 { return (pow10[l.gridDigits] + l.together() - 1) / l.together() }
+
+// window is how many consecutive nonces are searched before any above them.
+func (l layout) window() float64 {
+	return float64(l.together()) * float64(l.values()) * float64(l.step())
+}
+
 // outerFrom is how many of the outer digits lie in the given byte or after.
 func (l layout) outerFrom(byte int) int {
 	n := 0
-	for i := range l.width - l.tails {
+	for i := range l.width - l.tailDigits {
 		if l.at+i >= byte && (i < l.inner || i >= l.inner+l.count) {
 			n++
 		}
@@ -126,8 +171,8 @@ const (
 // chunkOps estimates the operations that a chunk takes before its first hash.
 func (l layout) chunkOps() float64 {
 	ops, second := float64(prepareOps), l.outerFrom(64)
-	if l.tail() && second > 0 {
-		ops += expandOps * float64(l.unit())
+	if l.hasTail() && second > 0 {
+		ops += expandOps * float64(l.tails())
 	}
 	if l.block() == 1 {
 		// The first block is hashed again when the second's outer digits have
@@ -137,31 +182,31 @@ func (l layout) chunkOps() float64 {
 	return ops
 }
 
-// cost estimates the operations for one hash. Layouts of which the kernel makes
-// nothing are infinitely dear.
-func (l layout) cost(k asm.Kernel) float64 {
-	if l.lanes > 0 {
+// cost estimates the operations for one hash. Layouts that the kernel does not
+// support cost +Inf.
+func (l layout) cost(k *asm.Kernel) float64 {
+	if l.gridDigits > 0 {
 		return l.gridCost(k)
 	}
-	steps := func(lanes int) float64 { return math.Ceil(float64(l.values()) / float64(lanes)) }
+	calls := func(lanes int) float64 { return math.Ceil(float64(l.values()) / float64(lanes)) }
 	ops := l.chunkOps()
-	if l.tail() {
-		ops += steps(asm.MaxStates) * (callOps + float64(k.Ops.Hash[l.word()]) + float64(l.unit())*float64(k.Ops.Tail))
+	if l.hasTail() {
+		ops += calls(asm.MaxStates) * (callOps + float64(k.Ops.Hash[l.word()]) + float64(l.tails())*float64(k.Ops.Tail))
 	} else {
-		ops += steps(k.Lanes) * float64(k.Ops.Scan[l.word()])
+		ops += calls(k.Lanes) * float64(k.Ops.Scan[l.word()])
 	}
 	return ops / float64(l.size())
 }
 
-// gridCost is cost where chunks are searched together. Those that are left over,
-// because there are not enough of them that differ in one word, come one by one.
-func (l layout) gridCost(k asm.Kernel) float64 {
+// gridCost is cost for grids. Chunks that are left over, because there are not
+// enough of them that differ in one word, come one by one.
+func (l layout) gridCost(k *asm.Kernel) float64 {
 	if k.Ops.Grid[l.word()] == 0 {
 		return math.Inf(1)
 	}
 	values := float64(l.values())
 	together := (l.chunkOps() + gridOps + values*float64(k.Ops.Grid[l.word()])) / (asm.GridLanes * values)
-	rest := float64(pow10[l.lanes]%asm.GridLanes) / float64(pow10[l.lanes])
-	l.lanes = 0
+	rest := float64(pow10[l.gridDigits]%asm.GridLanes) / float64(pow10[l.gridDigits])
+	l.gridDigits = 0
 	return (1-rest)*together + rest*l.cost(k)
 }

@@ -70,8 +70,7 @@ func fastest(candidates []*asm.Kernel, rates []float64) (k *asm.Kernel, rate flo
 func (r *registry) measure(ctx context.Context, candidates []*asm.Kernel, o Options, p Puzzle) ([]float64, error) {
 	meters := make([]*meter, len(candidates))
 	for i, k := range candidates {
-		sp, _ := o.space(p, k)
-		meters[i] = r.newMeter(k, newPlan(sp, *k).main(odds{p.Bits}).layout)
+		meters[i] = r.newMeter(k, o.plan(o.space(p), allKinds(k)).main().layout)
 	}
 	for range measureRounds {
 		for _, m := range meters {
@@ -82,108 +81,44 @@ func (r *registry) measure(ctx context.Context, candidates []*asm.Kernel, o Opti
 	}
 	rates := make([]float64, len(meters))
 	for i, m := range meters {
-		if slices.Sort(m.rates); m.worker.search.fault == nil {
+		if slices.Sort(m.rates); !m.search.void {
 			rates[i] = m.rates[len(m.rates)/2]
 		}
 	}
 	return rates, nil
 }
 
-// A meter runs a kernel on chunks of one layout, and finds nothing.
+// A meter is a search with one kernel and one layout that finds nothing and has no
+// end. One worker does a slice of it now and then.
 type meter struct {
-	worker   worker
-	number   uint64 // of the chunk that the cursor is at
-	end      uint64 // of the chunks that are searched together
-	value    uint64 // of its inner digits, how many have been searched
-	tail     uint64 // the next one for the values that come now
-	from, to uint64 // numbers of the chunks
-	rates    []float64
+	*search
+	rates []float64
 }
 
 func (r *registry) newMeter(k *asm.Kernel, l layout) *meter {
 	first, last, _ := widthRange(l.width, math.MaxUint64)
-	seg := &segment{layout: l, first: first, last: last}
 	p := Puzzle{Prefix: make([]byte, l.at), Bits: MaxBits}
-	s := &search{puzzle: p, registry: r, mid: midstate{state: asm.IV, rest: p.Prefix, length: len(p.Prefix)}}
+	s := &search{
+		puzzle: p, registry: r, asked: k, endless: true,
+		mid:     midstate{state: asm.IV, rest: p.Prefix, length: len(p.Prefix)},
+		plan:    plan{segments: []segment{{layout: l, first: first, last: last}}},
+		workers: make([]worker, 1),
+	}
 	for kind := range s.kernels {
 		s.kernels[kind].Store(k)
 	}
 	s.beyond.Store(math.MaxUint64)
-
-	m := &meter{worker: worker{search: s}}
-	m.from, m.to = seg.chunks()
-	m.number = m.from
-	m.end = seg.part(m.from, m.to, 1)
-	m.worker.cursor.enter(&s.mid, seg, p.Bits)
-	m.worker.cursor.seek(m.number)
-	return m
+	s.workers[0].search = s
+	s.begin(0)
+	return &meter{search: s}
 }
 
-// run takes one slice.
+// run takes one slice. The error is the context's.
 func (m *meter) run(ctx context.Context) error {
-	w := &m.worker
-	now := w.search.registry.now
+	w, now := &m.workers[0], m.registry.now
 	begin, before := now(), w.hashes.Load()
-	for looked := before; ; {
-		whole, ok := m.search(ctx)
-		if !ok {
-			return w.search.err
-		}
-		if whole {
-			m.advance()
-		}
-		if hashes := w.hashes.Load(); hashes-looked >= trialMaxWords/4 {
-			looked = hashes
-			if elapsed := now().Sub(begin); elapsed >= measureSlice {
-				m.rates = append(m.rates, rate(hashes-before, elapsed))
-				return nil
-			}
-		}
-	}
-}
-
-// advance goes to the next chunk, or to the next ones that are searched together.
-func (m *meter) advance() {
-	m.value, m.tail = 0, 0
-	if m.number = m.end; m.number == m.to {
-		m.number = m.from
-	}
-	c := &m.worker.cursor
-	m.end = c.seg.part(m.number, m.to, 1)
-	c.walk(m.number)
-}
-
-// search searches the chunk, or the chunks that are searched together, or the next
-// part of them if they are too large for a slice. It returns whether that was the
-// end.
-func (m *meter) search(ctx context.Context) (whole, ok bool) {
-	seg := m.worker.cursor.seg
-	if base, first, last, ok := seg.grid(m.number, m.end); ok {
-		const part = 256 // inner values
-		if m.value == 0 {
-			m.worker.cursor.setGrid()
-		}
-		first += m.value
-		m.value += part
-		return first+part >= last, m.worker.searchGrid(ctx, base, first, min(last, first+part))
-	}
-	if !seg.tail() {
-		return true, m.worker.searchChunks(ctx, m.number, m.end)
-	}
-	const part = 100 // tails
-	base, first, last := seg.chunk(m.number)
-	if seg.unit() < part {
-		return true, m.worker.searchTails(ctx, base, first, last)
-	}
-	first += m.value
-	group := min(last, first+asm.MaxStates)
-	to := min(seg.unit(), m.tail+part)
-	if !m.worker.searchRun(ctx, base+first*seg.step(), first, group, m.tail, to) {
-		return false, false
-	}
-	if m.tail = to % seg.unit(); m.tail == 0 {
-		m.value += group - first
-		first = group
-	}
-	return first >= last, true
+	w.until = begin.Add(measureSlice)
+	w.run(ctx)
+	m.rates = append(m.rates, rate(w.hashes.Load()-before, now().Sub(begin)))
+	return m.err
 }

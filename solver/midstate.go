@@ -3,6 +3,7 @@ package solver
 import (
 	"context"
 	"encoding/binary"
+	"time"
 
 	"github.com/gkpow/gkpow/solver/asm"
 )
@@ -21,7 +22,7 @@ func newMidstate(ctx context.Context, prefix []byte) (midstate, error) {
 	const blocksBetweenLooks = 1000 // about 0.3 ms
 	for n := 0; len(m.rest) >= 64; n++ {
 		if n%blocksBetweenLooks == 0 {
-			if err := stopped(ctx); err != nil {
+			if err := ended(ctx, time.Now()); err != nil {
 				return m, err
 			}
 		}

@@ -11,9 +11,9 @@ import (
 func TestPlanIsComplete(t *testing.T) {
 	for prefix := range 130 {
 		for _, limit := range []uint64{1, 9, 10, 12345, MaxInt32, MaxSafeInteger, math.MaxUint64} {
-			for _, sequential := range []bool{false, true} {
+			for _, order := range []order{cheapestFirst, byWindow, numeric} {
 				k := asm.Kernels()[prefix%2*(len(asm.Kernels())-1)] // with grids on amd64, or without
-				p := newPlan(space{prefix: prefix, limit: limit, sequential: sequential}, k)
+				p := newPlan(space{prefix: prefix, bits: 24, limit: limit, order: order}, allKinds(&k)).segments
 				widths := map[int]bool{}
 				var nonces uint64 // modulo 2^64
 				for i, s := range p {
@@ -22,10 +22,10 @@ func TestPlanIsComplete(t *testing.T) {
 						t.Fatalf("width %d twice", s.width)
 					}
 					widths[s.width] = true
-					if i > 0 && sequential && s.first != p[i-1].last+1 {
+					if i > 0 && order != cheapestFirst && s.first != p[i-1].last+1 {
 						t.Fatalf("prefix %d, limit %d: not in numeric order", prefix, limit)
 					}
-					if i > 0 && !sequential && s.cost < p[i-1].cost {
+					if i > 0 && order == cheapestFirst && s.cost < p[i-1].cost {
 						t.Fatalf("prefix %d, limit %d: not the cheapest first", prefix, limit)
 					}
 				}
@@ -55,9 +55,9 @@ func TestDefaultLimit(t *testing.T) {
 		{"48 characters, few hashes", 49, 12, MaxInt32},
 	} {
 		t.Run(test.name, func(t *testing.T) {
-			got, why := defaultLimit(space{prefix: test.prefix}, test.bits, asm.Generic())
-			if got != test.want || why == "" {
-				t.Errorf("%d (%s); want %d", got, why, test.want)
+			p := withDefaultLimit(space{prefix: test.prefix, bits: test.bits}, allKinds(new(asm.Generic())))
+			if p.space.limit != test.want || p.why == "" {
+				t.Errorf("%d (%s); want %d", p.space.limit, p.why, test.want)
 			}
 		})
 	}
@@ -68,9 +68,10 @@ func TestShardsAgreeOnTheLimit(t *testing.T) {
 	wide := asm.Generic()
 	wide.Lanes = 1000 // makes small chunks dear
 	for prefix := range 64 {
-		sp := space{prefix: prefix, shard: Shard{1, 3}}
-		a, _ := defaultLimit(sp, 24, asm.Generic())
-		b, _ := defaultLimit(sp, 24, wide)
+		sp := space{prefix: prefix, bits: 24, shard: Shard{1, 3}}
+		a := withDefaultLimit(sp, allKinds(new(asm.Generic()))).space.limit
+		sp.tried = 1000
+		b := withDefaultLimit(sp, allKinds(&wide)).space.limit
 		if a != b {
 			t.Errorf("prefix of %d bytes: %d and %d", prefix, a, b)
 		}

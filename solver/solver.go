@@ -13,8 +13,8 @@
 // a callback for progress. Its method All finds every solution, not just one.
 //
 // To read the package, start here and go on with plan.go (what is searched, and
-// in which layout), cursor.go (how chunks of nonces are made), search.go (the
-// workers) and choose.go (which kernel they use).
+// in which layout), walk.go (the pieces that kernels are given), worker.go (the
+// search loop), search.go (what workers share) and choose.go (which kernel they use).
 package solver
 
 import (
@@ -150,9 +150,9 @@ func (s *Solver) Solve(ctx context.Context, p Puzzle) (Solution, error) {
 	}
 	exhausted := &ExhaustedError{
 		Hashes:   run.hashes(),
-		MinNonce: run.space.least,
-		MaxNonce: run.space.limit,
-		Shard:    run.space.shard,
+		MinNonce: run.plan.space.least,
+		MaxNonce: run.plan.space.limit,
+		Shard:    run.plan.space.shard,
 		Elapsed:  time.Since(run.start),
 	}
 	if run.fault != nil {
@@ -193,28 +193,29 @@ func (s *Solver) All(ctx context.Context, p Puzzle, found func(Solution) bool) (
 }
 
 // search searches for one solution, or for all if found is not nil. What it has
-// found, and how, is in the search returned, which is never nil. The error is
-// none of those that tell of the space or of a fault.
+// found, and how, is in the search returned, which is never nil. The error is never
+// an ExhaustedError or a KernelFault.
 func (s *Solver) search(ctx context.Context, p Puzzle, found func(Solution) bool) (*search, error) {
-	run := &search{start: time.Now(), puzzle: p, registry: s.registry, asked: s.asked, sequential: s.options.Sequential, found: found}
+	run := &search{start: time.Now(), puzzle: p, registry: s.registry, asked: s.asked, found: found}
 	if err := p.validate(); err != nil {
 		return run, err
 	}
-	if err := stopped(ctx); err != nil {
+	if err := ended(ctx, run.start); err != nil {
 		return run, run.stopped(ctx, err)
 	}
-	if err := run.equip(); err != nil {
+	sp := s.options.space(p)
+	if found != nil && s.options.Sequential {
+		sp.order = numeric
+	}
+	kernels, err := run.equip()
+	if err != nil {
 		return run, err
 	}
-	k := run.kernels[0].Load()
-	run.space, _ = s.options.space(p, k)
-	mid, err := newMidstate(ctx, p.Prefix)
-	if err != nil {
+	run.plan = s.options.plan(sp, kernels)
+	if run.mid, err = newMidstate(ctx, p.Prefix); err != nil {
 		return run, run.stopped(ctx, err)
 	}
-	run.mid, run.plan = mid, newPlan(run.space, *k)
 	run.beyond.Store(^uint64(0))
-	run.begin(0)
 	if err := run.run(ctx, s.options); err != nil {
 		return run, err
 	}
@@ -224,15 +225,24 @@ func (s *Solver) search(ctx context.Context, p Puzzle, found func(Solution) bool
 	return run, nil
 }
 
-// space returns the nonces to search for a puzzle with a kernel, and why they
-// have the limit they have.
-func (o Options) space(p Puzzle, k *asm.Kernel) (sp space, why string) {
-	sp = space{prefix: len(p.Prefix), least: o.MinNonce, limit: o.MaxNonce, shard: o.Shard, sequential: o.Sequential}
-	if sp.limit > 0 {
-		return sp, "asked for"
+// space returns the nonces to search for a puzzle. The limit is yet to be chosen if
+// none is asked for: see plan.
+func (o Options) space(p Puzzle) space {
+	sp := space{prefix: len(p.Prefix), bits: p.Bits, least: o.MinNonce, limit: o.MaxNonce, shard: o.Shard}
+	if o.Sequential {
+		sp.order = byWindow
 	}
-	sp.limit, why = defaultLimit(sp, p.Bits, *k)
-	return sp, why
+	return sp
+}
+
+// plan plans a search of the space.
+func (o Options) plan(sp space, kernels lineup) plan {
+	if o.MaxNonce == 0 {
+		return withDefaultLimit(sp, kernels)
+	}
+	p := newPlan(sp, kernels)
+	p.why = "asked for"
+	return p
 }
 
 func (o Options) workers() int {

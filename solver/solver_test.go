@@ -38,7 +38,7 @@ func thin(k asm.Kernel) int {
 	r := newRegistry([]asm.Kernel{k, asm.Generic()})
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if r.hopeless(&r.entries[0]) {
+	if r.look(&r.entries[0]); r.entries[0].slow {
 		return 11
 	}
 	return 1

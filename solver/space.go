@@ -84,5 +84,7 @@ func (sp space) width(width int) (first, last uint64, ok bool) {
 	if !ok || last < sp.least {
 		return 0, 0, false
 	}
-	return sp.shard.part(max(first, sp.least), last)
+	first, last, ok = sp.shard.part(max(first, sp.least), last)
+	first = max(first, sp.tried)
+	return first, last, ok && first <= last
 }

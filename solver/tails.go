@@ -13,14 +13,14 @@ type tailTable []asm.Tail
 // set makes the table for a layout, of the message whose digits in the last block
 // are those given where they do not vary.
 func (t *tailTable) set(l layout, message *[128]byte) {
-	if n := int(l.unit()); len(*t) != n {
+	if n := int(l.tails()); len(*t) != n {
 		*t = make(tailTable, n)
 	}
 	block := [64]byte(message[64:])
 	var digits []byte
-	if l.tails > 0 {
+	if l.tailDigits > 0 {
 		end := l.at + l.width - 64
-		digits = block[end-l.tails : end]
+		digits = block[end-l.tailDigits : end]
 	}
 	for i := range digits {
 		digits[i] = '0'

@@ -2,11 +2,12 @@ package solver
 
 import (
 	"fmt"
-	"math"
 	"os"
+	"runtime"
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/gkpow/gkpow/solver/asm"
@@ -40,98 +41,97 @@ var kernels = newRegistry(asm.Kernels())
 // A registry is a table of kernels and what has been learned of them: which ones
 // do not work, and which one is the fastest. It is safe for concurrent use.
 type registry struct {
-	now func() time.Time // the clock that kernels are measured by
+	now    func() time.Time // the clock that kernels are measured by
+	yield  func()           // lets other goroutines run
+	faults atomic.Int64     // counts kernels that were disabled
 
-	mu        sync.Mutex // guards what follows
-	entries   []entry    // as in the table; the last one runs everywhere
-	chosen    [kinds]*asm.Kernel
-	measuring bool // whether a trial is under way
+	mu      sync.Mutex // guards what follows
+	entries []entry    // as in the table; the last one runs everywhere
+	chosen  [kinds]*asm.Kernel
+	trials  [kinds]*trial // those that were interrupted
+	busy    atomic.Bool   // whether a trial is under way
 }
 
 type entry struct {
 	kernel *asm.Kernel
-	probed bool  // whether slow is known
-	slow   bool  // far slower than the last one, which runs everywhere
-	tested bool  // whether the self-test was run
-	fault  error // of the self-test or of a search
+	look   float64       // ns for one hash, as a first look found; 0 before that
+	slow   bool          // far slower than the last one, which runs everywhere
+	tested [kinds]uint16 // the words that each kind was tested for, as bits
+	fault  error         // of the self-test or of a search
 }
 
 func newRegistry(table []asm.Kernel) *registry {
-	r := &registry{now: time.Now}
+	r := &registry{now: time.Now, yield: runtime.Gosched}
 	for i := range table {
 		r.entries = append(r.entries, entry{kernel: &table[i]})
 	}
 	return r
 }
 
-// ready reports whether the kernel can be used. Before the first use it runs
-// the self-test. The caller holds r.mu.
-func (r *registry) ready(e *entry) bool {
-	if e.kernel.Missing != "" {
-		return false
-	}
-	if !e.tested {
-		r.hopeless(e) // for the length of scans
-		e.tested = true
-		e.fault = e.kernel.SelfTest()
-	}
-	return e.fault == nil
+// ready runs the kernel's self-test for pieces of a kind in which a word varies, before
+// the first of them in this process. A kernel that fails is disabled.
+func (r *registry) ready(k *asm.Kernel, kind kind, word int) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.test(r.entry(k), kind, word)
 }
 
-// usable returns the kernels that can be used, in the order of the table.
+// test is ready for those who hold r.mu.
+func (r *registry) test(e *entry, kind kind, word int) {
+	if e.fault != nil || e.tested[kind]>>word&1 == 1 {
+		return
+	}
+	e.tested[kind] |= 1 << word
+	switch kind {
+	case oneBlock:
+		r.blame(e, e.kernel.SelfTestScan(word))
+	case grid:
+		r.blame(e, e.kernel.SelfTestGrid(word))
+	default:
+		r.blame(e, e.kernel.SelfTestTails(word))
+	}
+}
+
+// blame disables a kernel for the rest of the process, unless err is nil. The caller
+// holds r.mu.
+func (r *registry) blame(e *entry, err error) {
+	if err == nil || e.fault != nil {
+		return
+	}
+	e.fault = err
+	r.faults.Add(1)
+	for kind, k := range r.chosen {
+		r.trials[kind] = nil
+		if k == e.kernel {
+			r.chosen[kind] = nil
+		}
+	}
+}
+
+// testedAll is entry.tested after all self-tests.
+var testedAll = [kinds]uint16{1<<16 - 1, 1<<16 - 1, 1<<16 - 1, 1<<16 - 1}
+
+// usable returns the kernels that can be used, in the order of the table. It runs all
+// of their self-tests.
 func (r *registry) usable() (list []*asm.Kernel) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	for i := range r.entries {
-		if r.ready(&r.entries[i]) {
-			list = append(list, r.entries[i].kernel)
+		e := &r.entries[i]
+		if e.kernel.Missing == "" && e.fault == nil && e.tested != testedAll {
+			e.tested = testedAll
+			r.blame(e, e.kernel.SelfTest())
 		}
-	}
-	return list
-}
-
-// contenders returns the kernels that may be the fastest, in the order of the
-// table.
-func (r *registry) contenders() (list []*asm.Kernel) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	for i := range r.entries {
-		if e := &r.entries[i]; !r.hopeless(e) && r.ready(e) {
+		if e.usable() {
+			r.look(e) // for the length of scans
 			list = append(list, e.kernel)
 		}
 	}
 	return list
 }
 
-// hopeless reports whether a kernel is far slower than the one that runs
-// everywhere, by a first look that takes some microseconds. That can be: on some
-// CPUs SHA-NI and AVX2 cost a hundred times as much side by side as each alone.
-// Such a kernel is not worth the time for its self-test unless it is asked for,
-// and then its scans are kept short. The caller holds r.mu.
-func (r *registry) hopeless(e *entry) bool {
-	last := r.entries[len(r.entries)-1].kernel
-	if e.probed || e.kernel.Missing != "" || e.kernel == last {
-		return e.slow
-	}
-	e.probed = true
-	words := make([]uint32, 4*e.kernel.Lanes)
-	b := asm.Block{Vary: 10, Mask: ^uint32(0)}
-	b.Prepare(0)
-	shortest := func(k *asm.Kernel) time.Duration {
-		shortest := time.Duration(math.MaxInt64)
-		for range 3 {
-			start := r.now()
-			k.Scan(&b, words)
-			shortest = min(shortest, r.now().Sub(start))
-		}
-		return shortest
-	}
-	const far = 4
-	if e.slow = shortest(e.kernel) > far*shortest(last); e.slow {
-		e.kernel.MaxScan = 8 * e.kernel.Lanes
-	}
-	return e.slow
-}
+// usable reports whether the CPU can run the kernel and nothing is known against it.
+func (e *entry) usable() bool { return e.kernel.Missing == "" && e.fault == nil }
 
 // named returns a kernel that can be used, or an error that says why not.
 func (r *registry) named(name string) (*asm.Kernel, error) {
@@ -141,13 +141,17 @@ func (r *registry) named(name string) (*asm.Kernel, error) {
 	for i := range r.entries {
 		e := &r.entries[i]
 		switch {
-		case name == e.kernel.Name && r.ready(e):
-			return e.kernel, nil
+		case name == e.kernel.Name && e.usable():
+			r.look(e) // for the length of scans
+			if r.test(e, oneBlock, lookWord); e.fault == nil {
+				return e.kernel, nil
+			}
+			return nil, fmt.Errorf("backend %s: %w", name, e.fault)
 		case name == e.kernel.Name && e.kernel.Missing != "":
 			return nil, fmt.Errorf("backend %s: this CPU has no %s", name, e.kernel.Missing)
 		case name == e.kernel.Name:
 			return nil, fmt.Errorf("backend %s: %w", name, e.fault)
-		case e.kernel.Missing == "" && e.fault == nil:
+		case e.usable():
 			others = append(others, e.kernel.Name)
 		}
 	}
@@ -172,10 +176,10 @@ func (r *registry) ask(option string) (k *asm.Kernel, why string, err error) {
 	return nil, "", nil
 }
 
-// pick returns the kernel to begin with for a kind of layout, and whether it
-// was chosen for that. If not, it is the one chosen for another kind, or else the
-// first of the table that may be the fastest.
-func (r *registry) pick(kind int) (k *asm.Kernel, chosen bool, err error) {
+// pick returns the kernel to begin with for a kind of layout, and whether it was
+// chosen for that. If not, it is the one chosen for another kind, or else the one
+// that the first look found to be the fastest.
+func (r *registry) pick(kind kind) (k *asm.Kernel, chosen bool, err error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if k := r.chosen[kind]; k != nil {
@@ -186,10 +190,8 @@ func (r *registry) pick(kind int) (k *asm.Kernel, chosen bool, err error) {
 			return k, false, nil
 		}
 	}
-	for i := range r.entries {
-		if e := &r.entries[i]; !r.hopeless(e) && r.ready(e) {
-			return e.kernel, false, nil
-		}
+	if list := r.contenders(); len(list) > 0 {
+		return list[0].kernel, false, nil
 	}
 	return nil, false, fmt.Errorf("solver: no kernel works on this machine: %w", r.entries[len(r.entries)-1].fault)
 }
@@ -203,22 +205,26 @@ func (r *registry) disable(k *asm.Kernel, fault error) bool {
 	if k == r.entries[len(r.entries)-1].kernel {
 		return false
 	}
-	if e := r.entry(k); e.fault == nil {
-		e.fault = fault
-	}
-	for kind := range r.chosen {
-		if r.chosen[kind] == k {
-			r.chosen[kind] = nil
-		}
-	}
+	r.blame(r.entry(k), fault)
 	return true
 }
 
-// works reports whether nothing is known against a kernel of the table.
-func (r *registry) works(k *asm.Kernel) bool {
+// fault returns what is known against a kernel of the table, or nil.
+func (r *registry) fault(k *asm.Kernel) error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	return r.entry(k).fault == nil
+	return r.entry(k).fault
+}
+
+// contender returns a kernel of the table with the time that it takes for an
+// operation, by the first look.
+func (r *registry) contender(k *asm.Kernel) contender {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	e := r.entry(k)
+	r.look(e)
+	hash := float64(k.Ops.Scan[lookWord]) / float64(k.Lanes)
+	return contender{k, e.look / hash}
 }
 
 // entry returns what is known of a kernel of the table. The caller holds r.mu.
@@ -235,7 +241,7 @@ func (r *registry) backends() []Backend {
 		list = append(list, Backend{
 			Name:    e.kernel.Name,
 			Lanes:   e.kernel.Lanes,
-			Usable:  e.kernel.Missing == "" && e.fault == nil,
+			Usable:  e.usable(),
 			Missing: e.kernel.Missing,
 			Fault:   e.fault,
 		})

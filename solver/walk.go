@@ -1,0 +1,267 @@
+package solver
+
+import "github.com/gkpow/gkpow/solver/asm"
+
+// A chunk is one value of the outer digits: those before the inner ones, read as a
+// number, are its high part, those after them, up to the tail, its low part.
+//
+// A row is what a walk prepares at once: a chunk, or for grids up to sixteen, whose
+// high parts follow one another. Rows are numbered: those with the same high parts
+// follow one another, so that together they are a window of consecutive nonces, and
+// windows are in numeric order.
+
+// rows returns the numbers of the segment's rows, the last excluded. Rows at either
+// end may have few nonces, or none.
+func (s *segment) rows() (from, to uint64) {
+	if s.inner == 0 {
+		return 0, s.after()
+	}
+	return s.group(s.first/s.stride()) * s.after(), (s.group(s.last/s.stride()) + 1) * s.after()
+}
+
+// group returns which group of chunks, those of a row, has the given high part.
+func (s *segment) group(high uint64) uint64 {
+	same := pow10[s.gridDigits]
+	return high/same*s.groups() + high%same/s.together()
+}
+
+// row returns the parts of a row's chunks: low, and the high ones, the last excluded.
+func (s *segment) row(number uint64) (low, from, to uint64) {
+	group, low := number/s.after(), number%s.after()
+	same := pow10[s.gridDigits]
+	start, of := group/s.groups()*same, group%s.groups()*s.together()
+	return low, start + of, start + min(of+s.together(), same)
+}
+
+// chunk returns the inner values of a chunk, the last excluded, that make nonces of
+// the segment, and the nonce whose inner digits and digits in the tail are all 0.
+// There are none if from is not less than to.
+func (s *segment) chunk(high, low uint64) (base, from, to uint64) {
+	step, tails := s.step(), s.tails()
+	if s.inner > 0 {
+		if high > s.last/s.stride() {
+			return 0, 0, 0
+		}
+		base = high * s.stride()
+	}
+	if low *= tails; low > s.last-base {
+		return 0, 0, 0
+	}
+	base += low
+	if base < s.first && s.first-base >= tails {
+		from = (s.first-base-tails)/step + 1
+	}
+	return base, from, min((s.last-base)/step+1, pow10[s.count])
+}
+
+// least returns a nonce that none of the rows from one on is below.
+func (s *segment) least(row uint64) uint64 {
+	if _, high, _ := s.row(row); s.inner > 0 && high > 0 {
+		return high * s.stride()
+	}
+	return 0
+}
+
+// tailRange returns the values of the digits in the tail, the last excluded, that
+// make nonces of the segment, for the nonce in which they are 0.
+func (s *segment) tailRange(nonce uint64) (from, to uint64) {
+	if nonce < s.first {
+		from = s.first - nonce
+	}
+	return from, min(s.last-nonce, s.tails()-1) + 1
+}
+
+// A piece is the nonces of one call of a kernel, which goes through them in steps. In
+// each it searches some side by side, the lanes: of a grid the chunks, and where a
+// tail follows the values.
+type piece struct {
+	kind   kind
+	base   uint64     // the smallest nonce
+	along  uint64     // the distance between nonces of neighbouring steps
+	across uint64     // and of neighbouring lanes
+	values []uint32   // the inner digits, as words
+	tails  []asm.Tail // the blocks that may follow, if the kind has any
+
+	// What is hashed before the tails: a run of values that includes these, and
+	// which group of asm.MaxStates of them these are.
+	run    []uint32
+	serial uint64 // tells the runs of a walk from each other
+	group  int
+}
+
+func (p *piece) steps() int {
+	if p.kind == fixedTail || p.kind == varyingTail {
+		return len(p.tails)
+	}
+	return len(p.values)
+}
+
+func (p *piece) lanes() int {
+	switch p.kind {
+	case oneBlock:
+		return 1
+	case grid:
+		return asm.GridLanes
+	}
+	return len(p.values)
+}
+
+// hashes counts the nonces of the piece.
+func (p *piece) hashes() uint64 { return uint64(p.steps()) * uint64(p.lanes()) }
+
+func (p *piece) nonce(step, lane int) uint64 {
+	return p.base + uint64(step)*p.along + uint64(lane)*p.across
+}
+
+// skip takes the first steps from the piece.
+func (p *piece) skip(steps int) {
+	p.base += uint64(steps) * p.along
+	if p.kind == fixedTail || p.kind == varyingTail {
+		p.tails = p.tails[steps:]
+	} else {
+		p.values = p.values[steps:]
+	}
+}
+
+// A walk goes through rows of a segment, piece by piece. It can be left and resumed
+// between pieces.
+type walk struct {
+	cursor
+	seg      *segment
+	row, end uint64 // the rows that come next, the last excluded
+
+	// The row at hand.
+	low        uint64
+	high, last uint64 // parts of the chunks that come next, the last excluded
+
+	// The chunk at hand, or the grid.
+	kind     kind
+	base     uint64
+	from, to uint64 // inner values that come next, the last excluded
+
+	// Where a tail follows: the values that are hashed at once, for which the tails
+	// are searched slice by slice, and in each slice group by group.
+	run      []uint32
+	serial   uint64 // counts runs
+	runBase  uint64 // the nonce of the first value and tail 0
+	group    int    // which comes next
+	tail     uint64 // the slice at hand begins with
+	slice    uint64 // and ends before
+	lastTail uint64 // the last of the run, excluded
+}
+
+// begin sends the walk through rows of a segment, the last excluded.
+func (w *walk) begin(mid *midstate, seg *segment, mask uint32, from, to uint64) {
+	if w.seg != seg {
+		w.seg = seg
+		w.enter(mid, seg.layout, mask)
+	}
+	w.row, w.end = from, to
+	w.high, w.last, w.from, w.to, w.run = 0, 0, 0, 0, nil
+}
+
+// more goes on to the next chunk or grid if there is nothing left of the one at
+// hand. It returns false at the end of the rows. Until then kind says what comes.
+func (w *walk) more() bool {
+	for w.from == w.to && w.run == nil {
+		switch {
+		case w.high < w.last:
+			w.nextChunk()
+		case w.row < w.end:
+			w.nextRow()
+		default:
+			return false
+		}
+	}
+	return true
+}
+
+// nextRow goes to the next row. If its chunks make a grid with the same inner values
+// in each, the walk is at that; otherwise they come one by one.
+func (w *walk) nextRow() {
+	w.low, w.high, w.last = w.seg.row(w.row)
+	w.row++
+	if w.last-w.high < asm.GridLanes {
+		return
+	}
+	base, from, to := w.seg.chunk(w.high, w.low)
+	_, otherFrom, otherTo := w.seg.chunk(w.last-1, w.low)
+	if from < to && from == otherFrom && to == otherTo {
+		w.seek(w.high, w.low)
+		w.setGrid(w.high)
+		w.kind, w.base, w.from, w.to = grid, base, from, to
+		w.high = w.last
+	}
+}
+
+// nextChunk goes to the next chunk of the row.
+func (w *walk) nextChunk() {
+	base, from, to := w.seg.chunk(w.high, w.low)
+	if from < to {
+		w.seek(w.high, w.low)
+		w.setBlock()
+		w.kind, w.base, w.from, w.to = w.seg.kind(), base, from, to
+		if w.kind == grid {
+			w.kind = oneBlock
+		}
+	}
+	w.high++
+}
+
+// next returns the next piece, of at most so many nonces or the least that a kernel
+// can search at once. There must be more.
+func (w *walk) next(most uint64) piece {
+	step := w.seg.step()
+	p := piece{kind: w.kind, along: step}
+	switch w.kind {
+	case fixedTail, varyingTail:
+		return w.nextTails(most)
+	case grid:
+		p.across = w.seg.stride()
+		most /= asm.GridLanes
+	}
+	n := min(max(1, most), w.to-w.from)
+	p.base, p.values = w.base+w.from*step, w.words[w.from:w.from+n]
+	w.from += n
+	return p
+}
+
+// nextTails is next where a tail follows.
+func (w *walk) nextTails(most uint64) piece {
+	step := w.seg.step()
+	if w.run == nil {
+		w.runBase = w.base + w.from*step
+		w.tail, w.lastTail = w.seg.tailRange(w.runBase)
+		n := uint64(1)
+		if w.tail == 0 && w.lastTail == w.seg.tails() {
+			n = min(w.to-w.from, asm.MaxHash, max(1, most/asm.MaxStates)*asm.MaxStates)
+			if _, whole := w.seg.tailRange(w.runBase + (n-1)*step); whole != w.lastTail {
+				n-- // the last value has fewer nonces: it comes alone
+			}
+		}
+		w.run = w.words[w.from : w.from+n]
+		w.serial++
+		w.from += n
+		w.slice, w.group = w.tail, 0
+	}
+	if w.slice == w.tail {
+		left, each := w.lastTail-w.tail, max(1, most/asm.MaxStates)
+		slices := (left + each - 1) / each
+		w.slice = w.tail + (left+slices-1)/slices // the last is no shorter than it must be
+	}
+	first := w.group * asm.MaxStates
+	p := piece{
+		kind: w.kind, along: 1, across: step,
+		base:   w.runBase + uint64(first)*step + w.tail,
+		values: w.run[first:min(len(w.run), first+asm.MaxStates)],
+		tails:  w.tails[w.tail:w.slice],
+		run:    w.run, serial: w.serial, group: w.group,
+	}
+	if w.group++; w.group*asm.MaxStates >= len(w.run) {
+		w.group, w.tail = 0, w.slice
+		if w.tail == w.lastTail {
+			w.run = nil
+		}
+	}
+	return p
+}

@@ -1,0 +1,445 @@
+package solver
+
+import (
+	"context"
+	"encoding/binary"
+	"math"
+	"math/rand/v2"
+	"slices"
+	"testing"
+
+	"github.com/gkpow/gkpow/solver/asm"
+)
+
+// randomPrefix returns n bytes of any value.
+func randomPrefix(rng *rand.Rand, n int) []byte {
+	b := make([]byte, n)
+	for i := range b {
+		b[i] = byte(rng.Uint32())
+	}
+	return b
+}
+
+func mustMidstate(t *testing.T, prefix []byte) midstate {
+	t.Helper()
+	mid, err := newMidstate(t.Context(), prefix)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return mid
+}
+
+// checkChunk scans part of a chunk with a kernel for the hash of one of its
+// nonces, which crypto/sha256 computes, and wants exactly that nonce.
+func checkChunk(t *testing.T, k asm.Kernel, rng *rand.Rand, p Puzzle, c *walk, high, low uint64) {
+	t.Helper()
+	seg := c.seg
+	base, from, to := seg.chunk(high, low)
+	if from >= to {
+		return
+	}
+	c.seek(high, low)
+	c.setBlock()
+	pick := func(from, to uint64) uint64 {
+		switch rng.IntN(3) {
+		case 0:
+			return from
+		case 1:
+			return to - 1
+		}
+		return from + rng.Uint64N(to-from)
+	}
+	inner := pick(from, to)
+	tail := pick(seg.tailRange(base + inner*seg.step()))
+	nonce := base + inner*seg.step() + tail
+	digest := p.Hash(nonce)
+	c.block.Mask = ^binary.BigEndian.Uint32(digest[:])
+
+	begin := max(from, inner-min(inner, rng.Uint64N(20)))
+	words := c.words[begin:min(to, inner+12)]
+	got, want := -1, int(inner-begin)
+	if seg.hasTail() {
+		first := tail - min(tail, rng.Uint64N(3))
+		states := make([]asm.States, 1)
+		k.Hash(&c.block, padded(words), states)
+		got, want = k.ScanTails(&states[0], c.tails[first:min(seg.tails(), tail+3)], c.block.Mask), int(tail-first)
+		// Rarely another nonce has the same bits zero.
+		for i := first; got >= 0 && got < want && i <= first+uint64(got); i++ {
+			for value := range uint64(len(words)) {
+				other := p.Hash(base + (begin+value)*seg.step() + i)
+				if binary.BigEndian.Uint32(other[:])&c.block.Mask == 0 {
+					return
+				}
+			}
+		}
+		if h0 := binary.BigEndian.Uint32(digest[:]); c.firstWord(c.words[inner], &c.tails[tail]) != h0 {
+			t.Fatalf("prefix of %d bytes, layout %+v, chunk %d, %d: nonce %d hashes to %#x; want %#x",
+				len(p.Prefix), seg.layout, high, low, nonce, c.firstWord(c.words[inner], &c.tails[tail]), h0)
+		}
+	} else if got = k.Scan(&c.block, words); got >= 0 && got < want {
+		other := p.Hash(base + (begin+uint64(got))*seg.step())
+		if binary.BigEndian.Uint32(other[:])&c.block.Mask == 0 {
+			return
+		}
+	}
+	if got != want {
+		t.Fatalf("prefix of %d bytes, layout %+v, chunk %d, %d: found %d; want %d (nonce %d)",
+			len(p.Prefix), seg.layout, high, low, got, want, nonce)
+	}
+}
+
+// padded returns the words and as many more as Hash needs.
+func padded(words []uint32) []uint32 {
+	words = slices.Clone(words)
+	for len(words)%asm.MaxStates > 0 {
+		words = append(words, words[len(words)-1])
+	}
+	return words
+}
+
+// rowOf returns the number of the row with a nonce, and the high part of its chunk.
+func rowOf(seg *segment, nonce uint64) (row, high uint64) {
+	if seg.inner > 0 {
+		high = nonce / seg.stride()
+	}
+	return seg.group(high)*seg.after() + nonce/seg.tails()%seg.after(), high
+}
+
+// checkGrid scans the chunks of a row together for the hash of one of their nonces,
+// which crypto/sha256 computes, and wants exactly that one.
+func checkGrid(t *testing.T, k asm.Kernel, rng *rand.Rand, p Puzzle, c *walk, row uint64) {
+	t.Helper()
+	seg := c.seg
+	c.row = row
+	c.nextRow()
+	if c.from == c.to {
+		return // too few chunks
+	}
+	base, from, end, high := c.base, c.from, c.to, c.high-asm.GridLanes
+	c.from = c.to
+	lane, inner := rng.IntN(asm.GridLanes), from+rng.Uint64N(end-from)
+	nonce := base + inner*seg.step() + uint64(lane)*seg.stride()
+	digest := p.Hash(nonce)
+	c.grid.Mask = ^binary.BigEndian.Uint32(digest[:])
+	if got := c.gridFirstWord(c.words[inner], lane); got != ^c.grid.Mask {
+		t.Fatalf("prefix of %d bytes, layout %+v, chunk %d and %d: nonce %d hashes to %#x; want %#x",
+			len(p.Prefix), seg.layout, high, lane, nonce, got, ^c.grid.Mask)
+	}
+	begin := max(from, inner-min(inner, rng.Uint64N(20)))
+	words := c.words[begin:min(end, inner+12)]
+	want := slices.IndexFunc(words, func(word uint32) bool {
+		for lane := range c.grid.Lanes {
+			if c.gridFirstWord(word, lane)&c.grid.Mask == 0 {
+				return true
+			}
+		}
+		return false
+	})
+	if got := k.ScanGrid(&c.grid, words); got != want {
+		t.Fatalf("prefix of %d bytes, layout %+v, chunk %d and %d: found %d; want %d (nonce %d)",
+			len(p.Prefix), seg.layout, high, lane, got, want, nonce)
+	}
+}
+
+// Every place in a block where a nonce may begin, every width, and every word
+// that may vary: the first chunks, the last ones, and those where many digits
+// carry.
+func TestEveryLayout(t *testing.T) {
+	eachKernel(t, func(t *testing.T, k asm.Kernel) {
+		for at := 0; at <= 200; at += thin(k) {
+			rng := rand.New(rand.NewPCG(uint64(at), 0))
+			p := Puzzle{Prefix: randomPrefix(rng, at)}
+			mid := mustMidstate(t, p.Prefix)
+			for width := 1; width <= maxWidth; width++ {
+				for l := range layouts(at, width) {
+					if at >= 64 && l.tailDigits > 0 && (at+width)%5 > 0 {
+						continue // the same as 64 bytes before
+					}
+					if l.gridDigits > 0 && (at >= 64 || k.Ops.Grid[10] == 0) && (at+width)%5 > 0 {
+						continue // the same as 64 bytes before, or for other kernels
+					}
+					first, last, _ := widthRange(width, math.MaxUint64)
+					seg := &segment{layout: l, first: first, last: last}
+					from, to := seg.rows()
+					var w walk
+					w.begin(&mid, seg, mask(32), from, to)
+					for _, start := range []uint64{from, max(from, to/10*9-min(2, to)), to - min(3, to-from)} {
+						n := uint64(4)
+						if l.tailDigits == maxTailDigits && w.ownTails() && rng.IntN(4) > 0 {
+							n = 1 // each makes a thousand tails
+						}
+						for row := start; row < min(start+n, to); row++ {
+							low, high, end := seg.row(row)
+							for ; high < end; high += 1 + rng.Uint64N(7) {
+								checkChunk(t, k, rng, p, &w, high, low)
+							}
+						}
+						if l.gridDigits > 0 {
+							checkGrid(t, k, rng, p, &w, start)
+						}
+					}
+				}
+			}
+		}
+	})
+}
+
+// Going from chunk to chunk is the same as going to one at once.
+func TestSeekRewritesWhatChanges(t *testing.T) {
+	for at := range 64 {
+		rng := rand.New(rand.NewPCG(1, uint64(at)))
+		mid := mustMidstate(t, randomPrefix(rng, at))
+		for width := 4; width <= maxWidth; width += 3 {
+			for l := range layouts(at, width) {
+				first, last, _ := widthRange(width, math.MaxUint64)
+				seg := &segment{layout: l, first: first, last: last}
+				from, to := seg.rows()
+				var walking cursor
+				walking.enter(&mid, l, mask(32))
+				steps := max(40, 1500/seg.tails()) // where each makes a thousand tails, some will do
+				for row := from; row < min(from+steps, to); row++ {
+					low, high, _ := seg.row(row)
+					if rng.IntN(50) == 0 { // there and back
+						low, high, _ = seg.row(from + rng.Uint64N(to-from))
+						row--
+					}
+					walking.seek(high, low)
+					if rng.IntN(3) == 0 {
+						continue // as for a grid
+					}
+					walking.setBlock()
+					if row%37 != 0 && row%100 != 0 && row%1000 != 0 && (seg.tails() == 1 || row%10 != 0) {
+						continue
+					}
+					var seeking cursor
+					seeking.enter(&mid, l, mask(32))
+					seeking.seek(high, low)
+					seeking.setBlock()
+					if walking.block != seeking.block || walking.message != seeking.message ||
+						!slices.Equal(walking.tails, seeking.tails) {
+						t.Fatalf("layout %+v: chunk %d, %d reached step by step differs from the same at once:\n%q\n%q",
+							l, high, low, walking.message, seeking.message)
+					}
+				}
+			}
+		}
+	}
+}
+
+// The chunks of a segment hold each of its nonces once, wherever it begins and
+// ends.
+func TestChunksPartitionTheSegment(t *testing.T) {
+	rng := rand.New(rand.NewPCG(2, 0))
+	for width := 1; width <= 5; width++ {
+		for at := range 64 {
+			for l := range layouts(at, width) {
+				first, last, _ := widthRange(width, math.MaxUint64)
+				a, b := first+rng.Uint64N(last-first+1), first+rng.Uint64N(last-first+1)
+				for _, r := range [][2]uint64{{first, last}, {min(a, b), max(a, b)}, {a, a}} {
+					seg := &segment{layout: l, first: r[0], last: r[1]}
+					var nonces []uint64
+					from, to := seg.rows()
+					for row := from; row < to; row++ {
+						least := seg.least(row)
+						for low, high, end := seg.row(row); high < end; high++ {
+							base, i, to := seg.chunk(high, low)
+							for ; i < to; i++ {
+								nonce := base + i*seg.step()
+								for tail, last := seg.tailRange(nonce); tail < last; tail++ {
+									if nonces = append(nonces, nonce+tail); nonce+tail < least {
+										t.Fatalf("layout %+v: nonce %d is in row %d, from %d on", l, nonce+tail, row, least)
+									}
+								}
+							}
+						}
+					}
+					slices.Sort(nonces)
+					if n := r[1] - r[0] + 1; uint64(len(nonces)) != n || nonces[0] != r[0] ||
+						nonces[n-1] != r[1] || len(slices.Compact(nonces)) != int(n) {
+						t.Fatalf("layout %+v: chunks of %d to %d hold %d nonces", l, r[0], r[1], len(nonces))
+					}
+				}
+			}
+		}
+	}
+}
+
+// The largest nonce of 64 bits is the last one of the chunk of its outer digits.
+func TestChunksAtTheLimit(t *testing.T) {
+	for at := range 64 {
+		for l := range layouts(at, maxWidth) {
+			const last = uint64(math.MaxUint64)
+			seg := &segment{layout: l, first: last - 5000, last: last}
+			_, to := seg.rows()
+			number, high := rowOf(seg, last)
+			if number >= to {
+				t.Fatalf("layout %+v: row %d of %d", l, number, to)
+			}
+			low, _, _ := seg.row(number)
+			base, from, end := seg.chunk(high, low)
+			if from >= end {
+				t.Fatalf("layout %+v: chunk %d, %d is empty", l, high, low)
+			}
+			nonce := base + (end-1)*seg.step()
+			if tail, n := seg.tailRange(nonce); tail >= n || nonce+n-1 != last {
+				t.Errorf("layout %+v: row %d ends with %d + [%d, %d); want it to end with %d", l, number, nonce, tail, n, last)
+			}
+		}
+	}
+}
+
+func TestMidstateLooksAtTheContext(t *testing.T) {
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	if _, err := newMidstate(ctx, make([]byte, 64)); err == nil {
+		t.Error("a context that ended went unnoticed")
+	}
+}
+
+// The first and the last nonce of every segment are searched: each is the only
+// one that is left to search.
+func TestEndsOfSegments(t *testing.T) {
+	eachKernel(t, func(t *testing.T, k asm.Kernel) {
+		for at := range 64 {
+			p := Puzzle{Prefix: randomPrefix(rand.New(rand.NewPCG(3, uint64(at))), at)}
+			mid := mustMidstate(t, p.Prefix)
+			for _, seg := range newPlan(space{prefix: at, limit: math.MaxUint64}, allKinds(&k)).segments {
+				for _, nonce := range []uint64{seg.first, seg.last} {
+					digest := p.Hash(nonce)
+					alone := seg
+					alone.first, alone.last = nonce, nonce
+					found := 0
+					var c cursor
+					c.enter(&mid, alone.layout, mask(32))
+					row, high := rowOf(&alone, nonce)
+					if from, to := alone.rows(); row < from || row >= to {
+						t.Fatalf("prefix of %d bytes, %+v: nonce %d is in row %d; there are %d to %d", at, seg.layout, nonce, row, from, to)
+					}
+					low, highs, end := alone.row(row)
+					for ; highs < end; highs++ {
+						base, first, last := alone.chunk(highs, low)
+						if first >= last {
+							continue
+						}
+						if highs != high {
+							t.Fatalf("prefix of %d bytes, %+v: nonce %d is in chunk %d and %d", at, seg.layout, nonce, highs, high)
+						}
+						c.seek(high, low)
+						c.setBlock()
+						c.block.Mask = ^binary.BigEndian.Uint32(digest[:])
+						at, i := base+first*alone.step(), -1
+						if alone.hasTail() {
+							states := make([]asm.States, 1)
+							k.Hash(&c.block, padded(c.words[first:last]), states)
+							tail, end := alone.tailRange(at)
+							i = k.ScanTails(&states[0], c.tails[tail:end], c.block.Mask)
+							at += tail
+						} else {
+							i = k.Scan(&c.block, c.words[first:last])
+						}
+						if i == 0 && at == nonce && last-first == 1 {
+							found++
+						}
+					}
+					if found != 1 {
+						t.Fatalf("prefix of %d bytes, %+v: nonce %d found %d times", at, seg.layout, nonce, found)
+					}
+				}
+			}
+		}
+	})
+}
+
+// All chunks come in grids but those that are left over.
+func TestGridsAreWhole(t *testing.T) {
+	seg := &segment{
+		layout: layout{width: 8, at: 33, blocks: 1, inner: 3, count: 3, gridDigits: 2},
+		first:  10_000_000, last: 99_999_999,
+	}
+	mid := midstate{rest: make([]byte, 33), length: 33}
+	var w walk
+	from, to := seg.rows()
+	w.begin(&mid, seg, mask(32), from, to)
+	count := map[kind]int{}
+	for w.more() {
+		count[w.kind]++
+		w.from = w.to
+	}
+	want := map[kind]int{grid: 900 * 6, oneBlock: 900 * 4}
+	if count[grid] != want[grid] || count[oneBlock] != want[oneBlock] {
+		t.Errorf("%v; want %v", count, want)
+	}
+}
+
+// The pieces of a walk hold each nonce of the rows once, whatever their size.
+func TestPiecesPartitionTheSegment(t *testing.T) {
+	rng := rand.New(rand.NewPCG(4, 0))
+	for at := range 64 {
+		mid := mustMidstate(t, randomPrefix(rng, at))
+		for width := 3; width <= 5; width++ {
+			for l := range layouts(at, width) {
+				first, last, _ := widthRange(width, math.MaxUint64)
+				seg := &segment{layout: l, first: first + rng.Uint64N(50), last: last - rng.Uint64N(50)}
+				seen := make([]bool, last-first+1)
+				var w walk
+				from, to := seg.rows()
+				w.begin(&mid, seg, mask(32), from, to)
+				most := 1 + rng.Uint64N(1<<rng.IntN(13))
+				for w.more() {
+					p := w.next(most)
+					if hashes := p.hashes(); hashes == 0 || hashes > max(most, asm.MaxStates) {
+						t.Fatalf("layout %+v: a piece of %d hashes; want 1 to %d", l, hashes, most)
+					}
+					for p.hashes() > 0 {
+						for step := range p.steps() {
+							for lane := range p.lanes() {
+								nonce := p.nonce(step, lane)
+								if seen[nonce-first] || nonce < p.base {
+									t.Fatalf("layout %+v: nonce %d twice, or below %d", l, nonce, p.base)
+								}
+								seen[nonce-first] = step <= p.steps()/2
+							}
+						}
+						p.skip(p.steps()/2 + 1)
+					}
+				}
+				for i, seen := range seen {
+					nonce := first + uint64(i)
+					if want := nonce >= seg.first && nonce <= seg.last; seen != want {
+						t.Fatalf("layout %+v, %d to %d: nonce %d seen: %v", l, seg.first, seg.last, nonce, seen)
+					}
+				}
+			}
+		}
+	}
+}
+
+// A table of tails that others may use is not written over by a cursor that goes on
+// to a segment for which it makes its own, of the same size.
+func TestSharedTailsStay(t *testing.T) {
+	prefix := make([]byte, 61)
+	mid := mustMidstate(t, prefix)
+	segmentOf := func(width int) *segment {
+		all := slices.Collect(layouts(len(prefix), width))
+		i := slices.IndexFunc(all, func(l layout) bool { return l.tailDigits == maxTailDigits })
+		first, last, _ := widthRange(width, math.MaxUint64)
+		return &segment{layout: all[i], first: first, last: last}
+	}
+	var c cursor
+	c.enter(&mid, segmentOf(6).layout, mask(32)) // all three digits of its second block vary
+	if c.ownTails() {
+		t.Fatal("the digits of the second block are not all in the tail")
+	}
+	shared, before := c.tails, slices.Clone(c.tails)
+
+	wide := segmentOf(7)
+	c.enter(&mid, wide.layout, mask(32))
+	low, high, _ := wide.row(1)
+	c.seek(high, low)
+	if !c.ownTails() || len(c.tails) != len(shared) {
+		t.Fatal("the other segment does not make as many tails of its own")
+	}
+	if !slices.Equal(shared, before) {
+		t.Error("the table that others use has changed")
+	}
+}
