@@ -57,31 +57,50 @@ func (f *accountFlags) registerCache(flags *pflag.FlagSet) {
 // open returns a client for the account, or for an emulator, which the function
 // stops.
 func (f *accountFlags) open(ctx context.Context, env environment, s *solver.Solver) (*client.Client, func(), error) {
+	config, stop, err := f.config(ctx, env, s)
+	if err != nil {
+		return nil, nil, err
+	}
+	c, err := newClient(config)
+	if err != nil {
+		stop()
+		return nil, nil, err
+	}
+	return c, stop, nil
+}
+
+// newClient returns a client. Its errors are about usage.
+func newClient(config client.Config) (*client.Client, error) {
+	c, err := client.New(config)
+	if err != nil {
+		return nil, &usageError{err} // about the URL or the form of the keys
+	}
+	return c, nil
+}
+
+// config returns what a client needs for the account, or for an emulator, which
+// the function stops.
+func (f *accountFlags) config(ctx context.Context, env environment, s *solver.Solver) (client.Config, func(), error) {
+	config := client.Config{Solver: s, MaxDifficulty: f.maxDifficulty}
 	if f.given("difficulty") && !f.emulator {
-		return nil, nil, usagef("--difficulty goes with --emulator: the service sets its own")
+		return config, nil, usagef("--difficulty goes with --emulator: the service sets its own")
 	}
 	if f.given("max-difficulty") && (f.maxDifficulty < 1 || f.maxDifficulty > 64) {
-		return nil, nil, usagef("--max-difficulty %d is not 1 to 64", f.maxDifficulty)
+		return config, nil, usagef("--max-difficulty %d is not 1 to 64", f.maxDifficulty)
 	}
-	config := client.Config{Solver: s, MaxDifficulty: f.maxDifficulty}
 	stop := func() {}
 	if f.emulator {
 		e, err := startEmulator("127.0.0.1:0", gktest.Options{}, f.difficulty, nil)
 		if err != nil {
-			return nil, nil, err
+			return config, nil, err
 		}
 		stop = e.stop
 		f.emulatorURL = e.url
 		config.URL, config.SiteKey, config.SecretKey = e.url, gktest.SiteKey, client.NewSecret(gktest.SecretKey)
 	} else if err := readKeys(ctx, &config, env); err != nil {
-		return nil, nil, err
+		return config, nil, err
 	}
-	c, err := client.New(config)
-	if err != nil {
-		stop()
-		return nil, nil, &usageError{err} // about the URL or the form of the keys
-	}
-	return c, stop, nil
+	return config, stop, nil
 }
 
 // tokens returns where to get tokens from: the cache on disk in front of the

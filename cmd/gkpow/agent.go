@@ -5,7 +5,10 @@ import (
 	"errors"
 	"io"
 	"log/slog"
+	"os"
+	"os/signal"
 	"strings"
+	"syscall"
 	"time"
 
 	"github.com/coreos/go-systemd/v22/daemon"
@@ -52,6 +55,9 @@ and it is told when the agent is ready. What programs need is printed as shell
 exports; events are logged on standard error, a JSON object each. docs/agent.md
 has programs to start from.
 
+SIGHUP reads the key files again. They are also read again, once, when a service
+refuses a key.
+
 ` + accountHelp + `
 
 The keys of GKTinc, which may be the only ones, come
@@ -74,11 +80,23 @@ from the environment, never from flags:
 }
 
 func agent(ctx context.Context, env environment, f agentFlags) error {
+	if f.given("bearer-file") && f.bearerFile == "" {
+		return usagef("--bearer-file is empty: name a file, or leave the flag out for one in the user's cache directory")
+	}
+	if f.given("socket") {
+		if err := checkSocket(f.socket); err != nil {
+			return err
+		}
+	}
+	hangup := make(chan os.Signal, 1)
+	signal.Notify(hangup, syscall.SIGHUP)
+	defer signal.Stop(hangup)
 	log := slog.New(slog.NewJSONHandler(env.stderr, nil))
 	registry := prometheus.NewRegistry()
 	registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 
-	source, stop, err := f.openTokens(ctx, env, registry, log)
+	keys := &agentKeys{log: log}
+	source, stop, err := f.openTokens(ctx, env, keys, registry, log)
 	if err != nil {
 		return err
 	}
@@ -87,8 +105,11 @@ func agent(ctx context.Context, env environment, f agentFlags) error {
 	if err != nil {
 		return err
 	}
+	if routes != nil && f.emulatorURL == "" {
+		keys.add("GKTINC_API_KEY", env, routes.reload)
+	}
 
-	in, err := f.listenOn(env, log)
+	in, err := f.listenOn(ctx, env, log)
 	if err != nil {
 		return err
 	}
@@ -106,10 +127,17 @@ func agent(ctx context.Context, env environment, f agentFlags) error {
 	}
 	tellSystemd(log, daemon.SdNotifyReady)
 
-	select {
-	case err := <-failed:
-		return err
-	case <-ctx.Done():
+	for serving := true; serving; {
+		select {
+		case err := <-failed:
+			return err
+		case <-hangup:
+			tellSystemd(log, daemon.SdNotifyReloading+"\n"+daemon.SdNotifyMonotonicUsec())
+			keys.reload()
+			tellSystemd(log, daemon.SdNotifyReady)
+		case <-ctx.Done():
+			serving = false
+		}
 	}
 	tellSystemd(log, daemon.SdNotifyStopping)
 	log.Info("stopping")
@@ -124,7 +152,7 @@ func agent(ctx context.Context, env environment, f agentFlags) error {
 
 // openTokens returns the source of tokens, and a function that closes it. It is nil
 // if there are no keys for one, but for GKTinc.
-func (f *agentFlags) openTokens(ctx context.Context, env environment, registry *prometheus.Registry, log *slog.Logger) (client.TokenSource, func(), error) {
+func (f *agentFlags) openTokens(ctx context.Context, env environment, keys *agentKeys, registry *prometheus.Registry, log *slog.Logger) (client.TokenSource, func(), error) {
 	if !f.emulator && !hasAny(env, "GKCAPTCHA_SITE_KEY", "GKCAPTCHA_SECRET_KEY", "GKCAPTCHA_SECRET_KEY_FILE") && hasGKTincKeys(env) {
 		return nil, func() {}, nil
 	}
@@ -132,12 +160,32 @@ func (f *agentFlags) openTokens(ctx context.Context, env environment, registry *
 	if err != nil {
 		return nil, nil, err
 	}
-	c, stop, err := f.open(ctx, env, s)
+	config, stop, err := f.config(ctx, env, s)
 	if err != nil {
 		return nil, nil, err
 	}
 	env.stderr = logWriter{log} // for warnings of the cache
-	source := client.NewSource(f.tokens(env, c), client.SourceOptions{
+	open := func() (*client.Client, error) { return newClient(config) }
+	tokens, err := client.NewReloader(func() (*client.Client, error) { return open() },
+		func(c *client.Client) client.TokenSource { return f.tokens(env, c) })
+	if err != nil {
+		stop()
+		return nil, nil, err
+	}
+	if !f.emulator {
+		open = func() (*client.Client, error) {
+			if err := checkReadable(env, "GKCAPTCHA_SECRET_KEY"); err != nil {
+				return nil, err
+			}
+			config := config
+			if err := readKeys(ctx, &config, env); err != nil {
+				return nil, err
+			}
+			return newClient(config)
+		}
+		keys.add("GKCAPTCHA_SECRET_KEY", env, tokens.Reload)
+	}
+	source := client.NewSource(tokens, client.SourceOptions{
 		OnToken: newTokenMetrics(registry, log),
 		OnError: func(err error) { log.Warn("renewal failed", "error", err.Error()) },
 	})

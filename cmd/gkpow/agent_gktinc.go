@@ -88,7 +88,19 @@ func (f *gktincAgentFlags) open(ctx context.Context, env environment, emulatorUR
 	if err != nil {
 		return nil, &usageError{err}
 	}
-	return &gktincRoutes{client: c, options: options}, nil
+	routes := &gktincRoutes{options: options}
+	routes.client.Store(c)
+	routes.reopen = func() (*gktinc.Client, error) {
+		config := config
+		if err := checkReadable(env, "GKTINC_API_KEY"); err != nil {
+			return nil, err
+		}
+		if err := readGKTinc(ctx, &config, env); err != nil {
+			return nil, err
+		}
+		return gktinc.New(config)
+	}
+	return routes, nil
 }
 
 // hasGKTincKeys reports whether there is at least a part of the keys.

@@ -8,6 +8,8 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
+	"sync/atomic"
 
 	"github.com/prometheus/client_golang/prometheus"
 
@@ -19,7 +21,9 @@ import (
 // the rules of a gktinc.Guard.
 type gktincRoutes struct {
 	agent    *agentServer
-	client   *gktinc.Client
+	client   atomic.Pointer[gktinc.Client]
+	reopen   func() (*gktinc.Client, error) // with the keys as they are now
+	opening  sync.Mutex
 	options  gktinc.GuardOptions // of all forms
 	verdicts *prometheus.CounterVec
 }
@@ -54,7 +58,11 @@ func (g *gktincRoutes) checkLevel(w http.ResponseWriter, r *http.Request) {
 	if _, ok := g.query(w, r); !ok || !g.visitor(w, r) {
 		return
 	}
-	level, verdict, err := g.client.CheckLevel(r.Context(), g.options.Proxies.ClientIP(r))
+	c := g.client.Load()
+	level, verdict, err := c.CheckLevel(r.Context(), g.options.Proxies.ClientIP(r))
+	if g.renewed(c, err) {
+		level, verdict, err = g.client.Load().CheckLevel(r.Context(), g.options.Proxies.ClientIP(r))
+	}
 	g.count("level", verdict)
 	if err != nil {
 		g.failed(w, r, err)
@@ -174,7 +182,7 @@ func (g *gktincRoutes) guard(w http.ResponseWriter, query url.Values) (*gktinc.G
 		InputID:   query.Get("input"),
 		Verbose:   query.Has("verbose"),
 	}
-	guard, err := g.client.NewGuard(o)
+	guard, err := g.client.Load().NewGuard(o)
 	if err != nil {
 		g.agent.fail(w, http.StatusBadRequest, "bad_request", err.Error())
 		return nil, false
@@ -183,6 +191,7 @@ func (g *gktincRoutes) guard(w http.ResponseWriter, query url.Values) (*gktinc.G
 }
 
 func (g *gktincRoutes) failed(w http.ResponseWriter, r *http.Request, err error) {
+	g.renewed(g.client.Load(), err) // for the next request: this one's form cannot be checked twice
 	g.agent.failed(w, r, "no verdict", err)
 }
 
@@ -200,4 +209,40 @@ func (g *gktincRoutes) refuse(w http.ResponseWriter, what string, v gktinc.Verdi
 		Reason:      v.Reason,
 		Action:      v.Action,
 	})
+}
+
+// renewed reports whether the service has refused the key of the client that was
+// used, and the key file has another one by now, with which to ask again.
+func (g *gktincRoutes) renewed(used *gktinc.Client, err error) bool {
+	var failure *client.Error
+	if !errors.As(err, &failure) || failure.Status != http.StatusUnauthorized && failure.Status != http.StatusForbidden {
+		return false
+	}
+	changed, err := g.replace(used)
+	if err != nil {
+		g.agent.log.Warn("the key could not be read again", "error", err.Error())
+	}
+	return changed
+}
+
+// reload reads the key again and reports whether it has changed.
+func (g *gktincRoutes) reload() (changed bool, err error) { return g.replace(g.client.Load()) }
+
+// replace opens a client in the place of the one that was used, unless another
+// request has done so.
+func (g *gktincRoutes) replace(used *gktinc.Client) (changed bool, err error) {
+	g.opening.Lock()
+	defer g.opening.Unlock()
+	if g.client.Load() != used {
+		return true, nil
+	}
+	c, err := g.reopen()
+	if err != nil {
+		return false, err
+	}
+	if c.Salt() == used.Salt() { // which is made of the keys
+		return false, nil
+	}
+	g.client.Store(c)
+	return true, nil
 }

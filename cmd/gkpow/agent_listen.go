@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"crypto/rand"
 	"errors"
 	"fmt"
@@ -25,7 +26,7 @@ type entrance struct {
 
 // listenOn opens the entrance: the socket that systemd has passed, or what the
 // flags say.
-func (f *agentFlags) listenOn(env environment, log *slog.Logger) (*entrance, error) {
+func (f *agentFlags) listenOn(ctx context.Context, env environment, log *slog.Logger) (*entrance, error) {
 	listener, err := passedListener()
 	if err != nil {
 		return nil, err
@@ -38,10 +39,11 @@ func (f *agentFlags) listenOn(env environment, log *slog.Logger) (*entrance, err
 		return &entrance{Listener: listener, exports: exportSocket(path), remove: func() {}}, nil
 	}
 	if listener == nil && f.socket != "" {
-		if listener, err = listenUnix(f.socket); err != nil {
+		s, err := listenUnix(ctx, f.socket)
+		if err != nil {
 			return nil, err
 		}
-		return &entrance{Listener: listener, exports: exportSocket(f.socket), remove: removeSocket(f.socket)}, nil
+		return &entrance{Listener: s, exports: exportSocket(s.path), remove: s.remove}, nil
 	}
 	if listener == nil {
 		if listener, err = listenTCP(f.listen); err != nil {
@@ -109,39 +111,6 @@ func listenTCP(address string) (net.Listener, error) {
 	return listener, nil
 }
 
-// listenUnix listens on a socket that its owner only can connect to. The socket
-// of an agent that was killed is replaced, that of a living one is not.
-func listenUnix(path string) (net.Listener, error) {
-	if connection, err := net.Dial("unix", path); err == nil {
-		connection.Close()
-		return nil, usagef("--socket %s: another agent is listening there", path)
-	}
-	if info, err := os.Lstat(path); err == nil {
-		if info.Mode()&os.ModeSocket == 0 {
-			return nil, usagef("--socket %s: there is something that is not a socket", path)
-		}
-		if err := os.Remove(path); err != nil {
-			return nil, usagef("--socket %s: %w", path, err)
-		}
-	}
-	// It gets its mode before it gets its name, so that nobody comes too early.
-	dir, err := os.MkdirTemp(filepath.Dir(path), ".gkpow-agent-*")
-	if err != nil {
-		return nil, usagef("--socket %s: %w", path, err)
-	}
-	defer os.RemoveAll(dir)
-	inside := filepath.Join(dir, "s")
-	listener, err := net.Listen("unix", inside)
-	if err != nil {
-		return nil, usagef("--socket %s: %w", path, err)
-	}
-	if err := errors.Join(os.Chmod(inside, 0o600), os.Rename(inside, path)); err != nil {
-		listener.Close()
-		return nil, usagef("--socket %s: %w", path, err)
-	}
-	return listener, nil
-}
-
 // writeBearer makes a bearer and writes it to a file of the user's own. Agents on
 // several ports have a file each.
 func (f *agentFlags) writeBearer(env environment, address net.Addr) (bearer, file string, err error) {
@@ -163,6 +132,9 @@ func (f *agentFlags) writeBearer(env environment, address net.Addr) (bearer, fil
 	if file, err = filepath.Abs(file); err != nil {
 		return "", "", usagef("--bearer-file %s: %w", f.bearerFile, err)
 	}
+	if info, err := os.Lstat(file); err == nil && !info.Mode().IsRegular() {
+		return "", "", usagef("--bearer-file %s: there is something that is not a plain file", file)
+	}
 	// A new file is readable by its owner only; an old one's mode would be kept.
 	if err := os.Remove(file); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return "", "", usagef("--bearer-file %s: %w", file, err)
@@ -174,22 +146,12 @@ func (f *agentFlags) writeBearer(env environment, address net.Addr) (bearer, fil
 	return bearer, file, nil
 }
 
-// removeSocket returns a function that removes the socket, but not that of an
-// agent that was started since.
-func removeSocket(path string) func() {
-	own, err := os.Lstat(path)
-	if err != nil {
-		return func() {}
-	}
-	return func() {
-		if now, err := os.Lstat(path); err == nil && os.SameFile(own, now) {
-			_ = os.Remove(path)
-		}
-	}
-}
-
-// removeBearer does the same with the file of a bearer.
+// removeBearer removes the file of a bearer, but not that of an agent that has
+// started since.
 func removeBearer(file, bearer string) {
+	if info, err := os.Lstat(file); err != nil || !info.Mode().IsRegular() {
+		return
+	}
 	if data, err := os.ReadFile(file); err == nil && strings.TrimSpace(string(data)) == bearer {
 		_ = os.Remove(file)
 	}

@@ -1,0 +1,131 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"os"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"time"
+
+	"github.com/gofrs/flock"
+)
+
+// A unixSocket is a listener on a socket that only its owner can connect to.
+type unixSocket struct {
+	*net.UnixListener
+	path string // absolute, unless only the relative path is short enough
+}
+
+// longestSocket is how many bytes the path of a socket may have: those of the
+// system's socket address but the zero that ends it.
+const longestSocket = len(syscall.RawSockaddrUnix{}.Path) - 1
+
+// checkSocket returns why there can be no socket with this path.
+func checkSocket(path string) error {
+	switch {
+	case path == "":
+		return usagef("--socket is empty: name a file, or leave the flag out to listen on TCP")
+	case strings.HasPrefix(path, "@"):
+		return usagef("--socket %s: everybody can connect to an abstract socket: name a file", path)
+	case len(path) > longestSocket:
+		return usagef("--socket %s: the path has %d bytes, and a socket's at most %d: name a file closer to the root, or run gkpow in its directory and name it by a relative path",
+			path, len(path), longestSocket)
+	}
+	return nil
+}
+
+// listenUnix listens on a socket. It replaces the socket of an agent that was
+// killed, but not that of a living one; of agents that start at the same time, one
+// listens.
+func listenUnix(ctx context.Context, path string) (*unixSocket, error) {
+	if err := checkSocket(path); err != nil {
+		return nil, err
+	}
+	s := &unixSocket{path: path}
+	if absolute, err := filepath.Abs(path); err == nil && len(absolute) <= longestSocket {
+		s.path = absolute
+	}
+	err := whileLocked(ctx, s.path, func() (err error) {
+		if err := makeRoom(s.path); err != nil {
+			return err
+		}
+		if s.UnixListener, err = listenPrivate(ctx, s.path); err != nil {
+			return err
+		}
+		s.SetUnlinkOnClose(false) // see remove
+		if err := os.Chmod(s.path, 0o600); err != nil {
+			return errors.Join(err, s.Close())
+		}
+		return nil
+	})
+	if err != nil {
+		return nil, usagef("--socket %s: %w", path, err)
+	}
+	return s, nil
+}
+
+// makeRoom removes the socket of an agent that is no more.
+func makeRoom(path string) error {
+	info, err := os.Lstat(path)
+	switch {
+	case os.IsNotExist(err):
+		return nil
+	case err != nil:
+		return err
+	case info.Mode()&os.ModeSocket == 0:
+		return fmt.Errorf("there is something that is not a socket")
+	}
+	connection, err := net.DialTimeout("unix", path, 5*time.Second)
+	switch {
+	case err == nil:
+		connection.Close()
+		return fmt.Errorf("another agent is listening there")
+	case !isRefused(err):
+		return fmt.Errorf("another agent may be listening there: %w", err)
+	}
+	return os.Remove(path)
+}
+
+// remove stops listening and removes the socket, but not that of an agent that has
+// started since.
+func (s *unixSocket) remove() {
+	_ = s.Close()
+	ctx, cancel := context.WithTimeout(context.Background(), time.Second)
+	defer cancel()
+	_ = whileLocked(ctx, s.path, func() error { return makeRoom(s.path) })
+}
+
+// whileLocked calls f while no other agent does anything to the socket, and leaves
+// no lock file behind.
+func whileLocked(ctx context.Context, path string, f func() error) error {
+	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
+	defer cancel()
+	for {
+		lock := flock.New(path+".lock", flock.SetPermissions(0o600))
+		if info, err := os.Lstat(lock.Path()); err == nil && !info.Mode().IsRegular() {
+			return fmt.Errorf("%s is not a plain file: remove it", lock.Path())
+		}
+		if _, err := lock.TryLockContext(ctx, 5*time.Millisecond); err != nil {
+			if ctx.Err() != nil {
+				return fmt.Errorf("%s is locked by another process: %w", lock.Path(), context.Cause(ctx))
+			}
+			return err
+		}
+		// Who had the lock before has removed the file: then this lock is of nothing
+		// that others can find.
+		held, err := lock.Stat()
+		found, err2 := os.Lstat(lock.Path())
+		if err != nil || err2 != nil || !os.SameFile(held, found) {
+			lock.Close()
+			continue
+		}
+		err = f()
+		_ = os.Remove(lock.Path())
+		lock.Close()
+		return err
+	}
+}

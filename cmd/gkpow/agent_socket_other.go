@@ -1,0 +1,20 @@
+//go:build !unix
+
+package main
+
+import (
+	"context"
+	"net"
+)
+
+// listenPrivate listens on a socket. Access is what its directory passes on.
+func listenPrivate(ctx context.Context, path string) (*net.UnixListener, error) {
+	listener, err := new(net.ListenConfig).Listen(ctx, "unix", path)
+	if err != nil {
+		return nil, err
+	}
+	return listener.(*net.UnixListener), nil
+}
+
+// isRefused reports whether nobody listens on a socket any more.
+func isRefused(error) bool { return true }
