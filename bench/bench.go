@@ -152,7 +152,10 @@ func distinct(numbers []int) []int {
 func Run(ctx context.Context, o Options) (*Report, error) {
 	return run(ctx, o, world{
 		now:    time.Now,
+		until:  context.WithDeadline,
+		cpu:    thisSystem.cpu,
 		clock:  strategies.CPUClock,
+		choose: chosenKernel,
 		system: thisSystem,
 	})
 }
@@ -160,11 +163,27 @@ func Run(ctx context.Context, o Options) (*Report, error) {
 // A world is what a run uses of its surroundings.
 type world struct {
 	now    func() time.Time
-	clock  func(context.Context) float64 // of the CPU in Hz
+	until  func(context.Context, time.Time) (context.Context, context.CancelFunc)
+	cpu    func() time.Duration                  // CPU time of the process, 0 if unknown
+	clock  func(context.Context) float64         // of the CPU in Hz
+	choose func(context.Context) (kernel string) // that the engine uses, "" if unknown
 	system interface {
 		describe(*Machine)
 		usage() usage
 	}
+}
+
+// chosenKernel returns the kernel that the engine chooses in this process.
+func chosenKernel(ctx context.Context) (kernel string) {
+	ctx, cancel := context.WithTimeout(ctx, time.Second)
+	defer cancel()
+	for i := range 3 { // the choice is made during the first search, which may end before
+		p := solver.Puzzle{Prefix: fmt.Appendf(nil, "%032d:", i), Bits: 20}
+		if solution, err := solver.Solve(ctx, p); err == nil {
+			kernel = solution.Backend
+		}
+	}
+	return kernel
 }
 
 // seconds returns a duration of so many seconds, at least 0.

@@ -7,10 +7,12 @@ import (
 	"time"
 
 	"github.com/gkpow/gkpow/solver"
+	"github.com/gkpow/gkpow/strategies"
 )
 
 const (
 	probeNonces = 100
+	probeTime   = time.Millisecond // at most
 	// How many times as fast a strategy must be for its rows of other salt lengths to
 	// be checked before one of the main salt length.
 	muchFaster = 10
@@ -21,26 +23,23 @@ const (
 // of those that are not much faster the ones of the main salt length, which a report
 // shows first.
 func (r *runner) arrange(ctx context.Context) error {
-	took := map[string]time.Duration{}
-	costs := make([]time.Duration, len(r.tracks))
+	perHash := map[string]float64{} // seconds, by strategy
+	costs := make([]float64, len(r.tracks))
 	for i, t := range r.tracks {
 		if t == nil {
 			continue
 		}
 		name := t.strategy.Name()
-		if _, ok := took[name]; !ok {
+		if _, ok := perHash[name]; !ok {
 			r.progress("preparing")
-			first := nonces(t.width).First
 			for range 2 { // a kernel's first search tests it, so the second counts
-				begin := r.now()
-				_, _ = t.search(ctx, workBits, first, first+probeNonces-1) // what is wrong shows in check
-				took[name] = r.now().Sub(begin)
+				perHash[name] = r.probe(ctx, t)
 			}
 			if ctx.Err() != nil {
 				return ctx.Err()
 			}
 		}
-		costs[i] = took[name]
+		costs[i] = perHash[name]
 		if t.length != r.report.Settings.mainSalt() {
 			costs[i] *= muchFaster
 		}
@@ -50,44 +49,74 @@ func (r *runner) arrange(ctx context.Context) error {
 	return nil
 }
 
+// probe returns how many seconds a hash takes in a short search. Errors are for check
+// to find.
+func (r *runner) probe(ctx context.Context, t *track) float64 {
+	begin := r.now()
+	inner, cancel := r.until(ctx, begin.Add(probeTime))
+	defer cancel()
+	p := solver.Puzzle{Prefix: t.prefix, Bits: sampleBits}
+	first := nonces(t.width).First
+	hashes, err := t.strategy.Search(inner, p, strategies.Range{First: first, Last: first + probeNonces - 1}, func(uint64) bool { return true })
+	if err == nil {
+		hashes = probeNonces // whatever it has counted
+	}
+	return r.now().Sub(begin).Seconds() / float64(max(hashes, 1))
+}
+
 // check has every track do the fixed work. Those that do it rightly warm up at once,
 // and what that gives is their figure if the run is stopped before the first round.
-// Those that fail are not measured.
+// Those that fail are not measured, and neither are those for which there is no time.
 func (r *runner) check(ctx context.Context) error {
+	inner, cancel := r.until(ctx, r.start.Add(r.Budget-r.Budget/leastRowsShare))
+	defer cancel()
 	_, slice := r.cut(seconds(r.Budget.Seconds()*rowsShare), len(r.order))
 	slice = min(slice, goodSlice) // more is not needed, and the next is waiting
 	for _, i := range r.order {
-		t := r.tracks[i]
 		r.progress("checking answers")
-		begin := r.now()
-		sum, err := t.verify(ctx)
-		if err != nil {
-			return err
+		if inner.Err() == nil {
+			r.checkRow(inner, i, slice)
 		}
-		r.report.Rows[i].Checksum = sum
-		if err := r.lay(ctx, t, &r.report.Rows[i], r.now().Sub(begin)); err != nil {
-			return err
+		if ctx.Err() != nil {
+			return ctx.Err()
 		}
-		if t.failed == "" {
-			r.watchClock(ctx)
-			if err := t.warmUp(ctx, r.world, slice); t.stopped(ctx, err) {
-				return err
-			}
-			t.warm.Hz = r.hz
-			t.spent = 0 // what the rounds have for it is for them alone
-			t.judge()
-		}
+		t := r.tracks[i]
 		if t.failed != "" {
 			r.fail(t)
+		} else if inner.Err() != nil && t.warm.Hashes == 0 {
+			t.late = true
+			r.report.Rows[i].Reason = "there was no time to check its answers"
 		}
 	}
 	return nil
 }
 
+// checkRow checks one track. It returns early if it fails or the context ends.
+func (r *runner) checkRow(ctx context.Context, i int, slice time.Duration) {
+	t, row := r.tracks[i], &r.report.Rows[i]
+	begin := r.now()
+	sum, err := t.verify(ctx)
+	if err != nil {
+		return
+	}
+	row.Checksum = sum
+	if err := r.lay(ctx, t, row, r.now().Sub(begin)); err != nil || t.failed != "" {
+		return
+	}
+	r.watchClock(ctx)
+	if err := t.warmUp(ctx, r.world, slice); t.stopped(ctx, err) {
+		t.warm = Sample{}
+		return
+	}
+	t.warm.Hz = r.hz
+	t.spent = 0 // what the rounds have for it is for them alone
+	t.judge()
+}
+
 // lay chooses the nonces that the track is measured with: those that a search by
 // the engine would mostly go through, and for other strategies those that a loop
-// from 0 on would. A kernel gets more work to do rightly, once, unless it is so slow
-// by the time that the fixed work took that there is no time for that.
+// from 0 on would. A kernel has to find all solutions of a whole width once, unless
+// it is too slow by the time that the fixed work took.
 func (r *runner) lay(ctx context.Context, t *track, row *Row, took time.Duration) error {
 	row.Digits = t.width
 	if row.Backend == "" || t.failed != "" {
@@ -95,30 +124,37 @@ func (r *runner) lay(ctx context.Context, t *track, row *Row, took time.Duration
 	}
 	plan, planned := t.plans[row.Backend]
 	if !planned {
-		// What is so slow that a twelfth of the budget, or more, would go into this for
-		// all rows must do without, with any number of threads.
-		if took <= r.Budget/120 {
-			var err error
-			plan, err = explain(ctx, row.Backend, 1, solver.Puzzle{Prefix: t.prefix, Bits: 4 * DefaultDifficulty})
-			if t.stopped(ctx, err) {
-				return err
-			}
-			if t.failed != "" {
-				return nil
-			}
+		var err error
+		if planTime(took.Seconds()/float64(t.work.Hashes)) <= r.Budget/planShare {
+			plan, err = explain(ctx, row.Backend, 1, solver.Puzzle{Prefix: t.prefix, Bits: sampleBits})
+		}
+		if t.stopped(ctx, err) || t.failed != "" {
+			return err
 		}
 		t.plans[row.Backend] = plan
 	}
-	if plan == nil {
-		return nil
+	if plan != nil {
+		s := mainSegment(plan)
+		t.width = s.Width
+		row.Operations, row.Bound = s.OpsPerHash, r.ports.bound(row.Backend, s)
+	} else if other := t.anyPlan(); other != nil {
+		t.width = mainSegment(other).Width // kernels mostly agree about it
 	}
-	s := mainSegment(plan)
-	t.width, row.Digits = s.Width, s.Width
-	row.Operations, row.Bound = s.OpsPerHash, r.ports.bound(row.Backend, s)
-	const times = 10 // what the whole work takes, of the fixed work
-	if t.threads != r.Threads[0] || times*took > r.Budget/20 {
+	row.Digits = t.width
+	const times = 10 // what the whole width takes, of the fixed work
+	if plan == nil || t.threads != r.Threads[0] || times*took > r.Budget/20 {
 		return nil
 	}
 	_, err := t.verifyRange(ctx, wholeBits, nonces(wholeWidth), t.wholeWork())
 	return err
+}
+
+// planShare is the part of the budget, one in so many, that a kernel may take for the
+// plan of a search after one salt length.
+const planShare = 40
+
+// planTime estimates how long solver.Solver.Explain takes with a kernel, by the seconds
+// for a hash: some 40 slices of half a millisecond, or of 12,800 hashes for slow kernels.
+func planTime(perHash float64) time.Duration {
+	return 40 * seconds(max(0.0005, 12_800*perHash))
 }

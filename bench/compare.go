@@ -118,8 +118,9 @@ func featureChange(a, b []string) string {
 // table shows the comparison.
 func (c *Comparison) table() table {
 	t := table{
-		title: "Compared: MH/s before and now, and how many times as fast it is now",
-		head:  []string{"strategy", "salt", "threads", "before", "±", "now", "±", "times", "from", "to", "p"},
+		title: "Before and now, in MH/s",
+		head:  []string{"strategy", "salt", "threads", "before", "±", "now", "±", "times", "range", "p"},
+		wide:  []int{4, 6},
 	}
 	for i := range c.Rows {
 		row := &c.Rows[i]
@@ -127,19 +128,19 @@ func (c *Comparison) table() table {
 		if !row.Ratio.Significant {
 			times = "~ " + times
 		}
-		from, to := "?", "?"
+		bounds := "?"
 		if row.Ratio.Low > 0 {
-			from, to = fmt.Sprintf("%.3f", row.Ratio.Low), fmt.Sprintf("%.3f", row.Ratio.High)
+			bounds = fmt.Sprintf("%.3f–%.3f", row.Ratio.Low, row.Ratio.High)
 		}
 		t.rows = append(t.rows, []string{row.Strategy, fmt.Sprint(row.SaltLength), fmt.Sprint(row.Threads),
 			megahashes(row.Before.Median), plusMinus(row.Before), megahashes(row.After.Median), plusMinus(row.After),
-			times, from, to, fmt.Sprintf("%.3f", row.Ratio.P)})
+			times, bounds, fmt.Sprintf("%.3f", row.Ratio.P)})
 	}
 	var notes []string
 	if len(c.Rows) == 0 {
 		notes = append(notes, "The reports have no row in common.")
 	} else {
-		notes = append(notes, `"~" is a difference that may be chance: p is 0.05 or more.`)
+		notes = append(notes, `TIMES above 1 is faster now. "~" may be chance: p is 0.05 or more.`)
 	}
 	for _, d := range c.Differences {
 		notes = append(notes, "Different: "+d+".")

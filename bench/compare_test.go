@@ -46,8 +46,8 @@ func TestCompare(t *testing.T) {
 	require.NotContains(t, differences, "difficulty")
 
 	after.Comparison = c
-	text := written(t, after.WriteText)
-	require.Regexp(t, `(?m)^fast +32 +1 +0\.0200 .* 0\.0300 .* 1\.500 +1\.500 +1\.500 +0\.001$`, text)
+	text := text(t, after)
+	require.Regexp(t, `(?m)^fast +32 +1 +0\.0200 +0\.0300 +1\.500 +1\.500–1\.500 +0\.001$`, text)
 	require.Contains(t, text, "Different: seed: 9, was 5.")
 	require.Contains(t, text, "Now only: ")
 	require.Contains(t, text, " and 3 more.")

@@ -48,10 +48,32 @@ const fakeHz = 3e9
 func fakeWorld() (world, *fakeClock) {
 	clock := &fakeClock{now: time.Date(2026, 11, 21, 12, 0, 0, 0, time.UTC)}
 	return world{
-		now:    clock.Now,
+		now: clock.Now,
+		until: func(ctx context.Context, end time.Time) (context.Context, context.CancelFunc) {
+			return untilContext{ctx, clock, end}, func() {}
+		},
+		cpu:    func() time.Duration { return 0 },
 		clock:  func(context.Context) float64 { return fakeHz },
+		choose: func(context.Context) string { return "" },
 		system: &fakeSystem{},
 	}, clock
+}
+
+// An untilContext ends when the fake clock comes to a time.
+type untilContext struct {
+	context.Context
+	clock *fakeClock
+	end   time.Time
+}
+
+func (c untilContext) Err() error {
+	if err := c.Context.Err(); err != nil {
+		return err
+	}
+	if !c.clock.Now().Before(c.end) {
+		return context.DeadlineExceeded
+	}
+	return nil
 }
 
 // A fakeStrategy searches rightly, at a rate by the fake clock.
@@ -79,7 +101,7 @@ func (s *fakeStrategy) Search(ctx context.Context, p solver.Puzzle, r strategies
 		return hashes
 	}
 	s.clock.advance(s.start)
-	var buffer []byte
+	ref := newReference(p.Prefix)
 	for nonce := r.First; ; nonce++ {
 		if hashes%64 == 0 && ctx.Err() != nil {
 			return counted(), ctx.Err()
@@ -87,7 +109,7 @@ func (s *fakeStrategy) Search(ctx context.Context, p solver.Puzzle, r strategies
 		hashes++
 		s.clock.advance(time.Duration(1e9 / s.rate))
 		times := 0
-		if zeros(&buffer, p.Prefix, nonce) >= p.Bits {
+		if ref.zeros(nonce) >= p.Bits {
 			times = 1
 		}
 		if s.reports != nil {

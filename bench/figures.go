@@ -42,7 +42,11 @@ func plusMinus(e Estimate) string {
 	if !e.known() {
 		return "?"
 	}
-	return fmt.Sprintf("%.2g %%", max(100*e.spread(), 0.01))
+	v := max(100*e.spread(), 0.01)
+	if v >= 10 {
+		return grouped(math.Round(v)) + " %"
+	}
+	return fmt.Sprintf("%.2g %%", v)
 }
 
 func percent(share float64) string {
@@ -83,11 +87,40 @@ func formatSeconds(s float64) string {
 func formatChance(p float64) string {
 	switch {
 	case p < 1e-12:
-		return "less than 1 in 1e12"
+		return "below 1 in 10¹²"
 	case p < 1e-3:
-		return fmt.Sprintf("1 in %.2g", 1/p)
+		return "1 in " + roughly(1/p)
 	case p > 0.9995 && p < 1:
 		return "more than 99.9 %"
 	}
-	return fmt.Sprintf("%.3g %%", 100*p)
+	return figure(100*p) + " %"
+}
+
+// roughly shows a large number with two digits that count.
+func roughly(v float64) string {
+	switch {
+	case v >= 0.9995e9:
+		return strconv.FormatFloat(v/1e9, 'f', 0, 64) + " billion"
+	case v >= 0.9995e6:
+		return strconv.FormatFloat(v/1e6, 'f', 0, 64) + " million"
+	}
+	unit := math.Pow(10, math.Floor(math.Log10(v))-1)
+	return grouped(math.Round(v/unit) * unit)
+}
+
+// timesFigure shows how many times as fast something is, with two digits that count.
+func timesFigure(v float64) string {
+	if v >= 10 {
+		return grouped(math.Round(v))
+	}
+	return strconv.FormatFloat(v, 'f', 1, 64)
+}
+
+func plural(n int, one, many string) string { return pluralFigure(float64(n), one, many) }
+
+func pluralFigure(n float64, one, many string) string {
+	if n == 1 {
+		return "1 " + one
+	}
+	return grouped(n) + " " + many
 }

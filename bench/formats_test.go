@@ -2,10 +2,12 @@ package bench
 
 import (
 	"bytes"
+	"encoding/csv"
 	"encoding/json"
 	"fmt"
 	"io"
 	"math"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -19,6 +21,12 @@ func written(t *testing.T, write func(io.Writer) error) string {
 	var out bytes.Buffer
 	require.NoError(t, write(&out))
 	return out.String()
+}
+
+// text returns what WriteText writes for a wide terminal.
+func text(t *testing.T, r *Report) string {
+	t.Helper()
+	return written(t, func(w io.Writer) error { return r.WriteText(w, TextOptions{Width: 200}) })
 }
 
 // failedReport is a report with every status.
@@ -41,36 +49,122 @@ func failedReport(t *testing.T) *Report {
 }
 
 func TestText(t *testing.T) {
-	out := written(t, fakeReport(t).WriteText)
-	require.Regexp(t, `(?m)^STRATEGY  +MH/s  +±  +NS/HASH  +CYCLES/HASH  +OPS/HASH  +OF BOUND$`, out)
-	require.Regexp(t, `(?m)^slow +0\.0100 +0\.01 % +100,000 +300,000 +█{10}$`, out)
-	require.Regexp(t, `(?m)^fast +0\.0200 +0\.01 % +50,000 +150,000 +█{20}$`, out)
-	require.Regexp(t, `(?m)^STRATEGY +32 +64\nslow +0\.0100 +0\.0100\nfast +0\.0200 +0\.0200$`, out)
-	require.Regexp(t, `(?m)^THREADS +MH/s .*\n1 +0.0200 .* 1\.00 +100 % `, out)
-	require.Regexp(t, `(?m)^measured, [0-9]+ puzzles +[0-9.]+ ms`, out)
-	require.Contains(t, out, "answers OK: all found the same ")
-	require.True(t, strings.HasSuffix(out, "\n\nfast is 2.00 times as fast as slow here; difficulty 2 takes 8.85 ms at the median\n"), out)
-	for line := range strings.Lines(out) {
-		require.LessOrEqual(t, len([]rune(line)), 140, line)
-	}
+	r := fakeReport(t)
+	r.Chosen = "fast"
+	r.Summary = r.summary()
+	r.Rows[0].Operations, r.Rows[0].Bound = 82.5, 150_000
+	r.Rows[0].fill(r.Rows[0].Samples)
+	narrow := written(t, func(w io.Writer) error { return r.WriteText(w, TextOptions{}) })
+	require.True(t, strings.HasPrefix(narrow, "A challenge of difficulty 2 takes 12.8 ms here on average; fast is chosen, 2.00\n  times as fast as slow.\n\n"), narrow)
+	require.Regexp(t, `(?m)^STRATEGY  +MH/s  +±  +× TEXTBOOK  +NS/HASH  +CYCLES/HASH$`, narrow)
+	require.Regexp(t, `(?m)^> fast +0\.0200 +0\.01 % +50,000 +150,000 +█+\n  slow +0\.0100 +0\.01 % +100,000 +300,000 +█+$`, narrow)
+	require.Contains(t, narrow, "\n> is the kernel that gkpow chooses here.\n")
+	require.Regexp(t, `(?m)^STRATEGY +32 +64\nfast +0\.0200 +0\.0200\nslow +0\.0100 +0\.0100$`, narrow)
+	require.Regexp(t, `(?m)^THREADS +MH/s .*\n1 +0.0200 .* 1\.00 +100 % `, narrow)
+	require.Regexp(t, `(?m)^measured, [0-9]+ puzzles +[0-9.]+ ms`, narrow)
+	require.Contains(t, narrow, "answers OK: every row found the same ")
+	requireWidth(t, narrow, 80)
+
+	wide := written(t, func(w io.Writer) error { return r.WriteText(w, TextOptions{Wide: true}) })
+	require.Regexp(t, `(?m)^STRATEGY .* CYCLES/HASH  OPS/HASH  OF BOUND$`, wide)
+	require.Regexp(t, `(?m)^  slow .* 82\.5 +50 %`, wide)
 
 	stopped := fakeReport(t)
 	stopped.Complete = false
-	require.Contains(t, written(t, stopped.WriteText), "\nanswers OK: those that were checked found the same ")
+	require.Contains(t, text(t, stopped), "\nanswers OK: every row that was checked found the same ")
 
-	out = written(t, failedReport(t).WriteText)
+	out := text(t, failedReport(t))
+	require.True(t, strings.HasPrefix(out, "FAIL: slow is wrong on this machine and must not be used (slow: missed 1 of 2 solutions | the first *7*)\n\n"), out)
 	require.Contains(t, out, "\nslow      FAIL: missed 1 of 2 solutions | the first *7*\n")
-	require.Contains(t, out, "\nanswers FAIL: not all found the same ")
-	require.Contains(t, out, "\nwarning: busy: others used 1.0 CPUs\n   hint: wait\n")
-	require.True(t, strings.HasSuffix(out, "\n\nFAIL: slow is wrong on this machine and must not be used (slow: missed 1 of 2 solutions | the first *7*)\n"), out)
+	require.Contains(t, out, "\nanswers FAIL: not every row found the same ")
+	require.Contains(t, out, "\nwarning: busy: others used 1.0 CPUs; wait\n")
+}
+
+// requireWidth wants no line to be longer than a terminal is wide.
+func requireWidth(t *testing.T, out string, width int) {
+	t.Helper()
+	for line := range strings.Lines(out) {
+		require.LessOrEqual(t, len([]rune(strings.TrimSuffix(line, "\n"))), width, line)
+	}
+}
+
+// Whatever a report holds, its lines fit the terminal, and a terminal without UTF-8
+// gets ASCII.
+func TestTextFits(t *testing.T) {
+	w, clock := fakeWorld()
+	o := fakeOptions(&fakeStrategy{name: "minio-avx512", rate: 1e6, clock: clock}, &fakeStrategy{name: "textbook", rate: 1e4, clock: clock})
+	o.SaltLengths = []int{0, 1, 2, 16, 24, 32, 40, 48, 56, 64, 128, 256, 512, 1024, 2048, 65536}
+	r := mustRun(t, o, w)
+	r.Machine.Hypervisor, r.Machine.OS = "KVM", "Debian GNU/Linux 12 (bookworm), µ-edition"
+	r.Rows[5].Status, r.Rows[5].Reason = Failed, strings.Repeat("it is wrong in many words ", 10)
+	r.Comparison = Compare(r, r)
+	r.Warnings = warnings(r, nil, usage{}, usage{})
+	r.Solve.Missed = 0
+	for _, width := range []int{40, 80, 200} {
+		for _, ascii := range []bool{false, true} {
+			out := written(t, func(w io.Writer) error { return r.WriteText(w, TextOptions{Width: width, ASCII: ascii}) })
+			if width >= 80 {
+				requireWidth(t, out, width)
+			}
+			require.NotContains(t, out, "e+")
+			for _, length := range o.SaltLengths {
+				require.Regexp(t, fmt.Sprintf(`(?m)^STRATEGY.* %d\b`, length), out)
+			}
+			for _, c := range out {
+				require.False(t, ascii && c > 126, "%q in %s", c, out)
+			}
+			require.NotContains(t, out, fixedSpace)
+		}
+	}
 }
 
 func TestBar(t *testing.T) {
-	require.Equal(t, strings.Repeat("█", 20), textBar(1))
-	require.Equal(t, strings.Repeat("█", 10), textBar(0.5))
-	require.Equal(t, "██▌", textBar(0.125))
-	require.Equal(t, "▏", textBar(1e-9), "what is little is not nothing")
-	require.Empty(t, textBar(0))
+	w := &textWriter{}
+	require.Equal(t, strings.Repeat("█", 20), w.bar(1, 20))
+	require.Equal(t, strings.Repeat("█", 10), w.bar(0.5, 20))
+	require.Equal(t, "██▌", w.bar(0.125, 20))
+	require.Equal(t, "▏", w.bar(1e-9, 20), "what is little is not nothing")
+	require.Empty(t, w.bar(0, 20))
+	w.ASCII = true
+	require.Equal(t, []string{"####", "#", ""}, []string{w.bar(0.2, 20), w.bar(1e-9, 20), w.bar(0, 20)})
+}
+
+// Every warning is one line of a terminal.
+func TestWarningLines(t *testing.T) {
+	r := fakeReport(t)
+	r.Machine.Hypervisor, r.Machine.Governor, r.Machine.CgroupLimit = "VirtualBox", "powersave (acpi-cpufreq)", 1.5
+	r.Settings.Slice = 0.0004
+	for i := range r.Rows {
+		if e := r.Rows[i].Rate; e != nil {
+			e.Outliers = 1
+		}
+	}
+	r.Solve.Times = r.Solve.Times[:3]
+	r.Solve.MeanLow, r.Solve.MeanHigh = 1, 2
+	names := map[string]bool{}
+	for rounds := range 2 {
+		keepSamples(r, 5-4*rounds)
+		r.Seconds, r.Rows[0].Status = 10, NotMeasured
+		for _, w := range warnings(r, []float64{1e9, 1e9, 1e9, 3e9, 3e9, 3e9}, usage{known: true, idle: 1}, usage{known: true, busy: 99, steal: 20, throttled: 1234, idle: 9}) {
+			names[w.Name] = true
+			require.LessOrEqual(t, len([]rune(w.String())), 80, w.String())
+		}
+	}
+	require.Len(t, names, 14)
+}
+
+func TestCSV(t *testing.T) {
+	r := failedReport(t)
+	lines, err := csv.NewReader(strings.NewReader(written(t, r.WriteCSV))).ReadAll()
+	require.NoError(t, err)
+	require.Len(t, lines, 1+len(r.Rows))
+	require.Equal(t, csvColumns, lines[0])
+	require.Equal(t, []string{"slow", "", "32", "1", "FAIL", "missed 1 of 2 solutions | the first *7*"}, lines[1][:6])
+	last := lines[len(lines)-1]
+	require.Equal(t, []string{"fast", "", "64", "2", "ok", "", "7"}, last[:7])
+	rate, err := strconv.ParseFloat(last[7], 64)
+	require.NoError(t, err)
+	require.InEpsilon(t, 20_000, rate, 1e-6)
 }
 
 // All rows of a table have as many cells, whatever is in them.
@@ -80,7 +174,7 @@ func TestMarkdown(t *testing.T) {
 	out := written(t, r.WriteMarkdown)
 	require.Contains(t, out, `missed 1 of 2 solutions \| the first \*7\*`)
 	require.Contains(t, out, "\n- `gkpow bench --seed=5`\n")
-	require.Contains(t, out, "\n- **busy**: others used 1.0 CPUs (wait)\n")
+	require.Contains(t, out, "\n- **busy**: others used 1.0 CPUs; wait\n")
 	cells, tables := 0, 0
 	for line := range strings.Lines(out) {
 		n := strings.Count(line, "|") - strings.Count(line, `\|`)
@@ -227,7 +321,7 @@ func TestLoadHostile(t *testing.T) {
 		`"curve":[`, `"curve":[{"seconds":-1,"chance":7},`).Replace(good)
 	r, err := Load(strings.NewReader(odd))
 	if err == nil {
-		for _, write := range []func(io.Writer) error{r.WriteText, r.WriteMarkdown, r.WriteBenchfmt} {
+		for _, write := range []func(io.Writer) error{func(w io.Writer) error { return r.WriteText(w, TextOptions{}) }, r.WriteMarkdown, r.WriteBenchfmt, r.WriteCSV, r.WriteHTML} {
 			require.NoError(t, write(io.Discard))
 		}
 	}
@@ -249,7 +343,7 @@ func TestFigures(t *testing.T) {
 	} {
 		require.Equal(t, want, formatSeconds(v))
 	}
-	for p, want := range map[float64]string{0: "less than 1 in 1e12", 1e-9: "1 in 1e+09", 0.1675: "16.8 %", 0.99999: "more than 99.9 %", 1: "100 %"} {
+	for p, want := range map[float64]string{0: "below 1 in 10¹²", 1e-9: "1 in 1 billion", 4e-7: "1 in 2 million", 7.7e-5: "1 in 13,000", 0.1675: "16.8 %", 0.99999: "more than 99.9 %", 1: "100 %", 0.05: "5.00 %"} {
 		require.Equal(t, want, formatChance(p))
 	}
 }

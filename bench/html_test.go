@@ -85,7 +85,7 @@ func TestHTML(t *testing.T) {
 
 	// What failed shows.
 	require.Contains(t, page, `<span class="verdict fail">FAIL</span>`)
-	require.Contains(t, page, `<td class="words fail" colspan="6">FAIL: missed 1 of 2 solutions | the first *7*</td>`)
+	require.Contains(t, page, `<td class="words fail" colspan="7">FAIL: missed 1 of 2 solutions | the first *7*</td>`)
 	require.Contains(t, page, "<strong>busy</strong>: others used 1.0 CPUs.")
 	// The colours are the page's.
 	require.NotRegexp(t, `(fill|stroke)="#[0-9A-F]{6}"`, page)
@@ -117,7 +117,7 @@ func (r *Report) Row0(reason string) {
 func TestHTMLEmpty(t *testing.T) {
 	w, clock := fakeWorld()
 	r := mustRun(t, fakeOptions(&fakeStrategy{name: "absent", clock: clock, missing: "ABACUS"}), w)
-	require.Equal(t, "nothing could be measured here", r.Summary)
+	require.Equal(t, "Nothing could be measured here.", r.Summary)
 	page := written(t, r.WriteHTML)
 	require.NotContains(t, page, "<figure>")
 	require.Contains(t, page, "this CPU has no ABACUS")

@@ -108,6 +108,7 @@ func (r *Report) check() error {
 				return fmt.Errorf("a time to solution is %v", t)
 			}
 		}
+		s.fill()
 	}
 	return nil
 }
@@ -136,7 +137,8 @@ const leastRate, mostRate = 1e-6, 1e18
 
 func checkSamples(samples []Sample) error {
 	for _, s := range samples {
-		if s.Hashes == 0 || !(s.Seconds > 0) || s.rate() < leastRate || s.rate() > mostRate || s.Hz < 0 || s.Hz > mostRate {
+		if s.Hashes == 0 || !(s.Seconds > 0) || s.rate() < leastRate || s.rate() > mostRate || s.Hz < 0 || s.Hz > mostRate ||
+			s.CPUSeconds < 0 || s.CPUSeconds > 0 && s.CPUSeconds < s.Seconds/leastCPUShare {
 			return fmt.Errorf("a sample has %d hashes in %v s at %v Hz", s.Hashes, s.Seconds, s.Hz)
 		}
 	}

@@ -2,6 +2,7 @@ package bench
 
 import (
 	"runtime"
+	"strings"
 
 	"github.com/klauspost/cpuid/v2"
 
@@ -69,11 +70,20 @@ func describe() Machine {
 		m.CPU = "unknown"
 	}
 	if cpuid.CPU.VM() {
-		if m.Hypervisor = cpuid.CPU.HypervisorVendorString; m.Hypervisor == "" {
-			m.Hypervisor = "unknown"
-		}
+		m.Hypervisor = hypervisor(cpuid.CPU.HypervisorVendorID, cpuid.CPU.HypervisorVendorString)
 	}
 	return m
+}
+
+// hypervisor returns a name that people know, such as "KVM" for "KVMKVMKVM".
+func hypervisor(id cpuid.Vendor, signature string) string {
+	if id != cpuid.VendorUnknown {
+		return id.String()
+	}
+	if signature = strings.TrimSpace(strings.Trim(signature, "\x00")); signature == "" {
+		return "unknown"
+	}
+	return signature
 }
 
 // A usage is what the system has counted since it started.

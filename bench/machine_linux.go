@@ -59,14 +59,20 @@ func (s system) usage() usage {
 		idle:  t.Idle + t.Iowait,
 		steal: t.Steal,
 	}
-	var own syscall.Rusage
-	if err := syscall.Getrusage(syscall.RUSAGE_SELF, &own); err == nil {
-		u.own = time.Duration(own.Utime.Nano() + own.Stime.Nano()).Seconds()
-	}
+	u.own = s.cpu().Seconds()
 	for _, dir := range s.cgroups() {
 		u.throttled += s.counter(path.Join(dir, "cpu.stat"), "nr_throttled")
 	}
 	return u
+}
+
+// cpu returns the CPU time of this process.
+func (system) cpu() time.Duration {
+	var own syscall.Rusage
+	if err := syscall.Getrusage(syscall.RUSAGE_SELF, &own); err != nil {
+		return 0
+	}
+	return time.Duration(own.Utime.Nano() + own.Stime.Nano())
 }
 
 func (s system) proc() (procfs.FS, error) { return procfs.NewFS(filepath.Join(s.root, "proc")) }

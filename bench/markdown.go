@@ -28,7 +28,7 @@ func (r *Report) WriteMarkdown(w io.Writer) error {
 		if i == 0 {
 			fmt.Fprintln(out)
 		}
-		fmt.Fprintf(out, "- **%s**: %s (%s)\n", d.Name, markdownText(d.Message), markdownText(d.Hint))
+		fmt.Fprintf(out, "- **%s**: %s; %s\n", d.Name, markdownText(d.Message), markdownText(d.Hint))
 	}
 	return out.Flush()
 }

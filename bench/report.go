@@ -34,6 +34,10 @@ type Report struct {
 	Machine  Machine   `json:"machine"`
 	Clock    Estimate  `json:"clock"` // of the CPU in Hz, as measured in the run
 
+	// Chosen is the kernel that package solver chooses on this machine, if it was
+	// seen to choose one.
+	Chosen string `json:"chosen,omitempty"`
+
 	Work       []Work      `json:"work"`
 	Checksum   string      `json:"checksum"` // over Work
 	Rows       []Row       `json:"rows"`
@@ -122,14 +126,25 @@ type Row struct {
 	BoundShare float64 `json:"boundShare,omitempty"`
 }
 
-// A Sample is one measurement.
+// A Sample is one measurement: a search of a few milliseconds.
 type Sample struct {
-	Hashes  uint64  `json:"hashes"`
-	Seconds float64 `json:"seconds"`
-	Hz      float64 `json:"hz,omitempty"` // of the CPU's clock, measured in the same round
+	Hashes  uint64  `json:"hashes"`  // nonces tried by all threads
+	Seconds float64 `json:"seconds"` // by the wall clock
+	// CPUSeconds is the CPU time of the process in that time, in seconds, for samples
+	// of one thread where the system counts it finely. It is less than Seconds if the
+	// thread had to wait for a CPU.
+	CPUSeconds float64 `json:"cpuSeconds,omitempty"`
+	Hz         float64 `json:"hz,omitempty"` // of the CPU's clock, measured in the same round
 }
 
-func (s Sample) rate() float64 { return float64(s.Hashes) / s.Seconds }
+// rate returns hashes per second. Time that one thread spent waiting for a CPU does
+// not count.
+func (s Sample) rate() float64 {
+	if s.CPUSeconds > 0 {
+		return float64(s.Hashes) / min(s.Seconds, s.CPUSeconds)
+	}
+	return float64(s.Hashes) / s.Seconds
+}
 
 // Scaling is the rate of one strategy by the number of threads.
 type Scaling struct {
@@ -160,8 +175,12 @@ type Solve struct {
 	// be longer than 292 years, or solving took too long.
 	Predicted Quantiles `json:"predicted"`
 	Measured  Quantiles `json:"measured"`
+	// MeanLow and MeanHigh are the 95 % confidence interval of the measured mean, in
+	// seconds, for exponentially distributed times. They are 0 if no puzzle was solved.
+	MeanLow  float64 `json:"measuredMeanLow,omitempty"`
+	MeanHigh float64 `json:"measuredMeanHigh,omitempty"`
 	// Planned is how many puzzles were to be solved, each with a salt of its own,
-	// and Times how long each took, in the order in which they were solved.
+	// and Times how many seconds each took, in the order in which they were solved.
 	Planned int       `json:"planned"`
 	Times   []float64 `json:"times"`
 	Note    string    `json:"note,omitempty"` // why none or fewer were solved
@@ -211,6 +230,8 @@ const (
 	WarningGovernor       = "powersave-governor"
 	WarningThrottled      = "throttled"
 	WarningFewSolves      = "few-solves"
+	WarningPrediction     = "prediction"
+	WarningNotMeasured    = "not-measured"
 )
 
 // row returns the row of a strategy, or nil.

@@ -6,15 +6,15 @@ import (
 	"time"
 )
 
-// goodSlice is about as short as the slices of time of operating systems, so that most
-// samples are not interrupted, and long enough to make up for what starts one.
-// Those shorter than shortSlice are doubtful.
+// goodSlice is short enough that operating systems do not interrupt most samples, and
+// so long that starting a search does not count. Samples shorter than shortSlice get
+// a warning.
 const (
-	goodSlice  = 3 * time.Millisecond
-	shortSlice = 500 * time.Microsecond
+	goodSlice  = 8 * time.Millisecond
+	shortSlice = 2 * time.Millisecond
 )
 
-// How rounds are cut, where it is not said how many there are to be.
+// How rounds are cut, unless Options.Rounds says how many there are.
 const (
 	defaultRounds = 11
 	quickRounds   = 6
@@ -25,19 +25,20 @@ const (
 	clockEvery    = 30 * time.Millisecond // between measurements of the clock
 )
 
-// cut divides a time into rounds of so many samples, as many as are asked for or
-// else as many as fit well.
+// cut divides a time into rounds of so many samples, each with an audit: as many
+// rounds as are asked for, or else as many as fit well.
 func (r *runner) cut(budget time.Duration, samples int) (rounds int, slice time.Duration) {
+	each := budget.Seconds() / float64(max(samples, 1)) * auditShare / (auditShare + 1)
 	rounds = r.Rounds
 	if rounds == 0 {
 		least := defaultRounds
 		if r.Quick {
 			least = quickRounds
 		}
-		fit := int(min(budget.Seconds()/goodSlice.Seconds()/float64(samples)-spareRounds, mostRounds))
+		fit := int(min(each/goodSlice.Seconds()-spareRounds, mostRounds))
 		rounds = max(fit, least)
 	}
-	slice = seconds(budget.Seconds() / float64(samples) / (float64(rounds) + spareRounds))
+	slice = seconds(each / (float64(rounds) + spareRounds))
 	return rounds, min(max(slice, leastSlice), longestSlice)
 }
 
@@ -45,7 +46,7 @@ func (r *runner) cut(budget time.Duration, samples int) (rounds int, slice time.
 func (r *runner) rows(ctx context.Context) error {
 	var tracks []*track
 	for _, t := range r.tracks {
-		if t != nil && t.failed == "" {
+		if t != nil && t.failed == "" && !t.late {
 			tracks = append(tracks, t)
 		}
 	}
@@ -85,7 +86,7 @@ func (r *runner) rounds(ctx context.Context, phase string, tracks []*track, roun
 		for _, i := range r.rng.Perm(len(tracks)) {
 			t := tracks[i]
 			slow := r.Rounds == 0 && t.spent > time.Duration(rounds+2)*slice*5/4
-			if t.failed != "" || slow && len(t.samples) > 0 {
+			if t.failed != "" || slow {
 				continue // it has had its share of the time
 			}
 			if round > 0 && !r.now().Before(end) {
@@ -93,13 +94,19 @@ func (r *runner) rounds(ctx context.Context, phase string, tracks []*track, roun
 			}
 			r.watchClock(ctx)
 			r.progress(phase)
-			s, err := t.measure(ctx, r.world, slice)
+			s, err := t.sample(ctx, r.world, slice)
 			if t.stopped(ctx, err) {
 				return err
 			}
-			if err == nil {
+			if err == nil && s.Hashes > 0 {
 				s.Hz = r.hz
 				t.samples = append(t.samples, s)
+			}
+			if s.Seconds > 5*slice.Seconds() {
+				continue // starting it takes so long that an audit would cost others their time
+			}
+			if err := t.audit(ctx, r.world, slice/auditShare); t.stopped(ctx, err) {
+				return err
 			}
 		}
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"math/rand/v2"
+	"slices"
 	"time"
 
 	"github.com/gkpow/gkpow/solver"
@@ -94,12 +95,20 @@ func (r *runner) begin() {
 
 // phases does all there is to do.
 func (r *runner) phases(ctx context.Context) error {
-	for _, phase := range []func(context.Context) error{r.prepare, r.check, r.rows, r.scaling, r.solve} {
+	for _, phase := range []func(context.Context) error{r.prepare, r.check, r.rows, r.choice, r.scaling, r.solve} {
 		if err := phase(ctx); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// choice finds out which kernel the engine chooses, unless none was measured.
+func (r *runner) choice(ctx context.Context) error {
+	if slices.ContainsFunc(r.report.Rows, func(row Row) bool { return row.Backend != "" }) {
+		r.report.Chosen = r.choose(ctx)
+	}
+	return ctx.Err()
 }
 
 // prepare makes the grounds, and a track for every row that can be measured, and
@@ -237,17 +246,16 @@ func (row *Row) fill(samples []Sample) {
 	if row.Status == NotMeasured {
 		row.Status = Measured
 	}
-	var rates, cycles []float64
+	var rates, ns, cycles []float64
 	for _, s := range samples {
-		rates = append(rates, s.rate())
+		perHash := float64(row.Threads) / s.rate()
+		rates, ns = append(rates, s.rate()), append(ns, 1e9*perHash)
 		if s.Hz > 0 {
-			cycles = append(cycles, s.Hz*float64(row.Threads)/s.rate())
+			cycles = append(cycles, s.Hz*perHash)
 		}
 	}
-	rate := estimate(rates)
-	ns := rate.inverse(1e9 * float64(row.Threads))
-	row.Rate, row.Nanoseconds = &rate, &ns
-	if len(cycles) > 0 {
+	row.Rate, row.Nanoseconds = new(estimate(rates)), new(estimate(ns))
+	if len(cycles) == len(samples) { // or they would be figures of other samples than the rate
 		e := estimate(cycles)
 		row.Cycles = &e
 		if row.Bound > 0 {

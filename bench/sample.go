@@ -2,144 +2,128 @@ package bench
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"math"
-	"sync"
+	"slices"
 	"time"
 
 	"github.com/gkpow/gkpow/solver"
 	"github.com/gkpow/gkpow/strategies"
 )
 
-// A sample is a search among all nonces of one width, like a search for a solution,
-// for a puzzle with a salt of its own and so easy that something is found every
-// now and then. When something is found after the time is up, the search ends. So
-// a strategy goes its own way, and what it counts can be checked by what it finds.
+// A sample is a search among all nonces of one width, as difficult as a real one, for
+// a limited time. Solutions are then so rare that handling them costs nothing. Answers
+// and counts are audited apart, by searches that find something all the time.
 const (
-	hitEvery  = 100 * time.Microsecond // about, for one thread
-	firstBits = 6                      // while the rate is not known
-	maxBits   = 24
+	sampleBits = 4 * DefaultDifficulty
+	hitEvery   = 10 * time.Microsecond // in an audit, about, for one thread
+	firstBits  = 6                     // in the first audit, when the rate is not known
+	maxBits    = 24
+	auditShare = 8 // an audit takes one part in so many of the time of a sample
 )
 
-// patience is how long a sample may take.
-func patience(length time.Duration) time.Duration { return 50*length + time.Second }
-
-// A lane is one thread of a sample.
-type lane struct {
-	puzzle solver.Puzzle
-	hashes uint64
-	found  []uint64
-	err    error
+// sample searches for about the given time. There are no hashes if the thread did not
+// get a CPU in that time.
+func (t *track) sample(ctx context.Context, w world, length time.Duration) (Sample, error) {
+	s, err := t.run(ctx, w, sampleBits, length)
+	if err == nil && s.Hashes > 0 {
+		t.rate = s.rate()
+	}
+	return s, err
 }
 
-// measure takes a sample of about the given length.
-func (t *track) measure(ctx context.Context, w world, length time.Duration) (s Sample, err error) {
+// audit searches for about the given time for so easy a puzzle that the number of
+// solutions shows whether the strategy counts its hashes rightly.
+func (t *track) audit(ctx context.Context, w world, length time.Duration) error {
 	bits := firstBits
 	if t.rate > 0 {
 		bits = min(max(int(math.Log2(t.rate/float64(t.threads)*hitEvery.Seconds())), 0), maxBits)
 	}
-	lanes := make([]lane, t.threads)
-	for i := range lanes {
-		lanes[i].puzzle = solver.Puzzle{Prefix: append([]byte(hexSalt(t.rng, t.length)), ':'), Bits: bits}
+	s, err := t.run(ctx, w, bits, length)
+	if err == nil && t.rate == 0 && s.Hashes > 0 {
+		t.rate = s.rate()
 	}
-	inner, cancel := context.WithTimeout(ctx, patience(length))
-	defer cancel()
-	begin := w.now()
+	return err
+}
+
+// run searches until the time is up. The puzzle has a salt of its own. Solutions are
+// checked and counted for judge.
+func (t *track) run(ctx context.Context, w world, bits int, length time.Duration) (s Sample, err error) {
+	p := solver.Puzzle{Prefix: append([]byte(hexSalt(t.rng, t.length)), ':'), Bits: bits}
+	var found []uint64
+	cpu, begin := w.cpu(), w.now()
 	end := begin.Add(length)
-	if t.threads == 1 {
-		t.run(inner, w, &lanes[0], end)
-	} else {
-		var running sync.WaitGroup
-		for i := range lanes {
-			running.Go(func() { t.run(inner, w, &lanes[i], end) })
-		}
-		running.Wait()
+	inner, cancel := w.until(ctx, end)
+	defer cancel()
+	for err == nil && w.now().Before(end) { // a search that runs out of nonces begins again
+		var hashes uint64
+		hashes, err = strategies.Search(inner, t.strategy, t.threads, p, strategies.Range(nonces(t.width)), func(nonce uint64) bool {
+			found = append(found, nonce)
+			return true
+		})
+		s.Hashes += hashes
 	}
 	took := max(w.now().Sub(begin), 1)
-	t.spent += took
 	s.Seconds = took.Seconds()
-	t.searches += len(lanes)
-	for i := range lanes {
-		l := &lanes[i]
-		s.Hashes += l.hashes
-		t.found += uint64(len(l.found))
-		t.expected += math.Ldexp(float64(l.hashes), -bits)
-		err = cmpErrors(err, l.err)
-		if wrong := l.check(); wrong != "" {
-			t.failed = wrong
-		}
+	if cpu = w.cpu() - cpu; t.threads == 1 && cpu > took/leastCPUShare {
+		s.CPUSeconds = cpu.Seconds()
 	}
-	if err != nil {
-		if isStop(err) && isLate(inner) && !isLate(ctx) && ctx.Err() == nil {
-			err = fmt.Errorf("found nothing for a long time, where one nonce of %d is a solution", 1<<bits)
-		}
-		return s, err
+	t.spent += took
+	t.searches++
+	t.found += uint64(len(found))
+	t.expected += math.Ldexp(float64(s.Hashes), -bits)
+	if wrong := wrongSolution(p, found); wrong != "" {
+		t.failed = wrong
 	}
-	if s.Hashes == 0 {
-		return s, errors.New("counted no hashes")
+	if err != nil && isStop(err) && ctx.Err() == nil && !w.now().Before(end) {
+		err = nil
 	}
-	t.rate = s.rate()
-	return s, nil
+	return s, err
 }
 
-// run searches until the time is up. A search that ends before, because there are no
-// more nonces, is begun again.
-func (t *track) run(ctx context.Context, w world, l *lane, end time.Time) {
-	all := strategies.Range(nonces(t.width))
-	for {
-		hashes, err := t.strategy.Search(ctx, l.puzzle, all, func(nonce uint64) bool {
-			l.found = append(l.found, nonce)
-			return w.now().Before(end)
-		})
-		l.hashes += hashes
-		if l.err = err; err != nil || !w.now().Before(end) {
-			return
-		}
+// leastCPUShare bounds the CPU time that is believed, as a part of the sample's time:
+// less is what a system shows that counts CPU time in coarse steps.
+const leastCPUShare = 50
+
+// wrongSolution says which of the nonces is no solution, or "".
+func wrongSolution(p solver.Puzzle, found []uint64) string {
+	ref := newReference(p.Prefix)
+	i := slices.IndexFunc(found, func(nonce uint64) bool { return ref.zeros(nonce) < p.Bits })
+	if i < 0 {
+		return ""
 	}
+	return fmt.Sprintf("in a measured round: nonce %d is no solution for the salt %q and %d bits",
+		found[i], p.Prefix[:len(p.Prefix)-1], p.Bits)
 }
 
-// check says what is wrong with the solutions, or "".
-func (l *lane) check() string {
-	var buffer []byte
-	for _, nonce := range l.found {
-		if zeros(&buffer, l.puzzle.Prefix, nonce) < l.puzzle.Bits {
-			return fmt.Sprintf("in a measured round: nonce %d is no solution for the salt %q and %d bits",
-				nonce, l.puzzle.Prefix[:len(l.puzzle.Prefix)-1], l.puzzle.Bits)
-		}
-	}
-	return ""
-}
-
-// maxDeviation is how many standard deviations the number of solutions may be away
-// from what is expected by the hashes: more is less likely than one in 10^11.
+// maxDeviation is how many standard deviations the number of solutions may differ
+// from what the hashes make likely: more has a chance below 1 in 10^11.
 const maxDeviation = 7
 
-// judge fails a track that has found too few or too many solutions for what it has
-// counted. Where salts are so short that searches share them, these find the same,
-// and their deviations add up.
+// judge fails a track that has found too few or too many solutions for the hashes
+// that it counted. Salts of up to a few characters are shared by several searches,
+// which then find the same, so their deviations add up.
 func (t *track) judge() {
 	salts := math.Ldexp(1, 4*t.length)
 	variance := max(t.expected, 1) * (1 + float64(max(t.searches-1, 0))/salts)
 	deviation := math.Abs(float64(t.found)-t.expected) / math.Sqrt(variance)
 	if t.failed == "" && deviation > maxDeviation {
-		t.failed = fmt.Sprintf("in the measured rounds: found %d solutions where about %.0f were to be expected by the hashes it counted",
+		t.failed = fmt.Sprintf("in the measured rounds: found %d solutions, but the hashes that it counted make about %.0f likely",
 			t.found, t.expected)
 	}
 }
 
-// warmUp searches until the rate is known.
+// warmUp searches until the rate is known, and takes a first sample.
 func (t *track) warmUp(ctx context.Context, w world, length time.Duration) error {
-	var s Sample
-	for range 3 {
-		var err error
-		if s, err = t.measure(ctx, w, length/2); err != nil {
+	for range 2 {
+		if err := t.audit(ctx, w, length/2); err != nil {
 			return err
 		}
 		if t.spent > 5*length {
-			break // it is slow to answer, so once must do
+			break // starting it takes long, so once is enough
 		}
 	}
-	t.warm = s
-	return nil
+	var err error
+	t.warm, err = t.sample(ctx, w, length/2)
+	return err
 }

@@ -6,8 +6,6 @@ import (
 	"math"
 	"math/rand/v2"
 	"slices"
-	"sync"
-	"sync/atomic"
 
 	"github.com/gkpow/gkpow/solver"
 	"github.com/gkpow/gkpow/strategies"
@@ -23,7 +21,7 @@ const (
 // solve predicts the time to solution of the fastest strategy with the most
 // threads, and solves puzzles as far as the time allows.
 func (r *runner) solve(ctx context.Context) error {
-	t := r.fastest(slices.Max(r.Threads))
+	t := r.solving()
 	if t == nil {
 		return nil
 	}
@@ -54,13 +52,13 @@ func (r *runner) solve(ctx context.Context) error {
 	s.Planned = min(int(r.left().Seconds()/(solveSlack*plan.Time().Seconds())), mostSolves)
 	if s.Planned < 1 {
 		s.Planned = 0
-		s.Note = fmt.Sprintf("a solution takes %s on average, and there was no time for one", formatSeconds(plan.Time().Seconds()))
+		s.Note = fmt.Sprintf("a solution takes %s on average, and the time was up", formatSeconds(plan.Time().Seconds()))
 		return nil
 	}
 	// Those that take the longest are to be among the times, so there is room.
 	ctx, cancel := context.WithTimeoutCause(ctx, end.Sub(r.now())+r.Budget/10, errLate)
 	defer cancel()
-	defer func() { s.Measured = quantiles(s.Times) }()
+	defer s.fill()
 	for range s.Planned {
 		r.progress("time to solution")
 		p := puzzles.next()
@@ -86,6 +84,45 @@ func (r *runner) solve(ctx context.Context) error {
 		break
 	}
 	return nil
+}
+
+// solving returns the track for the time to solution: that of the kernel that the
+// engine has chosen, with the most threads, or else the fastest.
+func (r *runner) solving() *track {
+	threads := slices.Max(r.Threads)
+	for i, row := range r.report.Rows {
+		t := r.tracks[i]
+		if t != nil && row.Backend == r.report.Chosen && row.Backend != "" && t.failed == "" && len(t.samples) > 0 &&
+			row.Threads == threads && row.SaltLength == r.report.Settings.mainSalt() {
+			return t
+		}
+	}
+	return r.fastest(threads)
+}
+
+// fill completes what follows from the times.
+func (s *Solve) fill() {
+	s.Measured = quantiles(s.Times)
+	s.MeanLow, s.MeanHigh = 0, 0
+	if n := float64(len(s.Times)); n > 0 {
+		// 2n times the ratio of the measured mean to the true one has a chi-squared
+		// distribution with 2n degrees of freedom.
+		const normal = 1.96 // the 97.5 % quantile
+		s.MeanLow = s.Measured.Mean * 2 * n / chiSquared(2*n, normal)
+		s.MeanHigh = s.Measured.Mean * 2 * n / chiSquared(2*n, -normal)
+	}
+}
+
+// agrees reports whether the predicted mean lies in the interval of the measured one.
+func (s *Solve) agrees() bool {
+	return s.MeanLow <= s.Predicted.Mean && s.Predicted.Mean <= s.MeanHigh
+}
+
+// chiSquared approximates the quantile of a chi-squared distribution for a quantile of
+// the normal one: Wilson and Hilferty 1931.
+func chiSquared(degrees, normal float64) float64 {
+	k := 2 / (9 * degrees)
+	return degrees * math.Pow(1-k+normal*math.Sqrt(k), 3)
 }
 
 // errLate is the cause of the end of solving when the time is up.
@@ -169,8 +206,8 @@ func quantiles(times []float64) (q Quantiles) {
 	return q
 }
 
-// solve finds a solution: an engine's kernel by a search as it is, any other
-// strategy with threads that take the next nonces in turn, from 0 on.
+// solve finds a solution: a kernel of the engine as it does in a program, any other
+// strategy from nonce 0 on.
 func (t *track) solve(ctx context.Context, p solver.Puzzle) (nonce uint64, err error) {
 	if backend := strategies.BackendOf(t.strategy); backend != "" {
 		s, err := solver.New(solver.Options{Backend: backend, Workers: t.threads})
@@ -183,28 +220,9 @@ func (t *track) solve(ctx context.Context, p solver.Puzzle) (nonce uint64, err e
 		}
 		return solution.Nonce, err
 	}
-	grain := uint64(max(64, t.rate/float64(t.threads)/1000)) // about a millisecond
-	var (
-		next    atomic.Uint64
-		done    atomic.Bool
-		running sync.WaitGroup
-		once    sync.Once
-	)
-	for range t.threads {
-		running.Go(func() {
-			for !done.Load() {
-				first := (next.Add(1) - 1) * grain
-				_, failure := t.strategy.Search(ctx, p, strategies.Range{First: first, Last: first + grain - 1}, func(n uint64) bool {
-					once.Do(func() { nonce = n; done.Store(true) })
-					return false
-				})
-				if failure != nil {
-					once.Do(func() { err = failure; done.Store(true) })
-					return
-				}
-			}
-		})
-	}
-	running.Wait()
+	_, err = strategies.Search(ctx, t.strategy, t.threads, p, strategies.Range{Last: solver.MaxSafeInteger}, func(n uint64) bool {
+		nonce = n
+		return false
+	})
 	return nonce, err
 }

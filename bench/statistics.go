@@ -67,20 +67,6 @@ func (e Estimate) spread() float64 {
 	return max(e.High-e.Median, e.Median-e.Low) / e.Median
 }
 
-// inverse returns the estimate of scale/x where e is that of x.
-func (e Estimate) inverse(scale float64) Estimate {
-	if e.Count == 0 || e.Min <= 0 {
-		return Estimate{}
-	}
-	inverse := e
-	inverse.Median = scale / e.Median
-	inverse.Min, inverse.Max = scale/e.Max, scale/e.Min
-	if e.known() {
-		inverse.Low, inverse.High = scale/e.High, scale/e.Low
-	}
-	return inverse
-}
-
 // fence is how many times the distance between the quartiles a value may lie
 // outside of them: Tukey's outer fences.
 const fence = 3

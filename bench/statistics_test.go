@@ -63,13 +63,6 @@ func TestOutliers(t *testing.T) {
 	}
 }
 
-func TestInverse(t *testing.T) {
-	e := estimate([]float64{1, 2, 4, 5, 8, 10}).inverse(100)
-	require.InDelta(t, 100/4.5, e.Median, 1e-9)
-	require.Equal(t, []float64{10, 100, 10, 100}, []float64{e.Low, e.High, e.Min, e.Max})
-	require.Zero(t, Estimate{}.inverse(1))
-}
-
 func TestRatio(t *testing.T) {
 	before := []float64{100, 101, 102, 103, 104, 105, 106}
 	twice := []float64{200, 202, 204, 206, 208, 210, 212}

@@ -6,28 +6,75 @@ import (
 	"strings"
 )
 
-// summary is the closing sentence.
+// summary says in one or two sentences what people want to know first. It claims no
+// more than the confidence intervals do.
 func (r *Report) summary() string {
 	if r.Verdict == Fail {
 		return r.failure()
 	}
-	var parts []string
-	if first, second := r.leaders(); first != nil && second != nil {
-		parts = append(parts, fmt.Sprintf("%s is %s times as fast as %s here",
-			first.short(), figure(first.Rate.Median/second.Rate.Median), second.short()))
-	} else if first != nil {
-		parts = append(parts, fmt.Sprintf("%s does %s MH/s with %s here",
-			first.short(), megahashes(first.Rate.Median), plural(first.Threads, "thread", "threads")))
+	lead, winner := r.lead(), r.winner()
+	switch {
+	case lead == "":
+	case r.Chosen == "":
+		lead += "."
+	case strings.HasPrefix(winner, "Here "+r.Chosen+" is "):
+		lead += strings.Replace(winner, "Here "+r.Chosen+" is ", "; "+r.Chosen+" is chosen, ", 1)
+		winner = ""
+	default:
+		lead += "; " + r.Chosen + " is chosen."
 	}
-	if s := r.Solve; s != nil && s.Predicted.P50 > 0 {
-		parts = append(parts, fmt.Sprintf("difficulty %d takes %s at the median", s.Difficulty, formatSeconds(s.Predicted.P50)))
-	}
+	parts := []string{lead, winner}
 	if !r.Complete {
-		parts = append([]string{"incomplete: " + r.Stopped}, parts...)
-	} else if len(parts) == 0 {
-		parts = []string{"nothing could be measured here"}
+		parts = []string{"Incomplete: " + r.Stopped + ".", lead, winner}
 	}
-	return strings.Join(parts, "; ")
+	parts = slices.DeleteFunc(parts, func(s string) bool { return s == "" })
+	if len(parts) == 0 {
+		return "Nothing could be measured here."
+	}
+	return strings.Join(parts, " ")
+}
+
+// lead says how long a challenge takes, without the full stop: "A challenge of
+// difficulty 6 takes 0.08 s here on average, 20 times faster than the textbook loop".
+func (r *Report) lead() string {
+	s := r.Solve
+	if s == nil || s.Predicted.Mean == 0 {
+		return ""
+	}
+	text := fmt.Sprintf("A challenge of difficulty %d takes %s here on average", s.Difficulty, formatSeconds(s.Predicted.Mean))
+	mine, loop := r.measured(s.Strategy, s.SaltLength, s.Threads), r.measured(sampleLoop, s.SaltLength, s.Threads)
+	if mine != nil && loop != nil && mine.above(loop) {
+		text += fmt.Sprintf(", %s times faster than the textbook loop", timesFigure(mine.Median/loop.Median))
+	}
+	return text
+}
+
+// winner says which kernel is the fastest on the fewest threads, if that can be told:
+// "Here avx512 is 2.02 times as fast as shani." Without kernels it is about strategies.
+func (r *Report) winner() string {
+	first, second := r.leaders()
+	switch {
+	case first == nil:
+		return ""
+	case second == nil:
+		return fmt.Sprintf("Here %s does %s MH/s with %s.", first.Strategy, megahashes(first.Rate.Median),
+			plural(first.Threads, "thread", "threads"))
+	case first.Rate.above(second.Rate):
+		return fmt.Sprintf("Here %s is %s times as fast as %s.", first.Strategy, figure(first.Rate.Median/second.Rate.Median), second.Strategy)
+	}
+	why := "their intervals overlap"
+	switch {
+	case slices.ContainsFunc(r.Warnings, func(w Warning) bool { return w.Name == WarningBusy || w.Name == WarningSteal }):
+		why = "busy machine"
+	case !first.Rate.known() || !second.Rate.known():
+		why = "too few samples"
+	}
+	return fmt.Sprintf("No clear winner between %s and %s (%s).", first.Strategy, second.Strategy, why)
+}
+
+// above reports whether the interval lies above that of another estimate.
+func (e *Estimate) above(other *Estimate) bool {
+	return e.known() && other.known() && e.Low > other.High
 }
 
 // failure says which answers were wrong.
@@ -63,41 +110,16 @@ func (r *Report) failure() string {
 // and the next one of another kernel of the engine, or of any strategy if there is
 // none.
 func (r *Report) leaders() (first, second *Row) {
-	var rows []*Row
-	for i := range r.Rows {
-		row := &r.Rows[i]
-		if row.Status == Measured && row.SaltLength == r.Settings.mainSalt() && row.Threads == r.Settings.Threads[0] {
-			rows = append(rows, row)
-		}
-	}
-	slices.SortStableFunc(rows, func(a, b *Row) int {
+	threads := r.Settings.Threads[0]
+	for _, name := range r.byRate(r.Settings.mainSalt(), threads) {
+		row := r.row(name, r.Settings.mainSalt(), threads)
 		switch {
-		case a.Rate.Median > b.Rate.Median:
-			return -1
-		case a.Rate.Median < b.Rate.Median:
-			return 1
+		case row.Status != Measured:
+		case first == nil:
+			first = row
+		case second == nil || second.Backend == "" && row.Backend != "":
+			second = row
 		}
-		return 0
-	})
-	if len(rows) == 0 {
-		return nil, nil
-	}
-	first = rows[0]
-	for _, row := range rows[1:] {
-		if row.Backend != "" {
-			return first, row
-		}
-	}
-	if len(rows) > 1 {
-		second = rows[1]
 	}
 	return first, second
-}
-
-// short is the name of the kernel, or else of the strategy.
-func (row *Row) short() string {
-	if row.Backend != "" {
-		return row.Backend
-	}
-	return row.Strategy
 }

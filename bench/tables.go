@@ -5,13 +5,15 @@ import (
 	"fmt"
 	"slices"
 	"strconv"
+	"strings"
 )
 
 // A table is a part of a report as people read it, whatever the format.
 type table struct {
 	title string
-	note  string   // below the title
+	note  string   // below the table, in lines
 	head  []string // the first column has names, the others numbers
+	wide  []int    // columns that a narrow terminal does without
 	rows  [][]string
 	bars  []float64 // for each row, 0 to 1; nil if there are none
 }
@@ -39,17 +41,26 @@ func (r *Report) tables() (list []table) {
 	return list
 }
 
-// throughput is the table of all strategies for one salt length.
+// chosenMark is before the name of the kernel that the engine chooses.
+const chosenMark = "> "
+
+// throughput is the table of all strategies for one salt length, the fastest first.
 func (r *Report) throughput(saltLength, threads int) table {
 	t := table{
 		title: fmt.Sprintf("Salt of %s, %s", plural(saltLength, "character", "characters"), plural(threads, "thread", "threads")),
-		head:  []string{"strategy", "MH/s", "±", "ns/hash", "cycles/hash", "ops/hash", "of bound"},
+		head:  []string{"strategy", "MH/s", "±", "× textbook", "ns/hash", "cycles/hash", "ops/hash", "of bound"},
+		wide:  []int{6, 7},
 	}
 	highest := r.highest(saltLength, threads)
-	for _, name := range r.Settings.Strategies {
+	loop := r.measured(sampleLoop, saltLength, threads)
+	marked := slices.Contains(r.Settings.Strategies, r.Chosen)
+	for _, name := range r.byRate(saltLength, threads) {
 		row := r.row(name, saltLength, threads)
-		if row == nil {
-			continue
+		if marked && name == r.Chosen {
+			name = chosenMark + name
+			t.note = chosenMark + "is the kernel that gkpow chooses here."
+		} else if marked {
+			name = strings.Repeat(" ", len(chosenMark)) + name
 		}
 		cells := []string{name}
 		bar := 0.0
@@ -61,9 +72,12 @@ func (r *Report) throughput(saltLength, threads int) table {
 			cells = append(cells, text)
 		} else {
 			bar = row.Rate.Median / highest
-			cells = append(cells,
-				megahashes(row.Rate.Median), plusMinus(*row.Rate), figure(row.Nanoseconds.Median), estimateFigure(row.Cycles),
-				figure(row.Operations), percent(row.BoundShare))
+			times := ""
+			if loop != nil {
+				times = timesFigure(row.Rate.Median / loop.Median)
+			}
+			cells = append(cells, megahashes(row.Rate.Median), plusMinus(*row.Rate), times, figure(row.Nanoseconds.Median),
+				estimateFigure(row.Cycles), figure(row.Operations), percent(row.BoundShare))
 		}
 		t.rows, t.bars = append(t.rows, cells), append(t.bars, bar)
 	}
@@ -100,13 +114,13 @@ func (r *Report) highest(saltLength, threads int) (highest float64) {
 // bySalt is the table of rates by salt length.
 func (r *Report) bySalt(threads int) table {
 	t := table{
-		title: fmt.Sprintf("MH/s by length of the salt, %s", plural(threads, "thread", "threads")),
+		title: fmt.Sprintf("MH/s by salt length, %s", plural(threads, "thread", "threads")),
 		head:  []string{"strategy"},
 	}
 	for _, length := range r.Settings.SaltLengths {
 		t.head = append(t.head, strconv.Itoa(length))
 	}
-	for _, name := range r.Settings.Strategies {
+	for _, name := range r.byRate(r.Settings.mainSalt(), threads) {
 		cells, any := []string{name}, false
 		for _, length := range r.Settings.SaltLengths {
 			row := r.row(name, length, threads)
@@ -166,10 +180,17 @@ func (s *Solve) table() table {
 	if len(s.Times) > 0 {
 		row(fmt.Sprintf("measured, %s", plural(len(s.Times), "puzzle", "puzzles")), s.Measured)
 	}
-	t.note = fmt.Sprintf("A solution takes longer than %s, which is what a challenge lives, with a chance of %s.",
-		formatSeconds(s.Deadline), formatChance(s.Missed))
+	t.note = fmt.Sprintf("Chance of missing the %s deadline: %s.", formatSeconds(s.Deadline), formatChance(s.Missed))
+	if s.MeanLow > 0 {
+		verdict := "agrees with"
+		if !s.agrees() {
+			verdict = "contradicts"
+		}
+		t.note += fmt.Sprintf("\nBy the measured times the true mean is %s to %s (95 %%), which %s the prediction.",
+			formatSeconds(s.MeanLow), formatSeconds(s.MeanHigh), verdict)
+	}
 	if s.Note != "" {
-		t.note += " Note: " + s.Note + "."
+		t.note += "\nNote: " + s.Note + "."
 	}
 	return t
 }

@@ -4,26 +4,203 @@ import (
 	"bufio"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 	"unicode/utf8"
 )
 
+// TextOptions say how WriteText shows a report.
+type TextOptions struct {
+	Width int  // columns of the terminal; 0 means 80, and fewer than 40 are taken for 40
+	ASCII bool // write ASCII only, for terminals without UTF-8
+	Wide  bool // show all columns, although lines may be longer than Width
+}
+
 // WriteText writes the report for people, with a bar for each rate.
-func (r *Report) WriteText(w io.Writer) error {
-	out := bufio.NewWriter(w)
+func (r *Report) WriteText(w io.Writer, o TextOptions) error {
+	if o.Width == 0 {
+		o.Width = 80
+	}
+	o.Width = max(o.Width, 40)
+	buffer := bufio.NewWriter(w)
+	out := &textWriter{buffer, o}
+	out.paragraph(r.Summary)
+	out.line("")
 	for _, line := range r.header() {
-		fmt.Fprintln(out, line)
+		out.paragraph(line)
 	}
 	for _, t := range r.tables() {
-		fmt.Fprintln(out)
-		t.text(out)
+		out.table(&t)
 	}
-	fmt.Fprintf(out, "\n%s\n", r.answers())
-	for _, d := range r.Warnings {
-		fmt.Fprintf(out, "\nwarning: %s: %s\n   hint: %s\n", d.Name, d.Message, d.Hint)
+	out.line("")
+	out.paragraph(r.answers())
+	for i, d := range r.Warnings {
+		if i == 0 {
+			out.line("")
+		}
+		out.paragraph(d.String())
 	}
-	fmt.Fprintf(out, "\n%s\n", r.Summary)
-	return out.Flush()
+	return buffer.Flush()
+}
+
+// String returns the warning in a line, without a full stop.
+func (w Warning) String() string {
+	return fmt.Sprintf("warning: %s: %s; %s", w.Name, w.Message, w.Hint)
+}
+
+// A textWriter writes lines for a terminal.
+type textWriter struct {
+	w io.Writer
+	TextOptions
+}
+
+// ascii has what to write for characters that are not ASCII, in as many columns.
+var ascii = strings.NewReplacer("×", "x", "±", "+", "µ", "u", "–", "-", "…", ".", "⁻", "-", "¹", "1", "²", "2")
+
+func (t *textWriter) line(s string) {
+	if t.ASCII {
+		s = ascii.Replace(strings.ReplaceAll(s, "10¹²", "10^12"))
+	}
+	fmt.Fprintln(t.w, strings.TrimRight(s, " "))
+}
+
+// paragraph writes text in lines that fit the width.
+func (t *textWriter) paragraph(s string) {
+	for _, line := range wrapped(s, t.Width) {
+		t.line(line)
+	}
+}
+
+// fixedSpace stands for a space at which wrapped breaks no line.
+const fixedSpace = "\x1f"
+
+// wrapped breaks a text between words. Lines after the first are indented. A word that
+// does not fit has a line of its own.
+func wrapped(s string, width int) (lines []string) {
+	line := ""
+	for _, word := range strings.Fields(strings.ReplaceAll(s, " %", fixedSpace+"%")) {
+		if line != "" && utf8.RuneCountInString(line)+1+utf8.RuneCountInString(word) > width {
+			lines = append(lines, line)
+			line = " "
+		}
+		if line != "" {
+			line += " "
+		}
+		line += word
+	}
+	lines = append(lines, line)
+	for i := range lines {
+		lines[i] = strings.ReplaceAll(lines[i], fixedSpace, " ")
+	}
+	return lines
+}
+
+// columnGap is between the columns of a table.
+const columnGap = 2
+
+// table writes a table: names to the left, numbers to the right, then bars in what is
+// left of the width. One with too many columns is written in parts, each with the
+// names.
+func (t *textWriter) table(table *table) {
+	t.line("")
+	t.paragraph(table.title)
+	var shown []int // columns
+	for i := range table.head {
+		if t.Wide || !slices.Contains(table.wide, i) {
+			shown = append(shown, i)
+		}
+	}
+	widths := table.widths()
+	for first := 1; ; {
+		last, width := first, widths[0]
+		for last < len(shown) && (t.Wide || last == first || width+columnGap+widths[shown[last]] <= t.Width) {
+			width += columnGap + widths[shown[last]]
+			last++
+		}
+		if first > 1 {
+			t.line("")
+		}
+		t.part(table, append([]int{0}, shown[first:last]...), widths, width)
+		if first = last; first >= len(shown) {
+			break
+		}
+	}
+	for note := range strings.Lines(table.note) {
+		t.paragraph(strings.TrimSpace(note))
+	}
+}
+
+// widths returns how many characters the columns need.
+func (t *table) widths() []int {
+	widths := make([]int, len(t.head))
+	for _, cells := range append([][]string{t.head}, t.rows...) {
+		if len(cells) < len(t.head) {
+			cells = cells[:1] // what follows is not in columns
+		}
+		for i, cell := range cells {
+			widths[i] = max(widths[i], utf8.RuneCountInString(cell))
+		}
+	}
+	return widths
+}
+
+// part writes some columns of a table, which take so many characters together.
+func (t *textWriter) part(table *table, columns, widths []int, width int) {
+	line := func(cells []string, end string) {
+		var b strings.Builder
+		for i, column := range columns {
+			cell := cells[column]
+			space := strings.Repeat(" ", widths[column]-utf8.RuneCountInString(cell))
+			if i == 0 {
+				b.WriteString(cell + space)
+			} else {
+				b.WriteString(strings.Repeat(" ", columnGap) + space + cell)
+			}
+		}
+		t.line(b.String() + end)
+	}
+	head := make([]string, len(table.head))
+	for i, name := range table.head {
+		if head[i] = strings.ToUpper(name); name == "MH/s" {
+			head[i] = name
+		}
+	}
+	line(head, "")
+	room := t.Width - width - columnGap
+	for i, cells := range table.rows {
+		if len(cells) < len(table.head) { // words instead of figures
+			name := cells[0] + strings.Repeat(" ", widths[0]-utf8.RuneCountInString(cells[0])+columnGap-1)
+			t.paragraph(strings.ReplaceAll(name, " ", fixedSpace) + " " + strings.Join(cells[1:], " "))
+			continue
+		}
+		end := ""
+		if table.bars != nil && room >= 4 {
+			end = strings.Repeat(" ", columnGap) + t.bar(table.bars[i], room)
+		}
+		line(cells, end)
+	}
+}
+
+// bar draws a part, 0 to 1, of a longest bar of so many characters: in eighths of a
+// character, or of "#" in ASCII.
+func (t *textWriter) bar(part float64, longest int) string {
+	if t.ASCII {
+		n := int(part*float64(longest) + 0.5)
+		if part > 0 {
+			n = max(n, 1)
+		}
+		return strings.Repeat("#", n)
+	}
+	eighths := int(part*float64(longest)*8 + 0.5)
+	if part > 0 {
+		eighths = max(eighths, 1)
+	}
+	const blocks = "▏▎▍▌▋▊▉█"
+	s := strings.Repeat("█", eighths/8)
+	if rest := eighths % 8; rest > 0 {
+		s += string([]rune(blocks)[rest-1])
+	}
+	return s
 }
 
 // header says what was measured, where and with what.
@@ -32,6 +209,9 @@ func (r *Report) header() (lines []string) {
 	cpus := plural(m.CPUs, "CPU", "CPUs")
 	if m.CgroupLimit > 0 {
 		cpus += fmt.Sprintf(" limited to %.4g", m.CgroupLimit)
+	}
+	if r.Clock.Median > 0 {
+		cpus += fmt.Sprintf(" at %.2f GHz", r.Clock.Median/1e9)
 	}
 	system := m.OS
 	if m.Kernel != "" {
@@ -45,13 +225,16 @@ func (r *Report) header() (lines []string) {
 		fmt.Sprintf("%s, %s", m.CPU, cpus),
 		fmt.Sprintf("%s, %s/%s, %s, gkpow %s", system, m.GOOS, m.GOARCH, m.Go, version),
 	}
-	run := fmt.Sprintf("%s, seed %d", r.Date.Local().Format("2006-01-02 15:04:05"), s.Seed)
-	if s.Rounds > 0 {
-		run += fmt.Sprintf(", %s with samples of %s", plural(s.Rounds, "round", "rounds"), formatSeconds(s.Slice))
-	}
-	run += fmt.Sprintf(", %s in all", formatSeconds(r.Seconds))
-	if r.Clock.Median > 0 {
-		run += fmt.Sprintf(", clock %.2f GHz", r.Clock.Median/1e9)
+	run := fmt.Sprintf("%s, seed %d, %s in all", r.Date.Local().Format("2006-01-02 15:04:05"), s.Seed, formatSeconds(r.Seconds))
+	if low, high := r.samples(); high > 0 {
+		rounds := plural(high, "sample", "samples")
+		if low < high {
+			rounds = fmt.Sprintf("%d to %s", low, rounds)
+		}
+		run += fmt.Sprintf(", %s of each row", rounds)
+		if s.Slice > 0 {
+			run += fmt.Sprintf(", %s long", formatSeconds(s.Slice))
+		}
 	}
 	return append(lines, run)
 }
@@ -63,77 +246,14 @@ func (r *Report) answers() string {
 		hashes += float64(w.Hashes)
 		found += float64(w.Found)
 	}
-	all := "all found"
+	unchecked := slices.ContainsFunc(r.Rows, func(row Row) bool { return row.Status == NotMeasured })
+	who := "every row found"
 	switch {
 	case r.Verdict != Pass:
-		all = "not all found"
-	case !r.Complete: // then there are some that nobody has looked at
-		all = "those that were checked found"
+		who = "not every row found"
+	case unchecked || !r.Complete:
+		who = "every row that was checked found"
 	}
-	return fmt.Sprintf("answers %s: %s the same %s solutions in %s hashes as crypto/sha256, checksum %s",
-		r.Verdict, all, grouped(found), grouped(hashes), r.Checksum)
-}
-
-// barWidth is that of the longest bar.
-const barWidth = 20
-
-// text writes the table: names to the left, numbers to the right, then bars.
-func (t *table) text(w io.Writer) {
-	fmt.Fprintln(w, t.title)
-	head := make([]string, len(t.head))
-	for i, name := range t.head {
-		if head[i] = strings.ToUpper(name); strings.Contains(name, "MH/s") {
-			head[i] = name
-		}
-	}
-	widths := make([]int, len(head))
-	for _, cells := range append([][]string{head}, t.rows...) {
-		if len(cells) < len(t.head) {
-			cells = cells[:1] // what follows is not in columns
-		}
-		for i, cell := range cells {
-			widths[i] = max(widths[i], utf8.RuneCountInString(cell))
-		}
-	}
-	line := func(cells []string, end string) {
-		var b strings.Builder
-		for i, cell := range cells {
-			space := strings.Repeat(" ", max(0, widths[i]-utf8.RuneCountInString(cell)))
-			switch {
-			case i == 0:
-				b.WriteString(cell + space)
-			case len(cells) < len(t.head):
-				b.WriteString("  " + cell)
-			default:
-				b.WriteString("  " + space + cell)
-			}
-		}
-		b.WriteString(end)
-		fmt.Fprintln(w, strings.TrimRight(b.String(), " "))
-	}
-	line(head, "")
-	for i, cells := range t.rows {
-		end := ""
-		if t.bars != nil {
-			end = "  " + textBar(t.bars[i])
-		}
-		line(cells, end)
-	}
-	if t.note != "" {
-		fmt.Fprintln(w, t.note)
-	}
-}
-
-// textBar draws a part, 0 to 1, of the longest bar in eighths of a character.
-func textBar(part float64) string {
-	eighths := int(part*barWidth*8 + 0.5)
-	if part > 0 && eighths == 0 {
-		eighths = 1
-	}
-	const blocks = "▏▎▍▌▋▊▉█"
-	s := strings.Repeat("█", eighths/8)
-	if rest := eighths % 8; rest > 0 {
-		s += string([]rune(blocks)[rest-1])
-	}
-	return s
+	return fmt.Sprintf("answers %s: %s the same %s in %s hashes as crypto/sha256, checksum %s",
+		r.Verdict, who, pluralFigure(found, "solution", "solutions"), grouped(hashes), r.Checksum)
 }

@@ -5,8 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-	"sync"
-	"sync/atomic"
 	"time"
 
 	"github.com/gkpow/gkpow/solver"
@@ -24,8 +22,9 @@ type track struct {
 	warm    Sample        // the last one of warming up
 	samples []Sample
 	failed  string // what was wrong, if anything was
+	late    bool   // whether there was no time to check it
 
-	searches int     // in samples: one for each thread
+	searches int     // in samples and audits
 	found    uint64  // solutions in them
 	expected float64 // by the hashes that the strategy has counted
 }
@@ -38,57 +37,19 @@ func (e *wrongCount) Error() string {
 	return fmt.Sprintf("counted %d hashes of %d", e.got, e.want)
 }
 
-// pieces are how many parts of its share of a range a thread takes in turn, so that
-// none is left waiting for another for long.
-const pieces = 4
-
 // search has the threads of the track search a range, and returns what they found
 // in ascending order.
 func (t *track) search(ctx context.Context, bits int, first, last uint64) (found []uint64, err error) {
 	p := solver.Puzzle{Prefix: t.prefix, Bits: bits}
-	if t.threads == 1 {
-		err = t.piece(ctx, p, first, last, func(nonce uint64) { found = append(found, nonce) })
-		slices.Sort(found)
-		return found, err
-	}
-	n := last - first + 1
-	size := n/uint64(t.threads*pieces) + 1
-	count := (n + size - 1) / size
-	var (
-		next    atomic.Uint64
-		running sync.WaitGroup
-		mu      sync.Mutex // guards found and err
-	)
-	for range t.threads {
-		running.Go(func() {
-			var mine []uint64
-			var failure error
-			for failure == nil {
-				i := next.Add(1) - 1
-				if i >= count {
-					break
-				}
-				from := first + i*size
-				to := min(from+size-1, last)
-				failure = t.piece(ctx, p, from, to, func(nonce uint64) { mine = append(mine, nonce) })
-			}
-			mu.Lock()
-			defer mu.Unlock()
-			found = append(found, mine...)
-			err = cmpErrors(err, failure)
-		})
-	}
-	running.Wait()
+	hashes, err := strategies.Search(ctx, t.strategy, t.threads, p, strategies.Range{First: first, Last: last}, func(nonce uint64) bool {
+		found = append(found, nonce)
+		return true
+	})
 	slices.Sort(found)
-	return found, err
-}
-
-// cmpErrors returns the error that says more: one that is not of a context.
-func cmpErrors(a, b error) error {
-	if a == nil || b != nil && isStop(a) {
-		return b
+	if want := last - first + 1; err == nil && hashes != want {
+		err = &wrongCount{hashes, want}
 	}
-	return a
+	return found, err
 }
 
 // isStop reports whether a search ended because its context did.
@@ -100,21 +61,6 @@ func isStop(err error) bool {
 func isLate(ctx context.Context) bool {
 	deadline, ok := ctx.Deadline()
 	return ok && !time.Now().Before(deadline)
-}
-
-// piece searches a range with one thread.
-func (t *track) piece(ctx context.Context, p solver.Puzzle, first, last uint64, found func(uint64)) error {
-	hashes, err := t.strategy.Search(ctx, p, strategies.Range{First: first, Last: last}, func(nonce uint64) bool {
-		found(nonce)
-		return true
-	})
-	if err != nil {
-		return err
-	}
-	if want := last - first + 1; hashes != want {
-		return &wrongCount{hashes, want}
-	}
-	return nil
 }
 
 // verify has the track do the fixed work, and returns the checksum of what it

@@ -6,7 +6,7 @@ import (
 	"strings"
 )
 
-// From where on something is doubtful.
+// Limits beyond which there is a warning.
 const (
 	busyCPUs        = 0.1  // CPUs that others use
 	stealShare      = 0.01 // of all CPU time
@@ -25,21 +25,17 @@ func warnings(r *Report, clocks []float64, before, after usage) []Warning {
 		busy, steal := after.busy-before.busy, after.steal-before.steal
 		others := (busy - (after.own - before.own)) / r.Seconds
 		if others > busyCPUs {
-			warn(WarningBusy, "stop other programs, or wait until they are done, and measure again",
-				"other processes used %.1f CPUs during the run", others)
+			warn(WarningBusy, "stop them and measure again", "other processes used %.1f CPUs", others)
 		}
 		if all := busy + steal + after.idle - before.idle; all > 0 && steal/all > stealShare {
-			warn(WarningSteal, "measure again when the host is quieter, or on a machine of its own",
-				"the hypervisor gave %.1f %% of the CPU time to others", 100*steal/all)
+			warn(WarningSteal, "measure again later", "other guests took %.1f %% of the CPU time", 100*steal/all)
 		}
 		if n := after.throttled - before.throttled; after.throttled > before.throttled {
-			warn(WarningThrottled, "use fewer --threads, or raise the container's CPU limit",
-				"the container's CPU limit stopped the process %d times", n)
+			warn(WarningThrottled, "raise it", "the container's CPU limit applied %s", plural(int(n), "time", "times"))
 		}
 	}
 	if low, high := clockRange(clocks); low > 0 && high/low-1 > frequencyChange {
-		warn(WarningFrequency, "compare cycles/hash rather than rates; let the machine cool, or fix its frequency",
-			"the CPU's clock went from %.2f to %.2f GHz", low/1e9, high/1e9)
+		warn(WarningFrequency, "compare cycles/hash", "clock from %.2f to %.2f GHz", low/1e9, high/1e9)
 	}
 	orFinish := func(hint string) string {
 		if !r.Complete {
@@ -47,35 +43,40 @@ func warnings(r *Report, clocks []float64, before, after usage) []Warning {
 		}
 		return hint
 	}
-	switch rounds := r.samples(); {
+	switch rounds, _ := r.samples(); {
 	case rounds == 1:
-		warn(WarningOneRun, orFinish("raise --count"), "everything was measured once, so nothing is known of the spread")
+		warn(WarningOneRun, orFinish("raise --count"), "rows with one sample have no interval")
 	case rounds > 1 && rounds < fewRounds:
-		warn(WarningFewRounds, orFinish("raise --count to 6 at least, or --time"), "%d rounds are too few for a confidence interval", rounds)
+		warn(WarningFewRounds, orFinish("raise --count"), "rows with %d samples have no interval", rounds)
 	}
 	if slice := r.Settings.Slice; slice > 0 && slice < shortSlice.Seconds() {
-		warn(WarningShortSamples, "raise --time, or measure fewer strategies, salt lengths or threads",
-			"a sample took %s only, so starting it counts", formatSeconds(slice))
+		warn(WarningShortSamples, "raise --time", "a sample took %s, so its start counts", formatSeconds(slice))
+	}
+	if n := r.notMeasured(); n > 0 && r.Complete {
+		warn(WarningNotMeasured, "raise --time", "there was no time for %s of %d", plural(n, "row", "rows"), len(r.Rows))
 	}
 	if cpus, most := r.Machine.usableCPUs(), slices.Max(append(slices.Clone(r.Settings.Threads), 0)); float64(most) > cpus {
-		warn(WarningFewerCPUs, "use at most as many --threads as there are CPUs",
-			"%d threads share %.4g CPUs", most, cpus)
+		word := "CPUs"
+		if cpus == 1 {
+			word = "CPU"
+		}
+		warn(WarningFewerCPUs, "lower --threads", "%d threads share %.4g %s", most, cpus, word)
 	}
 	if count, all := r.outliers(); all > 0 && float64(count) > outlierShare*float64(all) {
-		warn(WarningOutliers, "something disturbs the machine now and then: raise --time, or find out what it is",
-			"%d of %d samples lie far from the others", count, all)
+		warn(WarningOutliers, "raise --time", "%d of %d samples lie far from the others", count, all)
 	}
 	if m := &r.Machine; m.Hypervisor != "" {
-		warn(WarningVirtualMachine, "expect other guests of the host to show; measure more than once",
-			"this is a virtual machine (%s)", m.Hypervisor)
+		warn(WarningVirtualMachine, "measure again", "other guests of %s may disturb", m.Hypervisor)
 	}
 	if g := r.Machine.Governor; strings.HasPrefix(g, "powersave") && !strings.Contains(g, "pstate") {
-		warn(WarningGovernor, "set the governor to performance: cpupower frequency-set -g performance",
-			"the CPU frequency governor is %s", g)
+		warn(WarningGovernor, "set it to performance", "the governor is powersave")
 	}
 	if s := r.Solve; s != nil && len(s.Times) < fewSolves {
-		warn(WarningFewSolves, "raise --time, or lower --difficulty; the prediction does not depend on them",
-			"%s at difficulty %d", plural(len(s.Times), "puzzle was solved", "puzzles were solved"), s.Difficulty)
+		warn(WarningFewSolves, "raise --time", "time for %s of difficulty %d only", plural(len(s.Times), "puzzle", "puzzles"), s.Difficulty)
+	}
+	if s := r.Solve; s != nil && len(s.Times) > 0 && !s.agrees() {
+		warn(WarningPrediction, "measure again", "a solution took %s on average, not %s",
+			formatSeconds(s.Measured.Mean), formatSeconds(s.Predicted.Mean))
 	}
 	return list
 }
@@ -98,12 +99,27 @@ func clockRange(clocks []float64) (low, high float64) {
 	return quantile(sorted, 0.1), quantile(sorted, 0.9)
 }
 
-// samples returns the most samples that a row has.
-func (r *Report) samples() (most int) {
+// samples returns the fewest and the most samples that a row with any has.
+func (r *Report) samples() (fewest, most int) {
 	for i := range r.Rows {
-		most = max(most, len(r.Rows[i].Samples))
+		if n := len(r.Rows[i].Samples); n > 0 {
+			if fewest == 0 || n < fewest {
+				fewest = n
+			}
+			most = max(most, n)
+		}
 	}
-	return most
+	return fewest, most
+}
+
+// notMeasured counts the rows that there was no time for.
+func (r *Report) notMeasured() (n int) {
+	for i := range r.Rows {
+		if r.Rows[i].Status == NotMeasured {
+			n++
+		}
+	}
+	return n
 }
 
 // outliers counts those of all rows, and all samples.
@@ -115,11 +131,4 @@ func (r *Report) outliers() (count, all int) {
 		}
 	}
 	return count, all
-}
-
-func plural(n int, one, many string) string {
-	if n == 1 {
-		return "1 " + one
-	}
-	return fmt.Sprintf("%d %s", n, many)
 }

@@ -22,19 +22,19 @@ func TestWarnings(t *testing.T) {
 		{name: "none"},
 		{name: "nothing known", used: []usage{{}, {}}},
 		{name: "busy", want: WarningBusy, message: "used 0.8 CPUs", used: []usage{{known: true, busy: 5, own: 1}, {known: true, busy: 20, own: 8, idle: 20}}},
-		{name: "steal", want: WarningSteal, message: "gave 5.0 %", used: []usage{{known: true, steal: 1}, {known: true, busy: 10, own: 10, idle: 9, steal: 2}}},
+		{name: "steal", want: WarningSteal, message: "took 5.0 %", used: []usage{{known: true, steal: 1}, {known: true, busy: 10, own: 10, idle: 9, steal: 2}}},
 		{name: "throttled", want: WarningThrottled, message: "7 times", used: []usage{{known: true, throttled: 3}, {known: true, throttled: 10}}},
 		{name: "frequency", want: WarningFrequency, message: "from 2.00 to 3.00 GHz", clocks: []float64{3e9, 3e9, 3e9, 2e9, 2e9, 2e9}},
 		{name: "one slow measurement of the clock", clocks: []float64{3e9, 3e9, 3e9, 3e9, 3e9, 1e9, 3e9, 3e9, 3e9, 3e9, 3e9, 3e9}},
-		{name: "one run", want: WarningOneRun, message: "once", hint: "--count", change: func(r *Report) { keepSamples(r, 1) }},
-		{name: "stopped early", want: WarningOneRun, message: "once", hint: "to its end", change: func(r *Report) {
+		{name: "one run", want: WarningOneRun, message: "one sample", hint: "--count", change: func(r *Report) { keepSamples(r, 1) }},
+		{name: "stopped early", want: WarningOneRun, message: "one sample", hint: "to its end", change: func(r *Report) {
 			keepSamples(r, 1)
 			r.Complete = false
 		}},
-		{name: "few rounds", want: WarningFewRounds, message: "5 rounds", change: func(r *Report) { keepSamples(r, 5) }},
+		{name: "few rounds", want: WarningFewRounds, message: "5 samples", change: func(r *Report) { keepSamples(r, 5) }},
 		{name: "six rounds", change: func(r *Report) { keepSamples(r, 6) }},
 		{name: "short samples", want: WarningShortSamples, message: "400 µs", change: func(r *Report) { r.Settings.Slice = 0.0004 }},
-		{name: "more threads", want: WarningFewerCPUs, message: "2 threads share 1 CPUs", change: func(r *Report) { r.Machine.CPUs = 1 }},
+		{name: "more threads", want: WarningFewerCPUs, message: "2 threads share 1 CPU", change: func(r *Report) { r.Machine.CPUs = 1 }},
 		{name: "container", want: WarningFewerCPUs, message: "2 threads share 1.5 CPUs", change: func(r *Report) { r.Machine.CgroupLimit = 1.5 }},
 		{name: "wide container", change: func(r *Report) { r.Machine.CgroupLimit = 64 }},
 		{name: "outliers", want: WarningOutliers, message: "8 of 56 samples", change: func(r *Report) {
@@ -44,10 +44,10 @@ func TestWarnings(t *testing.T) {
 		}},
 		{name: "few outliers", change: func(r *Report) { r.Rows[0].Rate.Outliers = 2 }},
 		{name: "virtual machine", want: WarningVirtualMachine, message: "KVM", change: func(r *Report) { r.Machine.Hypervisor = "KVM" }},
-		{name: "powersave", want: WarningGovernor, message: "powersave (acpi-cpufreq)", change: func(r *Report) { r.Machine.Governor = "powersave (acpi-cpufreq)" }},
+		{name: "powersave", want: WarningGovernor, message: "is powersave", change: func(r *Report) { r.Machine.Governor = "powersave (acpi-cpufreq)" }},
 		{name: "powersave of intel_pstate", change: func(r *Report) { r.Machine.Governor = "powersave (intel_pstate)" }},
 		{name: "performance", change: func(r *Report) { r.Machine.Governor = "performance (acpi-cpufreq)" }},
-		{name: "few solves", want: WarningFewSolves, message: "1 puzzle was solved at difficulty 2", change: func(r *Report) { r.Solve.Times = r.Solve.Times[:1] }},
+		{name: "few solves", want: WarningFewSolves, message: "1 puzzle of difficulty 2", change: func(r *Report) { r.Solve.Times = r.Solve.Times[:1] }},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			r, err := Load(strings.NewReader(base))

@@ -2,8 +2,11 @@ package bench
 
 import (
 	"crypto/sha256"
+	"encoding"
 	"encoding/hex"
 	"fmt"
+	"hash"
+	"maps"
 	"math/bits"
 	"math/rand/v2"
 	"slices"
@@ -13,13 +16,19 @@ import (
 	"github.com/gkpow/gkpow/solver"
 )
 
-// The fixed work for a salt length: nonces of some widths, most of them next to
-// each other, the rest where the number of digits changes.
+// The fixed work for a salt length: consecutive nonces of each of workWidths, and as
+// many where the number of digits changes.
 const (
-	workNonces = 2_000 // of each of workWidths
-	edgeNonces = 2_000 // half of them before the change
-	workBits   = 6     // one nonce of 64 is found
+	mostNonces = 2_000
+	workBits   = 6 // one nonce of 64 is found
 )
+
+// workNonces returns how many nonces each part of the work has: fewer for long
+// salts, which most strategies hash anew for each nonce.
+func workNonces(length int) uint64 {
+	const bytes = 16 << 20 // hashed in each part
+	return uint64(min(bytes/(length+1)+1, mostNonces))
+}
 
 // workWidths are the digits of nonces that searches meet: those of a loop from 0
 // on, the widest that fit in 32 bits, and the widest that JavaScript's numbers
@@ -57,13 +66,14 @@ func newGround(seed uint64, length int) *ground {
 	salt := hexSalt(g.rng, length)
 	g.prefix = append([]byte(salt), ':')
 	g.work = Work{SaltLength: length, Salt: salt, Bits: workBits}
+	n := workNonces(length)
 	for _, width := range workWidths {
 		w := nonces(width)
-		first := w.First + g.rng.Uint64N(w.Last-w.First-workNonces)
-		g.add(first, first+workNonces-1)
+		first := w.First + g.rng.Uint64N(w.Last-w.First-mostNonces)
+		g.add(first, first+n-1)
 	}
 	edge := nonces(workWidths[1]).First
-	g.add(edge-edgeNonces/2, edge+edgeNonces/2-1)
+	g.add(edge-n/2, edge+n/2-1)
 	g.work.Checksum = checksum(g.want...)
 	return g
 }
@@ -86,6 +96,16 @@ func nonces(width int) Range {
 		return Range{0, 9}
 	}
 	return Range{last / 10, last - 1}
+}
+
+// anyPlan returns the plan of the first kernel that has one, by name, or nil.
+func (g *ground) anyPlan() *solver.Plan {
+	for _, name := range slices.Sorted(maps.Keys(g.plans)) {
+		if g.plans[name] != nil {
+			return g.plans[name]
+		}
+	}
+	return nil
 }
 
 // hexSalt returns random lower-case hex digits.
@@ -122,20 +142,58 @@ func (g *ground) add(first, last uint64) {
 
 // solutions does the work in a range with crypto/sha256.
 func (g *ground) solutions(r Range, bits int) (found []uint64) {
-	var buffer []byte
+	ref := newReference(g.prefix)
 	for nonce := r.First; nonce <= r.Last; nonce++ {
-		if zeros(&buffer, g.prefix, nonce) >= bits {
+		if ref.zeros(nonce) >= bits {
 			found = append(found, nonce)
 		}
 	}
 	return found
 }
 
-// zeros counts the leading zero bits of a nonce's hash, by crypto/sha256 and by
-// nothing of this module. The buffer is for the message.
-func zeros(buffer *[]byte, prefix []byte, nonce uint64) int {
-	*buffer = strconv.AppendUint(append((*buffer)[:0], prefix...), nonce, 10)
-	digest := sha256.Sum256(*buffer)
+// A reference hashes nonces with crypto/sha256, and with nothing of this module. It
+// hashes a long prefix once.
+type reference struct {
+	prefix []byte // if it is short
+	hash   interface {
+		hash.Hash
+		encoding.BinaryUnmarshaler
+	}
+	state   []byte // of hash, after the prefix; nil if it is short
+	message []byte
+}
+
+func newReference(prefix []byte) *reference {
+	if len(prefix) < 2*sha256.BlockSize {
+		return &reference{prefix: prefix}
+	}
+	h := sha256.New()
+	h.Write(prefix)
+	state, err := h.(encoding.BinaryMarshaler).MarshalBinary()
+	if err != nil {
+		panic(err) // crypto/sha256 has no such error
+	}
+	r := &reference{state: state}
+	r.hash = h.(interface {
+		hash.Hash
+		encoding.BinaryUnmarshaler
+	})
+	return r
+}
+
+// zeros counts the leading zero bits of a nonce's hash.
+func (r *reference) zeros(nonce uint64) int {
+	r.message = strconv.AppendUint(append(r.message[:0], r.prefix...), nonce, 10)
+	var digest [sha256.Size]byte
+	if r.state == nil {
+		digest = sha256.Sum256(r.message)
+	} else {
+		if err := r.hash.UnmarshalBinary(r.state); err != nil {
+			panic(err) // crypto/sha256 wrote it
+		}
+		r.hash.Write(r.message)
+		r.hash.Sum(digest[:0])
+	}
 	n := 0
 	for _, b := range digest {
 		if b != 0 {

@@ -3,8 +3,6 @@ package strategies
 import (
 	"fmt"
 	"log"
-	"runtime"
-	"slices"
 	"strings"
 	"testing"
 
@@ -40,43 +38,6 @@ func BenchmarkSearch(b *testing.B) {
 				b.ReportMetric(1e9*perHash, "ns/hash")
 				b.ReportMetric(clock*perHash, "cycles/hash")
 				b.ReportMetric(0, "ns/op") // not shown: the same as ns/hash
-			})
-		}
-	}
-}
-
-// BenchmarkSplit compares the ways to split a search, with the fastest strategy
-// of the standard library and with the first kernel that this CPU can run, at a
-// difficulty that takes some milliseconds. An operation is a puzzle solved. The
-// puzzles are the same for all splits, so give their number, -benchtime 300x.
-func BenchmarkSplit(b *testing.B) {
-	strategies := All()
-	kernel := slices.IndexFunc(strategies, func(s Strategy) bool {
-		e, ok := s.(engine)
-		return ok && e.Missing() == ""
-	})
-	workers := max(2, runtime.GOMAXPROCS(0))
-	for _, test := range []struct {
-		strategy Strategy
-		bits     int
-	}{{midstate, 17}, {strategies[kernel], 20}} {
-		for _, s := range Splits() {
-			b.Run(fmt.Sprintf("split=%s/strategy=%s/bits=%d/workers=%d", s.Name(), test.strategy.Name(), test.bits, workers), func(b *testing.B) {
-				var sum Outcome
-				for i := range b.N {
-					p := solver.Puzzle{Prefix: fmt.Appendf(nil, "%032d:", i), Bits: test.bits}
-					out, err := s.Search(b.Context(), test.strategy, p, Range{10_000_000, 99_999_999}, workers)
-					if err != nil || !p.Solves(out.Nonce) {
-						b.Fatalf("nonce %d, %v", out.Nonce, err)
-					}
-					sum.Time += out.Time
-					sum.Hashes += out.Hashes
-					sum.Wasted += out.Wasted
-				}
-				n := float64(b.N)
-				b.ReportMetric(float64(sum.Time)/n, "ns/solution")
-				b.ReportMetric(float64(sum.Hashes)/n, "hashes/solution")
-				b.ReportMetric(float64(sum.Wasted)/n, "wasted/solution")
 			})
 		}
 	}

@@ -6,7 +6,7 @@ import (
 	"github.com/gkpow/gkpow/solver"
 )
 
-// An engine is package solver with one kernel and one worker.
+// An engine is package solver with one kernel.
 type engine struct{ backend solver.Backend }
 
 // BackendOf returns the name of a strategy's kernel for solver.Options, or "" if it
@@ -28,11 +28,15 @@ func (e engine) Missing() string     { return e.backend.Missing }
 // Search returns a *solver.KernelFault if the kernel was caught in an error,
 // although the solver has found everything with another kernel then.
 func (e engine) Search(ctx context.Context, p solver.Puzzle, r Range, found func(nonce uint64) bool) (hashes uint64, err error) {
+	return e.search(ctx, 1, p, r, found)
+}
+
+func (e engine) search(ctx context.Context, workers int, p solver.Puzzle, r Range, found func(nonce uint64) bool) (hashes uint64, err error) {
 	if err := check(p, r); err != nil {
 		return 0, err
 	}
 	s, err := solver.New(solver.Options{
-		Workers: 1, Backend: e.backend.Name,
+		Workers: workers, Backend: e.backend.Name,
 		MinNonce: r.First, MaxNonce: max(1, r.Last), // 0 would mean the default
 	})
 	if err != nil {

@@ -1,11 +1,17 @@
 package strategies
 
 import (
+	"cmp"
 	"context"
-	"errors"
+	"crypto/sha256"
+	"encoding/binary"
 	"fmt"
+	"iter"
 	"math"
+	"math/rand/v2"
+	"runtime"
 	"slices"
+	"sync"
 	"testing"
 	"time"
 
@@ -14,186 +20,218 @@ import (
 	"github.com/gkpow/gkpow/solver"
 )
 
-func eachSplit(t *testing.T, f func(t *testing.T, s Split)) {
-	for _, s := range Splits() {
-		t.Run("split="+s.Name(), func(t *testing.T) { f(t, s) })
+// splits are ways to divide a search among workers, for comparison with the shared
+// counter, which Search uses. Each gives a worker, counted from 0, its nonces.
+var splits = []struct {
+	name string
+	deal func(p solver.Puzzle, b blocks, workers int) func(worker int) iter.Seq[Range]
+}{
+	// Each worker takes the next block from a counter that all share.
+	{"counter", func(_ solver.Puzzle, b blocks, _ int) func(int) iter.Seq[Range] { return b.counter() }},
+	// Each worker has one part of the range. The parts are equal except for a block.
+	{"static", func(_ solver.Puzzle, b blocks, workers int) func(int) iter.Seq[Range] {
+		bound := func(i int) uint64 { return (b.last() + 1) * uint64(i) / uint64(workers) }
+		return func(worker int) iter.Seq[Range] {
+			return func(yield func(Range) bool) {
+				if from, to := bound(worker), bound(worker+1); from < to {
+					yield(Range{b.at(from).First, b.at(to - 1).Last})
+				}
+			}
+		}
+	}},
+	// Of n workers, each takes every n-th block.
+	{"stride", func(_ solver.Puzzle, b blocks, workers int) func(int) iter.Seq[Range] {
+		return func(worker int) iter.Seq[Range] {
+			return func(yield func(Range) bool) {
+				for i := uint64(worker); i <= b.last() && yield(b.at(i)); i += uint64(workers) {
+				}
+			}
+		}
+	}},
+	// Each worker begins at a block drawn for it and goes round. It does not know what
+	// others have tried. The draw depends on the prefix only.
+	{"random", func(p solver.Puzzle, b blocks, _ int) func(int) iter.Seq[Range] {
+		seed := sha256.Sum256(p.Prefix)
+		return func(worker int) iter.Seq[Range] {
+			rng := rand.New(rand.NewPCG(binary.BigEndian.Uint64(seed[:]), uint64(worker)))
+			n := b.last() + 1
+			start := rng.Uint64N(n)
+			return func(yield func(Range) bool) {
+				for turn := uint64(0); turn < n && yield(b.at((start+turn)%n)); turn++ {
+				}
+			}
+		}
+	}},
+}
+
+// splitBlock is 0.2 ms of work for the fastest kernel and 5 ms for the textbook loop.
+const splitBlock = 10_000
+
+// An outcome is what a search by several workers took.
+type outcome struct {
+	nonce  uint64
+	time   time.Duration // to the solution
+	hashes uint64
+	// wasted is how many hashes could not bring the solution nearer: those made after
+	// it was found, by workers that did not know yet, and those of nonces that had been
+	// tried before. All others had the same chance, in whichever order they were made.
+	wasted uint64
+}
+
+// A recorder notes what the workers of a pool do, and when.
+type recorder struct {
+	Strategy
+	mu     sync.Mutex // guards what follows
+	pieces []piece
+	solved time.Time
+}
+
+// A piece is one search by one worker.
+type piece struct {
+	first, hashes uint64
+	begin, end    time.Time
+	won           bool
+}
+
+func (r *recorder) Search(ctx context.Context, p solver.Puzzle, part Range, found func(uint64) bool) (uint64, error) {
+	w := piece{first: part.First, begin: time.Now()}
+	var err error
+	w.hashes, err = r.Strategy.Search(ctx, p, part, func(nonce uint64) bool {
+		r.mu.Lock()
+		if r.solved.IsZero() {
+			r.solved, w.won = time.Now(), true
+		}
+		r.mu.Unlock()
+		return found(nonce)
+	})
+	w.end = time.Now()
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.pieces = append(r.pieces, w)
+	return w.hashes, err
+}
+
+// before returns how many of the hashes were made before a time, which is zero for
+// never: a worker hashes at a steady rate.
+func (w *piece) before(solved time.Time) uint64 {
+	switch {
+	case w.won || solved.IsZero() || !w.end.After(solved):
+		return w.hashes
+	case !w.begin.Before(solved):
+		return 0
+	}
+	return uint64(float64(w.hashes) * float64(solved.Sub(w.begin)) / float64(w.end.Sub(w.begin)))
+}
+
+// splitSearch searches for one solution.
+func splitSearch(ctx context.Context, s Strategy, workers int, p solver.Puzzle, deal func(int) iter.Seq[Range]) (out outcome, err error) {
+	r := &recorder{Strategy: s}
+	start := time.Now()
+	out.hashes, err = pool(ctx, r, workers, p, deal, func(nonce uint64) bool {
+		out.nonce = nonce
+		return false
+	})
+	var useful []Range
+	for _, w := range r.pieces {
+		if n := w.before(r.solved); n > 0 {
+			useful = append(useful, Range{w.first, w.first + n - 1})
+		}
+	}
+	out.wasted = out.hashes - size(useful)
+	if !r.solved.IsZero() {
+		out.time = r.solved.Sub(start)
+	}
+	return out, err
+}
+
+func byFirst(a, b Range) int { return cmp.Compare(a.First, b.First) }
+
+// size counts the nonces in any of the ranges, each once. It sorts them.
+func size(ranges []Range) (n uint64) {
+	slices.SortFunc(ranges, byFirst)
+	for i, r := range ranges {
+		if i > 0 {
+			before := ranges[i-1]
+			if r.Last <= before.Last {
+				ranges[i] = before // so that the next one is compared with the longer
+				continue
+			}
+			r.First = max(r.First, before.Last+1)
+		}
+		n += r.Last - r.First + 1
+	}
+	return n
+}
+
+// BenchmarkSplit compares the ways to split a search, with the fastest strategy
+// of the standard library and with the first kernel that this CPU can run, at a
+// difficulty that takes some milliseconds. An operation is a puzzle solved. The
+// puzzles are the same for all splits, so give their number, -benchtime 300x.
+func BenchmarkSplit(b *testing.B) {
+	all := All()
+	kernel := slices.IndexFunc(all, func(s Strategy) bool { return BackendOf(s) != "" && s.Missing() == "" })
+	workers := max(2, runtime.GOMAXPROCS(0))
+	for _, test := range []struct {
+		strategy Strategy
+		bits     int
+	}{{midstate, 17}, {all[kernel], 20}} {
+		for _, s := range splits {
+			b.Run(fmt.Sprintf("split=%s/strategy=%s/bits=%d/workers=%d", s.name, test.strategy.Name(), test.bits, workers), func(b *testing.B) {
+				var sum outcome
+				for i := range b.N {
+					p := solver.Puzzle{Prefix: fmt.Appendf(nil, "%032d:", i), Bits: test.bits}
+					deal := s.deal(p, blocks{Range{10_000_000, 99_999_999}, splitBlock}, workers)
+					out, err := splitSearch(b.Context(), test.strategy, workers, p, deal)
+					if err != nil || !p.Solves(out.nonce) {
+						b.Fatalf("nonce %d, %v", out.nonce, err)
+					}
+					sum.time += out.time
+					sum.hashes += out.hashes
+					sum.wasted += out.wasted
+				}
+				n := float64(b.N)
+				b.ReportMetric(float64(sum.time)/n, "ns/solution")
+				b.ReportMetric(float64(sum.hashes)/n, "hashes/solution")
+				b.ReportMetric(float64(sum.wasted)/n, "wasted/solution")
+			})
+		}
 	}
 }
 
+// Where there is no solution all nonces are tried, and nothing is wasted except by
+// workers that do not know of each other.
 func TestSplits(t *testing.T) {
-	var names []string
-	for _, s := range Splits() {
-		names = append(names, s.Name())
-		require.NotEmpty(t, s.Description())
-		named, err := SplitNamed(s.Name())
-		require.NoError(t, err)
-		require.Equal(t, s.Description(), named.Description())
-	}
-	require.Equal(t, []string{"counter", "static", "stride", "random"}, names)
-	_, err := SplitNamed("quick")
-	require.EqualError(t, err, `strategies: no split "quick"; there are counter, static, stride, random`)
-}
-
-// The workers are dealt every nonce once, or, if they do not know of each other,
-// each of them is.
-func TestDeal(t *testing.T) {
-	eachSplit(t, func(t *testing.T, s Split) {
-		for _, r := range []Range{{0, 0}, {5, 12}, {9_999, 10_000}, {0, 123_456}, {9_000, 109_999}, {1 << 53, 1<<53 + 54_321},
-			{math.MaxUint64 - 30_000, math.MaxUint64}, {math.MaxUint64, math.MaxUint64}} {
-			for _, workers := range []int{1, 2, 3, 7, 40} {
-				deal := s.deal(solver.Puzzle{Prefix: []byte("deal:")}, blocks(r), workers)
-				var all []Range
-				for i := range workers {
-					var own []Range
-					for part := range deal(i) {
-						require.LessOrEqual(t, part.First, part.Last)
-						own = append(own, part)
-					}
-					if s.Name() == "random" {
-						requireWhole(t, r, own)
-					}
-					all = append(all, own...)
-				}
-				if s.Name() != "random" {
-					requireWhole(t, r, all)
-				}
-			}
-		}
-	})
-}
-
-// requireWhole wants parts that are the whole of a range, without overlap.
-func requireWhole(t *testing.T, whole Range, parts []Range) {
-	t.Helper()
-	slices.SortFunc(parts, func(a, b Range) int {
-		if a.First < b.First {
-			return -1
-		}
-		return 1
-	})
-	next := whole.First
-	for _, part := range parts {
-		require.Equal(t, next, part.First, "of %v", whole)
-		next = part.Last + 1
-	}
-	require.Equal(t, whole.Last+1, next, "of %v", whole)
-}
-
-// Blocks do not cross the thousands, and one worker does not get all of them
-// where they are dealt in advance.
-func TestDealIsFair(t *testing.T) {
-	r := blocks{First: 123, Last: 4_000_000}
-	for _, name := range []string{"static", "stride"} {
-		s, err := SplitNamed(name)
-		require.NoError(t, err)
-		deal := s.deal(solver.Puzzle{}, r, 4)
-		for i := range 4 {
-			nonces := uint64(0)
-			for part := range deal(i) {
-				nonces += part.Last - part.First + 1
-				if name == "stride" {
-					require.Equal(t, part.First/SplitBlock, part.Last/SplitBlock)
-				}
-			}
-			require.InDelta(t, 1e6, nonces, SplitBlock)
-		}
-	}
-}
-
-// The workers of random begin at different places, which the prefix determines.
-func TestRandomIsRepeatable(t *testing.T) {
-	s, err := SplitNamed("random")
-	require.NoError(t, err)
-	starts := map[uint64]bool{}
-	for _, prefix := range []string{"a:", "b:", "a:", "b:"} {
-		deal := s.deal(solver.Puzzle{Prefix: []byte(prefix)}, blocks{0, 1 << 50}, 3)
-		for i := range 3 {
-			for part := range deal(i) {
-				starts[part.First] = true
-				break
-			}
-		}
-	}
-	require.Len(t, starts, 6)
-}
-
-func TestSplitSearch(t *testing.T) {
-	eachSplit(t, func(t *testing.T, s Split) {
-		each(t, func(t *testing.T, strategy Strategy) {
-			for i := range 3 {
-				p := solver.Puzzle{Prefix: fmt.Appendf(nil, "split %d:", i), Bits: 10}
-				out, err := s.Search(t.Context(), strategy, p, Range{90, 5_000_000}, 1+i)
+	for _, s := range splits {
+		t.Run("split="+s.name, func(t *testing.T) {
+			for workers := 1; workers <= 3; workers++ {
+				r := Range{95, 42_000}
+				p := solver.Puzzle{Prefix: []byte("splits:"), Bits: solver.MaxBits}
+				out, err := splitSearch(t.Context(), suffix, workers, p, s.deal(p, blocks{r, 1_000}, workers))
 				require.NoError(t, err)
-				require.True(t, p.Solves(out.Nonce), "nonce %d", out.Nonce)
-				require.Equal(t, 1+i, out.Workers)
-				require.Positive(t, out.Time)
-				require.GreaterOrEqual(t, out.Elapsed, out.Time)
-				require.Less(t, out.Wasted, out.Hashes)
+				want, wasted := uint64(42_000-94), uint64(0)
+				if s.name == "random" {
+					wasted = want * uint64(workers-1)
+				}
+				require.Equal(t, want+wasted, out.hashes)
+				require.Equal(t, wasted, out.wasted)
+
+				var parts []Range
+				deal := s.deal(p, blocks{r, 1_000}, workers)
+				for worker := range workers {
+					for part := range deal(worker) {
+						parts = append(parts, part)
+					}
+					if s.name == "random" {
+						requireWhole(t, r, parts)
+						parts = nil
+					}
+				}
+				if s.name != "random" {
+					requireWhole(t, r, parts)
+				}
 			}
 		})
-	})
-}
-
-// Where there is no solution all nonces are tried; without overlap, nothing is
-// wasted.
-func TestSplitExhausted(t *testing.T) {
-	eachSplit(t, func(t *testing.T, s Split) {
-		for workers := 1; workers <= 3; workers++ {
-			p := solver.Puzzle{Prefix: []byte("exhausted:"), Bits: solver.MaxBits}
-			out, err := s.Search(t.Context(), suffix, p, Range{95, 42_000}, workers)
-			require.ErrorIs(t, err, solver.ErrExhausted)
-			var exhausted *solver.ExhaustedError
-			require.ErrorAs(t, err, &exhausted)
-			require.EqualValues(t, 95, exhausted.MinNonce)
-			require.EqualValues(t, 42_000, exhausted.MaxNonce)
-			want, wasted := uint64(42_000-94), uint64(0)
-			if s.Name() == "random" {
-				wasted = want * uint64(workers-1)
-				want += wasted
-			}
-			require.Equal(t, want, out.Hashes)
-			require.Equal(t, wasted, out.Wasted)
-			require.Zero(t, out.Time)
-		}
-	})
-}
-
-// acted is a strategy that does what a test says.
-type acted struct {
-	minioAVX512
-	search func(ctx context.Context, r Range, found func(uint64) bool) (uint64, error)
-}
-
-func (a acted) Search(ctx context.Context, _ solver.Puzzle, r Range, found func(uint64) bool) (uint64, error) {
-	return a.search(ctx, r, found)
-}
-
-// What others do after the solution, or beside it in the same nonces, is wasted.
-func TestWasted(t *testing.T) {
-	static, err := SplitNamed("static")
-	require.NoError(t, err)
-	begun := make(chan bool)
-	strategy := acted{search: func(ctx context.Context, r Range, found func(uint64) bool) (uint64, error) {
-		if r.First == 0 {
-			<-begun
-			time.Sleep(10 * time.Millisecond)
-			found(29_999)
-			return 30_000, nil
-		}
-		close(begun)
-		<-ctx.Done()
-		time.Sleep(30 * time.Millisecond)
-		return 40_000, &solver.StoppedError{Err: context.Canceled, Cause: context.Canceled}
-	}}
-	out, err := static.Search(t.Context(), strategy, solver.Puzzle{}, Range{0, 99_999}, 2)
-	require.NoError(t, err)
-	require.EqualValues(t, 29_999, out.Nonce)
-	require.EqualValues(t, 70_000, out.Hashes)
-	// Of the second worker's 40,000, some were before the solution.
-	require.NotZero(t, out.Wasted)
-	require.Less(t, out.Wasted, uint64(40_000))
-	require.GreaterOrEqual(t, out.Time, 10*time.Millisecond)
-	require.GreaterOrEqual(t, out.Elapsed, out.Time+30*time.Millisecond)
+	}
 }
 
 func TestBefore(t *testing.T) {
@@ -224,37 +262,4 @@ func TestSize(t *testing.T) {
 	} {
 		require.Equal(t, test.want, size(slices.Clone(test.ranges)), "%v", test.ranges)
 	}
-}
-
-func TestSplitErrors(t *testing.T) {
-	eachSplit(t, func(t *testing.T, s Split) {
-		for _, workers := range []int{-1, 0, maxWorkers + 1} {
-			_, err := s.Search(t.Context(), suffix, solver.Puzzle{}, Range{0, 9}, workers)
-			require.ErrorContains(t, err, "the number must be 1 to 4096")
-		}
-		_, err := s.Search(t.Context(), suffix, solver.Puzzle{Bits: -1}, Range{0, 9}, 1)
-		var puzzle *solver.PuzzleError
-		require.ErrorAs(t, err, &puzzle)
-		_, err = s.Search(t.Context(), suffix, solver.Puzzle{}, Range{9, 0}, 1)
-		var nonces *RangeError
-		require.ErrorAs(t, err, &nonces)
-
-		ctx, cancel := context.WithTimeout(t.Context(), 20*time.Millisecond)
-		defer cancel()
-		out, err := s.Search(ctx, suffix, solver.Puzzle{Bits: solver.MaxBits}, Range{0, 1 << 60}, 2)
-		require.ErrorIs(t, err, context.DeadlineExceeded)
-		var stopped *solver.StoppedError
-		require.ErrorAs(t, err, &stopped)
-		require.Equal(t, out.Hashes, stopped.Hashes)
-
-		broken := errors.New("broken")
-		strategy := acted{search: func(ctx context.Context, r Range, _ func(uint64) bool) (uint64, error) {
-			if r.First >= 50_000 {
-				return 0, broken
-			}
-			return 1, ended(ctx)
-		}}
-		_, err = s.Search(t.Context(), strategy, solver.Puzzle{}, Range{0, 99_999}, 3)
-		require.ErrorIs(t, err, broken)
-	})
 }

@@ -5,8 +5,8 @@
 // Programs that want a solution need package solver and nothing of this one.
 //
 // To read it, start here and go on with loop.go, which runs the strategies that
-// hash nonce after nonce (textbook.go to minio.go), then engine.go. split.go
-// divides a search among workers.
+// hash nonce after nonce (textbook.go to minio.go), then engine.go, and workers.go,
+// which divides a search among workers.
 package strategies
 
 import (

@@ -5,170 +5,142 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"slices"
+	"iter"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/gkpow/gkpow/solver"
 )
 
-// An Outcome is what a search by several workers has found and what it took.
-type Outcome struct {
-	Nonce   uint64        // the solution that was found first; that need not be the smallest
-	Time    time.Duration // to the solution, from the call of Search
-	Elapsed time.Duration // until all workers had stopped, from the call of Search
-	Hashes  uint64        // nonces tried by all workers
-	// Wasted is how many of the hashes could not bring the solution nearer: those
-	// after it was found, by workers who did not know yet, and those of nonces
-	// that had been tried before. All others had the same chance, whichever
-	// order they were made in. What a worker did before the solution, of the
-	// block it was at, follows from the time, since it hashes at a steady rate.
-	Wasted  uint64
-	Workers int
-}
-
 // maxWorkers is more than any machine has CPUs.
 const maxWorkers = 4096
 
-// Search has so many workers, 1 to 4096, search parts of the range with a
-// strategy until one of them finds a solution.
+// Search searches a range like Strategy.Search, with several workers, 1 to 4096.
+// A kernel of the engine runs as it does in a program, with that many workers of
+// package solver; of any other strategy each worker searches blocks of nonces,
+// which it takes from a counter that all share.
 //
-// Errors are those of Strategy.Search, among them a *solver.StoppedError if the
-// context ended first, and a *solver.ExhaustedError (solver.ErrExhausted) if no
-// nonce of the range solves the puzzle. The Outcome has the figures then too.
-func (s Split) Search(ctx context.Context, strategy Strategy, p solver.Puzzle, r Range, workers int) (Outcome, error) {
+// found is called for one solution at a time, in any order. Errors are those of
+// Strategy.Search; the hashes count then too.
+func Search(ctx context.Context, s Strategy, workers int, p solver.Puzzle, r Range, found func(nonce uint64) bool) (hashes uint64, err error) {
 	if workers < 1 || workers > maxWorkers {
-		return Outcome{}, fmt.Errorf("strategies: %d workers: the number must be 1 to %d", workers, maxWorkers)
+		return 0, fmt.Errorf("strategies: %d workers: the number must be 1 to %d", workers, maxWorkers)
 	}
 	if err := check(p, r); err != nil {
-		return Outcome{}, err
+		return 0, err
 	}
-	t := &team{start: time.Now()}
-	t.ctx, t.cancel = context.WithCancel(ctx)
-	defer t.cancel()
+	if workers == 1 {
+		return s.Search(ctx, p, r, found)
+	}
+	if e, ok := s.(engine); ok {
+		return e.search(ctx, workers, p, r, found)
+	}
+	b := blocks{r, blockSize(p, r, workers)}
+	return pool(ctx, s, workers, p, b.counter(), found)
+}
 
-	deal := s.deal(p, blocks(r), workers)
-	all := make([][]piece, workers)
-	var running sync.WaitGroup
-	for i := range all {
+// pool has workers search the ranges that deal gives to each of them, counted
+// from 0.
+func pool(ctx context.Context, s Strategy, workers int, p solver.Puzzle, deal func(worker int) iter.Seq[Range], found func(nonce uint64) bool) (hashes uint64, err error) {
+	start := time.Now()
+	var (
+		running sync.WaitGroup
+		stop    atomic.Bool // set when all workers are to stop
+		mu      sync.Mutex  // guards what follows and the calls of found
+		enough  bool        // whether found has returned false
+		stopErr error       // of a worker whose context ended
+	)
+	team := stoppable{ctx, &stop}
+	report := func(nonce uint64) bool {
+		mu.Lock()
+		defer mu.Unlock()
+		if !enough && !found(nonce) {
+			enough = true
+			stop.Store(true)
+		}
+		return !enough
+	}
+	for worker := range workers {
 		running.Go(func() {
-			for part := range deal(i) {
-				piece, ok := t.search(strategy, p, part)
-				if all[i] = append(all[i], piece); !ok {
+			for part := range deal(worker) {
+				n, failure := s.Search(team, p, part, report)
+				mu.Lock()
+				hashes += n
+				switch {
+				case failure == nil:
+				case isStop(failure):
+					stopErr = cmp.Or(stopErr, failure)
+				default:
+					err = cmp.Or(err, failure)
+				}
+				mu.Unlock()
+				if failure != nil {
+					stop.Store(true)
+				}
+				if stop.Load() {
 					return
 				}
 			}
 		})
 	}
 	running.Wait()
-
-	out := Outcome{Workers: workers, Elapsed: time.Since(t.start)}
-	var useful []Range
-	for _, piece := range slices.Concat(all...) {
-		out.Hashes += piece.hashes
-		if n := piece.before(t.solved); n > 0 {
-			useful = append(useful, Range{piece.first, piece.first + n - 1})
-		}
-	}
-	out.Wasted = out.Hashes - size(useful)
 	switch {
-	case !t.solved.IsZero():
-		out.Nonce, out.Time = t.nonce, t.solved.Sub(t.start)
-		return out, nil
-	case t.err != nil:
-		return out, t.err
+	case err != nil || enough || stopErr == nil:
+		return hashes, err
+	case ended(ctx) != nil:
+		return hashes, stopped(ctx, ended(ctx), hashes, start)
 	}
-	if err := ended(ctx); err != nil {
-		return out, stopped(ctx, err, out.Hashes, t.start)
+	return hashes, stopErr
+}
+
+// A stoppable context also ends when a flag is set. Only its Err says so, which is
+// what strategies look at.
+type stoppable struct {
+	context.Context
+	stop *atomic.Bool
+}
+
+func (c stoppable) Err() error {
+	if c.stop.Load() {
+		return context.Canceled
 	}
-	return out, &solver.ExhaustedError{Hashes: out.Hashes, MinNonce: r.First, MaxNonce: r.Last, Elapsed: out.Elapsed}
+	return c.Context.Err()
 }
 
-// A team is the workers of one search.
-type team struct {
-	start  time.Time
-	ctx    context.Context
-	cancel context.CancelFunc
-
-	mu     sync.Mutex // guards what follows
-	solved time.Time  // zero if there is no solution yet
-	nonce  uint64
-	err    error // of a strategy, other than that the context ended
+// isStop reports whether a search ended because its context did.
+func isStop(err error) bool {
+	return errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded)
 }
 
-// A piece is one search by one worker.
-type piece struct {
-	first      uint64
-	hashes     uint64
-	begin, end time.Time
-	won        bool
+// blocks are a range cut into parts of a size, except for the last.
+type blocks struct {
+	Range
+	size uint64
 }
 
-// search has one worker search a part of the range. It returns false if the
-// worker is to stop.
-func (t *team) search(strategy Strategy, p solver.Puzzle, part Range) (_ piece, ok bool) {
-	w := piece{first: part.First, begin: time.Now()}
-	var err error
-	w.hashes, err = strategy.Search(t.ctx, p, part, func(nonce uint64) bool {
-		w.won = t.win(nonce)
-		return false
-	})
-	w.end = time.Now()
-	var stop *solver.StoppedError
-	if err != nil && !errors.As(err, &stop) {
-		t.fail(err)
-	}
-	return w, err == nil && ended(t.ctx) == nil
+// blockSize is large enough that starting a block costs little, unless the range
+// is so small that each worker would get less than a few.
+func blockSize(p solver.Puzzle, r Range, workers int) uint64 {
+	large := uint64(32 * pieceOf(len(p.Prefix)))
+	return min(large, (r.Last-r.First)/uint64(4*workers)+1)
 }
 
-// win takes a solution and stops all workers. It returns false if there is one
-// already.
-func (t *team) win(nonce uint64) bool {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	if !t.solved.IsZero() {
-		return false
-	}
-	t.solved, t.nonce = time.Now(), nonce
-	t.cancel()
-	return true
+// last is the number of the last block. The first is 0.
+func (b blocks) last() uint64 { return (b.Last - b.First) / b.size }
+
+func (b blocks) at(i uint64) Range {
+	first := b.First + i*b.size
+	return Range{first, first + min(b.size-1, b.Last-first)}
 }
 
-// fail stops all workers because of an error.
-func (t *team) fail(err error) {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	if t.err == nil {
-		t.err = err
-	}
-	t.cancel()
-}
-
-// before returns how many of the hashes were made before a time, which is zero
-// for never.
-func (w *piece) before(solved time.Time) uint64 {
-	switch {
-	case w.won || solved.IsZero() || !w.end.After(solved):
-		return w.hashes
-	case !w.begin.Before(solved):
-		return 0
-	}
-	return uint64(float64(w.hashes) * float64(solved.Sub(w.begin)) / float64(w.end.Sub(w.begin)))
-}
-
-// size counts the nonces in any of the ranges, each once. It sorts them.
-func size(ranges []Range) (n uint64) {
-	slices.SortFunc(ranges, func(a, b Range) int { return cmp.Compare(a.First, b.First) })
-	for i, r := range ranges {
-		if i > 0 {
-			before := ranges[i-1]
-			if r.Last <= before.Last {
-				ranges[i] = before // so that the next one is compared with the longer
-				continue
+// counter gives each worker the next block that none has had.
+func (b blocks) counter() func(worker int) iter.Seq[Range] {
+	var next atomic.Uint64
+	return func(int) iter.Seq[Range] {
+		return func(yield func(Range) bool) {
+			for i := next.Add(1) - 1; i <= b.last() && yield(b.at(i)); i = next.Add(1) - 1 {
 			}
-			r.First = max(r.First, before.Last+1)
 		}
-		n += r.Last - r.First + 1
 	}
-	return n
 }

@@ -16,6 +16,7 @@ import (
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
+	"golang.org/x/term"
 
 	"github.com/gkpow/gkpow/bench"
 	"github.com/gkpow/gkpow/strategies"
@@ -33,6 +34,7 @@ type benchFlags struct {
 	difficulty  int
 	quick       bool
 	format      string
+	wide        bool
 	json        bool
 	save        string
 	compare     string
@@ -44,41 +46,80 @@ type benchFlags struct {
 }
 
 // benchFormats are the values of --format.
-var benchFormats = map[string]func(*bench.Report, io.Writer) error{
-	"text":     (*bench.Report).WriteText,
-	"json":     (*bench.Report).WriteJSON,
-	"markdown": (*bench.Report).WriteMarkdown,
-	"benchfmt": (*bench.Report).WriteBenchfmt,
+var benchFormats = []string{"text", "json", "csv", "markdown", "benchfmt"}
+
+// writer returns the function that prints a report, or nil for an unknown format.
+func (f *benchFlags) writer(env environment) func(*bench.Report, io.Writer) error {
+	switch f.format {
+	case "text":
+		o := bench.TextOptions{Width: terminalWidth(env.stdout), ASCII: !isUTF8(env), Wide: f.wide}
+		return func(r *bench.Report, w io.Writer) error { return r.WriteText(w, o) }
+	case "json":
+		return (*bench.Report).WriteJSON
+	case "csv":
+		return (*bench.Report).WriteCSV
+	case "markdown":
+		return (*bench.Report).WriteMarkdown
+	case "benchfmt":
+		return (*bench.Report).WriteBenchfmt
+	}
+	return nil
 }
 
-// errWrong is that of answers that were wrong.
+// terminalWidth returns the columns of the terminal that w is, or 0.
+func terminalWidth(w io.Writer) int {
+	if file, ok := w.(*os.File); ok {
+		if width, _, err := term.GetSize(int(file.Fd())); err == nil {
+			return width
+		}
+	}
+	return 0
+}
+
+// isUTF8 reports whether the locale is one of UTF-8, by the first of the variables
+// that decide it in POSIX. Windows has no such variables, and its terminals can.
+func isUTF8(env environment) bool {
+	for _, name := range []string{"LC_ALL", "LC_CTYPE", "LANG"} {
+		if value, _ := env.lookup(name); value != "" {
+			value = strings.ToUpper(strings.ReplaceAll(value, "-", ""))
+			return strings.Contains(value, "UTF8")
+		}
+	}
+	return runtime.GOOS == "windows"
+}
+
+// errWrong is the error of a run in which answers were wrong.
 var errWrong = errors.New("wrong answers: see FAIL in the report")
 
 func newBench(env environment) *cobra.Command {
 	var f benchFlags
 	cmd := &cobra.Command{
 		Use:   "bench",
-		Short: "Measure how fast this machine searches, and whether rightly",
-		Long: `Measure how fast this machine searches: every strategy and kernel, by the length
-of the salt, on one thread and on all; how the rate grows with the threads; and
-how long a solution takes, predicted from the rate and measured.
+		Short: "Benchmark every kernel on this machine and verify its results",
+		Long: `Benchmark every kernel and strategy on this machine and verify its results, by
+salt length, on one thread and on all. Also show how the rate grows with the
+number of threads, and how long a solution takes, predicted and measured.
 
-All take turns in short rounds. The figures are medians with 95 % confidence
-intervals, and what speaks against them is a warning with a hint. Before it is measured
-each strategy has to find what crypto/sha256 finds in some fixed work, and what it
-finds later is checked too. A wrong answer shows as FAIL, and the exit code is 1.
+All take turns in short rounds. Rates are medians with 95 % confidence intervals;
+warnings say what disturbed them. Before a strategy is measured it must find what
+crypto/sha256 finds in some fixed work, and what it finds later is verified too. A
+wrong answer shows as FAIL, and the exit code is 1.
 
-  STRATEGY     a way to search: "gkpow bench --list" describes them
+  STRATEGY     a way to search: see "gkpow bench --list". ">" marks the kernel
+               that gkpow chooses
   ±            half of the confidence interval
-  NS/HASH      time of one thread for one hash
-  CYCLES/HASH  the same in cycles of the clock, which is measured in between
-  OPS/HASH     operations of the kernel for one hash, as in "gkpow explain"
-  OF BOUND     the part of the cycles that the CPU cannot do without: how near
-               the kernel is to what the CPU allows, where that is known
+  × TEXTBOOK   how many times the rate of the loop in the service's samples
+  NS/HASH      nanoseconds that one thread takes for a hash
+  CYCLES/HASH  the same in cycles of the CPU's clock, which is measured too
 
---save keeps the report as JSON, and a later --compare says for each row how many
-times as fast it is now. --format benchfmt is for benchstat. When it is
-interrupted it prints, and keeps, what was measured so far.`,
+and with --wide
+
+  OPS/HASH     operations of the kernel for a hash, as in "gkpow explain"
+  OF BOUND     the CPU's minimum cycles ÷ measured cycles; 100 % is perfect
+
+--save keeps the report as JSON, and a later --compare says how many times as fast
+each row is now. --format benchfmt is for benchstat. If interrupted, gkpow prints
+and saves what it has measured so far.`,
 		Example: `  gkpow bench --quick
   gkpow bench --strategy avx512,shani --salt-length 32,64 --time 10s
   gkpow bench --save before.json
@@ -91,22 +132,23 @@ interrupted it prints, and keeps, what was measured so far.`,
 	f.given = flags.Changed
 	f.arguments = func() []string { return given(flags) }
 	f.timeFlags.register(flags)
-	flags.StringSliceVar(&f.strategies, "strategy", nil, "measure these strategies or kernels only (default: all)")
+	flags.StringSliceVar(&f.strategies, "strategy", nil, "strategies or kernels to measure (default: all)")
 	flags.IntSliceVar(&f.saltLengths, "salt-length", nil,
-		"characters of the salts (default: "+numbers(bench.DefaultSaltLengths())+")")
+		"salt lengths in characters (default: "+numbers(bench.DefaultSaltLengths())+")")
 	flags.StringSliceVar(&f.threads, "threads", nil, `numbers of threads, or "all" (default: 1,all)`)
-	flags.DurationVar(&f.time, "time", 0, fmt.Sprintf("how long to measure, checks included (default: %v, with --quick %v)",
+	flags.DurationVar(&f.time, "time", 0, fmt.Sprintf("how long to measure (default: %v, with --quick %v)",
 		bench.DefaultBudget, bench.DefaultQuickBudget))
-	flags.IntVar(&f.count, "count", 0, "rounds: samples of each row (default: as many as suit the time)")
-	flags.Uint64Var(&f.seed, "seed", 1, "what salts, nonces and the order are made from")
+	flags.IntVar(&f.count, "count", 0, "samples of each row (default: as many as fit the time)")
+	flags.Uint64Var(&f.seed, "seed", 1, "seed for salts, nonces and the order")
 	flags.IntVar(&f.difficulty, "difficulty", bench.DefaultDifficulty, "leading zero hex digits for the time to solution, 1 to 64")
 	flags.BoolVar(&f.quick, "quick", false, "under 5 seconds: fewer salt lengths and rounds")
-	flags.StringVar(&f.format, "format", "text", "what to print: text, json, markdown or benchfmt")
+	flags.StringVar(&f.format, "format", "text", "what to print: "+strings.Join(benchFormats, ", "))
+	flags.BoolVar(&f.wide, "wide", false, "show all columns, also operations and bound")
 	flags.BoolVar(&f.json, "json", false, "the same as --format json")
-	flags.StringVar(&f.save, "save", "", "file to keep the report in, as JSON")
+	flags.StringVar(&f.save, "save", "", "file to save the report in, as JSON")
 	flags.StringVar(&f.compare, "compare", "", "file of an earlier --save to compare with")
 	flags.StringVar(&f.html, "html", "", "file for a page with charts")
-	flags.BoolVar(&f.list, "list", false, "list the strategies, and measure nothing")
+	flags.BoolVar(&f.list, "list", false, "list the strategies and measure nothing")
 	cmd.MarkFlagsMutuallyExclusive("format", "json")
 	return cmd
 }
@@ -122,20 +164,20 @@ func runBench(ctx context.Context, env environment, f benchFlags) error {
 	if f.json {
 		f.format = "json"
 	}
-	write, ok := benchFormats[f.format]
-	if !ok {
-		return usagef("--format %q is not text, json, markdown or benchfmt", f.format)
+	write := f.writer(env)
+	if write == nil {
+		return usagef("--format %q is not one of %s", f.format, strings.Join(benchFormats, ", "))
 	}
 	var before *bench.Report
 	if f.given("compare") {
-		if f.format == "benchfmt" {
-			return usagef("--compare does not go with --format benchfmt: give benchstat both files")
+		if f.format == "benchfmt" || f.format == "csv" {
+			return usagef("--compare does not go with --format %s, give both files to a tool that reads it", f.format)
 		}
 		if before, err = readReport(f.compare); err != nil {
 			return err
 		}
 	}
-	// What cannot be written must not come out after the measuring only.
+	// A file that cannot be written is reported before the run rather than after it.
 	save, err := newOutput("save", f.save, f.given("save"))
 	if err != nil {
 		return err
