@@ -25,16 +25,6 @@ func newAVX512(c *build.Context) isa {
 	}}
 }
 
-// newAVX512Half has the registers that SHA-NI cannot name, in which it does not
-// even notice what is in their upper halves, and half the lanes. That is enough
-// for rounds, or for a schedule, see ringAVX512.
-func newAVX512Half(c *build.Context) avx512 {
-	return avx512{c, []reg.VecPhysical{
-		reg.Y16, reg.Y17, reg.Y18, reg.Y19, reg.Y20, reg.Y21, reg.Y22, reg.Y23,
-		reg.Y24, reg.Y25, reg.Y26, reg.Y27, reg.Y28, reg.Y29, reg.Y30, reg.Y31,
-	}}
-}
-
 func (v avx512) lanes() int                    { return int(v.regs[0].Size()) / 4 }
 func (v avx512) working(i int) reg.VecPhysical { return v.regs[i] }
 func (v avx512) word(t int) operand.Op         { return v.regs[16+t%16] }
@@ -72,21 +62,44 @@ var (
 	majorityTable = ternary(func(x, y, z uint8) uint8 { return x&y | x&z | y&z })
 )
 
-func (v avx512) bigSigma0(x reg.VecPhysical) reg.VecPhysical { return v.xor(8, x, v.rotate, 2, 13, 22) }
-func (v avx512) bigSigma1(x reg.VecPhysical) reg.VecPhysical { return v.xor(8, x, v.rotate, 6, 11, 25) }
-func (v avx512) smallSigma0(x operand.Op) reg.VecPhysical    { return v.xor(11, x, v.shift, 7, 18, 3) }
-func (v avx512) smallSigma1(x operand.Op) reg.VecPhysical    { return v.xor(11, x, v.shift, 17, 19, 10) }
+func (v avx512) bigSigma0(x reg.VecPhysical) reg.VecPhysical {
+	return v.xor(v.rotateThrice(8, x, 2, 13, 22))
+}
 
-func (v avx512) rotate(n, x, y operand.Op) { v.VPRORD(n, x, y) }
-func (v avx512) shift(n, x, y operand.Op)  { v.VPSRLD(n, x, y) }
+func (v avx512) bigSigma1(x reg.VecPhysical) reg.VecPhysical {
+	return v.xor(v.rotateThrice(8, x, 6, 11, 25))
+}
 
-// xor returns the exclusive or of x rotated right twice and, the third time, as
-// last says. It uses three registers from the given one on.
-func (v avx512) xor(first int, x operand.Op, last func(n, x, y operand.Op), n0, n1, n2 uint8) reg.VecPhysical {
-	a, b, c := v.regs[first], v.regs[first+1], v.regs[first+2]
-	v.rotate(operand.U8(n0), x, a)
-	v.rotate(operand.U8(n1), x, b)
-	last(operand.U8(n2), x, c)
+func (v avx512) smallSigma0(x operand.Op) reg.VecPhysical {
+	return v.xor(v.rotateTwiceAndShift(11, x, 7, 18, 3))
+}
+
+func (v avx512) smallSigma1(x operand.Op) reg.VecPhysical {
+	return v.xor(v.rotateTwiceAndShift(11, x, 17, 19, 10))
+}
+
+// rotateThrice returns x rotated right by each of three numbers, the terms of a big sigma,
+// in three registers from the given one on.
+func (v avx512) rotateThrice(first int, x operand.Op, n0, n1, n2 uint8) (a, b, c reg.VecPhysical) {
+	a, b, c = v.regs[first], v.regs[first+1], v.regs[first+2]
+	v.VPRORD(operand.U8(n0), x, a)
+	v.VPRORD(operand.U8(n1), x, b)
+	v.VPRORD(operand.U8(n2), x, c)
+	return a, b, c
+}
+
+// rotateTwiceAndShift does the same for the terms of a small sigma, of which the last is
+// shifted right.
+func (v avx512) rotateTwiceAndShift(first int, x operand.Op, n0, n1, n2 uint8) (a, b, c reg.VecPhysical) {
+	a, b, c = v.regs[first], v.regs[first+1], v.regs[first+2]
+	v.VPRORD(operand.U8(n0), x, a)
+	v.VPRORD(operand.U8(n1), x, b)
+	v.VPSRLD(operand.U8(n2), x, c)
+	return a, b, c
+}
+
+// xor returns a ^ b ^ c in a.
+func (v avx512) xor(a, b, c reg.VecPhysical) reg.VecPhysical {
 	v.VPTERNLOGD(xorTable, c, b, a)
 	return a
 }

@@ -5,10 +5,11 @@
 //
 // To read it, start with vector.go, which is SHA-256 as the search needs it in
 // the words of FIPS 180-4, for several nonces at a time; avx512.go and avx2.go
-// say how its functions are made of instructions. grid.go is for two words that vary,
-// tails.go for a block that does not. shani.go is the kernel of CPUs that have whole
-// rounds as instructions, of which chains.go has several side by side; mixed.go,
-// ring.go and mixedgrid.go have them beside vectors. count.go counts.
+// implement its functions with the instructions of one set each. grid.go searches two words
+// that vary, tails.go a block that does not. shani.go is the kernel for CPUs that have whole
+// rounds as instructions, of which chains.go runs several side by side; mixed.go,
+// ring.go and mixedgrid.go run them beside vectors, for which avx512vl.go is AVX-512 as it
+// suits SHA-NI. count.go counts.
 package main
 
 import (

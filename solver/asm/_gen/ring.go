@@ -47,12 +47,12 @@ func (r *ring) keepOld(t int, v isa) {
 // ringAVX512 makes a schedule in the registers that SHA-NI cannot name. The last
 // eight words are in the first eight of them.
 type ringAVX512 struct {
-	avx512
+	avx512VL
 	*ring
 }
 
 func newRingAVX512(c *build.Context, memory operand.Mem) scheduler {
-	return ringAVX512{newAVX512Half(c), &ring{olds: memory}}
+	return ringAVX512{newAVX512VL(c), &ring{olds: memory}}
 }
 
 func (v ringAVX512) draft(t int) reg.VecPhysical { return v.regs[t%8] }
@@ -67,7 +67,7 @@ func (v ringAVX512) addConstant(m operand.Mem, x operand.Op, sum reg.VecPhysical
 		v.add(x, sum, sum)
 		return
 	}
-	v.avx512.addConstant(m, x, sum)
+	v.avx512VL.addConstant(m, x, sum)
 }
 
 // ringAVX2 makes a schedule in the seven registers that four chains leave: three

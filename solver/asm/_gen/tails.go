@@ -69,7 +69,7 @@ func writeMixedTails(c *build.Context) {
 		first  = 32 * lanes // of the chains, in States
 		number = maxStates - lanes
 	)
-	v := &vector{Context: c, isa: newAVX512Half(c)}
+	v := &vector{Context: c, isa: newAVX512VL(c)}
 	in := chains{c}
 	t := newTailLoop(c)
 	results := alignedLocal(c, 8*number, 64)
@@ -84,6 +84,8 @@ func writeMixedTails(c *build.Context) {
 		for i := range 8 {
 			v.get(v.state(t.states, i), v.working(i))
 		}
+		_, b, d, _, _, _, _, _ := v.variables(0)
+		v.enter(0, b, d)
 		for round := range 63 {
 			_, _, _, _, _, _, _, h := v.variables(round)
 			v.addConstant(kw(round), h, h)
