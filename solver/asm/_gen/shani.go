@@ -27,7 +27,10 @@ type shani struct {
 	done, next reg.GPVirtual // K + W, in the order of w: of the batch in the chains, of the next one
 }
 
-const shaniBatch = 4
+const (
+	shaniBatch = 4
+	lastQuad   = 15
+)
 
 func (v *shani) field(name string, index int) operand.Mem {
 	return fieldOf(v.block, name, index)
@@ -217,7 +220,7 @@ func (v *shani) rest() {
 	})
 	schedule := record(v.Context, func() {
 		for nonce := 0; nonce < shaniBatch; nonce += 2 {
-			v.schedule(nonce, 8, 16, v.quadOf)
+			v.schedule(nonce, 8, lastQuad+1, v.quadOf)
 		}
 	})
 	interleave(v.Context, rounds, schedule)
@@ -228,8 +231,10 @@ func (v *shani) kw(buffer reg.GPVirtual, nonce, pair int) operand.Mem {
 	return operand.Mem{Base: buffer, Disp: 256*nonce + 8*pair}
 }
 
-// quads are the registers that make the schedule of a nonce.
-type quads struct{ last, sum, temp reg.VecPhysical }
+// quads are the registers that make the schedule of a nonce: the last quad, the one before
+// it, and the next one, which is being made. Older quads come from memory. Loading the one before
+// the last would make every quad wait for a load that waits for a store.
+type quads struct{ last, before, next reg.VecPhysical }
 
 // scheduleOf returns the registers for a nonce. Two are made at a time.
 func scheduleOf(nonce int) quads {
@@ -242,6 +247,7 @@ func scheduleOf(nonce int) quads {
 func (v *shani) schedule(nonce, from, to int, at func(nonce, q int) operand.Mem) {
 	r := []quads{scheduleOf(nonce), scheduleOf(nonce + 1)}
 	for i := range r {
+		v.VMOVDQA(at(nonce+i, from-2), r[i].before)
 		v.VMOVDQA(at(nonce+i, from-1), r[i].last)
 	}
 	each := func(f func(nonce int, r *quads)) {
@@ -250,18 +256,18 @@ func (v *shani) schedule(nonce, from, to int, at func(nonce, q int) operand.Mem)
 		}
 	}
 	for q := from; q < to; q++ {
-		each(func(nonce int, r *quads) { v.VMOVDQA(at(nonce, q-4), r.sum) })
-		each(func(nonce int, r *quads) { v.SHA256MSG1(at(nonce, q-3), r.sum) })
-		each(func(nonce int, r *quads) { v.VPALIGNR(operand.U8(4), at(nonce, q-2), r.last, r.temp) })
-		each(func(_ int, r *quads) { v.VPADDD(r.temp, r.sum, r.sum) })
-		each(func(nonce int, r *quads) {
-			v.SHA256MSG2(r.last, r.sum)
-			r.last, r.sum = r.sum, r.last
+		each(func(nonce int, r *quads) { v.VMOVDQA(at(nonce, q-4), r.next) })
+		each(func(nonce int, r *quads) { v.SHA256MSG1(at(nonce, q-3), r.next) })
+		each(func(_ int, r *quads) { v.VPALIGNR(operand.U8(4), r.before, r.last, r.before) })
+		each(func(_ int, r *quads) { v.VPADDD(r.before, r.next, r.next) })
+		each(func(_ int, r *quads) {
+			v.SHA256MSG2(r.last, r.next)
+			r.last, r.before, r.next = r.next, r.last, r.before
 		})
-		if q < 15 {
+		if q <= lastQuad-3 { // a later quad loads it
 			each(func(nonce int, r *quads) { v.VMOVDQA(r.last, v.quadOf(nonce, q)) })
 		}
-		each(func(_ int, r *quads) { v.VPADDD(constant(4*q), r.last, r.temp) })
-		each(func(nonce int, r *quads) { v.VMOVDQA(r.temp, v.kw(v.next, nonce, 2*q)) })
+		each(func(_ int, r *quads) { v.VPADDD(constant(4*q), r.last, r.next) })
+		each(func(nonce int, r *quads) { v.VMOVDQA(r.next, v.kw(v.next, nonce, 2*q)) })
 	}
 }
