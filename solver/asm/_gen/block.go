@@ -43,35 +43,39 @@ func power(n uint8) operand.Mem {
 	return operand.NewDataAddr(operand.Symbol{Name: "·powers"}, 32*int(n))
 }
 
-// spreadFromRegisters has the function that is being written load the addresses of those
-// of Go's tables of which an instruction spreads a constant over the lanes. With
-// -buildmode=plugin the assembler makes two instructions of one that names a table, and
-// forgets that it spreads.
+// spreadFromRegisters replaces the names of Go's tables in instructions that spread a
+// constant over the lanes: the function that is being written loads the addresses of those
+// tables first. With -buildmode=plugin the assembler splits an instruction that names a table
+// into two, and forgets the spreading.
 func spreadFromRegisters(c *build.Context) {
 	f := current(c)
-	var loads []ir.Node
-	registers := map[string]reg.GPVirtual{}
-	for _, node := range f.Nodes {
-		instruction, ok := node.(*ir.Instruction)
-		if !ok || !slices.Contains(instruction.Suffixes, "BCST") {
-			continue
-		}
-		for _, operands := range [][]operand.Op{instruction.Operands, instruction.Inputs} {
-			for i, op := range operands {
-				m, ok := op.(operand.Mem)
-				if !ok || m.Base != reg.StaticBase {
-					continue
+	loads := record(c, func() {
+		registers := map[string]reg.GPVirtual{}
+		for _, node := range f.Nodes {
+			instruction, ok := node.(*ir.Instruction)
+			if !ok || !slices.Contains(instruction.Suffixes, "BCST") {
+				continue
+			}
+			for _, operands := range [][]operand.Op{instruction.Operands, instruction.Inputs} {
+				for i, op := range operands {
+					m, ok := op.(operand.Mem)
+					if !ok || m.Base != reg.StaticBase {
+						continue
+					}
+					if registers[m.Symbol.Name] == nil {
+						at := c.GP64()
+						registers[m.Symbol.Name] = at
+						c.LEAQ(operand.NewDataAddr(m.Symbol, 0), at)
+					}
+					operands[i] = operand.Mem{Base: registers[m.Symbol.Name], Disp: m.Disp}
 				}
-				if registers[m.Symbol.Name] == nil {
-					at := c.GP64()
-					registers[m.Symbol.Name] = at
-					loads = append(loads, record(c, func() { c.LEAQ(operand.NewDataAddr(m.Symbol, 0), at) })...)
-				}
-				operands[i] = operand.Mem{Base: registers[m.Symbol.Name], Disp: m.Disp}
 			}
 		}
-	}
-	f.Nodes = append(loads, f.Nodes...)
+	})
+	body := f.Nodes
+	f.Nodes = nil
+	loads.write(c)
+	f.Nodes = append(f.Nodes, body...)
 }
 
 // wordsOf loads the address and the number of the words that a function is given.

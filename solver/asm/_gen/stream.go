@@ -5,33 +5,73 @@ import (
 	"github.com/mmcloughlin/avo/ir"
 )
 
-// A stream is instructions that depend on each other, but not on those of other
-// streams: a CPU that sees several of them mixed has always something to do.
-type stream []ir.Node
+// A stream is a list of instructions that depend on each other but not on those of other
+// streams: a CPU that sees two of them interleaved always finds something to execute.
+type stream []*ir.Instruction
 
-// record returns what emit writes, instead of writing it.
-func record(c *build.Context, emit func()) stream {
+// record returns the instructions that emit writes, instead of writing them. Comments are
+// dropped: they would end up beside the wrong instructions.
+func record(c *build.Context, emit func()) (s stream) {
 	f := current(c)
 	n := len(f.Nodes)
 	emit()
-	s := append(stream(nil), f.Nodes[n:]...)
+	for _, node := range f.Nodes[n:] {
+		if instruction, ok := node.(*ir.Instruction); ok {
+			s = append(s, instruction)
+		}
+	}
 	f.Nodes = f.Nodes[:n]
 	return s
 }
 
-// interleave writes two streams in proportion: whenever a part of the first is
-// written, so is the same part of the second.
-func interleave(c *build.Context, a, b stream) {
+// write appends the stream to the function that is being written.
+func (s stream) write(c *build.Context) {
 	f := current(c)
-	for i, j := 0, 0; i < len(a) || j < len(b); {
-		if j == len(b) || i < len(a) && i*len(b) <= j*len(a) {
-			f.Nodes = append(f.Nodes, a[i])
-			i++
-		} else {
-			f.Nodes = append(f.Nodes, b[j])
-			j++
+	for _, instruction := range s {
+		f.Nodes = append(f.Nodes, instruction)
+	}
+}
+
+// roundsInBlock is how many SHA256RNDS2 stand together in interleaved streams.
+const roundsInBlock = 2
+
+// interleave writes the rounds of chains and another stream in proportion, so that they end
+// together. Rounds come in blocks, and the run of other instructions between two blocks has an odd
+// length. That is for Zen 4, where a loop with an even number of instructions between rounds takes
+// up to a third longer, depending on the phase in which it enters the pipeline; an odd
+// number cannot lock into the bad phase. Even runs cost these kernels a seventh.
+func interleave(c *build.Context, rounds, others stream) {
+	blocks := rounds.blocks()
+	written := 0
+	for i, block := range blocks {
+		block.write(c)
+		due := len(others)
+		if i < len(blocks)-1 {
+			due = (due*(i+1) + len(blocks) - 1) / len(blocks)
+			if run := due - written; run > 0 && run%2 == 0 {
+				due = min(due+1, len(others))
+			}
+		}
+		if due > written {
+			others[written:due].write(c)
+			written = due
 		}
 	}
+}
+
+// blocks cuts a stream after every roundsInBlock-th SHA256RNDS2, and at its end.
+func (s stream) blocks() (blocks []stream) {
+	begin, rounds := 0, 0
+	for i, instruction := range s {
+		if instruction.Opcode == "SHA256RNDS2" {
+			rounds++
+		}
+		if rounds == roundsInBlock || i == len(s)-1 {
+			blocks = append(blocks, s[begin:i+1])
+			begin, rounds = i+1, 0
+		}
+	}
+	return blocks
 }
 
 // current returns the function that is being written.
