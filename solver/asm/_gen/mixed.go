@@ -33,6 +33,12 @@ type mixed struct {
 const (
 	mixedBatch  = 8
 	mixedChains = 4
+
+	// sharedPair is the first pair of rounds that Scan shares among all words that may vary.
+	// The schedule words of a beginning have fewer terms than those of the rest, so it
+	// has fewer instructions of both streams: with pairs up to this one it has the same
+	// proportion of them as the rest, and neither part waits for one stream alone.
+	sharedPair = 11
 )
 
 // A scheduler is a vector instruction set with eight lanes that has the last two
@@ -87,7 +93,7 @@ func writeMixed(c *build.Context, newSet func(memory operand.Mem) scheduler) {
 	for word := range 16 {
 		v.beginning(word, digits)
 	}
-	v.rest(8, 32)
+	v.rest(sharedPair, 32)
 
 	v.Comment("The batch that was in the chains began eight before index, if there was one.")
 	v.TESTQ(v.index, v.index)
@@ -153,15 +159,15 @@ func mixedPath(vary int, hash bool) map[string]int {
 	return path
 }
 
-// beginning is rounds up to 15 and W[16] to W[31], where a word of the message
-// varies.
+// beginning is the rounds before sharedPair and W[16] to W[31], where a word of the
+// message varies.
 func (v *mixed) beginning(vary int, digits reg.VecPhysical) {
 	v.Commentf("Word %d varies.", vary)
 	v.Label(fmt.Sprintf("vary%d", vary))
 	rounds := record(v.Context, func() {
 		begin := func(chain, nonce int) { v.chains.begin(chain, vary, v.start, v.kw(nonce, vary/2)) }
-		v.batchRounds(begin, firstPair(vary), 8, v.begun, func(nonce, pair int) operand.Mem {
-			if pair == vary/2 {
+		v.batchRounds(begin, firstPair(vary), sharedPair, v.begun, func(nonce, pair int) operand.Mem {
+			if pair == vary/2 || pair >= 8 {
 				return v.kw(nonce, pair)
 			}
 			return v.field("sum", 2*pair)
