@@ -27,7 +27,9 @@ type mixed struct {
 	start      operand.Mem // working variables before firstPair
 	begun      operand.Mem // those before the rest, of a batch
 	results    operand.Mem // those after the last pair
+	target     operand.Mem // State[0] and Mask, four times each
 	done, next reg.GPVirtual
+	hits       [mixedBatch / mixedChains]reg.GPVirtual // of the first four nonces, and of the others
 }
 
 const (
@@ -56,7 +58,7 @@ func newMixed(c *build.Context, block gotypes.Component, newSet func(memory oper
 	const kw, states = 32 * 8 * mixedBatch, 32 * mixedBatch
 	v := &mixed{chains: chains{c}}
 	v.Context, v.block = c, block
-	memory := alignedLocal(c, 2*kw+ringSize+2*states+start, 64)
+	memory := alignedLocal(c, 2*kw+ringSize+2*states+32+start, 64)
 	v.done, v.next = v.GP64(), v.GP64()
 	v.LEAQ(memory, v.done)
 	v.LEAQ(memory.Offset(kw), v.next)
@@ -64,7 +66,11 @@ func newMixed(c *build.Context, block gotypes.Component, newSet func(memory oper
 	v.isa = v.set
 	v.begun = memory.Offset(2*kw + ringSize)
 	v.results = v.begun.Offset(states)
-	v.start = v.results.Offset(states)
+	v.target = v.results.Offset(states)
+	v.start = v.target.Offset(32)
+	for i := range v.hits {
+		v.hits[i] = v.GP64()
+	}
 	return v
 }
 
@@ -81,6 +87,7 @@ func writeMixed(c *build.Context, newSet func(memory operand.Mem) scheduler) {
 	v.JEQ(operand.LabelRef("none"))
 	v.VZEROUPPER()
 	v.chains.packStart(v.block, vary, v.start)
+	v.keepTarget()
 
 	v.Label("next")
 	v.Comment("The next batch; there may be none.")
@@ -100,7 +107,7 @@ func writeMixed(c *build.Context, newSet func(memory operand.Mem) scheduler) {
 	v.JEQ(operand.LabelRef("swap"))
 	v.TESTQ(v.states, v.states)
 	v.JNE(operand.LabelRef("hash"))
-	v.testResults(func(i int) string { return fmt.Sprintf("found%d", i) })
+	v.testHits()
 	v.Label("swap")
 	v.XCHGQ(v.done, v.next)
 	v.CMPQ(v.index, n)
@@ -120,12 +127,9 @@ func writeMixed(c *build.Context, newSet func(memory operand.Mem) scheduler) {
 	v.ADDQ(operand.U32(32*mixedBatch), v.states)
 	v.JMP(operand.LabelRef("swap"))
 
-	for i := mixedBatch - 1; i > 0; i-- {
-		v.Label(fmt.Sprintf("found%d", i))
-		v.INCQ(v.index)
-	}
-	v.Label("found0")
-	v.SUBQ(operand.U8(mixedBatch), v.index)
+	v.Label("found")
+	v.BSFL(v.hits[0].As32(), v.hits[0].As32())
+	v.LEAQ(operand.Mem{Base: v.index, Index: v.hits[0], Scale: 1, Disp: -mixedBatch}, v.index)
 	v.Comment("Behind the last nonce there is none to be found.")
 	v.CMPQ(v.index, n)
 	v.JGE(operand.LabelRef("none"))
@@ -136,18 +140,38 @@ func writeMixed(c *build.Context, newSet func(memory operand.Mem) scheduler) {
 	returnIndex(c, v.index)
 }
 
-// testResults jumps to a label, by nonce, if there is a hit.
-func (v *mixed) testResults(found func(nonce int) string) {
-	mask := v.Load(v.block.Field("Mask"), v.GP32())
-	state0 := v.GP32()
-	v.MOVL(v.field("State", 0), state0)
-	for i := range mixedBatch {
-		h0 := v.GP32()
-		v.MOVL(v.results.Offset(32*i+12), h0)
-		v.ADDL(state0, h0)
-		v.TESTL(mask, h0)
-		v.JEQ(operand.LabelRef(found(i)))
+// keepTarget stores what findHits needs.
+func (v *mixed) keepTarget() {
+	for i, m := range []operand.Mem{v.field("State", 0), scalarOf(v.block, "Mask")} {
+		v.VPBROADCASTD(m, reg.X0)
+		v.VMOVDQU(reg.X0, v.target.Offset(16*i))
 	}
+}
+
+// findHits sets a bit for each of four nonces that meets the target, after the last pair of
+// rounds: the highest word of a, b, e, f is a, and its sum with State[0] is H0. These are
+// instructions of the rounds' stream, so they run beside vectors. It overwrites the chains.
+func (v *mixed) findHits(hits reg.GPVirtual) {
+	var abef [mixedChains]reg.VecPhysical
+	for i := range abef {
+		abef[i], _ = v.chains.variables(i, 32)
+	}
+	a := abef[0]
+	v.VPUNPCKHDQ(abef[1], abef[0], a)
+	v.VPUNPCKHDQ(abef[3], abef[2], abef[2])
+	v.VPUNPCKHQDQ(abef[2], a, a)
+	v.VPADDD(v.target, a, a)
+	v.VPAND(v.target.Offset(16), a, a)
+	v.VPXOR(reg.X0, reg.X0, reg.X0)
+	v.VPCMPEQD(reg.X0, a, a)
+	v.VMOVMSKPS(a, hits.As32())
+}
+
+// testHits jumps to "found" if there is a hit, with a bit for each nonce in hits[0].
+func (v *mixed) testHits() {
+	v.SHLL(operand.U8(mixedChains), v.hits[1].As32())
+	v.ORL(v.hits[1].As32(), v.hits[0].As32())
+	v.JNE(operand.LabelRef("found"))
 }
 
 // mixedPath says how often each part runs for a batch.
@@ -212,7 +236,8 @@ func (v *mixed) rest(fromPair, fromWord int) {
 
 // batchRounds does the pairs of rounds from from to to-1 of a batch: of four nonces, which
 // move in step, and then of the others. begin loads the working variables of one, kw
-// says where its K + W are, and the variables after the last pair go to end.
+// says where its K + W are, and the variables after the last pair go to end. After the last
+// round it looks for hits.
 func (v *mixed) batchRounds(begin func(chain, nonce int), from, to int, end operand.Mem, kw func(nonce, pair int) operand.Mem) {
 	for first := 0; first < mixedBatch; first += mixedChains {
 		for i := range mixedChains {
@@ -223,6 +248,9 @@ func (v *mixed) batchRounds(begin func(chain, nonce int), from, to int, end oper
 		}
 		for i := range mixedChains {
 			v.chains.put(i, to, end.Offset(32*(first+i)))
+		}
+		if to == 32 {
+			v.findHits(v.hits[first/mixedChains])
 		}
 	}
 }

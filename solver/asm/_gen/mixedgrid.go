@@ -49,6 +49,7 @@ func writeMixedGrid(c *build.Context, newSet func(memory operand.Mem) scheduler)
 	v.VZEROUPPER()
 	v.chains.pack(v.field("before", 0), 0)
 	v.chains.put(0, 0, v.begun)
+	v.keepTarget()
 
 	var grids []*mixedGrid
 	for counter := firstCounter; counter <= lastCounter; counter++ {
@@ -84,7 +85,7 @@ func writeMixedGrid(c *build.Context, newSet func(memory operand.Mem) scheduler)
 
 	v.TESTQ(v.index, v.index)
 	v.JEQ(operand.LabelRef("swap"))
-	v.testResults(func(int) string { return "found" })
+	v.testHits()
 	v.Label("swap")
 	v.XCHGQ(v.done, v.next)
 	v.CMPQ(v.index, n)
