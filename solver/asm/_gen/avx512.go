@@ -63,35 +63,38 @@ var (
 )
 
 func (v avx512) bigSigma0(x reg.VecPhysical) reg.VecPhysical {
-	return v.xor(v.rotateThrice(8, x, 2, 13, 22))
+	return v.xor(v.rotateThrice(x, 2, 13, 22))
 }
 
 func (v avx512) bigSigma1(x reg.VecPhysical) reg.VecPhysical {
-	return v.xor(v.rotateThrice(8, x, 6, 11, 25))
+	return v.xor(v.rotateThrice(x, 6, 11, 25))
 }
 
 func (v avx512) smallSigma0(x operand.Op) reg.VecPhysical {
-	return v.xor(v.rotateTwiceAndShift(11, x, 7, 18, 3))
+	return v.xor(v.rotateTwiceAndShift(x, 7, 18, 3))
 }
 
 func (v avx512) smallSigma1(x operand.Op) reg.VecPhysical {
-	return v.xor(v.rotateTwiceAndShift(11, x, 17, 19, 10))
+	return v.xor(v.rotateTwiceAndShift(x, 17, 19, 10))
 }
 
-// rotateThrice returns x rotated right by each of three numbers, the terms of a big sigma,
-// in three registers from the given one on.
-func (v avx512) rotateThrice(first int, x operand.Op, n0, n1, n2 uint8) (a, b, c reg.VecPhysical) {
-	a, b, c = v.regs[first], v.regs[first+1], v.regs[first+2]
+// The registers for the terms of a sigma: three from each of these on. Those of a big
+// sigma are free between rounds, those of a small one between words of the schedule.
+const firstOfBigSigma, firstOfSmallSigma = 8, 11
+
+// rotateThrice returns x rotated right by each of three numbers: the terms of a big sigma.
+func (v avx512) rotateThrice(x operand.Op, n0, n1, n2 uint8) (a, b, c reg.VecPhysical) {
+	a, b, c = v.regs[firstOfBigSigma], v.regs[firstOfBigSigma+1], v.regs[firstOfBigSigma+2]
 	v.VPRORD(operand.U8(n0), x, a)
 	v.VPRORD(operand.U8(n1), x, b)
 	v.VPRORD(operand.U8(n2), x, c)
 	return a, b, c
 }
 
-// rotateTwiceAndShift does the same for the terms of a small sigma, of which the last is
-// shifted right.
-func (v avx512) rotateTwiceAndShift(first int, x operand.Op, n0, n1, n2 uint8) (a, b, c reg.VecPhysical) {
-	a, b, c = v.regs[first], v.regs[first+1], v.regs[first+2]
+// rotateTwiceAndShift returns x rotated right by each of two numbers and shifted right by
+// the third: the terms of a small sigma.
+func (v avx512) rotateTwiceAndShift(x operand.Op, n0, n1, n2 uint8) (a, b, c reg.VecPhysical) {
+	a, b, c = v.regs[firstOfSmallSigma], v.regs[firstOfSmallSigma+1], v.regs[firstOfSmallSigma+2]
 	v.VPRORD(operand.U8(n0), x, a)
 	v.VPRORD(operand.U8(n1), x, b)
 	v.VPSRLD(operand.U8(n2), x, c)

@@ -23,19 +23,19 @@ func newAVX512VL(c *build.Context) avx512VL {
 }
 
 func (v avx512VL) bigSigma0(x reg.VecPhysical) reg.VecPhysical {
-	return v.xor(v.rotateThrice(8, x, 2, 13, 22))
+	return v.xor(v.rotateThrice(x, 2, 13, 22))
 }
 
 func (v avx512VL) bigSigma1(x reg.VecPhysical) reg.VecPhysical {
-	return v.xor(v.rotateThrice(8, x, 6, 11, 25))
+	return v.xor(v.rotateThrice(x, 6, 11, 25))
 }
 
 func (v avx512VL) smallSigma0(x operand.Op) reg.VecPhysical {
-	return v.xor(v.rotateTwiceAndShift(11, x, 7, 18, 3))
+	return v.xor(v.rotateTwiceAndShift(x, 7, 18, 3))
 }
 
 func (v avx512VL) smallSigma1(x operand.Op) reg.VecPhysical {
-	return v.xor(v.rotateTwiceAndShift(11, x, 17, 19, 10))
+	return v.xor(v.rotateTwiceAndShift(x, 17, 19, 10))
 }
 
 // xor returns a ^ b ^ c in a. It takes c before b: in a small sigma c is the shift, whose

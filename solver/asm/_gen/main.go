@@ -9,7 +9,8 @@
 // that vary, tails.go a block that does not. shani.go is the kernel for CPUs that have whole
 // rounds as instructions, of which chains.go runs several side by side; mixed.go,
 // ring.go and mixedgrid.go run them beside vectors, for which avx512vl.go is AVX-512 as it
-// suits SHA-NI. count.go counts.
+// suits SHA-NI. order.go and stream.go decide the order of the instructions of two streams.
+// count.go counts.
 package main
 
 import (

@@ -47,8 +47,10 @@ const (
 // words of the schedule, or more, in registers.
 type scheduler interface {
 	isa
-	// spare returns a register that nothing is in between one word and the next.
+	// spare returns a register that is free between one word and the next.
 	spare() reg.VecPhysical
+	// order returns a stream of the schedule in the order in which it is fastest.
+	order(stream) stream
 	// plan says which terms vary of the words to be made.
 	plan(varying func(t int) terms)
 }
@@ -214,7 +216,7 @@ func (v *mixed) beginning(vary int, digits reg.VecPhysical) {
 			v.scheduled(t, s[t])
 		}
 	})
-	interleave(v.Context, rounds, schedule)
+	interleave(v.Context, rounds, v.set.order(schedule))
 	v.JMP(operand.LabelRef("rest"))
 }
 
@@ -231,7 +233,7 @@ func (v *mixed) rest(fromPair, fromWord int) {
 			v.scheduled(t, allTerms)
 		}
 	})
-	interleave(v.Context, rounds, schedule)
+	interleave(v.Context, rounds, v.set.order(schedule))
 }
 
 // batchRounds does the pairs of rounds from from to to-1 of a batch: of four nonces, which

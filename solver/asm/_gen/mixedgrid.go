@@ -180,7 +180,7 @@ func (g *mixedGrid) begin() {
 			}
 		}
 	})
-	interleave(g.Context, rounds, schedule)
+	interleave(g.Context, rounds, g.m.set.order(schedule))
 }
 
 // kw returns where K + W of a pair of rounds of a chunk are.

@@ -1,6 +1,8 @@
 package main
 
 import (
+	"slices"
+
 	"github.com/mmcloughlin/avo/build"
 	"github.com/mmcloughlin/avo/operand"
 	"github.com/mmcloughlin/avo/reg"
@@ -44,22 +46,47 @@ func (r *ring) keepOld(t int, v isa) {
 	}
 }
 
-// ringAVX512 makes a schedule in the registers that SHA-NI cannot name. The last
-// eight words are in the first eight of them.
+// ringAVX512 makes a schedule in the registers that SHA-NI cannot encode. The first eight hold
+// the last eight words. The other eight hold temporary values in turn, so that few
+// instructions have to wait until a register is free and they can be reordered.
 type ringAVX512 struct {
 	avx512VL
 	*ring
+	turn *int
 }
 
 func newRingAVX512(c *build.Context, memory operand.Mem) scheduler {
-	return ringAVX512{newAVX512VL(c), &ring{olds: memory}}
+	return ringAVX512{newAVX512VL(c), &ring{olds: memory}, new(int)}
+}
+
+func (v ringAVX512) spare() reg.VecPhysical {
+	*v.turn++
+	return v.regs[8+*v.turn%8]
+}
+
+func (v ringAVX512) smallSigma0(x operand.Op) reg.VecPhysical {
+	return v.withSpares().smallSigma0(x)
+}
+
+func (v ringAVX512) smallSigma1(x operand.Op) reg.VecPhysical {
+	return v.withSpares().smallSigma1(x)
+}
+
+// withSpares returns the instruction set with the next spare registers for a sigma.
+func (v ringAVX512) withSpares() avx512VL {
+	set := v.avx512VL
+	set.regs = slices.Clone(set.regs)
+	for i := range 3 {
+		set.regs[firstOfSmallSigma+i] = v.spare()
+	}
+	return set
 }
 
 func (v ringAVX512) draft(t int) reg.VecPhysical { return v.regs[t%8] }
 func (v ringAVX512) word(t int) operand.Op       { return v.regs[t%8] }
 func (v ringAVX512) keep(t int)                  { v.keepOld(t, v) }
 func (v ringAVX512) old(t int) operand.Op        { return v.ring.old(t) }
-func (v ringAVX512) spare() reg.VecPhysical      { return v.regs[8] }
+func (ringAVX512) order(s stream) stream         { return s.ordered() }
 
 func (v ringAVX512) addConstant(m operand.Mem, x operand.Op, sum reg.VecPhysical) {
 	if _, ok := x.(operand.Mem); ok { // an instruction has one operand in memory
@@ -110,3 +137,6 @@ func (v ringAVX2) keep(t int) {
 
 func (v ringAVX2) old(t int) operand.Op   { return v.ring.old(t) }
 func (v ringAVX2) spare() reg.VecPhysical { return reg.Y9 }
+
+// order changes nothing: four temporary registers leave no freedom to reorder.
+func (ringAVX2) order(s stream) stream { return s }
