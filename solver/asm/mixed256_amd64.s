@@ -218,11 +218,11 @@ vary0:
 	VPSRLD       $0x11, Y14, Y9
 	SHA256RNDS2  X0, X5, X6
 	SHA256RNDS2  X0, X7, X8
-	VPMULLD      ·powers+480(SB), Y14, Y11
+	VPSLLD       $0x0f, Y14, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPSRLD       $0x13, Y14, Y9
-	VPMULLD      ·powers+416(SB), Y14, Y11
+	VPSLLD       $0x0d, Y14, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPBROADCASTD 724(AX), Y13
@@ -269,14 +269,14 @@ vary0:
 	VMOVDQU      Y9, 608(SI)
 	VPSRLD       $0x0a, Y13, Y12
 	VPSRLD       $0x11, Y13, Y9
-	VPMULLD      ·powers+480(SB), Y13, Y11
+	VPSLLD       $0x0f, Y13, Y11
 	VPXOR        Y11, Y9, Y9
 	VMOVQ        692(AX), X0
 	SHA256RNDS2  X0, X2, X1
 	SHA256RNDS2  X0, X4, X3
 	VPXOR        Y9, Y12, Y12
 	VPSRLD       $0x13, Y13, Y9
-	VPMULLD      ·powers+416(SB), Y13, Y11
+	VPSLLD       $0x0d, Y13, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPBROADCASTD 732(AX), Y15
@@ -323,13 +323,13 @@ vary0:
 	VMOVDQU      Y9, 672(SI)
 	VPSRLD       $0x0a, Y15, Y12
 	VPSRLD       $0x11, Y15, Y9
-	VPMULLD      ·powers+480(SB), Y15, Y11
+	VPSLLD       $0x0f, Y15, Y11
 	VPXOR        Y11, Y9, Y9
 	SHA256RNDS2  X0, X6, X5
 	SHA256RNDS2  X0, X8, X7
 	VPXOR        Y9, Y12, Y12
 	VPSRLD       $0x13, Y15, Y9
-	VPMULLD      ·powers+416(SB), Y15, Y11
+	VPSLLD       $0x0d, Y15, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPBROADCASTD 740(AX), Y14
@@ -384,7 +384,7 @@ vary0:
 	VMOVDQU      Y9, 736(SI)
 	VPSRLD       $0x0a, Y14, Y12
 	VPSRLD       $0x11, Y14, Y9
-	VPMULLD      ·powers+480(SB), Y14, Y11
+	VPSLLD       $0x0f, Y14, Y11
 	VPXOR        Y11, Y9, Y9
 	VMOVQ        640(BX), X0
 	SHA256RNDS2  X0, X1, X2
@@ -392,7 +392,7 @@ vary0:
 	SHA256RNDS2  X0, X3, X4
 	VPXOR        Y9, Y12, Y12
 	VPSRLD       $0x13, Y14, Y9
-	VPMULLD      ·powers+416(SB), Y14, Y11
+	VPSLLD       $0x0d, Y14, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPBROADCASTD 748(AX), Y13
@@ -437,7 +437,7 @@ vary0:
 	VPADDD       4672(DX), Y14, Y14
 	VPSRLD       $0x0a, Y15, Y12
 	VPSRLD       $0x11, Y15, Y9
-	VPMULLD      ·powers+480(SB), Y15, Y11
+	VPSLLD       $0x0f, Y15, Y11
 	VPXOR        Y11, Y9, Y9
 	VMOVQ        48(BX), X0
 	SHA256RNDS2  X0, X5, X6
@@ -445,7 +445,7 @@ vary0:
 	SHA256RNDS2  X0, X7, X8
 	VPXOR        Y9, Y12, Y12
 	VPSRLD       $0x13, Y15, Y9
-	VPMULLD      ·powers+416(SB), Y15, Y11
+	VPSLLD       $0x0d, Y15, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPADDD       Y12, Y14, Y14
@@ -477,11 +477,11 @@ vary0:
 	SHA256RNDS2  X0, X1, X2
 	SHA256RNDS2  X0, X3, X4
 	VPSRLD       $0x11, Y13, Y9
-	VPMULLD      ·powers+480(SB), Y13, Y11
+	VPSLLD       $0x0f, Y13, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPSRLD       $0x13, Y13, Y9
-	VPMULLD      ·powers+416(SB), Y13, Y11
+	VPSLLD       $0x0d, Y13, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPBROADCASTD 756(AX), Y15
@@ -509,11 +509,11 @@ vary0:
 	SHA256RNDS2  X0, X6, X5
 	SHA256RNDS2  X0, X8, X7
 	VPSRLD       $0x11, Y14, Y9
-	VPMULLD      ·powers+480(SB), Y14, Y11
+	VPSLLD       $0x0f, Y14, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPSRLD       $0x13, Y14, Y9
-	VPMULLD      ·powers+416(SB), Y14, Y11
+	VPSLLD       $0x0d, Y14, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPADDD       Y12, Y13, Y13
@@ -545,11 +545,11 @@ vary0:
 	SHA256RNDS2  X0, X4, X3
 	VPSRLD       $0x0a, Y15, Y12
 	VPSRLD       $0x11, Y15, Y9
-	VPMULLD      ·powers+480(SB), Y15, Y11
+	VPSLLD       $0x0f, Y15, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPSRLD       $0x13, Y15, Y9
-	VPMULLD      ·powers+416(SB), Y15, Y11
+	VPSLLD       $0x0d, Y15, Y11
 	SHA256RNDS2  X0, X6, X5
 	SHA256RNDS2  X0, X8, X7
 	VPXOR        Y11, Y9, Y9
@@ -577,11 +577,11 @@ vary0:
 	SHA256RNDS2  X0, X7, X8
 	VPSRLD       $0x0a, Y13, Y12
 	VPSRLD       $0x11, Y13, Y9
-	VPMULLD      ·powers+480(SB), Y13, Y11
+	VPSLLD       $0x0f, Y13, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPSRLD       $0x13, Y13, Y9
-	VPMULLD      ·powers+416(SB), Y13, Y11
+	VPSLLD       $0x0d, Y13, Y11
 	VMOVQ        708(AX), X0
 	SHA256RNDS2  X0, X2, X1
 	SHA256RNDS2  X0, X4, X3
@@ -616,7 +616,7 @@ vary0:
 	VPADDD       4832(DX), Y13, Y13
 	VPSRLD       $0x0a, Y14, Y12
 	VPSRLD       $0x11, Y14, Y9
-	VPMULLD      ·powers+480(SB), Y14, Y11
+	VPSLLD       $0x0f, Y14, Y11
 	VPXOR        Y11, Y9, Y9
 	VMOVQ        560(BX), X0
 	SHA256RNDS2  X0, X5, X6
@@ -624,7 +624,7 @@ vary0:
 	SHA256RNDS2  X0, X7, X8
 	VPXOR        Y9, Y12, Y12
 	VPSRLD       $0x13, Y14, Y9
-	VPMULLD      ·powers+416(SB), Y14, Y11
+	VPSLLD       $0x0d, Y14, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPADDD       Y12, Y13, Y13
@@ -653,7 +653,7 @@ vary0:
 	VPADDD       4864(DX), Y14, Y14
 	VPSRLD       $0x0a, Y15, Y12
 	VPSRLD       $0x11, Y15, Y9
-	VPMULLD      ·powers+480(SB), Y15, Y11
+	VPSLLD       $0x0f, Y15, Y11
 	VPXOR        Y11, Y9, Y9
 	VMOVQ        656(BX), X0
 	SHA256RNDS2  X0, X1, X2
@@ -661,7 +661,7 @@ vary0:
 	SHA256RNDS2  X0, X3, X4
 	VPXOR        Y9, Y12, Y12
 	VPSRLD       $0x13, Y15, Y9
-	VPMULLD      ·powers+416(SB), Y15, Y11
+	VPSLLD       $0x0d, Y15, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPADDD       Y12, Y14, Y14
@@ -781,11 +781,11 @@ vary1:
 	SHA256RNDS2  X0, X8, X7
 	VPSRLD       $0x0a, Y14, Y12
 	VPSRLD       $0x11, Y14, Y9
-	VPMULLD      ·powers+480(SB), Y14, Y11
+	VPSLLD       $0x0f, Y14, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPSRLD       $0x13, Y14, Y9
-	VPMULLD      ·powers+416(SB), Y14, Y11
+	VPSLLD       $0x0d, Y14, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPBROADCASTD 724(AX), Y13
@@ -809,11 +809,11 @@ vary1:
 	VMOVDQU      Y12, 4128(DX)
 	VPSRLD       $0x0a, Y15, Y12
 	VPSRLD       $0x11, Y15, Y9
-	VPMULLD      ·powers+480(SB), Y15, Y11
+	VPSLLD       $0x0f, Y15, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPSRLD       $0x13, Y15, Y9
-	VPMULLD      ·powers+416(SB), Y15, Y11
+	VPSLLD       $0x0d, Y15, Y11
 	VPXOR        Y11, Y9, Y9
 	VMOVQ        692(AX), X0
 	SHA256RNDS2  X0, X2, X1
@@ -846,11 +846,11 @@ vary1:
 	SHA256RNDS2  X0, X1, X2
 	SHA256RNDS2  X0, X3, X4
 	VPSRLD       $0x11, Y13, Y9
-	VPMULLD      ·powers+480(SB), Y13, Y11
+	VPSLLD       $0x0f, Y13, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPSRLD       $0x13, Y13, Y9
-	VPMULLD      ·powers+416(SB), Y13, Y11
+	VPSLLD       $0x0d, Y13, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPBROADCASTD 732(AX), Y15
@@ -874,11 +874,11 @@ vary1:
 	VMOVDQU      Y12, 4192(DX)
 	VPSRLD       $0x0a, Y14, Y12
 	VPSRLD       $0x11, Y14, Y9
-	VPMULLD      ·powers+480(SB), Y14, Y11
+	VPSLLD       $0x0f, Y14, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPSRLD       $0x13, Y14, Y9
-	VPMULLD      ·powers+416(SB), Y14, Y11
+	VPSLLD       $0x0d, Y14, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	SHA256RNDS2  X0, X6, X5
@@ -913,11 +913,11 @@ vary1:
 	SHA256RNDS2  X0, X7, X8
 	VPSRLD       $0x0a, Y15, Y12
 	VPSRLD       $0x11, Y15, Y9
-	VPMULLD      ·powers+480(SB), Y15, Y11
+	VPSLLD       $0x0f, Y15, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPSRLD       $0x13, Y15, Y9
-	VPMULLD      ·powers+416(SB), Y15, Y11
+	VPSLLD       $0x0d, Y15, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPBROADCASTD 740(AX), Y14
@@ -946,7 +946,7 @@ vary1:
 	VPADDD       4608(DX), Y15, Y15
 	VPSRLD       $0x0a, Y13, Y12
 	VPSRLD       $0x11, Y13, Y9
-	VPMULLD      ·powers+480(SB), Y13, Y11
+	VPSLLD       $0x0f, Y13, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPSRLD       $0x13, Y13, Y9
@@ -954,7 +954,7 @@ vary1:
 	SHA256RNDS2  X0, X1, X2
 	VMOVQ        648(BX), X0
 	SHA256RNDS2  X0, X3, X4
-	VPMULLD      ·powers+416(SB), Y13, Y11
+	VPSLLD       $0x0d, Y13, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPADDD       Y12, Y15, Y15
@@ -1007,11 +1007,11 @@ vary1:
 	VPADDD       4640(DX), Y13, Y13
 	VPSRLD       $0x0a, Y14, Y12
 	VPSRLD       $0x11, Y14, Y9
-	VPMULLD      ·powers+480(SB), Y14, Y11
+	VPSLLD       $0x0f, Y14, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPSRLD       $0x13, Y14, Y9
-	VPMULLD      ·powers+416(SB), Y14, Y11
+	VPSLLD       $0x0d, Y14, Y11
 	SHA256RNDS2  X0, X6, X5
 	SHA256RNDS2  X0, X8, X7
 	VPXOR        Y11, Y9, Y9
@@ -1036,13 +1036,13 @@ vary1:
 	VPADDD       4672(DX), Y14, Y14
 	VPSRLD       $0x0a, Y15, Y12
 	VPSRLD       $0x11, Y15, Y9
-	VPMULLD      ·powers+480(SB), Y15, Y11
+	VPSLLD       $0x0f, Y15, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	SHA256RNDS2  X0, X5, X6
 	SHA256RNDS2  X0, X7, X8
 	VPSRLD       $0x13, Y15, Y9
-	VPMULLD      ·powers+416(SB), Y15, Y11
+	VPSLLD       $0x0d, Y15, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPADDD       Y12, Y14, Y14
@@ -1073,14 +1073,14 @@ vary1:
 	VPADDD       4704(DX), Y15, Y15
 	VPSRLD       $0x0a, Y13, Y12
 	VPSRLD       $0x11, Y13, Y9
-	VPMULLD      ·powers+480(SB), Y13, Y11
+	VPSLLD       $0x0f, Y13, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPSRLD       $0x13, Y13, Y9
 	VMOVQ        684(AX), X0
 	SHA256RNDS2  X0, X1, X2
 	SHA256RNDS2  X0, X3, X4
-	VPMULLD      ·powers+416(SB), Y13, Y11
+	VPSLLD       $0x0d, Y13, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPADDD       Y12, Y15, Y15
@@ -1105,11 +1105,11 @@ vary1:
 	VMOVQ        692(AX), X0
 	SHA256RNDS2  X0, X2, X1
 	SHA256RNDS2  X0, X4, X3
-	VPMULLD      ·powers+480(SB), Y14, Y11
+	VPSLLD       $0x0f, Y14, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPSRLD       $0x13, Y14, Y9
-	VPMULLD      ·powers+416(SB), Y14, Y11
+	VPSLLD       $0x0d, Y14, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPADDD       Y12, Y13, Y13
@@ -1140,13 +1140,13 @@ vary1:
 	VPADDD       4768(DX), Y14, Y14
 	VPSRLD       $0x0a, Y15, Y12
 	VPSRLD       $0x11, Y15, Y9
-	VPMULLD      ·powers+480(SB), Y15, Y11
+	VPSLLD       $0x0f, Y15, Y11
 	SHA256RNDS2  X0, X5, X6
 	SHA256RNDS2  X0, X7, X8
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPSRLD       $0x13, Y15, Y9
-	VPMULLD      ·powers+416(SB), Y15, Y11
+	VPSLLD       $0x0d, Y15, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPADDD       Y12, Y14, Y14
@@ -1171,11 +1171,11 @@ vary1:
 	SHA256RNDS2  X0, X6, X5
 	SHA256RNDS2  X0, X8, X7
 	VPSRLD       $0x11, Y13, Y9
-	VPMULLD      ·powers+480(SB), Y13, Y11
+	VPSLLD       $0x0f, Y13, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPSRLD       $0x13, Y13, Y9
-	VPMULLD      ·powers+416(SB), Y13, Y11
+	VPSLLD       $0x0d, Y13, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPADDD       Y12, Y15, Y15
@@ -1213,11 +1213,11 @@ vary1:
 	SHA256RNDS2  X0, X2, X1
 	VMOVQ        600(BX), X0
 	SHA256RNDS2  X0, X4, X3
-	VPMULLD      ·powers+480(SB), Y14, Y11
+	VPSLLD       $0x0f, Y14, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPSRLD       $0x13, Y14, Y9
-	VPMULLD      ·powers+416(SB), Y14, Y11
+	VPSLLD       $0x0d, Y14, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPADDD       Y12, Y13, Y13
@@ -1246,11 +1246,11 @@ vary1:
 	VPADDD       4864(DX), Y14, Y14
 	VPSRLD       $0x0a, Y15, Y12
 	VPSRLD       $0x11, Y15, Y9
-	VPMULLD      ·powers+480(SB), Y15, Y11
+	VPSLLD       $0x0f, Y15, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPSRLD       $0x13, Y15, Y9
-	VPMULLD      ·powers+416(SB), Y15, Y11
+	VPSLLD       $0x0d, Y15, Y11
 	VPXOR        Y11, Y9, Y9
 	VMOVQ        688(BX), X0
 	SHA256RNDS2  X0, X5, X6
@@ -1371,14 +1371,14 @@ vary2:
 	VMOVDQU      Y12, 4128(DX)
 	VPSRLD       $0x0a, Y15, Y12
 	VPSRLD       $0x11, Y15, Y9
-	VPMULLD      ·powers+480(SB), Y15, Y11
+	VPSLLD       $0x0f, Y15, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VMOVQ        684(AX), X0
 	SHA256RNDS2  X0, X1, X2
 	SHA256RNDS2  X0, X3, X4
 	VPSRLD       $0x13, Y15, Y9
-	VPMULLD      ·powers+416(SB), Y15, Y11
+	VPSLLD       $0x0d, Y15, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPBROADCASTD 728(AX), Y14
@@ -1408,13 +1408,13 @@ vary2:
 	VMOVDQU      Y9, 608(SI)
 	VPSRLD       $0x0a, Y13, Y12
 	VPSRLD       $0x11, Y13, Y9
-	VPMULLD      ·powers+480(SB), Y13, Y11
+	VPSLLD       $0x0f, Y13, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	SHA256RNDS2  X0, X6, X5
 	SHA256RNDS2  X0, X8, X7
 	VPSRLD       $0x13, Y13, Y9
-	VPMULLD      ·powers+416(SB), Y13, Y11
+	VPSLLD       $0x0d, Y13, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPBROADCASTD 732(AX), Y15
@@ -1438,11 +1438,11 @@ vary2:
 	VPSRLD       $0x11, Y14, Y9
 	SHA256RNDS2  X0, X5, X6
 	SHA256RNDS2  X0, X7, X8
-	VPMULLD      ·powers+480(SB), Y14, Y11
+	VPSLLD       $0x0f, Y14, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPSRLD       $0x13, Y14, Y9
-	VPMULLD      ·powers+416(SB), Y14, Y11
+	VPSLLD       $0x0d, Y14, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPBROADCASTD 736(AX), Y13
@@ -1476,11 +1476,11 @@ vary2:
 	SHA256RNDS2  X0, X1, X2
 	VMOVQ        520(BX), X0
 	SHA256RNDS2  X0, X3, X4
-	VPMULLD      ·powers+480(SB), Y15, Y11
+	VPSLLD       $0x0f, Y15, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPSRLD       $0x13, Y15, Y9
-	VPMULLD      ·powers+416(SB), Y15, Y11
+	VPSLLD       $0x0d, Y15, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPBROADCASTD 740(AX), Y14
@@ -1507,11 +1507,11 @@ vary2:
 	VMOVDQU      Y12, 4256(DX)
 	VPSRLD       $0x0a, Y13, Y12
 	VPSRLD       $0x11, Y13, Y9
-	VPMULLD      ·powers+480(SB), Y13, Y11
+	VPSLLD       $0x0f, Y13, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPSRLD       $0x13, Y13, Y9
-	VPMULLD      ·powers+416(SB), Y13, Y11
+	VPSLLD       $0x0d, Y13, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPBROADCASTD 744(AX), Y15
@@ -1550,11 +1550,11 @@ vary2:
 	VPADDD       4640(DX), Y13, Y13
 	VPSRLD       $0x0a, Y14, Y12
 	VPSRLD       $0x11, Y14, Y9
-	VPMULLD      ·powers+480(SB), Y14, Y11
+	VPSLLD       $0x0f, Y14, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPSRLD       $0x13, Y14, Y9
-	VPMULLD      ·powers+416(SB), Y14, Y11
+	VPSLLD       $0x0d, Y14, Y11
 	VPXOR        Y11, Y9, Y9
 	VMOVDQU      X2, 5120(DX)
 	VMOVDQU      X1, 5136(DX)
@@ -1598,14 +1598,14 @@ vary2:
 	VPADDD       4672(DX), Y14, Y14
 	VPSRLD       $0x0a, Y15, Y12
 	VPSRLD       $0x11, Y15, Y9
-	VPMULLD      ·powers+480(SB), Y15, Y11
+	VPSLLD       $0x0f, Y15, Y11
 	VPXOR        Y11, Y9, Y9
 	VMOVQ        668(AX), X0
 	SHA256RNDS2  X0, X1, X2
 	SHA256RNDS2  X0, X3, X4
 	VPXOR        Y9, Y12, Y12
 	VPSRLD       $0x13, Y15, Y9
-	VPMULLD      ·powers+416(SB), Y15, Y11
+	VPSLLD       $0x0d, Y15, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPADDD       Y12, Y14, Y14
@@ -1636,13 +1636,13 @@ vary2:
 	VPADDD       4704(DX), Y15, Y15
 	VPSRLD       $0x0a, Y13, Y12
 	VPSRLD       $0x11, Y13, Y9
-	VPMULLD      ·powers+480(SB), Y13, Y11
+	VPSLLD       $0x0f, Y13, Y11
 	SHA256RNDS2  X0, X6, X5
 	SHA256RNDS2  X0, X8, X7
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPSRLD       $0x13, Y13, Y9
-	VPMULLD      ·powers+416(SB), Y13, Y11
+	VPSLLD       $0x0d, Y13, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPADDD       Y12, Y15, Y15
@@ -1667,11 +1667,11 @@ vary2:
 	VPADDD       4736(DX), Y13, Y13
 	VPSRLD       $0x0a, Y14, Y12
 	VPSRLD       $0x11, Y14, Y9
-	VPMULLD      ·powers+480(SB), Y14, Y11
+	VPSLLD       $0x0f, Y14, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPSRLD       $0x13, Y14, Y9
-	VPMULLD      ·powers+416(SB), Y14, Y11
+	VPSLLD       $0x0d, Y14, Y11
 	VPXOR        Y11, Y9, Y9
 	VMOVQ        692(AX), X0
 	SHA256RNDS2  X0, X2, X1
@@ -1705,11 +1705,11 @@ vary2:
 	VPADDD       4768(DX), Y14, Y14
 	VPSRLD       $0x0a, Y15, Y12
 	VPSRLD       $0x11, Y15, Y9
-	VPMULLD      ·powers+480(SB), Y15, Y11
+	VPSLLD       $0x0f, Y15, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPSRLD       $0x13, Y15, Y9
-	VPMULLD      ·powers+416(SB), Y15, Y11
+	VPSLLD       $0x0d, Y15, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	SHA256RNDS2  X0, X5, X6
@@ -1734,13 +1734,13 @@ vary2:
 	VPADDD       4800(DX), Y15, Y15
 	VPSRLD       $0x0a, Y13, Y12
 	VPSRLD       $0x11, Y13, Y9
-	VPMULLD      ·powers+480(SB), Y13, Y11
+	VPSLLD       $0x0f, Y13, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	SHA256RNDS2  X0, X6, X5
 	SHA256RNDS2  X0, X8, X7
 	VPSRLD       $0x13, Y13, Y9
-	VPMULLD      ·powers+416(SB), Y13, Y11
+	VPSLLD       $0x0d, Y13, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPADDD       Y12, Y15, Y15
@@ -1774,7 +1774,7 @@ vary2:
 	VPADDD       4832(DX), Y13, Y13
 	VPSRLD       $0x0a, Y14, Y12
 	VPSRLD       $0x11, Y14, Y9
-	VPMULLD      ·powers+480(SB), Y14, Y11
+	VPSLLD       $0x0f, Y14, Y11
 	VPXOR        Y11, Y9, Y9
 	VMOVQ        592(BX), X0
 	SHA256RNDS2  X0, X2, X1
@@ -1782,7 +1782,7 @@ vary2:
 	SHA256RNDS2  X0, X4, X3
 	VPXOR        Y9, Y12, Y12
 	VPSRLD       $0x13, Y14, Y9
-	VPMULLD      ·powers+416(SB), Y14, Y11
+	VPSLLD       $0x0d, Y14, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPADDD       Y12, Y13, Y13
@@ -1810,11 +1810,11 @@ vary2:
 	SHA256RNDS2  X0, X3, X4
 	VPSRLD       $0x0a, Y15, Y12
 	VPSRLD       $0x11, Y15, Y9
-	VPMULLD      ·powers+480(SB), Y15, Y11
+	VPSLLD       $0x0f, Y15, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPSRLD       $0x13, Y15, Y9
-	VPMULLD      ·powers+416(SB), Y15, Y11
+	VPSLLD       $0x0d, Y15, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VMOVQ        688(BX), X0
@@ -1959,11 +1959,11 @@ vary3:
 	VPSRLD       $0x11, Y13, Y9
 	SHA256RNDS2  X0, X6, X5
 	SHA256RNDS2  X0, X8, X7
-	VPMULLD      ·powers+480(SB), Y13, Y11
+	VPSLLD       $0x0f, Y13, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPSRLD       $0x13, Y13, Y9
-	VPMULLD      ·powers+416(SB), Y13, Y11
+	VPSLLD       $0x0d, Y13, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPBROADCASTD 732(AX), Y15
@@ -1987,11 +1987,11 @@ vary3:
 	SHA256RNDS2  X0, X5, X6
 	SHA256RNDS2  X0, X7, X8
 	VPSRLD       $0x11, Y14, Y9
-	VPMULLD      ·powers+480(SB), Y14, Y11
+	VPSLLD       $0x0f, Y14, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPSRLD       $0x13, Y14, Y9
-	VPMULLD      ·powers+416(SB), Y14, Y11
+	VPSLLD       $0x0d, Y14, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPBROADCASTD 736(AX), Y13
@@ -2021,7 +2021,7 @@ vary3:
 	VMOVDQU      Y9, 672(SI)
 	VPSRLD       $0x0a, Y15, Y12
 	VPSRLD       $0x11, Y15, Y9
-	VPMULLD      ·powers+480(SB), Y15, Y11
+	VPSLLD       $0x0f, Y15, Y11
 	VMOVQ        512(BX), X0
 	SHA256RNDS2  X0, X1, X2
 	VMOVQ        520(BX), X0
@@ -2029,7 +2029,7 @@ vary3:
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPSRLD       $0x13, Y15, Y9
-	VPMULLD      ·powers+416(SB), Y15, Y11
+	VPSLLD       $0x0d, Y15, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPBROADCASTD 740(AX), Y14
@@ -2056,11 +2056,11 @@ vary3:
 	SHA256RNDS2  X0, X2, X1
 	VMOVQ        584(BX), X0
 	SHA256RNDS2  X0, X4, X3
-	VPMULLD      ·powers+480(SB), Y13, Y11
+	VPSLLD       $0x0f, Y13, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPSRLD       $0x13, Y13, Y9
-	VPMULLD      ·powers+416(SB), Y13, Y11
+	VPSLLD       $0x0d, Y13, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPBROADCASTD 744(AX), Y15
@@ -2093,7 +2093,7 @@ vary3:
 	VMOVDQU      Y9, 736(SI)
 	VPSRLD       $0x0a, Y14, Y12
 	VPSRLD       $0x11, Y14, Y9
-	VPMULLD      ·powers+480(SB), Y14, Y11
+	VPSLLD       $0x0f, Y14, Y11
 	VPXOR        Y11, Y9, Y9
 	VMOVQ        672(BX), X0
 	SHA256RNDS2  X0, X5, X6
@@ -2101,7 +2101,7 @@ vary3:
 	SHA256RNDS2  X0, X7, X8
 	VPXOR        Y9, Y12, Y12
 	VPSRLD       $0x13, Y14, Y9
-	VPMULLD      ·powers+416(SB), Y14, Y11
+	VPSLLD       $0x0d, Y14, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPBROADCASTD 748(AX), Y13
@@ -2147,11 +2147,11 @@ vary3:
 	SHA256RNDS2  X0, X5, X6
 	SHA256RNDS2  X0, X7, X8
 	VPSRLD       $0x11, Y15, Y9
-	VPMULLD      ·powers+480(SB), Y15, Y11
+	VPSLLD       $0x0f, Y15, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPSRLD       $0x13, Y15, Y9
-	VPMULLD      ·powers+416(SB), Y15, Y11
+	VPSLLD       $0x0d, Y15, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPADDD       Y12, Y14, Y14
@@ -2185,11 +2185,11 @@ vary3:
 	VMOVQ        684(AX), X0
 	SHA256RNDS2  X0, X1, X2
 	SHA256RNDS2  X0, X3, X4
-	VPMULLD      ·powers+480(SB), Y13, Y11
+	VPSLLD       $0x0f, Y13, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPSRLD       $0x13, Y13, Y9
-	VPMULLD      ·powers+416(SB), Y13, Y11
+	VPSLLD       $0x0d, Y13, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPADDD       Y12, Y15, Y15
@@ -2214,11 +2214,11 @@ vary3:
 	SHA256RNDS2  X0, X4, X3
 	VPSRLD       $0x0a, Y14, Y12
 	VPSRLD       $0x11, Y14, Y9
-	VPMULLD      ·powers+480(SB), Y14, Y11
+	VPSLLD       $0x0f, Y14, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPSRLD       $0x13, Y14, Y9
-	VPMULLD      ·powers+416(SB), Y14, Y11
+	VPSLLD       $0x0d, Y14, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	SHA256RNDS2  X0, X6, X5
@@ -2251,11 +2251,11 @@ vary3:
 	SHA256RNDS2  X0, X5, X6
 	SHA256RNDS2  X0, X7, X8
 	VPSRLD       $0x11, Y15, Y9
-	VPMULLD      ·powers+480(SB), Y15, Y11
+	VPSLLD       $0x0f, Y15, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPSRLD       $0x13, Y15, Y9
-	VPMULLD      ·powers+416(SB), Y15, Y11
+	VPSLLD       $0x0d, Y15, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPADDD       Y12, Y14, Y14
@@ -2280,11 +2280,11 @@ vary3:
 	VPADDD       4800(DX), Y15, Y15
 	VPSRLD       $0x0a, Y13, Y12
 	VPSRLD       $0x11, Y13, Y9
-	VPMULLD      ·powers+480(SB), Y13, Y11
+	VPSLLD       $0x0f, Y13, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPSRLD       $0x13, Y13, Y9
-	VPMULLD      ·powers+416(SB), Y13, Y11
+	VPSLLD       $0x0d, Y13, Y11
 	VPXOR        Y11, Y9, Y9
 	VMOVQ        528(BX), X0
 	SHA256RNDS2  X0, X1, X2
@@ -2322,11 +2322,11 @@ vary3:
 	SHA256RNDS2  X0, X4, X3
 	VPSRLD       $0x0a, Y14, Y12
 	VPSRLD       $0x11, Y14, Y9
-	VPMULLD      ·powers+480(SB), Y14, Y11
+	VPSLLD       $0x0f, Y14, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPSRLD       $0x13, Y14, Y9
-	VPMULLD      ·powers+416(SB), Y14, Y11
+	VPSLLD       $0x0d, Y14, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPADDD       Y12, Y13, Y13
@@ -2354,11 +2354,11 @@ vary3:
 	VPADDD       4864(DX), Y14, Y14
 	VPSRLD       $0x0a, Y15, Y12
 	VPSRLD       $0x11, Y15, Y9
-	VPMULLD      ·powers+480(SB), Y15, Y11
+	VPSLLD       $0x0f, Y15, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPSRLD       $0x13, Y15, Y9
-	VPMULLD      ·powers+416(SB), Y15, Y11
+	VPSLLD       $0x0d, Y15, Y11
 	VMOVQ        688(BX), X0
 	SHA256RNDS2  X0, X5, X6
 	VMOVQ        696(BX), X0
@@ -2517,11 +2517,11 @@ vary4:
 	VMOVDQU      Y12, 4192(DX)
 	VPSRLD       $0x0a, Y14, Y12
 	VPSRLD       $0x11, Y14, Y9
-	VPMULLD      ·powers+480(SB), Y14, Y11
+	VPSLLD       $0x0f, Y14, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPSRLD       $0x13, Y14, Y9
-	VPMULLD      ·powers+416(SB), Y14, Y11
+	VPSLLD       $0x0d, Y14, Y11
 	VPXOR        Y11, Y9, Y9
 	SHA256RNDS2  X0, X5, X6
 	SHA256RNDS2  X0, X7, X8
@@ -2553,11 +2553,11 @@ vary4:
 	VMOVDQU      Y9, 672(SI)
 	VPSRLD       $0x0a, Y15, Y12
 	VPSRLD       $0x11, Y15, Y9
-	VPMULLD      ·powers+480(SB), Y15, Y11
+	VPSLLD       $0x0f, Y15, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPSRLD       $0x13, Y15, Y9
-	VPMULLD      ·powers+416(SB), Y15, Y11
+	VPSLLD       $0x0d, Y15, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPBROADCASTD 740(AX), Y14
@@ -2584,11 +2584,11 @@ vary4:
 	VMOVDQU      Y12, 4256(DX)
 	VPSRLD       $0x0a, Y13, Y12
 	VPSRLD       $0x11, Y13, Y9
-	VPMULLD      ·powers+480(SB), Y13, Y11
+	VPSLLD       $0x0f, Y13, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPSRLD       $0x13, Y13, Y9
-	VPMULLD      ·powers+416(SB), Y13, Y11
+	VPSLLD       $0x0d, Y13, Y11
 	VMOVQ        576(BX), X0
 	SHA256RNDS2  X0, X2, X1
 	VMOVQ        584(BX), X0
@@ -2625,11 +2625,11 @@ vary4:
 	SHA256RNDS2  X0, X3, X4
 	VPSRLD       $0x0a, Y14, Y12
 	VPSRLD       $0x11, Y14, Y9
-	VPMULLD      ·powers+480(SB), Y14, Y11
+	VPSLLD       $0x0f, Y14, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPSRLD       $0x13, Y14, Y9
-	VPMULLD      ·powers+416(SB), Y14, Y11
+	VPSLLD       $0x0d, Y14, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VMOVQ        672(BX), X0
@@ -2672,11 +2672,11 @@ vary4:
 	VMOVDQU      Y12, 4320(DX)
 	VPSRLD       $0x0a, Y15, Y12
 	VPSRLD       $0x11, Y15, Y9
-	VPMULLD      ·powers+480(SB), Y15, Y11
+	VPSLLD       $0x0f, Y15, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPSRLD       $0x13, Y15, Y9
-	VPMULLD      ·powers+416(SB), Y15, Y11
+	VPSLLD       $0x0d, Y15, Y11
 	VPXOR        Y11, Y9, Y9
 	VMOVQ        176(BX), X0
 	SHA256RNDS2  X0, X5, X6
@@ -2712,14 +2712,14 @@ vary4:
 	VPADDD       4704(DX), Y15, Y15
 	VPSRLD       $0x0a, Y13, Y12
 	VPSRLD       $0x11, Y13, Y9
-	VPMULLD      ·powers+480(SB), Y13, Y11
+	VPSLLD       $0x0f, Y13, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPSRLD       $0x13, Y13, Y9
 	VMOVQ        684(AX), X0
 	SHA256RNDS2  X0, X1, X2
 	SHA256RNDS2  X0, X3, X4
-	VPMULLD      ·powers+416(SB), Y13, Y11
+	VPSLLD       $0x0d, Y13, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPADDD       Y12, Y15, Y15
@@ -2741,14 +2741,14 @@ vary4:
 	VPADDD       4736(DX), Y13, Y13
 	VPSRLD       $0x0a, Y14, Y12
 	VPSRLD       $0x11, Y14, Y9
-	VPMULLD      ·powers+480(SB), Y14, Y11
+	VPSLLD       $0x0f, Y14, Y11
 	VPXOR        Y11, Y9, Y9
 	VMOVQ        692(AX), X0
 	SHA256RNDS2  X0, X2, X1
 	SHA256RNDS2  X0, X4, X3
 	VPXOR        Y9, Y12, Y12
 	VPSRLD       $0x13, Y14, Y9
-	VPMULLD      ·powers+416(SB), Y14, Y11
+	VPSLLD       $0x0d, Y14, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPADDD       Y12, Y13, Y13
@@ -2779,13 +2779,13 @@ vary4:
 	VPADDD       4768(DX), Y14, Y14
 	VPSRLD       $0x0a, Y15, Y12
 	VPSRLD       $0x11, Y15, Y9
-	VPMULLD      ·powers+480(SB), Y15, Y11
+	VPSLLD       $0x0f, Y15, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	SHA256RNDS2  X0, X5, X6
 	SHA256RNDS2  X0, X7, X8
 	VPSRLD       $0x13, Y15, Y9
-	VPMULLD      ·powers+416(SB), Y15, Y11
+	VPSLLD       $0x0d, Y15, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPADDD       Y12, Y14, Y14
@@ -2810,11 +2810,11 @@ vary4:
 	SHA256RNDS2  X0, X6, X5
 	SHA256RNDS2  X0, X8, X7
 	VPSRLD       $0x11, Y13, Y9
-	VPMULLD      ·powers+480(SB), Y13, Y11
+	VPSLLD       $0x0f, Y13, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPSRLD       $0x13, Y13, Y9
-	VPMULLD      ·powers+416(SB), Y13, Y11
+	VPSLLD       $0x0d, Y13, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPADDD       Y12, Y15, Y15
@@ -2852,11 +2852,11 @@ vary4:
 	SHA256RNDS2  X0, X2, X1
 	VMOVQ        600(BX), X0
 	SHA256RNDS2  X0, X4, X3
-	VPMULLD      ·powers+480(SB), Y14, Y11
+	VPSLLD       $0x0f, Y14, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPSRLD       $0x13, Y14, Y9
-	VPMULLD      ·powers+416(SB), Y14, Y11
+	VPSLLD       $0x0d, Y14, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPADDD       Y12, Y13, Y13
@@ -2884,11 +2884,11 @@ vary4:
 	VPADDD       4864(DX), Y14, Y14
 	VPSRLD       $0x0a, Y15, Y12
 	VPSRLD       $0x11, Y15, Y9
-	VPMULLD      ·powers+480(SB), Y15, Y11
+	VPSLLD       $0x0f, Y15, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPSRLD       $0x13, Y15, Y9
-	VPMULLD      ·powers+416(SB), Y15, Y11
+	VPSLLD       $0x0d, Y15, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VMOVQ        688(BX), X0
@@ -3068,11 +3068,11 @@ vary5:
 	VMOVDQU      Y9, 672(SI)
 	VPSRLD       $0x0a, Y15, Y12
 	VPSRLD       $0x11, Y15, Y9
-	VPMULLD      ·powers+480(SB), Y15, Y11
+	VPSLLD       $0x0f, Y15, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPSRLD       $0x13, Y15, Y9
-	VPMULLD      ·powers+416(SB), Y15, Y11
+	VPSLLD       $0x0d, Y15, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VMOVQ        512(BX), X0
@@ -3099,11 +3099,11 @@ vary5:
 	VMOVDQU      Y12, 4256(DX)
 	VPSRLD       $0x0a, Y13, Y12
 	VPSRLD       $0x11, Y13, Y9
-	VPMULLD      ·powers+480(SB), Y13, Y11
+	VPSLLD       $0x0f, Y13, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPSRLD       $0x13, Y13, Y9
-	VPMULLD      ·powers+416(SB), Y13, Y11
+	VPSLLD       $0x0d, Y13, Y11
 	VPXOR        Y11, Y9, Y9
 	VMOVQ        576(BX), X0
 	SHA256RNDS2  X0, X2, X1
@@ -3136,7 +3136,7 @@ vary5:
 	VMOVDQU      Y9, 736(SI)
 	VPSRLD       $0x0a, Y14, Y12
 	VPSRLD       $0x11, Y14, Y9
-	VPMULLD      ·powers+480(SB), Y14, Y11
+	VPSLLD       $0x0f, Y14, Y11
 	VMOVQ        640(BX), X0
 	SHA256RNDS2  X0, X1, X2
 	VMOVQ        648(BX), X0
@@ -3144,7 +3144,7 @@ vary5:
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPSRLD       $0x13, Y14, Y9
-	VPMULLD      ·powers+416(SB), Y14, Y11
+	VPSLLD       $0x0d, Y14, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPBROADCASTD 748(AX), Y13
@@ -3190,11 +3190,11 @@ vary5:
 	VMOVQ        676(AX), X0
 	SHA256RNDS2  X0, X2, X1
 	SHA256RNDS2  X0, X4, X3
-	VPMULLD      ·powers+480(SB), Y15, Y11
+	VPSLLD       $0x0f, Y15, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPSRLD       $0x13, Y15, Y9
-	VPMULLD      ·powers+416(SB), Y15, Y11
+	VPSLLD       $0x0d, Y15, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPBROADCASTD 752(AX), Y14
@@ -3224,13 +3224,13 @@ vary5:
 	VMOVDQU      Y9, 800(SI)
 	VPSRLD       $0x0a, Y13, Y12
 	VPSRLD       $0x11, Y13, Y9
-	VPMULLD      ·powers+480(SB), Y13, Y11
+	VPSLLD       $0x0f, Y13, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPSRLD       $0x13, Y13, Y9
 	SHA256RNDS2  X0, X5, X6
 	SHA256RNDS2  X0, X7, X8
-	VPMULLD      ·powers+416(SB), Y13, Y11
+	VPSLLD       $0x0d, Y13, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPBROADCASTD 756(AX), Y15
@@ -3254,13 +3254,13 @@ vary5:
 	VPADDD       4736(DX), Y13, Y13
 	VPSRLD       $0x0a, Y14, Y12
 	VPSRLD       $0x11, Y14, Y9
-	VPMULLD      ·powers+480(SB), Y14, Y11
+	VPSLLD       $0x0f, Y14, Y11
 	SHA256RNDS2  X0, X6, X5
 	SHA256RNDS2  X0, X8, X7
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPSRLD       $0x13, Y14, Y9
-	VPMULLD      ·powers+416(SB), Y14, Y11
+	VPSLLD       $0x0d, Y14, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPADDD       Y12, Y13, Y13
@@ -3291,14 +3291,14 @@ vary5:
 	VPADDD       4768(DX), Y14, Y14
 	VPSRLD       $0x0a, Y15, Y12
 	VPSRLD       $0x11, Y15, Y9
-	VPMULLD      ·powers+480(SB), Y15, Y11
+	VPSLLD       $0x0f, Y15, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPSRLD       $0x13, Y15, Y9
 	VMOVQ        708(AX), X0
 	SHA256RNDS2  X0, X2, X1
 	SHA256RNDS2  X0, X4, X3
-	VPMULLD      ·powers+416(SB), Y15, Y11
+	VPSLLD       $0x0d, Y15, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPADDD       Y12, Y14, Y14
@@ -3320,7 +3320,7 @@ vary5:
 	VPADDD       4800(DX), Y15, Y15
 	VPSRLD       $0x0a, Y13, Y12
 	VPSRLD       $0x11, Y13, Y9
-	VPMULLD      ·powers+480(SB), Y13, Y11
+	VPSLLD       $0x0f, Y13, Y11
 	VPXOR        Y11, Y9, Y9
 	VMOVQ        528(BX), X0
 	SHA256RNDS2  X0, X1, X2
@@ -3328,7 +3328,7 @@ vary5:
 	SHA256RNDS2  X0, X3, X4
 	VPXOR        Y9, Y12, Y12
 	VPSRLD       $0x13, Y13, Y9
-	VPMULLD      ·powers+416(SB), Y13, Y11
+	VPSLLD       $0x0d, Y13, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPADDD       Y12, Y15, Y15
@@ -3362,11 +3362,11 @@ vary5:
 	VPADDD       4832(DX), Y13, Y13
 	VPSRLD       $0x0a, Y14, Y12
 	VPSRLD       $0x11, Y14, Y9
-	VPMULLD      ·powers+480(SB), Y14, Y11
+	VPSLLD       $0x0f, Y14, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPSRLD       $0x13, Y14, Y9
-	VPMULLD      ·powers+416(SB), Y14, Y11
+	VPSLLD       $0x0d, Y14, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VMOVQ        624(BX), X0
@@ -3394,11 +3394,11 @@ vary5:
 	VPADDD       4864(DX), Y14, Y14
 	VPSRLD       $0x0a, Y15, Y12
 	VPSRLD       $0x11, Y15, Y9
-	VPMULLD      ·powers+480(SB), Y15, Y11
+	VPSLLD       $0x0f, Y15, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPSRLD       $0x13, Y15, Y9
-	VPMULLD      ·powers+416(SB), Y15, Y11
+	VPSLLD       $0x0d, Y15, Y11
 	VMOVQ        688(BX), X0
 	SHA256RNDS2  X0, X5, X6
 	VMOVQ        696(BX), X0
@@ -3593,7 +3593,7 @@ vary6:
 	VMOVDQU      Y12, 4256(DX)
 	VPSRLD       $0x0a, Y13, Y12
 	VPSRLD       $0x11, Y13, Y9
-	VPMULLD      ·powers+480(SB), Y13, Y11
+	VPSLLD       $0x0f, Y13, Y11
 	VPXOR        Y11, Y9, Y9
 	VMOVQ        544(BX), X0
 	SHA256RNDS2  X0, X5, X6
@@ -3601,7 +3601,7 @@ vary6:
 	SHA256RNDS2  X0, X7, X8
 	VPXOR        Y9, Y12, Y12
 	VPSRLD       $0x13, Y13, Y9
-	VPMULLD      ·powers+416(SB), Y13, Y11
+	VPSLLD       $0x0d, Y13, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPBROADCASTD 744(AX), Y15
@@ -3634,11 +3634,11 @@ vary6:
 	VMOVDQU      Y9, 736(SI)
 	VPSRLD       $0x0a, Y14, Y12
 	VPSRLD       $0x11, Y14, Y9
-	VPMULLD      ·powers+480(SB), Y14, Y11
+	VPSLLD       $0x0f, Y14, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPSRLD       $0x13, Y14, Y9
-	VPMULLD      ·powers+416(SB), Y14, Y11
+	VPSLLD       $0x0d, Y14, Y11
 	VPXOR        Y11, Y9, Y9
 	VMOVQ        640(BX), X0
 	SHA256RNDS2  X0, X1, X2
@@ -3665,11 +3665,11 @@ vary6:
 	VMOVDQU      Y12, 4320(DX)
 	VPSRLD       $0x0a, Y15, Y12
 	VPSRLD       $0x11, Y15, Y9
-	VPMULLD      ·powers+480(SB), Y15, Y11
+	VPSLLD       $0x0f, Y15, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPSRLD       $0x13, Y15, Y9
-	VPMULLD      ·powers+416(SB), Y15, Y11
+	VPSLLD       $0x0d, Y15, Y11
 	VMOVDQU      X2, 5120(DX)
 	VMOVDQU      X1, 5136(DX)
 	VMOVDQU      X4, 5152(DX)
@@ -3721,11 +3721,11 @@ vary6:
 	SHA256RNDS2  X0, X3, X4
 	VPSRLD       $0x0a, Y13, Y12
 	VPSRLD       $0x11, Y13, Y9
-	VPMULLD      ·powers+480(SB), Y13, Y11
+	VPSLLD       $0x0f, Y13, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPSRLD       $0x13, Y13, Y9
-	VPMULLD      ·powers+416(SB), Y13, Y11
+	VPSLLD       $0x0d, Y13, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	SHA256RNDS2  X0, X5, X6
@@ -3749,11 +3749,11 @@ vary6:
 	VMOVDQU      Y12, 4384(DX)
 	VPSRLD       $0x0a, Y14, Y12
 	VPSRLD       $0x11, Y14, Y9
-	VPMULLD      ·powers+480(SB), Y14, Y11
+	VPSLLD       $0x0f, Y14, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPSRLD       $0x13, Y14, Y9
-	VPMULLD      ·powers+416(SB), Y14, Y11
+	VPSLLD       $0x0d, Y14, Y11
 	VPXOR        Y11, Y9, Y9
 	SHA256RNDS2  X0, X6, X5
 	SHA256RNDS2  X0, X8, X7
@@ -3787,11 +3787,11 @@ vary6:
 	VPADDD       4768(DX), Y14, Y14
 	VPSRLD       $0x0a, Y15, Y12
 	VPSRLD       $0x11, Y15, Y9
-	VPMULLD      ·powers+480(SB), Y15, Y11
+	VPSLLD       $0x0f, Y15, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPSRLD       $0x13, Y15, Y9
-	VPMULLD      ·powers+416(SB), Y15, Y11
+	VPSLLD       $0x0d, Y15, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPADDD       Y12, Y14, Y14
@@ -3816,11 +3816,11 @@ vary6:
 	VPADDD       4800(DX), Y15, Y15
 	VPSRLD       $0x0a, Y13, Y12
 	VPSRLD       $0x11, Y13, Y9
-	VPMULLD      ·powers+480(SB), Y13, Y11
+	VPSLLD       $0x0f, Y13, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPSRLD       $0x13, Y13, Y9
-	VPMULLD      ·powers+416(SB), Y13, Y11
+	VPSLLD       $0x0d, Y13, Y11
 	VPXOR        Y11, Y9, Y9
 	VMOVQ        528(BX), X0
 	SHA256RNDS2  X0, X1, X2
@@ -3858,11 +3858,11 @@ vary6:
 	SHA256RNDS2  X0, X4, X3
 	VPSRLD       $0x0a, Y14, Y12
 	VPSRLD       $0x11, Y14, Y9
-	VPMULLD      ·powers+480(SB), Y14, Y11
+	VPSLLD       $0x0f, Y14, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPSRLD       $0x13, Y14, Y9
-	VPMULLD      ·powers+416(SB), Y14, Y11
+	VPSLLD       $0x0d, Y14, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VMOVQ        624(BX), X0
@@ -3890,11 +3890,11 @@ vary6:
 	VPADDD       4864(DX), Y14, Y14
 	VPSRLD       $0x0a, Y15, Y12
 	VPSRLD       $0x11, Y15, Y9
-	VPMULLD      ·powers+480(SB), Y15, Y11
+	VPSLLD       $0x0f, Y15, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPSRLD       $0x13, Y15, Y9
-	VPMULLD      ·powers+416(SB), Y15, Y11
+	VPSLLD       $0x0d, Y15, Y11
 	VMOVQ        688(BX), X0
 	SHA256RNDS2  X0, X5, X6
 	VMOVQ        696(BX), X0
@@ -4115,11 +4115,11 @@ vary7:
 	VMOVDQU      Y9, 736(SI)
 	VPSRLD       $0x0a, Y14, Y12
 	VPSRLD       $0x11, Y14, Y9
-	VPMULLD      ·powers+480(SB), Y14, Y11
+	VPSLLD       $0x0f, Y14, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPSRLD       $0x13, Y14, Y9
-	VPMULLD      ·powers+416(SB), Y14, Y11
+	VPSLLD       $0x0d, Y14, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPBROADCASTD 748(AX), Y13
@@ -4146,11 +4146,11 @@ vary7:
 	VMOVDQU      Y12, 4320(DX)
 	VPSRLD       $0x0a, Y15, Y12
 	VPSRLD       $0x11, Y15, Y9
-	VPMULLD      ·powers+480(SB), Y15, Y11
+	VPSLLD       $0x0f, Y15, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPSRLD       $0x13, Y15, Y9
-	VPMULLD      ·powers+416(SB), Y15, Y11
+	VPSLLD       $0x0d, Y15, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPBROADCASTD 752(AX), Y14
@@ -4200,14 +4200,14 @@ vary7:
 	VMOVDQU      Y9, 800(SI)
 	VPSRLD       $0x0a, Y13, Y12
 	VPSRLD       $0x11, Y13, Y9
-	VPMULLD      ·powers+480(SB), Y13, Y11
+	VPSLLD       $0x0f, Y13, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VMOVQ        692(AX), X0
 	SHA256RNDS2  X0, X2, X1
 	SHA256RNDS2  X0, X4, X3
 	VPSRLD       $0x13, Y13, Y9
-	VPMULLD      ·powers+416(SB), Y13, Y11
+	VPSLLD       $0x0d, Y13, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPBROADCASTD 756(AX), Y15
@@ -4228,14 +4228,14 @@ vary7:
 	VMOVDQU      Y12, 4384(DX)
 	VPSRLD       $0x0a, Y14, Y12
 	VPSRLD       $0x11, Y14, Y9
-	VPMULLD      ·powers+480(SB), Y14, Y11
+	VPSLLD       $0x0f, Y14, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPSRLD       $0x13, Y14, Y9
 	VMOVQ        700(AX), X0
 	SHA256RNDS2  X0, X1, X2
 	SHA256RNDS2  X0, X3, X4
-	VPMULLD      ·powers+416(SB), Y14, Y11
+	VPSLLD       $0x0d, Y14, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPBROADCASTD 760(AX), Y13
@@ -4265,11 +4265,11 @@ vary7:
 	SHA256RNDS2  X0, X2, X1
 	SHA256RNDS2  X0, X4, X3
 	VPSRLD       $0x11, Y15, Y9
-	VPMULLD      ·powers+480(SB), Y15, Y11
+	VPSLLD       $0x0f, Y15, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPSRLD       $0x13, Y15, Y9
-	VPMULLD      ·powers+416(SB), Y15, Y11
+	VPSLLD       $0x0d, Y15, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPBROADCASTD 764(AX), Y14
@@ -4296,11 +4296,11 @@ vary7:
 	SHA256RNDS2  X0, X3, X4
 	VPSRLD       $0x0a, Y13, Y12
 	VPSRLD       $0x11, Y13, Y9
-	VPMULLD      ·powers+480(SB), Y13, Y11
+	VPSLLD       $0x0f, Y13, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPSRLD       $0x13, Y13, Y9
-	VPMULLD      ·powers+416(SB), Y13, Y11
+	VPSLLD       $0x0d, Y13, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPADDD       Y12, Y15, Y15
@@ -4334,7 +4334,7 @@ vary7:
 	VPADDD       4832(DX), Y13, Y13
 	VPSRLD       $0x0a, Y14, Y12
 	VPSRLD       $0x11, Y14, Y9
-	VPMULLD      ·powers+480(SB), Y14, Y11
+	VPSLLD       $0x0f, Y14, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VMOVQ        624(BX), X0
@@ -4342,7 +4342,7 @@ vary7:
 	VMOVQ        632(BX), X0
 	SHA256RNDS2  X0, X8, X7
 	VPSRLD       $0x13, Y14, Y9
-	VPMULLD      ·powers+416(SB), Y14, Y11
+	VPSLLD       $0x0d, Y14, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPADDD       Y12, Y13, Y13
@@ -4366,7 +4366,7 @@ vary7:
 	VPADDD       4864(DX), Y14, Y14
 	VPSRLD       $0x0a, Y15, Y12
 	VPSRLD       $0x11, Y15, Y9
-	VPMULLD      ·powers+480(SB), Y15, Y11
+	VPSLLD       $0x0f, Y15, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VMOVQ        688(BX), X0
@@ -4374,7 +4374,7 @@ vary7:
 	VMOVQ        696(BX), X0
 	SHA256RNDS2  X0, X7, X8
 	VPSRLD       $0x13, Y15, Y9
-	VPMULLD      ·powers+416(SB), Y15, Y11
+	VPSLLD       $0x0d, Y15, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPADDD       Y12, Y14, Y14
@@ -4606,7 +4606,7 @@ vary8:
 	VMOVDQU      Y12, 4320(DX)
 	VPSRLD       $0x0a, Y15, Y12
 	VPSRLD       $0x11, Y15, Y9
-	VPMULLD      ·powers+480(SB), Y15, Y11
+	VPSLLD       $0x0f, Y15, Y11
 	VPXOR        Y11, Y9, Y9
 	VMOVQ        672(BX), X0
 	SHA256RNDS2  X0, X5, X6
@@ -4614,7 +4614,7 @@ vary8:
 	SHA256RNDS2  X0, X7, X8
 	VPXOR        Y9, Y12, Y12
 	VPSRLD       $0x13, Y15, Y9
-	VPMULLD      ·powers+416(SB), Y15, Y11
+	VPSLLD       $0x0d, Y15, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPBROADCASTD 752(AX), Y14
@@ -4663,11 +4663,11 @@ vary8:
 	VMOVDQU      Y9, 800(SI)
 	VPSRLD       $0x0a, Y13, Y12
 	VPSRLD       $0x11, Y13, Y9
-	VPMULLD      ·powers+480(SB), Y13, Y11
+	VPSLLD       $0x0f, Y13, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPSRLD       $0x13, Y13, Y9
-	VPMULLD      ·powers+416(SB), Y13, Y11
+	VPSLLD       $0x0d, Y13, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPBROADCASTD 756(AX), Y15
@@ -4691,11 +4691,11 @@ vary8:
 	VMOVDQU      Y12, 4384(DX)
 	VPSRLD       $0x0a, Y14, Y12
 	VPSRLD       $0x11, Y14, Y9
-	VPMULLD      ·powers+480(SB), Y14, Y11
+	VPSLLD       $0x0f, Y14, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPSRLD       $0x13, Y14, Y9
-	VPMULLD      ·powers+416(SB), Y14, Y11
+	VPSLLD       $0x0d, Y14, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPBROADCASTD 760(AX), Y13
@@ -4725,14 +4725,14 @@ vary8:
 	VMOVDQU      Y9, 864(SI)
 	VPSRLD       $0x0a, Y15, Y12
 	VPSRLD       $0x11, Y15, Y9
-	VPMULLD      ·powers+480(SB), Y15, Y11
+	VPSLLD       $0x0f, Y15, Y11
 	VPXOR        Y11, Y9, Y9
 	VMOVQ        708(AX), X0
 	SHA256RNDS2  X0, X2, X1
 	SHA256RNDS2  X0, X4, X3
 	VPXOR        Y9, Y12, Y12
 	VPSRLD       $0x13, Y15, Y9
-	VPMULLD      ·powers+416(SB), Y15, Y11
+	VPSLLD       $0x0d, Y15, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPBROADCASTD 764(AX), Y14
@@ -4753,7 +4753,7 @@ vary8:
 	VMOVDQU      Y12, 4448(DX)
 	VPSRLD       $0x0a, Y13, Y12
 	VPSRLD       $0x11, Y13, Y9
-	VPMULLD      ·powers+480(SB), Y13, Y11
+	VPSLLD       $0x0f, Y13, Y11
 	VMOVQ        528(BX), X0
 	SHA256RNDS2  X0, X1, X2
 	VMOVQ        536(BX), X0
@@ -4761,7 +4761,7 @@ vary8:
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPSRLD       $0x13, Y13, Y9
-	VPMULLD      ·powers+416(SB), Y13, Y11
+	VPSLLD       $0x0d, Y13, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPBROADCASTD 768(AX), Y15
@@ -4796,11 +4796,11 @@ vary8:
 	VPADDD       4832(DX), Y13, Y13
 	VPSRLD       $0x0a, Y14, Y12
 	VPSRLD       $0x11, Y14, Y9
-	VPMULLD      ·powers+480(SB), Y14, Y11
+	VPSLLD       $0x0f, Y14, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPSRLD       $0x13, Y14, Y9
-	VPMULLD      ·powers+416(SB), Y14, Y11
+	VPSLLD       $0x0d, Y14, Y11
 	VMOVQ        624(BX), X0
 	SHA256RNDS2  X0, X6, X5
 	VMOVQ        632(BX), X0
@@ -4828,11 +4828,11 @@ vary8:
 	VPADDD       4864(DX), Y14, Y14
 	VPSRLD       $0x0a, Y15, Y12
 	VPSRLD       $0x11, Y15, Y9
-	VPMULLD      ·powers+480(SB), Y15, Y11
+	VPSLLD       $0x0f, Y15, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPSRLD       $0x13, Y15, Y9
-	VPMULLD      ·powers+416(SB), Y15, Y11
+	VPSLLD       $0x0d, Y15, Y11
 	VMOVQ        688(BX), X0
 	SHA256RNDS2  X0, X5, X6
 	VMOVQ        696(BX), X0
@@ -4946,11 +4946,11 @@ vary9:
 	VMOVDQU      Y9, 544(SI)
 	VPSRLD       $0x0a, Y14, Y12
 	VPSRLD       $0x11, Y14, Y9
-	VPMULLD      ·powers+480(SB), Y14, Y11
+	VPSLLD       $0x0f, Y14, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPSRLD       $0x13, Y14, Y9
-	VPMULLD      ·powers+416(SB), Y14, Y11
+	VPSLLD       $0x0d, Y14, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPBROADCASTD 724(AX), Y13
@@ -4992,7 +4992,7 @@ vary9:
 	VMOVDQU      Y9, 608(SI)
 	VPSRLD       $0x0a, Y13, Y12
 	VPSRLD       $0x11, Y13, Y9
-	VPMULLD      ·powers+480(SB), Y13, Y11
+	VPSLLD       $0x0f, Y13, Y11
 	VMOVQ        512(BX), X0
 	SHA256RNDS2  X0, X1, X2
 	VMOVQ        520(BX), X0
@@ -5000,7 +5000,7 @@ vary9:
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPSRLD       $0x13, Y13, Y9
-	VPMULLD      ·powers+416(SB), Y13, Y11
+	VPSLLD       $0x0d, Y13, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPBROADCASTD 732(AX), Y15
@@ -5045,11 +5045,11 @@ vary9:
 	VMOVDQU      Y9, 672(SI)
 	VPSRLD       $0x0a, Y15, Y12
 	VPSRLD       $0x11, Y15, Y9
-	VPMULLD      ·powers+480(SB), Y15, Y11
+	VPSLLD       $0x0f, Y15, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPSRLD       $0x13, Y15, Y9
-	VPMULLD      ·powers+416(SB), Y15, Y11
+	VPSLLD       $0x0d, Y15, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VMOVQ        608(BX), X0
@@ -5102,11 +5102,11 @@ vary9:
 	VPADDD       4352(DX), Y13, Y13
 	VPSRLD       $0x0a, Y14, Y12
 	VPSRLD       $0x11, Y14, Y9
-	VPMULLD      ·powers+480(SB), Y14, Y11
+	VPSLLD       $0x0f, Y14, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPSRLD       $0x13, Y14, Y9
-	VPMULLD      ·powers+416(SB), Y14, Y11
+	VPSLLD       $0x0d, Y14, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPADDD       Y12, Y13, Y13
@@ -5152,11 +5152,11 @@ vary9:
 	SHA256RNDS2  X0, X6, X5
 	SHA256RNDS2  X0, X8, X7
 	VPSRLD       $0x11, Y15, Y9
-	VPMULLD      ·powers+480(SB), Y15, Y11
+	VPSLLD       $0x0f, Y15, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPSRLD       $0x13, Y15, Y9
-	VPMULLD      ·powers+416(SB), Y15, Y11
+	VPSLLD       $0x0d, Y15, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPADDD       Y12, Y14, Y14
@@ -5183,13 +5183,13 @@ vary9:
 	VMOVDQU      Y9, 800(SI)
 	VPSRLD       $0x0a, Y13, Y12
 	VPSRLD       $0x11, Y13, Y9
-	VPMULLD      ·powers+480(SB), Y13, Y11
+	VPSLLD       $0x0f, Y13, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	SHA256RNDS2  X0, X5, X6
 	SHA256RNDS2  X0, X7, X8
 	VPSRLD       $0x13, Y13, Y9
-	VPMULLD      ·powers+416(SB), Y13, Y11
+	VPSLLD       $0x0d, Y13, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPBROADCASTD 756(AX), Y15
@@ -5213,11 +5213,11 @@ vary9:
 	VPADDD       4736(DX), Y13, Y13
 	VPSRLD       $0x0a, Y14, Y12
 	VPSRLD       $0x11, Y14, Y9
-	VPMULLD      ·powers+480(SB), Y14, Y11
+	VPSLLD       $0x0f, Y14, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPSRLD       $0x13, Y14, Y9
-	VPMULLD      ·powers+416(SB), Y14, Y11
+	VPSLLD       $0x0d, Y14, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPADDD       Y12, Y13, Y13
@@ -5247,11 +5247,11 @@ vary9:
 	VMOVDQU      Y9, 864(SI)
 	VPSRLD       $0x0a, Y15, Y12
 	VPSRLD       $0x11, Y15, Y9
-	VPMULLD      ·powers+480(SB), Y15, Y11
+	VPSLLD       $0x0f, Y15, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPSRLD       $0x13, Y15, Y9
-	VPMULLD      ·powers+416(SB), Y15, Y11
+	VPSLLD       $0x0d, Y15, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPBROADCASTD 764(AX), Y14
@@ -5276,7 +5276,7 @@ vary9:
 	VPADDD       4800(DX), Y15, Y15
 	VPSRLD       $0x0a, Y13, Y12
 	VPSRLD       $0x11, Y13, Y9
-	VPMULLD      ·powers+480(SB), Y13, Y11
+	VPSLLD       $0x0f, Y13, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPSRLD       $0x13, Y13, Y9
@@ -5284,7 +5284,7 @@ vary9:
 	SHA256RNDS2  X0, X2, X1
 	VMOVQ        600(BX), X0
 	SHA256RNDS2  X0, X4, X3
-	VPMULLD      ·powers+416(SB), Y13, Y11
+	VPSLLD       $0x0d, Y13, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPADDD       Y12, Y15, Y15
@@ -5314,7 +5314,7 @@ vary9:
 	VPADDD       4832(DX), Y13, Y13
 	VPSRLD       $0x0a, Y14, Y12
 	VPSRLD       $0x11, Y14, Y9
-	VPMULLD      ·powers+480(SB), Y14, Y11
+	VPSLLD       $0x0f, Y14, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPSRLD       $0x13, Y14, Y9
@@ -5322,7 +5322,7 @@ vary9:
 	SHA256RNDS2  X0, X1, X2
 	VMOVQ        664(BX), X0
 	SHA256RNDS2  X0, X3, X4
-	VPMULLD      ·powers+416(SB), Y14, Y11
+	VPSLLD       $0x0d, Y14, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPADDD       Y12, Y13, Y13
@@ -5347,11 +5347,11 @@ vary9:
 	VPADDD       4864(DX), Y14, Y14
 	VPSRLD       $0x0a, Y15, Y12
 	VPSRLD       $0x11, Y15, Y9
-	VPMULLD      ·powers+480(SB), Y15, Y11
+	VPSLLD       $0x0f, Y15, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPSRLD       $0x13, Y15, Y9
-	VPMULLD      ·powers+416(SB), Y15, Y11
+	VPSLLD       $0x0d, Y15, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPADDD       Y12, Y14, Y14
@@ -5462,14 +5462,14 @@ vary10:
 	VMOVDQU      Y12, 4128(DX)
 	VPSRLD       $0x0a, Y15, Y12
 	VPSRLD       $0x11, Y15, Y9
-	VPMULLD      ·powers+480(SB), Y15, Y11
+	VPSLLD       $0x0f, Y15, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPSRLD       $0x13, Y15, Y9
 	VMOVQ        708(AX), X0
 	SHA256RNDS2  X0, X2, X1
 	SHA256RNDS2  X0, X4, X3
-	VPMULLD      ·powers+416(SB), Y15, Y11
+	VPSLLD       $0x0d, Y15, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPBROADCASTD 728(AX), Y14
@@ -5512,11 +5512,11 @@ vary10:
 	VMOVDQU      Y12, 4192(DX)
 	VPSRLD       $0x0a, Y14, Y12
 	VPSRLD       $0x11, Y14, Y9
-	VPMULLD      ·powers+480(SB), Y14, Y11
+	VPSLLD       $0x0f, Y14, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPSRLD       $0x13, Y14, Y9
-	VPMULLD      ·powers+416(SB), Y14, Y11
+	VPSLLD       $0x0d, Y14, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPBROADCASTD 736(AX), Y13
@@ -5565,11 +5565,11 @@ vary10:
 	VMOVDQU      Y12, 4256(DX)
 	VPSRLD       $0x0a, Y13, Y12
 	VPSRLD       $0x11, Y13, Y9
-	VPMULLD      ·powers+480(SB), Y13, Y11
+	VPSLLD       $0x0f, Y13, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPSRLD       $0x13, Y13, Y9
-	VPMULLD      ·powers+416(SB), Y13, Y11
+	VPSLLD       $0x0d, Y13, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPBROADCASTD 744(AX), Y15
@@ -5638,11 +5638,11 @@ vary10:
 	VPADDD       4384(DX), Y14, Y14
 	VPSRLD       $0x0a, Y15, Y12
 	VPSRLD       $0x11, Y15, Y9
-	VPMULLD      ·powers+480(SB), Y15, Y11
+	VPSLLD       $0x0f, Y15, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPSRLD       $0x13, Y15, Y9
-	VPMULLD      ·powers+416(SB), Y15, Y11
+	VPSLLD       $0x0d, Y15, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPADDD       Y12, Y14, Y14
@@ -5676,11 +5676,11 @@ vary10:
 	VPADDD       4704(DX), Y15, Y15
 	VPSRLD       $0x0a, Y13, Y12
 	VPSRLD       $0x11, Y13, Y9
-	VPMULLD      ·powers+480(SB), Y13, Y11
+	VPSLLD       $0x0f, Y13, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPSRLD       $0x13, Y13, Y9
-	VPMULLD      ·powers+416(SB), Y13, Y11
+	VPSLLD       $0x0d, Y13, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPADDD       Y12, Y15, Y15
@@ -5700,14 +5700,14 @@ vary10:
 	VMOVDQU      Y12, 4384(DX)
 	VPSRLD       $0x0a, Y14, Y12
 	VPSRLD       $0x11, Y14, Y9
-	VPMULLD      ·powers+480(SB), Y14, Y11
+	VPSLLD       $0x0f, Y14, Y11
 	VPXOR        Y11, Y9, Y9
 	VMOVQ        708(AX), X0
 	SHA256RNDS2  X0, X2, X1
 	SHA256RNDS2  X0, X4, X3
 	VPXOR        Y9, Y12, Y12
 	VPSRLD       $0x13, Y14, Y9
-	VPMULLD      ·powers+416(SB), Y14, Y11
+	VPSLLD       $0x0d, Y14, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPBROADCASTD 760(AX), Y13
@@ -5736,7 +5736,7 @@ vary10:
 	VPADDD       4768(DX), Y14, Y14
 	VPSRLD       $0x0a, Y15, Y12
 	VPSRLD       $0x11, Y15, Y9
-	VPMULLD      ·powers+480(SB), Y15, Y11
+	VPSLLD       $0x0f, Y15, Y11
 	VMOVQ        528(BX), X0
 	SHA256RNDS2  X0, X1, X2
 	VMOVQ        536(BX), X0
@@ -5744,7 +5744,7 @@ vary10:
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPSRLD       $0x13, Y15, Y9
-	VPMULLD      ·powers+416(SB), Y15, Y11
+	VPSLLD       $0x0d, Y15, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPADDD       Y12, Y14, Y14
@@ -5766,11 +5766,11 @@ vary10:
 	VMOVDQU      Y12, 4448(DX)
 	VPSRLD       $0x0a, Y13, Y12
 	VPSRLD       $0x11, Y13, Y9
-	VPMULLD      ·powers+480(SB), Y13, Y11
+	VPSLLD       $0x0f, Y13, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPSRLD       $0x13, Y13, Y9
-	VPMULLD      ·powers+416(SB), Y13, Y11
+	VPSLLD       $0x0d, Y13, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VMOVQ        592(BX), X0
@@ -5805,11 +5805,11 @@ vary10:
 	VPADDD       4832(DX), Y13, Y13
 	VPSRLD       $0x0a, Y14, Y12
 	VPSRLD       $0x11, Y14, Y9
-	VPMULLD      ·powers+480(SB), Y14, Y11
+	VPSLLD       $0x0f, Y14, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPSRLD       $0x13, Y14, Y9
-	VPMULLD      ·powers+416(SB), Y14, Y11
+	VPSLLD       $0x0d, Y14, Y11
 	VPXOR        Y11, Y9, Y9
 	VMOVQ        656(BX), X0
 	SHA256RNDS2  X0, X1, X2
@@ -5837,11 +5837,11 @@ vary10:
 	VPADDD       4864(DX), Y14, Y14
 	VPSRLD       $0x0a, Y15, Y12
 	VPSRLD       $0x11, Y15, Y9
-	VPMULLD      ·powers+480(SB), Y15, Y11
+	VPSLLD       $0x0f, Y15, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPSRLD       $0x13, Y15, Y9
-	VPMULLD      ·powers+416(SB), Y15, Y11
+	VPSLLD       $0x0d, Y15, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPADDD       Y12, Y14, Y14
@@ -5975,11 +5975,11 @@ vary11:
 	VMOVDQU      Y9, 608(SI)
 	VPSRLD       $0x0a, Y13, Y12
 	VPSRLD       $0x11, Y13, Y9
-	VPMULLD      ·powers+480(SB), Y13, Y11
+	VPSLLD       $0x0f, Y13, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPSRLD       $0x13, Y13, Y9
-	VPMULLD      ·powers+416(SB), Y13, Y11
+	VPSLLD       $0x0d, Y13, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPBROADCASTD 732(AX), Y15
@@ -6024,11 +6024,11 @@ vary11:
 	VMOVDQU      Y9, 672(SI)
 	VPSRLD       $0x0a, Y15, Y12
 	VPSRLD       $0x11, Y15, Y9
-	VPMULLD      ·powers+480(SB), Y15, Y11
+	VPSLLD       $0x0f, Y15, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPSRLD       $0x13, Y15, Y9
-	VPMULLD      ·powers+416(SB), Y15, Y11
+	VPSLLD       $0x0d, Y15, Y11
 	VPXOR        Y11, Y9, Y9
 	VMOVQ        608(BX), X0
 	SHA256RNDS2  X0, X6, X5
@@ -6077,11 +6077,11 @@ vary11:
 	VMOVQ        680(BX), X0
 	SHA256RNDS2  X0, X7, X8
 	VPSRLD       $0x11, Y14, Y9
-	VPMULLD      ·powers+480(SB), Y14, Y11
+	VPSLLD       $0x0f, Y14, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPSRLD       $0x13, Y14, Y9
-	VPMULLD      ·powers+416(SB), Y14, Y11
+	VPSLLD       $0x0d, Y14, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPBROADCASTD 748(AX), Y13
@@ -6147,11 +6147,11 @@ vary11:
 	VPADDD       4416(DX), Y15, Y15
 	VPSRLD       $0x0a, Y13, Y12
 	VPSRLD       $0x11, Y13, Y9
-	VPMULLD      ·powers+480(SB), Y13, Y11
+	VPSLLD       $0x0f, Y13, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPSRLD       $0x13, Y13, Y9
-	VPMULLD      ·powers+416(SB), Y13, Y11
+	VPSLLD       $0x0d, Y13, Y11
 	VMOVQ        708(AX), X0
 	SHA256RNDS2  X0, X2, X1
 	SHA256RNDS2  X0, X4, X3
@@ -6177,11 +6177,11 @@ vary11:
 	VPADDD       4736(DX), Y13, Y13
 	VPSRLD       $0x0a, Y14, Y12
 	VPSRLD       $0x11, Y14, Y9
-	VPMULLD      ·powers+480(SB), Y14, Y11
+	VPSLLD       $0x0f, Y14, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPSRLD       $0x13, Y14, Y9
-	VPMULLD      ·powers+416(SB), Y14, Y11
+	VPSLLD       $0x0d, Y14, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPADDD       Y12, Y13, Y13
@@ -6209,7 +6209,7 @@ vary11:
 	VMOVDQU      Y9, 864(SI)
 	VPSRLD       $0x0a, Y15, Y12
 	VPSRLD       $0x11, Y15, Y9
-	VPMULLD      ·powers+480(SB), Y15, Y11
+	VPSLLD       $0x0f, Y15, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VMOVQ        560(BX), X0
@@ -6217,7 +6217,7 @@ vary11:
 	VMOVQ        568(BX), X0
 	SHA256RNDS2  X0, X7, X8
 	VPSRLD       $0x13, Y15, Y9
-	VPMULLD      ·powers+416(SB), Y15, Y11
+	VPSLLD       $0x0d, Y15, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPBROADCASTD 764(AX), Y14
@@ -6242,11 +6242,11 @@ vary11:
 	VPADDD       4800(DX), Y15, Y15
 	VPSRLD       $0x0a, Y13, Y12
 	VPSRLD       $0x11, Y13, Y9
-	VPMULLD      ·powers+480(SB), Y13, Y11
+	VPSLLD       $0x0f, Y13, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPSRLD       $0x13, Y13, Y9
-	VPMULLD      ·powers+416(SB), Y13, Y11
+	VPSLLD       $0x0d, Y13, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPADDD       Y12, Y15, Y15
@@ -6274,7 +6274,7 @@ vary11:
 	VMOVDQU      Y9, 928(SI)
 	VPSRLD       $0x0a, Y14, Y12
 	VPSRLD       $0x11, Y14, Y9
-	VPMULLD      ·powers+480(SB), Y14, Y11
+	VPSLLD       $0x0f, Y14, Y11
 	VMOVQ        656(BX), X0
 	SHA256RNDS2  X0, X1, X2
 	VMOVQ        664(BX), X0
@@ -6282,7 +6282,7 @@ vary11:
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPSRLD       $0x13, Y14, Y9
-	VPMULLD      ·powers+416(SB), Y14, Y11
+	VPSLLD       $0x0d, Y14, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPBROADCASTD 772(AX), Y13
@@ -6307,11 +6307,11 @@ vary11:
 	VPADDD       4864(DX), Y14, Y14
 	VPSRLD       $0x0a, Y15, Y12
 	VPSRLD       $0x11, Y15, Y9
-	VPMULLD      ·powers+480(SB), Y15, Y11
+	VPSLLD       $0x0f, Y15, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPSRLD       $0x13, Y15, Y9
-	VPMULLD      ·powers+416(SB), Y15, Y11
+	VPSLLD       $0x0d, Y15, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPADDD       Y12, Y14, Y14
@@ -6460,11 +6460,11 @@ vary12:
 	VMOVDQU      Y12, 4192(DX)
 	VPSRLD       $0x0a, Y14, Y12
 	VPSRLD       $0x11, Y14, Y9
-	VPMULLD      ·powers+480(SB), Y14, Y11
+	VPSLLD       $0x0f, Y14, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPSRLD       $0x13, Y14, Y9
-	VPMULLD      ·powers+416(SB), Y14, Y11
+	VPSLLD       $0x0d, Y14, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPBROADCASTD 736(AX), Y13
@@ -6509,11 +6509,11 @@ vary12:
 	VMOVDQU      Y12, 4256(DX)
 	VPSRLD       $0x0a, Y13, Y12
 	VPSRLD       $0x11, Y13, Y9
-	VPMULLD      ·powers+480(SB), Y13, Y11
+	VPSLLD       $0x0f, Y13, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPSRLD       $0x13, Y13, Y9
-	VPMULLD      ·powers+416(SB), Y13, Y11
+	VPSLLD       $0x0d, Y13, Y11
 	VMOVQ        640(BX), X0
 	SHA256RNDS2  X0, X1, X2
 	VMOVQ        648(BX), X0
@@ -6578,11 +6578,11 @@ vary12:
 	SHA256RNDS2  X0, X3, X4
 	VPSRLD       $0x0a, Y15, Y12
 	VPSRLD       $0x11, Y15, Y9
-	VPMULLD      ·powers+480(SB), Y15, Y11
+	VPSLLD       $0x0f, Y15, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPSRLD       $0x13, Y15, Y9
-	VPMULLD      ·powers+416(SB), Y15, Y11
+	VPSLLD       $0x0d, Y15, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPBROADCASTD 752(AX), Y14
@@ -6630,13 +6630,13 @@ vary12:
 	VPADDD       4448(DX), Y13, Y13
 	VPSRLD       $0x0a, Y14, Y12
 	VPSRLD       $0x11, Y14, Y9
-	VPMULLD      ·powers+480(SB), Y14, Y11
+	VPSLLD       $0x0f, Y14, Y11
 	VPXOR        Y11, Y9, Y9
 	SHA256RNDS2  X0, X6, X5
 	SHA256RNDS2  X0, X8, X7
 	VPXOR        Y9, Y12, Y12
 	VPSRLD       $0x13, Y14, Y9
-	VPMULLD      ·powers+416(SB), Y14, Y11
+	VPSLLD       $0x0d, Y14, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPADDD       Y12, Y13, Y13
@@ -6667,11 +6667,11 @@ vary12:
 	VPADDD       4768(DX), Y14, Y14
 	VPSRLD       $0x0a, Y15, Y12
 	VPSRLD       $0x11, Y15, Y9
-	VPMULLD      ·powers+480(SB), Y15, Y11
+	VPSLLD       $0x0f, Y15, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPSRLD       $0x13, Y15, Y9
-	VPMULLD      ·powers+416(SB), Y15, Y11
+	VPSLLD       $0x0d, Y15, Y11
 	VMOVQ        560(BX), X0
 	SHA256RNDS2  X0, X5, X6
 	VMOVQ        568(BX), X0
@@ -6697,11 +6697,11 @@ vary12:
 	SHA256RNDS2  X0, X4, X3
 	VPSRLD       $0x0a, Y13, Y12
 	VPSRLD       $0x11, Y13, Y9
-	VPMULLD      ·powers+480(SB), Y13, Y11
+	VPSLLD       $0x0f, Y13, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPSRLD       $0x13, Y13, Y9
-	VPMULLD      ·powers+416(SB), Y13, Y11
+	VPSLLD       $0x0d, Y13, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPBROADCASTD 768(AX), Y15
@@ -6732,7 +6732,7 @@ vary12:
 	VPADDD       4832(DX), Y13, Y13
 	VPSRLD       $0x0a, Y14, Y12
 	VPSRLD       $0x11, Y14, Y9
-	VPMULLD      ·powers+480(SB), Y14, Y11
+	VPSLLD       $0x0f, Y14, Y11
 	VMOVQ        656(BX), X0
 	SHA256RNDS2  X0, X1, X2
 	VMOVQ        664(BX), X0
@@ -6740,7 +6740,7 @@ vary12:
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPSRLD       $0x13, Y14, Y9
-	VPMULLD      ·powers+416(SB), Y14, Y11
+	VPSLLD       $0x0d, Y14, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPADDD       Y12, Y13, Y13
@@ -6762,11 +6762,11 @@ vary12:
 	VMOVDQU      Y12, 4512(DX)
 	VPSRLD       $0x0a, Y15, Y12
 	VPSRLD       $0x11, Y15, Y9
-	VPMULLD      ·powers+480(SB), Y15, Y11
+	VPSLLD       $0x0f, Y15, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPSRLD       $0x13, Y15, Y9
-	VPMULLD      ·powers+416(SB), Y15, Y11
+	VPSLLD       $0x0d, Y15, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPBROADCASTD 776(AX), Y14
@@ -6938,11 +6938,11 @@ vary13:
 	VMOVDQU      Y9, 672(SI)
 	VPSRLD       $0x0a, Y15, Y12
 	VPSRLD       $0x11, Y15, Y9
-	VPMULLD      ·powers+480(SB), Y15, Y11
+	VPSLLD       $0x0f, Y15, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPSRLD       $0x13, Y15, Y9
-	VPMULLD      ·powers+416(SB), Y15, Y11
+	VPSLLD       $0x0d, Y15, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPBROADCASTD 740(AX), Y14
@@ -6987,11 +6987,11 @@ vary13:
 	VMOVDQU      Y9, 736(SI)
 	VPSRLD       $0x0a, Y14, Y12
 	VPSRLD       $0x11, Y14, Y9
-	VPMULLD      ·powers+480(SB), Y14, Y11
+	VPSLLD       $0x0f, Y14, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPSRLD       $0x13, Y14, Y9
-	VPMULLD      ·powers+416(SB), Y14, Y11
+	VPSLLD       $0x0d, Y14, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPBROADCASTD 748(AX), Y13
@@ -7054,11 +7054,11 @@ vary13:
 	VMOVDQU      Y9, 800(SI)
 	VPSRLD       $0x0a, Y13, Y12
 	VPSRLD       $0x11, Y13, Y9
-	VPMULLD      ·powers+480(SB), Y13, Y11
+	VPSLLD       $0x0f, Y13, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPSRLD       $0x13, Y13, Y9
-	VPMULLD      ·powers+416(SB), Y13, Y11
+	VPSLLD       $0x0d, Y13, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPBROADCASTD 756(AX), Y15
@@ -7107,11 +7107,11 @@ vary13:
 	VPADDD       4480(DX), Y14, Y14
 	VPSRLD       $0x0a, Y15, Y12
 	VPSRLD       $0x11, Y15, Y9
-	VPMULLD      ·powers+480(SB), Y15, Y11
+	VPSLLD       $0x0f, Y15, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPSRLD       $0x13, Y15, Y9
-	VPMULLD      ·powers+416(SB), Y15, Y11
+	VPSLLD       $0x0d, Y15, Y11
 	VPXOR        Y11, Y9, Y9
 	VMOVQ        592(BX), X0
 	SHA256RNDS2  X0, X2, X1
@@ -7140,11 +7140,11 @@ vary13:
 	SHA256RNDS2  X0, X6, X5
 	VMOVQ        632(BX), X0
 	SHA256RNDS2  X0, X8, X7
-	VPMULLD      ·powers+480(SB), Y13, Y11
+	VPSLLD       $0x0f, Y13, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPSRLD       $0x13, Y13, Y9
-	VPMULLD      ·powers+416(SB), Y13, Y11
+	VPSLLD       $0x0d, Y13, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPADDD       Y12, Y15, Y15
@@ -7172,11 +7172,11 @@ vary13:
 	VMOVDQU      Y9, 928(SI)
 	VPSRLD       $0x0a, Y14, Y12
 	VPSRLD       $0x11, Y14, Y9
-	VPMULLD      ·powers+480(SB), Y14, Y11
+	VPSLLD       $0x0f, Y14, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPSRLD       $0x13, Y14, Y9
-	VPMULLD      ·powers+416(SB), Y14, Y11
+	VPSLLD       $0x0d, Y14, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPBROADCASTD 772(AX), Y13
@@ -7201,11 +7201,11 @@ vary13:
 	VPADDD       4864(DX), Y14, Y14
 	VPSRLD       $0x0a, Y15, Y12
 	VPSRLD       $0x11, Y15, Y9
-	VPMULLD      ·powers+480(SB), Y15, Y11
+	VPSLLD       $0x0f, Y15, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPSRLD       $0x13, Y15, Y9
-	VPMULLD      ·powers+416(SB), Y15, Y11
+	VPSLLD       $0x0d, Y15, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPADDD       Y12, Y14, Y14
@@ -7274,7 +7274,7 @@ vary14:
 	VMOVDQU      Y9, 480(SI)
 	VPSRLD       $0x0a, Y15, Y12
 	VPSRLD       $0x11, Y15, Y9
-	VPMULLD      ·powers+480(SB), Y15, Y11
+	VPSLLD       $0x0f, Y15, Y11
 	VPXOR        Y11, Y9, Y9
 	VMOVQ        480(BX), X0
 	SHA256RNDS2  X0, X6, X5
@@ -7282,7 +7282,7 @@ vary14:
 	SHA256RNDS2  X0, X8, X7
 	VPXOR        Y9, Y12, Y12
 	VPSRLD       $0x13, Y15, Y9
-	VPMULLD      ·powers+416(SB), Y15, Y11
+	VPSLLD       $0x0d, Y15, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPBROADCASTD 716(AX), Y14
@@ -7322,11 +7322,11 @@ vary14:
 	VMOVDQU      Y9, 544(SI)
 	VPSRLD       $0x0a, Y14, Y12
 	VPSRLD       $0x11, Y14, Y9
-	VPMULLD      ·powers+480(SB), Y14, Y11
+	VPSLLD       $0x0f, Y14, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPSRLD       $0x13, Y14, Y9
-	VPMULLD      ·powers+416(SB), Y14, Y11
+	VPSLLD       $0x0d, Y14, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPBROADCASTD 724(AX), Y13
@@ -7371,11 +7371,11 @@ vary14:
 	VMOVDQU      Y9, 608(SI)
 	VPSRLD       $0x0a, Y13, Y12
 	VPSRLD       $0x11, Y13, Y9
-	VPMULLD      ·powers+480(SB), Y13, Y11
+	VPSLLD       $0x0f, Y13, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPSRLD       $0x13, Y13, Y9
-	VPMULLD      ·powers+416(SB), Y13, Y11
+	VPSLLD       $0x0d, Y13, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPBROADCASTD 732(AX), Y15
@@ -7418,7 +7418,7 @@ vary14:
 	VMOVDQU      Y9, 672(SI)
 	VPSRLD       $0x0a, Y15, Y12
 	VPSRLD       $0x11, Y15, Y9
-	VPMULLD      ·powers+480(SB), Y15, Y11
+	VPSLLD       $0x0f, Y15, Y11
 	VMOVQ        640(BX), X0
 	SHA256RNDS2  X0, X1, X2
 	VMOVQ        648(BX), X0
@@ -7426,7 +7426,7 @@ vary14:
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPSRLD       $0x13, Y15, Y9
-	VPMULLD      ·powers+416(SB), Y15, Y11
+	VPSLLD       $0x0d, Y15, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPBROADCASTD 740(AX), Y14
@@ -7451,11 +7451,11 @@ vary14:
 	VMOVQ        680(BX), X0
 	SHA256RNDS2  X0, X7, X8
 	VPSRLD       $0x11, Y13, Y9
-	VPMULLD      ·powers+480(SB), Y13, Y11
+	VPSLLD       $0x0f, Y13, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPSRLD       $0x13, Y13, Y9
-	VPMULLD      ·powers+416(SB), Y13, Y11
+	VPSLLD       $0x0d, Y13, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPADDD       Y12, Y15, Y15
@@ -7499,11 +7499,11 @@ vary14:
 	VMOVDQU      Y9, 736(SI)
 	VPSRLD       $0x0a, Y14, Y12
 	VPSRLD       $0x11, Y14, Y9
-	VPMULLD      ·powers+480(SB), Y14, Y11
+	VPSLLD       $0x0f, Y14, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPSRLD       $0x13, Y14, Y9
-	VPMULLD      ·powers+416(SB), Y14, Y11
+	VPSLLD       $0x0d, Y14, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPBROADCASTD 748(AX), Y13
@@ -7528,11 +7528,11 @@ vary14:
 	VPADDD       4672(DX), Y14, Y14
 	VPSRLD       $0x0a, Y15, Y12
 	VPSRLD       $0x11, Y15, Y9
-	VPMULLD      ·powers+480(SB), Y15, Y11
+	VPSLLD       $0x0f, Y15, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPSRLD       $0x13, Y15, Y9
-	VPMULLD      ·powers+416(SB), Y15, Y11
+	VPSLLD       $0x0d, Y15, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPADDD       Y12, Y14, Y14
@@ -7560,11 +7560,11 @@ vary14:
 	VMOVDQU      Y9, 800(SI)
 	VPSRLD       $0x0a, Y13, Y12
 	VPSRLD       $0x11, Y13, Y9
-	VPMULLD      ·powers+480(SB), Y13, Y11
+	VPSLLD       $0x0f, Y13, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPSRLD       $0x13, Y13, Y9
-	VPMULLD      ·powers+416(SB), Y13, Y11
+	VPSLLD       $0x0d, Y13, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPBROADCASTD 756(AX), Y15
@@ -7589,11 +7589,11 @@ vary14:
 	VPADDD       4736(DX), Y13, Y13
 	VPSRLD       $0x0a, Y14, Y12
 	VPSRLD       $0x11, Y14, Y9
-	VPMULLD      ·powers+480(SB), Y14, Y11
+	VPSLLD       $0x0f, Y14, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPSRLD       $0x13, Y14, Y9
-	VPMULLD      ·powers+416(SB), Y14, Y11
+	VPSLLD       $0x0d, Y14, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPADDD       Y12, Y13, Y13
@@ -7623,11 +7623,11 @@ vary14:
 	VPADDD       4768(DX), Y14, Y14
 	VPSRLD       $0x0a, Y15, Y12
 	VPSRLD       $0x11, Y15, Y9
-	VPMULLD      ·powers+480(SB), Y15, Y11
+	VPSLLD       $0x0f, Y15, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPSRLD       $0x13, Y15, Y9
-	VPMULLD      ·powers+416(SB), Y15, Y11
+	VPSLLD       $0x0d, Y15, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPADDD       Y12, Y14, Y14
@@ -7652,11 +7652,11 @@ vary14:
 	VPADDD       4800(DX), Y15, Y15
 	VPSRLD       $0x0a, Y13, Y12
 	VPSRLD       $0x11, Y13, Y9
-	VPMULLD      ·powers+480(SB), Y13, Y11
+	VPSLLD       $0x0f, Y13, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPSRLD       $0x13, Y13, Y9
-	VPMULLD      ·powers+416(SB), Y13, Y11
+	VPSLLD       $0x0d, Y13, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPADDD       Y12, Y15, Y15
@@ -7687,7 +7687,7 @@ vary14:
 	VPADDD       4832(DX), Y13, Y13
 	VPSRLD       $0x0a, Y14, Y12
 	VPSRLD       $0x11, Y14, Y9
-	VPMULLD      ·powers+480(SB), Y14, Y11
+	VPSLLD       $0x0f, Y14, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VMOVQ        688(BX), X0
@@ -7695,7 +7695,7 @@ vary14:
 	VMOVQ        696(BX), X0
 	SHA256RNDS2  X0, X7, X8
 	VPSRLD       $0x13, Y14, Y9
-	VPMULLD      ·powers+416(SB), Y14, Y11
+	VPSLLD       $0x0d, Y14, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPADDD       Y12, Y13, Y13
@@ -7716,7 +7716,7 @@ vary14:
 	VPADDD       4864(DX), Y14, Y14
 	VPSRLD       $0x0a, Y15, Y12
 	VPSRLD       $0x11, Y15, Y9
-	VPMULLD      ·powers+480(SB), Y15, Y11
+	VPSLLD       $0x0f, Y15, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VMOVDQU      X2, 5248(DX)
@@ -7728,7 +7728,7 @@ vary14:
 	VMOVDQU      X8, 5344(DX)
 	VMOVDQU      X7, 5360(DX)
 	VPSRLD       $0x13, Y15, Y9
-	VPMULLD      ·powers+416(SB), Y15, Y11
+	VPSLLD       $0x0d, Y15, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPADDD       Y12, Y14, Y14
@@ -7794,11 +7794,11 @@ vary15:
 	VPBROADCASTD 716(AX), Y14
 	VPSRLD       $0x0a, Y13, Y12
 	VPSRLD       $0x11, Y13, Y9
-	VPMULLD      ·powers+480(SB), Y13, Y11
+	VPSLLD       $0x0f, Y13, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPSRLD       $0x13, Y13, Y9
-	VPMULLD      ·powers+416(SB), Y13, Y11
+	VPSLLD       $0x0d, Y13, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VMOVQ        544(BX), X0
@@ -7843,11 +7843,11 @@ vary15:
 	VMOVDQU      Y12, 4128(DX)
 	VPSRLD       $0x0a, Y15, Y12
 	VPSRLD       $0x11, Y15, Y9
-	VPMULLD      ·powers+480(SB), Y15, Y11
+	VPSLLD       $0x0f, Y15, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPSRLD       $0x13, Y15, Y9
-	VPMULLD      ·powers+416(SB), Y15, Y11
+	VPSLLD       $0x0d, Y15, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPBROADCASTD 728(AX), Y14
@@ -7888,11 +7888,11 @@ vary15:
 	VMOVDQU      Y12, 4192(DX)
 	VPSRLD       $0x0a, Y14, Y12
 	VPSRLD       $0x11, Y14, Y9
-	VPMULLD      ·powers+480(SB), Y14, Y11
+	VPSLLD       $0x0f, Y14, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPSRLD       $0x13, Y14, Y9
-	VPMULLD      ·powers+416(SB), Y14, Y11
+	VPSLLD       $0x0d, Y14, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPBROADCASTD 736(AX), Y13
@@ -7935,7 +7935,7 @@ vary15:
 	VMOVDQU      Y12, 4256(DX)
 	VPSRLD       $0x0a, Y13, Y12
 	VPSRLD       $0x11, Y13, Y9
-	VPMULLD      ·powers+480(SB), Y13, Y11
+	VPSLLD       $0x0f, Y13, Y11
 	VPXOR        Y11, Y9, Y9
 	VMOVQ        672(BX), X0
 	SHA256RNDS2  X0, X5, X6
@@ -7943,7 +7943,7 @@ vary15:
 	SHA256RNDS2  X0, X7, X8
 	VPXOR        Y9, Y12, Y12
 	VPSRLD       $0x13, Y13, Y9
-	VPMULLD      ·powers+416(SB), Y13, Y11
+	VPSLLD       $0x0d, Y13, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPBROADCASTD 744(AX), Y15
@@ -7970,7 +7970,7 @@ vary15:
 	VPADDD       4640(DX), Y13, Y13
 	VPSRLD       $0x0a, Y14, Y12
 	VPSRLD       $0x11, Y14, Y9
-	VPMULLD      ·powers+480(SB), Y14, Y11
+	VPSLLD       $0x0f, Y14, Y11
 	VPXOR        Y11, Y9, Y9
 	VMOVDQU      X2, 5120(DX)
 	VMOVDQU      X1, 5136(DX)
@@ -7998,7 +7998,7 @@ vary15:
 	SHA256RNDS2  X0, X3, X4
 	VPXOR        Y9, Y12, Y12
 	VPSRLD       $0x13, Y14, Y9
-	VPMULLD      ·powers+416(SB), Y14, Y11
+	VPSLLD       $0x0d, Y14, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPADDD       Y12, Y13, Y13
@@ -8016,11 +8016,11 @@ vary15:
 	VMOVDQU      Y12, 4320(DX)
 	VPSRLD       $0x0a, Y15, Y12
 	VPSRLD       $0x11, Y15, Y9
-	VPMULLD      ·powers+480(SB), Y15, Y11
+	VPSLLD       $0x0f, Y15, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPSRLD       $0x13, Y15, Y9
-	VPMULLD      ·powers+416(SB), Y15, Y11
+	VPSLLD       $0x0d, Y15, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPBROADCASTD 752(AX), Y14
@@ -8051,11 +8051,11 @@ vary15:
 	VPADDD       4704(DX), Y15, Y15
 	VPSRLD       $0x0a, Y13, Y12
 	VPSRLD       $0x11, Y13, Y9
-	VPMULLD      ·powers+480(SB), Y13, Y11
+	VPSLLD       $0x0f, Y13, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPSRLD       $0x13, Y13, Y9
-	VPMULLD      ·powers+416(SB), Y13, Y11
+	VPSLLD       $0x0d, Y13, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPADDD       Y12, Y15, Y15
@@ -8077,11 +8077,11 @@ vary15:
 	VMOVDQU      Y12, 4384(DX)
 	VPSRLD       $0x0a, Y14, Y12
 	VPSRLD       $0x11, Y14, Y9
-	VPMULLD      ·powers+480(SB), Y14, Y11
+	VPSLLD       $0x0f, Y14, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPSRLD       $0x13, Y14, Y9
-	VPMULLD      ·powers+416(SB), Y14, Y11
+	VPSLLD       $0x0d, Y14, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPBROADCASTD 760(AX), Y13
@@ -8112,11 +8112,11 @@ vary15:
 	VPADDD       4768(DX), Y14, Y14
 	VPSRLD       $0x0a, Y15, Y12
 	VPSRLD       $0x11, Y15, Y9
-	VPMULLD      ·powers+480(SB), Y15, Y11
+	VPSLLD       $0x0f, Y15, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPSRLD       $0x13, Y15, Y9
-	VPMULLD      ·powers+416(SB), Y15, Y11
+	VPSLLD       $0x0d, Y15, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPADDD       Y12, Y14, Y14
@@ -8140,11 +8140,11 @@ vary15:
 	VPADDD       4800(DX), Y15, Y15
 	VPSRLD       $0x0a, Y13, Y12
 	VPSRLD       $0x11, Y13, Y9
-	VPMULLD      ·powers+480(SB), Y13, Y11
+	VPSLLD       $0x0f, Y13, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPSRLD       $0x13, Y13, Y9
-	VPMULLD      ·powers+416(SB), Y13, Y11
+	VPSLLD       $0x0d, Y13, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPADDD       Y12, Y15, Y15
@@ -8175,11 +8175,11 @@ vary15:
 	VPADDD       4832(DX), Y13, Y13
 	VPSRLD       $0x0a, Y14, Y12
 	VPSRLD       $0x11, Y14, Y9
-	VPMULLD      ·powers+480(SB), Y14, Y11
+	VPSLLD       $0x0f, Y14, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPSRLD       $0x13, Y14, Y9
-	VPMULLD      ·powers+416(SB), Y14, Y11
+	VPSLLD       $0x0d, Y14, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPADDD       Y12, Y13, Y13
@@ -8208,11 +8208,11 @@ vary15:
 	VPADDD       4864(DX), Y14, Y14
 	VPSRLD       $0x0a, Y15, Y12
 	VPSRLD       $0x11, Y15, Y9
-	VPMULLD      ·powers+480(SB), Y15, Y11
+	VPSLLD       $0x0f, Y15, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPSRLD       $0x13, Y15, Y9
-	VPMULLD      ·powers+416(SB), Y15, Y11
+	VPSLLD       $0x0d, Y15, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPADDD       Y12, Y14, Y14
@@ -8252,11 +8252,11 @@ rest:
 	VPADDD      4096(DX), Y15, Y15
 	VPSRLD      $0x0a, Y13, Y12
 	VPSRLD      $0x11, Y13, Y9
-	VPMULLD     ·powers+480(SB), Y13, Y11
+	VPSLLD      $0x0f, Y13, Y11
 	VPXOR       Y11, Y9, Y9
 	VPXOR       Y9, Y12, Y12
 	VPSRLD      $0x13, Y13, Y9
-	VPMULLD     ·powers+416(SB), Y13, Y11
+	VPSLLD      $0x0d, Y13, Y11
 	VMOVQ       736(BX), X0
 	SHA256RNDS2 X0, X6, X5
 	VMOVQ       744(BX), X0
@@ -8288,11 +8288,11 @@ rest:
 	VPADDD      4128(DX), Y13, Y13
 	VPSRLD      $0x0a, Y14, Y12
 	VPSRLD      $0x11, Y14, Y9
-	VPMULLD     ·powers+480(SB), Y14, Y11
+	VPSLLD      $0x0f, Y14, Y11
 	VPXOR       Y11, Y9, Y9
 	VPXOR       Y9, Y12, Y12
 	VPSRLD      $0x13, Y14, Y9
-	VPMULLD     ·powers+416(SB), Y14, Y11
+	VPSLLD      $0x0d, Y14, Y11
 	VPXOR       Y11, Y9, Y9
 	VMOVQ       832(BX), X0
 	SHA256RNDS2 X0, X2, X1
@@ -8334,11 +8334,11 @@ rest:
 	VMOVQ       936(BX), X0
 	SHA256RNDS2 X0, X7, X8
 	VPSRLD      $0x11, Y15, Y9
-	VPMULLD     ·powers+480(SB), Y15, Y11
+	VPSLLD      $0x0f, Y15, Y11
 	VPXOR       Y11, Y9, Y9
 	VPXOR       Y9, Y12, Y12
 	VPSRLD      $0x13, Y15, Y9
-	VPMULLD     ·powers+416(SB), Y15, Y11
+	VPSLLD      $0x0d, Y15, Y11
 	VPXOR       Y11, Y9, Y9
 	VPXOR       Y9, Y12, Y12
 	VPADDD      Y12, Y14, Y14
@@ -8370,11 +8370,11 @@ rest:
 	SHA256RNDS2 X0, X1, X2
 	VMOVQ       1032(BX), X0
 	SHA256RNDS2 X0, X3, X4
-	VPMULLD     ·powers+480(SB), Y13, Y11
+	VPSLLD      $0x0f, Y13, Y11
 	VPXOR       Y11, Y9, Y9
 	VPXOR       Y9, Y12, Y12
 	VPSRLD      $0x13, Y13, Y9
-	VPMULLD     ·powers+416(SB), Y13, Y11
+	VPSLLD      $0x0d, Y13, Y11
 	VPXOR       Y11, Y9, Y9
 	VPXOR       Y9, Y12, Y12
 	VPADDD      Y12, Y15, Y15
@@ -8412,7 +8412,7 @@ rest:
 	VPADDD      4224(DX), Y13, Y13
 	VPSRLD      $0x0a, Y14, Y12
 	VPSRLD      $0x11, Y14, Y9
-	VPMULLD     ·powers+480(SB), Y14, Y11
+	VPSLLD      $0x0f, Y14, Y11
 	VPXOR       Y11, Y9, Y9
 	VMOVQ       1152(BX), X0
 	SHA256RNDS2 X0, X1, X2
@@ -8420,7 +8420,7 @@ rest:
 	SHA256RNDS2 X0, X3, X4
 	VPXOR       Y9, Y12, Y12
 	VPSRLD      $0x13, Y14, Y9
-	VPMULLD     ·powers+416(SB), Y14, Y11
+	VPSLLD      $0x0d, Y14, Y11
 	VPXOR       Y11, Y9, Y9
 	VPXOR       Y9, Y12, Y12
 	VPADDD      Y12, Y13, Y13
@@ -8448,7 +8448,7 @@ rest:
 	VPADDD      4256(DX), Y14, Y14
 	VPSRLD      $0x0a, Y15, Y12
 	VPSRLD      $0x11, Y15, Y9
-	VPMULLD     ·powers+480(SB), Y15, Y11
+	VPSLLD      $0x0f, Y15, Y11
 	VPXOR       Y11, Y9, Y9
 	VPXOR       Y9, Y12, Y12
 	VMOVQ       1248(BX), X0
@@ -8456,7 +8456,7 @@ rest:
 	VMOVQ       1256(BX), X0
 	SHA256RNDS2 X0, X8, X7
 	VPSRLD      $0x13, Y15, Y9
-	VPMULLD     ·powers+416(SB), Y15, Y11
+	VPSLLD      $0x0d, Y15, Y11
 	VPXOR       Y11, Y9, Y9
 	VPXOR       Y9, Y12, Y12
 	VPADDD      Y12, Y14, Y14
@@ -8494,11 +8494,11 @@ rest:
 	SHA256RNDS2 X0, X4, X3
 	VPSRLD      $0x0a, Y13, Y12
 	VPSRLD      $0x11, Y13, Y9
-	VPMULLD     ·powers+480(SB), Y13, Y11
+	VPSLLD      $0x0f, Y13, Y11
 	VPXOR       Y11, Y9, Y9
 	VPXOR       Y9, Y12, Y12
 	VPSRLD      $0x13, Y13, Y9
-	VPMULLD     ·powers+416(SB), Y13, Y11
+	VPSLLD      $0x0d, Y13, Y11
 	VMOVQ       1376(BX), X0
 	SHA256RNDS2 X0, X6, X5
 	VMOVQ       1384(BX), X0
@@ -8530,11 +8530,11 @@ rest:
 	VMOVQ       1448(BX), X0
 	SHA256RNDS2 X0, X7, X8
 	VPSRLD      $0x11, Y14, Y9
-	VPMULLD     ·powers+480(SB), Y14, Y11
+	VPSLLD      $0x0f, Y14, Y11
 	VPXOR       Y11, Y9, Y9
 	VPXOR       Y9, Y12, Y12
 	VPSRLD      $0x13, Y14, Y9
-	VPMULLD     ·powers+416(SB), Y14, Y11
+	VPSLLD      $0x0d, Y14, Y11
 	VPXOR       Y11, Y9, Y9
 	VMOVQ       1472(BX), X0
 	SHA256RNDS2 X0, X2, X1
@@ -8572,7 +8572,7 @@ rest:
 	VPADDD      4352(DX), Y14, Y14
 	VPSRLD      $0x0a, Y15, Y12
 	VPSRLD      $0x11, Y15, Y9
-	VPMULLD     ·powers+480(SB), Y15, Y11
+	VPSLLD      $0x0f, Y15, Y11
 	VMOVQ       1568(BX), X0
 	SHA256RNDS2 X0, X5, X6
 	VMOVQ       1576(BX), X0
@@ -8580,7 +8580,7 @@ rest:
 	VPXOR       Y11, Y9, Y9
 	VPXOR       Y9, Y12, Y12
 	VPSRLD      $0x13, Y15, Y9
-	VPMULLD     ·powers+416(SB), Y15, Y11
+	VPSLLD      $0x0d, Y15, Y11
 	VPXOR       Y11, Y9, Y9
 	VPXOR       Y9, Y12, Y12
 	VPADDD      Y12, Y14, Y14
@@ -8608,7 +8608,7 @@ rest:
 	VPADDD      4384(DX), Y15, Y15
 	VPSRLD      $0x0a, Y13, Y12
 	VPSRLD      $0x11, Y13, Y9
-	VPMULLD     ·powers+480(SB), Y13, Y11
+	VPSLLD      $0x0f, Y13, Y11
 	VPXOR       Y11, Y9, Y9
 	VMOVQ       1664(BX), X0
 	SHA256RNDS2 X0, X1, X2
@@ -8616,7 +8616,7 @@ rest:
 	SHA256RNDS2 X0, X3, X4
 	VPXOR       Y9, Y12, Y12
 	VPSRLD      $0x13, Y13, Y9
-	VPMULLD     ·powers+416(SB), Y13, Y11
+	VPSLLD      $0x0d, Y13, Y11
 	VPXOR       Y11, Y9, Y9
 	VPXOR       Y9, Y12, Y12
 	VPADDD      Y12, Y15, Y15
@@ -8654,7 +8654,7 @@ rest:
 	VPADDD      4416(DX), Y13, Y13
 	VPSRLD      $0x0a, Y14, Y12
 	VPSRLD      $0x11, Y14, Y9
-	VPMULLD     ·powers+480(SB), Y14, Y11
+	VPSLLD      $0x0f, Y14, Y11
 	VPXOR       Y11, Y9, Y9
 	VPXOR       Y9, Y12, Y12
 	VPSRLD      $0x13, Y14, Y9
@@ -8662,7 +8662,7 @@ rest:
 	SHA256RNDS2 X0, X1, X2
 	VMOVQ       1800(BX), X0
 	SHA256RNDS2 X0, X3, X4
-	VPMULLD     ·powers+416(SB), Y14, Y11
+	VPSLLD      $0x0d, Y14, Y11
 	VPXOR       Y11, Y9, Y9
 	VPXOR       Y9, Y12, Y12
 	VPADDD      Y12, Y13, Y13
@@ -8690,11 +8690,11 @@ rest:
 	VPADDD      4448(DX), Y14, Y14
 	VPSRLD      $0x0a, Y15, Y12
 	VPSRLD      $0x11, Y15, Y9
-	VPMULLD     ·powers+480(SB), Y15, Y11
+	VPSLLD      $0x0f, Y15, Y11
 	VPXOR       Y11, Y9, Y9
 	VPXOR       Y9, Y12, Y12
 	VPSRLD      $0x13, Y15, Y9
-	VPMULLD     ·powers+416(SB), Y15, Y11
+	VPSLLD      $0x0d, Y15, Y11
 	VMOVQ       1888(BX), X0
 	SHA256RNDS2 X0, X6, X5
 	VMOVQ       1896(BX), X0
@@ -8736,11 +8736,11 @@ rest:
 	SHA256RNDS2 X0, X4, X3
 	VPSRLD      $0x0a, Y13, Y12
 	VPSRLD      $0x11, Y13, Y9
-	VPMULLD     ·powers+480(SB), Y13, Y11
+	VPSLLD      $0x0f, Y13, Y11
 	VPXOR       Y11, Y9, Y9
 	VPXOR       Y9, Y12, Y12
 	VPSRLD      $0x13, Y13, Y9
-	VPMULLD     ·powers+416(SB), Y13, Y11
+	VPSLLD      $0x0d, Y13, Y11
 	VPXOR       Y11, Y9, Y9
 	VPXOR       Y9, Y12, Y12
 	VMOVQ       2016(BX), X0
@@ -8796,11 +8796,11 @@ rest:
 	VMOVQ       760(BX), X0
 	SHA256RNDS2 X0, X8, X7
 	VPSRLD      $0x11, Y14, Y9
-	VPMULLD     ·powers+480(SB), Y14, Y11
+	VPSLLD      $0x0f, Y14, Y11
 	VPXOR       Y11, Y9, Y9
 	VPXOR       Y9, Y12, Y12
 	VPSRLD      $0x13, Y14, Y9
-	VPMULLD     ·powers+416(SB), Y14, Y11
+	VPSLLD      $0x0d, Y14, Y11
 	VPXOR       Y11, Y9, Y9
 	VPXOR       Y9, Y12, Y12
 	VPADDD      Y12, Y13, Y13
@@ -8838,7 +8838,7 @@ rest:
 	VPADDD      4544(DX), Y14, Y14
 	VPSRLD      $0x0a, Y15, Y12
 	VPSRLD      $0x11, Y15, Y9
-	VPMULLD     ·powers+480(SB), Y15, Y11
+	VPSLLD      $0x0f, Y15, Y11
 	VMOVQ       880(BX), X0
 	SHA256RNDS2 X0, X6, X5
 	VMOVQ       888(BX), X0
@@ -8846,7 +8846,7 @@ rest:
 	VPXOR       Y11, Y9, Y9
 	VPXOR       Y9, Y12, Y12
 	VPSRLD      $0x13, Y15, Y9
-	VPMULLD     ·powers+416(SB), Y15, Y11
+	VPSLLD      $0x0d, Y15, Y11
 	VPXOR       Y11, Y9, Y9
 	VPXOR       Y9, Y12, Y12
 	VPADDD      Y12, Y14, Y14
@@ -8874,7 +8874,7 @@ rest:
 	VPADDD      4576(DX), Y15, Y15
 	VPSRLD      $0x0a, Y13, Y12
 	VPSRLD      $0x11, Y13, Y9
-	VPMULLD     ·powers+480(SB), Y13, Y11
+	VPSLLD      $0x0f, Y13, Y11
 	VPXOR       Y11, Y9, Y9
 	VMOVQ       976(BX), X0
 	SHA256RNDS2 X0, X2, X1
@@ -8882,7 +8882,7 @@ rest:
 	SHA256RNDS2 X0, X4, X3
 	VPXOR       Y9, Y12, Y12
 	VPSRLD      $0x13, Y13, Y9
-	VPMULLD     ·powers+416(SB), Y13, Y11
+	VPSLLD      $0x0d, Y13, Y11
 	VPXOR       Y11, Y9, Y9
 	VPXOR       Y9, Y12, Y12
 	VPADDD      Y12, Y15, Y15
@@ -8920,7 +8920,7 @@ rest:
 	VPADDD      4096(DX), Y13, Y13
 	VPSRLD      $0x0a, Y14, Y12
 	VPSRLD      $0x11, Y14, Y9
-	VPMULLD     ·powers+480(SB), Y14, Y11
+	VPSLLD      $0x0f, Y14, Y11
 	VPXOR       Y11, Y9, Y9
 	VPXOR       Y9, Y12, Y12
 	VPSRLD      $0x13, Y14, Y9
@@ -8928,7 +8928,7 @@ rest:
 	SHA256RNDS2 X0, X2, X1
 	VMOVQ       1112(BX), X0
 	SHA256RNDS2 X0, X4, X3
-	VPMULLD     ·powers+416(SB), Y14, Y11
+	VPSLLD      $0x0d, Y14, Y11
 	VPXOR       Y11, Y9, Y9
 	VPXOR       Y9, Y12, Y12
 	VPADDD      Y12, Y13, Y13
@@ -8956,11 +8956,11 @@ rest:
 	VPADDD      4128(DX), Y14, Y14
 	VPSRLD      $0x0a, Y15, Y12
 	VPSRLD      $0x11, Y15, Y9
-	VPMULLD     ·powers+480(SB), Y15, Y11
+	VPSLLD      $0x0f, Y15, Y11
 	VPXOR       Y11, Y9, Y9
 	VPXOR       Y9, Y12, Y12
 	VPSRLD      $0x13, Y15, Y9
-	VPMULLD     ·powers+416(SB), Y15, Y11
+	VPSLLD      $0x0d, Y15, Y11
 	VMOVQ       1200(BX), X0
 	SHA256RNDS2 X0, X5, X6
 	VMOVQ       1208(BX), X0
@@ -8983,7 +8983,7 @@ rest:
 	VPADDD      4160(DX), Y15, Y15
 	VPSRLD      $0x0a, Y13, Y12
 	VPSRLD      $0x11, Y13, Y9
-	VPMULLD     ·powers+480(SB), Y13, Y11
+	VPSLLD      $0x0f, Y13, Y11
 	VPXOR       Y11, Y9, Y9
 	VMOVQ       1264(BX), X0
 	SHA256RNDS2 X0, X6, X5
@@ -8991,7 +8991,7 @@ rest:
 	SHA256RNDS2 X0, X8, X7
 	VPXOR       Y9, Y12, Y12
 	VPSRLD      $0x13, Y13, Y9
-	VPMULLD     ·powers+416(SB), Y13, Y11
+	VPSLLD      $0x0d, Y13, Y11
 	VPXOR       Y11, Y9, Y9
 	VPXOR       Y9, Y12, Y12
 	VPADDD      Y12, Y15, Y15
@@ -9004,11 +9004,11 @@ rest:
 	SHA256RNDS2 X0, X3, X4
 	VPSRLD      $0x0a, Y14, Y12
 	VPSRLD      $0x11, Y14, Y9
-	VPMULLD     ·powers+480(SB), Y14, Y11
+	VPSLLD      $0x0f, Y14, Y11
 	VPXOR       Y11, Y9, Y9
 	VPXOR       Y9, Y12, Y12
 	VPSRLD      $0x13, Y14, Y9
-	VPMULLD     ·powers+416(SB), Y14, Y11
+	VPSLLD      $0x0d, Y14, Y11
 	VMOVQ       1328(BX), X0
 	SHA256RNDS2 X0, X5, X6
 	VMOVQ       1336(BX), X0
@@ -9031,7 +9031,7 @@ rest:
 	VPADDD      4224(DX), Y14, Y14
 	VPSRLD      $0x0a, Y15, Y12
 	VPSRLD      $0x11, Y15, Y9
-	VPMULLD     ·powers+480(SB), Y15, Y11
+	VPSLLD      $0x0f, Y15, Y11
 	VPXOR       Y11, Y9, Y9
 	VMOVQ       1392(BX), X0
 	SHA256RNDS2 X0, X6, X5
@@ -9039,7 +9039,7 @@ rest:
 	SHA256RNDS2 X0, X8, X7
 	VPXOR       Y9, Y12, Y12
 	VPSRLD      $0x13, Y15, Y9
-	VPMULLD     ·powers+416(SB), Y15, Y11
+	VPSLLD      $0x0d, Y15, Y11
 	VPXOR       Y11, Y9, Y9
 	VPXOR       Y9, Y12, Y12
 	VPADDD      Y12, Y14, Y14
@@ -9052,11 +9052,11 @@ rest:
 	SHA256RNDS2 X0, X3, X4
 	VPSRLD      $0x0a, Y13, Y12
 	VPSRLD      $0x11, Y13, Y9
-	VPMULLD     ·powers+480(SB), Y13, Y11
+	VPSLLD      $0x0f, Y13, Y11
 	VPXOR       Y11, Y9, Y9
 	VPXOR       Y9, Y12, Y12
 	VPSRLD      $0x13, Y13, Y9
-	VPMULLD     ·powers+416(SB), Y13, Y11
+	VPSLLD      $0x0d, Y13, Y11
 	VPXOR       Y11, Y9, Y9
 	VPXOR       Y9, Y12, Y12
 	VMOVQ       1456(BX), X0
@@ -9079,7 +9079,7 @@ rest:
 	VPADDD      4288(DX), Y13, Y13
 	VPSRLD      $0x0a, Y14, Y12
 	VPSRLD      $0x11, Y14, Y9
-	VPMULLD     ·powers+480(SB), Y14, Y11
+	VPSLLD      $0x0f, Y14, Y11
 	VPXOR       Y11, Y9, Y9
 	VPXOR       Y9, Y12, Y12
 	VPSRLD      $0x13, Y14, Y9
@@ -9087,7 +9087,7 @@ rest:
 	SHA256RNDS2 X0, X6, X5
 	VMOVQ       1528(BX), X0
 	SHA256RNDS2 X0, X8, X7
-	VPMULLD     ·powers+416(SB), Y14, Y11
+	VPSLLD      $0x0d, Y14, Y11
 	VPXOR       Y11, Y9, Y9
 	VPXOR       Y9, Y12, Y12
 	VPADDD      Y12, Y13, Y13
@@ -9100,11 +9100,11 @@ rest:
 	SHA256RNDS2 X0, X3, X4
 	VPSRLD      $0x0a, Y15, Y12
 	VPSRLD      $0x11, Y15, Y9
-	VPMULLD     ·powers+480(SB), Y15, Y11
+	VPSLLD      $0x0f, Y15, Y11
 	VPXOR       Y11, Y9, Y9
 	VPXOR       Y9, Y12, Y12
 	VPSRLD      $0x13, Y15, Y9
-	VPMULLD     ·powers+416(SB), Y15, Y11
+	VPSLLD      $0x0d, Y15, Y11
 	VPXOR       Y11, Y9, Y9
 	VPXOR       Y9, Y12, Y12
 	VMOVQ       1584(BX), X0
@@ -9127,7 +9127,7 @@ rest:
 	VPADDD      4352(DX), Y15, Y15
 	VPSRLD      $0x0a, Y13, Y12
 	VPSRLD      $0x11, Y13, Y9
-	VPMULLD     ·powers+480(SB), Y13, Y11
+	VPSLLD      $0x0f, Y13, Y11
 	VPXOR       Y11, Y9, Y9
 	VPXOR       Y9, Y12, Y12
 	VPSRLD      $0x13, Y13, Y9
@@ -9135,7 +9135,7 @@ rest:
 	SHA256RNDS2 X0, X6, X5
 	VMOVQ       1656(BX), X0
 	SHA256RNDS2 X0, X8, X7
-	VPMULLD     ·powers+416(SB), Y13, Y11
+	VPSLLD      $0x0d, Y13, Y11
 	VPXOR       Y11, Y9, Y9
 	VPXOR       Y9, Y12, Y12
 	VPADDD      Y12, Y15, Y15
@@ -9148,11 +9148,11 @@ rest:
 	SHA256RNDS2 X0, X1, X2
 	VMOVQ       1688(BX), X0
 	SHA256RNDS2 X0, X3, X4
-	VPMULLD     ·powers+480(SB), Y14, Y11
+	VPSLLD      $0x0f, Y14, Y11
 	VPXOR       Y11, Y9, Y9
 	VPXOR       Y9, Y12, Y12
 	VPSRLD      $0x13, Y14, Y9
-	VPMULLD     ·powers+416(SB), Y14, Y11
+	VPSLLD      $0x0d, Y14, Y11
 	VPXOR       Y11, Y9, Y9
 	VPXOR       Y9, Y12, Y12
 	VMOVQ       1712(BX), X0
@@ -9174,11 +9174,11 @@ rest:
 	SHA256RNDS2 X0, X4, X3
 	VPSRLD      $0x0a, Y15, Y12
 	VPSRLD      $0x11, Y15, Y9
-	VPMULLD     ·powers+480(SB), Y15, Y11
+	VPSLLD      $0x0f, Y15, Y11
 	VPXOR       Y11, Y9, Y9
 	VPXOR       Y9, Y12, Y12
 	VPSRLD      $0x13, Y15, Y9
-	VPMULLD     ·powers+416(SB), Y15, Y11
+	VPSLLD      $0x0d, Y15, Y11
 	VMOVQ       1776(BX), X0
 	SHA256RNDS2 X0, X6, X5
 	VMOVQ       1784(BX), X0
@@ -9190,7 +9190,7 @@ rest:
 	VPADDD      4448(DX), Y15, Y15
 	VPSRLD      $0x0a, Y13, Y12
 	VPSRLD      $0x11, Y13, Y9
-	VPMULLD     ·powers+480(SB), Y13, Y11
+	VPSLLD      $0x0f, Y13, Y11
 	VPXOR       Y11, Y9, Y9
 	VMOVQ       1808(BX), X0
 	SHA256RNDS2 X0, X1, X2
@@ -9198,7 +9198,7 @@ rest:
 	SHA256RNDS2 X0, X3, X4
 	VPXOR       Y9, Y12, Y12
 	VPSRLD      $0x13, Y13, Y9
-	VPMULLD     ·powers+416(SB), Y13, Y11
+	VPSLLD      $0x0d, Y13, Y11
 	VPXOR       Y11, Y9, Y9
 	VPXOR       Y9, Y12, Y12
 	VPADDD      Y12, Y15, Y15
@@ -9220,11 +9220,11 @@ rest:
 	SHA256RNDS2 X0, X2, X1
 	VMOVQ       1880(BX), X0
 	SHA256RNDS2 X0, X4, X3
-	VPMULLD     ·powers+480(SB), Y14, Y11
+	VPSLLD      $0x0f, Y14, Y11
 	VPXOR       Y11, Y9, Y9
 	VPXOR       Y9, Y12, Y12
 	VPSRLD      $0x13, Y14, Y9
-	VPMULLD     ·powers+416(SB), Y14, Y11
+	VPSLLD      $0x0d, Y14, Y11
 	VPXOR       Y11, Y9, Y9
 	VPXOR       Y9, Y12, Y12
 	VPADDD      Y12, Y13, Y13
@@ -9236,7 +9236,7 @@ rest:
 	VPADDD      4512(DX), Y14, Y14
 	VPSRLD      $0x0a, Y15, Y12
 	VPSRLD      $0x11, Y15, Y9
-	VPMULLD     ·powers+480(SB), Y15, Y11
+	VPSLLD      $0x0f, Y15, Y11
 	VPXOR       Y11, Y9, Y9
 	VPXOR       Y9, Y12, Y12
 	VPSRLD      $0x13, Y15, Y9
@@ -9244,7 +9244,7 @@ rest:
 	SHA256RNDS2 X0, X1, X2
 	VMOVQ       1944(BX), X0
 	SHA256RNDS2 X0, X3, X4
-	VPMULLD     ·powers+416(SB), Y15, Y11
+	VPSLLD      $0x0d, Y15, Y11
 	VPXOR       Y11, Y9, Y9
 	VPXOR       Y9, Y12, Y12
 	VPADDD      Y12, Y14, Y14
@@ -9262,7 +9262,7 @@ rest:
 	VPADDD      4544(DX), Y15, Y15
 	VPSRLD      $0x0a, Y13, Y12
 	VPSRLD      $0x11, Y13, Y9
-	VPMULLD     ·powers+480(SB), Y13, Y11
+	VPSLLD      $0x0f, Y13, Y11
 	VPXOR       Y11, Y9, Y9
 	VMOVQ       2000(BX), X0
 	SHA256RNDS2 X0, X2, X1
@@ -9270,7 +9270,7 @@ rest:
 	SHA256RNDS2 X0, X4, X3
 	VPXOR       Y9, Y12, Y12
 	VPSRLD      $0x13, Y13, Y9
-	VPMULLD     ·powers+416(SB), Y13, Y11
+	VPSLLD      $0x0d, Y13, Y11
 	VPXOR       Y11, Y9, Y9
 	VPXOR       Y9, Y12, Y12
 	VPADDD      Y12, Y15, Y15
@@ -9282,11 +9282,11 @@ rest:
 	VMOVQ       2040(BX), X0
 	SHA256RNDS2 X0, X8, X7
 	VPSRLD      $0x11, Y14, Y9
-	VPMULLD     ·powers+480(SB), Y14, Y11
+	VPSLLD      $0x0f, Y14, Y11
 	VPXOR       Y11, Y9, Y9
 	VPXOR       Y9, Y12, Y12
 	VPSRLD      $0x13, Y14, Y9
-	VPMULLD     ·powers+416(SB), Y14, Y11
+	VPSLLD      $0x0d, Y14, Y11
 	VPXOR       Y11, Y9, Y9
 	VMOVDQU     X1, 5504(DX)
 	VMOVDQU     X2, 5520(DX)
@@ -9612,11 +9612,11 @@ lanes2:
 	VMOVDQU      Y15, 5984(DX)
 	VPSRLD       $0x0a, Y14, Y12
 	VPSRLD       $0x11, Y14, Y9
-	VPMULLD      ·powers+480(SB), Y14, Y11
+	VPSLLD       $0x0f, Y14, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPSRLD       $0x13, Y14, Y9
-	VPMULLD      ·powers+416(SB), Y14, Y11
+	VPSLLD       $0x0d, Y14, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPBROADCASTD 564(AX), Y13
@@ -9728,11 +9728,11 @@ lanes3:
 	VMOVDQU      Y13, 5984(DX)
 	VPSRLD       $0x0a, Y15, Y12
 	VPSRLD       $0x11, Y15, Y9
-	VPMULLD      ·powers+480(SB), Y15, Y11
+	VPSLLD       $0x0f, Y15, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPSRLD       $0x13, Y15, Y9
-	VPMULLD      ·powers+416(SB), Y15, Y11
+	VPSLLD       $0x0d, Y15, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPBROADCASTD 568(AX), Y14
@@ -9883,11 +9883,11 @@ lanes4:
 	VMOVDQU      Y14, 5984(DX)
 	VPSRLD       $0x0a, Y13, Y12
 	VPSRLD       $0x11, Y13, Y9
-	VPMULLD      ·powers+480(SB), Y13, Y11
+	VPSLLD       $0x0f, Y13, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPSRLD       $0x13, Y13, Y9
-	VPMULLD      ·powers+416(SB), Y13, Y11
+	VPSLLD       $0x0d, Y13, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPBROADCASTD 572(AX), Y15
@@ -9999,11 +9999,11 @@ lanes5:
 	VMOVDQU      Y15, 5984(DX)
 	VPSRLD       $0x0a, Y14, Y12
 	VPSRLD       $0x11, Y14, Y9
-	VPMULLD      ·powers+480(SB), Y14, Y11
+	VPSLLD       $0x0f, Y14, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPSRLD       $0x13, Y14, Y9
-	VPMULLD      ·powers+416(SB), Y14, Y11
+	VPSLLD       $0x0d, Y14, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPBROADCASTD 576(AX), Y13
@@ -10154,11 +10154,11 @@ lanes6:
 	VMOVDQU      Y13, 5984(DX)
 	VPSRLD       $0x0a, Y15, Y12
 	VPSRLD       $0x11, Y15, Y9
-	VPMULLD      ·powers+480(SB), Y15, Y11
+	VPSLLD       $0x0f, Y15, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPSRLD       $0x13, Y15, Y9
-	VPMULLD      ·powers+416(SB), Y15, Y11
+	VPSLLD       $0x0d, Y15, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPBROADCASTD 580(AX), Y14
@@ -10270,11 +10270,11 @@ lanes7:
 	VMOVDQU      Y14, 5984(DX)
 	VPSRLD       $0x0a, Y13, Y12
 	VPSRLD       $0x11, Y13, Y9
-	VPMULLD      ·powers+480(SB), Y13, Y11
+	VPSLLD       $0x0f, Y13, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPSRLD       $0x13, Y13, Y9
-	VPMULLD      ·powers+416(SB), Y13, Y11
+	VPSLLD       $0x0d, Y13, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPBROADCASTD 584(AX), Y15
@@ -10425,11 +10425,11 @@ lanes8:
 	VMOVDQU      Y15, 5984(DX)
 	VPSRLD       $0x0a, Y14, Y12
 	VPSRLD       $0x11, Y14, Y9
-	VPMULLD      ·powers+480(SB), Y14, Y11
+	VPSLLD       $0x0f, Y14, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPSRLD       $0x13, Y14, Y9
-	VPMULLD      ·powers+416(SB), Y14, Y11
+	VPSLLD       $0x0d, Y14, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPBROADCASTD 588(AX), Y13
@@ -10652,11 +10652,11 @@ lanes10:
 	VMOVDQU      Y14, 5952(DX)
 	VPSRLD       $0x0a, Y14, Y12
 	VPSRLD       $0x11, Y14, Y9
-	VPMULLD      ·powers+480(SB), Y14, Y11
+	VPSLLD       $0x0f, Y14, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPSRLD       $0x13, Y14, Y9
-	VPMULLD      ·powers+416(SB), Y14, Y11
+	VPSLLD       $0x0d, Y14, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPBROADCASTD 564(AX), Y13
@@ -10676,11 +10676,11 @@ lanes10:
 	VMOVDQU      Y13, 5984(DX)
 	VPSRLD       $0x0a, Y13, Y12
 	VPSRLD       $0x11, Y13, Y9
-	VPMULLD      ·powers+480(SB), Y13, Y11
+	VPSLLD       $0x0f, Y13, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPSRLD       $0x13, Y13, Y9
-	VPMULLD      ·powers+416(SB), Y13, Y11
+	VPSLLD       $0x0d, Y13, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPBROADCASTD 572(AX), Y15
@@ -10700,11 +10700,11 @@ lanes10:
 	VMOVDQU      Y15, 6016(DX)
 	VPSRLD       $0x0a, Y15, Y12
 	VPSRLD       $0x11, Y15, Y9
-	VPMULLD      ·powers+480(SB), Y15, Y11
+	VPSLLD       $0x0f, Y15, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPSRLD       $0x13, Y15, Y9
-	VPMULLD      ·powers+416(SB), Y15, Y11
+	VPSLLD       $0x0d, Y15, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPBROADCASTD 580(AX), Y14
@@ -10729,11 +10729,11 @@ lanes10:
 	VPADDD       4352(DX), Y13, Y13
 	VPSRLD       $0x0a, Y14, Y12
 	VPSRLD       $0x11, Y14, Y9
-	VPMULLD      ·powers+480(SB), Y14, Y11
+	VPSLLD       $0x0f, Y14, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPSRLD       $0x13, Y14, Y9
-	VPMULLD      ·powers+416(SB), Y14, Y11
+	VPSLLD       $0x0d, Y14, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPADDD       Y12, Y13, Y13
@@ -10860,11 +10860,11 @@ lanes11:
 	VMOVDQU      Y15, 5952(DX)
 	VPSRLD       $0x0a, Y15, Y12
 	VPSRLD       $0x11, Y15, Y9
-	VPMULLD      ·powers+480(SB), Y15, Y11
+	VPSLLD       $0x0f, Y15, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPSRLD       $0x13, Y15, Y9
-	VPMULLD      ·powers+416(SB), Y15, Y11
+	VPSLLD       $0x0d, Y15, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPBROADCASTD 568(AX), Y14
@@ -10884,11 +10884,11 @@ lanes11:
 	VMOVDQU      Y14, 5984(DX)
 	VPSRLD       $0x0a, Y14, Y12
 	VPSRLD       $0x11, Y14, Y9
-	VPMULLD      ·powers+480(SB), Y14, Y11
+	VPSLLD       $0x0f, Y14, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPSRLD       $0x13, Y14, Y9
-	VPMULLD      ·powers+416(SB), Y14, Y11
+	VPSLLD       $0x0d, Y14, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPBROADCASTD 576(AX), Y13
@@ -10908,11 +10908,11 @@ lanes11:
 	VMOVDQU      Y13, 6016(DX)
 	VPSRLD       $0x0a, Y13, Y12
 	VPSRLD       $0x11, Y13, Y9
-	VPMULLD      ·powers+480(SB), Y13, Y11
+	VPSLLD       $0x0f, Y13, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPSRLD       $0x13, Y13, Y9
-	VPMULLD      ·powers+416(SB), Y13, Y11
+	VPSLLD       $0x0d, Y13, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPBROADCASTD 584(AX), Y15
@@ -10937,11 +10937,11 @@ lanes11:
 	VPADDD       4384(DX), Y14, Y14
 	VPSRLD       $0x0a, Y15, Y12
 	VPSRLD       $0x11, Y15, Y9
-	VPMULLD      ·powers+480(SB), Y15, Y11
+	VPSLLD       $0x0f, Y15, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPSRLD       $0x13, Y15, Y9
-	VPMULLD      ·powers+416(SB), Y15, Y11
+	VPSLLD       $0x0d, Y15, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPADDD       Y12, Y14, Y14
@@ -11107,11 +11107,11 @@ lanes12:
 	VMOVDQU      Y13, 5952(DX)
 	VPSRLD       $0x0a, Y13, Y12
 	VPSRLD       $0x11, Y13, Y9
-	VPMULLD      ·powers+480(SB), Y13, Y11
+	VPSLLD       $0x0f, Y13, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPSRLD       $0x13, Y13, Y9
-	VPMULLD      ·powers+416(SB), Y13, Y11
+	VPSLLD       $0x0d, Y13, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPBROADCASTD 572(AX), Y15
@@ -11131,11 +11131,11 @@ lanes12:
 	VMOVDQU      Y15, 5984(DX)
 	VPSRLD       $0x0a, Y15, Y12
 	VPSRLD       $0x11, Y15, Y9
-	VPMULLD      ·powers+480(SB), Y15, Y11
+	VPSLLD       $0x0f, Y15, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPSRLD       $0x13, Y15, Y9
-	VPMULLD      ·powers+416(SB), Y15, Y11
+	VPSLLD       $0x0d, Y15, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPBROADCASTD 580(AX), Y14
@@ -11155,11 +11155,11 @@ lanes12:
 	VMOVDQU      Y14, 6016(DX)
 	VPSRLD       $0x0a, Y14, Y12
 	VPSRLD       $0x11, Y14, Y9
-	VPMULLD      ·powers+480(SB), Y14, Y11
+	VPSLLD       $0x0f, Y14, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPSRLD       $0x13, Y14, Y9
-	VPMULLD      ·powers+416(SB), Y14, Y11
+	VPSLLD       $0x0d, Y14, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPBROADCASTD 588(AX), Y13
@@ -11184,11 +11184,11 @@ lanes12:
 	VPADDD       4416(DX), Y15, Y15
 	VPSRLD       $0x0a, Y13, Y12
 	VPSRLD       $0x11, Y13, Y9
-	VPMULLD      ·powers+480(SB), Y13, Y11
+	VPSLLD       $0x0f, Y13, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPSRLD       $0x13, Y13, Y9
-	VPMULLD      ·powers+416(SB), Y13, Y11
+	VPSLLD       $0x0d, Y13, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPADDD       Y12, Y15, Y15
@@ -11315,11 +11315,11 @@ lanes13:
 	VMOVDQU      Y14, 5952(DX)
 	VPSRLD       $0x0a, Y14, Y12
 	VPSRLD       $0x11, Y14, Y9
-	VPMULLD      ·powers+480(SB), Y14, Y11
+	VPSLLD       $0x0f, Y14, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPSRLD       $0x13, Y14, Y9
-	VPMULLD      ·powers+416(SB), Y14, Y11
+	VPSLLD       $0x0d, Y14, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPBROADCASTD 576(AX), Y13
@@ -11339,11 +11339,11 @@ lanes13:
 	VMOVDQU      Y13, 5984(DX)
 	VPSRLD       $0x0a, Y13, Y12
 	VPSRLD       $0x11, Y13, Y9
-	VPMULLD      ·powers+480(SB), Y13, Y11
+	VPSLLD       $0x0f, Y13, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPSRLD       $0x13, Y13, Y9
-	VPMULLD      ·powers+416(SB), Y13, Y11
+	VPSLLD       $0x0d, Y13, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPBROADCASTD 584(AX), Y15
@@ -11363,11 +11363,11 @@ lanes13:
 	VMOVDQU      Y15, 6016(DX)
 	VPSRLD       $0x0a, Y15, Y12
 	VPSRLD       $0x11, Y15, Y9
-	VPMULLD      ·powers+480(SB), Y15, Y11
+	VPSLLD       $0x0f, Y15, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPSRLD       $0x13, Y15, Y9
-	VPMULLD      ·powers+416(SB), Y15, Y11
+	VPSLLD       $0x0d, Y15, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPBROADCASTD 592(AX), Y14
@@ -11392,11 +11392,11 @@ lanes13:
 	VPADDD       4448(DX), Y13, Y13
 	VPSRLD       $0x0a, Y14, Y12
 	VPSRLD       $0x11, Y14, Y9
-	VPMULLD      ·powers+480(SB), Y14, Y11
+	VPSLLD       $0x0f, Y14, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPSRLD       $0x13, Y14, Y9
-	VPMULLD      ·powers+416(SB), Y14, Y11
+	VPSLLD       $0x0d, Y14, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPADDD       Y12, Y13, Y13
@@ -11647,11 +11647,11 @@ steps1:
 	VMOVDQU      Y15, 64(R12)
 	VPSRLD       $0x0a, Y15, Y12
 	VPSRLD       $0x11, Y15, Y9
-	VPMULLD      ·powers+480(SB), Y15, Y11
+	VPSLLD       $0x0f, Y15, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPSRLD       $0x13, Y15, Y9
-	VPMULLD      ·powers+416(SB), Y15, Y11
+	VPSLLD       $0x0d, Y15, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPBROADCASTD 568(AX), Y14
@@ -11671,11 +11671,11 @@ steps1:
 	VMOVDQU      Y14, 96(R12)
 	VPSRLD       $0x0a, Y14, Y12
 	VPSRLD       $0x11, Y14, Y9
-	VPMULLD      ·powers+480(SB), Y14, Y11
+	VPSLLD       $0x0f, Y14, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPSRLD       $0x13, Y14, Y9
-	VPMULLD      ·powers+416(SB), Y14, Y11
+	VPSLLD       $0x0d, Y14, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPBROADCASTD 576(AX), Y13
@@ -11695,11 +11695,11 @@ steps1:
 	VMOVDQU      Y13, 128(R12)
 	VPSRLD       $0x0a, Y13, Y12
 	VPSRLD       $0x11, Y13, Y9
-	VPMULLD      ·powers+480(SB), Y13, Y11
+	VPSLLD       $0x0f, Y13, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPSRLD       $0x13, Y13, Y9
-	VPMULLD      ·powers+416(SB), Y13, Y11
+	VPSLLD       $0x0d, Y13, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPBROADCASTD 584(AX), Y15
@@ -11908,11 +11908,11 @@ steps9:
 	VMOVDQU      Y14, 32(R12)
 	VPSRLD       $0x0a, Y14, Y12
 	VPSRLD       $0x11, Y14, Y9
-	VPMULLD      ·powers+480(SB), Y14, Y11
+	VPSLLD       $0x0f, Y14, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPSRLD       $0x13, Y14, Y9
-	VPMULLD      ·powers+416(SB), Y14, Y11
+	VPSLLD       $0x0d, Y14, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPBROADCASTD 564(AX), Y13
@@ -11932,11 +11932,11 @@ steps9:
 	VMOVDQU      Y13, 64(R12)
 	VPSRLD       $0x0a, Y13, Y12
 	VPSRLD       $0x11, Y13, Y9
-	VPMULLD      ·powers+480(SB), Y13, Y11
+	VPSLLD       $0x0f, Y13, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPSRLD       $0x13, Y13, Y9
-	VPMULLD      ·powers+416(SB), Y13, Y11
+	VPSLLD       $0x0d, Y13, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPBROADCASTD 572(AX), Y15
@@ -11956,11 +11956,11 @@ steps9:
 	VMOVDQU      Y15, 96(R12)
 	VPSRLD       $0x0a, Y15, Y12
 	VPSRLD       $0x11, Y15, Y9
-	VPMULLD      ·powers+480(SB), Y15, Y11
+	VPSLLD       $0x0f, Y15, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPSRLD       $0x13, Y15, Y9
-	VPMULLD      ·powers+416(SB), Y15, Y11
+	VPSLLD       $0x0d, Y15, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPBROADCASTD 580(AX), Y14
@@ -11982,11 +11982,11 @@ steps9:
 	VMOVDQU      Y15, 160(R12)
 	VPSRLD       $0x0a, Y14, Y12
 	VPSRLD       $0x11, Y14, Y9
-	VPMULLD      ·powers+480(SB), Y14, Y11
+	VPSLLD       $0x0f, Y14, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPSRLD       $0x13, Y14, Y9
-	VPMULLD      ·powers+416(SB), Y14, Y11
+	VPSLLD       $0x0d, Y14, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPADDD       4352(DX), Y12, Y13
@@ -12059,11 +12059,11 @@ steps10:
 	VMOVDQU      Y15, 32(R12)
 	VPSRLD       $0x0a, Y15, Y12
 	VPSRLD       $0x11, Y15, Y9
-	VPMULLD      ·powers+480(SB), Y15, Y11
+	VPSLLD       $0x0f, Y15, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPSRLD       $0x13, Y15, Y9
-	VPMULLD      ·powers+416(SB), Y15, Y11
+	VPSLLD       $0x0d, Y15, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPBROADCASTD 568(AX), Y14
@@ -12083,11 +12083,11 @@ steps10:
 	VMOVDQU      Y14, 64(R12)
 	VPSRLD       $0x0a, Y14, Y12
 	VPSRLD       $0x11, Y14, Y9
-	VPMULLD      ·powers+480(SB), Y14, Y11
+	VPSLLD       $0x0f, Y14, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPSRLD       $0x13, Y14, Y9
-	VPMULLD      ·powers+416(SB), Y14, Y11
+	VPSLLD       $0x0d, Y14, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPBROADCASTD 576(AX), Y13
@@ -12107,11 +12107,11 @@ steps10:
 	VMOVDQU      Y13, 96(R12)
 	VPSRLD       $0x0a, Y13, Y12
 	VPSRLD       $0x11, Y13, Y9
-	VPMULLD      ·powers+480(SB), Y13, Y11
+	VPSLLD       $0x0f, Y13, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPSRLD       $0x13, Y13, Y9
-	VPMULLD      ·powers+416(SB), Y13, Y11
+	VPSLLD       $0x0d, Y13, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VMOVDQA      Y12, Y15
@@ -12174,11 +12174,11 @@ steps11:
 	VMOVDQU      Y13, 32(R12)
 	VPSRLD       $0x0a, Y13, Y12
 	VPSRLD       $0x11, Y13, Y9
-	VPMULLD      ·powers+480(SB), Y13, Y11
+	VPSLLD       $0x0f, Y13, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPSRLD       $0x13, Y13, Y9
-	VPMULLD      ·powers+416(SB), Y13, Y11
+	VPSLLD       $0x0d, Y13, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPBROADCASTD 572(AX), Y15
@@ -12198,11 +12198,11 @@ steps11:
 	VMOVDQU      Y15, 64(R12)
 	VPSRLD       $0x0a, Y15, Y12
 	VPSRLD       $0x11, Y15, Y9
-	VPMULLD      ·powers+480(SB), Y15, Y11
+	VPSLLD       $0x0f, Y15, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPSRLD       $0x13, Y15, Y9
-	VPMULLD      ·powers+416(SB), Y15, Y11
+	VPSLLD       $0x0d, Y15, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPBROADCASTD 580(AX), Y14
@@ -12222,11 +12222,11 @@ steps11:
 	VMOVDQU      Y14, 96(R12)
 	VPSRLD       $0x0a, Y14, Y12
 	VPSRLD       $0x11, Y14, Y9
-	VPMULLD      ·powers+480(SB), Y14, Y11
+	VPSLLD       $0x0f, Y14, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPSRLD       $0x13, Y14, Y9
-	VPMULLD      ·powers+416(SB), Y14, Y11
+	VPSLLD       $0x0d, Y14, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VMOVDQA      Y12, Y13
@@ -12289,11 +12289,11 @@ steps12:
 	VMOVDQU      Y14, 32(R12)
 	VPSRLD       $0x0a, Y14, Y12
 	VPSRLD       $0x11, Y14, Y9
-	VPMULLD      ·powers+480(SB), Y14, Y11
+	VPSLLD       $0x0f, Y14, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPSRLD       $0x13, Y14, Y9
-	VPMULLD      ·powers+416(SB), Y14, Y11
+	VPSLLD       $0x0d, Y14, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPBROADCASTD 576(AX), Y13
@@ -12313,11 +12313,11 @@ steps12:
 	VMOVDQU      Y13, 64(R12)
 	VPSRLD       $0x0a, Y13, Y12
 	VPSRLD       $0x11, Y13, Y9
-	VPMULLD      ·powers+480(SB), Y13, Y11
+	VPSLLD       $0x0f, Y13, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPSRLD       $0x13, Y13, Y9
-	VPMULLD      ·powers+416(SB), Y13, Y11
+	VPSLLD       $0x0d, Y13, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPBROADCASTD 584(AX), Y15
@@ -12337,11 +12337,11 @@ steps12:
 	VMOVDQU      Y15, 96(R12)
 	VPSRLD       $0x0a, Y15, Y12
 	VPSRLD       $0x11, Y15, Y9
-	VPMULLD      ·powers+480(SB), Y15, Y11
+	VPSLLD       $0x0f, Y15, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPSRLD       $0x13, Y15, Y9
-	VPMULLD      ·powers+416(SB), Y15, Y11
+	VPSLLD       $0x0d, Y15, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VMOVDQA      Y12, Y14
@@ -12404,11 +12404,11 @@ steps13:
 	VMOVDQU      Y15, 32(R12)
 	VPSRLD       $0x0a, Y15, Y12
 	VPSRLD       $0x11, Y15, Y9
-	VPMULLD      ·powers+480(SB), Y15, Y11
+	VPSLLD       $0x0f, Y15, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPSRLD       $0x13, Y15, Y9
-	VPMULLD      ·powers+416(SB), Y15, Y11
+	VPSLLD       $0x0d, Y15, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPBROADCASTD 580(AX), Y14
@@ -12428,11 +12428,11 @@ steps13:
 	VMOVDQU      Y14, 64(R12)
 	VPSRLD       $0x0a, Y14, Y12
 	VPSRLD       $0x11, Y14, Y9
-	VPMULLD      ·powers+480(SB), Y14, Y11
+	VPSLLD       $0x0f, Y14, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPSRLD       $0x13, Y14, Y9
-	VPMULLD      ·powers+416(SB), Y14, Y11
+	VPSLLD       $0x0d, Y14, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPBROADCASTD 588(AX), Y13
@@ -12452,11 +12452,11 @@ steps13:
 	VMOVDQU      Y13, 96(R12)
 	VPSRLD       $0x0a, Y13, Y12
 	VPSRLD       $0x11, Y13, Y9
-	VPMULLD      ·powers+480(SB), Y13, Y11
+	VPSLLD       $0x0f, Y13, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPSRLD       $0x13, Y13, Y9
-	VPMULLD      ·powers+416(SB), Y13, Y11
+	VPSLLD       $0x0d, Y13, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VMOVDQA      Y12, Y15
@@ -12605,14 +12605,14 @@ begin1:
 	VMOVDQU      Y9, 544(SI)
 	VPSRLD       $0x0a, Y14, Y12
 	VPSRLD       $0x11, Y14, Y9
-	VPMULLD      ·powers+480(SB), Y14, Y11
+	VPSLLD       $0x0f, Y14, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPSRLD       $0x13, Y14, Y9
 	VMOVQ        516(AX), X0
 	SHA256RNDS2  X0, X2, X1
 	SHA256RNDS2  X0, X4, X3
-	VPMULLD      ·powers+416(SB), Y14, Y11
+	VPSLLD       $0x0d, Y14, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPBROADCASTD 564(AX), Y13
@@ -12645,11 +12645,11 @@ begin1:
 	SHA256RNDS2  X0, X5, X6
 	SHA256RNDS2  X0, X7, X8
 	VPSRLD       $0x11, Y13, Y9
-	VPMULLD      ·powers+480(SB), Y13, Y11
+	VPSLLD       $0x0f, Y13, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPSRLD       $0x13, Y13, Y9
-	VPMULLD      ·powers+416(SB), Y13, Y11
+	VPSLLD       $0x0d, Y13, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPBROADCASTD 572(AX), Y15
@@ -12683,13 +12683,13 @@ begin1:
 	VMOVDQU      Y9, 672(SI)
 	VPSRLD       $0x0a, Y15, Y12
 	VPSRLD       $0x11, Y15, Y9
-	VPMULLD      ·powers+480(SB), Y15, Y11
+	VPSLLD       $0x0f, Y15, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	SHA256RNDS2  X0, X5, X6
 	SHA256RNDS2  X0, X7, X8
 	VPSRLD       $0x13, Y15, Y9
-	VPMULLD      ·powers+416(SB), Y15, Y11
+	VPSLLD       $0x0d, Y15, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPBROADCASTD 580(AX), Y14
@@ -12740,7 +12740,7 @@ begin1:
 	VMOVDQU      Y9, 736(SI)
 	VPSRLD       $0x0a, Y14, Y12
 	VPSRLD       $0x11, Y14, Y9
-	VPMULLD      ·powers+480(SB), Y14, Y11
+	VPSLLD       $0x0f, Y14, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPSRLD       $0x13, Y14, Y9
@@ -12748,7 +12748,7 @@ begin1:
 	SHA256RNDS2  X0, X2, X1
 	VMOVQ        584(BX), X0
 	SHA256RNDS2  X0, X4, X3
-	VPMULLD      ·powers+416(SB), Y14, Y11
+	VPSLLD       $0x0d, Y14, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPBROADCASTD 192(R12), Y13
@@ -12777,7 +12777,7 @@ begin1:
 	VPADDD       4672(DX), Y14, Y14
 	VPSRLD       $0x0a, Y15, Y12
 	VPSRLD       $0x11, Y15, Y9
-	VPMULLD      ·powers+480(SB), Y15, Y11
+	VPSLLD       $0x0f, Y15, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPSRLD       $0x13, Y15, Y9
@@ -12785,7 +12785,7 @@ begin1:
 	SHA256RNDS2  X0, X5, X6
 	VMOVQ        680(BX), X0
 	SHA256RNDS2  X0, X7, X8
-	VPMULLD      ·powers+416(SB), Y15, Y11
+	VPSLLD       $0x0d, Y15, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPADDD       Y12, Y14, Y14
@@ -12817,7 +12817,7 @@ begin1:
 	VMOVDQU      Y9, 800(SI)
 	VPSRLD       $0x0a, Y13, Y12
 	VPSRLD       $0x11, Y13, Y9
-	VPMULLD      ·powers+480(SB), Y13, Y11
+	VPSLLD       $0x0f, Y13, Y11
 	VMOVQ        768(BX), X0
 	SHA256RNDS2  X0, X1, X2
 	VMOVQ        776(BX), X0
@@ -12825,7 +12825,7 @@ begin1:
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPSRLD       $0x13, Y13, Y9
-	VPMULLD      ·powers+416(SB), Y13, Y11
+	VPSLLD       $0x0d, Y13, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPBROADCASTD 224(R12), Y15
@@ -12854,7 +12854,7 @@ begin1:
 	VPADDD       4736(DX), Y13, Y13
 	VPSRLD       $0x0a, Y14, Y12
 	VPSRLD       $0x11, Y14, Y9
-	VPMULLD      ·powers+480(SB), Y14, Y11
+	VPSLLD       $0x0f, Y14, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VMOVQ        864(BX), X0
@@ -12862,7 +12862,7 @@ begin1:
 	VMOVQ        872(BX), X0
 	SHA256RNDS2  X0, X8, X7
 	VPSRLD       $0x13, Y14, Y9
-	VPMULLD      ·powers+416(SB), Y14, Y11
+	VPSLLD       $0x0d, Y14, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPADDD       Y12, Y13, Y13
@@ -12898,11 +12898,11 @@ begin1:
 	SHA256RNDS2  X0, X2, X1
 	VMOVQ        968(BX), X0
 	SHA256RNDS2  X0, X4, X3
-	VPMULLD      ·powers+480(SB), Y15, Y11
+	VPSLLD       $0x0f, Y15, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPSRLD       $0x13, Y15, Y9
-	VPMULLD      ·powers+416(SB), Y15, Y11
+	VPSLLD       $0x0d, Y15, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPBROADCASTD 256(R12), Y14
@@ -12935,11 +12935,11 @@ begin1:
 	SHA256RNDS2  X0, X5, X6
 	VMOVQ        1064(BX), X0
 	SHA256RNDS2  X0, X7, X8
-	VPMULLD      ·powers+480(SB), Y13, Y11
+	VPSLLD       $0x0f, Y13, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPSRLD       $0x13, Y13, Y9
-	VPMULLD      ·powers+416(SB), Y13, Y11
+	VPSLLD       $0x0d, Y13, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPADDD       Y12, Y15, Y15
@@ -12977,7 +12977,7 @@ begin1:
 	VPADDD       4832(DX), Y13, Y13
 	VPSRLD       $0x0a, Y14, Y12
 	VPSRLD       $0x11, Y14, Y9
-	VPMULLD      ·powers+480(SB), Y14, Y11
+	VPSLLD       $0x0f, Y14, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPSRLD       $0x13, Y14, Y9
@@ -12985,7 +12985,7 @@ begin1:
 	SHA256RNDS2  X0, X5, X6
 	VMOVQ        1192(BX), X0
 	SHA256RNDS2  X0, X7, X8
-	VPMULLD      ·powers+416(SB), Y14, Y11
+	VPSLLD       $0x0d, Y14, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPADDD       Y12, Y13, Y13
@@ -13031,14 +13031,14 @@ begin1:
 	VPADDD       4864(DX), Y14, Y14
 	VPSRLD       $0x0a, Y15, Y12
 	VPSRLD       $0x11, Y15, Y9
-	VPMULLD      ·powers+480(SB), Y15, Y11
+	VPSLLD       $0x0f, Y15, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPSRLD       $0x13, Y15, Y9
 	VMOVQ        508(AX), X0
 	SHA256RNDS2  X0, X1, X2
 	SHA256RNDS2  X0, X3, X4
-	VPMULLD      ·powers+416(SB), Y15, Y11
+	VPSLLD       $0x0d, Y15, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPADDD       Y12, Y14, Y14
@@ -13072,11 +13072,11 @@ begin1:
 	VPSRLD       $0x11, Y13, Y9
 	SHA256RNDS2  X0, X6, X5
 	SHA256RNDS2  X0, X8, X7
-	VPMULLD      ·powers+480(SB), Y13, Y11
+	VPSLLD       $0x0f, Y13, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPSRLD       $0x13, Y13, Y9
-	VPMULLD      ·powers+416(SB), Y13, Y11
+	VPSLLD       $0x0d, Y13, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VMOVQ        524(AX), X0
@@ -13105,11 +13105,11 @@ begin1:
 	VMOVQ        532(AX), X0
 	SHA256RNDS2  X0, X2, X1
 	SHA256RNDS2  X0, X4, X3
-	VPMULLD      ·powers+480(SB), Y14, Y11
+	VPSLLD       $0x0f, Y14, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPSRLD       $0x13, Y14, Y9
-	VPMULLD      ·powers+416(SB), Y14, Y11
+	VPSLLD       $0x0d, Y14, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPADDD       Y12, Y13, Y13
@@ -13143,14 +13143,14 @@ begin1:
 	VPADDD       4960(DX), Y14, Y14
 	VPSRLD       $0x0a, Y15, Y12
 	VPSRLD       $0x11, Y15, Y9
-	VPMULLD      ·powers+480(SB), Y15, Y11
+	VPSLLD       $0x0f, Y15, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VMOVQ        548(AX), X0
 	SHA256RNDS2  X0, X2, X1
 	SHA256RNDS2  X0, X4, X3
 	VPSRLD       $0x13, Y15, Y9
-	VPMULLD      ·powers+416(SB), Y15, Y11
+	VPSLLD       $0x0d, Y15, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPADDD       Y12, Y14, Y14
@@ -13177,7 +13177,7 @@ begin1:
 	VPADDD       4992(DX), Y15, Y15
 	VPSRLD       $0x0a, Y13, Y12
 	VPSRLD       $0x11, Y13, Y9
-	VPMULLD      ·powers+480(SB), Y13, Y11
+	VPSLLD       $0x0f, Y13, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VMOVQ        560(BX), X0
@@ -13185,7 +13185,7 @@ begin1:
 	VMOVQ        568(BX), X0
 	SHA256RNDS2  X0, X7, X8
 	VPSRLD       $0x13, Y13, Y9
-	VPMULLD      ·powers+416(SB), Y13, Y11
+	VPSLLD       $0x0d, Y13, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPADDD       Y12, Y15, Y15
@@ -13224,11 +13224,11 @@ begin1:
 	VMOVQ        664(BX), X0
 	SHA256RNDS2  X0, X3, X4
 	VPSRLD       $0x11, Y14, Y9
-	VPMULLD      ·powers+480(SB), Y14, Y11
+	VPSLLD       $0x0f, Y14, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPSRLD       $0x13, Y14, Y9
-	VPMULLD      ·powers+416(SB), Y14, Y11
+	VPSLLD       $0x0d, Y14, Y11
 	VPXOR        Y11, Y9, Y9
 	VMOVQ        688(BX), X0
 	SHA256RNDS2  X0, X5, X6
@@ -13261,11 +13261,11 @@ begin1:
 	VMOVQ        760(BX), X0
 	SHA256RNDS2  X0, X8, X7
 	VPSRLD       $0x11, Y15, Y9
-	VPMULLD      ·powers+480(SB), Y15, Y11
+	VPSLLD       $0x0f, Y15, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPSRLD       $0x13, Y15, Y9
-	VPMULLD      ·powers+416(SB), Y15, Y11
+	VPSLLD       $0x0d, Y15, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPADDD       Y12, Y14, Y14
@@ -13303,7 +13303,7 @@ begin1:
 	VPADDD       4288(DX), Y15, Y15
 	VPSRLD       $0x0a, Y13, Y12
 	VPSRLD       $0x11, Y13, Y9
-	VPMULLD      ·powers+480(SB), Y13, Y11
+	VPSLLD       $0x0f, Y13, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VMOVQ        880(BX), X0
@@ -13311,7 +13311,7 @@ begin1:
 	VMOVQ        888(BX), X0
 	SHA256RNDS2  X0, X8, X7
 	VPSRLD       $0x13, Y13, Y9
-	VPMULLD      ·powers+416(SB), Y13, Y11
+	VPSLLD       $0x0d, Y13, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPADDD       Y12, Y15, Y15
@@ -13339,7 +13339,7 @@ begin1:
 	VPADDD       4320(DX), Y13, Y13
 	VPSRLD       $0x0a, Y14, Y12
 	VPSRLD       $0x11, Y14, Y9
-	VPMULLD      ·powers+480(SB), Y14, Y11
+	VPSLLD       $0x0f, Y14, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPSRLD       $0x13, Y14, Y9
@@ -13347,7 +13347,7 @@ begin1:
 	SHA256RNDS2  X0, X2, X1
 	VMOVQ        984(BX), X0
 	SHA256RNDS2  X0, X4, X3
-	VPMULLD      ·powers+416(SB), Y14, Y11
+	VPSLLD       $0x0d, Y14, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPADDD       Y12, Y13, Y13
@@ -13385,11 +13385,11 @@ begin1:
 	VMOVQ        1080(BX), X0
 	SHA256RNDS2  X0, X7, X8
 	VPSRLD       $0x11, Y15, Y9
-	VPMULLD      ·powers+480(SB), Y15, Y11
+	VPSLLD       $0x0f, Y15, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPSRLD       $0x13, Y15, Y9
-	VPMULLD      ·powers+416(SB), Y15, Y11
+	VPSLLD       $0x0d, Y15, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPADDD       Y12, Y14, Y14
@@ -13417,7 +13417,7 @@ begin1:
 	VPADDD       4384(DX), Y15, Y15
 	VPSRLD       $0x0a, Y13, Y12
 	VPSRLD       $0x11, Y13, Y9
-	VPMULLD      ·powers+480(SB), Y13, Y11
+	VPSLLD       $0x0f, Y13, Y11
 	VPXOR        Y11, Y9, Y9
 	VMOVQ        1168(BX), X0
 	SHA256RNDS2  X0, X1, X2
@@ -13425,7 +13425,7 @@ begin1:
 	SHA256RNDS2  X0, X3, X4
 	VPXOR        Y9, Y12, Y12
 	VPSRLD       $0x13, Y13, Y9
-	VPMULLD      ·powers+416(SB), Y13, Y11
+	VPSLLD       $0x0d, Y13, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPADDD       Y12, Y15, Y15
@@ -13526,13 +13526,13 @@ begin2:
 	VMOVDQU      Y12, 4128(DX)
 	VPSRLD       $0x0a, Y15, Y12
 	VPSRLD       $0x11, Y15, Y9
-	VPMULLD      ·powers+480(SB), Y15, Y11
+	VPSLLD       $0x0f, Y15, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPSRLD       $0x13, Y15, Y9
 	SHA256RNDS2  X0, X6, X5
 	SHA256RNDS2  X0, X8, X7
-	VPMULLD      ·powers+416(SB), Y15, Y11
+	VPSLLD       $0x0d, Y15, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPBROADCASTD 568(AX), Y14
@@ -13562,14 +13562,14 @@ begin2:
 	VMOVDQU      Y9, 608(SI)
 	VPSRLD       $0x0a, Y13, Y12
 	VPSRLD       $0x11, Y13, Y9
-	VPMULLD      ·powers+480(SB), Y13, Y11
+	VPSLLD       $0x0f, Y13, Y11
 	VPXOR        Y11, Y9, Y9
 	VMOVQ        532(AX), X0
 	SHA256RNDS2  X0, X2, X1
 	SHA256RNDS2  X0, X4, X3
 	VPXOR        Y9, Y12, Y12
 	VPSRLD       $0x13, Y13, Y9
-	VPMULLD      ·powers+416(SB), Y13, Y11
+	VPSLLD       $0x0d, Y13, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPBROADCASTD 572(AX), Y15
@@ -13593,11 +13593,11 @@ begin2:
 	VMOVDQU      Y12, 4192(DX)
 	VPSRLD       $0x0a, Y14, Y12
 	VPSRLD       $0x11, Y14, Y9
-	VPMULLD      ·powers+480(SB), Y14, Y11
+	VPSLLD       $0x0f, Y14, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPSRLD       $0x13, Y14, Y9
-	VPMULLD      ·powers+416(SB), Y14, Y11
+	VPSLLD       $0x0d, Y14, Y11
 	VPXOR        Y11, Y9, Y9
 	SHA256RNDS2  X0, X5, X6
 	SHA256RNDS2  X0, X7, X8
@@ -13629,7 +13629,7 @@ begin2:
 	VMOVDQU      Y9, 672(SI)
 	VPSRLD       $0x0a, Y15, Y12
 	VPSRLD       $0x11, Y15, Y9
-	VPMULLD      ·powers+480(SB), Y15, Y11
+	VPSLLD       $0x0f, Y15, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPSRLD       $0x13, Y15, Y9
@@ -13637,7 +13637,7 @@ begin2:
 	SHA256RNDS2  X0, X1, X2
 	VMOVQ        520(BX), X0
 	SHA256RNDS2  X0, X3, X4
-	VPMULLD      ·powers+416(SB), Y15, Y11
+	VPSLLD       $0x0d, Y15, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPBROADCASTD 580(AX), Y14
@@ -13664,11 +13664,11 @@ begin2:
 	VMOVQ        584(BX), X0
 	SHA256RNDS2  X0, X4, X3
 	VPSRLD       $0x11, Y13, Y9
-	VPMULLD      ·powers+480(SB), Y13, Y11
+	VPSLLD       $0x0f, Y13, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPSRLD       $0x13, Y13, Y9
-	VPMULLD      ·powers+416(SB), Y13, Y11
+	VPSLLD       $0x0d, Y13, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPADDD       6048(DX), Y12, Y15
@@ -13706,11 +13706,11 @@ begin2:
 	VPADDD       4640(DX), Y13, Y13
 	VPSRLD       $0x0a, Y14, Y12
 	VPSRLD       $0x11, Y14, Y9
-	VPMULLD      ·powers+480(SB), Y14, Y11
+	VPSLLD       $0x0f, Y14, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPSRLD       $0x13, Y14, Y9
-	VPMULLD      ·powers+416(SB), Y14, Y11
+	VPSLLD       $0x0d, Y14, Y11
 	VMOVQ        704(BX), X0
 	SHA256RNDS2  X0, X2, X1
 	VMOVQ        712(BX), X0
@@ -13742,11 +13742,11 @@ begin2:
 	VMOVQ        776(BX), X0
 	SHA256RNDS2  X0, X3, X4
 	VPSRLD       $0x11, Y15, Y9
-	VPMULLD      ·powers+480(SB), Y15, Y11
+	VPSLLD       $0x0f, Y15, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPSRLD       $0x13, Y15, Y9
-	VPMULLD      ·powers+416(SB), Y15, Y11
+	VPSLLD       $0x0d, Y15, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPADDD       Y12, Y14, Y14
@@ -13784,11 +13784,11 @@ begin2:
 	VPADDD       4704(DX), Y15, Y15
 	VPSRLD       $0x0a, Y13, Y12
 	VPSRLD       $0x11, Y13, Y9
-	VPMULLD      ·powers+480(SB), Y13, Y11
+	VPSLLD       $0x0f, Y13, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPSRLD       $0x13, Y13, Y9
-	VPMULLD      ·powers+416(SB), Y13, Y11
+	VPSLLD       $0x0d, Y13, Y11
 	VMOVQ        896(BX), X0
 	SHA256RNDS2  X0, X1, X2
 	VMOVQ        904(BX), X0
@@ -13820,11 +13820,11 @@ begin2:
 	VMOVQ        968(BX), X0
 	SHA256RNDS2  X0, X4, X3
 	VPSRLD       $0x11, Y14, Y9
-	VPMULLD      ·powers+480(SB), Y14, Y11
+	VPSLLD       $0x0f, Y14, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPSRLD       $0x13, Y14, Y9
-	VPMULLD      ·powers+416(SB), Y14, Y11
+	VPSLLD       $0x0d, Y14, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPADDD       Y12, Y13, Y13
@@ -13862,11 +13862,11 @@ begin2:
 	VPADDD       4768(DX), Y14, Y14
 	VPSRLD       $0x0a, Y15, Y12
 	VPSRLD       $0x11, Y15, Y9
-	VPMULLD      ·powers+480(SB), Y15, Y11
+	VPSLLD       $0x0f, Y15, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPSRLD       $0x13, Y15, Y9
-	VPMULLD      ·powers+416(SB), Y15, Y11
+	VPSLLD       $0x0d, Y15, Y11
 	VMOVQ        1088(BX), X0
 	SHA256RNDS2  X0, X2, X1
 	VMOVQ        1096(BX), X0
@@ -13898,11 +13898,11 @@ begin2:
 	VMOVQ        1160(BX), X0
 	SHA256RNDS2  X0, X3, X4
 	VPSRLD       $0x11, Y13, Y9
-	VPMULLD      ·powers+480(SB), Y13, Y11
+	VPSLLD       $0x0f, Y13, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPSRLD       $0x13, Y13, Y9
-	VPMULLD      ·powers+416(SB), Y13, Y11
+	VPSLLD       $0x0d, Y13, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPADDD       Y12, Y15, Y15
@@ -13953,11 +13953,11 @@ begin2:
 	VPADDD       4832(DX), Y13, Y13
 	VPSRLD       $0x0a, Y14, Y12
 	VPSRLD       $0x11, Y14, Y9
-	VPMULLD      ·powers+480(SB), Y14, Y11
+	VPSLLD       $0x0f, Y14, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPSRLD       $0x13, Y14, Y9
-	VPMULLD      ·powers+416(SB), Y14, Y11
+	VPSLLD       $0x0d, Y14, Y11
 	VMOVQ        508(AX), X0
 	SHA256RNDS2  X0, X1, X2
 	SHA256RNDS2  X0, X3, X4
@@ -13985,11 +13985,11 @@ begin2:
 	SHA256RNDS2  X0, X2, X1
 	SHA256RNDS2  X0, X4, X3
 	VPSRLD       $0x11, Y15, Y9
-	VPMULLD      ·powers+480(SB), Y15, Y11
+	VPSLLD       $0x0f, Y15, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPSRLD       $0x13, Y15, Y9
-	VPMULLD      ·powers+416(SB), Y15, Y11
+	VPSLLD       $0x0d, Y15, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPADDD       Y12, Y14, Y14
@@ -14023,14 +14023,14 @@ begin2:
 	VPADDD       4896(DX), Y15, Y15
 	VPSRLD       $0x0a, Y13, Y12
 	VPSRLD       $0x11, Y13, Y9
-	VPMULLD      ·powers+480(SB), Y13, Y11
+	VPSLLD       $0x0f, Y13, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPSRLD       $0x13, Y13, Y9
 	VMOVQ        532(AX), X0
 	SHA256RNDS2  X0, X2, X1
 	SHA256RNDS2  X0, X4, X3
-	VPMULLD      ·powers+416(SB), Y13, Y11
+	VPSLLD       $0x0d, Y13, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPADDD       Y12, Y15, Y15
@@ -14055,11 +14055,11 @@ begin2:
 	SHA256RNDS2  X0, X3, X4
 	VPSRLD       $0x0a, Y14, Y12
 	VPSRLD       $0x11, Y14, Y9
-	VPMULLD      ·powers+480(SB), Y14, Y11
+	VPSLLD       $0x0f, Y14, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPSRLD       $0x13, Y14, Y9
-	VPMULLD      ·powers+416(SB), Y14, Y11
+	VPSLLD       $0x0d, Y14, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	SHA256RNDS2  X0, X5, X6
@@ -14092,11 +14092,11 @@ begin2:
 	VPADDD       4160(DX), Y14, Y14
 	VPSRLD       $0x0a, Y15, Y12
 	VPSRLD       $0x11, Y15, Y9
-	VPMULLD      ·powers+480(SB), Y15, Y11
+	VPSLLD       $0x0f, Y15, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPSRLD       $0x13, Y15, Y9
-	VPMULLD      ·powers+416(SB), Y15, Y11
+	VPSLLD       $0x0d, Y15, Y11
 	VPXOR        Y11, Y9, Y9
 	VMOVQ        528(BX), X0
 	SHA256RNDS2  X0, X1, X2
@@ -14128,11 +14128,11 @@ begin2:
 	SHA256RNDS2  X0, X2, X1
 	VMOVQ        600(BX), X0
 	SHA256RNDS2  X0, X4, X3
-	VPMULLD      ·powers+480(SB), Y13, Y11
+	VPSLLD       $0x0f, Y13, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPSRLD       $0x13, Y13, Y9
-	VPMULLD      ·powers+416(SB), Y13, Y11
+	VPSLLD       $0x0d, Y13, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPADDD       Y12, Y15, Y15
@@ -14170,11 +14170,11 @@ begin2:
 	VPADDD       4224(DX), Y13, Y13
 	VPSRLD       $0x0a, Y14, Y12
 	VPSRLD       $0x11, Y14, Y9
-	VPMULLD      ·powers+480(SB), Y14, Y11
+	VPSLLD       $0x0f, Y14, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPSRLD       $0x13, Y14, Y9
-	VPMULLD      ·powers+416(SB), Y14, Y11
+	VPSLLD       $0x0d, Y14, Y11
 	VPXOR        Y11, Y9, Y9
 	VMOVQ        720(BX), X0
 	SHA256RNDS2  X0, X2, X1
@@ -14206,11 +14206,11 @@ begin2:
 	SHA256RNDS2  X0, X1, X2
 	VMOVQ        792(BX), X0
 	SHA256RNDS2  X0, X3, X4
-	VPMULLD      ·powers+480(SB), Y15, Y11
+	VPSLLD       $0x0f, Y15, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPSRLD       $0x13, Y15, Y9
-	VPMULLD      ·powers+416(SB), Y15, Y11
+	VPSLLD       $0x0d, Y15, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPADDD       Y12, Y14, Y14
@@ -14248,11 +14248,11 @@ begin2:
 	VPADDD       4288(DX), Y15, Y15
 	VPSRLD       $0x0a, Y13, Y12
 	VPSRLD       $0x11, Y13, Y9
-	VPMULLD      ·powers+480(SB), Y13, Y11
+	VPSLLD       $0x0f, Y13, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPSRLD       $0x13, Y13, Y9
-	VPMULLD      ·powers+416(SB), Y13, Y11
+	VPSLLD       $0x0d, Y13, Y11
 	VPXOR        Y11, Y9, Y9
 	VMOVQ        912(BX), X0
 	SHA256RNDS2  X0, X1, X2
@@ -14284,11 +14284,11 @@ begin2:
 	SHA256RNDS2  X0, X2, X1
 	VMOVQ        984(BX), X0
 	SHA256RNDS2  X0, X4, X3
-	VPMULLD      ·powers+480(SB), Y14, Y11
+	VPSLLD       $0x0f, Y14, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPSRLD       $0x13, Y14, Y9
-	VPMULLD      ·powers+416(SB), Y14, Y11
+	VPSLLD       $0x0d, Y14, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPADDD       Y12, Y13, Y13
@@ -14326,11 +14326,11 @@ begin2:
 	VPADDD       4352(DX), Y14, Y14
 	VPSRLD       $0x0a, Y15, Y12
 	VPSRLD       $0x11, Y15, Y9
-	VPMULLD      ·powers+480(SB), Y15, Y11
+	VPSLLD       $0x0f, Y15, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPSRLD       $0x13, Y15, Y9
-	VPMULLD      ·powers+416(SB), Y15, Y11
+	VPSLLD       $0x0d, Y15, Y11
 	VPXOR        Y11, Y9, Y9
 	VMOVQ        1104(BX), X0
 	SHA256RNDS2  X0, X2, X1
@@ -14362,11 +14362,11 @@ begin2:
 	SHA256RNDS2  X0, X1, X2
 	VMOVQ        1176(BX), X0
 	SHA256RNDS2  X0, X3, X4
-	VPMULLD      ·powers+480(SB), Y13, Y11
+	VPSLLD       $0x0f, Y13, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPSRLD       $0x13, Y13, Y9
-	VPMULLD      ·powers+416(SB), Y13, Y11
+	VPSLLD       $0x0d, Y13, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPADDD       Y12, Y15, Y15
@@ -14473,13 +14473,13 @@ begin3:
 	VMOVDQU      Y9, 608(SI)
 	VPSRLD       $0x0a, Y13, Y12
 	VPSRLD       $0x11, Y13, Y9
-	VPMULLD      ·powers+480(SB), Y13, Y11
+	VPSLLD       $0x0f, Y13, Y11
 	VPXOR        Y11, Y9, Y9
 	SHA256RNDS2  X0, X5, X6
 	SHA256RNDS2  X0, X7, X8
 	VPXOR        Y9, Y12, Y12
 	VPSRLD       $0x13, Y13, Y9
-	VPMULLD      ·powers+416(SB), Y13, Y11
+	VPSLLD       $0x0d, Y13, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPBROADCASTD 572(AX), Y15
@@ -14503,11 +14503,11 @@ begin3:
 	VMOVDQU      Y12, 4192(DX)
 	VPSRLD       $0x0a, Y14, Y12
 	VPSRLD       $0x11, Y14, Y9
-	VPMULLD      ·powers+480(SB), Y14, Y11
+	VPSLLD       $0x0f, Y14, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPSRLD       $0x13, Y14, Y9
-	VPMULLD      ·powers+416(SB), Y14, Y11
+	VPSLLD       $0x0d, Y14, Y11
 	VPXOR        Y11, Y9, Y9
 	VMOVQ        540(AX), X0
 	SHA256RNDS2  X0, X1, X2
@@ -14540,13 +14540,13 @@ begin3:
 	VMOVDQU      Y9, 672(SI)
 	VPSRLD       $0x0a, Y15, Y12
 	VPSRLD       $0x11, Y15, Y9
-	VPMULLD      ·powers+480(SB), Y15, Y11
+	VPSLLD       $0x0f, Y15, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPSRLD       $0x13, Y15, Y9
 	SHA256RNDS2  X0, X6, X5
 	SHA256RNDS2  X0, X8, X7
-	VPMULLD      ·powers+416(SB), Y15, Y11
+	VPSLLD       $0x0d, Y15, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPBROADCASTD 580(AX), Y14
@@ -14569,7 +14569,7 @@ begin3:
 	VMOVDQU      Y12, 4256(DX)
 	VPSRLD       $0x0a, Y13, Y12
 	VPSRLD       $0x11, Y13, Y9
-	VPMULLD      ·powers+480(SB), Y13, Y11
+	VPSLLD       $0x0f, Y13, Y11
 	VMOVQ        544(BX), X0
 	SHA256RNDS2  X0, X5, X6
 	VMOVQ        552(BX), X0
@@ -14577,7 +14577,7 @@ begin3:
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPSRLD       $0x13, Y13, Y9
-	VPMULLD      ·powers+416(SB), Y13, Y11
+	VPSLLD       $0x0d, Y13, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPBROADCASTD 584(AX), Y15
@@ -14614,11 +14614,11 @@ begin3:
 	VMOVQ        648(BX), X0
 	SHA256RNDS2  X0, X3, X4
 	VPSRLD       $0x11, Y14, Y9
-	VPMULLD      ·powers+480(SB), Y14, Y11
+	VPSLLD       $0x0f, Y14, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPSRLD       $0x13, Y14, Y9
-	VPMULLD      ·powers+416(SB), Y14, Y11
+	VPSLLD       $0x0d, Y14, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPADDD       6048(DX), Y12, Y13
@@ -14646,7 +14646,7 @@ begin3:
 	VPADDD       4672(DX), Y14, Y14
 	VPSRLD       $0x0a, Y15, Y12
 	VPSRLD       $0x11, Y15, Y9
-	VPMULLD      ·powers+480(SB), Y15, Y11
+	VPSLLD       $0x0f, Y15, Y11
 	VPXOR        Y11, Y9, Y9
 	VMOVQ        736(BX), X0
 	SHA256RNDS2  X0, X6, X5
@@ -14654,7 +14654,7 @@ begin3:
 	SHA256RNDS2  X0, X8, X7
 	VPXOR        Y9, Y12, Y12
 	VPSRLD       $0x13, Y15, Y9
-	VPMULLD      ·powers+416(SB), Y15, Y11
+	VPSLLD       $0x0d, Y15, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPADDD       Y12, Y14, Y14
@@ -14692,11 +14692,11 @@ begin3:
 	VMOVQ        840(BX), X0
 	SHA256RNDS2  X0, X4, X3
 	VPSRLD       $0x11, Y13, Y9
-	VPMULLD      ·powers+480(SB), Y13, Y11
+	VPSLLD       $0x0f, Y13, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPSRLD       $0x13, Y13, Y9
-	VPMULLD      ·powers+416(SB), Y13, Y11
+	VPSLLD       $0x0d, Y13, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPADDD       Y12, Y15, Y15
@@ -14724,7 +14724,7 @@ begin3:
 	VPADDD       4736(DX), Y13, Y13
 	VPSRLD       $0x0a, Y14, Y12
 	VPSRLD       $0x11, Y14, Y9
-	VPMULLD      ·powers+480(SB), Y14, Y11
+	VPSLLD       $0x0f, Y14, Y11
 	VPXOR        Y11, Y9, Y9
 	VMOVQ        928(BX), X0
 	SHA256RNDS2  X0, X5, X6
@@ -14732,7 +14732,7 @@ begin3:
 	SHA256RNDS2  X0, X7, X8
 	VPXOR        Y9, Y12, Y12
 	VPSRLD       $0x13, Y14, Y9
-	VPMULLD      ·powers+416(SB), Y14, Y11
+	VPSLLD       $0x0d, Y14, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPADDD       Y12, Y13, Y13
@@ -14766,7 +14766,7 @@ begin3:
 	VPADDD       4768(DX), Y14, Y14
 	VPSRLD       $0x0a, Y15, Y12
 	VPSRLD       $0x11, Y15, Y9
-	VPMULLD      ·powers+480(SB), Y15, Y11
+	VPSLLD       $0x0f, Y15, Y11
 	VMOVQ        1024(BX), X0
 	SHA256RNDS2  X0, X1, X2
 	VMOVQ        1032(BX), X0
@@ -14774,7 +14774,7 @@ begin3:
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPSRLD       $0x13, Y15, Y9
-	VPMULLD      ·powers+416(SB), Y15, Y11
+	VPSLLD       $0x0d, Y15, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPADDD       Y12, Y14, Y14
@@ -14802,7 +14802,7 @@ begin3:
 	VPADDD       4800(DX), Y15, Y15
 	VPSRLD       $0x0a, Y13, Y12
 	VPSRLD       $0x11, Y13, Y9
-	VPMULLD      ·powers+480(SB), Y13, Y11
+	VPSLLD       $0x0f, Y13, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPSRLD       $0x13, Y13, Y9
@@ -14810,7 +14810,7 @@ begin3:
 	SHA256RNDS2  X0, X6, X5
 	VMOVQ        1128(BX), X0
 	SHA256RNDS2  X0, X8, X7
-	VPMULLD      ·powers+416(SB), Y13, Y11
+	VPSLLD       $0x0d, Y13, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPADDD       Y12, Y15, Y15
@@ -14844,7 +14844,7 @@ begin3:
 	VPADDD       4832(DX), Y13, Y13
 	VPSRLD       $0x0a, Y14, Y12
 	VPSRLD       $0x11, Y14, Y9
-	VPMULLD      ·powers+480(SB), Y14, Y11
+	VPSLLD       $0x0f, Y14, Y11
 	VMOVDQU      X2, 5120(DX)
 	VMOVDQU      X1, 5136(DX)
 	VMOVDQU      X4, 5152(DX)
@@ -14871,7 +14871,7 @@ begin3:
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPSRLD       $0x13, Y14, Y9
-	VPMULLD      ·powers+416(SB), Y14, Y11
+	VPSLLD       $0x0d, Y14, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPADDD       Y12, Y13, Y13
@@ -14896,13 +14896,13 @@ begin3:
 	VPADDD       4864(DX), Y14, Y14
 	VPSRLD       $0x0a, Y15, Y12
 	VPSRLD       $0x11, Y15, Y9
-	VPMULLD      ·powers+480(SB), Y15, Y11
+	VPSLLD       $0x0f, Y15, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPSRLD       $0x13, Y15, Y9
 	SHA256RNDS2  X0, X6, X5
 	SHA256RNDS2  X0, X8, X7
-	VPMULLD      ·powers+416(SB), Y15, Y11
+	VPSLLD       $0x0d, Y15, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPADDD       Y12, Y14, Y14
@@ -14933,14 +14933,14 @@ begin3:
 	VPADDD       4896(DX), Y15, Y15
 	VPSRLD       $0x0a, Y13, Y12
 	VPSRLD       $0x11, Y13, Y9
-	VPMULLD      ·powers+480(SB), Y13, Y11
+	VPSLLD       $0x0f, Y13, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VMOVQ        532(AX), X0
 	SHA256RNDS2  X0, X2, X1
 	SHA256RNDS2  X0, X4, X3
 	VPSRLD       $0x13, Y13, Y9
-	VPMULLD      ·powers+416(SB), Y13, Y11
+	VPSLLD       $0x0d, Y13, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPADDD       Y12, Y15, Y15
@@ -14966,11 +14966,11 @@ begin3:
 	VPADDD       4928(DX), Y13, Y13
 	VPSRLD       $0x0a, Y14, Y12
 	VPSRLD       $0x11, Y14, Y9
-	VPMULLD      ·powers+480(SB), Y14, Y11
+	VPSLLD       $0x0f, Y14, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPSRLD       $0x13, Y14, Y9
-	VPMULLD      ·powers+416(SB), Y14, Y11
+	VPSLLD       $0x0d, Y14, Y11
 	SHA256RNDS2  X0, X5, X6
 	SHA256RNDS2  X0, X7, X8
 	VPXOR        Y11, Y9, Y9
@@ -15003,7 +15003,7 @@ begin3:
 	VPADDD       4160(DX), Y14, Y14
 	VPSRLD       $0x0a, Y15, Y12
 	VPSRLD       $0x11, Y15, Y9
-	VPMULLD      ·powers+480(SB), Y15, Y11
+	VPSLLD       $0x0f, Y15, Y11
 	VPXOR        Y11, Y9, Y9
 	VMOVQ        528(BX), X0
 	SHA256RNDS2  X0, X1, X2
@@ -15011,7 +15011,7 @@ begin3:
 	SHA256RNDS2  X0, X3, X4
 	VPXOR        Y9, Y12, Y12
 	VPSRLD       $0x13, Y15, Y9
-	VPMULLD      ·powers+416(SB), Y15, Y11
+	VPSLLD       $0x0d, Y15, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPADDD       Y12, Y14, Y14
@@ -15039,11 +15039,11 @@ begin3:
 	VPADDD       4192(DX), Y15, Y15
 	VPSRLD       $0x0a, Y13, Y12
 	VPSRLD       $0x11, Y13, Y9
-	VPMULLD      ·powers+480(SB), Y13, Y11
+	VPSLLD       $0x0f, Y13, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPSRLD       $0x13, Y13, Y9
-	VPMULLD      ·powers+416(SB), Y13, Y11
+	VPSLLD       $0x0d, Y13, Y11
 	VMOVQ        624(BX), X0
 	SHA256RNDS2  X0, X6, X5
 	VMOVQ        632(BX), X0
@@ -15081,7 +15081,7 @@ begin3:
 	VPADDD       4224(DX), Y13, Y13
 	VPSRLD       $0x0a, Y14, Y12
 	VPSRLD       $0x11, Y14, Y9
-	VPMULLD      ·powers+480(SB), Y14, Y11
+	VPSLLD       $0x0f, Y14, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPSRLD       $0x13, Y14, Y9
@@ -15089,7 +15089,7 @@ begin3:
 	SHA256RNDS2  X0, X2, X1
 	VMOVQ        728(BX), X0
 	SHA256RNDS2  X0, X4, X3
-	VPMULLD      ·powers+416(SB), Y14, Y11
+	VPSLLD       $0x0d, Y14, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPADDD       Y12, Y13, Y13
@@ -15117,11 +15117,11 @@ begin3:
 	SHA256RNDS2  X0, X3, X4
 	VPSRLD       $0x0a, Y15, Y12
 	VPSRLD       $0x11, Y15, Y9
-	VPMULLD      ·powers+480(SB), Y15, Y11
+	VPSLLD       $0x0f, Y15, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPSRLD       $0x13, Y15, Y9
-	VPMULLD      ·powers+416(SB), Y15, Y11
+	VPSLLD       $0x0d, Y15, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VMOVQ        816(BX), X0
@@ -15159,7 +15159,7 @@ begin3:
 	VPADDD       4288(DX), Y15, Y15
 	VPSRLD       $0x0a, Y13, Y12
 	VPSRLD       $0x11, Y13, Y9
-	VPMULLD      ·powers+480(SB), Y13, Y11
+	VPSLLD       $0x0f, Y13, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPSRLD       $0x13, Y13, Y9
@@ -15167,7 +15167,7 @@ begin3:
 	SHA256RNDS2  X0, X1, X2
 	VMOVQ        920(BX), X0
 	SHA256RNDS2  X0, X3, X4
-	VPMULLD      ·powers+416(SB), Y13, Y11
+	VPSLLD       $0x0d, Y13, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPADDD       Y12, Y15, Y15
@@ -15195,11 +15195,11 @@ begin3:
 	SHA256RNDS2  X0, X4, X3
 	VPSRLD       $0x0a, Y14, Y12
 	VPSRLD       $0x11, Y14, Y9
-	VPMULLD      ·powers+480(SB), Y14, Y11
+	VPSLLD       $0x0f, Y14, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPSRLD       $0x13, Y14, Y9
-	VPMULLD      ·powers+416(SB), Y14, Y11
+	VPSLLD       $0x0d, Y14, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VMOVQ        1008(BX), X0
@@ -15237,11 +15237,11 @@ begin3:
 	VPADDD       4352(DX), Y14, Y14
 	VPSRLD       $0x0a, Y15, Y12
 	VPSRLD       $0x11, Y15, Y9
-	VPMULLD      ·powers+480(SB), Y15, Y11
+	VPSLLD       $0x0f, Y15, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPSRLD       $0x13, Y15, Y9
-	VPMULLD      ·powers+416(SB), Y15, Y11
+	VPSLLD       $0x0d, Y15, Y11
 	VPXOR        Y11, Y9, Y9
 	VMOVQ        1104(BX), X0
 	SHA256RNDS2  X0, X2, X1
@@ -15273,11 +15273,11 @@ begin3:
 	SHA256RNDS2  X0, X1, X2
 	VMOVQ        1176(BX), X0
 	SHA256RNDS2  X0, X3, X4
-	VPMULLD      ·powers+480(SB), Y13, Y11
+	VPSLLD       $0x0f, Y13, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPSRLD       $0x13, Y13, Y9
-	VPMULLD      ·powers+416(SB), Y13, Y11
+	VPSLLD       $0x0d, Y13, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPADDD       Y12, Y15, Y15
@@ -15378,13 +15378,13 @@ begin4:
 	VMOVDQU      Y12, 4192(DX)
 	VPSRLD       $0x0a, Y14, Y12
 	VPSRLD       $0x11, Y14, Y9
-	VPMULLD      ·powers+480(SB), Y14, Y11
+	VPSLLD       $0x0f, Y14, Y11
 	VPXOR        Y11, Y9, Y9
 	SHA256RNDS2  X0, X5, X6
 	SHA256RNDS2  X0, X7, X8
 	VPXOR        Y9, Y12, Y12
 	VPSRLD       $0x13, Y14, Y9
-	VPMULLD      ·powers+416(SB), Y14, Y11
+	VPSLLD       $0x0d, Y14, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPBROADCASTD 576(AX), Y13
@@ -15417,11 +15417,11 @@ begin4:
 	VMOVQ        540(AX), X0
 	SHA256RNDS2  X0, X1, X2
 	SHA256RNDS2  X0, X3, X4
-	VPMULLD      ·powers+480(SB), Y15, Y11
+	VPSLLD       $0x0f, Y15, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPSRLD       $0x13, Y15, Y9
-	VPMULLD      ·powers+416(SB), Y15, Y11
+	VPSLLD       $0x0d, Y15, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPBROADCASTD 580(AX), Y14
@@ -15445,13 +15445,13 @@ begin4:
 	VMOVDQU      Y12, 4256(DX)
 	VPSRLD       $0x0a, Y13, Y12
 	VPSRLD       $0x11, Y13, Y9
-	VPMULLD      ·powers+480(SB), Y13, Y11
+	VPSLLD       $0x0f, Y13, Y11
 	VPXOR        Y11, Y9, Y9
 	SHA256RNDS2  X0, X6, X5
 	SHA256RNDS2  X0, X8, X7
 	VPXOR        Y9, Y12, Y12
 	VPSRLD       $0x13, Y13, Y9
-	VPMULLD      ·powers+416(SB), Y13, Y11
+	VPSLLD       $0x0d, Y13, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPBROADCASTD 584(AX), Y15
@@ -15485,11 +15485,11 @@ begin4:
 	SHA256RNDS2  X0, X2, X1
 	VMOVQ        584(BX), X0
 	SHA256RNDS2  X0, X4, X3
-	VPMULLD      ·powers+480(SB), Y14, Y11
+	VPSLLD       $0x0f, Y14, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPSRLD       $0x13, Y14, Y9
-	VPMULLD      ·powers+416(SB), Y14, Y11
+	VPSLLD       $0x0d, Y14, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPBROADCASTD 588(AX), Y13
@@ -15516,7 +15516,7 @@ begin4:
 	VMOVDQU      Y12, 4320(DX)
 	VPSRLD       $0x0a, Y15, Y12
 	VPSRLD       $0x11, Y15, Y9
-	VPMULLD      ·powers+480(SB), Y15, Y11
+	VPSLLD       $0x0f, Y15, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPSRLD       $0x13, Y15, Y9
@@ -15524,7 +15524,7 @@ begin4:
 	SHA256RNDS2  X0, X5, X6
 	VMOVQ        680(BX), X0
 	SHA256RNDS2  X0, X7, X8
-	VPMULLD      ·powers+416(SB), Y15, Y11
+	VPSLLD       $0x0d, Y15, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPADDD       6048(DX), Y12, Y14
@@ -15562,11 +15562,11 @@ begin4:
 	VMOVQ        776(BX), X0
 	SHA256RNDS2  X0, X3, X4
 	VPSRLD       $0x11, Y13, Y9
-	VPMULLD      ·powers+480(SB), Y13, Y11
+	VPSLLD       $0x0f, Y13, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPSRLD       $0x13, Y13, Y9
-	VPMULLD      ·powers+416(SB), Y13, Y11
+	VPSLLD       $0x0d, Y13, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPADDD       Y12, Y15, Y15
@@ -15594,7 +15594,7 @@ begin4:
 	VPADDD       4736(DX), Y13, Y13
 	VPSRLD       $0x0a, Y14, Y12
 	VPSRLD       $0x11, Y14, Y9
-	VPMULLD      ·powers+480(SB), Y14, Y11
+	VPSLLD       $0x0f, Y14, Y11
 	VPXOR        Y11, Y9, Y9
 	VMOVQ        864(BX), X0
 	SHA256RNDS2  X0, X6, X5
@@ -15602,7 +15602,7 @@ begin4:
 	SHA256RNDS2  X0, X8, X7
 	VPXOR        Y9, Y12, Y12
 	VPSRLD       $0x13, Y14, Y9
-	VPMULLD      ·powers+416(SB), Y14, Y11
+	VPSLLD       $0x0d, Y14, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPADDD       Y12, Y13, Y13
@@ -15640,11 +15640,11 @@ begin4:
 	VMOVQ        968(BX), X0
 	SHA256RNDS2  X0, X4, X3
 	VPSRLD       $0x11, Y15, Y9
-	VPMULLD      ·powers+480(SB), Y15, Y11
+	VPSLLD       $0x0f, Y15, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPSRLD       $0x13, Y15, Y9
-	VPMULLD      ·powers+416(SB), Y15, Y11
+	VPSLLD       $0x0d, Y15, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPADDD       Y12, Y14, Y14
@@ -15676,11 +15676,11 @@ begin4:
 	SHA256RNDS2  X0, X5, X6
 	VMOVQ        1064(BX), X0
 	SHA256RNDS2  X0, X7, X8
-	VPMULLD      ·powers+480(SB), Y13, Y11
+	VPSLLD       $0x0f, Y13, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPSRLD       $0x13, Y13, Y9
-	VPMULLD      ·powers+416(SB), Y13, Y11
+	VPSLLD       $0x0d, Y13, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPADDD       Y12, Y15, Y15
@@ -15718,11 +15718,11 @@ begin4:
 	VPADDD       4832(DX), Y13, Y13
 	VPSRLD       $0x0a, Y14, Y12
 	VPSRLD       $0x11, Y14, Y9
-	VPMULLD      ·powers+480(SB), Y14, Y11
+	VPSLLD       $0x0f, Y14, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPSRLD       $0x13, Y14, Y9
-	VPMULLD      ·powers+416(SB), Y14, Y11
+	VPSLLD       $0x0d, Y14, Y11
 	VPXOR        Y11, Y9, Y9
 	VMOVQ        1184(BX), X0
 	SHA256RNDS2  X0, X5, X6
@@ -15767,11 +15767,11 @@ begin4:
 	VPSRLD       $0x11, Y15, Y9
 	SHA256RNDS2  X0, X5, X6
 	SHA256RNDS2  X0, X7, X8
-	VPMULLD      ·powers+480(SB), Y15, Y11
+	VPSLLD       $0x0f, Y15, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPSRLD       $0x13, Y15, Y9
-	VPMULLD      ·powers+416(SB), Y15, Y11
+	VPSLLD       $0x0d, Y15, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPADDD       Y12, Y14, Y14
@@ -15805,13 +15805,13 @@ begin4:
 	VPADDD       4896(DX), Y15, Y15
 	VPSRLD       $0x0a, Y13, Y12
 	VPSRLD       $0x11, Y13, Y9
-	VPMULLD      ·powers+480(SB), Y13, Y11
+	VPSLLD       $0x0f, Y13, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPSRLD       $0x13, Y13, Y9
 	SHA256RNDS2  X0, X5, X6
 	SHA256RNDS2  X0, X7, X8
-	VPMULLD      ·powers+416(SB), Y13, Y11
+	VPSLLD       $0x0d, Y13, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPADDD       Y12, Y15, Y15
@@ -15836,11 +15836,11 @@ begin4:
 	SHA256RNDS2  X0, X8, X7
 	VPSRLD       $0x0a, Y14, Y12
 	VPSRLD       $0x11, Y14, Y9
-	VPMULLD      ·powers+480(SB), Y14, Y11
+	VPSLLD       $0x0f, Y14, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPSRLD       $0x13, Y14, Y9
-	VPMULLD      ·powers+416(SB), Y14, Y11
+	VPSLLD       $0x0d, Y14, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VMOVQ        540(AX), X0
@@ -15875,13 +15875,13 @@ begin4:
 	VPADDD       4960(DX), Y14, Y14
 	VPSRLD       $0x0a, Y15, Y12
 	VPSRLD       $0x11, Y15, Y9
-	VPMULLD      ·powers+480(SB), Y15, Y11
+	VPSLLD       $0x0f, Y15, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	SHA256RNDS2  X0, X6, X5
 	SHA256RNDS2  X0, X8, X7
 	VPSRLD       $0x13, Y15, Y9
-	VPMULLD      ·powers+416(SB), Y15, Y11
+	VPSLLD       $0x0d, Y15, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPADDD       Y12, Y14, Y14
@@ -15906,7 +15906,7 @@ begin4:
 	VPADDD       4192(DX), Y15, Y15
 	VPSRLD       $0x0a, Y13, Y12
 	VPSRLD       $0x11, Y13, Y9
-	VPMULLD      ·powers+480(SB), Y13, Y11
+	VPSLLD       $0x0f, Y13, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPSRLD       $0x13, Y13, Y9
@@ -15914,7 +15914,7 @@ begin4:
 	SHA256RNDS2  X0, X2, X1
 	VMOVQ        600(BX), X0
 	SHA256RNDS2  X0, X4, X3
-	VPMULLD      ·powers+416(SB), Y13, Y11
+	VPSLLD       $0x0d, Y13, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPADDD       Y12, Y15, Y15
@@ -15948,7 +15948,7 @@ begin4:
 	VPADDD       4224(DX), Y13, Y13
 	VPSRLD       $0x0a, Y14, Y12
 	VPSRLD       $0x11, Y14, Y9
-	VPMULLD      ·powers+480(SB), Y14, Y11
+	VPSLLD       $0x0f, Y14, Y11
 	VMOVQ        688(BX), X0
 	SHA256RNDS2  X0, X5, X6
 	VMOVQ        696(BX), X0
@@ -15956,7 +15956,7 @@ begin4:
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPSRLD       $0x13, Y14, Y9
-	VPMULLD      ·powers+416(SB), Y14, Y11
+	VPSLLD       $0x0d, Y14, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPADDD       Y12, Y13, Y13
@@ -15984,7 +15984,7 @@ begin4:
 	VPADDD       4256(DX), Y14, Y14
 	VPSRLD       $0x0a, Y15, Y12
 	VPSRLD       $0x11, Y15, Y9
-	VPMULLD      ·powers+480(SB), Y15, Y11
+	VPSLLD       $0x0f, Y15, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPSRLD       $0x13, Y15, Y9
@@ -15992,7 +15992,7 @@ begin4:
 	SHA256RNDS2  X0, X1, X2
 	VMOVQ        792(BX), X0
 	SHA256RNDS2  X0, X3, X4
-	VPMULLD      ·powers+416(SB), Y15, Y11
+	VPSLLD       $0x0d, Y15, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPADDD       Y12, Y14, Y14
@@ -16030,11 +16030,11 @@ begin4:
 	VMOVQ        888(BX), X0
 	SHA256RNDS2  X0, X8, X7
 	VPSRLD       $0x11, Y13, Y9
-	VPMULLD      ·powers+480(SB), Y13, Y11
+	VPSLLD       $0x0f, Y13, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPSRLD       $0x13, Y13, Y9
-	VPMULLD      ·powers+416(SB), Y13, Y11
+	VPSLLD       $0x0d, Y13, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPADDD       Y12, Y15, Y15
@@ -16062,7 +16062,7 @@ begin4:
 	VPADDD       4320(DX), Y13, Y13
 	VPSRLD       $0x0a, Y14, Y12
 	VPSRLD       $0x11, Y14, Y9
-	VPMULLD      ·powers+480(SB), Y14, Y11
+	VPSLLD       $0x0f, Y14, Y11
 	VPXOR        Y11, Y9, Y9
 	VMOVQ        976(BX), X0
 	SHA256RNDS2  X0, X2, X1
@@ -16070,7 +16070,7 @@ begin4:
 	SHA256RNDS2  X0, X4, X3
 	VPXOR        Y9, Y12, Y12
 	VPSRLD       $0x13, Y14, Y9
-	VPMULLD      ·powers+416(SB), Y14, Y11
+	VPSLLD       $0x0d, Y14, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPADDD       Y12, Y13, Y13
@@ -16108,11 +16108,11 @@ begin4:
 	VMOVQ        1080(BX), X0
 	SHA256RNDS2  X0, X7, X8
 	VPSRLD       $0x11, Y15, Y9
-	VPMULLD      ·powers+480(SB), Y15, Y11
+	VPSLLD       $0x0f, Y15, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPSRLD       $0x13, Y15, Y9
-	VPMULLD      ·powers+416(SB), Y15, Y11
+	VPSLLD       $0x0d, Y15, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPADDD       Y12, Y14, Y14
@@ -16144,11 +16144,11 @@ begin4:
 	SHA256RNDS2  X0, X1, X2
 	VMOVQ        1176(BX), X0
 	SHA256RNDS2  X0, X3, X4
-	VPMULLD      ·powers+480(SB), Y13, Y11
+	VPSLLD       $0x0f, Y13, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPSRLD       $0x13, Y13, Y9
-	VPMULLD      ·powers+416(SB), Y13, Y11
+	VPSLLD       $0x0d, Y13, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPADDD       Y12, Y15, Y15
@@ -16257,11 +16257,11 @@ begin5:
 	VPSRLD       $0x11, Y15, Y9
 	SHA256RNDS2  X0, X6, X5
 	SHA256RNDS2  X0, X8, X7
-	VPMULLD      ·powers+480(SB), Y15, Y11
+	VPSLLD       $0x0f, Y15, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPSRLD       $0x13, Y15, Y9
-	VPMULLD      ·powers+416(SB), Y15, Y11
+	VPSLLD       $0x0d, Y15, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPBROADCASTD 580(AX), Y14
@@ -16285,14 +16285,14 @@ begin5:
 	VMOVDQU      Y12, 4256(DX)
 	VPSRLD       $0x0a, Y13, Y12
 	VPSRLD       $0x11, Y13, Y9
-	VPMULLD      ·powers+480(SB), Y13, Y11
+	VPSLLD       $0x0f, Y13, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPSRLD       $0x13, Y13, Y9
 	VMOVQ        548(AX), X0
 	SHA256RNDS2  X0, X2, X1
 	SHA256RNDS2  X0, X4, X3
-	VPMULLD      ·powers+416(SB), Y13, Y11
+	VPSLLD       $0x0d, Y13, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPBROADCASTD 584(AX), Y15
@@ -16322,13 +16322,13 @@ begin5:
 	VMOVDQU      Y9, 736(SI)
 	VPSRLD       $0x0a, Y14, Y12
 	VPSRLD       $0x11, Y14, Y9
-	VPMULLD      ·powers+480(SB), Y14, Y11
+	VPSLLD       $0x0f, Y14, Y11
 	VPXOR        Y11, Y9, Y9
 	SHA256RNDS2  X0, X5, X6
 	SHA256RNDS2  X0, X7, X8
 	VPXOR        Y9, Y12, Y12
 	VPSRLD       $0x13, Y14, Y9
-	VPMULLD      ·powers+416(SB), Y14, Y11
+	VPSLLD       $0x0d, Y14, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPBROADCASTD 588(AX), Y13
@@ -16355,11 +16355,11 @@ begin5:
 	VMOVDQU      Y12, 4320(DX)
 	VPSRLD       $0x0a, Y15, Y12
 	VPSRLD       $0x11, Y15, Y9
-	VPMULLD      ·powers+480(SB), Y15, Y11
+	VPSLLD       $0x0f, Y15, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPSRLD       $0x13, Y15, Y9
-	VPMULLD      ·powers+416(SB), Y15, Y11
+	VPSLLD       $0x0d, Y15, Y11
 	VPXOR        Y11, Y9, Y9
 	VMOVQ        640(BX), X0
 	SHA256RNDS2  X0, X1, X2
@@ -16396,7 +16396,7 @@ begin5:
 	VMOVDQU      Y9, 800(SI)
 	VPSRLD       $0x0a, Y13, Y12
 	VPSRLD       $0x11, Y13, Y9
-	VPMULLD      ·powers+480(SB), Y13, Y11
+	VPSLLD       $0x0f, Y13, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPSRLD       $0x13, Y13, Y9
@@ -16404,7 +16404,7 @@ begin5:
 	SHA256RNDS2  X0, X6, X5
 	VMOVQ        744(BX), X0
 	SHA256RNDS2  X0, X8, X7
-	VPMULLD      ·powers+416(SB), Y13, Y11
+	VPSLLD       $0x0d, Y13, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPADDD       6048(DX), Y12, Y15
@@ -16432,11 +16432,11 @@ begin5:
 	VPADDD       4736(DX), Y13, Y13
 	VPSRLD       $0x0a, Y14, Y12
 	VPSRLD       $0x11, Y14, Y9
-	VPMULLD      ·powers+480(SB), Y14, Y11
+	VPSLLD       $0x0f, Y14, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPSRLD       $0x13, Y14, Y9
-	VPMULLD      ·powers+416(SB), Y14, Y11
+	VPSLLD       $0x0d, Y14, Y11
 	VMOVQ        832(BX), X0
 	SHA256RNDS2  X0, X2, X1
 	VMOVQ        840(BX), X0
@@ -16474,7 +16474,7 @@ begin5:
 	VPADDD       4768(DX), Y14, Y14
 	VPSRLD       $0x0a, Y15, Y12
 	VPSRLD       $0x11, Y15, Y9
-	VPMULLD      ·powers+480(SB), Y15, Y11
+	VPSLLD       $0x0f, Y15, Y11
 	VPXOR        Y11, Y9, Y9
 	VMOVQ        928(BX), X0
 	SHA256RNDS2  X0, X5, X6
@@ -16482,7 +16482,7 @@ begin5:
 	SHA256RNDS2  X0, X7, X8
 	VPXOR        Y9, Y12, Y12
 	VPSRLD       $0x13, Y15, Y9
-	VPMULLD      ·powers+416(SB), Y15, Y11
+	VPSLLD       $0x0d, Y15, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPADDD       Y12, Y14, Y14
@@ -16510,11 +16510,11 @@ begin5:
 	VPADDD       4800(DX), Y15, Y15
 	VPSRLD       $0x0a, Y13, Y12
 	VPSRLD       $0x11, Y13, Y9
-	VPMULLD      ·powers+480(SB), Y13, Y11
+	VPSLLD       $0x0f, Y13, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPSRLD       $0x13, Y13, Y9
-	VPMULLD      ·powers+416(SB), Y13, Y11
+	VPSLLD       $0x0d, Y13, Y11
 	VMOVQ        1024(BX), X0
 	SHA256RNDS2  X0, X1, X2
 	VMOVQ        1032(BX), X0
@@ -16552,7 +16552,7 @@ begin5:
 	VPADDD       4832(DX), Y13, Y13
 	VPSRLD       $0x0a, Y14, Y12
 	VPSRLD       $0x11, Y14, Y9
-	VPMULLD      ·powers+480(SB), Y14, Y11
+	VPSLLD       $0x0f, Y14, Y11
 	VPXOR        Y11, Y9, Y9
 	VMOVQ        1120(BX), X0
 	SHA256RNDS2  X0, X6, X5
@@ -16560,7 +16560,7 @@ begin5:
 	SHA256RNDS2  X0, X8, X7
 	VPXOR        Y9, Y12, Y12
 	VPSRLD       $0x13, Y14, Y9
-	VPMULLD      ·powers+416(SB), Y14, Y11
+	VPSLLD       $0x0d, Y14, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPADDD       Y12, Y13, Y13
@@ -16588,11 +16588,11 @@ begin5:
 	VPADDD       4864(DX), Y14, Y14
 	VPSRLD       $0x0a, Y15, Y12
 	VPSRLD       $0x11, Y15, Y9
-	VPMULLD      ·powers+480(SB), Y15, Y11
+	VPSLLD       $0x0f, Y15, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPSRLD       $0x13, Y15, Y9
-	VPMULLD      ·powers+416(SB), Y15, Y11
+	VPSLLD       $0x0d, Y15, Y11
 	VMOVDQU      X2, 5120(DX)
 	VMOVDQU      X1, 5136(DX)
 	VMOVDQU      X4, 5152(DX)
@@ -16646,13 +16646,13 @@ begin5:
 	VPADDD       4896(DX), Y15, Y15
 	VPSRLD       $0x0a, Y13, Y12
 	VPSRLD       $0x11, Y13, Y9
-	VPMULLD      ·powers+480(SB), Y13, Y11
+	VPSLLD       $0x0f, Y13, Y11
 	VPXOR        Y11, Y9, Y9
 	SHA256RNDS2  X0, X5, X6
 	SHA256RNDS2  X0, X7, X8
 	VPXOR        Y9, Y12, Y12
 	VPSRLD       $0x13, Y13, Y9
-	VPMULLD      ·powers+416(SB), Y13, Y11
+	VPSLLD       $0x0d, Y13, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPADDD       Y12, Y15, Y15
@@ -16677,14 +16677,14 @@ begin5:
 	VPADDD       4928(DX), Y13, Y13
 	VPSRLD       $0x0a, Y14, Y12
 	VPSRLD       $0x11, Y14, Y9
-	VPMULLD      ·powers+480(SB), Y14, Y11
+	VPSLLD       $0x0f, Y14, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VMOVQ        540(AX), X0
 	SHA256RNDS2  X0, X1, X2
 	SHA256RNDS2  X0, X3, X4
 	VPSRLD       $0x13, Y14, Y9
-	VPMULLD      ·powers+416(SB), Y14, Y11
+	VPSLLD       $0x0d, Y14, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPADDD       Y12, Y13, Y13
@@ -16717,11 +16717,11 @@ begin5:
 	VPSRLD       $0x11, Y15, Y9
 	SHA256RNDS2  X0, X6, X5
 	SHA256RNDS2  X0, X8, X7
-	VPMULLD      ·powers+480(SB), Y15, Y11
+	VPSLLD       $0x0f, Y15, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPSRLD       $0x13, Y15, Y9
-	VPMULLD      ·powers+416(SB), Y15, Y11
+	VPSLLD       $0x0d, Y15, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPADDD       Y12, Y14, Y14
@@ -16747,7 +16747,7 @@ begin5:
 	VPADDD       4992(DX), Y15, Y15
 	VPSRLD       $0x0a, Y13, Y12
 	VPSRLD       $0x11, Y13, Y9
-	VPMULLD      ·powers+480(SB), Y13, Y11
+	VPSLLD       $0x0f, Y13, Y11
 	VPXOR        Y11, Y9, Y9
 	VMOVQ        592(BX), X0
 	SHA256RNDS2  X0, X2, X1
@@ -16755,7 +16755,7 @@ begin5:
 	SHA256RNDS2  X0, X4, X3
 	VPXOR        Y9, Y12, Y12
 	VPSRLD       $0x13, Y13, Y9
-	VPMULLD      ·powers+416(SB), Y13, Y11
+	VPSLLD       $0x0d, Y13, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPADDD       Y12, Y15, Y15
@@ -16793,11 +16793,11 @@ begin5:
 	VMOVQ        696(BX), X0
 	SHA256RNDS2  X0, X7, X8
 	VPSRLD       $0x11, Y14, Y9
-	VPMULLD      ·powers+480(SB), Y14, Y11
+	VPSLLD       $0x0f, Y14, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPSRLD       $0x13, Y14, Y9
-	VPMULLD      ·powers+416(SB), Y14, Y11
+	VPSLLD       $0x0d, Y14, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPADDD       Y12, Y13, Y13
@@ -16825,7 +16825,7 @@ begin5:
 	VPADDD       4256(DX), Y14, Y14
 	VPSRLD       $0x0a, Y15, Y12
 	VPSRLD       $0x11, Y15, Y9
-	VPMULLD      ·powers+480(SB), Y15, Y11
+	VPSLLD       $0x0f, Y15, Y11
 	VPXOR        Y11, Y9, Y9
 	VMOVQ        784(BX), X0
 	SHA256RNDS2  X0, X1, X2
@@ -16833,7 +16833,7 @@ begin5:
 	SHA256RNDS2  X0, X3, X4
 	VPXOR        Y9, Y12, Y12
 	VPSRLD       $0x13, Y15, Y9
-	VPMULLD      ·powers+416(SB), Y15, Y11
+	VPSLLD       $0x0d, Y15, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPADDD       Y12, Y14, Y14
@@ -16871,11 +16871,11 @@ begin5:
 	VMOVQ        888(BX), X0
 	SHA256RNDS2  X0, X8, X7
 	VPSRLD       $0x11, Y13, Y9
-	VPMULLD      ·powers+480(SB), Y13, Y11
+	VPSLLD       $0x0f, Y13, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPSRLD       $0x13, Y13, Y9
-	VPMULLD      ·powers+416(SB), Y13, Y11
+	VPSLLD       $0x0d, Y13, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPADDD       Y12, Y15, Y15
@@ -16907,11 +16907,11 @@ begin5:
 	SHA256RNDS2  X0, X2, X1
 	VMOVQ        984(BX), X0
 	SHA256RNDS2  X0, X4, X3
-	VPMULLD      ·powers+480(SB), Y14, Y11
+	VPSLLD       $0x0f, Y14, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPSRLD       $0x13, Y14, Y9
-	VPMULLD      ·powers+416(SB), Y14, Y11
+	VPSLLD       $0x0d, Y14, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPADDD       Y12, Y13, Y13
@@ -16949,11 +16949,11 @@ begin5:
 	VPADDD       4352(DX), Y14, Y14
 	VPSRLD       $0x0a, Y15, Y12
 	VPSRLD       $0x11, Y15, Y9
-	VPMULLD      ·powers+480(SB), Y15, Y11
+	VPSLLD       $0x0f, Y15, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPSRLD       $0x13, Y15, Y9
-	VPMULLD      ·powers+416(SB), Y15, Y11
+	VPSLLD       $0x0d, Y15, Y11
 	VPXOR        Y11, Y9, Y9
 	VMOVQ        1104(BX), X0
 	SHA256RNDS2  X0, X2, X1
@@ -16985,11 +16985,11 @@ begin5:
 	SHA256RNDS2  X0, X1, X2
 	VMOVQ        1176(BX), X0
 	SHA256RNDS2  X0, X3, X4
-	VPMULLD      ·powers+480(SB), Y13, Y11
+	VPSLLD       $0x0f, Y13, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPSRLD       $0x13, Y13, Y9
-	VPMULLD      ·powers+416(SB), Y13, Y11
+	VPSLLD       $0x0d, Y13, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPADDD       Y12, Y15, Y15
@@ -17092,11 +17092,11 @@ begin6:
 	VPSRLD       $0x11, Y13, Y9
 	SHA256RNDS2  X0, X6, X5
 	SHA256RNDS2  X0, X8, X7
-	VPMULLD      ·powers+480(SB), Y13, Y11
+	VPSLLD       $0x0f, Y13, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPSRLD       $0x13, Y13, Y9
-	VPMULLD      ·powers+416(SB), Y13, Y11
+	VPSLLD       $0x0d, Y13, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPBROADCASTD 584(AX), Y15
@@ -17129,11 +17129,11 @@ begin6:
 	VMOVDQU      Y9, 736(SI)
 	VPSRLD       $0x0a, Y14, Y12
 	VPSRLD       $0x11, Y14, Y9
-	VPMULLD      ·powers+480(SB), Y14, Y11
+	VPSLLD       $0x0f, Y14, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPSRLD       $0x13, Y14, Y9
-	VPMULLD      ·powers+416(SB), Y14, Y11
+	VPSLLD       $0x0d, Y14, Y11
 	SHA256RNDS2  X0, X6, X5
 	SHA256RNDS2  X0, X8, X7
 	VPXOR        Y11, Y9, Y9
@@ -17159,11 +17159,11 @@ begin6:
 	VPSRLD       $0x11, Y15, Y9
 	SHA256RNDS2  X0, X5, X6
 	SHA256RNDS2  X0, X7, X8
-	VPMULLD      ·powers+480(SB), Y15, Y11
+	VPSLLD       $0x0f, Y15, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPSRLD       $0x13, Y15, Y9
-	VPMULLD      ·powers+416(SB), Y15, Y11
+	VPSLLD       $0x0d, Y15, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VMOVQ        564(AX), X0
@@ -17197,11 +17197,11 @@ begin6:
 	VMOVDQU      Y9, 800(SI)
 	VPSRLD       $0x0a, Y13, Y12
 	VPSRLD       $0x11, Y13, Y9
-	VPMULLD      ·powers+480(SB), Y13, Y11
+	VPSLLD       $0x0f, Y13, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPSRLD       $0x13, Y13, Y9
-	VPMULLD      ·powers+416(SB), Y13, Y11
+	VPSLLD       $0x0d, Y13, Y11
 	VMOVQ        672(BX), X0
 	SHA256RNDS2  X0, X5, X6
 	VMOVQ        680(BX), X0
@@ -17232,11 +17232,11 @@ begin6:
 	SHA256RNDS2  X0, X8, X7
 	VPSRLD       $0x0a, Y14, Y12
 	VPSRLD       $0x11, Y14, Y9
-	VPMULLD      ·powers+480(SB), Y14, Y11
+	VPSLLD       $0x0f, Y14, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPSRLD       $0x13, Y14, Y9
-	VPMULLD      ·powers+416(SB), Y14, Y11
+	VPSLLD       $0x0d, Y14, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VMOVQ        768(BX), X0
@@ -17274,7 +17274,7 @@ begin6:
 	VPADDD       4768(DX), Y14, Y14
 	VPSRLD       $0x0a, Y15, Y12
 	VPSRLD       $0x11, Y15, Y9
-	VPMULLD      ·powers+480(SB), Y15, Y11
+	VPSLLD       $0x0f, Y15, Y11
 	VPXOR        Y11, Y9, Y9
 	VMOVQ        864(BX), X0
 	SHA256RNDS2  X0, X6, X5
@@ -17282,7 +17282,7 @@ begin6:
 	SHA256RNDS2  X0, X8, X7
 	VPXOR        Y9, Y12, Y12
 	VPSRLD       $0x13, Y15, Y9
-	VPMULLD      ·powers+416(SB), Y15, Y11
+	VPSLLD       $0x0d, Y15, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPADDD       Y12, Y14, Y14
@@ -17310,7 +17310,7 @@ begin6:
 	VPADDD       4800(DX), Y15, Y15
 	VPSRLD       $0x0a, Y13, Y12
 	VPSRLD       $0x11, Y13, Y9
-	VPMULLD      ·powers+480(SB), Y13, Y11
+	VPSLLD       $0x0f, Y13, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VMOVQ        960(BX), X0
@@ -17318,7 +17318,7 @@ begin6:
 	VMOVQ        968(BX), X0
 	SHA256RNDS2  X0, X4, X3
 	VPSRLD       $0x13, Y13, Y9
-	VPMULLD      ·powers+416(SB), Y13, Y11
+	VPSLLD       $0x0d, Y13, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPADDD       Y12, Y15, Y15
@@ -17356,11 +17356,11 @@ begin6:
 	SHA256RNDS2  X0, X5, X6
 	VMOVQ        1064(BX), X0
 	SHA256RNDS2  X0, X7, X8
-	VPMULLD      ·powers+480(SB), Y14, Y11
+	VPSLLD       $0x0f, Y14, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPSRLD       $0x13, Y14, Y9
-	VPMULLD      ·powers+416(SB), Y14, Y11
+	VPSLLD       $0x0d, Y14, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VMOVQ        1088(BX), X0
@@ -17388,7 +17388,7 @@ begin6:
 	VPADDD       4864(DX), Y14, Y14
 	VPSRLD       $0x0a, Y15, Y12
 	VPSRLD       $0x11, Y15, Y9
-	VPMULLD      ·powers+480(SB), Y15, Y11
+	VPSLLD       $0x0f, Y15, Y11
 	VMOVQ        1152(BX), X0
 	SHA256RNDS2  X0, X1, X2
 	VMOVQ        1160(BX), X0
@@ -17396,7 +17396,7 @@ begin6:
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPSRLD       $0x13, Y15, Y9
-	VPMULLD      ·powers+416(SB), Y15, Y11
+	VPSLLD       $0x0d, Y15, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPADDD       Y12, Y14, Y14
@@ -17447,11 +17447,11 @@ begin6:
 	VPADDD       4896(DX), Y15, Y15
 	VPSRLD       $0x0a, Y13, Y12
 	VPSRLD       $0x11, Y13, Y9
-	VPMULLD      ·powers+480(SB), Y13, Y11
+	VPSLLD       $0x0f, Y13, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPSRLD       $0x13, Y13, Y9
-	VPMULLD      ·powers+416(SB), Y13, Y11
+	VPSLLD       $0x0d, Y13, Y11
 	VMOVQ        524(AX), X0
 	SHA256RNDS2  X0, X1, X2
 	SHA256RNDS2  X0, X3, X4
@@ -17479,11 +17479,11 @@ begin6:
 	VPADDD       4928(DX), Y13, Y13
 	VPSRLD       $0x0a, Y14, Y12
 	VPSRLD       $0x11, Y14, Y9
-	VPMULLD      ·powers+480(SB), Y14, Y11
+	VPSLLD       $0x0f, Y14, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPSRLD       $0x13, Y14, Y9
-	VPMULLD      ·powers+416(SB), Y14, Y11
+	VPSLLD       $0x0d, Y14, Y11
 	VPXOR        Y11, Y9, Y9
 	SHA256RNDS2  X0, X6, X5
 	SHA256RNDS2  X0, X8, X7
@@ -17516,14 +17516,14 @@ begin6:
 	VPADDD       4960(DX), Y14, Y14
 	VPSRLD       $0x0a, Y15, Y12
 	VPSRLD       $0x11, Y15, Y9
-	VPMULLD      ·powers+480(SB), Y15, Y11
+	VPSLLD       $0x0f, Y15, Y11
 	VMOVQ        548(AX), X0
 	SHA256RNDS2  X0, X2, X1
 	SHA256RNDS2  X0, X4, X3
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPSRLD       $0x13, Y15, Y9
-	VPMULLD      ·powers+416(SB), Y15, Y11
+	VPSLLD       $0x0d, Y15, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPADDD       Y12, Y14, Y14
@@ -17548,13 +17548,13 @@ begin6:
 	VPADDD       4992(DX), Y15, Y15
 	VPSRLD       $0x0a, Y13, Y12
 	VPSRLD       $0x11, Y13, Y9
-	VPMULLD      ·powers+480(SB), Y13, Y11
+	VPSLLD       $0x0f, Y13, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPSRLD       $0x13, Y13, Y9
 	SHA256RNDS2  X0, X5, X6
 	SHA256RNDS2  X0, X7, X8
-	VPMULLD      ·powers+416(SB), Y13, Y11
+	VPSLLD       $0x0d, Y13, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPADDD       Y12, Y15, Y15
@@ -17590,11 +17590,11 @@ begin6:
 	SHA256RNDS2  X0, X3, X4
 	VPSRLD       $0x0a, Y14, Y12
 	VPSRLD       $0x11, Y14, Y9
-	VPMULLD      ·powers+480(SB), Y14, Y11
+	VPSLLD       $0x0f, Y14, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPSRLD       $0x13, Y14, Y9
-	VPMULLD      ·powers+416(SB), Y14, Y11
+	VPSLLD       $0x0d, Y14, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VMOVQ        688(BX), X0
@@ -17626,11 +17626,11 @@ begin6:
 	VMOVQ        760(BX), X0
 	SHA256RNDS2  X0, X8, X7
 	VPSRLD       $0x11, Y15, Y9
-	VPMULLD      ·powers+480(SB), Y15, Y11
+	VPSLLD       $0x0f, Y15, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPSRLD       $0x13, Y15, Y9
-	VPMULLD      ·powers+416(SB), Y15, Y11
+	VPSLLD       $0x0d, Y15, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPADDD       Y12, Y14, Y14
@@ -17668,7 +17668,7 @@ begin6:
 	VPADDD       4288(DX), Y15, Y15
 	VPSRLD       $0x0a, Y13, Y12
 	VPSRLD       $0x11, Y13, Y9
-	VPMULLD      ·powers+480(SB), Y13, Y11
+	VPSLLD       $0x0f, Y13, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VMOVQ        880(BX), X0
@@ -17676,7 +17676,7 @@ begin6:
 	VMOVQ        888(BX), X0
 	SHA256RNDS2  X0, X8, X7
 	VPSRLD       $0x13, Y13, Y9
-	VPMULLD      ·powers+416(SB), Y13, Y11
+	VPSLLD       $0x0d, Y13, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPADDD       Y12, Y15, Y15
@@ -17704,7 +17704,7 @@ begin6:
 	VPADDD       4320(DX), Y13, Y13
 	VPSRLD       $0x0a, Y14, Y12
 	VPSRLD       $0x11, Y14, Y9
-	VPMULLD      ·powers+480(SB), Y14, Y11
+	VPSLLD       $0x0f, Y14, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPSRLD       $0x13, Y14, Y9
@@ -17712,7 +17712,7 @@ begin6:
 	SHA256RNDS2  X0, X2, X1
 	VMOVQ        984(BX), X0
 	SHA256RNDS2  X0, X4, X3
-	VPMULLD      ·powers+416(SB), Y14, Y11
+	VPSLLD       $0x0d, Y14, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPADDD       Y12, Y13, Y13
@@ -17746,7 +17746,7 @@ begin6:
 	VPADDD       4352(DX), Y14, Y14
 	VPSRLD       $0x0a, Y15, Y12
 	VPSRLD       $0x11, Y15, Y9
-	VPMULLD      ·powers+480(SB), Y15, Y11
+	VPSLLD       $0x0f, Y15, Y11
 	VMOVQ        1072(BX), X0
 	SHA256RNDS2  X0, X5, X6
 	VMOVQ        1080(BX), X0
@@ -17754,7 +17754,7 @@ begin6:
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPSRLD       $0x13, Y15, Y9
-	VPMULLD      ·powers+416(SB), Y15, Y11
+	VPSLLD       $0x0d, Y15, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPADDD       Y12, Y14, Y14
@@ -17782,7 +17782,7 @@ begin6:
 	VPADDD       4384(DX), Y15, Y15
 	VPSRLD       $0x0a, Y13, Y12
 	VPSRLD       $0x11, Y13, Y9
-	VPMULLD      ·powers+480(SB), Y13, Y11
+	VPSLLD       $0x0f, Y13, Y11
 	VPXOR        Y11, Y9, Y9
 	VMOVQ        1168(BX), X0
 	SHA256RNDS2  X0, X1, X2
@@ -17790,7 +17790,7 @@ begin6:
 	SHA256RNDS2  X0, X3, X4
 	VPXOR        Y9, Y12, Y12
 	VPSRLD       $0x13, Y13, Y9
-	VPMULLD      ·powers+416(SB), Y13, Y11
+	VPSLLD       $0x0d, Y13, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPADDD       Y12, Y15, Y15
@@ -17899,11 +17899,11 @@ begin7:
 	SHA256RNDS2  X0, X7, X8
 	VPSRLD       $0x0a, Y14, Y12
 	VPSRLD       $0x11, Y14, Y9
-	VPMULLD      ·powers+480(SB), Y14, Y11
+	VPSLLD       $0x0f, Y14, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPSRLD       $0x13, Y14, Y9
-	VPMULLD      ·powers+416(SB), Y14, Y11
+	VPSLLD       $0x0d, Y14, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VMOVQ        548(AX), X0
@@ -17927,14 +17927,14 @@ begin7:
 	VMOVDQU      Y12, 4320(DX)
 	VPSRLD       $0x0a, Y15, Y12
 	VPSRLD       $0x11, Y15, Y9
-	VPMULLD      ·powers+480(SB), Y15, Y11
+	VPSLLD       $0x0f, Y15, Y11
 	VPXOR        Y11, Y9, Y9
 	VMOVQ        556(AX), X0
 	SHA256RNDS2  X0, X1, X2
 	SHA256RNDS2  X0, X3, X4
 	VPXOR        Y9, Y12, Y12
 	VPSRLD       $0x13, Y15, Y9
-	VPMULLD      ·powers+416(SB), Y15, Y11
+	VPSLLD       $0x0d, Y15, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPBROADCASTD 592(AX), Y14
@@ -17966,11 +17966,11 @@ begin7:
 	SHA256RNDS2  X0, X8, X7
 	VPSRLD       $0x0a, Y13, Y12
 	VPSRLD       $0x11, Y13, Y9
-	VPMULLD      ·powers+480(SB), Y13, Y11
+	VPSLLD       $0x0f, Y13, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPSRLD       $0x13, Y13, Y9
-	VPMULLD      ·powers+416(SB), Y13, Y11
+	VPSLLD       $0x0d, Y13, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VMOVQ        640(BX), X0
@@ -17997,7 +17997,7 @@ begin7:
 	VMOVDQU      Y12, 4384(DX)
 	VPSRLD       $0x0a, Y14, Y12
 	VPSRLD       $0x11, Y14, Y9
-	VPMULLD      ·powers+480(SB), Y14, Y11
+	VPSLLD       $0x0f, Y14, Y11
 	VPXOR        Y11, Y9, Y9
 	VMOVQ        704(BX), X0
 	SHA256RNDS2  X0, X2, X1
@@ -18005,7 +18005,7 @@ begin7:
 	SHA256RNDS2  X0, X4, X3
 	VPXOR        Y9, Y12, Y12
 	VPSRLD       $0x13, Y14, Y9
-	VPMULLD      ·powers+416(SB), Y14, Y11
+	VPSLLD       $0x0d, Y14, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPBROADCASTD 600(AX), Y13
@@ -18042,11 +18042,11 @@ begin7:
 	SHA256RNDS2  X0, X7, X8
 	VPSRLD       $0x0a, Y15, Y12
 	VPSRLD       $0x11, Y15, Y9
-	VPMULLD      ·powers+480(SB), Y15, Y11
+	VPSLLD       $0x0f, Y15, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPSRLD       $0x13, Y15, Y9
-	VPMULLD      ·powers+416(SB), Y15, Y11
+	VPSLLD       $0x0d, Y15, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VMOVQ        832(BX), X0
@@ -18078,11 +18078,11 @@ begin7:
 	VMOVQ        904(BX), X0
 	SHA256RNDS2  X0, X3, X4
 	VPSRLD       $0x11, Y13, Y9
-	VPMULLD      ·powers+480(SB), Y13, Y11
+	VPSLLD       $0x0f, Y13, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPSRLD       $0x13, Y13, Y9
-	VPMULLD      ·powers+416(SB), Y13, Y11
+	VPSLLD       $0x0d, Y13, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPADDD       Y12, Y15, Y15
@@ -18120,11 +18120,11 @@ begin7:
 	VPADDD       4832(DX), Y13, Y13
 	VPSRLD       $0x0a, Y14, Y12
 	VPSRLD       $0x11, Y14, Y9
-	VPMULLD      ·powers+480(SB), Y14, Y11
+	VPSLLD       $0x0f, Y14, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPSRLD       $0x13, Y14, Y9
-	VPMULLD      ·powers+416(SB), Y14, Y11
+	VPSLLD       $0x0d, Y14, Y11
 	VMOVQ        1024(BX), X0
 	SHA256RNDS2  X0, X1, X2
 	VMOVQ        1032(BX), X0
@@ -18156,11 +18156,11 @@ begin7:
 	VPADDD       4864(DX), Y14, Y14
 	VPSRLD       $0x0a, Y15, Y12
 	VPSRLD       $0x11, Y15, Y9
-	VPMULLD      ·powers+480(SB), Y15, Y11
+	VPSLLD       $0x0f, Y15, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPSRLD       $0x13, Y15, Y9
-	VPMULLD      ·powers+416(SB), Y15, Y11
+	VPSLLD       $0x0d, Y15, Y11
 	VPXOR        Y11, Y9, Y9
 	VMOVQ        1120(BX), X0
 	SHA256RNDS2  X0, X6, X5
@@ -18198,7 +18198,7 @@ begin7:
 	VPADDD       4896(DX), Y15, Y15
 	VPSRLD       $0x0a, Y13, Y12
 	VPSRLD       $0x11, Y13, Y9
-	VPMULLD      ·powers+480(SB), Y13, Y11
+	VPSLLD       $0x0f, Y13, Y11
 	VMOVDQU      X2, 5120(DX)
 	VMOVDQU      X1, 5136(DX)
 	VMOVDQU      X4, 5152(DX)
@@ -18225,7 +18225,7 @@ begin7:
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPSRLD       $0x13, Y13, Y9
-	VPMULLD      ·powers+416(SB), Y13, Y11
+	VPSLLD       $0x0d, Y13, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPADDD       Y12, Y15, Y15
@@ -18250,13 +18250,13 @@ begin7:
 	VPADDD       4928(DX), Y13, Y13
 	VPSRLD       $0x0a, Y14, Y12
 	VPSRLD       $0x11, Y14, Y9
-	VPMULLD      ·powers+480(SB), Y14, Y11
+	VPSLLD       $0x0f, Y14, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPSRLD       $0x13, Y14, Y9
 	SHA256RNDS2  X0, X6, X5
 	SHA256RNDS2  X0, X8, X7
-	VPMULLD      ·powers+416(SB), Y14, Y11
+	VPSLLD       $0x0d, Y14, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPADDD       Y12, Y13, Y13
@@ -18290,11 +18290,11 @@ begin7:
 	SHA256RNDS2  X0, X2, X1
 	SHA256RNDS2  X0, X4, X3
 	VPSRLD       $0x11, Y15, Y9
-	VPMULLD      ·powers+480(SB), Y15, Y11
+	VPSLLD       $0x0f, Y15, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPSRLD       $0x13, Y15, Y9
-	VPMULLD      ·powers+416(SB), Y15, Y11
+	VPSLLD       $0x0d, Y15, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPADDD       Y12, Y14, Y14
@@ -18319,13 +18319,13 @@ begin7:
 	VPADDD       4992(DX), Y15, Y15
 	VPSRLD       $0x0a, Y13, Y12
 	VPSRLD       $0x11, Y13, Y9
-	VPMULLD      ·powers+480(SB), Y13, Y11
+	VPSLLD       $0x0f, Y13, Y11
 	VPXOR        Y11, Y9, Y9
 	SHA256RNDS2  X0, X5, X6
 	SHA256RNDS2  X0, X7, X8
 	VPXOR        Y9, Y12, Y12
 	VPSRLD       $0x13, Y13, Y9
-	VPMULLD      ·powers+416(SB), Y13, Y11
+	VPSLLD       $0x0d, Y13, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPADDD       Y12, Y15, Y15
@@ -18360,11 +18360,11 @@ begin7:
 	VPADDD       5024(DX), Y13, Y13
 	VPSRLD       $0x0a, Y14, Y12
 	VPSRLD       $0x11, Y14, Y9
-	VPMULLD      ·powers+480(SB), Y14, Y11
+	VPSLLD       $0x0f, Y14, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPSRLD       $0x13, Y14, Y9
-	VPMULLD      ·powers+416(SB), Y14, Y11
+	VPSLLD       $0x0d, Y14, Y11
 	VPXOR        Y11, Y9, Y9
 	VMOVQ        688(BX), X0
 	SHA256RNDS2  X0, X5, X6
@@ -18397,11 +18397,11 @@ begin7:
 	VPADDD       5056(DX), Y14, Y14
 	VPSRLD       $0x0a, Y15, Y12
 	VPSRLD       $0x11, Y15, Y9
-	VPMULLD      ·powers+480(SB), Y15, Y11
+	VPSLLD       $0x0f, Y15, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPSRLD       $0x13, Y15, Y9
-	VPMULLD      ·powers+416(SB), Y15, Y11
+	VPSLLD       $0x0d, Y15, Y11
 	VPXOR        Y11, Y9, Y9
 	VMOVQ        784(BX), X0
 	SHA256RNDS2  X0, X1, X2
@@ -18439,7 +18439,7 @@ begin7:
 	VPADDD       4288(DX), Y15, Y15
 	VPSRLD       $0x0a, Y13, Y12
 	VPSRLD       $0x11, Y13, Y9
-	VPMULLD      ·powers+480(SB), Y13, Y11
+	VPSLLD       $0x0f, Y13, Y11
 	VMOVQ        880(BX), X0
 	SHA256RNDS2  X0, X6, X5
 	VMOVQ        888(BX), X0
@@ -18447,7 +18447,7 @@ begin7:
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPSRLD       $0x13, Y13, Y9
-	VPMULLD      ·powers+416(SB), Y13, Y11
+	VPSLLD       $0x0d, Y13, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPADDD       Y12, Y15, Y15
@@ -18475,7 +18475,7 @@ begin7:
 	VPADDD       4320(DX), Y13, Y13
 	VPSRLD       $0x0a, Y14, Y12
 	VPSRLD       $0x11, Y14, Y9
-	VPMULLD      ·powers+480(SB), Y14, Y11
+	VPSLLD       $0x0f, Y14, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPSRLD       $0x13, Y14, Y9
@@ -18483,7 +18483,7 @@ begin7:
 	SHA256RNDS2  X0, X2, X1
 	VMOVQ        984(BX), X0
 	SHA256RNDS2  X0, X4, X3
-	VPMULLD      ·powers+416(SB), Y14, Y11
+	VPSLLD       $0x0d, Y14, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPADDD       Y12, Y13, Y13
@@ -18521,11 +18521,11 @@ begin7:
 	VMOVQ        1080(BX), X0
 	SHA256RNDS2  X0, X7, X8
 	VPSRLD       $0x11, Y15, Y9
-	VPMULLD      ·powers+480(SB), Y15, Y11
+	VPSLLD       $0x0f, Y15, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPSRLD       $0x13, Y15, Y9
-	VPMULLD      ·powers+416(SB), Y15, Y11
+	VPSLLD       $0x0d, Y15, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPADDD       Y12, Y14, Y14
@@ -18553,7 +18553,7 @@ begin7:
 	VPADDD       4384(DX), Y15, Y15
 	VPSRLD       $0x0a, Y13, Y12
 	VPSRLD       $0x11, Y13, Y9
-	VPMULLD      ·powers+480(SB), Y13, Y11
+	VPSLLD       $0x0f, Y13, Y11
 	VPXOR        Y11, Y9, Y9
 	VMOVQ        1168(BX), X0
 	SHA256RNDS2  X0, X1, X2
@@ -18561,7 +18561,7 @@ begin7:
 	SHA256RNDS2  X0, X3, X4
 	VPXOR        Y9, Y12, Y12
 	VPSRLD       $0x13, Y13, Y9
-	VPMULLD      ·powers+416(SB), Y13, Y11
+	VPSLLD       $0x0d, Y13, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPADDD       Y12, Y15, Y15
@@ -18664,11 +18664,11 @@ begin8:
 	SHA256RNDS2  X0, X7, X8
 	VPSRLD       $0x0a, Y15, Y12
 	VPSRLD       $0x11, Y15, Y9
-	VPMULLD      ·powers+480(SB), Y15, Y11
+	VPSLLD       $0x0f, Y15, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPSRLD       $0x13, Y15, Y9
-	VPMULLD      ·powers+416(SB), Y15, Y11
+	VPSLLD       $0x0d, Y15, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VMOVQ        548(AX), X0
@@ -18701,13 +18701,13 @@ begin8:
 	VMOVDQU      Y9, 800(SI)
 	VPSRLD       $0x0a, Y13, Y12
 	VPSRLD       $0x11, Y13, Y9
-	VPMULLD      ·powers+480(SB), Y13, Y11
+	VPSLLD       $0x0f, Y13, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	SHA256RNDS2  X0, X5, X6
 	SHA256RNDS2  X0, X7, X8
 	VPSRLD       $0x13, Y13, Y9
-	VPMULLD      ·powers+416(SB), Y13, Y11
+	VPSLLD       $0x0d, Y13, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPBROADCASTD 596(AX), Y15
@@ -18731,14 +18731,14 @@ begin8:
 	VMOVDQU      Y12, 4384(DX)
 	VPSRLD       $0x0a, Y14, Y12
 	VPSRLD       $0x11, Y14, Y9
-	VPMULLD      ·powers+480(SB), Y14, Y11
+	VPSLLD       $0x0f, Y14, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VMOVQ        572(AX), X0
 	SHA256RNDS2  X0, X1, X2
 	SHA256RNDS2  X0, X3, X4
 	VPSRLD       $0x13, Y14, Y9
-	VPMULLD      ·powers+416(SB), Y14, Y11
+	VPSLLD       $0x0d, Y14, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPBROADCASTD 600(AX), Y13
@@ -18773,11 +18773,11 @@ begin8:
 	VMOVQ        744(BX), X0
 	SHA256RNDS2  X0, X8, X7
 	VPSRLD       $0x11, Y15, Y9
-	VPMULLD      ·powers+480(SB), Y15, Y11
+	VPSLLD       $0x0f, Y15, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPSRLD       $0x13, Y15, Y9
-	VPMULLD      ·powers+416(SB), Y15, Y11
+	VPSLLD       $0x0d, Y15, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPBROADCASTD 604(AX), Y14
@@ -18804,7 +18804,7 @@ begin8:
 	VMOVDQU      Y12, 4448(DX)
 	VPSRLD       $0x0a, Y13, Y12
 	VPSRLD       $0x11, Y13, Y9
-	VPMULLD      ·powers+480(SB), Y13, Y11
+	VPSLLD       $0x0f, Y13, Y11
 	VMOVQ        832(BX), X0
 	SHA256RNDS2  X0, X2, X1
 	VMOVQ        840(BX), X0
@@ -18812,7 +18812,7 @@ begin8:
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPSRLD       $0x13, Y13, Y9
-	VPMULLD      ·powers+416(SB), Y13, Y11
+	VPSLLD       $0x0d, Y13, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPADDD       6048(DX), Y12, Y15
@@ -18850,7 +18850,7 @@ begin8:
 	VPADDD       4832(DX), Y13, Y13
 	VPSRLD       $0x0a, Y14, Y12
 	VPSRLD       $0x11, Y14, Y9
-	VPMULLD      ·powers+480(SB), Y14, Y11
+	VPSLLD       $0x0f, Y14, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VMOVQ        960(BX), X0
@@ -18858,7 +18858,7 @@ begin8:
 	VMOVQ        968(BX), X0
 	SHA256RNDS2  X0, X4, X3
 	VPSRLD       $0x13, Y14, Y9
-	VPMULLD      ·powers+416(SB), Y14, Y11
+	VPSLLD       $0x0d, Y14, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPADDD       Y12, Y13, Y13
@@ -18886,7 +18886,7 @@ begin8:
 	VPADDD       4864(DX), Y14, Y14
 	VPSRLD       $0x0a, Y15, Y12
 	VPSRLD       $0x11, Y15, Y9
-	VPMULLD      ·powers+480(SB), Y15, Y11
+	VPSLLD       $0x0f, Y15, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPSRLD       $0x13, Y15, Y9
@@ -18894,7 +18894,7 @@ begin8:
 	SHA256RNDS2  X0, X5, X6
 	VMOVQ        1064(BX), X0
 	SHA256RNDS2  X0, X7, X8
-	VPMULLD      ·powers+416(SB), Y15, Y11
+	VPSLLD       $0x0d, Y15, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPADDD       Y12, Y14, Y14
@@ -18932,11 +18932,11 @@ begin8:
 	VMOVQ        1160(BX), X0
 	SHA256RNDS2  X0, X3, X4
 	VPSRLD       $0x11, Y13, Y9
-	VPMULLD      ·powers+480(SB), Y13, Y11
+	VPSLLD       $0x0f, Y13, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPSRLD       $0x13, Y13, Y9
-	VPMULLD      ·powers+416(SB), Y13, Y11
+	VPSLLD       $0x0d, Y13, Y11
 	VPXOR        Y11, Y9, Y9
 	VMOVQ        1184(BX), X0
 	SHA256RNDS2  X0, X5, X6
@@ -18981,11 +18981,11 @@ begin8:
 	VPSRLD       $0x11, Y14, Y9
 	SHA256RNDS2  X0, X5, X6
 	SHA256RNDS2  X0, X7, X8
-	VPMULLD      ·powers+480(SB), Y14, Y11
+	VPSLLD       $0x0f, Y14, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPSRLD       $0x13, Y14, Y9
-	VPMULLD      ·powers+416(SB), Y14, Y11
+	VPSLLD       $0x0d, Y14, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VMOVQ        532(AX), X0
@@ -19019,13 +19019,13 @@ begin8:
 	VPADDD       4960(DX), Y14, Y14
 	VPSRLD       $0x0a, Y15, Y12
 	VPSRLD       $0x11, Y15, Y9
-	VPMULLD      ·powers+480(SB), Y15, Y11
+	VPSLLD       $0x0f, Y15, Y11
 	VPXOR        Y11, Y9, Y9
 	SHA256RNDS2  X0, X5, X6
 	SHA256RNDS2  X0, X7, X8
 	VPXOR        Y9, Y12, Y12
 	VPSRLD       $0x13, Y15, Y9
-	VPMULLD      ·powers+416(SB), Y15, Y11
+	VPSLLD       $0x0d, Y15, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPADDD       Y12, Y14, Y14
@@ -19050,14 +19050,14 @@ begin8:
 	VPADDD       4992(DX), Y15, Y15
 	VPSRLD       $0x0a, Y13, Y12
 	VPSRLD       $0x11, Y13, Y9
-	VPMULLD      ·powers+480(SB), Y13, Y11
+	VPSLLD       $0x0f, Y13, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VMOVQ        556(AX), X0
 	SHA256RNDS2  X0, X1, X2
 	SHA256RNDS2  X0, X3, X4
 	VPSRLD       $0x13, Y13, Y9
-	VPMULLD      ·powers+416(SB), Y13, Y11
+	VPSLLD       $0x0d, Y13, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPADDD       Y12, Y15, Y15
@@ -19090,11 +19090,11 @@ begin8:
 	VPADDD       5024(DX), Y13, Y13
 	VPSRLD       $0x0a, Y14, Y12
 	VPSRLD       $0x11, Y14, Y9
-	VPMULLD      ·powers+480(SB), Y14, Y11
+	VPSLLD       $0x0f, Y14, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPSRLD       $0x13, Y14, Y9
-	VPMULLD      ·powers+416(SB), Y14, Y11
+	VPSLLD       $0x0d, Y14, Y11
 	VMOVQ        572(AX), X0
 	SHA256RNDS2  X0, X1, X2
 	SHA256RNDS2  X0, X3, X4
@@ -19123,11 +19123,11 @@ begin8:
 	VPADDD       5056(DX), Y14, Y14
 	VPSRLD       $0x0a, Y15, Y12
 	VPSRLD       $0x11, Y15, Y9
-	VPMULLD      ·powers+480(SB), Y15, Y11
+	VPSLLD       $0x0f, Y15, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPSRLD       $0x13, Y15, Y9
-	VPMULLD      ·powers+416(SB), Y15, Y11
+	VPSLLD       $0x0d, Y15, Y11
 	VPXOR        Y11, Y9, Y9
 	VMOVQ        752(BX), X0
 	SHA256RNDS2  X0, X6, X5
@@ -19170,11 +19170,11 @@ begin8:
 	SHA256RNDS2  X0, X4, X3
 	VPSRLD       $0x0a, Y13, Y12
 	VPSRLD       $0x11, Y13, Y9
-	VPMULLD      ·powers+480(SB), Y13, Y11
+	VPSLLD       $0x0f, Y13, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPSRLD       $0x13, Y13, Y9
-	VPMULLD      ·powers+416(SB), Y13, Y11
+	VPSLLD       $0x0d, Y13, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VMOVQ        880(BX), X0
@@ -19206,11 +19206,11 @@ begin8:
 	VMOVQ        952(BX), X0
 	SHA256RNDS2  X0, X7, X8
 	VPSRLD       $0x11, Y14, Y9
-	VPMULLD      ·powers+480(SB), Y14, Y11
+	VPSLLD       $0x0f, Y14, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPSRLD       $0x13, Y14, Y9
-	VPMULLD      ·powers+416(SB), Y14, Y11
+	VPSLLD       $0x0d, Y14, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPADDD       Y12, Y13, Y13
@@ -19248,7 +19248,7 @@ begin8:
 	VPADDD       4352(DX), Y14, Y14
 	VPSRLD       $0x0a, Y15, Y12
 	VPSRLD       $0x11, Y15, Y9
-	VPMULLD      ·powers+480(SB), Y15, Y11
+	VPSLLD       $0x0f, Y15, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VMOVQ        1072(BX), X0
@@ -19256,7 +19256,7 @@ begin8:
 	VMOVQ        1080(BX), X0
 	SHA256RNDS2  X0, X7, X8
 	VPSRLD       $0x13, Y15, Y9
-	VPMULLD      ·powers+416(SB), Y15, Y11
+	VPSLLD       $0x0d, Y15, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPADDD       Y12, Y14, Y14
@@ -19284,7 +19284,7 @@ begin8:
 	VPADDD       4384(DX), Y15, Y15
 	VPSRLD       $0x0a, Y13, Y12
 	VPSRLD       $0x11, Y13, Y9
-	VPMULLD      ·powers+480(SB), Y13, Y11
+	VPSLLD       $0x0f, Y13, Y11
 	VPXOR        Y11, Y9, Y9
 	VMOVQ        1168(BX), X0
 	SHA256RNDS2  X0, X1, X2
@@ -19292,7 +19292,7 @@ begin8:
 	SHA256RNDS2  X0, X3, X4
 	VPXOR        Y9, Y12, Y12
 	VPSRLD       $0x13, Y13, Y9
-	VPMULLD      ·powers+416(SB), Y13, Y11
+	VPSLLD       $0x0d, Y13, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPADDD       Y12, Y15, Y15
@@ -19420,13 +19420,13 @@ begin9:
 	VMOVDQU      Y12, 4320(DX)
 	VPSRLD       $0x0a, Y15, Y12
 	VPSRLD       $0x11, Y15, Y9
-	VPMULLD      ·powers+480(SB), Y15, Y11
+	VPSLLD       $0x0f, Y15, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPSRLD       $0x13, Y15, Y9
 	SHA256RNDS2  X0, X5, X6
 	SHA256RNDS2  X0, X7, X8
-	VPMULLD      ·powers+416(SB), Y15, Y11
+	VPSLLD       $0x0d, Y15, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPBROADCASTD 224(R12), Y14
@@ -19456,14 +19456,14 @@ begin9:
 	VMOVDQU      Y9, 800(SI)
 	VPSRLD       $0x0a, Y13, Y12
 	VPSRLD       $0x11, Y13, Y9
-	VPMULLD      ·powers+480(SB), Y13, Y11
+	VPSLLD       $0x0f, Y13, Y11
 	VPXOR        Y11, Y9, Y9
 	VMOVQ        640(BX), X0
 	SHA256RNDS2  X0, X1, X2
 	SHA256RNDS2  X0, X3, X4
 	VPXOR        Y9, Y12, Y12
 	VPSRLD       $0x13, Y13, Y9
-	VPMULLD      ·powers+416(SB), Y13, Y11
+	VPSLLD       $0x0d, Y13, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPBROADCASTD 596(AX), Y15
@@ -19488,11 +19488,11 @@ begin9:
 	VMOVDQU      Y12, 4384(DX)
 	VPSRLD       $0x0a, Y14, Y12
 	VPSRLD       $0x11, Y14, Y9
-	VPMULLD      ·powers+480(SB), Y14, Y11
+	VPSLLD       $0x0f, Y14, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPSRLD       $0x13, Y14, Y9
-	VPMULLD      ·powers+416(SB), Y14, Y11
+	VPSLLD       $0x0d, Y14, Y11
 	VPXOR        Y11, Y9, Y9
 	VMOVQ        736(BX), X0
 	SHA256RNDS2  X0, X6, X5
@@ -19529,7 +19529,7 @@ begin9:
 	VMOVDQU      Y9, 864(SI)
 	VPSRLD       $0x0a, Y15, Y12
 	VPSRLD       $0x11, Y15, Y9
-	VPMULLD      ·powers+480(SB), Y15, Y11
+	VPSLLD       $0x0f, Y15, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPSRLD       $0x13, Y15, Y9
@@ -19537,7 +19537,7 @@ begin9:
 	SHA256RNDS2  X0, X2, X1
 	VMOVQ        840(BX), X0
 	SHA256RNDS2  X0, X4, X3
-	VPMULLD      ·powers+416(SB), Y15, Y11
+	VPSLLD       $0x0d, Y15, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPBROADCASTD 604(AX), Y14
@@ -19564,11 +19564,11 @@ begin9:
 	VMOVQ        904(BX), X0
 	SHA256RNDS2  X0, X3, X4
 	VPSRLD       $0x11, Y13, Y9
-	VPMULLD      ·powers+480(SB), Y13, Y11
+	VPSLLD       $0x0f, Y13, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPSRLD       $0x13, Y13, Y9
-	VPMULLD      ·powers+416(SB), Y13, Y11
+	VPSLLD       $0x0d, Y13, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPBROADCASTD 288(R12), Y15
@@ -19607,7 +19607,7 @@ begin9:
 	VPADDD       4832(DX), Y13, Y13
 	VPSRLD       $0x0a, Y14, Y12
 	VPSRLD       $0x11, Y14, Y9
-	VPMULLD      ·powers+480(SB), Y14, Y11
+	VPSLLD       $0x0f, Y14, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPSRLD       $0x13, Y14, Y9
@@ -19615,7 +19615,7 @@ begin9:
 	SHA256RNDS2  X0, X1, X2
 	VMOVQ        1032(BX), X0
 	SHA256RNDS2  X0, X3, X4
-	VPMULLD      ·powers+416(SB), Y14, Y11
+	VPSLLD       $0x0d, Y14, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPADDD       Y12, Y13, Y13
@@ -19643,11 +19643,11 @@ begin9:
 	SHA256RNDS2  X0, X4, X3
 	VPSRLD       $0x0a, Y15, Y12
 	VPSRLD       $0x11, Y15, Y9
-	VPMULLD      ·powers+480(SB), Y15, Y11
+	VPSLLD       $0x0f, Y15, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPSRLD       $0x13, Y15, Y9
-	VPMULLD      ·powers+416(SB), Y15, Y11
+	VPSLLD       $0x0d, Y15, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VMOVQ        1120(BX), X0
@@ -19685,7 +19685,7 @@ begin9:
 	VPADDD       4896(DX), Y15, Y15
 	VPSRLD       $0x0a, Y13, Y12
 	VPSRLD       $0x11, Y13, Y9
-	VPMULLD      ·powers+480(SB), Y13, Y11
+	VPSLLD       $0x0f, Y13, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPSRLD       $0x13, Y13, Y9
@@ -19712,7 +19712,7 @@ begin9:
 	VMOVQ        532(AX), X0
 	SHA256RNDS2  X0, X2, X1
 	SHA256RNDS2  X0, X4, X3
-	VPMULLD      ·powers+416(SB), Y13, Y11
+	VPSLLD       $0x0d, Y13, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPADDD       Y12, Y15, Y15
@@ -19737,11 +19737,11 @@ begin9:
 	VMOVQ        540(AX), X0
 	SHA256RNDS2  X0, X1, X2
 	SHA256RNDS2  X0, X3, X4
-	VPMULLD      ·powers+480(SB), Y14, Y11
+	VPSLLD       $0x0f, Y14, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPSRLD       $0x13, Y14, Y9
-	VPMULLD      ·powers+416(SB), Y14, Y11
+	VPSLLD       $0x0d, Y14, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPADDD       Y12, Y13, Y13
@@ -19774,11 +19774,11 @@ begin9:
 	VPADDD       4960(DX), Y14, Y14
 	VPSRLD       $0x0a, Y15, Y12
 	VPSRLD       $0x11, Y15, Y9
-	VPMULLD      ·powers+480(SB), Y15, Y11
+	VPSLLD       $0x0f, Y15, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPSRLD       $0x13, Y15, Y9
-	VPMULLD      ·powers+416(SB), Y15, Y11
+	VPSLLD       $0x0d, Y15, Y11
 	VPXOR        Y11, Y9, Y9
 	VMOVQ        512(BX), X0
 	SHA256RNDS2  X0, X1, X2
@@ -19806,11 +19806,11 @@ begin9:
 	VMOVQ        576(BX), X0
 	SHA256RNDS2  X0, X2, X1
 	SHA256RNDS2  X0, X4, X3
-	VPMULLD      ·powers+480(SB), Y13, Y11
+	VPSLLD       $0x0f, Y13, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPSRLD       $0x13, Y13, Y9
-	VPMULLD      ·powers+416(SB), Y13, Y11
+	VPSLLD       $0x0d, Y13, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPADDD       Y12, Y15, Y15
@@ -19843,11 +19843,11 @@ begin9:
 	VPADDD       5024(DX), Y13, Y13
 	VPSRLD       $0x0a, Y14, Y12
 	VPSRLD       $0x11, Y14, Y9
-	VPMULLD      ·powers+480(SB), Y14, Y11
+	VPSLLD       $0x0f, Y14, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPSRLD       $0x13, Y14, Y9
-	VPMULLD      ·powers+416(SB), Y14, Y11
+	VPSLLD       $0x0d, Y14, Y11
 	VPXOR        Y11, Y9, Y9
 	VMOVQ        720(BX), X0
 	SHA256RNDS2  X0, X2, X1
@@ -19879,11 +19879,11 @@ begin9:
 	SHA256RNDS2  X0, X1, X2
 	VMOVQ        792(BX), X0
 	SHA256RNDS2  X0, X3, X4
-	VPMULLD      ·powers+480(SB), Y15, Y11
+	VPSLLD       $0x0f, Y15, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPSRLD       $0x13, Y15, Y9
-	VPMULLD      ·powers+416(SB), Y15, Y11
+	VPSLLD       $0x0d, Y15, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPADDD       Y12, Y14, Y14
@@ -19922,11 +19922,11 @@ begin9:
 	VPADDD       5088(DX), Y15, Y15
 	VPSRLD       $0x0a, Y13, Y12
 	VPSRLD       $0x11, Y13, Y9
-	VPMULLD      ·powers+480(SB), Y13, Y11
+	VPSLLD       $0x0f, Y13, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPSRLD       $0x13, Y13, Y9
-	VPMULLD      ·powers+416(SB), Y13, Y11
+	VPSLLD       $0x0d, Y13, Y11
 	VMOVQ        912(BX), X0
 	SHA256RNDS2  X0, X1, X2
 	VMOVQ        920(BX), X0
@@ -19958,11 +19958,11 @@ begin9:
 	VMOVQ        984(BX), X0
 	SHA256RNDS2  X0, X4, X3
 	VPSRLD       $0x11, Y14, Y9
-	VPMULLD      ·powers+480(SB), Y14, Y11
+	VPSLLD       $0x0f, Y14, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPSRLD       $0x13, Y14, Y9
-	VPMULLD      ·powers+416(SB), Y14, Y11
+	VPSLLD       $0x0d, Y14, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPADDD       Y12, Y13, Y13
@@ -20000,11 +20000,11 @@ begin9:
 	VPADDD       4352(DX), Y14, Y14
 	VPSRLD       $0x0a, Y15, Y12
 	VPSRLD       $0x11, Y15, Y9
-	VPMULLD      ·powers+480(SB), Y15, Y11
+	VPSLLD       $0x0f, Y15, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPSRLD       $0x13, Y15, Y9
-	VPMULLD      ·powers+416(SB), Y15, Y11
+	VPSLLD       $0x0d, Y15, Y11
 	VMOVQ        1104(BX), X0
 	SHA256RNDS2  X0, X2, X1
 	VMOVQ        1112(BX), X0
@@ -20036,11 +20036,11 @@ begin9:
 	VMOVQ        1176(BX), X0
 	SHA256RNDS2  X0, X3, X4
 	VPSRLD       $0x11, Y13, Y9
-	VPMULLD      ·powers+480(SB), Y13, Y11
+	VPSLLD       $0x0f, Y13, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPSRLD       $0x13, Y13, Y9
-	VPMULLD      ·powers+416(SB), Y13, Y11
+	VPSLLD       $0x0d, Y13, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPADDD       Y12, Y15, Y15
@@ -20175,11 +20175,11 @@ begin10:
 	SHA256RNDS2  X0, X5, X6
 	VMOVQ        552(BX), X0
 	SHA256RNDS2  X0, X7, X8
-	VPMULLD      ·powers+480(SB), Y15, Y11
+	VPSLLD       $0x0f, Y15, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPSRLD       $0x13, Y15, Y9
-	VPMULLD      ·powers+416(SB), Y15, Y11
+	VPSLLD       $0x0d, Y15, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPADDD       6144(DX), Y12, Y14
@@ -20217,11 +20217,11 @@ begin10:
 	VMOVDQU      Y9, 800(SI)
 	VPSRLD       $0x0a, Y13, Y12
 	VPSRLD       $0x11, Y13, Y9
-	VPMULLD      ·powers+480(SB), Y13, Y11
+	VPSLLD       $0x0f, Y13, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPSRLD       $0x13, Y13, Y9
-	VPMULLD      ·powers+416(SB), Y13, Y11
+	VPSLLD       $0x0d, Y13, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPBROADCASTD 224(R12), Y15
@@ -20248,7 +20248,7 @@ begin10:
 	VMOVDQU      Y12, 4384(DX)
 	VPSRLD       $0x0a, Y14, Y12
 	VPSRLD       $0x11, Y14, Y9
-	VPMULLD      ·powers+480(SB), Y14, Y11
+	VPSLLD       $0x0f, Y14, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VMOVQ        736(BX), X0
@@ -20256,7 +20256,7 @@ begin10:
 	VMOVQ        744(BX), X0
 	SHA256RNDS2  X0, X8, X7
 	VPSRLD       $0x13, Y14, Y9
-	VPMULLD      ·powers+416(SB), Y14, Y11
+	VPSLLD       $0x0d, Y14, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPADDD       6176(DX), Y12, Y13
@@ -20288,7 +20288,7 @@ begin10:
 	VMOVDQU      Y9, 864(SI)
 	VPSRLD       $0x0a, Y15, Y12
 	VPSRLD       $0x11, Y15, Y9
-	VPMULLD      ·powers+480(SB), Y15, Y11
+	VPSLLD       $0x0f, Y15, Y11
 	VPXOR        Y11, Y9, Y9
 	VMOVQ        832(BX), X0
 	SHA256RNDS2  X0, X2, X1
@@ -20296,7 +20296,7 @@ begin10:
 	SHA256RNDS2  X0, X4, X3
 	VPXOR        Y9, Y12, Y12
 	VPSRLD       $0x13, Y15, Y9
-	VPMULLD      ·powers+416(SB), Y15, Y11
+	VPSLLD       $0x0d, Y15, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPBROADCASTD 256(R12), Y14
@@ -20323,11 +20323,11 @@ begin10:
 	VMOVQ        904(BX), X0
 	SHA256RNDS2  X0, X3, X4
 	VPSRLD       $0x11, Y13, Y9
-	VPMULLD      ·powers+480(SB), Y13, Y11
+	VPSLLD       $0x0f, Y13, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPSRLD       $0x13, Y13, Y9
-	VPMULLD      ·powers+416(SB), Y13, Y11
+	VPSLLD       $0x0d, Y13, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPADDD       6208(DX), Y12, Y15
@@ -20365,11 +20365,11 @@ begin10:
 	VPADDD       4832(DX), Y13, Y13
 	VPSRLD       $0x0a, Y14, Y12
 	VPSRLD       $0x11, Y14, Y9
-	VPMULLD      ·powers+480(SB), Y14, Y11
+	VPSLLD       $0x0f, Y14, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPSRLD       $0x13, Y14, Y9
-	VPMULLD      ·powers+416(SB), Y14, Y11
+	VPSLLD       $0x0d, Y14, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VMOVQ        1024(BX), X0
@@ -20397,7 +20397,7 @@ begin10:
 	VPADDD       4864(DX), Y14, Y14
 	VPSRLD       $0x0a, Y15, Y12
 	VPSRLD       $0x11, Y15, Y9
-	VPMULLD      ·powers+480(SB), Y15, Y11
+	VPSLLD       $0x0f, Y15, Y11
 	VMOVQ        1088(BX), X0
 	SHA256RNDS2  X0, X2, X1
 	VMOVQ        1096(BX), X0
@@ -20405,7 +20405,7 @@ begin10:
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPSRLD       $0x13, Y15, Y9
-	VPMULLD      ·powers+416(SB), Y15, Y11
+	VPSLLD       $0x0d, Y15, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPADDD       Y12, Y14, Y14
@@ -20445,11 +20445,11 @@ begin10:
 	VPADDD       Y15, Y12, Y15
 	VPSRLD       $0x0a, Y13, Y12
 	VPSRLD       $0x11, Y13, Y9
-	VPMULLD      ·powers+480(SB), Y13, Y11
+	VPSLLD       $0x0f, Y13, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPSRLD       $0x13, Y13, Y9
-	VPMULLD      ·powers+416(SB), Y13, Y11
+	VPSLLD       $0x0d, Y13, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VMOVDQU      X2, 5120(DX)
@@ -20495,11 +20495,11 @@ begin10:
 	SHA256RNDS2  X0, X1, X2
 	SHA256RNDS2  X0, X3, X4
 	VPSRLD       $0x11, Y14, Y9
-	VPMULLD      ·powers+480(SB), Y14, Y11
+	VPSLLD       $0x0f, Y14, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPSRLD       $0x13, Y14, Y9
-	VPMULLD      ·powers+416(SB), Y14, Y11
+	VPSLLD       $0x0d, Y14, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPADDD       Y12, Y13, Y13
@@ -20534,11 +20534,11 @@ begin10:
 	VPADDD       Y14, Y12, Y14
 	VPSRLD       $0x0a, Y15, Y12
 	VPSRLD       $0x11, Y15, Y9
-	VPMULLD      ·powers+480(SB), Y15, Y11
+	VPSLLD       $0x0f, Y15, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPSRLD       $0x13, Y15, Y9
-	VPMULLD      ·powers+416(SB), Y15, Y11
+	VPSLLD       $0x0d, Y15, Y11
 	VMOVQ        528(BX), X0
 	SHA256RNDS2  X0, X1, X2
 	VMOVQ        536(BX), X0
@@ -20572,11 +20572,11 @@ begin10:
 	VPADDD       Y15, Y12, Y15
 	VPSRLD       $0x0a, Y13, Y12
 	VPSRLD       $0x11, Y13, Y9
-	VPMULLD      ·powers+480(SB), Y13, Y11
+	VPSLLD       $0x0f, Y13, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPSRLD       $0x13, Y13, Y9
-	VPMULLD      ·powers+416(SB), Y13, Y11
+	VPSLLD       $0x0d, Y13, Y11
 	VPXOR        Y11, Y9, Y9
 	VMOVQ        624(BX), X0
 	SHA256RNDS2  X0, X6, X5
@@ -20616,7 +20616,7 @@ begin10:
 	VPADDD       Y13, Y12, Y13
 	VPSRLD       $0x0a, Y14, Y12
 	VPSRLD       $0x11, Y14, Y9
-	VPMULLD      ·powers+480(SB), Y14, Y11
+	VPSLLD       $0x0f, Y14, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VMOVQ        720(BX), X0
@@ -20624,7 +20624,7 @@ begin10:
 	VMOVQ        728(BX), X0
 	SHA256RNDS2  X0, X4, X3
 	VPSRLD       $0x13, Y14, Y9
-	VPMULLD      ·powers+416(SB), Y14, Y11
+	VPSLLD       $0x0d, Y14, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPADDD       Y12, Y13, Y13
@@ -20654,7 +20654,7 @@ begin10:
 	VPADDD       Y14, Y12, Y14
 	VPSRLD       $0x0a, Y15, Y12
 	VPSRLD       $0x11, Y15, Y9
-	VPMULLD      ·powers+480(SB), Y15, Y11
+	VPSLLD       $0x0f, Y15, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPSRLD       $0x13, Y15, Y9
@@ -20662,7 +20662,7 @@ begin10:
 	SHA256RNDS2  X0, X5, X6
 	VMOVQ        824(BX), X0
 	SHA256RNDS2  X0, X7, X8
-	VPMULLD      ·powers+416(SB), Y15, Y11
+	VPSLLD       $0x0d, Y15, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPADDD       Y12, Y14, Y14
@@ -20697,7 +20697,7 @@ begin10:
 	VPADDD       5088(DX), Y15, Y15
 	VPSRLD       $0x0a, Y13, Y12
 	VPSRLD       $0x11, Y13, Y9
-	VPMULLD      ·powers+480(SB), Y13, Y11
+	VPSLLD       $0x0f, Y13, Y11
 	VPXOR        Y11, Y9, Y9
 	VMOVQ        912(BX), X0
 	SHA256RNDS2  X0, X1, X2
@@ -20705,7 +20705,7 @@ begin10:
 	SHA256RNDS2  X0, X3, X4
 	VPXOR        Y9, Y12, Y12
 	VPSRLD       $0x13, Y13, Y9
-	VPMULLD      ·powers+416(SB), Y13, Y11
+	VPSLLD       $0x0d, Y13, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPADDD       Y12, Y15, Y15
@@ -20733,11 +20733,11 @@ begin10:
 	VPADDD       4320(DX), Y13, Y13
 	VPSRLD       $0x0a, Y14, Y12
 	VPSRLD       $0x11, Y14, Y9
-	VPMULLD      ·powers+480(SB), Y14, Y11
+	VPSLLD       $0x0f, Y14, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPSRLD       $0x13, Y14, Y9
-	VPMULLD      ·powers+416(SB), Y14, Y11
+	VPSLLD       $0x0d, Y14, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VMOVQ        1008(BX), X0
@@ -20775,7 +20775,7 @@ begin10:
 	VPADDD       4352(DX), Y14, Y14
 	VPSRLD       $0x0a, Y15, Y12
 	VPSRLD       $0x11, Y15, Y9
-	VPMULLD      ·powers+480(SB), Y15, Y11
+	VPSLLD       $0x0f, Y15, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPSRLD       $0x13, Y15, Y9
@@ -20783,7 +20783,7 @@ begin10:
 	SHA256RNDS2  X0, X2, X1
 	VMOVQ        1112(BX), X0
 	SHA256RNDS2  X0, X4, X3
-	VPMULLD      ·powers+416(SB), Y15, Y11
+	VPSLLD       $0x0d, Y15, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPADDD       Y12, Y14, Y14
@@ -20811,11 +20811,11 @@ begin10:
 	SHA256RNDS2  X0, X3, X4
 	VPSRLD       $0x0a, Y13, Y12
 	VPSRLD       $0x11, Y13, Y9
-	VPMULLD      ·powers+480(SB), Y13, Y11
+	VPSLLD       $0x0f, Y13, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPSRLD       $0x13, Y13, Y9
-	VPMULLD      ·powers+416(SB), Y13, Y11
+	VPSLLD       $0x0d, Y13, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPADDD       Y12, Y15, Y15
@@ -20959,11 +20959,11 @@ begin11:
 	SHA256RNDS2  X0, X8, X7
 	VPSRLD       $0x0a, Y13, Y12
 	VPSRLD       $0x11, Y13, Y9
-	VPMULLD      ·powers+480(SB), Y13, Y11
+	VPSLLD       $0x0f, Y13, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPSRLD       $0x13, Y13, Y9
-	VPMULLD      ·powers+416(SB), Y13, Y11
+	VPSLLD       $0x0d, Y13, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPADDD       6144(DX), Y12, Y15
@@ -20991,7 +20991,7 @@ begin11:
 	VMOVDQU      Y12, 4384(DX)
 	VPSRLD       $0x0a, Y14, Y12
 	VPSRLD       $0x11, Y14, Y9
-	VPMULLD      ·powers+480(SB), Y14, Y11
+	VPSLLD       $0x0f, Y14, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VMOVQ        704(BX), X0
@@ -20999,7 +20999,7 @@ begin11:
 	VMOVQ        712(BX), X0
 	SHA256RNDS2  X0, X4, X3
 	VPSRLD       $0x13, Y14, Y9
-	VPMULLD      ·powers+416(SB), Y14, Y11
+	VPSLLD       $0x0d, Y14, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPBROADCASTD 224(R12), Y13
@@ -21032,7 +21032,7 @@ begin11:
 	VMOVDQU      Y9, 864(SI)
 	VPSRLD       $0x0a, Y15, Y12
 	VPSRLD       $0x11, Y15, Y9
-	VPMULLD      ·powers+480(SB), Y15, Y11
+	VPSLLD       $0x0f, Y15, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VMOVQ        800(BX), X0
@@ -21040,7 +21040,7 @@ begin11:
 	VMOVQ        808(BX), X0
 	SHA256RNDS2  X0, X7, X8
 	VPSRLD       $0x13, Y15, Y9
-	VPMULLD      ·powers+416(SB), Y15, Y11
+	VPSLLD       $0x0d, Y15, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPADDD       6176(DX), Y12, Y14
@@ -21062,7 +21062,7 @@ begin11:
 	VMOVDQU      Y12, 4448(DX)
 	VPSRLD       $0x0a, Y13, Y12
 	VPSRLD       $0x11, Y13, Y9
-	VPMULLD      ·powers+480(SB), Y13, Y11
+	VPSLLD       $0x0f, Y13, Y11
 	VMOVQ        864(BX), X0
 	SHA256RNDS2  X0, X6, X5
 	VMOVQ        872(BX), X0
@@ -21070,7 +21070,7 @@ begin11:
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPSRLD       $0x13, Y13, Y9
-	VPMULLD      ·powers+416(SB), Y13, Y11
+	VPSLLD       $0x0d, Y13, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPBROADCASTD 256(R12), Y15
@@ -21107,11 +21107,11 @@ begin11:
 	VMOVQ        968(BX), X0
 	SHA256RNDS2  X0, X4, X3
 	VPSRLD       $0x11, Y14, Y9
-	VPMULLD      ·powers+480(SB), Y14, Y11
+	VPSLLD       $0x0f, Y14, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPSRLD       $0x13, Y14, Y9
-	VPMULLD      ·powers+416(SB), Y14, Y11
+	VPSLLD       $0x0d, Y14, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPADDD       6208(DX), Y12, Y13
@@ -21139,7 +21139,7 @@ begin11:
 	VPADDD       4864(DX), Y14, Y14
 	VPSRLD       $0x0a, Y15, Y12
 	VPSRLD       $0x11, Y15, Y9
-	VPMULLD      ·powers+480(SB), Y15, Y11
+	VPSLLD       $0x0f, Y15, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPSRLD       $0x13, Y15, Y9
@@ -21147,7 +21147,7 @@ begin11:
 	SHA256RNDS2  X0, X5, X6
 	VMOVQ        1064(BX), X0
 	SHA256RNDS2  X0, X7, X8
-	VPMULLD      ·powers+416(SB), Y15, Y11
+	VPSLLD       $0x0d, Y15, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPADDD       Y12, Y14, Y14
@@ -21181,7 +21181,7 @@ begin11:
 	VPADDD       4896(DX), Y15, Y15
 	VPSRLD       $0x0a, Y13, Y12
 	VPSRLD       $0x11, Y13, Y9
-	VPMULLD      ·powers+480(SB), Y13, Y11
+	VPSLLD       $0x0f, Y13, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VMOVQ        1152(BX), X0
@@ -21189,7 +21189,7 @@ begin11:
 	VMOVQ        1160(BX), X0
 	SHA256RNDS2  X0, X3, X4
 	VPSRLD       $0x13, Y13, Y9
-	VPMULLD      ·powers+416(SB), Y13, Y11
+	VPSLLD       $0x0d, Y13, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPADDD       Y12, Y15, Y15
@@ -21238,11 +21238,11 @@ begin11:
 	VPADDD       Y13, Y12, Y13
 	VPSRLD       $0x0a, Y14, Y12
 	VPSRLD       $0x11, Y14, Y9
-	VPMULLD      ·powers+480(SB), Y14, Y11
+	VPSLLD       $0x0f, Y14, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPSRLD       $0x13, Y14, Y9
-	VPMULLD      ·powers+416(SB), Y14, Y11
+	VPSLLD       $0x0d, Y14, Y11
 	VPXOR        Y11, Y9, Y9
 	SHA256RNDS2  X0, X5, X6
 	SHA256RNDS2  X0, X7, X8
@@ -21277,7 +21277,7 @@ begin11:
 	VPADDD       Y14, Y12, Y14
 	VPSRLD       $0x0a, Y15, Y12
 	VPSRLD       $0x11, Y15, Y9
-	VPMULLD      ·powers+480(SB), Y15, Y11
+	VPSLLD       $0x0f, Y15, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VMOVQ        528(BX), X0
@@ -21285,7 +21285,7 @@ begin11:
 	VMOVQ        536(BX), X0
 	SHA256RNDS2  X0, X3, X4
 	VPSRLD       $0x13, Y15, Y9
-	VPMULLD      ·powers+416(SB), Y15, Y11
+	VPSLLD       $0x0d, Y15, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPADDD       Y12, Y14, Y14
@@ -21315,11 +21315,11 @@ begin11:
 	VPADDD       Y15, Y12, Y15
 	VPSRLD       $0x0a, Y13, Y12
 	VPSRLD       $0x11, Y13, Y9
-	VPMULLD      ·powers+480(SB), Y13, Y11
+	VPSLLD       $0x0f, Y13, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPSRLD       $0x13, Y13, Y9
-	VPMULLD      ·powers+416(SB), Y13, Y11
+	VPSLLD       $0x0d, Y13, Y11
 	VPXOR        Y11, Y9, Y9
 	VMOVQ        624(BX), X0
 	SHA256RNDS2  X0, X6, X5
@@ -21359,7 +21359,7 @@ begin11:
 	VPADDD       Y13, Y12, Y13
 	VPSRLD       $0x0a, Y14, Y12
 	VPSRLD       $0x11, Y14, Y9
-	VPMULLD      ·powers+480(SB), Y14, Y11
+	VPSLLD       $0x0f, Y14, Y11
 	VMOVQ        720(BX), X0
 	SHA256RNDS2  X0, X2, X1
 	VMOVQ        728(BX), X0
@@ -21367,7 +21367,7 @@ begin11:
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPSRLD       $0x13, Y14, Y9
-	VPMULLD      ·powers+416(SB), Y14, Y11
+	VPSLLD       $0x0d, Y14, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPADDD       Y12, Y13, Y13
@@ -21397,7 +21397,7 @@ begin11:
 	VPADDD       Y14, Y12, Y14
 	VPSRLD       $0x0a, Y15, Y12
 	VPSRLD       $0x11, Y15, Y9
-	VPMULLD      ·powers+480(SB), Y15, Y11
+	VPSLLD       $0x0f, Y15, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPSRLD       $0x13, Y15, Y9
@@ -21405,7 +21405,7 @@ begin11:
 	SHA256RNDS2  X0, X5, X6
 	VMOVQ        824(BX), X0
 	SHA256RNDS2  X0, X7, X8
-	VPMULLD      ·powers+416(SB), Y15, Y11
+	VPSLLD       $0x0d, Y15, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPADDD       Y12, Y14, Y14
@@ -21441,7 +21441,7 @@ begin11:
 	VPADDD       Y15, Y12, Y15
 	VPSRLD       $0x0a, Y13, Y12
 	VPSRLD       $0x11, Y13, Y9
-	VPMULLD      ·powers+480(SB), Y13, Y11
+	VPSLLD       $0x0f, Y13, Y11
 	VMOVQ        912(BX), X0
 	SHA256RNDS2  X0, X1, X2
 	VMOVQ        920(BX), X0
@@ -21449,7 +21449,7 @@ begin11:
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPSRLD       $0x13, Y13, Y9
-	VPMULLD      ·powers+416(SB), Y13, Y11
+	VPSLLD       $0x0d, Y13, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPADDD       Y12, Y15, Y15
@@ -21478,11 +21478,11 @@ begin11:
 	VPADDD       4608(DX), Y13, Y13
 	VPSRLD       $0x0a, Y14, Y12
 	VPSRLD       $0x11, Y14, Y9
-	VPMULLD      ·powers+480(SB), Y14, Y11
+	VPSLLD       $0x0f, Y14, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPSRLD       $0x13, Y14, Y9
-	VPMULLD      ·powers+416(SB), Y14, Y11
+	VPSLLD       $0x0d, Y14, Y11
 	VMOVQ        1008(BX), X0
 	SHA256RNDS2  X0, X6, X5
 	VMOVQ        1016(BX), X0
@@ -21520,7 +21520,7 @@ begin11:
 	VPADDD       4352(DX), Y14, Y14
 	VPSRLD       $0x0a, Y15, Y12
 	VPSRLD       $0x11, Y15, Y9
-	VPMULLD      ·powers+480(SB), Y15, Y11
+	VPSLLD       $0x0f, Y15, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPSRLD       $0x13, Y15, Y9
@@ -21528,7 +21528,7 @@ begin11:
 	SHA256RNDS2  X0, X2, X1
 	VMOVQ        1112(BX), X0
 	SHA256RNDS2  X0, X4, X3
-	VPMULLD      ·powers+416(SB), Y15, Y11
+	VPSLLD       $0x0d, Y15, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPADDD       Y12, Y14, Y14
@@ -21556,11 +21556,11 @@ begin11:
 	SHA256RNDS2  X0, X3, X4
 	VPSRLD       $0x0a, Y13, Y12
 	VPSRLD       $0x11, Y13, Y9
-	VPMULLD      ·powers+480(SB), Y13, Y11
+	VPSLLD       $0x0f, Y13, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPSRLD       $0x13, Y13, Y9
-	VPMULLD      ·powers+416(SB), Y13, Y11
+	VPSLLD       $0x0d, Y13, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VMOVQ        1200(BX), X0
@@ -21695,11 +21695,11 @@ begin12:
 	SHA256RNDS2  X0, X8, X7
 	VPSRLD       $0x0a, Y14, Y12
 	VPSRLD       $0x11, Y14, Y9
-	VPMULLD      ·powers+480(SB), Y14, Y11
+	VPSLLD       $0x0f, Y14, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPSRLD       $0x13, Y14, Y9
-	VPMULLD      ·powers+416(SB), Y14, Y11
+	VPSLLD       $0x0d, Y14, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VMOVQ        640(BX), X0
@@ -21737,7 +21737,7 @@ begin12:
 	VMOVDQU      Y9, 864(SI)
 	VPSRLD       $0x0a, Y15, Y12
 	VPSRLD       $0x11, Y15, Y9
-	VPMULLD      ·powers+480(SB), Y15, Y11
+	VPSLLD       $0x0f, Y15, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPSRLD       $0x13, Y15, Y9
@@ -21745,7 +21745,7 @@ begin12:
 	SHA256RNDS2  X0, X6, X5
 	VMOVQ        744(BX), X0
 	SHA256RNDS2  X0, X8, X7
-	VPMULLD      ·powers+416(SB), Y15, Y11
+	VPSLLD       $0x0d, Y15, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPBROADCASTD 224(R12), Y14
@@ -21772,11 +21772,11 @@ begin12:
 	VMOVQ        808(BX), X0
 	SHA256RNDS2  X0, X7, X8
 	VPSRLD       $0x11, Y13, Y9
-	VPMULLD      ·powers+480(SB), Y13, Y11
+	VPSLLD       $0x0f, Y13, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPSRLD       $0x13, Y13, Y9
-	VPMULLD      ·powers+416(SB), Y13, Y11
+	VPSLLD       $0x0d, Y13, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPADDD       6176(DX), Y12, Y15
@@ -21812,11 +21812,11 @@ begin12:
 	SHA256RNDS2  X0, X3, X4
 	VPSRLD       $0x0a, Y14, Y12
 	VPSRLD       $0x11, Y14, Y9
-	VPMULLD      ·powers+480(SB), Y14, Y11
+	VPSLLD       $0x0f, Y14, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPSRLD       $0x13, Y14, Y9
-	VPMULLD      ·powers+416(SB), Y14, Y11
+	VPSLLD       $0x0d, Y14, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VMOVQ        928(BX), X0
@@ -21843,7 +21843,7 @@ begin12:
 	VMOVDQU      Y12, 4512(DX)
 	VPSRLD       $0x0a, Y15, Y12
 	VPSRLD       $0x11, Y15, Y9
-	VPMULLD      ·powers+480(SB), Y15, Y11
+	VPSLLD       $0x0f, Y15, Y11
 	VPXOR        Y11, Y9, Y9
 	VMOVQ        992(BX), X0
 	SHA256RNDS2  X0, X6, X5
@@ -21851,7 +21851,7 @@ begin12:
 	SHA256RNDS2  X0, X8, X7
 	VPXOR        Y9, Y12, Y12
 	VPSRLD       $0x13, Y15, Y9
-	VPMULLD      ·powers+416(SB), Y15, Y11
+	VPSLLD       $0x0d, Y15, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPADDD       6208(DX), Y12, Y14
@@ -21889,11 +21889,11 @@ begin12:
 	VMOVQ        1096(BX), X0
 	SHA256RNDS2  X0, X4, X3
 	VPSRLD       $0x11, Y13, Y9
-	VPMULLD      ·powers+480(SB), Y13, Y11
+	VPSLLD       $0x0f, Y13, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPSRLD       $0x13, Y13, Y9
-	VPMULLD      ·powers+416(SB), Y13, Y11
+	VPSLLD       $0x0d, Y13, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPADDD       Y12, Y15, Y15
@@ -21921,7 +21921,7 @@ begin12:
 	VPADDD       4928(DX), Y13, Y13
 	VPSRLD       $0x0a, Y14, Y12
 	VPSRLD       $0x11, Y14, Y9
-	VPMULLD      ·powers+480(SB), Y14, Y11
+	VPSLLD       $0x0f, Y14, Y11
 	VPXOR        Y11, Y9, Y9
 	VMOVQ        1184(BX), X0
 	SHA256RNDS2  X0, X5, X6
@@ -21929,7 +21929,7 @@ begin12:
 	SHA256RNDS2  X0, X7, X8
 	VPXOR        Y9, Y12, Y12
 	VPSRLD       $0x13, Y14, Y9
-	VPMULLD      ·powers+416(SB), Y14, Y11
+	VPSLLD       $0x0d, Y14, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPADDD       Y12, Y13, Y13
@@ -21981,11 +21981,11 @@ begin12:
 	VPADDD       Y14, Y12, Y14
 	VPSRLD       $0x0a, Y15, Y12
 	VPSRLD       $0x11, Y15, Y9
-	VPMULLD      ·powers+480(SB), Y15, Y11
+	VPSLLD       $0x0f, Y15, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPSRLD       $0x13, Y15, Y9
-	VPMULLD      ·powers+416(SB), Y15, Y11
+	VPSLLD       $0x0d, Y15, Y11
 	VPXOR        Y11, Y9, Y9
 	SHA256RNDS2  X0, X6, X5
 	SHA256RNDS2  X0, X8, X7
@@ -22014,11 +22014,11 @@ begin12:
 	SHA256RNDS2  X0, X7, X8
 	VPSRLD       $0x0a, Y13, Y12
 	VPSRLD       $0x11, Y13, Y9
-	VPMULLD      ·powers+480(SB), Y13, Y11
+	VPSLLD       $0x0f, Y13, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPSRLD       $0x13, Y13, Y9
-	VPMULLD      ·powers+416(SB), Y13, Y11
+	VPSLLD       $0x0d, Y13, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VMOVQ        592(BX), X0
@@ -22058,7 +22058,7 @@ begin12:
 	VPADDD       Y13, Y12, Y13
 	VPSRLD       $0x0a, Y14, Y12
 	VPSRLD       $0x11, Y14, Y9
-	VPMULLD      ·powers+480(SB), Y14, Y11
+	VPSLLD       $0x0f, Y14, Y11
 	VPXOR        Y11, Y9, Y9
 	VMOVQ        688(BX), X0
 	SHA256RNDS2  X0, X5, X6
@@ -22066,7 +22066,7 @@ begin12:
 	SHA256RNDS2  X0, X7, X8
 	VPXOR        Y9, Y12, Y12
 	VPSRLD       $0x13, Y14, Y9
-	VPMULLD      ·powers+416(SB), Y14, Y11
+	VPSLLD       $0x0d, Y14, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPADDD       Y12, Y13, Y13
@@ -22096,11 +22096,11 @@ begin12:
 	VPADDD       Y14, Y12, Y14
 	VPSRLD       $0x0a, Y15, Y12
 	VPSRLD       $0x11, Y15, Y9
-	VPMULLD      ·powers+480(SB), Y15, Y11
+	VPSLLD       $0x0f, Y15, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPSRLD       $0x13, Y15, Y9
-	VPMULLD      ·powers+416(SB), Y15, Y11
+	VPSLLD       $0x0d, Y15, Y11
 	VMOVQ        784(BX), X0
 	SHA256RNDS2  X0, X1, X2
 	VMOVQ        792(BX), X0
@@ -22144,11 +22144,11 @@ begin12:
 	SHA256RNDS2  X0, X6, X5
 	VMOVQ        888(BX), X0
 	SHA256RNDS2  X0, X8, X7
-	VPMULLD      ·powers+480(SB), Y13, Y11
+	VPSLLD       $0x0f, Y13, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPSRLD       $0x13, Y13, Y9
-	VPMULLD      ·powers+416(SB), Y13, Y11
+	VPSLLD       $0x0d, Y13, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPADDD       Y12, Y15, Y15
@@ -22178,7 +22178,7 @@ begin12:
 	VPADDD       Y13, Y12, Y13
 	VPSRLD       $0x0a, Y14, Y12
 	VPSRLD       $0x11, Y14, Y9
-	VPMULLD      ·powers+480(SB), Y14, Y11
+	VPSLLD       $0x0f, Y14, Y11
 	VMOVQ        976(BX), X0
 	SHA256RNDS2  X0, X2, X1
 	VMOVQ        984(BX), X0
@@ -22186,7 +22186,7 @@ begin12:
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPSRLD       $0x13, Y14, Y9
-	VPMULLD      ·powers+416(SB), Y14, Y11
+	VPSLLD       $0x0d, Y14, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPADDD       Y12, Y13, Y13
@@ -22225,11 +22225,11 @@ begin12:
 	VPADDD       4640(DX), Y14, Y14
 	VPSRLD       $0x0a, Y15, Y12
 	VPSRLD       $0x11, Y15, Y9
-	VPMULLD      ·powers+480(SB), Y15, Y11
+	VPSLLD       $0x0f, Y15, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPSRLD       $0x13, Y15, Y9
-	VPMULLD      ·powers+416(SB), Y15, Y11
+	VPSLLD       $0x0d, Y15, Y11
 	VPXOR        Y11, Y9, Y9
 	VMOVQ        1104(BX), X0
 	SHA256RNDS2  X0, X2, X1
@@ -22261,11 +22261,11 @@ begin12:
 	SHA256RNDS2  X0, X1, X2
 	VMOVQ        1176(BX), X0
 	SHA256RNDS2  X0, X3, X4
-	VPMULLD      ·powers+480(SB), Y13, Y11
+	VPSLLD       $0x0f, Y13, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPSRLD       $0x13, Y13, Y9
-	VPMULLD      ·powers+416(SB), Y13, Y11
+	VPSLLD       $0x0d, Y13, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPADDD       Y12, Y15, Y15
@@ -22409,11 +22409,11 @@ begin13:
 	VMOVDQU      Y9, 864(SI)
 	VPSRLD       $0x0a, Y15, Y12
 	VPSRLD       $0x11, Y15, Y9
-	VPMULLD      ·powers+480(SB), Y15, Y11
+	VPSLLD       $0x0f, Y15, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPSRLD       $0x13, Y15, Y9
-	VPMULLD      ·powers+416(SB), Y15, Y11
+	VPSLLD       $0x0d, Y15, Y11
 	VMOVQ        704(BX), X0
 	SHA256RNDS2  X0, X2, X1
 	VMOVQ        712(BX), X0
@@ -22441,7 +22441,7 @@ begin13:
 	VMOVDQU      Y12, 4448(DX)
 	VPSRLD       $0x0a, Y13, Y12
 	VPSRLD       $0x11, Y13, Y9
-	VPMULLD      ·powers+480(SB), Y13, Y11
+	VPSLLD       $0x0f, Y13, Y11
 	VMOVQ        768(BX), X0
 	SHA256RNDS2  X0, X1, X2
 	VMOVQ        776(BX), X0
@@ -22449,7 +22449,7 @@ begin13:
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPSRLD       $0x13, Y13, Y9
-	VPMULLD      ·powers+416(SB), Y13, Y11
+	VPSLLD       $0x0d, Y13, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPBROADCASTD 224(R12), Y15
@@ -22486,11 +22486,11 @@ begin13:
 	VMOVQ        872(BX), X0
 	SHA256RNDS2  X0, X8, X7
 	VPSRLD       $0x11, Y14, Y9
-	VPMULLD      ·powers+480(SB), Y14, Y11
+	VPSLLD       $0x0f, Y14, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPSRLD       $0x13, Y14, Y9
-	VPMULLD      ·powers+416(SB), Y14, Y11
+	VPSLLD       $0x0d, Y14, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPADDD       6176(DX), Y12, Y13
@@ -22516,7 +22516,7 @@ begin13:
 	VMOVDQU      Y12, 4512(DX)
 	VPSRLD       $0x0a, Y15, Y12
 	VPSRLD       $0x11, Y15, Y9
-	VPMULLD      ·powers+480(SB), Y15, Y11
+	VPSLLD       $0x0f, Y15, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPSRLD       $0x13, Y15, Y9
@@ -22524,7 +22524,7 @@ begin13:
 	SHA256RNDS2  X0, X2, X1
 	VMOVQ        968(BX), X0
 	SHA256RNDS2  X0, X4, X3
-	VPMULLD      ·powers+416(SB), Y15, Y11
+	VPSLLD       $0x0d, Y15, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPBROADCASTD 256(R12), Y14
@@ -22557,7 +22557,7 @@ begin13:
 	VMOVDQU      Y9, 992(SI)
 	VPSRLD       $0x0a, Y13, Y12
 	VPSRLD       $0x11, Y13, Y9
-	VPMULLD      ·powers+480(SB), Y13, Y11
+	VPSLLD       $0x0f, Y13, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPSRLD       $0x13, Y13, Y9
@@ -22565,7 +22565,7 @@ begin13:
 	SHA256RNDS2  X0, X5, X6
 	VMOVQ        1064(BX), X0
 	SHA256RNDS2  X0, X7, X8
-	VPMULLD      ·powers+416(SB), Y13, Y11
+	VPSLLD       $0x0d, Y13, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPADDD       6208(DX), Y12, Y15
@@ -22593,11 +22593,11 @@ begin13:
 	SHA256RNDS2  X0, X8, X7
 	VPSRLD       $0x0a, Y14, Y12
 	VPSRLD       $0x11, Y14, Y9
-	VPMULLD      ·powers+480(SB), Y14, Y11
+	VPSLLD       $0x0f, Y14, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPSRLD       $0x13, Y14, Y9
-	VPMULLD      ·powers+416(SB), Y14, Y11
+	VPSLLD       $0x0d, Y14, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VMOVQ        1152(BX), X0
@@ -22654,13 +22654,13 @@ begin13:
 	VPADDD       4960(DX), Y14, Y14
 	VPSRLD       $0x0a, Y15, Y12
 	VPSRLD       $0x11, Y15, Y9
-	VPMULLD      ·powers+480(SB), Y15, Y11
+	VPSLLD       $0x0f, Y15, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPSRLD       $0x13, Y15, Y9
 	SHA256RNDS2  X0, X6, X5
 	SHA256RNDS2  X0, X8, X7
-	VPMULLD      ·powers+416(SB), Y15, Y11
+	VPSLLD       $0x0d, Y15, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPADDD       Y12, Y14, Y14
@@ -22687,11 +22687,11 @@ begin13:
 	SHA256RNDS2  X0, X7, X8
 	VPSRLD       $0x0a, Y13, Y12
 	VPSRLD       $0x11, Y13, Y9
-	VPMULLD      ·powers+480(SB), Y13, Y11
+	VPSLLD       $0x0f, Y13, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPSRLD       $0x13, Y13, Y9
-	VPMULLD      ·powers+416(SB), Y13, Y11
+	VPSLLD       $0x0d, Y13, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VMOVQ        592(BX), X0
@@ -22731,7 +22731,7 @@ begin13:
 	VPADDD       Y13, Y12, Y13
 	VPSRLD       $0x0a, Y14, Y12
 	VPSRLD       $0x11, Y14, Y9
-	VPMULLD      ·powers+480(SB), Y14, Y11
+	VPSLLD       $0x0f, Y14, Y11
 	VPXOR        Y11, Y9, Y9
 	VMOVQ        688(BX), X0
 	SHA256RNDS2  X0, X5, X6
@@ -22739,7 +22739,7 @@ begin13:
 	SHA256RNDS2  X0, X7, X8
 	VPXOR        Y9, Y12, Y12
 	VPSRLD       $0x13, Y14, Y9
-	VPMULLD      ·powers+416(SB), Y14, Y11
+	VPSLLD       $0x0d, Y14, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPADDD       Y12, Y13, Y13
@@ -22769,7 +22769,7 @@ begin13:
 	VPADDD       Y14, Y12, Y14
 	VPSRLD       $0x0a, Y15, Y12
 	VPSRLD       $0x11, Y15, Y9
-	VPMULLD      ·powers+480(SB), Y15, Y11
+	VPSLLD       $0x0f, Y15, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VMOVQ        784(BX), X0
@@ -22777,7 +22777,7 @@ begin13:
 	VMOVQ        792(BX), X0
 	SHA256RNDS2  X0, X3, X4
 	VPSRLD       $0x13, Y15, Y9
-	VPMULLD      ·powers+416(SB), Y15, Y11
+	VPSLLD       $0x0d, Y15, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPADDD       Y12, Y14, Y14
@@ -22817,11 +22817,11 @@ begin13:
 	SHA256RNDS2  X0, X6, X5
 	VMOVQ        888(BX), X0
 	SHA256RNDS2  X0, X8, X7
-	VPMULLD      ·powers+480(SB), Y13, Y11
+	VPSLLD       $0x0f, Y13, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPSRLD       $0x13, Y13, Y9
-	VPMULLD      ·powers+416(SB), Y13, Y11
+	VPSLLD       $0x0d, Y13, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPADDD       Y12, Y15, Y15
@@ -22851,7 +22851,7 @@ begin13:
 	VPADDD       Y13, Y12, Y13
 	VPSRLD       $0x0a, Y14, Y12
 	VPSRLD       $0x11, Y14, Y9
-	VPMULLD      ·powers+480(SB), Y14, Y11
+	VPSLLD       $0x0f, Y14, Y11
 	VMOVQ        976(BX), X0
 	SHA256RNDS2  X0, X2, X1
 	VMOVQ        984(BX), X0
@@ -22859,7 +22859,7 @@ begin13:
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPSRLD       $0x13, Y14, Y9
-	VPMULLD      ·powers+416(SB), Y14, Y11
+	VPSLLD       $0x0d, Y14, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPADDD       Y12, Y13, Y13
@@ -22899,11 +22899,11 @@ begin13:
 	VPADDD       Y14, Y12, Y14
 	VPSRLD       $0x0a, Y15, Y12
 	VPSRLD       $0x11, Y15, Y9
-	VPMULLD      ·powers+480(SB), Y15, Y11
+	VPSLLD       $0x0f, Y15, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPSRLD       $0x13, Y15, Y9
-	VPMULLD      ·powers+416(SB), Y15, Y11
+	VPSLLD       $0x0d, Y15, Y11
 	VMOVQ        1104(BX), X0
 	SHA256RNDS2  X0, X2, X1
 	VMOVQ        1112(BX), X0
@@ -22936,11 +22936,11 @@ begin13:
 	SHA256RNDS2  X0, X1, X2
 	VMOVQ        1176(BX), X0
 	SHA256RNDS2  X0, X3, X4
-	VPMULLD      ·powers+480(SB), Y13, Y11
+	VPSLLD       $0x0f, Y13, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPSRLD       $0x13, Y13, Y9
-	VPMULLD      ·powers+416(SB), Y13, Y11
+	VPSLLD       $0x0d, Y13, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y12, Y12
 	VPADDD       Y12, Y15, Y15
@@ -22992,11 +22992,11 @@ rest:
 	VPADDD      4416(DX), Y13, Y13
 	VPSRLD      $0x0a, Y14, Y12
 	VPSRLD      $0x11, Y14, Y9
-	VPMULLD     ·powers+480(SB), Y14, Y11
+	VPSLLD      $0x0f, Y14, Y11
 	VPXOR       Y11, Y9, Y9
 	VPXOR       Y9, Y12, Y12
 	VPSRLD      $0x13, Y14, Y9
-	VPMULLD     ·powers+416(SB), Y14, Y11
+	VPSLLD      $0x0d, Y14, Y11
 	VMOVQ       1248(BX), X0
 	SHA256RNDS2 X0, X6, X5
 	VMOVQ       1256(BX), X0
@@ -23028,7 +23028,7 @@ rest:
 	VPADDD      4448(DX), Y14, Y14
 	VPSRLD      $0x0a, Y15, Y12
 	VPSRLD      $0x11, Y15, Y9
-	VPMULLD     ·powers+480(SB), Y15, Y11
+	VPSLLD      $0x0f, Y15, Y11
 	VPXOR       Y11, Y9, Y9
 	VPXOR       Y9, Y12, Y12
 	VPSRLD      $0x13, Y15, Y9
@@ -23036,7 +23036,7 @@ rest:
 	SHA256RNDS2 X0, X2, X1
 	VMOVQ       1352(BX), X0
 	SHA256RNDS2 X0, X4, X3
-	VPMULLD     ·powers+416(SB), Y15, Y11
+	VPSLLD      $0x0d, Y15, Y11
 	VPXOR       Y11, Y9, Y9
 	VPXOR       Y9, Y12, Y12
 	VPADDD      Y12, Y14, Y14
@@ -23074,11 +23074,11 @@ rest:
 	VMOVQ       1448(BX), X0
 	SHA256RNDS2 X0, X7, X8
 	VPSRLD      $0x11, Y13, Y9
-	VPMULLD     ·powers+480(SB), Y13, Y11
+	VPSLLD      $0x0f, Y13, Y11
 	VPXOR       Y11, Y9, Y9
 	VPXOR       Y9, Y12, Y12
 	VPSRLD      $0x13, Y13, Y9
-	VPMULLD     ·powers+416(SB), Y13, Y11
+	VPSLLD      $0x0d, Y13, Y11
 	VPXOR       Y11, Y9, Y9
 	VMOVQ       1472(BX), X0
 	SHA256RNDS2 X0, X2, X1
@@ -23110,11 +23110,11 @@ rest:
 	SHA256RNDS2 X0, X3, X4
 	VPSRLD      $0x0a, Y14, Y12
 	VPSRLD      $0x11, Y14, Y9
-	VPMULLD     ·powers+480(SB), Y14, Y11
+	VPSLLD      $0x0f, Y14, Y11
 	VPXOR       Y11, Y9, Y9
 	VPXOR       Y9, Y12, Y12
 	VPSRLD      $0x13, Y14, Y9
-	VPMULLD     ·powers+416(SB), Y14, Y11
+	VPSLLD      $0x0d, Y14, Y11
 	VPXOR       Y11, Y9, Y9
 	VPXOR       Y9, Y12, Y12
 	VMOVQ       1568(BX), X0
@@ -23156,11 +23156,11 @@ rest:
 	SHA256RNDS2 X0, X1, X2
 	VMOVQ       1672(BX), X0
 	SHA256RNDS2 X0, X3, X4
-	VPMULLD     ·powers+480(SB), Y15, Y11
+	VPSLLD      $0x0f, Y15, Y11
 	VPXOR       Y11, Y9, Y9
 	VPXOR       Y9, Y12, Y12
 	VPSRLD      $0x13, Y15, Y9
-	VPMULLD     ·powers+416(SB), Y15, Y11
+	VPSLLD      $0x0d, Y15, Y11
 	VPXOR       Y11, Y9, Y9
 	VPXOR       Y9, Y12, Y12
 	VPADDD      Y12, Y14, Y14
@@ -23188,7 +23188,7 @@ rest:
 	VPADDD      4576(DX), Y15, Y15
 	VPSRLD      $0x0a, Y13, Y12
 	VPSRLD      $0x11, Y13, Y9
-	VPMULLD     ·powers+480(SB), Y13, Y11
+	VPSLLD      $0x0f, Y13, Y11
 	VMOVQ       1760(BX), X0
 	SHA256RNDS2 X0, X6, X5
 	VMOVQ       1768(BX), X0
@@ -23196,7 +23196,7 @@ rest:
 	VPXOR       Y11, Y9, Y9
 	VPXOR       Y9, Y12, Y12
 	VPSRLD      $0x13, Y13, Y9
-	VPMULLD     ·powers+416(SB), Y13, Y11
+	VPSLLD      $0x0d, Y13, Y11
 	VPXOR       Y11, Y9, Y9
 	VPXOR       Y9, Y12, Y12
 	VPADDD      Y12, Y15, Y15
@@ -23234,7 +23234,7 @@ rest:
 	VPADDD      4096(DX), Y13, Y13
 	VPSRLD      $0x0a, Y14, Y12
 	VPSRLD      $0x11, Y14, Y9
-	VPMULLD     ·powers+480(SB), Y14, Y11
+	VPSLLD      $0x0f, Y14, Y11
 	VPXOR       Y11, Y9, Y9
 	VPXOR       Y9, Y12, Y12
 	VMOVQ       1888(BX), X0
@@ -23242,7 +23242,7 @@ rest:
 	VMOVQ       1896(BX), X0
 	SHA256RNDS2 X0, X8, X7
 	VPSRLD      $0x13, Y14, Y9
-	VPMULLD     ·powers+416(SB), Y14, Y11
+	VPSLLD      $0x0d, Y14, Y11
 	VPXOR       Y11, Y9, Y9
 	VPXOR       Y9, Y12, Y12
 	VPADDD      Y12, Y13, Y13
@@ -23270,7 +23270,7 @@ rest:
 	VPADDD      4128(DX), Y14, Y14
 	VPSRLD      $0x0a, Y15, Y12
 	VPSRLD      $0x11, Y15, Y9
-	VPMULLD     ·powers+480(SB), Y15, Y11
+	VPSLLD      $0x0f, Y15, Y11
 	VPXOR       Y11, Y9, Y9
 	VMOVQ       1984(BX), X0
 	SHA256RNDS2 X0, X2, X1
@@ -23278,7 +23278,7 @@ rest:
 	SHA256RNDS2 X0, X4, X3
 	VPXOR       Y9, Y12, Y12
 	VPSRLD      $0x13, Y15, Y9
-	VPMULLD     ·powers+416(SB), Y15, Y11
+	VPSLLD      $0x0d, Y15, Y11
 	VPXOR       Y11, Y9, Y9
 	VPXOR       Y9, Y12, Y12
 	VPADDD      Y12, Y14, Y14
@@ -23325,11 +23325,11 @@ rest:
 	VMOVQ       1240(BX), X0
 	SHA256RNDS2 X0, X4, X3
 	VPSRLD      $0x11, Y13, Y9
-	VPMULLD     ·powers+480(SB), Y13, Y11
+	VPSLLD      $0x0f, Y13, Y11
 	VPXOR       Y11, Y9, Y9
 	VPXOR       Y9, Y12, Y12
 	VPSRLD      $0x13, Y13, Y9
-	VPMULLD     ·powers+416(SB), Y13, Y11
+	VPSLLD      $0x0d, Y13, Y11
 	VPXOR       Y11, Y9, Y9
 	VMOVQ       1264(BX), X0
 	SHA256RNDS2 X0, X6, X5
@@ -23342,7 +23342,7 @@ rest:
 	VPADDD      4192(DX), Y13, Y13
 	VPSRLD      $0x0a, Y14, Y12
 	VPSRLD      $0x11, Y14, Y9
-	VPMULLD     ·powers+480(SB), Y14, Y11
+	VPSLLD      $0x0f, Y14, Y11
 	VPXOR       Y11, Y9, Y9
 	VMOVQ       1296(BX), X0
 	SHA256RNDS2 X0, X1, X2
@@ -23350,7 +23350,7 @@ rest:
 	SHA256RNDS2 X0, X3, X4
 	VPXOR       Y9, Y12, Y12
 	VPSRLD      $0x13, Y14, Y9
-	VPMULLD     ·powers+416(SB), Y14, Y11
+	VPSLLD      $0x0d, Y14, Y11
 	VPXOR       Y11, Y9, Y9
 	VPXOR       Y9, Y12, Y12
 	VPADDD      Y12, Y13, Y13
@@ -23373,11 +23373,11 @@ rest:
 	VMOVQ       1368(BX), X0
 	SHA256RNDS2 X0, X4, X3
 	VPSRLD      $0x11, Y15, Y9
-	VPMULLD     ·powers+480(SB), Y15, Y11
+	VPSLLD      $0x0f, Y15, Y11
 	VPXOR       Y11, Y9, Y9
 	VPXOR       Y9, Y12, Y12
 	VPSRLD      $0x13, Y15, Y9
-	VPMULLD     ·powers+416(SB), Y15, Y11
+	VPSLLD      $0x0d, Y15, Y11
 	VPXOR       Y11, Y9, Y9
 	VMOVQ       1392(BX), X0
 	SHA256RNDS2 X0, X6, X5
@@ -23390,7 +23390,7 @@ rest:
 	VPADDD      4256(DX), Y15, Y15
 	VPSRLD      $0x0a, Y13, Y12
 	VPSRLD      $0x11, Y13, Y9
-	VPMULLD     ·powers+480(SB), Y13, Y11
+	VPSLLD      $0x0f, Y13, Y11
 	VPXOR       Y11, Y9, Y9
 	VMOVQ       1424(BX), X0
 	SHA256RNDS2 X0, X1, X2
@@ -23398,7 +23398,7 @@ rest:
 	SHA256RNDS2 X0, X3, X4
 	VPXOR       Y9, Y12, Y12
 	VPSRLD      $0x13, Y13, Y9
-	VPMULLD     ·powers+416(SB), Y13, Y11
+	VPSLLD      $0x0d, Y13, Y11
 	VPXOR       Y11, Y9, Y9
 	VPXOR       Y9, Y12, Y12
 	VPADDD      Y12, Y15, Y15
@@ -23421,11 +23421,11 @@ rest:
 	VMOVQ       1496(BX), X0
 	SHA256RNDS2 X0, X4, X3
 	VPSRLD      $0x11, Y14, Y9
-	VPMULLD     ·powers+480(SB), Y14, Y11
+	VPSLLD      $0x0f, Y14, Y11
 	VPXOR       Y11, Y9, Y9
 	VPXOR       Y9, Y12, Y12
 	VPSRLD      $0x13, Y14, Y9
-	VPMULLD     ·powers+416(SB), Y14, Y11
+	VPSLLD      $0x0d, Y14, Y11
 	VPXOR       Y11, Y9, Y9
 	VMOVQ       1520(BX), X0
 	SHA256RNDS2 X0, X6, X5
@@ -23438,7 +23438,7 @@ rest:
 	VPADDD      4320(DX), Y14, Y14
 	VPSRLD      $0x0a, Y15, Y12
 	VPSRLD      $0x11, Y15, Y9
-	VPMULLD     ·powers+480(SB), Y15, Y11
+	VPSLLD      $0x0f, Y15, Y11
 	VPXOR       Y11, Y9, Y9
 	VMOVQ       1552(BX), X0
 	SHA256RNDS2 X0, X1, X2
@@ -23446,7 +23446,7 @@ rest:
 	SHA256RNDS2 X0, X3, X4
 	VPXOR       Y9, Y12, Y12
 	VPSRLD      $0x13, Y15, Y9
-	VPMULLD     ·powers+416(SB), Y15, Y11
+	VPSLLD      $0x0d, Y15, Y11
 	VPXOR       Y11, Y9, Y9
 	VPXOR       Y9, Y12, Y12
 	VPADDD      Y12, Y14, Y14
@@ -23469,11 +23469,11 @@ rest:
 	VMOVQ       1624(BX), X0
 	SHA256RNDS2 X0, X4, X3
 	VPSRLD      $0x11, Y13, Y9
-	VPMULLD     ·powers+480(SB), Y13, Y11
+	VPSLLD      $0x0f, Y13, Y11
 	VPXOR       Y11, Y9, Y9
 	VPXOR       Y9, Y12, Y12
 	VPSRLD      $0x13, Y13, Y9
-	VPMULLD     ·powers+416(SB), Y13, Y11
+	VPSLLD      $0x0d, Y13, Y11
 	VPXOR       Y11, Y9, Y9
 	VMOVQ       1648(BX), X0
 	SHA256RNDS2 X0, X6, X5
@@ -23486,7 +23486,7 @@ rest:
 	VPADDD      4384(DX), Y13, Y13
 	VPSRLD      $0x0a, Y14, Y12
 	VPSRLD      $0x11, Y14, Y9
-	VPMULLD     ·powers+480(SB), Y14, Y11
+	VPSLLD      $0x0f, Y14, Y11
 	VPXOR       Y11, Y9, Y9
 	VMOVQ       1680(BX), X0
 	SHA256RNDS2 X0, X1, X2
@@ -23494,7 +23494,7 @@ rest:
 	SHA256RNDS2 X0, X3, X4
 	VPXOR       Y9, Y12, Y12
 	VPSRLD      $0x13, Y14, Y9
-	VPMULLD     ·powers+416(SB), Y14, Y11
+	VPSLLD      $0x0d, Y14, Y11
 	VPXOR       Y11, Y9, Y9
 	VPXOR       Y9, Y12, Y12
 	VPADDD      Y12, Y13, Y13
@@ -23516,11 +23516,11 @@ rest:
 	SHA256RNDS2 X0, X2, X1
 	VMOVQ       1752(BX), X0
 	SHA256RNDS2 X0, X4, X3
-	VPMULLD     ·powers+480(SB), Y15, Y11
+	VPSLLD      $0x0f, Y15, Y11
 	VPXOR       Y11, Y9, Y9
 	VPXOR       Y9, Y12, Y12
 	VPSRLD      $0x13, Y15, Y9
-	VPMULLD     ·powers+416(SB), Y15, Y11
+	VPSLLD      $0x0d, Y15, Y11
 	VPXOR       Y11, Y9, Y9
 	VPXOR       Y9, Y12, Y12
 	VMOVQ       1776(BX), X0
@@ -23532,7 +23532,7 @@ rest:
 	VPADDD      4448(DX), Y15, Y15
 	VPSRLD      $0x0a, Y13, Y12
 	VPSRLD      $0x11, Y13, Y9
-	VPMULLD     ·powers+480(SB), Y13, Y11
+	VPSLLD      $0x0f, Y13, Y11
 	VPXOR       Y11, Y9, Y9
 	VPXOR       Y9, Y12, Y12
 	VPSRLD      $0x13, Y13, Y9
@@ -23540,7 +23540,7 @@ rest:
 	SHA256RNDS2 X0, X1, X2
 	VMOVQ       1816(BX), X0
 	SHA256RNDS2 X0, X3, X4
-	VPMULLD     ·powers+416(SB), Y13, Y11
+	VPSLLD      $0x0d, Y13, Y11
 	VPXOR       Y11, Y9, Y9
 	VPXOR       Y9, Y12, Y12
 	VPADDD      Y12, Y15, Y15
@@ -23558,7 +23558,7 @@ rest:
 	VPADDD      4480(DX), Y13, Y13
 	VPSRLD      $0x0a, Y14, Y12
 	VPSRLD      $0x11, Y14, Y9
-	VPMULLD     ·powers+480(SB), Y14, Y11
+	VPSLLD      $0x0f, Y14, Y11
 	VPXOR       Y11, Y9, Y9
 	VMOVQ       1872(BX), X0
 	SHA256RNDS2 X0, X2, X1
@@ -23566,7 +23566,7 @@ rest:
 	SHA256RNDS2 X0, X4, X3
 	VPXOR       Y9, Y12, Y12
 	VPSRLD      $0x13, Y14, Y9
-	VPMULLD     ·powers+416(SB), Y14, Y11
+	VPSLLD      $0x0d, Y14, Y11
 	VPXOR       Y11, Y9, Y9
 	VPXOR       Y9, Y12, Y12
 	VPADDD      Y12, Y13, Y13
@@ -23578,11 +23578,11 @@ rest:
 	VPADDD      4512(DX), Y14, Y14
 	VPSRLD      $0x0a, Y15, Y12
 	VPSRLD      $0x11, Y15, Y9
-	VPMULLD     ·powers+480(SB), Y15, Y11
+	VPSLLD      $0x0f, Y15, Y11
 	VPXOR       Y11, Y9, Y9
 	VPXOR       Y9, Y12, Y12
 	VPSRLD      $0x13, Y15, Y9
-	VPMULLD     ·powers+416(SB), Y15, Y11
+	VPSLLD      $0x0d, Y15, Y11
 	VPXOR       Y11, Y9, Y9
 	VMOVQ       1936(BX), X0
 	SHA256RNDS2 X0, X1, X2
@@ -23604,7 +23604,7 @@ rest:
 	VPADDD      4544(DX), Y15, Y15
 	VPSRLD      $0x0a, Y13, Y12
 	VPSRLD      $0x11, Y13, Y9
-	VPMULLD     ·powers+480(SB), Y13, Y11
+	VPSLLD      $0x0f, Y13, Y11
 	VPXOR       Y11, Y9, Y9
 	VPXOR       Y9, Y12, Y12
 	VPSRLD      $0x13, Y13, Y9
@@ -23612,7 +23612,7 @@ rest:
 	SHA256RNDS2 X0, X2, X1
 	VMOVQ       2008(BX), X0
 	SHA256RNDS2 X0, X4, X3
-	VPMULLD     ·powers+416(SB), Y13, Y11
+	VPSLLD      $0x0d, Y13, Y11
 	VPXOR       Y11, Y9, Y9
 	VPXOR       Y9, Y12, Y12
 	VPADDD      Y12, Y15, Y15
@@ -23624,11 +23624,11 @@ rest:
 	VMOVQ       2040(BX), X0
 	SHA256RNDS2 X0, X8, X7
 	VPSRLD      $0x11, Y14, Y9
-	VPMULLD     ·powers+480(SB), Y14, Y11
+	VPSLLD      $0x0f, Y14, Y11
 	VPXOR       Y11, Y9, Y9
 	VPXOR       Y9, Y12, Y12
 	VPSRLD      $0x13, Y14, Y9
-	VPMULLD     ·powers+416(SB), Y14, Y11
+	VPSLLD      $0x0d, Y14, Y11
 	VPXOR       Y11, Y9, Y9
 	VPXOR       Y9, Y12, Y12
 	VPADDD      Y12, Y13, Y13

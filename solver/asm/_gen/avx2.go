@@ -13,8 +13,7 @@ type avx2 struct {
 	words operand.Mem   // on a boundary of 32 bytes, so that no access crosses a cache line
 	valid reg.GPVirtual // the lanes that have a nonce
 
-	result   reg.VecPhysical // of load, hits and the rotations
-	multiply bool            // to shift left
+	result reg.VecPhysical // of load, hits and the rotations
 }
 
 func newAVX2(c *build.Context) isa {
@@ -61,40 +60,48 @@ func (v *avx2) or(m operand.Mem, x, result reg.VecPhysical) {
 }
 
 // rotations returns the exclusive or of x rotated right by each of r, and
-// shifted right by shift unless that is 0. A rotation is two shifts.
-func (v *avx2) rotations(x reg.VecPhysical, shift uint8, r ...uint8) reg.VecPhysical {
-	result, other, left := v.result, reg.Y9, reg.Y11
+// shifted right by shift unless that is 0. A rotation is two shifts, of which left does the
+// one to the left.
+func (v *avx2) rotations(left func(n uint8, x, result reg.VecPhysical), x reg.VecPhysical, shift uint8, r ...uint8) reg.VecPhysical {
+	result, other, high := v.result, reg.Y9, reg.Y11
 	if shift > 0 {
 		v.VPSRLD(operand.U8(shift), x, result)
 	}
 	for i, n := range r {
-		right := other
+		low := other
 		if i == 0 && shift == 0 {
-			right = result
+			low = result
 		}
-		v.VPSRLD(operand.U8(n), x, right)
-		v.shiftLeft(32-n, x, left)
-		v.VPXOR(left, right, right)
-		if right != result {
-			v.VPXOR(right, result, result)
+		v.VPSRLD(operand.U8(n), x, low)
+		left(32-n, x, high)
+		v.VPXOR(high, low, low)
+		if low != result {
+			v.VPXOR(low, result, result)
 		}
 	}
 	return result
 }
 
-// shiftLeft is a shift or, where those are scarce, a multiplication.
-func (v *avx2) shiftLeft(n uint8, x, result reg.VecPhysical) {
-	if v.multiply {
-		v.VPMULLD(power(n), x, result)
-		return
-	}
-	v.VPSLLD(operand.U8(n), x, result)
+func (v *avx2) shiftLeft(n uint8, x, result reg.VecPhysical) { v.VPSLLD(operand.U8(n), x, result) }
+
+// multiplyLeft shifts with the units that multiply, for where those that shift are busy.
+func (v *avx2) multiplyLeft(n uint8, x, result reg.VecPhysical) { v.VPMULLD(power(n), x, result) }
+
+func (v *avx2) bigSigma0(x reg.VecPhysical) reg.VecPhysical {
+	return v.rotations(v.shiftLeft, x, 0, 2, 13, 22)
 }
 
-func (v *avx2) bigSigma0(x reg.VecPhysical) reg.VecPhysical { return v.rotations(x, 0, 2, 13, 22) }
-func (v *avx2) bigSigma1(x reg.VecPhysical) reg.VecPhysical { return v.rotations(x, 0, 6, 11, 25) }
-func (v *avx2) smallSigma0(x operand.Op) reg.VecPhysical    { return v.rotations(v.fetch(x), 3, 7, 18) }
-func (v *avx2) smallSigma1(x operand.Op) reg.VecPhysical    { return v.rotations(v.fetch(x), 10, 17, 19) }
+func (v *avx2) bigSigma1(x reg.VecPhysical) reg.VecPhysical {
+	return v.rotations(v.shiftLeft, x, 0, 6, 11, 25)
+}
+
+func (v *avx2) smallSigma0(x operand.Op) reg.VecPhysical {
+	return v.rotations(v.shiftLeft, v.fetch(x), 3, 7, 18)
+}
+
+func (v *avx2) smallSigma1(x operand.Op) reg.VecPhysical {
+	return v.rotations(v.shiftLeft, v.fetch(x), 10, 17, 19)
+}
 
 // fetch loads a word of the schedule, unless it is in a register.
 func (v *avx2) fetch(x operand.Op) reg.VecPhysical {

@@ -99,9 +99,7 @@ func (v ringAVX512) addConstant(m operand.Mem, x operand.Op, sum reg.VecPhysical
 
 // ringAVX2 makes a schedule in the seven registers that four chains leave: three
 // for the last two words and the one in the making, and four for temporary values. A
-// word waits for the one two before it, so that should not go through memory. On the
-// CPUs that it is for, what multiplies is neither what shifts nor what does the rounds of
-// the chains, and those are busy.
+// word waits for the one two before it, so that one should not go through memory.
 type ringAVX2 struct {
 	*avx2
 	*ring
@@ -110,7 +108,7 @@ type ringAVX2 struct {
 
 func newRingAVX2(c *build.Context, memory operand.Mem) scheduler {
 	v := newAVX2Rounds(c)
-	v.words, v.result, v.multiply = memory.Offset(ringSize/2), reg.Y12, true
+	v.words, v.result = memory.Offset(ringSize/2), reg.Y12
 	return ringAVX2{v, &ring{olds: memory}, new(int)}
 }
 
@@ -133,6 +131,13 @@ func (v ringAVX2) keep(t int) {
 		v.put(v.draft(t), v.avx2.word(t).(operand.Mem))
 	}
 	v.keepOld(t, v)
+}
+
+// smallSigma0 shifts left by multiplying, because the units that shift are busy. A multiplication
+// has three times the latency, but this sigma is made thirteen words before it is needed.
+// smallSigma1 is needed at once, so it shifts.
+func (v ringAVX2) smallSigma0(x operand.Op) reg.VecPhysical {
+	return v.rotations(v.multiplyLeft, v.fetch(x), 3, 7, 18)
 }
 
 func (v ringAVX2) old(t int) operand.Op   { return v.ring.old(t) }
