@@ -75,7 +75,7 @@ func warnings(r *Report, clocks []float64, before, after usage) []Warning {
 		warn(WarningFewSolves, "raise --time", "time for %s of difficulty %d only", plural(len(s.Times), "puzzle", "puzzles"), s.Difficulty)
 	}
 	if s := r.Solve; s != nil && len(s.Times) > 0 && !s.agrees() {
-		warn(WarningPrediction, "measure again", "a solution took %s on average, not %s",
+		warn(WarningPrediction, "measure again", "a solution took %s, not %s",
 			formatSeconds(s.Measured.Mean), formatSeconds(s.Predicted.Mean))
 	}
 	return list
