@@ -22,6 +22,8 @@
 //	/v3/tinc/HASHID/get_challenge_level/IP   GKTinc API Usage, "1) Get Challenge Level", to GET
 //	/v3/tinc/HASHID/validate_challenge       GKTinc API Usage, "2) Validate Challenge", to POST
 //
+// For pages there is StandInPath, a script in place of the vendor's.
+//
 // A solution of GKTinc is opaque; which are accepted is a matter of
 // GKTincOptions.Judge: unless told otherwise any base64, such as "AAAA".
 //
@@ -215,6 +217,9 @@ func (s *Service) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		handle = s.verifySolution
 	case "/api/v1/token/verify":
 		handle = s.verifyToken
+	case StandInPath:
+		serveStandIn(w, r)
+		return
 	default:
 		if path := strings.Split(strings.TrimPrefix(r.URL.Path, "/"), "/"); len(path) > 1 && path[0] == "v3" && path[1] == "tinc" {
 			s.serveGKTinc(w, r, path, now)

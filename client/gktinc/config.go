@@ -46,6 +46,10 @@ type Config struct {
 	// need the same. A new key makes the pages that are open useless.
 	PageKey client.Secret
 
+	// Predecessor, if not nil, is a Client whose key was replaced. The pages that it has
+	// signed stay good; those of its own predecessor do not.
+	Predecessor *Client
+
 	// DefaultLevel is the challenge level of pages for which none was asked for,
 	// 1 to 1000; 0 is 3.
 	DefaultLevel int

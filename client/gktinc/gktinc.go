@@ -43,6 +43,7 @@ type Client struct {
 	onDegraded   func(error)
 	payloadSize  func(Form) int
 	pageKey      func() []byte // of tickets; a function, since a dump does not call it
+	oldPageKey   func() []byte // nil if there is none
 	now          func() time.Time
 }
 
@@ -75,6 +76,10 @@ func New(config Config) (*Client, error) {
 	if err != nil {
 		return nil, misconfigured("PageKey: %w", err)
 	}
+	var oldPageKey func() []byte
+	if config.Predecessor != nil {
+		oldPageKey = config.Predecessor.pageKey
+	}
 	sum := sha1.Sum([]byte(config.APIKey.Reveal() + config.HashID))
 	return &Client{
 		api:          api,
@@ -87,6 +92,7 @@ func New(config Config) (*Client, error) {
 		onDegraded:   config.OnDegraded,
 		payloadSize:  config.PayloadSize,
 		pageKey:      func() []byte { return pageKey },
+		oldPageKey:   oldPageKey,
 		now:          time.Now,
 	}, nil
 }

@@ -207,32 +207,17 @@ func (g *Guard) Check(r *http.Request) (Verdict, error) {
 	if !ip.IsValid() {
 		return undecided(errNoVisitor)
 	}
-	page, genuine := g.client.open(form.values.Get(o.OnceField))
-	field, optional := o.Field, o.FieldOptional
-	if o.FieldFromPage && genuine {
-		field, optional = page.Field, page.Optional
-	}
+	signed := form.values.Get(o.OnceField)
+	page, genuine := g.client.open(signed)
+	field, optional := g.field(page, genuine)
 	hasField, err := form.one(field)
 	if err != nil {
 		return undecided(err)
 	}
-	var reason Reason
-	switch {
-	case form.values.Get(o.OnceField) == "":
-		reason = ReasonMissingOnce
-	case !genuine:
-		reason = ReasonUnknownOnce
-	default:
-		reason, err = g.use(r, page, field, ip)
+	if verdict, err := g.admit(r, signed, page, genuine, ip); verdict.Reason != "" {
+		return verdict, err
 	}
-	switch {
-	case err != nil:
-		return undecided(err)
-	case reason == ReasonBlocked:
-		return Verdict{Reason: reason, Action: ActionBlock}, nil
-	case reason != "":
-		return Verdict{Reason: reason}, nil
-	case !hasField && !optional:
+	if !hasField && !optional {
 		return undecided(fmt.Errorf("%w: the field %q is missing", ErrForm, field))
 	}
 	return g.client.Validate(r.Context(), Validation{
@@ -248,6 +233,52 @@ func (g *Guard) Check(r *http.Request) (Verdict, error) {
 		SecCHUAMobile:         r.Header.Get("Sec-CH-UA-Mobile"),
 		SecCHUAPlatform:       r.Header.Get("Sec-CH-UA-Platform"),
 	})
+}
+
+// CheckRead judges a form that another program has read, and uses its page up. The
+// Validation is what that program says of the form; its Once is the value of the hidden
+// field, and the URL and the challenge level are those of the page. The program is
+// trusted: it must be no visitor. The Verdict and the error are as those of Check.
+func (g *Guard) CheckRead(r *http.Request, v Validation) (Verdict, error) {
+	page, genuine := g.client.open(v.Once)
+	if !v.ClientIP.IsValid() {
+		return undecided(errNoVisitor)
+	}
+	if verdict, err := g.admit(r, v.Once, page, genuine, v.ClientIP.Unmap().WithZone("")); verdict.Reason != "" {
+		return verdict, err
+	}
+	v.Once, v.URL, v.ChallengeLevel = page.Once, page.URL, page.Level
+	return g.client.Validate(r.Context(), v)
+}
+
+// field returns the name of the monitored input, and whether a form may lack it.
+func (g *Guard) field(page ticket, genuine bool) (name string, optional bool) {
+	if g.options.FieldFromPage && genuine {
+		return page.Field, page.Optional
+	}
+	return g.options.Field, g.options.FieldOptional
+}
+
+// admit uses the page of a form up. The Verdict has a Reason if it does not count.
+func (g *Guard) admit(r *http.Request, signed string, page ticket, genuine bool, ip netip.Addr) (Verdict, error) {
+	field, _ := g.field(page, genuine)
+	var reason Reason
+	var err error
+	switch {
+	case signed == "":
+		reason = ReasonMissingOnce
+	case !genuine:
+		reason = ReasonUnknownOnce
+	default:
+		reason, err = g.use(r, page, field, ip)
+	}
+	switch {
+	case err != nil:
+		return undecided(err)
+	case reason == ReasonBlocked:
+		return Verdict{Reason: reason, Action: ActionBlock}, nil
+	}
+	return Verdict{Reason: reason}, nil
 }
 
 // use uses a page up, and returns why it does not count, "" if it does. An error is

@@ -23,7 +23,9 @@ import (
 const router = `<?php
 header("Content-Type: application/octet-stream");
 $of = fn($name) => is_string($_POST[$name] ?? null) ? $_POST[$name] : "";
-echo strlen(serialize($_POST)) - strlen($of("gktinc_solution")), "\n", bin2hex($of("user")), "\n", serialize($_POST);
+$size = fn($post) => strlen(serialize($post)) - (is_string($post["gktinc_solution"] ?? null) ? strlen($post["gktinc_solution"]) : 0);
+$slash = function ($value) use (&$slash) { return is_array($value) ? array_map($slash, $value) : addslashes($value); };
+echo $size($_POST), " ", $size($slash($_POST)), "\n", bin2hex($of("user")), "\n", serialize($_POST);
 `
 
 // startPHP runs PHP's own web server, so that $_POST is the real one.
@@ -64,10 +66,10 @@ func agree(t *testing.T, address, contentType string, body []byte) {
 	defer response.Body.Close()
 	answer, err := io.ReadAll(response.Body)
 	require.NoError(t, err)
-	var size int
+	var size, slashedSize int
 	parts := strings.SplitN(string(answer), "\n", 3)
 	require.Len(t, parts, 3, "%s", answer)
-	_, err = fmt.Sscan(parts[0], &size)
+	_, err = fmt.Sscan(parts[0], &size, &slashedSize)
 	require.NoError(t, err, "%s", answer)
 	form, err := ParseForm(contentType, body)
 	if err != nil {
@@ -75,6 +77,9 @@ func agree(t *testing.T, address, contentType string, body []byte) {
 	}
 	if got := PayloadSizePHP(form); got != size {
 		t.Fatalf("PayloadSizePHP of %q = %d; PHP has %d: %s", body, got, size, parts[2])
+	}
+	if got := PayloadSizeWordPress(form); got != slashedSize {
+		t.Fatalf("PayloadSizeWordPress of %q = %d; PHP has %d: %s", body, got, slashedSize, parts[2])
 	}
 	if got := fmt.Sprintf("%x", form.Value("user")); got != parts[1] {
 		t.Fatalf("Value of %q = %s; PHP has %s: %s", body, got, parts[1], parts[2])
@@ -156,7 +161,7 @@ func randomBody(rng *rand.Rand) string {
 }
 
 var nameParts = []string{"a", "b", "user", "gktinc_solution", "0", "1", "-1", "-5", "08", "-0", "9223372036854775807", "9223372036854775808",
-	"[", "]", "[]", "[]", "[a]", "[b]", "[0]", "[5]", "[-3]", "[ ]", "[ x]", ".", " ", "+", "%20", "%00", "%5B", "%5D", "é", "%C3%A9", "%", "__Host-", "%0A"}
+	"'", "\\", "\"", "[", "]", "[]", "[]", "[a]", "[b]", "[0]", "[5]", "[-3]", "[ ]", "[ x]", ".", " ", "+", "%20", "%00", "%5B", "%5D", "é", "%C3%A9", "%", "__Host-", "%0A"}
 
 func randomName(rng *rand.Rand) string {
 	name := nameParts[rng.IntN(6)]

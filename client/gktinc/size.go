@@ -1,6 +1,9 @@
 package gktinc
 
-import "unicode/utf8"
+import (
+	"strings"
+	"unicode/utf8"
+)
 
 // PayloadSizePHP is the documented formula for form_payload_size, as PHP
 // computes it:
@@ -8,10 +11,31 @@ import "unicode/utf8"
 //	strlen(serialize($_POST)) - strlen($_POST["gktinc_solution"])
 //
 // It is exact for a Form of ParseForm and PHP with its default settings, nested
-// names and numeric keys included. WordPress adds slashes to $_POST, and is
-// another matter.
-func PayloadSizePHP(f Form) int {
+// names and numeric keys included.
+func PayloadSizePHP(f Form) int { return payloadSize(f.post()) }
+
+// PayloadSizeWordPress is the same formula in WordPress, which adds a slash before
+// each ', ", \ and NUL in the values of $_POST (wp_magic_quotes).
+func PayloadSizeWordPress(f Form) int {
 	post := f.post()
+	post.addSlashes()
+	return payloadSize(post)
+}
+
+var slashed = strings.NewReplacer("'", `\'`, `"`, `\"`, `\`, `\\`, "\x00", `\0`)
+
+func (a *array) addSlashes() {
+	for key, value := range a.entries {
+		switch value := value.(type) {
+		case string:
+			a.entries[key] = slashed.Replace(value)
+		case *array:
+			value.addSlashes()
+		}
+	}
+}
+
+func payloadSize(post *array) int {
 	solution, _ := post.entries[SolutionField].(string)
 	return post.serializedLen() - len(solution)
 }

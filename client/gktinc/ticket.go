@@ -46,15 +46,18 @@ func (c *Client) sign(t ticket) (string, error) {
 		return "", err
 	}
 	encoded := ticketEncoding.EncodeToString(data)
-	return encoded + "." + ticketEncoding.EncodeToString(c.mac(encoded)), nil
+	return encoded + "." + ticketEncoding.EncodeToString(mac(c.pageKey(), encoded)), nil
 }
 
 // open returns the ticket in a hidden field, ok false unless the key's owner has
 // signed it and it is neither expired nor from the future.
 func (c *Client) open(field string) (t ticket, ok bool) {
 	encoded, signature, _ := strings.Cut(field, ".")
-	mac, err := ticketEncoding.DecodeString(signature)
-	if err != nil || len(field) > maxText || !hmac.Equal(mac, c.mac(encoded)) {
+	given, err := ticketEncoding.DecodeString(signature)
+	if err != nil || len(field) > maxText {
+		return ticket{}, false
+	}
+	if !hmac.Equal(given, mac(c.pageKey(), encoded)) && (c.oldPageKey == nil || !hmac.Equal(given, mac(c.oldPageKey(), encoded))) {
 		return ticket{}, false
 	}
 	data, err := ticketEncoding.DecodeString(encoded)
@@ -65,8 +68,8 @@ func (c *Client) open(field string) (t ticket, ok bool) {
 	return t, now.Before(time.Unix(t.Expires, 0)) && !time.Unix(t.Issued, 0).After(now.Add(maxSkew))
 }
 
-func (c *Client) mac(encoded string) []byte {
-	h := hmac.New(sha256.New, c.pageKey())
+func mac(key []byte, encoded string) []byte {
+	h := hmac.New(sha256.New, key)
 	h.Write([]byte(encoded))
 	return h.Sum(nil)
 }

@@ -69,7 +69,11 @@ func TestTicketKey(t *testing.T) {
 	for _, other := range []*Client{given, client1("key2", "id", ""), client1("key", "id2", ""), client1("ke", "yid", "")} {
 		require.False(t, opens(other, page(derived)))
 	}
-	_, err := New(Config{APIKey: client.NewSecret("key"), HashID: "id", PageKey: client.NewSecret("short-SENTINEL")})
+	rotated, err := New(Config{APIKey: client.NewSecret("key2"), HashID: "id", Predecessor: derived})
+	require.NoError(t, err)
+	require.True(t, opens(rotated, page(derived)), "opened before the key was replaced")
+	require.True(t, opens(client1("key2", "id", ""), page(rotated)))
+	_, err = New(Config{APIKey: client.NewSecret("key"), HashID: "id", PageKey: client.NewSecret("short-SENTINEL")})
 	require.ErrorIs(t, err, client.ErrMisconfigured)
 	require.ErrorContains(t, err, "PageKey")
 	require.NotContains(t, err.Error(), "SENTINEL")

@@ -29,6 +29,8 @@ const gktincHelp = "The keys come from the environment, never from flags:\n\n" +
 const gktincVariables = `  GKTINC_API_KEY       the key of the API, or
   GKTINC_API_KEY_FILE  the name of a file that holds it
   GKTINC_HASHID        the hash id of the protection group
+  GKTINC_PAGE_KEY      what pages with forms are signed with, or the name of a file in
+                       GKTINC_PAGE_KEY_FILE (default: a key derived from the API's)
   GKTINC_API_URL       where the API is (default ` + gktinc.DefaultURL + `)`
 
 // accountFlags are the flags of commands that talk to the service.
@@ -152,6 +154,11 @@ func readGKTinc(ctx context.Context, c *gktinc.Config, env environment) error {
 		return fmt.Errorf("%w: %w", errGKTincKeys, err)
 	}
 	c.APIKey = key
+	if hasAny(env, "GKTINC_PAGE_KEY", "GKTINC_PAGE_KEY_FILE") {
+		if c.PageKey, err = readSecret(ctx, env, "GKTINC_PAGE_KEY"); err != nil {
+			return fmt.Errorf("%w: %w", errGKTincKeys, err)
+		}
+	}
 	return nil
 }
 

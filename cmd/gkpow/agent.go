@@ -24,7 +24,7 @@ import (
 type agentFlags struct {
 	engineFlags
 	accountFlags
-	gktinc                     gktincAgentFlags
+	gktinc                     guardFlags
 	listen, socket, bearerFile string
 }
 
@@ -47,6 +47,7 @@ auth_request, Traefik's ForwardAuth and programs in any language:
   GET /gktinc/level-check         204 or 403, for the visitor's address alone
   GET /gktinc/page?url=URL        what a page with a form has to hold
   POST /gktinc/validate?url=URL   200 or 403, for the form in the body
+  POST /gktinc/validate           the same, for a form that is described in JSON
 
 On TCP a request needs the header "Authorization: Bearer ..." with what the bearer
 file holds: 26 random letters, new at every start, readable by its owner only. A
@@ -71,7 +72,7 @@ from the environment, never from flags:
 	f.accountFlags.register(flags)
 	f.registerCache(flags)
 	f.engineFlags.register(flags)
-	f.gktinc.register(flags)
+	f.gktinc.register(flags, "X-Real-IP")
 	flags.StringVar(&f.listen, "listen", "127.0.0.1:8788", "loopback address and port to listen on; port 0 is any free one")
 	flags.StringVar(&f.socket, "socket", "", "unix socket to listen on instead")
 	flags.StringVar(&f.bearerFile, "bearer-file", "", "where to write the bearer (default: gkpow/agent-PORT.bearer in the user's cache directory)")
@@ -101,7 +102,7 @@ func agent(ctx context.Context, env environment, f agentFlags) error {
 		return err
 	}
 	defer stop()
-	routes, err := f.gktinc.open(ctx, env, f.emulatorURL, log)
+	routes, err := f.openGKTinc(ctx, env, log)
 	if err != nil {
 		return err
 	}
@@ -185,6 +186,7 @@ func (f *agentFlags) openTokens(ctx context.Context, env environment, keys *agen
 		}
 		keys.add("GKCAPTCHA_SECRET_KEY", env, tokens.Reload)
 	}
+	registerTraffic(registry, "gkcaptcha", func() client.Traffic { return tokens.Client().Traffic() })
 	source := client.NewSource(tokens, client.SourceOptions{
 		OnToken: newTokenMetrics(registry, log),
 		OnError: func(err error) { log.Warn("renewal failed", "error", err.Error()) },

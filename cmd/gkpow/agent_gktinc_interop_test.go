@@ -211,7 +211,7 @@ func TestInteropPHP(t *testing.T) {
 	}
 	status, body := do("GET", "")
 	require.Equal(t, 200, status, body)
-	once := regexp.MustCompile(`(?s)<form method="post" id="login">\n<input type="hidden" name="gktinc_once" value="([0-9a-f]{32})">.*</form>\n<script>`).FindStringSubmatch(body)
+	once := regexp.MustCompile(`(?s)<form method="post" id="login">\n<input type="hidden" name="gktinc_once" value="([^"]+)">.*</form>\n<script>`).FindStringSubmatch(body)
 	require.NotNil(t, once, body)
 	require.Contains(t, body, `gktinc_init(gktinc_config, document.getElementById("login"), "username",`)
 

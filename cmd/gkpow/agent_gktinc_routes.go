@@ -3,13 +3,14 @@ package main
 import (
 	"errors"
 	"fmt"
+	"io"
+	"mime"
 	"net/http"
 	"net/url"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
-	"sync"
-	"sync/atomic"
 
 	"github.com/prometheus/client_golang/prometheus"
 
@@ -17,25 +18,19 @@ import (
 	"github.com/gkpow/gkpow/client/gktinc"
 )
 
-// gktincRoutes judge visitors and forms for programs that are no Go programs, by
+// gktincRoutes judge visitors and forms for programs that are not written in Go, by
 // the rules of a gktinc.Guard.
 type gktincRoutes struct {
+	*formGuard
 	agent    *agentServer
-	client   atomic.Pointer[gktinc.Client]
-	reopen   func() (*gktinc.Client, error) // with the keys as they are now
-	opening  sync.Mutex
-	options  gktinc.GuardOptions // of all forms
 	verdicts *prometheus.CounterVec
 }
 
 // addTo adds the routes to an agent's.
 func (g *gktincRoutes) addTo(a *agentServer, registry *prometheus.Registry) {
 	g.agent = a
-	g.verdicts = prometheus.NewCounterVec(prometheus.CounterOpts{
-		Name: "gkpow_gktinc_verdicts_total",
-		Help: "Visitors judged by their level, and forms, by outcome and its reason.",
-	}, []string{"of", "allowed", "reason"})
-	registry.MustRegister(g.verdicts)
+	g.verdicts = newVerdictMetrics(registry)
+	registerTraffic(registry, "gktinc", func() client.Traffic { return g.client.Load().Traffic() })
 	// Traefik asks by GET unless told otherwise, with a body too.
 	either := func(h http.HandlerFunc) route {
 		return route{methods: map[string]http.HandlerFunc{http.MethodGet: h, http.MethodPost: h}, allow: "GET, POST"}
@@ -45,12 +40,18 @@ func (g *gktincRoutes) addTo(a *agentServer, registry *prometheus.Registry) {
 	a.routes["/gktinc/validate"] = either(g.validate)
 }
 
-// A refusal is the body of the answer about a visitor or a form that is not let
-// in. A proxy may show it to the visitor, so it does not say how well he did.
-type refusal struct {
-	errorAnswer
-	Reason gktinc.Reason `json:"reason"`
-	Action gktinc.Action `json:"action,omitempty"`
+// newVerdictMetrics registers the counter of verdicts.
+func newVerdictMetrics(registry *prometheus.Registry) *prometheus.CounterVec {
+	verdicts := prometheus.NewCounterVec(prometheus.CounterOpts{
+		Name: "gkpow_gktinc_verdicts_total",
+		Help: "Visitors judged by their level, and forms, by outcome and its reason.",
+	}, []string{"of", "allowed", "reason"})
+	registry.MustRegister(verdicts)
+	return verdicts
+}
+
+func countVerdict(verdicts *prometheus.CounterVec, of string, v gktinc.Verdict) {
+	verdicts.WithLabelValues(of, strconv.FormatBool(v.Allowed), string(v.Reason)).Inc()
 }
 
 // checkLevel answers 204 or 403, for the address alone.
@@ -63,7 +64,7 @@ func (g *gktincRoutes) checkLevel(w http.ResponseWriter, r *http.Request) {
 	if g.renewed(c, err) {
 		level, verdict, err = g.client.Load().CheckLevel(r.Context(), g.options.Proxies.ClientIP(r))
 	}
-	g.count("level", verdict)
+	countVerdict(g.verdicts, "level", verdict)
 	if err != nil {
 		g.failed(w, r, err)
 		return
@@ -72,11 +73,14 @@ func (g *gktincRoutes) checkLevel(w http.ResponseWriter, r *http.Request) {
 	w.Header().Set("X-Gktinc-Level", strconv.Itoa(level.ChallengeLevel))
 	w.Header().Set("X-Gktinc-Reason", string(verdict.Reason))
 	if !verdict.Allowed {
-		g.refuse(w, "the visitor", verdict)
+		g.refuse(w, r, "the visitor", verdict)
 		return
 	}
 	w.WriteHeader(http.StatusNoContent)
 }
+
+// pageParameters are what describes a form, for its page and for its verdict.
+var pageParameters = []string{"url", "field", "field-optional", "form"}
 
 // A hiddenField is what the hidden input of a page sends, for programs that write or
 // send the form themselves.
@@ -87,12 +91,18 @@ type hiddenField struct {
 
 // page answers with what a page with a form has to hold.
 func (g *gktincRoutes) page(w http.ResponseWriter, r *http.Request) {
-	query, ok := g.query(w, r, "url", "field", "field-optional", "form", "input", "script", "verbose", "nonce")
+	query, ok := g.query(w, r, append(pageParameters, "input", "script", "verbose", "nonce", "format")...)
 	if !ok || !g.visitor(w, r) {
 		return
 	}
-	guard, ok := g.guard(w, query)
-	if !ok {
+	format := query.Get("format")
+	if query.Has("format") && format != "json" && format != "html" {
+		g.agent.fail(w, http.StatusBadRequest, "bad_request", "format is json or html")
+		return
+	}
+	guard, err := g.of(query)
+	if err != nil {
+		g.agent.fail(w, http.StatusBadRequest, "bad_request", err.Error())
 		return
 	}
 	page, err := guard.Page(r)
@@ -108,6 +118,11 @@ func (g *gktincRoutes) page(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	w.Header().Set("Cache-Control", "no-store")
+	if format == "html" {
+		w.Header().Set("Content-Type", "text/html; charset=utf-8")
+		_, _ = io.WriteString(w, string(field)+"\n"+string(scripts))
+		return
+	}
 	g.agent.answer(w, http.StatusOK, struct {
 		Config  gktinc.PageConfig `json:"gktinc_config"`
 		Blocked bool              `json:"gktinc_blocked"`
@@ -117,31 +132,60 @@ func (g *gktincRoutes) page(w http.ResponseWriter, r *http.Request) {
 	}{page.Config, page.Blocked, hiddenField{page.OnceField, page.OnceValue}, string(field), string(scripts)})
 }
 
-// validate answers 200 or 403, for the form in the body.
+// namedLocation is what nginx replays a POST to. To a path it would send a GET.
+var namedLocation = regexp.MustCompile(`^@[A-Za-z0-9_.-]{1,100}$`)
+
+// validate answers 200 or 403, for the form in the body or for what a program says of
+// one in JSON.
 func (g *gktincRoutes) validate(w http.ResponseWriter, r *http.Request) {
-	query, ok := g.query(w, r, "url", "field", "field-optional", "form")
-	if !ok || !g.visitor(w, r) {
-		return
-	}
-	guard, ok := g.guard(w, query)
+	query, ok := g.query(w, r, append(pageParameters, "redirect")...)
 	if !ok {
 		return
 	}
-	verdict, err := guard.Check(r)
-	g.count("form", verdict)
+	redirect := query.Get("redirect")
+	if query.Has("redirect") && !namedLocation.MatchString(redirect) {
+		g.agent.fail(w, http.StatusBadRequest, "bad_request", "redirect is a named location of nginx, such as @application")
+		return
+	}
+	var verdict gktinc.Verdict
+	var err error
+	if kind, _, _ := mime.ParseMediaType(r.Header.Get("Content-Type")); kind == "application/json" && !query.Has("url") {
+		verdict, err = g.checkJSON(r, query)
+	} else {
+		if !g.visitor(w, r) {
+			return
+		}
+		guard, invalid := g.of(query)
+		if invalid != nil {
+			g.agent.fail(w, http.StatusBadRequest, "bad_request", invalid.Error())
+			return
+		}
+		verdict, err = guard.Check(r)
+	}
+	countVerdict(g.verdicts, "form", verdict)
 	var tooLarge *http.MaxBytesError
 	switch {
 	case errors.As(err, &tooLarge):
-		g.agent.fail(w, http.StatusRequestEntityTooLarge, "too_large", fmt.Sprintf("the form has more than %d bytes", tooLarge.Limit))
+		g.reject(w, r, http.StatusRequestEntityTooLarge, errorAnswer{Error: "too_large", Message: fmt.Sprintf("the form has more than %d bytes", tooLarge.Limit)})
 	case errors.Is(err, gktinc.ErrForm), errors.Is(err, client.ErrRejected):
-		g.agent.fail(w, http.StatusBadRequest, "bad_request", err.Error())
+		g.agent.log.Warn("a form was not judged", "error", err.Error())
+		g.reject(w, r, http.StatusBadRequest, errorAnswer{Error: "bad_request", Message: plain(err)})
 	case err != nil:
 		g.failed(w, r, err)
 	case !verdict.Allowed:
-		g.refuse(w, "the form", verdict)
+		g.refuse(w, r, "the form", verdict)
+	case redirect != "":
+		w.Header().Set("X-Accel-Redirect", redirect)
+		w.WriteHeader(http.StatusOK)
 	default:
 		g.agent.answer(w, http.StatusOK, newGKTincVerdictJSON(verdict))
 	}
+}
+
+// plain is the text of an error without the name of the package it comes from.
+func plain(err error) string {
+	text := strings.TrimPrefix(err.Error(), "gktinc: ")
+	return strings.ReplaceAll(strings.TrimPrefix(text, "client: "), ": gktinc: ", ": ")
 }
 
 // query returns the parameters in the URL, if they are all known.
@@ -161,7 +205,7 @@ func (g *gktincRoutes) query(w http.ResponseWriter, r *http.Request, known ...st
 
 // visitor makes sure that the visitor's address is known.
 func (g *gktincRoutes) visitor(w http.ResponseWriter, r *http.Request) bool {
-	r.RemoteAddr = "@" // see gktincAgentFlags.options
+	r.RemoteAddr = "@" // see agentFlags.openGKTinc
 	if g.options.Proxies.ClientIP(r).IsValid() {
 		return true
 	}
@@ -169,80 +213,25 @@ func (g *gktincRoutes) visitor(w http.ResponseWriter, r *http.Request) bool {
 	return false
 }
 
-// guard returns the guard of the form that the parameters name.
-func (g *gktincRoutes) guard(w http.ResponseWriter, query url.Values) (*gktinc.Guard, bool) {
+// of returns the guard of the form that the parameters describe.
+func (g *formGuard) of(query url.Values) (*gktinc.Guard, error) {
 	o := g.options
 	o.URL = query.Get("url")
 	o.Field = query.Get("field")
 	o.FieldFromPage = o.Field == ""
 	o.FieldOptional = query.Has("field-optional")
-	o.Page = gktinc.PageOptions{
-		ScriptURL: query.Get("script"),
-		FormID:    query.Get("form"),
-		InputID:   query.Get("input"),
-		Verbose:   query.Has("verbose"),
+	o.Page.FormID = query.Get("form")
+	o.Page.InputID = query.Get("input")
+	o.Page.Verbose = query.Has("verbose")
+	if query.Has("script") {
+		o.Page.ScriptURL = query.Get("script")
+	}
+	if _, err := gktinc.PageURL(o.URL); err != nil {
+		return nil, fmt.Errorf("the parameter url: %w", err)
 	}
 	guard, err := g.client.Load().NewGuard(o)
 	if err != nil {
-		g.agent.fail(w, http.StatusBadRequest, "bad_request", err.Error())
-		return nil, false
+		return nil, errors.New("the parameter script is not the URL of a script: use https")
 	}
-	return guard, true
-}
-
-func (g *gktincRoutes) failed(w http.ResponseWriter, r *http.Request, err error) {
-	g.renewed(g.client.Load(), err) // for the next request: this one's form cannot be checked twice
-	g.agent.failed(w, r, "no verdict", err)
-}
-
-func (g *gktincRoutes) count(of string, v gktinc.Verdict) {
-	g.verdicts.WithLabelValues(of, strconv.FormatBool(v.Allowed), string(v.Reason)).Inc()
-}
-
-func (g *gktincRoutes) refuse(w http.ResponseWriter, what string, v gktinc.Verdict) {
-	why := strings.ReplaceAll(string(v.Reason), "_", " ")
-	if v.Reason == gktinc.ReasonAction {
-		why = "action " + string(v.Action)
-	}
-	g.agent.answer(w, http.StatusForbidden, refusal{
-		errorAnswer: errorAnswer{Error: "denied", Message: what + " is not accepted: " + why},
-		Reason:      v.Reason,
-		Action:      v.Action,
-	})
-}
-
-// renewed reports whether the service has refused the key of the client that was
-// used, and the key file has another one by now, with which to ask again.
-func (g *gktincRoutes) renewed(used *gktinc.Client, err error) bool {
-	var failure *client.Error
-	if !errors.As(err, &failure) || failure.Status != http.StatusUnauthorized && failure.Status != http.StatusForbidden {
-		return false
-	}
-	changed, err := g.replace(used)
-	if err != nil {
-		g.agent.log.Warn("the key could not be read again", "error", err.Error())
-	}
-	return changed
-}
-
-// reload reads the key again and reports whether it has changed.
-func (g *gktincRoutes) reload() (changed bool, err error) { return g.replace(g.client.Load()) }
-
-// replace opens a client in the place of the one that was used, unless another
-// request has done so.
-func (g *gktincRoutes) replace(used *gktinc.Client) (changed bool, err error) {
-	g.opening.Lock()
-	defer g.opening.Unlock()
-	if g.client.Load() != used {
-		return true, nil
-	}
-	c, err := g.reopen()
-	if err != nil {
-		return false, err
-	}
-	if c.Salt() == used.Salt() { // which is made of the keys
-		return false, nil
-	}
-	g.client.Store(c)
-	return true, nil
+	return guard, nil
 }

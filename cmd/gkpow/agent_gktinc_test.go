@@ -43,14 +43,14 @@ type judge struct {
 	journal *journal
 }
 
-func newJudge(t *testing.T, o gktest.GKTincOptions, f gktincAgentFlags) *judge {
+func newJudge(t *testing.T, o gktest.GKTincOptions, f guardFlags) *judge {
 	service, env := gktincUser(t, o)
 	j := &judge{T: t, service: service, journal: &journal{}}
 	if f.ipHeader == "" {
 		f.ipHeader = "X-Real-IP"
 	}
 	log, registry := slog.New(slog.NewJSONHandler(j.journal, nil)), prometheus.NewRegistry()
-	routes, err := f.open(t.Context(), env, "", log)
+	routes, err := (&agentFlags{gktinc: f}).openGKTinc(t.Context(), env, log)
 	require.NoError(t, err)
 	j.agent = newAgentServer(nil, "", registry, log)
 	routes.addTo(j.agent, registry)
@@ -124,7 +124,7 @@ func TestAgentLevelCheck(t *testing.T) {
 		for policy, want := range test.status {
 			t.Run(test.name+"/"+policy.String(), func(t *testing.T) {
 				t.Parallel()
-				j := newJudge(t, gktest.GKTincOptions{LevelAction: test.action, Level: 5, Fault: test.fault}, gktincAgentFlags{policy: policy})
+				j := newJudge(t, gktest.GKTincOptions{LevelAction: test.action, Level: 5, Fault: test.fault}, guardFlags{policy: policy})
 				answer := httptest.NewRecorder()
 				j.agent.ServeHTTP(answer, visitor("GET", "/gktinc/level-check", ""))
 				require.Equal(t, want, answer.Code, answer.Body)
@@ -152,7 +152,7 @@ func TestAgentForm(t *testing.T) {
 	j := newJudge(t, gktest.GKTincOptions{Judge: func(v gktest.GKTincValidation) string {
 		got = v
 		return gktest.JudgeSolution(v)
-	}}, gktincAgentFlags{})
+	}}, guardFlags{})
 
 	status, body := j.ask(visitor("GET", aPage+"&field=log&form=loginform&script=%2Fown.js&nonce=n0nce&verbose=", ""))
 	require.Equal(t, 200, status, body)
@@ -235,7 +235,7 @@ func TestAgentForm(t *testing.T) {
 }
 
 func TestAgentFormRefused(t *testing.T) {
-	j := newJudge(t, gktest.GKTincOptions{}, gktincAgentFlags{trusted: []string{"10.0.0.0/8", "192.0.2.1"}})
+	j := newJudge(t, gktest.GKTincOptions{}, guardFlags{trusted: []string{"10.0.0.0/8", "192.0.2.1"}})
 	cut := visitor("POST", validateURL, "--x\r\nContent-Disposition: form-data; name=\"a\"\r\n\r\nb")
 	cut.Header.Set("Content-Type", "multipart/form-data; boundary=x")
 	garbage := visitor("POST", validateURL, form("x"))
@@ -255,7 +255,7 @@ func TestAgentFormRefused(t *testing.T) {
 		{"typo", visitor("POST", validateURL+"&feild=x", form("x")), 400, "bad_request", "feild"},
 		{"malformed", visitor("POST", validateURL+"&%zz", form("x")), 400, "bad_request", "%zz"},
 		{"parameter of another", visitor("GET", "/gktinc/level-check?url=example.com%2F", ""), 400, "bad_request", "url"},
-		{"script", visitor("GET", aPage+"&script=javascript:x", ""), 400, "bad_request", "ScriptURL"},
+		{"script", visitor("GET", aPage+"&script=javascript:x", ""), 400, "bad_request", "the parameter script"},
 		{"no address", silent, 400, "bad_request", "X-Real-IP"},
 		{"address is garbage", garbage, 400, "bad_request", "X-Real-IP"},
 		{"cut", cut, 400, "bad_request", "cannot be read"},
@@ -282,7 +282,7 @@ func TestAgentFormRefused(t *testing.T) {
 
 func TestAgentAsksLevel(t *testing.T) {
 	for _, preEnforce := range []bool{false, true} {
-		j := newJudge(t, gktest.GKTincOptions{LevelAction: "BLOCK", Level: 7}, gktincAgentFlags{
+		j := newJudge(t, gktest.GKTincOptions{LevelAction: "BLOCK", Level: 7}, guardFlags{
 			askLevel: true, preEnforce: preEnforce, ipHeader: "x-forwarded-for", trusted: []string{"10.1.0.0/16", "192.0.2.1"}})
 		r := visitor("GET", aPage, "")
 		r.Header.Set("X-Forwarded-For", "198.51.100.9, 192.0.2.2, 192.0.2.1, 10.1.2.3") // X-Real-IP is not looked at
@@ -306,7 +306,7 @@ func TestAgentAsksLevel(t *testing.T) {
 	}
 
 	// Without an answer the page is made with the default level.
-	j := newJudge(t, gktest.GKTincOptions{Fault: gktest.GKTincFault{Status: 404}, Level: 7}, gktincAgentFlags{askLevel: true})
+	j := newJudge(t, gktest.GKTincOptions{Fault: gktest.GKTincFault{Status: 404}, Level: 7}, guardFlags{askLevel: true})
 	require.Equal(t, 3.0, j.page()["challenge_level"])
 	require.Contains(t, j.journal.String(), "the visitor is not kept out")
 }

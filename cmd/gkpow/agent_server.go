@@ -182,12 +182,21 @@ const statusCallerGone = 499
 // failed answers with what kept the agent from giving what it was asked for, and
 // logs that.
 func (a *agentServer) failed(w http.ResponseWriter, r *http.Request, missing string, err error) {
+	if status, body, gone := a.failure(w, r, missing, err); !gone {
+		a.answer(w, status, body)
+	}
+}
+
+// failure logs what kept the agent from giving what it was asked for, and returns what
+// to answer, unless the caller has gone.
+func (a *agentServer) failure(w http.ResponseWriter, r *http.Request, missing string, err error) (status int, answer errorAnswer, gone bool) {
 	if r.Context().Err() != nil {
 		w.WriteHeader(statusCallerGone)
-		return
+		return 0, errorAnswer{}, true
 	}
 	is := func(kind error) bool { return errors.Is(err, kind) }
-	status, code := http.StatusBadGateway, "unavailable"
+	code := "unavailable"
+	status = http.StatusBadGateway
 	switch {
 	case is(client.ErrRateLimited):
 		status, code = http.StatusTooManyRequests, "rate_limited"
@@ -200,14 +209,14 @@ func (a *agentServer) failed(w http.ResponseWriter, r *http.Request, missing str
 	case is(client.ErrRejected), is(client.ErrDifficulty):
 		code = "rejected"
 	}
-	answer := errorAnswer{Error: code, Message: err.Error()}
+	answer = errorAnswer{Error: code, Message: err.Error()}
 	var failure *client.Error
 	if errors.As(err, &failure) && failure.RetryAfter > 0 {
 		answer.RetryAfter = failure.RetryAfter.Seconds()
 		w.Header().Set("Retry-After", strconv.Itoa(int(math.Ceil(answer.RetryAfter))))
 	}
 	a.log.Warn(missing, "error", err.Error())
-	a.answer(w, status, answer)
+	return status, answer, false
 }
 
 func (a *agentServer) fail(w http.ResponseWriter, status int, code, message string) {

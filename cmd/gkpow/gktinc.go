@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"time"
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
@@ -30,20 +31,38 @@ the visitor's browser.
 // gktincFlags are the flags of commands that give a verdict.
 type gktincFlags struct {
 	timeFlags
-	policy gktinc.Policy
-	json   bool
+	policy         gktinc.Policy
+	json           bool
+	agentID        string
+	defaultLevel   int
+	requestTimeout time.Duration
 }
 
 func (f *gktincFlags) register(flags *pflag.FlagSet) {
 	f.timeFlags.registerForService(flags)
 	flags.TextVar(&f.policy, "policy", gktinc.Closed, "what counts without a verdict: closed, open-on-outage or open")
 	flags.BoolVar(&f.json, "json", false, "print a JSON object")
+	f.registerClient(flags)
+}
+
+// registerClient registers the flags about how the service is asked.
+func (f *gktincFlags) registerClient(flags *pflag.FlagSet) {
+	flags.StringVar(&f.agentID, "agent-id", "", "what this site is called in validations (default: gkpow-go and the version)")
+	flags.IntVar(&f.defaultLevel, "default-level", 3, "challenge level where none was asked for or given, 1 to 1000")
+	flags.DurationVar(&f.requestTimeout, "request-timeout", 5*time.Second, "how long to wait for the service, repetitions included")
 }
 
 // open returns a client with the keys of the environment. What the policy allows
 // is a warning.
 func (f *gktincFlags) open(ctx context.Context, env environment) (*gktinc.Client, error) {
-	config := gktinc.Config{Policy: f.policy, OnDegraded: func(err error) { warn(env, err) }}
+	switch {
+	case f.defaultLevel < 1 || f.defaultLevel > 1000:
+		return nil, usagef("--default-level %d is not 1 to 1000", f.defaultLevel)
+	case f.requestTimeout <= 0:
+		return nil, usagef("--request-timeout %v is not a time above 0", f.requestTimeout)
+	}
+	config := gktinc.Config{Policy: f.policy, AgentID: f.agentID, DefaultLevel: f.defaultLevel, Timeout: f.requestTimeout,
+		OnDegraded: func(err error) { warn(env, err) }}
 	if err := readGKTinc(ctx, &config, env); err != nil {
 		return nil, err
 	}

@@ -16,7 +16,7 @@ import (
 
 // pageFlags are the flags of gkpow gktinc config.
 type pageFlags struct {
-	timeFlags
+	gktincFlags
 	url, ip, once, sign string
 	level               int
 	askLevel            bool
@@ -41,9 +41,10 @@ second time is to be refused. Nothing is sent, unless --ask-level is given.
 	}
 	flags := cmd.Flags()
 	f.timeFlags.registerForService(flags)
+	f.registerClient(flags)
 	flags.StringVar(&f.url, "url", "", "host and path of the page, as example.com/login")
 	flags.StringVar(&f.ip, "ip", "", "the visitor's address")
-	flags.IntVar(&f.level, "level", 0, "challenge level, 1 to 1000 (default: 3)")
+	flags.IntVar(&f.level, "level", 0, "challenge level, 1 to 1000 (default: --default-level)")
 	flags.StringVar(&f.sign, "sign", "", "what get_challenge_level gave for that level")
 	flags.BoolVar(&f.askLevel, "ask-level", false, "ask the service for level and sign; if it is not available, it is the default level")
 	flags.StringVar(&f.once, "once", "", "identifier of the session or page (default: 32 random hex digits)")
@@ -72,7 +73,7 @@ func gktincConfig(ctx context.Context, env environment, f pageFlags) error {
 		return err
 	}
 	defer cancel()
-	c, err := (&gktincFlags{}).open(ctx, env)
+	c, err := f.open(ctx, env)
 	if err != nil {
 		return err
 	}

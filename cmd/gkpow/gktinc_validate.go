@@ -61,17 +61,36 @@ func gktincValidate(ctx context.Context, env environment, f gktincFlags, file st
 }
 
 // parseValidation reads the documented payload without what the client fills in.
-// Unlike encoding/json it matches names by case.
 func parseValidation(data []byte) (gktinc.Validation, error) {
-	var v gktinc.Validation
-	var size *int
+	v, has, err := parseFields(data)
+	if err != nil {
+		return v, err
+	}
+	_, err = gktinc.PageURL(v.URL)
+	switch {
+	case !v.ClientIP.IsValid():
+		return v, fmt.Errorf("the validation has no client_ip")
+	case err != nil:
+		return v, fmt.Errorf("the validation's url: %w", err)
+	case v.Once == "":
+		return v, fmt.Errorf("the validation has no once")
+	case !has("form_payload_size"):
+		return v, fmt.Errorf("the validation has no form_payload_size of 0 or more")
+	}
+	return v, nil
+}
+
+// parseFields reads the documented fields, and tells which there are. Unlike
+// encoding/json it matches names by case, and demands that values are of the documented
+// type.
+func parseFields(data []byte) (v gktinc.Validation, has func(name string) bool, err error) {
 	var ip *netip.Addr
 	fields := map[string]any{
 		"gktinc_solution":          &v.Solution,
 		"client_ip":                &ip,
 		"url":                      &v.URL,
 		"once":                     &v.Once,
-		"form_payload_size":        &size,
+		"form_payload_size":        &v.FormPayloadSize,
 		"form_input_element_value": &v.FormInputElementValue,
 		"challenge_level":          &v.ChallengeLevel,
 		"user_agent":               &v.UserAgent,
@@ -81,33 +100,28 @@ func parseValidation(data []byte) (gktinc.Validation, error) {
 	}
 	var object map[string]json.RawMessage
 	if err := json.Unmarshal(data, &object); err != nil {
-		return v, fmt.Errorf("the validation is not a JSON object: %w", err)
+		return v, nil, fmt.Errorf("the validation is not a JSON object: %w", err)
 	}
 	for name, value := range object {
 		to, known := fields[name]
 		switch {
 		case slices.Contains([]string{"agent_id", "salt", "time"}, name):
-			return v, fmt.Errorf("the validation has the field %s, which gkpow fills in: leave it out", name)
+			return v, nil, fmt.Errorf("the validation has the field %s, which gkpow fills in: leave it out", name)
 		case !known:
-			return v, fmt.Errorf("the validation has an unknown field, %.40q", name)
+			return v, nil, fmt.Errorf("the validation has an unknown field, %.40q", name)
 		}
 		if err := json.Unmarshal(value, to); err != nil {
-			return v, fmt.Errorf("the validation's %s: %w", name, err)
+			return v, nil, fmt.Errorf("the validation's %s: %w", name, err)
 		}
 	}
-	_, err := gktinc.PageURL(v.URL)
 	switch {
-	case ip == nil || !ip.IsValid():
-		return v, fmt.Errorf("the validation has no client_ip")
-	case err != nil:
-		return v, fmt.Errorf("the validation's url: %w", err)
-	case v.Once == "":
-		return v, fmt.Errorf("the validation has no once")
-	case size == nil || *size < 0:
-		return v, fmt.Errorf("the validation has no form_payload_size of 0 or more")
+	case v.FormPayloadSize < 0:
+		return v, nil, fmt.Errorf("the validation has no form_payload_size of 0 or more")
 	case v.ChallengeLevel < 0:
-		return v, fmt.Errorf("the validation's challenge_level is negative")
+		return v, nil, fmt.Errorf("the validation's challenge_level is negative")
 	}
-	v.ClientIP, v.FormPayloadSize = *ip, *size
-	return v, nil
+	if ip != nil {
+		v.ClientIP = *ip
+	}
+	return v, func(name string) bool { return string(object[name]) != "null" && len(object[name]) > 0 }, nil
 }

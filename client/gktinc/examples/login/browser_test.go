@@ -62,7 +62,7 @@ func TestInteropBrowser(t *testing.T) {
 	var err error
 	pages, err = site(gktinc.Config{
 		URL: emulator.URL, APIKey: client.NewSecret(gktest.GKTincAPIKey), HashID: gktest.GKTincHashID,
-	}, strings.TrimPrefix(loginURL, "http://"), standInPath)
+	}, strings.TrimPrefix(loginURL, "http://"), emulator.URL+gktest.StandInPath)
 	require.NoError(t, err)
 
 	b := startBrowser(t)
@@ -117,7 +117,7 @@ func TestInteropBrowser(t *testing.T) {
 	answer.Body.Close()
 	require.Equal(t, http.StatusForbidden, answer.StatusCode)
 	p.do("Page.reload", object{}, nil)
-	p.wait(`document.body.innerText.includes("not accepted")`)
+	p.wait(`document.querySelector("[role=alert]")?.innerText.includes("had been sent before")`)
 	require.Contains(t, p.consoleErrors(), "403")
 	mu.Lock()
 	require.Equal(t, last, forms[len(forms)-1], "the browser has sent the form again")
@@ -141,7 +141,7 @@ func TestInteropBrowser(t *testing.T) {
 	p.do("Emulation.setScriptExecutionDisabled", object{"value": true}, nil)
 	p.open(loginURL)
 	submit("wonderland")
-	p.wait(`document.body.innerText.includes("not accepted")`)
+	p.wait(`document.querySelector("[role=alert]")?.innerText.includes("allow JavaScript")`)
 	p.do("Emulation.setScriptExecutionDisabled", object{"value": false}, nil)
 	mu.Lock()
 	fields, err := url.ParseQuery(forms[len(forms)-1])
@@ -155,7 +155,17 @@ func TestInteropBrowser(t *testing.T) {
 	// And the service may refuse one.
 	p.open(loginURL)
 	submit("wonderland")
-	p.wait(`document.body.innerText.includes("not accepted")`)
+	p.wait(`document.querySelector("[role=alert]")?.innerText.includes("Please try again")`)
+	if file := os.Getenv("GKPOW_TEST_SCREENSHOT"); file != "" {
+		p.screenshot(strings.TrimSuffix(file, ".png") + "-refused.png")
+	}
+
+	// The page made for the refusal is good.
+	mu.Lock()
+	action = "ACCEPT"
+	mu.Unlock()
+	submit("wonderland")
+	p.wait(`document.body.innerText.trim() == "welcome, alice"`)
 }
 
 // screenshot writes a picture of the page.

@@ -14,6 +14,7 @@ import (
 	"crypto/rand"
 	"crypto/subtle"
 	_ "embed"
+	"errors"
 	"flag"
 	"fmt"
 	"html/template"
@@ -33,9 +34,6 @@ var (
 	//go:embed login.html
 	loginHTML string
 	loginPage = template.Must(template.New("login").Parse(loginHTML))
-
-	//go:embed stand-in-for-vendor-script.js
-	standIn []byte
 )
 
 func main() {
@@ -50,7 +48,7 @@ func main() {
 		emulator := httptest.NewServer(gktest.New(gktest.Options{}))
 		defer emulator.Close()
 		config = gktinc.Config{URL: emulator.URL, APIKey: client.NewSecret(gktest.GKTincAPIKey), HashID: gktest.GKTincHashID}
-		script = standInPath
+		script = emulator.URL + gktest.StandInPath
 	}
 	handler, err := site(config, *listen+"/login", script)
 	if err != nil {
@@ -58,13 +56,14 @@ func main() {
 	}
 	server := &http.Server{Addr: *listen, Handler: handler, ReadTimeout: 10 * time.Second}
 	context.AfterFunc(ctx, func() { server.Close() })
-	fmt.Printf("http://%s/login\n", *listen)
+	fmt.Printf("Open http://%s/login and log in as alice with the password wonderland.\n", *listen)
+	if script != "" {
+		fmt.Println("This is an emulator of GKTinc: it accepts every form that its stand-in for the vendor's script has filled in.")
+	}
 	if err := server.ListenAndServe(); err != http.ErrServerClosed {
 		log.Fatal(err)
 	}
 }
-
-const standInPath = "/stand-in-for-vendor-script.js"
 
 // site returns the pages. The url is host and path of the login page; the script
 // is the vendor's if it is "".
@@ -74,32 +73,49 @@ func site(config gktinc.Config, url, script string) (http.Handler, error) {
 	if err != nil {
 		return nil, err
 	}
-	guard, err := c.NewGuard(gktinc.GuardOptions{
+	login := &login{emulated: script != ""}
+	login.guard, err = c.NewGuard(gktinc.GuardOptions{
 		URL:      url,
 		Field:    "username",
 		Page:     gktinc.PageOptions{FormID: "login", ScriptURL: script},
 		AskLevel: true,
+		Refuse:   login.refuse,
 		OnError:  func(_ *http.Request, err error) { log.Print(err) },
 	})
 	if err != nil {
 		return nil, err
 	}
-	login := &login{guard: guard}
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /login", login.show)
 	mux.HandleFunc("POST /login", login.submit)
 	pages := http.NewServeMux()
-	pages.Handle("/login", guard.Protect(mux))
-	pages.HandleFunc("GET "+standInPath, func(w http.ResponseWriter, _ *http.Request) {
-		w.Header().Set("Content-Type", "text/javascript")
-		_, _ = w.Write(standIn)
-	})
+	pages.Handle("/login", login.guard.Protect(mux))
 	pages.HandleFunc("GET /favicon.ico", func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusNoContent) })
 	return pages, nil
 }
 
 // login is the page itself. It knows nothing of GKTinc but where to put it.
-type login struct{ guard *gktinc.Guard }
+type login struct {
+	guard    *gktinc.Guard
+	emulated bool
+}
+
+// refuse shows the form again, with a message that says what to do.
+func (l *login) refuse(w http.ResponseWriter, r *http.Request, verdict gktinc.Verdict, err error) {
+	status, message := http.StatusForbidden, "That did not work. Please try again."
+	switch {
+	case errors.Is(err, gktinc.ErrForm), errors.Is(err, client.ErrRejected):
+		status, message = http.StatusBadRequest, "The form could not be read. Please fill it in again."
+	case err != nil:
+		status, message = http.StatusServiceUnavailable, "Logging in does not work at the moment. Please try again in a few minutes."
+	case verdict.Reason == gktinc.ReasonUnknownOnce:
+		message = "This page was too old, or its form had been sent before. Please try again."
+	case verdict.Reason == gktinc.ReasonMissingSolution:
+		message = "Your browser has not run this page's script. Please allow JavaScript and try again."
+	}
+	log.Printf("refused: %s %v", verdict.Reason, err)
+	l.page(w, r, status, message)
+}
 
 func (l *login) show(w http.ResponseWriter, r *http.Request) { l.page(w, r, http.StatusOK, "") }
 
@@ -114,7 +130,7 @@ func (l *login) page(w http.ResponseWriter, r *http.Request, status int, message
 	w.Header().Set("Content-Security-Policy", "script-src 'nonce-"+page.Nonce+"' 'strict-dynamic'; object-src 'none'; base-uri 'none'")
 	w.Header().Set("Content-Type", "text/html; charset=utf-8")
 	w.WriteHeader(status)
-	if err := loginPage.Execute(w, map[string]any{"GKTinc": page, "Message": message}); err != nil {
+	if err := loginPage.Execute(w, map[string]any{"GKTinc": page, "Message": message, "Emulated": l.emulated}); err != nil {
 		log.Print(err)
 	}
 }

@@ -41,8 +41,8 @@ func TestLogin(t *testing.T) {
 	}{
 		{"right", "wonderland", "AAAA", 200, "welcome, alice"},
 		{"wrong password", "looking-glass", "AAAA", 401, "password is wrong"},
-		{"no solution", "wonderland", "", 403, "not accepted"},
-		{"wrong solution", "wonderland", "!", 403, "not accepted"},
+		{"no solution", "wonderland", "", 403, "allow JavaScript"},
+		{"wrong solution", "wonderland", "!", 403, `<p role="alert">That did not work. Please try again.</p>`},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			status, page := read(http.Get(server.URL + "/login"))

@@ -1,0 +1,80 @@
+package main
+
+import (
+	"html/template"
+	"net/http"
+	"strings"
+
+	"github.com/gkpow/gkpow/client/gktinc"
+)
+
+// A refusal is the body of the answer about a visitor or a form that is not let in. A
+// proxy may show it to the visitor, so it does not say how well he did.
+type refusal struct {
+	errorAnswer
+	Reason gktinc.Reason `json:"reason"`
+	Action gktinc.Action `json:"action,omitempty"`
+}
+
+func (g *gktincRoutes) refuse(w http.ResponseWriter, r *http.Request, what string, v gktinc.Verdict) {
+	why := strings.ReplaceAll(string(v.Reason), "_", " ")
+	if v.Reason == gktinc.ReasonAction {
+		why = "action " + string(v.Action)
+	}
+	g.reject(w, r, http.StatusForbidden, refusal{
+		errorAnswer: errorAnswer{Error: "denied", Message: what + " is not accepted: " + why},
+		Reason:      v.Reason,
+		Action:      v.Action,
+	})
+}
+
+// failed answers about a visitor on whom there is no verdict. The log says why; the
+// answer does not, since a proxy may show it to the visitor.
+func (g *gktincRoutes) failed(w http.ResponseWriter, r *http.Request, err error) {
+	g.renewed(g.client.Load(), err) // for the next request: this one's form cannot be checked twice
+	status, answer, gone := g.agent.failure(w, r, "no verdict", err)
+	if gone {
+		return
+	}
+	answer.Message = "there is no verdict: try again later"
+	g.reject(w, r, status, answer)
+}
+
+// reject answers with JSON, or with a page if a browser asks: nginx and Traefik pass on
+// what the visitor's browser has said it takes.
+func (g *gktincRoutes) reject(w http.ResponseWriter, r *http.Request, status int, body any) {
+	if !wantsHTML(r) {
+		g.agent.answer(w, status, body)
+		return
+	}
+	writeRefusal(w, status)
+}
+
+func wantsHTML(r *http.Request) bool { return strings.Contains(r.Header.Get("Accept"), "text/html") }
+
+var refusalPage = template.Must(template.New("refusal").Parse(`<!doctype html>
+<html lang="en">
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<title>{{.Title}}</title>
+<style>body { font: 1rem/1.5 system-ui, sans-serif; max-width: 30rem; margin: 4rem auto; padding: 0 1rem; }</style>
+<h1>{{.Title}}</h1>
+<p>{{.Text}}</p>
+`))
+
+// writeRefusal writes a page for a visitor. It says what to do and nothing else.
+func writeRefusal(w http.ResponseWriter, status int) {
+	texts := map[int][2]string{
+		http.StatusForbidden:             {"The form was not accepted", "Go back, load the page again, and send the form once more."},
+		http.StatusBadRequest:            {"The form cannot be read", "Go back, load the page again, and send the form once more."},
+		http.StatusRequestEntityTooLarge: {"The form is too large", "Go back, and send less or smaller files."},
+	}
+	text, ok := texts[status]
+	if !ok {
+		text = [2]string{"The form could not be checked", "Try again in a few minutes."}
+	}
+	w.Header().Set("Content-Type", "text/html; charset=utf-8")
+	w.Header().Set("Cache-Control", "no-store")
+	w.WriteHeader(status)
+	_ = refusalPage.Execute(w, map[string]string{"Title": text[0], "Text": text[1]})
+}

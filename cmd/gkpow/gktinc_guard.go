@@ -1,0 +1,257 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"net/http"
+	"net/netip"
+	"os"
+	"path/filepath"
+	"slices"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/spf13/pflag"
+
+	"github.com/gkpow/gkpow/client"
+	"github.com/gkpow/gkpow/client/gktest"
+	"github.com/gkpow/gkpow/client/gktinc"
+)
+
+// guardFlags are the flags of commands that guard forms: gkpow agent and gkpow gktinc
+// proxy.
+type guardFlags struct {
+	policy               gktinc.Policy
+	askLevel, preEnforce bool
+	ipHeader             string
+	trusted              []string
+	agentID              string
+	defaultLevel         int
+	timeout              time.Duration
+	sameIP               bool
+	lifetime             time.Duration
+	maxBody              int64
+	onceField, onceDir   string
+	formSize, script     string
+
+	names []string               // of the flags
+	given func(flag string) bool // whether a flag is on the command line
+}
+
+// formSizes are the values of --form-size.
+var formSizes = map[string]func(gktinc.Form) int{
+	"":          gktinc.PayloadSizePHP,
+	"php":       gktinc.PayloadSizePHP,
+	"wordpress": gktinc.PayloadSizeWordPress,
+	"values":    gktinc.PayloadSizeValues,
+}
+
+func (f *guardFlags) register(to *pflag.FlagSet, ipHeader string) {
+	flags := pflag.NewFlagSet("", pflag.ContinueOnError)
+	flags.TextVar(&f.policy, "policy", gktinc.Closed, "GKTinc: what counts without its verdict: closed, open-on-outage or open")
+	flags.BoolVar(&f.askLevel, "ask-level", false, "GKTinc: ask for the level of the visitor's address for every page")
+	flags.BoolVar(&f.preEnforce, "pre-enforce", false, "GKTinc: with --ask-level, refuse the forms of addresses that it blocks")
+	flags.StringVar(&f.ipHeader, "client-ip-header", ipHeader, "GKTinc: header with the visitor's address: X-Real-IP, X-Forwarded-For or Forwarded")
+	flags.StringSliceVar(&f.trusted, "trusted-proxy", nil, "GKTinc: address or prefix of a proxy whose word in that header counts (may be repeated)")
+	flags.StringVar(&f.agentID, "agent-id", "", "GKTinc: what this site is called in validations (default: gkpow-go and the version)")
+	flags.IntVar(&f.defaultLevel, "default-level", 3, "GKTinc: challenge level of pages for which none was asked for, 1 to 1000")
+	flags.DurationVar(&f.timeout, "gktinc-timeout", 5*time.Second, "GKTinc: how long a visitor waits for its answer, repetitions included")
+	flags.BoolVar(&f.sameIP, "same-ip", false, "GKTinc: refuse forms from another address than the page was made for")
+	flags.DurationVar(&f.lifetime, "page-lifetime", time.Hour, "GKTinc: how long a page may lie open before its form is sent, 1s or more")
+	flags.Int64Var(&f.maxBody, "max-body", 1<<20, "GKTinc: bytes of a form, files included")
+	flags.StringVar(&f.onceField, "once-field", gktinc.DefaultOnceField, "GKTinc: name of the hidden field")
+	flags.StringVar(&f.onceDir, "once-dir", "", "GKTinc: directory that remembers used pages (default: gkpow/gktinc-used in the user's cache directory)")
+	flags.StringVar(&f.formSize, "form-size", "php", "GKTinc: formula of form_payload_size: php, wordpress or values")
+	flags.StringVar(&f.script, "script", "", "GKTinc: URL of the script on pages (default: the vendor's)")
+	flags.VisitAll(func(flag *pflag.Flag) { f.names = append(f.names, flag.Name) })
+	to.AddFlagSet(flags)
+	f.given = to.Changed
+}
+
+// firstGiven returns the first of these flags that is on the command line, "" if none
+// is.
+func (f *guardFlags) firstGiven() string {
+	if i := slices.IndexFunc(f.names, f.given); i >= 0 {
+		return f.names[i]
+	}
+	return ""
+}
+
+// A formGuard makes the guards of forms that have the flags in common.
+type formGuard struct {
+	log     *slog.Logger
+	client  atomic.Pointer[gktinc.Client]
+	reopen  func(used *gktinc.Client) (*gktinc.Client, error) // with the keys as they are now
+	opening sync.Mutex
+	options gktinc.GuardOptions // URL and Field are left out
+}
+
+// open returns a formGuard with the keys of the environment, or with an emulator's
+// unless its URL is "".
+func (f *guardFlags) open(ctx context.Context, env environment, emulatorURL string, log *slog.Logger) (*formGuard, error) {
+	options, err := f.options()
+	if err != nil {
+		return nil, err
+	}
+	options.OnError = func(_ *http.Request, err error) { log.Warn("the visitor is not kept out", "error", err.Error()) }
+	config := gktinc.Config{
+		Policy:       f.policy,
+		AgentID:      f.agentID,
+		DefaultLevel: f.defaultLevel,
+		Timeout:      f.timeout,
+		PayloadSize:  formSizes[f.formSize],
+		OnDegraded:   func(err error) { log.Warn("the policy lets the visitor in", "error", err.Error()) },
+	}
+	if emulatorURL != "" {
+		config.URL, config.HashID, config.APIKey = emulatorURL, gktest.GKTincHashID, client.NewSecret(gktest.GKTincAPIKey)
+		if options.Page.ScriptURL == "" {
+			options.Page.ScriptURL = emulatorURL + gktest.StandInPath
+		}
+	} else if err := readGKTinc(ctx, &config, env); err != nil {
+		return nil, err
+	}
+	c, err := gktinc.New(config)
+	if err != nil {
+		return nil, &usageError{err}
+	}
+	if options.Store, err = f.openStore(env, log); err != nil {
+		return nil, err
+	}
+	guard := &formGuard{log: log, options: options}
+	guard.client.Store(c)
+	guard.reopen = func(used *gktinc.Client) (*gktinc.Client, error) {
+		next := config
+		if err := checkReadable(env, "GKTINC_API_KEY"); err != nil {
+			return nil, err
+		}
+		if err := readGKTinc(ctx, &next, env); err != nil {
+			return nil, err
+		}
+		next.Predecessor = used
+		return gktinc.New(next)
+	}
+	return guard, nil
+}
+
+// renewed reports whether the service has refused the key of the client that was
+// used, and the key file has another one by now, with which to ask again.
+func (g *formGuard) renewed(used *gktinc.Client, err error) bool {
+	var failure *client.Error
+	if !errors.As(err, &failure) || failure.Status != http.StatusUnauthorized && failure.Status != http.StatusForbidden {
+		return false
+	}
+	changed, err := g.replace(used)
+	if err != nil {
+		g.log.Warn("the key could not be read again", "error", err.Error())
+	}
+	return changed
+}
+
+// reload reads the key again and reports whether it has changed.
+func (g *formGuard) reload() (changed bool, err error) { return g.replace(g.client.Load()) }
+
+// replace opens a client in the place of the one that was used, unless another
+// request has done so.
+func (g *formGuard) replace(used *gktinc.Client) (changed bool, err error) {
+	g.opening.Lock()
+	defer g.opening.Unlock()
+	if g.client.Load() != used {
+		return true, nil
+	}
+	c, err := g.reopen(used)
+	if err != nil {
+		return false, err
+	}
+	if c.Salt() == used.Salt() { // which is made of the keys
+		return false, nil
+	}
+	g.client.Store(c)
+	return true, nil
+}
+
+// options returns what the flags say of all forms.
+func (f *guardFlags) options() (gktinc.GuardOptions, error) {
+	o := gktinc.GuardOptions{AskLevel: f.askLevel, PreEnforce: f.preEnforce, SameIP: f.sameIP, Lifetime: f.lifetime, MaxBody: f.maxBody,
+		OnceField: f.onceField, Page: gktinc.PageOptions{ScriptURL: f.script}, Proxies: gktinc.Proxies{Header: f.ipHeader}}
+	for _, s := range f.trusted {
+		prefix, err := netip.ParsePrefix(s)
+		if ip, ipErr := netip.ParseAddr(s); ipErr == nil {
+			prefix, err = ip.Prefix(ip.BitLen())
+		}
+		if err != nil {
+			return o, usagef("--trusted-proxy %q is not an address or prefix, as 10.0.0.0/8", s)
+		}
+		o.Proxies.Trusted = append(o.Proxies.Trusted, prefix)
+	}
+	_, knownSize := formSizes[f.formSize]
+	switch {
+	case f.preEnforce && !f.askLevel:
+		return o, usagef("--pre-enforce needs --ask-level")
+	case !slices.Contains([]string{"", gktinc.HeaderRealIP, gktinc.HeaderForwardedFor, gktinc.HeaderForwarded}, http.CanonicalHeaderKey(f.ipHeader)):
+		return o, usagef("--client-ip-header %q is not X-Real-IP, X-Forwarded-For or Forwarded", f.ipHeader)
+	case f.defaultLevel < 0 || f.defaultLevel > 1000 || f.defaultLevel == 0 && f.given != nil && f.given("default-level"):
+		return o, usagef("--default-level %d is not 1 to 1000", f.defaultLevel)
+	case f.timeout < 0 || f.timeout == 0 && f.given != nil && f.given("gktinc-timeout"):
+		return o, usagef("--gktinc-timeout %v is not a time above 0", f.timeout)
+	case f.lifetime != 0 && f.lifetime < time.Second || f.lifetime == 0 && f.given != nil && f.given("page-lifetime"):
+		return o, usagef("--page-lifetime %v is less than 1s", f.lifetime)
+	case f.maxBody < 0 || f.maxBody == 0 && f.given != nil && f.given("max-body"):
+		return o, usagef("--max-body %d is not a number of bytes above 0", f.maxBody)
+	case !knownSize:
+		return o, usagef("--form-size %q is not php, wordpress or values", f.formSize)
+	}
+	return o, nil
+}
+
+// openStore returns the store of used pages. Processes of one user share it, and it
+// survives them.
+func (f *guardFlags) openStore(env environment, log *slog.Logger) (gktinc.OnceStore, error) {
+	dir := f.onceDir
+	if dir == "" {
+		parent := env.cacheDir
+		if parent == "" {
+			user, err := os.UserCacheDir()
+			if err != nil {
+				log.Warn("used pages are forgotten when the program ends: set --once-dir", "error", err.Error())
+				return gktinc.NewMemoryStore(0), nil
+			}
+			parent = filepath.Join(user, "gkpow")
+		}
+		dir = filepath.Join(parent, "gktinc-used")
+	}
+	store, err := gktinc.OpenDiskStore(dir)
+	switch {
+	case err != nil && f.onceDir == "":
+		log.Warn("used pages are forgotten when the program ends: set --once-dir", "error", err.Error())
+		return gktinc.NewMemoryStore(0), nil
+	case err != nil:
+		return nil, usagef("--once-dir: %w", err)
+	}
+	return store, nil
+}
+
+// registerTraffic registers metrics of what an API is doing.
+func registerTraffic(registry *prometheus.Registry, service string, traffic func() client.Traffic) {
+	labels := prometheus.Labels{"service": service}
+	gauge := func(name, help string, labels prometheus.Labels, value func(client.Traffic) float64) {
+		registry.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: name, Help: help, ConstLabels: labels},
+			func() float64 { return value(traffic()) }))
+	}
+	counter := func(name, help string, labels prometheus.Labels, value func(client.Traffic) uint64) {
+		registry.MustRegister(prometheus.NewCounterFunc(prometheus.CounterOpts{Name: name, Help: help, ConstLabels: labels},
+			func() float64 { return float64(value(traffic())) }))
+	}
+	gauge("gkpow_circuit_open", "Whether the circuit breaker is open: 1, or 0.5 while a request tries the service, or 0.", labels,
+		func(t client.Traffic) float64 {
+			return map[string]float64{"open": 1, "half-open": 0.5}[t.Circuit]
+		})
+	gauge("gkpow_requests_in_flight", "Requests that wait for an answer of the service.", labels, func(t client.Traffic) float64 { return float64(t.InFlight) })
+	gauge("gkpow_requests_in_flight_limit", "How many requests may wait for an answer at the same time.", labels, func(t client.Traffic) float64 { return float64(t.MaxInFlight) })
+	counter("gkpow_circuit_openings_total", "How many times the circuit breaker has opened.", labels, func(t client.Traffic) uint64 { return t.CircuitOpenings })
+	const notSent, notSentHelp = "gkpow_requests_not_sent_total", "Requests that were not sent, by the reason."
+	counter(notSent, notSentHelp, prometheus.Labels{"service": service, "reason": "circuit_open"}, func(t client.Traffic) uint64 { return t.NotSentOpen })
+	counter(notSent, notSentHelp, prometheus.Labels{"service": service, "reason": "too_many_in_flight"}, func(t client.Traffic) uint64 { return t.NotSentFull })
+}
