@@ -7,6 +7,8 @@ import (
 	"strconv"
 	"testing"
 	"time"
+
+	"github.com/gkpow/gkpow/internal/cpuclock"
 )
 
 // BenchmarkScan gives the rate of each kernel by the word that varies.
@@ -29,8 +31,8 @@ func BenchmarkScan(b *testing.B) {
 }
 
 // BenchmarkCycles compares the kernels fairly on a machine that others use too:
-// each iteration is a round in which all take their turn, and so does a loop of
-// dependent additions, which shows the clock. The medians over the rounds are
+// each iteration is a round in which all take their turn, and so does the measurement
+// of the clock. The medians over the rounds are
 // what counts; ask for an odd number of them, with -benchtime 15x or so.
 func BenchmarkCycles(b *testing.B) {
 	type entrant struct {
@@ -77,7 +79,7 @@ func BenchmarkCycles(b *testing.B) {
 	}
 	var clocks []float64 // cycles per second
 	for b.Loop() {
-		clocks = append(clocks, clock())
+		clocks = append(clocks, cpuclock.Measure(b.Context()))
 		for _, e := range entrants {
 			start, scans := time.Now(), 0
 			for ; time.Since(start) < 2*time.Millisecond; scans++ {
@@ -103,29 +105,3 @@ func median(x []float64) float64 {
 	slices.Sort(x)
 	return x[len(x)/2]
 }
-
-// clock measures the CPU's clock in cycles per second: additions of which each
-// needs the result of the last take a cycle each.
-func clock() float64 {
-	const rounds = 100_000
-	step := sink | 1 // not known to the compiler
-	x := step
-	start := time.Now()
-	for range rounds {
-		x += step
-		x += step
-		x += step
-		x += step
-		x += step
-		x += step
-		x += step
-		x += step
-		x += step
-		x += step
-	}
-	elapsed := time.Since(start)
-	sink = x
-	return 10 * rounds / elapsed.Seconds()
-}
-
-var sink uint64
