@@ -134,17 +134,15 @@ func TestWarningLines(t *testing.T) {
 	r := fakeReport(t)
 	r.Machine.Hypervisor, r.Machine.Governor, r.Machine.CgroupLimit = "VirtualBox", "powersave (acpi-cpufreq)", 1.5
 	r.Settings.Slice = 0.0004
-	for i := range r.Rows {
-		if e := r.Rows[i].Rate; e != nil {
-			e.Outliers = 1
-		}
-	}
 	r.Solve.Times = r.Solve.Times[:3]
 	r.Solve.MeanLow, r.Solve.MeanHigh = 1, 2
 	names := map[string]bool{}
 	for rounds := range 2 {
 		keepSamples(r, 5-4*rounds)
 		r.Seconds, r.Rows[0].Status = 10, NotMeasured
+		for i := range r.Rows {
+			r.Rows[i].Rate.Outliers = 1
+		}
 		for _, w := range warnings(r, []float64{1e9, 1e9, 1e9, 3e9, 3e9, 3e9}, usage{known: true, idle: 1}, usage{known: true, busy: 99, steal: 20, throttled: 1234, idle: 9}) {
 			names[w.Name] = true
 			require.LessOrEqual(t, len([]rune(w.String())), 80, w.String())
