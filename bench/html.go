@@ -8,6 +8,7 @@ import (
 	"html/template"
 	"io"
 	"strings"
+	"sync"
 )
 
 //go:embed report.html
@@ -20,7 +21,7 @@ var style string
 // runs nothing, follows the reader's colour scheme, and fits a phone.
 func (r *Report) WriteHTML(w io.Writer) error {
 	var out bytes.Buffer
-	if err := pageTemplate.Execute(&out, pageData{r, r.charts(), template.CSS(style)}); err != nil {
+	if err := pageTemplate().Execute(&out, pageData{r, r.charts(), template.CSS(style)}); err != nil {
 		return err
 	}
 	_, err := w.Write(out.Bytes())
@@ -78,7 +79,10 @@ func (t table) Rows() [][]string { return t.rows }
 // Rest is how many columns the last of so many cells takes.
 func (t table) Rest(cells int) int { return len(t.head) - cells + 1 }
 
-var pageTemplate = template.Must(template.New("page").Funcs(template.FuncMap{
-	"failed": func(cell string) bool { return strings.HasPrefix(cell, string(Failed)) },
-	"last":   func(i int, cells []string) bool { return i == len(cells)-1 },
-}).Parse(page))
+// pageTemplate parses the page when it is first called.
+var pageTemplate = sync.OnceValue(func() *template.Template {
+	return template.Must(template.New("page").Funcs(template.FuncMap{
+		"failed": func(cell string) bool { return strings.HasPrefix(cell, string(Failed)) },
+		"last":   func(i int, cells []string) bool { return i == len(cells)-1 },
+	}).Parse(page))
+})

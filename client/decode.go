@@ -2,16 +2,16 @@ package client
 
 import (
 	"net/http"
-	"regexp"
 	"strconv"
 	"strings"
 	"time"
 
 	"github.com/gkpow/gkpow/client/internal/jsonobject"
+	"github.com/gkpow/gkpow/client/internal/pattern"
 )
 
 // codeForm is what an error code must look like to be shown.
-var codeForm = regexp.MustCompile(`^[A-Za-z0-9_.-]{1,64}$`)
+var codeForm = pattern.New(`^[A-Za-z0-9_.-]{1,64}$`)
 
 // errorCode finds the error code: a documented one if there is any, or else the
 // first that looks like one, redacted.
@@ -23,7 +23,7 @@ func errorCode(o jsonobject.Object, redact func(string) string) Code {
 		name string
 	}{{o, "error"}, {nested, "code"}, {o, "reasonCode"}, {o, "error_code"}, {o, "code"}} {
 		s, ok := f.in.Text(f.name)
-		if !ok || !codeForm.MatchString(s) {
+		if !ok || !codeForm().MatchString(s) {
 			continue
 		}
 		if Code(s).kind() != nil {

@@ -13,10 +13,10 @@ import (
 	"mime"
 	"net/http"
 	"net/url"
-	"regexp"
 	"time"
 
 	"github.com/gkpow/gkpow/client/internal/jsonobject"
+	"github.com/gkpow/gkpow/client/internal/pattern"
 )
 
 // maxBody bounds an answer, after decompression.
@@ -180,24 +180,24 @@ func (a *API) failure(op string, got answer) error {
 }
 
 // hostForm keeps a hostile Location from writing anything else into an error.
-var hostForm = regexp.MustCompile(`^[A-Za-z0-9.:\[\]-]{1,255}$`)
+var hostForm = pattern.New(`^[A-Za-z0-9.:\[\]-]{1,255}$`)
 
 func (a *API) redirected(response *http.Response) error {
 	to := "elsewhere"
 	if target, err := response.Location(); err == nil &&
-		(target.Scheme == "http" || target.Scheme == "https") && hostForm.MatchString(target.Host) {
+		(target.Scheme == "http" || target.Scheme == "https") && hostForm().MatchString(target.Host) {
 		to = a.redact(target.Scheme + "://" + target.Host)
 	}
 	return fmt.Errorf("redirected to %s, which is not followed because the request holds the secret key: "+
 		"if the API has moved there, set Config.URL (%s) to it", to, a.variable)
 }
 
-var mediaForm = regexp.MustCompile(`^[a-z0-9.+-]{1,60}/[a-z0-9.+-]{1,60}$`)
+var mediaForm = pattern.New(`^[a-z0-9.+-]{1,60}/[a-z0-9.+-]{1,60}$`)
 
 // foreign explains an answer that is not the API's.
 func (a *API) foreign(got answer) error {
 	media, _, err := mime.ParseMediaType(got.response.Header.Get("Content-Type"))
-	if err != nil || !mediaForm.MatchString(media) {
+	if err != nil || !mediaForm().MatchString(media) {
 		media = "unknown"
 	}
 	what := "is not a JSON object (media type " + a.redact(media) + ")"

@@ -135,7 +135,7 @@ func (s *signs) status(value any) {
 
 // code keeps a reason if it looks like a code.
 func (s *signs) code(code string) {
-	if !codeForm.MatchString(code) {
+	if !codeForm().MatchString(code) {
 		s.unclear = true
 		return
 	}

@@ -27,7 +27,6 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
-	"regexp"
 	"strings"
 	"sync/atomic"
 	"time"
@@ -36,6 +35,7 @@ import (
 	atomicfile "github.com/natefinch/atomic"
 
 	"github.com/gkpow/gkpow/client"
+	"github.com/gkpow/gkpow/client/internal/pattern"
 )
 
 // An Issuer gets new tokens and names what they are for, in characters that are
@@ -324,7 +324,7 @@ func check(info fs.FileInfo) error {
 }
 
 // leftover is what a temporary file of atomicfile adds to the name.
-var leftover = regexp.MustCompile(`^(\.failed)?[0-9]+$`)
+var leftover = pattern.New(`^(\.failed)?[0-9]+$`)
 
 // write replaces the file with the token. The caller holds the lock.
 func (c *Cache) write(token client.Token) error {
@@ -350,7 +350,7 @@ func (c *Cache) replace(path string, e entry) error {
 	// Only who holds the lock writes, so these are of processes that were killed.
 	entries, _ := os.ReadDir(c.dir)
 	for _, e := range entries {
-		if added, ok := strings.CutPrefix(e.Name(), filepath.Base(c.path)); ok && leftover.MatchString(added) {
+		if added, ok := strings.CutPrefix(e.Name(), filepath.Base(c.path)); ok && leftover().MatchString(added) {
 			_ = os.Remove(filepath.Join(c.dir, e.Name()))
 		}
 	}

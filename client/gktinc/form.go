@@ -8,11 +8,12 @@ import (
 	"mime"
 	"mime/multipart"
 	"net/url"
-	"regexp"
 	"slices"
 	"strconv"
 	"strings"
 	"unicode"
+
+	"github.com/gkpow/gkpow/client/internal/pattern"
 )
 
 // SolutionField is the form field that the vendor's script adds.
@@ -127,10 +128,10 @@ func hiddenNames(body string) (names []string) {
 	return names
 }
 
-var iisEscape = regexp.MustCompile(`%[uU][0-9A-Fa-f]{4}`)
+var iisEscape = pattern.New(`%[uU][0-9A-Fa-f]{4}`)
 
 func unescapeIIS(s string) string {
-	return iisEscape.ReplaceAllStringFunc(s, func(escape string) string {
+	return iisEscape().ReplaceAllStringFunc(s, func(escape string) string {
 		n, _ := strconv.ParseUint(escape[2:], 16, 16)
 		return string(rune(n))
 	})
@@ -160,15 +161,15 @@ func unescape(s string) string {
 // disposition is the header of a part as browsers write it (HTML, "multipart/form-data
 // encoding algorithm"), or with values that need no quotes. Of other ones that are
 // allowed, programs make different things.
-var disposition = regexp.MustCompile(`(?i)^form-data; *name=("(?:[^"\\[:cntrl:]]|\\\w)*"|[\w.\[\]-]+)(; *filename=("[^"]*"|[\w.-]+))?$`)
+var disposition = pattern.New(`(?i)^form-data; *name=("(?:[^"\\[:cntrl:]]|\\\w)*"|[\w.\[\]-]+)(; *filename=("[^"]*"|[\w.-]+))?$`)
 
 var errNotABrowser = errors.New("gktinc: the form is not written as browsers write multipart/form-data")
 
 // A boundary that every program reads alike: PHP cuts at commas, others unquote.
-var plainBoundary = regexp.MustCompile(`^[0-9A-Za-z'()+_./:=?-]{1,70}$`)
+var plainBoundary = pattern.New(`^[0-9A-Za-z'()+_./:=?-]{1,70}$`)
 
 // A header line of a part as browsers write it.
-var partHeader = regexp.MustCompile(`^[A-Za-z-]+: [^[:cntrl:]]*$`)
+var partHeader = pattern.New(`^[A-Za-z-]+: [^[:cntrl:]]*$`)
 
 func parseMultipart(contentType string, body []byte) (parsedForm, error) {
 	var p parsedForm
@@ -178,7 +179,7 @@ func parseMultipart(contentType string, body []byte) (parsedForm, error) {
 		return p, errors.New("gktinc: the form's Content-Type has no valid boundary")
 	}
 	// PHP takes the first boundary that it finds, in another name too.
-	if strings.Count(strings.ToLower(contentType), "boundary") > 1 || !plainBoundary.MatchString(boundary) {
+	if strings.Count(strings.ToLower(contentType), "boundary") > 1 || !plainBoundary().MatchString(boundary) {
 		return p, errNotABrowser
 	}
 	parts := multipart.NewReader(bytes.NewReader(body), boundary)
@@ -201,7 +202,7 @@ func parseMultipart(contentType string, body []byte) (parsedForm, error) {
 		if len(header) != 1 {
 			return p, errNotABrowser
 		}
-		found := disposition.FindStringSubmatch(header[0])
+		found := disposition().FindStringSubmatch(header[0])
 		if found == nil {
 			return p, errNotABrowser
 		}
@@ -238,7 +239,7 @@ func isStrict(body []byte, boundary string) bool {
 		}
 		header, content, found := bytes.Cut(rest, []byte("\r\n\r\n"))
 		for line := range bytes.SplitSeq(header, []byte("\r\n")) {
-			found = found && partHeader.Match(line)
+			found = found && partHeader().Match(line)
 		}
 		end := bytes.Index(content, delimiter)
 		if !found || end < 2 || string(content[end-2:end]) != "\r\n" {

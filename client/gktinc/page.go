@@ -7,6 +7,7 @@ import (
 	"net/netip"
 	"strconv"
 	"strings"
+	"sync"
 	"time"
 )
 
@@ -96,13 +97,13 @@ type Page struct {
 	Nonce string
 }
 
-var fieldTemplate = template.Must(template.New("field").Parse(
-	`<input type="hidden" name="{{.OnceField}}" value="{{.OnceValue}}">`))
+var fieldTemplate = parsedOnce("field",
+	`<input type="hidden" name="{{.OnceField}}" value="{{.OnceValue}}">`)
 
 // Field returns the hidden input element.
 func (p Page) Field() (template.HTML, error) { return render(fieldTemplate, p) }
 
-var scriptsTemplate = template.Must(template.New("scripts").Parse(
+var scriptsTemplate = parsedOnce("scripts",
 	`<script{{with .Nonce}} nonce="{{.}}"{{end}}>
 var gktinc_config = {{.Config}};
 {{- if .Blocked}}
@@ -113,7 +114,7 @@ var gktinc_blocked = true;
 <script{{with .Nonce}} nonce="{{.}}"{{end}}>
 gktinc_init(gktinc_config, {{if .Options.FormID}}document.getElementById({{.Options.FormID}}){{else}}null{{end}}, {{.Options.InputID}}, {{.Options.Verbose}});
 </script>
-`))
+`)
 
 // Scripts returns the script elements: the configuration, the vendor's script and
 // the call of it.
@@ -124,8 +125,13 @@ func (p Page) Scripts() (template.HTML, error) {
 	return render(scriptsTemplate, p)
 }
 
-func render(t *template.Template, p Page) (template.HTML, error) {
+// parsedOnce returns a function that parses a template when it is first called.
+func parsedOnce(name, text string) func() *template.Template {
+	return sync.OnceValue(func() *template.Template { return template.Must(template.New(name).Parse(text)) })
+}
+
+func render(t func() *template.Template, p Page) (template.HTML, error) {
 	var b strings.Builder
-	err := t.Execute(&b, p)
+	err := t().Execute(&b, p)
 	return template.HTML(b.String()), err
 }

@@ -7,13 +7,14 @@ import (
 	"bytes"
 	"encoding/json"
 	"math"
-	"regexp"
 	"strconv"
 	"strings"
 	"time"
 	"unicode"
 	"unicode/utf16"
 	"unicode/utf8"
+
+	"github.com/gkpow/gkpow/client/internal/pattern"
 )
 
 // An Object is a JSON object, decoded value by value. Names are matched by case.
@@ -90,11 +91,11 @@ func escaped(raw []byte) (unit rune, rest []byte) {
 func (o Object) IsTrue(name string) bool { return string(o[name]) == "true" }
 
 // decimal has no hexadecimal, no Inf, no NaN, no underscores.
-var decimal = regexp.MustCompile(`^[+-]?[0-9]+(\.[0-9]*)?([eE][+-]?[0-9]{1,4})?$`)
+var decimal = pattern.New(`^[+-]?[0-9]+(\.[0-9]*)?([eE][+-]?[0-9]{1,4})?$`)
 
 // IsDecimal reports whether s is a decimal number, with fraction and exponent if
 // any; of any size, for strconv.ParseFloat to judge.
-func IsDecimal(s string) bool { return decimal.MatchString(s) }
+func IsDecimal(s string) bool { return decimal().MatchString(s) }
 
 // Number returns a field that is a JSON number or a string that holds one. What
 // a float64 cannot hold is not a number.
