@@ -68,6 +68,9 @@ func (p Proxies) ClientIP(r *http.Request) netip.Addr {
 	return peer
 }
 
+// TrustsPeer reports whether whoever has connected is a trusted proxy.
+func (p Proxies) TrustsPeer(r *http.Request) bool { return p.trusts(peerIP(r.RemoteAddr)) }
+
 // trusts reports whether who has this address is believed.
 func (p Proxies) trusts(ip netip.Addr) bool {
 	if !ip.IsValid() {

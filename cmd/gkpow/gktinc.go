@@ -24,7 +24,7 @@ the visitor's browser.
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
-	cmd.AddCommand(newGKTincLevel(env), newGKTincValidate(env), newGKTincConfig(env))
+	cmd.AddCommand(newGKTincLevel(env), newGKTincValidate(env), newGKTincConfig(env), newGKTincProxy(env))
 	return cmd
 }
 

@@ -1,0 +1,96 @@
+package main
+
+import (
+	"bytes"
+	"io"
+	"strings"
+
+	"golang.org/x/net/html"
+)
+
+// An injector reads a page and puts HTML into its form: in place of the comment
+// <!--gktinc-->, or else before the end of the form. It leaves every other byte as it
+// is.
+type injector struct {
+	page   *html.Tokenizer
+	body   io.Closer
+	formID string        // "" is the first form that is sent by POST
+	insert func() []byte // called when there is a place for it, at most once
+
+	inForm, done bool
+	out          bytes.Buffer
+	err          error
+}
+
+func newInjector(body io.ReadCloser, formID string, insert func() []byte) *injector {
+	return &injector{page: html.NewTokenizer(body), body: body, formID: formID, insert: insert}
+}
+
+// Read returns the page with what was put into it.
+func (i *injector) Read(p []byte) (int, error) {
+	for i.out.Len() == 0 {
+		if i.err != nil {
+			return 0, i.err
+		}
+		i.next()
+	}
+	return i.out.Read(p)
+}
+
+// Close closes the page's body.
+func (i *injector) Close() error { return i.body.Close() }
+
+// next copies one token.
+func (i *injector) next() {
+	kind := i.page.Next()
+	i.out.Write(i.page.Raw()) // now, since what follows changes it
+	switch kind {
+	case html.ErrorToken:
+		i.err = i.page.Err()
+	case html.StartTagToken:
+		if name, more := i.page.TagName(); string(name) == "form" {
+			i.inForm = i.isTheForm(more)
+		}
+	case html.EndTagToken:
+		if name, _ := i.page.TagName(); string(name) == "form" && i.inForm {
+			i.inForm = false
+			i.put(len(i.page.Raw()), 0)
+		}
+	case html.CommentToken:
+		if size := len(i.page.Raw()); strings.TrimSpace(string(i.page.Text())) == "gktinc" {
+			i.put(size, size)
+		}
+	}
+}
+
+// isTheForm looks at the attributes of a form.
+func (i *injector) isTheForm(more bool) bool {
+	id, method := "", ""
+	for more {
+		var key, value []byte
+		key, value, more = i.page.TagAttr()
+		switch string(key) {
+		case "id":
+			id = string(value)
+		case "method":
+			method = string(value)
+		}
+	}
+	if i.formID != "" {
+		return id == i.formID
+	}
+	return strings.EqualFold(strings.TrimSpace(method), "post")
+}
+
+// put inserts the HTML before the last bytes of the output, the first few of which it
+// replaces, if that was not done yet.
+func (i *injector) put(last, replaced int) {
+	if i.done {
+		return
+	}
+	i.done = true
+	end := bytes.Clone(i.out.Bytes()[i.out.Len()-last+replaced:])
+	i.out.Truncate(i.out.Len() - last)
+	i.out.Write(i.insert())
+	i.out.Write(end)
+}

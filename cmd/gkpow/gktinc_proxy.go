@@ -1,0 +1,223 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"io"
+	"log/slog"
+	"net"
+	"net/http"
+	"net/url"
+	"os"
+	"os/signal"
+	"path/filepath"
+	"slices"
+	"strings"
+	"syscall"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/collectors"
+	"github.com/prometheus/client_golang/prometheus/promhttp"
+	"github.com/spf13/cobra"
+
+	"github.com/gkpow/gkpow/client"
+	"github.com/gkpow/gkpow/client/gktest"
+	"github.com/gkpow/gkpow/client/gktinc"
+)
+
+// proxyFlags are the flags of gkpow gktinc proxy.
+type proxyFlags struct {
+	guard                 guardFlags
+	listen, metricsListen string
+	upstream              string
+	forms                 []string
+	inject, emulator      bool
+	upstreamTimeout       time.Duration
+	maxRequests           int
+}
+
+func newGKTincProxy(env environment) *cobra.Command {
+	var f proxyFlags
+	cmd := &cobra.Command{
+		Use:   "proxy --upstream URL --guard URL [--guard URL ...]",
+		Short: "Guard the forms of a web application from in front of it",
+		Long: `Pass requests on to a web application, and judge the forms among them: what is sent
+to a guarded path reaches the application only if GKTinc accepts it. The application
+stays as it is. Pages under guarded paths get the hidden field and the scripts, before
+the end of the first form that is sent by POST, or in place of the comment
+<!--gktinc-->. Everything else passes untouched: WebSockets, uploads of any size,
+chunks and trailers.
+
+  gkpow gktinc proxy --upstream http://127.0.0.1:3000 --guard example.com/login
+
+A guard is host and path by which GKTinc knows the page; the path is guarded on all
+hosts, with everything below it. Parameters describe the form, as for the agent:
+field (the monitored input, username), field-optional, form (its id), input, verbose
+and script, as in 'example.com/wp-login.php?field=log&form=loginform'.
+
+Whoever connects is the visitor, unless it is a --trusted-proxy: then the
+--client-ip-header says who is, and the proxy must set it itself.
+
+` + gktincHelp,
+		Args: cobra.NoArgs,
+		RunE: action(func(ctx context.Context) error { return gktincProxy(ctx, env, f) }),
+	}
+	flags := cmd.Flags()
+	f.guard.register(flags, "X-Forwarded-For")
+	flags.StringVar(&f.listen, "listen", "127.0.0.1:8789", "address and port to listen on; port 0 is any free one")
+	flags.StringVar(&f.metricsListen, "metrics-listen", "", "address and port for /metrics (Prometheus) and /healthz")
+	flags.StringVar(&f.upstream, "upstream", "", "where the application is: http://, https:// or unix:///PATH")
+	flags.StringArrayVar(&f.forms, "guard", nil, "host and path of a form to guard, with parameters (may be repeated)")
+	flags.BoolVar(&f.inject, "inject", true, "put field and scripts into pages; otherwise the application does, with /gktinc/page of an agent")
+	flags.BoolVar(&f.emulator, "emulator", false, "use an emulator of GKTinc in this process")
+	flags.DurationVar(&f.upstreamTimeout, "upstream-timeout", time.Minute, "how long the application may take to begin an answer")
+	flags.IntVar(&f.maxRequests, "max-requests", 1000, "requests at the same time; more are answered 503")
+	for _, name := range []string{"upstream", "guard"} {
+		if err := cmd.MarkFlagRequired(name); err != nil {
+			panic(err)
+		}
+	}
+	return cmd
+}
+
+func gktincProxy(ctx context.Context, env environment, f proxyFlags) error {
+	hangup := make(chan os.Signal, 1)
+	signal.Notify(hangup, syscall.SIGHUP)
+	defer signal.Stop(hangup)
+	log := slog.New(slog.NewJSONHandler(env.stderr, nil))
+	emulatorURL := ""
+	if f.emulator {
+		e, err := startEmulator("127.0.0.1:0", gktest.Options{}, 0, nil)
+		if err != nil {
+			return err
+		}
+		defer e.stop()
+		emulatorURL = e.url
+	}
+	guard, err := f.guard.open(ctx, env, emulatorURL, log)
+	if err != nil {
+		return err
+	}
+	registry := prometheus.NewRegistry()
+	registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	p, err := f.newProxy(guard, registry, log)
+	if err != nil {
+		return err
+	}
+	failed := make(chan error, 2)
+	listener, err := net.Listen("tcp", f.listen)
+	if err != nil {
+		return usagef("--listen %s: %w", f.listen, err)
+	}
+	// No ReadTimeout, since uploads may be large; see proxy.judge for forms.
+	server := &http.Server{Handler: p, ReadHeaderTimeout: 10 * time.Second, IdleTimeout: 2 * time.Minute,
+		ErrorLog: slog.NewLogLogger(log.Handler(), slog.LevelWarn)}
+	defer server.Close()
+	if f.metricsListen != "" {
+		metrics, err := net.Listen("tcp", f.metricsListen)
+		if err != nil {
+			listener.Close()
+			return usagef("--metrics-listen %s: %w", f.metricsListen, err)
+		}
+		mux := http.NewServeMux()
+		mux.Handle("GET /metrics", promhttp.HandlerFor(registry, promhttp.HandlerOpts{}))
+		mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, `{"status":"ok"}`+"\n") })
+		metricsServer := &http.Server{Handler: mux, ReadHeaderTimeout: 10 * time.Second, ReadTimeout: time.Minute}
+		defer metricsServer.Close()
+		go func() { failed <- metricsServer.Serve(metrics) }()
+	}
+	go func() { failed <- server.Serve(listener) }()
+	log.Info("listening", "address", listener.Addr().String())
+	if _, err := io.WriteString(env.stdout, "http://"+listener.Addr().String()+"\n"); err != nil {
+		return err
+	}
+	for {
+		select {
+		case err := <-failed:
+			return err
+		case <-hangup:
+			if changed, err := guard.reload(); err != nil {
+				log.Error("the key could not be read again, so the old one stays", "error", err.Error())
+			} else {
+				log.Info("key read again", "changed", changed)
+			}
+			continue
+		case <-ctx.Done():
+		}
+		log.Info("stopping")
+		grace, cancel := context.WithTimeout(context.Background(), gracePeriod)
+		defer cancel()
+		_ = server.Shutdown(grace)
+		return nil
+	}
+}
+
+// A guardedForm is what --guard says of a form.
+type guardedForm struct {
+	path       string // as canonicalPath has it
+	parameters url.Values
+}
+
+// parseForms reads the values of --guard.
+func (f *proxyFlags) parseForms(guard *formGuard) ([]guardedForm, error) {
+	var forms []guardedForm
+	for _, text := range f.forms {
+		address, parameters, _ := strings.Cut(text, "?")
+		query, err := url.ParseQuery(parameters)
+		if err != nil {
+			return nil, usagef("--guard %s: %w", text, err)
+		}
+		for name := range query {
+			if !slices.Contains([]string{"field", "field-optional", "form", "input", "verbose", "script"}, name) {
+				return nil, usagef("--guard %s: there is no parameter %.40q", text, name)
+			}
+		}
+		page, err := gktinc.PageURL(address)
+		if err != nil {
+			return nil, usagef("--guard %s: it is not host and path, as example.com/login", text)
+		}
+		query.Set("url", page)
+		if _, err := guard.of(query); err != nil {
+			return nil, usagef("--guard %s: %w", text, err)
+		}
+		_, path, _ := strings.Cut(page, "/")
+		if path, err = url.PathUnescape(path); err != nil {
+			return nil, usagef("--guard %s: %w", text, err)
+		}
+		forms = append(forms, guardedForm{canonicalPath("/" + path), query})
+	}
+	return forms, nil
+}
+
+// newProxy returns the handler of the proxy.
+func (f *proxyFlags) newProxy(guard *formGuard, registry *prometheus.Registry, log *slog.Logger) (*proxy, error) {
+	forms, err := f.parseForms(guard)
+	if err != nil {
+		return nil, err
+	}
+	upstream, err := url.Parse(f.upstream)
+	switch {
+	case err != nil || !slices.Contains([]string{"http", "https", "unix"}, upstream.Scheme) || upstream.User != nil || upstream.RawQuery != "",
+		upstream.Scheme == "unix" && (upstream.Host != "" || !filepath.IsAbs(upstream.Path)), upstream.Scheme != "unix" && upstream.Host == "":
+		return nil, usagef("--upstream %s is not a URL such as http://127.0.0.1:3000 or unix:///run/app.sock", f.upstream)
+	case f.maxRequests < 1:
+		return nil, usagef("--max-requests %d is not 1 or more", f.maxRequests)
+	case f.upstreamTimeout < 0:
+		return nil, usagef("--upstream-timeout %v is negative", f.upstreamTimeout)
+	}
+	p := &proxy{formGuard: guard, forms: forms, inject: f.inject, log: log, places: make(chan struct{}, f.maxRequests), verdicts: newVerdictMetrics(registry)}
+	registerTraffic(registry, "gktinc", func() client.Traffic { return guard.client.Load().Traffic() })
+	p.requests = prometheus.NewCounterVec(prometheus.CounterOpts{
+		Name: "gkpow_proxy_requests_total",
+		Help: "Requests, by what became of them: passed, judged and passed, refused, busy, or failed at the application.",
+	}, []string{"outcome"})
+	registry.MustRegister(p.requests, prometheus.NewGaugeFunc(prometheus.GaugeOpts{
+		Name: "gkpow_proxy_requests", Help: "Requests that are being passed on, WebSockets included.",
+	}, func() float64 { return float64(len(p.places)) }))
+	p.upstream = p.newReverseProxy(upstream, f.upstreamTimeout)
+	return p, nil
+}
+
+// isContextEnd reports whether an error is that of a visitor who has gone.
+func isContextEnd(err error) bool { return errors.Is(err, context.Canceled) }

@@ -1,0 +1,272 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"mime"
+	"net"
+	"net/http"
+	"net/http/httputil"
+	"net/url"
+	"path"
+	"regexp"
+	"strings"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/gkpow/gkpow/client"
+	"github.com/gkpow/gkpow/client/gktinc"
+)
+
+// A proxy is the handler of gkpow gktinc proxy.
+type proxy struct {
+	*formGuard
+	forms    []guardedForm
+	inject   bool
+	log      *slog.Logger
+	places   chan struct{} // one for each request
+	upstream *httputil.ReverseProxy
+	requests *prometheus.CounterVec
+	verdicts *prometheus.CounterVec
+}
+
+// formReadTimeout is how long a visitor may take to send a guarded form.
+const formReadTimeout = 30 * time.Second
+
+// ServeHTTP passes a request on, unless it is a form that is not accepted.
+func (p *proxy) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	select {
+	case p.places <- struct{}{}:
+		defer func() { <-p.places }()
+	default:
+		p.count("busy")
+		w.Header().Set("Retry-After", "1")
+		writeRefusal(w, http.StatusServiceUnavailable)
+		return
+	}
+	form := p.find(r.URL.Path)
+	if form == nil {
+		p.count("passed")
+		p.upstream.ServeHTTP(w, r)
+		return
+	}
+	outcome := "passed"
+	switch r.Method {
+	case http.MethodGet, http.MethodHead, http.MethodOptions:
+	default:
+		if !p.judge(w, r, form) {
+			p.count("refused")
+			return
+		}
+		outcome = "judged"
+	}
+	p.count(outcome)
+	p.upstream.ServeHTTP(w, r.WithContext(context.WithValue(r.Context(), pageKey{}, &guardedPage{form, r})))
+}
+
+func (p *proxy) count(outcome string) { p.requests.WithLabelValues(outcome).Inc() }
+
+// find returns the form that a path leads to, nil if there is none.
+func (p *proxy) find(requested string) *guardedForm {
+	requested = canonicalPath(requested)
+	for i := range p.forms {
+		guarded := p.forms[i].path
+		if requested == guarded || guarded != "/" && strings.HasPrefix(requested, guarded+"/") {
+			return &p.forms[i]
+		}
+	}
+	return nil
+}
+
+// canonicalPath is the same for all paths that some application takes for the same: in
+// any case, with other slashes, dots, parameters after a semicolon, or something behind
+// a NUL. To guard one path too many does no harm.
+func canonicalPath(requested string) string {
+	requested, _, _ = strings.Cut(requested, "\x00")
+	segments := strings.Split(strings.ReplaceAll(requested, `\`, "/"), "/")
+	for i, segment := range segments {
+		segment, _, _ = strings.Cut(segment, ";")
+		if trimmed := strings.TrimRight(segment, " ."); trimmed != "" {
+			segment = trimmed
+		}
+		segments[i] = segment
+	}
+	return strings.ToLower(path.Clean("/" + strings.Join(segments, "/")))
+}
+
+// judge reports whether a form is accepted. Otherwise it has answered.
+func (p *proxy) judge(w http.ResponseWriter, r *http.Request, form *guardedForm) bool {
+	guard, err := p.of(form.parameters)
+	if err != nil { // it was right at the start
+		panic(err)
+	}
+	controller := http.NewResponseController(w)
+	_ = controller.SetReadDeadline(time.Now().Add(formReadTimeout))
+	used := p.client.Load()
+	verdict, err := guard.Check(r)
+	_ = controller.SetReadDeadline(time.Time{})
+	countVerdict(p.verdicts, "form", verdict)
+	if verdict.Allowed {
+		return true
+	}
+	p.renewed(used, err) // for the next form: this one cannot be judged twice
+	var tooLarge *http.MaxBytesError
+	status := http.StatusServiceUnavailable
+	switch {
+	case err == nil:
+		status = http.StatusForbidden
+	case errors.As(err, &tooLarge):
+		status = http.StatusRequestEntityTooLarge
+	case errors.Is(err, gktinc.ErrForm), errors.Is(err, client.ErrRejected):
+		status = http.StatusBadRequest
+	}
+	text := string(verdict.Reason)
+	if err != nil {
+		text = err.Error()
+	}
+	p.log.Warn("refused", "form", form.parameters.Get("url"), "status", status, "reason", text)
+	writeRefusal(w, status)
+	return false
+}
+
+// A guardedPage is the request for a page that a form is on.
+type guardedPage struct {
+	form    *guardedForm
+	request *http.Request
+}
+
+// pageKey is the key of a guardedPage in a context.
+type pageKey struct{}
+
+func (p *proxy) newReverseProxy(upstream *url.URL, timeout time.Duration) *httputil.ReverseProxy {
+	dialer := &net.Dialer{Timeout: 10 * time.Second}
+	transport := &http.Transport{
+		DialContext:           dialer.DialContext,
+		DisableCompression:    true, // or it would change answers
+		MaxIdleConnsPerHost:   100,
+		IdleConnTimeout:       90 * time.Second,
+		ResponseHeaderTimeout: timeout,
+	}
+	if upstream.Scheme == "unix" {
+		socket := upstream.Path
+		transport.DialContext = func(ctx context.Context, _, _ string) (net.Conn, error) {
+			return dialer.DialContext(ctx, "unix", socket)
+		}
+		upstream = &url.URL{Scheme: "http", Host: "localhost"}
+	}
+	return &httputil.ReverseProxy{
+		Rewrite:        func(r *httputil.ProxyRequest) { p.rewrite(r, upstream) },
+		Transport:      transport,
+		ModifyResponse: p.modify,
+		FlushInterval:  -1, // at once
+		ErrorLog:       slog.NewLogLogger(p.log.Handler(), slog.LevelWarn),
+		ErrorHandler: func(w http.ResponseWriter, r *http.Request, err error) {
+			if isContextEnd(err) {
+				w.WriteHeader(statusCallerGone)
+				return
+			}
+			p.count("failed")
+			p.log.Warn("no answer of the application", "error", err.Error())
+			writeRefusal(w, http.StatusBadGateway)
+		},
+	}
+}
+
+// rewrite makes a request to the application of one to the proxy.
+func (p *proxy) rewrite(r *httputil.ProxyRequest, upstream *url.URL) {
+	r.SetURL(upstream)
+	r.Out.URL.RawQuery = r.In.URL.RawQuery // as it is, with what cannot be parsed
+	r.Out.Host = r.In.Host
+	r.Out.Trailer = r.In.Trailer // which is filled in after the body
+	trusted := p.options.Proxies.TrustsPeer(r.In)
+	if trusted {
+		r.Out.Header["X-Forwarded-For"] = r.In.Header["X-Forwarded-For"]
+	}
+	r.SetXForwarded()
+	if trusted {
+		for _, name := range []string{"X-Forwarded-Host", "X-Forwarded-Proto", "Forwarded"} {
+			if values := r.In.Header[name]; len(values) > 0 {
+				r.Out.Header[name] = values
+			}
+		}
+	}
+	r.Out.Header.Del("X-Real-IP") // the visitor's own word
+	if ip := p.options.Proxies.ClientIP(r.In); ip.IsValid() {
+		r.Out.Header.Set("X-Real-IP", ip.String())
+	}
+	if r.In.Context().Value(pageKey{}) == nil || !p.inject {
+		return
+	}
+	// The page is needed whole, new, and in plain text.
+	for _, name := range []string{"Accept-Encoding", "Range", "If-Range", "If-None-Match", "If-Modified-Since"} {
+		r.Out.Header.Del(name)
+	}
+}
+
+// modify puts the field and the scripts into pages with a form.
+func (p *proxy) modify(response *http.Response) error {
+	page, ok := response.Request.Context().Value(pageKey{}).(*guardedPage)
+	media, _, _ := mime.ParseMediaType(response.Header.Get("Content-Type"))
+	if !ok || !p.inject || response.Request.Method == http.MethodHead || media != "text/html" && media != "application/xhtml+xml" ||
+		response.StatusCode == http.StatusSwitchingProtocols || response.StatusCode == http.StatusPartialContent {
+		return nil
+	}
+	if encoding := response.Header.Get("Content-Encoding"); encoding != "" && encoding != "identity" {
+		p.log.Warn("a page is compressed though that was not asked for, so its form gets no field", "encoding", encoding)
+		return nil
+	}
+	nonce := nonceOf(response.Header)
+	response.Body = newInjector(response.Body, page.form.parameters.Get("form"), func() []byte { return p.fields(page, nonce) })
+	for _, name := range []string{"Content-Length", "Etag", "Last-Modified", "Accept-Ranges", "Content-Md5", "Digest"} {
+		response.Header.Del(name)
+	}
+	response.ContentLength = -1
+	response.Header.Set("Cache-Control", "no-store")
+	return nil
+}
+
+// fields returns what goes into the form. Without it the page still shows, but its
+// form will not be accepted.
+func (p *proxy) fields(page *guardedPage, nonce string) []byte {
+	html, err := p.makeFields(page, nonce)
+	if err != nil {
+		p.log.Warn("a page gets no field", "error", err.Error())
+	}
+	return []byte(html)
+}
+
+func (p *proxy) makeFields(page *guardedPage, nonce string) (string, error) {
+	guard, err := p.of(page.form.parameters)
+	if err != nil {
+		return "", err
+	}
+	made, err := guard.Page(page.request)
+	if err != nil {
+		return "", err
+	}
+	made.Nonce = nonce
+	field, err := made.Field()
+	if err != nil {
+		return "", err
+	}
+	scripts, err := made.Scripts()
+	return string(field) + "\n" + string(scripts), err
+}
+
+var cspNonce = regexp.MustCompile(`'nonce-([A-Za-z0-9+/_=-]+)'`)
+
+// nonceOf returns the nonce by which a page's Content-Security-Policy allows scripts,
+// "" if there is none.
+func nonceOf(h http.Header) string {
+	for _, policy := range h.Values("Content-Security-Policy") {
+		for directive := range strings.SplitSeq(policy, ";") {
+			name, sources, _ := strings.Cut(strings.TrimSpace(directive), " ")
+			if found := cspNonce.FindStringSubmatch(sources); found != nil && (strings.HasPrefix(name, "script-src") || name == "default-src") {
+				return found[1]
+			}
+		}
+	}
+	return ""
+}

@@ -1,0 +1,360 @@
+package main
+
+import (
+	"bufio"
+	"bytes"
+	"crypto/sha256"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"net/url"
+	"regexp"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/promhttp"
+	"github.com/stretchr/testify/require"
+
+	"github.com/gkpow/gkpow/client/gktest"
+)
+
+// A guardedSite is an application behind gkpow gktinc proxy.
+type guardedSite struct {
+	*testing.T
+	url      string
+	registry *prometheus.Registry
+	journal  *journal
+	witness  witness
+	service  *gktest.Service
+}
+
+func newGuardedSite(t *testing.T, f proxyFlags, application http.Handler) *guardedSite {
+	s := &guardedSite{T: t, registry: prometheus.NewRegistry(), journal: &journal{}}
+	service, env := gktincUser(t, gktest.GKTincOptions{Judge: s.witness.judge})
+	s.service = service
+	upstream := httptest.NewServer(application)
+	t.Cleanup(upstream.Close)
+	f.upstream, f.upstreamTimeout, f.inject = upstream.URL, 10*time.Second, true
+	if f.forms == nil {
+		f.forms = []string{"example.com/login"}
+	}
+	if f.maxRequests == 0 {
+		f.maxRequests = 100
+	}
+	log := slog.New(slog.NewJSONHandler(s.journal, nil))
+	guard, err := f.guard.open(t.Context(), env, "", log)
+	require.NoError(t, err)
+	p, err := f.newProxy(guard, s.registry, log)
+	require.NoError(t, err)
+	server := httptest.NewServer(p)
+	t.Cleanup(server.Close)
+	s.url = server.URL
+	t.Cleanup(func() { s.journal.check(t) })
+	return s
+}
+
+func (s *guardedSite) do(r *http.Request) (int, string, http.Header) {
+	answer, err := http.DefaultClient.Do(r)
+	require.NoError(s, err)
+	defer answer.Body.Close()
+	body, err := io.ReadAll(answer.Body)
+	require.NoError(s, err)
+	return answer.StatusCode, string(body), answer.Header
+}
+
+func (s *guardedSite) request(method, path, body string) *http.Request {
+	r, err := http.NewRequest(method, s.url+path, strings.NewReader(body))
+	require.NoError(s, err)
+	if body != "" {
+		r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+	}
+	return r
+}
+
+var hiddenOnce = regexp.MustCompile(`<input type="hidden" name="gktinc_once" value="([^"]+)">`)
+
+// page gets a page and returns what its form would send.
+func (s *guardedSite) page(path string) string {
+	status, body, _ := s.do(s.request("GET", path, ""))
+	require.Equal(s, 200, status, body)
+	found := hiddenOnce.FindStringSubmatch(body)
+	require.NotNil(s, found, body)
+	return url.Values{"gktinc_once": {found[1]}, "username": {"bob"}, "gktinc_solution": {"AAAA"}}.Encode()
+}
+
+const plainPage = "<!DOCTYPE html>\n<FORM action=/search><input name=q></FORM>\n<form Method = 'POST'  action=\"/login\">\n<input name=username>&amp; </form ><form method=post></form>\n"
+
+// What a login application does that knows nothing of GKTinc.
+func application() http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("ETag", `"x"`)
+		if r.Method != "POST" || r.PostFormValue("username") == "eve" {
+			w.Header().Set("Content-Type", "text/html; charset=utf-8")
+			_, _ = io.WriteString(w, plainPage)
+			return
+		}
+		fmt.Fprintf(w, "%s %s %s %s", r.PostFormValue("username"), r.Header.Get("X-Real-IP"), r.Header.Get("X-Forwarded-For"), r.Host)
+	})
+}
+
+func TestProxyGuards(t *testing.T) {
+	s := newGuardedSite(t, proxyFlags{}, application())
+	status, body, header := s.do(s.request("GET", "/login", ""))
+	require.Equal(t, 200, status)
+	require.Equal(t, "no-store", header.Get("Cache-Control"))
+	require.Empty(t, header.Get("ETag"))
+	before, after, _ := strings.Cut(plainPage, "</form >")
+	require.True(t, strings.HasPrefix(body, before+`<input type="hidden"`), body)
+	require.True(t, strings.HasSuffix(body, "</script>\n</form >"+after), "every other byte is as it was")
+	require.Equal(t, 1, strings.Count(body, "gktinc_init("))
+
+	form := s.page("/login")
+	r := s.request("POST", "/login", form)
+	r.Header.Set("X-Real-IP", "203.0.113.66") // made up, as the next
+	r.Header.Set("X-Forwarded-For", "203.0.113.66")
+	r.Host = "shop.example"
+	status, body, _ = s.do(r)
+	require.Equal(t, 200, status, body)
+	require.Equal(t, "bob 127.0.0.1 127.0.0.1 shop.example", body)
+	require.Equal(t, "127.0.0.1", s.witness.last(t).ClientIP.String())
+	require.Equal(t, "example.com/login", s.witness.last(t).URL)
+	status, body, _ = s.do(s.request("POST", "/login", form))
+	require.Equal(t, 403, status, body)
+	require.Contains(t, body, "The form was not accepted")
+
+	// A page that answers a form has a form too.
+	status, body, _ = s.do(s.request("POST", "/login", strings.Replace(s.page("/login"), "bob", "eve", 1)))
+	require.Equal(t, 200, status)
+	require.Regexp(t, hiddenOnce, body)
+
+	// By whatever way, there is no other.
+	for _, path := range []string{"/login", "/login/", "//login", "/LOGIN", "/x/../login", "/./login", "/login;x=1", "/%6cogin", "/login?a=b",
+		"/login/more", "/login.", "/login%20", "/login%00.html", "/x%2f..%2flogin", `/x%5c..%5clogin`, "/login;/x"} {
+		r := s.request("POST", "/", "username=bob")
+		u, err := url.Parse(s.url + path)
+		require.NoError(t, err)
+		r.URL = u
+		status, body, _ := s.do(r)
+		require.Equal(t, 403, status, "%s: %s", path, body)
+	}
+	for _, method := range []string{"PUT", "PATCH", "DELETE", "PROPFIND"} {
+		status, _, _ := s.do(s.request(method, "/login", "username=bob"))
+		require.Equal(t, 403, status)
+	}
+	status, body, _ = s.do(s.request("POST", "/login", form+"&username[]=x"))
+	require.Equal(t, 400, status, body)
+	status, body, _ = s.do(s.request("POST", "/login", strings.Repeat("x", 1<<20+1)))
+	require.Equal(t, 413, status, body)
+	form = s.page("/login")
+	s.service.SetGKTincFault(gktest.GKTincFault{Status: 401})
+	status, body, _ = s.do(s.request("POST", "/login", form))
+	require.Equal(t, 503, status, body)
+	require.NotContains(t, body, "401")
+	require.Contains(t, s.journal.String(), "401")
+
+	// Other paths are none of its business.
+	for _, path := range []string{"/", "/loginx", "/other/login", "/logi"} {
+		status, body, header := s.do(s.request("POST", path, "username=bob"))
+		require.Equal(t, 200, status, body)
+		require.Equal(t, `"x"`, header.Get("ETag"))
+	}
+	status, body, _ = s.do(s.request("GET", "/other", ""))
+	require.Equal(t, 200, status)
+	require.Equal(t, plainPage, body)
+
+	answer := httptest.NewRecorder()
+	promhttp.HandlerFor(s.registry, promhttp.HandlerOpts{}).ServeHTTP(answer, httptest.NewRequest("GET", "/metrics", nil))
+	for _, line := range []string{`gkpow_proxy_requests_total{outcome="judged"} 2`, `gkpow_proxy_requests_total{outcome="refused"} 24`,
+		`gkpow_gktinc_verdicts_total{allowed="true",of="form",reason="action"} 2`, `gkpow_circuit_open{service="gktinc"} 0`, "gkpow_proxy_requests 0"} {
+		require.Contains(t, answer.Body.String(), line+"\n")
+	}
+}
+
+func TestProxyForms(t *testing.T) {
+	page := ""
+	csp := ""
+	s := newGuardedSite(t, proxyFlags{forms: []string{"example.com/wp-login.php?field=log&form=loginform", "example.com/"},
+		guard: guardFlags{trusted: []string{"127.0.0.1"}, ipHeader: "X-Real-IP"}}, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Content-Type", "text/html")
+		if csp != "" {
+			w.Header().Set("Content-Security-Policy", csp)
+		}
+		_, _ = io.WriteString(w, page+r.Header.Get("Accept-Encoding")+r.Header.Get("Range"))
+	}))
+	get := func(path string) string {
+		r := s.request("GET", path, "")
+		r.Header.Set("X-Real-IP", "2001:db8::7")
+		r.Header.Set("Accept-Encoding", "gzip")
+		r.Header.Set("Range", "bytes=0-1")
+		_, body, _ := s.do(r)
+		return body
+	}
+	page = `<form method=post>1</form><form id="loginform" method=post>2</form>`
+	body := get("/wp-login.php")
+	require.Regexp(t, `^<form method=post>1</form><form id="loginform" method=post>2<input type="hidden"`, body)
+	require.Contains(t, body, `document.getElementById("loginform"), "log",`)
+	require.Contains(t, body, `"client_ip":"2001:db8::7"`)
+	require.True(t, strings.HasSuffix(body, "</form>"), "nothing compressed, nothing in parts: %s", body)
+
+	page = `<form method=post><!-- gktinc -->1</form><script>"</form><!--gktinc-->"</script>`
+	body = get("/")
+	require.Regexp(t, `(?s)^<form method=post><input type="hidden".*</script>\n1</form><script>"</form><!--gktinc-->"</script>$`, body)
+
+	for _, page = range []string{"", "no form", "<form>x</form>", "<form method=get></form>", `<script>"<form method=post></form>"</script>`,
+		"<textarea><form method=post></form></textarea>", "<!-- <form method=post></form> -->", "<form method=post>", "</form>", "<form method=post", "\x00<\xff"} {
+		require.Equal(t, page, get("/"))
+	}
+
+	page, csp = "<form method=post></form>", "default-src 'self'; script-src 'nonce-abc123=' 'strict-dynamic'"
+	require.Equal(t, 3, strings.Count(get("/"), `<script nonce="abc123="`))
+	page = "<p>" + strings.Repeat("ä<b>x</b>", 200_000) + "<form method=post></form>"
+	before, end, found := strings.Cut(get("/"), `<input type="hidden"`)
+	require.True(t, found)
+	require.Equal(t, strings.TrimSuffix(page, "</form>"), before)
+	require.True(t, strings.HasSuffix(end, "</script>\n</form>"))
+}
+
+// Everything but forms goes through as it is.
+func TestProxyPasses(t *testing.T) {
+	mux := http.NewServeMux()
+	mux.HandleFunc("/upload", func(w http.ResponseWriter, r *http.Request) {
+		sum := sha256.New()
+		n, err := io.Copy(sum, r.Body)
+		w.Header().Set("Trailer", "X-Sum")
+		fmt.Fprintf(w, "%d %v %v %s", n, err, r.TransferEncoding, r.Trailer.Get("X-Client-Sum"))
+		w.Header().Set("X-Sum", fmt.Sprintf("%x", sum.Sum(nil)))
+	})
+	mux.HandleFunc("/query", func(w http.ResponseWriter, r *http.Request) { _, _ = io.WriteString(w, r.RequestURI) })
+	mux.HandleFunc("/slow", func(w http.ResponseWriter, r *http.Request) {
+		for i := range 3 {
+			fmt.Fprintf(w, "%d\n", i)
+			_ = http.NewResponseController(w).Flush()
+			<-r.Context().Done() // the visitor has read what there is
+		}
+	})
+	mux.HandleFunc("/socket", func(w http.ResponseWriter, r *http.Request) {
+		conn, rw, err := http.NewResponseController(w).Hijack()
+		if err != nil {
+			t.Error(err)
+			return
+		}
+		defer conn.Close()
+		_, _ = rw.WriteString("HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: " + r.Header.Get("Upgrade") + "\r\n\r\n")
+		_ = rw.Flush()
+		_, _ = io.Copy(conn, rw)
+	})
+	hold := make(chan struct{})
+	mux.HandleFunc("/hold", func(http.ResponseWriter, *http.Request) { <-hold })
+	mux.HandleFunc("/broken", func(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) })
+	s := newGuardedSite(t, proxyFlags{maxRequests: 3}, mux)
+
+	// An upload of which nobody has the whole in memory, in chunks, with trailers.
+	const size = 64 << 20
+	reader, writer := io.Pipe()
+	r, err := http.NewRequest("POST", s.url+"/upload", reader)
+	require.NoError(t, err)
+	r.Trailer = http.Header{"X-Client-Sum": nil}
+	sum := sha256.New()
+	go func() {
+		block := bytes.Repeat([]byte("x"), 1<<20)
+		for range size >> 20 {
+			_, _ = writer.Write(block)
+			sum.Write(block)
+		}
+		r.Trailer.Set("X-Client-Sum", fmt.Sprintf("%x", sum.Sum(nil)))
+		writer.Close()
+	}()
+	answer, err := http.DefaultClient.Do(r)
+	require.NoError(t, err)
+	body, err := io.ReadAll(answer.Body)
+	require.NoError(t, err)
+	answer.Body.Close()
+	require.Equal(t, fmt.Sprintf("%d <nil> [chunked] %x", size, sum.Sum(nil)), string(body))
+	require.Equal(t, fmt.Sprintf("%x", sum.Sum(nil)), answer.Trailer.Get("X-Sum"))
+
+	_, query, _ := s.do(s.request("GET", "/query?a;b=%zz&c=%2F", ""))
+	require.Equal(t, "/query?a;b=%zz&c=%2F", query)
+
+	// An answer is passed on as it comes.
+	answer, err = http.DefaultClient.Do(s.request("GET", "/slow", ""))
+	require.NoError(t, err)
+	line, err := bufio.NewReader(answer.Body).ReadString('\n')
+	require.NoError(t, err)
+	require.Equal(t, "0\n", line)
+	answer.Body.Close()
+
+	// WebSockets and other upgrades.
+	conn, err := net.Dial("tcp", strings.TrimPrefix(s.url, "http://"))
+	require.NoError(t, err)
+	defer conn.Close()
+	fmt.Fprint(conn, "GET /socket HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n")
+	in := bufio.NewReader(conn)
+	upgraded, err := http.ReadResponse(in, nil)
+	require.NoError(t, err)
+	require.Equal(t, 101, upgraded.StatusCode)
+	require.Equal(t, "websocket", upgraded.Header.Get("Upgrade"))
+	fmt.Fprint(conn, "ping\n")
+	line, err = in.ReadString('\n')
+	require.NoError(t, err)
+	require.Equal(t, "ping\n", line)
+	conn.Close()
+
+	status, text, _ := s.do(s.request("GET", "/broken", ""))
+	require.Equal(t, 502, status)
+	require.NotContains(t, text, "127.0.0.1")
+	require.Contains(t, s.journal.String(), "no answer of the application")
+
+	// No more at a time than it is told.
+	results := make(chan int, 10)
+	for range cap(results) {
+		go func() {
+			answer, err := http.Get(s.url + "/hold")
+			if err != nil {
+				results <- 0
+				return
+			}
+			answer.Body.Close()
+			results <- answer.StatusCode
+		}()
+	}
+	for range cap(results) - 3 {
+		require.Equal(t, 503, <-results)
+	}
+	close(hold)
+	for range 3 {
+		require.Equal(t, 200, <-results)
+	}
+}
+
+func TestProxyUsage(t *testing.T) {
+	_, env := gktincUser(t, gktest.GKTincOptions{})
+	for name, test := range map[string]struct {
+		args []string
+		says string
+	}{
+		"no upstream":        {[]string{"--guard", "example.com/"}, "upstream"},
+		"no guard":           {[]string{"--upstream", "http://127.0.0.1:1"}, "guard"},
+		"upstream":           {[]string{"--guard", "example.com/", "--upstream", "127.0.0.1:1"}, "--upstream 127.0.0.1:1 is not a URL"},
+		"upstream's socket":  {[]string{"--guard", "example.com/", "--upstream", "unix://run/app.sock"}, "--upstream"},
+		"guard":              {[]string{"--upstream", "http://127.0.0.1:1", "--guard", "/login"}, "--guard /login: it is not host and path"},
+		"guard's parameter":  {[]string{"--upstream", "http://127.0.0.1:1", "--guard", "example.com/?feild=x"}, `no parameter "feild"`},
+		"guard's script":     {[]string{"--upstream", "http://127.0.0.1:1", "--guard", "example.com/?script=javascript:x"}, "script"},
+		"port":               {[]string{"--upstream", "http://127.0.0.1:1", "--guard", "example.com/", "--listen", "x"}, "--listen x"},
+		"port of metrics":    {[]string{"--upstream", "http://127.0.0.1:1", "--guard", "example.com/", "--listen", "127.0.0.1:0", "--metrics-listen", "x"}, "--metrics-listen x"},
+		"number of requests": {[]string{"--upstream", "http://127.0.0.1:1", "--guard", "example.com/", "--max-requests", "0"}, "--max-requests 0"},
+		"emulator's default": {[]string{"--upstream", "http://127.0.0.1:1", "--guard", "example.com/", "--emulator", "--policy", "ajar"}, "ajar"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			var stderr strings.Builder
+			env := env
+			env.stderr, env.stdout = &stderr, io.Discard
+			require.Equal(t, exitUsage, run(brief(t), append([]string{"gktinc", "proxy"}, test.args...), env), stderr.String())
+			require.Contains(t, stderr.String(), test.says)
+		})
+	}
+}
