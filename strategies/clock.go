@@ -3,7 +3,7 @@ package strategies
 import (
 	"context"
 
-	"github.com/gkpow/gkpow/internal/cpuclock"
+	"github.com/gkpow/gkpow/solver/asm/cpuclock"
 )
 
 // CPUClock measures the clock of the CPU it runs on, in cycles per second. It takes about

@@ -8,7 +8,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/gkpow/gkpow/internal/cpuclock"
+	"github.com/gkpow/gkpow/solver/asm/cpuclock"
 )
 
 // BenchmarkScan gives the rate of each kernel by the word that varies.
