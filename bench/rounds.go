@@ -94,7 +94,7 @@ func (r *runner) rounds(ctx context.Context, phase string, tracks []*track, roun
 			}
 			r.watchClock(ctx)
 			r.progress(phase)
-			s, err := t.sample(ctx, r.world, slice)
+			s, err := t.sample(ctx, r.world, max(slice, t.least))
 			if t.stopped(ctx, err) {
 				return err
 			}

@@ -196,8 +196,12 @@ func (r *runner) end() {
 	report.Clock = estimate(r.clocks)
 	report.Checksum = workChecksum(report.Work)
 	for i, t := range r.tracks {
-		if t != nil {
-			report.Rows[i].fill(t.results())
+		if t == nil {
+			continue
+		}
+		row := &report.Rows[i]
+		if row.fill(t.results()); row.Status == NotMeasured && row.Reason == "" && report.Complete {
+			row.Reason = "no nonce was tried in the time of a sample"
 		}
 	}
 	if report.Scaling != nil {

@@ -123,7 +123,14 @@ func (t *track) warmUp(ctx context.Context, w world, length time.Duration) error
 			break // starting it takes long, so once is enough
 		}
 	}
-	var err error
-	t.warm, err = t.sample(ctx, w, length/2)
-	return err
+	// A long salt may take longer than a sample until the first nonce is tried.
+	for range 8 {
+		var err error
+		if t.warm, err = t.sample(ctx, w, length/2); err != nil || t.warm.Hashes > 0 {
+			return err
+		}
+		length *= 2
+		t.least = 2 * length
+	}
+	return nil
 }

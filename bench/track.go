@@ -19,6 +19,7 @@ type track struct {
 	threads int
 	rate    float64       // hashes per second of all threads, as last seen
 	spent   time.Duration // on samples
+	least   time.Duration // of a sample, if the search takes long to begin
 	warm    Sample        // the last one of warming up
 	samples []Sample
 	failed  string // what was wrong, if anything was

@@ -1,0 +1,192 @@
+package bench
+
+import (
+	"context"
+	"math"
+	"math/rand/v2"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/gkpow/gkpow/solver"
+	"github.com/gkpow/gkpow/strategies"
+)
+
+// In samples solutions are as rare as in a real search, so handling them costs nothing.
+// The audits between them find many.
+func TestSamplesRarelyFind(t *testing.T) {
+	w, clock := fakeWorld()
+	handled := &costlyHits{fakeStrategy{name: "grids", rate: 1e6, clock: clock}}
+	o := fakeOptions(handled)
+	o.SaltLengths, o.Threads, o.Budget = []int{32}, []int{1}, 400*time.Millisecond
+	r := mustRun(t, o, w)
+	require.InEpsilon(t, 1e6, r.Rows[0].Rate.Median, 1e-3)
+
+	track := &track{strategy: handled, ground: newGround(1, 32), width: 8, threads: 1}
+	require.NoError(t, track.audit(t.Context(), w, 10*time.Millisecond))
+	require.Greater(t, track.found, uint64(5))
+}
+
+// costlyHits takes a millisecond for each solution that it reports.
+type costlyHits struct{ fakeStrategy }
+
+func (s *costlyHits) Search(ctx context.Context, p solver.Puzzle, r strategies.Range, found func(uint64) bool) (uint64, error) {
+	return s.fakeStrategy.Search(ctx, p, r, func(nonce uint64) bool {
+		s.clock.advance(time.Millisecond)
+		return found(nonce)
+	})
+}
+
+// On a busy machine threads wait for a CPU, now and then and for long. The CPU time
+// still tells which of two strategies is the faster one.
+func TestBusyMachine(t *testing.T) {
+	w, clock := fakeWorld()
+	busy := &busyMachine{fakeClock: clock, rng: rand.New(rand.NewPCG(1, 2))}
+	w.cpu = busy.cpu
+	w.now = busy.Now
+	o := fakeOptions(&fakeStrategy{name: "slow", rate: 1e5, clock: clock}, &fakeStrategy{name: "fast", rate: 1.1e5, clock: clock})
+	o.SaltLengths, o.Threads, o.Rounds, o.Budget = []int{32}, []int{1, 2}, 9, 60*time.Second
+	r := mustRun(t, o, w)
+	require.InEpsilon(t, 1e5, r.row("slow", 32, 1).Rate.Median, 0.01)
+	require.InEpsilon(t, 1.1e5, r.row("fast", 32, 1).Rate.Median, 0.01)
+	require.Contains(t, r.Summary, "Here fast is 1.10 times as fast as slow.")
+	var wall, cpu float64
+	for _, s := range r.row("fast", 32, 1).Samples {
+		wall, cpu = wall+s.Seconds, cpu+s.CPUSeconds
+	}
+	require.Greater(t, wall, 1.05*cpu, "by the wall clock it would be slower")
+	require.Zero(t, r.row("fast", 32, 2).Samples[0].CPUSeconds)
+	loaded, err := Load(strings.NewReader(written(t, r.WriteJSON)))
+	require.NoError(t, err)
+	require.Equal(t, r.Rows, loaded.Rows)
+}
+
+// A busyMachine gives its CPU to others some of the time that its clock is looked at.
+type busyMachine struct {
+	*fakeClock
+	mu     sync.Mutex // guards what follows
+	rng    *rand.Rand
+	waited time.Duration
+}
+
+func (m *busyMachine) Now() time.Time {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.rng.IntN(4) > 0 {
+		return m.fakeClock.Now()
+	}
+	wait := time.Duration(m.rng.ExpFloat64() * 2e8)
+	m.waited += wait
+	m.fakeClock.advance(wait)
+	return m.fakeClock.Now()
+}
+
+func (m *busyMachine) cpu() time.Duration {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.fakeClock.Now().Sub(time.Date(2026, 11, 21, 12, 0, 0, 0, time.UTC)) - m.waited
+}
+
+// CPU time that is more than the wall time, of other threads, or next to nothing, by a
+// coarse clock, does not count.
+func TestSampleRate(t *testing.T) {
+	require.Equal(t, 1e6, Sample{Hashes: 1000, Seconds: 0.001}.rate())
+	require.Equal(t, 2e6, Sample{Hashes: 1000, Seconds: 0.001, CPUSeconds: 0.0005}.rate())
+	require.Equal(t, 1e6, Sample{Hashes: 1000, Seconds: 0.001, CPUSeconds: 0.002}.rate())
+}
+
+// No sentence claims a winner where the intervals overlap.
+func TestNoClearWinner(t *testing.T) {
+	r := fakeReport(t)
+	for i := range r.Rows {
+		for j := range r.Rows[i].Samples {
+			r.Rows[i].Samples[j].Seconds *= 1 + 2*float64((i+j)%2)
+		}
+		r.Rows[i].fill(r.Rows[i].Samples)
+	}
+	require.Contains(t, r.summary(), "No clear winner between ")
+	require.Contains(t, r.summary(), "(their intervals overlap).")
+	r.Warnings = []Warning{{Name: WarningBusy}}
+	require.Contains(t, r.summary(), "(busy machine).")
+	keepSamples(r, 3)
+	r.Warnings = nil
+	require.Contains(t, r.summary(), "(too few samples).")
+}
+
+// A row's time and cycles are of the same samples: their quotient is the clock.
+func TestSameSamples(t *testing.T) {
+	samples := []Sample{{1000, 1, 0, 3e9}, {1100, 1, 0, 3e9}, {1300, 1, 0, 3e9}, {900, 1, 0, 3e9}}
+	row := Row{Threads: 1, Status: NotMeasured}
+	row.fill(samples)
+	require.InEpsilon(t, 3.0, row.Cycles.Median/row.Nanoseconds.Median, 1e-12)
+	samples[2].Hz = 0
+	row = Row{Threads: 1, Status: NotMeasured}
+	row.fill(samples)
+	require.Nil(t, row.Cycles)
+}
+
+// Where checks take too long, rows are left out, and the time is kept.
+func TestRunOutOfTime(t *testing.T) {
+	w, clock := fakeWorld()
+	o := fakeOptions(&fakeStrategy{name: "quick", rate: 1e6, clock: clock}, &fakeStrategy{name: "slow", rate: 2_000, clock: clock})
+	o.SaltLengths, o.Rounds, o.Budget = []int{32}, 0, 5*time.Second
+	start := clock.Now()
+	r := mustRun(t, o, w)
+	require.LessOrEqual(t, clock.Now().Sub(start), o.Budget+o.Budget/10)
+	require.True(t, r.Complete)
+	require.Equal(t, Pass, r.Verdict)
+	require.Equal(t, Measured, r.row("quick", 32, 1).Status)
+	require.Equal(t, NotMeasured, r.row("slow", 32, 1).Status)
+	require.Regexp(t, `(?m)^slow +not measured: there was no time to check its answers$`, text(t, r))
+	require.Contains(t, text(t, r), "warning: not-measured: there was no time for 2 rows of 4; raise --time\n")
+}
+
+// Long salts make the fixed work less, not the run longer.
+func TestWorkOfLongSalts(t *testing.T) {
+	require.EqualValues(t, mostNonces, workNonces(4096))
+	g := newGround(1, maxSaltLength)
+	require.Less(t, g.work.Hashes*maxSaltLength, uint64(100<<20))
+	require.Len(t, g.wholeWork(), len(g.solutions(nonces(wholeWidth), wholeBits)))
+	p := solver.Puzzle{Prefix: g.prefix, Bits: wholeBits}
+	for _, nonce := range g.wholeWork()[:3] {
+		require.True(t, p.Solves(nonce))
+	}
+}
+
+// Of exponentially distributed times the interval holds the true mean as often as it
+// says.
+func TestMeanInterval(t *testing.T) {
+	rng := rand.New(rand.NewPCG(3, 4))
+	for _, n := range []int{1, 5, 40} {
+		held := 0
+		const runs = 4_000
+		for range runs {
+			s := Solve{Predicted: Quantiles{Mean: 1}}
+			for range n {
+				s.Times = append(s.Times, rng.ExpFloat64())
+			}
+			if s.fill(); s.agrees() {
+				held++
+			}
+		}
+		require.InDelta(t, 0.95, float64(held)/runs, 0.03, "%d times", n)
+	}
+	require.InEpsilon(t, 124.342, chiSquared(100, 1.6449), 1e-3) // the 95 % quantile
+	require.False(t, math.IsNaN(chiSquared(2, -1.96)))
+}
+
+// The kernel that the engine chooses is marked, and the time to solution is its.
+func TestChosen(t *testing.T) {
+	w, clock := fakeWorld()
+	w.choose = func(context.Context) string { return "generic" }
+	o := fakeOptions(&fakeKernel{fakeStrategy{name: "generic", rate: 50_000, clock: clock}}, &fakeStrategy{name: "quick", rate: 60_000, clock: clock})
+	o.SaltLengths, o.Threads = []int{32}, []int{1}
+	r := mustRun(t, o, w)
+	require.Equal(t, "generic", r.Chosen)
+	require.Equal(t, "generic", r.Solve.Strategy)
+	require.Contains(t, r.Summary, "; generic is chosen.")
+	require.Contains(t, text(t, r), "\n> generic ")
+}
