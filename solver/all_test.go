@@ -226,7 +226,11 @@ func TestMinNonce(t *testing.T) {
 	for i := range 60 {
 		p := Puzzle{Prefix: randomPrefix(rng, rng.IntN(130)), Bits: rng.IntN(10)}
 		least := rng.Uint64N(1 << rng.IntN(54))
-		solution, err := mustNew(t, Options{MinNonce: least, Sequential: i%2 == 0}).Solve(t.Context(), p)
+		o := Options{MinNonce: least, Sequential: i%2 == 0}
+		if i%4 < 2 {
+			o.Backend = "generic" // the first nonces are searched by workers too
+		}
+		solution, err := mustNew(t, o).Solve(t.Context(), p)
 		require.NoError(t, err)
 		checkSolution(t, p, solution)
 		require.GreaterOrEqual(t, solution.Nonce, least)

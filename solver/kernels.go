@@ -111,6 +111,13 @@ func (r *registry) blame(e *entry, err error) {
 // testedAll is entry.tested after all self-tests.
 var testedAll = [kinds]uint16{1<<16 - 1, 1<<16 - 1, 1<<16 - 1, 1<<16 - 1}
 
+// cold reports whether no kernel has been used yet.
+func (r *registry) cold() bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.entries[len(r.entries)-1].look == 0
+}
+
 // usable returns the kernels that can be used, in the order of the table. It runs all
 // of their self-tests.
 func (r *registry) usable() (list []*asm.Kernel) {

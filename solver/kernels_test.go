@@ -179,7 +179,7 @@ func TestSelfTestComesFirst(t *testing.T) {
 	require.True(t, r.backends()[0].Usable, "nothing is known against it yet")
 	s, err := newSolver(Options{}, r)
 	require.NoError(t, err)
-	p := Puzzle{Prefix: []byte("blind:"), Bits: 8}
+	p := Puzzle{Prefix: []byte("blind:"), Bits: 16}
 	solution, err := s.Solve(t.Context(), p)
 	require.NoError(t, err)
 	checkSolution(t, p, solution)
@@ -216,7 +216,7 @@ func TestMissing(t *testing.T) {
 }
 
 func TestBackendVariable(t *testing.T) {
-	p := Puzzle{Prefix: []byte("variable:"), Bits: 4}
+	p := Puzzle{Prefix: []byte("variable:"), Bits: 16}
 	for _, test := range []struct{ variable, option, want, why string }{
 		{"", "", "k0", ""},
 		{"k1", "", "k1", "GKPOW_BACKEND"},

@@ -3,7 +3,6 @@ package solver
 import (
 	"context"
 	"encoding/binary"
-	"time"
 
 	"github.com/gkpow/gkpow/solver/asm"
 )
@@ -22,7 +21,7 @@ func newMidstate(ctx context.Context, prefix []byte) (midstate, error) {
 	const blocksBetweenLooks = 1000 // about 0.3 ms
 	for n := 0; len(m.rest) >= 64; n++ {
 		if n%blocksBetweenLooks == 0 {
-			if err := ended(ctx, time.Now()); err != nil {
+			if err := ended(ctx); err != nil {
 				return m, err
 			}
 		}

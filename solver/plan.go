@@ -85,7 +85,7 @@ func (sp space) odds() odds { return odds{sp.bits} }
 func newPlan(sp space, kernels lineup, others ...plan) plan {
 	p := plan{space: sp, segments: make([]segment, 0, maxWidth)}
 	for width := 1; width <= maxWidth; width++ {
-		first, last, ok := sp.width(width)
+		first, last, ok := sp.width(width, sp.limit)
 		if !ok {
 			continue
 		}

@@ -42,3 +42,9 @@ func duration(seconds float64) time.Duration {
 	}
 	return longest
 }
+
+// monotonic returns the time for measuring durations only: it does not know when the
+// wall clock was set. It costs half of what time.Now does, which an easy puzzle notices.
+func monotonic() time.Time { return loaded.Add(time.Since(loaded)) }
+
+var loaded = time.Now()

@@ -182,18 +182,18 @@ func (s *search) fail(err error) {
 
 // ended returns the error of a context that ended. The runtime's timers are late
 // when all processors are busy, so it looks at the clock as well.
-func ended(ctx context.Context, now time.Time) error {
+func ended(ctx context.Context) error {
 	if err := ctx.Err(); err != nil {
 		return err
 	}
-	if deadline, ok := ctx.Deadline(); ok && !now.Before(deadline) {
+	if deadline, ok := ctx.Deadline(); ok && !time.Now().Before(deadline) {
 		return context.DeadlineExceeded
 	}
 	return nil
 }
 
-// stopped returns the error for a context that ended with err.
-func (s *search) stopped(ctx context.Context, err error) error {
+// stopped returns the error of a search whose context ended with err.
+func stopped(ctx context.Context, err error, hashes uint64, start time.Time) error {
 	if ctx.Err() == nil {
 		// The clock says so; the timer, which brings the cause, is due.
 		select {
@@ -201,7 +201,7 @@ func (s *search) stopped(ctx context.Context, err error) error {
 		case <-time.After(500 * time.Microsecond):
 		}
 	}
-	stopped := &StoppedError{Hashes: s.hashes(), Elapsed: time.Since(s.start), Err: err, Cause: err}
+	stopped := &StoppedError{Hashes: hashes, Elapsed: time.Since(start), Err: err, Cause: err}
 	if cause := context.Cause(ctx); cause != nil {
 		stopped.Cause = cause
 	}

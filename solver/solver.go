@@ -79,7 +79,7 @@ type Solution struct {
 	Hash    [sha256.Size]byte // SHA-256(prefix || nonce), by crypto/sha256
 	Hashes  uint64            // nonces tried by all workers, each once; by then, if All found it; see KernelFault
 	Elapsed time.Duration     // from the call of Solve to its return, or of All to this solution
-	Backend string            // the kernel that found the nonce
+	Backend string            // the kernel that found the nonce, or crypto/sha256 if none was needed
 	Workers int               // goroutines that searched
 	Fault   *KernelFault      // not nil if a kernel was caught in an error on the way
 }
@@ -136,9 +136,36 @@ func Solve(ctx context.Context, p Puzzle) (Solution, error) {
 // machine where not even the generic kernel passes its self-test there is no
 // search.
 //
-// A puzzle of many bits is not refused: it is the context that bounds the time.
+// A puzzle of many bits is accepted: the context bounds the time.
+//
+// The first nonces of an easy puzzle are tried in the caller's goroutine, unless a
+// Backend is named.
 func (s *Solver) Solve(ctx context.Context, p Puzzle) (Solution, error) {
-	run, err := s.search(ctx, p, nil)
+	start := monotonic()
+	if err := p.validate(); err != nil {
+		return Solution{}, err
+	}
+	if err := ended(ctx); err != nil {
+		return Solution{}, stopped(ctx, err, 0, start)
+	}
+	sp := s.options.space(p)
+	var easy uint64
+	if s.easy(p) {
+		found, tried, err := tryFirst(ctx, p, &sp)
+		if err != nil {
+			return Solution{}, stopped(ctx, err, tried, start)
+		}
+		if found.ok {
+			return Solution{
+				Nonce: found.nonce, Hash: found.digest, Hashes: tried, Elapsed: time.Since(start),
+				Backend: easyBackend, Workers: 1,
+			}, nil
+		}
+		easy = tried
+	}
+
+	run := &search{start: start, puzzle: p, easy: easy}
+	err := s.search(ctx, run, sp)
 	if run.solution != nil {
 		solution := *run.solution
 		solution.Hashes, solution.Workers, solution.Fault = run.hashes(), len(run.workers), run.fault
@@ -182,7 +209,18 @@ func (s *Solver) All(ctx context.Context, p Puzzle, found func(Solution) bool) (
 	if found == nil {
 		return 0, errors.New("solver: All needs a function to call")
 	}
-	run, err := s.search(ctx, p, found)
+	run := &search{start: monotonic(), puzzle: p, found: found}
+	if err := p.validate(); err != nil {
+		return 0, err
+	}
+	if err := ended(ctx); err != nil {
+		return 0, stopped(ctx, err, 0, run.start)
+	}
+	sp := s.options.space(p)
+	if s.options.Sequential {
+		sp.order = numeric
+	}
+	err = s.search(ctx, run, sp)
 	if run.enough {
 		err = nil
 	}
@@ -192,37 +230,26 @@ func (s *Solver) All(ctx context.Context, p Puzzle, found func(Solution) bool) (
 	return run.hashes(), err
 }
 
-// search searches for one solution, or for all if found is not nil. What it has
-// found, and how, is in the search returned, which is never nil. The error is never
-// an ExhaustedError or a KernelFault.
-func (s *Solver) search(ctx context.Context, p Puzzle, found func(Solution) bool) (*search, error) {
-	run := &search{start: time.Now(), puzzle: p, registry: s.registry, asked: s.asked, found: found}
-	if err := p.validate(); err != nil {
-		return run, err
-	}
-	if err := ended(ctx, run.start); err != nil {
-		return run, run.stopped(ctx, err)
-	}
-	sp := s.options.space(p)
-	if found != nil && s.options.Sequential {
-		sp.order = numeric
-	}
+// search runs a search of the space. What it has found, and how, is in the search. The
+// error is never an ExhaustedError or a KernelFault.
+func (s *Solver) search(ctx context.Context, run *search, sp space) error {
+	run.registry, run.asked = s.registry, s.asked
 	kernels, err := run.equip()
 	if err != nil {
-		return run, err
+		return err
 	}
 	run.plan = s.options.plan(sp, kernels)
-	if run.mid, err = newMidstate(ctx, p.Prefix); err != nil {
-		return run, run.stopped(ctx, err)
+	if run.mid, err = newMidstate(ctx, run.puzzle.Prefix); err == nil {
+		run.beyond.Store(^uint64(0))
+		if err := run.run(ctx, s.options); err != nil {
+			return err
+		}
+		err = run.err
 	}
-	run.beyond.Store(^uint64(0))
-	if err := run.run(ctx, s.options); err != nil {
-		return run, err
+	if err != nil {
+		return stopped(ctx, err, run.hashes(), run.start)
 	}
-	if run.err != nil {
-		return run, run.stopped(ctx, run.err)
-	}
-	return run, nil
+	return nil
 }
 
 // space returns the nonces to search for a puzzle. The limit is yet to be chosen if

@@ -78,9 +78,9 @@ func widthRange(width int, limit uint64) (first, last uint64, ok bool) {
 	return first, min(last, limit), first <= limit
 }
 
-// width returns the nonces of so many digits that are to be searched.
-func (sp space) width(width int) (first, last uint64, ok bool) {
-	first, last, ok = widthRange(width, sp.limit)
+// width returns the nonces of so many digits, up to a limit, that are to be searched.
+func (sp *space) width(width int, limit uint64) (first, last uint64, ok bool) {
+	first, last, ok = widthRange(width, limit)
 	if !ok || last < sp.least {
 		return 0, 0, false
 	}

@@ -196,12 +196,11 @@ func (w *worker) look(ctx context.Context, k *asm.Kernel) bool {
 		return true
 	}
 	w.looked.hashes, w.looked.candidates = hashes, w.candidates // which take time too
-	now := time.Now()
-	if err := ended(ctx, now); err != nil {
+	if err := ended(ctx); err != nil {
 		w.search.fail(err)
 		return false
 	}
-	w.yield(now)
+	w.yield(monotonic())
 	return w.until.IsZero() || w.search.registry.now().Before(w.until)
 }
 

@@ -1,0 +1,94 @@
+package solver
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/binary"
+)
+
+// The first nonces of an easy puzzle are tried in the caller's goroutine, by
+// crypto/sha256, since planning, self-tests and starting workers would take longer
+// than that.
+const (
+	// easyHashes is the most that are tried, if the prefix leaves one block for each.
+	easyHashes = 4096
+	// easyBits is the most bits of an easy puzzle: on average, 1024 hashes solve it.
+	easyBits = 10
+	// easyColdBits is the same before kernels have been used in this process. Their
+	// first use costs a millisecond.
+	easyColdBits = 13
+	// easyBackend stands for a kernel's name in a Solution.
+	easyBackend = "crypto/sha256"
+)
+
+// easy reports whether a puzzle is easy. The puzzles of a caller who names a kernel are
+// not: that kernel is to solve them.
+func (s *Solver) easy(p Puzzle) bool {
+	return s.asked == nil && (p.Bits <= easyBits || p.Bits <= easyColdBits && s.registry.cold())
+}
+
+// tryFirst tries the first nonces of the space in numeric order, and takes them from it.
+// It returns a solution among them, if there is one, and how many it has tried. The error
+// is the context's.
+func tryFirst(ctx context.Context, p Puzzle, sp *space) (solution hit, tried uint64, err error) {
+	var short [128]byte
+	message := short[:]
+	if longest := len(p.Prefix) + maxWidth; longest > len(short) {
+		message = make([]byte, longest)
+	}
+	copy(message, p.Prefix)
+	digits := message[len(p.Prefix):]
+	blocks := len(p.Prefix)/64 + 1
+	left := uint64(max(1, easyHashes/blocks))
+	between := uint64(max(1, 512/blocks)) // nonces between looks at the context
+
+	target := mask(p.Bits)
+
+	limit := sp.limit
+	switch { // the default is no less
+	case limit == 0 && sp.least <= MaxInt32:
+		limit = MaxInt32
+	case limit == 0:
+		limit = MaxSafeInteger
+	}
+	for width := 1; width <= maxWidth && left > 0; width++ {
+		first, last, ok := sp.width(width, limit)
+		if !ok {
+			continue
+		}
+		nonce := first
+		place := len(p.Prefix) + width
+		for i, rest := width-1, nonce; i >= 0; i, rest = i-1, rest/10 {
+			digits[i] = '0' + byte(rest%10)
+		}
+		for n := min(left-1, last-nonce) + 1; n > 0; n-- {
+			digest := sha256.Sum256(message[:place])
+			tried++
+			if binary.BigEndian.Uint32(digest[:])&target == 0 && leadingZeros(digest) >= p.Bits {
+				return hit{nonce: nonce, digest: digest, ok: true}, tried, nil
+			}
+			if tried%between == 0 {
+				if err := ended(ctx); err != nil {
+					return hit{}, tried, err
+				}
+			}
+			nonce++
+			left--
+			for i := place - 1; ; i-- {
+				if message[i]++; message[i] <= '9' || i == len(p.Prefix) {
+					break
+				}
+				message[i] = '0'
+			}
+		}
+		sp.tried = nonce
+	}
+	return hit{}, tried, nil
+}
+
+// A hit is a nonce that solves a puzzle, if it is ok, and its hash.
+type hit struct {
+	nonce  uint64
+	digest [sha256.Size]byte
+	ok     bool
+}

@@ -1,0 +1,116 @@
+package solver
+
+import (
+	"context"
+	"math/rand/v2"
+	"runtime"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/gkpow/gkpow/solver/asm"
+)
+
+// An easy puzzle is solved by the smallest nonce, and no kernel is used.
+func TestEasyPuzzlesNeedNoKernel(t *testing.T) {
+	stage := newStage(20, 300)
+	for _, cold := range []bool{true, false} {
+		require.Equal(t, cold, stage.cold())
+		rng := rand.New(rand.NewPCG(21, 0))
+		for i := range 200 {
+			p := Puzzle{Prefix: randomPrefix(rng, rng.IntN(300)), Bits: rng.IntN(7)}
+			o := Options{MinNonce: rng.Uint64N(1 << rng.IntN(40))}
+			if i%2 == 0 {
+				o.MaxNonce = o.MinNonce + 10_000
+			}
+			s, err := newSolver(o, stage.registry)
+			require.NoError(t, err)
+			before := stage.counts()
+			solution, err := s.Solve(t.Context(), p)
+			require.NoError(t, err)
+			require.Equal(t, before, stage.counts(), "a kernel was called")
+			checkSolution(t, p, solution)
+			require.Equal(t, easyBackend, solution.Backend)
+			require.Equal(t, []uint64{solution.Nonce}, solutions(p, o.MinNonce, solution.Nonce))
+			require.Equal(t, solution.Nonce-o.MinNonce+1, solution.Hashes)
+		}
+		exhaust(t, stage.registry, unsolvable(oneBlock), Options{MaxNonce: 9000}) // warms up
+	}
+}
+
+// What the caller has tried is not tried again, and all of it counts.
+func TestWorkersGoOnAfterTheCaller(t *testing.T) {
+	r := newStage(20, 300).registry
+	rng := rand.New(rand.NewPCG(22, 0))
+	for i := range 100 {
+		p := Puzzle{Prefix: randomPrefix(rng, rng.IntN(130)), Bits: MaxBits}
+		shards := 1 + i%4
+		least := rng.Uint64N(1 << rng.IntN(60))
+		o := Options{MinNonce: least, MaxNonce: least + rng.Uint64N(20_000) + 1, Sequential: i%2 == 0}
+		var total uint64
+		for o.Shard = (Shard{0, shards}); o.Shard.Index < shards; o.Shard.Index++ {
+			s, err := newSolver(o, r)
+			require.NoError(t, err)
+			sp := s.options.space(p)
+			_, easy, err := tryFirst(t.Context(), p, &sp)
+			require.NoError(t, err)
+			run := &search{start: monotonic(), puzzle: p, easy: easy}
+			require.NoError(t, s.search(t.Context(), run, sp))
+			total += run.hashes()
+		}
+		require.Equal(t, o.MaxNonce-o.MinNonce+1, total, "%+v", o)
+	}
+}
+
+// A sequential search finds the smallest nonce also beyond those that the caller tries.
+func TestSequentialAfterTheCaller(t *testing.T) {
+	later := 0
+	for i := range 200 {
+		p := Puzzle{Prefix: []byte(strings.Repeat("long ", 40+i) + ":"), Bits: 10}
+		s := mustNew(t, Options{Sequential: true})
+		solution, err := s.Solve(t.Context(), p)
+		require.NoError(t, err)
+		require.Equal(t, []uint64{solution.Nonce}, solutions(p, 0, solution.Nonce))
+		if solution.Backend != easyBackend {
+			later++
+		}
+	}
+	require.NotZero(t, later, "the caller solved all of them")
+}
+
+func TestEasyPuzzlesMakeLittleGarbage(t *testing.T) {
+	s := mustNew(t, Options{})
+	p, err := NewPuzzle("7f8e9d0cab12cd34ef567890a1b2c3d4", 2)
+	require.NoError(t, err)
+	const times = 100
+	var before, after runtime.MemStats
+	runtime.ReadMemStats(&before)
+	for range times {
+		_, err := s.Solve(t.Context(), p)
+		require.NoError(t, err)
+	}
+	runtime.ReadMemStats(&after)
+	require.Less(t, (after.TotalAlloc-before.TotalAlloc)/times, uint64(2048))
+}
+
+func TestEasyPuzzlesLookAtTheContext(t *testing.T) {
+	for _, prefix := range []int{0, 40, 1000, 100_000} {
+		ctx := &countingContext{Context: t.Context(), left: 2}
+		sp := space{prefix: prefix}
+		_, hashes, err := tryFirst(ctx, Puzzle{Prefix: make([]byte, prefix), Bits: MaxBits}, &sp)
+		if blocks := uint64(prefix/64 + 1); hashes*blocks > 2*easyHashes {
+			t.Errorf("prefix of %d bytes: %d hashes in the caller", prefix, hashes)
+		}
+		if prefix <= 1000 {
+			require.ErrorIs(t, err, context.Canceled)
+		}
+	}
+}
+
+// A kernel that is named solves easy puzzles too.
+func TestNamedKernelsSolveEasyPuzzles(t *testing.T) {
+	solution, err := mustNew(t, Options{Backend: asm.Generic().Name}).Solve(t.Context(), Puzzle{Bits: 1})
+	require.NoError(t, err)
+	require.Equal(t, asm.Generic().Name, solution.Backend)
+}
