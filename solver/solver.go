@@ -79,7 +79,7 @@ type Solution struct {
 	Hash    [sha256.Size]byte // SHA-256(prefix || nonce), by crypto/sha256
 	Hashes  uint64            // nonces tried by all workers, each once; by then, if All found it; see KernelFault
 	Elapsed time.Duration     // from the call of Solve to its return, or of All to this solution
-	Backend string            // the kernel that found the nonce, or crypto/sha256 if none was needed
+	Backend string            // the kernel that found the nonce; "std" if it was crypto/sha256
 	Workers int               // goroutines that searched
 	Fault   *KernelFault      // not nil if a kernel was caught in an error on the way
 }
