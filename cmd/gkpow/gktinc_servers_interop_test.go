@@ -1,0 +1,477 @@
+//go:build unix
+
+package main
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"mime/multipart"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"net/url"
+	"os"
+	"os/exec"
+	osuser "os/user"
+	"path/filepath"
+	"regexp"
+	"strconv"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/gkpow/gkpow/client/gktest"
+	"github.com/gkpow/gkpow/client/gktinc"
+)
+
+// background runs a program until the test ends.
+func background(t *testing.T, path string, args []string, environment ...string) {
+	cmd := exec.Command(path, args...)
+	cmd.Env = append(environment, "PATH="+os.Getenv("PATH"))
+	var output bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &output, &output
+	require.NoError(t, cmd.Start())
+	t.Cleanup(func() {
+		_ = cmd.Process.Signal(syscall.SIGTERM)
+		timer := time.AfterFunc(10*time.Second, func() { _ = cmd.Process.Kill() })
+		_ = cmd.Wait()
+		timer.Stop()
+		if t.Failed() {
+			t.Log(output.String())
+		}
+	})
+}
+
+// eventually waits for a server to answer.
+func eventually(t *testing.T, c *http.Client, url string) {
+	require.Eventually(t, func() bool {
+		answer, err := c.Get(url)
+		if err != nil {
+			return false
+		}
+		answer.Body.Close()
+		return true
+	}, 20*time.Second, 20*time.Millisecond)
+}
+
+// freePort returns a port that nobody listens on, just now.
+func freePort(t *testing.T) string {
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	require.NoError(t, err)
+	defer listener.Close()
+	return fmt.Sprint(listener.Addr().(*net.TCPAddr).Port)
+}
+
+// A webServer is a program that docs/gktinc-servers.md has a configuration of, with
+// what it stands between: an application that knows nothing of GKTinc, and an agent or
+// a proxy that asks an emulator.
+type webServer struct {
+	*testing.T
+	dir     string // which the server may read
+	address string // what visitors connect to
+	socket  string // the agent's
+	proxy   string // the proxy's address
+	client  *http.Client
+	witness witness
+	service *gktest.Service
+	env     environment
+
+	mu    sync.Mutex
+	forms []string // that the application got
+}
+
+// serverBlocks returns what the document shows, with this server's addresses.
+func (s *webServer) blocks(language string) []string {
+	doc, err := os.ReadFile("../../docs/gktinc-servers.md")
+	require.NoError(s, err)
+	var blocks []string
+	for _, block := range codeBlocks(doc)[language] {
+		application := httptest.NewServer(s.application())
+		s.Cleanup(application.Close)
+		blocks = append(blocks, strings.NewReplacer(
+			"127.0.0.1:8080", s.address, "127.0.0.1:3000", application.Listener.Addr().String(), "127.0.0.1:8789", s.proxy,
+			"/run/gkpow-agent.sock", s.socket, "/etc/nginx/", s.dir+"/",
+		).Replace(block))
+	}
+	return blocks
+}
+
+func newWebServer(t *testing.T) *webServer {
+	s := &webServer{T: t, dir: socketDir(t), address: "127.0.0.1:" + freePort(t), client: &http.Client{Transport: &http.Transport{DisableKeepAlives: true}}}
+	require.NoError(t, os.Chmod(s.dir, 0o755))
+	s.service, s.env = gktincUser(t, gktest.GKTincOptions{Judge: s.witness.judge})
+	s.socket = filepath.Join(s.dir, "agent.sock")
+	return s
+}
+
+// startAgent starts an agent, whose socket is that of the user that servers run as.
+func (s *webServer) startAgent() {
+	startAgent(s.T, s.env, "--socket", s.socket)
+	if os.Getuid() == 0 {
+		uid, gid := wwwData(s.T)
+		require.NoError(s, os.Chown(s.socket, uid, gid))
+	}
+}
+
+// startProxy starts gkpow gktinc proxy as the document says.
+func (s *webServer) startProxy(arguments ...string) {
+	application := httptest.NewServer(s.application())
+	s.Cleanup(application.Close)
+	reader, writer := io.Pipe()
+	ctx, cancel := context.WithCancel(context.Background())
+	log := &journal{}
+	env := s.env
+	env.stdout, env.stderr = writer, log
+	exited := make(chan int, 1)
+	go func() {
+		exited <- run(ctx, append([]string{"gktinc", "proxy", "--listen", "127.0.0.1:0", "--upstream", application.URL, "--guard", "example.com/login",
+			"--trusted-proxy", "127.0.0.1", "--client-ip-header", "X-Real-IP"}, arguments...), env)
+		writer.Close()
+	}()
+	line, err := bufio.NewReader(reader).ReadString('\n')
+	require.NoError(s, err, log)
+	s.proxy = strings.TrimPrefix(strings.TrimSpace(line), "http://")
+	s.Cleanup(func() {
+		cancel()
+		require.Zero(s, <-exited, log)
+	})
+}
+
+// wwwData returns the user that Debian's servers run as.
+func wwwData(t *testing.T) (uid, gid int) {
+	found, err := osuser.Lookup("www-data")
+	require.NoError(t, err)
+	uid, err = strconv.Atoi(found.Uid)
+	require.NoError(t, err)
+	gid, err = strconv.Atoi(found.Gid)
+	require.NoError(t, err)
+	return uid, gid
+}
+
+// application is a login page that notes the forms it gets.
+func (s *webServer) application() http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.Method == http.MethodPost && strings.HasPrefix(r.URL.Path, "/login") {
+			body, _ := io.ReadAll(r.Body)
+			fields, _ := url.ParseQuery(string(body))
+			s.mu.Lock()
+			s.forms = append(s.forms, string(body)+" from "+r.Header.Get("X-Real-IP"))
+			s.mu.Unlock()
+			if fields.Get("password") != "wrong" {
+				fmt.Fprint(w, "welcome, ", fields.Get("username"))
+				return
+			}
+		}
+		w.Header().Set("Content-Type", "text/html; charset=utf-8")
+		_, _ = io.WriteString(w, "<!doctype html>\n<title>Log in</title>\n<h1>Log in</h1>\n<form method=\"post\" action=\"/login\" id=\"login\">\n"+
+			"<p><label>User name <input id=\"username\" name=\"username\"></label>\n<p><button>Log in</button>\n</form>\n")
+	})
+}
+
+func (s *webServer) get(path string) (int, string) { return s.send("GET", path, "", "") }
+
+func (s *webServer) send(method, path, contentType, body string) (int, string) {
+	request, err := http.NewRequest(method, "http://"+s.address+path, strings.NewReader(body))
+	require.NoError(s, err)
+	if contentType != "" {
+		request.Header.Set("Content-Type", contentType)
+	}
+	request.Header.Set("User-Agent", "Mozilla/5.0")
+	request.Header.Set("X-Real-IP", "203.0.113.66") // made up, as the next
+	request.Header.Set("X-Forwarded-For", "203.0.113.66")
+	answer, err := s.client.Do(request)
+	require.NoError(s, err)
+	defer answer.Body.Close()
+	text, err := io.ReadAll(answer.Body)
+	require.NoError(s, err)
+	return answer.StatusCode, string(text)
+}
+
+// page gets the page and returns the form that a browser would send.
+func (s *webServer) page() string {
+	status, body := s.get("/login")
+	require.Equal(s, 200, status, body)
+	once := regexp.MustCompile(`(?s)<form method="post".*<input type="hidden" name="gktinc_once" value="([^"]+)">.*<script>.*gktinc_config = .*gktinc_init\(`).FindStringSubmatch(body)
+	require.NotNil(s, once, body)
+	return url.Values{"gktinc_once": {once[1]}, "username": {"böb"}, "gktinc_solution": {"AAAA"}}.Encode()
+}
+
+func (s *webServer) post(body string) (int, string) {
+	return s.send("POST", "/login", "application/x-www-form-urlencoded", body)
+}
+
+// requireGuarded demands what all of them do: one page is good for one form, whose
+// value is plain, from an address that the server has seen.
+func (s *webServer) requireGuarded() {
+	form := s.page()
+	status, body := s.post(form)
+	require.Equal(s, 200, status, body)
+	require.Equal(s, "welcome, böb", body)
+	got := s.witness.last(s.T)
+	require.Equal(s, "böb", got.FormInputElementValue)
+	require.Equal(s, "127.0.0.1", got.ClientIP.String(), "the address that the server has seen")
+	require.Equal(s, "example.com/login", got.URL)
+	require.Equal(s, "Mozilla/5.0", got.UserAgent)
+	status, body = s.post(form)
+	require.Equal(s, 403, status, body)
+	require.NotContains(s, body, "welcome")
+	status, body = s.post("username=bob")
+	require.Equal(s, 403, status, body)
+	status, body = s.post(strings.Replace(s.page(), "username=", "username%5B%5D=", 1))
+	require.Equal(s, 400, status, body)
+	status, body = s.post(s.page() + "&x=" + strings.Repeat("x", 2<<20))
+	require.Equal(s, 413, status, body)
+}
+
+// requireReplayed demands that the application got one form, as it was sent.
+func (s *webServer) requireReplayed(times int) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	require.Len(s, s.forms, times)
+	require.Regexp(s, `^gktinc_once=[^&]+&gktinc_solution=AAAA&username=b%C3%B6b from 127.0.0.1$`, s.forms[0])
+}
+
+func (s *webServer) file(name, content string) string {
+	path := filepath.Join(s.dir, name)
+	require.NoError(s, os.WriteFile(path, []byte(content), 0o644))
+	return path
+}
+
+// startNginx runs nginx, as www-data if that is possible, with these server blocks.
+func (s *webServer) startNginx(servers string) {
+	config := "daemon off;\nerror_log stderr;\npid nginx.pid;\n"
+	if os.Getuid() == 0 {
+		config += "user www-data;\n"
+	}
+	config += "events {}\nhttp {\naccess_log off;\n"
+	for _, kind := range []string{"client_body", "proxy", "fastcgi", "uwsgi", "scgi"} {
+		config += kind + "_temp_path " + filepath.Join(s.dir, kind) + ";\n"
+	}
+	background(s.T, program(s.T, "nginx"), []string{"-p", s.dir, "-c", s.file("nginx.conf", config+servers+"}\n")})
+	eventually(s.T, s.client, "http://"+s.address+"/")
+}
+
+func TestInteropNginx(t *testing.T) {
+	interop(t)
+	s := newWebServer(t)
+	s.startAgent()
+	blocks := s.blocks("nginx")
+	s.file("gktinc-page.conf", blocks[1])
+	s.startNginx(blocks[0])
+	s.requireGuarded()
+	s.requireReplayed(1)
+
+	// A page that answers a form has a form too.
+	status, body := s.post(s.page() + "&password=wrong")
+	require.Equal(t, 200, status)
+	require.Contains(t, body, "gktinc_init(")
+	require.Regexp(t, hiddenOnce, body)
+	for _, path := range []string{"/login/", "/LOGIN", "/login;x", "//login", "/x/../login", "/%6cogin"} {
+		status, body := s.send("POST", path, "application/x-www-form-urlencoded", "username=bob")
+		require.Equal(t, 403, status, "%s: %s", path, body)
+	}
+	for _, path := range []string{"/gktinc/page", "/gktinc/level-check", "/@accepted"} {
+		status, body := s.get(path)
+		require.Equal(t, path == "/@accepted", status == 200, "%s is internal: %s", path, body)
+	}
+	require.Contains(t, func() string { _, body := s.get("/other"); return body }(), "<form")
+
+	// The address alone, and an outage.
+	form := s.page()
+	s.service.SetGKTincFault(gktest.GKTincFault{Status: 403})
+	status, body = s.get("/login")
+	require.Equal(t, 500, status, body)
+	status, body = s.post(form)
+	require.Equal(t, 500, status, body)
+	require.NotContains(t, body, "welcome")
+}
+
+func TestInteropCaddy(t *testing.T) {
+	interop(t)
+	s := newWebServer(t)
+	s.startAgent()
+	s.startProxy()
+	blocks := s.blocks("caddyfile")
+	require.Len(t, blocks, 2)
+	options := "{\n\tadmin off\n\tauto_https off\n}\n"
+	start := func(block string) {
+		background(t, program(t, "caddy"), []string{"run", "--adapter", "caddyfile", "--config", s.file("Caddyfile", options+block)},
+			"HOME="+s.dir, "XDG_DATA_HOME="+s.dir, "XDG_CONFIG_HOME="+s.dir)
+		eventually(t, s.client, "http://"+s.address+"/")
+	}
+	start(blocks[0])
+	s.requireGuarded()
+	s.requireReplayed(1)
+
+	// And for addresses alone.
+	s.address = "127.0.0.1:" + freePort(t)
+	level := s.blocks("caddyfile")[1]
+	start(level)
+	status, body := s.get("/")
+	require.Equal(t, 200, status, body)
+	s.service.SetGKTincFault(gktest.GKTincFault{Status: 403})
+	status, body = s.get("/")
+	require.Equal(t, 500, status, body)
+}
+
+func TestInteropHAProxy(t *testing.T) {
+	interop(t)
+	s := newWebServer(t)
+	s.startProxy()
+	background(t, program(t, "haproxy"), []string{"-db", "-f", s.file("haproxy.cfg", s.blocks("haproxy")[0])})
+	eventually(t, s.client, "http://"+s.address+"/")
+	s.requireGuarded()
+	s.requireReplayed(1)
+}
+
+func TestInteropApache(t *testing.T) {
+	interop(t)
+	s := newWebServer(t)
+	s.startProxy()
+	config := "ServerRoot " + s.dir + "\nListen " + s.address + "\nServerName localhost\nPidFile apache.pid\nErrorLog /dev/stderr\n"
+	if os.Getuid() == 0 {
+		config += "User www-data\nGroup www-data\n"
+	}
+	for _, module := range []string{"mpm_event", "authz_core", "proxy", "proxy_http", "headers"} {
+		config += "LoadModule " + module + "_module /usr/lib/apache2/modules/mod_" + module + ".so\n"
+	}
+	background(t, program(t, "apache2"), []string{"-DFOREGROUND", "-f", s.file("apache.conf", config+s.blocks("apache")[0])})
+	eventually(t, s.client, "http://"+s.address+"/")
+	s.requireGuarded()
+	s.requireReplayed(1)
+}
+
+// program returns where a server is: not every user has the directory in PATH.
+func program(t *testing.T, name string) string {
+	path, err := exec.LookPath(name)
+	if err != nil {
+		path, err = exec.LookPath("/usr/sbin/" + name)
+	}
+	require.NoError(t, err)
+	return path
+}
+
+// The programs in the document, as they stand but for the socket.
+func TestInteropPrograms(t *testing.T) {
+	interop(t)
+	for _, p := range []struct{ language, file, interpreter string }{{"js", "login.mjs", "node"}, {"python", "login.py", "python3"}} {
+		t.Run(p.language, func(t *testing.T) {
+			s := newWebServer(t)
+			s.startAgent()
+			_, port, _ := net.SplitHostPort(s.address)
+			background(t, interpreter(t, p.interpreter), []string{s.file(p.file, s.blocks(p.language)[0])}, "PORT="+port, "GKPOW_AGENT_SOCKET="+s.socket)
+			eventually(t, s.client, "http://"+s.address+"/")
+			s.requireGuarded()
+			s.requireHonest()
+			if p.language != "js" {
+				return
+			}
+			// A login by fetch.
+			form, err := url.ParseQuery(s.page())
+			require.NoError(t, err)
+			fields := map[string]any{"username": "zoë", "gktinc_once": form.Get("gktinc_once"), "gktinc_solution": "AAAA"}
+			sent, err := json.Marshal(fields)
+			require.NoError(t, err)
+			s.service.SetGKTincFault(gktest.GKTincFault{})
+			status, body := s.send("POST", "/login", "application/json", string(sent))
+			require.Equal(t, 200, status, body)
+			require.Equal(t, "welcome, zoë", body)
+			require.Equal(t, "zoë", s.witness.last(t).FormInputElementValue)
+			require.Equal(t, len(sent)-4, s.witness.last(t).FormPayloadSize)
+			status, body = s.send("POST", "/login", "application/json", string(sent))
+			require.Equal(t, 403, status, body)
+			fields["username"] = []string{"admin"}
+			sent, err = json.Marshal(fields)
+			require.NoError(t, err)
+			status, body = s.send("POST", "/login", "application/json", string(sent))
+			require.Equal(t, 400, status, body)
+		})
+	}
+}
+
+// requireHonest demands that an outage is told from a refusal.
+func (s *webServer) requireHonest() {
+	form := s.page()
+	s.service.SetGKTincFault(gktest.GKTincFault{Status: 503})
+	status, body := s.post(form)
+	require.Equal(s, 503, status, body)
+	require.Equal(s, "not accepted", body)
+}
+
+// The PHP program runs under PHP-FPM and nginx as Debian packages them: as www-data, with
+// an environment that was cleared.
+func TestInteropPHP(t *testing.T) {
+	interop(t)
+	s := newWebServer(t)
+	s.startAgent()
+	page := s.file("login.php", s.blocks("php")[0])
+	pool := "[global]\nerror_log = /dev/stderr\ndaemonize = no\n[www]\nlisten = " + s.dir + "/php.sock\npm = static\npm.max_children = 2\nclear_env = yes\n"
+	arguments := []string{"-F", "-y", s.file("php-fpm.conf", pool)}
+	if os.Getuid() == 0 {
+		pool += "user = www-data\ngroup = www-data\nlisten.owner = www-data\nlisten.group = www-data\n"
+	}
+	s.file("php-fpm.conf", pool)
+	background(t, program(t, "php-fpm8.2"), arguments)
+	s.startNginx(`server {
+    listen ` + s.address + `;
+    client_max_body_size 8m;
+    location / {
+        fastcgi_pass unix:` + s.dir + `/php.sock;
+        include /etc/nginx/fastcgi_params;
+        fastcgi_param SCRIPT_FILENAME ` + page + `;
+    }
+}
+`)
+	require.Eventually(t, func() bool { status, _ := s.get("/login"); return status == 200 }, 20*time.Second, 50*time.Millisecond)
+
+	form := s.page()
+	status, body := s.post(form)
+	require.Equal(t, 200, status, body)
+	require.Equal(t, "welcome, böb", body)
+	got := s.witness.last(t)
+	require.Equal(t, "böb", got.FormInputElementValue)
+	require.Equal(t, "127.0.0.1", got.ClientIP.String())
+	require.Equal(t, "Mozilla/5.0", got.UserAgent)
+	parsed, err := gktinc.ParseForm("application/x-www-form-urlencoded", []byte(form))
+	require.NoError(t, err)
+	require.Equal(t, gktinc.PayloadSizePHP(parsed), got.FormPayloadSize)
+	status, body = s.post(form)
+	require.Equal(t, 403, status, body)
+
+	// A multipart form is in $_POST only.
+	var multi bytes.Buffer
+	w := multipart.NewWriter(&multi)
+	fields, err := url.ParseQuery(s.page())
+	require.NoError(t, err)
+	for name, values := range fields {
+		require.NoError(t, w.WriteField(name, values[0]))
+	}
+	file, err := w.CreateFormFile("photo", "photo.png")
+	require.NoError(t, err)
+	_, err = file.Write(bytes.Repeat([]byte("x"), 1000))
+	require.NoError(t, err)
+	require.NoError(t, w.Close())
+	status, body = s.send("POST", "/login", w.FormDataContentType(), multi.String())
+	require.Equal(t, 200, status, body)
+	require.Equal(t, "welcome, böb", body)
+
+	for name, form := range map[string]string{
+		"an array":  strings.Replace(s.page(), "username=", "username[]=", 1),
+		"missing":   strings.Replace(s.page(), "username=", "user=", 1),
+		"not UTF-8": strings.Replace(s.page(), "b%C3%B6b", "b%F6b", 1),
+	} {
+		status, body = s.post(form)
+		require.Equal(t, 400, status, "%s: %s", name, body)
+	}
+	status, body = s.post(s.page() + strings.Repeat("x", 2<<20))
+	require.Equal(t, 413, status, body)
+	s.requireHonest()
+}
