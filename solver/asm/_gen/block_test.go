@@ -12,11 +12,8 @@ import (
 func TestSpreadFromRegisters(t *testing.T) {
 	spread := 0
 	for _, k := range kernels {
-		file, _, err := k.build()
-		if err != nil {
-			t.Fatal(err)
-		}
-		for _, f := range file.Functions() {
+		functions, _ := built(t, k)
+		for _, f := range functions {
 			for _, instruction := range f.Instructions() {
 				if !slices.Contains(instruction.Suffixes, "BCST") {
 					continue

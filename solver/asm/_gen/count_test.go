@@ -95,10 +95,7 @@ func TestOperationCounts(t *testing.T) {
 		"mixed256": {map[int]int{0: 1170, 3: 1173, 8: 1094, 10: 1120, 11: 1109, 12: 1090, 13: 1080}, 0, map[int]int{1: 2302, 3: 2301, 8: 2023, 10: 2060, 12: 1952, 13: 1906}},
 	}
 	for _, k := range kernels {
-		_, got, err := k.build()
-		if err != nil {
-			t.Fatal(err)
-		}
+		_, got := built(t, k)
 		t.Logf("%-7s %5d operations for a tail of %d", k.name, got.tail, maxStates)
 		for vary := range got.scan {
 			t.Logf("%-7s word %2d: %5d operations for %d hashes; model for 16 lanes: %d",

@@ -1,0 +1,352 @@
+package main
+
+import (
+	"crypto/sha256"
+	"encoding"
+	"encoding/binary"
+	"math/rand/v2"
+	"slices"
+	"sync"
+	"testing"
+	"unsafe"
+
+	"github.com/mmcloughlin/avo/ir"
+
+	"github.com/gkpow/gkpow/solver/asm"
+)
+
+// The tests of this file execute what the generator writes on a machine and compare
+// it with crypto/sha256, so that the kernels are tested on CPUs that cannot run them, too.
+
+// built returns the functions of a kernel and their counts. Building takes seconds.
+func built(t *testing.T, k kernel) (map[string]*ir.Function, operations) {
+	t.Helper()
+	file, ops, err := builds[k.name]()
+	if err != nil {
+		t.Fatal(err)
+	}
+	functions := map[string]*ir.Function{}
+	for _, f := range file.Functions() {
+		functions[f.Name] = f
+	}
+	return functions, ops
+}
+
+var builds = func() map[string]func() (*ir.File, operations, error) {
+	builds := map[string]func() (*ir.File, operations, error){}
+	for _, k := range kernels {
+		build := sync.OnceValue(func() (b struct {
+			file *ir.File
+			ops  operations
+			err  error
+		}) {
+			b.file, b.ops, b.err = k.build()
+			return b
+		})
+		builds[k.name] = func() (*ir.File, operations, error) { b := build(); return b.file, b.ops, b.err }
+	}
+	return builds
+}()
+
+// newMachine returns a machine with Go's tables and those of the files.
+func newMachine() *machine {
+	m := new(machine)
+	var k [64]uint32
+	(*asm.Tail)(&k).Set(new([16]uint32)) // K[t] + W[t] of a block of zeros
+	var pairs [32][4][2]uint32
+	var powers [32][8]uint32
+	for n := range 32 {
+		for i := range 4 {
+			pairs[n][i] = [2]uint32(k[2*n:])
+		}
+		for i := range 8 {
+			powers[n][i] = 1 << n
+		}
+	}
+	var firstLanes [16]uint32
+	for i := range 8 {
+		firstLanes[i] = ^uint32(0)
+	}
+	var places [4][4]uint32
+	for i := range places {
+		places[i] = [4]uint32{0x80808080, 0x80808080, 0x80808080, 0x80808080}
+		places[i][i] = 0x03020100
+	}
+	m.add("·k", bytesOf(&k), 0)
+	m.add("·pairs", bytesOf(&pairs), 0)
+	m.add("·powers", bytesOf(&powers), 0)
+	m.add("·firstLanes", bytesOf(&firstLanes), 0)
+	m.add("places", bytesOf(&places), 0)
+	return m
+}
+
+// bytesOf returns the memory of a value.
+func bytesOf[T any](p *T) []byte { return unsafe.Slice((*byte)(unsafe.Pointer(p)), unsafe.Sizeof(*p)) }
+
+// give gives the machine a value, on a boundary of four bytes, and returns the address.
+func give[T any](m *machine, name string, p *T) uint64 { return m.add(name, bytesOf(p), 4) }
+
+// giveSlice returns the arguments for a slice: address, length and capacity.
+func giveSlice[T any](m *machine, name string, s []T) []uint64 {
+	n := uint64(len(s))
+	if n == 0 {
+		return []uint64{m.add(name, nil, 4), 0, 0}
+	}
+	return []uint64{m.add(name, unsafe.Slice((*byte)(unsafe.Pointer(&s[0])), uintptr(n)*unsafe.Sizeof(s[0])), 4), n, n}
+}
+
+// none is the mask that no hash meets: all bits of its first word would have to be zero.
+const none = ^uint32(0)
+
+// A chunk is a Block of random content after a random block, with words that vary.
+type chunk struct {
+	before, message []byte
+	block           asm.Block
+	words           []uint32
+	h0              []uint32 // the first word of the hash value for each of words
+}
+
+func newChunk(rng *rand.Rand, vary, n int) *chunk {
+	c := &chunk{before: make([]byte, 64), message: make([]byte, 64), block: asm.Block{Vary: vary}}
+	for i := range 16 {
+		binary.BigEndian.PutUint32(c.before[4*i:], rng.Uint32())
+		c.block.Words[i] = rng.Uint32()
+	}
+	c.block.State = hashState(c.before)
+	varying := rng.Uint32()
+	c.block.Words[vary] &^= varying
+	c.block.Prepare(0)
+	for range n {
+		word := rng.Uint32() & varying
+		c.words = append(c.words, word)
+		c.h0 = append(c.h0, hashState(c.before, c.with(vary, word))[0])
+	}
+	return c
+}
+
+// with returns the message with bits set in a word.
+func (c *chunk) with(vary int, bits uint32) []byte {
+	for i, w := range c.block.Words {
+		if i == vary {
+			w |= bits
+		}
+		binary.BigEndian.PutUint32(c.message[4*i:], w)
+	}
+	return c.message
+}
+
+// hashState returns the hash state that crypto/sha256 has after whole blocks.
+func hashState(blocks ...[]byte) (state [8]uint32) {
+	h := sha256.New()
+	for _, b := range blocks {
+		h.Write(b)
+	}
+	encoded, err := h.(encoding.BinaryMarshaler).MarshalBinary()
+	if err != nil {
+		panic(err)
+	}
+	for i := range state { // after a 4-byte mark
+		state[i] = binary.BigEndian.Uint32(encoded[4+4*i:])
+	}
+	return state
+}
+
+// runSearch executes Scan, or Hash if there are states.
+func runSearch(t *testing.T, k kernel, b *asm.Block, words []uint32, states *asm.States) int {
+	t.Helper()
+	functions, _ := built(t, k)
+	m := newMachine()
+	arguments := append([]uint64{give(m, "Block", b)}, giveSlice(m, "words", words)...)
+	if states != nil {
+		arguments = append(arguments, give(m, "States", states))
+	} else {
+		arguments = append(arguments, 0)
+	}
+	result := m.call(functions["search"+k.in], arguments...)
+	checkTransitions(t, k, m)
+	return result
+}
+
+// checkTransitions fails if SHA instructions ran with upper halves in use, which only
+// mixed256 does.
+func checkTransitions(t *testing.T, k kernel, m *machine) {
+	t.Helper()
+	if m.transitions > 0 && k.name != "mixed256" {
+		t.Fatalf("%d SHA instructions ran while upper halves of vector registers were in use", m.transitions)
+	}
+}
+
+func TestScan(t *testing.T) {
+	for _, k := range kernels {
+		t.Run(k.name, func(t *testing.T) {
+			for vary := range 16 {
+				c := newChunk(rand.New(rand.NewPCG(1, uint64(vary))), vary, 2*k.lanes+3)
+				n := len(c.words)
+				for _, test := range []struct{ from, to, hit int }{
+					{0, n, -1},
+					{0, n, 0},
+					{0, n, k.lanes - 1},
+					{0, n, k.lanes + 1},
+					{0, n, n - 1},
+					{0, n - 1, n - 1}, // the hit is the next word
+					{1, 3, 2},
+					{1, 1, 1},
+				} {
+					c.block.Mask = none
+					if test.hit >= 0 {
+						c.block.Mask = ^c.h0[test.hit]
+					}
+					want := slices.IndexFunc(c.h0[test.from:test.to], func(h0 uint32) bool { return h0&c.block.Mask == 0 })
+					if got := runSearch(t, k, &c.block, c.words[test.from:test.to], nil); got != want {
+						t.Fatalf("Scan(word %d varies, %d to %d, hit at %d) = %d; want %d", vary, test.from, test.to, test.hit, got, want)
+					}
+				}
+				c.block.Mask = 0
+				if got := runSearch(t, k, &c.block, c.words, nil); got != 0 {
+					t.Fatalf("Scan(word %d varies, all hit) = %d; want 0", vary, got)
+				}
+			}
+		})
+	}
+}
+
+func TestScanTails(t *testing.T) {
+	for _, k := range kernels {
+		t.Run(k.name, func(t *testing.T) {
+			scanner := k
+			if k.tails == nil { // it has shani's
+				scanner = kernels[slices.IndexFunc(kernels, func(k kernel) bool { return k.name == "shani" })]
+			}
+			functions, _ := built(t, scanner)
+			for vary := range 16 {
+				rng := rand.New(rand.NewPCG(2, uint64(vary)))
+				c := newChunk(rng, vary, maxStates)
+				var states asm.States
+				runSearch(t, k, &c.block, c.words, &states)
+				if k.name == "mixed512" {
+					spreadFirst8(&states)
+				}
+				tails, last := make([]asm.Tail, 3), make([][]byte, 3)
+				for i := range tails {
+					next := newChunk(rng, 0, 0)
+					tails[i].Set(&next.block.Words)
+					last[i] = slices.Clone(next.with(0, 0))
+				}
+				scan := func(mask uint32) int {
+					m := newMachine()
+					arguments := append([]uint64{give(m, "States", &states)}, giveSlice(m, "tails", tails)...)
+					result := m.call(functions["tails"+scanner.in], append(arguments, uint64(mask))...)
+					checkTransitions(t, scanner, m)
+					return result
+				}
+				if got := scan(none); got != -1 {
+					t.Fatalf("ScanTails(word %d varies, no hit) = %d; want -1", vary, got)
+				}
+				var h0 [][]uint32 // after each of tails, of each hash value
+				for i := range tails {
+					h0 = append(h0, nil)
+					for _, word := range c.words {
+						h0[i] = append(h0[i], hashState(c.before, c.with(vary, word), last[i])[0])
+					}
+				}
+				for i := range c.words {
+					mask := ^h0[i%len(tails)][i]
+					want := slices.IndexFunc(h0, func(h0 []uint32) bool {
+						return slices.ContainsFunc(h0, func(h0 uint32) bool { return h0&mask == 0 })
+					})
+					if got := scan(mask); got != want {
+						t.Fatalf("ScanTails(word %d varies, hit of hash value %d) = %d; want %d", vary, i, got, want)
+					}
+				}
+			}
+		})
+	}
+}
+
+// spreadFirst8 is that of asm.States, which mixed512 needs between Hash and ScanTails.
+func spreadFirst8(s *asm.States) {
+	values := (*[8 * maxStates]uint32)(unsafe.Pointer(s))
+	first := [64]uint32(values[:])
+	for lane := range 8 {
+		for i, from := range [8]int{3, 2, 7, 6, 1, 0, 5, 4} {
+			values[8*i+lane] = first[8*lane+from]
+		}
+	}
+}
+
+func TestScanGrid(t *testing.T) {
+	for _, k := range kernels {
+		if k.grid == nil {
+			continue
+		}
+		t.Run(k.name, func(t *testing.T) {
+			for counter := firstCounter; counter <= lastCounter; counter++ {
+				rng := rand.New(rand.NewPCG(3, uint64(counter)))
+				c := newChunk(rng, counter, 2*asm.GridLanes+3)
+				g := &asm.Grid{State: c.block.State, Words: c.block.Words, Vary: counter}
+				varying := rng.Uint32()
+				g.Words[counter-1] &^= varying
+				for i := range g.Lanes {
+					g.Lanes[i] = rng.Uint32() & varying
+				}
+				g.Prepare()
+				n := len(c.words)
+				var h0 [][]uint32 // with each of words, of each chunk
+				for i, word := range c.words {
+					h0 = append(h0, nil)
+					for _, lane := range g.Lanes {
+						c.block.Words[counter-1] = g.Words[counter-1] | lane
+						h0[i] = append(h0[i], hashState(c.before, c.with(counter, word))[0])
+					}
+				}
+				for _, test := range []struct{ from, to, hit, lane int }{
+					{0, n, -1, 0},
+					{0, n, 0, 0},
+					{0, n, 7, 7},
+					{0, n, 8, 8},
+					{0, n, 17, 15},
+					{0, n, n - 1, 5},
+					{0, n - 1, n - 1, 12}, // the hit is the next word
+					{3, 5, 4, 2},
+					{1, 1, 1, 1},
+				} {
+					g.Mask = none
+					if test.hit >= 0 {
+						g.Mask = ^h0[test.hit][test.lane]
+					}
+					want := slices.IndexFunc(h0[test.from:test.to], func(h0 []uint32) bool {
+						return slices.ContainsFunc(h0, func(h0 uint32) bool { return h0&g.Mask == 0 })
+					})
+					if got := runGrid(t, k, g, c.words[test.from:test.to]); got != want {
+						t.Fatalf("ScanGrid(counter in word %d, %d to %d, hit at %d in chunk %d) = %d; want %d",
+							counter, test.from, test.to, test.hit, test.lane, got, want)
+					}
+				}
+				g.Mask = 0
+				if got := runGrid(t, k, g, c.words); got != 0 {
+					t.Fatalf("ScanGrid(counter in word %d, all hit) = %d; want 0", counter, got)
+				}
+			}
+		})
+	}
+}
+
+// runGrid executes ScanGrid, by halves if the kernel has fewer lanes.
+func runGrid(t *testing.T, k kernel, g *asm.Grid, words []uint32) int {
+	t.Helper()
+	functions, _ := built(t, k)
+	found := -1
+	for first := 0; first < asm.GridLanes; first += k.lanes {
+		m := newMachine()
+		arguments := []uint64{give(m, "Grid", g)}
+		if k.lanes < asm.GridLanes {
+			arguments = append(arguments, uint64(first))
+		}
+		arguments = append(arguments, giveSlice(m, "words", words)...)
+		if i := m.call(functions["grid"+k.in], arguments...); i >= 0 {
+			found, words = i, words[:i]
+		}
+		checkTransitions(t, k, m)
+	}
+	return found
+}
