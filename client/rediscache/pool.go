@@ -1,0 +1,209 @@
+package rediscache
+
+import (
+	"context"
+	"crypto/rand"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/redis/rueidis"
+
+	"github.com/gkpow/gkpow/client"
+)
+
+// single returns a token that no other caller in the fleet has been given: one of the
+// pool, or a new one.
+func (c *Cache) single(ctx context.Context) (client.Token, error) {
+	for {
+		c.mu.Lock()
+		closed := c.closed
+		c.mu.Unlock()
+		if closed {
+			return client.Token{}, &client.Error{Op: "token", Err: fmt.Errorf("%w: %w", context.Canceled, errClosed)}
+		}
+		token, err := c.take(ctx)
+		if err == nil {
+			c.refill()
+			return token, nil
+		}
+		if err != errEmpty {
+			return c.aloneAfter(ctx, err)
+		}
+		s, err := c.look(ctx, claim{})
+		if err != nil {
+			return c.aloneAfter(ctx, err)
+		}
+		if failure := c.failure(s); failure != nil {
+			if err := failure.Await(ctx); err != nil {
+				return client.Token{}, err
+			}
+			continue
+		}
+		token, err = c.fetch(ctx)
+		if err != nil {
+			c.remember(ctx, err, s.now)
+			return client.Token{}, err
+		}
+		c.refill()
+		return token, nil
+	}
+}
+
+// remember tells the fleet of a failure.
+func (c *Cache) remember(ctx context.Context, err error, now int64) {
+	failure, ok := client.NewFailure(err, time.UnixMilli(now))
+	if !ok {
+		return
+	}
+	value, sealErr := c.seal.seal("failed", failure)
+	if sealErr != nil {
+		return
+	}
+	_, _ = c.store.do(context.WithoutCancel(ctx), func(ctx context.Context, client rueidis.Client) ([]rueidis.RedisMessage, error) {
+		return nil, client.Do(ctx, client.B().Set().Key(c.keys.failed).Value(value).Px(failure.Until.Sub(failure.At)).Build()).Error()
+	})
+}
+
+// errEmpty means that the pool has no token.
+var errEmpty = fmt.Errorf("the pool is empty")
+
+// take takes a token out of the pool. What does not open, was refused, or may come back
+// with a replica that has missed the taking, is passed over.
+func (c *Cache) take(ctx context.Context) (client.Token, error) {
+	if c.options.Spare == 0 {
+		return client.Token{}, errEmpty
+	}
+	for {
+		answer, err := c.takeOnce(ctx)
+		if err != nil {
+			return client.Token{}, err
+		}
+		if len(answer) != 4 {
+			return client.Token{}, fmt.Errorf("the server answered with %d values", len(answer))
+		}
+		entry, _ := answer[1].ToString()
+		if entry == "" {
+			return client.Token{}, errEmpty
+		}
+		now, _ := answer[0].AsInt64()
+		left, _ := answer[2].AsInt64()
+		id, value, _ := strings.Cut(entry, ":")
+		k := c.seal.kept("single "+id, value, now, time.Duration(left)*time.Millisecond)
+		if k == nil || c.isRejected(k.tag) {
+			continue
+		}
+		if token, err := k.token(); err == nil {
+			c.shared.Add(1)
+			return token, nil
+		}
+	}
+}
+
+// takeOnce runs takeScript. Where there are replicas, it waits until one has heard of the
+// taking: with the server that has not, the token would come back. WAIT counts for its
+// own connection only.
+func (c *Cache) takeOnce(ctx context.Context) ([]rueidis.RedisMessage, error) {
+	least := milliseconds(5 * time.Second)
+	if !c.store.server.replicated {
+		return c.store.run(ctx, takeScript, c.keys.all(), least)
+	}
+	return c.store.do(ctx, func(ctx context.Context, whole rueidis.Client) (answer []rueidis.RedisMessage, err error) {
+		err = whole.Dedicated(func(one rueidis.DedicatedClient) error {
+			keys := c.keys.all()
+			// The first command tells a cluster which node it is about.
+			taken := one.Do(ctx, one.B().Eval().Script(takeSource).Numkeys(int64(len(keys))).Key(keys...).Arg(least).Build())
+			if answer, err = taken.ToArray(); err != nil {
+				return err
+			}
+			heard, err := one.Do(ctx, one.B().Wait().Numreplicas(1).Timeout(c.options.Timeout.Milliseconds()).Build()).AsInt64()
+			if err == nil && heard < 1 {
+				err = fmt.Errorf("no replica has confirmed that a single-use token was taken: it is given up")
+			}
+			return err
+		})
+		return answer, err
+	})
+}
+
+// refill gets tokens for the pool in the background, if no other member does.
+func (c *Cache) refill() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.filling || c.closed || c.options.Spare == 0 {
+		return
+	}
+	c.filling = true
+	c.running.Go(func() {
+		defer func() {
+			c.mu.Lock()
+			defer c.mu.Unlock()
+			c.filling = false
+		}()
+		if err := c.fill(c.work()); err != nil && c.work().Err() == nil && c.options.OnError != nil {
+			c.options.OnError(err)
+		}
+	})
+}
+
+// fill gets tokens until the pool is full, while it holds the lease on that.
+func (c *Cache) fill(ctx context.Context) error {
+	held := claim{owner: rand.Text(), term: leaseTimeouts * c.options.Timeout}
+	claimed, err := c.store.do(ctx, func(ctx context.Context, client rueidis.Client) ([]rueidis.RedisMessage, error) {
+		message, err := client.Do(ctx, client.B().Set().Key(c.keys.fill).Value(held.owner).Nx().Px(held.term).Build()).ToMessage()
+		if rueidis.IsRedisNil(err) {
+			return nil, nil
+		}
+		return []rueidis.RedisMessage{message}, err
+	})
+	if err != nil || len(claimed) == 0 {
+		return nil // another member fills it, or nobody can
+	}
+	defer func() {
+		_, _ = c.store.run(context.WithoutCancel(ctx), releaseScript, append(c.keys.all(), c.keys.fill), held.owner)
+	}()
+	_, err = c.whileHeld(ctx, c.keys.fill, held, func() (client.Token, error) {
+		for count := c.count(ctx); count >= 0 && count < c.options.Spare; {
+			s, err := c.look(ctx, claim{})
+			if err != nil || c.failure(s) != nil {
+				return client.Token{}, nil
+			}
+			begun := time.Now()
+			token, err := c.fetch(ctx)
+			if err != nil {
+				c.remember(ctx, err, s.now)
+				return client.Token{}, err
+			}
+			if count, err = c.put(ctx, token, s.now+time.Since(begun).Milliseconds()); err != nil {
+				return client.Token{}, nil
+			}
+		}
+		return client.Token{}, nil
+	})
+	return err
+}
+
+// count returns how many tokens are in the pool, -1 if that cannot be told.
+func (c *Cache) count(ctx context.Context) int {
+	answer, err := c.store.run(ctx, putScript, c.keys.all(), "", "0", "0")
+	if err != nil {
+		return -1
+	}
+	n, _ := answer[0].AsInt64()
+	return int(n)
+}
+
+// put adds a token to the pool and returns how many there are.
+func (c *Cache) put(ctx context.Context, token client.Token, now int64) (int, error) {
+	id := strings.ToLower(rand.Text() + rand.Text())[:32]
+	value, left, err := c.seal.keep("single "+id, token, now)
+	if err != nil {
+		return 0, err
+	}
+	answer, err := c.store.run(ctx, putScript, c.keys.all(), id+":"+value, milliseconds(left), fmt.Sprint(c.options.Spare))
+	if err != nil {
+		return 0, err
+	}
+	n, _ := answer[0].AsInt64()
+	return int(n), nil
+}

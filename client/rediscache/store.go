@@ -1,0 +1,228 @@
+package rediscache
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"net"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/redis/rueidis"
+	"github.com/sony/gobreaker/v2"
+)
+
+// A store exchanges with the server, each time for a bounded time. After an exchange
+// that failed a circuit breaker keeps all from trying for one to two seconds; then one
+// tries.
+type store struct {
+	server   server
+	timeout  time.Duration    // the server's
+	tracked  string           // the beginning of the keys that onChange is told of
+	onChange func(key string) // nil if nobody wants to know
+	warn     func(error)
+	breaker  *gobreaker.TwoStepCircuitBreaker[struct{}]
+
+	up     atomic.Bool
+	errors atomic.Uint64
+	warned atomic.Bool
+
+	mu         sync.Mutex // guards what follows
+	client     rueidis.Client
+	connecting chan struct{} // closed when an attempt to connect has ended; nil if there is none
+	failed     error         // of the latest attempt
+	closed     bool
+}
+
+func newStore(s server, tracked string, onChange func(string), warn func(error)) *store {
+	if warn == nil {
+		warn = func(error) {}
+	}
+	return &store{
+		server: s, timeout: s.timeout, tracked: tracked, onChange: onChange, warn: warn,
+		breaker: gobreaker.NewTwoStepCircuitBreaker[struct{}](gobreaker.Settings{
+			Timeout:     time.Second + rand.N(time.Second),
+			ReadyToTrip: func(c gobreaker.Counts) bool { return c.ConsecutiveFailures > 0 },
+			IsExcluded:  func(err error) bool { return err == errNotCounted },
+		}),
+	}
+}
+
+// errNotCounted is the outcome of an exchange that says nothing about the server.
+var errNotCounted = errors.New("neither success nor failure")
+
+// run executes a script. An error means that the server could not be used, or that ctx
+// has ended.
+func (s *store) run(ctx context.Context, script *rueidis.Lua, keys []string, args ...string) ([]rueidis.RedisMessage, error) {
+	return s.do(ctx, func(ctx context.Context, client rueidis.Client) ([]rueidis.RedisMessage, error) {
+		message, err := script.Exec(ctx, client, keys, args).ToMessage()
+		if err != nil {
+			return nil, err
+		}
+		if message.IsArray() {
+			return message.ToArray()
+		}
+		return []rueidis.RedisMessage{message}, nil
+	})
+}
+
+// do makes one exchange with the server, within the timeout.
+func (s *store) do(ctx context.Context, exchange func(context.Context, rueidis.Client) ([]rueidis.RedisMessage, error)) ([]rueidis.RedisMessage, error) {
+	done, err := s.breaker.Allow()
+	if err != nil {
+		return nil, errDown
+	}
+	client, err := s.connect(ctx)
+	var answer []rueidis.RedisMessage
+	if err == nil {
+		limited, cancel := context.WithTimeout(ctx, s.timeout)
+		defer cancel()
+		answer, err = exchange(limited, client)
+	}
+	switch _, replied := rueidis.IsRedisErr(err); {
+	case err == nil:
+		done(nil)
+		s.up.Store(true)
+		s.warned.Store(false)
+		return answer, nil
+	case ctx.Err() != nil:
+		done(errNotCounted)
+		return nil, ctx.Err()
+	case replied && isWriteFault(err): // it can still be read
+		done(errNotCounted)
+	default:
+		done(err)
+	}
+	s.errors.Add(1)
+	s.up.Store(false)
+	if errors.Is(err, context.DeadlineExceeded) {
+		err = fmt.Errorf("no answer in time, which is %v", s.timeout)
+	}
+	err = fmt.Errorf("%s: %w", s.server.address, err)
+	if !s.warned.Swap(true) {
+		s.warn(fmt.Errorf("rediscache: the cache server cannot be used: %w", err))
+	}
+	return nil, err
+}
+
+var errDown = errors.New("it failed a moment ago")
+
+// isWriteFault reports whether the server takes no writes: it is full, a replica, or
+// cannot save.
+func isWriteFault(err error) bool {
+	for _, code := range []string{"OOM", "READONLY", "MISCONF", "NOREPLICAS"} {
+		if strings.Contains(err.Error(), code) {
+			return true
+		}
+	}
+	return false
+}
+
+// connect returns the client, or waits for one, twice as long as for an answer. The
+// attempt goes on afterwards: the next caller may find it done.
+func (s *store) connect(ctx context.Context) (rueidis.Client, error) {
+	ctx, cancel := context.WithTimeout(ctx, 2*s.timeout)
+	defer cancel()
+	s.mu.Lock()
+	if s.client != nil || s.closed {
+		defer s.mu.Unlock()
+		if s.closed {
+			return nil, errClosed
+		}
+		return s.client, nil
+	}
+	if s.connecting == nil {
+		s.connecting = make(chan struct{})
+		go s.dial(s.connecting)
+	}
+	connecting := s.connecting
+	s.mu.Unlock()
+	select {
+	case <-connecting:
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.client == nil {
+		return nil, s.failed
+	}
+	return s.client, nil
+}
+
+func (s *store) dial(connecting chan struct{}) {
+	option := s.server.option()
+	option.Dialer = net.Dialer{Timeout: 4 * s.timeout, KeepAlive: time.Second}
+	option.Sentinel.Dialer = option.Dialer
+	option.Sentinel.TopologyRefreshInterval = 5 * time.Second
+	option.ConnWriteTimeout = 4 * s.timeout // for answers and for pings when idle
+	option.PipelineMultiplex = -1           // one connection
+	option.BlockingPoolSize = 1
+	option.ReadBufferEachConn, option.WriteBufferEachConn = 16<<10, 16<<10
+	option.RingScaleEachConn = 8
+	option.DisableRetry = true
+	option.ClientName = "gkpow"
+	if s.onChange != nil {
+		option.ClientTrackingOptions = []string{"BCAST", "PREFIX", s.tracked}
+		option.OnInvalidations = s.invalidated
+	} else {
+		option.DisableCache = true
+	}
+	client, err := rueidis.NewClient(option)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.connecting = nil
+	close(connecting)
+	if s.closed && err == nil {
+		go client.Close()
+		return
+	}
+	s.client, s.failed = client, err
+	if err != nil {
+		s.client = nil
+	}
+}
+
+// invalidated is called by the connection: nil means that it was lost, or that all keys
+// are gone.
+func (s *store) invalidated(names []rueidis.RedisMessage) {
+	if names == nil {
+		s.onChange("")
+	}
+	for _, name := range names {
+		if key, err := name.ToString(); err == nil {
+			s.onChange(key)
+		}
+	}
+}
+
+func (s *store) close() {
+	s.mu.Lock()
+	client, connecting := s.client, s.connecting
+	s.closed, s.client = true, nil
+	s.mu.Unlock()
+	if connecting != nil {
+		<-connecting
+	}
+	if client != nil {
+		client.Close()
+	}
+}
+
+// jitter returns half of d to all of it.
+func jitter(d time.Duration) time.Duration { return d/2 + rand.N(d/2+1) }
+
+// pause returns false if the context ended first.
+func pause(ctx context.Context, d time.Duration) bool {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return true
+	case <-ctx.Done():
+		return false
+	}
+}

@@ -1,0 +1,234 @@
+package rediscache
+
+import (
+	"bytes"
+	"cmp"
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"fmt"
+	"io"
+	"net"
+	"net/url"
+	"os"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/redis/rueidis"
+)
+
+// A server is where a cache is, and how to get there.
+type server struct {
+	prefix     string // of the names of keys
+	address    string // the first one, for people
+	encrypted  bool
+	timeout    time.Duration
+	replicated bool // a write may be lost with the server that has confirmed it
+
+	option func() rueidis.ClientOption // a closure, so that a dump shows no password
+}
+
+// DefaultPrefix is the prefix of the names of keys unless the URL has another.
+const DefaultPrefix = "gkpow:"
+
+// parameters are what may follow the question mark of a URL.
+var parameters = []string{
+	"addr", "ca_file", "cert_file", "db", "key_file", "master_set", "password_file", "prefix",
+	"sentinel_password_file", "sentinel_user", "timeout",
+}
+
+// server reads the URL and the timeout.
+func (o Options) server() (server, error) {
+	s, err := parseURL(o.URL)
+	if err != nil {
+		return server{}, err
+	}
+	s.timeout = cmp.Or(o.Timeout, s.timeout, DefaultTimeout)
+	if s.timeout < 10*time.Millisecond || s.timeout > time.Second {
+		return server{}, misconfigured("the timeout of the cache is %v: set it to 10ms to 1s", s.timeout)
+	}
+	return s, nil
+}
+
+// parseURL reads Options.URL. Errors are client.ErrMisconfigured and do not repeat the
+// password.
+func parseURL(raw string) (server, error) {
+	fault := func(format string, args ...any) (server, error) {
+		return server{}, misconfigured("the URL of the cache "+format, args...)
+	}
+	u, err := url.Parse(raw)
+	switch {
+	case raw == "":
+		return fault("is empty: set it, as in rediss://cache.example:6379")
+	case err != nil:
+		return fault("is not a URL, as in rediss://cache.example:6379")
+	case !slices.Contains([]string{"redis", "rediss", "valkey", "valkeys", "unix"}, u.Scheme):
+		return fault("begins with none of rediss://, valkeys://, redis://, valkey:// and unix://")
+	case u.Scheme != "unix" && u.Hostname() == "":
+		return fault("has no host, as in rediss://cache.example:6379")
+	case u.Scheme == "unix" && u.Path == "":
+		return fault("has no path of a socket, as in unix:///run/redis/redis.sock")
+	case u.Fragment != "":
+		return fault("has a fragment (#): in a password write %%23 for it")
+	}
+	query, err := url.ParseQuery(u.RawQuery)
+	if err != nil {
+		return fault("has malformed parameters after the question mark")
+	}
+	for name := range query {
+		if !slices.Contains(parameters, name) {
+			return fault("has the unknown parameter %q: known are %s", name, strings.Join(parameters, ", "))
+		}
+	}
+	option, err := serverOption(u, query)
+	if err != nil {
+		return fault("%w", err)
+	}
+	s := server{
+		prefix:     DefaultPrefix,
+		address:    option.InitAddress[0],
+		encrypted:  option.TLSConfig != nil,
+		option:     func() rueidis.ClientOption { return option },
+		replicated: option.Sentinel.MasterSet != "" || len(option.InitAddress) > 1,
+	}
+	if timeout := query.Get("timeout"); timeout != "" {
+		if s.timeout, err = time.ParseDuration(timeout); err != nil {
+			return fault("has a timeout %q that is not a time with a unit, such as 100ms", timeout)
+		}
+	}
+	if query.Has("prefix") {
+		s.prefix = query.Get("prefix")
+	}
+	if strings.ContainsAny(s.prefix, "{} \r\n") || len(s.prefix) > 256 {
+		return fault("has a prefix with braces or white space, or of over 256 bytes")
+	}
+	return s, nil
+}
+
+func serverOption(u *url.URL, query url.Values) (rueidis.ClientOption, error) {
+	var option rueidis.ClientOption
+	if u.Scheme == "unix" {
+		option.DialCtxFn = dialUnix
+		option.InitAddress = []string{u.Path}
+	} else {
+		for _, address := range append([]string{u.Host}, query["addr"]...) {
+			host, port, err := net.SplitHostPort(address)
+			if err != nil {
+				host, port = strings.Trim(address, "[]"), ""
+			}
+			option.InitAddress = append(option.InitAddress, net.JoinHostPort(host, cmp.Or(port, "6379")))
+		}
+	}
+	if number := cmp.Or(query.Get("db"), strings.Trim(u.Path, "/")); number != "" && u.Scheme != "unix" || query.Has("db") {
+		db, err := strconv.Atoi(cmp.Or(query.Get("db"), number))
+		if err != nil || db < 0 {
+			return option, fmt.Errorf("has a database %q that is not a number of 0 or more", number)
+		}
+		option.SelectDB = db
+	}
+	password, given := "", false
+	if u.User != nil {
+		option.Username = u.User.Username()
+		password, given = u.User.Password()
+	}
+	if given && query.Has("password_file") {
+		return option, fmt.Errorf("has a password and password_file: remove one of them")
+	}
+	user := option.Username
+	if path := query.Get("password_file"); path != "" {
+		if _, err := readPassword(path); err != nil {
+			return option, err
+		}
+		option.AuthCredentialsFn = func(rueidis.AuthCredentialsContext) (rueidis.AuthCredentials, error) {
+			password, err := readPassword(path)
+			return rueidis.AuthCredentials{Username: user, Password: password}, err
+		}
+	} else if given {
+		option.AuthCredentialsFn = func(rueidis.AuthCredentialsContext) (rueidis.AuthCredentials, error) {
+			return rueidis.AuthCredentials{Username: user, Password: password}, nil
+		}
+	}
+	option.Sentinel.MasterSet = query.Get("master_set")
+	option.Sentinel.Username = query.Get("sentinel_user")
+	if path := query.Get("sentinel_password_file"); path != "" {
+		password, err := readPassword(path)
+		if err != nil {
+			return option, err
+		}
+		option.Sentinel.Password = password
+	}
+	if u.Scheme == "rediss" || u.Scheme == "valkeys" {
+		config, err := tlsConfig(query)
+		if err != nil {
+			return option, err
+		}
+		option.TLSConfig, option.Sentinel.TLSConfig = config, config
+	} else if query.Has("ca_file") || query.Has("cert_file") || query.Has("key_file") {
+		return option, fmt.Errorf("has certificates, but no TLS: begin it with rediss://")
+	}
+	return option, nil
+}
+
+func tlsConfig(query url.Values) (*tls.Config, error) {
+	config := &tls.Config{MinVersion: tls.VersionTLS12}
+	if path := query.Get("ca_file"); path != "" {
+		data, err := readFile(path)
+		if err != nil {
+			return nil, err
+		}
+		config.RootCAs = x509.NewCertPool()
+		if !config.RootCAs.AppendCertsFromPEM(data) {
+			return nil, fmt.Errorf("names a ca_file, %s, that holds no certificate in PEM", path)
+		}
+	}
+	certificate, key := query.Get("cert_file"), query.Get("key_file")
+	if (certificate == "") != (key == "") {
+		return nil, fmt.Errorf("has one of cert_file and key_file: both are needed, or none")
+	}
+	if certificate != "" {
+		pair, err := tls.LoadX509KeyPair(certificate, key)
+		if err != nil {
+			return nil, fmt.Errorf("names a cert_file and a key_file that do not go together: %w", err)
+		}
+		config.Certificates = []tls.Certificate{pair}
+	}
+	return config, nil
+}
+
+// maxSecretFile bounds files that a URL names, in bytes.
+const maxSecretFile = 1 << 20
+
+func readPassword(path string) (string, error) {
+	data, err := readFile(path)
+	if err != nil {
+		return "", err
+	}
+	password := string(bytes.TrimRight(data, "\r\n"))
+	if password == "" {
+		return "", fmt.Errorf("names a password file, %s, that is empty", path)
+	}
+	return password, nil
+}
+
+// readFile reads a plain file: to open a FIFO would wait for ever.
+func readFile(path string) ([]byte, error) {
+	info, err := os.Stat(path)
+	if err != nil {
+		return nil, fmt.Errorf("names a file that cannot be read: %w", err)
+	}
+	if !info.Mode().IsRegular() {
+		return nil, fmt.Errorf("names %s, which is not a plain file", path)
+	}
+	file, err := os.Open(path)
+	if err != nil {
+		return nil, fmt.Errorf("names a file that cannot be read: %w", err)
+	}
+	defer file.Close()
+	return io.ReadAll(io.LimitReader(file, maxSecretFile))
+}
+
+func dialUnix(ctx context.Context, path string, dialer *net.Dialer, _ *tls.Config) (net.Conn, error) {
+	return dialer.DialContext(ctx, "unix", path)
+}
