@@ -82,12 +82,17 @@ type Options struct {
 	SingleUse bool
 	Spare     int
 
-	// OnToken and OnError are as in client.SourceOptions, without SingleUse. OnWarning,
-	// if not nil, is told once of each outage of the server. It must be fast. Nothing
-	// that they are told holds a secret.
-	OnToken   func(client.Token)
-	OnError   func(error)
+	// Bare leaves out the memory, for use behind a client.Source. OnRefused should then
+	// tell that to Invalidate the token.
+	Bare bool
+
+	// OnRefused, if not nil, is called when another member has had a token refused that
+	// this one was given. OnWarning, if not nil, is told once of each outage of the
+	// server, and OnError when tokens could not be got in advance. They must be fast.
+	// Nothing that they are told holds a secret.
+	OnRefused func(client.Token)
 	OnWarning func(error)
+	OnError   func(error)
 }
 
 // DefaultTimeout bounds exchanges with the server if nothing else is said.
@@ -114,7 +119,7 @@ type Cache struct {
 	seal    *sealer
 	keys    keys
 	store   *store
-	source  *client.Source // nil with SingleUse
+	source  *client.Source // nil with SingleUse and with Bare
 
 	work    func() context.Context // ends with Close
 	close   context.CancelFunc
@@ -156,8 +161,8 @@ func New(issuer Issuer, options Options) (*Cache, error) {
 	work, cancel := context.WithCancel(context.Background())
 	c.work, c.close = func() context.Context { return work }, cancel
 	c.store = newStore(server, c.keys.tracked, c.onChange, options.OnWarning)
-	if !options.SingleUse {
-		c.source = client.NewSource(level2{c}, client.SourceOptions{OnToken: options.OnToken, OnError: options.OnError})
+	if !options.SingleUse && !options.Bare {
+		c.source = client.NewSource(level2{c}, client.SourceOptions{OnError: options.OnError})
 	}
 	return c, nil
 }
@@ -171,21 +176,27 @@ func misconfigured(format string, args ...any) error {
 // had from the server has Rounds 0. The errors are those of the issuer, client.ErrUnavailable
 // by Policy Fail, and the context's.
 func (c *Cache) Token(ctx context.Context) (client.Token, error) {
-	if c.source != nil {
+	switch {
+	case c.source != nil:
 		return c.source.Token(ctx)
+	case c.options.SingleUse:
+		return c.single(ctx)
 	}
-	return c.single(ctx)
+	return level2{c}.Token(ctx)
 }
 
 // Invalidate tells the fleet that the token is not accepted. If it is still the one that
 // is shared, no member gives it out again; otherwise only this one does not. It waits for
 // the server, for at most twice Options.Timeout.
 func (c *Cache) Invalidate(token client.Token) {
-	if c.source != nil {
+	switch {
+	case c.source != nil:
 		c.source.Invalidate(token)
-		return
+	case c.options.SingleUse:
+		c.reject(token)
+	default:
+		level2{c}.Invalidate(token)
 	}
-	c.reject(token)
 }
 
 // Close ends the work under way, gives the lease back and closes the connections. Calls
@@ -312,7 +323,7 @@ func (c *Cache) onChange(key string) {
 func (c *Cache) check() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.closed || c.source == nil || !c.last.Alive() {
+	if c.closed || !c.last.Alive() {
 		return
 	}
 	c.again = true
@@ -337,8 +348,13 @@ func (c *Cache) checkOnce() bool {
 	if err == nil && s.refused != "" && s.refused == c.seal.tag(last) {
 		if c.reject(last) {
 			c.refused.Add(1)
+			if c.options.OnRefused != nil {
+				c.options.OnRefused(last)
+			}
 		}
-		c.source.Invalidate(last)
+		if c.source != nil {
+			c.source.Invalidate(last)
+		}
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()

@@ -1,6 +1,10 @@
 package rediscache
 
-import "github.com/redis/rueidis"
+import (
+	"sync"
+
+	"github.com/redis/rueidis"
+)
 
 // keys are the names on the server. The braces put all of them into one slot of a
 // cluster.
@@ -38,7 +42,13 @@ local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
 `
 
-func script(body string) *rueidis.Lua { return rueidis.NewLuaScript(preamble + body) }
+// A lua script is made when it is first run: most processes that have this package linked in
+// run none.
+type lua func() *rueidis.Lua
+
+func script(body string) lua {
+	return sync.OnceValue(func() *rueidis.Lua { return rueidis.NewLuaScript(preamble + body) })
+}
 
 var (
 	// lookScript returns all there is. With a term it claims the lease (ARGV: owner,

@@ -56,9 +56,9 @@ var errNotCounted = errors.New("neither success nor failure")
 
 // run executes a script. An error means that the server could not be used, or that ctx
 // has ended.
-func (s *store) run(ctx context.Context, script *rueidis.Lua, keys []string, args ...string) ([]rueidis.RedisMessage, error) {
+func (s *store) run(ctx context.Context, script lua, keys []string, args ...string) ([]rueidis.RedisMessage, error) {
 	return s.do(ctx, func(ctx context.Context, client rueidis.Client) ([]rueidis.RedisMessage, error) {
-		message, err := script.Exec(ctx, client, keys, args).ToMessage()
+		message, err := script().Exec(ctx, client, keys, args).ToMessage()
 		if err != nil {
 			return nil, err
 		}

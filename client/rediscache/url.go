@@ -52,6 +52,17 @@ func (o Options) server() (server, error) {
 	return s, nil
 }
 
+// CheckURL returns the error that New would return for Options.URL, and reports whether
+// the URL holds a password.
+func CheckURL(raw string) (password bool, err error) {
+	_, err = Options{URL: raw}.server()
+	u, parseErr := url.Parse(raw)
+	if parseErr == nil && u.User != nil {
+		_, password = u.User.Password()
+	}
+	return password, err
+}
+
 // parseURL reads Options.URL. Errors are client.ErrMisconfigured and do not repeat the
 // password.
 func parseURL(raw string) (server, error) {

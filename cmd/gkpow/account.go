@@ -9,7 +9,6 @@ import (
 	"github.com/spf13/pflag"
 
 	"github.com/gkpow/gkpow/client"
-	"github.com/gkpow/gkpow/client/diskcache"
 	"github.com/gkpow/gkpow/client/gktest"
 	"github.com/gkpow/gkpow/client/gktinc"
 	"github.com/gkpow/gkpow/solver"
@@ -39,6 +38,7 @@ type accountFlags struct {
 	difficulty    int
 	maxDifficulty int
 	noCache       bool
+	cacheURL      string
 
 	given       func(flag string) bool // whether a flag is on the command line
 	emulatorURL string                 // set by open; "" if there is no emulator
@@ -49,11 +49,6 @@ func (f *accountFlags) register(flags *pflag.FlagSet) {
 	flags.BoolVar(&f.emulator, "emulator", false, "use an emulator of the service in this process")
 	flags.IntVar(&f.difficulty, "difficulty", solver.ServiceDifficulty, "zero hex digits that --emulator asks for, 0 to 64")
 	flags.IntVar(&f.maxDifficulty, "max-difficulty", 0, "refuse challenges that ask for more zero hex digits (default: 8)")
-}
-
-// registerCache registers the flag of commands that use the cache on disk.
-func (f *accountFlags) registerCache(flags *pflag.FlagSet) {
-	flags.BoolVar(&f.noCache, "no-cache", false, "do not use the token kept in the user's cache directory, nor keep one")
 }
 
 // open returns a client for the account, or for an emulator, which the function
@@ -103,18 +98,6 @@ func (f *accountFlags) config(ctx context.Context, env environment, s *solver.So
 		return config, nil, err
 	}
 	return config, stop, nil
-}
-
-// tokens returns where to get tokens from: the cache on disk in front of the
-// client, unless an emulator makes them, which nobody else knows.
-func (f *accountFlags) tokens(env environment, c *client.Client) client.TokenSource {
-	if f.emulator || f.noCache {
-		return c
-	}
-	return diskcache.New(c, diskcache.Options{
-		Dir:       env.cacheDir,
-		OnWarning: func(err error) { warn(env, err) },
-	})
 }
 
 // Errors of keys that are missing or cannot be read.

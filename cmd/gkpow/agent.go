@@ -166,13 +166,19 @@ func (f *agentFlags) openTokens(ctx context.Context, env environment, keys *agen
 		return nil, nil, err
 	}
 	env.stderr = logWriter{log} // for warnings of the cache
+	if _, err := f.sharedURL(env); err != nil {
+		stop()
+		return nil, nil, err
+	}
 	open := func() (*client.Client, error) { return newClient(config) }
+	caches := &agentCaches{}
 	tokens, err := client.NewReloader(func() (*client.Client, error) { return open() },
-		func(c *client.Client) client.TokenSource { return f.tokens(env, c) })
+		func(c *client.Client) client.TokenSource { return caches.open(f, env, c) })
 	if err != nil {
 		stop()
 		return nil, nil, err
 	}
+	registerShared(registry, caches.stats)
 	if !f.emulator {
 		open = func() (*client.Client, error) {
 			if err := checkReadable(env, "GKCAPTCHA_SECRET_KEY"); err != nil {
@@ -191,7 +197,8 @@ func (f *agentFlags) openTokens(ctx context.Context, env environment, keys *agen
 		OnToken: newTokenMetrics(registry, log),
 		OnError: func(err error) { log.Warn("renewal failed", "error", err.Error()) },
 	})
-	return source, func() { source.Close(); stop() }, nil
+	caches.source.Store(source)
+	return source, func() { source.Close(); caches.close(); stop() }, nil
 }
 
 // gracePeriod is how long requests under way are waited for at the end.

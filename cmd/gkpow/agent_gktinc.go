@@ -15,6 +15,10 @@ func (f *agentFlags) openGKTinc(ctx context.Context, env environment, log *slog.
 		}
 		return nil, nil
 	}
+	var err error
+	if f.gktinc.sharedURL, err = f.accountFlags.sharedURL(env); err != nil {
+		return nil, err
+	}
 	guard, err := f.gktinc.open(ctx, env, f.emulatorURL, log)
 	if err != nil {
 		return nil, err

@@ -19,6 +19,7 @@ import (
 	"github.com/gkpow/gkpow/client"
 	"github.com/gkpow/gkpow/client/gktest"
 	"github.com/gkpow/gkpow/client/gktinc"
+	"github.com/gkpow/gkpow/client/rediscache"
 )
 
 // guardFlags are the flags of commands that guard forms: gkpow agent and gkpow gktinc
@@ -36,6 +37,8 @@ type guardFlags struct {
 	maxBody              int64
 	onceField, onceDir   string
 	formSize, script     string
+
+	sharedURL string // of the shared cache; "" if there is none
 
 	names []string               // of the flags
 	given func(flag string) bool // whether a flag is on the command line
@@ -63,7 +66,7 @@ func (f *guardFlags) register(to *pflag.FlagSet, ipHeader string) {
 	flags.DurationVar(&f.lifetime, "page-lifetime", time.Hour, "GKTinc: how long a page may lie open before its form is sent, 1s or more")
 	flags.Int64Var(&f.maxBody, "max-body", 1<<20, "GKTinc: bytes of a form, files included")
 	flags.StringVar(&f.onceField, "once-field", gktinc.DefaultOnceField, "GKTinc: name of the hidden field")
-	flags.StringVar(&f.onceDir, "once-dir", "", "GKTinc: directory that remembers used pages (default: gkpow/gktinc-used in the user's cache directory)")
+	flags.StringVar(&f.onceDir, "once-dir", "", "GKTinc: directory that remembers used pages (default: the shared cache, or gkpow/gktinc-used in the user's cache directory)")
 	flags.StringVar(&f.formSize, "form-size", "php", "GKTinc: formula of form_payload_size: php, wordpress or values")
 	flags.StringVar(&f.script, "script", "", "GKTinc: URL of the script on pages (default: the vendor's)")
 	flags.VisitAll(func(flag *pflag.Flag) { f.names = append(f.names, flag.Name) })
@@ -208,7 +211,17 @@ func (f *guardFlags) options() (gktinc.GuardOptions, error) {
 
 // openStore returns the store of used pages. Processes of one user share it, and it
 // survives them.
+// With a shared cache, and without --once-dir, the machines of a fleet share it.
 func (f *guardFlags) openStore(env environment, log *slog.Logger) (gktinc.OnceStore, error) {
+	if f.sharedURL != "" && f.onceDir == "" {
+		store, err := rediscache.NewOnceStore(rediscache.Options{
+			URL: f.sharedURL, OnWarning: func(err error) { log.Warn(err.Error()) },
+		})
+		if err != nil {
+			return nil, &usageError{err}
+		}
+		return store, nil
+	}
 	dir := f.onceDir
 	if dir == "" {
 		parent := env.cacheDir

@@ -47,6 +47,8 @@ least a fifth of its life left; commands that start at the same time get one
 between them. If that fails they all fail, and so do those that start in the next
 few seconds. --no-cache always asks for a new one.
 
+` + cacheHelp + `
+
 ` + accountHelp + `
 
 --format says what is printed: the token, a JSON object, a line for a shell to
@@ -97,7 +99,12 @@ func getToken(ctx context.Context, env environment, search searchFlags, account 
 		return client.Token{}, err
 	}
 	defer stop()
-	t, err := account.tokens(env, c).Token(ctx)
+	tokens, done, err := account.tokens(env, c, nil)
+	if err != nil {
+		return client.Token{}, err
+	}
+	defer done()
+	t, err := tokens.Token(ctx)
 	searched()
 	if err == nil {
 		warnFault(env, t.Solution)

@@ -1,0 +1,60 @@
+package main
+
+import (
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/gkpow/gkpow/client"
+	"github.com/gkpow/gkpow/client/rediscache"
+)
+
+// agentCaches are the caches behind an agent's Source: one after the other, as the keys
+// change.
+type agentCaches struct {
+	source atomic.Pointer[client.Source] // nil until there is one
+
+	mu     sync.Mutex // guards what follows
+	shared *rediscache.Cache
+	done   func()
+}
+
+// open returns the caches of a client. The former ones are closed when requests under
+// way have ended.
+func (a *agentCaches) open(f *agentFlags, env environment, c *client.Client) client.TokenSource {
+	tokens, done, err := f.tokens(env, c, func(token client.Token) {
+		if source := a.source.Load(); source != nil {
+			source.Invalidate(token)
+		}
+	})
+	if err != nil { // a file that the URL names is gone
+		warn(env, err)
+		return c
+	}
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if a.done != nil {
+		time.AfterFunc(serviceLimit, a.done)
+	}
+	a.shared, _ = tokens.(*rediscache.Cache)
+	a.done = done
+	return tokens
+}
+
+// stats returns those of the shared cache, false if there is none.
+func (a *agentCaches) stats() (rediscache.Stats, bool) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if a.shared == nil {
+		return rediscache.Stats{}, false
+	}
+	return a.shared.Stats(), true
+}
+
+func (a *agentCaches) close() {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if a.done != nil {
+		a.done()
+	}
+}

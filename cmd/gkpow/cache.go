@@ -1,0 +1,95 @@
+package main
+
+import (
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/spf13/pflag"
+
+	"github.com/gkpow/gkpow/client"
+	"github.com/gkpow/gkpow/client/diskcache"
+	"github.com/gkpow/gkpow/client/rediscache"
+)
+
+// cacheVariable is the variable with the URL of the cache that a fleet shares.
+const cacheVariable = "GKPOW_CACHE_URL"
+
+// cacheHelp is what the help of commands that use the caches says of them.
+const cacheHelp = cacheVariable + ` or --cache-url is the URL of a Redis or Valkey server through which the machines
+of a fleet share one token, as rediss://user@host:6379?password_file=/run/secrets/redis. It
+is asked first; while it cannot be used, each machine has a token of its own in the user's
+cache directory. docs/fleet.md has the parameters.`
+
+// registerCache registers the flags of commands that use the caches.
+func (f *accountFlags) registerCache(flags *pflag.FlagSet) {
+	flags.BoolVar(&f.noCache, "no-cache", false, "do not use tokens that are kept, in the user's cache directory or a shared cache, nor keep one")
+	flags.StringVar(&f.cacheURL, "cache-url", "", "URL of a Redis or Valkey server that shares the token (default: $"+cacheVariable+")")
+}
+
+// sharedURL returns the URL of the shared cache, "" if there is none. A password on the
+// command line could be read by other users.
+func (f *accountFlags) sharedURL(env environment) (string, error) {
+	url, from := f.cacheURL, "--cache-url"
+	if url == "" {
+		url, _ = env.lookup(cacheVariable)
+		from = cacheVariable
+	}
+	if url == "" || f.noCache || f.emulator {
+		return "", nil
+	}
+	password, err := rediscache.CheckURL(url)
+	switch {
+	case err != nil:
+		return "", usagef("%s: %w", from, err)
+	case password && f.cacheURL != "":
+		return "", usagef("--cache-url holds a password, which other users can see: use %s, or the parameter password_file", cacheVariable)
+	}
+	return url, nil
+}
+
+// tokens returns where to get tokens from, and a function that closes it: the shared
+// cache, if there is one, in front of the cache on disk, in front of the client. Tokens
+// of an emulator are of no use to anybody else. The function refused is told of tokens
+// that another machine had refused; nil for commands that end before that.
+func (f *accountFlags) tokens(env environment, c *client.Client, refused func(client.Token)) (client.TokenSource, func(), error) {
+	if f.emulator || f.noCache {
+		return c, func() {}, nil
+	}
+	warnings := func(err error) { warn(env, err) }
+	disk := diskcache.New(c, diskcache.Options{Dir: env.cacheDir, OnWarning: warnings})
+	url, err := f.sharedURL(env)
+	if err != nil || url == "" {
+		return disk, func() {}, err
+	}
+	shared, err := rediscache.New(c, rediscache.Options{URL: url, From: disk, Bare: true, OnRefused: refused, OnWarning: warnings})
+	if err != nil {
+		return nil, nil, &usageError{err}
+	}
+	return shared, shared.Close, nil
+}
+
+// registerShared registers metrics of the shared cache, as long as the function returns
+// one.
+func registerShared(registry *prometheus.Registry, shared func() (rediscache.Stats, bool)) {
+	if _, ok := shared(); !ok {
+		return
+	}
+	value := func(of func(rediscache.Stats) uint64) func() float64 {
+		return func() float64 { stats, _ := shared(); return float64(of(stats)) }
+	}
+	registry.MustRegister(
+		prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: "gkpow_cache_up", Help: "Whether the shared cache answered last."},
+			value(func(s rediscache.Stats) uint64 {
+				if s.Up {
+					return 1
+				}
+				return 0
+			})),
+		prometheus.NewCounterFunc(prometheus.CounterOpts{Name: "gkpow_cache_errors_total", Help: "Exchanges with the shared cache that failed."},
+			value(func(s rediscache.Stats) uint64 { return s.Errors })),
+		prometheus.NewCounterFunc(prometheus.CounterOpts{Name: "gkpow_cache_shared_total", Help: "Tokens that came from the shared cache."},
+			value(func(s rediscache.Stats) uint64 { return s.Shared })),
+		prometheus.NewCounterFunc(prometheus.CounterOpts{Name: "gkpow_cache_alone_total", Help: "Tokens got without the shared cache because it could not be used."},
+			value(func(s rediscache.Stats) uint64 { return s.Alone })),
+		prometheus.NewCounterFunc(prometheus.CounterOpts{Name: "gkpow_cache_refused_total", Help: "Tokens dropped because another machine had them refused."},
+			value(func(s rediscache.Stats) uint64 { return s.Refused })),
+	)
+}
