@@ -85,15 +85,27 @@ func (s *signs) look(value any) {
 	}
 }
 
+// mustBeTrue are names of flags that accept a token, and mustBeFalse of flags that
+// refuse it.
+var (
+	mustBeTrue  = []string{"verified", "isverified", "valid", "isvalid", "ok", "passed", "accepted"}
+	mustBeFalse = []string{"expired", "isexpired", "used", "alreadyused", "isused", "revoked", "isrevoked", "invalid", "isinvalid",
+		"rejected", "denied", "refused", "blocked", "failed", "replayed", "duplicate"}
+)
+
 func (s *signs) field(m member) {
-	switch plainName(m.name) {
-	case "success":
+	name := plainName(m.name)
+	isReason := strings.Contains(name, "error") || strings.Contains(name, "reason") || strings.Contains(name, "failure")
+	switch {
+	case name == "success":
 		s.against = s.against || m.value != nil && m.value != true // null is as good as absent
-	case "verified", "isverified", "valid", "isvalid", "ok", "passed", "accepted":
+	case slices.Contains(mustBeTrue, name):
 		s.against = s.against || m.value != true
-	case "error", "errors", "errorcode", "errorcodes", "reason", "reasons", "reasoncode", "reasoncodes":
+	case slices.Contains(mustBeFalse, name):
+		s.against = s.against || m.value != nil && m.value != false
+	case isReason: // error, errorMessage, failureReasons, reason_code and so on
 		s.reason(m.value)
-	case "code", "status", "statuscode":
+	case name == "code" || name == "status" || name == "statuscode":
 		s.status(m.value)
 	}
 	s.look(m.value)
