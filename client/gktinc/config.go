@@ -78,7 +78,7 @@ func (c Config) complete() (Config, error) {
 	case !isKey(c.HashID) || c.HashID == "." || c.HashID == "..":
 		return c, misconfigured("HashID is not visible ASCII of at most 4 KiB: check that it is the hash id alone")
 	case !c.PageKey.IsZero() && len(c.PageKey.Reveal()) < minPageKey:
-		return c, misconfigured("PageKey has less than %d bytes: use random ones, as of \"openssl rand -hex 32\"", minPageKey)
+		return c, misconfigured("PageKey (GKTINC_PAGE_KEY) has less than %d bytes: use random ones, as of \"openssl rand -hex 32\"", minPageKey)
 	case c.DefaultLevel < 0 || c.DefaultLevel > maxLevel:
 		return c, misconfigured("DefaultLevel is %d: set it to 1 to %d, or to 0 for %d", c.DefaultLevel, maxLevel, defaultLevel)
 	case !c.Policy.valid():

@@ -45,7 +45,8 @@ It answers POST /api/v1/m2m/challenge, /api/v1/m2m/verify and
 For GKTinc it answers GET /v3/tinc/HASHID/get_challenge_level/IP and POST
 /v3/tinc/HASHID/validate_challenge as documented, and checks every field. It
 accepts any solution that is base64, such as AAAA, unless --gktinc-action says
-otherwise.
+otherwise. Pages may load /stand-in-for-gktinc-setup.js from it in place of the
+vendor's script (gkpow agent --script).
 
 Requests are logged on standard error, without their content.`,
 		Args: cobra.NoArgs,

@@ -30,6 +30,7 @@ import (
 
 	"github.com/gkpow/gkpow/client/gktest"
 	"github.com/gkpow/gkpow/client/gktinc"
+	"github.com/gkpow/gkpow/internal/devtools"
 )
 
 // background runs a program until the test ends.
@@ -113,8 +114,8 @@ func newWebServer(t *testing.T) *webServer {
 }
 
 // startAgent starts an agent, whose socket is that of the user that servers run as.
-func (s *webServer) startAgent() {
-	startAgent(s.T, s.env, "--socket", s.socket)
+func (s *webServer) startAgent(arguments ...string) {
+	startAgent(s.T, s.env, append([]string{"--socket", s.socket}, arguments...)...)
 	if os.Getuid() == 0 {
 		uid, gid := wwwData(s.T)
 		require.NoError(s, os.Chown(s.socket, uid, gid))
@@ -474,4 +475,54 @@ func TestInteropPHP(t *testing.T) {
 	status, body = s.post(s.page() + strings.Repeat("x", 2<<20))
 	require.Equal(t, 413, status, body)
 	s.requireHonest()
+}
+
+// A visitor needs no account to see all of it: pages of agent and proxy with --emulator
+// load the emulator's script, and their forms are judged. GKPOW_TEST_SCREENSHOTS names a
+// directory for pictures.
+func TestInteropBrowser(t *testing.T) {
+	interop(t)
+	b := devtools.Start(t)
+	log := func(t *testing.T, s *webServer, name string) {
+		p := b.NewTab()
+		p.Open("http://" + s.address + "/login")
+		p.Wait(`document.getElementById("gktinc-stand-in")?.innerText.includes("Emulator")`)
+		p.Enter("username", "alice")
+		shoot := func(what string) {
+			if dir := os.Getenv("GKPOW_TEST_SCREENSHOTS"); dir != "" {
+				p.Screenshot(filepath.Join(dir, name+"-"+what+".png"))
+			}
+		}
+		shoot("page")
+		p.Click("button")
+		p.Wait(`document.body.innerText.trim() == "welcome, alice"`)
+		require.Empty(t, p.ConsoleErrors())
+		shoot("welcome")
+		p.Do("Page.reload", devtools.Object{}, nil)
+		p.Wait(`document.body.innerText.includes("accepted") && !document.body.innerText.includes("welcome")`)
+		require.Contains(t, p.ConsoleErrors(), "403")
+		shoot("refused")
+	}
+	t.Run("agent", func(t *testing.T) {
+		s := newWebServer(t)
+		s.startAgent("--emulator", "--difficulty", "1")
+		_, port, _ := net.SplitHostPort(s.address)
+		background(t, interpreter(t, "python3"), []string{s.file("login.py", s.blocks("python")[0])}, "PORT="+port, "GKPOW_AGENT_SOCKET="+s.socket)
+		eventually(t, s.client, "http://"+s.address+"/")
+		log(t, s, "agent")
+	})
+	t.Run("nginx", func(t *testing.T) {
+		s := newWebServer(t)
+		s.startAgent("--emulator", "--difficulty", "1")
+		blocks := s.blocks("nginx")
+		s.file("gktinc-page.conf", blocks[1])
+		s.startNginx(blocks[0])
+		log(t, s, "nginx")
+	})
+	t.Run("proxy", func(t *testing.T) {
+		s := newWebServer(t)
+		s.startProxy("--emulator")
+		s.address = s.proxy
+		log(t, s, "proxy")
+	})
 }

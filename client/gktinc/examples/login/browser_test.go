@@ -20,6 +20,7 @@ import (
 	"github.com/gkpow/gkpow/client"
 	"github.com/gkpow/gkpow/client/gktest"
 	"github.com/gkpow/gkpow/client/gktinc"
+	"github.com/gkpow/gkpow/internal/devtools"
 )
 
 // TestInteropBrowser uses the login page as a visitor does. GKPOW_TEST_SCREENSHOT
@@ -65,32 +66,32 @@ func TestInteropBrowser(t *testing.T) {
 	}, strings.TrimPrefix(loginURL, "http://"), emulator.URL+gktest.StandInPath)
 	require.NoError(t, err)
 
-	b := startBrowser(t)
-	p := b.newTab()
+	b := devtools.Start(t)
+	p := b.NewTab()
 	submit := func(password string) {
-		p.enter("username", "alice")
-		p.enter("password", password)
-		p.click("button")
+		p.Enter("username", "alice")
+		p.Enter("password", password)
+		p.Click("button")
 	}
-	p.open(loginURL)
-	config, _ := p.eval("JSON.stringify(gktinc_config)").(string)
+	p.Open(loginURL)
+	config, _ := p.Eval("JSON.stringify(gktinc_config)").(string)
 	var shown gktinc.PageConfig
 	require.NoError(t, json.Unmarshal([]byte(config), &shown))
 	require.Equal(t, "127.0.0.1", shown.ClientIP)
 	require.NotEmpty(t, shown.Sign)
 	if file := os.Getenv("GKPOW_TEST_SCREENSHOT"); file != "" {
-		p.enter("username", "alice")
-		p.screenshot(file)
-		p.open(loginURL)
+		p.Enter("username", "alice")
+		p.Screenshot(file)
+		p.Open(loginURL)
 	}
 
 	// A wrong password makes a page anew, on which the right one is welcome.
 	submit("looking-glass")
-	p.wait(`document.body.innerText.includes("password is wrong")`)
-	require.Contains(t, p.consoleErrors(), "401")
+	p.Wait(`document.body.innerText.includes("password is wrong")`)
+	require.Contains(t, p.ConsoleErrors(), "401")
 	submit("wonderland")
-	p.wait(`document.body.innerText.trim() == "welcome, alice"`)
-	require.Empty(t, p.consoleErrors())
+	p.Wait(`document.body.innerText.trim() == "welcome, alice"`)
+	require.Empty(t, p.ConsoleErrors())
 	mu.Lock()
 	require.Len(t, solved, 2)
 	require.NotEqual(t, solved[0].Once, solved[1].Once)
@@ -116,33 +117,33 @@ func TestInteropBrowser(t *testing.T) {
 	require.NoError(t, err)
 	answer.Body.Close()
 	require.Equal(t, http.StatusForbidden, answer.StatusCode)
-	p.do("Page.reload", object{}, nil)
-	p.wait(`document.querySelector("[role=alert]")?.innerText.includes("had been sent before")`)
-	require.Contains(t, p.consoleErrors(), "403")
+	p.Do("Page.reload", devtools.Object{}, nil)
+	p.Wait(`document.querySelector("[role=alert]")?.innerText.includes("had been sent before")`)
+	require.Contains(t, p.ConsoleErrors(), "403")
 	mu.Lock()
 	require.Equal(t, last, forms[len(forms)-1], "the browser has sent the form again")
 	mu.Unlock()
 	require.Equal(t, before, service.Counts().GKTincValidations)
 
 	// Two tabs do not get into each other's way.
-	other := b.newTab()
-	other.open(loginURL)
-	p.open(loginURL)
-	require.NotEqual(t, p.eval("gktinc_config.once"), other.eval("gktinc_config.once"))
+	other := b.NewTab()
+	other.Open(loginURL)
+	p.Open(loginURL)
+	require.NotEqual(t, p.Eval("gktinc_config.once"), other.Eval("gktinc_config.once"))
 	submit("wonderland")
-	p.wait(`document.body.innerText.trim() == "welcome, alice"`)
-	other.enter("username", "alice")
-	other.enter("password", "wonderland")
-	other.click("button")
-	other.wait(`document.body.innerText.trim() == "welcome, alice"`)
-	require.Empty(t, p.consoleErrors()+other.consoleErrors())
+	p.Wait(`document.body.innerText.trim() == "welcome, alice"`)
+	other.Enter("username", "alice")
+	other.Enter("password", "wonderland")
+	other.Click("button")
+	other.Wait(`document.body.innerText.trim() == "welcome, alice"`)
+	require.Empty(t, p.ConsoleErrors()+other.ConsoleErrors())
 
 	// Without the script there is no solution.
-	p.do("Emulation.setScriptExecutionDisabled", object{"value": true}, nil)
-	p.open(loginURL)
+	p.Do("Emulation.setScriptExecutionDisabled", devtools.Object{"value": true}, nil)
+	p.Open(loginURL)
 	submit("wonderland")
-	p.wait(`document.querySelector("[role=alert]")?.innerText.includes("allow JavaScript")`)
-	p.do("Emulation.setScriptExecutionDisabled", object{"value": false}, nil)
+	p.Wait(`document.querySelector("[role=alert]")?.innerText.includes("allow JavaScript")`)
+	p.Do("Emulation.setScriptExecutionDisabled", devtools.Object{"value": false}, nil)
 	mu.Lock()
 	fields, err := url.ParseQuery(forms[len(forms)-1])
 	require.NoError(t, err)
@@ -150,14 +151,14 @@ func TestInteropBrowser(t *testing.T) {
 	require.NotContains(t, fields, "gktinc_solution")
 	action = "BLOCK"
 	mu.Unlock()
-	require.Contains(t, p.consoleErrors(), "403")
+	require.Contains(t, p.ConsoleErrors(), "403")
 
 	// And the service may refuse one.
-	p.open(loginURL)
+	p.Open(loginURL)
 	submit("wonderland")
-	p.wait(`document.querySelector("[role=alert]")?.innerText.includes("Please try again")`)
+	p.Wait(`document.querySelector("[role=alert]")?.innerText.includes("Please try again")`)
 	if file := os.Getenv("GKPOW_TEST_SCREENSHOT"); file != "" {
-		p.screenshot(strings.TrimSuffix(file, ".png") + "-refused.png")
+		p.Screenshot(strings.TrimSuffix(file, ".png") + "-refused.png")
 	}
 
 	// The page made for the refusal is good.
@@ -165,12 +166,5 @@ func TestInteropBrowser(t *testing.T) {
 	action = "ACCEPT"
 	mu.Unlock()
 	submit("wonderland")
-	p.wait(`document.body.innerText.trim() == "welcome, alice"`)
-}
-
-// screenshot writes a picture of the page.
-func (p *tab) screenshot(file string) {
-	var picture struct{ Data []byte }
-	p.do("Page.captureScreenshot", object{"format": "png"}, &picture)
-	require.NoError(p.t, os.WriteFile(file, picture.Data, 0o600))
+	p.Wait(`document.body.innerText.trim() == "welcome, alice"`)
 }

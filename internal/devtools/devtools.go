@@ -1,6 +1,6 @@
 //go:build unix
 
-package main
+package devtools
 
 import (
 	"bufio"
@@ -19,9 +19,9 @@ import (
 // patience is how long the browser may take for anything.
 const patience = 30 * time.Second
 
-// A browser is a headless Chromium that is told what to do over a pipe, by the
+// A Browser is a headless Chromium that is told what to do over a pipe, by the
 // Chrome DevTools Protocol (https://chromedevtools.github.io/devtools-protocol).
-type browser struct {
+type Browser struct {
 	t  *testing.T
 	to *os.File
 
@@ -43,9 +43,9 @@ type message struct {
 	} `json:"error,omitempty"`
 }
 
-// startBrowser starts a browser with a profile of its own, which ends with the
+// Start starts a browser with a profile of its own, which ends with the
 // test.
-func startBrowser(t *testing.T) *browser {
+func Start(t *testing.T) *Browser {
 	for _, name := range []string{"chromium", "chromium-browser", "google-chrome"} {
 		if path, err := exec.LookPath(name); err == nil {
 			return startChromium(t, path)
@@ -55,7 +55,7 @@ func startBrowser(t *testing.T) *browser {
 	return nil
 }
 
-func startChromium(t *testing.T, path string) *browser {
+func startChromium(t *testing.T, path string) *Browser {
 	theirIn, to, err := os.Pipe()
 	require.NoError(t, err)
 	from, theirOut, err := os.Pipe()
@@ -67,7 +67,7 @@ func startChromium(t *testing.T, path string) *browser {
 	require.NoError(t, cmd.Start())
 	theirIn.Close()
 	theirOut.Close()
-	b := &browser{t: t, to: to, waiting: map[int]chan message{}, errors: map[string][]string{}}
+	b := &Browser{t: t, to: to, waiting: map[int]chan message{}, errors: map[string][]string{}}
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
@@ -85,7 +85,7 @@ func startChromium(t *testing.T, path string) *browser {
 }
 
 // listen hands on what the browser says, until it has ended.
-func (b *browser) listen(from *bufio.Reader) {
+func (b *Browser) listen(from *bufio.Reader) {
 	for {
 		data, err := from.ReadBytes(0)
 		if err != nil {
@@ -126,7 +126,7 @@ func consoleError(m message) string {
 }
 
 // send sends a command and returns its answer.
-func (b *browser) send(session, method string, params any) message {
+func (b *Browser) send(session, method string, params any) message {
 	answer := make(chan message, 1)
 	b.mu.Lock()
 	b.last++
@@ -146,40 +146,42 @@ func (b *browser) send(session, method string, params any) message {
 	}
 }
 
-// A tab is a page in the browser.
-type tab struct {
-	*browser
+// A Tab is a page in the browser.
+type Tab struct {
+	*Browser
 	session string
 }
 
-type object = map[string]any
+// An Object is a JSON object.
+type Object = map[string]any
 
-func (b *browser) newTab() *tab {
+// NewTab opens a page.
+func (b *Browser) NewTab() *Tab {
 	var target struct{ TargetID, SessionID string }
-	b.must(b.send("", "Target.createTarget", object{"url": "about:blank"}), &target)
-	b.must(b.send("", "Target.attachToTarget", object{"targetId": target.TargetID, "flatten": true}), &target)
-	p := &tab{b, target.SessionID}
+	b.must(b.send("", "Target.createTarget", Object{"url": "about:blank"}), &target)
+	b.must(b.send("", "Target.attachToTarget", Object{"targetId": target.TargetID, "flatten": true}), &target)
+	p := &Tab{b, target.SessionID}
 	for _, domain := range []string{"Page", "Runtime", "Log"} {
-		p.do(domain+".enable", object{}, nil)
+		p.Do(domain+".enable", Object{}, nil)
 	}
 	return p
 }
 
-func (b *browser) must(m message, result any) {
+func (b *Browser) must(m message, result any) {
 	require.Nil(b.t, m.Error, "%+v", m.Error)
 	if result != nil {
 		require.NoError(b.t, json.Unmarshal(m.Result, result))
 	}
 }
 
-// do sends a command about the page, which must succeed.
-func (p *tab) do(method string, params object, result any) {
+// Do sends a command about the page, which must succeed.
+func (p *Tab) Do(method string, params Object, result any) {
 	p.must(p.send(p.session, method, params), result)
 }
 
-// eval returns the value of an expression, nil while there is none.
-func (p *tab) eval(expression string) any {
-	m := p.send(p.session, "Runtime.evaluate", object{"expression": expression, "returnByValue": true})
+// Eval returns the value of an expression, nil while there is none.
+func (p *Tab) Eval(expression string) any {
+	m := p.send(p.session, "Runtime.evaluate", Object{"expression": expression, "returnByValue": true})
 	var answer struct{ Result struct{ Value any } }
 	if m.Error == nil { // as it is while the page is being left
 		require.NoError(p.t, json.Unmarshal(m.Result, &answer))
@@ -187,45 +189,52 @@ func (p *tab) eval(expression string) any {
 	return answer.Result.Value
 }
 
-// open goes to a page and waits for it to be there.
-func (p *tab) open(url string) {
-	p.do("Page.navigate", object{"url": url}, nil)
-	p.wait("location.href == " + quote(url))
+// Open goes to a page and waits for it to be there.
+func (p *Tab) Open(url string) {
+	p.Do("Page.navigate", Object{"url": url}, nil)
+	p.Wait("location.href == " + quote(url))
 }
 
-// wait waits for an expression to be true on a page that is complete.
-func (p *tab) wait(expression string) {
+// Wait waits for an expression to be true on a page that is complete.
+func (p *Tab) Wait(expression string) {
 	expression = `document.readyState == "complete" && ` + expression
-	for deadline := time.Now().Add(patience); p.eval(expression) != true; time.Sleep(20 * time.Millisecond) {
+	for deadline := time.Now().Add(patience); p.Eval(expression) != true; time.Sleep(20 * time.Millisecond) {
 		if time.Now().After(deadline) {
-			p.t.Fatalf("never true: %s\n%v\n%v", expression, p.eval("location.href"), p.text())
+			p.t.Fatalf("never true: %s\n%v\n%v", expression, p.Eval("location.href"), p.Text())
 		}
 	}
 }
 
-// text is what a visitor reads.
-func (p *tab) text() string {
-	text, _ := p.eval("document.body.innerText").(string)
+// Text is what a visitor reads.
+func (p *Tab) Text() string {
+	text, _ := p.Eval("document.body.innerText").(string)
 	return text
 }
 
-// enter puts text into an element as a keyboard would.
-func (p *tab) enter(id, text string) {
-	p.eval("document.getElementById(" + quote(id) + ").focus()")
-	p.do("Input.insertText", object{"text": text}, nil)
+// Enter puts text into an element as a keyboard would.
+func (p *Tab) Enter(id, text string) {
+	p.Eval("document.getElementById(" + quote(id) + ").focus()")
+	p.Do("Input.insertText", Object{"text": text}, nil)
 }
 
-// click presses the mouse on an element.
-func (p *tab) click(selector string) {
-	rect, ok := p.eval(`(() => { const r = document.querySelector(` + quote(selector) + `).getBoundingClientRect(); return [r.x + r.width / 2, r.y + r.height / 2] })()`).([]any)
+// Click presses the mouse on an element.
+func (p *Tab) Click(selector string) {
+	rect, ok := p.Eval(`(() => { const r = document.querySelector(` + quote(selector) + `).getBoundingClientRect(); return [r.x + r.width / 2, r.y + r.height / 2] })()`).([]any)
 	require.True(p.t, ok)
 	for _, kind := range []string{"mousePressed", "mouseReleased"} {
-		p.do("Input.dispatchMouseEvent", object{"type": kind, "x": rect[0], "y": rect[1], "button": "left", "clickCount": 1}, nil)
+		p.Do("Input.dispatchMouseEvent", Object{"type": kind, "x": rect[0], "y": rect[1], "button": "left", "clickCount": 1}, nil)
 	}
 }
 
-// consoleErrors returns what the console has shown in red since the last call.
-func (p *tab) consoleErrors() string {
+// Screenshot writes a picture of the page.
+func (p *Tab) Screenshot(file string) {
+	var picture struct{ Data []byte }
+	p.Do("Page.captureScreenshot", Object{"format": "png"}, &picture)
+	require.NoError(p.t, os.WriteFile(file, picture.Data, 0o600))
+}
+
+// ConsoleErrors returns what the console has shown in red since the last call.
+func (p *Tab) ConsoleErrors() string {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	all := strings.Join(p.errors[p.session], "\n")
