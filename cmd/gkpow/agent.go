@@ -194,7 +194,7 @@ func (f *agentFlags) openTokens(ctx context.Context, env environment, keys *agen
 	}
 	registerTraffic(registry, "gkcaptcha", func() client.Traffic { return tokens.Client().Traffic() })
 	source := client.NewSource(tokens, client.SourceOptions{
-		OnToken: newTokenMetrics(registry, log),
+		OnToken: newTokenMetrics(env, registry, log),
 		OnError: func(err error) { log.Warn("renewal failed", "error", err.Error()) },
 	})
 	caches.source.Store(source)
@@ -212,7 +212,7 @@ func tellSystemd(log *slog.Logger, state string) {
 
 // newTokenMetrics registers metrics of tokens, and returns the hook that counts
 // and logs them.
-func newTokenMetrics(registry *prometheus.Registry, log *slog.Logger) func(client.Token) {
+func newTokenMetrics(env environment, registry *prometheus.Registry, log *slog.Logger) func(client.Token) {
 	tokens := prometheus.NewCounterVec(prometheus.CounterOpts{Name: "gkpow_tokens_total", Help: "Tokens got, by where they came from."}, []string{"from"})
 	hashes := prometheus.NewCounter(prometheus.CounterOpts{Name: "gkpow_hashes_total", Help: "Hashes computed to solve challenges."})
 	seconds := prometheus.NewHistogram(prometheus.HistogramOpts{
@@ -220,6 +220,7 @@ func newTokenMetrics(registry *prometheus.Registry, log *slog.Logger) func(clien
 	})
 	expires := prometheus.NewGauge(prometheus.GaugeOpts{Name: "gkpow_token_expires_timestamp_seconds", Help: "When the token expires, by the local clock."})
 	registry.MustRegister(tokens, hashes, seconds, expires)
+	known := map[string]bool{} // kernels whose fault is in the log
 	return func(t client.Token) {
 		expires.Set(float64(t.Expires().Unix()))
 		if t.Rounds == 0 {
@@ -232,8 +233,11 @@ func newTokenMetrics(registry *prometheus.Registry, log *slog.Logger) func(clien
 		seconds.Observe(t.Solution.Elapsed.Seconds())
 		log.Info("token", "from", "service", "expires", t.ExpiresAt, "challenges", t.Rounds,
 			"solveSeconds", t.Solution.Elapsed.Seconds(), "backend", t.Solution.Backend)
-		if t.Solution.Fault != nil {
-			log.Error("kernel fault", "error", t.Solution.Fault.Error())
+		for _, b := range env.kernels() {
+			if b.Fault != nil && !known[b.Name] {
+				known[b.Name] = true
+				log.Error("kernel fault", "error", faultOf(b).Error())
+			}
 		}
 	}
 }

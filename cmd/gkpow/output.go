@@ -15,11 +15,20 @@ import (
 // warn prints a warning.
 func warn(env environment, err error) { fmt.Fprintf(env.stderr, "gkpow: warning: %v\n", err) }
 
-// warnFault warns of a kernel that failed and was replaced during the search.
-func warnFault(env environment, s solver.Solution) {
-	if s.Fault != nil {
-		warn(env, s.Fault)
+// warnFaults warns of kernels that this process does not use, because their
+// self-test failed or because a search has caught them in an error.
+func warnFaults(env environment) {
+	for _, b := range env.kernels() {
+		if b.Fault != nil {
+			warn(env, faultOf(b))
+		}
 	}
+}
+
+// faultOf says what is wrong with a kernel, and what the person can do.
+func faultOf(b solver.Backend) error {
+	return fmt.Errorf("kernel %s is not used, since this machine runs it wrongly (%w): report it, and check the machine's CPU and memory",
+		b.Name, b.Fault)
 }
 
 // printJSON writes v as one line of JSON.

@@ -7,6 +7,8 @@ import (
 	"io"
 
 	"github.com/spf13/cobra"
+
+	"github.com/gkpow/gkpow/solver"
 )
 
 // An environment is what a command may touch of the world outside.
@@ -16,6 +18,15 @@ type environment struct {
 	lookup         func(name string) (value string, ok bool) // environment variables
 	environ        func() []string                           // all of them, as NAME=VALUE
 	cacheDir       string                                    // for the token; "" is in the user's cache directory
+	backends       func() []solver.Backend                   // nil is solver.Backends
+}
+
+// kernels returns what the process knows of the kernels.
+func (e environment) kernels() []solver.Backend {
+	if e.backends != nil {
+		return e.backends()
+	}
+	return solver.Backends()
 }
 
 // run runs the command line and returns the exit code.

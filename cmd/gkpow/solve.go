@@ -92,10 +92,10 @@ func solve(ctx context.Context, env environment, f solveFlags) error {
 
 	solution, err := s.Solve(ctx, puzzle)
 	searched()
+	warnFaults(env)
 	if err != nil {
 		return err
 	}
-	warnFault(env, solution)
 	if f.json {
 		return printJSON(env.stdout, newSolutionJSON(solution))
 	}

@@ -106,9 +106,7 @@ func getToken(ctx context.Context, env environment, search searchFlags, account 
 	defer done()
 	t, err := tokens.Token(ctx)
 	searched()
-	if err == nil {
-		warnFault(env, t.Solution)
-	}
+	warnFaults(env)
 	return t, err
 }
 

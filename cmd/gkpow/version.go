@@ -67,7 +67,7 @@ func firstKernel(env environment) string {
 	if name, _ := env.lookup("GKPOW_BACKEND"); name != "" {
 		return name
 	}
-	for _, b := range solver.Backends() {
+	for _, b := range env.kernels() {
 		if b.Usable {
 			return b.Name
 		}

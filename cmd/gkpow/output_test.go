@@ -1,0 +1,49 @@
+package main
+
+import (
+	"errors"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/gkpow/gkpow/client/gktest"
+	"github.com/gkpow/gkpow/solver"
+)
+
+// A kernel that fails its self-test is a warning of every command that searches,
+// whether it finds a solution or not, and one line in the agent's log.
+func TestKernelFaults(t *testing.T) {
+	u := newUser(t, gktest.Options{Difficulty: 1})
+	faulty := func() []solver.Backend {
+		return []solver.Backend{
+			{Name: "abacus", Fault: errors.New("self-test: Scan(word 3, ...) = 2; want 5")},
+			{Name: "missing", Missing: "AVX1024"},
+			{Name: "generic", Usable: true},
+		}
+	}
+	const warning = "kernel abacus is not used, since this machine runs it wrongly (self-test: Scan(word 3, ...) = 2; want 5): " +
+		"report it, and check the machine's CPU and memory"
+	for args, want := range map[string]int{
+		"solve --salt x --difficulty 1":                 exitOK,
+		"solve --salt x --difficulty 64 --max-nonce 10": exitNone,
+		"token --no-cache":                              exitOK,
+		"token --no-cache --json":                       exitOK,
+	} {
+		var stdout, stderr strings.Builder
+		env := u.environment(nil, nil)
+		env.stdout, env.stderr, env.backends = &stdout, &stderr, faulty
+		require.Equal(t, want, run(t.Context(), strings.Fields(args), env), stderr.String())
+		require.Equal(t, 1, strings.Count(stderr.String(), "gkpow: warning: "+warning+"\n"), stderr.String())
+		require.NotContains(t, stdout.String(), "abacus")
+	}
+
+	env := u.environment(nil, nil)
+	env.backends = faulty
+	a := startAgent(t, env, "--listen", "127.0.0.1:0", "--no-cache")
+	first := a.token()
+	status, _, _ := a.call("DELETE", "/token", `{"token":"`+first+`"}`)
+	require.Equal(t, 204, status)
+	require.NotEqual(t, first, a.token())
+	require.Equal(t, 1, strings.Count(a.journal.String(), `"msg":"kernel fault"`), a.journal)
+}
