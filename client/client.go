@@ -114,6 +114,7 @@ func (c *Client) Fingerprint() string {
 // finds to be context.Canceled or context.DeadlineExceeded.
 func (c *Client) Token(ctx context.Context) (Token, error) {
 	var lifetimes []string
+	var arrived time.Duration // the sum of lifetimes
 	var last error
 	for round := 1; round <= c.maxRounds; round++ {
 		token, lifetime, err := c.round(ctx)
@@ -125,12 +126,16 @@ func (c *Client) Token(ctx context.Context) (Token, error) {
 			return Token{}, err
 		}
 		last = err
+		arrived += lifetime
 		lifetimes = append(lifetimes, rounded(lifetime).String())
 	}
-	return Token{}, &Error{Op: "token", Kind: ErrExpired, Err: fmt.Errorf(
-		"%d challenges (Config.MaxRounds) expired before a token was had; they lived for %s after they arrived, "+
-			"so give the solver more CPU, or raise Config.MaxRounds; the last: %w",
-		c.maxRounds, strings.Join(lifetimes, ", "), last)}
+	why := fmt.Sprintf("expired before a token was had; they lived for %s after they arrived, "+
+		"so give the solver more CPU, or raise Config.MaxRounds", strings.Join(lifetimes, ", "))
+	if arrived == 0 { // no CPU is fast enough for these
+		why = "had expired when they arrived: the service or a proxy gives out old ones, or the way to it takes too long"
+	}
+	return Token{}, &Error{Op: "token", Kind: ErrExpired, Err: fmt.Errorf("%d challenges (Config.MaxRounds) %s; the last: %w",
+		c.maxRounds, why, last)}
 }
 
 // round goes through the handshake once. The lifetime is that of the challenge,

@@ -3,7 +3,9 @@ package client
 import (
 	"context"
 	"errors"
+	"fmt"
 	"math/rand/v2"
+	"strings"
 	"time"
 
 	"github.com/cenkalti/backoff/v5"
@@ -36,7 +38,11 @@ func retry[T any](ctx context.Context, a *API, op string, attempt func() (T, err
 	var none T
 	failure := new(Error)
 	if !errors.As(err, &failure) { // the context's, from a wait
-		return none, interrupted(op, contextError(ctx))
+		ended := contextError(ctx)
+		if w.last != nil { // or nobody would learn what the wait was for
+			ended = fmt.Errorf("%w; the last attempt: %s", ended, strings.TrimPrefix(w.last.Error(), "client: "))
+		}
+		return none, interrupted(op, ended)
 	}
 	if attempts > 1 {
 		counted := *failure

@@ -197,3 +197,19 @@ func TestSilenceIsRepeatedOnce(t *testing.T) {
 	require.ErrorIs(t, err, ErrUnavailable)
 	require.Len(t, asked, 2)
 }
+
+// A deadline that comes while a repetition is waited for does not hide what the
+// wait was for.
+func TestWaitEndsWithCause(t *testing.T) {
+	gone := httptest.NewServer(nil)
+	gone.Close()
+	c, err := New(Config{URL: gone.URL, SiteKey: "pk", SecretKey: NewSecret("sk")})
+	require.NoError(t, err)
+	ctx, cancel := context.WithCancel(t.Context())
+	time.AfterFunc(100*time.Millisecond, cancel)
+	_, err = c.Token(ctx)
+	require.ErrorIs(t, err, context.Canceled)
+	require.NotErrorIs(t, err, ErrUnavailable)
+	require.ErrorContains(t, err, "context canceled; the last attempt: challenge: unavailable: ")
+	require.ErrorContains(t, err, "connection refused")
+}

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 
 	"github.com/spf13/pflag"
 
@@ -66,13 +67,24 @@ func (f *accountFlags) open(ctx context.Context, env environment, s *solver.Solv
 	return c, stop, nil
 }
 
-// newClient returns a client. Its errors are about usage.
+// newClient returns a client.
 func newClient(config client.Config) (*client.Client, error) {
 	c, err := client.New(config)
 	if err != nil {
-		return nil, &usageError{err} // about the URL or the form of the keys
+		return nil, configError(err)
 	}
 	return c, nil
+}
+
+// configError tells keys of the wrong form, which have the exit code of keys that
+// are refused, from settings that cannot be, which are wrong usage.
+func configError(err error) error {
+	for _, field := range []string{"SiteKey", "SecretKey", "APIKey", "HashID"} {
+		if strings.Contains(err.Error(), "config: "+field) {
+			return err
+		}
+	}
+	return &usageError{err}
 }
 
 // config returns what a client needs for the account, or for an emulator, which

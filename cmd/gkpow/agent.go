@@ -92,7 +92,7 @@ func agent(ctx context.Context, env environment, f agentFlags) error {
 	hangup := make(chan os.Signal, 1)
 	signal.Notify(hangup, syscall.SIGHUP)
 	defer signal.Stop(hangup)
-	log := slog.New(slog.NewJSONHandler(env.stderr, nil))
+	log := newLog(env)
 	registry := prometheus.NewRegistry()
 	registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 

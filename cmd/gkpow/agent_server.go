@@ -209,7 +209,7 @@ func (a *agentServer) failure(w http.ResponseWriter, r *http.Request, missing st
 	case is(client.ErrRejected), is(client.ErrDifficulty):
 		code = "rejected"
 	}
-	answer = errorAnswer{Error: code, Message: err.Error()}
+	answer = errorAnswer{Error: code, Message: words(err.Error())}
 	var failure *client.Error
 	if errors.As(err, &failure) && failure.RetryAfter > 0 {
 		answer.RetryAfter = failure.RetryAfter.Seconds()
@@ -220,7 +220,7 @@ func (a *agentServer) failure(w http.ResponseWriter, r *http.Request, missing st
 }
 
 func (a *agentServer) fail(w http.ResponseWriter, status int, code, message string) {
-	a.answer(w, status, errorAnswer{Error: code, Message: message})
+	a.answer(w, status, errorAnswer{Error: code, Message: words(message)})
 }
 
 func (a *agentServer) answer(w http.ResponseWriter, status int, body any) {

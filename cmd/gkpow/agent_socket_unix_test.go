@@ -318,5 +318,7 @@ func TestAgentKeyFromPipe(t *testing.T) {
 	require.NoError(t, err)
 	response.Body.Close()
 	require.Equal(t, http.StatusInternalServerError, response.StatusCode)
-	require.Contains(t, log.String(), "is not a plain file, so it is read only once")
+	require.Eventually(t, func() bool {
+		return strings.Contains(log.String(), "is not a plain file, so it is read only once")
+	}, 20*time.Second, 5*time.Millisecond, log)
 }

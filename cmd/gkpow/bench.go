@@ -277,7 +277,7 @@ func chosenStrategies(names []string) ([]strategies.Strategy, error) {
 			for _, s := range all {
 				known = append(known, s.Name())
 			}
-			return nil, usagef("no strategy %q; there are %s", name, strings.Join(known, ", "))
+			return nil, usagef("no strategy %q; there are %s%s", name, strings.Join(known, ", "), meant(name, known))
 		}
 		chosen[i] = true
 	}

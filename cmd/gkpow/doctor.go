@@ -95,7 +95,7 @@ type diagnosis []finding
 func (d *diagnosis) check(name string, err error, result string, args ...any) bool {
 	found := finding{Check: name, OK: err == nil, Result: fmt.Sprintf(result, args...), err: err}
 	if err != nil {
-		found.Result = err.Error()
+		found.Result = words(err.Error())
 		_, found.Do = diagnose(&actionError{err})
 	}
 	*d = append(*d, found)

@@ -1,11 +1,14 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"encoding/hex"
 	"errors"
 	"fmt"
 	"io"
+	"os"
+	"slices"
 	"time"
 
 	"github.com/spf13/pflag"
@@ -29,9 +32,22 @@ func (f *engineFlags) newSolver(o solver.Options) (*solver.Solver, error) {
 	o.Workers, o.Backend = f.threads, f.backend
 	s, err := solver.New(o)
 	if err != nil {
-		return nil, &usageError{err}
+		return nil, usagef("%w%s", err, f.meant())
 	}
 	return s, nil
+}
+
+// meant suggests a kernel if the one that is asked for does not exist.
+func (f *engineFlags) meant() string {
+	var names []string
+	for _, b := range solver.Backends() {
+		names = append(names, b.Name)
+	}
+	asked := cmp.Or(f.backend, os.Getenv("GKPOW_BACKEND"))
+	if slices.Contains(names, asked) {
+		return ""
+	}
+	return meant(asked, names)
 }
 
 // timeFlags are the flags of commands that may take long.

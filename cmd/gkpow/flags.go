@@ -4,13 +4,22 @@ import (
 	"errors"
 	"fmt"
 	"strconv"
+	"strings"
 
+	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 )
 
 // flagError says what a flag takes where its value cannot be read: the error of
 // package pflag tells which of Go's functions did not read it.
-func flagError(err error) error {
+func flagError(cmd *cobra.Command, err error) error {
+	var unknown *pflag.NotExistError
+	if errors.As(err, &unknown) && len(unknown.GetSpecifiedName()) > 1 {
+		var names []string
+		cmd.Flags().VisitAll(func(flag *pflag.Flag) { names = append(names, flag.Name) })
+		hint := strings.Replace(meant(unknown.GetSpecifiedName(), names), "mean ", "mean --", 1)
+		return fmt.Errorf("unknown flag --%s for %q%s", unknown.GetSpecifiedName(), cmd.CommandPath(), hint)
+	}
 	var invalid *pflag.InvalidValueError
 	if !errors.As(err, &invalid) {
 		return err
@@ -21,7 +30,7 @@ func flagError(err error) error {
 	}
 	var want string
 	switch flag.Value.Type() {
-	case "int":
+	case "int", "int64":
 		want = "is not a whole number"
 	case "uint64":
 		want = "is not a whole number of 0 or more"

@@ -21,7 +21,7 @@ site does. The solution itself, gktinc_solution, comes from the vendor's script 
 the visitor's browser.
 
 ` + gktincHelp,
-		Args: cobra.NoArgs,
+		Args: noSuchCommand,
 		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
 	cmd.AddCommand(newGKTincLevel(env), newGKTincValidate(env), newGKTincConfig(env), newGKTincProxy(env))
@@ -68,7 +68,7 @@ func (f *gktincFlags) open(ctx context.Context, env environment) (*gktinc.Client
 	}
 	c, err := gktinc.New(config)
 	if err != nil {
-		return nil, &usageError{err} // about the URL or the form of the keys
+		return nil, configError(err)
 	}
 	return c, nil
 }
@@ -145,7 +145,7 @@ func newGKTincVerdictJSON(v gktinc.Verdict) gktincVerdictJSON {
 		City:      v.City,
 	}
 	if v.Err != nil {
-		out.Error = v.Err.Error()
+		out.Error = words(v.Err.Error())
 	}
 	return out
 }

@@ -118,7 +118,7 @@ func (f *guardFlags) open(ctx context.Context, env environment, emulatorURL stri
 	}
 	c, err := gktinc.New(config)
 	if err != nil {
-		return nil, &usageError{err}
+		return nil, configError(err)
 	}
 	if options.Store, err = f.openStore(env, log); err != nil {
 		return nil, err

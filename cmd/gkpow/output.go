@@ -13,7 +13,9 @@ import (
 )
 
 // warn prints a warning.
-func warn(env environment, err error) { fmt.Fprintf(env.stderr, "gkpow: warning: %v\n", err) }
+func warn(env environment, err error) {
+	fmt.Fprintf(env.stderr, "gkpow: warning: %s\n", words(err.Error()))
+}
 
 // warnFaults warns of kernels that this process does not use, because their
 // self-test failed or because a search has caught them in an error.

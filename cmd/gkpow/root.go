@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 
 	"github.com/spf13/cobra"
 
@@ -46,7 +47,7 @@ func run(ctx context.Context, args []string, env environment) int {
 		return child.code // it has said itself what is wrong
 	}
 	code, hint := diagnose(err)
-	fmt.Fprintf(env.stderr, "gkpow: error: %v\n", err)
+	fmt.Fprintf(env.stderr, "gkpow: error: %s\n", words(err.Error()))
 	if code == exitUsage && hint == "" {
 		hint = fmt.Sprintf("see %q", command.CommandPath()+" --help")
 	}
@@ -77,7 +78,7 @@ For back ends of web sites "gkpow verify" judges such tokens, and "gkpow gktinc"
 asks GuardianKey GKTinc about visitors and their forms.`,
 		SilenceErrors: true,
 		SilenceUsage:  true,
-		Args:          cobra.NoArgs,
+		Args:          noSuchCommand,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if version {
 				return action(func(context.Context) error { return printVersion(env, false) })(cmd, nil)
@@ -86,7 +87,8 @@ asks GuardianKey GKTinc about visitors and their forms.`,
 		},
 	}
 	root.Flags().BoolVar(&version, "version", false, "print version, commit, date and kernel")
-	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return flagError(err) })
+	root.SetFlagErrorFunc(flagError)
+	root.SetHelpCommand(newHelp())
 	root.AddCommand(
 		newSolve(env),
 		newToken(env),
@@ -104,6 +106,12 @@ asks GuardianKey GKTinc about visitors and their forms.`,
 	)
 	root.InitDefaultHelpCmd()
 	root.InitDefaultCompletionCmd()
+	for _, sub := range root.Commands() {
+		if sub.Name() == "completion" { // which would pass over a shell that it does not know
+			sub.Args = noSuchCommand
+			sub.RunE = func(cmd *cobra.Command, _ []string) error { return cmd.Help() }
+		}
+	}
 	return root
 }
 
@@ -121,5 +129,51 @@ func actionOn(f func(ctx context.Context, args []string) error) func(*cobra.Comm
 			return &actionError{err}
 		}
 		return nil
+	}
+}
+
+// noSuchCommand is the error of arguments to a command that only has others below
+// it.
+func noSuchCommand(cmd *cobra.Command, args []string) error {
+	if len(args) == 0 {
+		return nil
+	}
+	return fmt.Errorf("unknown command %q for %q%s", args[0], cmd.CommandPath(), meant(args[0], commandNames(cmd)))
+}
+
+// commandNames are those of the commands below.
+func commandNames(cmd *cobra.Command) (names []string) {
+	for _, sub := range cmd.Commands() {
+		names = append(names, sub.Name())
+	}
+	return names
+}
+
+// newHelp returns the help command. Unlike cobra's it fails if there is no such
+// command.
+func newHelp() *cobra.Command {
+	return &cobra.Command{
+		Use:   "help [COMMAND]",
+		Short: "Describe a command",
+		Long:  `Describe a command, such as "gkpow help token", or list all of them.`,
+		ValidArgsFunction: func(cmd *cobra.Command, args []string, _ string) ([]string, cobra.ShellCompDirective) {
+			about, _, err := cmd.Root().Find(args)
+			if err != nil {
+				return nil, cobra.ShellCompDirectiveNoFileComp
+			}
+			return commandNames(about), cobra.ShellCompDirectiveNoFileComp
+		},
+		RunE: func(cmd *cobra.Command, args []string) error {
+			about := cmd.Root()
+			for _, name := range args {
+				i := slices.IndexFunc(about.Commands(), func(sub *cobra.Command) bool { return sub.Name() == name })
+				if i < 0 {
+					return noSuchCommand(about, []string{name})
+				}
+				about = about.Commands()[i]
+			}
+			about.InitDefaultHelpFlag()
+			return about.Help()
+		},
 	}
 }

@@ -74,7 +74,7 @@ func token(ctx context.Context, env environment, f tokenFlags) error {
 		f.format = "json"
 	}
 	if !slices.Contains(tokenFormats, f.format) {
-		return usagef("--format %q is not one of %s", f.format, strings.Join(tokenFormats, ", "))
+		return usagef("--format %q is not one of %s%s", f.format, strings.Join(tokenFormats, ", "), meant(f.format, tokenFormats))
 	}
 	t, err := getToken(ctx, env, f.searchFlags, f.accountFlags)
 	if err != nil {

@@ -1,0 +1,79 @@
+package main
+
+import (
+	"log/slog"
+	"strings"
+
+	"github.com/spf13/cobra"
+)
+
+// The packages below this one speak to Go programmers, so their errors name fields
+// of a Config. Whoever runs a command sets variables and flags instead: words puts
+// those into the text of every error that a command prints, logs or answers with.
+func words(text string) string {
+	if strings.Contains(text, "gktinc/") || strings.Contains(text, "GuardOptions") {
+		return gktincWords.Replace(text)
+	}
+	return m2mWords.Replace(text)
+}
+
+// Of two texts that begin at the same place, the one that is listed first counts.
+var m2mWords = strings.NewReplacer(
+	"Config.URL (GKCAPTCHA_API_URL)", "GKCAPTCHA_API_URL",
+	"Config.URL", "GKCAPTCHA_API_URL",
+	" (Config.Timeout)", "",
+	" (Config.MaxRounds)", "",
+	"so give the solver more CPU, or raise Config.MaxRounds", "so allow more --threads, or use a faster machine",
+	"Config.MaxDifficulty", "--max-difficulty",
+	"solver.Options.MaxNonce", "--max-nonce",
+
+	"config: URL", "GKCAPTCHA_API_URL",
+	"config: SiteKey", "GKCAPTCHA_SITE_KEY",
+	"config: SecretKey", "GKCAPTCHA_SECRET_KEY, or the file in GKCAPTCHA_SECRET_KEY_FILE,",
+	"config: MaxDifficulty", "--max-difficulty",
+)
+
+var gktincWords = strings.NewReplacer(
+	"Config.URL (GKTINC_API_URL)", "GKTINC_API_URL",
+	"Config.URL", "GKTINC_API_URL",
+	" (Config.Timeout)", "",
+
+	"gktinc/config: URL", "GKTINC_API_URL",
+	"gktinc/config: APIKey", "GKTINC_API_KEY, or the file in GKTINC_API_KEY_FILE,",
+	"gktinc/config: HashID", "GKTINC_HASHID",
+	"gktinc/config: PageKey:", "GKTINC_PAGE_KEY, or the file in GKTINC_PAGE_KEY_FILE:",
+	"gktinc/config: PageKey", "GKTINC_PAGE_KEY, or the file in GKTINC_PAGE_KEY_FILE,",
+	"gktinc/config: DefaultLevel", "--default-level",
+	"gktinc/config: GuardOptions.URL", "the form's url",
+	"gktinc/config: GuardOptions.Lifetime", "--page-lifetime",
+	"gktinc/config: GuardOptions.MaxBody", "--max-body",
+	"gktinc/config: GuardOptions.PreEnforce needs AskLevel", "--pre-enforce needs --ask-level",
+	"gktinc/config: GuardOptions", "the form's settings",
+)
+
+// logWords is a slog.HandlerOptions.ReplaceAttr that applies words to errors.
+func logWords(_ []string, attribute slog.Attr) slog.Attr {
+	if attribute.Key == "error" {
+		attribute.Value = slog.StringValue(words(attribute.Value.String()))
+	}
+	return attribute
+}
+
+// newLog returns the log of commands that serve: a JSON object for each event.
+func newLog(env environment) *slog.Logger {
+	return slog.New(slog.NewJSONHandler(env.stderr, &slog.HandlerOptions{ReplaceAttr: logWords}))
+}
+
+// meant returns "; did you mean X?" if one of the names is close to what was typed.
+func meant(typed string, names []string) string {
+	var all cobra.Command // whose suggestions are those for commands
+	all.SuggestionsMinimumDistance = 2
+	for _, name := range names {
+		all.AddCommand(&cobra.Command{Use: name, Run: func(*cobra.Command, []string) {}})
+	}
+	suggestions := all.SuggestionsFor(typed)
+	if typed == "" || len(suggestions) == 0 {
+		return ""
+	}
+	return "; did you mean " + suggestions[0] + "?"
+}
