@@ -1,0 +1,78 @@
+//go:build unix
+
+package main
+
+import (
+	"encoding/json"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/gkpow/gkpow/client/gktest"
+)
+
+// A page that one agent has made is good once, however many sockets send its form to
+// however many agents at the same time, and after they have been restarted.
+func TestAgentsShareUsedPages(t *testing.T) {
+	service := gktest.New(gktest.Options{})
+	server := httptest.NewServer(service)
+	defer server.Close()
+	dir := socketDir(t)
+	start := func(name string) *http.Client {
+		socket := filepath.Join(dir, name+".sock")
+		cmd := exec.Command("gkpow", "agent", "--socket", socket)
+		cmd.Env = append(os.Environ(), quickExit, "GKTINC_API_URL="+server.URL, "GKTINC_API_KEY="+gktest.GKTincAPIKey, "GKTINC_HASHID="+gktest.GKTincHashID,
+			"XDG_CACHE_HOME="+dir, "HOME="+dir)
+		startProcess(t, cmd)
+		c := socketClient(socket)
+		c.Transport.(*http.Transport).DisableKeepAlives = true // a socket for each request
+		return c
+	}
+	ask := func(c *http.Client, method, target, body string) (int, string) {
+		r, err := http.NewRequest(method, "http://agent"+target, strings.NewReader(body))
+		require.NoError(t, err)
+		r.Header.Set("X-Real-IP", "203.0.113.7")
+		r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+		answer, err := c.Do(r)
+		require.NoError(t, err)
+		defer answer.Body.Close()
+		text, err := io.ReadAll(answer.Body)
+		require.NoError(t, err)
+		return answer.StatusCode, string(text)
+	}
+	page := func(c *http.Client) string {
+		status, body := ask(c, "GET", aPage, "")
+		require.Equal(t, 200, status, body)
+		var answer struct{ Once hiddenField }
+		require.NoError(t, json.Unmarshal([]byte(body), &answer))
+		return form(answer.Once.Value)
+	}
+	agents := []*http.Client{start("one"), start("two")}
+	sent, open := page(agents[0]), page(agents[0])
+	var running sync.WaitGroup
+	statuses := make([]int, 100)
+	for i := range statuses {
+		running.Go(func() { statuses[i], _ = ask(agents[i%2], "POST", validateURL, sent) })
+	}
+	running.Wait()
+	count := map[int]int{}
+	for _, status := range statuses {
+		count[status]++
+	}
+	require.Equal(t, map[int]int{200: 1, 403: 99}, count)
+	require.Equal(t, 1, service.Counts().GKTincValidations)
+
+	third := start("three") // as after a restart
+	status, body := ask(third, "POST", validateURL, sent)
+	require.Equal(t, 403, status, body)
+	status, body = ask(third, "POST", validateURL, open)
+	require.Equal(t, 200, status, body)
+}
