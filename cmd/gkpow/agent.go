@@ -106,6 +106,9 @@ func agent(ctx context.Context, env environment, f agentFlags) error {
 	if err != nil {
 		return err
 	}
+	if routes != nil {
+		defer routes.close()
+	}
 	if routes != nil && f.emulatorURL == "" {
 		keys.add("GKTINC_API_KEY", env, routes.reload)
 	}

@@ -19,7 +19,11 @@ func (f *agentFlags) openGKTinc(ctx context.Context, env environment, log *slog.
 	if f.gktinc.sharedURL, err = f.accountFlags.sharedURL(env); err != nil {
 		return nil, err
 	}
-	guard, err := f.gktinc.open(ctx, env, f.emulatorURL, log)
+	sharedURL, err := f.sharedURL(env)
+	if err != nil {
+		return nil, err
+	}
+	guard, err := f.gktinc.open(ctx, env, f.emulatorURL, sharedURL, log)
 	if err != nil {
 		return nil, err
 	}

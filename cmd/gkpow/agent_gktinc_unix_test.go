@@ -5,6 +5,8 @@ package main
 import (
 	"encoding/json"
 	"io"
+	"log/slog"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -12,8 +14,11 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
+	"time"
 
+	"github.com/prometheus/client_golang/prometheus"
 	"github.com/stretchr/testify/require"
 
 	"github.com/gkpow/gkpow/client/gktest"
@@ -75,4 +80,56 @@ func TestAgentsShareUsedPages(t *testing.T) {
 	require.Equal(t, 403, status, body)
 	status, body = ask(third, "POST", validateURL, open)
 	require.Equal(t, 200, status, body)
+}
+
+// Agents on two machines, which have no directory in common, share used pages by Redis.
+func TestInteropAgentsShareByRedis(t *testing.T) {
+	interop(t)
+	port := freePort(t)
+	background(t, program(t, "redis-server"), []string{"--port", port, "--bind", "127.0.0.1", "--save", "", "--appendonly", "no", "--dir", t.TempDir()})
+	require.Eventually(t, func() bool {
+		conn, err := net.Dial("tcp", "127.0.0.1:"+port)
+		if err == nil {
+			conn.Close()
+		}
+		return err == nil
+	}, 20*time.Second, 20*time.Millisecond)
+	machine := func() *judge {
+		service, env := gktincUser(t, gktest.GKTincOptions{})
+		lookup := env.lookup
+		env.lookup = func(name string) (string, bool) {
+			if name == cacheVariable {
+				return "redis://127.0.0.1:" + port, true
+			}
+			return lookup(name)
+		}
+		j := &judge{T: t, service: service, journal: &journal{}}
+		log, registry := slog.New(slog.NewJSONHandler(j.journal, nil)), prometheus.NewRegistry()
+		routes, err := (&agentFlags{gktinc: guardFlags{ipHeader: "X-Real-IP"}}).openGKTinc(t.Context(), env, log)
+		require.NoError(t, err)
+		t.Cleanup(routes.close)
+		j.agent = newAgentServer(nil, "", registry, log)
+		routes.addTo(j.agent, registry)
+		entries, err := os.ReadDir(env.cacheDir)
+		require.NoError(t, err)
+		require.Empty(t, entries)
+		return j
+	}
+	one, two := machine(), machine()
+	for range 20 {
+		sent := form(one.page()["once"])
+		var running sync.WaitGroup
+		var accepted atomic.Int64
+		for i := range 10 {
+			running.Go(func() {
+				answer := httptest.NewRecorder()
+				[]*judge{one, two}[i%2].agent.ServeHTTP(answer, visitor("POST", validateURL, sent))
+				if answer.Code == 200 {
+					accepted.Add(1)
+				}
+			})
+		}
+		running.Wait()
+		require.EqualValues(t, 1, accepted.Load())
+	}
 }

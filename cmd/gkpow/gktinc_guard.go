@@ -90,11 +90,13 @@ type formGuard struct {
 	reopen  func(used *gktinc.Client) (*gktinc.Client, error) // with the keys as they are now
 	opening sync.Mutex
 	options gktinc.GuardOptions // URL and Field are left out
+	close   func()
 }
 
 // open returns a formGuard with the keys of the environment, or with an emulator's
-// unless its URL is "".
-func (f *guardFlags) open(ctx context.Context, env environment, emulatorURL string, log *slog.Logger) (*formGuard, error) {
+// unless its URL is "". The URL of a shared cache, "" for none, is where used pages are
+// remembered, unless a flag says otherwise.
+func (f *guardFlags) open(ctx context.Context, env environment, emulatorURL, sharedURL string, log *slog.Logger) (*formGuard, error) {
 	options, err := f.options()
 	if err != nil {
 		return nil, err
@@ -120,10 +122,16 @@ func (f *guardFlags) open(ctx context.Context, env environment, emulatorURL stri
 	if err != nil {
 		return nil, configError(err)
 	}
-	if options.Store, err = f.openStore(env, log); err != nil {
+	guard := &formGuard{log: log, options: options, close: func() {}}
+	if sharedURL != "" && f.onceDir == "" {
+		shared, err := rediscache.NewOnceStore(rediscache.Options{URL: sharedURL, OnWarning: func(err error) { log.Warn(err.Error()) }})
+		if err != nil {
+			return nil, usagef("%s: %w", cacheVariable, err)
+		}
+		guard.options.Store, guard.close = shared, shared.Close
+	} else if guard.options.Store, err = f.openStore(env, log); err != nil {
 		return nil, err
 	}
-	guard := &formGuard{log: log, options: options}
 	guard.client.Store(c)
 	guard.reopen = func(used *gktinc.Client) (*gktinc.Client, error) {
 		next := config

@@ -95,10 +95,15 @@ func gktincProxy(ctx context.Context, env environment, f proxyFlags) error {
 		defer e.stop()
 		emulatorURL = e.url
 	}
-	guard, err := f.guard.open(ctx, env, emulatorURL, log)
+	sharedURL, err := (&accountFlags{emulator: f.emulator}).sharedURL(env)
 	if err != nil {
 		return err
 	}
+	guard, err := f.guard.open(ctx, env, emulatorURL, sharedURL, log)
+	if err != nil {
+		return err
+	}
+	defer guard.close()
 	registry := prometheus.NewRegistry()
 	registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	p, err := f.newProxy(guard, registry, log)

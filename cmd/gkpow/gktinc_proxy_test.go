@@ -47,7 +47,7 @@ func newGuardedSite(t *testing.T, f proxyFlags, application http.Handler) *guard
 		f.maxRequests = 100
 	}
 	log := slog.New(slog.NewJSONHandler(s.journal, nil))
-	guard, err := f.guard.open(t.Context(), env, "", log)
+	guard, err := f.guard.open(t.Context(), env, "", "", log)
 	require.NoError(t, err)
 	p, err := f.newProxy(guard, s.registry, log)
 	require.NoError(t, err)
