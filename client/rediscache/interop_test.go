@@ -1,17 +1,23 @@
+//go:build unix
+
 package rediscache
 
 import (
+	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"strings"
 	"sync"
+	"sync/atomic"
+	"syscall"
 	"testing"
 	"time"
 
 	"github.com/stretchr/testify/require"
-	"go.uber.org/goleak"
 
 	"github.com/gkpow/gkpow/client"
+	"github.com/gkpow/gkpow/client/gktest"
 )
-
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 func TestInteropOneHandshake(t *testing.T) {
 	interop(t)
@@ -125,4 +131,211 @@ func TestInteropSingleUse(t *testing.T) {
 	n, err := server.admin("ZCARD", members[0].keys.pool).AsInt64()
 	require.NoError(t, err)
 	require.EqualValues(t, 4, n)
+}
+
+// The holder of the lease is killed at any moment: another takes over within seconds,
+// and there are two handshakes at most.
+func TestInteropKilledHolder(t *testing.T) {
+	interop(t)
+	server := startRedis(t)
+	const kills, atOnce = 100, 10
+	places := make(chan struct{}, atOnce)
+	var running sync.WaitGroup
+	var slowest atomic.Int64
+	for n := range kills {
+		running.Go(func() {
+			places <- struct{}{}
+			defer func() { <-places }()
+			// A service that is slow at both steps, so that the holder is busy for a while.
+			service := gktest.New(gktest.Options{Difficulty: gktest.NoWork})
+			entered := make(chan struct{}, 100)
+			slow := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+				entered <- struct{}{}
+				time.Sleep(150 * time.Millisecond)
+				service.ServeHTTP(w, r)
+			}))
+			defer slow.Close()
+			cache := fmt.Sprintf("redis://%s?prefix=kill%d:", server.address(), n)
+			holder, _ := start(t, cache, slow.URL)
+			select {
+			case <-entered: // it holds the lease
+			case <-time.After(time.Minute):
+				t.Error("the holder does not begin")
+				return
+			}
+			heir, output := start(t, cache, slow.URL)
+			time.Sleep(time.Duration(n) * 5 * time.Millisecond)
+			killed := time.Now()
+			_ = holder.Process.Kill()
+			_ = holder.Wait()
+			if err := heir.Wait(); err != nil {
+				t.Errorf("%v: %s", err, output)
+			}
+			slowest.Store(max(slowest.Load(), int64(time.Since(killed))))
+			if n := service.Counts().Tokens; n < 1 || n > 2 {
+				t.Errorf("%d tokens", n)
+			}
+		})
+	}
+	running.Wait()
+	t.Logf("the heir had a token %v after the kill at the latest", time.Duration(slowest.Load()))
+	require.Less(t, time.Duration(slowest.Load()), 30*time.Second) // 4 s on a machine that is not busy
+}
+
+// The server goes through all that a server can go through. Members have live tokens all
+// the time, and one warning each.
+func TestInteropOutages(t *testing.T) {
+	interop(t)
+	for name, r := range map[string]struct {
+		disturb func(*process)
+		restore func(*process)
+	}{
+		"restarts": {func(p *process) { p.kill(); p.start() }, func(*process) {}},
+		"is down":  {(*process).kill, (*process).start},
+		"is paused": {func(p *process) { _ = p.cmd.Process.Signal(syscall.SIGSTOP) },
+			func(p *process) { _ = p.cmd.Process.Signal(syscall.SIGCONT) }},
+		"loses its data": {func(p *process) { p.admin("FLUSHALL") }, func(*process) {}},
+		"is full":        {func(p *process) { p.admin("CONFIG", "SET", "maxmemory", "1") }, func(p *process) { p.admin("CONFIG", "SET", "maxmemory", "0") }},
+		"is a replica":   {func(p *process) { p.admin("REPLICAOF", "127.0.0.1", "1") }, func(p *process) { p.admin("REPLICAOF", "NO", "ONE") }},
+		"drops clients":  {func(p *process) { p.admin("CLIENT", "KILL", "TYPE", "normal") }, func(*process) {}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			server := startRedis(t)
+			i := &issuer{secret: "a", life: 20 * time.Second}
+			var warnings atomic.Int32
+			options := Options{URL: server.url(), OnWarning: func(error) { warnings.Add(1) }}
+			var members []*Cache
+			for range 5 {
+				members = append(members, member(t, i, options))
+			}
+			all := func() map[string]bool {
+				seen := map[string]bool{}
+				var mu sync.Mutex
+				var running sync.WaitGroup
+				for _, c := range members {
+					running.Go(func() {
+						token := get(t, c)
+						mu.Lock()
+						defer mu.Unlock()
+						seen[token] = true
+					})
+				}
+				running.Wait()
+				return seen
+			}
+			require.Len(t, all(), 1)
+			require.EqualValues(t, 1, i.asked.Load())
+			r.disturb(server)
+			require.Equal(t, map[string]bool{"token-a-1": true}, all(), "from memory")
+			late := member(t, i, options) // finds the server as it is
+			get(t, late)
+			require.LessOrEqual(t, i.asked.Load(), int32(2))
+			r.restore(server)
+
+			// When the tokens are over the fleet is together again.
+			members = append(members, late)
+			require.Eventually(t, func() bool { return len(all()) == 1 }, 2*time.Minute, 200*time.Millisecond)
+			require.LessOrEqual(t, warnings.Load(), int32(2*len(members)))
+			require.LessOrEqual(t, i.asked.Load(), int32(3*len(members)))
+		})
+	}
+}
+
+// A value that is put back after it was refused, or after its end, is no token.
+func TestInteropReplay(t *testing.T) {
+	interop(t)
+	server := startRedis(t)
+	i := &issuer{secret: "a"}
+	first := member(t, i, Options{URL: server.url()})
+	token, err := first.Token(t.Context())
+	require.NoError(t, err)
+	value, err := server.admin("GET", first.keys.token).ToString()
+	require.NoError(t, err)
+	require.NotContains(t, value, "token-a")
+	first.Invalidate(token)
+	server.admin("SET", first.keys.token, value, "EX", "300")
+	require.Equal(t, "token-a-2", get(t, member(t, i, Options{URL: server.url()})), "a refused token came back")
+
+	short := &issuer{secret: "b", life: time.Second}
+	c := member(t, short, Options{URL: server.url()})
+	require.Equal(t, "token-b-1", get(t, c))
+	value, err = server.admin("GET", c.keys.token).ToString()
+	require.NoError(t, err)
+	time.Sleep(1100 * time.Millisecond)
+	server.admin("SET", c.keys.token, value, "EX", "300")
+	require.Equal(t, "token-b-2", get(t, member(t, short, Options{URL: server.url()})), "an expired token came back")
+
+	// Another account's value under this one's name, half of one, and none at all.
+	foreign := member(t, &issuer{secret: "c"}, Options{URL: server.url()})
+	require.Equal(t, "token-c-1", get(t, foreign))
+	value, err = server.admin("GET", foreign.keys.token).ToString()
+	require.NoError(t, err)
+	for n, planted := range []string{value, value[:len(value)/2], "", "token"} {
+		server.admin("SET", first.keys.token, planted, "EX", "300")
+		require.Equal(t, fmt.Sprint("token-a-", n+3), get(t, member(t, i, Options{URL: server.url()})))
+	}
+
+	// A token of the pool that is put back is not handed out twice.
+	single := &issuer{secret: "d"}
+	options := Options{URL: server.url(), SingleUse: true, Spare: 1}
+	s := member(t, single, options)
+	get(t, s)
+	var entry []string
+	require.Eventually(t, func() bool {
+		entry, _ = server.admin("ZRANGE", s.keys.pool, "0", "-1", "WITHSCORES").AsStrSlice()
+		return len(entry) > 0
+	}, 10*time.Second, 10*time.Millisecond)
+	spare := get(t, s)
+	for range 3 {
+		server.admin("ZADD", s.keys.pool, fmt.Sprint(time.Now().Add(time.Hour).UnixMilli()), entry[0])
+		require.NotEqual(t, spare, get(t, member(t, single, options)))
+	}
+}
+
+// A page is accepted once by all processes, also after a restart of one of them.
+func TestInteropOnce(t *testing.T) {
+	interop(t)
+	server := startRedis(t)
+	var firsts atomic.Int32
+	var running sync.WaitGroup
+	for range 20 {
+		running.Go(func() {
+			store, err := NewOnceStore(Options{URL: server.url()})
+			if err != nil {
+				t.Error(err)
+				return
+			}
+			defer store.Close()
+			first, err := store.Use(t.Context(), strings.Repeat("a", 32), time.Now().Add(time.Hour))
+			if err != nil {
+				t.Error(err)
+			}
+			if first {
+				firsts.Add(1)
+			}
+		})
+	}
+	running.Wait()
+	require.EqualValues(t, 1, firsts.Load())
+	left, err := server.admin("PTTL", DefaultPrefix+"once:"+strings.Repeat("a", 32)).AsInt64()
+	require.NoError(t, err)
+	require.InDelta(t, (time.Hour + onceMargin).Milliseconds(), left, 60_000)
+}
+
+func TestInteropCheck(t *testing.T) {
+	interop(t)
+	server := startRedis(t, "--requirepass", "PASSWORD")
+	report, err := Check(t.Context(), strings.Replace(server.url(), "//", "//:PASSWORD@", 1))
+	require.NoError(t, err)
+	require.Regexp(t, `^(redis|valkey) \d+\.`, report.Server)
+	require.NotZero(t, report.Latency)
+	_, err = Check(t.Context(), server.url())
+	require.ErrorIs(t, err, client.ErrUnavailable)
+	require.ErrorContains(t, err, "NOAUTH")
+	_, err = Check(t.Context(), strings.Replace(server.url(), "//", "//:WRONG@", 1))
+	require.ErrorContains(t, err, "WRONGPASS")
+	require.NotContains(t, err.Error(), "WRONG@")
+	i := &issuer{secret: "a"}
+	require.Equal(t, "token-a-1", get(t, member(t, i, Options{URL: server.url()})), "alone")
 }

@@ -1,12 +1,12 @@
 package rediscache
 
 import (
+	"bytes"
 	"context"
 	"fmt"
 	"net"
 	"os"
 	"os/exec"
-	"path/filepath"
 	"strconv"
 	"sync/atomic"
 	"testing"
@@ -16,6 +16,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/gkpow/gkpow/client"
+	"github.com/gkpow/gkpow/client/gktest"
 )
 
 // interop skips a test that needs redis-server unless it is asked for: see the Makefile.
@@ -78,7 +79,8 @@ func (p *process) kill() {
 
 func (p *process) address() string { return "127.0.0.1:" + strconv.Itoa(p.port) }
 
-func (p *process) url() string { return "redis://" + p.address() }
+// url gives exchanges the longest time that there is: the tests' machine may be busy.
+func (p *process) url() string { return "redis://" + p.address() + "?timeout=1s" }
 
 // admin runs one command on the server.
 func (p *process) admin(words ...string) rueidis.RedisResult {
@@ -138,4 +140,39 @@ func get(t *testing.T, c *Cache) string {
 	return token.Value.Reveal()
 }
 
-var _ = filepath.Join
+// Variables of a copy of this program that is to be a member.
+const (
+	childURL     = "GKPOW_TEST_CACHE_URL"     // of the cache
+	childService = "GKPOW_TEST_CACHE_SERVICE" // of the service
+)
+
+// child gets a token and prints it.
+func child() {
+	c, err := client.New(client.Config{
+		SiteKey: gktest.SiteKey, SecretKey: client.NewSecret(gktest.SecretKey), URL: os.Getenv(childService),
+	})
+	if err == nil {
+		var tokens *Cache
+		if tokens, err = New(c, Options{URL: os.Getenv(childURL)}); err == nil {
+			var token client.Token
+			if token, err = tokens.Token(context.Background()); err == nil {
+				fmt.Println(token.Value.Reveal())
+				tokens.Close()
+				return
+			}
+		}
+	}
+	fmt.Fprintln(os.Stderr, err)
+	os.Exit(1)
+}
+
+// start starts a copy of this program as a member.
+func start(t *testing.T, cache, service string) (cmd *exec.Cmd, output *bytes.Buffer) {
+	t.Helper()
+	output = new(bytes.Buffer)
+	cmd = exec.Command(os.Args[0])
+	cmd.Env = append(os.Environ(), childURL+"="+cache, childService+"="+service)
+	cmd.Stdout, cmd.Stderr = output, output
+	require.NoError(t, cmd.Start())
+	return cmd, output
+}

@@ -1,9 +1,12 @@
 package rediscache
 
 import (
+	"bytes"
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
+	"io"
 	"math/rand/v2"
 	"net"
 	"strings"
@@ -158,6 +161,7 @@ func (s *store) dial(connecting chan struct{}) {
 	option.Dialer = net.Dialer{Timeout: 4 * s.timeout, KeepAlive: time.Second}
 	option.Sentinel.Dialer = option.Dialer
 	option.Sentinel.TopologyRefreshInterval = 5 * time.Second
+	option.DialCtxFn = s.dialServer
 	option.ConnWriteTimeout = 4 * s.timeout // for answers and for pings when idle
 	option.PipelineMultiplex = -1           // one connection
 	option.BlockingPoolSize = 1
@@ -185,6 +189,62 @@ func (s *store) dial(connecting chan struct{}) {
 		s.client = nil
 	}
 }
+
+// dialServer connects, and makes sure that there is a server of Redis at the other end:
+// the protocol of another one would be a bug to rueidis, which panics.
+func (s *store) dialServer(ctx context.Context, address string, dialer *net.Dialer, config *tls.Config) (net.Conn, error) {
+	network := "tcp"
+	if s.server.socket {
+		network = "unix"
+	}
+	var conn net.Conn
+	var err error
+	if config != nil {
+		conn, err = (&tls.Dialer{NetDialer: dialer, Config: config}).DialContext(ctx, network, address)
+	} else {
+		conn, err = dialer.DialContext(ctx, network, address)
+	}
+	if err != nil {
+		return nil, err
+	}
+	if err := greet(conn, 4*s.timeout); err != nil {
+		conn.Close()
+		return nil, err
+	}
+	return conn, nil
+}
+
+// greet sends PING and reads the one line that a server answers with: +PONG, or an error
+// because there was no password yet.
+func greet(conn net.Conn, timeout time.Duration) error {
+	if err := conn.SetDeadline(time.Now().Add(timeout)); err != nil {
+		return err
+	}
+	if _, err := io.WriteString(conn, "*1\r\n$4\r\nPING\r\n"); err != nil {
+		return err
+	}
+	var line []byte
+	for one := make([]byte, 1); !bytes.HasSuffix(line, []byte("\r\n")); {
+		if _, err := io.ReadFull(conn, one); err != nil {
+			return fmt.Errorf("connected, but there was no answer: %w", err)
+		}
+		if line = append(line, one[0]); len(line) > maxGreeting || line[0] != '+' && line[0] != '-' {
+			return errNotRedis
+		}
+	}
+	if answer := string(line); answer != "+PONG\r\n" && !strings.HasPrefix(answer, "-NOAUTH") && !strings.HasPrefix(answer, "-NOPERM") {
+		if answer[0] == '-' {
+			return fmt.Errorf("the server says %q", strings.TrimSpace(answer))
+		}
+		return errNotRedis
+	}
+	return conn.SetDeadline(time.Time{})
+}
+
+// maxGreeting bounds the line, in bytes.
+const maxGreeting = 512
+
+var errNotRedis = errors.New("what answers is neither Redis nor Valkey")
 
 // invalidated is called by the connection: nil means that it was lost, or that all keys
 // are gone.

@@ -3,7 +3,6 @@ package rediscache
 import (
 	"bytes"
 	"cmp"
-	"context"
 	"crypto/tls"
 	"crypto/x509"
 	"fmt"
@@ -24,6 +23,7 @@ type server struct {
 	prefix     string // of the names of keys
 	address    string // the first one, for people
 	encrypted  bool
+	socket     bool // the address is the path of a unix socket
 	timeout    time.Duration
 	replicated bool // a write may be lost with the server that has confirmed it
 
@@ -100,6 +100,7 @@ func parseURL(raw string) (server, error) {
 	s := server{
 		prefix:     DefaultPrefix,
 		address:    option.InitAddress[0],
+		socket:     u.Scheme == "unix",
 		encrypted:  option.TLSConfig != nil,
 		option:     func() rueidis.ClientOption { return option },
 		replicated: option.Sentinel.MasterSet != "" || len(option.InitAddress) > 1,
@@ -121,7 +122,6 @@ func parseURL(raw string) (server, error) {
 func serverOption(u *url.URL, query url.Values) (rueidis.ClientOption, error) {
 	var option rueidis.ClientOption
 	if u.Scheme == "unix" {
-		option.DialCtxFn = dialUnix
 		option.InitAddress = []string{u.Path}
 	} else {
 		for _, address := range append([]string{u.Host}, query["addr"]...) {
@@ -238,8 +238,4 @@ func readFile(path string) ([]byte, error) {
 	}
 	defer file.Close()
 	return io.ReadAll(io.LimitReader(file, maxSecretFile))
-}
-
-func dialUnix(ctx context.Context, path string, dialer *net.Dialer, _ *tls.Config) (net.Conn, error) {
-	return dialer.DialContext(ctx, "unix", path)
 }

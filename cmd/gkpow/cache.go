@@ -1,6 +1,11 @@
 package main
 
 import (
+	"cmp"
+	"context"
+	"errors"
+	"time"
+
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/spf13/pflag"
 
@@ -64,6 +69,29 @@ func (f *accountFlags) tokens(env environment, c *client.Client, refused func(cl
 		return nil, nil, &usageError{err}
 	}
 	return shared, shared.Close, nil
+}
+
+// sharedCache finds out whether the shared cache can be used, if there is one.
+func (d *diagnosis) sharedCache(ctx context.Context, env environment, f *accountFlags) {
+	url, err := f.sharedURL(env)
+	if url == "" && err == nil {
+		return
+	}
+	var report rediscache.Report
+	if err == nil {
+		report, err = rediscache.Check(ctx, url)
+	}
+	encryption := "TLS"
+	if !report.Encrypted {
+		encryption = "without TLS"
+	}
+	if d.check("shared cache", err, "%s at %s, %s: read and written in %v",
+		cmp.Or(report.Server, "a server"), report.Address, encryption, report.Latency.Round(10*time.Microsecond)) {
+		return
+	}
+	if errors.Is(err, client.ErrUnavailable) {
+		d.advise("see that " + cacheVariable + " is right and the server is up; until then each machine has a token of its own")
+	}
 }
 
 // registerShared registers metrics of the shared cache, as long as the function returns

@@ -46,6 +46,7 @@ not hand in a solution. The exit code is that of the first check that failed.
 	}
 	flags := cmd.Flags()
 	f.accountFlags.register(flags)
+	f.registerCache(flags)
 	f.searchFlags.registerForService(flags)
 	flags.BoolVar(&f.json, "json", false, "print a JSON array")
 	return cmd
@@ -74,6 +75,7 @@ func doctor(ctx context.Context, env environment, f doctorFlags) error {
 			puzzle = given
 		}
 	}
+	d.sharedCache(ctx, env, &f.accountFlags)
 	d.engine(ctx, s, puzzle)
 
 	if err := d.print(env, f.json); err != nil {

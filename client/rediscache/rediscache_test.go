@@ -1,0 +1,186 @@
+package rediscache
+
+import (
+	"context"
+	"io"
+	"net"
+	"os"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+	"go.uber.org/goleak"
+
+	"github.com/gkpow/gkpow/client"
+	"github.com/gkpow/gkpow/client/gktinc"
+	"github.com/gkpow/gkpow/client/internal/leaktest"
+)
+
+func TestMain(m *testing.M) {
+	if os.Getenv(childURL) != "" {
+		child()
+		return
+	}
+	// rueidis, which looks for a cluster first, leaves one that sleeps for a second.
+	goleak.VerifyTestMain(m, goleak.IgnoreAnyFunction("github.com/redis/rueidis.(*call).DelayDo.func1"))
+}
+
+var (
+	_ client.TokenSource = (*Cache)(nil)
+	_ client.Invalidator = (*Cache)(nil)
+	_ gktinc.OnceStore   = (*OnceStore)(nil)
+)
+
+// listen answers every connection in the same way, and returns the URL.
+func listen(t *testing.T, answer func(net.Conn)) string {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	require.NoError(t, err)
+	var running sync.WaitGroup
+	running.Go(func() {
+		for {
+			conn, err := l.Accept()
+			if err != nil {
+				return
+			}
+			running.Go(func() {
+				defer conn.Close()
+				answer(conn)
+			})
+		}
+	})
+	t.Cleanup(func() { l.Close(); running.Wait() })
+	return "redis://" + l.Addr().String()
+}
+
+// servers are those that are of no use.
+func servers(t *testing.T) map[string]string {
+	ended, end := context.WithCancel(context.Background())
+	urls := map[string]string{
+		"nobody listens": listen(t, func(net.Conn) {}),
+		"hangs up":       listen(t, func(net.Conn) {}),
+		"is silent":      listen(t, func(net.Conn) { <-ended.Done() }),
+		"is no Redis":    listen(t, func(c net.Conn) { _, _ = io.WriteString(c, "HTTP/1.1 400 Bad Request\r\n\r\n"); <-ended.Done() }),
+		"is loading": listen(t, func(c net.Conn) {
+			_, _ = io.WriteString(c, "-LOADING Redis is loading the dataset in memory\r\n")
+			<-ended.Done()
+		}),
+		"trickles": listen(t, func(c net.Conn) {
+			for pause(ended, 20*time.Millisecond) {
+				if _, err := c.Write([]byte("%")); err != nil {
+					return
+				}
+			}
+		}),
+	}
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	require.NoError(t, err)
+	urls["nobody listens"] = "redis://" + l.Addr().String()
+	l.Close()
+	t.Cleanup(end)
+	return urls
+}
+
+// Without a server each member goes on alone, soon, and says so once.
+func TestAlone(t *testing.T) {
+	for name, url := range servers(t) {
+		t.Run(name, func(t *testing.T) {
+			var mu sync.Mutex
+			var warnings []string
+			i := &issuer{secret: "a"}
+			c := member(t, i, Options{URL: url, Timeout: 50 * time.Millisecond, OnWarning: func(err error) {
+				mu.Lock()
+				defer mu.Unlock()
+				warnings = append(warnings, err.Error())
+			}})
+			begun := time.Now()
+			require.Equal(t, "token-a-1", get(t, c))
+			require.Less(t, time.Since(begun), 5*time.Second)
+			token, err := c.Token(t.Context())
+			require.NoError(t, err)
+			c.Invalidate(token)
+			require.Equal(t, "token-a-2", get(t, c))
+			require.Equal(t, "token-a-2", get(t, c))
+			mu.Lock()
+			defer mu.Unlock()
+			require.Len(t, warnings, 1)
+			require.Contains(t, warnings[0], "rediscache: the cache server cannot be used: 127.0.0.1:")
+			stats := c.Stats()
+			require.False(t, stats.Up)
+			require.EqualValues(t, 2, stats.Alone)
+			require.NotZero(t, stats.Errors)
+		})
+	}
+}
+
+func TestPolicyFail(t *testing.T) {
+	for name, url := range servers(t) {
+		t.Run(name, func(t *testing.T) {
+			i := &issuer{secret: "a"}
+			for _, single := range []bool{false, true} {
+				c := member(t, i, Options{URL: url, Timeout: 50 * time.Millisecond, Policy: Fail, SingleUse: single, Spare: 1})
+				_, err := c.Token(t.Context())
+				require.ErrorIs(t, err, client.ErrUnavailable)
+				require.ErrorContains(t, err, "the policy is to fail")
+			}
+			require.Zero(t, i.asked.Load())
+			store, err := NewOnceStore(Options{URL: url, Timeout: 50 * time.Millisecond})
+			require.NoError(t, err)
+			defer store.Close()
+			first, err := store.Use(t.Context(), strings.Repeat("a", 32), time.Now().Add(time.Hour))
+			require.Error(t, err)
+			require.False(t, first)
+			_, err = Check(t.Context(), url+"?timeout=50ms")
+			require.ErrorIs(t, err, client.ErrUnavailable)
+		})
+	}
+}
+
+func TestContextEnds(t *testing.T) {
+	url := servers(t)["is silent"]
+	for _, bare := range []bool{false, true} {
+		c := member(t, &issuer{secret: "a", took: time.Hour}, Options{URL: url, Timeout: 50 * time.Millisecond, Bare: bare})
+		ctx, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
+		defer cancel()
+		_, err := c.Token(ctx)
+		require.ErrorIs(t, err, context.DeadlineExceeded)
+		c.Close()
+		if !bare {
+			_, err = c.Token(t.Context())
+			require.ErrorIs(t, err, context.Canceled)
+		}
+	}
+}
+
+func TestShowsNoSecret(t *testing.T) {
+	i := &issuer{secret: "SENTINEL"}
+	c := member(t, i, Options{URL: "redis://u:PASSWORD@127.0.0.1:1", Timeout: 10 * time.Millisecond})
+	require.Equal(t, "token-SENTINEL-1", get(t, c))
+	leaktest.RequireSafe(t, c.seal, "SENTINEL", "PASSWORD")
+	leaktest.RequireSafe(t, c.store.server, "SENTINEL", "PASSWORD")
+	leaktest.RequireSafe(t, c.Stats(), "SENTINEL")
+}
+
+// A warm call takes no network and no allocation.
+func TestWarmCallAllocatesNothing(t *testing.T) {
+	c := member(t, &issuer{secret: "a"}, Options{URL: "redis://127.0.0.1:1", Timeout: 10 * time.Millisecond})
+	get(t, c)
+	ctx := t.Context()
+	before := c.Stats().Errors
+	require.Zero(t, testing.AllocsPerRun(1000, func() { _, _ = c.Token(ctx) }))
+	require.Equal(t, before, c.Stats().Errors)
+}
+
+func BenchmarkWarmToken(b *testing.B) {
+	c, err := New(&issuer{secret: "a"}, Options{URL: "redis://127.0.0.1:1", Timeout: 10 * time.Millisecond})
+	require.NoError(b, err)
+	defer c.Close()
+	ctx := b.Context()
+	_, err = c.Token(ctx)
+	require.NoError(b, err)
+	b.ReportAllocs()
+	for b.Loop() {
+		_, _ = c.Token(ctx)
+	}
+}
