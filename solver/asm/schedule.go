@@ -1,7 +1,5 @@
 package asm
 
-import "math/bits"
-
 // The four terms of a word of the message schedule, FIPS 180-4 section 6.2.2:
 //
 //	W[t] = smallSigma1(W[t-2]) + W[t-7] + smallSigma0(W[t-15]) + W[t-16]
@@ -23,10 +21,6 @@ type schedule struct {
 	// terms[t] holds the terms of W[t] that vary. It is zero for the words of
 	// the message and for the words that stay constant.
 	terms [64]uint8
-	// full is the first word from which on all terms of all words vary.
-	full uint
-	// partial lists the words before full that vary.
-	partial []uint8
 }
 
 func newSchedules() (s [16]schedule) {
@@ -45,35 +39,6 @@ func newSchedule(vary int) schedule {
 				s.terms[t] |= term
 			}
 		}
-		if s.terms[t] != allTerms {
-			s.full = uint(t) + 1
-		}
-	}
-	for t := uint(16); t < s.full; t++ {
-		if s.terms[t] != 0 {
-			s.partial = append(s.partial, uint8(t))
-		}
 	}
 	return s
-}
-
-// operations counts what is left to do for each nonce when a word of the message
-// varies, for a kernel of one lane that needs round operations for a round and
-// sigma for one smallSigma function.
-func operations(round, sigma int) (o Ops) {
-	for vary := range o.Scan {
-		n := (64 - vary) * round
-		for _, terms := range schedules[vary].terms {
-			if terms != 0 {
-				// One addition for each term, the constant ones counting as one
-				// together, and one for K[t].
-				n += bits.OnesCount8(terms) + 1
-				n += bits.OnesCount8(terms&(termSigma1|termSigma0)) * sigma
-			}
-		}
-		o.Scan[vary] = n
-		o.Hash[vary] = MaxStates * n
-	}
-	o.Tail = MaxStates * 64 * round
-	return o
 }

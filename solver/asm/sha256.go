@@ -48,16 +48,11 @@ func round(a, b, c, d, e, f, g, h, kw uint32) (newE, newA uint32) {
 	return d + t1, t1 + bigSigma0(a) + majority(a, b, c)
 }
 
-// rounds does rounds from to 63 on the working variables s, in place. Eight
-// rounds at a time need no moves; those before the next multiple of 8 do.
-func rounds(s *[8]uint32, kw *[64]uint32, from int) {
+// rounds does all rounds on the working variables s, in place, with a message schedule
+// that is made already. Eight rounds at a time need no moves.
+func rounds(s *[8]uint32, kw *[64]uint32) {
 	a, b, c, d, e, f, g, h := s[0], s[1], s[2], s[3], s[4], s[5], s[6], s[7]
-	t := from
-	for ; t%8 != 0; t++ {
-		newE, newA := round(a, b, c, d, e, f, g, h, kw[t&63])
-		a, b, c, d, e, f, g, h = newA, a, b, c, newE, e, f, g
-	}
-	for ; t < 64; t += 8 {
+	for t := 0; t < 64; t += 8 {
 		w := (*[8]uint32)(kw[t:])
 		d, h = round(a, b, c, d, e, f, g, h, w[0])
 		c, g = round(h, a, b, c, d, e, f, g, w[1])
@@ -67,6 +62,54 @@ func rounds(s *[8]uint32, kw *[64]uint32, from int) {
 		g, c = round(d, e, f, g, h, a, b, c, w[5])
 		f, b = round(c, d, e, f, g, h, a, b, w[6])
 		e, a = round(b, c, d, e, f, g, h, a, w[7])
+	}
+	*s = [8]uint32{a, b, c, d, e, f, g, h}
+}
+
+// finish does rounds from to 63 of a message block on the working variables s, in
+// place, and makes the message schedule on the way: w holds the last sixteen words of
+// it, W[t] in place of W[t-16]. With offsets that are constant it takes a third less
+// time than with a schedule made before the rounds.
+func finish(s *[8]uint32, w *[16]uint32, from int) {
+	a, b, c, d, e, f, g, h := s[0], s[1], s[2], s[3], s[4], s[5], s[6], s[7]
+	for t := from; t < 16; t++ {
+		newE, newA := round(a, b, c, d, e, f, g, h, k[t]+w[t])
+		a, b, c, d, e, f, g, h = newA, a, b, c, newE, e, f, g
+	}
+	for t := 16; t < 64; t += 16 {
+		k := (*[16]uint32)(k[t:])
+		w[0] += smallSigma1(w[14]) + w[9] + smallSigma0(w[1])
+		d, h = round(a, b, c, d, e, f, g, h, k[0]+w[0])
+		w[1] += smallSigma1(w[15]) + w[10] + smallSigma0(w[2])
+		c, g = round(h, a, b, c, d, e, f, g, k[1]+w[1])
+		w[2] += smallSigma1(w[0]) + w[11] + smallSigma0(w[3])
+		b, f = round(g, h, a, b, c, d, e, f, k[2]+w[2])
+		w[3] += smallSigma1(w[1]) + w[12] + smallSigma0(w[4])
+		a, e = round(f, g, h, a, b, c, d, e, k[3]+w[3])
+		w[4] += smallSigma1(w[2]) + w[13] + smallSigma0(w[5])
+		h, d = round(e, f, g, h, a, b, c, d, k[4]+w[4])
+		w[5] += smallSigma1(w[3]) + w[14] + smallSigma0(w[6])
+		g, c = round(d, e, f, g, h, a, b, c, k[5]+w[5])
+		w[6] += smallSigma1(w[4]) + w[15] + smallSigma0(w[7])
+		f, b = round(c, d, e, f, g, h, a, b, k[6]+w[6])
+		w[7] += smallSigma1(w[5]) + w[0] + smallSigma0(w[8])
+		e, a = round(b, c, d, e, f, g, h, a, k[7]+w[7])
+		w[8] += smallSigma1(w[6]) + w[1] + smallSigma0(w[9])
+		d, h = round(a, b, c, d, e, f, g, h, k[8]+w[8])
+		w[9] += smallSigma1(w[7]) + w[2] + smallSigma0(w[10])
+		c, g = round(h, a, b, c, d, e, f, g, k[9]+w[9])
+		w[10] += smallSigma1(w[8]) + w[3] + smallSigma0(w[11])
+		b, f = round(g, h, a, b, c, d, e, f, k[10]+w[10])
+		w[11] += smallSigma1(w[9]) + w[4] + smallSigma0(w[12])
+		a, e = round(f, g, h, a, b, c, d, e, k[11]+w[11])
+		w[12] += smallSigma1(w[10]) + w[5] + smallSigma0(w[13])
+		h, d = round(e, f, g, h, a, b, c, d, k[12]+w[12])
+		w[13] += smallSigma1(w[11]) + w[6] + smallSigma0(w[14])
+		g, c = round(d, e, f, g, h, a, b, c, k[13]+w[13])
+		w[14] += smallSigma1(w[12]) + w[7] + smallSigma0(w[15])
+		f, b = round(c, d, e, f, g, h, a, b, k[14]+w[14])
+		w[15] += smallSigma1(w[13]) + w[8] + smallSigma0(w[0])
+		e, a = round(b, c, d, e, f, g, h, a, k[15]+w[15])
 	}
 	*s = [8]uint32{a, b, c, d, e, f, g, h}
 }
@@ -86,10 +129,8 @@ func expand(kw *[64]uint32, block *[16]uint32) {
 // Compress returns the hash value after one more message block, FIPS 180-4
 // section 6.2.2.
 func Compress(state *[8]uint32, block *[16]uint32) [8]uint32 {
-	var kw [64]uint32
-	expand(&kw, block)
-	s := *state
-	rounds(&s, &kw, 0)
+	s, w := *state, *block
+	finish(&s, &w, 0)
 	for i := range s {
 		s[i] += state[i]
 	}

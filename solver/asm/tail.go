@@ -24,6 +24,6 @@ func (t *Tail) Set(words *[16]uint32) { expand((*[64]uint32)(t), words) }
 // FirstWord returns the first word of the hash value after the block.
 func (t *Tail) FirstWord(state *[8]uint32) uint32 {
 	s := *state
-	rounds(&s, (*[64]uint32)(t), 0)
+	rounds(&s, (*[64]uint32)(t))
 	return state[0] + s[0]
 }
