@@ -144,7 +144,7 @@ func FuzzScanGrid(f *testing.F) {
 	f.Add(uint64(4), uint8(5), uint8(17), uint32(0x80000001))
 	f.Fuzz(func(t *testing.T, seed uint64, vary, n uint8, mask uint32) {
 		s := newGridSample(rand.New(rand.NewPCG(seed, 0)), 1+int(vary)%13, int(n)%70)
-		for _, k := range Kernels() {
+		for _, k := range testKernels() {
 			if k.Missing == "" && (k.Ops.Grid[1] > 0 || k.Name == generic.Name) {
 				s.check(t, k, 0, len(s.words), mask)
 			}

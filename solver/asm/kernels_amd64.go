@@ -2,7 +2,11 @@
 
 package asm
 
-import "github.com/klauspost/cpuid/v2"
+import (
+	"slices"
+
+	"github.com/klauspost/cpuid/v2"
+)
 
 // The functions that _gen writes: see Kernel for what they do, and search.
 
@@ -86,7 +90,17 @@ var features = map[string][]cpuid.FeatureID{
 	"avx2":     {cpuid.AVX, cpuid.AVX2},
 }
 
-var kernels = []Kernel{
+// kernels are those below, and for CPUs that can run none of them std.
+var kernels = newKernels()
+
+func newKernels() []Kernel {
+	if slices.ContainsFunc(ownKernels, func(k Kernel) bool { return k.Missing == "" }) {
+		return append(ownKernels, generic)
+	}
+	return append(ownKernels, std, generic)
+}
+
+var ownKernels = []Kernel{
 	{
 		Name:    "avx512",
 		Lanes:   16,
@@ -152,7 +166,6 @@ var kernels = []Kernel{
 		ScanTails: tailsAVX2,
 		ScanGrid:  ByChunks(search(searchAVX2).scan),
 	},
-	generic,
 }
 
 // missing names the first of a kernel's features that this CPU, or its operating

@@ -2,4 +2,4 @@
 
 package asm
 
-var kernels = []Kernel{generic}
+var kernels = []Kernel{std, generic}
