@@ -27,15 +27,21 @@ test-all: ## also: race detector, arm64 (qemu-user), fuzzing, clients in other l
 	$(MAKE) fuzz
 	go test -run '^$$' -bench . -benchtime 1x ./...
 
+.PHONY: test-arch
+test-arch: ## test the search on other architectures: s390x and riscv64 (qemu-user), js/wasm (node)
+	GOARCH=s390x go test -exec qemu-s390x ./solver/asm ./solver
+	GOARCH=riscv64 go test -exec qemu-riscv64 ./solver/asm ./solver
+	GOOS=js GOARCH=wasm go test -exec "$$(go env GOROOT)/lib/wasm/go_js_wasm_exec" ./solver/asm ./solver
+
 .PHONY: check
 check: ## format, vet, staticcheck, module files and generated files in step
 	@test -z "$$(gofmt -l .)" || { gofmt -l . ; echo 'not formatted: run gofmt -w .'; exit 1; }
-	go vet ./...
+	go vet ./... ./solver/asm/_mutate
 	go vet -tags purego ./...
 	GOARCH=arm64 go vet ./...
 	GOOS=windows go vet ./...
 	GOARCH=386 go vet ./...
-	$(STATICCHECK) ./...
+	$(STATICCHECK) ./... ./solver/asm/_mutate
 	go mod tidy -diff
 	cd solver/asm/_gen && go vet . && $(STATICCHECK) . && go mod tidy -diff && go test .
 	cd bench/compare && go vet . && $(STATICCHECK) . && go mod tidy -diff && go test .
@@ -66,3 +72,8 @@ FUZZTIME := 30000x
 fuzz: ## fuzz every target, FUZZTIME=1000000x for longer
 	for target in FuzzScan=./solver/asm FuzzScanGrid=./solver/asm FuzzSolve=./solver FuzzText=./client/internal/jsonobject FuzzParseChallenge=./client FuzzAnswers=./client FuzzVerdict=./client FuzzVerify=./client/gktest FuzzClientIP=./client/gktinc FuzzForm=./client/gktinc FuzzPageURL=./client/gktinc; do \
 		go test -run '^$$' -fuzz "^$${target%=*}$$" -fuzztime $(FUZZTIME) -fuzzminimizetime 100x "$${target#*=}" || exit 1; done
+
+MUTANTS := 3000
+.PHONY: mutate
+mutate: ## measure how many faults in the machine code of the kernels their self-tests find; MUTATE='-goarch arm64 -exec "qemu-aarch64 -cpu max"'
+	go run ./solver/asm/_mutate -n $(MUTANTS) $(MUTATE)

@@ -7,8 +7,19 @@ import (
 
 func TestSelfTest(t *testing.T) {
 	eachKernel(t, func(t *testing.T, k Kernel) {
-		if err := k.SelfTest(); err != nil {
-			t.Error(err)
+		for name, test := range map[string]func(vary int) error{
+			"scan": k.SelfTestScan, "tails": k.SelfTestTails, "grid": k.SelfTestGrid,
+		} {
+			t.Run(name, func(t *testing.T) {
+				for vary := range 16 {
+					if name == "grid" && (vary == 0 || vary > 13) {
+						continue
+					}
+					if err := test(vary); err != nil {
+						t.Fatal(err)
+					}
+				}
+			})
 		}
 	})
 }
