@@ -1,5 +1,7 @@
 .DEFAULT_GOAL := help
 STATICCHECK := go run honnef.co/go/tools/cmd/staticcheck@v0.8.2
+ACTIONLINT := go run github.com/rhysd/actionlint/cmd/actionlint@v1.7.12
+GOVULNCHECK := go run golang.org/x/vuln/cmd/govulncheck@v1.9.0
 
 # The kernels that must run in the tests on this CPU.
 KERNELS := $(shell ./.ci/kernels)
@@ -12,18 +14,23 @@ help: ## list the targets
 build: ## build bin/gkpow, without a C library, which takes a millisecond to load
 	CGO_ENABLED=0 go build -trimpath -o bin/gkpow ./cmd/gkpow
 
+.PHONY: release
+release: ## build archives, packages and all else of a release from the commit into bin/release
+	cd .release && go run . -source .. -out ../bin/release
+
 .PHONY: test
 test: ## run the tests, with and without assembly; needs Go and make only
 	go test ./...
 	go test -tags purego ./...
 
 .PHONY: test-all
-test-all: ## also: race detector, arm64 (qemu-user), fuzzing, clients in other languages (curl, node, php, python3), nginx, redis-server, chromium, Slurm, GNU parallel, Kubernetes' types
+test-all: ## also: race detector, arm64 (qemu-user), fuzzing, clients in other languages (curl, node, php, python3), nginx, redis-server, chromium, Slurm, GNU parallel, Kubernetes' types, packages
 	GKPOW_TEST_REQUIRE=$(KERNELS) go test -race ./...
 	GOARCH=arm64 GKPOW_TEST_REQUIRE=sha2 go test -exec 'qemu-aarch64 -cpu max' ./solver/asm ./solver
 	GKPOW_TEST_INTEROP=1 go test -count=1 -run TestInterop ./cmd/gkpow ./client/gktinc/... ./client/rediscache ./bench/fleet
 	cd bench/compare && GKPOW_TEST_INTEROP=1 go test -count=1 -run TestInterop .
 	cd .ci/manifests && go test .
+	cd .release && GKPOW_TEST_INTEROP=1 go test -count=1 -timeout 30m .
 	$(MAKE) fuzz
 	go test -run '^$$' -bench . -benchtime 1x ./...
 
@@ -43,11 +50,17 @@ check: ## format, vet, staticcheck, module files and generated files in step
 	GOARCH=386 go vet ./...
 	$(STATICCHECK) ./... ./solver/asm/_mutate
 	go mod tidy -diff
+	$(ACTIONLINT) -shellcheck= -pyflakes=
 	cd solver/asm/_gen && go vet . && $(STATICCHECK) . && go mod tidy -diff && go test .
 	cd bench/compare && go vet . && $(STATICCHECK) . && go mod tidy -diff && go test .
 	cd .ci/manifests && go vet . && $(STATICCHECK) . && go mod tidy -diff
+	cd .release && go vet . && $(STATICCHECK) . && go mod tidy -diff
 	$(MAKE) asm generate
 	@test -z "$$(git status --porcelain -- docs solver/asm)" || { git diff --stat -- docs solver/asm; echo 'generated files were out of step: commit them'; exit 1; }
+
+.PHONY: vulnerabilities
+vulnerabilities: ## look for known vulnerabilities in what gkpow calls; needs vuln.go.dev
+	$(GOVULNCHECK) ./...
 
 .PHONY: asm
 asm: ## write the assembly of the kernels again
