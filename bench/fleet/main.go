@@ -46,7 +46,7 @@ func run(args []string, stdout, stderr io.Writer) error {
 	handshake := flags.Duration("handshake", 500*time.Millisecond, "time from asking for a challenge to having the token")
 	quotas := flags.String("quota", "10000,100000,1000000", "monthly quotas to compare with, with commas in between")
 	seed := flags.Uint64("seed", 1, "seed of the random numbers")
-	trials := flags.Int("trials", 20_000, "searches to simulate for each figure")
+	trials := flags.Int("trials", 5_000, "searches to simulate for each figure")
 	into := flags.String("into", "", "Markdown file in which to replace what is between the lines <!-- fleet --> and <!-- /fleet -->")
 	svg := flags.String("svg", "", "file for a chart of the searches")
 	if err := flags.Parse(args); err != nil {
