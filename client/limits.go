@@ -99,7 +99,7 @@ func (g *gate) enter(ctx context.Context) (leave func(outcome error), err error)
 	default:
 		select {
 		case g.places <- struct{}{}:
-			if ctx.Err() == nil {
+			if contextError(ctx) == nil {
 				break
 			}
 			<-g.places // it became free too late

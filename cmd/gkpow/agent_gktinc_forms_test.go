@@ -171,6 +171,7 @@ func TestAgentRefusals(t *testing.T) {
 		"redirect":   {gktest.GKTincFault{Status: 301}, form, 502, "could not be checked"},
 		"rate limit": {gktest.GKTincFault{Status: 429}, form, 429, "could not be checked"},
 		"unreadable": {gktest.GKTincFault{}, func(once any) string { return form(once) + "&username[]=x" }, 400, "cannot be read"},
+		"long":       {gktest.GKTincFault{}, func(once any) string { return strings.Replace(form(once), "AAAA", strings.Repeat("A", 65<<10), 1) }, 400, "cannot be read"},
 		"too large":  {gktest.GKTincFault{}, func(any) string { return strings.Repeat("x", 1<<20+1) }, 413, "too large"},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -193,6 +194,9 @@ func TestAgentRefusals(t *testing.T) {
 			// And the same to a program, in JSON.
 			status, body := j.ask(visitor("POST", validateURL, test.body(j.page()["once"])))
 			require.Equal(t, test.status, status)
+			for _, word := range []string{"SENTINEL", "gktinc/", "client:", "127.0.0.1", "Config"} {
+				require.NotContains(t, body["message"], word)
+			}
 			if status >= 429 {
 				require.Equal(t, "there is no verdict: try again later", body["message"])
 			}

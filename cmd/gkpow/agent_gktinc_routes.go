@@ -167,9 +167,12 @@ func (g *gktincRoutes) validate(w http.ResponseWriter, r *http.Request) {
 	switch {
 	case errors.As(err, &tooLarge):
 		g.reject(w, r, http.StatusRequestEntityTooLarge, errorAnswer{Error: "too_large", Message: fmt.Sprintf("the form has more than %d bytes", tooLarge.Limit)})
-	case errors.Is(err, gktinc.ErrForm), errors.Is(err, client.ErrRejected):
+	case errors.Is(err, gktinc.ErrForm):
 		g.agent.log.Warn("a form was not judged", "error", err.Error())
 		g.reject(w, r, http.StatusBadRequest, errorAnswer{Error: "bad_request", Message: plain(err)})
+	case errors.Is(err, client.ErrRejected):
+		g.agent.log.Warn("a form was not judged", "error", err.Error())
+		g.reject(w, r, http.StatusBadRequest, errorAnswer{Error: "bad_request", Message: "a field of the form is too long or malformed"})
 	case err != nil:
 		g.failed(w, r, err)
 	case !verdict.Allowed:
@@ -184,8 +187,7 @@ func (g *gktincRoutes) validate(w http.ResponseWriter, r *http.Request) {
 
 // plain is the text of an error without the name of the package it comes from.
 func plain(err error) string {
-	text := strings.TrimPrefix(err.Error(), "gktinc: ")
-	return strings.ReplaceAll(strings.TrimPrefix(text, "client: "), ": gktinc: ", ": ")
+	return strings.ReplaceAll(strings.TrimPrefix(err.Error(), "gktinc: "), ": gktinc: ", ": ")
 }
 
 // query returns the parameters in the URL, if they are all known.
