@@ -110,6 +110,7 @@ func (r *Report) check() error {
 		}
 		s.fill()
 	}
+	r.Summary = r.summary()
 	return nil
 }
 

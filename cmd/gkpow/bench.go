@@ -194,7 +194,11 @@ func runBench(ctx context.Context, env environment, f benchFlags) error {
 
 	bar := newProgress(env.stderr)
 	options.Progress = bar.showBench
-	report, stopped := bench.Run(ctx, options)
+	measure := bench.Run
+	if env.bench != nil {
+		measure = env.bench
+	}
+	report, stopped := measure(ctx, options)
 	bar.close()
 	if report == nil {
 		if ctx.Err() == nil {

@@ -14,7 +14,7 @@ import (
 )
 
 func TestMain(m *testing.M) {
-	testscript.Main(m, map[string]func(){"gkpow": main})
+	testscript.Main(m, map[string]func(){"gkpow": main, "gkpow-canned": cannedMain})
 }
 
 // emulators are services that scripts can use, by the variable with the URL.

@@ -9,6 +9,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/gkpow/gkpow/bench"
 	"github.com/gkpow/gkpow/solver"
 )
 
@@ -20,6 +21,9 @@ type environment struct {
 	environ        func() []string                           // all of them, as NAME=VALUE
 	cacheDir       string                                    // for the token; "" is in the user's cache directory
 	backends       func() []solver.Backend                   // nil is solver.Backends
+
+	// bench measures; nil means bench.Run.
+	bench func(context.Context, bench.Options) (*bench.Report, error)
 }
 
 // kernels returns what the process knows of the kernels.
