@@ -6,6 +6,9 @@ GOVULNCHECK := go run golang.org/x/vuln/cmd/govulncheck@v1.9.0
 # The kernels that must run in the tests on this CPU.
 KERNELS := $(shell ./.ci/kernels)
 
+# The packages with code that depends on the tag purego or on the architecture.
+PUREGO := ./solver/... ./strategies
+
 .PHONY: help
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.* ## /\1\t/p' $(MAKEFILE_LIST) | expand -t 12
@@ -21,7 +24,7 @@ release: ## build archives, packages and all else of a release from the commit i
 .PHONY: test
 test: ## run the tests, with and without assembly; needs Go and make only
 	go test ./...
-	go test -tags purego ./...
+	go test -tags purego $(PUREGO)
 
 .PHONY: test-all
 test-all: ## also: race detector, arm64 (qemu-user), fuzzing, clients in other languages (curl, node, php, python3), nginx, redis-server, chromium, Slurm, GNU parallel, Kubernetes' types, packages
@@ -44,10 +47,9 @@ test-arch: ## test the search on other architectures: s390x and riscv64 (qemu-us
 check: ## format, vet, staticcheck, module files and generated files in step
 	@test -z "$$(gofmt -l .)" || { gofmt -l . ; echo 'not formatted: run gofmt -w .'; exit 1; }
 	go vet ./... ./solver/asm/_mutate
-	go vet -tags purego ./...
-	GOARCH=arm64 go vet ./...
-	GOOS=windows go vet ./...
-	GOARCH=386 go vet ./...
+	go vet -tags purego $(PUREGO)
+	GOARCH=arm64 go vet $(PUREGO)
+	GOOS=windows GOARCH=386 go vet ./... # another system and 32-bit integers, in one build
 	$(STATICCHECK) ./... ./solver/asm/_mutate
 	go mod tidy -diff
 	$(ACTIONLINT) -shellcheck= -pyflakes=
