@@ -78,12 +78,9 @@ func New(issuer Issuer, options Options) *Cache {
 		c.warn = func(err error) { options.OnWarning(fmt.Errorf("diskcache: %w", err)) }
 	}
 	if c.dir == "" {
-		parent, err := os.UserCacheDir()
-		if err != nil {
-			c.dirErr = err
+		if c.dir, c.dirErr = DefaultDir(); c.dirErr != nil {
 			return c
 		}
-		c.dir = filepath.Join(parent, "gkpow")
 	}
 	c.path = filepath.Join(c.dir, issuer.Fingerprint())
 	return c

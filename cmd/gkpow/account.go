@@ -116,6 +116,7 @@ func (f *accountFlags) config(ctx context.Context, env environment, s *solver.So
 var (
 	errKeys       = errors.New("keys")
 	errGKTincKeys = errors.New("GKTinc keys")
+	errKeyForm    = errors.New("keys of the wrong kind")
 )
 
 // readKeys sets the URL and the keys from the environment.

@@ -35,9 +35,12 @@ func newDoctor(env environment) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "doctor",
 		Short: "Check keys, service, clock, plan and CPU, and say what to do",
-		Long: `Check what a token needs: the keys, the way to the service, the clock, the plan,
-the kernel and the time to solve a challenge, each with what to do about it. It
-asks the service for one challenge, which may count against the quota, and does
+		Long: `Check what a token needs: the keys and the file they are in, the way to the
+service with its URL and proxy and the variables they come from, the clock, the
+plan, the cache directory, the kernel and the time to solve a challenge, each with
+what to do about it. GKTinc is checked if its keys are set.
+
+It asks the service for one challenge, which may count against the quota, and does
 not hand in a solution. The exit code is that of the first check that failed.
 
 ` + accountHelp,
@@ -68,15 +71,26 @@ func doctor(ctx context.Context, env environment, f doctorFlags) error {
 	if err != nil {
 		return err
 	}
-	c, stop, err := f.open(ctx, env, s)
-	if d.check("keys", err, "there") {
-		defer stop()
-		if given, ok := d.service(ctx, env, f, c); ok {
-			puzzle = given
+	gktincOnly := !f.emulator && hasGKTincKeys(env) && !hasAny(env, "GKCAPTCHA_SITE_KEY", "GKCAPTCHA_SECRET_KEY", "GKCAPTCHA_SECRET_KEY_FILE")
+	if !gktincOnly {
+		c, stop, err := f.openChecked(ctx, env, s)
+		if d.check("keys", err, "there") {
+			defer stop()
+			if given, ok := d.service(ctx, env, f, c); ok {
+				puzzle = given
+			}
+		}
+		if !f.emulator {
+			d.keyFile(env, "GKCAPTCHA_SECRET_KEY")
+			d.route(env, "GKCAPTCHA_API_URL", client.DefaultURL)
+			d.cacheDir(env)
 		}
 	}
 	d.sharedCache(ctx, env, &f.accountFlags)
-	d.engine(ctx, s, puzzle)
+	if hasGKTincKeys(env) && !f.emulator {
+		d.gktinc(ctx, env)
+	}
+	d.engine(ctx, env, s, puzzle)
 
 	if err := d.print(env, f.json); err != nil {
 		return err
@@ -87,6 +101,24 @@ func doctor(ctx context.Context, env environment, f doctorFlags) error {
 		}
 	}
 	return nil
+}
+
+// openChecked opens the client if the keys are not swapped.
+func (f *doctorFlags) openChecked(ctx context.Context, env environment, s *solver.Solver) (*client.Client, func(), error) {
+	config, stop, err := f.config(ctx, env, s)
+	if err != nil {
+		return nil, nil, err
+	}
+	if err := checkKeyForm(env, config.SiteKey, config.SecretKey); err != nil {
+		stop()
+		return nil, nil, err
+	}
+	c, err := newClient(config)
+	if err != nil {
+		stop()
+		return nil, nil, err
+	}
+	return c, stop, nil
 }
 
 // A diagnosis is what was found so far.
@@ -164,7 +196,12 @@ func reach(ctx context.Context, url string) (*tls.ConnectionState, error) {
 }
 
 // engine finds out how fast this machine is.
-func (d *diagnosis) engine(ctx context.Context, s *solver.Solver, puzzle solver.Puzzle) {
+func (d *diagnosis) engine(ctx context.Context, env environment, s *solver.Solver, puzzle solver.Puzzle) {
+	for _, b := range env.kernels() {
+		if b.Fault != nil {
+			d.check("kernels", faultOf(b), "")
+		}
+	}
 	plan, err := s.Explain(ctx, puzzle)
 	if !d.check("kernel", err, "%s: %s, %.1f MH/s on one thread", plan.Backend, plan.Why, plan.HashRate/1e6) {
 		return

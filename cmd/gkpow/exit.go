@@ -129,7 +129,7 @@ func diagnose(err error) (code int, hint string) {
 		return exitCredentials, "set GKCAPTCHA_SITE_KEY and GKCAPTCHA_SECRET_KEY (or GKCAPTCHA_SECRET_KEY_FILE), or try --emulator"
 	case is(errGKTincKeys):
 		return exitCredentials, "set GKTINC_HASHID and GKTINC_API_KEY (or GKTINC_API_KEY_FILE); gkpow emulator prints some to try"
-	case is(client.ErrMisconfigured):
+	case is(client.ErrMisconfigured), is(errKeyForm):
 		return exitCredentials, ""
 	case is(client.ErrRateLimited):
 		return exitRateLimited, ""

@@ -10,6 +10,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/gkpow/gkpow/bench"
+	"github.com/gkpow/gkpow/client/diskcache"
 	"github.com/gkpow/gkpow/solver"
 )
 
@@ -24,6 +25,14 @@ type environment struct {
 
 	// bench measures; nil means bench.Run.
 	bench func(context.Context, bench.Options) (*bench.Report, error)
+}
+
+// tokenDir returns the directory that tokens are kept in.
+func (e environment) tokenDir() (string, error) {
+	if e.cacheDir != "" {
+		return e.cacheDir, nil
+	}
+	return diskcache.DefaultDir()
 }
 
 // kernels returns what the process knows of the kernels.
@@ -99,6 +108,7 @@ asks GuardianKey GKTinc about visitors and their forms.`,
 		newVerify(env),
 		newExec(env),
 		newAgent(env),
+		newCache(env),
 		newDoctor(env),
 		newGKTinc(env),
 		newEmulator(env),

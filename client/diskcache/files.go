@@ -1,0 +1,133 @@
+package diskcache
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"time"
+
+	"github.com/gofrs/flock"
+
+	"github.com/gkpow/gkpow/client/internal/pattern"
+)
+
+// DefaultDir returns the directory that Options.Dir "" stands for, whether it exists
+// or not.
+func DefaultDir() (string, error) {
+	parent, err := os.UserCacheDir()
+	if err != nil {
+		return "", err
+	}
+	return filepath.Join(parent, "gkpow"), nil
+}
+
+// Check returns why tokens cannot be kept in the directory: it belongs to somebody
+// else, or no file can be made there. It makes the directory, as a Cache does.
+func Check(dir string) error {
+	c := &Cache{dir: dir}
+	if err := c.prepare(); err != nil {
+		return err
+	}
+	probe, err := os.CreateTemp(dir, ".check-*")
+	if err != nil {
+		return err
+	}
+	return errors.Join(probe.Close(), os.Remove(probe.Name()))
+}
+
+// A File is a token that is kept in a directory. It holds neither the token nor
+// keys.
+type File struct {
+	Name     string    // of the file: the fingerprint of what the token is for
+	Received time.Time // by the local clock
+	Expires  time.Time // by the local clock; zero if there is no token but a failure, or Problem is set
+	Failure  string    // why the last attempt failed, "" if it did not
+	Problem  error     // why the file is not used, nil if it is
+}
+
+// fileName is that of a token, and of a failure that is kept beside it.
+var fileName = pattern.New(`^([0-9a-f]{64})(\.failed)?$`)
+
+// List returns the tokens that are kept in a directory, by name. A directory that
+// does not exist has none.
+func List(dir string) ([]File, error) {
+	entries, err := os.ReadDir(dir)
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return nil, err
+	}
+	var files []File
+	for _, e := range entries {
+		found := fileName().FindStringSubmatch(e.Name())
+		if found == nil {
+			continue
+		}
+		if len(files) == 0 || files[len(files)-1].Name != found[1] {
+			files = append(files, File{Name: found[1]})
+		}
+		files[len(files)-1].read(filepath.Join(dir, e.Name()), found[2] != "")
+	}
+	return files, nil
+}
+
+// read takes over what a file of the token or of its failure says.
+func (f *File) read(path string, failure bool) {
+	format := tokenFormat
+	if failure {
+		format = failureFormat
+	}
+	data, err := readOwn(path)
+	var e entry
+	if err == nil {
+		e, err = decode(data, format)
+	}
+	switch {
+	case err != nil:
+		f.Problem = errors.Join(f.Problem, fmt.Errorf("%s: %w", filepath.Base(path), err))
+	case failure && e.Failure != nil && time.Now().Before(e.Failure.Until):
+		f.Failure = e.Failure.Kind
+	case !failure:
+		f.Received, f.Expires = e.Received, e.Expires
+	}
+}
+
+// ours are the files that a Cache makes, but for the lock files.
+var ours = pattern.New(`^[0-9a-f]{64}(\.failed)?[0-9]*$`)
+
+// Clear removes all tokens and failures from a directory, and returns how many
+// tokens there were. It waits for processes that are getting one, as long as the
+// context lasts. Lock files stay: others may be waiting for them.
+func Clear(ctx context.Context, dir string) (tokens int, err error) {
+	entries, err := os.ReadDir(dir)
+	if errors.Is(err, fs.ErrNotExist) {
+		return 0, nil
+	}
+	var failed []error
+	for _, e := range entries {
+		if !ours().MatchString(e.Name()) {
+			continue
+		}
+		removed, err := remove(ctx, dir, e.Name())
+		if removed && len(e.Name()) == 64 {
+			tokens++
+		}
+		failed = append(failed, err)
+	}
+	return tokens, errors.Join(append(failed, err)...)
+}
+
+// remove removes a file while nobody else writes it.
+func remove(ctx context.Context, dir, name string) (removed bool, err error) {
+	lock := flock.New(filepath.Join(dir, name[:64]+".lock"), flock.SetPermissions(0o600))
+	if err := new(Cache).acquire(ctx, lock); err != nil {
+		return false, err
+	}
+	defer lock.Close()
+	err = os.Remove(filepath.Join(dir, name))
+	if errors.Is(err, fs.ErrNotExist) {
+		return false, nil
+	}
+	return err == nil, err
+}

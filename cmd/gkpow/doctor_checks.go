@@ -1,0 +1,134 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"net/netip"
+	"net/url"
+	"os"
+	"runtime"
+	"strings"
+
+	"github.com/gkpow/gkpow/client"
+	"github.com/gkpow/gkpow/client/diskcache"
+	"github.com/gkpow/gkpow/client/gktinc"
+)
+
+// checkKeyForm returns an error if the keys are swapped: the service would refuse
+// them without saying why, and the secret one would be sent as the public one.
+func checkKeyForm(env environment, site string, secret client.Secret) error {
+	from := "GKCAPTCHA_SECRET_KEY"
+	if file, _ := env.lookup("GKCAPTCHA_SECRET_KEY_FILE"); file != "" {
+		from = "the file in GKCAPTCHA_SECRET_KEY_FILE"
+	}
+	siteIsSecret, secretIsSite := strings.HasPrefix(site, "sk_"), strings.HasPrefix(secret.Reveal(), "pk_")
+	switch {
+	case siteIsSecret && secretIsSite:
+		return fmt.Errorf("%w: GKCAPTCHA_SITE_KEY and %s are swapped: the site key begins with pk_, the secret key with sk_", errKeyForm, from)
+	case siteIsSecret:
+		return fmt.Errorf("%w: GKCAPTCHA_SITE_KEY holds a secret key (sk_): set it to the site key, which begins with pk_", errKeyForm)
+	case secretIsSite:
+		return fmt.Errorf("%w: %s holds a site key (pk_): put the secret key there, which begins with sk_", errKeyForm, from)
+	}
+	return nil
+}
+
+// keyFile looks at the file of a key, if there is one.
+func (d *diagnosis) keyFile(env environment, variable string) {
+	file, _ := env.lookup(variable + "_FILE")
+	if file == "" {
+		return
+	}
+	info, err := os.Stat(file)
+	if err != nil {
+		return // which the keys' check has said
+	}
+	d.check("key file", nil, "%s (%s_FILE), mode %04o", file, variable, info.Mode().Perm())
+	if runtime.GOOS != "windows" && info.Mode().IsRegular() && info.Mode().Perm()&0o077 != 0 {
+		d.advise(fmt.Sprintf("other users may read or change it: chmod 600 %s", shellQuote(file)))
+	}
+}
+
+// route says where requests go, and what has decided that.
+func (d *diagnosis) route(env environment, variable, standard string) {
+	target, from := standard, "the default, since "+variable+" is not set"
+	if value, _ := env.lookup(variable); value != "" {
+		target, from = value, variable
+	}
+	parsed, err := url.Parse(target)
+	if err != nil {
+		return // which the keys' check has said
+	}
+	d.check("URL", nil, "%s (%s)", parsed.Redacted(), from)
+
+	proxy, err := http.ProxyFromEnvironment(&http.Request{URL: parsed})
+	name, value := proxyVariable(env, parsed.Scheme)
+	switch {
+	case err != nil:
+		d.check("proxy", fmt.Errorf("%s is not the URL of a proxy", name), "")
+		d.advise("set " + name + " to something like http://proxy.example.com:3128, or unset it")
+	case proxy != nil:
+		d.check("proxy", nil, "%s (%s)", proxy.Redacted(), name)
+	case value != "":
+		d.check("proxy", nil, "none, although %s is set: loopback addresses and those in NO_PROXY are asked directly", name)
+	default:
+		d.check("proxy", nil, "none: %s is not set", name)
+	}
+}
+
+// proxyVariable returns the variable that names the proxy for a scheme.
+func proxyVariable(env environment, scheme string) (name, value string) {
+	name = strings.ToUpper(scheme) + "_PROXY"
+	for _, name := range []string{name, strings.ToLower(name)} {
+		if value, _ := env.lookup(name); value != "" {
+			return name, value
+		}
+	}
+	return name, ""
+}
+
+// cacheDir looks at where tokens are kept.
+func (d *diagnosis) cacheDir(env environment) {
+	dir, err := env.tokenDir()
+	if err == nil {
+		err = diskcache.Check(dir)
+	}
+	if err != nil {
+		d.check("cache", fmt.Errorf("tokens cannot be kept, so each command gets a new one: %w", err), "")
+		d.advise("make the directory writable and its owner the user who runs gkpow, or set " + cacheVariableOf() + " to another one's parent")
+		return
+	}
+	d.check("cache", nil, "%s is the user's own, and can be written", dir)
+}
+
+// cacheVariableOf is the variable that moves the user's cache directory.
+func cacheVariableOf() string {
+	switch runtime.GOOS {
+	case "windows":
+		return "LocalAppData"
+	case "darwin", "ios":
+		return "HOME"
+	}
+	return "XDG_CACHE_HOME"
+}
+
+// gktinc finds out whether GKTinc accepts its keys: it asks for the level of an
+// address that belongs to nobody (RFC 5737).
+func (d *diagnosis) gktinc(ctx context.Context, env environment) {
+	var config gktinc.Config
+	err := readGKTinc(ctx, &config, env)
+	var c *gktinc.Client
+	if err == nil {
+		if c, err = gktinc.New(config); err != nil {
+			err = configError(err)
+		}
+	}
+	if !d.check("GKTinc keys", err, "there") {
+		return
+	}
+	d.keyFile(env, "GKTINC_API_KEY")
+	d.route(env, "GKTINC_API_URL", gktinc.DefaultURL)
+	level, err := c.ChallengeLevel(ctx, netip.AddrFrom4([4]byte{192, 0, 2, 1}))
+	d.check("GKTinc", err, "accepts the keys: challenge level %d for an address of documentation", level.ChallengeLevel)
+}
