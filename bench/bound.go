@@ -1,55 +1,42 @@
 package bench
 
-import (
-	"math"
+import "github.com/gkpow/gkpow/solver"
 
-	"github.com/gkpow/gkpow/solver"
-)
-
-// The bound of a kernel is the cycles that the CPU needs at least for one hash:
-//
-//   - avx512 and avx2: the operations, by how many vector operations the CPU's
-//     ports start in a cycle;
-//   - shani and mixed256: their SHA256RNDS2, two rounds each, by how many cycles
-//     the CPU takes to start one; mixed512 likewise, but where a block follows
-//     three of four hashes do theirs with it.
-//
-// CPUs that are not here have no bound that we know.
-type ports struct {
-	vector512, vector256 float64 // operations started in a cycle
-	rnds2                float64 // cycles for one SHA256RNDS2
+// Ports say what the units of a CPU can do in a cycle. CPUs that we know nothing of have zeros.
+type Ports struct {
+	Vector512, Vector256 float64 // vector operations of 512 and of 256 bits that start in a cycle
+	RNDS2                float64 // cycles for one SHA256RNDS2
 }
 
-// portsOf returns what is known of a CPU, by vendor and family: uops.info and
+// PortsOf returns what is known of a CPU, by vendor and family as CPUID states them: uops.info and
 // docs/kernels.md.
-func portsOf(m *Machine) ports {
+func PortsOf(vendor string, family int) Ports {
 	switch {
-	case m.Vendor == "GenuineIntel" && m.Family == 6:
-		return ports{vector512: 2, vector256: 3, rnds2: 2}
-	case m.Vendor == "AuthenticAMD" && m.Family == 0x19: // Zen 3 and 4
-		return ports{vector512: 2, vector256: 4, rnds2: 1}
+	case vendor == "GenuineIntel" && family == 6:
+		return Ports{Vector512: 2, Vector256: 3, RNDS2: 2}
+	case vendor == "AuthenticAMD" && family == 0x19: // Zen 3 and 4
+		return Ports{Vector512: 2, Vector256: 4, RNDS2: 1}
 	}
-	return ports{}
+	return Ports{}
 }
 
-// bound returns the cycles for one hash of a kernel in a segment, 0 if unknown.
-func (p ports) bound(backend string, s *solver.PlanSegment) float64 {
-	operations := s.OpsPerHash
+// Bound returns the cycles that a CPU needs at least for one hash, or 0 if that is unknown: for
+// the SHA256RNDS2 of kernels that have any, which only one unit executes, and else for the
+// operations of kernels with 8 or 16 lanes.
+func (p Ports) Bound(lanes int, operations, rnds2 float64) float64 {
 	switch {
-	case backend == "avx512" && p.vector512 > 0:
-		return operations / p.vector512
-	case backend == "avx2" && p.vector256 > 0:
-		return operations / p.vector256
-	case p.rnds2 > 0 && (backend == "shani" || backend == "mixed256" || backend == "mixed512"):
-		rounds := 64 - float64(s.Word/2*2) // those before are done once for a chunk
-		if s.Block < s.Blocks-1 {
-			share := 1.0
-			if backend == "mixed512" {
-				share = 0.75
-			}
-			rounds = share*64 + rounds/math.Pow10(s.Tails)
-		}
-		return rounds / 2 * p.rnds2
+	case rnds2 > 0:
+		return rnds2 * p.RNDS2
+	case lanes == 16 && p.Vector512 > 0:
+		return operations / p.Vector512
+	case lanes == 8 && p.Vector256 > 0:
+		return operations / p.Vector256
 	}
 	return 0
+}
+
+// bound returns the bound of a kernel in a segment.
+func (p Ports) bound(backend string, s *solver.PlanSegment) float64 {
+	lanes := map[string]int{"avx512": 16, "avx2": 8}[backend]
+	return p.Bound(lanes, s.OpsPerHash, s.RoundsPerHash)
 }

@@ -24,7 +24,7 @@ type runner struct {
 	clocks  []float64
 	hz      float64   // the last of clocks
 	clocked time.Time // when that was measured
-	ports   ports
+	ports   Ports
 }
 
 // The parts of the budget that is left when the answers are checked. What one
@@ -64,7 +64,7 @@ func (r *runner) begin() {
 	m := describe()
 	r.system.describe(&m)
 	r.before = r.system.usage()
-	r.ports = portsOf(&m)
+	r.ports = PortsOf(m.Vendor, m.Family)
 	r.report = &Report{
 		Format: Format, Version: Version,
 		Date:    r.start.Round(0).UTC(),

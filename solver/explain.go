@@ -46,10 +46,12 @@ type PlanSegment struct {
 	Tails       int     // last digits, in the block that follows, that vary in a chunk too
 	ChunkSize   uint64  // nonces that differ in nothing else
 	Together    int     // chunks that are searched together, which differ in the word before Word only; 1 if they are not
-	OpsPerHash  float64 // operations of the kernel for one hash, set-up included, as estimated
-	HashRate    float64 // hashes per second of one worker, by Plan.HashRate and the operations
-	Reached     float64 // chance that the search comes to this segment
-	Chance      float64 // chance of a solution in it
+	OpsPerHash  float64 // time for one hash, set-up included, as estimated: in operations of the kernel that take as long
+	// RoundsPerHash is how many SHA256RNDS2 the kernel takes for one hash; 0 if it has none.
+	RoundsPerHash float64
+	HashRate      float64 // hashes per second of one worker, by Plan.HashRate and the operations
+	Reached       float64 // chance that the search comes to this segment
+	Chance        float64 // chance of a solution in it
 }
 
 func (s *PlanSegment) nonces() float64 { return float64(s.Last-s.First) + 1 }
@@ -104,10 +106,10 @@ func (s *Solver) Explain(ctx context.Context, p Puzzle) (Plan, error) {
 			Tails:      seg.tailDigits,
 			ChunkSize:  seg.size(),
 			Together:   int(seg.together()),
-			OpsPerHash: seg.cost,
-			HashRate:   rate * main.cost / seg.cost,
-			Reached:    o.missed(before),
-			Chance:     o.found(seg.nonces()),
+			OpsPerHash: seg.cost, RoundsPerHash: seg.rounds(k),
+			HashRate: rate * main.cost / seg.cost,
+			Reached:  o.missed(before),
+			Chance:   o.found(seg.nonces()),
 		})
 		before += seg.nonces()
 	}

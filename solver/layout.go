@@ -158,55 +158,79 @@ func (l layout) outerFrom(byte int) int {
 	return n
 }
 
-// What the work that is not a kernel's takes, for comparing layouts, in units of
-// asm.Ops: they are 0.2 to 0.5 ns on one machine, by kernel.
+// What the work outside of the kernels takes, in CPU cycles, for comparing layouts.
 const (
-	prepareOps  = 600  // asm.Block.Prepare, and the odometer: 150 ns
-	compressOps = 2500 // asm.Compress: 500 ns
-	expandOps   = 1000 // asm.Tail.Set: 200 ns
-	callOps     = 200  // two calls of a kernel
-	gridOps     = 1200 // asm.Grid.Prepare, and what a kernel does before the first step
+	prepareCycles  = 450  // asm.Block.Prepare, and the odometer
+	compressCycles = 1500 // asm.Compress
+	expandCycles   = 600  // asm.Tail.Set
+	callCycles     = 150  // two calls of a kernel
+	gridCycles     = 900  // asm.Grid.Prepare, and what a kernel does before the first step
 )
 
-// chunkOps estimates the operations that a chunk takes before its first hash.
-func (l layout) chunkOps() float64 {
-	ops, second := float64(prepareOps), l.outerFrom(64)
+// chunkCycles estimates the cycles that a chunk takes before its first hash.
+func (l layout) chunkCycles() float64 {
+	cycles, second := float64(prepareCycles), l.outerFrom(64)
 	if l.hasTail() && second > 0 {
-		ops += expandOps * float64(l.tails())
+		cycles += expandCycles * float64(l.tails())
 	}
 	if l.block() == 1 {
 		// The first block is hashed again when the second's outer digits have
 		// gone round.
-		ops += compressOps / float64(pow10[second])
+		cycles += compressCycles / float64(pow10[second])
 	}
-	return ops
+	return cycles
 }
 
-// cost estimates the operations for one hash. Layouts that the kernel does not
-// support cost +Inf.
+// cost estimates the time for one hash, in operations of Scan that take as long. Layouts that the
+// kernel does not support cost +Inf.
 func (l layout) cost(k *asm.Kernel) float64 {
-	if l.gridDigits > 0 {
-		return l.gridCost(k)
-	}
-	calls := func(lanes int) float64 { return math.Ceil(float64(l.values()) / float64(lanes)) }
-	ops := l.chunkOps()
-	if l.hasTail() {
-		ops += calls(asm.MaxStates) * (callOps + float64(k.Ops.Hash[l.word()]) + float64(l.tails())*float64(k.Ops.Tail))
-	} else {
-		ops += calls(k.Lanes) * float64(k.Ops.Scan[l.word()])
-	}
-	return ops / float64(l.size())
-}
-
-// gridCost is cost for grids. Chunks that are left over, because there are not
-// enough of them that differ in one word, come one by one.
-func (l layout) gridCost(k *asm.Kernel) float64 {
-	if k.Ops.Grid[l.word()] == 0 {
+	if l.gridDigits > 0 && k.Ops.Grid[l.word()] == 0 {
 		return math.Inf(1)
 	}
-	values := float64(l.values())
-	together := (l.chunkOps() + gridOps + values*float64(k.Ops.Grid[l.word()])) / (asm.GridLanes * values)
-	rest := float64(pow10[l.gridDigits]%asm.GridLanes) / float64(pow10[l.gridDigits])
+	return (l.setUpCycles() + l.kernelWork(k.Lanes, &k.Ops, k.Weights)) / k.Weights.Scan
+}
+
+// rounds returns the SHA256RNDS2 of a kernel for one hash.
+func (l layout) rounds(k *asm.Kernel) float64 {
+	return l.kernelWork(k.Lanes, &k.Rounds, asm.Weights{Scan: 1, Hash: 1, Tail: 1, Grid: 1})
+}
+
+// setUpCycles estimates the cycles outside of the kernel's loops for one hash.
+func (l layout) setUpCycles() float64 {
+	cycles := l.chunkCycles()
+	if l.gridDigits > 0 {
+		together := (cycles + gridCycles) / float64(asm.GridLanes*l.values())
+		rest, alone := l.leftOver()
+		return (1-rest)*together + rest*alone.setUpCycles()
+	}
+	if l.hasTail() {
+		cycles += l.calls(asm.MaxStates) * callCycles
+	}
+	return cycles / float64(l.size())
+}
+
+// kernelWork adds up, for one hash, what the functions of a kernel do.
+func (l layout) kernelWork(lanes int, o *asm.Ops, w asm.Weights) float64 {
+	word := l.word()
+	switch {
+	case l.gridDigits > 0:
+		together := w.Grid * float64(o.Grid[word]) / asm.GridLanes
+		rest, alone := l.leftOver()
+		return (1-rest)*together + rest*alone.kernelWork(lanes, o, w)
+	case l.hasTail():
+		group := w.Hash*float64(o.Hash[word]) + float64(l.tails())*w.Tail*float64(o.Tail)
+		return l.calls(asm.MaxStates) * group / float64(l.size())
+	}
+	return l.calls(lanes) * w.Scan * float64(o.Scan[word]) / float64(l.size())
+}
+
+// calls is how many vectors of so many lanes the inner values of a chunk fill.
+func (l layout) calls(lanes int) float64 { return math.Ceil(float64(l.values()) / float64(lanes)) }
+
+// leftOver returns the share of the chunks that do not make a whole grid, because there are not
+// enough of them that differ in one word only, and their layout: they come one by one.
+func (l layout) leftOver() (share float64, alone layout) {
+	share = float64(pow10[l.gridDigits]%asm.GridLanes) / float64(pow10[l.gridDigits])
 	l.gridDigits = 0
-	return (1-rest)*together + rest*l.cost(k)
+	return share, l
 }

@@ -21,20 +21,20 @@ type plan struct {
 type segment struct {
 	layout
 	first, last uint64  // nonces, both included
-	cost        float64 // operations for one hash
+	cost        float64 // of one hash, see layout.cost
 	time        float64 // the same in ns, or any unit that all segments of a plan share
 }
 
 // nonces counts the nonces of the segment.
 func (s *segment) nonces() float64 { return float64(s.last-s.first) + 1 }
 
-// sparseCost estimates the operations, for one hash, that are spent on rows which
+// sparseCost estimates what is spent, for one hash and in the unit of cost, on rows which
 // hold few of the segment's nonces or none. If it has few nonces, and their last
 // digits are outer ones, that may be nearly all rows.
-func (s *segment) sparseCost() float64 {
+func (s *segment) sparseCost(k *asm.Kernel) float64 {
 	from, to := s.rows()
 	n := s.together()
-	return s.chunkOps() * float64(n) * max(0, float64(to-from)/s.nonces()-1/float64(n*s.size()))
+	return s.chunkCycles() / k.Weights.Scan * float64(n) * max(0, float64(to-from)/s.nonces()-1/float64(n*s.size()))
 }
 
 // A lineup is the kernel for each kind of layout.
@@ -122,7 +122,7 @@ func (sp space) cheapest(width int, s segment, kernels lineup) segment {
 		if s.cost = l.cost(k.Kernel); math.IsInf(s.cost, 1) {
 			continue
 		}
-		s.cost += s.sparseCost()
+		s.cost += s.sparseCost(k.Kernel)
 		s.time = s.cost * k.pace
 		total := s.time
 		if sp.order == byWindow {

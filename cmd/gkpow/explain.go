@@ -197,19 +197,20 @@ type widerJSON struct {
 }
 
 type segmentJSON struct {
-	Width      int     `json:"width"`
-	First      uint64  `json:"first"`
-	Last       uint64  `json:"last"`
-	Word       int     `json:"word"`
-	Block      int     `json:"block"`
-	Blocks     int     `json:"blocks"`
-	Tails      int     `json:"tails"` // last digits, in the second block, that vary too
-	ChunkSize  uint64  `json:"chunkSize"`
-	Together   int     `json:"together"` // chunks, which differ in the word before
-	OpsPerHash float64 `json:"opsPerHash"`
-	HashRate   float64 `json:"hashRate"` // hashes per second of one thread
-	Reached    float64 `json:"reached"`
-	Chance     float64 `json:"chance"`
+	Width         int     `json:"width"`
+	First         uint64  `json:"first"`
+	Last          uint64  `json:"last"`
+	Word          int     `json:"word"`
+	Block         int     `json:"block"`
+	Blocks        int     `json:"blocks"`
+	Tails         int     `json:"tails"` // last digits, in the second block, that vary too
+	ChunkSize     uint64  `json:"chunkSize"`
+	Together      int     `json:"together"` // chunks, which differ in the word before
+	OpsPerHash    float64 `json:"opsPerHash"`
+	RoundsPerHash float64 `json:"roundsPerHash,omitempty"` // SHA256RNDS2
+	HashRate      float64 `json:"hashRate"`                // hashes per second of one thread
+	Reached       float64 `json:"reached"`
+	Chance        float64 `json:"chance"`
 }
 
 func newPlanJSON(puzzle solver.Puzzle, minNonce uint64, plan solver.Plan) planJSON {

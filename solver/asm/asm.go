@@ -25,6 +25,11 @@ type Kernel struct {
 	// Ops are the operations that the functions below take. They serve to choose
 	// between layouts, not between kernels.
 	Ops Ops
+	// Rounds are the SHA256RNDS2 among Ops, each of which does two rounds of one hash. They are
+	// zero if the kernel does not use that instruction.
+	Rounds Ops
+	// Weights turn Ops into time.
+	Weights Weights
 
 	// Scan returns the index of the first of words that meets the target of b
 	// when it is OR-ed into b.Words[b.Vary], or -1 if none does. It reads
@@ -55,6 +60,17 @@ type Ops struct {
 	Tail int     // for MaxStates hash values and one tail
 	Grid [16]int // for GridLanes hashes, by the second word that varies; 0 if ScanGrid is ByChunks
 }
+
+// withTail returns the operations of a kernel that has another one's ScanTails.
+func (o Ops) withTail(tail int) Ops {
+	o.Tail = tail
+	return o
+}
+
+// Weights are CPU cycles for one operation of Ops, by the function that it is in. They are measured
+// (make cycles) on a CPU for which the kernel is a good choice, and make layouts comparable that
+// use different functions: operations of one kind do not all take the same time.
+type Weights struct{ Scan, Hash, Tail, Grid float64 }
 
 // Kernels returns the kernels of this architecture, the likely fastest first and generic
 // last, including those that this CPU cannot run.

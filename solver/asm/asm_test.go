@@ -388,3 +388,13 @@ func TestOps(t *testing.T) {
 		}
 	})
 }
+
+// Each function that has operations has a weight.
+func TestWeights(t *testing.T) {
+	for _, k := range Kernels() {
+		w := k.Weights
+		if w.Scan <= 0 || w.Hash <= 0 || w.Tail <= 0 || k.Ops.Grid[1] > 0 && w.Grid <= 0 {
+			t.Errorf("kernel %s has weights %+v", k.Name, w)
+		}
+	}
+}

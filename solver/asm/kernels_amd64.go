@@ -107,6 +107,7 @@ var ownKernels = []Kernel{
 		Missing: missing("avx512"),
 		MaxScan: 5008,
 		Ops:     avx512Ops,
+		Weights: Weights{Scan: 0.545, Hash: 0.56, Tail: 0.53, Grid: 0.544}, // Sapphire Rapids
 
 		Scan:      search(searchAVX512).scan,
 		Hash:      search(searchAVX512).hash,
@@ -119,6 +120,8 @@ var ownKernels = []Kernel{
 		Missing: missing("mixed512"),
 		MaxScan: 5008,
 		Ops:     mixed512Ops,
+		Rounds:  mixed512Rounds,
+		Weights: Weights{Scan: 0.322, Hash: 0.41, Tail: 0.36, Grid: 0.321}, // Zen 4
 
 		Scan: search(searchMixed512).scan,
 		Hash: func(b *Block, words []uint32, s []States) {
@@ -136,6 +139,8 @@ var ownKernels = []Kernel{
 		Missing: missing("shani"),
 		MaxScan: 2504,
 		Ops:     shaniOps,
+		Rounds:  shaniRounds,
+		Weights: Weights{Scan: 0.575, Hash: 0.55, Tail: 1.02}, // Zen 3
 
 		Scan:      search(searchSHANI).scan,
 		Hash:      search(searchSHANI).hash,
@@ -147,7 +152,9 @@ var ownKernels = []Kernel{
 		Lanes:   8,
 		Missing: missing("mixed256"),
 		MaxScan: 5008,
-		Ops:     Ops{Scan: mixed256Ops.Scan, Hash: mixed256Ops.Hash, Tail: shaniOps.Tail, Grid: mixed256Ops.Grid},
+		Ops:     mixed256Ops.withTail(shaniOps.Tail),
+		Rounds:  mixed256Rounds.withTail(shaniRounds.Tail),
+		Weights: Weights{Scan: 0.311, Hash: 0.33, Tail: 1.02, Grid: 0.308}, // Zen 4
 
 		Scan:      search(searchMixed256).scan,
 		Hash:      search(searchMixed256).hash,
@@ -160,6 +167,7 @@ var ownKernels = []Kernel{
 		Missing: missing("avx2"),
 		MaxScan: 2504,
 		Ops:     avx2Ops,
+		Weights: Weights{Scan: 0.335, Hash: 0.30, Tail: 0.308}, // Zen 3
 
 		Scan:      search(searchAVX2).scan,
 		Hash:      search(searchAVX2).hash,

@@ -19,6 +19,7 @@ var kernels = []Kernel{
 		Missing: missingSHA2(),
 		MaxScan: 3336, // a third of 10000, the values of four digits
 		Ops:     opsSHA2(),
+		Weights: Weights{Scan: 0.5, Hash: 0.5, Tail: 0.5}, // one SHA-2 instruction in a cycle
 
 		Scan:      search(searchSHA2).scan,
 		Hash:      search(searchSHA2).hash,

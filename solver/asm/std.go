@@ -17,6 +17,7 @@ var std = Kernel{
 	Lanes:   1,
 	MaxScan: 512,
 	Ops:     stdOps(),
+	Weights: Weights{Scan: 0.75, Hash: 0.75, Tail: 0.75, Grid: 0.75},
 
 	Scan:      scanStd,
 	Hash:      hashStd,

@@ -13,19 +13,25 @@ type operations struct {
 	tail             int
 }
 
-// count counts the operations of a kernel: the instructions that a vector unit
-// has to execute. Moves, loads and broadcasts of a constant need none.
-func (k kernel) count(file *ir.File) (o operations) {
-	search := parts(file, "search"+k.in)
+// counts are the operations of a kernel, and how many of them are SHA256RNDS2.
+type counts struct{ all, rounds operations }
+
+func (k kernel) count(file *ir.File) counts {
+	isRound := func(opcode string) bool { return opcode == "SHA256RNDS2" }
+	return counts{k.countIf(file, isOperation), k.countIf(file, isRound)}
+}
+
+func (k kernel) countIf(file *ir.File, counts func(opcode string) bool) (o operations) {
+	search := parts(file, "search"+k.in, counts)
 	for vary := range 16 {
 		o.scan[vary] = search.sum(k.scanPath(vary))
 		o.hash[vary] = search.sum(k.hashPath(vary)) * maxStates / k.lanes
 	}
 	if k.tails != nil {
-		o.tail = parts(file, "tails"+k.in).sum(k.tailPath)
+		o.tail = parts(file, "tails"+k.in, counts).sum(k.tailPath)
 	}
 	if k.grid != nil {
-		grid := parts(file, "grid"+k.in)
+		grid := parts(file, "grid"+k.in, counts)
 		for counter := firstCounter; counter <= lastCounter; counter++ {
 			// The path is that of as many steps as there are lanes.
 			hashes := k.lanes * k.lanes
@@ -35,10 +41,10 @@ func (k kernel) count(file *ir.File) (o operations) {
 	return o
 }
 
-// A partCount holds the operations after each label of a function.
+// A partCount holds how many instructions count after each label of a function.
 type partCount map[string]int
 
-func parts(file *ir.File, function string) partCount {
+func parts(file *ir.File, function string, counts func(opcode string) bool) partCount {
 	p := partCount{}
 	label := ""
 	i := slices.IndexFunc(file.Functions(), func(f *ir.Function) bool { return f.Name == function })
@@ -48,7 +54,7 @@ func parts(file *ir.File, function string) partCount {
 			label = string(node)
 			p[label] = 0
 		case *ir.Instruction:
-			if isOperation(node.Opcode) {
+			if counts(node.Opcode) {
 				p[label]++
 			}
 		}
@@ -68,6 +74,8 @@ func (p partCount) sum(times map[string]int) (n int) {
 	return n
 }
 
+// isOperation reports whether a vector unit has to execute an instruction. Moves, loads and
+// broadcasts of a constant need none.
 func isOperation(opcode string) bool {
 	for _, prefix := range []string{
 		"VPADD", "VPMUL", "VPXOR", "VPOR", "VPAND", "VPROR", "VPSLL", "VPSRL", "VPTERNLOG", "VPTEST", "VPCMP", // vectors

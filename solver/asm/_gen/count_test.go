@@ -2,6 +2,7 @@ package main
 
 import (
 	"math/bits"
+	"strings"
 	"testing"
 )
 
@@ -95,7 +96,8 @@ func TestOperationCounts(t *testing.T) {
 		"mixed256": {map[int]int{0: 1170, 3: 1173, 8: 1094, 10: 1120, 11: 1109, 12: 1090, 13: 1080}, 0, map[int]int{1: 2302, 3: 2301, 8: 2023, 10: 2060, 12: 1952, 13: 1906}},
 	}
 	for _, k := range kernels {
-		_, got := built(t, k)
+		_, n := built(t, k)
+		got := n.all
 		t.Logf("%-7s %5d operations for a tail of %d", k.name, got.tail, maxStates)
 		for vary := range got.scan {
 			t.Logf("%-7s word %2d: %5d operations for %d hashes; model for 16 lanes: %d",
@@ -132,6 +134,23 @@ func TestOperationCounts(t *testing.T) {
 		}
 		if got.tail > most[k.name].tail {
 			t.Errorf("%s: %d operations for a tail; want at most %d", k.name, got.tail, most[k.name].tail)
+		}
+	}
+}
+
+// SHA-NI does two rounds at a time, from the pair on in which a word varies, or from the
+// next pair if that word is the second.
+func TestRoundCounts(t *testing.T) {
+	for _, k := range kernels {
+		_, n := built(t, k)
+		for vary := range 16 {
+			want := (32 - firstPair(vary)) * k.lanes
+			if !strings.HasPrefix(k.name, "mixed") && k.name != "shani" {
+				want = 0
+			}
+			if got := n.rounds.scan[vary]; got != want {
+				t.Errorf("%s, word %d: %d SHA256RNDS2 for %d hashes; want %d", k.name, vary, got, k.lanes, want)
+			}
 		}
 	}
 }

@@ -19,9 +19,9 @@ import (
 // it with crypto/sha256, so that the kernels are tested on CPUs that cannot run them, too.
 
 // built returns the functions of a kernel and their counts. Building takes seconds.
-func built(t *testing.T, k kernel) (map[string]*ir.Function, operations) {
+func built(t *testing.T, k kernel) (map[string]*ir.Function, counts) {
 	t.Helper()
-	file, ops, err := builds[k.name]()
+	file, n, err := builds[k.name]()
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -29,21 +29,21 @@ func built(t *testing.T, k kernel) (map[string]*ir.Function, operations) {
 	for _, f := range file.Functions() {
 		functions[f.Name] = f
 	}
-	return functions, ops
+	return functions, n
 }
 
-var builds = func() map[string]func() (*ir.File, operations, error) {
-	builds := map[string]func() (*ir.File, operations, error){}
+var builds = func() map[string]func() (*ir.File, counts, error) {
+	builds := map[string]func() (*ir.File, counts, error){}
 	for _, k := range kernels {
 		build := sync.OnceValue(func() (b struct {
 			file *ir.File
-			ops  operations
+			n    counts
 			err  error
 		}) {
-			b.file, b.ops, b.err = k.build()
+			b.file, b.n, b.err = k.build()
 			return b
 		})
-		builds[k.name] = func() (*ir.File, operations, error) { b := build(); return b.file, b.ops, b.err }
+		builds[k.name] = func() (*ir.File, counts, error) { b := build(); return b.file, b.n, b.err }
 	}
 	return builds
 }()
