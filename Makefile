@@ -76,6 +76,10 @@ generate: ## write generated files again
 bench: ## run the benchmarks
 	go test -run '^$$' -bench . ./...
 
+.PHONY: cycles
+cycles: ## CPU cycles of every part of every kernel; ARGS=-json for other programs
+	go run ./bench/cycles $(ARGS)
+
 .PHONY: compare
 compare: ## compare with interpreters, other libraries and openssl (those that are installed)
 	cd bench/compare && go run .
