@@ -87,6 +87,21 @@ type Solution struct {
 // HashRate returns hashes per second.
 func (s Solution) HashRate() float64 { return rate(s.Hashes, s.Elapsed) }
 
+// String describes the solution in a line, for logs: "nonce 19317, after 19318 hashes
+// in 2ms (9.7 MH/s) by shani with 2 workers".
+func (s Solution) String() string {
+	workers := "workers"
+	if s.Workers == 1 {
+		workers = "worker"
+	}
+	text := fmt.Sprintf("nonce %d, after %d hashes in %v (%.1f MH/s) by %s with %d %s",
+		s.Nonce, s.Hashes, s.Elapsed, s.HashRate()/1e6, s.Backend, s.Workers, workers)
+	if s.Fault != nil {
+		text += ": " + s.Fault.Error()
+	}
+	return text
+}
+
 // New returns a Solver. Options that cannot be are an error that says which.
 func New(o Options) (*Solver, error) { return newSolver(o, kernels) }
 

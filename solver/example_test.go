@@ -1,0 +1,113 @@
+package solver_test
+
+import (
+	"context"
+	"fmt"
+	"log"
+	"time"
+
+	"github.com/gkpow/gkpow/solver"
+)
+
+// Most programs need no more than this.
+func ExampleSolve() {
+	puzzle, err := solver.NewPuzzle("7f8e9d0c", 4) // the challenge's salt and difficulty
+	if err != nil {
+		log.Fatal(err)
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), solver.ChallengeLifetime)
+	defer cancel()
+	solution, err := solver.Solve(ctx, puzzle)
+	if err != nil {
+		log.Fatal(err)
+	}
+	fmt.Println(puzzle.Solves(solution.Nonce))
+	// Output: true
+}
+
+// A sequential search finds the smallest nonce, which is the same on every machine.
+func ExampleNew() {
+	s, err := solver.New(solver.Options{Sequential: true, Workers: 2})
+	if err != nil {
+		log.Fatal(err)
+	}
+	puzzle, err := solver.NewPuzzle("7f8e9d0c", 4)
+	if err != nil {
+		log.Fatal(err)
+	}
+	solution, err := s.Solve(context.Background(), puzzle)
+	if err != nil {
+		log.Fatal(err)
+	}
+	fmt.Printf("%d %x\n", solution.Nonce, solution.Hash)
+	// Output: 19317 0000404e2652e103ad8875ff1c29351c735a32a90d1b695e170e8bf578b46573
+}
+
+// Progress is called from the goroutine that called Solve.
+func ExampleOptions_progress() {
+	s, err := solver.New(solver.Options{
+		ProgressInterval: time.Second,
+		Progress: func(p solver.Progress) {
+			fmt.Printf("%.1f MH/s, %v more on average\n", p.HashRate/1e6, p.Remaining.Round(time.Second))
+		},
+	})
+	if err != nil {
+		log.Fatal(err)
+	}
+	puzzle, err := solver.NewPuzzle("7f8e9d0c", 3) // too easy for a report
+	if err != nil {
+		log.Fatal(err)
+	}
+	if _, err := s.Solve(context.Background(), puzzle); err != nil {
+		log.Fatal(err)
+	}
+	fmt.Println("solved")
+	// Output: solved
+}
+
+// Two machines share a search. Each searches its own half of the nonces.
+func ExampleShard() {
+	puzzle, err := solver.NewPuzzle("7f8e9d0c", 2)
+	if err != nil {
+		log.Fatal(err)
+	}
+	var hashes uint64
+	for index := range 2 { // one after the other, for the example
+		s, err := solver.New(solver.Options{Shard: solver.Shard{Index: index, Count: 2}, MaxNonce: 99_999})
+		if err != nil {
+			log.Fatal(err)
+		}
+		n, err := s.All(context.Background(), puzzle, func(solver.Solution) bool { return true })
+		if err != nil {
+			log.Fatal(err)
+		}
+		hashes += n
+	}
+	fmt.Println(hashes, "nonces tried")
+	// Output: 100000 nonces tried
+}
+
+// All finds every solution in a range.
+func ExampleSolver_All() {
+	s, err := solver.New(solver.Options{MinNonce: 0, MaxNonce: 1_000, Sequential: true, Workers: 1})
+	if err != nil {
+		log.Fatal(err)
+	}
+	puzzle, err := solver.NewPuzzle("7f8e9d0c", 2)
+	if err != nil {
+		log.Fatal(err)
+	}
+	hashes, err := s.All(context.Background(), puzzle, func(solution solver.Solution) bool {
+		fmt.Printf("%d %x…\n", solution.Nonce, solution.Hash[:3])
+		return true // go on
+	})
+	if err != nil {
+		log.Fatal(err)
+	}
+	fmt.Println(hashes, "nonces tried")
+}
+
+func ExampleSolution_String() {
+	fmt.Println(solver.Solution{Nonce: 19317, Hashes: 19_318, Elapsed: 2 * time.Millisecond, Backend: "shani", Workers: 2})
+	// Output: nonce 19317, after 19318 hashes in 2ms (9.7 MH/s) by shani with 2 workers
+}
