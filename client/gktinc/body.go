@@ -134,6 +134,25 @@ func (s submission) one(name string) (present bool, err error) {
 	return present, nil
 }
 
+// agrees demands that a query has no other value of a field: Java and ASP.NET look there
+// before they look into the form.
+func (s submission) agrees(query, name string) error {
+	wanted := newReading(name)
+	fields, err := parseURLEncoded(query)
+	for _, hidden := range hiddenNames(query) {
+		fields = append(fields, Field{Name: hidden, Value: "\x00"}) // no value of a form
+	}
+	for _, field := range fields {
+		if newReading(field.Name).meets(wanted) && (field.Name != name || field.Value != s.values.Get(name)) {
+			err = errors.New("another one is in the URL")
+		}
+	}
+	if err != nil {
+		return fmt.Errorf("%w: the field %q: %w", ErrForm, name, err)
+	}
+	return nil
+}
+
 // at returns what PHP has where it puts a field of this name, as "a[b]" at
 // $_POST["a"]["b"]. It is "" for nothing and for arrays, ok false if PHP drops fields
 // of this name.

@@ -188,7 +188,8 @@ func (g *Guard) Page(r *http.Request) (Page, error) {
 // The solution, the once and the monitored input must be there once and as plain UTF-8
 // text, whichever program reads the form. Everything else is an ErrForm: names that
 // are repeated, arrays such as "username[]", other cases and encodings, malformed
-// bodies. They could have the service judge a value that nobody uses.
+// bodies, another value of the monitored input in the URL's query. They could have the
+// service judge a value that nobody uses.
 //
 // The Verdict and the error are as those of Client.Validate.
 func (g *Guard) Check(r *http.Request) (Verdict, error) {
@@ -219,6 +220,9 @@ func (g *Guard) Check(r *http.Request) (Verdict, error) {
 	}
 	if !hasField && !optional {
 		return undecided(fmt.Errorf("%w: the field %q is missing", ErrForm, field))
+	}
+	if err := form.agrees(r.URL.RawQuery, field); err != nil {
+		return undecided(err)
 	}
 	return g.client.Validate(r.Context(), Validation{
 		Solution:              form.values.Get(SolutionField),

@@ -87,6 +87,12 @@ func TestProtectOneValue(t *testing.T) {
 		require.Equal(t, 400, s.do(r).Code, name)
 		require.ErrorIs(t, s.err, ErrForm, name)
 	}
+	for _, query := range []string{"username=admin", "USERNAME=zed", "username[]=zed", "x=1;username=zed", "username=zed&username=admin", "username", strings.Repeat("a&", 1002)} {
+		r := request("POST", urlencoded, "username=zed&gktinc_solution=AAAA&gktinc_once="+s.page())
+		r.URL.RawQuery = query
+		require.Equal(t, 400, s.do(r).Code, query)
+		require.ErrorIs(t, s.err, ErrForm, query)
+	}
 	require.Empty(t, v.asked(), "the service was asked about none of them")
 	require.Empty(t, s.seen)
 
@@ -96,6 +102,9 @@ func TestProtectOneValue(t *testing.T) {
 	} {
 		require.Equal(t, 200, s.do(request("POST", urlencoded, body+"&gktinc_solution=AAAA&gktinc_once="+s.page())).Code, body)
 	}
+	r := request("POST", urlencoded, "username=zed&gktinc_solution=AAAA&gktinc_once="+s.page())
+	r.URL.RawQuery = "username=zed&next=/&user[]=x" // as on a page whose input was filled in by a link
+	require.Equal(t, 200, s.do(r).Code)
 	s.seen = nil
 	v.asked()
 

@@ -160,6 +160,7 @@ func (g *gktincRoutes) validate(w http.ResponseWriter, r *http.Request) {
 			g.agent.fail(w, http.StatusBadRequest, "bad_request", invalid.Error())
 			return
 		}
+		r.URL.RawQuery = "" // which was not the visitor's
 		verdict, err = guard.Check(r)
 	}
 	countVerdict(g.verdicts, "form", verdict)

@@ -148,6 +148,8 @@ func TestProxyGuards(t *testing.T) {
 	}
 	status, body, _ = s.do(s.request("POST", "/login", form+"&username[]=x"))
 	require.Equal(t, 400, status, body)
+	status, body, _ = s.do(s.request("POST", "/login?username=admin", s.page("/login")))
+	require.Equal(t, 400, status, body)
 	status, body, _ = s.do(s.request("POST", "/login", strings.Repeat("x", 1<<20+1)))
 	require.Equal(t, 413, status, body)
 	form = s.page("/login")
@@ -169,7 +171,7 @@ func TestProxyGuards(t *testing.T) {
 
 	answer := httptest.NewRecorder()
 	promhttp.HandlerFor(s.registry, promhttp.HandlerOpts{}).ServeHTTP(answer, httptest.NewRequest("GET", "/metrics", nil))
-	for _, line := range []string{`gkpow_proxy_requests_total{outcome="judged"} 2`, `gkpow_proxy_requests_total{outcome="refused"} 24`,
+	for _, line := range []string{`gkpow_proxy_requests_total{outcome="judged"} 2`, `gkpow_proxy_requests_total{outcome="refused"} 25`,
 		`gkpow_gktinc_verdicts_total{allowed="true",of="form",reason="action"} 2`, `gkpow_circuit_open{service="gktinc"} 0`, "gkpow_proxy_requests 0"} {
 		require.Contains(t, answer.Body.String(), line+"\n")
 	}
