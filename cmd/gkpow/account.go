@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"time"
 
 	"github.com/spf13/pflag"
 
@@ -39,6 +40,7 @@ type accountFlags struct {
 	difficulty    int
 	maxDifficulty int
 	noCache       bool
+	minLeft       time.Duration // of a token that was kept; 0 is a fifth of its life
 	cacheURL      string
 
 	given       func(flag string) bool // whether a flag is on the command line

@@ -59,7 +59,7 @@ func (f *accountFlags) tokens(env environment, c *client.Client, refused func(cl
 		return c, func() {}, nil
 	}
 	warnings := func(err error) { warn(env, err) }
-	disk := diskcache.New(c, diskcache.Options{Dir: env.cacheDir, OnWarning: warnings})
+	disk := diskcache.New(c, diskcache.Options{Dir: env.cacheDir, MinLeft: f.minLeft, OnWarning: warnings})
 	url, err := f.sharedURL(env)
 	if err != nil || url == "" {
 		return disk, func() {}, err

@@ -53,7 +53,7 @@ func execCommand(ctx context.Context, env environment, f execFlags, args []strin
 	if err != nil {
 		return newStartError(args[0], err)
 	}
-	t, err := getToken(ctx, env, f.searchFlags, f.accountFlags)
+	t, err := getToken(ctx, env, f.searchFlags, f.accountFlags, false)
 	if err != nil {
 		return err
 	}

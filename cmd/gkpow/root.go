@@ -70,6 +70,9 @@ func run(ctx context.Context, args []string, env environment) int {
 	return code
 }
 
+// Commands are listed in the order in which people need them.
+func init() { cobra.EnableCommandSorting = false }
+
 func newRoot(env environment) *cobra.Command {
 	var version bool
 	root := &cobra.Command{
@@ -102,22 +105,26 @@ asks GuardianKey GKTinc about visitors and their forms.`,
 	root.Flags().BoolVar(&version, "version", false, "print version, commit, date and kernel")
 	root.SetFlagErrorFunc(flagError)
 	root.SetHelpCommand(newHelp())
-	root.AddCommand(
-		newSolve(env),
-		newToken(env),
-		newVerify(env),
-		newExec(env),
-		newAgent(env),
-		newCache(env),
-		newDoctor(env),
-		newGKTinc(env),
-		newEmulator(env),
-		newExplain(env),
-		newBackends(env),
-		newBench(env),
-		newVersion(env),
-		newExitCodes(),
-	)
+	for _, group := range []struct {
+		id, title string
+		commands  []*cobra.Command
+	}{
+		{"tokens", "Get and use tokens:", []*cobra.Command{newToken(env), newExec(env), newAgent(env), newCache(env)}},
+		{"sites", "Protect a web site:", []*cobra.Command{newVerify(env), newGKTinc(env)}},
+		{"trouble", "Try things out, and find out what is wrong:", []*cobra.Command{newEmulator(env), newDoctor(env)}},
+		{"search", "The search by itself:", []*cobra.Command{newSolve(env), newExplain(env), newBackends(env), newBench(env)}},
+		{"more", "More:", []*cobra.Command{newVersion(env)}},
+	} {
+		root.AddGroup(&cobra.Group{ID: group.id, Title: group.title})
+		for _, cmd := range group.commands {
+			cmd.GroupID = group.id
+			root.AddCommand(cmd)
+		}
+	}
+	root.AddCommand(newExitCodes())
+	root.SetHelpCommandGroupID("more")
+	root.SetCompletionCommandGroupID("more")
+	registerCompletions(root)
 	root.InitDefaultHelpCmd()
 	root.InitDefaultCompletionCmd()
 	for _, sub := range root.Commands() {

@@ -6,6 +6,7 @@ import (
 	"io"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -20,8 +21,10 @@ var tokenFormats = []string{"token", "json", "env", "header"}
 type tokenFlags struct {
 	searchFlags
 	accountFlags
-	format string
-	json   bool
+	format  string
+	json    bool
+	refresh bool
+	mask    bool
 }
 
 // tokenJSON is how --json shows a token. The figures of the search are missing
@@ -51,6 +54,9 @@ few seconds. --no-cache always asks for a new one.
 
 ` + accountHelp + `
 
+--min-left asks for more of a kept token's life, for programs that run longer, and
+--refresh for a new one in its place.
+
 --format says what is printed: the token, a JSON object, a line for a shell to
 evaluate (GKCAPTCHA_TOKEN), or an HTTP header (X-Captcha-Token).
 
@@ -65,7 +71,12 @@ the same process; no account is needed.`,
 	f.searchFlags.registerForService(flags)
 	flags.StringVar(&f.format, "format", "token", "what to print: "+strings.Join(tokenFormats, ", "))
 	flags.BoolVar(&f.json, "json", false, "the same as --format json")
+	flags.DurationVar(&f.minLeft, "min-left", 0, "use a token that is kept only if it lives at least so long, as 2m (default: a fifth of its life)")
+	flags.BoolVar(&f.refresh, "refresh", false, "get a new token, and keep it in the place of the one that is kept")
+	flags.BoolVar(&f.mask, "add-mask", false, "in GitHub Actions, have the token masked in logs (::add-mask:: on standard error)")
 	cmd.MarkFlagsMutuallyExclusive("format", "json")
+	cmd.MarkFlagsMutuallyExclusive("refresh", "no-cache")
+	cmd.MarkFlagsMutuallyExclusive("min-left", "no-cache")
 	return cmd
 }
 
@@ -76,15 +87,27 @@ func token(ctx context.Context, env environment, f tokenFlags) error {
 	if !slices.Contains(tokenFormats, f.format) {
 		return usagef("--format %q is not one of %s%s", f.format, strings.Join(tokenFormats, ", "), meant(f.format, tokenFormats))
 	}
-	t, err := getToken(ctx, env, f.searchFlags, f.accountFlags)
+	if f.minLeft < 0 {
+		return usagef("--min-left %v is negative", f.minLeft)
+	}
+	// Elsewhere nobody would take the line away, and the token would be in the log.
+	if actions, _ := env.lookup("GITHUB_ACTIONS"); f.mask && actions != "true" {
+		return usagef("--add-mask is for GitHub Actions, where GITHUB_ACTIONS is true")
+	}
+	t, err := getToken(ctx, env, f.searchFlags, f.accountFlags, f.refresh)
 	if err != nil {
 		return err
+	}
+	if f.mask {
+		if _, err := fmt.Fprintf(env.stderr, "::add-mask::%s\n", t.Value.Reveal()); err != nil {
+			return err
+		}
 	}
 	return printToken(env.stdout, f.format, t)
 }
 
-// getToken gets a token as the flags say.
-func getToken(ctx context.Context, env environment, search searchFlags, account accountFlags) (client.Token, error) {
+// getToken gets a token as the flags say: a new one if fresh is set.
+func getToken(ctx context.Context, env environment, search searchFlags, account accountFlags, fresh bool) (client.Token, error) {
 	s, searched, err := search.solver(solver.Options{}, env.stderr)
 	if err != nil {
 		return client.Token{}, err
@@ -105,6 +128,10 @@ func getToken(ctx context.Context, env environment, search searchFlags, account 
 	}
 	defer done()
 	t, err := tokens.Token(ctx)
+	if keeper, ok := tokens.(client.Invalidator); ok && err == nil && t.Rounds == 0 && (fresh || time.Until(t.Expires()) < account.minLeft) {
+		keeper.Invalidate(t)
+		t, err = tokens.Token(ctx)
+	}
 	searched()
 	warnFaults(env)
 	return t, err
