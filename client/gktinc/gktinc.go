@@ -28,7 +28,6 @@ import (
 	"time"
 
 	"github.com/gkpow/gkpow/client"
-	"github.com/gkpow/gkpow/client/internal/jsonobject"
 )
 
 // A Client asks the service with one key. It is safe for concurrent use.
@@ -113,8 +112,7 @@ func (c *Client) PayloadSize(f Form) int { return c.payloadSize(f) }
 // could take for an outage.
 func readable(status int, body []byte) bool {
 	if status == 408 || status == 429 || status >= 500 {
-		action, _ := jsonobject.Decode(body).TextOrNumber("action")
-		return Action(action).Denies()
+		return denial(body) != ""
 	}
 	return status >= 200 && status < 300
 }

@@ -95,7 +95,7 @@ func (c *Client) decodeLevel(got client.APIAnswer) (Level, error) {
 	}
 	fields := jsonobject.Decode(got.Body)
 	level = Level{
-		Action:         c.action(fields),
+		Action:         c.action(fields, got.Body),
 		ChallengeLevel: c.defaultLevel,
 		Description:    c.text(fields, "description"),
 		ClientIP:       c.text(fields, "client_ip"),
@@ -130,7 +130,10 @@ func (c *Client) text(fields jsonobject.Object, name string) string {
 	return c.api.Printable(s)
 }
 
-func (c *Client) action(fields jsonobject.Object) Action {
+func (c *Client) action(fields jsonobject.Object, answer []byte) Action {
+	if denied := denial(answer); denied != "" {
+		return denied
+	}
 	s, _ := fields.TextOrNumber("action")
 	a := Action(s).normalized()
 	if a.Accepts() || a.Denies() {

@@ -173,7 +173,7 @@ func (c *Client) decodeVerdict(got client.APIAnswer) Verdict {
 	fields := jsonobject.Decode(got.Body)
 	verdict := Verdict{
 		Reason:   ReasonAction,
-		Action:   c.action(fields),
+		Action:   c.action(fields, got.Body),
 		IPPolicy: c.text(fields, "ip_policy"),
 		Place:    c.place(fields),
 		Raw:      client.NewSecret(string(got.Body)),
