@@ -5,16 +5,15 @@
 //	report, err := bench.Run(ctx, bench.Options{})
 //	report.WriteText(os.Stdout)
 //
-// What it takes care of: every strategy has to do a fixed piece of work rightly
-// before it is measured, and all that it reports later is checked too. Strategies
-// take turns in many short rounds, in an order that changes, so that what disturbs
-// the machine disturbs all of them. The figures are medians with confidence
-// intervals. The CPU's clock is measured in between, and what speaks against the
-// figures is said in the report: see Warning.
+// Each strategy must find all solutions in some fixed work before it is measured, and
+// its later answers are verified too. Strategies take turns in many short rounds, in
+// random order, so that a disturbance hits all of them. The figures are medians with
+// confidence intervals. The CPU's clock is measured in between, and whatever may have
+// disturbed the figures is reported: see Warning.
 //
-// To read the package, start with report.go, which is what comes out, and go on
-// with run.go (the order of things), work.go and check.go (what every strategy has
-// to find), rounds.go and sample.go (measuring) and solve.go (the time to solution).
+// To read the package, start with report.go, which is the result, and go on with
+// run.go (the order of things), work.go and check.go (what each strategy must find),
+// rounds.go and sample.go (measuring) and solve.go (the time to solution).
 package bench
 
 import (
@@ -36,51 +35,39 @@ const (
 	DefaultDifficulty  = solver.ServiceDifficulty
 )
 
-// DefaultSaltLengths are the lengths of salts that a service may use: random
+// DefaultSaltLengths are lengths of salts, in characters, that a service may use: random
 // bytes or digests in hex.
 func DefaultSaltLengths() []int { return []int{16, 24, 32, 40, 48, 64, 128} }
 
-// quickSaltLengths are one of each kind: the words that vary come late or early
-// in the block, and the nonce runs over its end.
+// quickSaltLengths are one of each kind: the nonce lies late in a block, across its end,
+// or early.
 func quickSaltLengths() []int { return []int{32, 48, 64} }
 
 // Options say what to measure. The zero value measures everything.
 type Options struct {
-	// Strategies are what to measure. nil means strategies.All().
-	Strategies []strategies.Strategy
-	// SaltLengths are in characters. nil means DefaultSaltLengths.
-	SaltLengths []int
-	// Threads are how many threads are measured: each number for itself. nil means
-	// one and runtime.GOMAXPROCS.
-	Threads []int
-	// Budget is about how long the run takes. It is divided among all there is to
-	// measure. 0 means DefaultBudget. The fixed work that is checked takes as long
-	// as it takes, usually a second or two of this, and some more where a kernel is
-	// far slower than the others.
+	Strategies  []strategies.Strategy // what to measure; nil means strategies.All()
+	SaltLengths []int                 // in characters, 0 to 1,048,576; nil means DefaultSaltLengths
+	Threads     []int                 // numbers of threads, 1 to 4096; nil means 1 and runtime.GOMAXPROCS
+	// Budget is about how long the run takes. Checks take up to four fifths of it; rows
+	// that it does not suffice for are not measured. 0 means DefaultBudget, or
+	// DefaultQuickBudget with Quick; the limit is 24 hours.
 	Budget time.Duration
-	// Rounds is how many samples are taken of everything, though it may take half
-	// as long again as Budget. 0 means as many as fit well, up to 501. Fewer than six
-	// give no confidence interval.
-	Rounds int
-	// Seed determines the salts, the nonces and the order. Any number will do.
-	Seed uint64
-	// Difficulty is that of the puzzles for the time to solution, in zero hex
-	// digits, 1 to 64. 0 means DefaultDifficulty.
-	Difficulty int
-	// Quick means fewer salt lengths and DefaultQuickBudget, unless they are given,
-	// and fewer rounds.
-	Quick bool
-	// Arguments are kept in the Report.
-	Arguments []string
-	// Progress, if not nil, is called from time to time by the goroutine that
-	// called Run.
-	Progress func(Progress)
+	// Rounds is how many samples to take of each row, 1 to 100,000, even if the run takes
+	// half as long again. 0 means as many as fit, up to 501. Fewer than six give no
+	// confidence interval.
+	Rounds     int
+	Seed       uint64 // of the salts, the nonces and the order; any number will do
+	Difficulty int    // for the time to solution, in leading zero hex digits, 1 to 64; 0 means DefaultDifficulty
+	Quick      bool   // fewer salt lengths (unless given) and rounds, in DefaultQuickBudget
+
+	Arguments []string       // the command line, for the Report
+	Progress  func(Progress) // if not nil, called now and then by the goroutine that called Run
 }
 
 // Progress says how far a run has got.
 type Progress struct {
-	Phase string  // what is being done: "checking answers"
-	Done  float64 // part of the budget that is used up, 0 to 1
+	Phase string  // what it is doing, such as "checking answers"
+	Done  float64 // part of the budget that has passed, 0 to 1
 }
 
 // Limits of Options.
@@ -91,7 +78,7 @@ const (
 	maxBudget     = 24 * time.Hour
 )
 
-// complete checks the options and fills in defaults.
+// complete fills in defaults and rejects invalid values.
 func (o Options) complete() (Options, error) {
 	if o.Strategies == nil {
 		o.Strategies = strategies.All()
@@ -118,7 +105,7 @@ func (o Options) complete() (Options, error) {
 	names := map[string]bool{}
 	for _, s := range o.Strategies {
 		if names[s.Name()] {
-			return o, fmt.Errorf("bench: strategy %s is there twice", s.Name())
+			return o, fmt.Errorf("bench: strategy %s is given twice", s.Name())
 		}
 		names[s.Name()] = true
 	}
@@ -146,9 +133,10 @@ func distinct(numbers []int) []int {
 	return slices.Compact(sorted)
 }
 
-// Run measures. If the context ends first, the Report says what was measured so
-// far, its Complete is false, and the error is the context's cause. Wrong
-// answers are no error: see Report.Verdict. Any other error comes without a Report.
+// Run measures. If the context ends first, Run returns what was measured so far, with
+// Complete false, and an error that wraps the context's cause. Wrong answers are not an
+// error: see Report.Verdict. Any other error, such as one for an invalid option, comes
+// without a Report.
 func Run(ctx context.Context, o Options) (*Report, error) {
 	return run(ctx, o, world{
 		now:    time.Now,

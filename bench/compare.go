@@ -6,26 +6,22 @@ import (
 	"strings"
 )
 
-// A Comparison is what has changed from one report to another.
+// A Comparison is how a report differs from an earlier one.
 type Comparison struct {
-	// Differences are what else is different than what is compared, and keeps the
-	// ratios from being a matter of that alone: "CPU: A, was B".
-	Differences []string        `json:"differences"`
-	Rows        []ComparisonRow `json:"rows"`
-	// OnlyBefore and OnlyAfter name rows that are in one of the reports only, or
-	// were not measured in the other one.
-	OnlyBefore []string `json:"onlyBefore"`
-	OnlyAfter  []string `json:"onlyAfter"`
+	Differences []string        `json:"differences"` // what else differs, such as "CPU: A, was B"
+	Rows        []ComparisonRow `json:"rows"`        // rows that both reports measured
+	OnlyBefore  []string        `json:"onlyBefore"`  // rows that only the earlier report measured
+	OnlyAfter   []string        `json:"onlyAfter"`   // rows that only this report measured
 }
 
-// A ComparisonRow is the rate of a strategy before and after.
+// A ComparisonRow is the rate of a row before and now.
 type ComparisonRow struct {
-	Strategy   string   `json:"strategy"`
-	SaltLength int      `json:"saltLength"`
-	Threads    int      `json:"threads"`
-	Before     Estimate `json:"before"` // hashes per second
-	After      Estimate `json:"after"`
-	Ratio      Ratio    `json:"ratio"` // of the rates: above 1 is faster now
+	Strategy   string   `json:"strategy"`   // name
+	SaltLength int      `json:"saltLength"` // in characters
+	Threads    int      `json:"threads"`    // number of threads
+	Before     Estimate `json:"before"`     // hashes per second in the earlier report
+	After      Estimate `json:"after"`      // hashes per second in this report
+	Ratio      Ratio    `json:"ratio"`      // After ÷ Before: above 1 is faster now
 }
 
 // Compare compares two reports row by row.

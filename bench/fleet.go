@@ -16,7 +16,7 @@ import (
 // and renews its token as client.Source does: with the first request in the last
 // fifth of the token's life, less a random part of up to a thirtieth.
 type TokenFleet struct {
-	Machines int
+	Machines int     // number of machines
 	Requests float64 // per second, of each machine
 	Shared   bool    // whether all machines share one token, or each has its own
 
@@ -80,13 +80,13 @@ func (f SearchFleet) quantilesOf(rng *rand.Rand, trials int) (p50, p99 float64) 
 
 // FleetOptions are the input of SimulateFleet: measured rates and sizes.
 type FleetOptions struct {
-	Seed   uint64
-	Trials int // searches to simulate for each figure, at least 100
+	Seed   uint64 // of the random numbers
+	Trials int    // searches to simulate for each figure, at least 100
 
 	// Rate and Slowest are what one core of an ordinary machine and of the slowest
 	// machine searches, in hashes per second, and Cores how many each machine has.
 	Rate, Slowest float64
-	Cores         int
+	Cores         int // of each machine
 	// Start is the longest time that the scheduler takes to start a process; each
 	// takes a random part of it.
 	Start time.Duration
@@ -97,23 +97,23 @@ type FleetOptions struct {
 
 // FleetReport is the outcome of SimulateFleet.
 type FleetReport struct {
-	Options  FleetOptions
-	Tokens   []FleetTokens
-	Searches []FleetSearch
+	Options  FleetOptions  // the input
+	Tokens   []FleetTokens // tokens taken, by kind of fleet
+	Searches []FleetSearch // search times, by kind of search
 }
 
 // FleetTokens says what tokens one kind of fleet takes.
 type FleetTokens struct {
-	Machines         int
-	Requests         float64 // per second, of each machine
-	Lifetime         time.Duration
-	Separate, Shared float64 // tokens per second if each machine has its own, and if all share one
+	Machines         int           // number of machines
+	Requests         float64       // per second, of each machine
+	Lifetime         time.Duration // of a token
+	Separate, Shared float64       // tokens per second if each machine has its own, and if all share one
 }
 
 // FleetSearch says how long one kind of search takes. Times are in seconds.
 type FleetSearch struct {
 	Difficulty int // leading zero hex digits
-	Cores      int
+	Cores      int // of each machine
 	// All machines are alike; the last one is the slowest; that one is left out.
 	// With one machine only the first is known, and the others are 0.
 	Alike, WithSlowest, WithoutSlowest struct{ P50, P99 float64 }

@@ -9,37 +9,33 @@ import (
 	"github.com/gkpow/gkpow/solver"
 )
 
-// A Machine is where a run took place and what with.
+// A Machine is the hardware, system and versions of a run. Unknown fields are absent.
 type Machine struct {
-	CPU      string   `json:"cpu"` // its name for itself
-	Vendor   string   `json:"vendor,omitempty"`
-	Family   int      `json:"family,omitempty"`
-	Model    int      `json:"model,omitempty"`
-	Stepping int      `json:"stepping,omitempty"`
-	Features []string `json:"features,omitempty"`
-	// Cores and ThreadsPerCore are those of the CPU, as far as it tells. CPUs is
-	// how many the operating system lets this process run on, and GOMAXPROCS how
-	// many of them Go uses.
-	Cores          int `json:"cores,omitempty"`
-	ThreadsPerCore int `json:"threadsPerCore,omitempty"`
-	CPUs           int `json:"cpus"`
-	GOMAXPROCS     int `json:"gomaxprocs"`
-	// CgroupLimit is the CPUs that a container's quota allows.
-	CgroupLimit float64 `json:"cgroupLimit,omitempty"`
-	Governor    string  `json:"governor,omitempty"`   // of the CPU's frequency
-	Hypervisor  string  `json:"hypervisor,omitempty"` // if it is a virtual machine
-	Load        float64 `json:"load,omitempty"`       // average of a minute, before the run
+	CPU            string   `json:"cpu"`                      // model name
+	Vendor         string   `json:"vendor,omitempty"`         // CPUID's vendor string, such as "GenuineIntel"
+	Family         int      `json:"family,omitempty"`         // CPUID's display family
+	Model          int      `json:"model,omitempty"`          // CPUID's display model
+	Stepping       int      `json:"stepping,omitempty"`       // revision of the model
+	Features       []string `json:"features,omitempty"`       // instruction sets and the like
+	Cores          int      `json:"cores,omitempty"`          // physical cores
+	ThreadsPerCore int      `json:"threadsPerCore,omitempty"` // hardware threads of each core
+	CPUs           int      `json:"cpus"`                     // logical CPUs that the system lets this process use
+	GOMAXPROCS     int      `json:"gomaxprocs"`               // CPUs that Go uses
+	CgroupLimit    float64  `json:"cgroupLimit,omitempty"`    // CPUs that the container's quota allows
+	Governor       string   `json:"governor,omitempty"`       // of the CPU's frequency, with its driver
+	Hypervisor     string   `json:"hypervisor,omitempty"`     // if this is a virtual machine
+	Load           float64  `json:"load,omitempty"`           // one-minute load average before the run
 
-	OS     string `json:"os"` // GOOS, or what the system calls itself
-	Kernel string `json:"kernel,omitempty"`
-	GOOS   string `json:"goos"`
-	GOARCH string `json:"goarch"`
+	OS     string `json:"os"`               // name of the system, or GOOS
+	Kernel string `json:"kernel,omitempty"` // release of the system's kernel
+	GOOS   string `json:"goos"`             // Go's name of the system
+	GOARCH string `json:"goarch"`           // Go's name of the architecture
 
-	Go       string   `json:"go"`                 // version
-	Version  string   `json:"version"`            // of gkpow
-	Revision string   `json:"revision,omitempty"` // of its source
-	Modified bool     `json:"modified,omitempty"` // whether the source was changed since
-	Build    []string `json:"build,omitempty"`    // settings that matter for speed: tags, GOAMD64
+	Go       string   `json:"go"`                 // version of Go
+	Version  string   `json:"version"`            // version of gkpow
+	Revision string   `json:"revision,omitempty"` // commit of gkpow
+	Modified bool     `json:"modified,omitempty"` // whether the source differed from the commit
+	Build    []string `json:"build,omitempty"`    // build settings that affect speed, such as tags and GOAMD64
 }
 
 // describe fills in what Go and the CPU know of the machine. The rest is for

@@ -13,38 +13,31 @@ const (
 	Version = 2
 )
 
-// A Report is what a run has measured. As JSON it is what --save writes; rates
-// are in hashes per second and times in seconds unless a name says otherwise.
-// Fields that are not known are absent.
+// A Report is the result of a run. --save writes it as JSON. Rates are in hashes per
+// second and times in seconds unless a name says otherwise. Unknown fields are absent.
 type Report struct {
-	Format  string `json:"format"`  // Format
-	Version int    `json:"version"` // Version
-	// Verdict is Pass, or Fail if any answer was wrong. Whether all could be
-	// measured is another matter: see Complete.
-	Verdict Verdict `json:"verdict"`
-	// Complete is false if the run was stopped before its end, and Stopped says
-	// why.
-	Complete bool   `json:"complete"`
-	Stopped  string `json:"stopped,omitempty"`
-	Summary  string `json:"summary"` // the closing sentence
+	Format  string `json:"format"`  // the constant Format
+	Version int    `json:"version"` // the constant Version
 
-	Date     time.Time `json:"date"` // of the start
-	Seconds  float64   `json:"seconds"`
-	Settings Settings  `json:"settings"`
-	Machine  Machine   `json:"machine"`
-	Clock    Estimate  `json:"clock"` // of the CPU in Hz, as measured in the run
+	Verdict  Verdict `json:"verdict"`           // Pass, or Fail if any answer was wrong
+	Complete bool    `json:"complete"`          // false if the run was stopped early
+	Stopped  string  `json:"stopped,omitempty"` // why, if it was
+	Summary  string  `json:"summary"`           // the result in one or two sentences
 
-	// Chosen is the kernel that package solver chooses on this machine, if it was
-	// seen to choose one.
-	Chosen string `json:"chosen,omitempty"`
+	Date     time.Time `json:"date"`             // start of the run, UTC
+	Seconds  float64   `json:"seconds"`          // duration of the run
+	Settings Settings  `json:"settings"`         // the options, with defaults filled in
+	Machine  Machine   `json:"machine"`          // hardware, system and versions
+	Clock    Estimate  `json:"clock"`            // the CPU's clock during the run, in Hz
+	Chosen   string    `json:"chosen,omitempty"` // kernel that package solver chose here, if it was seen to choose
 
-	Work       []Work      `json:"work"`
-	Checksum   string      `json:"checksum"` // over Work
-	Rows       []Row       `json:"rows"`
-	Scaling    *Scaling    `json:"scaling,omitempty"`
-	Solve      *Solve      `json:"solve,omitempty"`
-	Warnings   []Warning   `json:"warnings"`
-	Comparison *Comparison `json:"comparison,omitempty"`
+	Work       []Work      `json:"work"`                 // the fixed work, one for each salt length
+	Checksum   string      `json:"checksum"`             // of all of Work, 16 hex digits
+	Rows       []Row       `json:"rows"`                 // one for each strategy, salt length and number of threads
+	Scaling    *Scaling    `json:"scaling,omitempty"`    // nil if only one number of threads was measured
+	Solve      *Solve      `json:"solve,omitempty"`      // time to solution; nil if nothing could be measured
+	Warnings   []Warning   `json:"warnings"`             // what may have disturbed the figures
+	Comparison *Comparison `json:"comparison,omitempty"` // with an earlier report, if one was given
 }
 
 // A Verdict says whether all answers were right.
@@ -56,74 +49,68 @@ const (
 	Fail Verdict = "FAIL"
 )
 
-// Settings are what was asked for, defaults filled in.
+// Settings are the options of a run, with defaults filled in.
 type Settings struct {
-	Arguments   []string `json:"arguments,omitempty"` // of the command line
-	Seed        uint64   `json:"seed"`
-	Strategies  []string `json:"strategies"`
-	SaltLengths []int    `json:"saltLengths"`
-	Threads     []int    `json:"threads"`
-	Budget      float64  `json:"budget"` // seconds
-	Rounds      int      `json:"rounds"`
-	Slice       float64  `json:"slice,omitempty"` // seconds of one sample
-	Difficulty  int      `json:"difficulty"`      // zero hex digits, for the time to solution
+	Arguments   []string `json:"arguments,omitempty"` // flags of the command line
+	Seed        uint64   `json:"seed"`                // of salts, nonces and the order
+	Strategies  []string `json:"strategies"`          // names
+	SaltLengths []int    `json:"saltLengths"`         // in characters, ascending
+	Threads     []int    `json:"threads"`             // numbers of threads, ascending
+	Budget      float64  `json:"budget"`              // planned duration in seconds
+	Rounds      int      `json:"rounds"`              // planned samples of each row
+	Slice       float64  `json:"slice,omitempty"`     // planned length of a sample in seconds
+	Difficulty  int      `json:"difficulty"`          // for the time to solution, in leading zero hex digits
 }
 
-// Work is the fixed work for a salt length that every strategy has to do rightly
-// before it is measured: find all nonces in some ranges that solve an easy puzzle.
-// It depends on the seed and the salt length only, so the checksum is the same on
-// every machine.
+// Work is the fixed work for a salt length: find all nonces in some ranges that solve
+// an easy puzzle. Each strategy must do it correctly before it is measured. It depends
+// on the seed and the salt length only, so the checksum is the same on every machine.
 type Work struct {
-	SaltLength int     `json:"saltLength"`
-	Salt       string  `json:"salt"`
-	Bits       int     `json:"bits"` // leading zero bits
-	Ranges     []Range `json:"ranges"`
-	Hashes     uint64  `json:"hashes"`
-	Found      int     `json:"found"`
-	Checksum   string  `json:"checksum"` // of the nonces found, by crypto/sha256
+	SaltLength int     `json:"saltLength"` // in characters
+	Salt       string  `json:"salt"`       // hex digits
+	Bits       int     `json:"bits"`       // leading zero bits of a solution
+	Ranges     []Range `json:"ranges"`     // the nonces
+	Hashes     uint64  `json:"hashes"`     // nonces in all ranges
+	Found      int     `json:"found"`      // solutions among them
+	Checksum   string  `json:"checksum"`   // of the solutions by crypto/sha256, 16 hex digits
 }
 
-// A Range is nonces, both included.
+// A Range is the nonces from First to Last.
 type Range struct {
-	First uint64 `json:"first"`
-	Last  uint64 `json:"last"`
+	First uint64 `json:"first"` // smallest nonce
+	Last  uint64 `json:"last"`  // largest nonce, included
 }
 
 // A Status says what became of a row.
 type Status string
 
-// The statuses of rows.
+// The statuses of rows. Row.Reason explains all but the first.
 const (
 	Measured    Status = "ok"
-	Failed      Status = "FAIL"         // an answer was wrong; Reason says which
-	Unavailable Status = "unavailable"  // this CPU cannot run it; Reason says why
-	NotMeasured Status = "not measured" // the run ended before its turn
+	Failed      Status = "FAIL"         // an answer was wrong
+	Unavailable Status = "unavailable"  // this CPU cannot run the strategy
+	NotMeasured Status = "not measured" // the run ended, or its time, before this row's turn
 )
 
 // A Row is the throughput of a strategy.
 type Row struct {
-	Strategy   string `json:"strategy"`
-	Backend    string `json:"backend,omitempty"` // the kernel, if it is one of the engine's
-	SaltLength int    `json:"saltLength"`        // characters
-	Threads    int    `json:"threads"`
-	Digits     int    `json:"nonceDigits,omitempty"` // of the nonces that were searched
-	Status     Status `json:"status"`
-	Reason     string `json:"reason,omitempty"` // of a status that is not Measured
+	Strategy   string `json:"strategy"`              // name
+	Backend    string `json:"backend,omitempty"`     // kernel, if the strategy is one of package solver's
+	SaltLength int    `json:"saltLength"`            // in characters
+	Threads    int    `json:"threads"`               // threads, or workers of package solver
+	Digits     int    `json:"nonceDigits,omitempty"` // decimal digits of the nonces searched
+	Status     Status `json:"status"`                // whether the row has figures
+	Reason     string `json:"reason,omitempty"`      // why not
 
-	Checksum string    `json:"checksum,omitempty"` // of what it found of the Work
-	Samples  []Sample  `json:"samples,omitempty"`  // one for each round, or that of warming up if the run was stopped before the first
-	Rate     *Estimate `json:"hashRate,omitempty"` // of all threads together
-	// Nanoseconds and Cycles are the time and the clock cycles of one thread for
-	// one hash, by the rate of all threads.
-	Nanoseconds *Estimate `json:"nsPerHash,omitempty"`
-	Cycles      *Estimate `json:"cyclesPerHash,omitempty"`
-	// Operations are those of the kernel for one hash: see solver.PlanSegment.
-	Operations float64 `json:"opsPerHash,omitempty"`
-	// Bound is the cycles for one hash that the CPU cannot do with less of, and
-	// BoundShare what part of Cycles they are. They are known for some kernels on
-	// some CPUs: see docs/kernels.md.
-	Bound      float64 `json:"boundCycles,omitempty"`
-	BoundShare float64 `json:"boundShare,omitempty"`
+	Checksum string   `json:"checksum,omitempty"` // of what the strategy found in the Work
+	Samples  []Sample `json:"samples,omitempty"`  // one for each round, or the warm-up if the run was stopped before
+
+	Rate        *Estimate `json:"hashRate,omitempty"`      // hashes per second of all threads together
+	Nanoseconds *Estimate `json:"nsPerHash,omitempty"`     // nanoseconds that one thread takes for a hash
+	Cycles      *Estimate `json:"cyclesPerHash,omitempty"` // the same in cycles of the CPU's clock
+	Operations  float64   `json:"opsPerHash,omitempty"`    // the kernel's operations for a hash: see solver.PlanSegment
+	Bound       float64   `json:"boundCycles,omitempty"`   // the CPU's minimum cycles for a hash, where known: see docs/kernels.md
+	BoundShare  float64   `json:"boundShare,omitempty"`    // Bound ÷ Cycles, 0 to 1
 }
 
 // A Sample is one measurement: a search of a few milliseconds.
@@ -146,73 +133,65 @@ func (s Sample) rate() float64 {
 	return float64(s.Hashes) / s.Seconds
 }
 
-// Scaling is the rate of one strategy by the number of threads.
+// Scaling is the rate of one strategy by number of threads.
 type Scaling struct {
-	Strategy   string         `json:"strategy"`
-	SaltLength int            `json:"saltLength"`
-	Points     []ScalingPoint `json:"points"`
+	Strategy   string         `json:"strategy"`   // name
+	SaltLength int            `json:"saltLength"` // in characters
+	Points     []ScalingPoint `json:"points"`     // by number of threads, ascending
 }
 
-// A ScalingPoint is the rate of so many threads.
+// A ScalingPoint is the rate with some number of threads.
 type ScalingPoint struct {
-	Threads int       `json:"threads"`
-	Samples []Sample  `json:"samples,omitempty"`
-	Rate    *Estimate `json:"hashRate,omitempty"`
-	// Speedup is the rate as a multiple of the first point's, and Efficiency that
-	// by the threads, as a multiple of the first point's.
-	Speedup    float64 `json:"speedup,omitempty"`
-	Efficiency float64 `json:"efficiency,omitempty"`
+	Threads    int       `json:"threads"`              // number of threads
+	Samples    []Sample  `json:"samples,omitempty"`    // one for each round
+	Rate       *Estimate `json:"hashRate,omitempty"`   // hashes per second of all threads together
+	Speedup    float64   `json:"speedup,omitempty"`    // the rate ÷ that of the first point
+	Efficiency float64   `json:"efficiency,omitempty"` // the rate per thread ÷ that of the first point
 }
 
 // Solve is the time to solution.
 type Solve struct {
-	Strategy   string  `json:"strategy"`
-	SaltLength int     `json:"saltLength"`
-	Threads    int     `json:"threads"`
-	Difficulty int     `json:"difficulty"` // zero hex digits
-	Rate       float64 `json:"hashRate"`   // by which it is predicted: the row's median
-	// Predicted and Measured are without, or with fewer, values where they would
-	// be longer than 292 years, or solving took too long.
-	Predicted Quantiles `json:"predicted"`
-	Measured  Quantiles `json:"measured"`
+	Strategy   string  `json:"strategy"`   // name
+	SaltLength int     `json:"saltLength"` // in characters
+	Threads    int     `json:"threads"`    // number of threads
+	Difficulty int     `json:"difficulty"` // leading zero hex digits
+	Rate       float64 `json:"hashRate"`   // hashes per second that the prediction is based on
+
+	Predicted Quantiles `json:"predicted"` // by the rate; values above 292 years are absent
+	Measured  Quantiles `json:"measured"`  // of Times, as far as there are enough of them
 	// MeanLow and MeanHigh are the 95 % confidence interval of the measured mean, in
 	// seconds, for exponentially distributed times. They are 0 if no puzzle was solved.
-	MeanLow  float64 `json:"measuredMeanLow,omitempty"`
-	MeanHigh float64 `json:"measuredMeanHigh,omitempty"`
-	// Planned is how many puzzles were to be solved, each with a salt of its own,
-	// and Times how many seconds each took, in the order in which they were solved.
-	Planned int       `json:"planned"`
-	Times   []float64 `json:"times"`
-	Note    string    `json:"note,omitempty"` // why none or fewer were solved
-	// Deadline is the time a challenge lives, and Missed the chance that a solution
-	// takes longer, as predicted.
-	Deadline float64 `json:"deadline"`
-	Missed   float64 `json:"missed"`
-	// NotFound is the chance that no allowed nonce is a solution.
-	NotFound float64 `json:"notFound,omitempty"`
-	// Curve is the predicted distribution.
-	Curve []CurvePoint `json:"curve,omitempty"`
-	Fault string       `json:"fault,omitempty"` // a wrong answer
+	MeanLow  float64   `json:"measuredMeanLow,omitempty"`
+	MeanHigh float64   `json:"measuredMeanHigh,omitempty"`
+	Planned  int       `json:"planned"`        // puzzles to solve, each with a salt of its own
+	Times    []float64 `json:"times"`          // seconds for each solved puzzle, in the order of solving
+	Note     string    `json:"note,omitempty"` // why fewer than Planned were solved
+
+	Deadline float64      `json:"deadline"`           // lifetime of a challenge in seconds
+	Missed   float64      `json:"missed"`             // predicted chance that a solution takes longer, 0 to 1
+	NotFound float64      `json:"notFound,omitempty"` // chance that no allowed nonce is a solution, 0 to 1
+	Curve    []CurvePoint `json:"curve,omitempty"`    // the predicted distribution
+	Fault    string       `json:"fault,omitempty"`    // the wrong answer, if there was one
 }
 
-// Quantiles are times in seconds, 0 if not known.
+// Quantiles are times in seconds, 0 if unknown.
 type Quantiles struct {
-	Mean float64 `json:"mean,omitempty"`
-	P50  float64 `json:"p50,omitempty"`
-	P95  float64 `json:"p95,omitempty"`
-	P99  float64 `json:"p99,omitempty"`
+	Mean float64 `json:"mean,omitempty"` // seconds
+	P50  float64 `json:"p50,omitempty"`  // seconds
+	P95  float64 `json:"p95,omitempty"`  // seconds
+	P99  float64 `json:"p99,omitempty"`  // seconds
 }
 
 // A CurvePoint is the chance of a solution within a time.
 type CurvePoint struct {
-	Seconds float64 `json:"seconds"`
-	Chance  float64 `json:"chance"`
+	Seconds float64 `json:"seconds"` // since the start of the search
+	Chance  float64 `json:"chance"`  // 0 to 1
 }
 
-// A Warning is a reason not to trust the figures.
+// A Warning says what may have disturbed the figures.
 type Warning struct {
-	Name    string `json:"name"`    // one of the names below
-	Message string `json:"message"` // what was seen, with figures
+	Name    string `json:"name"`    // one of the Warning constants
+	Message string `json:"message"` // what was observed, with figures
 	Hint    string `json:"hint"`    // what to do about it
 }
 
@@ -244,8 +223,8 @@ func (r *Report) row(strategy string, saltLength, threads int) *Row {
 	return nil
 }
 
-// mainSalt is the salt length that stands for all where one is shown: 32, as in
-// solver.MeasureBackends, or the first.
+// mainSalt is the salt length to show where there is room for one: 32, as in
+// solver.MeasureBackends, or else the first.
 func (s *Settings) mainSalt() int {
 	if slices.Contains(s.SaltLengths, 32) || len(s.SaltLengths) == 0 {
 		return 32

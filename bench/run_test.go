@@ -419,7 +419,7 @@ func TestRunOptions(t *testing.T) {
 		want   string
 	}{
 		{func(o *Options) { o.Strategies = []strategies.Strategy{} }, "no strategy"},
-		{func(o *Options) { o.Strategies = append(o.Strategies, one) }, "strategy one is there twice"},
+		{func(o *Options) { o.Strategies = append(o.Strategies, one) }, "strategy one is given twice"},
 		{func(o *Options) { o.SaltLengths = []int{} }, "salt lengths"},
 		{func(o *Options) { o.SaltLengths = []int{-1, 3} }, "salt lengths [-1 3]"},
 		{func(o *Options) { o.SaltLengths = []int{maxSaltLength + 1} }, "salt lengths"},

@@ -7,24 +7,22 @@ import (
 	"golang.org/x/perf/benchmath"
 )
 
-// confidence is the level of the intervals that are reported.
+// confidence is the level of all confidence intervals.
 const confidence = 0.95
 
-// An Estimate is the median of a sample and how far it can be trusted. The
-// statistics are those of golang.org/x/perf/benchmath, which assume nothing about
-// how the values are distributed.
+// An Estimate is the median of a sample, with a confidence interval from
+// golang.org/x/perf/benchmath, which assumes nothing about the distribution. Its unit
+// is that of the values. Of fewer than six values there is no interval: then Low, High
+// and Confidence are 0.
 type Estimate struct {
-	Median float64 `json:"median"`
-	// Low and High are the confidence interval of the median. They are absent,
-	// which is 0, if there are fewer than six values: then there is none.
-	Low  float64 `json:"low,omitempty"`
-	High float64 `json:"high,omitempty"`
-	// Confidence is the actual level of the interval, at least 0.95.
-	Confidence float64 `json:"confidence,omitempty"`
-	Min        float64 `json:"min"`
-	Max        float64 `json:"max"`
-	Outliers   int     `json:"outliers"` // values outside of Tukey's outer fences
-	Count      int     `json:"count"`    // values
+	Median     float64 `json:"median"`               // the middle value
+	Low        float64 `json:"low,omitempty"`        // lower end of the interval
+	High       float64 `json:"high,omitempty"`       // upper end of the interval
+	Confidence float64 `json:"confidence,omitempty"` // actual level of the interval, at least 0.95
+	Min        float64 `json:"min"`                  // smallest value
+	Max        float64 `json:"max"`                  // largest value
+	Outliers   int     `json:"outliers"`             // values outside Tukey's outer fences
+	Count      int     `json:"count"`                // number of values
 }
 
 // estimate summarises values, in any order.
@@ -97,19 +95,15 @@ func quantile(sorted []float64, q float64) float64 {
 	return sorted[i] + (at-float64(i))*(sorted[i+1]-sorted[i])
 }
 
-// A Ratio compares two samples: how many times as large the second one is.
+// A Ratio compares the medians of two samples. Low and High divide the ends of the two
+// confidence intervals, so the true ratio lies outside only if one of the medians lies
+// outside its interval. They are 0 if an interval is missing.
 type Ratio struct {
-	Ratio float64 `json:"ratio"` // of the medians
-	// Low and High bound the ratio: they are those of the ends of the two
-	// confidence intervals, so a true ratio outside is less likely than one
-	// outside of either interval. They are absent if an interval is.
-	Low  float64 `json:"low,omitempty"`
-	High float64 `json:"high,omitempty"`
-	// P is the chance of samples at least this different if nothing has changed,
-	// by the Mann-Whitney U test.
-	P float64 `json:"p"`
-	// Significant is whether P is below 0.05.
-	Significant bool `json:"significant"`
+	Ratio       float64 `json:"ratio"`          // second median ÷ first
+	Low         float64 `json:"low,omitempty"`  // lower bound
+	High        float64 `json:"high,omitempty"` // upper bound
+	P           float64 `json:"p"`              // chance of a difference at least this large if nothing changed (Mann-Whitney U test)
+	Significant bool    `json:"significant"`    // whether P is below 0.05
 }
 
 // ratio compares samples, neither of them empty.

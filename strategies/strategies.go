@@ -1,8 +1,8 @@
 // Package strategies holds ways to search for a nonce, from the loop of the
 // service's own samples to the kernels of package solver, behind one interface,
-// so that they can be compared: what they find, and how fast.
+// so that their results and speed can be compared.
 //
-// Programs that want a solution need package solver and nothing of this one.
+// Programs that want a solution need only package solver.
 //
 // To read it, start here and go on with loop.go, which runs the strategies that
 // hash nonce after nonce (textbook.go to minio.go), then engine.go, and workers.go,
@@ -32,27 +32,32 @@ type Strategy interface {
 	// the search stopped early.
 	//
 	// Errors are a *solver.PuzzleError, a *RangeError, a *solver.StoppedError if
-	// the context ended first, which is looked at about every 100 µs, and those
-	// of a strategy that cannot run on this machine, or was caught in an error.
+	// the context ended first, which is checked about every 100 µs, and those
+	// of a strategy that cannot run on this machine or returned a wrong answer.
 	//
 	// The search takes one thread, unless the description says otherwise.
 	Search(ctx context.Context, p solver.Puzzle, r Range, found func(nonce uint64) bool) (hashes uint64, err error)
 }
 
-// A Range is the nonces First to Last, both included.
-type Range struct{ First, Last uint64 }
+// A Range is the nonces from First to Last.
+type Range struct {
+	First uint64 // smallest nonce
+	Last  uint64 // largest nonce, included
+}
 
 func (r Range) String() string { return fmt.Sprintf("%d to %d", r.First, r.Last) }
 
 // A RangeError says that a range ends before it begins.
-type RangeError struct{ Range Range }
+type RangeError struct {
+	Range Range // the invalid range
+}
 
 func (e *RangeError) Error() string {
 	return fmt.Sprintf("strategies: nonces %v: the range ends before it begins", e.Range)
 }
 
-// All lists the strategies, those that this machine cannot run included: from
-// the simplest to the engine's kernels in the order of solver.Backends.
+// All lists the strategies from the simplest to the engine's kernels, those in the
+// order of solver.Backends. It includes strategies that this machine cannot run.
 func All() []Strategy {
 	list := []Strategy{
 		textbook, appending, suffix, midstate, minio, minioAVX512{},
@@ -63,8 +68,8 @@ func All() []Strategy {
 	return list
 }
 
-// Named returns the strategy of that name. The error for one that does not exist
-// lists those that do.
+// Named returns the strategy of that name. The error for an unknown name lists the
+// known ones.
 func Named(name string) (Strategy, error) {
 	var names []string
 	for _, s := range All() {
@@ -76,7 +81,7 @@ func Named(name string) (Strategy, error) {
 	return nil, fmt.Errorf("strategies: no strategy %q; there are %s", name, strings.Join(names, ", "))
 }
 
-// check returns an error for what no strategy can search.
+// check rejects puzzles and ranges that no strategy can search.
 func check(p solver.Puzzle, r Range) error {
 	if p.Bits < 0 || p.Bits > solver.MaxBits {
 		return &solver.PuzzleError{

@@ -95,7 +95,7 @@ type Options struct {
 	SigningKey []byte           // HMAC key of the tokens; nil is 32 random bytes
 	Clock      func() time.Time // also sent as the Date header; nil is time.Now
 
-	GKTinc GKTincOptions
+	GKTinc GKTincOptions // for the paths of GuardianKey GKTinc
 }
 
 // A Service answers as the API does. It is safe for concurrent use. Its memory

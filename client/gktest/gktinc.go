@@ -59,12 +59,12 @@ type GKTincFault struct {
 
 // A GKTincValidation is what a request to validate_challenge holds.
 type GKTincValidation struct {
-	AgentID, Solution, URL, Once, FormInputElementValue string
-	UserAgent, SecCHUA, SecCHUAMobile, SecCHUAPlatform  string
-	ClientIP                                            netip.Addr
-	FormPayloadSize                                     int
-	Time                                                time.Time
-	ChallengeLevel                                      int // 0 if absent
+	AgentID, Solution, URL, Once, FormInputElementValue string     // as sent
+	UserAgent, SecCHUA, SecCHUAMobile, SecCHUAPlatform  string     // as sent
+	ClientIP                                            netip.Addr // of the visitor
+	FormPayloadSize                                     int        // in bytes
+	Time                                                time.Time  // field time, a Unix time in whole seconds
+	ChallengeLevel                                      int        // 0 if absent
 }
 
 // JudgeSolution accepts what could be a solution: any standard base64, with its
