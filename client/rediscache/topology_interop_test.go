@@ -1,0 +1,186 @@
+//go:build unix
+
+package rediscache
+
+import (
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/x509"
+	"crypto/x509/pkix"
+	"encoding/pem"
+	"fmt"
+	"math/big"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+)
+
+// The master of a Sentinel group is killed while members use the pool up: none is given
+// a token that another has, and the fleet goes on with the replica.
+func TestInteropSentinel(t *testing.T) {
+	interop(t)
+	master := startRedis(t)
+	replica := startRedis(t, "--replicaof", "127.0.0.1", strconv.Itoa(master.port))
+	var sentinels []string
+	for range 3 {
+		port, dir := freePort(t), t.TempDir()
+		config := filepath.Join(dir, "sentinel.conf")
+		require.NoError(t, os.WriteFile(config, fmt.Appendf(nil, "port %d\nbind 127.0.0.1\ndir %s\nsentinel monitor fleet 127.0.0.1 %d 2\n"+
+			"sentinel down-after-milliseconds fleet 1000\nsentinel failover-timeout fleet 5000\n", port, dir, master.port), 0o600))
+		cmd := exec.Command("redis-server", config, "--sentinel")
+		require.NoError(t, cmd.Start())
+		t.Cleanup(func() { _ = cmd.Process.Kill(); _ = cmd.Wait() })
+		sentinels = append(sentinels, fmt.Sprintf("127.0.0.1:%d", port))
+	}
+	require.Eventually(t, func() bool {
+		role, _ := replica.admin("INFO", "replication").ToString()
+		return strings.Contains(role, "master_link_status:up")
+	}, 30*time.Second, 100*time.Millisecond)
+	time.Sleep(3 * time.Second) // the sentinels find each other and the replica
+
+	url := "redis://" + sentinels[0] + "?timeout=1s&master_set=fleet&addr=" + sentinels[1] + "&addr=" + sentinels[2]
+	i := &issuer{secret: "a", took: 5 * time.Millisecond}
+	shared := member(t, i, Options{URL: url})
+	require.Equal(t, "token-a-1", get(t, shared))
+
+	single := &issuer{secret: "b", took: 5 * time.Millisecond}
+	options := Options{URL: url, SingleUse: true, Spare: 8}
+	var mu sync.Mutex
+	given := map[string]bool{}
+	var running sync.WaitGroup
+	ended := make(chan struct{})
+	for range 4 {
+		c := member(t, single, options)
+		running.Go(func() {
+			for {
+				select {
+				case <-ended:
+					return
+				default:
+				}
+				token := get(t, c)
+				mu.Lock()
+				if given[token] {
+					t.Errorf("%s was given twice", token)
+				}
+				given[token] = true
+				mu.Unlock()
+			}
+		})
+	}
+	time.Sleep(time.Second)
+	master.kill()
+	time.Sleep(8 * time.Second)
+	close(ended)
+	running.Wait()
+	t.Logf("%d tokens, each given once", len(given))
+
+	require.Eventually(t, func() bool {
+		role, _ := replica.admin("INFO", "replication").ToString()
+		return strings.Contains(role, "role:master")
+	}, 60*time.Second, 200*time.Millisecond)
+	require.Eventually(t, func() bool {
+		c := member(t, i, Options{URL: url})
+		return get(t, c) != "" && c.Stats().Up
+	}, 60*time.Second, 500*time.Millisecond, "the new master is not used")
+}
+
+func TestInteropCluster(t *testing.T) {
+	interop(t)
+	server := startRedis(t, "--cluster-enabled", "yes")
+	require.NoError(t, server.admin("CLUSTER", "ADDSLOTSRANGE", "0", "16383").Error())
+	require.Eventually(t, func() bool {
+		info, _ := server.admin("CLUSTER", "INFO").ToString()
+		return strings.Contains(info, "cluster_state:ok")
+	}, 30*time.Second, 100*time.Millisecond)
+	i := &issuer{secret: "a", took: 100 * time.Millisecond}
+	var members []*Cache
+	var running sync.WaitGroup
+	for range 5 {
+		c := member(t, i, Options{URL: server.url()})
+		members = append(members, c)
+		running.Go(func() { require.Equal(t, "token-a-1", get(t, c)) })
+	}
+	running.Wait()
+	require.EqualValues(t, 1, i.asked.Load())
+	token, err := members[0].Token(t.Context())
+	require.NoError(t, err)
+	members[0].Invalidate(token)
+	require.Eventually(t, func() bool { return get(t, members[4]) == "token-a-2" }, 10*time.Second, 10*time.Millisecond)
+	single := member(t, &issuer{secret: "b"}, Options{URL: server.url(), SingleUse: true, Spare: 2})
+	require.NotEqual(t, get(t, single), get(t, single))
+	_, err = Check(t.Context(), server.url())
+	require.NoError(t, err)
+}
+
+// TLS with certificates on both sides, a user with the rights that docs/fleet.md names,
+// its password from a file, a database, a prefix, and a unix socket.
+func TestInteropTLS(t *testing.T) {
+	interop(t)
+	dir := t.TempDir()
+	certificate, key := certify(t, dir)
+	port, socket := freePort(t), filepath.Join(dir, "redis.sock")
+	args := []string{"--tls-port", strconv.Itoa(port), "--tls-cert-file", certificate, "--tls-key-file", key, "--tls-ca-cert-file", certificate,
+		"--unixsocket", socket, "--user", "default", "off", "--user", "gkpow"}
+	const rights = "on >PASSWORD ~gkpow:* resetchannels +@read +@write +@scripting +@connection +time +wait +cluster|slots +cluster|shards"
+	startRedis(t, append(args, strings.Fields(rights)...)...)
+	password := filepath.Join(dir, "password")
+	require.NoError(t, os.WriteFile(password, []byte("PASSWORD\n"), 0o600))
+	tail := "&timeout=1s&password_file=" + password
+	url := fmt.Sprintf("rediss://gkpow@localhost:%d/3?ca_file=%s&cert_file=%[2]s&key_file=%s%s", port, certificate, key, tail)
+	i := &issuer{secret: "a"}
+	c := member(t, i, Options{URL: url, OnWarning: func(err error) { t.Error(err) }})
+	require.Equal(t, "token-a-1", get(t, c))
+	require.Equal(t, "token-a-1", get(t, member(t, i, Options{URL: "unix://gkpow@" + socket + "?db=3" + tail})))
+	require.Equal(t, "token-a-2", get(t, member(t, i, Options{URL: "unix://gkpow@" + socket + "?db=4" + tail})), "another database")
+	token, err := c.Token(t.Context())
+	require.NoError(t, err)
+	c.Invalidate(token)
+	require.Equal(t, "token-a-3", get(t, c))
+	single := member(t, i, Options{URL: url, SingleUse: true, Spare: 1, OnWarning: func(err error) { t.Error(err) }})
+	get(t, single)
+	store, err := NewOnceStore(Options{URL: url, OnWarning: func(err error) { t.Error(err) }})
+	require.NoError(t, err)
+	defer store.Close()
+	first, err := store.Use(t.Context(), "a", time.Now())
+	require.NoError(t, err)
+	require.True(t, first)
+	report, err := Check(t.Context(), url)
+	require.NoError(t, err)
+	require.True(t, report.Encrypted)
+
+	_, err = Check(t.Context(), fmt.Sprintf("rediss://gkpow@localhost:%d?timeout=1s", port))
+	require.ErrorContains(t, err, "certificate")
+	_, err = Check(t.Context(), strings.Replace(url, "/3?", "/3?prefix=other:&", 1))
+	require.ErrorContains(t, err, "NOPERM")
+}
+
+// certify writes a certificate for localhost and its key.
+func certify(t *testing.T, dir string) (certificate, key string) {
+	private, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	require.NoError(t, err)
+	template := &x509.Certificate{
+		SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: "localhost"}, DNSNames: []string{"localhost"},
+		IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)}, NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(time.Hour),
+		IsCA: true, BasicConstraintsValid: true, KeyUsage: x509.KeyUsageDigitalSignature | x509.KeyUsageCertSign,
+	}
+	der, err := x509.CreateCertificate(rand.Reader, template, template, &private.PublicKey, private)
+	require.NoError(t, err)
+	pkcs8, err := x509.MarshalPKCS8PrivateKey(private)
+	require.NoError(t, err)
+	write := func(name, kind string, der []byte) string {
+		path := filepath.Join(dir, name)
+		require.NoError(t, os.WriteFile(path, pem.EncodeToMemory(&pem.Block{Type: kind, Bytes: der}), 0o600))
+		return path
+	}
+	return write("cert.pem", "CERTIFICATE", der), write("key.pem", "PRIVATE KEY", pkcs8)
+}
