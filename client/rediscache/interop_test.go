@@ -3,6 +3,7 @@
 package rediscache
 
 import (
+	"errors"
 	"fmt"
 	"net/http"
 	"net/http/httptest"
@@ -81,22 +82,59 @@ func TestInteropInvalidate(t *testing.T) {
 func TestInteropFailures(t *testing.T) {
 	interop(t)
 	server := startRedis(t)
-	i := &issuer{secret: "a", took: 200 * time.Millisecond}
-	i.err.Store(&client.Error{Op: "challenge", Kind: client.ErrUnavailable, Status: 502})
-	var running sync.WaitGroup
-	for range 30 {
-		running.Go(func() {
-			_, err := member(t, i, Options{URL: server.url()}).Token(t.Context())
-			if err == nil {
-				t.Error("no error")
-			}
-		})
+	for n, failed := range []*client.Error{
+		{Op: "challenge", Kind: client.ErrUnavailable, Status: 502},
+		{Op: "challenge", Kind: client.ErrMisconfigured, Status: 401, Code: client.CodeInvalidKey},
+		{Op: "challenge", Kind: client.ErrQuotaExceeded, Status: 429, Code: client.CodeQuotaExceeded},
+		{Op: "challenge", Kind: client.ErrRateLimited, Status: 429, RetryAfter: time.Hour},
+	} {
+		i := &issuer{secret: fmt.Sprint("a", n), took: 200 * time.Millisecond}
+		i.err.Store(failed)
+		var running sync.WaitGroup
+		for range 30 {
+			running.Go(func() {
+				_, err := member(t, i, Options{URL: server.url()}).Token(t.Context())
+				if !errors.Is(err, failed.Kind) {
+					t.Errorf("got %v", err)
+				}
+			})
+		}
+		running.Wait()
+		_, err := member(t, i, Options{URL: server.url()}).Token(t.Context())
+		require.ErrorIs(t, err, failed.Kind)
+		require.ErrorContains(t, err, "as another process was told")
+		var failure *client.Error
+		require.ErrorAs(t, err, &failure)
+		require.Equal(t, failed.Code, failure.Code)
+		require.Equal(t, failed.RetryAfter > 0, failure.RetryAfter > 59*time.Minute)
+		require.EqualValues(t, 1, i.asked.Load())
 	}
-	running.Wait()
-	_, err := member(t, i, Options{URL: server.url()}).Token(t.Context())
-	require.ErrorIs(t, err, client.ErrUnavailable)
-	require.ErrorContains(t, err, "(HTTP 502): as another process was told")
-	require.EqualValues(t, 1, i.asked.Load())
+}
+
+// One member renews the token ahead of its end; all are served the old one meanwhile.
+func TestInteropRenewal(t *testing.T) {
+	interop(t)
+	server := startRedis(t)
+	i := &issuer{secret: "a", life: 8 * time.Second, took: 700 * time.Millisecond}
+	var members []*Cache
+	for range 5 {
+		members = append(members, member(t, i, Options{URL: server.url()}))
+	}
+	var old, waited atomic.Int32
+	for begun := time.Now(); time.Since(begun) < 20*time.Second; time.Sleep(20 * time.Millisecond) {
+		for _, c := range members {
+			before := i.asked.Load()
+			token := get(t, c)
+			if before == i.asked.Load() && token == fmt.Sprint("token-a-", before-1) {
+				old.Add(1)
+			} else if before != i.asked.Load() {
+				waited.Add(1)
+			}
+		}
+	}
+	require.NotZero(t, old.Load(), "nobody was given the old token during a renewal")
+	require.LessOrEqual(t, i.asked.Load(), int32(4), "20 s are three lives of 6.4 s")
+	require.LessOrEqual(t, waited.Load(), int32(8), "callers waited for renewals")
 }
 
 func TestInteropSingleUse(t *testing.T) {
