@@ -27,10 +27,10 @@ test: ## run the tests, with and without assembly; needs Go and make only
 	go test -tags purego $(PUREGO)
 
 .PHONY: test-all
-test-all: ## also: race detector, arm64 (qemu-user), fuzzing, clients in other languages (curl, node, php, python3), nginx, redis-server, chromium, Slurm, GNU parallel, Kubernetes' types, packages
+test-all: ## also: race detector, arm64 (qemu-user), fuzzing, clients in other languages (curl, node, php, python3, C), nginx, redis-server, chromium, Slurm, GNU parallel, Kubernetes' types, packages
 	GKPOW_TEST_REQUIRE=$(KERNELS) go test -race ./...
 	GOARCH=arm64 GKPOW_TEST_REQUIRE=sha2 go test -exec 'qemu-aarch64 -cpu max' ./solver/asm ./solver
-	GKPOW_TEST_INTEROP=1 go test -count=1 -run TestInterop ./cmd/gkpow ./client/gktinc/... ./client/rediscache ./bench/fleet
+	GKPOW_TEST_INTEROP=1 go test -count=1 -run TestInterop ./cmd/gkpow ./cmd/libgkpow ./client/gktinc/... ./client/rediscache ./bench/fleet
 	cd bench/compare && GKPOW_TEST_INTEROP=1 go test -count=1 -run TestInterop .
 	cd .ci/manifests && go test .
 	cd .release && GKPOW_TEST_INTEROP=1 go test -count=1 -timeout 30m .

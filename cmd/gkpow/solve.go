@@ -20,12 +20,14 @@ type solveFlags struct {
 	challenge    string
 	ignoreExpiry bool
 	json         bool
+	stream       bool
+	parallel     int
 }
 
 func newSolve(env environment) *cobra.Command {
 	var f solveFlags
 	cmd := &cobra.Command{
-		Use:   "solve (--salt SALT | --prefix-hex HEX | --challenge FILE)",
+		Use:   "solve (--salt SALT | --prefix-hex HEX | --challenge FILE | --stream)",
 		Short: "Find a nonce, offline",
 		Long: `Find a nonce such that SHA-256(salt + ":" + nonce) begins with --difficulty zero
 hex digits, and print it with the hash:
@@ -41,7 +43,15 @@ that a Kubernetes indexed Job, a Slurm array, an AWS Batch array or GNU parallel
 gives this process. GKPOW_SHARD_COUNT says how many parts there are where the
 scheduler does not; GKPOW_SHARD_INDEX and GKPOW_SHARD_COUNT together do without
 a scheduler. The exit code is 9 if the part has no solution. docs/scaling.md has
-an example for each.`,
+an example for each.
+
+--stream solves many puzzles in one process: it reads lines such as
+
+  {"id":1,"salt":"7f8e9d0c","difficulty":4,"timeout":30}
+
+and writes one line for each when it is done, in any order, with the same id and
+either nonce and hash, or error and code, the exit code that it would be. The exit
+code is 0 whatever the lines were.`,
 		Args: cobra.NoArgs,
 		RunE: action(func(ctx context.Context) error { return solve(ctx, env, f) }),
 	}
@@ -51,8 +61,10 @@ an example for each.`,
 	flags.StringVar(&f.challenge, "challenge", "", `file with a challenge as the API returns it, "-" for standard input`)
 	flags.BoolVar(&f.ignoreExpiry, "ignore-expiry", false, "solve a --challenge although it has expired")
 	flags.BoolVar(&f.json, "json", false, "print a JSON object with figures")
-	cmd.MarkFlagsOneRequired("salt", "prefix-hex", "challenge")
-	cmd.MarkFlagsMutuallyExclusive("salt", "prefix-hex", "challenge")
+	flags.BoolVar(&f.stream, "stream", false, "solve the JSON lines of standard input")
+	flags.IntVar(&f.parallel, "parallel", 1, fmt.Sprintf("lines of --stream to solve at a time, 1 to %d, each with all threads", maxParallel))
+	cmd.MarkFlagsOneRequired("salt", "prefix-hex", "challenge", "stream")
+	cmd.MarkFlagsMutuallyExclusive("salt", "prefix-hex", "challenge", "stream")
 	cmd.MarkFlagsMutuallyExclusive("difficulty", "bits", "challenge")
 	return cmd
 }
@@ -64,6 +76,12 @@ func solve(ctx context.Context, env environment, f solveFlags) error {
 	}
 	if f.ignoreExpiry && !f.given("challenge") {
 		return usagef("--ignore-expiry goes with --challenge")
+	}
+	if f.stream {
+		return f.solveStream(ctx, env, options)
+	}
+	if f.given("parallel") {
+		return usagef("--parallel goes with --stream")
 	}
 	s, searched, err := f.solver(options, env.stderr)
 	if err != nil {

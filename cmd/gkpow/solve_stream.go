@@ -1,0 +1,173 @@
+package main
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"encoding/hex"
+	"encoding/json"
+	"fmt"
+	"io"
+	"math"
+	"sync"
+	"time"
+
+	"github.com/gkpow/gkpow/solver"
+)
+
+// Bounds of gkpow solve --stream.
+const (
+	maxParallel   = 256
+	maxStreamLine = 1 << 20 // bytes
+)
+
+// A streamRequest is a line of what gkpow solve --stream reads.
+type streamRequest struct {
+	ID         json.RawMessage `json:"id"`
+	Salt       *string         `json:"salt"`
+	Difficulty *int            `json:"difficulty"` // the documented one if nil
+	Timeout    *float64        `json:"timeout"`    // in seconds; none if nil
+}
+
+// A streamAnswer is a line of what it writes: a solution or an error.
+type streamAnswer struct {
+	ID    json.RawMessage `json:"id"`
+	Nonce *uint64         `json:"nonce,omitempty"`
+	Hash  string          `json:"hash,omitempty"`
+	Error string          `json:"error,omitempty"`
+	Code  int             `json:"code,omitempty"` // the exit code that it would be
+}
+
+// solveStream answers the lines of standard input until it ends, --parallel of
+// them at a time. What is wrong with one line, or with its search, is its answer.
+func (f *solveFlags) solveStream(ctx context.Context, env environment, options solver.Options) error {
+	for _, flag := range []string{"json", "difficulty", "bits"} {
+		if f.given(flag) {
+			return usagef("--%s does not go with --stream: the lines say what to solve", flag)
+		}
+	}
+	if f.parallel < 1 || f.parallel > maxParallel {
+		return usagef("--parallel %d is not 1 to %d", f.parallel, maxParallel)
+	}
+	s, err := f.newSolver(options)
+	if err != nil {
+		return err
+	}
+	ctx, stop, err := f.withTimeout(ctx)
+	if err != nil {
+		return err
+	}
+	defer stop()
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	lines := make(chan []byte)
+	go func() { // a read that blocks must not keep the command from ending
+		defer close(lines)
+		in := bufio.NewReader(env.stdin)
+		for {
+			line, err := readLine(in)
+			if len(line) > 0 {
+				select {
+				case lines <- line:
+				case <-ctx.Done():
+					return
+				}
+			}
+			if err != nil {
+				if err != io.EOF {
+					cancel(fmt.Errorf("standard input: %w", err))
+				}
+				return
+			}
+		}
+	}()
+
+	var out sync.Mutex // held while an answer is written
+	var searches sync.WaitGroup
+	for range f.parallel {
+		searches.Go(func() {
+			for line := range lines {
+				answer := answerLine(ctx, s, line)
+				if ctx.Err() != nil {
+					return // its error is that of the command
+				}
+				out.Lock()
+				err := printJSON(env.stdout, answer)
+				out.Unlock()
+				if err != nil {
+					cancel(err)
+				}
+			}
+		})
+	}
+	done := make(chan struct{})
+	go func() { searches.Wait(); close(done) }()
+	select {
+	case <-done:
+	case <-ctx.Done():
+	}
+	return context.Cause(ctx)
+}
+
+// readLine returns the next line that is not empty, without white space around it.
+// One that is too long is cut where that shows.
+func readLine(in *bufio.Reader) (line []byte, err error) {
+	for {
+		part, err := in.ReadSlice('\n')
+		if len(line) <= maxStreamLine {
+			line = append(line, part...)
+		}
+		if err == bufio.ErrBufferFull {
+			continue
+		}
+		if line = bytes.TrimSpace(line); len(line) > 0 || err != nil {
+			return line, err
+		}
+	}
+}
+
+func answerLine(ctx context.Context, s *solver.Solver, line []byte) (a streamAnswer) {
+	var r streamRequest
+	solution, err := func() (solution solver.Solution, err error) {
+		if len(line) > maxStreamLine {
+			return solution, usagef("the line is longer than 1 MiB")
+		}
+		decoder := json.NewDecoder(bytes.NewReader(line))
+		decoder.DisallowUnknownFields()
+		if err := decoder.Decode(&r); err != nil {
+			return solution, usagef("the line is not an object with id, salt, difficulty and timeout: %w", err)
+		}
+		if decoder.More() {
+			return solution, usagef("there is something after the object")
+		}
+		if r.Salt == nil {
+			return solution, usagef("salt is missing")
+		}
+		difficulty := solver.ServiceDifficulty
+		if r.Difficulty != nil {
+			difficulty = *r.Difficulty
+		}
+		puzzle, err := solver.NewPuzzle(*r.Salt, difficulty)
+		if err != nil {
+			return solution, err
+		}
+		if r.Timeout != nil {
+			if !(*r.Timeout > 0) || *r.Timeout > math.MaxInt64/1e9 {
+				return solution, usagef("timeout is %v: it must be seconds above 0", *r.Timeout)
+			}
+			timeout := time.Duration(*r.Timeout * float64(time.Second))
+			var cancel context.CancelFunc
+			ctx, cancel = context.WithTimeoutCause(ctx, timeout, fmt.Errorf("the line's timeout has passed (%v): %w", timeout, context.DeadlineExceeded))
+			defer cancel()
+		}
+		return s.Solve(ctx, puzzle)
+	}()
+	a.ID = r.ID
+	if err != nil {
+		a.Code, _ = diagnose(&actionError{err})
+		a.Error = err.Error()
+		return a
+	}
+	a.Nonce, a.Hash = &solution.Nonce, hex.EncodeToString(solution.Hash[:])
+	return a
+}
