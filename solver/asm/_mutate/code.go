@@ -2,9 +2,11 @@ package main
 
 import (
 	"bytes"
+	"cmp"
+	"debug/dwarf"
 	"debug/elf"
-	"debug/gosym"
 	"fmt"
+	"io"
 	"math/rand/v2"
 	"os"
 	"path/filepath"
@@ -61,6 +63,50 @@ func (k kernel) mutant(rng *rand.Rand) mutant {
 
 var textLine = regexp.MustCompile(`^TEXT ·(\w+)\(SB\)`)
 
+// A row says which line the code at an address is of.
+type row struct {
+	pc   uint64
+	line int
+}
+
+// readLines returns the rows of the files whose names end so, by address.
+func readLines(file *elf.File, suffix string) ([]row, error) {
+	data, err := file.DWARF()
+	if err != nil {
+		return nil, err
+	}
+	var rows []row
+	for units := data.Reader(); ; units.SkipChildren() {
+		unit, err := units.Next()
+		if err != nil {
+			return nil, err
+		}
+		if unit == nil {
+			break
+		}
+		lines, err := data.LineReader(unit)
+		if err != nil {
+			return nil, err
+		}
+		if lines == nil {
+			continue
+		}
+		for {
+			var l dwarf.LineEntry
+			if err := lines.Next(&l); err == io.EOF {
+				break
+			} else if err != nil {
+				return nil, err
+			}
+			if !l.EndSequence && strings.HasSuffix(l.File.Name, suffix) {
+				rows = append(rows, row{l.Address, l.Line})
+			}
+		}
+	}
+	slices.SortStableFunc(rows, func(a, b row) int { return cmp.Compare(a.pc, b.pc) })
+	return slices.CompactFunc(rows, func(a, b row) bool { return a.pc == b.pc }), nil
+}
+
 // mutable reports whether a line is worth mutants, by what it is and what the line before
 // is. The assembler makes several instructions of the first line and of RET, and lets
 // jumps to a jump go where that goes.
@@ -82,21 +128,16 @@ func readKernels(binary, source string) ([]kernel, error) {
 	if file.Machine == elf.EM_AARCH64 {
 		arch, erase = "arm64", []byte{0x1f, 0x20, 0x03, 0xd5}
 	}
-	text, table := file.Section(".text"), file.Section(".gopclntab")
+	text := file.Section(".text")
 	symbols, err := file.Symbols()
-	if err != nil || text == nil || table == nil {
+	if err != nil || text == nil {
 		return nil, fmt.Errorf("%s has no symbols: build it with go test -c: %w", binary, err)
 	}
 	code, err := text.Data()
 	if err != nil {
 		return nil, err
 	}
-	lineData, err := table.Data()
-	if err != nil {
-		return nil, err
-	}
-	pcs := gosym.NewLineTable(lineData, text.Addr)
-	lines, err := gosym.NewTable(nil, pcs)
+	rows, err := readLines(file, "_"+arch+".s")
 	if err != nil {
 		return nil, err
 	}
@@ -126,26 +167,26 @@ func readKernels(binary, source string) ([]kernel, error) {
 			}
 			s := symbols[i]
 			parts := map[string]string{"sea": "scan|tails", "gri": "grid", "tai": "tails"}[name[1][:3]]
-			at := func(pc uint64) int {
+			first, _ := slices.BinarySearchFunc(rows, s.Value, func(r row, pc uint64) int { return cmp.Compare(r.pc, pc) })
+			for i := first; i < len(rows) && rows[i].pc < s.Value+s.Size; i++ {
+				from, to, n := rows[i].pc, s.Value+s.Size, rows[i].line
+				if i+1 < len(rows) {
+					to = min(to, rows[i+1].pc)
+				}
+				t := strings.TrimSpace(source[n-1])
+				if !mutable(t, strings.TrimSpace(source[n-2])) {
+					continue
+				}
+				size := to - from
 				if arch == "arm64" {
-					pc &^= 3
+					size = 4 // a line may be a macro of several instructions
 				}
-				_, n, _ := lines.PCToLine(pc)
-				return n
-			}
-			for from := s.Value; from < s.Value+s.Size; {
-				to := from + 1
-				for to < s.Value+s.Size && at(to) == at(from) && (arch == "amd64" || to-from < 4) {
-					to++
-				}
-				n := at(from)
-				if t := strings.TrimSpace(source[n-1]); mutable(t, strings.TrimSpace(source[n-2])) {
+				for ; from < to; from += size {
 					k.instructions = append(k.instructions, instruction{
 						file: filepath.Base(path), line: n, text: strings.Join(strings.Fields(t), " "), parts: parts,
-						offset: int64(from - text.Addr + text.Offset), code: code[from-text.Addr : to-text.Addr], erase: erase,
+						offset: int64(from - text.Addr + text.Offset), code: code[from-text.Addr:][:size], erase: erase,
 					})
 				}
-				from = to
 			}
 		}
 		kernels = append(kernels, k)
