@@ -38,8 +38,10 @@ ahead of time while programs ask for it, and costs nothing while they do not.
 
   GET /token     {"token":"...","expiresAt":1700000360,"expiresIn":240.5}
   DELETE /token  with {"token":"..."}: it was refused, do not give it out again
-  GET /healthz   {"status":"ok"}
+  GET /healthz   {"status":"ok"}: the agent runs
+  GET /readyz    200 if a token can be had, else 503
   GET /metrics   for Prometheus
+  GET /status    what "gkpow agent status" prints, as JSON; GET / is a page of it
 
 With the keys of GKTinc it judges the visitors of web sites as well, for nginx's
 auth_request, Traefik's ForwardAuth and programs in any language:
@@ -65,7 +67,7 @@ The keys of GKTinc, which may be the only ones, come
 from the environment, never from flags:
 
 ` + gktincVariables,
-		Args: cobra.NoArgs,
+		Args: noSuchCommand,
 		RunE: action(func(ctx context.Context) error { return agent(ctx, env, f) }),
 	}
 	flags := cmd.Flags()
@@ -77,6 +79,7 @@ from the environment, never from flags:
 	flags.StringVar(&f.socket, "socket", "", "unix socket to listen on instead")
 	flags.StringVar(&f.bearerFile, "bearer-file", "", "where to write the bearer (default: gkpow/agent-PORT.bearer in the user's cache directory)")
 	cmd.MarkFlagsMutuallyExclusive("listen", "socket")
+	cmd.AddCommand(newAgentStatus(env))
 	return cmd
 }
 
@@ -97,7 +100,8 @@ func agent(ctx context.Context, env environment, f agentFlags) error {
 	registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 
 	keys := &agentKeys{log: log}
-	source, stop, err := f.openTokens(ctx, env, keys, registry, log)
+	state := newAgentState(env, registry)
+	source, stop, err := f.openTokens(ctx, env, keys, state, registry, log)
 	if err != nil {
 		return err
 	}
@@ -119,6 +123,8 @@ func agent(ctx context.Context, env environment, f agentFlags) error {
 	}
 	defer in.remove()
 	handler := newAgentServer(source, in.bearer, registry, log)
+	state.addTo(handler)
+	handler.onFailure = state.failed
 	if routes != nil {
 		routes.addTo(handler, registry)
 	}
@@ -156,7 +162,7 @@ func agent(ctx context.Context, env environment, f agentFlags) error {
 
 // openTokens returns the source of tokens, and a function that closes it. It is nil
 // if there are no keys for one, but for GKTinc.
-func (f *agentFlags) openTokens(ctx context.Context, env environment, keys *agentKeys, registry *prometheus.Registry, log *slog.Logger) (client.TokenSource, func(), error) {
+func (f *agentFlags) openTokens(ctx context.Context, env environment, keys *agentKeys, state *agentState, registry *prometheus.Registry, log *slog.Logger) (client.TokenSource, func(), error) {
 	if !f.emulator && !hasAny(env, "GKCAPTCHA_SITE_KEY", "GKCAPTCHA_SECRET_KEY", "GKCAPTCHA_SECRET_KEY_FILE") && hasGKTincKeys(env) {
 		return nil, func() {}, nil
 	}
@@ -196,9 +202,10 @@ func (f *agentFlags) openTokens(ctx context.Context, env environment, keys *agen
 		keys.add("GKCAPTCHA_SECRET_KEY", env, tokens.Reload)
 	}
 	registerTraffic(registry, "gkcaptcha", func() client.Traffic { return tokens.Client().Traffic() })
+	count := newTokenMetrics(env, registry, log)
 	source := client.NewSource(tokens, client.SourceOptions{
-		OnToken: newTokenMetrics(env, registry, log),
-		OnError: func(err error) { log.Warn("renewal failed", "error", err.Error()) },
+		OnToken: func(t client.Token) { count(t); state.gotToken(t) },
+		OnError: func(err error) { log.Warn("renewal failed", "error", err.Error()); state.failed(err) },
 	})
 	caches.source.Store(source)
 	return source, func() { source.Close(); caches.close(); stop() }, nil

@@ -29,6 +29,8 @@ type agentServer struct {
 	routes   map[string]route // by path
 	requests *prometheus.CounterVec
 
+	onFailure func(error) // nil, or told why a caller got no token
+
 	// bearer is the SHA-256 of what callers have to show. It is nil on a unix
 	// socket, where the file mode is the protection and no browser can come from.
 	bearer *[sha256.Size]byte
@@ -149,6 +151,9 @@ func (a *agentServer) health(w http.ResponseWriter, _ *http.Request) {
 func (a *agentServer) token(w http.ResponseWriter, r *http.Request) {
 	token, err := a.source.Token(r.Context())
 	if err != nil {
+		if a.onFailure != nil && r.Context().Err() == nil {
+			a.onFailure(err)
+		}
 		a.failed(w, r, "no token", err)
 		return
 	}

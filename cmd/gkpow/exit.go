@@ -141,6 +141,8 @@ func diagnose(err error) (code int, hint string) {
 		return exitRejected, "--max-difficulty N allows more; each step takes 16 times as long"
 	case is(client.ErrRejected), is(errRefused), is(errDenied):
 		return exitRejected, ""
+	case is(errNoAgent):
+		return exitNetwork, "see that the agent runs, and that the variables are what it has printed"
 	case is(client.ErrUnavailable):
 		return exitNetwork, "see that " + urlVariable(err) + " is right and the service is up, then try again"
 	case is(solver.ErrExhausted):

@@ -1,0 +1,243 @@
+package main
+
+import (
+	_ "embed"
+	"errors"
+	"html/template"
+	"net/http"
+	"slices"
+	"strconv"
+	"sync"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/gkpow/gkpow/client"
+	"github.com/gkpow/gkpow/solver"
+)
+
+// An agentState is what the agent has seen of its tokens since it started, for those
+// who operate it. It is safe for concurrent use.
+type agentState struct {
+	env      environment
+	started  time.Time
+	failures *prometheus.CounterVec
+
+	mu        sync.Mutex // guards what follows
+	token     client.Token
+	got       int             // tokens
+	solved    solver.Solution // the latest
+	last      []agentFailure  // the latest first, at most keptFailures
+	unhealthy bool            // whether the latest attempt failed
+	asked     time.Time       // when /readyz last asked for a token
+}
+
+// keptFailures is how many failures the status shows.
+const keptFailures = 5
+
+// An agentFailure is why there was no token, or no renewal.
+type agentFailure struct {
+	At      time.Time `json:"at"`
+	Kind    string    `json:"kind"`
+	Message string    `json:"message"`
+}
+
+// agentStatus is the body of GET /status.
+type agentStatus struct {
+	Version  string  `json:"version"`
+	Kernel   string  `json:"kernel"`
+	Uptime   float64 `json:"uptime"` // seconds
+	Ready    bool    `json:"ready"`
+	Tokens   int     `json:"tokens"`             // got since the start
+	HashRate float64 `json:"hashRate,omitempty"` // of the latest search, hashes per second
+
+	// Of the token in use, in seconds; missing if there is none. A renewal begins
+	// with the first request after RenewsIn.
+	Age       float64 `json:"age,omitempty"`
+	RenewsIn  float64 `json:"renewsIn,omitempty"`
+	ExpiresIn float64 `json:"expiresIn,omitempty"`
+
+	Failures []agentFailure `json:"failures"` // the latest first
+}
+
+// newAgentState registers the metrics of failures and of the build.
+func newAgentState(env environment, registry *prometheus.Registry) *agentState {
+	s := &agentState{env: env, started: time.Now()}
+	s.failures = prometheus.NewCounterVec(prometheus.CounterOpts{
+		Name: "gkpow_token_failures_total", Help: "Attempts to get a token that failed, by kind.",
+	}, []string{"kind"})
+	build := solver.BuildInfo()
+	info := prometheus.NewGauge(prometheus.GaugeOpts{
+		Name: "gkpow_build_info", Help: "1, with the version, commit and kernel as labels.",
+		ConstLabels: prometheus.Labels{"version": build.Version, "commit": build.Revision, "kernel": firstKernel(env)},
+	})
+	info.Set(1)
+	registry.MustRegister(s.failures, info)
+	for _, kind := range failureKinds {
+		s.failures.WithLabelValues(kind.name) // so that rates start at 0
+	}
+	return s
+}
+
+// failureKinds are the names of failures in metrics, the status and answers.
+var failureKinds = []struct {
+	kind error
+	name string
+}{
+	{client.ErrRateLimited, "rate_limited"},
+	{client.ErrQuotaExceeded, "quota_exceeded"},
+	{client.ErrMisconfigured, "misconfigured"},
+	{client.ErrExpired, "expired"},
+	{client.ErrRejected, "rejected"},
+	{client.ErrDifficulty, "rejected"},
+}
+
+// failureKind names the kind of a failure.
+func failureKind(err error) string {
+	for _, k := range failureKinds {
+		if errors.Is(err, k.kind) {
+			return k.name
+		}
+	}
+	return "unavailable"
+}
+
+// got takes note of a new token.
+func (s *agentState) gotToken(t client.Token) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.token, s.unhealthy = t, false
+	s.got++
+	if t.Rounds > 0 {
+		s.solved = t.Solution
+	}
+}
+
+// failed takes note of an attempt to get a token.
+func (s *agentState) failed(err error) {
+	kind := failureKind(err)
+	s.failures.WithLabelValues(kind).Inc()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.unhealthy = true
+	s.last = slices.Insert(s.last, 0, agentFailure{time.Now(), kind, words(err.Error())})
+	s.last = s.last[:min(len(s.last), keptFailures)]
+}
+
+// status returns what is known now.
+func (s *agentState) status() agentStatus {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	now := time.Now()
+	status := agentStatus{
+		Version:  solver.BuildInfo().Version,
+		Kernel:   firstKernel(s.env),
+		Uptime:   now.Sub(s.started).Seconds(),
+		Ready:    !s.unhealthy,
+		Tokens:   s.got,
+		HashRate: s.solved.HashRate(),
+		Failures: append([]agentFailure{}, s.last...),
+	}
+	if s.solved.Backend != "" {
+		status.Kernel = s.solved.Backend
+	}
+	if left := s.token.Expires().Sub(now); s.got > 0 && left > 0 {
+		status.ExpiresIn = left.Seconds()
+		if received := s.token.Received(); !received.IsZero() {
+			status.Age = now.Sub(received).Seconds()
+			status.RenewsIn = max((left - s.token.Expires().Sub(received)/5).Seconds(), 0)
+		}
+	}
+	return status
+}
+
+// addTo adds /readyz, /status and the page on / to an agent's routes.
+func (s *agentState) addTo(a *agentServer) {
+	get := func(h http.HandlerFunc) map[string]http.HandlerFunc {
+		return map[string]http.HandlerFunc{http.MethodGet: h, http.MethodHead: h}
+	}
+	a.routes["/readyz"] = route{methods: get(func(w http.ResponseWriter, r *http.Request) { s.ready(a, w, r) }), allow: "GET, HEAD", open: true}
+	a.routes["/status"] = route{methods: get(func(w http.ResponseWriter, _ *http.Request) { a.answer(w, http.StatusOK, s.status()) }), allow: "GET, HEAD"}
+	a.routes["/"] = route{methods: get(s.page), allow: "GET, HEAD"}
+}
+
+// readyInterval is how often /readyz asks for a token while there is none.
+const readyInterval = 5 * time.Second
+
+// ready answers whether a token can be had. Probes do not keep a token alive that
+// nobody uses: a token is asked for when the agent has had none yet, or when the
+// latest attempt failed.
+func (s *agentState) ready(a *agentServer, w http.ResponseWriter, r *http.Request) {
+	s.mu.Lock()
+	now := time.Now()
+	ask := a.source != nil && (s.got == 0 || s.unhealthy) && now.Sub(s.asked) >= readyInterval
+	if ask {
+		s.asked = now
+	}
+	s.mu.Unlock()
+	if ask {
+		if _, err := a.source.Token(r.Context()); err == nil {
+			s.mu.Lock()
+			s.unhealthy = false
+			s.mu.Unlock()
+		} else if r.Context().Err() == nil {
+			s.failed(err)
+		}
+	}
+	s.mu.Lock()
+	ready := a.source == nil || s.got > 0 && !s.unhealthy
+	kind := "unavailable"
+	if len(s.last) > 0 {
+		kind = s.last[0].Kind
+	}
+	s.mu.Unlock()
+	if !ready {
+		a.answer(w, http.StatusServiceUnavailable, map[string]string{"status": "not ready", "error": kind})
+		return
+	}
+	a.answer(w, http.StatusOK, map[string]string{"status": "ready"})
+}
+
+//go:embed agent_status.html
+var statusHTML string
+
+var statusTemplate = sync.OnceValue(func() *template.Template { return template.Must(template.New("status").Parse(statusHTML)) })
+
+// page answers with the status for people.
+func (s *agentState) page(w http.ResponseWriter, _ *http.Request) {
+	status := s.status()
+	h := w.Header()
+	h.Set("Content-Type", "text/html; charset=utf-8")
+	h.Set("Content-Security-Policy", "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; frame-ancestors 'none'")
+	h.Set("Cache-Control", "no-store")
+	_ = statusTemplate().Execute(w, struct {
+		agentStatus
+		Rows [][2]string
+	}{status, status.rows()})
+}
+
+// rows are the status as people read it.
+func (s agentStatus) rows() [][2]string {
+	seconds := func(n float64) string { return time.Duration(n * float64(time.Second)).Round(time.Second).String() }
+	token := "none in use"
+	renewal := "with the next request"
+	if s.ExpiresIn > 0 {
+		token = "got " + seconds(s.Age) + " ago, expires in " + seconds(s.ExpiresIn)
+		if s.RenewsIn > 0 {
+			renewal = "with the first request in " + seconds(s.RenewsIn) + " or later"
+		}
+	}
+	rate := "no search yet"
+	if s.HashRate > 0 {
+		rate = strconv.FormatFloat(s.HashRate/1e6, 'f', 1, 64) + " MH/s in the latest search"
+	}
+	return [][2]string{
+		{"token", token},
+		{"next renewal", renewal},
+		{"tokens so far", strconv.Itoa(s.Tokens)},
+		{"kernel", s.Kernel},
+		{"rate", rate},
+		{"running for", seconds(s.Uptime)},
+		{"version", s.Version},
+	}
+}
