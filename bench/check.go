@@ -13,15 +13,14 @@ import (
 const (
 	probeNonces = 100
 	probeTime   = time.Millisecond // at most
-	// How many times as fast a strategy must be for its rows of other salt lengths to
-	// be checked before one of the main salt length.
+	// muchFaster is how many times as fast a strategy must be for its other salt lengths
+	// to be checked before a slow strategy's main one.
 	muchFaster = 10
 )
 
-// arrange finds the order in which tracks are checked, by a probe whose answers do
-// not count: fast ones first, so that no slow one delays the figures of others, and
-// of those that are not much faster the ones of the main salt length, which a report
-// shows first.
+// arrange orders the tracks for checking, by a probe that ignores answers: fast ones
+// first, so that slow ones do not delay them. Tracks of the main salt length, which a
+// report shows first, come before all others except much faster ones.
 func (r *runner) arrange(ctx context.Context) error {
 	perHash := map[string]float64{} // seconds, by strategy
 	costs := make([]float64, len(r.tracks))
@@ -64,14 +63,14 @@ func (r *runner) probe(ctx context.Context, t *track) float64 {
 	return r.now().Sub(begin).Seconds() / float64(max(hashes, 1))
 }
 
-// check has every track do the fixed work. Those that do it rightly warm up at once,
-// and what that gives is their figure if the run is stopped before the first round.
-// Those that fail are not measured, and neither are those for which there is no time.
+// check makes every track do the fixed work. Correct tracks warm up at once, which gives
+// them a figure if the run is stopped before the first round. Tracks that fail, or for
+// which there is no time, are not measured.
 func (r *runner) check(ctx context.Context) error {
 	inner, cancel := r.until(ctx, r.start.Add(r.Budget-r.Budget/leastRowsShare))
 	defer cancel()
 	_, slice := r.cut(seconds(r.Budget.Seconds()*rowsShare), len(r.order))
-	slice = min(slice, goodSlice) // more is not needed, and the next is waiting
+	slice = min(slice, goodSlice) // enough for a first figure
 	for _, i := range r.order {
 		r.progress("checking answers")
 		if inner.Err() == nil {
@@ -109,14 +108,14 @@ func (r *runner) checkRow(ctx context.Context, i int, slice time.Duration) {
 		return
 	}
 	t.warm.Hz = r.hz
-	t.spent = 0 // what the rounds have for it is for them alone
+	t.spent = 0 // the rounds have a time budget of their own
 	t.judge()
 }
 
-// lay chooses the nonces that the track is measured with: those that a search by
-// the engine would mostly go through, and for other strategies those that a loop
-// from 0 on would. A kernel has to find all solutions of a whole width once, unless
-// it is too slow by the time that the fixed work took.
+// lay chooses the nonces that the track is measured with: for a kernel those that most
+// searches of the engine go through, for other strategies those of a loop that counts
+// from 0. A kernel also has to find all solutions of one width, unless the time that the
+// fixed work took shows that it is too slow.
 func (r *runner) lay(ctx context.Context, t *track, row *Row, took time.Duration) error {
 	row.Digits = t.width
 	if row.Backend == "" || t.failed != "" {
@@ -141,7 +140,7 @@ func (r *runner) lay(ctx context.Context, t *track, row *Row, took time.Duration
 		t.width = mainSegment(other).Width // kernels mostly agree about it
 	}
 	row.Digits = t.width
-	const times = 10 // what the whole width takes, of the fixed work
+	const times = 10 // as long as the fixed work, about
 	if plan == nil || t.threads != r.Threads[0] || times*took > r.Budget/20 {
 		return nil
 	}

@@ -42,7 +42,7 @@ func (r *runner) cut(budget time.Duration, samples int) (rounds int, slice time.
 	return rounds, min(max(slice, leastSlice), longestSlice)
 }
 
-// rows measures the throughput: all tracks take turns.
+// rows measures the throughput of all tracks, which take turns.
 func (r *runner) rows(ctx context.Context) error {
 	var tracks []*track
 	for _, t := range r.tracks {
@@ -59,16 +59,16 @@ func (r *runner) rows(ctx context.Context) error {
 	return r.rounds(ctx, "throughput", tracks, rounds, slice, end)
 }
 
-// rounds measures tracks that take turns, in an order of chance in each round,
-// until the rounds are done or the time is up.
+// rounds measures tracks in turn, in a new random order in each round, until the rounds
+// are done or the time is up.
 func (r *runner) rounds(ctx context.Context, phase string, tracks []*track, rounds int, slice time.Duration, end time.Time) error {
-	if r.Rounds > 0 { // who asks for them gets them, if at all possible
+	if r.Rounds > 0 { // whoever asks for a number of rounds accepts some more time
 		end = end.Add(end.Sub(r.now()) / 2)
 	}
 	r.measureClock(ctx)
 	for _, t := range tracks {
 		if t.rate > 0 {
-			continue // it has warmed up after its check
+			continue // it warmed up after its check
 		}
 		r.progress(phase)
 		if err := t.warmUp(ctx, r.world, slice); t.stopped(ctx, err) {
@@ -87,7 +87,7 @@ func (r *runner) rounds(ctx context.Context, phase string, tracks []*track, roun
 			t := tracks[i]
 			slow := r.Rounds == 0 && t.spent > time.Duration(rounds+2)*slice*5/4
 			if t.failed != "" || slow {
-				continue // it has had its share of the time
+				continue // it used up its share of the time
 			}
 			if round > 0 && !r.now().Before(end) {
 				return nil
@@ -135,8 +135,9 @@ func (r *runner) scaling(ctx context.Context) error {
 	return err
 }
 
-// scalingThreads returns the numbers of threads to measure: if 1 and another one
-// are asked for, those between as well, all of them up to 8 and then powers of 2.
+// scalingThreads returns the numbers of threads to measure. If those asked for are 1 and
+// one other, it adds numbers between them: all if the other is at most 8, or else
+// powers of 2.
 func scalingThreads(asked []int) []int {
 	if len(asked) != 2 || asked[0] != 1 {
 		return asked
@@ -151,8 +152,8 @@ func scalingThreads(asked []int) []int {
 	return append(threads, most)
 }
 
-// fastest returns the track with the highest median for the main salt length with
-// so many threads, or nil.
+// fastest returns the track with the highest median rate for the main salt length and a
+// number of threads, or nil.
 func (r *runner) fastest(threads int) (best *track) {
 	rate := math.Inf(-1)
 	for _, t := range r.tracks {
@@ -175,7 +176,7 @@ func (t *track) median() float64 {
 	return estimate(rates).Median
 }
 
-// fill completes the points from their samples.
+// fill computes the figures of the points from their samples.
 func (s *Scaling) fill() {
 	for i := range s.Points {
 		p := &s.Points[i]

@@ -27,9 +27,9 @@ type runner struct {
 	ports   Ports
 }
 
-// The parts of the budget that is left when the answers are checked. What one
-// does not use goes to the next. However long the checks took, the throughput gets
-// one part in leastRowsShare of the budget.
+// Shares of the budget that is left after the checks. What one phase does not use goes
+// to the next. Throughput gets at least one part in leastRowsShare of the whole budget,
+// however long the checks take.
 const (
 	rowsShare      = 0.70
 	scalingShare   = 0.10
@@ -93,7 +93,7 @@ func (r *runner) begin() {
 	}
 }
 
-// phases does all there is to do.
+// phases runs all phases in order.
 func (r *runner) phases(ctx context.Context) error {
 	for _, phase := range []func(context.Context) error{r.prepare, r.check, r.rows, r.choice, r.scaling, r.solve} {
 		if err := phase(ctx); err != nil {
@@ -111,8 +111,8 @@ func (r *runner) choice(ctx context.Context) error {
 	return ctx.Err()
 }
 
-// prepare makes the grounds, and a track for every row that can be measured, and
-// puts these in order.
+// prepare makes the grounds and a track for every row that can be measured, and orders
+// the tracks.
 func (r *runner) prepare(ctx context.Context) error {
 	byLength := map[int]*ground{}
 	for _, length := range r.SaltLengths {
@@ -136,7 +136,7 @@ func (r *runner) prepare(ctx context.Context) error {
 	return r.arrange(ctx)
 }
 
-// explain plans a search by a kernel of the engine.
+// explain returns the plan of a search with one of the engine's kernels.
 func explain(ctx context.Context, backend string, workers int, p solver.Puzzle) (*solver.Plan, error) {
 	s, err := solver.New(solver.Options{Backend: backend, Workers: workers})
 	if err != nil {
@@ -146,8 +146,8 @@ func explain(ctx context.Context, backend string, workers int, p solver.Puzzle) 
 	return &plan, err
 }
 
-// fail shows in the rows that a track has failed. Its strategy is not to be trusted
-// with other numbers of threads either.
+// fail marks the rows of a failed track, for all numbers of threads: a strategy that is
+// wrong with one cannot be trusted with another.
 func (r *runner) fail(t *track) {
 	for i, other := range r.tracks {
 		if other == nil || other.strategy.Name() != t.strategy.Name() || other.ground != t.ground {
@@ -160,10 +160,10 @@ func (r *runner) fail(t *track) {
 	}
 }
 
-// left is what is left of the budget.
+// left returns the rest of the budget.
 func (r *runner) left() time.Duration { return r.Budget - r.now().Sub(r.start) }
 
-// progress tells how far the run is.
+// progress reports how far the run has got.
 func (r *runner) progress(phase string) {
 	if r.Progress != nil {
 		done := r.now().Sub(r.start).Seconds() / r.Budget.Seconds()
@@ -171,7 +171,7 @@ func (r *runner) progress(phase string) {
 	}
 }
 
-// watchClock measures the CPU's clock if that was not done lately.
+// watchClock measures the CPU's clock unless it did so recently.
 func (r *runner) watchClock(ctx context.Context) {
 	if r.now().Sub(r.clocked) >= clockEvery {
 		r.measureClock(ctx)
@@ -220,8 +220,7 @@ func (r *runner) end() {
 	report.Summary = report.summary()
 }
 
-// results returns the samples of a track, or what warming up gave if the run was
-// stopped before its first one.
+// results returns the samples of a track, or the warm-up if there are none.
 func (t *track) results() []Sample {
 	if len(t.samples) == 0 && t.failed == "" && t.warm.Hashes > 0 {
 		return []Sample{t.warm}
@@ -241,7 +240,7 @@ func workChecksum(work []Work) string {
 	return checksum(all)
 }
 
-// fill completes a row from its samples.
+// fill computes the figures of a row from its samples.
 func (row *Row) fill(samples []Sample) {
 	row.Samples = samples
 	if len(samples) == 0 {

@@ -18,8 +18,8 @@ const (
 	solveSlack = 1.2
 )
 
-// solve predicts the time to solution of the fastest strategy with the most
-// threads, and solves puzzles as far as the time allows.
+// solve predicts the time to solution with the most threads, and solves puzzles while
+// time remains.
 func (r *runner) solve(ctx context.Context) error {
 	t := r.solving()
 	if t == nil {
@@ -55,7 +55,7 @@ func (r *runner) solve(ctx context.Context) error {
 		s.Note = fmt.Sprintf("a solution takes %s on average, and the time was up", formatSeconds(plan.Time().Seconds()))
 		return nil
 	}
-	// Those that take the longest are to be among the times, so there is room.
+	// The slowest puzzles must be among the times, so there is some slack.
 	ctx, cancel := context.WithTimeoutCause(ctx, end.Sub(r.now())+r.Budget/10, errLate)
 	defer cancel()
 	defer s.fill()
@@ -100,7 +100,7 @@ func (r *runner) solving() *track {
 	return r.fastest(threads)
 }
 
-// fill completes what follows from the times.
+// fill computes the figures from the times.
 func (s *Solve) fill() {
 	s.Measured = quantiles(s.Times)
 	s.MeanLow, s.MeanHigh = 0, 0
@@ -128,7 +128,7 @@ func chiSquared(degrees, normal float64) float64 {
 // errLate is the cause of the end of solving when the time is up.
 var errLate = fmt.Errorf("the time is up: %w", context.DeadlineExceeded)
 
-// puzzles makes puzzles with salts of their own.
+// puzzles makes puzzles, each with its own salt.
 type puzzles struct {
 	rng                *rand.Rand
 	length, difficulty int
@@ -138,8 +138,7 @@ func (p puzzles) next() solver.Puzzle {
 	return solver.Puzzle{Prefix: append([]byte(hexSalt(p.rng, p.length)), ':'), Bits: 4 * p.difficulty}
 }
 
-// plan returns the plan of a search by the track's strategy, with the rate that
-// was measured for it.
+// plan returns the plan of a search by the track's strategy, at the measured rate.
 func (r *runner) plan(ctx context.Context, t *track, p solver.Puzzle) (*solver.Plan, error) {
 	rate := t.median()
 	backend := strategies.BackendOf(t.strategy)
@@ -151,8 +150,8 @@ func (r *runner) plan(ctx context.Context, t *track, p solver.Puzzle) (*solver.P
 	if err != nil {
 		return nil, err
 	}
-	// The rate is that of the main segment; others are slower or faster as their
-	// operations are.
+	// The rate is that of the main segment. Other segments differ in proportion to
+	// their operations.
 	scale := rate * mainSegment(plan).OpsPerHash
 	plan.Workers = 1
 	for i := range plan.Segments {
@@ -161,7 +160,7 @@ func (r *runner) plan(ctx context.Context, t *track, p solver.Puzzle) (*solver.P
 	return plan, nil
 }
 
-// predict fills in what follows from the plan.
+// predict fills in the prediction from the plan.
 func (s *Solve) predict(plan *solver.Plan) {
 	seconds := func(chance float64) float64 {
 		d, ok := plan.Quantile(chance)
@@ -187,7 +186,7 @@ func (s *Solve) predict(plan *solver.Plan) {
 	}
 }
 
-// quantiles returns those of measured times of which there are enough.
+// quantiles returns the quantiles for which there are enough times.
 func quantiles(times []float64) (q Quantiles) {
 	sorted := slices.Sorted(slices.Values(times))
 	if len(sorted) == 0 {

@@ -11,13 +11,13 @@ import (
 	"github.com/gkpow/gkpow/strategies"
 )
 
-// A track is one strategy on one ground with so many threads: what a row is of.
+// A track measures one row: a strategy, a ground and a number of threads.
 type track struct {
 	strategy strategies.Strategy
 	*ground
-	width   int // digits of the nonces that it is measured with
+	width   int // decimal digits of the nonces that it is measured with
 	threads int
-	rate    float64       // hashes per second of all threads, as last seen
+	rate    float64       // hashes per second of all threads, in the latest sample
 	spent   time.Duration // on samples
 	least   time.Duration // of a sample, if the search takes long to begin
 	warm    Sample        // the last one of warming up
@@ -30,16 +30,16 @@ type track struct {
 	expected float64 // by the hashes that the strategy has counted
 }
 
-// A wrongCount is a strategy's claim to have tried more or fewer nonces than it
-// was given.
+// A wrongCount is the error of a strategy that counted more or fewer nonces than it was
+// given.
 type wrongCount struct{ got, want uint64 }
 
 func (e *wrongCount) Error() string {
 	return fmt.Sprintf("counted %d hashes of %d", e.got, e.want)
 }
 
-// search has the threads of the track search a range, and returns what they found
-// in ascending order.
+// search searches a range with the threads of the track, and returns the solutions in
+// ascending order.
 func (t *track) search(ctx context.Context, bits int, first, last uint64) (found []uint64, err error) {
 	p := solver.Puzzle{Prefix: t.prefix, Bits: bits}
 	hashes, err := strategies.Search(ctx, t.strategy, t.threads, p, strategies.Range{First: first, Last: last}, func(nonce uint64) bool {
@@ -64,8 +64,8 @@ func isLate(ctx context.Context) bool {
 	return ok && !time.Now().Before(deadline)
 }
 
-// verify has the track do the fixed work, and returns the checksum of what it
-// found. It fails the track if that is wrong; the error is the context's.
+// verify makes the track do the fixed work, and returns the checksum of the solutions.
+// It fails the track if they are wrong; the error is the context's.
 func (t *track) verify(ctx context.Context) (sum string, err error) {
 	var lists [][]uint64
 	for i, r := range t.work.Ranges {
@@ -78,7 +78,7 @@ func (t *track) verify(ctx context.Context) (sum string, err error) {
 	return checksum(lists...), nil
 }
 
-// verifyRange has the track do the work in one range.
+// verifyRange makes the track do the work in one range.
 func (t *track) verifyRange(ctx context.Context, bits int, r Range, want []uint64) (found []uint64, err error) {
 	found, err = t.search(ctx, bits, r.First, r.Last)
 	if err != nil {

@@ -30,26 +30,25 @@ func workNonces(length int) uint64 {
 	return uint64(min(bytes/(length+1)+1, mostNonces))
 }
 
-// workWidths are the digits of nonces that searches meet: those of a loop from 0
-// on, the widest that fit in 32 bits, and the widest that JavaScript's numbers
-// hold.
+// workWidths are the numbers of digits that searches meet: those of a loop that counts
+// from 0, the widest that fit in 32 bits, and the widest that JavaScript's numbers hold.
 var workWidths = []int{8, 10, 16}
 
-// Kernels of the engine also have to find what there is among all nonces of so many
-// digits: then they scan whole chunks.
+// Kernels also have to find all solutions among the nonces of one width, which makes
+// them scan whole chunks.
 const (
 	wholeWidth = 5
 	wholeBits  = 10
 )
 
-// A ground is what is searched for one salt length.
+// A ground is the puzzle, work and plans for one salt length.
 type ground struct {
 	length int
 	prefix []byte
 
 	work  Work
-	want  [][]uint64 // what is to be found in each of work.Ranges, in ascending order
-	whole []uint64   // and among nonces(wholeWidth); nil until it is asked for
+	want  [][]uint64 // the solutions in each of work.Ranges, ascending
+	whole []uint64   // and those among nonces(wholeWidth); nil until needed
 
 	rng   *rand.Rand              // for the salts of samples
 	plans map[string]*solver.Plan // of searches by kernels of the engine, nil for those that are too slow for that
@@ -78,7 +77,7 @@ func newGround(seed uint64, length int) *ground {
 	return g
 }
 
-// wholeWork returns what is to be found among nonces(wholeWidth).
+// wholeWork returns the solutions among nonces(wholeWidth).
 func (g *ground) wholeWork() []uint64 {
 	if g.whole == nil {
 		g.whole = g.solutions(nonces(wholeWidth), wholeBits)
@@ -86,7 +85,7 @@ func (g *ground) wholeWork() []uint64 {
 	return g.whole
 }
 
-// nonces returns all nonces of so many digits.
+// nonces returns all nonces with that many decimal digits.
 func nonces(width int) Range {
 	last := uint64(10)
 	for range width - 1 {
@@ -118,7 +117,7 @@ func hexSalt(rng *rand.Rand, length int) string {
 	return string(salt)
 }
 
-// mainSegment returns the segment that most searches end in.
+// mainSegment returns the segment in which most searches end.
 func mainSegment(p *solver.Plan) *solver.PlanSegment {
 	i := 0
 	for j := range p.Segments {
@@ -130,7 +129,7 @@ func mainSegment(p *solver.Plan) *solver.PlanSegment {
 	return &p.Segments[i]
 }
 
-// add adds a range to the work, and does it.
+// add adds a range and its solutions to the work.
 func (g *ground) add(first, last uint64) {
 	r := Range{first, last}
 	found := g.solutions(r, workBits)
@@ -140,7 +139,7 @@ func (g *ground) add(first, last uint64) {
 	g.want = append(g.want, found)
 }
 
-// solutions does the work in a range with crypto/sha256.
+// solutions returns the solutions in a range by crypto/sha256.
 func (g *ground) solutions(r Range, bits int) (found []uint64) {
 	ref := newReference(g.prefix)
 	for nonce := r.First; nonce <= r.Last; nonce++ {
@@ -217,8 +216,8 @@ func checksum(lists ...[]uint64) string {
 	return hex.EncodeToString(h.Sum(nil)[:8])
 }
 
-// difference says how what was found differs from what was to be found, both in
-// ascending order, or "".
+// difference describes how the solutions found differ from the correct ones, both
+// ascending, or returns "".
 func difference(got, want []uint64) string {
 	var wrong, missed []uint64
 	for _, n := range got {

@@ -9,8 +9,8 @@ import (
 // An engine is package solver with one kernel.
 type engine struct{ backend solver.Backend }
 
-// BackendOf returns the name of a strategy's kernel for solver.Options, or "" if it
-// is none of the engine's.
+// BackendOf returns the name of a strategy's kernel for solver.Options, or "" if the
+// strategy is not one of the engine's kernels.
 func BackendOf(s Strategy) string {
 	if e, ok := s.(interface{ Backend() string }); ok {
 		return e.Backend()
@@ -18,15 +18,15 @@ func BackendOf(s Strategy) string {
 	return ""
 }
 
-// Backend is for BackendOf. Strategies that are no kernels do not have this method.
+// Backend is for BackendOf. Only kernels have this method.
 func (e engine) Backend() string { return e.backend.Name }
 
 func (e engine) Name() string        { return e.backend.Name }
 func (e engine) Description() string { return "gkpow's engine with the kernel " + e.backend.Name }
 func (e engine) Missing() string     { return e.backend.Missing }
 
-// Search returns a *solver.KernelFault if the kernel was caught in an error,
-// although the solver has found everything with another kernel then.
+// Search returns a *solver.KernelFault if the kernel returned a wrong answer, although
+// the solver then finds everything with another kernel.
 func (e engine) Search(ctx context.Context, p solver.Puzzle, r Range, found func(nonce uint64) bool) (hashes uint64, err error) {
 	return e.search(ctx, 1, p, r, found)
 }

@@ -9,22 +9,21 @@ import (
 	"github.com/gkpow/gkpow/solver"
 )
 
-// A loop is a strategy that hashes nonce after nonce.
+// A loop is a strategy that hashes one nonce after another.
 type loop struct {
 	name        string
 	description string
-	// start prepares a search from the nonce first on. Its error is the context's.
+	// start prepares a search that begins at the nonce first. Its error is the context's.
 	start func(ctx context.Context, p solver.Puzzle, first uint64) (scanner, error)
-	// message is how many bytes are hashed for each nonce.
+	// message returns how many bytes are hashed for each nonce.
 	message func(p solver.Puzzle) int
 }
 
-// A scanner looks at nonces in numeric order.
+// A scanner tries nonces in numeric order.
 type scanner interface {
-	// scan looks at the nonce that follows the last one it has looked at, which
-	// is nonce, and on. It stops at a solution, or after n nonces, n at least 1.
-	// It returns how many it has looked at and whether the last one is a
-	// solution.
+	// scan tries up to n nonces, at least 1, and stops at a solution. The first is
+	// nonce, which follows the last one tried. It returns how many it tried and
+	// whether the last one is a solution.
 	scan(nonce uint64, n int) (looked int, solved bool)
 }
 
@@ -66,15 +65,15 @@ func (l *loop) Search(ctx context.Context, p solver.Puzzle, r Range, found func(
 	}
 }
 
-// pieceOf returns how many messages of so many bytes to hash between two looks
-// at the context: less than 100 µs of work on machines of today.
+// pieceOf returns how many messages of some number of bytes to hash between two
+// checks of the context: less than 100 µs of work on today's machines.
 func pieceOf(message int) int {
 	const most, bytes = 128, 16 << 10
 	return min(most, max(1, bytes/max(1, message)))
 }
 
-// ended returns the error of a context that ended. The runtime's timers are late
-// when all processors are busy, so it looks at the clock as well.
+// ended returns the context's error. It compares the deadline with the clock too,
+// because the runtime's timers are late when all processors are busy.
 func ended(ctx context.Context) error {
 	if err := ctx.Err(); err != nil {
 		return err
@@ -85,7 +84,7 @@ func ended(ctx context.Context) error {
 	return nil
 }
 
-// stopped returns the error of a search whose context ended with err.
+// stopped returns the error for a search whose context ended with err.
 func stopped(ctx context.Context, err error, hashes uint64, start time.Time) error {
 	e := &solver.StoppedError{Hashes: hashes, Elapsed: time.Since(start), Err: err, Cause: err}
 	if cause := context.Cause(ctx); cause != nil {
@@ -94,10 +93,10 @@ func stopped(ctx context.Context, err error, hashes uint64, start time.Time) err
 	return e
 }
 
-// wholeMessage is loop.message where the prefix is hashed for every nonce.
+// wholeMessage is loop.message for strategies that hash the prefix for every nonce.
 func wholeMessage(p solver.Puzzle) int { return len(p.Prefix) }
 
-// A target is the bits of a digest that must be zero, as big-endian words.
+// A target masks the bits of a digest that must be zero, in big-endian words.
 type target [4]uint64
 
 func newTarget(zeros int) (t target) {

@@ -9,7 +9,7 @@ import (
 	"github.com/gkpow/gkpow/solver"
 )
 
-// minio is suffix with another library's SHA-256.
+// minio is suffix with the SHA-256 of another library.
 var minio = &loop{
 	name:        "minio",
 	description: "as suffix, with github.com/minio/sha256-simd, which is crypto/sha256 on CPUs without SHA instructions",
@@ -19,8 +19,8 @@ var minio = &loop{
 	},
 }
 
-// A minioAVX512 hashes with the server of the same library. It is in
-// minio_amd64.go, and minio_other.go where there is no such server.
+// A minioAVX512 hashes with the AVX-512 server of the same library, in minio_amd64.go.
+// On other architectures there is no such server: see minio_other.go.
 type minioAVX512 struct{}
 
 func (minioAVX512) Name() string { return "minio-avx512" }
@@ -29,7 +29,7 @@ func (minioAVX512) Description() string {
 	return "the AVX-512 server of github.com/minio/sha256-simd, fed by 16 goroutines, which use other CPUs too"
 }
 
-// missingError is the error of a search that this CPU cannot do.
+// missingError returns the error for a strategy that this CPU cannot run.
 func missingError(s Strategy) error {
 	return fmt.Errorf("strategies: %s: this CPU has no %s", s.Name(), s.Missing())
 }

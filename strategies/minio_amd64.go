@@ -16,12 +16,12 @@ import (
 	"github.com/gkpow/gkpow/solver"
 )
 
-// server is minio's: a goroutine that collects the messages of its writers and
-// hashes them side by side. There is one for the process, started when first
-// needed, since it cannot be stopped and goes on looking for work.
+// server is a goroutine of sha256-simd that collects messages and hashes several at a
+// time. It starts when first needed and is shared by the whole process, because it
+// cannot be stopped and never stops polling for work.
 var server = sync.OnceValue(sha256.NewAvx512Server)
 
-// serverFeatures are what the code of the server needs.
+// serverFeatures are the CPU features that the server needs.
 var serverFeatures = []cpuid.FeatureID{cpuid.AVX512F, cpuid.AVX512DQ, cpuid.AVX512BW, cpuid.AVX512VL}
 
 func (minioAVX512) Missing() string {
@@ -33,7 +33,7 @@ func (minioAVX512) Missing() string {
 	return ""
 }
 
-// streams is how many messages the server hashes side by side.
+// streams is how many messages the server hashes at a time.
 const streams = 16
 
 func (m minioAVX512) Search(ctx context.Context, p solver.Puzzle, r Range, found func(nonce uint64) bool) (hashes uint64, err error) {
@@ -50,7 +50,7 @@ func (m minioAVX512) Search(ctx context.Context, p solver.Puzzle, r Range, found
 	s := &serverSearch{puzzle: p, target: newTarget(p.Bits), last: r.Last, found: found}
 	var running sync.WaitGroup
 	for i := range min(streams-1, r.Last-r.First) + 1 {
-		h := sha256.NewAvx512(server()) // it gets the next of the lanes
+		h := sha256.NewAvx512(server()) // assigned to the next lane
 		running.Go(func() { s.stream(ctx, h, r.First+i) })
 	}
 	running.Wait()
@@ -61,7 +61,7 @@ func (m minioAVX512) Search(ctx context.Context, p solver.Puzzle, r Range, found
 	return hashes, nil
 }
 
-// A serverSearch is what the streams of a search share.
+// A serverSearch is the state that the streams of a search share.
 type serverSearch struct {
 	puzzle solver.Puzzle
 	target target
@@ -71,11 +71,11 @@ type serverSearch struct {
 
 	mu     sync.Mutex // guards what follows
 	found  func(nonce uint64) bool
-	enough bool  // whether found has returned false
+	enough bool  // whether found returned false
 	err    error // of the context
 }
 
-// stream looks at every sixteenth nonce.
+// stream tries every sixteenth nonce.
 func (s *serverSearch) stream(ctx context.Context, h hash.Hash, nonce uint64) {
 	message := newMessage(s.puzzle)
 	for !s.stop.Load() {
@@ -91,13 +91,13 @@ func (s *serverSearch) stream(ctx context.Context, h hash.Hash, nonce uint64) {
 			return
 		}
 		nonce += streams
-		if err := ended(ctx); err != nil { // a hash takes longer than this
+		if err := ended(ctx); err != nil { // cheaper than a hash
 			s.end(err)
 		}
 	}
 }
 
-// report passes a solution on, unless the caller has had enough.
+// report passes a solution on, unless found already returned false.
 func (s *serverSearch) report(nonce uint64) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -107,8 +107,8 @@ func (s *serverSearch) report(nonce uint64) {
 	}
 }
 
-// end stops the search because the context ended, unless the caller has had
-// enough before.
+// end stops the search because the context ended, unless found already returned
+// false.
 func (s *serverSearch) end(err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()

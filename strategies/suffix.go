@@ -10,7 +10,7 @@ import (
 	"github.com/gkpow/gkpow/solver"
 )
 
-// suffix saves the conversion to decimal: it counts in the digits themselves.
+// suffix avoids the conversion to decimal: it counts in the digits themselves.
 var suffix = &loop{
 	name:        "suffix",
 	description: "counts in the decimal digits at the end of the message, crypto/sha256",
@@ -46,7 +46,7 @@ func (s *suffixScanner) scan(_ uint64, n int) (looked int, solved bool) {
 // An odometer is a message that ends with a number.
 type odometer struct {
 	message []byte
-	digits  int // where they begin
+	digits  int // index of the first digit
 }
 
 func newOdometer(prefix []byte, first uint64) odometer {
@@ -66,9 +66,8 @@ func (o *odometer) next() {
 	o.message[o.digits] = '1'
 }
 
-// midstate saves the blocks of the prefix as well: the standard library's hash
-// after the prefix is kept, and each nonce begins with a copy. In prefixes of
-// less than a block there is nothing to save, and the copying costs. It uses the
+// midstate hashes the prefix once and copies the state for each nonce. For a prefix
+// shorter than a block that saves nothing, and the copy costs time. It uses the
 // marshalled state, since hash.Cloner allocates and takes nearly twice as long.
 var midstate = &loop{
 	name:        "midstate",
@@ -76,7 +75,7 @@ var midstate = &loop{
 	message:     func(p solver.Puzzle) int { return len(p.Prefix) % sha256.BlockSize },
 	start: func(ctx context.Context, p solver.Puzzle, first uint64) (scanner, error) {
 		h := sha256.New()
-		const piece = 16 << 10 // bytes hashed between looks at the context
+		const piece = 16 << 10 // bytes hashed between two checks of the context
 		for rest := p.Prefix; len(rest) > 0; rest = rest[min(piece, len(rest)):] {
 			if err := ended(ctx); err != nil {
 				return nil, err
@@ -85,7 +84,7 @@ var midstate = &loop{
 		}
 		state, err := h.(encoding.BinaryMarshaler).MarshalBinary()
 		if err != nil {
-			panic(err) // the standard library's hashes have none
+			panic(err) // crypto/sha256 never fails here
 		}
 		return &midstateScanner{
 			target: newTarget(p.Bits), state: state,
@@ -107,7 +106,7 @@ func (m *midstateScanner) scan(_ uint64, n int) (looked int, solved bool) {
 	var sum [sha256.Size]byte
 	for looked = 1; ; looked++ {
 		if err := m.restore(m.state); err != nil {
-			panic(err) // it is what the standard library has written
+			panic(err) // crypto/sha256 wrote the state
 		}
 		m.hash.Write(m.message)
 		m.hash.Sum(sum[:0])

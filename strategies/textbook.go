@@ -15,7 +15,7 @@ import (
 // Examples"), in Go.
 var textbook = &loop{
 	name:        "textbook",
-	description: "fmt.Sprintf, crypto/sha256, and a look at the start of the hex digest, as in the service's samples",
+	description: "fmt.Sprintf, crypto/sha256, and a comparison of the hex digest, as in the service's samples",
 	message:     wholeMessage,
 	start: func(_ context.Context, p solver.Puzzle, _ uint64) (scanner, error) {
 		t := &textbookScanner{prefix: string(p.Prefix), zeros: strings.Repeat("0", p.Bits/4)}
@@ -28,8 +28,8 @@ var textbook = &loop{
 
 type textbookScanner struct {
 	prefix string
-	zeros  string // what the hex digest begins with
-	below  byte   // the hex digit that the next one is below, or 0 if any will do; it is 8 at most
+	zeros  string // the hex digest must begin with this
+	below  byte   // the next hex digit must be below this, at most '8'; 0 means any
 }
 
 func (t *textbookScanner) scan(nonce uint64, n int) (looked int, solved bool) {
@@ -46,10 +46,10 @@ func (t *textbookScanner) scan(nonce uint64, n int) (looked int, solved bool) {
 	}
 }
 
-// appending saves the formatting and the garbage of textbook.
+// appending avoids the formatting and the garbage of textbook.
 var appending = &loop{
 	name:        "append",
-	description: "strconv.AppendUint into one buffer, crypto/sha256, and a look at the first 64 bits",
+	description: "strconv.AppendUint into one buffer, crypto/sha256, and a comparison of the first 64 bits",
 	message:     wholeMessage,
 	start: func(_ context.Context, p solver.Puzzle, _ uint64) (scanner, error) {
 		return &appendScanner{target: newTarget(p.Bits), prefix: len(p.Prefix), message: newMessage(p)}, nil
@@ -76,7 +76,7 @@ func (a *appendScanner) scan(nonce uint64, n int) (looked int, solved bool) {
 	}
 }
 
-// newMessage returns the puzzle's prefix with room for a nonce after it.
+// newMessage returns the puzzle's prefix with capacity for a nonce.
 func newMessage(p solver.Puzzle) []byte {
 	const longest = 20 // digits of a uint64
 	return append(make([]byte, 0, len(p.Prefix)+longest), p.Prefix...)
