@@ -1,14 +1,14 @@
-// Command compare has gkpow and other ways to search for a nonce solve the same
-// puzzles on this machine, in turn, and prints a table in Markdown: the loops of
-// the service's Node.js, Python and PHP samples, the strategies of package
-// strategies, the command gkpow, and openssl speed for scale.
+// Command compare runs gkpow and other searches on the same puzzles, in turn, and
+// prints a table in Markdown: the loops of the service's Node.js, Python and PHP
+// samples, the strategies of package strategies, the command gkpow, and openssl speed
+// for scale.
 //
 //	cd bench/compare && go run .
 //
-// Every search must find the one right nonce, or its row says FAIL and the exit
-// code is 1. What is not installed has a row that says so.
+// Every search must find the one correct nonce, or its row says FAIL and the exit
+// code is 1. A search whose program is not installed has a row that says so.
 //
-// It is a module of its own, so that what rivals need is no dependency of gkpow.
+// It is a module of its own, so that gkpow does not depend on what rivals need.
 // To read it, start here and go on with rivals.go and table.go.
 package main
 
@@ -49,16 +49,16 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	var o options
 	flags := flag.NewFlagSet("compare", flag.ContinueOnError)
 	flags.SetOutput(stderr)
-	flags.IntVar(&o.rounds, "rounds", 7, "how often each is measured; the median counts")
-	flags.Uint64Var(&o.seed, "seed", 1, "determines the salts and the order")
-	flags.IntVar(&o.saltLength, "salt-length", 32, "characters of the salts, 1 to 64")
-	flags.StringVar(&o.only, "only", "", "compare these only: names from the table, separated by commas")
-	flags.BoolVar(&o.quick, "quick", false, "small puzzles and one round: to see that all work, not how fast")
+	flags.IntVar(&o.rounds, "rounds", 7, "times to measure each search; the median counts")
+	flags.Uint64Var(&o.seed, "seed", 1, "seed for the salts and the order")
+	flags.IntVar(&o.saltLength, "salt-length", 32, "salt length in characters, 1 to 64")
+	flags.StringVar(&o.only, "only", "", "searches to compare: names from the table, separated by commas")
+	flags.BoolVar(&o.quick, "quick", false, "small puzzles and one round, to see that all searches work")
 	switch err := flags.Parse(args); {
 	case err != nil:
 		return err
 	case flags.NArg() > 0:
-		return fmt.Errorf("argument %q: there are flags only", flags.Arg(0))
+		return fmt.Errorf("argument %q: compare takes only flags", flags.Arg(0))
 	case o.rounds < 1 || o.saltLength < 1 || o.saltLength > 64:
 		return errors.New("-rounds must be at least 1, and -salt-length 1 to 64")
 	}
@@ -104,7 +104,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	return nil
 }
 
-// choose returns the rivals that are named, or all if none is.
+// choose returns the named rivals, or all if there are no names.
 func choose(rivals []*rival, only string) (chosen []*rival, err error) {
 	if only == "" {
 		return rivals, nil
@@ -123,12 +123,11 @@ func choose(rivals []*rival, only string) (chosen []*rival, err error) {
 	return chosen, nil
 }
 
-// slice is how many seconds a rival should take in a round, at most.
+// slice is the longest that a rival should take in a round, in seconds.
 const slice = 0.7
 
-// measure has all rivals search in turn, round after round, each time in another
-// order. A first round, which does not count, finds out how large a puzzle suits
-// each, from the smallest on.
+// measure runs all rivals in turn, round after round, in a new random order each time.
+// The first round does not count: it finds the largest puzzle that suits each rival.
 func measure(ctx context.Context, o options, rivals []*rival, puzzles []puzzle, log io.Writer) error {
 	rng := rand.New(rand.NewPCG(o.seed, 0))
 	for round := range o.rounds + 1 {

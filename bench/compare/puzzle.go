@@ -10,8 +10,8 @@ import (
 	"github.com/gkpow/gkpow/solver"
 )
 
-// A puzzle is a salt and a difficulty, and the smallest nonce that solves it: a
-// search that counts from 0 finds it and no other, after nonce+1 hashes.
+// A puzzle is a salt, a difficulty, and the smallest nonce that solves it. A search that
+// counts from 0 finds exactly this nonce, after nonce+1 hashes.
 type puzzle struct {
 	salt       string
 	difficulty int
@@ -27,8 +27,8 @@ func (p puzzle) solverPuzzle() solver.Puzzle {
 	return s
 }
 
-// newPuzzles returns puzzles that take about 0.1, 0.5, 4 and 25 million hashes,
-// or, if they need to be quick, a thousand.
+// newPuzzles returns puzzles that take about 0.1, 0.5, 4 and 25 million hashes, or one
+// of a few thousand with -quick.
 func newPuzzles(ctx context.Context, o options) (puzzles []puzzle, err error) {
 	sizes := []struct {
 		difficulty  int
@@ -68,7 +68,7 @@ func newPuzzles(ctx context.Context, o options) (puzzles []puzzle, err error) {
 	return puzzles, nil
 }
 
-// newSalt returns the salt of a number: hex digits, as the service's are.
+// newSalt returns the salt with a number: hex digits, as the service sends.
 func newSalt(o options, number int) string {
 	sum := sha256.Sum256(fmt.Appendf(nil, "%d/%d", o.seed, number))
 	return hex.EncodeToString(sum[:])[:o.saltLength]

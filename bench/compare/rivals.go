@@ -17,7 +17,7 @@ import (
 	"github.com/gkpow/gkpow/strategies"
 )
 
-// A rival is a way to search that is compared.
+// A rival is a search to compare.
 type rival struct {
 	name    string
 	what    string // for the table: version, or what it does
@@ -25,22 +25,21 @@ type rival struct {
 	missing string // why it cannot run on this machine
 	search  func(ctx context.Context, p puzzle) (took, error)
 
-	size int    // which of the puzzles suits it
-	runs []took // without the first, which warms up
+	size int    // index of the puzzle that suits it
+	runs []took // without the first, which is the warm-up
 	err  error  // why it failed
 }
 
-// What a search took.
+// took is what a search took.
 type took struct {
 	hashes  uint64
 	seconds float64 // of the search itself
-	start   float64 // seconds for the start of the process
+	start   float64 // seconds to start the process
 }
 
 func (t took) rate() float64 { return float64(t.hashes) / t.seconds }
 
-// time returns the seconds from the start of the process that so many hashes
-// take.
+// time returns how many seconds that many hashes take, with the start of the process.
 func (t took) time(hashes float64) float64 { return t.start + hashes/t.rate() }
 
 //go:embed search.mjs
@@ -52,7 +51,7 @@ var pythonLoop string
 //go:embed search.php
 var phpLoop string
 
-// newRivals lists all rivals. Files that they need are written to dir.
+// newRivals lists all rivals, and writes the files that they need to dir.
 func newRivals(ctx context.Context, dir string) ([]*rival, error) {
 	var list []*rival
 	for _, s := range []struct{ name, tool, file, loop string }{
@@ -77,8 +76,8 @@ func newRivals(ctx context.Context, dir string) ([]*rival, error) {
 	return append(list, newThreads(), command), nil
 }
 
-// newScript returns the rival that runs a script: it prints the nonce, the hash
-// and the seconds of the loop.
+// newScript returns the rival that runs a script, which prints the nonce, the hash and
+// the seconds that its loop took.
 func newScript(ctx context.Context, name, tool, file string) *rival {
 	r := &rival{name: name, threads: 1}
 	r.what, r.missing = version(ctx, tool, "--version")
@@ -103,8 +102,8 @@ func newScript(ctx context.Context, name, tool, file string) *rival {
 	return r
 }
 
-// newOpenSSL returns openssl speed, which hashes messages of the same length and
-// searches nothing.
+// newOpenSSL returns openssl speed, which hashes messages of the same length but does
+// not search.
 func newOpenSSL(ctx context.Context) *rival {
 	r := &rival{name: "openssl-speed", threads: 1}
 	r.what, r.missing = version(ctx, "openssl", "version")
@@ -130,7 +129,7 @@ func newOpenSSL(ctx context.Context) *rival {
 	return r
 }
 
-// newStrategy returns a strategy, on one thread, in this process.
+// newStrategy returns the rival that runs a strategy on one thread of this process.
 func newStrategy(s strategies.Strategy) *rival {
 	r := &rival{name: s.Name(), what: s.Description(), threads: 1}
 	if s.Missing() != "" {
@@ -147,8 +146,8 @@ func newStrategy(s strategies.Strategy) *rival {
 	return r
 }
 
-// newThreads returns the engine with its default options, but for the nonces:
-// they are the same that others have to try.
+// newThreads returns the engine with default options, except that it searches the same
+// nonces as the others.
 func newThreads() *rival {
 	r := &rival{name: "gkpow", what: "the engine with default options", threads: runtime.GOMAXPROCS(0)}
 	r.search = func(ctx context.Context, p puzzle) (took, error) {
@@ -163,8 +162,8 @@ func newThreads() *rival {
 	return r
 }
 
-// searchAll runs a search of the nonces up to the solution, and checks that it
-// has found that one and tried all.
+// searchAll searches the nonces up to the solution, and checks that the search found
+// only that one and tried all.
 func searchAll(p puzzle, search func(found func(uint64) bool) (uint64, error)) (t took, err error) {
 	var nonces []uint64
 	start := time.Now()
@@ -182,7 +181,7 @@ func searchAll(p puzzle, search func(found func(uint64) bool) (uint64, error)) (
 	return t, nil
 }
 
-// newCommand returns the command, a process for each search.
+// newCommand returns the command gkpow, which runs a process for each search.
 func newCommand(ctx context.Context, dir string) (*rival, error) {
 	r := &rival{name: "gkpow-solve", what: "the command gkpow solve --sequential", threads: runtime.GOMAXPROCS(0)}
 	gkpow := filepath.Join(dir, "gkpow.exe") // Windows insists on it
@@ -211,7 +210,7 @@ func newCommand(ctx context.Context, dir string) (*rival, error) {
 	return r, nil
 }
 
-// command runs a program and returns what it prints.
+// command runs a program and returns its output.
 func command(ctx context.Context, name string, args ...string) (string, error) {
 	ctx, cancel := context.WithTimeout(ctx, 5*time.Minute)
 	defer cancel()
@@ -225,8 +224,7 @@ func command(ctx context.Context, name string, args ...string) (string, error) {
 	return string(out), nil
 }
 
-// version returns the first line that a program prints of its version, or why
-// there is none.
+// version returns the first line of a program's version, or why there is none.
 func version(ctx context.Context, name string, args ...string) (line, missing string) {
 	if _, err := exec.LookPath(name); err != nil {
 		return "", "not installed"

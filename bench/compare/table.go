@@ -19,7 +19,7 @@ import (
 	"github.com/gkpow/gkpow/strategies"
 )
 
-// A machine is what the numbers hold for.
+// A machine is where the numbers were measured.
 type machine struct {
 	cpu     string
 	clock   float64 // Hz, now
@@ -49,14 +49,13 @@ func newMachine(ctx context.Context) machine {
 	return m
 }
 
-// median returns the middle one of some numbers, or the mean of the two that
-// are.
+// median returns the middle number, or the mean of the two middle ones.
 func median(x []float64) float64 {
 	x = slices.Sorted(slices.Values(x))
 	return (x[(len(x)-1)/2] + x[len(x)/2]) / 2
 }
 
-// each returns a figure of every run.
+// each returns a figure for every run.
 func each(runs []took, figure func(took) float64) (x []float64) {
 	for _, t := range runs {
 		x = append(x, figure(t))
@@ -64,10 +63,9 @@ func each(runs []took, figure func(took) float64) (x []float64) {
 	return x
 }
 
-// What the table says of the service's challenges: gkCAPTCHA M2M API, "1.
-// Request a Challenge".
+// The service's challenges: gkCAPTCHA M2M API, "1. Request a Challenge".
 const (
-	difficulty = 6
+	difficulty = 6  // leading zero hex digits
 	lifetime   = 60 // seconds
 )
 
@@ -136,8 +134,7 @@ func percent(chance float64) string {
 	return fmt.Sprintf("%.2g%%", 100*chance)
 }
 
-// printSmall compares the engine with the simplest good loop where there is
-// little to do.
+// printSmall compares the engine with the simplest good loop on easy puzzles.
 func printSmall(ctx context.Context, out io.Writer, o options) error {
 	const puzzles = 300
 	loop, err := strategies.Named("append")

@@ -26,22 +26,21 @@ func newExplain(env environment) *cobra.Command {
 	var f explainFlags
 	cmd := &cobra.Command{
 		Use:   "explain (--salt SALT | --salt-length N | --prefix-hex HEX)",
-		Short: "Show how a search would go, and how long it would take",
-		Long: `Show how a search would go: the nonces of each width in the order in which they
-are searched, which word of the message varies innermost, what a hash costs, and
-how long the search takes. Rates are measured now; the times hold for a machine
-that has nothing else to do.
+		Short: "Show the plan of a search and how long it would take",
+		Long: `Show the plan of a search: the nonces of each width, in the order of the search,
+which word of the message varies innermost, what a hash costs, and how long the
+search takes. gkpow measures the rates now; the times assume that the machine has
+nothing else to do.
 
   WIDTH     decimal digits of the nonces
-  WORD      the word of the last block that varies in a chunk; after some prefixes
-            a nonce takes two blocks, and it says which of them, and how many of the
-            last digits, which are in the second block, vary too. Two words: the
-            second varies, and 16 chunks at a time that differ in the first are
-            searched together
-  CHUNK     nonces that differ in nothing else
-  OPS/HASH  operations of the kernel for one hash, estimated: with 16 lanes one
+  WORD      the message word that varies in a chunk. Two words: the second varies,
+            and 16 chunks that differ only in the first are searched together. If
+            the nonce takes two blocks, also which block the word is in, and how
+            many last digits, in the second block, vary too
+  CHUNK     number of nonces that differ only in these digits
+  OPS/HASH  estimated operations of the kernel for one hash: with 16 lanes one
             operation serves 16 hashes
-  REACHED   chance that the search comes to these nonces
+  REACHED   chance that the search reaches these nonces
   CHANCE    chance that a solution is among them`,
 		Args: cobra.NoArgs,
 		RunE: action(func(ctx context.Context) error { return explain(ctx, env, f) }),
@@ -49,7 +48,7 @@ that has nothing else to do.
 	flags := cmd.Flags()
 	f.spaceFlags.register(flags)
 	f.engineFlags.register(flags)
-	flags.IntVar(&f.saltLength, "salt-length", 0, "bytes of the salt (instead of the salt itself)")
+	flags.IntVar(&f.saltLength, "salt-length", 0, "length of the salt in bytes, instead of the salt itself")
 	flags.BoolVar(&f.json, "json", false, "print a JSON object")
 	cmd.MarkFlagsOneRequired("salt", "salt-length", "prefix-hex")
 	cmd.MarkFlagsMutuallyExclusive("salt", "salt-length", "prefix-hex")
