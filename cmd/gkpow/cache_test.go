@@ -185,3 +185,30 @@ func TestKilledCommands(t *testing.T) {
 		require.Equal(t, first, second)
 	}
 }
+
+// A URL of a shared cache that cannot be used is refused before anything is asked; one
+// whose server cannot be reached is a warning.
+func TestSharedCacheURLs(t *testing.T) {
+	u := newUser(t, gktest.Options{})
+	for url, text := range map[string]string{
+		"redis://u:SENTINEL@127.0.0.1:1": "--cache-url holds a password",
+		"127.0.0.1:1":                    "--cache-url: ",
+		"redis://127.0.0.1:1?nosuch=1":   "unknown parameter",
+	} {
+		code, stdout, stderr := u.run(t.Context(), "token", "--cache-url", url)
+		require.Equal(t, exitUsage, code, stderr)
+		require.Empty(t, stdout)
+		require.Contains(t, stderr, text)
+		require.NotContains(t, stderr, "SENTINEL")
+	}
+	require.Zero(t, u.service.Counts().Challenges)
+	code, first, stderr := u.run(t.Context(), "token", "--cache-url", "redis://127.0.0.1:1?timeout=20ms")
+	require.Equal(t, exitOK, code, stderr)
+	require.Contains(t, stderr, "gkpow: warning: rediscache: the cache server cannot be used: 127.0.0.1:1")
+	code, second, _ := u.run(t.Context(), "token")
+	require.Equal(t, exitOK, code)
+	require.Equal(t, first, second, "the cache on disk has it")
+	code, _, stderr = u.run(t.Context(), "token", "--no-cache", "--cache-url", "redis://127.0.0.1:1")
+	require.Equal(t, exitOK, code)
+	require.Empty(t, stderr)
+}

@@ -35,6 +35,8 @@ The command takes the place of gkpow, so signals reach it and its exit code is
 the result. A token lives for about five minutes and is not renewed: a program
 that runs longer wants gkpow agent. The secret key is not handed on.
 
+` + cacheHelp + `
+
 ` + accountHelp,
 		Args: cobra.MinimumNArgs(1),
 		RunE: actionOn(func(ctx context.Context, args []string) error { return execCommand(ctx, env, f, args) }),
@@ -62,7 +64,7 @@ func execCommand(ctx context.Context, env environment, f execFlags, args []strin
 	}
 	hidden := []string{"GKCAPTCHA_TOKEN", "GKCAPTCHA_TOKEN_EXPIRES_AT"}
 	if !f.keepKeys {
-		hidden = append(hidden, "GKCAPTCHA_SECRET_KEY", "GKCAPTCHA_SECRET_KEY_FILE")
+		hidden = append(hidden, "GKCAPTCHA_SECRET_KEY", "GKCAPTCHA_SECRET_KEY_FILE", cacheVariable) // which may hold a password
 	}
 	variables := slices.DeleteFunc(env.environ(), func(variable string) bool {
 		name, _, _ := strings.Cut(variable, "=")
