@@ -8,6 +8,7 @@ import (
 	"math"
 	"math/rand/v2"
 	"os/exec"
+	"runtime"
 	"strconv"
 	"strings"
 	"sync"
@@ -368,6 +369,9 @@ func TestConcurrentUse(t *testing.T) {
 // The package costs those who embed it nothing but the standard library and CPU
 // detection.
 func TestImports(t *testing.T) {
+	if runtime.GOOS == "js" {
+		t.Skip("there are no processes")
+	}
 	out, err := exec.CommandContext(t.Context(), "go", "list", "-deps", "-f", "{{if not .Standard}}{{.ImportPath}}{{end}}", ".").Output()
 	require.NoError(t, err)
 	allowed := map[string]bool{
