@@ -1,5 +1,7 @@
 package asm
 
+import "github.com/gkpow/gkpow/solver/asm/internal/schedule"
+
 // A Block is one chunk: the hashes that differ only in one word of one message
 // block. It is reused from chunk to chunk, and belongs to one goroutine.
 //
@@ -43,10 +45,10 @@ func (b *Block) Prepare(from int) {
 	for t := range 16 {
 		b.sum[t] = k[t] + w[t]
 	}
-	terms := &schedules[b.Vary].terms
+	terms := &varying[b.Vary]
 	for t := 16; t < 64; t++ {
 		b.sum[t] = 0
-		if terms[t] != allTerms {
+		if terms[t] != schedule.All {
 			// A term that varies adds nothing here, since smallSigma0(0) and
 			// smallSigma1(0) are 0.
 			b.sum[t] = smallSigma1(w[t-2]) + w[t-7] + smallSigma0(w[t-15]) + w[t-16]

@@ -1,5 +1,7 @@
 package asm
 
+import "github.com/gkpow/gkpow/solver/asm/internal/schedule"
+
 // GridLanes is how many chunks a Grid holds.
 const GridLanes = 16
 
@@ -57,10 +59,10 @@ func (g *Grid) Prepare() {
 	for t := range 16 {
 		g.sum[t] = k[t] + w[t]
 	}
-	a, b := &schedules[first].terms, &schedules[g.Vary].terms
+	a, b := &varying[first], &varying[g.Vary]
 	for t := 16; t < 64; t++ {
 		g.sum[t], w[t] = 0, 0
-		if a[t]|b[t] != allTerms {
+		if a[t]|b[t] != schedule.All {
 			g.sum[t] = smallSigma1(w[t-2]) + w[t-7] + smallSigma0(w[t-15]) + w[t-16]
 		}
 		if a[t]|b[t] == 0 {

@@ -4,6 +4,8 @@ import (
 	"math/bits"
 	"strings"
 	"testing"
+
+	"github.com/gkpow/gkpow/solver/asm/internal/schedule"
 )
 
 // least is the number of operations with 16 lanes, three-input logic and
@@ -12,7 +14,7 @@ import (
 // constant h of three rounds one each, and the last round e; a word of the schedule
 // takes four for each smallSigma and one for each addition.
 func least(vary int) int {
-	varying := newSchedule(vary)
+	varying := schedule.Varying(vary)
 	ops := 2 + 1 // and the comparison
 	for t := vary + 1; t < 64; t++ {
 		ops += 16

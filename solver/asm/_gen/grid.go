@@ -6,6 +6,8 @@ import (
 	"github.com/mmcloughlin/avo/build"
 	"github.com/mmcloughlin/avo/operand"
 	"github.com/mmcloughlin/avo/reg"
+
+	"github.com/gkpow/gkpow/solver/asm/internal/schedule"
 )
 
 // A class says how a word of the schedule varies in a Grid, where two words of
@@ -32,7 +34,7 @@ func gridClasses(counter int) (of [64]class) {
 
 // termsOf returns the terms of W[t] whose words are of one class.
 func termsOf(classes *[64]class, t int, c class) (set terms) {
-	for term, back := range map[terms]int{termSigma1: 2, term7: 7, termSigma0: 15, term16: 16} {
+	for term, back := range schedule.Back {
 		if classes[t-back] == c {
 			set |= term
 		}

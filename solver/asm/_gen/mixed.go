@@ -7,6 +7,8 @@ import (
 	"github.com/mmcloughlin/avo/gotypes"
 	"github.com/mmcloughlin/avo/operand"
 	"github.com/mmcloughlin/avo/reg"
+
+	"github.com/gkpow/gkpow/solver/asm/internal/schedule"
 )
 
 // mixed is the search of a kernel that needs vectors and SHA-NI, under
@@ -200,7 +202,7 @@ func (v *mixed) beginning(vary int, digits reg.VecPhysical) {
 		})
 	})
 	schedule := record(v.Context, func() {
-		s := newSchedule(vary)
+		s := schedule.Varying(vary)
 		v.set.plan(func(t int) terms {
 			if t < 32 {
 				return s[t]

@@ -7,6 +7,8 @@ import (
 	"github.com/mmcloughlin/avo/gotypes"
 	"github.com/mmcloughlin/avo/operand"
 	"github.com/mmcloughlin/avo/reg"
+
+	"github.com/gkpow/gkpow/solver/asm/internal/schedule"
 )
 
 // An isa is a vector instruction set: the functions of FIPS 180-4, section
@@ -161,7 +163,7 @@ func (v *vector) prologue(vary int, digits reg.VecPhysical) {
 	_, b, c, _, _, _, _, _ := v.variables(vary + 1)
 	v.enter(vary+1, b, c)
 
-	s := newSchedule(vary)
+	s := schedule.Varying(vary)
 	for t := 16; t < 32; t++ {
 		v.schedule(t, s[t])
 	}
