@@ -1,6 +1,7 @@
 package solver
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"time"
@@ -70,4 +71,32 @@ type KernelFault struct {
 
 func (e *KernelFault) Error() string {
 	return fmt.Sprintf("solver: kernel %s reported nonce %d, which crypto/sha256 does not confirm; it is not used any more", e.Backend, e.Nonce)
+}
+
+// ended returns the error of a context that ended. The runtime's timers are late
+// when all processors are busy, so it looks at the clock as well.
+func ended(ctx context.Context) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	if deadline, ok := ctx.Deadline(); ok && !time.Now().Before(deadline) {
+		return context.DeadlineExceeded
+	}
+	return nil
+}
+
+// stopped returns the error of a search whose context ended with err.
+func stopped(ctx context.Context, err error, hashes uint64, start time.Time) error {
+	if ctx.Err() == nil {
+		// The clock says so; the timer, which brings the cause, is due.
+		select {
+		case <-ctx.Done():
+		case <-time.After(500 * time.Microsecond):
+		}
+	}
+	stopped := &StoppedError{Hashes: hashes, Elapsed: time.Since(start), Err: err, Cause: err}
+	if cause := context.Cause(ctx); cause != nil {
+		stopped.Cause = cause
+	}
+	return stopped
 }

@@ -2,6 +2,7 @@ package solver
 
 import (
 	"fmt"
+	"math"
 	"os"
 	"runtime"
 	"slices"
@@ -66,6 +67,58 @@ func newRegistry(table []asm.Kernel) *registry {
 		r.entries = append(r.entries, entry{kernel: &table[i]})
 	}
 	return r
+}
+
+// lookWord is the word that varies in the first look.
+const lookWord = 10
+
+// far is how many times as long as the last kernel one takes that is hopeless.
+const far = 4
+
+// look takes the first look at a kernel that the CPU can run, if that has not been
+// done. The caller holds r.mu.
+func (r *registry) look(e *entry) {
+	if e.look > 0 {
+		return
+	}
+	last := &r.entries[len(r.entries)-1]
+	if e != last {
+		r.look(last)
+	}
+	e.look = math.Inf(1)
+	for n := range 5 {
+		count := e.kernel.Lanes
+		if n >= 2 {
+			count = min(8*count, 128)
+		}
+		e.look = min(e.look, r.time(e.kernel, count))
+		if e.look > far*last.look && (n > 0 || e.look > far*far*last.look) { // caches are cold at first
+			break
+		}
+	}
+	// A kernel far slower than the one that runs everywhere gets short scans: on some
+	// CPUs SHA-NI and AVX2 cost a hundred times as much side by side as each alone.
+	if e.slow = e.look > far*last.look; e.slow {
+		e.kernel.MaxScan = 8 * e.kernel.Lanes
+	}
+}
+
+// time returns how long a kernel takes for each of so many hashes, in ns.
+func (r *registry) time(k *asm.Kernel, count int) float64 {
+	b := &asm.Block{State: asm.IV, Vary: lookWord, Mask: ^uint32(0)}
+	for i := range b.Words {
+		b.Words[i] = asm.IV[i%8] * uint32(2*i+1) // CPUs may be faster with zeros
+	}
+	b.Words[lookWord] = 0
+	b.Prepare(0)
+	words := make([]uint32, count)
+	for i := range words {
+		words[i] = uint32(i) * 0x01010101
+	}
+	start := r.now()
+	k.Scan(b, words)
+	const least = 0.1 // the clock may be coarse
+	return max(least, float64(r.now().Sub(start).Nanoseconds())/float64(count))
 }
 
 // ready runs the kernel's self-test for pieces of a kind in which a word varies, before
@@ -183,26 +236,6 @@ func (r *registry) ask(option string) (k *asm.Kernel, why string, err error) {
 	return nil, "", nil
 }
 
-// pick returns the kernel to begin with for a kind of layout, and whether it was
-// chosen for that. If not, it is the one chosen for another kind, or else the one
-// that the first look found to be the fastest.
-func (r *registry) pick(kind kind) (k *asm.Kernel, chosen bool, err error) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	if k := r.chosen[kind]; k != nil {
-		return k, true, nil
-	}
-	for _, k := range r.chosen {
-		if k != nil {
-			return k, false, nil
-		}
-	}
-	if list := r.contenders(); len(list) > 0 {
-		return list[0].kernel, false, nil
-	}
-	return nil, false, fmt.Errorf("solver: no kernel works on this machine: %w", r.entries[len(r.entries)-1].fault)
-}
-
 // disable disables a kernel for the rest of the process because of a fault. It
 // returns false for the kernel that runs everywhere, which is never disabled:
 // there is nothing to put in its place.
@@ -221,17 +254,6 @@ func (r *registry) fault(k *asm.Kernel) error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	return r.entry(k).fault
-}
-
-// contender returns a kernel of the table with the time that it takes for an
-// operation, by the first look.
-func (r *registry) contender(k *asm.Kernel) contender {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	e := r.entry(k)
-	r.look(e)
-	hash := float64(k.Ops.Scan[lookWord]) / float64(k.Lanes)
-	return contender{k, e.look / hash}
 }
 
 // entry returns what is known of a kernel of the table. The caller holds r.mu.

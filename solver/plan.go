@@ -17,68 +17,6 @@ type plan struct {
 	segments []segment
 }
 
-// A segment is nonces of one width, searched with one layout.
-type segment struct {
-	layout
-	first, last uint64  // nonces, both included
-	cost        float64 // of one hash, see layout.cost
-	time        float64 // the same in ns, or any unit that all segments of a plan share
-}
-
-// nonces counts the nonces of the segment.
-func (s *segment) nonces() float64 { return float64(s.last-s.first) + 1 }
-
-// sparseCost estimates what is spent, for one hash and in the unit of cost, on rows which
-// hold few of the segment's nonces or none. If it has few nonces, and their last
-// digits are outer ones, that may be nearly all rows.
-func (s *segment) sparseCost(k *asm.Kernel) float64 {
-	from, to := s.rows()
-	n := s.together()
-	return s.chunkCycles() / k.Weights.Scan * float64(n) * max(0, float64(to-from)/s.nonces()-1/float64(n*s.size()))
-}
-
-// A lineup is the kernel for each kind of layout.
-type lineup [kinds]contender
-
-// A contender is a kernel and the time that it takes for an operation, in ns or in
-// any unit that all kernels share. It serves to compare layouts of different kinds
-// that have different kernels.
-type contender struct {
-	*asm.Kernel
-	pace float64
-}
-
-// allKinds returns the lineup in which one kernel does all.
-func allKinds(k *asm.Kernel) (l lineup) {
-	for kind := range l {
-		l[kind] = contender{k, 1}
-	}
-	return l
-}
-
-// An order is the one in which nonces are searched.
-type order int
-
-const (
-	cheapestFirst order = iota // whatever is fastest
-	byWindow                   // windows of nonces in numeric order, anything within a window
-	numeric                    // each nonce after all smaller ones
-)
-
-// A space is the set of nonces to search, and the order.
-type space struct {
-	prefix int    // length of the prefix in bytes
-	bits   int    // leading zero bits wanted
-	least  uint64 // the smallest nonce
-	limit  uint64 // the largest
-	shard  Shard
-	tried  uint64 // nonces of the shard below this one have been tried
-	order  order
-}
-
-// odds returns the odds of the space's puzzle.
-func (sp space) odds() odds { return odds{sp.bits} }
-
 // newPlan lays out the space: the cheapest layout for each width, and the cheapest
 // widths first, or the smallest. It takes segments from other plans for the same
 // kernels where they have them.
@@ -136,33 +74,6 @@ func (sp space) cheapest(width int, s segment, kernels lineup) segment {
 		}
 	}
 	return best
-}
-
-// odds does the arithmetic of a search in which each hash solves the puzzle
-// with the probability 2^-bits.
-type odds struct{ bits int }
-
-// found returns the chance that n hashes hold a solution.
-func (o odds) found(n float64) float64 {
-	if n == 0 {
-		return 0
-	}
-	return -math.Expm1(n * math.Log1p(-math.Ldexp(1, -o.bits)))
-}
-
-// missed returns the chance that n hashes hold no solution. It is exact where
-// that is next to nothing.
-func (o odds) missed(n float64) float64 {
-	if n == 0 {
-		return 1
-	}
-	return math.Exp(n * math.Log1p(-math.Ldexp(1, -o.bits)))
-}
-
-// expected returns how many hashes it takes, on average, to find a solution or
-// to try n of them.
-func (o odds) expected(n float64) float64 {
-	return o.found(n) * math.Ldexp(1, o.bits)
 }
 
 // nonces counts the nonces of the plan.

@@ -180,34 +180,6 @@ func (s *search) fail(err error) {
 	s.stop.Store(true)
 }
 
-// ended returns the error of a context that ended. The runtime's timers are late
-// when all processors are busy, so it looks at the clock as well.
-func ended(ctx context.Context) error {
-	if err := ctx.Err(); err != nil {
-		return err
-	}
-	if deadline, ok := ctx.Deadline(); ok && !time.Now().Before(deadline) {
-		return context.DeadlineExceeded
-	}
-	return nil
-}
-
-// stopped returns the error of a search whose context ended with err.
-func stopped(ctx context.Context, err error, hashes uint64, start time.Time) error {
-	if ctx.Err() == nil {
-		// The clock says so; the timer, which brings the cause, is due.
-		select {
-		case <-ctx.Done():
-		case <-time.After(500 * time.Microsecond):
-		}
-	}
-	stopped := &StoppedError{Hashes: hashes, Elapsed: time.Since(start), Err: err, Cause: err}
-	if cause := context.Cause(ctx); cause != nil {
-		stopped.Cause = cause
-	}
-	return stopped
-}
-
 // run searches until all workers have stopped. Meanwhile it tells of progress.
 // The error is not the context's.
 func (s *search) run(ctx context.Context, o Options) (err error) {
@@ -291,6 +263,15 @@ func (s *search) equip() (kernels lineup, err error) {
 		s.open[i].Store(!chosen)
 	}
 	return kernels, nil
+}
+
+// settle makes a kernel the one that all workers use for a kind of layout, unless it
+// is nil.
+func (s *search) settle(kind kind, k *asm.Kernel) {
+	if k != nil {
+		s.kernels[kind].Store(k)
+		s.open[kind].Store(false)
+	}
 }
 
 // progress says how far a search of so many nonces has got.

@@ -54,6 +54,29 @@ func (s Shard) part(first, last uint64) (_, _ uint64, ok bool) {
 	return from, to - 1, from != to // to is 0 behind the last nonce of 64 bits
 }
 
+// An order is the one in which nonces are searched.
+type order int
+
+const (
+	cheapestFirst order = iota // whatever is fastest
+	byWindow                   // windows of nonces in numeric order, anything within a window
+	numeric                    // each nonce after all smaller ones
+)
+
+// A space is the set of nonces to search, and the order.
+type space struct {
+	prefix int    // length of the prefix in bytes
+	bits   int    // leading zero bits wanted
+	least  uint64 // the smallest nonce
+	limit  uint64 // the largest
+	shard  Shard
+	tried  uint64 // nonces of the shard below this one have been tried
+	order  order
+}
+
+// odds returns the odds of the space's puzzle.
+func (sp space) odds() odds { return odds{sp.bits} }
+
 // maxWidth is the number of digits of the largest nonce.
 const maxWidth = 20
 

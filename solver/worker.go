@@ -98,6 +98,37 @@ func (w *worker) kernel() (k *asm.Kernel, most uint64, ok bool) {
 	return k, most, k == w.admitted[kind] || w.admit(k, kind)
 }
 
+// choose does a worker's part in choosing the kernel for the kind of its segment: it
+// takes over what was chosen elsewhere, or starts a trial if nobody else does one.
+func (w *worker) choose() {
+	s, seg := w.search, w.walk.seg
+	if w.trial == nil && seg.size()*seg.together() >= trialMinRow && w.hashes.Load() >= trialAfter {
+		var chosen *asm.Kernel
+		w.trial, chosen = s.registry.startTrial(seg.kind(), seg.word())
+		s.settle(seg.kind(), chosen)
+	}
+}
+
+// leaveTrial leaves a trial to others.
+func (w *worker) leaveTrial() {
+	if t := w.trial; t != nil {
+		w.trial = nil
+		w.search.settle(t.kind, w.search.registry.endTrial(t))
+	}
+}
+
+// timed tells the trial of a piece that was searched: its kind, how many hashes it had,
+// and whether there were candidates among them, which take time of their own.
+func (w *worker) timed(kind kind, hashes uint64, candidates bool) {
+	switch t := w.trial; {
+	case t == nil || t.began.IsZero():
+	case kind != t.kind || candidates:
+		t.interrupt()
+	case t.record(hashes):
+		w.leaveTrial()
+	}
+}
+
 // admit sees to it that a kernel has passed its self-test for a kind of piece of the
 // segment at hand. It returns false, and the search stops, if it has not.
 func (w *worker) admit(k *asm.Kernel, kind kind) bool {
