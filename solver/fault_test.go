@@ -175,3 +175,41 @@ func TestTwoFaults(t *testing.T) {
 	slices.Sort(got)
 	require.Equal(t, solutions(p, 0, 59_999), got)
 }
+
+// A kernel that another search catches has missed everything in this one, which never
+// caught it: at any time, also when the last piece has been searched.
+func TestFaultOfAnotherSearch(t *testing.T) {
+	const last = 30_000
+	p := Puzzle{Prefix: unsolvable(oneBlock).Prefix, Bits: 7}
+	want := solutions(p, 0, last)
+	calls := int64(1)
+	for ; ; calls += 3 {
+		var r *registry
+		k := asm.Generic()
+		k.Name = "blind"
+		var called atomic.Int64
+		k.Scan = func(*asm.Block, []uint32) int {
+			if called.Add(1) == calls {
+				r.disable(r.entries[0].kernel, &KernelFault{Backend: k.Name})
+			}
+			return -1
+		}
+		r = trusting(k, asm.Generic())
+		s, err := newSolver(Options{MaxNonce: last, Workers: 1 + int(calls%3)}, r)
+		require.NoError(t, err)
+		var got []uint64
+		hashes, err := s.All(t.Context(), p, func(solution Solution) bool {
+			got = append(got, solution.Nonce)
+			return true
+		})
+		require.EqualValues(t, last+1, hashes)
+		if called.Load() < calls {
+			break // it was not called so often
+		}
+		var fault *KernelFault
+		require.ErrorAs(t, err, &fault)
+		slices.Sort(got)
+		require.Equal(t, want, got, "caught at call %d", calls)
+	}
+	require.Greater(t, calls, int64(20))
+}

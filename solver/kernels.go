@@ -172,18 +172,23 @@ func (r *registry) cold() bool {
 }
 
 // usable returns the kernels that can be used, in the order of the table. It runs all
-// of their self-tests.
+// of their self-tests, but not of slow ones, which takes a second and is for naught.
 func (r *registry) usable() (list []*asm.Kernel) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	for i := range r.entries {
 		e := &r.entries[i]
-		if e.kernel.Missing == "" && e.fault == nil && e.tested != testedAll {
+		if !e.usable() {
+			continue
+		}
+		switch r.look(e); {
+		case e.slow:
+			r.test(e, oneBlock, lookWord)
+		case e.tested != testedAll:
 			e.tested = testedAll
 			r.blame(e, e.kernel.SelfTest())
 		}
 		if e.usable() {
-			r.look(e) // for the length of scans
 			list = append(list, e.kernel)
 		}
 	}

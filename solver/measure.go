@@ -3,6 +3,7 @@ package solver
 import (
 	"context"
 	"math"
+	"runtime"
 	"slices"
 	"time"
 
@@ -99,7 +100,7 @@ func (r *registry) newMeter(k *asm.Kernel, l layout) *meter {
 	first, last, _ := widthRange(l.width, math.MaxUint64)
 	p := Puzzle{Prefix: make([]byte, l.at), Bits: MaxBits}
 	s := &search{
-		puzzle: p, registry: r, asked: k, endless: true,
+		puzzle: p, registry: r, asked: k, endless: true, processors: int64(runtime.GOMAXPROCS(0)),
 		mid:     midstate{state: asm.IV, rest: p.Prefix, length: len(p.Prefix)},
 		plan:    plan{segments: []segment{{layout: l, first: first, last: last}}},
 		workers: make([]worker, 1),

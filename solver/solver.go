@@ -36,8 +36,8 @@ type Options struct {
 	Workers int
 	// Backend names the kernel to use, one of those that Backends lists. ""
 	// means the one that the environment variable GKPOW_BACKEND names, and if
-	// that is not set, the fastest: the first moments of a search are spent with
-	// each usable kernel in turn, and the choice is remembered in this process.
+	// that is not set, the fastest: early in a search, a worker tries those that
+	// come near it in turn, and the choice is remembered in this process.
 	// A name that is wrong or of a kernel that cannot be used, from wherever it
 	// comes, is an error of New.
 	Backend string
@@ -49,8 +49,9 @@ type Options struct {
 	// billion) and cost at most 1.2 times what wider ones would, and
 	// MaxSafeInteger otherwise.
 	MaxNonce uint64
-	// Sequential searches nonces in numeric order and finds the smallest one
-	// that solves the puzzle, or the smallest of the shard. It may be slower.
+	// Sequential has Solve find the smallest nonce that solves the puzzle, or the
+	// smallest of the shard, and All search in numeric order. Solve is as fast as
+	// otherwise if small nonces take one block; All is slower.
 	Sequential bool
 	// Shard is the part of the nonces to search. The zero value means all.
 	Shard Shard
@@ -102,7 +103,7 @@ func (s Solution) String() string {
 	return text
 }
 
-// New returns a Solver. Options that cannot be are an error that says which.
+// New returns a Solver, or an error that names the invalid option.
 func New(o Options) (*Solver, error) { return newSolver(o, kernels) }
 
 func newSolver(o Options, r *registry) (*Solver, error) {
