@@ -115,7 +115,8 @@ func coldSolve(t *testing.T, what string) {
 	lineup, err := (&search{registry: r}).equip()
 	require.NoError(t, err)
 	choice := time.Since(start)
-	seg := Options{}.plan(Options{}.space(p), lineup).segments[0]
+	o := &Options{}
+	seg := o.plan(o.space(p), lineup).segments[0]
 	start = time.Now()
 	for _, e := range r.contenders() {
 		r.test(e, seg.kind(), seg.word())

@@ -64,7 +64,7 @@ func tryFirst(ctx context.Context, p Puzzle, sp *space) (solution hit, tried uin
 		for n := min(left-1, last-nonce) + 1; n > 0; n-- {
 			digest := sha256.Sum256(message[:place])
 			tried++
-			if binary.BigEndian.Uint32(digest[:])&target == 0 && leadingZeros(digest) >= p.Bits {
+			if binary.BigEndian.Uint32(digest[:])&target == 0 && (p.Bits <= 32 || leadingZeros(digest) >= p.Bits) {
 				return hit{nonce: nonce, digest: digest, ok: true}, tried, nil
 			}
 			if tried%between == 0 {

@@ -270,7 +270,7 @@ func (s *Solver) search(ctx context.Context, run *search, sp space) error {
 
 // space returns the nonces to search for a puzzle. The limit is yet to be chosen if
 // none is asked for: see plan.
-func (o Options) space(p Puzzle) space {
+func (o *Options) space(p Puzzle) space {
 	sp := space{prefix: len(p.Prefix), bits: p.Bits, least: o.MinNonce, limit: o.MaxNonce, shard: o.Shard}
 	if o.Sequential {
 		sp.order = byWindow
@@ -279,7 +279,7 @@ func (o Options) space(p Puzzle) space {
 }
 
 // plan plans a search of the space.
-func (o Options) plan(sp space, kernels lineup) plan {
+func (o *Options) plan(sp space, kernels lineup) plan {
 	if o.MaxNonce == 0 {
 		return withDefaultLimit(sp, kernels)
 	}
