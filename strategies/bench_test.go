@@ -42,3 +42,38 @@ func BenchmarkSearch(b *testing.B) {
 		}
 	}
 }
+
+// BenchmarkEasy solves puzzles of a gkCAPTCHA difficulty with the engine and with the plain
+// loop that is hardest to beat where there is little to search. An operation is a puzzle.
+func BenchmarkEasy(b *testing.B) {
+	engine, err := solver.New(solver.Options{})
+	if err != nil {
+		b.Fatal(err)
+	}
+	ways := map[string]func(p solver.Puzzle) error{
+		"append": func(p solver.Puzzle) error {
+			_, err := appending.Search(b.Context(), p, Range{0, solver.MaxInt32}, func(uint64) bool { return false })
+			return err
+		},
+		"gkpow": func(p solver.Puzzle) error {
+			_, err := engine.Solve(b.Context(), p)
+			return err
+		},
+	}
+	for difficulty := range 5 {
+		for _, way := range []string{"append", "gkpow"} {
+			b.Run(fmt.Sprintf("difficulty=%d/way=%s", difficulty, way), func(b *testing.B) {
+				b.ReportAllocs()
+				for i := 0; b.Loop(); i++ {
+					p, err := solver.NewPuzzle(fmt.Sprintf("%032x", i%300), difficulty)
+					if err != nil {
+						b.Fatal(err)
+					}
+					if err := ways[way](p); err != nil {
+						b.Fatal(err)
+					}
+				}
+			})
+		}
+	}
+}
