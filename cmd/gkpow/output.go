@@ -62,10 +62,11 @@ func readLimited(ctx context.Context, name string, stdin io.Reader) ([]byte, err
 	case r := <-read:
 		return r.data, r.err
 	case <-ctx.Done():
+		source := name
 		if name == "-" {
-			name = "standard input"
+			source = "standard input"
 		}
-		return nil, fmt.Errorf("still waiting for %s: %w", name, context.Cause(ctx))
+		return nil, fmt.Errorf("still waiting for %s: %w", source, context.Cause(ctx))
 	}
 }
 
