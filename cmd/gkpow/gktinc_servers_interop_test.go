@@ -29,8 +29,8 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/gkpow/gkpow/client/gktest"
+	"github.com/gkpow/gkpow/client/gktest/devtools"
 	"github.com/gkpow/gkpow/client/gktinc"
-	"github.com/gkpow/gkpow/internal/devtools"
 )
 
 // background runs a program until the test ends.

@@ -19,8 +19,8 @@ import (
 
 	"github.com/gkpow/gkpow/client"
 	"github.com/gkpow/gkpow/client/gktest"
+	"github.com/gkpow/gkpow/client/gktest/devtools"
 	"github.com/gkpow/gkpow/client/gktinc"
-	"github.com/gkpow/gkpow/internal/devtools"
 )
 
 // TestInteropBrowser uses the login page as a visitor does. GKPOW_TEST_SCREENSHOT
