@@ -354,7 +354,7 @@ func TestInteropContainer(t *testing.T) {
 	defer buildah("umount", container)
 	// What buildah can run is not read-only, so the kernel is told directly.
 	runs := func(args string) string {
-		return command(t, dir, "unshare", "--mount", "--net", "--propagation=private", "sh", "-e", "-c",
+		return command(t, dir, "unshare", "--mount", "--propagation=private", "sh", "-e", "-c",
 			`mount --bind "$1" "$1"; mount -o remount,bind,ro "$1"; cd "$1"; exec chroot --userspec=65532:65532 . /gkpow `+args, "sh", root)
 	}
 	require.Contains(t, runs("version"), "gkpow v0.9.0, commit ")
