@@ -85,27 +85,32 @@ func (s *signs) look(value any) {
 	}
 }
 
-// mustBeTrue are names of flags that accept a token, and mustBeFalse of flags that
-// refuse it.
+// Flags named in mustBeTrue accept a token, those in mustBeFalse refuse it, and the texts
+// named in outcomes accept it if they are among positive. Names may begin with "token", "is"
+// or "already".
 var (
-	mustBeTrue  = []string{"verified", "isverified", "valid", "isvalid", "ok", "passed", "accepted"}
-	mustBeFalse = []string{"expired", "isexpired", "used", "alreadyused", "isused", "revoked", "isrevoked", "invalid", "isinvalid",
-		"rejected", "denied", "refused", "blocked", "failed", "replayed", "duplicate"}
+	mustBeTrue  = []string{"verified", "valid", "ok", "passed", "pass", "accepted", "allowed", "approved", "human"}
+	mustBeFalse = []string{"expired", "used", "revoked", "invalid", "rejected", "denied", "refused", "blocked",
+		"failed", "fail", "replayed", "replay", "duplicate", "bot"}
+	outcomes = []string{"code", "status", "statuscode", "verdict", "decision", "result", "outcome"}
+	positive = []string{"", "ok", "success", "verified", "valid", "passed", "pass", "accepted", "accept", "allowed", "allow",
+		"approved", "human"}
 )
 
 func (s *signs) field(m member) {
 	name := plainName(m.name)
+	flag := strings.TrimPrefix(strings.TrimPrefix(strings.TrimPrefix(name, "token"), "is"), "already")
 	isReason := strings.Contains(name, "error") || strings.Contains(name, "reason") || strings.Contains(name, "failure")
 	switch {
 	case name == "success":
 		s.against = s.against || m.value != nil && m.value != true // null is as good as absent
-	case slices.Contains(mustBeTrue, name):
+	case slices.Contains(mustBeTrue, flag):
 		s.against = s.against || m.value != true
-	case slices.Contains(mustBeFalse, name):
+	case slices.Contains(mustBeFalse, flag):
 		s.against = s.against || m.value != nil && m.value != false
 	case isReason: // error, errorMessage, failureReasons, reason_code and so on
 		s.reason(m.value)
-	case name == "code" || name == "status" || name == "statuscode":
+	case slices.Contains(outcomes, flag):
 		s.status(m.value)
 	}
 	s.look(m.value)
@@ -134,13 +139,15 @@ func (s *signs) status(value any) {
 	switch v := value.(type) {
 	case nil:
 	case string:
-		if !slices.Contains([]string{"", "ok", "success", "verified", "valid"}, strings.ToLower(v)) {
+		if !slices.Contains(positive, strings.ToLower(v)) {
 			s.code(v)
 		}
 	case json.Number:
 		n, err := strconv.Atoi(v.String())
 		s.unclear = s.unclear || err != nil || n != 0 && (n < 200 || n > 299)
-	default:
+	case bool:
+		s.against = s.against || !v
+	default: // look finds what an object or a list says
 		s.unclear = true
 	}
 }

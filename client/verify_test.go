@@ -478,6 +478,9 @@ func TestOneDoubtRefuses(t *testing.T) {
 		`"error":{"code":"x"}`, `"error":{}`, `"error":false`, `"error":0`, `"errors":["x"]`, `"errors":[{}]`, `"error_codes":["timeout-or-duplicate"]`,
 		`"error-codes":[""]`, `"errorCode":"x"`, `"error_code":7`, `"reason":"x"`, `"reasonCode":"token_already_used"`, `"reason_codes":{"a":1}`,
 		`"Reason-Codes":["x"]`, `"code":"x"`, `"status":"error"`, `"statusCode":403`,
+		`"expired":true`, `"isRevoked":true`, `"token_expired":true`, `"already_used":true`, `"fail":true`, `"is_bot":true`,
+		`"human":false`, `"isHuman":null`, `"allowed":false`, `"verdict":"bot"`, `"decision":"deny"`, `"result":"fail"`, `"result":false`,
+		`"outcome":{}`,
 	}
 	shapes := []string{ // @ is where the doubt goes
 		`{@,"success":true}`, `{"success":true,@}`, `{"success":true,"score":0.1,"timestamp":1,@}`,
