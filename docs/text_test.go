@@ -1,0 +1,44 @@
+// Package docs has no code. Its tests hold what every document promises.
+package docs
+
+import (
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"unicode/utf8"
+
+	"github.com/stretchr/testify/require"
+)
+
+// documents returns the text of every document, by its path from this directory.
+func documents(t *testing.T) map[string]string {
+	t.Helper()
+	files, err := filepath.Glob("*.md")
+	require.NoError(t, err)
+	texts := map[string]string{}
+	for _, file := range append(files, "../README.md") {
+		text, err := os.ReadFile(file)
+		require.NoError(t, err)
+		texts[file] = string(text)
+	}
+	return texts
+}
+
+// Lines of prose are at most 100 columns wide. Tables, and words that are longer
+// than that, such as URLs, cannot be wrapped.
+func TestColumns(t *testing.T) {
+	for file, text := range documents(t) {
+		code := false
+		for i, line := range strings.Split(text, "\n") {
+			words := strings.TrimSpace(line)
+			if strings.HasPrefix(words, "```") {
+				code = !code
+			}
+			wide := utf8.RuneCountInString(line) > 100
+			if wide && !code && !strings.HasPrefix(words, "|") && strings.Contains(words, " ") {
+				t.Errorf("%s:%d: wider than 100 columns: %s", file, i+1, line)
+			}
+		}
+	}
+}
