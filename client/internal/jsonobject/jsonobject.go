@@ -1,6 +1,6 @@
-// Package jsonobject reads the fields of JSON objects whose types the documents
-// of a service do not agree on: numbers may be strings, and times may be Unix
-// seconds, milliseconds or RFC 3339.
+// Package jsonobject reads JSON objects from services whose documents disagree
+// about the types of fields: a number may arrive as a string, and a time may be
+// Unix seconds, Unix milliseconds or RFC 3339.
 package jsonobject
 
 import (
@@ -17,11 +17,11 @@ import (
 	"github.com/gkpow/gkpow/client/internal/pattern"
 )
 
-// An Object is a JSON object, decoded value by value. Names are matched by case.
-// A nil Object has no fields.
+// An Object is a JSON object whose values are still raw JSON. Field names are
+// case-sensitive. A nil Object has no fields.
 type Object map[string]json.RawMessage
 
-// Decode returns nil unless the data are one JSON object and no more.
+// Decode returns nil unless data is exactly one JSON object.
 func Decode(data []byte) Object {
 	var o Object
 	if json.Unmarshal(data, &o) != nil {
@@ -30,13 +30,13 @@ func Decode(data []byte) Object {
 	return o
 }
 
-// Has reports whether the field is there and not null.
+// Has reports whether the field is present and not null.
 func (o Object) Has(name string) bool {
 	raw, ok := o[name]
 	return ok && string(raw) != "null"
 }
 
-// Text returns a string field that is text; see IsText.
+// Text returns a string field; ok is false unless IsString and IsText hold.
 func (o Object) Text(name string) (value string, ok bool) {
 	if !o.IsString(name) || !o.IsText(name) {
 		return "", false
@@ -50,8 +50,9 @@ func (o Object) IsString(name string) bool {
 	return len(raw) > 0 && raw[0] == '"'
 }
 
-// IsText reports whether the strings in a field are valid UTF-8, with escaped
-// surrogates in pairs only. encoding/json replaces all else by U+FFFD, silently.
+// IsText reports whether every string in a field is valid UTF-8 and every escaped
+// surrogate is half of a pair. encoding/json silently replaces anything else with
+// U+FFFD.
 func (o Object) IsText(name string) bool {
 	raw := o[name]
 	if !utf8.Valid(raw) {
@@ -74,8 +75,8 @@ func (o Object) IsText(name string) bool {
 	}
 }
 
-// escaped returns the UTF-16 unit that \uXXXX at the beginning stands for, 0 if
-// there is another escape or none, and what follows.
+// escaped decodes a leading \uXXXX escape and returns its UTF-16 code unit and the
+// rest of raw. For any other escape, or none, unit is 0.
 func escaped(raw []byte) (unit rune, rest []byte) {
 	switch {
 	case len(raw) >= 6 && raw[0] == '\\' && raw[1] == 'u':
@@ -90,16 +91,17 @@ func escaped(raw []byte) (unit rune, rest []byte) {
 // IsTrue reports whether the field is the boolean true.
 func (o Object) IsTrue(name string) bool { return string(o[name]) == "true" }
 
-// decimal has no hexadecimal, no Inf, no NaN, no underscores.
+// decimal rejects what strconv.ParseFloat also accepts: hexadecimal, Inf, NaN and
+// underscores.
 var decimal = pattern.New(`^[+-]?[0-9]+(\.[0-9]*)?([eE][+-]?[0-9]{1,4})?$`)
 
-// IsDecimal reports whether s is a decimal number, with fraction and exponent if
-// any; of any size, for strconv.ParseFloat to judge.
+// IsDecimal reports whether s is a decimal number, optionally with a fraction and
+// an exponent. It does not check the range; strconv.ParseFloat does.
 func IsDecimal(s string) bool { return decimal().MatchString(s) }
 
-// Number returns a field that is a JSON number or a string that holds one. What
-// a float64 cannot hold is not a number.
-func (o Object) Number(name string) (float64, bool) {
+// Number returns a field that is a JSON number or a string that holds one. ok is
+// false if the number overflows a float64.
+func (o Object) Number(name string) (value float64, ok bool) {
 	digits := string(o[name])
 	if s, ok := o.Text(name); ok {
 		digits = strings.TrimSpace(s)
@@ -111,7 +113,7 @@ func (o Object) Number(name string) (float64, bool) {
 	return f, err == nil
 }
 
-// TextOrNumber returns a string field, or a number as it is written.
+// TextOrNumber returns a string field, or the literal of a number field.
 func (o Object) TextOrNumber(name string) (string, bool) {
 	if s, ok := o.Text(name); ok {
 		return s, true
@@ -122,11 +124,12 @@ func (o Object) TextOrNumber(name string) (string, bool) {
 	return "", false
 }
 
-// MaxUnix is the last second of the year 9999, the last that RFC 3339 can say.
+// MaxUnix is the last second of the year 9999, in Unix seconds. RFC 3339 cannot
+// express later times.
 const MaxUnix = 253402300799
 
-// Timestamp returns a time given in Unix seconds, in Unix milliseconds (above
-// 1e12; as seconds that would be the year 33658) or as RFC 3339.
+// Timestamp returns a time given as RFC 3339, Unix seconds or Unix milliseconds.
+// A number above 1e12 is milliseconds; as seconds it would be the year 33658.
 func (o Object) Timestamp(name string) (time.Time, bool) {
 	if s, ok := o.Text(name); ok {
 		if t, err := time.Parse(time.RFC3339, strings.TrimSpace(s)); err == nil {

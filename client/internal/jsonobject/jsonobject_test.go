@@ -70,7 +70,7 @@ func TestFields(t *testing.T) {
 	require.False(t, ok)
 }
 
-// What encoding/json would replace by U+FFFD is not text; U+FFFD itself is.
+// U+FFFD itself is text; input that encoding/json would replace with it is not.
 func TestText(t *testing.T) {
 	for raw, want := range map[string]bool{
 		`"a"`: true, `""`: true, `"\ufffd"`: true, "\"\ufffd\"": true, `"\ud83d\ude00"`: true, `"\\ud83d"`: true, `"\n\\\"\u00e9"`: true,
@@ -96,7 +96,7 @@ func FuzzText(f *testing.F) {
 		if json.Unmarshal(raw, &text) != nil {
 			return
 		}
-		// Of what is replaced, each becomes U+FFFD, and nothing else does.
+		// Each replacement adds one U+FFFD; the others were in the input already.
 		kept := strings.Count(strings.ToLower(string(raw)), `\ufffd`) + strings.Count(string(raw), "\ufffd")
 		if is := (Object{"v": raw}).IsText("v"); is && strings.Count(text, "\ufffd") > kept || !is && !strings.Contains(text, "\ufffd") {
 			t.Errorf("%q, which is %q, is text: %v", raw, text, is)

@@ -1,4 +1,4 @@
-// Package leaktest finds secrets in whatever a value may be printed as.
+// Package leaktest checks that no way of printing a value reveals a secret.
 package leaktest
 
 import (
@@ -12,12 +12,12 @@ import (
 	"github.com/stretchr/testify/assert"
 )
 
-// recorder is a testify TestingT that keeps what would have been printed.
+// recorder is a testify TestingT that records failure messages.
 type recorder struct{ strings.Builder }
 
 func (r *recorder) Errorf(format string, args ...any) { fmt.Fprintf(r, format, args...) }
 
-// renderings prints a value in all the ways that it may come to a log.
+// renderings prints a value in every way that could put it in a log.
 func renderings(v any) map[string]string {
 	all := map[string]string{}
 	for _, verb := range []string{"%v", "%+v", "%#v", "%s", "%q", "%x", "% X", "%d", "%10.3v", "%t", "%T"} {
@@ -38,8 +38,8 @@ func renderings(v any) map[string]string {
 	return all
 }
 
-// RequireSafe demands that no rendering of v shows a secret. A dump of bytes
-// shows it as hex, which is looked for as well.
+// RequireSafe fails the test if any rendering of v shows a secret, in plain text
+// or in hex, as a dump of bytes would show it.
 func RequireSafe(t testing.TB, v any, secrets ...string) {
 	t.Helper()
 	for how, text := range renderings(v) {

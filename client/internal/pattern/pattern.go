@@ -1,5 +1,5 @@
-// Package pattern keeps regular expressions from being compiled before they are
-// needed: together they would take longer than a command does that needs none.
+// Package pattern compiles regular expressions on first use. Compiling all of them
+// at startup would take longer than a command that needs none takes to run.
 package pattern
 
 import (
@@ -7,8 +7,9 @@ import (
 	"sync"
 )
 
-// New returns a function that compiles the expression when it is first called. It
-// panics then if the expression is malformed.
+// New returns a function that compiles the expression on its first call and
+// returns the same Regexp from then on. The function panics if the expression is
+// malformed. It is safe for concurrent use.
 func New(expression string) func() *regexp.Regexp {
 	return sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(expression) })
 }
