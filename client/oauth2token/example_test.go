@@ -15,7 +15,7 @@ import (
 	"github.com/gkpow/gkpow/client/oauth2token"
 )
 
-// An HTTP client of golang.org/x/oauth2 sends the token as a bearer token.
+// An oauth2.Transport of golang.org/x/oauth2 sends the token as a bearer token.
 func ExampleNew() {
 	service := httptest.NewServer(gktest.New(gktest.Options{Difficulty: 1}))
 	defer service.Close()

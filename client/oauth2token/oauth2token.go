@@ -1,4 +1,4 @@
-// Package oauth2token gives gkCAPTCHA tokens to programs that take an
+// Package oauth2token adapts a source of gkCAPTCHA tokens to the
 // oauth2.TokenSource of golang.org/x/oauth2.
 package oauth2token
 
@@ -11,14 +11,18 @@ import (
 	"github.com/gkpow/gkpow/client"
 )
 
-// New returns a TokenSource that asks the given one, a *client.Source if it is
-// to share a token. oauth2's Token method has no context: each call of it ends
-// with ctx, or after the timeout if that is not 0.
+// New returns a TokenSource that gets tokens from source. Pass a *client.Source to
+// share one token among all callers. The Token method of oauth2.TokenSource takes
+// no context, so each call ends when ctx is done or, if timeout is not 0, after
+// timeout.
 //
-// Errors are the source's, and client.ErrExpired for a token that is not alive. An oauth2.Token is printed by fmt with its value;
-// take care not to log it. client.Source renews tokens by itself, so use it
-// without oauth2.NewClient and oauth2.ReuseTokenSource, which would hold them
-// until ten seconds before they expire:
+// Token returns the errors of source, and client.ErrExpired if the token has
+// expired. It is safe for concurrent use if source is. Do not log an oauth2.Token:
+// fmt prints its value.
+//
+// A client.Source renews tokens itself. Do not wrap it in oauth2.NewClient or
+// oauth2.ReuseTokenSource, which would keep a token until ten seconds before it
+// expires. Use a Transport:
 //
 //	&http.Client{Transport: &oauth2.Transport{Source: oauth2token.New(ctx, source, time.Minute)}}
 func New(ctx context.Context, source client.TokenSource, timeout time.Duration) oauth2.TokenSource {
