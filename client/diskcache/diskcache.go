@@ -1,22 +1,25 @@
-// Package diskcache keeps a gkCAPTCHA token in a file, so that commands that are
-// started again and again, or many at a time, get one token and not one each:
+// Package diskcache keeps a gkCAPTCHA token in a file, so that a command that runs
+// many times, one run after another or all at once, gets one token instead of one
+// per run:
 //
 //	tokens := diskcache.New(c, diskcache.Options{}) // c is a *client.Client
 //	token, err := tokens.Token(ctx)
 //
-// The file is in the user's cache directory, in a directory that only the user
-// can enter (0700), and can be read by the user only (0600). Its name is
-// client.Client.Fingerprint, so it belongs to one URL, site key and secret key.
-// It is written aside, synced and renamed, so it is whole at any moment, whatever
-// is killed. A second file, with the suffix .lock, is locked while a token is
-// being got; it is never removed. A third, with the suffix .failed, remembers for
-// some seconds that none could be got, so that processes that want one during an
-// outage do not find that out one after the other.
+// The file (mode 0600) lies in a directory of mode 0700 inside the user's cache
+// directory, so only the user can read it. Its name is the result of
+// client.Client.Fingerprint, so each combination of URL, site key and secret key
+// has a file of its own. A Cache writes a temporary file, syncs it and renames it
+// into place, so the file is complete at any moment, even after a crash. A second
+// file, with the suffix .lock, is locked while a process gets a token; it is never
+// removed. A third file, with the suffix .failed, records for a few seconds that a
+// handshake failed, so that during an outage not every process has to find that
+// out for itself.
 //
-// A file that is damaged, of another format, expired, for other keys, open to
-// others, somebody else's or not a plain file is ignored and replaced. Nothing
-// that goes wrong with the files keeps a token from being got; see
-// Options.OnWarning. On Windows, access is what the cache directory passes on.
+// A Cache ignores and replaces a file that is damaged, expired, readable by other
+// users, owned by another user, not a regular file, in another format or for other
+// keys. A problem with the files never prevents a Cache from getting a token; it
+// is reported to Options.OnWarning. On Windows, the files inherit the access rights
+// of the cache directory.
 package diskcache
 
 import (
@@ -38,40 +41,44 @@ import (
 	"github.com/gkpow/gkpow/client/internal/pattern"
 )
 
-// An Issuer gets new tokens and names what they are for, in characters that are
-// fit for file names; *client.Client is one.
+// An Issuer gets new tokens. *client.Client is one.
 type Issuer interface {
 	client.TokenSource
+
+	// Fingerprint identifies the service and the keys that the tokens are for. It
+	// must be a valid file name.
 	Fingerprint() string
 }
 
 // Options configure a Cache. The zero value is right for most uses.
 type Options struct {
-	Dir string // "" is the directory gkpow in os.UserCacheDir
+	// Dir is the directory of the files; "" means the result of DefaultDir.
+	Dir string
 
-	// MinLeft is how long a token must still live to be taken from the file; 0 is
-	// a fifth of its lifetime, 60 s of 300.
+	// MinLeft is the least remaining lifetime with which a token is returned from
+	// the file. 0 means a fifth of its lifetime, 60 s of 300 s; a negative value
+	// means any.
 	MinLeft time.Duration
 
-	// OnWarning, if not nil, is told what is wrong with the files. The errors hold
-	// no secret. It may be called by several goroutines at a time.
+	// OnWarning, if not nil, is called with each problem with the files. The errors
+	// contain no secrets. Several goroutines may call it at once.
 	OnWarning func(error)
 }
 
 // A Cache is a client.TokenSource and a client.Invalidator. It is safe for
-// concurrent use, by several processes too. As the TokenSource of a
-// client.Source it adds the file to what that keeps in memory.
+// concurrent use, also by several processes. A client.Source on top of a Cache
+// keeps the token in memory too.
 type Cache struct {
 	issuer   Issuer
 	dir      string
-	path     string // of the token; "" if there is none
-	dirErr   error  // why there is none
+	path     string // of the token's file; "" if dirErr is set
+	dirErr   error  // why DefaultDir failed
 	minLeft  time.Duration
 	warn     func(error)
-	rejected atomic.Pointer[client.Secret] // the latest token that was not accepted
+	rejected atomic.Pointer[client.Secret] // the token passed to Invalidate last
 }
 
-// New returns a Cache of the issuer's tokens. It touches no file.
+// New returns a Cache of the issuer's tokens. It does not access the disk.
 func New(issuer Issuer, options Options) *Cache {
 	c := &Cache{issuer: issuer, dir: options.Dir, minLeft: options.MinLeft, warn: func(error) {}}
 	if options.OnWarning != nil {
@@ -86,18 +93,21 @@ func New(issuer Issuer, options Options) *Cache {
 	return c
 }
 
-// Path is the name of the file, "" if the system has no cache directory.
+// Path returns the path of the token's file, "" if the system has no cache
+// directory.
 func (c *Cache) Path() string { return c.path }
 
-// Token returns the token in the file, or else a new one, which it puts there.
-// Of all processes and goroutines that need a new one at the same time, one gets
-// it, and the others wait for that or for their contexts. A token from the file
-// has Rounds 0. The errors are the issuer's and the context's.
+// Token returns the token in the file. If that is missing or unusable, it gets a
+// new token and stores it. When several processes or goroutines need a new token
+// at once, one gets it and the others wait until it is stored or until their
+// contexts are done. A token from the file has Rounds 0. Token returns the errors
+// of the issuer and of the context.
 //
-// If the issuer fails, all who wait get its error, and so do those that come while
-// the failure lasts: a rate limit until it ends, anything else for one to five
-// seconds (client.NewFailure). A caller whose context has a deadline after the end
-// of a rate limit waits for that end instead.
+// If the issuer fails, all waiting callers get its error. So does every caller
+// that arrives while the failure is remembered: until a rate limit ends, and for
+// one to five seconds after any other failure (see client.NewFailure). If a
+// caller's deadline is later than the end of a rate limit, the caller waits for
+// that end and then tries again.
 func (c *Cache) Token(ctx context.Context) (client.Token, error) {
 	if err := c.prepare(); err != nil {
 		c.warn(err)
@@ -114,7 +124,7 @@ func (c *Cache) Token(ctx context.Context) (client.Token, error) {
 	}
 }
 
-// get returns a token, an error, or a failure that is remembered.
+// get returns a token, a remembered failure or an error.
 func (c *Cache) get(ctx context.Context) (client.Token, *client.Failure, error) {
 	began := time.Now()
 	if token, err := c.read(); err == nil {
@@ -129,7 +139,7 @@ func (c *Cache) get(ctx context.Context) (client.Token, *client.Failure, error) 
 			return client.Token{}, nil, &client.Error{Op: "token",
 				Err: fmt.Errorf("another process was getting a token: %w", ctx.Err())}
 		}
-		c.warn(fmt.Errorf("no lock, so others may get a token too: %w", err))
+		c.warn(fmt.Errorf("cannot lock, so other processes may get a token too: %w", err))
 	}
 	defer func() {
 		if err := lock.Close(); err != nil {
@@ -144,7 +154,7 @@ func (c *Cache) get(ctx context.Context) (client.Token, *client.Failure, error) 
 		return client.Token{}, failure, nil
 	}
 	if !errors.Is(err, fs.ErrNotExist) && !errors.Is(err, errStale) {
-		c.warn(fmt.Errorf("%s is ignored and replaced: %w", c.path, err))
+		c.warn(fmt.Errorf("ignoring and replacing %s: %w", c.path, err))
 	}
 	token, err = c.issue(ctx)
 	if lock.Locked() {
@@ -153,12 +163,12 @@ func (c *Cache) get(ctx context.Context) (client.Token, *client.Failure, error) 
 	return token, nil, err
 }
 
-// keep writes the token, or else the failure if it is one to remember. The caller
-// holds the lock.
+// keep stores the token or, if the handshake failed, the failure, unless
+// client.NewFailure says not to remember it. The caller holds the lock.
 func (c *Cache) keep(token client.Token, failed error) {
 	if failed == nil {
 		if err := c.write(token); err != nil {
-			c.warn(fmt.Errorf("the token is not kept: %w", err))
+			c.warn(fmt.Errorf("cannot store the token: %w", err))
 		}
 		if err := os.Remove(c.path + failedSuffix); err != nil && !errors.Is(err, fs.ErrNotExist) {
 			c.warn(err)
@@ -167,26 +177,26 @@ func (c *Cache) keep(token client.Token, failed error) {
 	}
 	if failure, ok := client.NewFailure(failed, time.Now().UTC().Round(0)); ok {
 		if err := c.replace(c.path+failedSuffix, entry{For: c.issuer.Fingerprint(), Failure: &failure}); err != nil {
-			c.warn(fmt.Errorf("other processes are not told of the failure: %w", err))
+			c.warn(fmt.Errorf("cannot record the failure for other processes: %w", err))
 		}
 	}
 }
 
-// acquire waits for the lock. Anything but a plain file in its place is an error:
-// to open a FIFO would wait for ever, whatever happens to the context.
+// acquire waits for the lock. It returns an error if the lock file is not a regular
+// file: opening a FIFO would block forever, even when ctx is done.
 func (c *Cache) acquire(ctx context.Context, lock *flock.Flock) error {
 	if info, err := os.Lstat(lock.Path()); err == nil && !info.Mode().IsRegular() {
-		return fmt.Errorf("%s is not a plain file: remove it", lock.Path())
+		return fmt.Errorf("%s is not a regular file: remove it", lock.Path())
 	}
 	_, err := lock.TryLockContext(ctx, lockInterval)
 	return err
 }
 
-// failedSuffix is added to the name of the file for the one with the failure.
+// failedSuffix turns the name of the token's file into that of the failure's.
 const failedSuffix = ".failed"
 
-// recall returns the failure that is remembered, if it still lasts or has happened
-// since the caller began; nil otherwise.
+// recall returns the remembered failure if it still lasts or happened after the
+// caller began, and nil otherwise.
 func (c *Cache) recall(began time.Time) *client.Failure {
 	data, err := readOwn(c.path + failedSuffix)
 	if err != nil {
@@ -215,15 +225,15 @@ func (c *Cache) issue(ctx context.Context) (client.Token, error) {
 	return token, nil
 }
 
-// lockInterval is how often a lock that another process holds is tried.
+// lockInterval is the time between two attempts to lock.
 const lockInterval = 20 * time.Millisecond
 
-// Invalidate tells the Cache that the token is not accepted: it does not return
-// it again, and replaces it in the file when it is asked for one. Other processes
-// find out by themselves.
+// Invalidate marks the token as rejected. The Cache does not return it again, and
+// the next call of Token replaces it in the file. Other processes have to find out
+// themselves that it is rejected.
 func (c *Cache) Invalidate(token client.Token) { c.rejected.Store(&token.Value) }
 
-// prepare makes the directory, or closes one that is open to others.
+// prepare creates the directory, or makes an existing one private.
 func (c *Cache) prepare() error {
 	if c.dirErr != nil {
 		return c.dirErr
@@ -238,15 +248,15 @@ func (c *Cache) prepare() error {
 	case !info.IsDir():
 		return fmt.Errorf("%s is not a directory", c.dir)
 	case !isOwn(info):
-		return fmt.Errorf("%s belongs to somebody else", c.dir)
+		return fmt.Errorf("%s belongs to another user", c.dir)
 	case isOpen(info):
 		return os.Chmod(c.dir, 0o700)
 	}
 	return nil
 }
 
-// read returns the token in the file, errStale if it is a good one that is used
-// up.
+// read returns the token in the file. The error is errStale if the file is valid
+// but its token is about to expire or was rejected.
 func (c *Cache) read() (client.Token, error) {
 	data, err := readOwn(c.path)
 	if err != nil {
@@ -273,12 +283,13 @@ func (c *Cache) read() (client.Token, error) {
 	return client.RestoreToken(value, e.ExpiresAt, e.Received, e.Expires)
 }
 
-var errStale = errors.New("the token is used up")
+var errStale = errors.New("the token is stale")
 
-// maxFile bounds the file, in bytes: a token has at most 16 KiB.
+// maxFile is the largest size of a file, in bytes. A token has at most 16 KiB.
 const maxFile = 64 << 10
 
-// readOwn reads a plain file that is the user's own and closed to others.
+// readOwn reads a regular file that belongs to the user and that no other user can
+// access.
 func readOwn(path string) ([]byte, error) {
 	named, err := os.Lstat(path)
 	if err != nil {
@@ -296,7 +307,7 @@ func readOwn(path string) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := check(opened); err != nil { // it may have been replaced between
+	if err := check(opened); err != nil { // it may have been replaced since Lstat
 		return nil, err
 	}
 	data := make([]byte, opened.Size())
@@ -309,21 +320,21 @@ func readOwn(path string) ([]byte, error) {
 func check(info fs.FileInfo) error {
 	switch {
 	case !info.Mode().IsRegular():
-		return errors.New("it is not a plain file")
+		return errors.New("it is not a regular file")
 	case !isOwn(info):
-		return errors.New("it belongs to somebody else")
+		return errors.New("it belongs to another user")
 	case isOpen(info):
-		return errors.New("it is open to others")
+		return errors.New("other users can access it")
 	case info.Size() > maxFile:
 		return errors.New("it is too large")
 	}
 	return nil
 }
 
-// leftover is what a temporary file of atomicfile adds to the name.
+// leftover matches what atomicfile appends to the name for a temporary file.
 var leftover = pattern.New(`^(\.failed)?[0-9]+$`)
 
-// write replaces the file with the token. The caller holds the lock.
+// write stores the token in the file. The caller holds the lock.
 func (c *Cache) write(token client.Token) error {
 	received := token.Received()
 	if received.IsZero() {
@@ -338,20 +349,20 @@ func (c *Cache) write(token client.Token) error {
 	})
 }
 
-// replace writes a file. The caller holds the lock.
+// replace writes a file atomically. The caller holds the lock.
 func (c *Cache) replace(path string, e entry) error {
 	data, err := encode(e)
 	if err != nil {
 		return err
 	}
-	// Only who holds the lock writes, so these are of processes that were killed.
+	// Only the holder of the lock writes, so processes that were killed left these.
 	entries, _ := os.ReadDir(c.dir)
 	for _, e := range entries {
 		if added, ok := strings.CutPrefix(e.Name(), filepath.Base(c.path)); ok && leftover().MatchString(added) {
 			_ = os.Remove(filepath.Join(c.dir, e.Name()))
 		}
 	}
-	// atomicfile would give the new file the mode of one that must not be trusted.
+	// Remove an untrusted file first: atomicfile would copy its mode to the new one.
 	if info, err := os.Lstat(path); err == nil && check(info) != nil {
 		if err := os.Remove(path); err != nil {
 			return err

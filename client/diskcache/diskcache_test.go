@@ -26,7 +26,9 @@ import (
 	"github.com/gkpow/gkpow/client/gktest"
 )
 
-// childURL names the service to a copy of this program that is to print a token.
+// The test binary starts copies of itself as children. These environment variables
+// give a child the URL of the service, the cache directory and, if not empty, the
+// order to write the file until it is killed.
 const childURL, childDir, childWork = "GKPOW_TEST_CHILD_URL", "GKPOW_TEST_CHILD_DIR", "GKPOW_TEST_CHILD_WRITES"
 
 func TestMain(m *testing.M) {
@@ -50,7 +52,7 @@ func printToken() {
 	fmt.Println(token.Value.Reveal())
 }
 
-// writeForever replaces the file again and again, until it is killed.
+// writeForever replaces the file until the process is killed.
 func writeForever() {
 	c := New(newIssuer(os.Getenv(childURL)), Options{Dir: os.Getenv(childDir)})
 	for {
@@ -76,7 +78,7 @@ func newIssuer(url string) *client.Client {
 	return c
 }
 
-// child starts a copy of this program.
+// child returns a command that runs a copy of the test binary.
 func child(url, dir string, environment ...string) *exec.Cmd {
 	cmd := exec.Command(os.Args[0])
 	cmd.Env = append(os.Environ(), childURL+"="+url, childDir+"="+dir)
@@ -84,7 +86,7 @@ func child(url, dir string, environment ...string) *exec.Cmd {
 	return cmd
 }
 
-// issuer makes tokens and counts them.
+// issuer makes tokens and counts the requests and the tokens.
 type issuer struct {
 	name  string
 	asked atomic.Int32
@@ -116,7 +118,7 @@ func (i *issuer) Token(ctx context.Context) (client.Token, error) {
 	return client.Token{Value: value, ExpiresAt: time.Now().Add(life)}, ctx.Err()
 }
 
-// cache is a Cache in its own directory that collects warnings.
+// cache returns a Cache in a new directory, and the warnings that it gives.
 func cache(t *testing.T, i *issuer) (c *Cache, warnings *[]string) {
 	t.Helper()
 	warnings = new([]string)
@@ -146,7 +148,7 @@ func TestKeepsToken(t *testing.T) {
 	require.WithinDuration(t, time.Now(), token.Received(), 30*time.Second)
 	require.EqualValues(t, 1, i.made.Load())
 
-	require.Equal(t, "b-token-1", get(t, New(&issuer{name: "b"}, Options{Dir: c.dir})), "keys share a token")
+	require.Equal(t, "b-token-1", get(t, New(&issuer{name: "b"}, Options{Dir: c.dir})), "two fingerprints share a token")
 	require.Equal(t, "a-token-1", get(t, c))
 	require.Empty(t, *warnings)
 
@@ -181,7 +183,7 @@ func TestDefaultDirectory(t *testing.T) {
 	require.Error(t, warned)
 }
 
-// What is not as it should be is replaced, and what replaces it is kept.
+// A Cache replaces a file that it cannot use, and uses the new one.
 func TestBadFiles(t *testing.T) {
 	past := func(change func(*entry)) func(*testing.T, *Cache) {
 		return func(t *testing.T, c *Cache) {
@@ -201,13 +203,13 @@ func TestBadFiles(t *testing.T) {
 	now := time.Now()
 	for name, r := range map[string]struct {
 		spoil   func(*testing.T, *Cache)
-		warning string // "" is none
+		warning string // "" means no warning
 		unix    bool
 	}{
 		"missing":      {func(t *testing.T, c *Cache) { require.NoError(t, os.Remove(c.path)) }, "", false},
-		"empty":        {content(""), "damaged or of another format", false},
-		"garbage":      {content("\x00\xff"), "damaged or of another format", false},
-		"other format": {content(`{"format":"gkpow token 2"}`), "damaged or of another format", false},
+		"empty":        {content(""), "damaged or in another format", false},
+		"garbage":      {content("\x00\xff"), "damaged or in another format", false},
+		"other format": {content(`{"format":"gkpow token 2"}`), "damaged or in another format", false},
 		"no sum":       {content(`{"format":"gkpow token 1","token":"x"}`), "it is damaged", false},
 		"large":        {content(strings.Repeat(" ", maxFile+1)), "too large", false},
 		"other keys":   {past(func(e *entry) { e.For = "b" }), "for other keys", false},
@@ -215,11 +217,11 @@ func TestBadFiles(t *testing.T) {
 		"expired":      {past(func(e *entry) { e.Received, e.Expires = now.Add(-time.Hour), now.Add(-time.Minute) }), "", false},
 		"a fifth left": {past(func(e *entry) { e.Received, e.Expires = now.Add(-240*time.Second), now.Add(60*time.Second) }), "", false},
 		"from future":  {past(func(e *entry) { e.Received, e.Expires = now.Add(time.Hour), now.Add(2*time.Hour) }), "", false},
-		"mode 0644":    {func(t *testing.T, c *Cache) { require.NoError(t, os.Chmod(c.path, 0o644)) }, "open to others", true},
+		"mode 0644":    {func(t *testing.T, c *Cache) { require.NoError(t, os.Chmod(c.path, 0o644)) }, "other users can access it", true},
 		"directory": {func(t *testing.T, c *Cache) {
 			require.NoError(t, os.Remove(c.path))
 			require.NoError(t, os.Mkdir(c.path, 0o700))
-		}, "not a plain file", false},
+		}, "not a regular file", false},
 		"symlink": {func(t *testing.T, c *Cache) {
 			elsewhere := filepath.Join(t.TempDir(), "elsewhere")
 			require.NoError(t, os.Rename(c.path, elsewhere))
@@ -227,13 +229,13 @@ func TestBadFiles(t *testing.T) {
 			t.Cleanup(func() {
 				data, err := os.ReadFile(elsewhere)
 				require.NoError(t, err)
-				require.Contains(t, string(data), "a-token-1", "the link's target was written to")
+				require.Contains(t, string(data), "a-token-1", "the Cache wrote to the link's target")
 			})
-		}, "not a plain file", true},
+		}, "not a regular file", true},
 	} {
 		t.Run(name, func(t *testing.T) {
 			if r.unix && runtime.GOOS == "windows" {
-				t.Skip("Windows has no such files")
+				t.Skip("Windows has no modes, and links need a privilege there")
 			}
 			i := &issuer{name: "a"}
 			c, warnings := cache(t, i)
@@ -255,7 +257,7 @@ func TestBadFiles(t *testing.T) {
 	}
 }
 
-// No byte of the file can change without being noticed.
+// decode rejects a file if any bit of it was flipped or its end is missing.
 func TestDamage(t *testing.T) {
 	data, err := encode(entry{For: "a", Token: "token", ExpiresAt: time.Now().UTC(), Received: time.Now().UTC(), Expires: time.Now().UTC()})
 	require.NoError(t, err)
@@ -266,16 +268,16 @@ func TestDamage(t *testing.T) {
 			damaged := bytes.Clone(data)
 			damaged[i] ^= 1 << bit
 			if _, err := decode(damaged, tokenFormat); err == nil {
-				t.Fatalf("bit %d of byte %d of %s can be turned over", bit, i, data)
+				t.Fatalf("decode accepts %s with bit %d of byte %d flipped", data, bit, i)
 			}
 		}
 		if _, err := decode(data[:i], tokenFormat); err == nil {
-			t.Fatalf("%d bytes of %s are enough", i, data)
+			t.Fatalf("decode accepts the first %d bytes of %s", i, data)
 		}
 	}
 }
 
-// Nothing about the files keeps a token from being got.
+// Problems with the files never prevent the Cache from getting a token.
 func TestUnusableDirectory(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "file")
 	require.NoError(t, os.WriteFile(file, nil, 0o600))
@@ -295,7 +297,7 @@ func TestUnusableDirectory(t *testing.T) {
 		require.Equal(t, "a-token-1", get(t, c))
 		require.NotEmpty(t, *warnings)
 	})
-	t.Run("open to others", func(t *testing.T) {
+	t.Run("other users have access", func(t *testing.T) {
 		if runtime.GOOS == "windows" {
 			t.Skip("Windows has no modes")
 		}
@@ -318,7 +320,7 @@ func TestUnusableDirectory(t *testing.T) {
 	})
 }
 
-// What killed processes have left is removed, and nothing else.
+// The Cache removes temporary files that killed processes left, and no others.
 func TestLeftovers(t *testing.T) {
 	c, _ := cache(t, &issuer{name: "a"})
 	require.NoError(t, os.Mkdir(c.dir, 0o700))
@@ -357,8 +359,8 @@ func TestDeadToken(t *testing.T) {
 	}
 }
 
-// Those who wait get the failure of the one who tried, and so do those who come
-// while it lasts.
+// Callers that wait for a handshake get its failure. So do callers that arrive
+// while the failure is remembered.
 func TestFailuresAreShared(t *testing.T) {
 	for name, r := range map[string]struct {
 		err  *client.Error
@@ -396,7 +398,7 @@ func TestFailuresAreShared(t *testing.T) {
 			require.Equal(t, r.err.Kind == client.ErrRateLimited, failure.RetryAfter > 59*time.Minute)
 			require.EqualValues(t, 1, i.asked.Load())
 
-			// It is forgotten with the next token, and other keys know nothing of it.
+			// Other keys are not affected, and the next token removes the failure.
 			require.Equal(t, "b-token-1", get(t, New(&issuer{name: "b"}, Options{Dir: dir})))
 			c := New(&issuer{name: "a"}, Options{Dir: dir})
 			require.NoError(t, os.Remove(c.path+failedSuffix))
@@ -404,7 +406,7 @@ func TestFailuresAreShared(t *testing.T) {
 			require.NoFileExists(t, c.path+failedSuffix)
 		})
 	}
-	t.Run("not what the caller has ended", func(t *testing.T) {
+	t.Run("except when the caller gave up", func(t *testing.T) {
 		i := &issuer{name: "a", took: time.Hour}
 		c, _ := cache(t, i)
 		ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
@@ -414,7 +416,7 @@ func TestFailuresAreShared(t *testing.T) {
 		i.took = 0
 		require.Equal(t, "a-token-1", get(t, c))
 	})
-	t.Run("a rate limit is waited for if there is time", func(t *testing.T) {
+	t.Run("a caller with time left waits for the end of a rate limit", func(t *testing.T) {
 		i := &issuer{name: "a", err: &client.Error{Op: "challenge", Kind: client.ErrRateLimited, Status: 429, RetryAfter: 1500 * time.Millisecond}}
 		c, _ := cache(t, i)
 		_, err := c.Token(t.Context())
@@ -427,7 +429,7 @@ func TestFailuresAreShared(t *testing.T) {
 		require.NoError(t, err)
 		require.Greater(t, time.Since(begun), 500*time.Millisecond)
 	})
-	t.Run("not damaged, foreign, old or absurd ones", func(t *testing.T) {
+	t.Run("except when damaged, for other keys, over or implausible", func(t *testing.T) {
 		now := time.Now()
 		good := client.Failure{Kind: "unavailable", Op: "challenge", At: now.Add(-time.Second), Until: now.Add(time.Hour)}
 		for name, change := range map[string]func(*entry){
@@ -487,7 +489,7 @@ func TestInvalidate(t *testing.T) {
 	require.Equal(t, "a-token-3", token.Value.Reveal())
 }
 
-// held is an issuer that lets one caller in and keeps it.
+// held is an issuer that blocks its one caller until release is closed.
 type held struct {
 	issuer
 	entered, release chan struct{}
@@ -555,7 +557,8 @@ func TestHundredProcessesOneSolve(t *testing.T) {
 	require.Equal(t, gktest.Counts{Challenges: 1, Verifies: 1, Tokens: 1}, service.Counts())
 }
 
-// A process that is killed at any moment leaves no lock and no half of a file.
+// A process that is killed leaves neither a lock nor a partial file, at whatever
+// moment it is killed.
 func TestKilled(t *testing.T) {
 	service := gktest.New(gktest.Options{Difficulty: gktest.NoWork})
 	server := httptest.NewServer(service)
@@ -581,15 +584,15 @@ func TestKilled(t *testing.T) {
 		token, err := c.Token(t.Context())
 		require.NoError(t, err)
 		require.NotEmpty(t, token.Value.Reveal())
-		require.Empty(t, warnings, "a half of a file was left")
-		require.Zero(t, token.Rounds, "the file was not usable")
+		require.Empty(t, warnings, "the process left a partial file")
+		require.Zero(t, token.Rounds, "the token did not come from the file")
 
-		c.Invalidate(token) // to write
+		c.Invalidate(token) // so that the next call writes
 		_, err = c.Token(t.Context())
 		require.NoError(t, err)
 		entries, err := os.ReadDir(dir)
 		require.NoError(t, err)
-		require.Len(t, entries, 2, "what was left behind is still there")
+		require.Len(t, entries, 2, "temporary files are still there")
 	}
 }
 

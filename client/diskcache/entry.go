@@ -10,13 +10,13 @@ import (
 	"github.com/gkpow/gkpow/client"
 )
 
-// The format is the first thing in a file, and changes with what follows.
+// The first field of a file names its format. Change it when the entry changes.
 const (
 	tokenFormat   = "gkpow token 1"
 	failureFormat = "gkpow failure 1"
 )
 
-// An entry is what a file holds, as JSON: a token or a failure.
+// An entry is the content of a file, in JSON: a token or a failure.
 type entry struct {
 	Format    string          `json:"format"`
 	For       string          `json:"for"` // Issuer.Fingerprint
@@ -43,11 +43,11 @@ func encode(e entry) ([]byte, error) {
 	return json.Marshal(e)
 }
 
-// decode accepts what encode has written in that format and nothing else.
+// decode accepts only what encode has written in the given format.
 func decode(data []byte, format string) (entry, error) {
 	var e entry
 	if json.Unmarshal(data, &e) != nil || e.Format != format {
-		return entry{}, errors.New("it is damaged or of another format")
+		return entry{}, errors.New("it is damaged or in another format")
 	}
 	again, err := encode(e)
 	if err != nil || string(again) != string(data) {

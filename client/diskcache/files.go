@@ -14,8 +14,8 @@ import (
 	"github.com/gkpow/gkpow/client/internal/pattern"
 )
 
-// DefaultDir returns the directory that Options.Dir "" stands for, whether it exists
-// or not.
+// DefaultDir returns the default of Options.Dir, the directory gkpow in
+// os.UserCacheDir. It may not exist yet.
 func DefaultDir() (string, error) {
 	parent, err := os.UserCacheDir()
 	if err != nil {
@@ -24,8 +24,8 @@ func DefaultDir() (string, error) {
 	return filepath.Join(parent, "gkpow"), nil
 }
 
-// Check returns why tokens cannot be kept in the directory: it belongs to somebody
-// else, or no file can be made there. It makes the directory, as a Cache does.
+// Check returns an error if a Cache cannot store tokens in dir, because dir
+// belongs to another user or is not writable. Like a Cache, it creates dir.
 func Check(dir string) error {
 	c := &Cache{dir: dir}
 	if err := c.prepare(); err != nil {
@@ -38,21 +38,21 @@ func Check(dir string) error {
 	return errors.Join(probe.Close(), os.Remove(probe.Name()))
 }
 
-// A File is a token that is kept in a directory. It holds neither the token nor
-// keys.
+// A File describes a token in a cache directory. It contains neither the token nor
+// any keys.
 type File struct {
-	Name     string    // of the file: the fingerprint of what the token is for
+	Name     string    // of the file: the fingerprint that the token is for
 	Received time.Time // by the local clock
-	Expires  time.Time // by the local clock; zero if there is no token but a failure, or Problem is set
-	Failure  string    // why the last attempt failed, "" if it did not
-	Problem  error     // why the file is not used, nil if it is
+	Expires  time.Time // by the local clock; zero if there is only a failure, or if Problem is set
+	Failure  string    // why the last handshake failed; "" if it succeeded
+	Problem  error     // why a Cache ignores the file; nil if it does not
 }
 
-// fileName is that of a token, and of a failure that is kept beside it.
+// fileName matches the file of a token and that of a failure.
 var fileName = pattern.New(`^([0-9a-f]{64})(\.failed)?$`)
 
-// List returns the tokens that are kept in a directory, by name. A directory that
-// does not exist has none.
+// List returns the tokens in a cache directory, sorted by name. It returns none if
+// the directory does not exist.
 func List(dir string) ([]File, error) {
 	entries, err := os.ReadDir(dir)
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
@@ -72,7 +72,7 @@ func List(dir string) ([]File, error) {
 	return files, nil
 }
 
-// read takes over what a file of the token or of its failure says.
+// read fills in f from the file of the token or of its failure.
 func (f *File) read(path string, failure bool) {
 	format := tokenFormat
 	if failure {
@@ -93,12 +93,13 @@ func (f *File) read(path string, failure bool) {
 	}
 }
 
-// ours are the files that a Cache makes, but for the lock files.
+// ours matches every file that a Cache creates, except lock files.
 var ours = pattern.New(`^[0-9a-f]{64}(\.failed)?[0-9]*$`)
 
-// Clear removes all tokens and failures from a directory, and returns how many
-// tokens there were. It waits for processes that are getting one, as long as the
-// context lasts. Lock files stay: others may be waiting for them.
+// Clear removes all tokens and failures from a cache directory and returns the
+// number of tokens removed. It waits for processes that are getting a token, until
+// ctx is done. It leaves lock files in place, since other processes may be waiting
+// for them.
 func Clear(ctx context.Context, dir string) (tokens int, err error) {
 	entries, err := os.ReadDir(dir)
 	if errors.Is(err, fs.ErrNotExist) {
@@ -118,7 +119,7 @@ func Clear(ctx context.Context, dir string) (tokens int, err error) {
 	return tokens, errors.Join(append(failed, err)...)
 }
 
-// remove removes a file while nobody else writes it.
+// remove removes a file while it holds the file's lock.
 func remove(ctx context.Context, dir, name string) (removed bool, err error) {
 	lock := flock.New(filepath.Join(dir, name[:64]+".lock"), flock.SetPermissions(0o600))
 	if err := new(Cache).acquire(ctx, lock); err != nil {

@@ -4,7 +4,7 @@ package diskcache
 
 import "io/fs"
 
-// Where modes mean nothing, the directory's access rights decide.
+// Files have no Unix mode or owner here; the directory's access rights protect them.
 func isOwn(fs.FileInfo) bool { return true }
 
 func isOpen(fs.FileInfo) bool { return false }

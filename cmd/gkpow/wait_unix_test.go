@@ -138,7 +138,7 @@ func TestLockIsFIFO(t *testing.T) {
 	code, second, stderr := u.run(t.Context(), "token", "--timeout", "20s")
 	require.Equal(t, exitOK, code, stderr)
 	require.NotEqual(t, first, second)
-	require.Contains(t, stderr, file+".lock is not a plain file: remove it")
+	require.Contains(t, stderr, file+".lock is not a regular file: remove it")
 }
 
 // A key may come through a FIFO, as from a shell's <(command).
