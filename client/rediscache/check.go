@@ -13,20 +13,21 @@ import (
 	"github.com/gkpow/gkpow/client"
 )
 
-// A Report is what Check has found out about a server.
+// A Report is the result of Check.
 type Report struct {
-	Address   string        // the first of the URL, without user and password
-	Server    string        // such as "redis 7.0.15"; "" if it does not say
-	Encrypted bool          // by TLS
-	Latency   time.Duration // of one exchange, the second
+	Address   string        // the first address of the URL, without user and password
+	Server    string        // name and version, such as "redis 7.0.15"; "" if the server does not tell
+	Encrypted bool          // whether the connection uses TLS
+	Latency   time.Duration // of one exchange after the connection was made
 }
 
-// minVersion is the first of Redis that tells clients of changes.
+// minVersion is the first major version of Redis with client tracking.
 const minVersion = 6
 
-// Check connects to a server and does what a Cache needs: run a script, write a key that
-// expires, read it and delete it. Errors are client.ErrMisconfigured for the URL, and
-// otherwise client.ErrUnavailable.
+// Check connects to a server and tries what a Cache needs: running a script, writing a
+// key that expires, reading it and deleting it. The error is client.ErrMisconfigured if
+// the URL is invalid, the error of ctx if that is done, and otherwise
+// client.ErrUnavailable.
 func Check(ctx context.Context, url string) (Report, error) {
 	s, err := Options{URL: url}.server()
 	if err != nil {
@@ -59,7 +60,7 @@ func Check(ctx context.Context, url string) (Report, error) {
 var checkScript = lua(func() *rueidis.Lua {
 	return rueidis.NewLuaScript(`
 redis.call('SET', KEYS[1], 'x', 'NX', 'PX', 1000)
-if redis.call('GET', KEYS[1]) ~= 'x' then return redis.error_reply('what was written is not there') end
+if redis.call('GET', KEYS[1]) ~= 'x' then return redis.error_reply('a key that was just written is missing') end
 redis.call('TIME')
 return redis.call('DEL', KEYS[1])`)
 })
@@ -69,12 +70,12 @@ func (s *store) tracks(server string) error {
 	name, version, _ := strings.Cut(server, " ")
 	major, _, _ := strings.Cut(version, ".")
 	if n, err := strconv.Atoi(major); err == nil && n < minVersion {
-		return fmt.Errorf("%s: %s %s is too old: it must be %d or later", s.server.address, name, version, minVersion)
+		return fmt.Errorf("%s: %s %s is too old: upgrade it to version %d or later", s.server.address, name, version, minVersion)
 	}
 	return nil
 }
 
-// serverName reads INFO server.
+// serverName returns the name and version in the output of INFO server.
 func serverName(info string) string {
 	fields := map[string]string{}
 	for line := range strings.Lines(info) {

@@ -70,7 +70,7 @@ func TestInteropInvalidate(t *testing.T) {
 		}
 		return true
 	}, 5*time.Second, 10*time.Millisecond)
-	for _, c := range members { // all others have it refused, too late
+	for _, c := range members { // reports that come too late have no effect
 		c.Invalidate(first)
 	}
 	for _, c := range members {
@@ -111,7 +111,7 @@ func TestInteropFailures(t *testing.T) {
 	}
 }
 
-// One member renews the token ahead of its end; all are served the old one meanwhile.
+// One member renews the token before it expires; meanwhile all members get the old one.
 func TestInteropRenewal(t *testing.T) {
 	interop(t)
 	server := startRedis(t)
@@ -132,7 +132,7 @@ func TestInteropRenewal(t *testing.T) {
 			}
 		}
 	}
-	require.NotZero(t, old.Load(), "nobody was given the old token during a renewal")
+	require.NotZero(t, old.Load(), "no member got the old token during a renewal")
 	require.LessOrEqual(t, i.asked.Load(), int32(4), "20 s are three lives of 6.4 s")
 	require.LessOrEqual(t, waited.Load(), int32(8), "callers waited for renewals")
 }
@@ -171,8 +171,8 @@ func TestInteropSingleUse(t *testing.T) {
 	require.EqualValues(t, 4, n)
 }
 
-// The holder of the lease is killed at any moment: another takes over within seconds,
-// and there are two handshakes at most.
+// When the holder of the lease is killed, at whatever moment, another member takes over
+// within seconds, and there are at most two handshakes.
 func TestInteropKilledHolder(t *testing.T) {
 	interop(t)
 	server := startRedis(t)
@@ -184,7 +184,7 @@ func TestInteropKilledHolder(t *testing.T) {
 		running.Go(func() {
 			places <- struct{}{}
 			defer func() { <-places }()
-			// A service that is slow at both steps, so that the holder is busy for a while.
+			// The service is slow at both steps, which keeps the holder busy for a while.
 			service := gktest.New(gktest.Options{Difficulty: gktest.NoWork})
 			entered := make(chan struct{}, 100)
 			slow := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -198,7 +198,7 @@ func TestInteropKilledHolder(t *testing.T) {
 			select {
 			case <-entered: // it holds the lease
 			case <-time.After(time.Minute):
-				t.Error("the holder does not begin")
+				t.Error("the holder does not start")
 				return
 			}
 			heir, output := start(t, cache, slow.URL)
@@ -216,12 +216,12 @@ func TestInteropKilledHolder(t *testing.T) {
 		})
 	}
 	running.Wait()
-	t.Logf("the heir had a token %v after the kill at the latest", time.Duration(slowest.Load()))
-	require.Less(t, time.Duration(slowest.Load()), 30*time.Second) // 4 s on a machine that is not busy
+	t.Logf("the slowest heir had a token %v after the kill", time.Duration(slowest.Load()))
+	require.Less(t, time.Duration(slowest.Load()), 30*time.Second) // 4 s on an idle machine
 }
 
-// The server goes through all that a server can go through. Members have live tokens all
-// the time, and one warning each.
+// Whatever happens to the server, members always get live tokens, and each warns only
+// once per outage.
 func TestInteropOutages(t *testing.T) {
 	interop(t)
 	for name, r := range map[string]struct {
@@ -271,7 +271,7 @@ func TestInteropOutages(t *testing.T) {
 			require.LessOrEqual(t, i.asked.Load(), int32(2))
 			r.restore(server)
 
-			// When the tokens are over the fleet is together again.
+			// When the tokens have expired, the fleet shares one again.
 			members = append(members, late)
 			require.Eventually(t, func() bool { return len(all()) == 1 }, 2*time.Minute, 200*time.Millisecond)
 			require.LessOrEqual(t, warnings.Load(), int32(2*len(members)))
@@ -280,7 +280,7 @@ func TestInteropOutages(t *testing.T) {
 	}
 }
 
-// A value that is put back after it was refused, or after its end, is no token.
+// Members ignore a value that somebody puts back after it was refused or has expired.
 func TestInteropReplay(t *testing.T) {
 	interop(t)
 	server := startRedis(t)
@@ -304,7 +304,7 @@ func TestInteropReplay(t *testing.T) {
 	server.admin("SET", c.keys.token, value, "EX", "300")
 	require.Equal(t, "token-b-2", get(t, member(t, short, Options{URL: server.url()})), "an expired token came back")
 
-	// Another account's value under this one's name, half of one, and none at all.
+	// The same holds for another account's value under this name, and for damaged ones.
 	foreign := member(t, &issuer{secret: "c"}, Options{URL: server.url()})
 	require.Equal(t, "token-c-1", get(t, foreign))
 	value, err = server.admin("GET", foreign.keys.token).ToString()
@@ -314,7 +314,7 @@ func TestInteropReplay(t *testing.T) {
 		require.Equal(t, fmt.Sprint("token-a-", n+3), get(t, member(t, i, Options{URL: server.url()})))
 	}
 
-	// A token of the pool that is put back is not handed out twice.
+	// A token that somebody puts back in the pool is not handed out twice.
 	single := &issuer{secret: "d"}
 	options := Options{URL: server.url(), SingleUse: true, Spare: 1}
 	s := member(t, single, options)
@@ -331,7 +331,7 @@ func TestInteropReplay(t *testing.T) {
 	}
 }
 
-// A page is accepted once by all processes, also after a restart of one of them.
+// All processes together accept a page only once.
 func TestInteropOnce(t *testing.T) {
 	interop(t)
 	server := startRedis(t)

@@ -11,22 +11,23 @@ import (
 	"github.com/gkpow/gkpow/client"
 )
 
-// A kept token is what the server keeps of one, sealed. Its age is told by the server's
+// A kept is a token as stored, sealed, on the server. Its age is measured by the server's
 // clock, which all members share.
 type kept struct {
 	Token     string    `json:"token"`
 	ExpiresAt time.Time `json:"expiresAt"` // by the service's clock
-	Life      int64     `json:"life"`      // ms, from its arrival to its end
-	Left      int64     `json:"left"`      // ms, when it was kept
-	At        int64     `json:"at"`        // Unix ms, when it was kept, by the server's clock
-	Wall      time.Time `json:"wall"`      // the same by the clock of the member that kept it
+	Life      int64     `json:"life"`      // lifetime from arrival to expiry, in ms
+	Left      int64     `json:"left"`      // remaining lifetime when it was stored, in ms
+	At        int64     `json:"at"`        // when it was stored, in Unix ms by the server's clock
+	Wall      time.Time `json:"wall"`      // the same, by the clock of the member that stored it
 
-	left time.Duration // now
+	left time.Duration // remaining lifetime now
 	tag  string
 }
 
-// maxWall is how far the clocks of two members may differ: a value that is older by them
-// was put back by somebody who also holds the server's clock.
+// maxWall is how far the clocks of two members may differ. If the member clocks say that
+// a value is older than the server's clock does by more than this, an attacker who also
+// controls the server's clock has replayed it.
 const maxWall = 24 * time.Hour
 
 func (s *sealer) keep(kind string, token client.Token, now int64) (value string, left time.Duration, err error) {
@@ -46,8 +47,8 @@ func (s *sealer) keep(kind string, token client.Token, now int64) (value string,
 	return value, left, err
 }
 
-// kept opens a token, nil if it is none or has expired: at most ttl is left, and now is
-// the server's clock.
+// kept opens a sealed token. It returns nil if value is not one or has expired. The token
+// lives for ttl at most; now is the time of the server's clock in Unix ms.
 func (s *sealer) kept(kind, value string, now int64, ttl time.Duration) *kept {
 	k := new(kept)
 	if value == "" || s.open(kind, value, k) != nil {
@@ -63,7 +64,7 @@ func (s *sealer) kept(kind, value string, now int64, ttl time.Duration) *kept {
 	return k
 }
 
-// token restores it.
+// token returns it as a client.Token.
 func (k *kept) token() (client.Token, error) {
 	now := time.Now()
 	expires := now.Add(k.left)
@@ -71,21 +72,21 @@ func (k *kept) token() (client.Token, error) {
 	return client.RestoreToken(client.NewSecret(k.Token), k.ExpiresAt, received, expires)
 }
 
-// A claim asks for the lease. The zero claim only looks.
+// A claim asks for the lease. The zero claim only looks at the server's state.
 type claim struct {
 	owner         string
 	term          time.Duration
-	token, failed string // what the caller has seen
+	token, failed string // as the caller saw them last
 }
 
-// seen is what is on the server.
+// seen is the state of the server.
 type seen struct {
 	now                    int64  // Unix ms, by the server's clock
 	token, failed          string // sealed
 	tokenLeft, failureLeft time.Duration
-	refused                string        // the tag of the token that was refused last
-	leased                 time.Duration // for how long the lease is held; 0 if it is free
-	claimed                bool
+	refused                string        // the tag of the last token that was refused
+	leased                 time.Duration // until the lease expires; 0 if it is free
+	claimed                bool          // whether the caller now holds the lease
 }
 
 func (c *Cache) look(ctx context.Context, wanted claim) (seen, error) {
@@ -105,7 +106,7 @@ func (c *Cache) look(ctx context.Context, wanted claim) (seen, error) {
 	}, nil
 }
 
-// open returns the token that was seen, nil if it is none, or one that was refused.
+// open returns the token on the server, nil if there is none or it was refused.
 func (c *Cache) open(s seen) *kept {
 	k := c.seal.kept("token", s.token, s.now, s.tokenLeft)
 	if k == nil || k.tag == s.refused || c.isRejected(k.tag) {
@@ -114,13 +115,13 @@ func (c *Cache) open(s seen) *kept {
 	return k
 }
 
-// failure returns the failure that was seen, nil if there is none.
+// failure returns the failure on the server, nil if there is none.
 func (c *Cache) failure(s seen) *client.Failure {
 	var f client.Failure
 	if s.failed == "" || c.seal.open("failed", s.failed, &f) != nil {
 		return nil
 	}
-	// Its times are by the server's clock; here they are by the local one.
+	// Convert its times from the server's clock to the local one.
 	now := time.Now()
 	shift := now.Sub(time.UnixMilli(s.now))
 	f.At, f.Until = f.At.Add(shift), f.Until.Add(shift)
@@ -133,8 +134,8 @@ func (c *Cache) failure(s seen) *client.Failure {
 	return &f
 }
 
-// get returns the fleet's token, a failure that the fleet remembers, or an error. If
-// nobody is getting a token, it does.
+// get returns the fleet's token, a failure that the fleet remembers, or an error. If the
+// fleet needs a new token and no member is getting one, get takes the lease and does.
 func (c *Cache) get(ctx context.Context) (client.Token, *client.Failure, error) {
 	w := c.told.join()
 	defer c.told.leave(w)
@@ -157,8 +158,9 @@ func (c *Cache) get(ctx context.Context) (client.Token, *client.Failure, error) 
 		if k != nil {
 			life = time.Duration(k.Life) * time.Millisecond
 		}
-		// In the last fifth of its life a token is renewed by one member. Until the last
-		// thirtieth the others give it out, but not to a memory that has it already.
+		// In the last fifth of a token's life one member renews it. Meanwhile, until the
+		// last thirtieth, the others return the old one, but not to a client.Source that
+		// already has it.
 		if k != nil && (k.left > life/5 || s.leased > 0 && k.left > life/30 && k.Token != last.Value.Reveal()) {
 			if token, err := k.token(); err == nil {
 				c.shared.Add(1)
@@ -179,14 +181,14 @@ func (c *Cache) get(ctx context.Context) (client.Token, *client.Failure, error) 
 	}
 }
 
-// handshake gets a token for the fleet, while it renews the lease, and shares it or the
-// failure.
+// handshake gets a token while it renews the lease, and shares the token or the failure
+// with the fleet.
 func (c *Cache) handshake(ctx context.Context, held claim, s seen) (client.Token, error) {
 	begun := time.Now()
 	token, err := c.whileHeld(ctx, c.keys.lease, held, func() (client.Token, error) {
 		token, err := c.fetch(ctx)
 		if tag := c.seal.tag(token); err == nil && tag == s.refused {
-			// Options.From has kept a token that another member had refused.
+			// Options.From still had a token that another member has reported refused.
 			c.reject(token)
 			token, err = c.fetch(ctx)
 		}
@@ -203,12 +205,12 @@ func (c *Cache) handshake(ctx context.Context, held claim, s seen) (client.Token
 			kind, value, ttl = "failed", sealed, failure.Until.Sub(failure.At)
 		}
 	}
-	// Whoever has stopped waiting, the fleet is told.
+	// Tell the fleet even if the caller has stopped waiting.
 	_, _ = c.store.run(context.WithoutCancel(ctx), settleScript, c.keys.all(), held.owner, kind, value, milliseconds(ttl), s.token)
 	return token, err
 }
 
-// whileHeld works while it renews the lease under that key.
+// whileHeld calls work and renews the lease under key until work returns.
 func (c *Cache) whileHeld(ctx context.Context, key string, held claim, work func() (client.Token, error)) (client.Token, error) {
 	ended, stop := context.WithCancel(ctx)
 	var beating sync.WaitGroup
@@ -219,7 +221,7 @@ func (c *Cache) whileHeld(ctx context.Context, key string, held claim, work func
 				continue
 			}
 			if mine, _ := answer[0].AsInt64(); mine != 1 {
-				return // it was lost while this process stood still; the work goes on
+				return // the lease expired while this process was suspended; work goes on
 			}
 		}
 	})
@@ -241,8 +243,8 @@ func (c *Cache) fetch(ctx context.Context) (client.Token, error) {
 	return token, nil
 }
 
-// aloneAfter does what the policy says after an exchange has failed. The random wait
-// keeps a fleet that loses its server from asking the service in one moment.
+// aloneAfter applies the policy after an exchange failed with err. The random pause keeps
+// a fleet that loses its server from calling the service all at once.
 func (c *Cache) aloneAfter(ctx context.Context, err error) (client.Token, error) {
 	ended := ctx.Err() != nil
 	if !ended && c.options.Policy == Fail {

@@ -7,16 +7,16 @@ import (
 	"github.com/redis/rueidis"
 )
 
-// A OnceStore remembers on the server which pages with GKTinc's forms have been used, so
-// that several processes, and one that is started again, accept each page once between
-// them. It is a gktinc.OnceStore, and safe for concurrent use. Of Options it uses URL,
-// Timeout and OnWarning.
+// A OnceStore is a gktinc.OnceStore that records the used pages on the server. Several
+// processes, also after a restart, accept each page only once between them. It uses the
+// fields URL, Timeout and OnWarning of Options. It is safe for concurrent use.
 type OnceStore struct {
 	store  *store
 	prefix string
 }
 
-// NewOnceStore returns a OnceStore. It does not connect.
+// NewOnceStore returns a OnceStore. It does not connect; the first call of Use does. The
+// error is client.ErrMisconfigured.
 func NewOnceStore(options Options) (*OnceStore, error) {
 	server, err := options.server()
 	if err != nil {
@@ -26,13 +26,13 @@ func NewOnceStore(options Options) (*OnceStore, error) {
 	return &OnceStore{newStore(server, "", nil, options.OnWarning), prefix}, nil
 }
 
-// onceMargin is added to the time for which a used page is remembered: the clocks of the
-// processes that accept it may differ by that much.
+// onceMargin extends the time for which the server remembers a used page, since the
+// clocks of the processes may differ by that much.
 const onceMargin = 15 * time.Minute
 
-// Use reports whether this is the first time that the page is used, by one command (SET
-// NX). An error means that the server could not say so in time; the page must not be
-// accepted then.
+// Use marks the page as used until expires, with one command (SET NX), and reports
+// whether this was its first use. On an error, which means that the server did not answer
+// in time, the page must not be accepted.
 func (o *OnceStore) Use(ctx context.Context, once string, expires time.Time) (first bool, err error) {
 	answer, err := o.store.do(ctx, func(ctx context.Context, client rueidis.Client) ([]rueidis.RedisMessage, error) {
 		left := max(time.Until(expires), 0) + onceMargin

@@ -12,8 +12,8 @@ import (
 	"github.com/gkpow/gkpow/client"
 )
 
-// single returns a token that no other caller in the fleet has been given: one of the
-// pool, or a new one.
+// single returns a token that no other caller in the fleet gets: one from the pool, or a
+// new one.
 func (c *Cache) single(ctx context.Context) (client.Token, error) {
 	for {
 		c.mu.Lock()
@@ -68,8 +68,9 @@ func (c *Cache) remember(ctx context.Context, err error, now int64) {
 // errEmpty means that the pool has no token.
 var errEmpty = fmt.Errorf("the pool is empty")
 
-// take takes a token out of the pool. What does not open, was refused, or may come back
-// with a replica that has missed the taking, is passed over.
+// take removes a token from the pool and returns it. It skips entries that cannot be
+// opened or were refused. With replicas, it fails unless one of them has confirmed the
+// removal.
 func (c *Cache) take(ctx context.Context) (client.Token, error) {
 	if c.options.Spare == 0 {
 		return client.Token{}, errEmpty
@@ -100,9 +101,10 @@ func (c *Cache) take(ctx context.Context) (client.Token, error) {
 	}
 }
 
-// takeOnce runs takeScript. Where there are replicas, it waits until one has heard of the
-// taking: with the server that has not, the token would come back. WAIT counts for its
-// own connection only.
+// takeOnce runs takeScript. If there are replicas, it waits until one has confirmed the
+// removal; otherwise the token would be back in the pool after a failover to a replica
+// that missed it. WAIT covers only the writes of its own connection, so both commands use
+// the same one.
 func (c *Cache) takeOnce(ctx context.Context) ([]rueidis.RedisMessage, error) {
 	least := milliseconds(5 * time.Second)
 	if !c.store.server.replicated {
@@ -111,14 +113,14 @@ func (c *Cache) takeOnce(ctx context.Context) ([]rueidis.RedisMessage, error) {
 	return c.store.do(ctx, func(ctx context.Context, whole rueidis.Client) (answer []rueidis.RedisMessage, err error) {
 		err = whole.Dedicated(func(one rueidis.DedicatedClient) error {
 			keys := c.keys.all()
-			// The first command tells a cluster which node it is about.
+			// In a cluster, the keys of the first command select the node.
 			taken := one.Do(ctx, one.B().Eval().Script(takeSource).Numkeys(int64(len(keys))).Key(keys...).Arg(least).Build())
 			if answer, err = taken.ToArray(); err != nil {
 				return err
 			}
 			heard, err := one.Do(ctx, one.B().Wait().Numreplicas(1).Timeout(c.options.Timeout.Milliseconds()).Build()).AsInt64()
 			if err == nil && heard < 1 {
-				err = fmt.Errorf("no replica has confirmed that a single-use token was taken: it is given up")
+				err = fmt.Errorf("discarding a single-use token: no replica has confirmed that it was taken")
 			}
 			return err
 		})
@@ -126,7 +128,7 @@ func (c *Cache) takeOnce(ctx context.Context) ([]rueidis.RedisMessage, error) {
 	})
 }
 
-// refill gets tokens for the pool in the background, if no other member does.
+// refill fills the pool in the background, unless another member is filling it.
 func (c *Cache) refill() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -146,7 +148,7 @@ func (c *Cache) refill() {
 	})
 }
 
-// fill gets tokens until the pool is full, while it holds the lease on that.
+// fill gets tokens until the pool is full, while it holds the lease on filling.
 func (c *Cache) fill(ctx context.Context) error {
 	held := claim{owner: rand.Text(), term: leaseTimeouts * c.options.Timeout}
 	claimed, err := c.store.do(ctx, func(ctx context.Context, client rueidis.Client) ([]rueidis.RedisMessage, error) {
@@ -157,7 +159,7 @@ func (c *Cache) fill(ctx context.Context) error {
 		return []rueidis.RedisMessage{message}, err
 	})
 	if err != nil || len(claimed) == 0 {
-		return nil // another member fills it, or nobody can
+		return nil // another member fills the pool, or the server is down
 	}
 	defer func() {
 		_, _ = c.store.run(context.WithoutCancel(ctx), releaseScript, append(c.keys.all(), c.keys.fill), held.owner)
@@ -183,7 +185,7 @@ func (c *Cache) fill(ctx context.Context) error {
 	return err
 }
 
-// count returns how many tokens are in the pool, -1 if that cannot be told.
+// count returns the number of tokens in the pool, -1 if the server does not answer.
 func (c *Cache) count(ctx context.Context) int {
 	answer, err := c.store.run(ctx, putScript, c.keys.all(), "", "0", "0")
 	if err != nil {
@@ -193,7 +195,7 @@ func (c *Cache) count(ctx context.Context) int {
 	return int(n)
 }
 
-// put adds a token to the pool and returns how many there are.
+// put adds a token to the pool, unless it is full, and returns the number of tokens there.
 func (c *Cache) put(ctx context.Context, token client.Token, now int64) (int, error) {
 	id := strings.ToLower(rand.Text() + rand.Text())[:32]
 	value, left, err := c.seal.keep("single "+id, token, now)

@@ -17,8 +17,8 @@ import (
 	"github.com/gkpow/gkpow/client"
 )
 
-// A proxy between members and a server delays, cuts and half-closes connections, as its
-// fault says at each moment.
+// A proxy between members and a server disturbs connections according to its current
+// fault.
 type proxy struct {
 	listener net.Listener
 	target   string
@@ -30,10 +30,10 @@ type proxy struct {
 
 const (
 	noFault    = iota
-	delayed    // a few milliseconds for each piece, both ways
-	silenced   // nothing arrives any more, and nothing is closed
-	cut        // connections are cut in the middle of a piece
-	halfClosed // the server's side is closed, the client's stays open
+	delayed    // each chunk arrives some milliseconds late, in both directions
+	silenced   // nothing arrives any more, but connections stay open
+	cut        // connections break in the middle of a chunk
+	halfClosed // the connection to the server is closed for writing, the client's stays open
 	refused    // new connections are closed at once
 	faults
 )
@@ -81,7 +81,7 @@ func (p *proxy) serve(near net.Conn) {
 	both.Wait()
 }
 
-// pass copies pieces until one side ends.
+// pass copies chunks until one side closes.
 func (p *proxy) pass(to, from net.Conn, towards bool) {
 	piece := make([]byte, 4096)
 	for {
@@ -115,9 +115,10 @@ func (p *proxy) pass(to, from net.Conn, towards bool) {
 	}
 }
 
-// Sequences of faults at random, between members that get, refuse and use up tokens, on
-// a service that fails at random. Every call ends in a live token or the right typed
-// error; handshakes are bounded; no single-use token is given to two.
+// Random sequences of faults hit the connections of members that get and invalidate
+// tokens, while the service fails at random. Every call ends with a live token or the
+// right typed error, the number of handshakes is bounded, and no two callers get the same
+// single-use token.
 func TestInteropFaultSequences(t *testing.T) {
 	interop(t)
 	server := startRedis(t, "--maxclients", "20000")
@@ -142,7 +143,7 @@ func TestInteropFaultSequences(t *testing.T) {
 	t.Logf("%d sequences: %d calls, %d handshakes, %d typed errors", sequences, calls.Load(), asked.Load(), failures.Load())
 }
 
-// sequence runs one, and returns how many handshakes, calls and errors there were.
+// sequence runs one sequence and returns the numbers of handshakes, calls and errors.
 func sequence(t *testing.T, address string, seed uint64) (handshakes, calls, failures int) {
 	r := rand.New(rand.NewPCG(seed, 7))
 	p, err := newProxy(address)
@@ -194,9 +195,9 @@ func sequence(t *testing.T, address string, seed uint64) (handshakes, calls, fai
 				var failure *client.Error
 				switch {
 				case err == nil && !token.Alive():
-					t.Errorf("seed %d: a dead token", seed)
+					t.Errorf("seed %d: an expired token", seed)
 				case err == nil && single && given[token.Value.Reveal()]:
-					t.Errorf("seed %d: %s was given to two", seed, token.Value.Reveal())
+					t.Errorf("seed %d: two callers got %s", seed, token.Value.Reveal())
 				case err == nil:
 					given[token.Value.Reveal()] = true
 					if refuse {
@@ -208,7 +209,7 @@ func sequence(t *testing.T, address string, seed uint64) (handshakes, calls, fai
 				case !errors.As(err, &failure):
 					t.Errorf("seed %d: %v is not an *Error", seed, err)
 				case failure.Kind == nil && ctx.Err() == nil && !errors.Is(err, context.DeadlineExceeded):
-					t.Errorf("seed %d: %v: no kind, though the context has not ended", seed, err)
+					t.Errorf("seed %d: %v: no kind, though the context is not done", seed, err)
 				default:
 					failures++
 				}
@@ -219,11 +220,11 @@ func sequence(t *testing.T, address string, seed uint64) (handshakes, calls, fai
 	mu.Lock()
 	defer mu.Unlock()
 	handshakes = int(i.asked.Load())
-	// Each member for itself at the worst, and once more for each token that was refused
-	// or call that failed. Without a memory, or with single-use tokens, one for each call,
-	// and those in advance.
+	// At worst each member does one handshake alone, one more for each token that was
+	// refused, and one for each call that failed. Without a cache in memory, or with
+	// single-use tokens, each call may do one, and so does each spare token.
 	limit := len(members)*(1+invalidated) + failures
-	if single || options.Bare { // without a memory
+	if single || options.Bare {
 		limit = calls + failures + (options.Spare+1)*len(members)
 	}
 	if handshakes > limit {

@@ -1,22 +1,23 @@
 // Package rediscache shares one gkCAPTCHA token among the members of a fleet, through
-// a server of Redis 6 or later, or Valkey:
+// Valkey, or Redis 6 or later:
 //
 //	tokens, err := rediscache.New(c, rediscache.Options{URL: "rediss://cache.example:6379"})
 //	token, err := tokens.Token(ctx) // c is a *client.Client
 //
-// The fleet does one handshake for each lifetime of a token. The member that does it
-// holds a lease, which it renews while it works; if it dies, another takes over within
-// seconds. The others are told of the token, or of the failure, by the server (client
-// tracking in broadcast mode): they do not poll. A token that is refused is forgotten by
-// all members. In each process a client.Source holds the token, so that a warm call does
-// not touch the network.
+// The fleet does one handshake per lifetime of a token. The member that does it holds a
+// lease, which it renews while it works; if it dies, another takes over within seconds.
+// The server notifies the other members of the new token or of the failure (client
+// tracking in broadcast mode), so they do not poll. When one member reports a token as
+// refused, all members drop it. In each process a client.Source holds the token, so a
+// warm call does not use the network.
 //
-// The server never sees a token: values are sealed by AES-256-GCM under keys derived
-// from the secret key (seal.go), and the names of keys hold nothing secret either. The
-// server's clock alone decides how old a value is, so the members' clocks may differ.
+// The server never sees a token: values are encrypted with AES-256-GCM under keys derived
+// from the secret key (seal.go), and the names of the server's keys contain no secret. The
+// age of a value is measured by the server's clock alone, so the members' clocks may
+// differ.
 //
-// Nothing that goes wrong with the server keeps a token from being got, unless
-// Options.Policy says so: a member then goes on alone, after at most half a second.
+// A failure of the server does not prevent a member from getting a token: it gets one
+// alone, after half a second at most, unless Options.Policy is Fail.
 package rediscache
 
 import (
@@ -30,85 +31,95 @@ import (
 	"github.com/gkpow/gkpow/client"
 )
 
-// An Issuer gets new tokens, and derives keys that only who shares its account can
-// know; *client.Client is one.
+// An Issuer gets new tokens. *client.Client is one.
 type Issuer interface {
 	client.TokenSource
+
+	// DeriveKey returns a key of length bytes for a purpose. Members with the same
+	// account derive the same key, and nobody else can.
 	DeriveKey(purpose string, length int) ([]byte, error)
 }
 
-// A Policy says what happens while the server cannot be used.
+// A Policy decides what happens while the server is unavailable.
 type Policy int
 
 const (
-	Alone Policy = iota // each process gets a token of its own
-	Fail                // no token: client.ErrUnavailable
+	Alone Policy = iota // each process gets its own token
+	Fail                // Token returns client.ErrUnavailable
 )
 
-// Options configure a Cache. URL is needed.
+// Options configure a Cache. URL is required.
 type Options struct {
-	// URL is where the server is:
+	// URL locates the server:
 	//
 	//	rediss://user:password@host:6379/0?prefix=team:&ca_file=/etc/redis/ca.pem
 	//
-	// The scheme is rediss or valkeys for TLS, redis or valkey without, or unix with the
-	// path of a socket. All but the scheme and the host may be left out. The parameters:
+	// The scheme is rediss or valkeys with TLS, redis or valkey without, or unix with the
+	// path of a socket. Everything but the scheme and the host is optional. The
+	// parameters are:
 	//
-	//	db                      the number of the database, as after the host
-	//	prefix                  of the names of keys; DefaultPrefix if missing
-	//	timeout                 as Timeout, such as 100ms
-	//	password_file           a file with the password, read for each connection
-	//	addr                    a further node of a cluster, or a further sentinel
-	//	master_set              the name of the master, if the addresses are sentinels'
-	//	sentinel_user           the user for these, and
-	//	sentinel_password_file  a file with their password
-	//	ca_file                 certificates to trust, PEM; the system's if missing
-	//	cert_file, key_file     the client's own certificate and key, PEM
+	//	db                      number of the database, like the number after the host
+	//	prefix                  prefix of the key names; the default is DefaultPrefix
+	//	timeout                 same as Timeout, such as 100ms
+	//	password_file           file with the password, read for each connection
+	//	addr                    another node of the cluster, or another sentinel
+	//	master_set              name of the master, if the addresses are sentinels
+	//	sentinel_user           user name for the sentinels
+	//	sentinel_password_file  file with the password for the sentinels
+	//	ca_file                 trusted certificates in PEM; the default is the system's
+	//	cert_file, key_file     client certificate and its key in PEM
 	URL string
 
-	// From gets the new tokens; nil is the issuer. With a diskcache.Cache the
-	// processes of one machine share a token while the server cannot be used.
+	// From gets the new tokens; nil means the issuer. With a diskcache.Cache the
+	// processes of one machine share a token while the server is unavailable.
 	From client.TokenSource
 
+	// Policy decides what happens while the server is unavailable.
 	Policy Policy
 
-	// Timeout bounds each exchange with the server, 10 ms to 1 s; 0 is the URL's, or
-	// else DefaultTimeout. To connect may take twice as long. The holder of the lease
-	// renews it that often, and loses it after twelve times that.
+	// Timeout limits each exchange with the server, 10 ms to 1 s; 0 means the timeout in
+	// the URL, or else DefaultTimeout. Connecting may take twice as long. The holder of
+	// the lease renews it once per Timeout; without renewal the lease expires after
+	// twelve.
 	Timeout time.Duration
 
-	// SingleUse gives every caller in the fleet a token of its own, and Spare is how
-	// many the fleet keeps in advance, 0 to client.MaxSpare.
+	// SingleUse gives every caller in the fleet its own token.
 	SingleUse bool
-	Spare     int
 
-	// Bare leaves out the memory, for use behind a client.Source. OnRefused should then
-	// tell that to Invalidate the token.
+	// Spare is the number of single-use tokens that the fleet keeps in stock, 0 to
+	// client.MaxSpare.
+	Spare int
+
+	// Bare turns off the cache in memory, for use behind a client.Source. OnRefused
+	// should then call Invalidate of that Source.
 	Bare bool
 
-	// OnRefused, if not nil, is called when another member has had a token refused that
-	// this one was given. OnWarning, if not nil, is told once of each outage of the
-	// server, and OnError when tokens could not be got in advance. They must be fast.
-	// Nothing that they are told holds a secret.
+	// OnRefused, if not nil, is called when another member reports that a token was
+	// refused that this member uses. Like OnWarning and OnError, it must return quickly;
+	// errors passed to these two contain no secret.
 	OnRefused func(client.Token)
+
+	// OnWarning, if not nil, is called once for each outage of the server.
 	OnWarning func(error)
-	OnError   func(error)
+
+	// OnError, if not nil, is called when getting a token ahead of time fails.
+	OnError func(error)
 }
 
-// DefaultTimeout bounds exchanges with the server if nothing else is said.
+// DefaultTimeout is the timeout if neither Options.Timeout nor the URL sets one.
 const DefaultTimeout = 250 * time.Millisecond
 
-// leaseTimeouts is how many timeouts a lease lasts that is not renewed.
+// leaseTimeouts is the term of a lease, in timeouts.
 const leaseTimeouts = 12
 
-// Stats are numbers of events since New, and whether the server could be used last.
+// Stats counts events since New.
 type Stats struct {
-	Up         bool
+	Up         bool   // whether the last exchange with the server succeeded
 	Shared     uint64 // tokens that came from the server
-	Handshakes uint64 // tokens that Options.From was asked for, Alone included
-	Alone      uint64 // of these, without the lease because the server could not be used
-	Errors     uint64 // exchanges with the server that failed
-	Refused    uint64 // tokens dropped because another member had them refused
+	Handshakes uint64 // tokens requested from Options.From, Alone included
+	Alone      uint64 // tokens requested without a lease because the server was unavailable
+	Errors     uint64 // failed exchanges with the server
+	Refused    uint64 // tokens dropped because another member reported them refused
 }
 
 // A Cache is a client.TokenSource and a client.Invalidator. It is safe for concurrent
@@ -119,26 +130,26 @@ type Cache struct {
 	seal    *sealer
 	keys    keys
 	store   *store
-	source  *client.Source // nil with SingleUse and with Bare
+	source  *client.Source // nil if SingleUse or Bare is set
 
 	work    func() context.Context // ends with Close
 	close   context.CancelFunc
 	running sync.WaitGroup
 	told    hub
 
-	mu       sync.Mutex // guards what follows
+	mu       sync.Mutex // guards the fields below
 	last     client.Token
-	rejected []string // tags of tokens that are not accepted, the latest last
+	rejected []string // tags of refused tokens, the latest last
 	checking bool
-	again    bool // check once more: there was news meanwhile
+	again    bool // check once more, since a notification came during a check
 	filling  bool
 	closed   bool
 
 	shared, handshakes, alone, refused atomic.Uint64
 }
 
-// New returns a Cache. It does not connect: the first call of Token does. Its errors are
-// client.ErrMisconfigured, and show no secret.
+// New returns a Cache. It does not connect; the first call of Token does. The error is
+// client.ErrMisconfigured and contains no secret.
 func New(issuer Issuer, options Options) (*Cache, error) {
 	server, err := options.server()
 	switch {
@@ -171,10 +182,10 @@ func misconfigured(format string, args ...any) error {
 	return &client.Error{Op: "config", Kind: client.ErrMisconfigured, Err: fmt.Errorf(format, args...)}
 }
 
-// Token returns the token in memory, or that of the fleet, or a new one, in this order;
-// with SingleUse one that no other caller in the fleet has been given. A token that was
-// had from the server has Rounds 0. The errors are those of the issuer, client.ErrUnavailable
-// by Policy Fail, and the context's.
+// Token returns the token in memory, else the token of the fleet, else a new one. With
+// SingleUse it returns a token that no other caller in the fleet gets. A token from the
+// server has Rounds 0. Token returns the errors of the issuer and of the context, and with
+// Policy Fail client.ErrUnavailable.
 func (c *Cache) Token(ctx context.Context) (client.Token, error) {
 	switch {
 	case c.source != nil:
@@ -185,9 +196,9 @@ func (c *Cache) Token(ctx context.Context) (client.Token, error) {
 	return level2{c}.Token(ctx)
 }
 
-// Invalidate tells the fleet that the token is not accepted. If it is still the one that
-// is shared, no member gives it out again; otherwise only this one does not. It waits for
-// the server, for at most twice Options.Timeout.
+// Invalidate reports the token as refused. If the fleet still shares it, no member returns
+// it again; otherwise only this member drops it. Invalidate waits for the server, up to
+// twice Options.Timeout.
 func (c *Cache) Invalidate(token client.Token) {
 	switch {
 	case c.source != nil:
@@ -199,8 +210,8 @@ func (c *Cache) Invalidate(token client.Token) {
 	}
 }
 
-// Close ends the work under way, gives the lease back and closes the connections. Calls
-// of Token fail from then on.
+// Close cancels the work under way, releases the lease and closes the connections. Later
+// calls of Token fail.
 func (c *Cache) Close() {
 	c.mu.Lock()
 	c.closed = true
@@ -213,7 +224,7 @@ func (c *Cache) Close() {
 	c.store.close()
 }
 
-// Stats returns the numbers of events since New.
+// Stats returns the counts since New.
 func (c *Cache) Stats() Stats {
 	return Stats{
 		Up:         c.store.up.Load(),
@@ -225,7 +236,7 @@ func (c *Cache) Stats() Stats {
 	}
 }
 
-// level2 is what is behind the memory of a Cache: the server, and what issues tokens.
+// level2 is the cache behind the one in memory: the server, and the issuer behind that.
 type level2 struct{ *Cache }
 
 func (l level2) Token(ctx context.Context) (client.Token, error) {
@@ -245,15 +256,15 @@ func (l level2) Token(ctx context.Context) (client.Token, error) {
 	}
 }
 
-// Invalidate tells the server, unless the refusal came from there.
+// Invalidate reports the refusal to the server, unless the server reported it.
 func (l level2) Invalidate(token client.Token) {
 	if l.reject(token) {
 		l.refuse(token)
 	}
 }
 
-// reject notes that this member does not give the token out again. It reports whether
-// that is news.
+// reject keeps this member from returning the token again. It returns false if the token
+// was rejected before.
 func (c *Cache) reject(token client.Token) bool {
 	if behind, ok := c.from.(client.Invalidator); ok {
 		behind.Invalidate(token)
@@ -273,7 +284,7 @@ func (c *Cache) reject(token client.Token) bool {
 	return true
 }
 
-// maxRejected is how many refused tokens a member remembers.
+// maxRejected is the number of refused tokens that a member remembers.
 const maxRejected = 16
 
 func (c *Cache) isRejected(tag string) bool {
@@ -287,13 +298,13 @@ func (c *Cache) isRejected(tag string) bool {
 	return false
 }
 
-// refuse deletes the token on the server if it is still there, and leaves its tag for
-// members that hold it in memory.
+// refuse deletes the token from the server if it is still there, and stores its tag for
+// the members that hold it in memory.
 func (c *Cache) refuse(token client.Token) {
 	ctx := c.work()
 	seen, err := c.look(ctx, claim{})
 	if err != nil {
-		return // the others find out by themselves
+		return // the other members have to find out themselves
 	}
 	kept := c.seal.kept("token", seen.token, seen.now, seen.tokenLeft)
 	if kept == nil || kept.Token != token.Value.Reveal() {
@@ -302,8 +313,8 @@ func (c *Cache) refuse(token client.Token) {
 	_, _ = c.store.run(ctx, refuseScript, c.keys.all(), seen.token, c.seal.tag(token), milliseconds(max(time.Until(token.Expires()), time.Second)))
 }
 
-// onChange is told by the store which keys have changed, "" if any may have: the
-// connection was lost. It must not block.
+// onChange is called by the store with each key that has changed, or with "" when the
+// connection was lost and any key may have changed. It must not block.
 func (c *Cache) onChange(key string) {
 	switch key {
 	case c.keys.lease:
@@ -318,8 +329,8 @@ func (c *Cache) onChange(key string) {
 	}
 }
 
-// check drops the token in memory if another member had it refused. It tries until the
-// server has answered, or the token has expired.
+// check drops the token in memory if another member has reported it refused. It retries
+// in the background until the server answers or the token expires.
 func (c *Cache) check() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -338,7 +349,7 @@ func (c *Cache) check() {
 	})
 }
 
-// checkOnce returns whether to check again.
+// checkOnce checks once and returns whether to check again.
 func (c *Cache) checkOnce() bool {
 	c.mu.Lock()
 	last := c.last
@@ -362,9 +373,9 @@ func (c *Cache) checkOnce() bool {
 	return c.checking
 }
 
-// unavailable is the error of Policy Fail.
+// unavailable returns the error for Policy Fail.
 func unavailable(err error) error {
-	return &client.Error{Op: "cache", Kind: client.ErrUnavailable, Err: fmt.Errorf("the cache server cannot be used, and the policy is to fail: %w", err)}
+	return &client.Error{Op: "cache", Kind: client.ErrUnavailable, Err: fmt.Errorf("the cache server is unavailable, and the policy is to fail: %w", err)}
 }
 
 var errClosed = errors.New("the Cache is closed")

@@ -23,7 +23,7 @@ func TestMain(m *testing.M) {
 		child()
 		return
 	}
-	// rueidis, which looks for a cluster first, leaves one that sleeps for a second.
+	// rueidis probes for a cluster first, and leaves a goroutine that sleeps for a second.
 	goleak.VerifyTestMain(m, goleak.IgnoreAnyFunction("github.com/redis/rueidis.(*call).DelayDo.func1"))
 }
 
@@ -33,7 +33,7 @@ var (
 	_ gktinc.OnceStore   = (*OnceStore)(nil)
 )
 
-// listen answers every connection in the same way, and returns the URL.
+// listen starts a server that calls answer for each connection, and returns its URL.
 func listen(t *testing.T, answer func(net.Conn)) string {
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	require.NoError(t, err)
@@ -54,7 +54,7 @@ func listen(t *testing.T, answer func(net.Conn)) string {
 	return "redis://" + l.Addr().String()
 }
 
-// servers are those that are of no use.
+// servers returns the URLs of servers that do not work, by what is wrong with them.
 func servers(t *testing.T) map[string]string {
 	ended, end := context.WithCancel(context.Background())
 	urls := map[string]string{
@@ -82,7 +82,7 @@ func servers(t *testing.T) map[string]string {
 	return urls
 }
 
-// Without a server each member goes on alone, soon, and says so once.
+// Without a server each member soon gets a token alone, and warns once.
 func TestAlone(t *testing.T) {
 	for name, url := range servers(t) {
 		t.Run(name, func(t *testing.T) {
@@ -105,7 +105,7 @@ func TestAlone(t *testing.T) {
 			mu.Lock()
 			defer mu.Unlock()
 			require.Len(t, warnings, 1)
-			require.Contains(t, warnings[0], "rediscache: the cache server cannot be used: 127.0.0.1:")
+			require.Contains(t, warnings[0], "rediscache: the cache server is unavailable: 127.0.0.1:")
 			stats := c.Stats()
 			require.False(t, stats.Up)
 			require.EqualValues(t, 2, stats.Alone)
@@ -162,7 +162,7 @@ func TestShowsNoSecret(t *testing.T) {
 	leaktest.RequireSafe(t, c.Stats(), "SENTINEL")
 }
 
-// A warm call takes no network and no allocation.
+// A warm call neither uses the network nor allocates.
 func TestWarmCallAllocatesNothing(t *testing.T) {
 	c := member(t, &issuer{secret: "a"}, Options{URL: "redis://127.0.0.1:1", Timeout: 10 * time.Millisecond})
 	get(t, c)

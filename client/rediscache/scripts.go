@@ -6,19 +6,19 @@ import (
 	"github.com/redis/rueidis"
 )
 
-// keys are the names on the server. The braces put all of them into one slot of a
-// cluster.
+// keys holds the names of the keys on the server. The braces (a hash tag) put all of them
+// in one slot of a cluster.
 type keys struct {
-	tracked string // the beginning of all
+	tracked string // the common prefix
 
 	token   string // the sealed token, until it expires
-	failed  string // the sealed failure, as long as it lasts
-	refused string // the tag of the token that was refused last
-	lease   string // who is getting a token
-	news    string // set when a holder of the lease has given up
-	pool    string // with SingleUse: sealed tokens by the time when they expire
-	used    string // with SingleUse: identifiers of those that were handed out
-	fill    string // the lease on filling the pool
+	failed  string // the sealed failure, while it lasts
+	refused string // the tag of the last refused token
+	lease   string // the owner of the lease on getting a token
+	news    string // set when the holder of the lease gives up
+	pool    string // with SingleUse: sealed tokens, sorted by expiry
+	used    string // with SingleUse: identifiers of the tokens handed out
+	fill    string // the owner of the lease on filling the pool
 }
 
 func newKeys(prefix, name string) keys {
@@ -34,16 +34,16 @@ func (k keys) all() []string {
 	return []string{k.token, k.failed, k.refused, k.lease, k.news, k.pool, k.used, k.fill}
 }
 
-// All scripts have these keys, in the order of keys.all. Times are in milliseconds, by
-// the server's clock.
+// preamble names the keys that every script gets, in the order of keys.all. Times are in
+// milliseconds by the server's clock.
 const preamble = `
 local token, failed, refused, lease, news, pool, used, fill = unpack(KEYS)
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
 `
 
-// A lua script is made when it is first run: most processes that have this package linked in
-// run none.
+// A lua returns a script, which it creates on the first call: most processes that link
+// this package run none.
 type lua func() *rueidis.Lua
 
 func script(body string) lua {
@@ -51,9 +51,9 @@ func script(body string) lua {
 }
 
 var (
-	// lookScript returns all there is. With a term it claims the lease (ARGV: owner,
-	// term) if that is free and nothing has changed since the caller looked (the token
-	// and the failure that it saw).
+	// lookScript returns the whole state (ARGV: owner, term, token, failure). If term is
+	// not 0, it also claims the lease, provided that the lease is free and that the token
+	// and the failure are still those that the caller saw.
 	lookScript = script(`
 local value, failure, claimed = redis.call('GET', token) or '', redis.call('GET', failed) or '', 0
 if ARGV[2] ~= '0' and value == ARGV[3] and failure == ARGV[4] and redis.call('SET', lease, ARGV[1], 'NX', 'PX', ARGV[2]) then
@@ -66,9 +66,9 @@ return {now, value, redis.call('PTTL', token), failure, redis.call('PTTL', faile
 if redis.call('GET', KEYS[9]) ~= ARGV[1] then return 0 end
 return redis.call('PEXPIRE', KEYS[9], ARGV[2])`)
 
-	// settleScript gives the lease back (ARGV: owner) with a token, a failure or nothing
-	// (kind, value, time to live). Who has lost the lease may only replace the token that
-	// it saw.
+	// settleScript releases the lease and stores a token, a failure or nothing (ARGV:
+	// owner, kind, value, time to live, token). A former holder may store a token only if
+	// the server still has the token that it saw.
 	settleScript = script(`
 local mine = redis.call('GET', lease) == ARGV[1]
 if mine then redis.call('DEL', lease) end
@@ -82,25 +82,25 @@ elseif mine then
 end
 return mine and 1 or 0`)
 
-	// refuseScript deletes the token (ARGV: its value) and leaves its tag. A server that
-	// is full still deletes.
+	// refuseScript deletes the token and stores its tag (ARGV: sealed token, tag, time to
+	// live). A server that is out of memory cannot store the tag, but still deletes.
 	refuseScript = script(`
 if redis.call('GET', token) ~= ARGV[1] then return 0 end
 redis.pcall('SET', refused, ARGV[2], 'PX', ARGV[3])
 return redis.call('DEL', token)`)
 
-	// takeScript hands out the token of the pool that expires first, if it has more than
-	// ARGV[1] to live. What was handed out before is not handed out again, even if it is
-	// put back.
+	// takeScript removes from the pool the token that expires first, among those that live
+	// longer than ARGV[1], and returns it. It never returns a token twice, even if somebody
+	// puts it back.
 	takeScript = script(takeBody)
 
-	// releaseScript gives a lease back (KEYS[9]; ARGV: owner).
+	// releaseScript releases a lease (KEYS[9]; ARGV: owner).
 	releaseScript = script(`
 if redis.call('GET', KEYS[9]) == ARGV[1] then return redis.call('DEL', KEYS[9]) end
 return 0`)
 
-	// putScript adds to the pool (ARGV: value, time to live, limit) and returns how many
-	// there are.
+	// putScript adds a token to the pool, unless it is full, and returns the number of
+	// tokens there (ARGV: value, time to live, limit).
 	putScript = script(`
 redis.call('ZREMRANGEBYSCORE', pool, '-inf', now)
 if redis.call('ZCARD', pool) < tonumber(ARGV[3]) then
@@ -122,5 +122,5 @@ while true do
 	end
 end`
 
-// takeSource is takeScript for a connection of its own.
+// takeSource is the source of takeScript, for a dedicated connection.
 const takeSource = preamble + takeBody

@@ -13,18 +13,18 @@ import (
 	"github.com/gkpow/gkpow/client"
 )
 
-// format is the first byte of a sealed value, and changes with what follows it. It is
-// part of the purposes of the keys and of the additional data as well.
+// format is the version of sealed values and their first byte. It also goes into the
+// purposes of the keys and into the additional data. Change it when the content changes.
 const format = "1"
 
-// A sealer encrypts what is kept on the server, by AES-256-GCM with random nonces. The
-// key is derived from the secret key, the URL and the site key; the additional data are
-// the format, what the value is, and the name of the fleet. So a value of another
-// account, of another kind or under another name does not open.
+// A sealer encrypts values for the server, with AES-256-GCM and random nonces. The key is
+// derived from the secret key, the URL and the site key. The additional data contains the
+// format, the kind of the value and the name of the fleet, so a value of another account,
+// kind or fleet cannot be opened.
 type sealer struct {
 	aead func() cipher.AEAD // closures, so that a dump shows no key
 	mac  func() []byte
-	name string // of the fleet, 32 hex digits
+	name string // name of the fleet, 32 hex digits
 }
 
 func newSealer(issuer Issuer) (*sealer, error) {
@@ -62,7 +62,7 @@ func (s *sealer) data(kind string) []byte {
 	return []byte("gkpow rediscache " + format + "\n" + kind + "\n" + s.name)
 }
 
-// seal encrypts v, as JSON.
+// seal encodes v as JSON and encrypts it.
 func (s *sealer) seal(kind string, v any) (string, error) {
 	plain, err := json.Marshal(v)
 	if err != nil {
@@ -71,9 +71,9 @@ func (s *sealer) seal(kind string, v any) (string, error) {
 	return string(s.aead().Seal([]byte(format), nil, plain, s.data(kind))), nil
 }
 
-var errSealed = errors.New("the value on the server is damaged, or another account's")
+var errSealed = errors.New("the value on the server is damaged or belongs to another account")
 
-// open decrypts what seal has made of the kind.
+// open decrypts a value that seal made with the same kind, and decodes it into v.
 func (s *sealer) open(kind, value string, v any) error {
 	sealed, ok := strings.CutPrefix(value, format)
 	if !ok {
@@ -86,7 +86,7 @@ func (s *sealer) open(kind, value string, v any) error {
 	return nil
 }
 
-// tag names a token without telling it.
+// tag returns a keyed hash that identifies the token without revealing it.
 func (s *sealer) tag(token client.Token) string {
 	mac := hmac.New(sha256.New, s.mac())
 	mac.Write([]byte(token.Value.Reveal()))

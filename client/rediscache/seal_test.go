@@ -16,15 +16,15 @@ func sealerOf(t *testing.T, issuer Issuer) *sealer {
 	return s
 }
 
-// account is an Issuer by its URL and keys.
+// account returns the Issuer for a URL and keys.
 func account(t *testing.T, url, site, secret string) Issuer {
 	c, err := client.New(client.Config{URL: url, SiteKey: site, SecretKey: client.NewSecret(secret)})
 	require.NoError(t, err)
 	return c
 }
 
-// What was sealed opens for its account, its kind and its format only, and not after a
-// change of any bit or a cut anywhere.
+// A sealed value opens only for its account and kind, and only if no bit was flipped and
+// nothing was cut off or added.
 func TestSeal(t *testing.T) {
 	s := sealerOf(t, account(t, "https://a.example", "pk", "sk"))
 	value, err := s.seal("token", "plain")
@@ -60,11 +60,12 @@ func TestSeal(t *testing.T) {
 	leaktest.RequireSafe(t, s, "sk")
 }
 
-// Age is told by the server's clock. The members' own may differ by hours.
+// The server's clock determines the age of a token. The members' clocks may differ by
+// hours.
 func TestKept(t *testing.T) {
 	s := sealerOf(t, &issuer{secret: "a"})
 	token := client.Token{Value: client.NewSecret("token"), ExpiresAt: time.Now().Add(300 * time.Second)}
-	const at = 1_700_000_000_000 // by the server's clock, years ago by the local one
+	const at = 1_700_000_000_000 // the server's clock is years behind the local one
 	value, left, err := s.keep("token", token, at)
 	require.NoError(t, err)
 	require.InDelta(t, 300, left.Seconds(), 1)
@@ -79,7 +80,7 @@ func TestKept(t *testing.T) {
 	require.WithinDuration(t, time.Now().Add(240*time.Second), restored.Expires(), 2*time.Second)
 	require.WithinDuration(t, time.Now().Add(-time.Minute), restored.Received(), 2*time.Second)
 
-	require.Nil(t, after(301*time.Second, time.Hour), "put back after its end")
+	require.Nil(t, after(301*time.Second, time.Hour), "put back after it expired")
 	require.Nil(t, after(0, 0), "no time to live")
 	require.Nil(t, after(-time.Hour, time.Hour), "from the future")
 	require.Nil(t, s.kept("single x", value, at, time.Hour), "another kind")

@@ -19,7 +19,8 @@ import (
 	"github.com/gkpow/gkpow/client/gktest"
 )
 
-// interop skips a test that needs redis-server unless it is asked for: see the Makefile.
+// interop skips a test that needs redis-server unless GKPOW_TEST_INTEROP is set, as make
+// test-all does.
 func interop(t *testing.T) {
 	t.Helper()
 	if os.Getenv("GKPOW_TEST_INTEROP") == "" {
@@ -27,7 +28,7 @@ func interop(t *testing.T) {
 	}
 }
 
-// A process is a redis-server.
+// A process is a running redis-server.
 type process struct {
 	t    *testing.T
 	cmd  *exec.Cmd
@@ -35,7 +36,7 @@ type process struct {
 	args []string
 }
 
-// freePort returns a port that nobody listens on.
+// freePort returns a port that no process listens on.
 func freePort(t *testing.T) int {
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	require.NoError(t, err)
@@ -43,7 +44,7 @@ func freePort(t *testing.T) int {
 	return l.Addr().(*net.TCPAddr).Port
 }
 
-// startRedis starts a server that keeps nothing on disk.
+// startRedis starts a server without persistence.
 func startRedis(t *testing.T, args ...string) *process {
 	t.Helper()
 	p := &process{t: t, port: freePort(t)}
@@ -79,7 +80,7 @@ func (p *process) kill() {
 
 func (p *process) address() string { return "127.0.0.1:" + strconv.Itoa(p.port) }
 
-// url gives exchanges the longest time that there is: the tests' machine may be busy.
+// url sets the longest timeout allowed, since the machine that runs the tests may be busy.
 func (p *process) url() string { return "redis://" + p.address() + "?timeout=1s" }
 
 // admin runs one command on the server.
@@ -91,7 +92,7 @@ func (p *process) admin(words ...string) rueidis.RedisResult {
 	return c.Do(context.Background(), c.B().Arbitrary(words...).Build())
 }
 
-// An issuer makes tokens and counts them, for an account that the secret names.
+// An issuer makes tokens for the account that secret names, and counts the requests.
 type issuer struct {
 	secret string
 	asked  atomic.Int32
@@ -123,7 +124,7 @@ func (i *issuer) Token(ctx context.Context) (client.Token, error) {
 	return client.Token{Value: client.NewSecret(fmt.Sprintf("token-%s-%d", i.secret, n)), ExpiresAt: time.Now().Add(life), Rounds: 1}, nil
 }
 
-// member is a Cache that is closed at the end of the test.
+// member returns a Cache that is closed at the end of the test.
 func member(t *testing.T, i Issuer, o Options) *Cache {
 	t.Helper()
 	c, err := New(i, o)
@@ -140,10 +141,10 @@ func get(t *testing.T, c *Cache) string {
 	return token.Value.Reveal()
 }
 
-// Variables of a copy of this program that is to be a member.
+// The test binary starts copies of itself as members, with these environment variables.
 const (
-	childURL     = "GKPOW_TEST_CACHE_URL"     // of the cache
-	childService = "GKPOW_TEST_CACHE_SERVICE" // of the service
+	childURL     = "GKPOW_TEST_CACHE_URL"     // URL of the cache
+	childService = "GKPOW_TEST_CACHE_SERVICE" // URL of the service
 )
 
 // child gets a token and prints it.
@@ -166,7 +167,7 @@ func child() {
 	os.Exit(1)
 }
 
-// start starts a copy of this program as a member.
+// start starts a copy of the test binary as a member.
 func start(t *testing.T, cache, service string) (cmd *exec.Cmd, output *bytes.Buffer) {
 	t.Helper()
 	output = new(bytes.Buffer)

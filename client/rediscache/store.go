@@ -18,14 +18,14 @@ import (
 	"github.com/sony/gobreaker/v2"
 )
 
-// A store exchanges with the server, each time for a bounded time. After an exchange
-// that failed a circuit breaker keeps all from trying for one to two seconds; then one
-// tries.
+// A store makes exchanges with the server, each within the timeout. After a failed
+// exchange a circuit breaker rejects further ones for one to two seconds, and then lets
+// one try.
 type store struct {
 	server   server
-	timeout  time.Duration    // the server's
-	tracked  string           // the beginning of the keys that onChange is told of
-	onChange func(key string) // nil if nobody wants to know
+	timeout  time.Duration    // of server
+	tracked  string           // prefix of the keys whose changes onChange gets
+	onChange func(key string) // nil if the caller does not track changes
 	warn     func(error)
 	breaker  *gobreaker.TwoStepCircuitBreaker[struct{}]
 
@@ -33,9 +33,9 @@ type store struct {
 	errors atomic.Uint64
 	warned atomic.Bool
 
-	mu         sync.Mutex // guards what follows
+	mu         sync.Mutex // guards the fields below
 	client     rueidis.Client
-	connecting chan struct{} // closed when an attempt to connect has ended; nil if there is none
+	connecting chan struct{} // closed when the attempt to connect ends; nil if there is none
 	failed     error         // of the latest attempt
 	closed     bool
 }
@@ -54,11 +54,12 @@ func newStore(s server, tracked string, onChange func(string), warn func(error))
 	}
 }
 
-// errNotCounted is the outcome of an exchange that says nothing about the server.
+// errNotCounted tells the circuit breaker to ignore the outcome of an exchange, since it
+// says nothing about the server.
 var errNotCounted = errors.New("neither success nor failure")
 
-// run executes a script. An error means that the server could not be used, or that ctx
-// has ended.
+// run executes a script. An error means that the server is unavailable or that ctx is
+// done.
 func (s *store) run(ctx context.Context, script lua, keys []string, args ...string) ([]rueidis.RedisMessage, error) {
 	return s.do(ctx, func(ctx context.Context, client rueidis.Client) ([]rueidis.RedisMessage, error) {
 		message, err := script().Exec(ctx, client, keys, args).ToMessage()
@@ -94,7 +95,7 @@ func (s *store) do(ctx context.Context, exchange func(context.Context, rueidis.C
 	case ctx.Err() != nil:
 		done(errNotCounted)
 		return nil, ctx.Err()
-	case replied && isWriteFault(err): // it can still be read
+	case replied && isWriteFault(err): // the server still serves reads
 		done(errNotCounted)
 	default:
 		done(err)
@@ -102,19 +103,19 @@ func (s *store) do(ctx context.Context, exchange func(context.Context, rueidis.C
 	s.errors.Add(1)
 	s.up.Store(false)
 	if errors.Is(err, context.DeadlineExceeded) {
-		err = fmt.Errorf("no answer in time, which is %v", s.timeout)
+		err = fmt.Errorf("no answer within %v", s.timeout)
 	}
 	err = fmt.Errorf("%s: %w", s.server.address, err)
 	if !s.warned.Swap(true) {
-		s.warn(fmt.Errorf("rediscache: the cache server cannot be used: %w", err))
+		s.warn(fmt.Errorf("rediscache: the cache server is unavailable: %w", err))
 	}
 	return nil, err
 }
 
 var errDown = errors.New("it failed a moment ago")
 
-// isWriteFault reports whether the server takes no writes: it is full, a replica, or
-// cannot save.
+// isWriteFault reports whether the server rejects writes because it is out of memory, is
+// a replica, or cannot save to disk.
 func isWriteFault(err error) bool {
 	for _, code := range []string{"OOM", "READONLY", "MISCONF", "NOREPLICAS"} {
 		if strings.Contains(err.Error(), code) {
@@ -124,8 +125,8 @@ func isWriteFault(err error) bool {
 	return false
 }
 
-// connect returns the client, or waits for one, twice as long as for an answer. The
-// attempt goes on afterwards: the next caller may find it done.
+// connect returns the client. If there is none it starts to connect and waits, up to twice
+// the timeout. The attempt continues after that, so a later caller may find it done.
 func (s *store) connect(ctx context.Context) (rueidis.Client, error) {
 	ctx, cancel := context.WithTimeout(ctx, 2*s.timeout)
 	defer cancel()
@@ -162,7 +163,7 @@ func (s *store) dial(connecting chan struct{}) {
 	option.Sentinel.Dialer = option.Dialer
 	option.Sentinel.TopologyRefreshInterval = 5 * time.Second
 	option.DialCtxFn = s.dialServer
-	option.ConnWriteTimeout = 4 * s.timeout // for answers and for pings when idle
+	option.ConnWriteTimeout = 4 * s.timeout // also limits pings on an idle connection
 	option.PipelineMultiplex = -1           // one connection
 	option.BlockingPoolSize = 1
 	option.ReadBufferEachConn, option.WriteBufferEachConn = 16<<10, 16<<10
@@ -190,8 +191,8 @@ func (s *store) dial(connecting chan struct{}) {
 	}
 }
 
-// dialServer connects, and makes sure that there is a server of Redis at the other end:
-// the protocol of another one would be a bug to rueidis, which panics.
+// dialServer connects and verifies that the peer speaks the Redis protocol. rueidis takes
+// any other protocol for a bug and panics.
 func (s *store) dialServer(ctx context.Context, address string, dialer *net.Dialer, config *tls.Config) (net.Conn, error) {
 	network := "tcp"
 	if s.server.socket {
@@ -214,8 +215,8 @@ func (s *store) dialServer(ctx context.Context, address string, dialer *net.Dial
 	return conn, nil
 }
 
-// greet sends PING and reads the one line that a server answers with: +PONG, or an error
-// because there was no password yet.
+// greet sends PING and reads the one-line answer: +PONG, or an error because no password
+// was sent yet.
 func greet(conn net.Conn, timeout time.Duration) error {
 	if err := conn.SetDeadline(time.Now().Add(timeout)); err != nil {
 		return err
@@ -226,7 +227,7 @@ func greet(conn net.Conn, timeout time.Duration) error {
 	var line []byte
 	for one := make([]byte, 1); !bytes.HasSuffix(line, []byte("\r\n")); {
 		if _, err := io.ReadFull(conn, one); err != nil {
-			return fmt.Errorf("connected, but there was no answer: %w", err)
+			return fmt.Errorf("connected, but got no answer: %w", err)
 		}
 		if line = append(line, one[0]); len(line) > maxGreeting || line[0] != '+' && line[0] != '-' {
 			return errNotRedis
@@ -234,20 +235,20 @@ func greet(conn net.Conn, timeout time.Duration) error {
 	}
 	if answer := string(line); answer != "+PONG\r\n" && !strings.HasPrefix(answer, "-NOAUTH") && !strings.HasPrefix(answer, "-NOPERM") {
 		if answer[0] == '-' {
-			return fmt.Errorf("the server says %q", strings.TrimSpace(answer))
+			return fmt.Errorf("the server answered %q", strings.TrimSpace(answer))
 		}
 		return errNotRedis
 	}
 	return conn.SetDeadline(time.Time{})
 }
 
-// maxGreeting bounds the line, in bytes.
+// maxGreeting is the maximum length of the line, in bytes.
 const maxGreeting = 512
 
-var errNotRedis = errors.New("what answers is neither Redis nor Valkey")
+var errNotRedis = errors.New("the server is neither Redis nor Valkey")
 
-// invalidated is called by the connection: nil means that it was lost, or that all keys
-// are gone.
+// invalidated is called by the connection with the keys that changed. nil means that the
+// connection was lost or that the server was flushed.
 func (s *store) invalidated(names []rueidis.RedisMessage) {
 	if names == nil {
 		s.onChange("")
@@ -272,10 +273,10 @@ func (s *store) close() {
 	}
 }
 
-// jitter returns half of d to all of it.
+// jitter returns a random duration from d/2 to d.
 func jitter(d time.Duration) time.Duration { return d/2 + rand.N(d/2+1) }
 
-// pause returns false if the context ended first.
+// pause waits for d. It returns false if ctx is done before that.
 func pause(ctx context.Context, d time.Duration) bool {
 	timer := time.NewTimer(d)
 	defer timer.Stop()

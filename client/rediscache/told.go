@@ -6,13 +6,13 @@ import (
 	"time"
 )
 
-// A hub wakes those who wait for the holder of the lease.
+// A hub wakes the callers that wait for the holder of the lease.
 type hub struct {
 	mu      sync.Mutex
 	waiters map[*waiter]struct{}
 }
 
-// A waiter is told of news, and that the holder is alive. It is never waited for.
+// A waiter receives news, and heartbeats of the holder. Senders never block on it.
 type waiter struct{ news, beats chan struct{} }
 
 func (h *hub) join() *waiter {
@@ -47,7 +47,7 @@ func (h *hub) tell(which func(*waiter) chan struct{}) {
 	}
 }
 
-// wait returns when there is news, or when nothing was heard of the holder for so long.
+// wait returns when there is news, or when no heartbeat came for about silence.
 func (w *waiter) wait(ctx context.Context, silence time.Duration) error {
 	timer := time.NewTimer(jitter(silence) + silence/2)
 	defer timer.Stop()

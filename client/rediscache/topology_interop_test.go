@@ -24,8 +24,8 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// The master of a Sentinel group is killed while members use the pool up: none is given
-// a token that another has, and the fleet goes on with the replica.
+// When the master of a Sentinel group is killed while members drain the pool, no two
+// callers get the same token, and the fleet goes on with the replica.
 func TestInteropSentinel(t *testing.T) {
 	interop(t)
 	master := startRedis(t)
@@ -45,7 +45,7 @@ func TestInteropSentinel(t *testing.T) {
 		role, _ := replica.admin("INFO", "replication").ToString()
 		return strings.Contains(role, "master_link_status:up")
 	}, 30*time.Second, 100*time.Millisecond)
-	time.Sleep(3 * time.Second) // the sentinels find each other and the replica
+	time.Sleep(3 * time.Second) // for the sentinels to find each other and the replica
 
 	url := "redis://" + sentinels[0] + "?timeout=1s&master_set=fleet&addr=" + sentinels[1] + "&addr=" + sentinels[2]
 	i := &issuer{secret: "a", took: 5 * time.Millisecond}
@@ -122,8 +122,8 @@ func TestInteropCluster(t *testing.T) {
 	require.NoError(t, err)
 }
 
-// TLS with certificates on both sides, a user with the rights that docs/fleet.md names,
-// its password from a file, a database, a prefix, and a unix socket.
+// TestInteropTLS uses TLS with certificates on both sides, a user with the permissions
+// that docs/fleet.md lists, a password file, a database, a prefix and a unix socket.
 func TestInteropTLS(t *testing.T) {
 	interop(t)
 	dir := t.TempDir()
@@ -164,7 +164,7 @@ func TestInteropTLS(t *testing.T) {
 	require.ErrorContains(t, err, "NOPERM")
 }
 
-// certify writes a certificate for localhost and its key.
+// certify writes a certificate for localhost, and its key, to dir.
 func certify(t *testing.T, dir string) (certificate, key string) {
 	private, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	require.NoError(t, err)

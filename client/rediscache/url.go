@@ -18,28 +18,28 @@ import (
 	"github.com/redis/rueidis"
 )
 
-// A server is where a cache is, and how to get there.
+// A server is the location of a cache server and the way to connect to it.
 type server struct {
-	prefix     string // of the names of keys
-	address    string // the first one, for people
+	prefix     string // of key names
+	address    string // the first address, for messages
 	encrypted  bool
-	socket     bool // the address is the path of a unix socket
+	socket     bool // address is the path of a unix socket
 	timeout    time.Duration
-	replicated bool // a write may be lost with the server that has confirmed it
+	replicated bool // a failover may lose a write that the server has confirmed
 
 	option func() rueidis.ClientOption // a closure, so that a dump shows no password
 }
 
-// DefaultPrefix is the prefix of the names of keys unless the URL has another.
+// DefaultPrefix is the prefix of key names if the URL does not set one.
 const DefaultPrefix = "gkpow:"
 
-// parameters are what may follow the question mark of a URL.
+// parameters are the valid query parameters of a URL.
 var parameters = []string{
 	"addr", "ca_file", "cert_file", "db", "key_file", "master_set", "password_file", "prefix",
 	"sentinel_password_file", "sentinel_user", "timeout",
 }
 
-// server reads the URL and the timeout.
+// server parses the URL and determines the timeout.
 func (o Options) server() (server, error) {
 	s, err := parseURL(o.URL)
 	if err != nil {
@@ -47,13 +47,13 @@ func (o Options) server() (server, error) {
 	}
 	s.timeout = cmp.Or(o.Timeout, s.timeout, DefaultTimeout)
 	if s.timeout < 10*time.Millisecond || s.timeout > time.Second {
-		return server{}, misconfigured("the timeout of the cache is %v: set it to 10ms to 1s", s.timeout)
+		return server{}, misconfigured("the cache timeout is %v: set it to a value from 10ms to 1s", s.timeout)
 	}
 	return s, nil
 }
 
-// CheckURL returns the error that New would return for Options.URL, and reports whether
-// the URL holds a password.
+// CheckURL reports whether the URL contains a password, and returns the error that New
+// would return for it as Options.URL.
 func CheckURL(raw string) (password bool, err error) {
 	_, err = Options{URL: raw}.server()
 	u, parseErr := url.Parse(raw)
@@ -63,26 +63,26 @@ func CheckURL(raw string) (password bool, err error) {
 	return password, err
 }
 
-// parseURL reads Options.URL. Errors are client.ErrMisconfigured and do not repeat the
-// password.
+// parseURL parses Options.URL. The error is client.ErrMisconfigured and does not contain
+// the password.
 func parseURL(raw string) (server, error) {
 	fault := func(format string, args ...any) (server, error) {
-		return server{}, misconfigured("the URL of the cache "+format, args...)
+		return server{}, misconfigured("the cache URL "+format, args...)
 	}
 	u, err := url.Parse(raw)
 	switch {
 	case raw == "":
-		return fault("is empty: set it, as in rediss://cache.example:6379")
+		return fault("is empty: set it to a URL such as rediss://cache.example:6379")
 	case err != nil:
-		return fault("is not a URL, as in rediss://cache.example:6379")
+		return fault("is not a valid URL: write it like rediss://cache.example:6379")
 	case !slices.Contains([]string{"redis", "rediss", "valkey", "valkeys", "unix"}, u.Scheme):
-		return fault("begins with none of rediss://, valkeys://, redis://, valkey:// and unix://")
+		return fault("must begin with rediss://, valkeys://, redis://, valkey:// or unix://")
 	case u.Scheme != "unix" && u.Hostname() == "":
-		return fault("has no host, as in rediss://cache.example:6379")
+		return fault("has no host: write it like rediss://cache.example:6379")
 	case u.Scheme == "unix" && u.Path == "":
-		return fault("has no path of a socket, as in unix:///run/redis/redis.sock")
+		return fault("has no socket path: write it like unix:///run/redis/redis.sock")
 	case u.Fragment != "":
-		return fault("has a fragment (#): in a password write %%23 for it")
+		return fault("has a fragment (#): write a # in the password as %%23")
 	}
 	query, err := url.ParseQuery(u.RawQuery)
 	if err != nil {
@@ -90,7 +90,7 @@ func parseURL(raw string) (server, error) {
 	}
 	for name := range query {
 		if !slices.Contains(parameters, name) {
-			return fault("has the unknown parameter %q: known are %s", name, strings.Join(parameters, ", "))
+			return fault("has an unknown parameter %q: use one of %s", name, strings.Join(parameters, ", "))
 		}
 	}
 	option, err := serverOption(u, query)
@@ -107,14 +107,14 @@ func parseURL(raw string) (server, error) {
 	}
 	if timeout := query.Get("timeout"); timeout != "" {
 		if s.timeout, err = time.ParseDuration(timeout); err != nil {
-			return fault("has a timeout %q that is not a time with a unit, such as 100ms", timeout)
+			return fault("has an invalid timeout %q: write a duration with a unit, such as 100ms", timeout)
 		}
 	}
 	if query.Has("prefix") {
 		s.prefix = query.Get("prefix")
 	}
 	if strings.ContainsAny(s.prefix, "{} \r\n") || len(s.prefix) > 256 {
-		return fault("has a prefix with braces or white space, or of over 256 bytes")
+		return fault("has an invalid prefix: use up to 256 bytes without braces and white space")
 	}
 	return s, nil
 }
@@ -135,7 +135,7 @@ func serverOption(u *url.URL, query url.Values) (rueidis.ClientOption, error) {
 	if number := cmp.Or(query.Get("db"), strings.Trim(u.Path, "/")); number != "" && u.Scheme != "unix" || query.Has("db") {
 		db, err := strconv.Atoi(cmp.Or(query.Get("db"), number))
 		if err != nil || db < 0 {
-			return option, fmt.Errorf("has a database %q that is not a number of 0 or more", number)
+			return option, fmt.Errorf("has an invalid database %q: write a number, 0 or more", number)
 		}
 		option.SelectDB = db
 	}
@@ -145,7 +145,7 @@ func serverOption(u *url.URL, query url.Values) (rueidis.ClientOption, error) {
 		password, given = u.User.Password()
 	}
 	if given && query.Has("password_file") {
-		return option, fmt.Errorf("has a password and password_file: remove one of them")
+		return option, fmt.Errorf("has both a password and password_file: remove one of them")
 	}
 	user := option.Username
 	if path := query.Get("password_file"); path != "" {
@@ -177,7 +177,7 @@ func serverOption(u *url.URL, query url.Values) (rueidis.ClientOption, error) {
 		}
 		option.TLSConfig, option.Sentinel.TLSConfig = config, config
 	} else if query.Has("ca_file") || query.Has("cert_file") || query.Has("key_file") {
-		return option, fmt.Errorf("has certificates, but no TLS: begin it with rediss://")
+		return option, fmt.Errorf("has certificates but does not use TLS: begin it with rediss://")
 	}
 	return option, nil
 }
@@ -191,24 +191,24 @@ func tlsConfig(query url.Values) (*tls.Config, error) {
 		}
 		config.RootCAs = x509.NewCertPool()
 		if !config.RootCAs.AppendCertsFromPEM(data) {
-			return nil, fmt.Errorf("names a ca_file, %s, that holds no certificate in PEM", path)
+			return nil, fmt.Errorf("names a ca_file, %s, that contains no PEM certificate", path)
 		}
 	}
 	certificate, key := query.Get("cert_file"), query.Get("key_file")
 	if (certificate == "") != (key == "") {
-		return nil, fmt.Errorf("has one of cert_file and key_file: both are needed, or none")
+		return nil, fmt.Errorf("has only one of cert_file and key_file: set both or neither")
 	}
 	if certificate != "" {
 		pair, err := tls.LoadX509KeyPair(certificate, key)
 		if err != nil {
-			return nil, fmt.Errorf("names a cert_file and a key_file that do not go together: %w", err)
+			return nil, fmt.Errorf("names an unusable pair of cert_file and key_file: %w", err)
 		}
 		config.Certificates = []tls.Certificate{pair}
 	}
 	return config, nil
 }
 
-// maxSecretFile bounds files that a URL names, in bytes.
+// maxSecretFile is the maximum size of a file that a URL names, in bytes.
 const maxSecretFile = 1 << 20
 
 func readPassword(path string) (string, error) {
@@ -223,14 +223,14 @@ func readPassword(path string) (string, error) {
 	return password, nil
 }
 
-// readFile reads a plain file: to open a FIFO would wait for ever.
+// readFile reads a regular file. Opening a FIFO would block forever.
 func readFile(path string) ([]byte, error) {
 	info, err := os.Stat(path)
 	if err != nil {
 		return nil, fmt.Errorf("names a file that cannot be read: %w", err)
 	}
 	if !info.Mode().IsRegular() {
-		return nil, fmt.Errorf("names %s, which is not a plain file", path)
+		return nil, fmt.Errorf("names %s, which is not a regular file", path)
 	}
 	file, err := os.Open(path)
 	if err != nil {
