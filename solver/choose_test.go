@@ -27,7 +27,9 @@ func trusting(table ...asm.Kernel) *registry {
 }
 
 // A stage is a table of kernels that do what the generic one does, and take
-// time by a clock of its own.
+// time by a clock of its own. All workers advance that one clock, so a trial
+// charges its kernel for what other workers do meanwhile: a test that expects a
+// certain choice must search with one worker.
 type stage struct {
 	*registry
 	clock atomic.Int64    // ns

@@ -224,7 +224,7 @@ func TestBackendVariable(t *testing.T) {
 		{"abacus", "k2", "k2", "asked for"},
 	} {
 		t.Setenv(backendVariable, test.variable)
-		s, err := newSolver(Options{Backend: test.option}, newStage(10, 14, 300).registry)
+		s, err := newSolver(Options{Backend: test.option, Workers: 1}, newStage(10, 14, 300).registry)
 		require.NoError(t, err)
 		require.Equal(t, test.why, s.why)
 		solution, err := s.Solve(t.Context(), p)

@@ -26,6 +26,7 @@ import (
 // A guardedSite is an application behind gkpow gktinc proxy.
 type guardedSite struct {
 	*testing.T
+	server   *httptest.Server
 	url      string
 	registry *prometheus.Registry
 	journal  *journal
@@ -51,9 +52,9 @@ func newGuardedSite(t *testing.T, f proxyFlags, application http.Handler) *guard
 	require.NoError(t, err)
 	p, err := f.newProxy(guard, s.registry, log)
 	require.NoError(t, err)
-	server := httptest.NewServer(p)
-	t.Cleanup(server.Close)
-	s.url = server.URL
+	s.server = httptest.NewServer(p)
+	t.Cleanup(s.server.Close)
+	s.url = s.server.URL
 	t.Cleanup(func() { s.journal.check(t) })
 	return s
 }
@@ -169,6 +170,8 @@ func TestProxyGuards(t *testing.T) {
 	require.Equal(t, 200, status)
 	require.Equal(t, plainPage, body)
 
+	// A client has its answer before the handler has returned; Close waits for the handlers.
+	s.server.Close()
 	answer := httptest.NewRecorder()
 	promhttp.HandlerFor(s.registry, promhttp.HandlerOpts{}).ServeHTTP(answer, httptest.NewRequest("GET", "/metrics", nil))
 	for _, line := range []string{`gkpow_proxy_requests_total{outcome="judged"} 2`, `gkpow_proxy_requests_total{outcome="refused"} 25`,
