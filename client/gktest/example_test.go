@@ -10,8 +10,8 @@ import (
 	"github.com/gkpow/gkpow/client/gktest"
 )
 
-// A test of a program that gets tokens: the service runs in the same process, and its
-// puzzles are easy.
+// A test of a program that gets tokens runs the service in the same process, with easy
+// puzzles.
 func ExampleNew() {
 	service := gktest.New(gktest.Options{Difficulty: 1})
 	server := httptest.NewServer(service)
@@ -33,7 +33,8 @@ func ExampleNew() {
 	// Output: true 1 challenge
 }
 
-// The service can refuse, as the real one does when machine-to-machine tokens are off.
+// The service can reject requests, as the real one does when machine-to-machine tokens
+// are disabled.
 func ExampleService_SetM2MDisabled() {
 	service := gktest.New(gktest.Options{Difficulty: 1})
 	server := httptest.NewServer(service)

@@ -2,14 +2,15 @@ package gktest
 
 import "time"
 
-// maxRemembered bounds an expiring map: 16,384 challenges are about 5 MB.
+// maxRemembered is the maximum size of an expiring map. 16,384 challenges take about
+// 5 MB.
 const maxRemembered = 1 << 14
 
-// expiring is a map whose entries go when their time has come, or when there
-// are more than maxRemembered, the oldest first.
+// expiring is a map that drops entries when they expire, and the oldest ones when there
+// are more than maxRemembered.
 type expiring[V any] struct {
 	entries map[string]entry[V]
-	order   []string // keys as they were added; those taken since are still in it
+	order   []string // keys in the order of insertion, including keys that were taken
 }
 
 type entry[V any] struct {
@@ -29,7 +30,7 @@ func (e *expiring[V]) add(now time.Time, key string, value V, expires time.Time)
 	e.order = append(e.order, key)
 }
 
-// take removes the entry and returns it if it was there and had not expired.
+// take removes the entry. The result is true if it existed and had not expired.
 func (e *expiring[V]) take(now time.Time, key string) (V, bool) {
 	alive := e.alive(now, key)
 	found := e.entries[key]

@@ -1,35 +1,34 @@
-// Package gktest is the gkCAPTCHA machine-to-machine API and the GKTinc API as an
-// http.Handler, for tests and for work without an account. It issues challenges,
-// checks solutions with crypto/sha256, signs tokens and verifies them, and
-// refuses in every way the API's page documents.
+// Package gktest implements the gkCAPTCHA machine-to-machine API and the GKTinc API
+// as an http.Handler, for tests and for development without an account. It issues
+// challenges, checks solutions with crypto/sha256, signs and verifies tokens, and
+// returns every error that the API's page documents.
 //
-// Most tests need two lines:
+// Most tests need only two lines:
 //
 //	service := gktest.New(gktest.Options{Difficulty: 2})
 //	server := httptest.NewServer(service)
 //
 // A client then finds the API at server.URL, with the keys SiteKey and SecretKey.
 //
-// Three paths answer, each to POST with a JSON object only:
+// The gkCAPTCHA API has three paths. Each accepts only a POST of a JSON object:
 //
 //	/api/v1/m2m/challenge   gkCAPTCHA M2M API, "1. Request a Challenge"
 //	/api/v1/m2m/verify      gkCAPTCHA M2M API, "2. Solve and Submit"
-//	/api/v1/token/verify    the back end's check of a token
+//	/api/v1/token/verify    a back end's check of a token
 //
-// Two more are those of GKTinc, for the key GKTincAPIKey and the hash id
-// GKTincHashID:
+// The GKTinc API has two, for the key GKTincAPIKey and the hash id GKTincHashID:
 //
 //	/v3/tinc/HASHID/get_challenge_level/IP   GKTinc API Usage, "1) Get Challenge Level", to GET
 //	/v3/tinc/HASHID/validate_challenge       GKTinc API Usage, "2) Validate Challenge", to POST
 //
-// For pages there is StandInPath, a script in place of the vendor's.
+// StandInPath serves a script that replaces the vendor's on web pages.
 //
-// A solution of GKTinc is opaque; which are accepted is a matter of
-// GKTincOptions.Judge: unless told otherwise any base64, such as "AAAA".
+// A GKTinc solution is opaque. GKTincOptions.Judge decides which solutions to accept;
+// the default accepts any base64, such as "AAAA".
 //
-// Where the page is silent the service is strict, so that a client which works
-// here has made no guess: names are matched by case, types are never converted,
-// and a nonce must be a JSON number. What it does then is said at each type.
+// Where the documents are silent the service is strict, so that a client cannot pass
+// here by a lucky guess: field names are case-sensitive, types are never converted,
+// and a nonce must be a JSON number. Each type documents its choices.
 package gktest
 
 import (
@@ -45,93 +44,94 @@ import (
 	"github.com/gkpow/gkpow/solver"
 )
 
-// The keys a Service accepts unless its Options name others.
+// The keys that a Service accepts by default.
 const (
 	SiteKey   = "pk_test_gkpow"
 	SecretKey = "sk_test_gkpow"
 )
 
-// NoWork as Options.Difficulty asks for no leading zero at all: every nonce
-// solves the challenge, 0 included.
+// NoWork, as Options.Difficulty, requires no leading zeros: every nonce, 0 included,
+// solves the challenge.
 const NoWork = -1
 
-// maxDifficulty is all the hex digits of a SHA-256 digest.
+// maxDifficulty is the number of hex digits in a SHA-256 digest.
 const maxDifficulty = 2 * sha256.Size
 
-// Options configure a Service. The zero value is the documented service with
-// the keys SiteKey and SecretKey, without limits.
+// Options configure a Service. The zero value gives the documented service, with the
+// keys SiteKey and SecretKey and without limits.
 type Options struct {
-	SiteKey   string // "" is the constant SiteKey
-	SecretKey string // "" is the constant SecretKey
+	SiteKey   string // "" means the constant SiteKey
+	SecretKey string // "" means the constant SecretKey
 
-	// Difficulty counts the leading zero hex digits a solution needs, 1 to 64.
-	// 0 is the documented 6; NoWork asks for none.
+	// Difficulty is the number of leading zero hex digits of a solution, 1 to 64. 0
+	// means the documented 6; NoWork means none.
 	Difficulty int
 
-	ChallengeLifetime time.Duration // 0 is 60 s; the API rounds its end down to a whole second
-	TokenLifetime     time.Duration // 0 is 300 s, rounded likewise
+	ChallengeLifetime time.Duration // 0 means 60 s; expiry times are rounded down to whole seconds
+	TokenLifetime     time.Duration // 0 means 300 s; rounded in the same way
 
-	// M2MDisabled answers m2m_disabled (403) on both /m2m paths.
+	// M2MDisabled makes both /m2m paths answer m2m_disabled (403).
 	M2MDisabled bool
 
-	// RateLimit is how many requests to the /m2m paths, both counted together,
-	// are answered within a RateWindow; more are rate_limited (429). Requests
-	// with wrong keys are not counted, nor are those refused. 0 is no limit.
+	// RateLimit is the number of requests to the two /m2m paths together that the
+	// Service admits within one RateWindow; it answers further ones with rate_limited
+	// (429). Requests with wrong keys and rejected requests do not count. 0 means no
+	// limit.
 	RateLimit  int
-	RateWindow time.Duration // from the first request counted; 0 is one minute
+	RateWindow time.Duration // starts with the first request counted; 0 means one minute
 
-	// Quota is how many challenges are issued in a calendar month (UTC, by
-	// Clock); more are quota_exceeded (429). Issuing counts, solving does not:
-	// the last challenge of a month can still be handed in. 0 is no limit.
+	// Quota is the number of challenges that the Service issues in a calendar month
+	// (UTC, by Clock); it answers further requests with quota_exceeded (429). Solutions
+	// do not count, so the month's last challenge can still be solved. 0 means no limit.
 	Quota int
 
-	// SingleUse makes a token good for one call of /token/verify. The API's page
-	// advises to reuse tokens, others of the vendor's call them single-use.
+	// SingleUse makes a token valid for one call of /token/verify. The API's page
+	// recommends reusing tokens; other pages of the vendor call them single-use.
 	SingleUse bool
 
-	VerifyShape VerifyShape // how /token/verify answers; 0 is ShapeDocs
-	Hostname    string      // reported by /token/verify in ShapeDocs; "" is "localhost"
+	VerifyShape VerifyShape // format of the answers of /token/verify; 0 means ShapeDocs
+	Hostname    string      // hostname in the answers of /token/verify, in ShapeDocs; "" means "localhost"
 
-	SigningKey []byte           // HMAC key of the tokens; nil is 32 random bytes
-	Clock      func() time.Time // also sent as the Date header; nil is time.Now
+	SigningKey []byte           // HMAC key that signs the tokens; nil means 32 random bytes
+	Clock      func() time.Time // current time, also for the Date header; nil means time.Now
 
 	GKTinc GKTincOptions // for the paths of GuardianKey GKTinc
 }
 
-// A Service answers as the API does. It is safe for concurrent use. Its memory
-// is bounded: it forgets what has expired, and remembers at most the latest
-// 16,384 challenges, and as many used tokens.
+// A Service answers requests as the two APIs do. It is safe for concurrent use. Its
+// memory is bounded: it drops whatever has expired, and keeps at most the latest 16,384
+// challenges and as many used tokens.
 type Service struct {
-	options    Options // as given, zero values replaced
+	options    Options // with defaults filled in
 	secretHash [sha256.Size]byte
 	siteHash   [sha256.Size]byte
 
-	mu         sync.Mutex // guards what follows
+	mu         sync.Mutex // guards the fields below
 	difficulty int
 	disabled   bool
 	rate       window
 	quota      month
 	challenges expiring[challenge]
-	spent      expiring[struct{}] // identifiers of used tokens, with SingleUse
+	spent      expiring[struct{}] // with SingleUse: identifiers of used tokens
 	counts     Counts
 
 	gktincFault GKTincFault
-	gktincSpent expiring[struct{}] // values of once, with GKTincOptions.SingleUse
+	gktincSpent expiring[struct{}] // with GKTincOptions.SingleUse: used values of once
 }
 
-// Counts are numbers of events since New.
+// Counts holds the numbers of events since New.
 type Counts struct {
 	Challenges    int // challenges issued
-	Verifies      int // requests to /m2m/verify with the right keys, whatever the outcome
+	Verifies      int // well-formed requests to /m2m/verify with the right keys
 	Tokens        int // tokens issued
 	TokenVerifies int // requests to /token/verify with the right secret, whatever the verdict
 
-	GKTincLevels      int // levels given
+	GKTincLevels      int // levels returned
 	GKTincValidations int // requests to validate_challenge with the right key, whatever the action
 }
 
-// New returns a service. It panics if a duration or limit is negative, or the
-// difficulty is neither NoWork nor 0 to 64, or if GKTincOptions cannot be.
+// New returns a Service. It panics if a duration or limit is negative, if the
+// difficulty is neither NoWork nor from 0 to 64, or if options.GKTinc is invalid.
 func New(options Options) *Service {
 	o := options
 	o.SiteKey = or(o.SiteKey, SiteKey)
@@ -172,41 +172,41 @@ func or[T comparable](value, zero T) T {
 	return value
 }
 
-// SetDifficulty changes the difficulty of challenges issued from now on: 0 (or
-// NoWork) to 64 hex digits, 0 meaning 0. It panics outside that range.
+// SetDifficulty sets the difficulty of future challenges, 0 to 64 hex digits. Unlike in
+// Options, 0 means no leading zeros, as does NoWork. It panics outside that range.
 func (s *Service) SetDifficulty(digits int) {
 	if digits == NoWork {
 		digits = 0
 	}
 	if digits < 0 || digits > maxDifficulty {
-		panic(fmt.Sprintf("gktest: difficulty %d is not 0 to %d hex digits", digits, maxDifficulty))
+		panic(fmt.Sprintf("gktest: the difficulty is %d: set it to 0 to %d hex digits, or NoWork", digits, maxDifficulty))
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.difficulty = digits
 }
 
-// SetM2MDisabled switches the /m2m paths off (m2m_disabled) or on.
+// SetM2MDisabled turns the /m2m paths off, so that they answer m2m_disabled, or on.
 func (s *Service) SetM2MDisabled(disabled bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.disabled = disabled
 }
 
-// Counts returns what has happened so far.
+// Counts returns the counts so far.
 func (s *Service) Counts() Counts {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.counts
 }
 
-// ServeHTTP answers one request. Every answer is JSON and carries a Date header
-// by Options.Clock. Besides the documented errors there are, each as
-// {"success":false,"error":code}: not_found (404), method_not_allowed (405),
-// unsupported_media_type (415), payload_too_large (413, above 64 KiB) and
-// bad_request (400: not one JSON object, or a field missing or of a wrong type).
-// Those of GKTinc, whose page documents none, are invalid_key (403) and
-// invalid_FIELD (400), with "field" for a field that is not known.
+// ServeHTTP answers one request. Every answer is JSON and has a Date header by
+// Options.Clock. An error has the form {"success":false,"error":CODE}. Besides the
+// documented codes there are not_found (404), method_not_allowed (405),
+// unsupported_media_type (415), payload_too_large (413, above 64 KiB) and bad_request
+// (400: the body is not exactly one JSON object, or a field is missing or has the wrong
+// type). GKTinc's page documents no errors; its paths answer invalid_key (403) and
+// invalid_FIELD (400), where FIELD is "field" for an unknown field.
 func (s *Service) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	now := s.options.Clock()
 	var handle func(*http.Request, object, time.Time) reply
@@ -236,7 +236,7 @@ func (s *Service) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	handle(r, body, now).send(w, now)
 }
 
-// keysMatch compares without telling by its duration how much of a key is right.
+// keysMatch compares both keys in constant time.
 func (s *Service) keysMatch(siteKey, secretKey string) bool {
 	site := sha256.Sum256([]byte(siteKey))
 	return subtle.ConstantTimeCompare(site[:], s.siteHash[:])&s.secretMatches(secretKey) == 1

@@ -25,7 +25,7 @@ const (
 	keys            = `"siteKey":"pk_test_gkpow","secretKey":"sk_test_gkpow"`
 )
 
-// A clock stands still until it is moved.
+// A clock stands still until advance moves it.
 type clock struct {
 	mu  sync.Mutex
 	now time.Time
@@ -43,10 +43,10 @@ func (c *clock) advance(d time.Duration) {
 	c.now = c.now.Add(d)
 }
 
-// newClock shows 1700000000.5 s, so that rounding to seconds can be seen.
+// newClock returns a clock that shows 1700000000.5 s, which makes rounding visible.
 func newClock() *clock { return &clock{now: time.Unix(1_700_000_000, 5e8)} }
 
-// post sends a JSON body and returns the answer, numbers as json.Number.
+// post sends a JSON body and returns the answer, with numbers as json.Number.
 func post(t testing.TB, h http.Handler, path, body string, header ...string) (*httptest.ResponseRecorder, map[string]any) {
 	t.Helper()
 	r := httptest.NewRequest(http.MethodPost, path, strings.NewReader(body))
@@ -63,7 +63,7 @@ func post(t testing.TB, h http.Handler, path, body string, header ...string) (*h
 	return w, fields
 }
 
-// refused checks an error answer field by field.
+// refused checks all fields of an error answer.
 func refused(t testing.TB, w *httptest.ResponseRecorder, fields map[string]any, status int, code string) {
 	t.Helper()
 	require.Equal(t, status, w.Code)
@@ -166,7 +166,7 @@ func TestDifficulty(t *testing.T) {
 	s := New(Options{})
 	s.SetDifficulty(0)
 	_, solution := issue(t, s)
-	s.SetDifficulty(64) // concerns later challenges only
+	s.SetDifficulty(64) // affects only later challenges
 	w, fields := post(t, s, verifyPath, solution)
 	require.Equal(t, http.StatusOK, w.Code, "%v", fields)
 
@@ -229,8 +229,8 @@ func TestRequestIsAccepted(t *testing.T) {
 	require.Equal(t, http.StatusOK, w.Code)
 }
 
-// Only a JSON number of digits is a nonce, and an attempt that is refused for
-// its form leaves the challenge alone.
+// A nonce must be a JSON number of digits only. A malformed attempt does not use the
+// challenge up.
 func TestNonceForms(t *testing.T) {
 	s := New(Options{Difficulty: NoWork})
 	ch, _ := issue(t, s)
@@ -260,7 +260,7 @@ func TestInvalidSolution(t *testing.T) {
 			var ch map[string]any
 			var solution, hash, other string
 			var right uint64
-			// One salt in 256 has two solutions in a row: take another.
+			// One salt in 256 has two solutions in a row. Skip those.
 			for other = "00"; strings.HasPrefix(other, "00") || !strings.ContainsAny(hash, "abcdef"); {
 				ch, solution = issue(t, s)
 				right, hash = solve(ch["salt"].(string), 2)
@@ -293,7 +293,7 @@ func TestChallengeExpires(t *testing.T) {
 	c.advance(9499 * time.Millisecond)
 	w, fields := post(t, s, verifyPath, first)
 	require.Equal(t, http.StatusOK, w.Code, "%v", fields)
-	c.advance(time.Millisecond) // the second promised by expiresAt has come
+	c.advance(time.Millisecond) // now it is the second that expiresAt names
 	w, fields = post(t, s, verifyPath, second)
 	refused(t, w, fields, http.StatusBadRequest, "challenge_expired")
 }
@@ -316,7 +316,7 @@ func TestM2MDisabled(t *testing.T) {
 func TestRateLimit(t *testing.T) {
 	c := newClock()
 	s := New(Options{Difficulty: 1, Clock: c.Now, RateLimit: 2, RateWindow: 30 * time.Second})
-	for range 5 { // not counted
+	for range 5 { // these do not count
 		w, fields := post(t, s, challengePath, `{"siteKey":"a","secretKey":"b"}`)
 		refused(t, w, fields, http.StatusUnauthorized, "invalid_key")
 	}
@@ -399,7 +399,7 @@ func TestConcurrentUse(t *testing.T) {
 			won++
 		}
 	}
-	require.Equal(t, 1, won, "one challenge must give one token")
+	require.Equal(t, 1, won, "one challenge must yield one token")
 	require.Equal(t, Counts{Challenges: workers + 1, Verifies: 2 * workers, Tokens: workers + 1}, s.Counts())
 }
 
@@ -431,7 +431,7 @@ func FuzzVerify(f *testing.F) {
 			Nonce     uint64
 		}
 		if err := json.Unmarshal(body, &sent); err != nil {
-			t.Skip("encoding/json matches names by any case, and stumbles over a second one")
+			t.Skip("encoding/json ignores the case of names, and fails on duplicates")
 		}
 		if !strings.HasPrefix(hashOf(salt, sent.Nonce), "00") || !strings.Contains(string(body), "sk_test_gkpow") && !strings.Contains(string(body), `\`) {
 			t.Fatalf("token for %s", body)

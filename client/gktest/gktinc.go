@@ -17,58 +17,57 @@ import (
 	"time"
 )
 
-// The API key and the hash id of GKTinc that a Service accepts unless its
-// Options name others.
+// The GKTinc API key and hash id that a Service accepts by default.
 const (
 	GKTincAPIKey = "gktinc-test-key"
 	GKTincHashID = "gktinctest"
 )
 
-// GKTincOptions configure what a Service answers on the paths of GKTinc. The
-// zero value accepts everybody who has a solution.
+// GKTincOptions configure the answers of a Service on the paths of GKTinc. The zero
+// value accepts every request that has a solution.
 type GKTincOptions struct {
-	APIKey string // "" is the constant GKTincAPIKey
-	HashID string // "" is the constant GKTincHashID
+	APIKey string // "" means the constant GKTincAPIKey
+	HashID string // "" means the constant GKTincHashID
 
-	Level       int    // challenge_level of get_challenge_level, above 0; 0 is 3
-	LevelAction string // action of get_challenge_level; "" is ACCEPT
+	Level       int    // challenge_level in the answers of get_challenge_level, above 0; 0 means 3
+	LevelAction string // action in the answers of get_challenge_level; "" means ACCEPT
 
-	// Judge returns the action for a validation whose fields are all right; ""
-	// leaves action out of the answer. It may be called concurrently. nil is
+	// Judge returns the action for a validation whose fields are all valid; "" leaves
+	// the action out of the answer. The Service may call it concurrently. nil means
 	// JudgeSolution.
 	Judge func(GKTincValidation) string
 
-	// SingleUse makes each value of once good for one ACCEPT, VALID or NOTIFY, of
-	// the latest 16,384 within an hour; after that its action is INVALID. The
-	// documents do not say whether the service does so.
+	// SingleUse makes each value of once valid for one ACCEPT, VALID or NOTIFY; later
+	// requests with it get INVALID. The Service remembers the latest 16,384 values of
+	// the last hour. The documents do not say whether the real service does this.
 	SingleUse bool
 
-	// MaxSkew is how far the field time may be from Options.Clock, either way; 0
-	// is 5 minutes.
+	// MaxSkew is the maximum difference between the field time and Options.Clock, in
+	// either direction; 0 means 5 minutes.
 	MaxSkew time.Duration
 
-	Fault GKTincFault // see SetGKTincFault
+	Fault GKTincFault // the initial fault; see SetGKTincFault
 }
 
-// A GKTincFault is how the paths of GKTinc fail. The zero value is not at all.
+// A GKTincFault makes the paths of GKTinc fail. The zero value is no fault.
 type GKTincFault struct {
-	Delay  time.Duration // before each answer, or until the client has gone
-	Status int           // this HTTP status instead of the answer, 200 to 599
-	HTML   bool          // a page in HTML, as proxies send, of Status, or else 200
+	Delay  time.Duration // pause before each answer, unless the client disconnects
+	Status int           // HTTP status to answer with, 200 to 599; 0 means no change
+	HTML   bool          // answer with an HTML page, as proxies do, with Status or else 200
 }
 
-// A GKTincValidation is what a request to validate_challenge holds.
+// A GKTincValidation is the content of a request to validate_challenge.
 type GKTincValidation struct {
 	AgentID, Solution, URL, Once, FormInputElementValue string     // as sent
 	UserAgent, SecCHUA, SecCHUAMobile, SecCHUAPlatform  string     // as sent
-	ClientIP                                            netip.Addr // of the visitor
+	ClientIP                                            netip.Addr // the visitor's address
 	FormPayloadSize                                     int        // in bytes
-	Time                                                time.Time  // field time, a Unix time in whole seconds
+	Time                                                time.Time  // the field time, in whole seconds
 	ChallengeLevel                                      int        // 0 if absent
 }
 
-// JudgeSolution accepts what could be a solution: any standard base64, with its
-// padding, of at least one byte. Anything else is INVALID.
+// JudgeSolution returns ACCEPT for anything that could be a solution, that is, standard
+// base64, with padding, of at least one byte. It returns INVALID for anything else.
 func JudgeSolution(v GKTincValidation) string {
 	if data, err := base64.StdEncoding.DecodeString(v.Solution); err != nil || len(data) == 0 {
 		return "INVALID"
@@ -94,12 +93,13 @@ func (o GKTincOptions) complete() GKTincOptions {
 
 func (f GKTincFault) check() {
 	if f.Delay < 0 || f.Status != 0 && (f.Status < 200 || f.Status > 599) {
-		panic("gktest: a delay is negative, or a status is not 200 to 599")
+		panic("gktest: a delay is negative, or a status is not from 200 to 599")
 	}
 }
 
-// SetGKTincFault makes the paths of GKTinc fail from now on, or, with the zero
-// value, not fail. It panics if the fault cannot be.
+// SetGKTincFault makes the paths of GKTinc fail from now on; the zero value ends the
+// fault. It panics if the delay is negative or the status is neither 0 nor from 200 to
+// 599.
 func (s *Service) SetGKTincFault(f GKTincFault) {
 	f.check()
 	s.mu.Lock()
@@ -116,7 +116,8 @@ func (s *Service) serveGKTinc(w http.ResponseWriter, r *http.Request, path []str
 	if fault.Delay > 0 {
 		timer := time.NewTimer(fault.Delay)
 		defer timer.Stop()
-		data, _ := io.ReadAll(io.LimitReader(r.Body, maxRequest+1)) // before that, a client's going is not noticed
+		// The server detects a disconnect only once the body has been read.
+		data, _ := io.ReadAll(io.LimitReader(r.Body, maxRequest+1))
 		r.Body = io.NopCloser(bytes.NewReader(data))
 		select {
 		case <-timer.C:
@@ -128,7 +129,7 @@ func (s *Service) serveGKTinc(w http.ResponseWriter, r *http.Request, path []str
 	case fault.HTML:
 		w.Header().Set("Content-Type", "text/html; charset=utf-8")
 		w.WriteHeader(or(fault.Status, http.StatusOK))
-		_, _ = io.WriteString(w, "<!doctype html><title>Sorry</title><p>Something else than the API has answered.")
+		_, _ = io.WriteString(w, "<!doctype html><title>Sorry</title><p>This answer does not come from the API.")
 	case fault.Status != 0:
 		refuse(fault.Status, "fault").send(w, now)
 	default:
@@ -155,7 +156,7 @@ func (s *Service) gktinc(w http.ResponseWriter, r *http.Request, path []string, 
 	return refuse(http.StatusNotFound, "not_found")
 }
 
-// sameSecret compares without telling by its duration how much is right.
+// sameSecret compares in constant time.
 func sameSecret(a, b string) bool {
 	first, second := sha256.Sum256([]byte(a)), sha256.Sum256([]byte(b))
 	return subtle.ConstantTimeCompare(first[:], second[:]) == 1
@@ -176,7 +177,7 @@ func (s *Service) challengeLevel(w http.ResponseWriter, r *http.Request, ip stri
 		w.Header().Set("Allow", http.MethodGet)
 		return refuse(http.StatusMethodNotAllowed, "method_not_allowed")
 	}
-	if r.Header.Get("Content-Type") != "application/json" { // of a request without a body, but documented
+	if r.Header.Get("Content-Type") != "application/json" { // documented, although a GET has no body
 		return refuse(http.StatusUnsupportedMediaType, "unsupported_media_type")
 	}
 	if _, ok := bareIP(ip); !ok {
@@ -197,7 +198,7 @@ func (s *Service) challengeLevel(w http.ResponseWriter, r *http.Request, ip stri
 	}}
 }
 
-// bareIP reads an address without port, brackets, zone or white space.
+// bareIP parses an address without port, brackets, zone or white space.
 func bareIP(s string) (netip.Addr, bool) {
 	ip, err := netip.ParseAddr(s)
 	return ip, err == nil && ip.Zone() == ""
@@ -232,7 +233,7 @@ func (s *Service) validate(body object, now time.Time) reply {
 	}}
 }
 
-// onceIsSpent spends it if it is not.
+// onceIsSpent reports whether once was used before, and marks it as used.
 func (s *Service) onceIsSpent(once string, now time.Time) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -243,15 +244,15 @@ func (s *Service) onceIsSpent(once string, now time.Time) bool {
 	return false
 }
 
-// validationFields are the documented fields of validate_challenge, and those
-// that the vendor's programs send as well.
+// validationFields are the documented fields of validate_challenge and the additional
+// ones that the vendor's programs send.
 var validationFields = []string{
 	"agent_id", "gktinc_solution", "salt", "client_ip", "url", "once", "form_payload_size", "form_input_element_value",
 	"time", "challenge_level", "user_agent", "sec_ch_ua", "sec_ch_ua_mobile", "sec_ch_ua_platform",
 }
 
-// readValidation returns the name of the first field that is wrong, "field" for
-// one that is not known.
+// readValidation decodes the fields of a request. wrong is the name of the first invalid
+// field, "field" if there is an unknown one, and "" if all are valid.
 func (s *Service) readValidation(body object, now time.Time) (v GKTincValidation, wrong string) {
 	for name := range body.Object {
 		if !slices.Contains(validationFields, name) {
@@ -315,7 +316,7 @@ func (s *Service) readValidation(body object, now time.Time) (v GKTincValidation
 	return v, ""
 }
 
-// isPageURL reports whether s is host and path only.
+// isPageURL reports whether s consists of a host and a path only.
 func isPageURL(s string) bool {
 	host, _, ok := strings.Cut(s, "/")
 	u, err := url.Parse("https://" + s)

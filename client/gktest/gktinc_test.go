@@ -23,7 +23,7 @@ const (
 
 var apiKey = []string{"X-API-Key", "gktinc-test-key"}
 
-// getLevel asks for a level as documented, and returns the answer's fields.
+// getLevel requests a level as documented and returns the fields of the answer.
 func getLevel(s *Service, path string, header ...string) *httptest.ResponseRecorder {
 	r := httptest.NewRequest(http.MethodGet, path, nil)
 	for i := 0; i < len(header); i += 2 {
@@ -34,7 +34,7 @@ func getLevel(s *Service, path string, header ...string) *httptest.ResponseRecor
 	return w
 }
 
-// validation is the documented payload, with changes; nil leaves a field out.
+// validation returns the documented payload with changes. A nil value removes a field.
 func validation(changes map[string]any) string {
 	fields := map[string]any{
 		"agent_id":                 "gktinc-php-sdk-WordPress",
@@ -57,7 +57,7 @@ func validation(changes map[string]any) string {
 	return string(encoded)
 }
 
-// The answers are the examples of the documents, but for the sign.
+// The answers equal the examples in the documents, except for the sign.
 func TestGKTincAnswers(t *testing.T) {
 	var judged []GKTincValidation
 	s := New(Options{Clock: newClock().Now, GKTinc: GKTincOptions{Judge: func(v GKTincValidation) string {
@@ -163,7 +163,7 @@ func TestGKTincSwitches(t *testing.T) {
 	for solution, want := range map[string]string{"AAAA": "ACCEPT", "AA==": "ACCEPT", "": "INVALID", "AAA": "INVALID", "not base64": "INVALID", "====": "INVALID", "_-8=": "INVALID"} {
 		require.Equal(t, want, action(s, map[string]any{"gktinc_solution": solution}), solution)
 	}
-	require.Equal(t, "ACCEPT", action(s, nil), "once is not single-use unless it is asked for")
+	require.Equal(t, "ACCEPT", action(s, nil), "once is not single-use by default")
 	for _, want := range []any{"VALID", "NOTIFY", "BLOCK", "INVALID", "whatever", nil} {
 		s := New(Options{Clock: newClock().Now, GKTinc: GKTincOptions{Judge: func(GKTincValidation) string { a, _ := want.(string); return a }}})
 		require.Equal(t, want, action(s, nil))
@@ -172,7 +172,7 @@ func TestGKTincSwitches(t *testing.T) {
 	c := newClock()
 	s = New(Options{Clock: c.Now, GKTinc: GKTincOptions{SingleUse: true, MaxSkew: 2 * time.Hour}})
 	require.Equal(t, "INVALID", action(s, map[string]any{"gktinc_solution": "x"}))
-	require.Equal(t, "ACCEPT", action(s, nil), "what was refused is not used up")
+	require.Equal(t, "ACCEPT", action(s, nil), "a rejected request does not use once up")
 	require.Equal(t, "INVALID", action(s, nil))
 	require.Equal(t, "ACCEPT", action(s, map[string]any{"once": "other"}))
 	c.advance(time.Hour)
@@ -208,7 +208,7 @@ func TestGKTincFaults(t *testing.T) {
 		require.Equal(t, 3*time.Second, time.Since(start))
 	})
 
-	// A client that goes is not waited for, and the body is still there after a delay.
+	// The delay ends when the client disconnects, and the handler still gets the body.
 	s.SetGKTincFault(GKTincFault{Delay: time.Hour})
 	server := httptest.NewServer(s)
 	defer server.Close()
@@ -216,7 +216,7 @@ func TestGKTincFaults(t *testing.T) {
 	client.Timeout = 50 * time.Millisecond
 	_, err := client.Post(server.URL+validatePath, "application/json", strings.NewReader(validation(nil)))
 	require.Error(t, err)
-	server.Close() // which waits for the handler
+	server.Close() // waits for the handler
 	s.SetGKTincFault(GKTincFault{Delay: time.Millisecond})
 	_, fields := post(t, s, validatePath, validation(map[string]any{"time": time.Now().Unix()}), apiKey...)
 	require.Equal(t, "ACCEPT", fields["action"], fields)

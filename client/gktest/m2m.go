@@ -10,7 +10,7 @@ import (
 	"time"
 )
 
-// A challenge is what the service remembers of one it issued.
+// A challenge is what the service remembers about a challenge that it issued.
 type challenge struct {
 	salt       string
 	difficulty int // hex digits
@@ -58,9 +58,9 @@ func (s *Service) issueChallenge(_ *http.Request, body object, now time.Time) re
 	}}
 }
 
-// verifySolution takes the challenge out of the store before it looks at the
-// solution: a well-formed attempt uses the challenge up, also a wrong one. So a
-// second attempt is challenge_expired, whatever it says.
+// verifySolution removes the challenge before it checks the solution, so any
+// well-formed attempt uses the challenge up, even a wrong one. Every later attempt gets
+// challenge_expired.
 func (s *Service) verifySolution(_ *http.Request, body object, now time.Time) reply {
 	id, idOK := body.text("challengeId")
 	hash, hashOK := body.text("hash")
@@ -98,7 +98,7 @@ func (s *Service) takeChallenge(id string, now time.Time) (c challenge, found bo
 	return c, found, nil
 }
 
-// authenticate says how to refuse a request that does not hold the two keys.
+// authenticate returns nil if both keys are right, and otherwise the error to answer.
 func (s *Service) authenticate(body object) *reply {
 	siteKey, siteOK := body.text("siteKey")
 	secretKey, secretOK := body.text("secretKey")
@@ -111,8 +111,8 @@ func (s *Service) authenticate(body object) *reply {
 	return nil
 }
 
-// admit applies what both /m2m paths share once the keys are right. The caller
-// holds s.mu.
+// admit applies the checks that both /m2m paths make after the keys. It returns nil, or
+// the error to answer. The caller holds s.mu.
 func (s *Service) admit(now time.Time) *reply {
 	if s.disabled {
 		return new(refuse(http.StatusForbidden, "m2m_disabled"))
@@ -123,8 +123,8 @@ func (s *Service) admit(now time.Time) *reply {
 	return nil
 }
 
-// solvedBy is the documented rule, word for word: the hash is the lower-case hex
-// SHA-256 of salt + ":" + nonce and starts with as many zeros as asked for.
+// solvedBy applies the documented rule literally: the hash is the SHA-256 of
+// salt + ":" + nonce in lower-case hex and starts with difficulty zeros.
 func (c challenge) solvedBy(nonce uint64, hash string) bool {
 	sum := sha256.Sum256([]byte(c.salt + ":" + strconv.FormatUint(nonce, 10)))
 	return hash == hex.EncodeToString(sum[:]) && strings.HasPrefix(hash, strings.Repeat("0", c.difficulty))
@@ -137,6 +137,6 @@ func randomHex() string {
 	return hex.EncodeToString(b[:])
 }
 
-// wholeSecond rounds down to what a Unix timestamp can say, so that the service
-// itself keeps to the time it told the client.
+// wholeSecond rounds down to a Unix timestamp, so that an expiry time in the service
+// is exactly the one that the client was told.
 func wholeSecond(t time.Time) time.Time { return time.Unix(t.Unix(), 0) }

@@ -1,7 +1,6 @@
-// This is a stand-in for the vendor's script, gktinc-setup-latest.js. It is not
-// that script, and it solves nothing: what it puts into gktinc_solution is Base64
-// that only an emulator of the service (package gktest) accepts. The service
-// refuses it.
+// This script stands in for the vendor's, gktinc-setup-latest.js, and solves nothing.
+// It fills gktinc_solution with Base64 that only an emulator of the service (package
+// gktest) accepts. The real service rejects it.
 "use strict";
 
 function gktinc_init(config, form, input, verbose) {
@@ -10,7 +9,7 @@ function gktinc_init(config, form, input, verbose) {
 
   const note = document.createElement("p");
   note.id = "gktinc-stand-in";
-  note.textContent = "Emulator: a stand-in takes the place of GKTinc's script, and every form passes as solved.";
+  note.textContent = "Emulator: a stand-in replaces GKTinc's script, and every form counts as solved.";
   note.style.cssText = "margin: 1rem 0; padding: .5rem; border: 2px dashed #b00020; font: .875rem/1.4 system-ui, sans-serif";
   form.append(note);
 

@@ -5,9 +5,9 @@ import (
 	"net/http"
 )
 
-// StandInPath is where a Service serves a script that stands in for the vendor's on
-// pages: it fills gktinc_solution with what JudgeSolution accepts, and shows on the
-// page that it is not the real one. It solves nothing.
+// StandInPath is the path of a script that replaces the vendor's on web pages. It solves
+// nothing: it fills gktinc_solution with a value that JudgeSolution accepts, and shows a
+// note on the page that it is not the real script.
 const StandInPath = "/stand-in-for-gktinc-setup.js"
 
 //go:embed stand-in-for-gktinc-setup.js

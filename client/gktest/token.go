@@ -9,35 +9,36 @@ import (
 	"github.com/golang-jwt/jwt/v5"
 )
 
-// A VerifyShape is one of the two ways the vendor's documents describe the
-// answers of /api/v1/token/verify. In both, the secret may come as the header
-// "Authorization: Bearer SECRET" or as the field secret or secretKey; each that
-// is present must be right. The token is the field token; siteKey is optional.
+// A VerifyShape is a format of the answers of /api/v1/token/verify. The vendor's
+// documents describe two. In both, a request sends the secret as the header
+// "Authorization: Bearer SECRET" or in the field secret or secretKey; if it sends
+// several, all must be right. It sends the token in the field token, and may send
+// siteKey.
 type VerifyShape int
 
 const (
-	// ShapeDocs wraps the verdict in data. A token that is refused is HTTP 200
-	// with success true, data.verified false and data.error_codes, one of
-	// missing-input-response, invalid-input-response, timeout-or-duplicate. A
-	// wrong secret is HTTP 401 with success false and error
-	// invalid-input-secret, or missing-input-secret if there is none.
+	// ShapeDocs wraps the verdict in data. The answer to a rejected token is HTTP 200
+	// with success true, data.verified false and one of these data.error_codes:
+	// missing-input-response, invalid-input-response, timeout-or-duplicate. The answer
+	// to a wrong secret is HTTP 401 with success false and the error
+	// invalid-input-secret; without a secret, the error is missing-input-secret.
 	ShapeDocs VerifyShape = iota
 
-	// ShapeSDK has everything at the top: success, score, timestamp (Unix
-	// seconds). A token that is refused is HTTP 200 with success false, error (a
-	// sentence) and reasonCode, one of missing_token, invalid_signature,
-	// token_expired, site_key_mismatch, token_already_used. A wrong secret is
-	// the same with HTTP 401 and invalid_secret.
+	// ShapeSDK has all fields at the top level: success, score, timestamp (Unix
+	// seconds). The answer to a rejected token is HTTP 200 with success false, a
+	// sentence in error and one of these values of reasonCode: missing_token,
+	// invalid_signature, token_expired, site_key_mismatch, token_already_used. The
+	// answer to a wrong or missing secret is HTTP 401 with reasonCode invalid_secret.
 	ShapeSDK
 )
 
-// claims are those of a token. Only "type" is documented; the site key is "sub".
+// claims are the claims of a token. Only "type" is documented; "sub" is the site key.
 type claims struct {
 	Type string `json:"type"`
 	jwt.RegisteredClaims
 }
 
-// sign returns a new token: HS256, type "m2m".
+// sign returns a new token of type "m2m", signed with HS256.
 func (s *Service) sign(now time.Time) (token string, expires time.Time) {
 	expires = wholeSecond(now.Add(s.options.TokenLifetime))
 	token, err := jwt.NewWithClaims(jwt.SigningMethodHS256, claims{
@@ -55,7 +56,7 @@ func (s *Service) sign(now time.Time) (token string, expires time.Time) {
 	return token, expires
 }
 
-// A verdict is why a token is refused, in the words of both shapes.
+// A verdict is the reason to reject a token or secret, in the words of both shapes.
 type verdict struct{ docs, sdk, text string }
 
 var (
@@ -86,7 +87,7 @@ func (s *Service) verifyToken(r *http.Request, body object, now time.Time) reply
 	return s.verified(c, v, now)
 }
 
-// checkSecrets wants at least one secret, and none that is wrong.
+// checkSecrets requires at least one secret, and that all given ones are right.
 func (s *Service) checkSecrets(secrets ...string) verdict {
 	given, right := 0, 0
 	for _, secret := range secrets {
@@ -141,7 +142,7 @@ type docsReply struct {
 
 type docsData struct {
 	Verified    bool     `json:"verified"`
-	Score       *float64 `json:"score,omitempty"` // 0 is harmless, 1 is a bot; absent if not verified
+	Score       *float64 `json:"score,omitempty"` // 0 (harmless) to 1 (a bot); absent if not verified
 	Timestamp   string   `json:"timestamp,omitempty"`
 	Hostname    string   `json:"hostname,omitempty"`
 	Action      string   `json:"action,omitempty"`
@@ -157,7 +158,7 @@ type sdkReply struct {
 	ReasonCode string   `json:"reasonCode,omitempty"`
 }
 
-// verified renders the verdict on a token in the service's shape.
+// verified formats the verdict on a token in the configured shape.
 func (s *Service) verified(c claims, v verdict, now time.Time) reply {
 	switch {
 	case s.options.VerifyShape == ShapeSDK && v == accepted:
@@ -178,7 +179,7 @@ func (s *Service) verified(c claims, v verdict, now time.Time) reply {
 	}
 }
 
-// unauthorized renders a missing or wrong secret in the service's shape.
+// unauthorized formats the answer to a missing or wrong secret in the configured shape.
 func (s *Service) unauthorized(v verdict) reply {
 	if s.options.VerifyShape == ShapeSDK {
 		return reply{status: http.StatusUnauthorized, body: sdkReply{Error: v.text, ReasonCode: v.sdk}}

@@ -12,7 +12,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// The page shows the secret in three places; each alone is enough.
+// The vendor's pages show three ways to send the secret; each of them is enough.
 func TestVerifyTokenDocsShape(t *testing.T) {
 	c := newClock()
 	s := New(Options{Difficulty: 1, Clock: c.Now, Hostname: "ci.example"})
@@ -92,7 +92,7 @@ func TestVerifyTokenRefuses(t *testing.T) {
 	}
 }
 
-// requireVerdict checks a refusal field by field, or that there is none.
+// requireVerdict checks all fields of a rejection, or that the token was accepted.
 func requireVerdict(t *testing.T, shape VerifyShape, fields map[string]any, want verdict) {
 	t.Helper()
 	switch {

@@ -12,14 +12,15 @@ import (
 	"github.com/gkpow/gkpow/client/internal/jsonobject"
 )
 
-// maxRequest is how many bytes of a request body are read.
+// maxRequest is the maximum size of a request body, in bytes.
 const maxRequest = 64 << 10
 
-// An object is a JSON object whose values are decoded one by one: a name is
-// matched by case, and a value absent differs from null.
+// An object is a JSON object with case-sensitive names, in which an absent field differs
+// from null.
 type object struct{ jsonobject.Object }
 
-// readObject reads the request's body, or says how to refuse the request.
+// readObject reads the body of a request. It returns the error to answer if that is not
+// a JSON object.
 func readObject(w http.ResponseWriter, r *http.Request) (object, *reply) {
 	if r.Method != http.MethodPost {
 		w.Header().Set("Allow", http.MethodPost)
@@ -39,8 +40,8 @@ func readObject(w http.ResponseWriter, r *http.Request) (object, *reply) {
 	return body, nil
 }
 
-// text returns a string field, "" if it is absent. Any other type, null
-// included, is not ok.
+// text returns a string field, "" if it is absent. ok is false for any other type, null
+// included.
 func (o object) text(name string) (value string, ok bool) {
 	if _, present := o.Object[name]; !present {
 		return "", true
@@ -48,14 +49,14 @@ func (o object) text(name string) (value string, ok bool) {
 	return o.Text(name)
 }
 
-// nonce returns a field that is a JSON number of decimal digits only, so no
-// sign, fraction or exponent, below 2^64.
+// nonce returns a field that is a JSON number below 2^64, without sign, fraction or
+// exponent.
 func (o object) nonce(name string) (uint64, bool) {
 	n, err := strconv.ParseUint(string(o.Object[name]), 10, 64)
 	return n, err == nil
 }
 
-// whole returns such a number below 2^53.
+// whole is like nonce, for numbers below 2^53.
 func (o object) whole(name string) (int64, bool) {
 	n, ok := o.nonce(name)
 	return int64(n), ok && n < 1<<53
@@ -68,7 +69,7 @@ type reply struct {
 	retryAfter int // seconds; 0 sends no Retry-After header
 }
 
-// failure is the form of all M2M errors: gkCAPTCHA M2M API, "Error Responses".
+// failure is the body of all M2M errors: gkCAPTCHA M2M API, "Error Responses".
 type failure struct {
 	Success    bool   `json:"success"`
 	Error      string `json:"error"`
@@ -96,6 +97,6 @@ func (r reply) send(w http.ResponseWriter, now time.Time) {
 		w.Header().Set("Retry-After", strconv.Itoa(r.retryAfter))
 	}
 	w.WriteHeader(r.status)
-	// An error here means the peer has gone: nobody is left to tell.
+	// Ignore the error: it means that the client has disconnected.
 	_ = json.NewEncoder(w).Encode(r.body)
 }

@@ -16,11 +16,12 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// patience is how long the browser may take for anything.
+// patience limits every wait for the browser.
 const patience = 30 * time.Second
 
-// A Browser is a headless Chromium that is told what to do over a pipe, by the
-// Chrome DevTools Protocol (https://chromedevtools.github.io/devtools-protocol).
+// A Browser is a headless Chromium, controlled over a pipe with the Chrome DevTools
+// Protocol (https://chromedevtools.github.io/devtools-protocol). Its methods fail the
+// test when the browser reports an error or takes longer than 30 s.
 type Browser struct {
 	t  *testing.T
 	to *os.File
@@ -28,7 +29,7 @@ type Browser struct {
 	mu      sync.Mutex
 	last    int
 	waiting map[int]chan message
-	errors  map[string][]string // what the console has shown, by session
+	errors  map[string][]string // errors and warnings on the console, by session
 }
 
 // A message is a command, its answer or an event.
@@ -43,15 +44,15 @@ type message struct {
 	} `json:"error,omitempty"`
 }
 
-// Start starts a browser with a profile of its own, which ends with the
-// test.
+// Start starts a browser with a new profile. It ends with the test. Start fails the test
+// if Chromium is not installed.
 func Start(t *testing.T) *Browser {
 	for _, name := range []string{"chromium", "chromium-browser", "google-chrome"} {
 		if path, err := exec.LookPath(name); err == nil {
 			return startChromium(t, path)
 		}
 	}
-	t.Fatal("there is no chromium")
+	t.Fatal("Chromium is not installed")
 	return nil
 }
 
@@ -63,7 +64,7 @@ func startChromium(t *testing.T, path string) *Browser {
 	cmd := exec.Command(path, "--headless", "--remote-debugging-pipe", "--no-sandbox", "--disable-gpu", "--disable-quic",
 		"--disable-dev-shm-usage", "--no-first-run", "--disable-background-networking", "--disable-component-update",
 		"--disable-sync", "--window-size=800,600", "--user-data-dir="+t.TempDir(), "about:blank")
-	cmd.ExtraFiles = []*os.File{theirIn, theirOut} // 3 and 4, where it expects them
+	cmd.ExtraFiles = []*os.File{theirIn, theirOut} // Chromium expects descriptors 3 and 4
 	require.NoError(t, cmd.Start())
 	theirIn.Close()
 	theirOut.Close()
@@ -74,7 +75,7 @@ func startChromium(t *testing.T, path string) *Browser {
 		b.listen(bufio.NewReader(from))
 	}()
 	t.Cleanup(func() {
-		to.Close() // it ends when the pipe does
+		to.Close() // makes the browser exit
 		timer := time.AfterFunc(patience, func() { _ = cmd.Process.Kill() })
 		_ = cmd.Wait()
 		timer.Stop()
@@ -84,7 +85,7 @@ func startChromium(t *testing.T, path string) *Browser {
 	return b
 }
 
-// listen hands on what the browser says, until it has ended.
+// listen dispatches the browser's messages until the browser exits.
 func (b *Browser) listen(from *bufio.Reader) {
 	for {
 		data, err := from.ReadBytes(0)
@@ -106,7 +107,8 @@ func (b *Browser) listen(from *bufio.Reader) {
 	}
 }
 
-// consoleError returns what an event says that the console would show in red.
+// consoleError returns the text of an event that the console shows as an error or
+// warning, "" for any other event.
 func consoleError(m message) string {
 	params, _ := m.Params.(map[string]any)
 	switch m.Method {
@@ -146,7 +148,7 @@ func (b *Browser) send(session, method string, params any) message {
 	}
 }
 
-// A Tab is a page in the browser.
+// A Tab is a tab of the browser.
 type Tab struct {
 	*Browser
 	session string
@@ -155,7 +157,7 @@ type Tab struct {
 // An Object is a JSON object.
 type Object = map[string]any
 
-// NewTab opens a page.
+// NewTab opens an empty tab.
 func (b *Browser) NewTab() *Tab {
 	var target struct{ TargetID, SessionID string }
 	b.must(b.send("", "Target.createTarget", Object{"url": "about:blank"}), &target)
@@ -174,50 +176,51 @@ func (b *Browser) must(m message, result any) {
 	}
 }
 
-// Do sends a command about the page, which must succeed.
+// Do sends a command for the tab and decodes its result into result, if that is not nil.
+// The command must succeed.
 func (p *Tab) Do(method string, params Object, result any) {
 	p.must(p.send(p.session, method, params), result)
 }
 
-// Eval returns the value of an expression, nil while there is none.
+// Eval returns the value of a JavaScript expression, nil while the tab is navigating.
 func (p *Tab) Eval(expression string) any {
 	m := p.send(p.session, "Runtime.evaluate", Object{"expression": expression, "returnByValue": true})
 	var answer struct{ Result struct{ Value any } }
-	if m.Error == nil { // as it is while the page is being left
+	if m.Error == nil { // it is not nil during a navigation
 		require.NoError(p.t, json.Unmarshal(m.Result, &answer))
 	}
 	return answer.Result.Value
 }
 
-// Open goes to a page and waits for it to be there.
+// Open navigates to a page and waits until it has loaded.
 func (p *Tab) Open(url string) {
 	p.Do("Page.navigate", Object{"url": url}, nil)
 	p.Wait("location.href == " + quote(url))
 }
 
-// Wait waits for an expression to be true on a page that is complete.
+// Wait waits until the page has loaded and a JavaScript expression is true.
 func (p *Tab) Wait(expression string) {
 	expression = `document.readyState == "complete" && ` + expression
 	for deadline := time.Now().Add(patience); p.Eval(expression) != true; time.Sleep(20 * time.Millisecond) {
 		if time.Now().After(deadline) {
-			p.t.Fatalf("never true: %s\n%v\n%v", expression, p.Eval("location.href"), p.Text())
+			p.t.Fatalf("still false after %v: %s\n%v\n%v", patience, expression, p.Eval("location.href"), p.Text())
 		}
 	}
 }
 
-// Text is what a visitor reads.
+// Text returns the visible text of the page.
 func (p *Tab) Text() string {
 	text, _ := p.Eval("document.body.innerText").(string)
 	return text
 }
 
-// Enter puts text into an element as a keyboard would.
+// Enter focuses the element with the id and types text into it.
 func (p *Tab) Enter(id, text string) {
 	p.Eval("document.getElementById(" + quote(id) + ").focus()")
 	p.Do("Input.insertText", Object{"text": text}, nil)
 }
 
-// Click presses the mouse on an element.
+// Click clicks on the center of the first element that matches the selector.
 func (p *Tab) Click(selector string) {
 	rect, ok := p.Eval(`(() => { const r = document.querySelector(` + quote(selector) + `).getBoundingClientRect(); return [r.x + r.width / 2, r.y + r.height / 2] })()`).([]any)
 	require.True(p.t, ok)
@@ -226,14 +229,15 @@ func (p *Tab) Click(selector string) {
 	}
 }
 
-// Screenshot writes a picture of the page.
+// Screenshot writes a PNG image of the page to a file.
 func (p *Tab) Screenshot(file string) {
 	var picture struct{ Data []byte }
 	p.Do("Page.captureScreenshot", Object{"format": "png"}, &picture)
 	require.NoError(p.t, os.WriteFile(file, picture.Data, 0o600))
 }
 
-// ConsoleErrors returns what the console has shown in red since the last call.
+// ConsoleErrors returns the errors and warnings that the console has shown since the last
+// call.
 func (p *Tab) ConsoleErrors() string {
 	p.mu.Lock()
 	defer p.mu.Unlock()

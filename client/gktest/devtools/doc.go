@@ -1,2 +1,2 @@
-// Package devtools drives a headless Chromium in tests, by the Chrome DevTools Protocol.
+// Package devtools drives a headless Chromium in tests, with the Chrome DevTools Protocol.
 package devtools
