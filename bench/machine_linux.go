@@ -12,8 +12,6 @@ import (
 	"strings"
 	"syscall"
 	"time"
-
-	"github.com/prometheus/procfs"
 )
 
 // A system is where the kernel tells of the machine: the directories proc, sys
@@ -34,36 +32,49 @@ func (s system) describe(m *Machine) {
 	if driver := s.line("sys/devices/system/cpu/cpu0/cpufreq/scaling_driver"); driver != "" {
 		m.Governor += " (" + driver + ")"
 	}
-	if proc, err := s.proc(); err == nil {
-		if load, err := proc.LoadAvg(); err == nil {
-			m.Load = load.Load1
-		}
-	}
+	load, _, _ := strings.Cut(s.line("proc/loadavg"), " ")
+	m.Load, _ = strconv.ParseFloat(load, 64)
 	m.CgroupLimit = s.cgroupLimit()
 }
 
 // usage returns the counters.
 func (s system) usage() usage {
-	proc, err := s.proc()
-	if err != nil {
+	u, ok := cpuTimes(s.line("proc/stat"))
+	if !ok {
 		return usage{}
-	}
-	stat, err := proc.Stat()
-	if err != nil {
-		return usage{}
-	}
-	t := stat.CPUTotal
-	u := usage{
-		known: true,
-		busy:  t.User + t.Nice + t.System + t.IRQ + t.SoftIRQ, // guests count as user
-		idle:  t.Idle + t.Iowait,
-		steal: t.Steal,
 	}
 	u.own = s.cpu().Seconds()
 	for _, dir := range s.cgroups() {
 		u.throttled += s.counter(path.Join(dir, "cpu.stat"), "nr_throttled")
 	}
 	return u
+}
+
+// ticks is in how many parts /proc/stat divides a second, on every architecture (USER_HZ).
+const ticks = 100
+
+// cpuTimes reads the first line of /proc/stat, the times of all CPUs (proc_stat(5)). It
+// reads the few files that it needs itself, since package procfs prepares for all of
+// /proc at the start of every command.
+func cpuTimes(line string) (u usage, ok bool) {
+	fields := strings.Fields(line)
+	if len(fields) == 0 || fields[0] != "cpu" {
+		return usage{}, false
+	}
+	var times [8]float64 // user, nice, system, idle, iowait, irq, softirq, steal; guests count as user
+	for i := range times[:min(len(times), len(fields)-1)] {
+		n, err := strconv.ParseFloat(fields[i+1], 64)
+		if err != nil {
+			return usage{}, false
+		}
+		times[i] = n / ticks
+	}
+	return usage{
+		known: true,
+		busy:  times[0] + times[1] + times[2] + times[5] + times[6],
+		idle:  times[3] + times[4],
+		steal: times[7],
+	}, true
 }
 
 // cpu returns the CPU time of this process.
@@ -74,8 +85,6 @@ func (system) cpu() time.Duration {
 	}
 	return time.Duration(own.Utime.Nano() + own.Stime.Nano())
 }
-
-func (s system) proc() (procfs.FS, error) { return procfs.NewFS(filepath.Join(s.root, "proc")) }
 
 // cgroups returns the directories of the control groups that may limit the CPU
 // time of this process, the innermost first.
