@@ -12,11 +12,10 @@ import (
 	"time"
 
 	"github.com/coreos/go-systemd/v22/daemon"
-	"github.com/prometheus/client_golang/prometheus"
-	"github.com/prometheus/client_golang/prometheus/collectors"
 	"github.com/spf13/cobra"
 
 	"github.com/gkpow/gkpow/client"
+	"github.com/gkpow/gkpow/cmd/gkpow/internal/metrics"
 	"github.com/gkpow/gkpow/solver"
 )
 
@@ -96,8 +95,8 @@ func agent(ctx context.Context, env environment, f agentFlags) error {
 	signal.Notify(hangup, syscall.SIGHUP)
 	defer signal.Stop(hangup)
 	log := newLog(env)
-	registry := prometheus.NewRegistry()
-	registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	registry := &metrics.Registry{}
+	registry.CollectProcess()
 
 	keys := &agentKeys{log: log}
 	state := newAgentState(env, registry)
@@ -162,7 +161,7 @@ func agent(ctx context.Context, env environment, f agentFlags) error {
 
 // openTokens returns the source of tokens, and a function that closes it. It is nil
 // if there are no keys for one, but for GKTinc.
-func (f *agentFlags) openTokens(ctx context.Context, env environment, keys *agentKeys, state *agentState, registry *prometheus.Registry, log *slog.Logger) (client.TokenSource, func(), error) {
+func (f *agentFlags) openTokens(ctx context.Context, env environment, keys *agentKeys, state *agentState, registry *metrics.Registry, log *slog.Logger) (client.TokenSource, func(), error) {
 	if !f.emulator && !hasAny(env, "GKCAPTCHA_SITE_KEY", "GKCAPTCHA_SECRET_KEY", "GKCAPTCHA_SECRET_KEY_FILE") && hasGKTincKeys(env) {
 		return nil, func() {}, nil
 	}
@@ -222,23 +221,20 @@ func tellSystemd(log *slog.Logger, state string) {
 
 // newTokenMetrics registers metrics of tokens, and returns the hook that counts
 // and logs them.
-func newTokenMetrics(env environment, registry *prometheus.Registry, log *slog.Logger) func(client.Token) {
-	tokens := prometheus.NewCounterVec(prometheus.CounterOpts{Name: "gkpow_tokens_total", Help: "Tokens got, by where they came from."}, []string{"from"})
-	hashes := prometheus.NewCounter(prometheus.CounterOpts{Name: "gkpow_hashes_total", Help: "Hashes computed to solve challenges."})
-	seconds := prometheus.NewHistogram(prometheus.HistogramOpts{
-		Name: "gkpow_solve_seconds", Help: "Time to solve a challenge.", Buckets: prometheus.ExponentialBuckets(0.01, 2, 13),
-	})
-	expires := prometheus.NewGauge(prometheus.GaugeOpts{Name: "gkpow_token_expires_timestamp_seconds", Help: "When the token expires, by the local clock."})
-	registry.MustRegister(tokens, hashes, seconds, expires)
+func newTokenMetrics(env environment, registry *metrics.Registry, log *slog.Logger) func(client.Token) {
+	tokens := registry.CounterVec("gkpow_tokens_total", "Tokens got, by where they came from.", "from")
+	hashes := registry.Counter("gkpow_hashes_total", "Hashes computed to solve challenges.")
+	seconds := registry.Histogram("gkpow_solve_seconds", "Time to solve a challenge.", metrics.ExponentialBounds(0.01, 2, 13))
+	expires := registry.Gauge("gkpow_token_expires_timestamp_seconds", "When the token expires, by the local clock.")
 	known := map[string]bool{} // kernels whose fault is in the log
 	return func(t client.Token) {
 		expires.Set(float64(t.Expires().Unix()))
 		if t.Rounds == 0 {
-			tokens.WithLabelValues("cache").Inc()
+			tokens.With("cache").Inc()
 			log.Info("token", "from", "cache", "expires", t.ExpiresAt)
 			return
 		}
-		tokens.WithLabelValues("service").Inc()
+		tokens.With("service").Inc()
 		hashes.Add(float64(t.Solution.Hashes))
 		seconds.Observe(t.Solution.Elapsed.Seconds())
 		log.Info("token", "from", "service", "expires", t.ExpiresAt, "challenges", t.Rounds,

@@ -12,10 +12,9 @@ import (
 	"strconv"
 	"strings"
 
-	"github.com/prometheus/client_golang/prometheus"
-
 	"github.com/gkpow/gkpow/client"
 	"github.com/gkpow/gkpow/client/gktinc"
+	"github.com/gkpow/gkpow/cmd/gkpow/internal/metrics"
 )
 
 // gktincRoutes judge visitors and forms for programs that are not written in Go, by
@@ -23,11 +22,11 @@ import (
 type gktincRoutes struct {
 	*formGuard
 	agent    *agentServer
-	verdicts *prometheus.CounterVec
+	verdicts *metrics.Vec[*metrics.Counter]
 }
 
 // addTo adds the routes to an agent's.
-func (g *gktincRoutes) addTo(a *agentServer, registry *prometheus.Registry) {
+func (g *gktincRoutes) addTo(a *agentServer, registry *metrics.Registry) {
 	g.agent = a
 	g.verdicts = newVerdictMetrics(registry)
 	registerTraffic(registry, "gktinc", func() client.Traffic { return g.client.Load().Traffic() })
@@ -41,17 +40,13 @@ func (g *gktincRoutes) addTo(a *agentServer, registry *prometheus.Registry) {
 }
 
 // newVerdictMetrics registers the counter of verdicts.
-func newVerdictMetrics(registry *prometheus.Registry) *prometheus.CounterVec {
-	verdicts := prometheus.NewCounterVec(prometheus.CounterOpts{
-		Name: "gkpow_gktinc_verdicts_total",
-		Help: "Visitors judged by their level, and forms, by outcome and its reason.",
-	}, []string{"of", "allowed", "reason"})
-	registry.MustRegister(verdicts)
-	return verdicts
+func newVerdictMetrics(registry *metrics.Registry) *metrics.Vec[*metrics.Counter] {
+	return registry.CounterVec("gkpow_gktinc_verdicts_total",
+		"Visitors judged by their level, and forms, by outcome and its reason.", "of", "allowed", "reason")
 }
 
-func countVerdict(verdicts *prometheus.CounterVec, of string, v gktinc.Verdict) {
-	verdicts.WithLabelValues(of, strconv.FormatBool(v.Allowed), string(v.Reason)).Inc()
+func countVerdict(verdicts *metrics.Vec[*metrics.Counter], of string, v gktinc.Verdict) {
+	verdicts.With(of, strconv.FormatBool(v.Allowed), string(v.Reason)).Inc()
 }
 
 // checkLevel answers 204 or 403, for the address alone.

@@ -11,11 +11,11 @@ import (
 	"testing"
 	"time"
 
-	"github.com/prometheus/client_golang/prometheus"
 	"github.com/stretchr/testify/require"
 
 	"github.com/gkpow/gkpow/client/gktest"
 	"github.com/gkpow/gkpow/client/gktinc"
+	"github.com/gkpow/gkpow/cmd/gkpow/internal/metrics"
 )
 
 const gktincKey = "gktinc_SENTINEL"
@@ -49,7 +49,7 @@ func newJudge(t *testing.T, o gktest.GKTincOptions, f guardFlags) *judge {
 	if f.ipHeader == "" {
 		f.ipHeader = "X-Real-IP"
 	}
-	log, registry := slog.New(slog.NewJSONHandler(j.journal, nil)), prometheus.NewRegistry()
+	log, registry := slog.New(slog.NewJSONHandler(j.journal, nil)), &metrics.Registry{}
 	routes, err := (&agentFlags{gktinc: f}).openGKTinc(t.Context(), env, log)
 	require.NoError(t, err)
 	j.agent = newAgentServer(nil, "", registry, log)

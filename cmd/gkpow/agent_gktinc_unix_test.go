@@ -18,10 +18,10 @@ import (
 	"testing"
 	"time"
 
-	"github.com/prometheus/client_golang/prometheus"
 	"github.com/stretchr/testify/require"
 
 	"github.com/gkpow/gkpow/client/gktest"
+	"github.com/gkpow/gkpow/cmd/gkpow/internal/metrics"
 )
 
 // A page that one agent has made is good once, however many sockets send its form to
@@ -104,7 +104,7 @@ func TestInteropAgentsShareByRedis(t *testing.T) {
 			return lookup(name)
 		}
 		j := &judge{T: t, service: service, journal: &journal{}}
-		log, registry := slog.New(slog.NewJSONHandler(j.journal, nil)), prometheus.NewRegistry()
+		log, registry := slog.New(slog.NewJSONHandler(j.journal, nil)), &metrics.Registry{}
 		routes, err := (&agentFlags{gktinc: guardFlags{ipHeader: "X-Real-IP"}}).openGKTinc(t.Context(), env, log)
 		require.NoError(t, err)
 		t.Cleanup(routes.close)

@@ -16,10 +16,8 @@ import (
 	"strings"
 	"time"
 
-	"github.com/prometheus/client_golang/prometheus"
-	"github.com/prometheus/client_golang/prometheus/promhttp"
-
 	"github.com/gkpow/gkpow/client"
+	"github.com/gkpow/gkpow/cmd/gkpow/internal/metrics"
 )
 
 // An agentServer answers local programs. It is an http.Handler.
@@ -27,7 +25,7 @@ type agentServer struct {
 	source   client.TokenSource
 	log      *slog.Logger
 	routes   map[string]route // by path
-	requests *prometheus.CounterVec
+	requests *metrics.Vec[*metrics.Counter]
 
 	onFailure func(error) // nil, or told why a caller got no token
 
@@ -59,24 +57,20 @@ type errorAnswer struct {
 
 // newAgentServer returns a server of tokens, or of none if the source is nil. The
 // bearer is "" for a unix socket.
-func newAgentServer(source client.TokenSource, bearer string, registry *prometheus.Registry, log *slog.Logger) *agentServer {
+func newAgentServer(source client.TokenSource, bearer string, registry *metrics.Registry, log *slog.Logger) *agentServer {
 	a := &agentServer{source: source, log: log}
 	if bearer != "" {
 		sum := sha256.Sum256([]byte(bearer))
 		a.bearer = &sum
 	}
-	a.requests = prometheus.NewCounterVec(prometheus.CounterOpts{
-		Name: "gkpow_agent_requests_total",
-		Help: "Requests answered, by path and status.",
-	}, []string{"path", "status"})
-	registry.MustRegister(a.requests)
+	a.requests = registry.CounterVec("gkpow_agent_requests_total", "Requests answered, by path and status.", "path", "status")
 
 	get := func(h http.HandlerFunc) map[string]http.HandlerFunc {
 		return map[string]http.HandlerFunc{http.MethodGet: h, http.MethodHead: h}
 	}
 	a.routes = map[string]route{
 		"/healthz": {methods: get(a.health), allow: "GET, HEAD", open: true},
-		"/metrics": {methods: get(promhttp.HandlerFor(registry, promhttp.HandlerOpts{}).ServeHTTP), allow: "GET, HEAD"},
+		"/metrics": {methods: get(registry.ServeHTTP), allow: "GET, HEAD"},
 	}
 	if source != nil {
 		token := get(a.token)
@@ -120,7 +114,7 @@ func (a *agentServer) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	default:
 		handle(recorder, r)
 	}
-	a.requests.WithLabelValues(path, strconv.Itoa(recorder.status)).Inc()
+	a.requests.With(path, strconv.Itoa(recorder.status)).Inc()
 }
 
 // isLocalHost reports whether a Host header names this machine by a name that no

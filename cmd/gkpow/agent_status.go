@@ -10,9 +10,8 @@ import (
 	"sync"
 	"time"
 
-	"github.com/prometheus/client_golang/prometheus"
-
 	"github.com/gkpow/gkpow/client"
+	"github.com/gkpow/gkpow/cmd/gkpow/internal/metrics"
 	"github.com/gkpow/gkpow/solver"
 )
 
@@ -21,7 +20,7 @@ import (
 type agentState struct {
 	env      environment
 	started  time.Time
-	failures *prometheus.CounterVec
+	failures *metrics.Vec[*metrics.Counter]
 
 	mu        sync.Mutex // guards what follows
 	token     client.Token
@@ -61,20 +60,14 @@ type agentStatus struct {
 }
 
 // newAgentState registers the metrics of failures and of the build.
-func newAgentState(env environment, registry *prometheus.Registry) *agentState {
+func newAgentState(env environment, registry *metrics.Registry) *agentState {
 	s := &agentState{env: env, started: time.Now()}
-	s.failures = prometheus.NewCounterVec(prometheus.CounterOpts{
-		Name: "gkpow_token_failures_total", Help: "Attempts to get a token that failed, by kind.",
-	}, []string{"kind"})
+	s.failures = registry.CounterVec("gkpow_token_failures_total", "Attempts to get a token that failed, by kind.", "kind")
 	build := solver.BuildInfo()
-	info := prometheus.NewGauge(prometheus.GaugeOpts{
-		Name: "gkpow_build_info", Help: "1, with the version, commit and kernel as labels.",
-		ConstLabels: prometheus.Labels{"version": build.Version, "commit": build.Revision, "kernel": firstKernel(env)},
-	})
-	info.Set(1)
-	registry.MustRegister(s.failures, info)
+	registry.Gauge("gkpow_build_info", "1, with the version, commit and kernel as labels.",
+		"version", build.Version, "commit", build.Revision, "kernel", firstKernel(env)).Set(1)
 	for _, kind := range failureKinds {
-		s.failures.WithLabelValues(kind.name) // so that rates start at 0
+		s.failures.With(kind.name) // so that rates start at 0
 	}
 	return s
 }
@@ -116,7 +109,7 @@ func (s *agentState) gotToken(t client.Token) {
 // failed takes note of an attempt to get a token.
 func (s *agentState) failed(err error) {
 	kind := failureKind(err)
-	s.failures.WithLabelValues(kind).Inc()
+	s.failures.With(kind).Inc()
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.unhealthy = true

@@ -22,11 +22,11 @@ import (
 	"testing"
 	"time"
 
-	"github.com/prometheus/client_golang/prometheus"
 	"github.com/stretchr/testify/require"
 
 	"github.com/gkpow/gkpow/client"
 	"github.com/gkpow/gkpow/client/gktest"
+	"github.com/gkpow/gkpow/cmd/gkpow/internal/metrics"
 )
 
 // A journal is what an agent has logged.
@@ -308,7 +308,7 @@ func TestAgentRefuses(t *testing.T) {
 		{"put health", "PUT", "/healthz", "127.0.0.1", "", 405, "method_not_allowed"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
-			a := newAgentServer(sourceFunc(always), "RIGHT", prometheus.NewRegistry(), slog.New(slog.DiscardHandler))
+			a := newAgentServer(sourceFunc(always), "RIGHT", &metrics.Registry{}, slog.New(slog.DiscardHandler))
 			request := httptest.NewRequest(test.method, "http://127.0.0.1"+test.path, nil)
 			request.Host = test.host
 			if test.bearer != "" {
@@ -395,7 +395,7 @@ func TestAgentKinds(t *testing.T) {
 		{errors.New("anything"), 502, "unavailable"},
 	} {
 		a := newAgentServer(sourceFunc(func(context.Context) (client.Token, error) { return client.Token{}, test.err }),
-			"", prometheus.NewRegistry(), slog.New(slog.DiscardHandler))
+			"", &metrics.Registry{}, slog.New(slog.DiscardHandler))
 		answer := httptest.NewRecorder()
 		a.ServeHTTP(answer, httptest.NewRequest("GET", "/token", nil))
 		require.Equal(t, test.status, answer.Code)
@@ -527,7 +527,7 @@ func BenchmarkAgent(b *testing.B) {
 	defer source.Close()
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	require.NoError(b, err)
-	server := newAgentServer(source, "RIGHT", prometheus.NewRegistry(), slog.New(slog.DiscardHandler)).server()
+	server := newAgentServer(source, "RIGHT", &metrics.Registry{}, slog.New(slog.DiscardHandler)).server()
 	go server.Serve(listener)
 	defer server.Close()
 	address := listener.Addr().String()

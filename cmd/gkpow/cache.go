@@ -6,12 +6,12 @@ import (
 	"errors"
 	"time"
 
-	"github.com/prometheus/client_golang/prometheus"
 	"github.com/spf13/pflag"
 
 	"github.com/gkpow/gkpow/client"
 	"github.com/gkpow/gkpow/client/diskcache"
 	"github.com/gkpow/gkpow/client/rediscache"
+	"github.com/gkpow/gkpow/cmd/gkpow/internal/metrics"
 )
 
 // cacheVariable is the variable with the URL of the cache that a fleet shares.
@@ -96,28 +96,21 @@ func (d *diagnosis) sharedCache(ctx context.Context, env environment, f *account
 
 // registerShared registers metrics of the shared cache, as long as the function returns
 // one.
-func registerShared(registry *prometheus.Registry, shared func() (rediscache.Stats, bool)) {
+func registerShared(registry *metrics.Registry, shared func() (rediscache.Stats, bool)) {
 	if _, ok := shared(); !ok {
 		return
 	}
-	value := func(of func(rediscache.Stats) uint64) func() float64 {
-		return func() float64 { stats, _ := shared(); return float64(of(stats)) }
+	registry.GaugeFunc("gkpow_cache_up", "Whether the shared cache answered last.", func() float64 {
+		if stats, _ := shared(); stats.Up {
+			return 1
+		}
+		return 0
+	})
+	counter := func(name, help string, value func(rediscache.Stats) uint64) {
+		registry.CounterFunc(name, help, func() float64 { stats, _ := shared(); return float64(value(stats)) })
 	}
-	registry.MustRegister(
-		prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: "gkpow_cache_up", Help: "Whether the shared cache answered last."},
-			value(func(s rediscache.Stats) uint64 {
-				if s.Up {
-					return 1
-				}
-				return 0
-			})),
-		prometheus.NewCounterFunc(prometheus.CounterOpts{Name: "gkpow_cache_errors_total", Help: "Exchanges with the shared cache that failed."},
-			value(func(s rediscache.Stats) uint64 { return s.Errors })),
-		prometheus.NewCounterFunc(prometheus.CounterOpts{Name: "gkpow_cache_shared_total", Help: "Tokens that came from the shared cache."},
-			value(func(s rediscache.Stats) uint64 { return s.Shared })),
-		prometheus.NewCounterFunc(prometheus.CounterOpts{Name: "gkpow_cache_alone_total", Help: "Tokens got without the shared cache because it could not be used."},
-			value(func(s rediscache.Stats) uint64 { return s.Alone })),
-		prometheus.NewCounterFunc(prometheus.CounterOpts{Name: "gkpow_cache_refused_total", Help: "Tokens dropped because another machine had them refused."},
-			value(func(s rediscache.Stats) uint64 { return s.Refused })),
-	)
+	counter("gkpow_cache_errors_total", "Exchanges with the shared cache that failed.", func(s rediscache.Stats) uint64 { return s.Errors })
+	counter("gkpow_cache_shared_total", "Tokens that came from the shared cache.", func(s rediscache.Stats) uint64 { return s.Shared })
+	counter("gkpow_cache_alone_total", "Tokens got without the shared cache because it could not be used.", func(s rediscache.Stats) uint64 { return s.Alone })
+	counter("gkpow_cache_refused_total", "Tokens dropped because another machine had them refused.", func(s rediscache.Stats) uint64 { return s.Refused })
 }

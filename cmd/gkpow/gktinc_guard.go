@@ -13,13 +13,13 @@ import (
 	"sync/atomic"
 	"time"
 
-	"github.com/prometheus/client_golang/prometheus"
 	"github.com/spf13/pflag"
 
 	"github.com/gkpow/gkpow/client"
 	"github.com/gkpow/gkpow/client/gktest"
 	"github.com/gkpow/gkpow/client/gktinc"
 	"github.com/gkpow/gkpow/client/rediscache"
+	"github.com/gkpow/gkpow/cmd/gkpow/internal/metrics"
 )
 
 // guardFlags are the flags of commands that guard forms: gkpow agent and gkpow gktinc
@@ -255,24 +255,21 @@ func (f *guardFlags) openStore(env environment, log *slog.Logger) (gktinc.OnceSt
 }
 
 // registerTraffic registers metrics of what an API is doing.
-func registerTraffic(registry *prometheus.Registry, service string, traffic func() client.Traffic) {
-	labels := prometheus.Labels{"service": service}
-	gauge := func(name, help string, labels prometheus.Labels, value func(client.Traffic) float64) {
-		registry.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: name, Help: help, ConstLabels: labels},
-			func() float64 { return value(traffic()) }))
+func registerTraffic(registry *metrics.Registry, service string, traffic func() client.Traffic) {
+	gauge := func(name, help string, value func(client.Traffic) float64) {
+		registry.GaugeFunc(name, help, func() float64 { return value(traffic()) }, "service", service)
 	}
-	counter := func(name, help string, labels prometheus.Labels, value func(client.Traffic) uint64) {
-		registry.MustRegister(prometheus.NewCounterFunc(prometheus.CounterOpts{Name: name, Help: help, ConstLabels: labels},
-			func() float64 { return float64(value(traffic())) }))
+	counter := func(name, help string, value func(client.Traffic) uint64, labels ...string) {
+		registry.CounterFunc(name, help, func() float64 { return float64(value(traffic())) }, append(labels, "service", service)...)
 	}
-	gauge("gkpow_circuit_open", "Whether the circuit breaker is open: 1, or 0.5 while a request tries the service, or 0.", labels,
+	gauge("gkpow_circuit_open", "Whether the circuit breaker is open: 1, or 0.5 while a request tries the service, or 0.",
 		func(t client.Traffic) float64 {
 			return map[string]float64{"open": 1, "half-open": 0.5}[t.Circuit]
 		})
-	gauge("gkpow_requests_in_flight", "Requests that wait for an answer of the service.", labels, func(t client.Traffic) float64 { return float64(t.InFlight) })
-	gauge("gkpow_requests_in_flight_limit", "How many requests may wait for an answer at the same time.", labels, func(t client.Traffic) float64 { return float64(t.MaxInFlight) })
-	counter("gkpow_circuit_openings_total", "How many times the circuit breaker has opened.", labels, func(t client.Traffic) uint64 { return t.CircuitOpenings })
+	gauge("gkpow_requests_in_flight", "Requests that wait for an answer of the service.", func(t client.Traffic) float64 { return float64(t.InFlight) })
+	gauge("gkpow_requests_in_flight_limit", "How many requests may wait for an answer at the same time.", func(t client.Traffic) float64 { return float64(t.MaxInFlight) })
+	counter("gkpow_circuit_openings_total", "How many times the circuit breaker has opened.", func(t client.Traffic) uint64 { return t.CircuitOpenings })
 	const notSent, notSentHelp = "gkpow_requests_not_sent_total", "Requests that were not sent, by the reason."
-	counter(notSent, notSentHelp, prometheus.Labels{"service": service, "reason": "circuit_open"}, func(t client.Traffic) uint64 { return t.NotSentOpen })
-	counter(notSent, notSentHelp, prometheus.Labels{"service": service, "reason": "too_many_in_flight"}, func(t client.Traffic) uint64 { return t.NotSentFull })
+	counter(notSent, notSentHelp, func(t client.Traffic) uint64 { return t.NotSentOpen }, "reason", "circuit_open")
+	counter(notSent, notSentHelp, func(t client.Traffic) uint64 { return t.NotSentFull }, "reason", "too_many_in_flight")
 }

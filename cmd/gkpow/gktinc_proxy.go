@@ -16,14 +16,12 @@ import (
 	"syscall"
 	"time"
 
-	"github.com/prometheus/client_golang/prometheus"
-	"github.com/prometheus/client_golang/prometheus/collectors"
-	"github.com/prometheus/client_golang/prometheus/promhttp"
 	"github.com/spf13/cobra"
 
 	"github.com/gkpow/gkpow/client"
 	"github.com/gkpow/gkpow/client/gktest"
 	"github.com/gkpow/gkpow/client/gktinc"
+	"github.com/gkpow/gkpow/cmd/gkpow/internal/metrics"
 )
 
 // proxyFlags are the flags of gkpow gktinc proxy.
@@ -104,8 +102,8 @@ func gktincProxy(ctx context.Context, env environment, f proxyFlags) error {
 		return err
 	}
 	defer guard.close()
-	registry := prometheus.NewRegistry()
-	registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	registry := &metrics.Registry{}
+	registry.CollectProcess()
 	p, err := f.newProxy(guard, registry, log)
 	if err != nil {
 		return err
@@ -120,17 +118,17 @@ func gktincProxy(ctx context.Context, env environment, f proxyFlags) error {
 		ErrorLog: slog.NewLogLogger(log.Handler(), slog.LevelWarn)}
 	defer server.Close()
 	if f.metricsListen != "" {
-		metrics, err := net.Listen("tcp", f.metricsListen)
+		metricsListener, err := net.Listen("tcp", f.metricsListen)
 		if err != nil {
 			listener.Close()
 			return usagef("--metrics-listen %s: %w", f.metricsListen, err)
 		}
 		mux := http.NewServeMux()
-		mux.Handle("GET /metrics", promhttp.HandlerFor(registry, promhttp.HandlerOpts{}))
+		mux.Handle("GET /metrics", registry)
 		mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, `{"status":"ok"}`+"\n") })
 		metricsServer := &http.Server{Handler: mux, ReadHeaderTimeout: 10 * time.Second, ReadTimeout: time.Minute}
 		defer metricsServer.Close()
-		go func() { failed <- metricsServer.Serve(metrics) }()
+		go func() { failed <- metricsServer.Serve(metricsListener) }()
 	}
 	go func() { failed <- server.Serve(listener) }()
 	log.Info("listening", "address", listener.Addr().String())
@@ -196,7 +194,7 @@ func (f *proxyFlags) parseForms(guard *formGuard) ([]guardedForm, error) {
 }
 
 // newProxy returns the handler of the proxy.
-func (f *proxyFlags) newProxy(guard *formGuard, registry *prometheus.Registry, log *slog.Logger) (*proxy, error) {
+func (f *proxyFlags) newProxy(guard *formGuard, registry *metrics.Registry, log *slog.Logger) (*proxy, error) {
 	forms, err := f.parseForms(guard)
 	if err != nil {
 		return nil, err
@@ -213,13 +211,10 @@ func (f *proxyFlags) newProxy(guard *formGuard, registry *prometheus.Registry, l
 	}
 	p := &proxy{formGuard: guard, forms: forms, inject: f.inject, log: log, places: make(chan struct{}, f.maxRequests), verdicts: newVerdictMetrics(registry)}
 	registerTraffic(registry, "gktinc", func() client.Traffic { return guard.client.Load().Traffic() })
-	p.requests = prometheus.NewCounterVec(prometheus.CounterOpts{
-		Name: "gkpow_proxy_requests_total",
-		Help: "Requests, by what became of them: passed, judged and passed, refused, busy, or failed at the application.",
-	}, []string{"outcome"})
-	registry.MustRegister(p.requests, prometheus.NewGaugeFunc(prometheus.GaugeOpts{
-		Name: "gkpow_proxy_requests", Help: "Requests that are being passed on, WebSockets included.",
-	}, func() float64 { return float64(len(p.places)) }))
+	p.requests = registry.CounterVec("gkpow_proxy_requests_total",
+		"Requests, by what became of them: passed, judged and passed, refused, busy, or failed at the application.", "outcome")
+	registry.GaugeFunc("gkpow_proxy_requests", "Requests that are being passed on, WebSockets included.",
+		func() float64 { return float64(len(p.places)) })
 	p.upstream = p.newReverseProxy(upstream, f.upstreamTimeout)
 	return p, nil
 }

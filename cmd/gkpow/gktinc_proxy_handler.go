@@ -14,10 +14,9 @@ import (
 	"strings"
 	"time"
 
-	"github.com/prometheus/client_golang/prometheus"
-
 	"github.com/gkpow/gkpow/client"
 	"github.com/gkpow/gkpow/client/gktinc"
+	"github.com/gkpow/gkpow/cmd/gkpow/internal/metrics"
 )
 
 // A proxy is the handler of gkpow gktinc proxy.
@@ -28,8 +27,8 @@ type proxy struct {
 	log      *slog.Logger
 	places   chan struct{} // one for each request
 	upstream *httputil.ReverseProxy
-	requests *prometheus.CounterVec
-	verdicts *prometheus.CounterVec
+	requests *metrics.Vec[*metrics.Counter]
+	verdicts *metrics.Vec[*metrics.Counter]
 }
 
 // formReadTimeout is how long a visitor may take to send a guarded form.
@@ -66,7 +65,7 @@ func (p *proxy) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	p.upstream.ServeHTTP(w, r.WithContext(context.WithValue(r.Context(), pageKey{}, &guardedPage{form, r})))
 }
 
-func (p *proxy) count(outcome string) { p.requests.WithLabelValues(outcome).Inc() }
+func (p *proxy) count(outcome string) { p.requests.With(outcome).Inc() }
 
 // find returns the form that a path leads to, nil if there is none.
 func (p *proxy) find(requested string) *guardedForm {

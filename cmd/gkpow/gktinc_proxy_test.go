@@ -16,11 +16,10 @@ import (
 	"testing"
 	"time"
 
-	"github.com/prometheus/client_golang/prometheus"
-	"github.com/prometheus/client_golang/prometheus/promhttp"
 	"github.com/stretchr/testify/require"
 
 	"github.com/gkpow/gkpow/client/gktest"
+	"github.com/gkpow/gkpow/cmd/gkpow/internal/metrics"
 )
 
 // A guardedSite is an application behind gkpow gktinc proxy.
@@ -28,14 +27,14 @@ type guardedSite struct {
 	*testing.T
 	server   *httptest.Server
 	url      string
-	registry *prometheus.Registry
+	registry *metrics.Registry
 	journal  *journal
 	witness  witness
 	service  *gktest.Service
 }
 
 func newGuardedSite(t *testing.T, f proxyFlags, application http.Handler) *guardedSite {
-	s := &guardedSite{T: t, registry: prometheus.NewRegistry(), journal: &journal{}}
+	s := &guardedSite{T: t, registry: &metrics.Registry{}, journal: &journal{}}
 	service, env := gktincUser(t, gktest.GKTincOptions{Judge: s.witness.judge})
 	s.service = service
 	upstream := httptest.NewServer(application)
@@ -173,7 +172,7 @@ func TestProxyGuards(t *testing.T) {
 	// A client has its answer before the handler has returned; Close waits for the handlers.
 	s.server.Close()
 	answer := httptest.NewRecorder()
-	promhttp.HandlerFor(s.registry, promhttp.HandlerOpts{}).ServeHTTP(answer, httptest.NewRequest("GET", "/metrics", nil))
+	s.registry.ServeHTTP(answer, httptest.NewRequest("GET", "/metrics", nil))
 	for _, line := range []string{`gkpow_proxy_requests_total{outcome="judged"} 2`, `gkpow_proxy_requests_total{outcome="refused"} 25`,
 		`gkpow_gktinc_verdicts_total{allowed="true",of="form",reason="action"} 2`, `gkpow_circuit_open{service="gktinc"} 0`, "gkpow_proxy_requests 0"} {
 		require.Contains(t, answer.Body.String(), line+"\n")

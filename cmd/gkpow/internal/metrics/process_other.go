@@ -1,0 +1,5 @@
+//go:build !unix && !windows
+
+package metrics
+
+func readProcess() process { return unknownProcess }
