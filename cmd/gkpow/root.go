@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"slices"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -104,6 +105,7 @@ asks GuardianKey GKTinc about visitors and their forms.`,
 	}
 	root.Flags().BoolVar(&version, "version", false, "print version, commit, date and kernel")
 	root.SetFlagErrorFunc(flagError)
+	root.SetUsageTemplate(strings.ReplaceAll(root.UsageTemplate(), ".FlagUsages ", ".FlagUsagesWrapped 80 "))
 	root.SetHelpCommand(newHelp())
 	for _, group := range []struct {
 		id, title string
