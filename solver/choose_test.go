@@ -311,7 +311,7 @@ func TestSearchLoopDoesNotAllocate(t *testing.T) {
 		s := newStage(14, 10, 300)
 		var suits layout
 		for l := range layouts(prefixOfKind[kind], 5) {
-			if l.kind() == kind && l.size()*l.together() >= trialMinRow {
+			if l.kind() == kind && l.rowSize() >= trialMinRow {
 				suits = l
 			}
 		}

@@ -72,17 +72,24 @@ func (c *cursor) enter(mid *midstate, l layout, mask uint32) {
 		c.hashFirst()
 	}
 	c.tails = nil // not to be written over: others may use it
-	switch {
-	case c.ownTails():
-		c.tails.set(l, &c.message)
-	case l.hasTail():
-		c.tails = sharedTails(l, c.message)
+	if l.hasTail() {
+		c.setTails()
 	}
 }
 
-// ownTails reports whether there are outer digits in the block that follows.
+// setTails brings the tails up to date with the outer digits in their block.
+func (c *cursor) setTails() {
+	if c.ownTails() {
+		c.tails.set(c.layout, &c.message)
+	} else {
+		c.tails = sharedTails(c.layout, c.message)
+	}
+}
+
+// ownTails reports whether there are so many outer digits in the block that follows that
+// it is not worth while to keep the tails for all their values.
 func (c *cursor) ownTails() bool {
-	return c.layout.hasTail() && c.low.to > max(64, c.low.from)
+	return c.layout.hasTail() && c.layout.outerFrom(64) > c.layout.keptDigits()
 }
 
 // mask returns the bits of the first word of the digest that must be zero.
@@ -93,8 +100,8 @@ func (c *cursor) seek(high, low uint64) {
 	changed := c.high.set(&c.message, high)
 	if low != c.low.value {
 		changed = min(changed, c.low.set(&c.message, low))
-		if c.ownTails() {
-			c.tails.set(c.layout, &c.message)
+		if c.layout.hasTail() && c.low.to > 64 {
+			c.setTails()
 		}
 	}
 	if c.layout.block() == 1 && changed < 64 {

@@ -36,6 +36,7 @@ type layout struct {
 	count      int // how many inner digits there are
 	tailDigits int // how many of the last digits vary too, see asm.Tail
 	gridDigits int // digits in the word before in which chunks of a grid differ, see asm.Grid
+	stretch    int // how many inner values of its chunk a row has, 0 for all
 }
 
 // maxTailDigits is the most digits of the last block that vary in a chunk. Each
@@ -131,6 +132,49 @@ func (l layout) values() uint64 {
 // size is how many nonces a chunk has.
 func (l layout) size() uint64 { return l.values() * l.tails() }
 
+// stretches yields the layout with all inner values of a chunk in a row, and with ever fewer: then
+// windows are smaller, and more rows have to be prepared. They fill the groups of hash values that
+// tails follow.
+func (l layout) stretches() iter.Seq[layout] {
+	least := uint64(shortestStretch)
+	if l.hasTail() {
+		least = asm.MaxHash
+	}
+	return func(yield func(layout) bool) {
+		if !yield(l) || l.gridDigits > 0 {
+			return
+		}
+		for n := least; n < l.values(); n *= 2 {
+			if l.stretch = int(n); !yield(l) {
+				return
+			}
+		}
+	}
+}
+
+// shortestStretch is the fewest inner values that a row is split into, if no tail follows. It is a
+// multiple of every kernel's lanes.
+const shortestStretch = 256
+
+// rowValues is how many inner values a row has, of each of its chunks.
+func (l layout) rowValues() uint64 {
+	if n := uint64(l.stretch); n > 0 {
+		return min(n, l.values())
+	}
+	return l.values()
+}
+
+// rowSize is how many nonces a row has.
+func (l layout) rowSize() uint64 { return l.together() * l.rowValues() * l.tails() }
+
+// parts is how many rows share the inner values of a chunk.
+func (l layout) parts() uint64 {
+	if l.stretch == 0 {
+		return 1
+	}
+	return (pow10[l.count] + uint64(l.stretch) - 1) / uint64(l.stretch)
+}
+
 // together is how many chunks a row has, or a little less.
 func (l layout) together() uint64 {
 	if l.gridDigits == 0 {
@@ -144,7 +188,7 @@ func (l layout) groups() uint64 { return (pow10[l.gridDigits] + l.together() - 1
 
 // window is how many consecutive nonces are searched before any above them.
 func (l layout) window() float64 {
-	return float64(l.together()) * float64(l.values()) * float64(l.step())
+	return float64(l.together()) * float64(l.rowValues()) * float64(l.step())
 }
 
 // outerFrom is how many of the outer digits lie in the given byte or after.
@@ -167,10 +211,11 @@ const (
 	gridCycles     = 900  // asm.Grid.Prepare, and what a kernel does before the first step
 )
 
-// chunkCycles estimates the cycles that a chunk takes before its first hash.
+// chunkCycles estimates the cycles that a chunk, or the part of it in a row, takes before its first
+// hash.
 func (l layout) chunkCycles() float64 {
 	cycles, second := float64(prepareCycles), l.outerFrom(64)
-	if l.hasTail() && second > 0 {
+	if l.hasTail() && second > l.keptDigits() {
 		cycles += expandCycles * float64(l.tails())
 	}
 	if l.block() == 1 {
@@ -179,6 +224,23 @@ func (l layout) chunkCycles() float64 {
 		cycles += compressCycles / float64(pow10[second])
 	}
 	return cycles
+}
+
+// tableCycles estimates the cycles that the tables of tails take which are made once and kept.
+func (l layout) tableCycles() float64 {
+	if second := l.outerFrom(64); l.hasTail() && second <= l.keptDigits() {
+		return expandCycles * float64(l.tails()*pow10[second])
+	}
+	return 0
+}
+
+// keptDigits is with how many outer digits in the last block the tables of tails are kept, one for
+// each value of these. Short rows come back to a table soon.
+func (l layout) keptDigits() int {
+	if l.stretch > 0 {
+		return 1
+	}
+	return 0
 }
 
 // cost estimates the time for one hash, in operations of Scan that take as long. Layouts that the
@@ -206,7 +268,7 @@ func (l layout) setUpCycles() float64 {
 	if l.hasTail() {
 		cycles += l.calls(asm.MaxStates) * callCycles
 	}
-	return cycles / float64(l.size())
+	return cycles / float64(l.rowSize())
 }
 
 // kernelWork adds up, for one hash, what the functions of a kernel do.
@@ -219,13 +281,13 @@ func (l layout) kernelWork(lanes int, o *asm.Ops, w asm.Weights) float64 {
 		return (1-rest)*together + rest*alone.kernelWork(lanes, o, w)
 	case l.hasTail():
 		group := w.Hash*float64(o.Hash[word]) + float64(l.tails())*w.Tail*float64(o.Tail)
-		return l.calls(asm.MaxStates) * group / float64(l.size())
+		return l.calls(asm.MaxStates) * group / float64(l.rowSize())
 	}
-	return l.calls(lanes) * w.Scan * float64(o.Scan[word]) / float64(l.size())
+	return l.calls(lanes) * w.Scan * float64(o.Scan[word]) / float64(l.rowSize())
 }
 
-// calls is how many vectors of so many lanes the inner values of a chunk fill.
-func (l layout) calls(lanes int) float64 { return math.Ceil(float64(l.values()) / float64(lanes)) }
+// calls is how many vectors of so many lanes the inner values fill that a row has of a chunk.
+func (l layout) calls(lanes int) float64 { return math.Ceil(float64(l.rowValues()) / float64(lanes)) }
 
 // leftOver returns the share of the chunks that do not make a whole grid, because there are not
 // enough of them that differ in one word only, and their layout: they come one by one.

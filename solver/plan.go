@@ -51,29 +51,40 @@ func newPlan(sp space, kernels lineup, others ...plan) plan {
 // nonces.
 func (sp space) cheapest(width int, s segment, kernels lineup) segment {
 	best, least := s, math.Inf(1)
-	for l := range layouts(sp.prefix, width) {
-		if sp.order == numeric && !l.strict() {
+	hashes := sp.odds().expected(s.nonces())
+	for whole := range layouts(sp.prefix, width) {
+		if sp.order == numeric && !whole.strict() {
 			continue
 		}
-		k := kernels[l.kind()]
-		s.layout = l
-		if s.cost = l.cost(k.Kernel); math.IsInf(s.cost, 1) {
-			continue
-		}
-		s.cost += s.sparseCost(k.Kernel)
-		s.time = s.cost * k.pace
-		total := s.time
-		if sp.order == byWindow {
-			// When a solution is found, a part of its window is yet to be searched for
-			// smaller ones.
-			hashes := sp.odds().expected(s.nonces())
-			total *= 1 + min(l.window(), s.nonces())/(2*hashes)
-		}
-		if total < least {
-			best, least = s, total
+		k := kernels[whole.kind()]
+		for l := range whole.stretches() {
+			s.layout = l
+			if s.cost = l.cost(k.Kernel); math.IsInf(s.cost, 1) {
+				break
+			}
+			s.cost += s.sparseCost(k.Kernel)
+			s.time = s.cost * k.pace
+			total := s.time * (1 + sp.excess(&s)/hashes)
+			total += k.pace * l.tableCycles() / k.Weights.Scan / hashes
+			if total < least {
+				best, least = s, total
+			}
+			if sp.order != byWindow {
+				break
+			}
 		}
 	}
 	return best
+}
+
+// excess estimates how many nonces above the smallest solution a sequential search tries:
+// those of the same window, and those of other workers' rows.
+func (sp space) excess(s *segment) float64 {
+	if sp.order != byWindow {
+		return 0
+	}
+	others := max(0, sp.workers-1)
+	return min(s.window()+float64(others)*float64(s.rowSize()), s.nonces()) / 2
 }
 
 // nonces counts the nonces of the plan.
@@ -122,7 +133,7 @@ func withDefaultLimit(sp space, kernels lineup) plan {
 		// All shards must agree on the space, whatever CPU they run on and however
 		// far they have got.
 		whole := sp
-		whole.shard, whole.tried = Shard{}, 0
+		whole.shard, whole.tried, whole.workers = Shard{}, 0, 0
 		generic := asm.Generic()
 		agreed := withDefaultLimit(whole, allKinds(&generic))
 		sp.limit = agreed.space.limit

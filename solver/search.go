@@ -75,7 +75,7 @@ func (s *search) claim() (seg *segment, from, to uint64, ok bool) {
 	}
 	const grain = 8192 // nonces at a time, where rows are smaller
 	from = s.row
-	s.row += min(s.end-from, max(1, grain/(seg.size()*seg.together())))
+	s.row += min(s.end-from, max(1, grain/seg.rowSize()))
 	return seg, from, s.row, true
 }
 

@@ -18,45 +18,57 @@ func (s *segment) nonces() float64 { return float64(s.last-s.first) + 1 }
 // digits are outer ones, that may be nearly all rows.
 func (s *segment) sparseCost(k *asm.Kernel) float64 {
 	from, to := s.rows()
-	n := s.together()
-	return s.chunkCycles() / k.Weights.Scan * float64(n) * max(0, float64(to-from)/s.nonces()-1/float64(n*s.size()))
+	return s.chunkCycles() / k.Weights.Scan * float64(s.together()) * max(0, float64(to-from)/s.nonces()-1/float64(s.rowSize()))
 }
 
 // A chunk is one value of the outer digits: those before the inner ones, read as a
 // number, are its high part, those after them, up to the tail, its low part.
 //
-// A row is what a walk prepares at once: a chunk, or for grids up to sixteen, whose
-// high parts follow one another. Rows are numbered: those with the same high parts
-// follow one another, so that together they are a window of consecutive nonces, and
-// windows are in numeric order.
+// A row is what a walk prepares at once: a chunk, or a part of its inner values, or for
+// grids up to sixteen chunks, whose high parts follow one another. Rows that differ in the
+// low part only make a window of consecutive nonces. Rows are numbered so that those of a
+// window follow one another, and windows are in numeric order.
+type row struct {
+	low       uint64
+	high, end uint64 // the high parts of its chunks, the last excluded
+	from, to  uint64 // their inner values, the last excluded
+}
 
 // rows returns the numbers of the segment's rows, the last excluded. Rows at either
 // end may have few nonces, or none.
 func (s *segment) rows() (from, to uint64) {
-	if s.inner == 0 {
-		return 0, s.after()
+	return s.windowOf(s.first) * s.after(), (s.windowOf(s.last) + 1) * s.after()
+}
+
+// windowOf returns which window has the nonce.
+func (s *segment) windowOf(nonce uint64) (number uint64) {
+	if s.inner > 0 {
+		high, same := nonce/s.stride(), pow10[s.gridDigits]
+		number = (high/same*s.groups() + high%same/s.together()) * s.parts()
 	}
-	return s.group(s.first/s.stride()) * s.after(), (s.group(s.last/s.stride()) + 1) * s.after()
+	if s.stretch > 0 {
+		number += nonce / s.step() % pow10[s.count] / uint64(s.stretch)
+	}
+	return number
 }
 
-// group returns which group of chunks, those of a row, has the given high part.
-func (s *segment) group(high uint64) uint64 {
-	same := pow10[s.gridDigits]
-	return high/same*s.groups() + high%same/s.together()
-}
-
-// row returns the parts of a row's chunks: low, and the high ones, the last excluded.
-func (s *segment) row(number uint64) (low, from, to uint64) {
-	group, low := number/s.after(), number%s.after()
+// row returns the row with a number.
+func (s *segment) row(number uint64) row {
+	window, low := number/s.after(), number%s.after()
+	group, part := window/s.parts(), window%s.parts()
 	same := pow10[s.gridDigits]
 	start, of := group/s.groups()*same, group%s.groups()*s.together()
-	return low, start + of, start + min(of+s.together(), same)
+	r := row{low: low, high: start + of, end: start + min(of+s.together(), same), to: pow10[s.count]}
+	if n := uint64(s.stretch); n > 0 {
+		r.from, r.to = part*n, min((part+1)*n, r.to)
+	}
+	return r
 }
 
-// chunk returns the inner values of a chunk, the last excluded, that make nonces of
-// the segment, and the nonce whose inner digits and digits in the tail are all 0.
-// There are none if from is not less than to.
-func (s *segment) chunk(high, low uint64) (base, from, to uint64) {
+// chunk returns the inner values of one of the row's chunks, the last excluded, that make
+// nonces of the segment, and the nonce whose inner digits and digits in the tail are all
+// 0. There are none if from is not less than to.
+func (s *segment) chunk(r *row, high uint64) (base, from, to uint64) {
 	step, tails := s.step(), s.tails()
 	if s.inner > 0 {
 		if high > s.last/s.stride() {
@@ -64,22 +76,24 @@ func (s *segment) chunk(high, low uint64) (base, from, to uint64) {
 		}
 		base = high * s.stride()
 	}
-	if low *= tails; low > s.last-base {
+	low := r.low * tails
+	if low > s.last-base {
 		return 0, 0, 0
 	}
 	base += low
 	if base < s.first && s.first-base >= tails {
 		from = (s.first-base-tails)/step + 1
 	}
-	return base, from, min((s.last-base)/step+1, pow10[s.count])
+	return base, max(from, r.from), min((s.last-base)/step+1, r.to)
 }
 
 // least returns a nonce that none of the rows from one on is below.
-func (s *segment) least(row uint64) uint64 {
-	if _, high, _ := s.row(row); s.inner > 0 && high > 0 {
-		return high * s.stride()
+func (s *segment) least(number uint64) (nonce uint64) {
+	r := s.row(number)
+	if s.inner > 0 {
+		nonce = r.high * s.stride()
 	}
-	return 0
+	return nonce + r.from*s.step()
 }
 
 // tailRange returns the values of the digits in the tail, the last excluded, that

@@ -271,7 +271,7 @@ func (s *Solver) search(ctx context.Context, run *search, sp space) error {
 // space returns the nonces to search for a puzzle. The limit is yet to be chosen if
 // none is asked for: see plan.
 func (o *Options) space(p Puzzle) space {
-	sp := space{prefix: len(p.Prefix), bits: p.Bits, least: o.MinNonce, limit: o.MaxNonce, shard: o.Shard}
+	sp := space{prefix: len(p.Prefix), bits: p.Bits, least: o.MinNonce, limit: o.MaxNonce, shard: o.Shard, workers: o.workers()}
 	if o.Sequential {
 		sp.order = byWindow
 	}

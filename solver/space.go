@@ -72,6 +72,8 @@ type space struct {
 	shard  Shard
 	tried  uint64 // nonces of the shard below this one have been tried
 	order  order
+
+	workers int // that search at the same time
 }
 
 // odds returns the odds of the space's puzzle.

@@ -37,26 +37,40 @@ func (t *tailTable) set(l layout, message *[128]byte) {
 	}
 }
 
-// latestTails is the table that was made last and that others may use.
+// latestTails is the tables that were made last and that others may use.
 var latestTails struct {
-	mu      sync.Mutex
-	layout  layout
-	message [64]byte
-	table   tailTable
+	mu     sync.Mutex
+	layout layout
+	made   []madeTails
 }
 
-// sharedTails returns the table for a layout that has all digits of the last block
-// vary. It is the same for all prefixes of one length, so it is kept for the next
-// search. Nobody may change it.
+// madeTails is a table and the block that it was made of.
+type madeTails struct {
+	last  [64]byte
+	table tailTable
+}
+
+// sharedTails returns the table for a layout and the outer digits of the message. It is the
+// same for all prefixes of one length, so it is kept for the next search, with those for
+// other values of the outer digits. Nobody may change it.
 func sharedTails(l layout, message [128]byte) tailTable {
 	latest := &latestTails
 	latest.mu.Lock()
 	defer latest.mu.Unlock()
-	last := [64]byte(message[64:])
-	if latest.table == nil || latest.layout != l || latest.message != last {
-		var table tailTable
-		table.set(l, &message)
-		latest.layout, latest.message, latest.table = l, last, table
+	if latest.layout != l {
+		latest.layout, latest.made = l, nil
 	}
-	return latest.table
+	last := [64]byte(message[64:])
+	for _, made := range latest.made {
+		if made.last == last {
+			return made.table
+		}
+	}
+	var table tailTable
+	table.set(l, &message)
+	if len(latest.made) >= int(pow10[l.keptDigits()]) { // of another length of the message
+		latest.made = nil
+	}
+	latest.made = append(latest.made, madeTails{last, table})
+	return table
 }

@@ -58,12 +58,10 @@ func (p *piece) skip(steps int) {
 // between pieces.
 type walk struct {
 	cursor
-	seg      *segment
-	row, end uint64 // the rows that come next, the last excluded
+	seg        *segment
+	next, last uint64 // the rows that come next, the last excluded
 
-	// The row at hand.
-	low        uint64
-	high, last uint64 // parts of the chunks that come next, the last excluded
+	row row // the row at hand; its chunks that come next
 
 	// The chunk at hand, or the grid.
 	kind     kind
@@ -87,8 +85,8 @@ func (w *walk) begin(mid *midstate, seg *segment, mask uint32, from, to uint64) 
 		w.seg = seg
 		w.enter(mid, seg.layout, mask)
 	}
-	w.row, w.end = from, to
-	w.high, w.last, w.from, w.to, w.run = 0, 0, 0, 0, nil
+	w.next, w.last = from, to
+	w.row, w.from, w.to, w.run = row{}, 0, 0, nil
 }
 
 // more goes on to the next chunk or grid if there is nothing left of the one at
@@ -96,9 +94,9 @@ func (w *walk) begin(mid *midstate, seg *segment, mask uint32, from, to uint64) 
 func (w *walk) more() bool {
 	for w.from == w.to && w.run == nil {
 		switch {
-		case w.high < w.last:
+		case w.row.high < w.row.end:
 			w.nextChunk()
-		case w.row < w.end:
+		case w.next < w.last:
 			w.nextRow()
 		default:
 			return false
@@ -110,43 +108,45 @@ func (w *walk) more() bool {
 // nextRow goes to the next row. If its chunks make a grid with the same inner values
 // in each, the walk is at that; otherwise they come one by one.
 func (w *walk) nextRow() {
-	w.low, w.high, w.last = w.seg.row(w.row)
-	w.row++
-	if w.last-w.high < asm.GridLanes {
+	w.row = w.seg.row(w.next)
+	w.next++
+	r := &w.row
+	if r.end-r.high < asm.GridLanes {
 		return
 	}
-	base, from, to := w.seg.chunk(w.high, w.low)
-	_, otherFrom, otherTo := w.seg.chunk(w.last-1, w.low)
+	base, from, to := w.seg.chunk(r, r.high)
+	_, otherFrom, otherTo := w.seg.chunk(r, r.end-1)
 	if from < to && from == otherFrom && to == otherTo {
-		w.seek(w.high, w.low)
-		w.setGrid(w.high)
+		w.seek(r.high, r.low)
+		w.setGrid(r.high)
 		w.kind, w.base, w.from, w.to = grid, base, from, to
-		w.high = w.last
+		r.high = r.end
 	}
 }
 
 // nextChunk goes to the next chunk of the row.
 func (w *walk) nextChunk() {
-	base, from, to := w.seg.chunk(w.high, w.low)
+	r := &w.row
+	base, from, to := w.seg.chunk(r, r.high)
 	if from < to {
-		w.seek(w.high, w.low)
+		w.seek(r.high, r.low)
 		w.setBlock()
 		w.kind, w.base, w.from, w.to = w.seg.kind(), base, from, to
 		if w.kind == grid {
 			w.kind = oneBlock
 		}
 	}
-	w.high++
+	r.high++
 }
 
-// next returns the next piece, of at most so many nonces or the least that a kernel
+// piece returns the next piece, of at most so many nonces or the least that a kernel
 // can search at once. There must be more.
-func (w *walk) next(most uint64) piece {
+func (w *walk) piece(most uint64) piece {
 	step := w.seg.step()
 	p := piece{kind: w.kind, along: step}
 	switch w.kind {
 	case fixedTail, varyingTail:
-		return w.nextTails(most)
+		return w.tailPiece(most)
 	case grid:
 		p.across = w.seg.stride()
 		most /= asm.GridLanes
@@ -157,8 +157,8 @@ func (w *walk) next(most uint64) piece {
 	return p
 }
 
-// nextTails is next where a tail follows.
-func (w *walk) nextTails(most uint64) piece {
+// tailPiece is piece where a tail follows.
+func (w *walk) tailPiece(most uint64) piece {
 	step := w.seg.step()
 	if w.run == nil {
 		w.runBase = w.base + w.from*step

@@ -3,6 +3,7 @@ package solver
 import (
 	"context"
 	"encoding/binary"
+	"iter"
 	"math"
 	"math/rand/v2"
 	"slices"
@@ -29,12 +30,12 @@ func mustMidstate(t *testing.T, prefix []byte) midstate {
 	return mid
 }
 
-// checkChunk scans part of a chunk with a kernel for the hash of one of its
+// checkChunk scans part of a row's chunk with a kernel for the hash of one of its
 // nonces, which crypto/sha256 computes, and wants exactly that nonce.
-func checkChunk(t *testing.T, k asm.Kernel, rng *rand.Rand, p Puzzle, c *walk, high, low uint64) {
+func checkChunk(t *testing.T, k asm.Kernel, rng *rand.Rand, p Puzzle, c *walk, r row, high uint64) {
 	t.Helper()
-	seg := c.seg
-	base, from, to := seg.chunk(high, low)
+	seg, low := c.seg, r.low
+	base, from, to := seg.chunk(&r, high)
 	if from >= to {
 		return
 	}
@@ -97,12 +98,27 @@ func padded(words []uint32) []uint32 {
 	return words
 }
 
+// variants yields the layouts for nonces of one width, each with whole chunks in a row
+// and with the shortest stretches of them.
+func variants(prefix, width int) iter.Seq[layout] {
+	return func(yield func(layout) bool) {
+		for whole := range layouts(prefix, width) {
+			shortest := whole
+			for shortest = range whole.stretches() {
+			}
+			if !yield(whole) || shortest != whole && !yield(shortest) {
+				return
+			}
+		}
+	}
+}
+
 // rowOf returns the number of the row with a nonce, and the high part of its chunk.
 func rowOf(seg *segment, nonce uint64) (row, high uint64) {
 	if seg.inner > 0 {
 		high = nonce / seg.stride()
 	}
-	return seg.group(high)*seg.after() + nonce/seg.tails()%seg.after(), high
+	return seg.windowOf(nonce)*seg.after() + nonce/seg.tails()%seg.after(), high
 }
 
 // checkGrid scans the chunks of a row together for the hash of one of their nonces,
@@ -110,12 +126,12 @@ func rowOf(seg *segment, nonce uint64) (row, high uint64) {
 func checkGrid(t *testing.T, k asm.Kernel, rng *rand.Rand, p Puzzle, c *walk, row uint64) {
 	t.Helper()
 	seg := c.seg
-	c.row = row
+	c.next = row
 	c.nextRow()
 	if c.from == c.to {
 		return // too few chunks
 	}
-	base, from, end, high := c.base, c.from, c.to, c.high-asm.GridLanes
+	base, from, end, high := c.base, c.from, c.to, c.row.high-asm.GridLanes
 	c.from = c.to
 	lane, inner := rng.IntN(asm.GridLanes), from+rng.Uint64N(end-from)
 	nonce := base + inner*seg.step() + uint64(lane)*seg.stride()
@@ -151,7 +167,7 @@ func TestEveryLayout(t *testing.T) {
 			p := Puzzle{Prefix: randomPrefix(rng, at)}
 			mid := mustMidstate(t, p.Prefix)
 			for width := 1; width <= maxWidth; width++ {
-				for l := range layouts(at, width) {
+				for l := range variants(at, width) {
 					if at >= 64 && l.tailDigits > 0 && (at+width)%5 > 0 {
 						continue // the same as 64 bytes before
 					}
@@ -169,9 +185,9 @@ func TestEveryLayout(t *testing.T) {
 							n = 1 // each makes a thousand tails
 						}
 						for row := start; row < min(start+n, to); row++ {
-							low, high, end := seg.row(row)
-							for ; high < end; high += 1 + rng.Uint64N(7) {
-								checkChunk(t, k, rng, p, &w, high, low)
+							r := seg.row(row)
+							for high := r.high; high < r.end; high += 1 + rng.Uint64N(7) {
+								checkChunk(t, k, rng, p, &w, r, high)
 							}
 						}
 						if l.gridDigits > 0 {
@@ -190,7 +206,7 @@ func TestSeekRewritesWhatChanges(t *testing.T) {
 		rng := rand.New(rand.NewPCG(1, uint64(at)))
 		mid := mustMidstate(t, randomPrefix(rng, at))
 		for width := 4; width <= maxWidth; width += 3 {
-			for l := range layouts(at, width) {
+			for l := range variants(at, width) {
 				first, last, _ := widthRange(width, math.MaxUint64)
 				seg := &segment{layout: l, first: first, last: last}
 				from, to := seg.rows()
@@ -198,11 +214,12 @@ func TestSeekRewritesWhatChanges(t *testing.T) {
 				walking.enter(&mid, l, mask(32))
 				steps := max(40, 1500/seg.tails()) // where each makes a thousand tails, some will do
 				for row := from; row < min(from+steps, to); row++ {
-					low, high, _ := seg.row(row)
+					r := seg.row(row)
 					if rng.IntN(50) == 0 { // there and back
-						low, high, _ = seg.row(from + rng.Uint64N(to-from))
+						r = seg.row(from + rng.Uint64N(to-from))
 						row--
 					}
+					high, low := r.high, r.low
 					walking.seek(high, low)
 					if rng.IntN(3) == 0 {
 						continue // as for a grid
@@ -232,7 +249,7 @@ func TestChunksPartitionTheSegment(t *testing.T) {
 	rng := rand.New(rand.NewPCG(2, 0))
 	for width := 1; width <= 5; width++ {
 		for at := range 64 {
-			for l := range layouts(at, width) {
+			for l := range variants(at, width) {
 				first, last, _ := widthRange(width, math.MaxUint64)
 				a, b := first+rng.Uint64N(last-first+1), first+rng.Uint64N(last-first+1)
 				for _, r := range [][2]uint64{{first, last}, {min(a, b), max(a, b)}, {a, a}} {
@@ -241,8 +258,9 @@ func TestChunksPartitionTheSegment(t *testing.T) {
 					from, to := seg.rows()
 					for row := from; row < to; row++ {
 						least := seg.least(row)
-						for low, high, end := seg.row(row); high < end; high++ {
-							base, i, to := seg.chunk(high, low)
+						r := seg.row(row)
+						for high := r.high; high < r.end; high++ {
+							base, i, to := seg.chunk(&r, high)
 							for ; i < to; i++ {
 								nonce := base + i*seg.step()
 								for tail, last := seg.tailRange(nonce); tail < last; tail++ {
@@ -267,7 +285,7 @@ func TestChunksPartitionTheSegment(t *testing.T) {
 // The largest nonce of 64 bits is the last one of the chunk of its outer digits.
 func TestChunksAtTheLimit(t *testing.T) {
 	for at := range 64 {
-		for l := range layouts(at, maxWidth) {
+		for l := range variants(at, maxWidth) {
 			const last = uint64(math.MaxUint64)
 			seg := &segment{layout: l, first: last - 5000, last: last}
 			_, to := seg.rows()
@@ -275,10 +293,10 @@ func TestChunksAtTheLimit(t *testing.T) {
 			if number >= to {
 				t.Fatalf("layout %+v: row %d of %d", l, number, to)
 			}
-			low, _, _ := seg.row(number)
-			base, from, end := seg.chunk(high, low)
+			r := seg.row(number)
+			base, from, end := seg.chunk(&r, high)
 			if from >= end {
-				t.Fatalf("layout %+v: chunk %d, %d is empty", l, high, low)
+				t.Fatalf("layout %+v: chunk %d, %d is empty", l, high, r.low)
 			}
 			nonce := base + (end-1)*seg.step()
 			if tail, n := seg.tailRange(nonce); tail >= n || nonce+n-1 != last {
@@ -315,16 +333,16 @@ func TestEndsOfSegments(t *testing.T) {
 					if from, to := alone.rows(); row < from || row >= to {
 						t.Fatalf("prefix of %d bytes, %+v: nonce %d is in row %d; there are %d to %d", at, seg.layout, nonce, row, from, to)
 					}
-					low, highs, end := alone.row(row)
-					for ; highs < end; highs++ {
-						base, first, last := alone.chunk(highs, low)
+					r := alone.row(row)
+					for highs := r.high; highs < r.end; highs++ {
+						base, first, last := alone.chunk(&r, highs)
 						if first >= last {
 							continue
 						}
 						if highs != high {
 							t.Fatalf("prefix of %d bytes, %+v: nonce %d is in chunk %d and %d", at, seg.layout, nonce, highs, high)
 						}
-						c.seek(high, low)
+						c.seek(high, r.low)
 						c.setBlock()
 						c.block.Mask = ^binary.BigEndian.Uint32(digest[:])
 						at, i := base+first*alone.step(), -1
@@ -377,7 +395,7 @@ func TestPiecesPartitionTheSegment(t *testing.T) {
 	for at := range 64 {
 		mid := mustMidstate(t, randomPrefix(rng, at))
 		for width := 3; width <= 5; width++ {
-			for l := range layouts(at, width) {
+			for l := range variants(at, width) {
 				first, last, _ := widthRange(width, math.MaxUint64)
 				seg := &segment{layout: l, first: first + rng.Uint64N(50), last: last - rng.Uint64N(50)}
 				seen := make([]bool, last-first+1)
@@ -386,7 +404,7 @@ func TestPiecesPartitionTheSegment(t *testing.T) {
 				w.begin(&mid, seg, mask(32), from, to)
 				most := 1 + rng.Uint64N(1<<rng.IntN(13))
 				for w.more() {
-					p := w.next(most)
+					p := w.piece(most)
 					if hashes := p.hashes(); hashes == 0 || hashes > max(most, asm.MaxStates) {
 						t.Fatalf("layout %+v: a piece of %d hashes; want 1 to %d", l, hashes, most)
 					}
@@ -434,8 +452,8 @@ func TestSharedTailsStay(t *testing.T) {
 
 	wide := segmentOf(7)
 	c.enter(&mid, wide.layout, mask(32))
-	low, high, _ := wide.row(1)
-	c.seek(high, low)
+	r := wide.row(1)
+	c.seek(r.high, r.low)
 	if !c.ownTails() || len(c.tails) != len(shared) {
 		t.Fatal("the other segment does not make as many tails of its own")
 	}

@@ -51,7 +51,7 @@ func (w *worker) run(ctx context.Context) {
 			if !ok {
 				return
 			}
-			p := w.walk.next(most)
+			p := w.walk.piece(most)
 			tried, candidates := w.hashes.Load(), w.candidates
 			if !w.try(ctx, k, p) {
 				return
@@ -102,7 +102,7 @@ func (w *worker) kernel() (k *asm.Kernel, most uint64, ok bool) {
 // takes over what was chosen elsewhere, or starts a trial if nobody else does one.
 func (w *worker) choose() {
 	s, seg := w.search, w.walk.seg
-	if w.trial == nil && seg.size()*seg.together() >= trialMinRow && w.hashes.Load() >= trialAfter {
+	if w.trial == nil && seg.rowSize() >= trialMinRow && w.hashes.Load() >= trialAfter {
 		var chosen *asm.Kernel
 		w.trial, chosen = s.registry.startTrial(seg.kind(), seg.word())
 		s.settle(seg.kind(), chosen)
