@@ -207,6 +207,27 @@ func TestSlowKernelsGetShortScans(t *testing.T) {
 	require.Less(t, s.clock.Load(), (50 * time.Microsecond).Nanoseconds(), "the look was short")
 }
 
+// The first call of a kernel in a process takes longer than the others, since its code is not in
+// memory yet.
+func TestFirstCallsAreSlow(t *testing.T) {
+	s := newStage(10, 14, 300)
+	for i := range s.entries {
+		k := s.entries[i].kernel
+		scan, first := k.Scan, true
+		k.Scan = func(b *asm.Block, words []uint32) int {
+			if first {
+				s.clock.Add((50 * time.Microsecond).Nanoseconds())
+				first = false
+			}
+			return scan(b, words)
+		}
+	}
+	k, _, err := s.pick(oneBlock)
+	require.NoError(t, err)
+	require.Equal(t, "k0", k.Name)
+	require.Equal(t, asm.Generic().MaxScan, k.MaxScan)
+}
+
 // Whatever is measured meanwhile, every nonce is tried once.
 func TestChoosingCountsEveryNonce(t *testing.T) {
 	rng := rand.New(rand.NewPCG(5, 0))
