@@ -7,6 +7,8 @@ import (
 	"math/rand/v2"
 	"strings"
 	"time"
+
+	"github.com/gkpow/gkpow/client/internal/pause"
 )
 
 // A Failure is an error that asking again would only repeat for some time, in a form
@@ -99,7 +101,7 @@ func (f Failure) Await(ctx context.Context) error {
 	if !ok {
 		return err
 	}
-	if !sleep(ctx, wait) {
+	if !pause.For(ctx, wait) {
 		return interrupted("token", contextError(ctx))
 	}
 	return nil

@@ -21,6 +21,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/gkpow/gkpow/client/gktest"
+	"github.com/gkpow/gkpow/client/internal/pause"
 	"github.com/gkpow/gkpow/solver"
 )
 
@@ -108,14 +109,14 @@ var faults = map[string]fault{
 	"long ago":         rewrite(func(f map[string]any) { f["expiresAt"] = 1 }),
 	"no Date":          after(func(r *http.Response) (*http.Response, error) { r.Header.Del("Date"); return r, nil }),
 	"slow answer": func(r *http.Request, ask func() *http.Response) (*http.Response, error) {
-		if !sleep(r.Context(), 4*time.Second) {
+		if !pause.For(r.Context(), 4*time.Second) {
 			return nil, r.Context().Err()
 		}
 		return ask(), nil
 	},
 	"very late answer": func(r *http.Request, ask func() *http.Response) (*http.Response, error) {
 		response := ask()
-		if !sleep(r.Context(), 9*time.Second) {
+		if !pause.For(r.Context(), 9*time.Second) {
 			return nil, r.Context().Err()
 		}
 		return response, nil
@@ -320,7 +321,7 @@ func soak(t *testing.T, seed uint64, names []string) bool {
 		c.MaxRetries = pick(4) - 1
 		c.MaxRounds = pick(4)
 		c.Solver = solverFunc(func(ctx context.Context, p solver.Puzzle) (solver.Solution, error) {
-			if !sleep(ctx, time.Duration(pick(6000))*time.Millisecond) {
+			if !pause.For(ctx, time.Duration(pick(6000))*time.Millisecond) {
 				return solver.Solution{}, ctx.Err()
 			}
 			return loop(ctx, p)

@@ -12,6 +12,7 @@ import (
 	"go.uber.org/goleak"
 
 	"github.com/gkpow/gkpow/client/gktest"
+	"github.com/gkpow/gkpow/client/internal/pause"
 	"github.com/gkpow/gkpow/solver"
 )
 
@@ -53,7 +54,7 @@ func newMemoryClient(t testing.TB, h http.Handler, change ...func(*Config)) *Cli
 // slow solves like loop, but takes a time.
 func slow(d time.Duration) PuzzleSolver {
 	return solverFunc(func(ctx context.Context, p solver.Puzzle) (solver.Solution, error) {
-		if !sleep(ctx, d) {
+		if !pause.For(ctx, d) {
 			return solver.Solution{}, ctx.Err()
 		}
 		return loop(ctx, p)

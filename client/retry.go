@@ -103,15 +103,3 @@ func tooLate(ctx context.Context, wait time.Duration) bool {
 	_, ok := ctx.Deadline()
 	return ok && !inTime(ctx, wait)
 }
-
-// sleep returns false if the context ended first.
-func sleep(ctx context.Context, d time.Duration) bool {
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-		return true
-	case <-ctx.Done():
-		return false
-	}
-}

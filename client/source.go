@@ -8,6 +8,8 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"github.com/gkpow/gkpow/client/internal/pause"
 )
 
 // A TokenSource gives out tokens: *Client, which makes each one anew, *Source,
@@ -131,7 +133,7 @@ func (s *Source) Token(ctx context.Context) (Token, error) {
 		if !ok {
 			return Token{}, err
 		}
-		if !sleep(ctx, wait) {
+		if !pause.For(ctx, wait) {
 			return Token{}, interrupted("token", contextError(ctx))
 		}
 	}

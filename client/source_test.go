@@ -15,6 +15,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/gkpow/gkpow/client/gktest"
+	"github.com/gkpow/gkpow/client/internal/pause"
 )
 
 // sourceFunc is a TokenSource.
@@ -35,7 +36,7 @@ func (m *mint) Token(ctx context.Context) (Token, error) {
 	if took == 0 {
 		took = time.Second
 	}
-	if !sleep(ctx, took) {
+	if !pause.For(ctx, took) {
 		return Token{}, interrupted("token", contextError(ctx))
 	}
 	if err := m.err.Load(); err != nil {

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/gkpow/gkpow/client"
+	"github.com/gkpow/gkpow/client/internal/pause"
 )
 
 // A kept is a token as stored, sealed, on the server. Its age is measured by the server's
@@ -215,7 +216,7 @@ func (c *Cache) whileHeld(ctx context.Context, key string, held claim, work func
 	ended, stop := context.WithCancel(ctx)
 	var beating sync.WaitGroup
 	beating.Go(func() {
-		for pause(ended, c.options.Timeout) {
+		for pause.For(ended, c.options.Timeout) {
 			answer, err := c.store.run(ended, beatScript, append(c.keys.all(), key), held.owner, milliseconds(held.term))
 			if err != nil {
 				continue
@@ -250,7 +251,7 @@ func (c *Cache) aloneAfter(ctx context.Context, err error) (client.Token, error)
 	if !ended && c.options.Policy == Fail {
 		return client.Token{}, unavailable(err)
 	}
-	if ended || !pause(ctx, jitter(c.options.Timeout)) {
+	if ended || !pause.For(ctx, jitter(c.options.Timeout)) {
 		return client.Token{}, &client.Error{Op: "token", Err: context.Cause(ctx)}
 	}
 	c.alone.Add(1)

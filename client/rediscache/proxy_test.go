@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"github.com/gkpow/gkpow/client"
+	"github.com/gkpow/gkpow/client/internal/pause"
 )
 
 // A proxy between members and a server disturbs connections according to its current
@@ -92,7 +93,7 @@ func (p *proxy) pass(to, from net.Conn, towards bool) {
 		}
 		switch p.fault.Load() {
 		case delayed:
-			if !pause(p.ended, time.Duration(rand.IntN(8))*time.Millisecond) {
+			if !pause.For(p.ended, time.Duration(rand.IntN(8))*time.Millisecond) {
 				return
 			}
 		case silenced:

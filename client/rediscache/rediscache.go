@@ -29,6 +29,7 @@ import (
 	"time"
 
 	"github.com/gkpow/gkpow/client"
+	"github.com/gkpow/gkpow/client/internal/pause"
 )
 
 // An Issuer gets new tokens. *client.Client is one.
@@ -344,7 +345,7 @@ func (c *Cache) check() {
 	c.checking = true
 	c.running.Go(func() {
 		for wait := c.options.Timeout; c.checkOnce(); wait = min(2*wait, time.Minute) {
-			pause(c.work(), jitter(wait))
+			pause.For(c.work(), jitter(wait))
 		}
 	})
 }

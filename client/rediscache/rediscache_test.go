@@ -16,6 +16,7 @@ import (
 	"github.com/gkpow/gkpow/client"
 	"github.com/gkpow/gkpow/client/gktinc"
 	"github.com/gkpow/gkpow/client/internal/leaktest"
+	"github.com/gkpow/gkpow/client/internal/pause"
 )
 
 func TestMain(m *testing.M) {
@@ -67,7 +68,7 @@ func servers(t *testing.T) map[string]string {
 			<-ended.Done()
 		}),
 		"trickles": listen(t, func(c net.Conn) {
-			for pause(ended, 20*time.Millisecond) {
+			for pause.For(ended, 20*time.Millisecond) {
 				if _, err := c.Write([]byte("%")); err != nil {
 					return
 				}

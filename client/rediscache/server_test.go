@@ -17,6 +17,7 @@ import (
 
 	"github.com/gkpow/gkpow/client"
 	"github.com/gkpow/gkpow/client/gktest"
+	"github.com/gkpow/gkpow/client/internal/pause"
 )
 
 // interop skips a test that needs redis-server unless GKPOW_TEST_INTEROP is set, as make
@@ -111,7 +112,7 @@ func (i *issuer) DeriveKey(purpose string, length int) ([]byte, error) {
 
 func (i *issuer) Token(ctx context.Context) (client.Token, error) {
 	n := i.asked.Add(1)
-	if !pause(ctx, i.took) {
+	if !pause.For(ctx, i.took) {
 		return client.Token{}, &client.Error{Op: "token", Err: ctx.Err()}
 	}
 	if err := i.err.Load(); err != nil {

@@ -275,15 +275,3 @@ func (s *store) close() {
 
 // jitter returns a random duration from d/2 to d.
 func jitter(d time.Duration) time.Duration { return d/2 + rand.N(d/2+1) }
-
-// pause waits for d. It returns false if ctx is done before that.
-func pause(ctx context.Context, d time.Duration) bool {
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-		return true
-	case <-ctx.Done():
-		return false
-	}
-}
