@@ -10,7 +10,6 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-	"syscall"
 	"text/tabwriter"
 	"time"
 
@@ -168,12 +167,17 @@ func runBench(ctx context.Context, env environment, f benchFlags) error {
 	if write == nil {
 		return usagef("--format %q is not one of %s", f.format, strings.Join(benchFormats, ", "))
 	}
+	ctx, cancel, err := f.withTimeout(ctx)
+	if err != nil {
+		return err
+	}
+	defer cancel()
 	var before *bench.Report
 	if f.given("compare") {
 		if f.format == "benchfmt" || f.format == "csv" {
 			return usagef("--compare does not go with --format %s, give both files to a tool that reads it", f.format)
 		}
-		if before, err = readReport(f.compare); err != nil {
+		if before, err = readReport(ctx, f.compare); err != nil {
 			return err
 		}
 	}
@@ -186,11 +190,6 @@ func runBench(ctx context.Context, env environment, f benchFlags) error {
 	if err != nil {
 		return err
 	}
-	ctx, cancel, err := f.withTimeout(ctx)
-	if err != nil {
-		return err
-	}
-	defer cancel()
 
 	bar := newProgress(env.stderr)
 	options.Progress = bar.showBench
@@ -211,8 +210,8 @@ func runBench(ctx context.Context, env environment, f benchFlags) error {
 	}
 	return errors.Join(
 		write(report, env.stdout),
-		save.write(report.WriteJSON),
-		html.write(report.WriteHTML),
+		save.write(ctx, report.WriteJSON),
+		html.write(ctx, report.WriteHTML),
 		stopped,
 		verdict(report),
 	)
@@ -298,18 +297,19 @@ func chosenStrategies(names []string) ([]strategies.Strategy, error) {
 }
 
 // readReport reads the file of --compare.
-func readReport(name string) (*bench.Report, error) {
-	// A pipe that nobody writes to is empty, instead of a wait for somebody who does.
-	file, err := os.OpenFile(name, os.O_RDONLY|syscall.O_NONBLOCK, 0)
-	if err != nil {
-		return nil, usagef("--compare %q: %w", name, err)
-	}
-	defer file.Close()
-	report, err := bench.Load(file)
-	if err != nil {
-		return nil, usagef("--compare %s: %w", name, err)
-	}
-	return report, nil
+func readReport(ctx context.Context, name string) (*bench.Report, error) {
+	return await(ctx, "--compare "+name, func() (*bench.Report, error) {
+		file, err := os.Open(name)
+		if err != nil {
+			return nil, usagef("--compare %q: %w", name, err)
+		}
+		defer file.Close()
+		report, err := bench.Load(file)
+		if err != nil {
+			return nil, usagef("--compare %s: %w", name, err)
+		}
+		return report, nil
+	})
 }
 
 // showBench shows how far a run is.

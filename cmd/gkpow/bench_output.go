@@ -2,12 +2,14 @@ package main
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"fmt"
 	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
+	"time"
 
 	"github.com/natefinch/atomic"
 )
@@ -67,8 +69,13 @@ func newOutput(flag, path string, asked bool) (o output, err error) {
 	return o, nil
 }
 
-// write fills the file, if it is asked for.
-func (o output) write(f func(io.Writer) error) error {
+// handover is how long the reader of a pipe has to take a report after the context of the
+// command has ended.
+const handover = time.Second
+
+// write fills the file, if it is asked for. A plain file is written even after the
+// context has ended; nobody may ever read a pipe.
+func (o output) write(ctx context.Context, f func(io.Writer) error) error {
 	if o.path == "" {
 		return nil
 	}
@@ -77,7 +84,15 @@ func (o output) write(f func(io.Writer) error) error {
 		return o.wrap(err)
 	}
 	if !o.plain {
-		return o.wrap(os.WriteFile(o.path, content.Bytes(), o.mode))
+		patient, cancel := context.WithCancelCause(context.WithoutCancel(ctx))
+		defer cancel(nil)
+		defer context.AfterFunc(ctx, func() {
+			time.AfterFunc(handover, func() { cancel(context.Cause(ctx)) })
+		})()
+		_, err := await(patient, "a reader", func() (struct{}, error) {
+			return struct{}{}, os.WriteFile(o.path, content.Bytes(), o.mode)
+		})
+		return o.wrap(err)
 	}
 	if err := atomic.WriteFile(o.path, &content); err != nil {
 		return o.wrap(err)

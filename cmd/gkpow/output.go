@@ -45,29 +45,34 @@ func shellQuote(s string) string {
 	return "'" + strings.ReplaceAll(s, "'", `'\''`) + "'"
 }
 
-// readLimited reads a file of at most 1 MiB, or standard input if the name is "-".
-// It returns when the context ends, whatever the file is: a FIFO or a terminal may
-// have nothing to read for ever.
-func readLimited(ctx context.Context, name string, stdin io.Reader) ([]byte, error) {
-	type result struct {
-		data []byte
-		err  error
+// await calls f, which reads or writes the named file, and returns what it returns, or
+// the context's error as soon as that ends: whoever is at the other end of a FIFO or a
+// terminal may keep f waiting for ever.
+func await[T any](ctx context.Context, name string, f func() (T, error)) (result T, err error) {
+	type outcome struct {
+		result T
+		err    error
 	}
-	read := make(chan result, 1)
+	done := make(chan outcome, 1)
 	go func() {
-		data, err := readAll(name, stdin)
-		read <- result{data, err}
+		result, err := f()
+		done <- outcome{result, err}
 	}()
 	select {
-	case r := <-read:
-		return r.data, r.err
+	case o := <-done:
+		return o.result, o.err
 	case <-ctx.Done():
-		source := name
-		if name == "-" {
-			source = "standard input"
-		}
-		return nil, fmt.Errorf("still waiting for %s: %w", source, context.Cause(ctx))
+		return result, fmt.Errorf("still waiting for %s: %w", name, context.Cause(ctx))
 	}
+}
+
+// readLimited reads a file of at most 1 MiB, or standard input if the name is "-".
+func readLimited(ctx context.Context, name string, stdin io.Reader) ([]byte, error) {
+	source := name
+	if name == "-" {
+		source = "standard input"
+	}
+	return await(ctx, source, func() ([]byte, error) { return readAll(name, stdin) })
 }
 
 func readAll(name string, stdin io.Reader) ([]byte, error) {

@@ -4,6 +4,7 @@ package main
 
 import (
 	"bytes"
+	"context"
 	"io"
 	"os"
 	"path/filepath"
@@ -48,6 +49,7 @@ func waiting(fifo string) map[string]struct {
 		"config":          {"gktinc config --url example.com/ --ip 192.0.2.1", theirs},
 		"validation":      {"gktinc validate " + fifo, theirs},
 		"form on stdin":   {"gktinc validate", theirs},
+		"report":          {"bench --compare " + fifo, nil},
 		"GKTinc in agent": {"agent", append(theirs, "GKCAPTCHA_SITE_KEY=", secret)},
 		"agent":           {"agent", ours},
 	}
@@ -86,6 +88,32 @@ func TestTimeoutWhileReading(t *testing.T) {
 			require.NotContains(t, stderr.String(), "--threads", "advice for searches")
 		})
 	}
+}
+
+// A pipe that nobody reads does not keep a command either, and one that is read gets the
+// report even if the time was over before.
+func TestTimeoutWhileWriting(t *testing.T) {
+	u := newUser(t, gktest.Options{})
+	bench := func(ctx context.Context, fifo string) (int, string) {
+		var stderr bytes.Buffer
+		env := u.environment(new(bytes.Buffer), &stderr)
+		env.bench = cannedBench
+		return run(ctx, []string{"bench", "--timeout", "1ms", "--save", fifo}, env), stderr.String()
+	}
+	code, stderr := bench(t.Context(), mkfifo(t, "unread"))
+	require.Equal(t, exitTime, code, stderr)
+	require.Contains(t, stderr, "still waiting for a reader: --timeout has passed (1ms)")
+
+	fifo := mkfifo(t, "read")
+	report := make(chan []byte, 1)
+	go func() {
+		data, _ := os.ReadFile(fifo)
+		report <- data
+	}()
+	code, stderr = bench(t.Context(), fifo)
+	require.Equal(t, exitTime, code, stderr)
+	require.NotContains(t, stderr, "reader")
+	require.Contains(t, string(<-report), `"format"`)
 }
 
 // Nor does it keep a command that gets a signal, whose exit code tells which.
@@ -171,6 +199,6 @@ func TestInterruptedSearch(t *testing.T) {
 		require.NoError(t, cmd.Process.Signal(sent))
 		<-ended
 		require.Equal(t, 128+int(sent), cmd.ProcessState.ExitCode(), log)
-		require.Regexp(t, `^gkpow: error: solver: stopped after [0-9]+ hashes in [^ ]+: `+regexp.QuoteMeta(want)+`\n$`, log.String())
+		require.Regexp(t, `^gkpow: error: stopped after [0-9]+ hashes in [^ ]+: `+regexp.QuoteMeta(want)+`\n$`, log.String())
 	}
 }
