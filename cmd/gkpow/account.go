@@ -137,6 +137,25 @@ func readKeys(ctx context.Context, c *client.Config, env environment) error {
 		return fmt.Errorf("%w: %w", errKeys, err)
 	}
 	c.SecretKey = secret
+	return checkKeyForm(env, c.SiteKey, secret)
+}
+
+// checkKeyForm returns an error if the keys are swapped: the service would refuse
+// them without saying why, and the secret one would be sent as the public one.
+func checkKeyForm(env environment, site string, secret client.Secret) error {
+	from := "GKCAPTCHA_SECRET_KEY"
+	if file, _ := env.lookup("GKCAPTCHA_SECRET_KEY_FILE"); file != "" {
+		from = "the file in GKCAPTCHA_SECRET_KEY_FILE"
+	}
+	siteIsSecret, secretIsSite := strings.HasPrefix(site, "sk_"), strings.HasPrefix(secret.Reveal(), "pk_")
+	switch {
+	case siteIsSecret && secretIsSite:
+		return fmt.Errorf("%w: GKCAPTCHA_SITE_KEY and %s are swapped: the site key begins with pk_, the secret key with sk_", errKeyForm, from)
+	case siteIsSecret:
+		return fmt.Errorf("%w: GKCAPTCHA_SITE_KEY holds a secret key (sk_): set it to the site key, which begins with pk_", errKeyForm)
+	case secretIsSite:
+		return fmt.Errorf("%w: %s holds a site key (pk_): put the secret key there, which begins with sk_", errKeyForm, from)
+	}
 	return nil
 }
 

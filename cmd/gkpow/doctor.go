@@ -1,10 +1,14 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"crypto/tls"
+	"errors"
 	"fmt"
+	"math"
 	"net/http"
+	"runtime"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -73,7 +77,7 @@ func doctor(ctx context.Context, env environment, f doctorFlags) error {
 	}
 	gktincOnly := !f.emulator && hasGKTincKeys(env) && !hasAny(env, "GKCAPTCHA_SITE_KEY", "GKCAPTCHA_SECRET_KEY", "GKCAPTCHA_SECRET_KEY_FILE")
 	if !gktincOnly {
-		c, stop, err := f.openChecked(ctx, env, s)
+		c, stop, err := f.open(ctx, env, s)
 		if d.check("keys", err, "there") {
 			defer stop()
 			if given, ok := d.service(ctx, env, f, c); ok {
@@ -90,7 +94,7 @@ func doctor(ctx context.Context, env environment, f doctorFlags) error {
 	if hasGKTincKeys(env) && !f.emulator {
 		d.gktinc(ctx, env)
 	}
-	d.engine(ctx, env, s, puzzle)
+	d.engine(ctx, env, s, f.threads, puzzle)
 
 	if err := d.print(env, f.json); err != nil {
 		return err
@@ -101,24 +105,6 @@ func doctor(ctx context.Context, env environment, f doctorFlags) error {
 		}
 	}
 	return nil
-}
-
-// openChecked opens the client if the keys are not swapped.
-func (f *doctorFlags) openChecked(ctx context.Context, env environment, s *solver.Solver) (*client.Client, func(), error) {
-	config, stop, err := f.config(ctx, env, s)
-	if err != nil {
-		return nil, nil, err
-	}
-	if err := checkKeyForm(env, config.SiteKey, config.SecretKey); err != nil {
-		stop()
-		return nil, nil, err
-	}
-	c, err := newClient(config)
-	if err != nil {
-		stop()
-		return nil, nil, err
-	}
-	return c, stop, nil
 }
 
 // A diagnosis is what was found so far.
@@ -195,23 +181,56 @@ func reach(ctx context.Context, url string) (*tls.ConnectionState, error) {
 	return response.TLS, nil
 }
 
-// engine finds out how fast this machine is.
-func (d *diagnosis) engine(ctx context.Context, env environment, s *solver.Solver, puzzle solver.Puzzle) {
+// trialTime is how long the doctor searches to find out how fast this machine is.
+const trialTime = 100 * time.Millisecond
+
+// engine finds out how fast this machine is, by a search with the kernel and the threads
+// that a challenge would get; 0 threads is one for each CPU. It takes trialTime, however
+// busy the machine is.
+func (d *diagnosis) engine(ctx context.Context, env environment, s *solver.Solver, threads int, puzzle solver.Puzzle) {
+	rate, kernel, err := tryEngine(ctx, s, puzzle)
 	for _, b := range env.kernels() {
 		if b.Fault != nil {
 			d.check("kernels", faultOf(b), "")
 		}
 	}
-	plan, err := s.Explain(ctx, puzzle)
-	if !d.check("kernel", err, "%s: %s, %.1f MH/s on one thread", plan.Backend, plan.Why, plan.HashRate/1e6) {
+	with := "1 thread"
+	if threads = cmp.Or(threads, runtime.GOMAXPROCS(0)); threads > 1 {
+		with = fmt.Sprintf("%d threads", threads)
+	}
+	if !d.check("kernel", err, "%s: %.1f MH/s with %s", kernel, rate/1e6, with) {
 		return
 	}
-	missed := plan.Missed(solver.ChallengeLifetime)
-	d.check("time to solve", nil, "difficulty %d takes %v on average with %d threads; in %.1f %% of cases, longer than the %v that a challenge lives",
-		puzzle.Bits/4, plan.Time().Round(time.Millisecond), plan.Workers, 100*missed, solver.ChallengeLifetime)
+	hashes := math.Ldexp(1, puzzle.Bits) // on average
+	missed := math.Exp(-rate * solver.ChallengeLifetime.Seconds() / hashes)
+	d.check("time to solve", nil, "difficulty %d takes %s on average with %s; in %.1f %% of cases, longer than the %v that a challenge lives",
+		puzzle.Bits/4, human(seconds(hashes/rate)), with, 100*missed, solver.ChallengeLifetime)
 	if missed > 0.01 {
 		d.advise("allow more --threads, or use a faster machine: a challenge that expires has cost quota for nothing")
 	}
+}
+
+// tryEngine returns hashes per second of all threads, and the kernel.
+func tryEngine(ctx context.Context, s *solver.Solver, puzzle solver.Puzzle) (rate float64, kernel string, err error) {
+	puzzle.Bits = solver.MaxBits // which no nonce solves
+	limited, cancel := context.WithTimeout(ctx, trialTime)
+	defer cancel()
+	_, err = s.Solve(limited, puzzle)
+	var stopped *solver.StoppedError
+	if !errors.As(err, &stopped) || ctx.Err() != nil {
+		return 0, "", err
+	}
+	puzzle.Bits = 4 * 4 // a millisecond's work for a usual kernel
+	solution, err := s.Solve(ctx, puzzle)
+	return max(1, float64(stopped.Hashes)/stopped.Elapsed.Seconds()), solution.Backend, err
+}
+
+// seconds returns a duration, the longest one if it is longer than that.
+func seconds(s float64) time.Duration {
+	if s >= math.MaxInt64/1e9 {
+		return math.MaxInt64
+	}
+	return time.Duration(s * float64(time.Second))
 }
 
 func (d diagnosis) print(env environment, asJSON bool) error {
