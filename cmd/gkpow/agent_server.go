@@ -193,29 +193,15 @@ func (a *agentServer) failure(w http.ResponseWriter, r *http.Request, missing st
 		w.WriteHeader(statusCallerGone)
 		return 0, errorAnswer{}, true
 	}
-	is := func(kind error) bool { return errors.Is(err, kind) }
-	code := "unavailable"
-	status = http.StatusBadGateway
-	switch {
-	case is(client.ErrRateLimited):
-		status, code = http.StatusTooManyRequests, "rate_limited"
-	case is(client.ErrQuotaExceeded):
-		status, code = http.StatusServiceUnavailable, "quota_exceeded"
-	case is(client.ErrMisconfigured):
-		status, code = http.StatusInternalServerError, "misconfigured"
-	case is(client.ErrExpired):
-		status, code = http.StatusGatewayTimeout, "expired"
-	case is(client.ErrRejected), is(client.ErrDifficulty):
-		code = "rejected"
-	}
-	answer = errorAnswer{Error: code, Message: words(err.Error())}
+	kind := kindOfFailure(err)
+	answer = errorAnswer{Error: kind.name, Message: words(err.Error())}
 	var failure *client.Error
 	if errors.As(err, &failure) && failure.RetryAfter > 0 {
 		answer.RetryAfter = failure.RetryAfter.Seconds()
 		w.Header().Set("Retry-After", strconv.Itoa(int(math.Ceil(answer.RetryAfter))))
 	}
 	a.log.Warn(missing, "error", err.Error())
-	return status, answer, false
+	return kind.status, answer, false
 }
 
 func (a *agentServer) fail(w http.ResponseWriter, status int, code, message string) {

@@ -2,7 +2,6 @@ package main
 
 import (
 	_ "embed"
-	"errors"
 	"html/template"
 	"net/http"
 	"slices"
@@ -72,30 +71,7 @@ func newAgentState(env environment, registry *metrics.Registry) *agentState {
 	return s
 }
 
-// failureKinds are the names of failures in metrics, the status and answers.
-var failureKinds = []struct {
-	kind error
-	name string
-}{
-	{client.ErrRateLimited, "rate_limited"},
-	{client.ErrQuotaExceeded, "quota_exceeded"},
-	{client.ErrMisconfigured, "misconfigured"},
-	{client.ErrExpired, "expired"},
-	{client.ErrRejected, "rejected"},
-	{client.ErrDifficulty, "rejected"},
-}
-
-// failureKind names the kind of a failure.
-func failureKind(err error) string {
-	for _, k := range failureKinds {
-		if errors.Is(err, k.kind) {
-			return k.name
-		}
-	}
-	return "unavailable"
-}
-
-// got takes note of a new token.
+// gotToken takes note of a new token.
 func (s *agentState) gotToken(t client.Token) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -108,7 +84,7 @@ func (s *agentState) gotToken(t client.Token) {
 
 // failed takes note of an attempt to get a token.
 func (s *agentState) failed(err error) {
-	kind := failureKind(err)
+	kind := kindOfFailure(err).name
 	s.failures.With(kind).Inc()
 	s.mu.Lock()
 	defer s.mu.Unlock()

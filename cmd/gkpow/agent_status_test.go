@@ -86,7 +86,7 @@ func TestAgentNotReady(t *testing.T) {
 	require.Contains(t, metrics, `gkpow_token_failures_total{kind="misconfigured"} 1`+"\n")
 	code, stdout, _ := askAgentStatus(t, a)
 	require.Equal(t, exitOther, code)
-	require.Regexp(t, `(?m)^failed +[0-9:]{8} misconfigured: client: challenge: m2m_disabled`, stdout)
+	require.Regexp(t, `(?m)^failed +[0-9:]{8} misconfigured: challenge: m2m_disabled`, stdout)
 	_, _, page := a.call("GET", "/", "")
 	require.Contains(t, page, "not ready")
 	require.Contains(t, page, "m2m_disabled")
