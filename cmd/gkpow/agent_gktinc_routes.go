@@ -10,7 +10,6 @@ import (
 	"regexp"
 	"slices"
 	"strconv"
-	"strings"
 
 	"github.com/gkpow/gkpow/client"
 	"github.com/gkpow/gkpow/client/gktinc"
@@ -165,7 +164,7 @@ func (g *gktincRoutes) validate(w http.ResponseWriter, r *http.Request) {
 		g.reject(w, r, http.StatusRequestEntityTooLarge, errorAnswer{Error: "too_large", Message: fmt.Sprintf("the form has more than %d bytes", tooLarge.Limit)})
 	case errors.Is(err, gktinc.ErrForm):
 		g.agent.log.Warn("a form was not judged", "error", err.Error())
-		g.reject(w, r, http.StatusBadRequest, errorAnswer{Error: "bad_request", Message: plain(err)})
+		g.reject(w, r, http.StatusBadRequest, errorAnswer{Error: "bad_request", Message: words(err.Error())})
 	case errors.Is(err, client.ErrRejected):
 		g.agent.log.Warn("a form was not judged", "error", err.Error())
 		g.reject(w, r, http.StatusBadRequest, errorAnswer{Error: "bad_request", Message: "a field of the form is too long or malformed"})
@@ -179,11 +178,6 @@ func (g *gktincRoutes) validate(w http.ResponseWriter, r *http.Request) {
 	default:
 		g.agent.answer(w, http.StatusOK, newGKTincVerdictJSON(verdict))
 	}
-}
-
-// plain is the text of an error without the name of the package it comes from.
-func plain(err error) string {
-	return strings.ReplaceAll(strings.TrimPrefix(err.Error(), "gktinc: "), ": gktinc: ", ": ")
 }
 
 // query returns the parameters in the URL, if they are all known.

@@ -53,7 +53,7 @@ A search makes the choice in the same way in its first moments. GKPOW_BACKEND, o
 				case b.Missing != "":
 					usable = "no: this CPU has no " + b.Missing
 				case b.Fault != nil:
-					usable = "no: " + b.Fault.Error()
+					usable = "no: " + words(b.Fault.Error())
 				default:
 					rate = fmt.Sprintf("%.1f", b.HashRate/1e6)
 				}
@@ -74,7 +74,7 @@ func backendsJSON(backends []solver.Backend) []backendJSON {
 	for i, b := range backends {
 		list[i] = backendJSON{b.Name, b.Lanes, b.Usable, b.Missing, "", b.HashRate, b.Chosen, b.Why}
 		if b.Fault != nil {
-			list[i].Fault = b.Fault.Error()
+			list[i].Fault = words(b.Fault.Error())
 		}
 	}
 	return list

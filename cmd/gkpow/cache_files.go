@@ -87,7 +87,7 @@ func showCache(env environment, asJSON bool) error {
 			}
 		}
 		if f.Problem != nil {
-			c.Problem = f.Problem.Error()
+			c.Problem = words(f.Problem.Error())
 			note = "not used: " + c.Problem
 		}
 		list = append(list, c)

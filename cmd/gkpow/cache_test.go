@@ -204,7 +204,7 @@ func TestSharedCacheURLs(t *testing.T) {
 	require.Zero(t, u.service.Counts().Challenges)
 	code, first, stderr := u.run(t.Context(), "token", "--cache-url", "redis://127.0.0.1:1?timeout=20ms")
 	require.Equal(t, exitOK, code, stderr)
-	require.Contains(t, stderr, "gkpow: warning: rediscache: the cache server is unavailable: 127.0.0.1:1")
+	require.Contains(t, stderr, "gkpow: warning: the cache server is unavailable: 127.0.0.1:1")
 	code, second, _ := u.run(t.Context(), "token")
 	require.Equal(t, exitOK, code)
 	require.Equal(t, first, second, "the cache on disk has it")

@@ -124,7 +124,7 @@ func (f *guardFlags) open(ctx context.Context, env environment, emulatorURL, sha
 	}
 	guard := &formGuard{log: log, options: options, close: func() {}}
 	if sharedURL != "" && f.onceDir == "" {
-		shared, err := rediscache.NewOnceStore(rediscache.Options{URL: sharedURL, OnWarning: func(err error) { log.Warn(err.Error()) }})
+		shared, err := rediscache.NewOnceStore(rediscache.Options{URL: sharedURL, OnWarning: func(err error) { log.Warn(words(err.Error())) }})
 		if err != nil {
 			return nil, usagef("%s: %w", cacheVariable, err)
 		}
@@ -223,7 +223,7 @@ func (f *guardFlags) options() (gktinc.GuardOptions, error) {
 func (f *guardFlags) openStore(env environment, log *slog.Logger) (gktinc.OnceStore, error) {
 	if f.sharedURL != "" && f.onceDir == "" {
 		store, err := rediscache.NewOnceStore(rediscache.Options{
-			URL: f.sharedURL, OnWarning: func(err error) { log.Warn(err.Error()) },
+			URL: f.sharedURL, OnWarning: func(err error) { log.Warn(words(err.Error())) },
 		})
 		if err != nil {
 			return nil, &usageError{err}

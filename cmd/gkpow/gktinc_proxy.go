@@ -83,7 +83,7 @@ func gktincProxy(ctx context.Context, env environment, f proxyFlags) error {
 	hangup := make(chan os.Signal, 1)
 	signal.Notify(hangup, syscall.SIGHUP)
 	defer signal.Stop(hangup)
-	log := slog.New(slog.NewJSONHandler(env.stderr, nil))
+	log := newLog(env)
 	emulatorURL := ""
 	if f.emulator {
 		e, err := startEmulator("127.0.0.1:0", gktest.Options{}, 0, nil)

@@ -123,7 +123,7 @@ func (p *proxy) judge(w http.ResponseWriter, r *http.Request, form *guardedForm)
 	}
 	text := string(verdict.Reason)
 	if err != nil {
-		text = err.Error()
+		text = words(err.Error())
 	}
 	p.log.Warn("refused", "form", form.parameters.Get("url"), "status", status, "reason", text)
 	writeRefusal(w, status)

@@ -165,7 +165,7 @@ func answerLine(ctx context.Context, s *solver.Solver, line []byte) (a streamAns
 	a.ID = r.ID
 	if err != nil {
 		a.Code, _ = diagnose(&actionError{err})
-		a.Error = err.Error()
+		a.Error = words(err.Error())
 		return a
 	}
 	a.Nonce, a.Hash = &solution.Nonce, hex.EncodeToString(solution.Hash[:])

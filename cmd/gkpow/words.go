@@ -7,15 +7,29 @@ import (
 	"github.com/spf13/cobra"
 )
 
-// The packages below this one speak to Go programmers, so their errors name fields
-// of a Config. Whoever runs a command sets variables and flags instead: words puts
-// those into the text of every error that a command prints, logs or answers with.
+// The packages below this one speak to Go programmers, so their errors begin with the
+// package's name and name fields of a Config. Whoever runs a command knows variables and
+// flags instead: words puts those into the text of every error that a command prints, logs
+// or answers with.
 func words(text string) string {
+	text = strings.TrimPrefix(packageNames.Replace(": "+text), ": ")
 	if strings.Contains(text, "gktinc/") || strings.Contains(text, "GuardOptions") {
 		return gktincWords.Replace(text)
 	}
 	return m2mWords.Replace(text)
 }
+
+// packageNames removes the names of packages, wherever an error wraps another one.
+var packageNames = strings.NewReplacer(
+	": client: ", ": ",
+	": gktinc: ", ": ",
+	": solver: ", ": ",
+	": bench: solver: ", ": ",
+	": strategies: ", ": ",
+	": bench: ", ": ",
+	": rediscache: ", ": ",
+	": diskcache: ", ": the cache on disk: ",
+)
 
 // Of two texts that begin at the same place, the one that is listed first counts.
 var m2mWords = strings.NewReplacer(

@@ -81,6 +81,22 @@ func exprString(e ast.Expr) string {
 	return ""
 }
 
+// No package's name is left, wherever in the text it stood.
+func TestWordsWithoutPackages(t *testing.T) {
+	for text, want := range map[string]string{
+		"client: challenge: m2m_disabled (HTTP 403)":                "challenge: m2m_disabled (HTTP 403)",
+		"client: gktinc/level: rejected":                            "gktinc/level: rejected",
+		"bench: solver: stopped after 7 hashes":                     "stopped after 7 hashes",
+		"--once-dir: gktinc: once store: mkdir /x: exists":          "--once-dir: once store: mkdir /x: exists",
+		"the token: client: token: expired: client: the old answer": "the token: token: expired: the old answer",
+		"solver: GKPOW_BACKEND: no backend":                         "GKPOW_BACKEND: no backend",
+		"diskcache: mkdir /x: exists":                               "the cache on disk: mkdir /x: exists",
+		"the client: it has no name":                                "the client: it has no name",
+	} {
+		require.Equal(t, want, words(text))
+	}
+}
+
 // The exit code for a key does not depend on who finds that it is wrong.
 func TestMalformedKeys(t *testing.T) {
 	for variable, test := range map[string]struct{ args, names string }{
