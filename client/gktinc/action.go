@@ -2,21 +2,21 @@ package gktinc
 
 import "strings"
 
-// An Action is what the service wants done with a visitor. The Client gives
-// known ones in upper case.
+// An Action is the service's decision about a visitor. A Client returns known
+// actions in upper case.
 type Action string
 
-// The actions that the vendor's documents and programs know.
+// The actions in the vendor's documents and programs.
 const (
 	ActionAccept  Action = "ACCEPT"
 	ActionValid   Action = "VALID"
-	ActionNotify  Action = "NOTIFY" // accept, and let somebody know
+	ActionNotify  Action = "NOTIFY" // accept the visitor and notify somebody
 	ActionBlock   Action = "BLOCK"
 	ActionInvalid Action = "INVALID"
 )
 
-// normalized is trimmed and, if that makes it a known action, in upper case. Only
-// ASCII has cases and white space here: strings.ToUpper makes VALID of "valıd".
+// normalized trims white space and converts known actions to upper case. It handles
+// only ASCII, because strings.ToUpper turns "valıd" into "VALID".
 func (a Action) normalized() Action {
 	trimmed := strings.Trim(string(a), " \t\r\n")
 	switch upper := Action(strings.Map(asciiUpper, trimmed)); upper {
@@ -33,8 +33,8 @@ func asciiUpper(r rune) rune {
 	return r
 }
 
-// Accepts reports whether the action is to let the visitor in: ACCEPT, VALID or
-// NOTIFY, in ASCII letters of any case, white space around it aside.
+// Accepts reports whether the action accepts the visitor: ACCEPT, VALID or NOTIFY.
+// It ignores ASCII case and surrounding white space.
 func (a Action) Accepts() bool {
 	switch a.normalized() {
 	case ActionAccept, ActionValid, ActionNotify:
@@ -43,8 +43,8 @@ func (a Action) Accepts() bool {
 	return false
 }
 
-// Denies reports whether the action is to refuse the visitor: BLOCK or INVALID.
-// Of an action that is not known, neither Accepts nor Denies is true.
+// Denies reports whether the action denies the visitor: BLOCK or INVALID, with the
+// same leniency as Accepts. An unknown action neither accepts nor denies.
 func (a Action) Denies() bool {
 	switch a.normalized() {
 	case ActionBlock, ActionInvalid:

@@ -13,16 +13,14 @@ import (
 	"unicode/utf8"
 )
 
-// A submission is a form as PHP reads it, which is what the service knows, as
-// net/http does, which is what the handler behind a Guard knows, with what only other
-// programs may find in it.
+// A submission is a submitted form, read in several ways.
 type submission struct {
-	form   Form
-	values url.Values
-	hidden []string // see parsedForm
+	form   Form       // as PHP reads it, which is how the service sees it
+	values url.Values // as net/http reads it, which is how the handler behind a Guard sees it
+	hidden []string   // names that only other programs see; see parsedForm
 }
 
-// readForm reads the form in a request, and leaves the body to be read again.
+// readForm reads the form in a request and resets the body, so that it can be read again.
 func readForm(r *http.Request, limit int64) (submission, error) {
 	contentType := r.Header.Get("Content-Type")
 	if err := checkHeader(r.Header); err != nil {
@@ -44,8 +42,8 @@ func readForm(r *http.Request, limit int64) (submission, error) {
 	if err != nil {
 		return submission{}, fmt.Errorf("%w: %w", ErrForm, err)
 	}
-	// A request of its own, since the caller's is to be parsed by whom it is for. Its
-	// method is one whose body net/http parses; files stay in memory.
+	// Parse a copy and leave the caller's request to the handler. net/http parses the
+	// body of a POST only. Files stay in memory.
 	again := http.Request{Method: http.MethodPost, Header: http.Header{"Content-Type": {contentType}},
 		Body: io.NopCloser(bytes.NewReader(body))}
 	if kind == "multipart/form-data" {
@@ -53,12 +51,12 @@ func readForm(r *http.Request, limit int64) (submission, error) {
 			return submission{}, fmt.Errorf("%w: %w", ErrForm, err)
 		}
 	} else {
-		_ = again.ParseForm() // as PostFormValue does, which goes on with what can be read
+		_ = again.ParseForm() // PostFormValue, too, ignores the error and uses what it can read
 	}
 	return submission{form: parsed.form, values: again.PostForm, hidden: parsed.hidden}, nil
 }
 
-// parsedBefore takes the form from a request that somebody has parsed.
+// parsedBefore returns the form of a request that is already parsed.
 func parsedBefore(r *http.Request) submission {
 	s := submission{form: FormOf(r.PostForm), values: r.PostForm}
 	if r.MultipartForm != nil {
@@ -70,12 +68,12 @@ func parsedBefore(r *http.Request) submission {
 }
 
 var (
-	errEncoded     = errors.New("its Content-Encoding is not identity, so not all programs find the same fields in it")
-	errContentType = errors.New("its Content-Type is none that browsers send, so not all programs find the same fields in it")
+	errEncoded     = errors.New("its Content-Encoding is not identity, so programs may disagree about its fields")
+	errContentType = errors.New("browsers do not send its Content-Type, so programs may disagree about its fields")
 )
 
-// checkHeader rejects headers by which programs read one body in several ways: some
-// decompress it, some convert its charset, some look at the first of two types.
+// checkHeader rejects headers that make programs read the same body differently: some
+// programs decompress it, some convert its charset, some use the first of two types.
 func checkHeader(h http.Header) error {
 	for _, encoding := range h.Values("Content-Encoding") {
 		if !strings.EqualFold(strings.TrimSpace(encoding), "identity") {
@@ -91,7 +89,7 @@ func checkHeader(h http.Header) error {
 	}
 	kind, parameters, err := mime.ParseMediaType(types[0])
 	if kind != "application/x-www-form-urlencoded" && kind != "multipart/form-data" {
-		return nil // no form, so nobody finds a once
+		return nil // not a form, so no program finds a once in it
 	}
 	if err != nil {
 		return errContentType
@@ -107,9 +105,9 @@ func checkHeader(h http.Header) error {
 	return nil
 }
 
-// one demands that a name stands for one plain value, whichever program reads the
-// form, and reports whether it is there at all. Otherwise one value could be judged
-// and another one be used.
+// one reports whether the form has a field of this name. It returns an error unless
+// every program reads the field as the same single, plain value. Otherwise the service
+// could judge one value and the application use another.
 func (s submission) one(name string) (present bool, err error) {
 	wanted := newReading(name)
 	meets := func(other string) bool { return newReading(other).meets(wanted) }
@@ -121,7 +119,7 @@ func (s submission) one(name string) (present bool, err error) {
 		}
 	}
 	if notOne {
-		return false, fmt.Errorf("%w: the field %q is there more than once, or not as a plain value", ErrForm, name)
+		return false, fmt.Errorf("%w: the field %q is repeated, or is not a plain value", ErrForm, name)
 	}
 	post := s.form.post()
 	value, ok := post.at(name)
@@ -134,17 +132,17 @@ func (s submission) one(name string) (present bool, err error) {
 	return present, nil
 }
 
-// agrees demands that a query has no other value of a field: Java and ASP.NET look there
-// before they look into the form.
+// agrees returns an error if the query has a different value for a field of the form:
+// Java and ASP.NET look for a field in the query first.
 func (s submission) agrees(query, name string) error {
 	wanted := newReading(name)
 	fields, err := parseURLEncoded(query)
 	for _, hidden := range hiddenNames(query) {
-		fields = append(fields, Field{Name: hidden, Value: "\x00"}) // no value of a form
+		fields = append(fields, Field{Name: hidden, Value: "\x00"}) // differs from every value in a form
 	}
 	for _, field := range fields {
 		if newReading(field.Name).meets(wanted) && (field.Name != name || field.Value != s.values.Get(name)) {
-			err = errors.New("another one is in the URL")
+			err = errors.New("the URL has a different value for it")
 		}
 	}
 	if err != nil {
@@ -153,9 +151,9 @@ func (s submission) agrees(query, name string) error {
 	return nil
 }
 
-// at returns what PHP has where it puts a field of this name, as "a[b]" at
-// $_POST["a"]["b"]. It is "" for nothing and for arrays, ok false if PHP drops fields
-// of this name.
+// at returns the value at the place where PHP stores a field of this name; it stores
+// "a[b]" at $_POST["a"]["b"]. The value is "" if there is none, or if it is an array. ok is
+// false if PHP drops fields of this name.
 func (a *array) at(name string) (value string, ok bool) {
 	path := phpPath(name)
 	if len(path) == 0 {
@@ -172,11 +170,12 @@ func (a *array) at(name string) (value string, ok bool) {
 	return value, true
 }
 
-// phpPath is where in $_POST PHP puts a field, nil if it drops fields of this name.
+// phpPath returns the keys in $_POST under which PHP stores a field of this name, nil if
+// PHP drops it.
 func phpPath(name string) (keys []any) {
 	var where any = Form{{Name: name}}.post()
 	for {
-		in, deeper := where.(*array) // of one entry
+		in, deeper := where.(*array) // it has at most one entry
 		if !deeper {
 			return keys
 		}

@@ -9,64 +9,64 @@ import (
 	"github.com/gkpow/gkpow/client"
 )
 
-// DefaultURL is where the vendor runs the API.
+// DefaultURL is the URL of the vendor's API.
 const DefaultURL = "https://api.guardiankey.io"
 
-// Values of Config fields that are 0.
+// Defaults of Config fields.
 const (
 	defaultTimeout = 5 * time.Second // as in the vendor's Keycloak plugin
 	defaultLevel   = 3               // as in the vendor's PHP SDK
 )
 
-// minPageKey is the least length of Config.PageKey, in bytes.
+// minPageKey is the minimum length of Config.PageKey, in bytes.
 const minPageKey = 16
 
-// A Config says whom to ask, with which key, and what to do without an answer.
-// APIKey and HashID are needed; every other field may be left zero.
+// A Config configures a Client. APIKey and HashID are required; every other field may
+// be left zero.
 type Config struct {
 	APIKey client.Secret // sent in the header X-API-Key
-	HashID string        // the protection group's, "protectiongroup_hashid"
+	HashID string        // hash id of the protection group, "protectiongroup_hashid"
 
-	// URL is where the API is, without "/v3/...": "" is DefaultURL. It must be
-	// https unless the host is localhost or a loopback address.
+	// URL is the base URL of the API, without "/v3/..."; "" means DefaultURL. It must
+	// be https unless the host is localhost or a loopback address.
 	URL string
 
-	HTTPClient *http.Client  // as in client.Config: copied, follows no redirects; nil is a client of its own
-	Timeout    time.Duration // for each request, to the last byte of the answer; 0 is 5 s
-	MaxRetries int           // as in client.Config: 0 is 2, negative is none
-	UserAgent  string        // of the requests; "" is client.DefaultUserAgent
-	AgentID    string        // agent_id of validations; "" is client.DefaultUserAgent
+	HTTPClient *http.Client  // as in client.Config: the Client copies it and follows no redirects; nil means a new one
+	Timeout    time.Duration // of each request, up to the last byte of the answer; 0 means 5 s
+	MaxRetries int           // as in client.Config: 0 means 2, negative means none
+	UserAgent  string        // of the requests; "" means client.DefaultUserAgent
+	AgentID    string        // agent_id of validations; "" means client.DefaultUserAgent
 
-	// Limits are on the requests of all visitors. Total is how long one visitor
-	// waits for one answer, repetitions included; 0 is Timeout.
+	// Limits apply to the requests of all visitors together, except that Total limits
+	// how long one visitor waits for one answer, retries included; 0 means Timeout.
 	Limits client.Limits
 
-	// PageKey is what the pages of a Guard are signed with, at least 16 bytes; a zero
-	// Secret is a key derived from APIKey and HashID. All processes that serve one form
-	// need the same. A new key makes the pages that are open useless.
+	// PageKey signs the pages of a Guard. It has at least 16 bytes; the zero Secret
+	// means a key derived from APIKey and HashID. All processes that serve one form
+	// need the same key. Changing it invalidates all open pages.
 	PageKey client.Secret
 
-	// Predecessor, if not nil, is a Client whose key was replaced. The pages that it has
-	// signed stay good; those of its own predecessor do not.
+	// Predecessor, if not nil, is the Client whose key this one replaces. Pages signed
+	// by it stay valid; pages signed by its own predecessor do not.
 	Predecessor *Client
 
-	// DefaultLevel is the challenge level of pages for which none was asked for,
-	// 1 to 1000; 0 is 3.
+	// DefaultLevel is the challenge level of pages for which no level was requested,
+	// 1 to 1000; 0 means 3.
 	DefaultLevel int
 
-	Policy Policy // what counts where the service has given no verdict
+	Policy Policy // decides when the service has given no verdict; 0 means Closed
 
-	// OnDegraded, if not nil, is called with the reason each time the policy
-	// allows a visitor on whom the service has given no verdict, before Validate
-	// returns. It may be called concurrently.
+	// OnDegraded, if not nil, is called with the reason each time the policy allows a
+	// visitor without a verdict of the service, before Validate returns. It must be
+	// safe for concurrent use.
 	OnDegraded func(error)
 
-	// PayloadSize computes form_payload_size; nil is PayloadSizePHP, the
+	// PayloadSize computes form_payload_size; nil means PayloadSizePHP, the
 	// documented formula.
 	PayloadSize func(Form) int
 }
 
-// complete replaces zero values and refuses those that cannot be.
+// complete fills in defaults and rejects invalid values.
 func (c Config) complete() (Config, error) {
 	switch {
 	case c.APIKey.IsZero():
@@ -74,13 +74,13 @@ func (c Config) complete() (Config, error) {
 	case c.HashID == "":
 		return c, misconfigured("HashID is empty: set it to the protection group's hash id (GKTINC_HASHID)")
 	case !isKey(c.APIKey.Reveal()):
-		return c, misconfigured("APIKey is not visible ASCII of at most 4 KiB: check that it is the key alone")
+		return c, misconfigured("APIKey is not visible ASCII of at most 4 KiB: check that it contains only the key")
 	case !isKey(c.HashID) || c.HashID == "." || c.HashID == "..":
-		return c, misconfigured("HashID is not visible ASCII of at most 4 KiB: check that it is the hash id alone")
+		return c, misconfigured("HashID is not visible ASCII of at most 4 KiB: check that it contains only the hash id")
 	case !c.PageKey.IsZero() && len(c.PageKey.Reveal()) < minPageKey:
-		return c, misconfigured("PageKey (GKTINC_PAGE_KEY) has less than %d bytes: use random ones, as of \"openssl rand -hex 32\"", minPageKey)
+		return c, misconfigured("PageKey (GKTINC_PAGE_KEY) has fewer than %d bytes: use a random key, such as the output of \"openssl rand -hex 32\"", minPageKey)
 	case c.DefaultLevel < 0 || c.DefaultLevel > maxLevel:
-		return c, misconfigured("DefaultLevel is %d: set it to 1 to %d, or to 0 for %d", c.DefaultLevel, maxLevel, defaultLevel)
+		return c, misconfigured("DefaultLevel is %d: set it to a level from 1 to %d, or to 0 for the default, %d", c.DefaultLevel, maxLevel, defaultLevel)
 	case !c.Policy.valid():
 		return c, misconfigured("Policy is %d: set it to Closed, OpenOnOutage or Open", int(c.Policy))
 	}
@@ -98,7 +98,7 @@ func misconfigured(format string, args ...any) *client.Error {
 	return &client.Error{Op: "gktinc/config", Kind: client.ErrMisconfigured, Err: fmt.Errorf(format, args...)}
 }
 
-// isKey reports whether a key can stand in a header.
+// isKey reports whether a key can be sent in a header.
 func isKey(s string) bool {
 	for _, b := range []byte(s) {
 		if b <= ' ' || b > '~' {

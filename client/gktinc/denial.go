@@ -6,15 +6,15 @@ import (
 	"strings"
 )
 
-// denial returns the first action in an answer that denies, "" if there is none. It looks
-// at any depth, at names in any case and at names that are there twice: of all these a
-// decoder sees one or nothing, and a denial that is overlooked would be a visitor let in.
+// denial returns the first denying action in an answer, "" if there is none. It finds
+// actions at any depth, under names in any case and under repeated names. A JSON decoder
+// would see one of them at most, and overlooking a denial would admit a visitor.
 func denial(answer []byte) Action {
 	if !json.Valid(answer) {
 		return ""
 	}
 	type level struct {
-		object, value bool // an object, and whether a value comes next in it
+		object, value bool // whether it is an object, and whether a value comes next in it
 		name          string
 	}
 	levels := []level{{}}

@@ -14,7 +14,7 @@ import (
 	"github.com/gkpow/gkpow/client/gktinc"
 )
 
-// emulated is a client of an emulator of the service.
+// emulated returns a client of an emulator of the service.
 func emulated(emulator *httptest.Server) *gktinc.Client {
 	c, err := gktinc.New(gktinc.Config{
 		APIKey: client.NewSecret(gktest.GKTincAPIKey),
@@ -34,10 +34,10 @@ var loginPage = template.Must(template.New("login").Parse(`
 </form>
 {{.Scripts}}`))
 
-// A login page, from the form to the verdict. A program that runs is in
-// examples/login.
+// A login page, from the form to the verdict. See examples/login for a complete
+// program.
 func ExampleGuard() {
-	// A stand-in for the service; a real program leaves Config.URL empty.
+	// The emulator stands in for the service; a real program leaves Config.URL empty.
 	emulator := httptest.NewServer(gktest.New(gktest.Options{}))
 	defer emulator.Close()
 	guard, err := emulated(emulator).NewGuard(gktinc.GuardOptions{
@@ -49,7 +49,7 @@ func ExampleGuard() {
 		fmt.Println(err)
 		return
 	}
-	var once string // which in truth only the page knows
+	var once string // in reality only the page has it
 	server := httptest.NewServer(guard.Protect(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if r.Method == http.MethodGet {
 			page, err := guard.Page(r)
@@ -72,7 +72,7 @@ func ExampleGuard() {
 		return
 	}
 	page.Body.Close()
-	// What a browser sends. The vendor's script has added gktinc_solution.
+	// This is what a browser sends. The vendor's script has added gktinc_solution.
 	form := url.Values{"username": {"bob"}, "password": {"x"}, "gktinc_once": {once}, "gktinc_solution": {"AAAA"}}
 	for range 2 {
 		answer, err := http.PostForm(server.URL, form)
@@ -89,7 +89,7 @@ func ExampleGuard() {
 	// 403 the form was not accepted: load the page again
 }
 
-// Who refuses a form by a page of his own can tell the reasons apart.
+// A Refuse function of your own can distinguish the reasons.
 func ExampleGuardOptions_refuse() {
 	emulator := httptest.NewServer(gktest.New(gktest.Options{}))
 	defer emulator.Close()
@@ -122,9 +122,9 @@ func ExampleProxies_ClientIP() {
 	request := httptest.NewRequest(http.MethodPost, "/login", nil)
 	request.Header.Set("X-Forwarded-For", "198.51.100.1, 2001:db8::7, 10.0.0.3")
 
-	request.RemoteAddr = "10.0.0.2:4711" // a proxy; the first word is the visitor's own
+	request.RemoteAddr = "10.0.0.2:4711" // a proxy; the visitor may have forged the first address
 	fmt.Println(proxies.ClientIP(request))
-	request.RemoteAddr = "203.0.113.9:4711" // somebody else
+	request.RemoteAddr = "203.0.113.9:4711" // not a proxy
 	fmt.Println(proxies.ClientIP(request))
 	// Output:
 	// 2001:db8::7

@@ -16,8 +16,8 @@ import (
 	"github.com/gkpow/gkpow/client/internal/leaktest"
 )
 
-// A fault is one way in which the service fails to give a verdict, and what
-// errors.Is finds then.
+// A fault is a way in which the service fails to give a verdict, with the error that
+// errors.Is must find.
 type fault struct {
 	handler http.HandlerFunc
 	kind    error

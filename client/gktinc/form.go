@@ -16,39 +16,39 @@ import (
 	"github.com/gkpow/gkpow/client/internal/pattern"
 )
 
-// SolutionField is the form field that the vendor's script adds.
+// SolutionField is the name of the form field that the vendor's script adds.
 const SolutionField = "gktinc_solution"
 
-// A Form is what PHP would take from a submitted form: names and values, decoded
-// and in their order. They need not be UTF-8.
+// A Form holds the fields of a submitted form as PHP reads them, decoded and in order.
+// Names and values need not be UTF-8.
 type Form []Field
 
 // A Field is one field of a form.
 type Field struct{ Name, Value string }
 
-// maxInputVars is PHP's setting max_input_vars, by default.
+// maxInputVars is the default of PHP's setting max_input_vars.
 const maxInputVars = 1000
 
 var errTooMany = fmt.Errorf("gktinc: the form has more than %d fields", maxInputVars)
 
-// ParseForm reads the body of a POST as PHP does, by its Content-Type:
-// application/x-www-form-urlencoded, or multipart/form-data without the files.
-// Of all others PHP takes nothing.
+// ParseForm parses the body of a POST as PHP does, according to its Content-Type:
+// application/x-www-form-urlencoded, or multipart/form-data without the files. For any
+// other type it returns no fields, like PHP.
 //
-// An error means that a multipart body is malformed, or unlike what browsers send,
-// so that not all programs find the same in it; or that there are more than 1000
-// fields (1001 if they are urlencoded), where PHP leaves off by default. The fields
-// before that are returned: they are what PHP takes, and not what other programs
-// may find in the form.
+// It returns an error if a multipart body is malformed or differs from what browsers
+// send, since programs may disagree about such a body. It also returns an error if there
+// are more than 1000 fields (1001 if urlencoded), where PHP stops by default. With an
+// error it returns the fields up to that point, as PHP does; other programs may find
+// different ones.
 func ParseForm(contentType string, body []byte) (Form, error) {
 	parsed, err := parseForm(contentType, body)
 	return parsed.form, err
 }
 
-// A parsedForm is a form with what programs other than PHP may find in it.
+// A parsedForm is a form as PHP reads it, with the names that other programs may see.
 type parsedForm struct {
 	form   Form
-	hidden []string // names of what only some programs take for a field, or do not take for plain text
+	hidden []string // fields that only some programs see, or that some do not read as plain text
 }
 
 func parseForm(contentType string, body []byte) (parsedForm, error) {
@@ -63,9 +63,9 @@ func parseForm(contentType string, body []byte) (parsedForm, error) {
 	return parsedForm{}, nil
 }
 
-// FormOf returns the form of values that were parsed elsewhere. The order among
-// different names is lost with them; it matters only if one is an array as well
-// as a plain field, as in "a=1&a[b]=2".
+// FormOf returns the Form for values that are already parsed. They have lost the order
+// of fields with different names, which matters only if a name is both an array and a
+// plain field, as in "a=1&a[b]=2".
 func FormOf(values url.Values) Form {
 	names := make([]string, 0, len(values))
 	for name := range values {
@@ -81,15 +81,15 @@ func FormOf(values url.Values) Form {
 	return f
 }
 
-// Value returns what PHP has in $_POST[name]: of fields with the same name, the
-// last. It is "" for a field that is missing or an array. Note that
-// http.Request.PostFormValue returns the first.
+// Value returns the value of $_POST[name] in PHP, which is the last of several fields
+// with the same name; http.Request.PostFormValue returns the first. The value is "" if
+// the field is missing or an array.
 func (f Form) Value(name string) string {
 	value, _ := f.post().entries[arrayKey(name)].(string)
 	return value
 }
 
-// parseURLEncoded goes on where url.ParseQuery gives up, such as at "%zz".
+// parseURLEncoded also parses what url.ParseQuery rejects, such as "%zz".
 func parseURLEncoded(body string) (Form, error) {
 	var f Form
 	for count := 0; body != ""; count++ {
@@ -106,15 +106,15 @@ func parseURLEncoded(body string) (Form, error) {
 	return f, nil
 }
 
-// hiddenNames returns the names that only some programs find: behind a semicolon
-// (Rack 2, Python before 3.10), up to a closing bracket before an equals sign in the
-// value (qs, which is Express's), in a charset of their own choice where bytes are not
-// ASCII, or written with IIS's escape, %uXXXX.
+// hiddenNames returns the names that only some programs find: after a semicolon (Rack 2,
+// Python before 3.10), up to a "]=" inside the value (qs, which Express uses), with
+// non-ASCII bytes that a program may decode in a charset of its choice, and with the
+// escape of IIS, %uXXXX.
 func hiddenNames(body string) (names []string) {
 	for pair := range strings.SplitSeq(body, "&") {
 		if i := strings.Index(pair, "]="); i >= 0 && i+1 != strings.Index(pair, "=") {
 			name, _, _ := strings.Cut(pair, "=")
-			names = append(names, unescape(pair[:i+1]), unescape(name)) // which qs does not find
+			names = append(names, unescape(pair[:i+1]), unescape(name)) // qs misses the second
 		}
 		charset := strings.ContainsFunc(pair, func(r rune) bool { return r > unicode.MaxASCII })
 		for i, piece := range strings.Split(pair, ";") {
@@ -137,7 +137,7 @@ func unescapeIIS(s string) string {
 	})
 }
 
-// unescape decodes what is an escape and leaves what is not.
+// unescape decodes valid escapes and leaves invalid ones unchanged.
 func unescape(s string) string {
 	if !strings.ContainsAny(s, "+%") {
 		return s
@@ -158,17 +158,18 @@ func unescape(s string) string {
 	return string(out)
 }
 
-// disposition is the header of a part as browsers write it (HTML, "multipart/form-data
-// encoding algorithm"), or with values that need no quotes. Of other ones that are
-// allowed, programs make different things.
+// disposition matches the Content-Disposition of a part as browsers write it (HTML,
+// "multipart/form-data encoding algorithm"), and the same without unnecessary quotes.
+// Programs disagree about other valid forms of this header.
 var disposition = pattern.New(`(?i)^form-data; *name=("(?:[^"\\[:cntrl:]]|\\\w)*"|[\w.\[\]-]+)(; *filename=("[^"]*"|[\w.-]+))?$`)
 
 var errNotABrowser = errors.New("gktinc: the form is not written as browsers write multipart/form-data")
 
-// A boundary that every program reads alike: PHP cuts at commas, others unquote.
+// plainBoundary matches boundaries that all programs read alike. PHP, for example, cuts
+// them at commas, and others remove quotes.
 var plainBoundary = pattern.New(`^[0-9A-Za-z'()+_./:=?-]{1,70}$`)
 
-// A header line of a part as browsers write it.
+// partHeader matches a header line of a part as browsers write it.
 var partHeader = pattern.New(`^[A-Za-z-]+: [^[:cntrl:]]*$`)
 
 func parseMultipart(contentType string, body []byte) (parsedForm, error) {
@@ -178,7 +179,7 @@ func parseMultipart(contentType string, body []byte) (parsedForm, error) {
 	if err != nil || boundary == "" {
 		return p, errors.New("gktinc: the form's Content-Type has no valid boundary")
 	}
-	// PHP takes the first boundary that it finds, in another name too.
+	// PHP uses the first "boundary" it finds, even inside another parameter's name.
 	if strings.Count(strings.ToLower(contentType), "boundary") > 1 || !plainBoundary().MatchString(boundary) {
 		return p, errNotABrowser
 	}
@@ -211,7 +212,7 @@ func parseMultipart(contentType string, body []byte) (parsedForm, error) {
 			p.hidden = append(p.hidden, decoded)
 		}
 		isFile := found[2] != ""
-		if isFile || len(part.Header) > 1 { // another header may give a charset or an encoding
+		if isFile || len(part.Header) > 1 { // another header may set a charset or an encoding
 			p.hidden = append(p.hidden, name)
 		}
 		switch {
@@ -224,9 +225,10 @@ func parseMultipart(contentType string, body []byte) (parsedForm, error) {
 	}
 }
 
-// isStrict reports whether a body is framed as browsers do it: nothing but a line end
-// before the first boundary or after the last, each line ended by CR and LF, and no boundary
-// that counts only for some. PHP ends a line at a bare LF, others do not.
+// isStrict reports whether a body is framed as browsers do it: nothing but a line break
+// before the first boundary and after the last, every line ends with CR LF, and there is
+// no boundary that only some programs recognize. PHP ends a line at a bare LF, others do
+// not.
 func isStrict(body []byte, boundary string) bool {
 	delimiter := []byte("--" + boundary)
 	rest, ok := bytes.CutPrefix(bytes.TrimPrefix(body, []byte("\r\n")), delimiter)

@@ -11,8 +11,8 @@ import (
 
 const urlEncoded = "application/x-www-form-urlencoded"
 
-// What PHP 8.2 gives for strlen(serialize($_POST)) - strlen(solution). More, and
-// against PHP itself, is in TestInteropPHP.
+// The expected values are PHP 8.2's strlen(serialize($_POST)) - strlen(solution).
+// TestInteropPHP compares with PHP itself.
 func TestPayloadSizePHP(t *testing.T) {
 	for body, want := range map[string]int{
 		"":                                     len(`a:0:{}`),
@@ -125,7 +125,7 @@ func TestFormValue(t *testing.T) {
 	}
 }
 
-// The order among different names seldom matters.
+// FormOf loses the order of fields with different names, which seldom matters.
 func TestFormOf(t *testing.T) {
 	rng := rand.New(rand.NewPCG(1, 2))
 	for range 500 {
@@ -142,7 +142,7 @@ func TestFormOf(t *testing.T) {
 	require.Equal(t, Form{{"a", "2"}, {"a", "1"}, {"b", "3"}}, FormOf(url.Values{"b": {"3"}, "a": {"2", "1"}}))
 }
 
-// FuzzForm demands what holds of all forms, whatever they are.
+// FuzzForm checks properties that hold for all forms.
 func FuzzForm(f *testing.F) {
 	for _, body := range oddBodies() {
 		if len(body) < 1000 {
@@ -161,13 +161,13 @@ func FuzzForm(f *testing.F) {
 		if values := PayloadSizeValues(form); values < 0 || values > len(body) {
 			t.Fatalf("PayloadSizeValues of %q = %d", body, values)
 		}
-		// A field with a new name adds what its own serialization takes.
+		// A field with a new name adds exactly the length of its own serialization.
 		more := append(form[:len(form):len(form)], Field{"fuzz new", "12345"})
 		before, after := form.post(), more.post()
 		if _, taken := before.entries["fuzz_new"]; !taken {
 			want := before.serializedLen() + len(`s:8:"fuzz_new";s:5:"12345";`) + digits(len(after.entries)) - digits(len(before.entries))
 			if got := after.serializedLen(); got != want {
-				t.Fatalf("%q and one field more: %d; want %d", body, got, want)
+				t.Fatalf("PayloadSizePHP of %q and one more field = %d; want %d", body, got, want)
 			}
 		}
 		if got := more.Value("fuzz_new"); got != "12345" {

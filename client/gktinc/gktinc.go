@@ -1,8 +1,8 @@
-// Package gktinc is the back-end half of GuardianKey GKTinc, a challenge that
-// browsers solve: it asks the service for the level of a visitor's challenge, and
-// whether to accept a form that a visitor has submitted. The solution itself, the
-// form field gktinc_solution, comes from the vendor's script in a real browser;
-// it is passed on and never produced here.
+// Package gktinc implements the back-end half of GuardianKey GKTinc, a challenge that
+// browsers solve. It asks the service for the level of a visitor's challenge, and
+// whether to accept a form that the visitor has submitted. This package passes on the
+// solution, the form field gktinc_solution, and never computes one: the vendor's script
+// does that in a real browser.
 //
 //	c, err := gktinc.New(gktinc.Config{APIKey: client.NewSecret(key), HashID: id})
 //	verdict, err := c.Validate(ctx, gktinc.Validation{
@@ -16,8 +16,9 @@
 //		// 403, or 503 if err is not nil
 //	}
 //
-// What counts without a verdict is a matter of Config.Policy. Failures are
-// *client.Error, of the same kinds as in package client.
+// Config.Policy decides when the service gives no verdict. Errors are *client.Error,
+// with the same kinds as in package client. For a whole form, from the page to the
+// verdict, use a Guard.
 package gktinc
 
 import (
@@ -30,7 +31,7 @@ import (
 	"github.com/gkpow/gkpow/client"
 )
 
-// A Client asks the service with one key. It is safe for concurrent use.
+// A Client calls the service with one API key. It is safe for concurrent use.
 type Client struct {
 	api          *client.API
 	apiKey       client.Secret
@@ -41,13 +42,13 @@ type Client struct {
 	policy       Policy
 	onDegraded   func(error)
 	payloadSize  func(Form) int
-	pageKey      func() []byte // of tickets; a function, since a dump does not call it
+	pageKey      func() []byte // signs tickets; a function, so that a dump shows no key
 	oldPageKey   func() []byte // nil if there is none
 	now          func() time.Time
 }
 
-// New returns a Client. It sends nothing. A Config that cannot be is a
-// client.ErrMisconfigured that names the field and says what to set it to.
+// New returns a Client. It makes no requests. If config is invalid, the error is
+// client.ErrMisconfigured, names the field and says what to set it to.
 func New(config Config) (*Client, error) {
 	config, err := config.complete()
 	if err != nil {
@@ -96,20 +97,19 @@ func New(config Config) (*Client, error) {
 	}, nil
 }
 
-// Traffic returns what the client's connection to the service is doing.
+// Traffic returns the state of the Client's requests to the service.
 func (c *Client) Traffic() client.Traffic { return c.api.Traffic() }
 
-// Salt returns the documented salt: lower-case hex SHA-1 of the API key and the
-// hash id. It is sent to browsers, so anyone can try keys against it: it tells
-// nothing of a key that is long and random, but gives a weak one away.
+// Salt returns the documented salt: the SHA-1 of the API key followed by the hash id, in
+// lower-case hex. Browsers get the salt, so anybody can test guesses of the key against
+// it. That reveals a weak key, but not one that is long and random.
 func (c *Client) Salt() string { return c.salt }
 
-// PayloadSize computes form_payload_size, as Config.PayloadSize says.
+// PayloadSize returns form_payload_size of a form, computed by Config.PayloadSize.
 func (c *Client) PayloadSize(f Form) int { return c.payloadSize(f) }
 
-// readable reports whether an answer says what to do with a visitor: any JSON object
-// of status 2xx does, and so does an Action that denies beside a status that a policy
-// could take for an outage.
+// readable reports whether an answer holds a decision: a JSON object with status 2xx, or
+// a denying Action with a status that a policy would otherwise treat as an outage.
 func readable(status int, body []byte) bool {
 	if status == 408 || status == 429 || status >= 500 {
 		return denial(body) != ""
@@ -117,9 +117,8 @@ func readable(status int, body []byte) bool {
 	return status >= 200 && status < 300
 }
 
-// answerKind classifies an answer that is an error. The documents name none. A
-// status 4xx says something of the request, so of the configuration, and nothing
-// of the visitor.
+// answerKind classifies an error answer. The documents define none. A status 4xx blames
+// the request and so the configuration, not the visitor.
 func answerKind(status int, _ client.Code) error {
 	switch {
 	case status == 429:

@@ -21,13 +21,13 @@ import (
 
 func TestMain(m *testing.M) {
 	if dir := os.Getenv("GKPOW_TEST_USE_ONCES"); dir != "" {
-		useOnces(dir) // for TestDiskStoreProcesses, as another process
+		useOnces(dir) // this is a child process of TestDiskStoreProcesses
 		return
 	}
 	goleak.VerifyTestMain(m)
 }
 
-// clientOf is a client of a handler that is served on a loopback address.
+// clientOf returns a client of a handler that is served on a loopback address.
 func clientOf(t testing.TB, h http.Handler, change ...func(*Config)) *Client {
 	t.Helper()
 	server := httptest.NewServer(h)
@@ -49,7 +49,7 @@ func clientOf(t testing.TB, h http.Handler, change ...func(*Config)) *Client {
 
 var visitor = netip.MustParseAddr("203.0.113.10")
 
-// submitted is a validation that the service accepts.
+// submitted returns a validation that the service accepts.
 func submitted() Validation {
 	return Validation{
 		Solution:              "QUFBQQ==",
@@ -61,8 +61,8 @@ func submitted() Validation {
 	}
 }
 
-// recorded is a handler that keeps the requests, and answers like the example in
-// the documents.
+// recorded is a handler that records the requests and answers like the example in the
+// documents.
 type recorded struct {
 	requests []*http.Request
 	bodies   []string
@@ -79,8 +79,8 @@ func (h *recorded) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// What is sent is what the documents' curl commands send, with the four fields
-// that the vendor's programs send besides.
+// The client sends what the documents' curl commands send, and the four additional
+// fields that the vendor's programs send.
 func TestDocumentedRequests(t *testing.T) {
 	var sent recorded
 	c := clientOf(t, &sent, func(c *Config) {
@@ -136,7 +136,7 @@ func TestDocumentedRequests(t *testing.T) {
 	}`
 	require.JSONEq(t, documented, sent.bodies[1])
 
-	// Every other field, and what goes without saying.
+	// Every other field, and the conversions of URL and address.
 	v = submitted()
 	v.URL, v.ClientIP = "https://example.com:8443/a/b?c#d", netip.MustParseAddr("::ffff:192.0.2.1")
 	v.UserAgent, v.SecCHUA, v.SecCHUAMobile, v.SecCHUAPlatform = "Mozilla/5.0", `"Chromium";v="140"`, "?0", `"Linux"`
@@ -163,13 +163,13 @@ func TestDocumentedRequests(t *testing.T) {
 	require.NotContains(t, body, "challenge_level")
 }
 
-// noRaw is for comparisons: two Secrets are never equal.
+// noRaw removes Raw before a comparison, since two Secrets are never equal.
 func (l Level) noRaw() Level {
 	l.Raw = client.Secret{}
 	return l
 }
 
-// The emulator checks every field that it is sent.
+// The emulator checks every field of a request.
 func TestAgainstTheEmulator(t *testing.T) {
 	service := gktest.New(gktest.Options{GKTinc: gktest.GKTincOptions{Level: 5, SingleUse: true}})
 	c := clientOf(t, service)
@@ -241,7 +241,7 @@ func TestSalt(t *testing.T) {
 	require.Equal(t, "a9993e364706816aba3e25717850c26c9cd0d89d", c.Salt()) // FIPS 180-4, SHA-1("abc")
 }
 
-// A hash id is one segment of the path, whatever it is.
+// A hash id is always a single segment of the path.
 func TestHashIDIsEscaped(t *testing.T) {
 	var sent recorded
 	c := clientOf(t, &sent, func(c *Config) { c.HashID = "a/../b?c%d#" })
@@ -301,7 +301,7 @@ func FuzzPageURL(f *testing.F) {
 		}
 		again, err := PageURL(page)
 		if err != nil || again != page {
-			t.Fatalf("PageURL(%q) = %q, and of that %q, %v", s, page, again, err)
+			t.Fatalf("PageURL(%q) = %q, but PageURL of that = %q, %v", s, page, again, err)
 		}
 		if strings.ContainsAny(page, "?# \n") || strings.HasPrefix(page, "/") || !strings.Contains(page, "/") {
 			t.Fatalf("PageURL(%q) = %q", s, page)

@@ -11,7 +11,7 @@ import (
 	"github.com/gkpow/gkpow/client"
 )
 
-// Values of GuardOptions fields that are "" or 0.
+// Defaults of GuardOptions fields.
 const (
 	DefaultField     = "username"
 	DefaultOnceField = "gktinc_once"
@@ -19,91 +19,91 @@ const (
 	defaultMaxBody   = 1 << 20
 )
 
-// GuardOptions configure a Guard. URL is needed; every other field may be left
+// GuardOptions configure a Guard. URL is required; every other field may be left
 // zero.
 type GuardOptions struct {
-	// URL is host and path of the page with the form, as "example.com/login". It
-	// is what the service knows the page by: a name that stays, rather than what
-	// a visitor's request says.
+	// URL is the host and path of the page with the form, such as
+	// "example.com/login". The service identifies the page by it, so it is a fixed
+	// name and does not come from a visitor's request.
 	URL string
 
-	Field     string // name of the monitored input, whose value is sent; "" is "username"
-	OnceField string // name of the hidden input with the once; "" is "gktinc_once"
+	Field     string // name of the monitored input, whose value the service gets; "" means "username"
+	OnceField string // name of the hidden input with the once; "" means "gktinc_once"
 
-	// FieldFromPage takes Field and FieldOptional, when a form comes back, from the
-	// page that it was on. It is for programs that make a Guard for each request.
+	// FieldFromPage takes Field and FieldOptional of a submitted form from its page.
+	// Use it if you create a new Guard for each request.
 	FieldFromPage bool
 
-	// FieldOptional accepts forms without the monitored input, which are then judged
-	// with an empty value. Otherwise such a form is an ErrForm.
+	// FieldOptional accepts forms without the monitored input; the service then gets
+	// an empty value. Without FieldOptional, such a form is an ErrForm.
 	FieldOptional bool
 
-	Page PageOptions
+	Page PageOptions // how the page calls the vendor's script
 
-	Store    OnceStore     // of the pages that were used; nil is a MemoryStore of the Guard's own
-	Lifetime time.Duration // how long a page may lie open before the form is sent, in whole seconds; 0 is an hour
+	Store    OnceStore     // records used pages; nil means a new MemoryStore
+	Lifetime time.Duration // how long a page stays valid, in whole seconds; 0 means an hour
 
-	// AskLevel asks the service for the level of each visitor's address when a
-	// page is made. Otherwise, and when it does not answer, the level is
+	// AskLevel asks the service for the level of the visitor's address for each
+	// page. Without it, or if the service does not answer, the level is
 	// Config.DefaultLevel.
 	AskLevel bool
 
-	// PreEnforce, with AskLevel, tells the page of an address which that level
-	// blocks that it is blocked, and refuses its form without asking again.
+	// PreEnforce, with AskLevel, blocks visitors whose level has an action that
+	// denies: the page says that they are blocked, and the Guard rejects the form
+	// without asking the service again.
 	PreEnforce bool
 
-	// SameIP refuses a form that comes from another address than the page was
-	// made for. Visitors on mobile networks, and those with both IPv4 and IPv6,
-	// change theirs.
+	// SameIP rejects a form that comes from a different address than the request for
+	// its page. Note that the address of visitors on mobile networks, or with both
+	// IPv4 and IPv6, may change.
 	SameIP bool
 
-	Proxies Proxies // where the visitor's address comes from
+	Proxies Proxies // how to determine the visitor's address
 
-	MaxBody int64 // bytes of a form, files included, which are held in memory; 0 is 1 MiB
+	MaxBody int64 // maximum size of a form in bytes, files included; it is held in memory; 0 means 1 MiB
 
-	// Refuse answers a form that is not accepted: err is nil if the Verdict says
-	// so, and otherwise why there is none. nil answers with a short text and 403
-	// Forbidden, or 503 Service Unavailable if there is no verdict, 413 Request
-	// Entity Too Large for more than MaxBody, 400 Bad Request for a form that
-	// cannot be read. The once is used up: a page to try again is made anew.
+	// Refuse answers a form that is not accepted. If err is nil, the Verdict denies;
+	// otherwise err says why there is no verdict. nil means a short text, with status
+	// 403 Forbidden for a denial, 413 Request Entity Too Large for more than MaxBody,
+	// 400 Bad Request for an unreadable form, and 503 Service Unavailable for any
+	// other error. The once is used up, so visitors need a new page to try again.
 	Refuse func(w http.ResponseWriter, r *http.Request, verdict Verdict, err error)
 
-	// OnError, if not nil, is told of failures that do not stop a request: of the
-	// service when it was asked for a level, and of the Store when the policy
-	// goes on without. See also Config.OnDegraded.
+	// OnError, if not nil, is called with failures that do not stop a request: of the
+	// service to return a level, and of the Store if the policy allows to continue
+	// without it. See also Config.OnDegraded.
 	OnError func(r *http.Request, err error)
 }
 
-// A Guard protects one form from the page to the POST. It is safe for concurrent
-// use.
+// A Guard protects one form, from the page to the POST. It is safe for concurrent use.
 //
-// The once of a page is random, and travels in gktinc_config, where the vendor's
-// script needs it. A hidden field carries it back, with the time, the URL and
-// whatever else the server has to know of the page, signed with Config.PageKey: the
-// server keeps nothing of a page that is open. When its form comes back, the once goes
-// to the Store, so that it does not pass a second time. Pages open in several tabs do
-// not get into each other's way, and there is no cookie. The field does not tie the
-// form to a session: where that matters, a token against cross-site request forgery
-// is still needed.
+// Each page has a random once in gktinc_config, which the vendor's script needs. A
+// hidden field returns it, along with the time, the URL and everything else that the
+// server has to know about the page, signed with Config.PageKey; the server stores
+// nothing about open pages. When the form arrives, the Guard records the once in the
+// Store, so that the form is accepted only once. There are no cookies, and pages in
+// several tabs do not interfere. The field does not bind the form to a session; to
+// prevent cross-site request forgery you still need a token.
 type Guard struct {
 	client  *Client
 	options GuardOptions
 }
 
-// Reasons of a Guard to refuse a form without asking the service. No policy
-// allows them.
+// These are a Guard's reasons to reject a form without asking the service. No policy
+// overrides them.
 const (
 	ReasonMissingOnce Reason = "missing_once" // the form has no once
-	ReasonUnknownOnce Reason = "unknown_once" // it was not issued with this key, has come back before, or has expired
-	ReasonForeignOnce Reason = "foreign_once" // it was issued for another form or field, or with SameIP another address
-	ReasonBlocked     Reason = "blocked"      // PreEnforce: the level of the address was to block it
+	ReasonUnknownOnce Reason = "unknown_once" // the once was not issued with this key, was used before, or has expired
+	ReasonForeignOnce Reason = "foreign_once" // the once was issued for another form or field, or with SameIP another address
+	ReasonBlocked     Reason = "blocked"      // PreEnforce: the level of the address has an action that denies
 )
 
-// ErrForm is the error of a form that could not be read, or not by all programs in
-// the same way. If it was too large, errors.As finds a *http.MaxBytesError.
+// ErrForm means that a form cannot be read, or that programs would read it differently.
+// If it was too large, errors.As finds a *http.MaxBytesError.
 var ErrForm = errors.New("gktinc: the form cannot be read")
 
-// NewGuard returns a Guard for a form. The error says which option is wrong.
+// NewGuard returns a Guard for a form. The error is client.ErrMisconfigured and names the
+// invalid option.
 func (c *Client) NewGuard(o GuardOptions) (*Guard, error) {
 	stripped, err := PageURL(o.URL)
 	if err != nil {
@@ -111,9 +111,9 @@ func (c *Client) NewGuard(o GuardOptions) (*Guard, error) {
 	}
 	switch {
 	case o.Lifetime < 0 || o.Lifetime > 0 && o.Lifetime < time.Second:
-		return nil, misconfigured("GuardOptions.Lifetime is %v: set it to a second or more, or to 0 for %v", o.Lifetime, defaultLifetime)
+		return nil, misconfigured("GuardOptions.Lifetime is %v: set it to at least a second, or to 0 for the default, %v", o.Lifetime, defaultLifetime)
 	case o.MaxBody < 0:
-		return nil, misconfigured("GuardOptions.MaxBody is %d: set it to a number of bytes, or to 0 for %d", o.MaxBody, defaultMaxBody)
+		return nil, misconfigured("GuardOptions.MaxBody is %d: set it to a number of bytes, or to 0 for the default, %d", o.MaxBody, defaultMaxBody)
 	case o.PreEnforce && !o.AskLevel:
 		return nil, misconfigured("GuardOptions.PreEnforce needs AskLevel")
 	}
@@ -135,9 +135,9 @@ func (c *Client) NewGuard(o GuardOptions) (*Guard, error) {
 	return &Guard{client: c, options: o}, nil
 }
 
-// Page makes what a page with the form has to hold, for the visitor of a request.
-// Under every policy a level that cannot be had is replaced by the default one. It
-// fails if the visitor's address is not known.
+// Page returns what the page with the form must contain, for the visitor who sent r. If
+// the service does not return a level, Page uses the default level, under every policy. It
+// returns an error if the visitor's address is unknown.
 func (g *Guard) Page(r *http.Request) (Page, error) {
 	o, ctx := &g.options, r.Context()
 	ip := o.Proxies.ClientIP(r)
@@ -180,18 +180,18 @@ func (g *Guard) Page(r *http.Request) (Page, error) {
 	return Page{Config: config, Blocked: signed.Blocked, Options: o.Page, OnceField: o.OnceField, OnceValue: value}, nil
 }
 
-// Check judges the form that a request brings, and uses its once up. The body can
-// be read again afterwards. Forms are application/x-www-form-urlencoded and
-// multipart/form-data. A body that was parsed before, as middleware against
-// cross-site request forgery does it, is taken from PostForm.
+// Check judges the form in a request and uses its once up. The body can be read again
+// afterwards. A form is application/x-www-form-urlencoded or multipart/form-data. If the
+// body is already parsed, for example by middleware against cross-site request forgery,
+// Check uses PostForm.
 //
-// The solution, the once and the monitored input must be there once and as plain UTF-8
-// text, whichever program reads the form. Everything else is an ErrForm: names that
-// are repeated, arrays such as "username[]", other cases and encodings, malformed
-// bodies, another value of the monitored input in the URL's query. They could have the
-// service judge a value that nobody uses.
+// Every program that reads the form must find the solution, the once and the monitored
+// input exactly once, as plain UTF-8 text. Otherwise the service could judge a value that
+// the application does not use. So repeated names, arrays such as "username[]", names in
+// other cases and encodings, malformed bodies, and a different value of the monitored
+// input in the URL's query are all an ErrForm.
 //
-// The Verdict and the error are as those of Client.Validate.
+// Check returns the Verdict and the error of Client.Validate.
 func (g *Guard) Check(r *http.Request) (Verdict, error) {
 	o := &g.options
 	form, err := readForm(r, o.MaxBody)
@@ -239,10 +239,10 @@ func (g *Guard) Check(r *http.Request) (Verdict, error) {
 	})
 }
 
-// CheckRead judges a form that another program has read, and uses its page up. The
-// Validation is what that program says of the form; its Once is the value of the hidden
-// field, and the URL and the challenge level are those of the page. The program is
-// trusted: it must be no visitor. The Verdict and the error are as those of Check.
+// CheckRead judges a form that another program has read, and uses its once up. That
+// program fills in the Validation; its Once is the value of the hidden field, and
+// CheckRead takes the URL and the challenge level from the page. CheckRead trusts the
+// program, so visitors must not be able to call it. It returns what Check would.
 func (g *Guard) CheckRead(r *http.Request, v Validation) (Verdict, error) {
 	page, genuine := g.client.open(v.Once)
 	if !v.ClientIP.IsValid() {
@@ -255,7 +255,7 @@ func (g *Guard) CheckRead(r *http.Request, v Validation) (Verdict, error) {
 	return g.client.Validate(r.Context(), v)
 }
 
-// field returns the name of the monitored input, and whether a form may lack it.
+// field returns the name of the monitored input and whether it is optional.
 func (g *Guard) field(page ticket, genuine bool) (name string, optional bool) {
 	if g.options.FieldFromPage && genuine {
 		return page.Field, page.Optional
@@ -263,7 +263,7 @@ func (g *Guard) field(page ticket, genuine bool) (name string, optional bool) {
 	return g.options.Field, g.options.FieldOptional
 }
 
-// admit uses the page of a form up. The Verdict has a Reason if it does not count.
+// admit uses the page of a form up. The Verdict has a Reason if the form is rejected.
 func (g *Guard) admit(r *http.Request, signed string, page ticket, genuine bool, ip netip.Addr) (Verdict, error) {
 	field, _ := g.field(page, genuine)
 	var reason Reason
@@ -285,8 +285,8 @@ func (g *Guard) admit(r *http.Request, signed string, page ticket, genuine bool,
 	return Verdict{Reason: reason}, nil
 }
 
-// use uses a page up, and returns why it does not count, "" if it does. An error is
-// one of the store, which the policy does not allow to pass.
+// use uses a page up and returns the reason to reject its form, "" if there is none. The
+// error is one of the store that the policy does not tolerate.
 func (g *Guard) use(r *http.Request, page ticket, field string, ip netip.Addr) (Reason, error) {
 	o := &g.options
 	first, err := o.Store.Use(r.Context(), page.Once, time.Unix(page.Expires, 0))

@@ -24,12 +24,12 @@ import (
 	"github.com/gkpow/gkpow/client"
 )
 
-// A vendor is a service that answers as it is told, and notes what it is asked.
+// A vendor is a service with configurable answers that records the requests.
 type vendor struct {
 	mu          sync.Mutex
-	status      int    // 0 is 200
+	status      int    // 0 means 200
 	level       string // body of the answer to get_challenge_level
-	verdict     string // to validate_challenge
+	verdict     string // body of the answer to validate_challenge
 	levels      []string
 	validations []map[string]any
 }
@@ -54,7 +54,7 @@ func (v *vendor) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	io.WriteString(w, answer)
 }
 
-// asked returns the validations since it was last called.
+// asked returns the validations since its last call.
 func (v *vendor) asked() []map[string]any {
 	v.mu.Lock()
 	defer v.mu.Unlock()
@@ -75,16 +75,16 @@ func serve(t *testing.T, policy Policy) (*vendor, *Client) {
 	return v, c
 }
 
-// A site is a guarded form with what is behind it.
+// A site is a guarded form and the application behind it.
 type site struct {
 	*testing.T
 	guard   *Guard
 	handler http.Handler
 
-	verdict  Verdict // of the last form that was refused
+	verdict  Verdict // of the last form that was rejected
 	err      error
 	reported []error
-	seen     []string // user names that came through
+	seen     []string // user names in accepted forms
 }
 
 func newSite(t *testing.T, c *Client, o GuardOptions) *site {
@@ -115,14 +115,14 @@ func newSite(t *testing.T, c *Client, o GuardOptions) *site {
 	return s
 }
 
-// page makes a page and returns its hidden field.
+// page creates a page and returns the value of its hidden field.
 func (s *site) page() string {
 	page, err := s.guard.Page(request("GET", "", ""))
 	require.NoError(s, err)
 	return page.OnceValue
 }
 
-// request is one of a visitor at 203.0.113.7.
+// request returns a request of a visitor at 203.0.113.7.
 func request(method, contentType, body string) *http.Request {
 	r := httptest.NewRequest(method, "http://example.com/login?next=/", strings.NewReader(body))
 	r.RemoteAddr = "203.0.113.7:4711"
@@ -134,7 +134,7 @@ func request(method, contentType, body string) *http.Request {
 
 const urlencoded = "application/x-www-form-urlencoded"
 
-// post sends a form and returns the answer. Arguments are names and values.
+// post sends a form with the given names and values, and returns the answer.
 func (s *site) post(fields ...string) *httptest.ResponseRecorder {
 	var body []string
 	for i := 0; i < len(fields); i += 2 {
@@ -150,8 +150,8 @@ func (s *site) do(r *http.Request) *httptest.ResponseRecorder {
 	return answer
 }
 
-// requireRefused demands that a form was refused for a reason, without a question
-// to the service.
+// requireRefused checks that a form was rejected for the reason without a request to the
+// service.
 func (s *site) requireRefused(v *vendor, answer *httptest.ResponseRecorder, reason Reason) {
 	require.Equal(s, http.StatusForbidden, answer.Code)
 	require.Equal(s, reason, s.verdict.Reason)
@@ -160,7 +160,7 @@ func (s *site) requireRefused(v *vendor, answer *httptest.ResponseRecorder, reas
 	require.Empty(s, v.asked())
 }
 
-// What a form says arrives at the service, field by field, and behind the guard.
+// Every field of a form reaches the service and the handler behind the guard.
 func TestProtect(t *testing.T) {
 	v, c := serve(t, Closed)
 	s := newSite(t, c, GuardOptions{})
@@ -175,12 +175,12 @@ func TestProtect(t *testing.T) {
 	require.Equal(t, "203.0.113.7", page.Config.ClientIP)
 	require.Equal(t, "example.com/login", page.Config.URL)
 	require.Empty(t, page.Config.Sign)
-	require.Empty(t, v.levels, "nobody has asked for levels")
+	require.Empty(t, v.levels, "the guard requested a level")
 
 	r := request("POST", urlencoded, "gktinc_once="+page.OnceValue+"&username=b%C3%B6b&password=x&gktinc_solution=QUJD")
 	for name, value := range map[string]string{
 		"User-Agent": "Mozilla/5.0", "Sec-CH-UA": `"Chromium";v="156"`, "Sec-CH-UA-Mobile": "?0", "Sec-CH-UA-Platform": `"Linux"`,
-		"X-Forwarded-For": "192.0.2.99", // nobody is trusted
+		"X-Forwarded-For": "192.0.2.99", // no proxy is trusted
 	} {
 		r.Header.Set(name, value)
 	}
@@ -213,14 +213,14 @@ func TestProtect(t *testing.T) {
 }
 
 func TestProtectOnce(t *testing.T) {
-	v, c := serve(t, Open) // which lets much pass, but not this
+	v, c := serve(t, Open) // even this policy does not accept these forms
 	store := NewMemoryStore(0)
 	s := newSite(t, c, GuardOptions{Store: store})
 	good := []string{"username", "bob", "gktinc_solution", "QUJD", "gktinc_once"}
 
 	s.requireRefused(v, s.post(good[:4]...), ReasonMissingOnce)
 	s.requireRefused(v, s.post(append(good, "")...), ReasonMissingOnce)
-	all := newSite(t, c, GuardOptions{Store: &careless{}}) // whoever asks this store is the first
+	all := newSite(t, c, GuardOptions{Store: &careless{}}) // this store calls every use the first
 	for _, once := range []string{
 		"x", strings.Repeat("0", 31), strings.Repeat("0", 33), strings.Repeat("0", 1<<16), strings.ToUpper(s.page()), s.page() + " ", "\x00",
 	} {
@@ -235,7 +235,7 @@ func TestProtectOnce(t *testing.T) {
 	require.Equal(t, 403, s.do(request("DELETE", urlencoded, "gktinc_once="+once)).Code, "only GET, HEAD and OPTIONS pass")
 	require.Equal(t, ReasonUnknownOnce, s.verdict.Reason)
 
-	// Of another form.
+	// The once of another form.
 	other, err := c.NewGuard(GuardOptions{URL: "example.com/register", Store: store})
 	require.NoError(t, err)
 	page, err := other.Page(request("GET", "", ""))
@@ -243,16 +243,16 @@ func TestProtectOnce(t *testing.T) {
 	s.requireRefused(v, s.post(append(good, page.OnceValue)...), ReasonForeignOnce)
 	verdict, err := other.Check(request("POST", urlencoded, "gktinc_once="+page.OnceValue))
 	require.NoError(t, err)
-	require.Equal(t, ReasonUnknownOnce, verdict.Reason, "it has come back, if to the wrong place")
+	require.Equal(t, ReasonUnknownOnce, verdict.Reason, "the once is used up, although it came to the wrong form")
 
-	// Expired, by a store that forgets nothing.
+	// An expired once.
 	old := newSite(t, c, GuardOptions{Store: &careless{}, Lifetime: time.Minute})
 	expired := old.page()
 	c.now = func() time.Time { return time.Now().Add(time.Minute) }
 	old.requireRefused(v, old.post(append(good, expired)...), ReasonUnknownOnce)
 	c.now = time.Now
 
-	// From another address.
+	// The once of a page for another address.
 	for _, sameIP := range []bool{false, true} {
 		s := newSite(t, c, GuardOptions{SameIP: sameIP})
 		once := s.page()
@@ -270,12 +270,12 @@ func TestProtectOnce(t *testing.T) {
 	require.Equal(t, 200, same.post(append(good, same.page())...).Code)
 }
 
-// A careless store takes every page for unused, or fails.
+// A careless store treats every page as unused, or fails.
 type careless struct{ err error }
 
 func (s *careless) Use(context.Context, string, time.Time) (bool, error) { return true, s.err }
 
-// However many send one form at once, it comes through once.
+// If many send the same form at once, only one gets through.
 func TestProtectRace(t *testing.T) {
 	v, c := serve(t, Closed)
 	s := newSite(t, c, GuardOptions{})
@@ -299,7 +299,7 @@ func TestProtectPolicy(t *testing.T) {
 		verdict  string
 		solution string
 		want     map[Policy]int // HTTP status
-		err      error          // where there is no verdict
+		err      error          // if there is no verdict
 	}{
 		{"accept", 200, accepted, "QUJD", map[Policy]int{Closed: 200, OpenOnOutage: 200, Open: 200}, nil},
 		{"block", 200, `{"action":"BLOCK"}`, "QUJD", map[Policy]int{Closed: 403, OpenOnOutage: 403, Open: 403}, nil},
@@ -326,7 +326,7 @@ func TestProtectPolicy(t *testing.T) {
 	}
 }
 
-// quiet forgets what was asked.
+// quiet drops the recorded requests.
 func (v *vendor) quiet() *vendor {
 	v.asked()
 	return v
@@ -338,7 +338,7 @@ func TestProtectStoreFails(t *testing.T) {
 		v, c := serve(t, policy)
 		s := newSite(t, c, GuardOptions{Store: &careless{err: broken}})
 		page, err := s.guard.Page(request("GET", "", ""))
-		require.NoError(t, err, "pages do without")
+		require.NoError(t, err, "pages do not need the store")
 		answer := s.post("username", "bob", "gktinc_solution", "QUJD", "gktinc_once", page.OnceValue)
 		require.Equal(t, want, answer.Code)
 		if want == 503 {
@@ -348,7 +348,7 @@ func TestProtectStoreFails(t *testing.T) {
 			continue
 		}
 		asked := v.asked()
-		require.Len(t, asked, 1, "the service is asked all the same")
+		require.Len(t, asked, 1, "the service still decides")
 		require.Equal(t, page.Config.Once, asked[0]["once"])
 		require.Equal(t, 3.0, asked[0]["challenge_level"])
 		require.Len(t, s.reported, 1)
@@ -404,7 +404,7 @@ func TestProtectLevel(t *testing.T) {
 	require.Len(t, s.reported, 1)
 }
 
-// The visitor's address is found in the same way for the page and for the form.
+// The page and the form determine the visitor's address in the same way.
 func TestProtectBehindProxy(t *testing.T) {
 	v, c := serve(t, Closed)
 	s := newSite(t, c, GuardOptions{AskLevel: true, Proxies: Proxies{TrustSocket: true}})
@@ -430,7 +430,7 @@ func TestProtectBehindProxy(t *testing.T) {
 	require.Equal(t, "2001:db8::7", v.asked()[0]["client_ip"])
 }
 
-// multipartForm is the form with a file of some bytes.
+// multipartForm returns the form with a file of some bytes.
 func multipartForm(t *testing.T, once string, size int) (contentType, body string) {
 	var out bytes.Buffer
 	w := multipart.NewWriter(&out)
@@ -473,7 +473,7 @@ func TestProtectBodies(t *testing.T) {
 		require.Equal(t, 200, answer.Code)
 		require.Equal(t, wantSize, v.asked()[0]["form_payload_size"])
 	})
-	run("raw body behind", func(t *testing.T) {
+	run("handler reads the raw body", func(t *testing.T) {
 		body := simple()
 		s.guard.Protect(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 			got, err := io.ReadAll(r.Body)
@@ -486,7 +486,7 @@ func TestProtectBodies(t *testing.T) {
 		require.Equal(t, 200, s.do(request("POST", urlencoded+"; charset=UTF-8", simple())).Code)
 		require.Len(t, v.asked(), 1)
 	})
-	run("length not known", func(t *testing.T) {
+	run("unknown length", func(t *testing.T) {
 		r := request("POST", urlencoded, simple())
 		r.ContentLength = -1
 		require.Equal(t, 200, s.do(r).Code)
@@ -498,14 +498,14 @@ func TestProtectBodies(t *testing.T) {
 		require.Equal(t, "welcome, bob", s.do(r).Body.String())
 		require.Equal(t, wantSize, v.asked()[0]["form_payload_size"])
 	})
-	run("multipart, parsed before", func(t *testing.T) {
+	run("multipart, already parsed", func(t *testing.T) {
 		contentType, body := multipartForm(t, s.page(), 100)
 		r := request("POST", contentType, body)
 		require.NoError(t, r.ParseMultipartForm(1<<20))
 		require.Equal(t, "welcome, bob", s.do(r).Body.String())
 		require.Equal(t, wantSize, v.asked()[0]["form_payload_size"])
 	})
-	run("multipart, half parsed before", func(t *testing.T) {
+	run("multipart, only ParseForm called", func(t *testing.T) {
 		contentType, body := multipartForm(t, s.page(), 100)
 		r := request("POST", contentType, body)
 		require.NoError(t, r.ParseForm())
@@ -559,8 +559,8 @@ func TestProtectBodies(t *testing.T) {
 	})
 }
 
-// A form of which the service would judge another part than the program behind uses,
-// be that Go or PHP, comes to nobody.
+// A form is rejected if the service would judge a different part of it than the
+// application behind the guard uses, be that in Go or in PHP.
 func TestProtectReadInTwoWays(t *testing.T) {
 	v, c := serve(t, Closed)
 	s := newSite(t, c, GuardOptions{})
@@ -612,7 +612,7 @@ func TestProtectReadInTwoWays(t *testing.T) {
 	require.Len(t, v.asked(), 2)
 }
 
-// Monitored inputs may have names that PHP has no variable for, or a place in an array.
+// The name of a monitored input may be one that PHP drops, or an element of an array.
 func TestProtectFieldNames(t *testing.T) {
 	v, c := serve(t, Closed)
 	for _, name := range []string{"user[name]", "user[]", "user.name", "[user]", "a[b][c]", "a[__Host-b][c]"} {

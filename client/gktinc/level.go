@@ -12,31 +12,31 @@ import (
 	"github.com/gkpow/gkpow/client/internal/jsonobject"
 )
 
-// maxLevel bounds challenge levels: what is above is no level.
+// maxLevel is the highest challenge level.
 const maxLevel = 1000
 
-// maxText bounds keys and the sign, in bytes.
+// maxText is the maximum length of keys and of the sign, in bytes.
 const maxText = 4 << 10
 
-// A Level is what the service says of an address before the visitor has done
-// anything: GKTinc API Usage, "1) Get Challenge Level". Text is printable and at
-// most 300 bytes, but for Sign.
+// A Level is the service's judgment of an address before the visitor has done anything:
+// GKTinc API Usage, "1) Get Challenge Level". Every text except Sign is printable and has
+// at most 300 bytes.
 type Level struct {
 	Action         Action // "" if not given
 	ChallengeLevel int    // Config.DefaultLevel if 0 or not given
-	Sign           string // goes into the page's configuration as it is; at most 4 KiB, "" if not given
-	Description    string
-	ClientIP       string // as the service repeats it
+	Sign           string // goes into the page's configuration unchanged; at most 4 KiB, "" if not given
+	Description    string // "" if not given
+	ClientIP       string // the address, as the service repeats it
 	IPPolicy       string // such as "not_listed"
 	Place
 
-	// Raw is the whole answer, for fields that are not known here. It is a Secret
-	// because nobody knows what an answer repeats.
+	// Raw is the whole answer, for fields that this package does not know. It is a
+	// Secret, since an answer may repeat anything.
 	Raw client.Secret
 }
 
-// A Place is where the service takes an address to be. What it does not say is
-// "" or nil.
+// A Place is the presumed location of an address. Fields that the service does not give
+// are "" or nil.
 type Place struct {
 	Country, CountryCode, Region, City string
 	TimeZone                           string
@@ -47,11 +47,11 @@ type Place struct {
 // opLevel is Error.Op of ChallengeLevel.
 const opLevel = "gktinc/level"
 
-// ChallengeLevel asks for the level of the challenge that a visitor shall get.
-// An address that is not valid is client.ErrRejected; a zone is left out. There
-// is no policy here: every failure is an error, and DefaultLevel is what to go
-// on with. A level or sign that makes no sense is one too, unless the Action
-// denies: that counts, and they are as if not given.
+// ChallengeLevel asks the service for the level of a visitor's challenge. It drops the
+// zone of the address; an invalid address is client.ErrRejected. It does not apply the
+// policy: every failure is an error, after which the caller can use DefaultLevel. An
+// invalid level or sign is an error too, unless the Action denies; then ChallengeLevel
+// returns the denial and treats them as not given.
 func (c *Client) ChallengeLevel(ctx context.Context, ip netip.Addr) (Level, error) {
 	if !ip.IsValid() {
 		return Level{}, &client.Error{Op: opLevel, Kind: client.ErrRejected, Err: errNoClientIP}
@@ -67,14 +67,14 @@ func (c *Client) ChallengeLevel(ctx context.Context, ip netip.Addr) (Level, erro
 	return c.decodeLevel(got)
 }
 
-// DefaultLevel returns the level for pages for which none was asked for:
-// Config.DefaultLevel, without a sign.
+// DefaultLevel returns Config.DefaultLevel, without a sign, for pages for which no level
+// was requested.
 func (c *Client) DefaultLevel() Level { return Level{ChallengeLevel: c.defaultLevel} }
 
-var errNoClientIP = errors.New("the visitor's address is missing, and nothing was sent")
+var errNoClientIP = errors.New("the visitor's address is missing, so nothing was sent")
 
-// address is how the API has addresses: bare. IPv6 needs no escaping in a path
-// (RFC 3986, "pchar"); a zone would, and means nothing elsewhere.
+// address formats an address for the API, without a zone: that would need escaping, and
+// means nothing on another machine. IPv6 needs no escaping in a path (RFC 3986, "pchar").
 func address(ip netip.Addr) string { return ip.Unmap().WithZone("").String() }
 
 func (c *Client) header() http.Header {
@@ -86,7 +86,7 @@ func (c *Client) header() http.Header {
 func (c *Client) decodeLevel(got client.APIAnswer) (Level, error) {
 	var level Level
 	malformed := func(what string) (Level, error) {
-		if level.Action.Denies() { // which a policy must not turn into its contrary
+		if level.Action.Denies() { // an error would let the policy turn the denial into its opposite
 			level.Sign = ""
 			return level, nil
 		}
@@ -109,7 +109,7 @@ func (c *Client) decodeLevel(got client.APIAnswer) (Level, error) {
 	if fields.Has("challenge_level") {
 		number, ok := fields.Number("challenge_level")
 		if !ok || number != math.Trunc(number) || number < 0 || number > maxLevel {
-			return malformed(fmt.Sprintf("challenge_level is not a whole number of 0 to %d", maxLevel))
+			return malformed(fmt.Sprintf("challenge_level is not a whole number from 0 to %d", maxLevel))
 		}
 		if number > 0 {
 			level.ChallengeLevel = int(number)
@@ -124,7 +124,7 @@ func (c *Client) decodeLevel(got client.APIAnswer) (Level, error) {
 	return level, nil
 }
 
-// text returns a field that is not essential, "" if it is not text.
+// text returns an optional field, "" if it is neither text nor a number.
 func (c *Client) text(fields jsonobject.Object, name string) string {
 	s, _ := fields.TextOrNumber(name)
 	return c.api.Printable(s)

@@ -8,11 +8,11 @@ import (
 	"github.com/gkpow/gkpow/client"
 )
 
-// Protect returns a handler that lets only those forms through to next that are
-// accepted; next finds the verdict by VerdictFrom. Requests by GET, HEAD and
-// OPTIONS pass, for the page with the form, which is made with Guard.Page and not
-// stored by caches. Nobody judges what is in a URL: next must not act on it, and
-// read forms with http.Request.PostFormValue rather than FormValue.
+// Protect returns a handler that passes only accepted forms to next, where VerdictFrom
+// returns the verdict. It passes every GET, HEAD and OPTIONS request, so that next can
+// serve the page with the form, made with Guard.Page. All answers are marked no-store. A
+// Guard does not check the URL: next must not act on data in it, and must read forms with
+// http.Request.PostFormValue rather than FormValue.
 func (g *Guard) Protect(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Cache-Control", "no-store")
@@ -32,8 +32,7 @@ func (g *Guard) Protect(next http.Handler) http.Handler {
 
 type verdictKey struct{}
 
-// VerdictFrom returns the verdict on the form of a request that Guard.Protect has
-// let through.
+// VerdictFrom returns the verdict on the form of a request that Guard.Protect has passed.
 func VerdictFrom(ctx context.Context) (Verdict, bool) {
 	verdict, ok := ctx.Value(verdictKey{}).(Verdict)
 	return verdict, ok

@@ -18,43 +18,43 @@ func newOnce() string {
 	return hex.EncodeToString(random[:])
 }
 
-// A OnceStore remembers which pages have been used. It is used concurrently. Several
-// processes that serve one form need one that they share, or a form would be good
-// once in each of them.
+// A OnceStore records which pages have been used. It must be safe for concurrent use.
+// Processes that serve the same form must share one; otherwise each of them would accept
+// the form once.
 type OnceStore interface {
-	// Use records that a page has been used, and reports whether this is the first
-	// time. Of all calls for one once, at the same time too and in all processes,
-	// only one may get true (SET NX in Redis, INSERT ... ON CONFLICT DO NOTHING in
-	// SQL). The once may be forgotten when it expires, which is the same time in all
-	// calls for it. It is 32 lower-case hex digits that a Guard has made: a visitor
-	// cannot make one up.
+	// Use marks a page as used and reports whether this was its first use. Of all
+	// calls with the same once, even concurrent ones in different processes, only one
+	// may return true (use SET NX in Redis, or INSERT ... ON CONFLICT DO NOTHING in
+	// SQL). All calls with the same once have the same expiry time, after which the
+	// store may forget it. A once is 32 lower-case hex digits chosen by a Guard, so
+	// visitors cannot invent one.
 	Use(ctx context.Context, once string, expires time.Time) (first bool, err error)
 }
 
-// DefaultMaxUsed is how many used pages a MemoryStore remembers unless told
-// otherwise: at most about 70 MB of them.
+// DefaultMaxUsed is the default capacity of a MemoryStore, in pages. A full store takes
+// about 70 MB.
 const DefaultMaxUsed = 1_000_000
 
-// A MemoryStore is a OnceStore in this process, which forgets when the process ends:
-// see DiskStore. It is safe for concurrent use.
+// A MemoryStore is a OnceStore in memory. Its content is lost when the process ends; use
+// a DiskStore to keep it. It is safe for concurrent use.
 //
-// When it is full it gives up those that expire first, and from then on takes all
-// pages for used that expire no later than they. So no page is ever good twice, and
-// a flood of forms costs only the pages that have been open for longest.
+// When it is full, it drops the entry that expires first, and from then on treats every
+// page that expires no later as used. So it never accepts a page twice, and a flood of
+// forms invalidates only the pages that have been open for longest.
 type MemoryStore struct {
 	max int
 	now func() time.Time
 
-	mu    sync.Mutex // guards what follows
+	mu    sync.Mutex // guards the fields below
 	used  map[onceKey]struct{}
 	queue expiryQueue
-	floor int64 // Unix nanoseconds; what expires no later counts as used
+	floor int64 // Unix nanoseconds; pages that expire no later count as used
 }
 
-// A onceKey stands for a once in half its size.
+// A onceKey represents a once in half its size.
 type onceKey [16]byte
 
-// NewMemoryStore returns a store of at most max entries; 0 is DefaultMaxUsed.
+// NewMemoryStore returns a store of at most max entries; 0 means DefaultMaxUsed.
 func NewMemoryStore(max int) *MemoryStore {
 	if max <= 0 {
 		max = DefaultMaxUsed
@@ -62,8 +62,8 @@ func NewMemoryStore(max int) *MemoryStore {
 	return &MemoryStore{max: max, now: time.Now, used: map[onceKey]struct{}{}}
 }
 
-// Use records that a page has been used, and reports whether this is the first time.
-// It never fails.
+// Use marks a page as used and reports whether this was its first use. The error is
+// always nil.
 func (s *MemoryStore) Use(_ context.Context, once string, expires time.Time) (first bool, err error) {
 	sum := sha256.Sum256([]byte(once))
 	entry := used{expires: expires.UnixNano(), key: onceKey(sum[:])}
@@ -92,7 +92,7 @@ type used struct {
 	key     onceKey
 }
 
-// An expiryQueue is a heap.Interface with the element that expires first in front.
+// An expiryQueue is a heap.Interface whose first element expires first.
 type expiryQueue []used
 
 func (q expiryQueue) Len() int           { return len(q) }

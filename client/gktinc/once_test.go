@@ -27,8 +27,8 @@ func TestNewOnce(t *testing.T) {
 	}
 }
 
-// stores are the stores of this package, and each as another process opens it, nil if
-// it cannot.
+// stores returns each store of this package, and the same store as another process opens
+// it, nil if that is impossible.
 func stores(t *testing.T) map[string][2]OnceStore {
 	open := func(dir string) OnceStore {
 		s, err := OpenDiskStore(dir)
@@ -55,7 +55,7 @@ func TestStores(t *testing.T) {
 			require.False(t, use(t, s, one, expires), "twice")
 			require.True(t, use(t, s, two, expires))
 			require.False(t, use(t, s, one, expires))
-			require.False(t, use(t, s, newOnce(), time.Now()), "it has expired")
+			require.False(t, use(t, s, newOnce(), time.Now()), "the page has expired")
 			if other != nil {
 				require.False(t, use(t, other, two, expires))
 			}
@@ -91,21 +91,21 @@ func TestMemoryStoreForgets(t *testing.T) {
 	}
 	now = now.Add(time.Minute)
 	require.True(t, use(t, s, "3", now.Add(5*time.Minute)))
-	require.Len(t, s.used, 3, "what has expired makes room")
+	require.Len(t, s.used, 3, "expired entries take up room")
 	require.False(t, use(t, s, "0", now.Add(2*time.Minute)))
 
-	// A fourth one pushes out the one that expires first, which does not come back, nor
-	// does anything as old.
+	// A fourth entry pushes out the one that expires first. That page still counts as
+	// used, and so do all that expire no later.
 	require.True(t, use(t, s, "4", now.Add(5*time.Minute)))
 	require.Len(t, s.used, 3)
 	require.Len(t, s.queue, 3)
 	require.False(t, use(t, s, "2", now.Add(time.Minute)))
 	require.False(t, use(t, s, "new", now.Add(time.Minute)))
-	require.True(t, use(t, s, "newer", now.Add(time.Minute+1)), "it is as full as before")
+	require.True(t, use(t, s, "newer", now.Add(time.Minute+1)), "a full store accepts a page that expires later")
 	require.False(t, use(t, s, "newer", now.Add(time.Minute+1)))
 }
 
-// A flood of forms takes no more memory than the store was given.
+// A flood of forms takes no more memory than the capacity of the store.
 func TestMemoryStoreIsBounded(t *testing.T) {
 	const most = 100_000
 	s := NewMemoryStore(most)
@@ -121,7 +121,7 @@ func TestMemoryStoreIsBounded(t *testing.T) {
 	require.Less(t, (int64(after.HeapAlloc)-int64(before.HeapAlloc))/most, int64(150), "bytes for each page")
 	for i := range 3 * most {
 		if use(t, s, fmt.Sprint(i), expires.Add(time.Duration(i))) {
-			t.Fatal(i, "is good twice")
+			t.Fatal(i, "is accepted twice")
 		}
 	}
 	runtime.KeepAlive(s)
@@ -143,13 +143,13 @@ func TestDiskStore(t *testing.T) {
 		require.Equal(t, os.FileMode(0o600), info.Mode().Perm())
 	}
 	now = expires.Add(-1)
-	require.False(t, use(t, s, once, expires), "until it expires")
+	require.False(t, use(t, s, once, expires), "used, not yet expired")
 	now = expires.Add(oncePeriod)
-	require.False(t, use(t, s, once, expires), "and then it is no page any more")
+	require.False(t, use(t, s, once, expires), "expired")
 	require.True(t, use(t, s, once, now.Add(time.Hour)))
 	entries, err := os.ReadDir(dir)
 	require.NoError(t, err)
-	require.Len(t, entries, 2, "what has expired is removed, and nothing else")
+	require.Len(t, entries, 2, "only expired directories are removed")
 
 	for _, bad := range []string{"", ".", "..", "../x", "a/b", "/etc/x"} {
 		_, err := s.Use(t.Context(), bad, now.Add(time.Hour))
@@ -167,7 +167,7 @@ func TestDiskStore(t *testing.T) {
 	require.ErrorContains(t, err, "once store")
 }
 
-// useOnces uses up the onces on standard input and prints those it was the first for.
+// useOnces uses the onces on standard input and prints those whose first use it was.
 func useOnces(dir string) {
 	s, err := OpenDiskStore(dir)
 	if err != nil {
@@ -188,7 +188,7 @@ func useOnces(dir string) {
 	}
 }
 
-// Processes that race for pages in one directory get each of them once.
+// When processes race for pages in one directory, each page is accepted once.
 func TestDiskStoreProcesses(t *testing.T) {
 	dir := t.TempDir()
 	var onces []string

@@ -13,12 +13,12 @@ import (
 	"time"
 )
 
-// A DiskStore is a OnceStore in a directory. Processes on one machine share it, and
-// it survives their restart. It is safe for concurrent use, by several processes too.
+// A DiskStore is a OnceStore in a directory. The processes of one machine can share it,
+// and it survives restarts. It is safe for concurrent use, also by several processes.
 //
-// A used page is an empty file, made in a way that succeeds for one only (O_EXCL).
-// Files that expire in the same quarter of an hour are in one directory, which is
-// removed when all have expired.
+// Each used page is an empty file, created with O_EXCL, so that only one call succeeds.
+// Files that expire in the same quarter of an hour share a directory, which the store
+// removes when all of them have expired.
 type DiskStore struct {
 	dir string
 	now func() time.Time
@@ -27,11 +27,11 @@ type DiskStore struct {
 	swept int64 // the period in which expired directories were last removed
 }
 
-// oncePeriod is what the files in one directory have in common.
+// oncePeriod is the span of expiry times that share a directory.
 const oncePeriod = 15 * time.Minute
 
-// OpenDiskStore returns a store in a directory, which it makes, with mode 0700, if it
-// is not there.
+// OpenDiskStore returns a store in dir. It creates dir, with mode 0700, if that does not
+// exist.
 func OpenDiskStore(dir string) (*DiskStore, error) {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return nil, fmt.Errorf("gktinc: once store: %w", err)
@@ -39,8 +39,8 @@ func OpenDiskStore(dir string) (*DiskStore, error) {
 	return &DiskStore{dir: dir, now: time.Now}, nil
 }
 
-// Use records that a page has been used, and reports whether this is the first time.
-// It fails if the file can neither be made nor is there.
+// Use marks a page as used and reports whether this was its first use. It returns an
+// error if ctx is done, if once is malformed, or if the file cannot be created.
 func (s *DiskStore) Use(ctx context.Context, once string, expires time.Time) (first bool, err error) {
 	if err := ctx.Err(); err != nil {
 		return false, err
@@ -50,7 +50,7 @@ func (s *DiskStore) Use(ctx context.Context, once string, expires time.Time) (fi
 	}
 	now := s.now()
 	if !now.Before(expires) {
-		return false, nil // its directory may have been removed
+		return false, nil // the store may have removed its directory
 	}
 	s.sweep(now)
 	dir := filepath.Join(s.dir, strconv.FormatInt(period(expires), 10))
@@ -70,16 +70,18 @@ func (s *DiskStore) Use(ctx context.Context, once string, expires time.Time) (fi
 	return true, file.Close()
 }
 
-// isOnce reports whether newOnce can have made it.
+// isOnce reports whether s has the form of a result of newOnce.
 func isOnce(s string) bool {
 	return len(s) == 32 && strings.Trim(s, "0123456789abcdef") == ""
 }
 
-// period is the number of a directory: of the quarter of an hour in which a time is.
+// period returns the number of the quarter of an hour that t is in, which is the name of
+// a directory.
 func period(t time.Time) int64 { return t.Unix() / int64(oncePeriod/time.Second) }
 
-// sweep removes the directories in which all files have expired. What it fails to
-// remove, because another process is doing so, is gone the next time.
+// sweep removes the directories in which all files have expired, once per period. It
+// ignores errors, such as those from another process that removes the same directory, and
+// tries again in the next period.
 func (s *DiskStore) sweep(now time.Time) {
 	current := period(now)
 	s.mu.Lock()

@@ -14,8 +14,9 @@ import (
 	"github.com/gkpow/gkpow/client"
 )
 
-// stalls has visitors come every tenth of a second, for a minute, to a page that asks
-// for a level and a form that asks for a verdict, and returns how long each has waited.
+// stalls simulates an outage of a minute. Every tenth of a second a visitor requests a
+// page, which asks for a level, and sends its form, which asks for a verdict. stalls
+// returns how long each visitor waited.
 func stalls(t *testing.T, l client.Limits) (waited []time.Duration, asked int) {
 	synctest.Test(t, func(t *testing.T) {
 		var mu sync.Mutex

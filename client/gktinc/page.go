@@ -11,29 +11,29 @@ import (
 	"time"
 )
 
-// DefaultScriptURL is the vendor's script, which plays the challenge in the
+// DefaultScriptURL is the URL of the vendor's script, which runs the challenge in the
 // browser and adds SolutionField to the form.
 const DefaultScriptURL = "https://guardiankey.io/js/gktinc-setup-latest.js?v=1"
 
-// A PageConfig is gktinc_config, what the vendor's script has to know of a page
-// (the vendor's Keycloak plugin, getJavascriptConfig). encoding/json and
-// html/template write it so that it is safe inside a script element.
+// A PageConfig is gktinc_config, the input of the vendor's script (see
+// getJavascriptConfig in the vendor's Keycloak plugin). Both encoding/json and
+// html/template encode it safely for a script element.
 type PageConfig struct {
 	ClientIP       string `json:"client_ip"`
-	URL            string `json:"url"` // host and path, byte for byte as Validation.URL
+	URL            string `json:"url"` // host and path, identical to Validation.URL
 	ChallengeLevel int    `json:"challenge_level"`
-	Salt           string `json:"salt"`
-	Once           string `json:"once"`
-	Time           string `json:"time"` // Unix seconds at which the page was made
-	Sign           string `json:"sign"` // Level.Sign; "" if no level was asked for
+	Salt           string `json:"salt"` // Client.Salt
+	Once           string `json:"once"` // 32 hex digits
+	Time           string `json:"time"` // creation time of the page, in Unix seconds
+	Sign           string `json:"sign"` // Level.Sign; "" if no level was requested
 }
 
-// PageConfig returns the configuration of a page for a visitor: with a fresh once,
-// of 32 hex digits, and the time by the local clock. pageURL is as in PageURL. A
-// level that was not asked for is Client.DefaultLevel, and so is 0.
+// PageConfig returns the configuration of a page for a visitor, with a new once and the
+// time by the local clock. pageURL is as in PageURL. Pass Client.DefaultLevel if no level
+// was requested; a challenge level of 0 is replaced by the default, too.
 //
-// Whoever makes pages by this function, without a Guard, has to keep the once, and
-// to accept it only once.
+// If you use PageConfig without a Guard, you have to store the once and accept it only
+// once.
 func (c *Client) PageConfig(pageURL string, ip netip.Addr, level Level) (PageConfig, error) {
 	stripped, err := PageURL(pageURL)
 	if err != nil {
@@ -56,23 +56,23 @@ func (c *Client) PageConfig(pageURL string, ip netip.Addr, level Level) (PageCon
 	}, nil
 }
 
-var errNoVisitor = errors.New("gktinc: the visitor's address is not known: " +
-	"behind a proxy on a unix socket, set Proxies.TrustSocket, and let the proxy send the header")
+var errNoVisitor = errors.New("gktinc: the visitor's address is unknown: " +
+	"for a proxy on a unix socket, set Proxies.TrustSocket and configure the proxy to send the header")
 
-// PageOptions say how the vendor's script is called. The zero value is as the
-// vendor's programs do it.
+// PageOptions configure how a page calls the vendor's script. The zero value calls it as
+// the vendor's programs do.
 type PageOptions struct {
-	// ScriptURL is where browsers get the script, "" is DefaultScriptURL. Its
-	// query makes them fetch it anew when it changes; nothing is added to it. It
-	// is https, http, or relative to the page.
+	// ScriptURL is the URL of the script; "" means DefaultScriptURL. It is https, http
+	// or relative to the page. Nothing is added to it; change its query to make
+	// browsers fetch the script again.
 	ScriptURL string
 
-	FormID  string // id of the form element; "" leaves it to the script, which is given null
-	InputID string // id of the monitored input element; "" is its name
-	Verbose bool   // let the script write to the browser's console
+	FormID  string // id of the form element; "" lets the script find it (the page passes null)
+	InputID string // id of the monitored input element; "" means its name
+	Verbose bool   // lets the script write to the browser's console
 }
 
-// check refuses what browsers would not load.
+// check rejects URLs that browsers would not load.
 func (o PageOptions) check() error {
 	scheme, _, absolute := strings.Cut(o.ScriptURL, ":")
 	if absolute && !strings.ContainsAny(scheme, "/?#") && !strings.EqualFold(scheme, "https") && !strings.EqualFold(scheme, "http") {
@@ -81,19 +81,19 @@ func (o PageOptions) check() error {
 	return nil
 }
 
-// A Page is what one page with a guarded form has to hold: Field inside the form,
-// Scripts anywhere behind it. It is good for one submission by one visitor: send
-// it with "Cache-Control: no-store", as Guard.Protect does.
+// A Page is what a page with a guarded form must contain: Field inside the form, and
+// Scripts anywhere after it. It is valid for one submission by one visitor, so serve the
+// page with "Cache-Control: no-store", as Guard.Protect does.
 type Page struct {
-	Config  PageConfig
-	Blocked bool // the script is told that this visitor is blocked
-	Options PageOptions
+	Config  PageConfig  // input of the vendor's script
+	Blocked bool        // tells the script that this visitor is blocked
+	Options PageOptions // how to call the script
 
 	OnceField string // name of the hidden field; see GuardOptions.OnceField
-	OnceValue string // value of the hidden field: what the server has to know of the page, signed
+	OnceValue string // value of the hidden field: the signed data that the server needs about the page
 
-	// Nonce is that of the page's Content-Security-Policy, for the script
-	// elements; "" is none. Set it before Scripts is called.
+	// Nonce is the nonce of the page's Content-Security-Policy, for the script
+	// elements; "" means none. Set it before you call Scripts.
 	Nonce string
 }
 
@@ -116,8 +116,8 @@ gktinc_init(gktinc_config, {{if .Options.FormID}}document.getElementById({{.Opti
 </script>
 `)
 
-// Scripts returns the script elements: the configuration, the vendor's script and
-// the call of it.
+// Scripts returns the script elements, with the configuration, the vendor's script and
+// the call that starts it.
 func (p Page) Scripts() (template.HTML, error) {
 	if p.Options.ScriptURL == "" {
 		p.Options.ScriptURL = DefaultScriptURL
@@ -125,7 +125,7 @@ func (p Page) Scripts() (template.HTML, error) {
 	return render(scriptsTemplate, p)
 }
 
-// parsedOnce returns a function that parses a template when it is first called.
+// parsedOnce returns a function that parses a template on its first call.
 func parsedOnce(name, text string) func() *template.Template {
 	return sync.OnceValue(func() *template.Template { return template.Must(template.New(name).Parse(text)) })
 }

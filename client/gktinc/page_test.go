@@ -15,7 +15,7 @@ import (
 	"github.com/gkpow/gkpow/client"
 )
 
-// newClient returns a client that asks nobody.
+// newClient returns a client for tests that make no requests.
 func newClient(t *testing.T) *Client {
 	c, err := New(Config{APIKey: client.NewSecret("key-SENTINEL"), HashID: "hash"})
 	require.NoError(t, err)
@@ -47,7 +47,7 @@ func TestPageConfig(t *testing.T) {
 	require.Empty(t, again.Sign)
 
 	_, err = c.PageConfig("example.com/login", netip.Addr{}, Level{})
-	require.ErrorContains(t, err, "address is not known")
+	require.ErrorContains(t, err, "address is unknown")
 	_, err = c.PageConfig("", netip.MustParseAddr("203.0.113.7"), Level{})
 	require.Error(t, err)
 }
@@ -86,13 +86,13 @@ gktinc_init(gktinc_config, null, "username",  false );
 	require.Contains(t, string(scripts), ` src="/js/own.js?v=2&amp;x=1"></script>`)
 	require.Contains(t, string(scripts), `gktinc_init(gktinc_config, document.getElementById("login"), "user",  true );`)
 
-	// As part of a template of one's own, neither is escaped again.
+	// A template does not escape either of them again.
 	var out bytes.Buffer
 	require.NoError(t, template.Must(template.New("").Parse(`<form>{{.Field}}</form>{{.Scripts}}`)).Execute(&out, page))
 	require.Equal(t, "<form>"+string(field)+"</form>"+string(scripts), out.String())
 }
 
-// hostile ends what it is put into, if it can: elements, attributes, strings,
+// hostile tries to break out of whatever surrounds it: elements, attributes, strings,
 // comments and lines.
 const hostile = "</script><script>alert(1)//--><!--]]>\"'`\\\u2028\u2029\x00\n&lt;${x}{{x}}\xff"
 
@@ -112,12 +112,12 @@ func TestPageHostile(t *testing.T) {
 	require.Equal(t, 1, strings.Count(string(field), ">"))
 	require.Equal(t, 6, strings.Count(string(field), `"`))
 	require.Equal(t, 3, strings.Count(string(scripts), "<script nonce=\""))
-	require.Equal(t, 6, strings.Count(string(scripts), "<"), "three elements and their ends, nothing else")
+	require.Equal(t, 6, strings.Count(string(scripts), "<"), "there are tags other than those of three elements")
 	for _, s := range []string{"\u2028", "\u2029", "\x00"} {
 		require.NotContains(t, string(scripts), s)
 	}
 
-	// The JSON alone is safe as well, and says the same.
+	// The JSON alone is safe too, and has the same content.
 	data, err := json.Marshal(page.Config)
 	require.NoError(t, err)
 	require.NotRegexp(t, `[<>&\x{2028}\x{2029}]`, string(data))

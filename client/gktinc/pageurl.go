@@ -6,12 +6,11 @@ import (
 	"strings"
 )
 
-// PageURL returns what the API wants as url: host and path of a page, as in
-// "example.com/wp-login.php". From a whole URL it drops scheme, query and
-// fragment; it adds the path "/" where there is none, and changes nothing else:
-// a port stays, and so do upper and lower case. What it returns it leaves as it
-// is. An error means that s has no host, or has a user name, spaces or control
-// characters.
+// PageURL returns the url of a page as the API expects it: the host and path, such as
+// "example.com/wp-login.php". It drops the scheme, query and fragment of a complete URL,
+// and adds the path "/" if there is none. It keeps everything else, including the port
+// and the case of letters, and returns its own results unchanged. It returns an error if
+// s has no host, or has a user name, spaces or control characters.
 func PageURL(s string) (string, error) {
 	if before, after, ok := strings.Cut(s, "//"); ok && (before == "" || strings.HasSuffix(before, ":") && !strings.ContainsAny(before, "/?#")) {
 		s = after
@@ -23,7 +22,7 @@ func PageURL(s string) (string, error) {
 	u, err := url.Parse("https://" + page)
 	if err != nil || u.Host != host || u.Hostname() == "" || strings.HasSuffix(host, ":") ||
 		strings.ContainsFunc(page, func(r rune) bool { return r <= ' ' || r == 0x7f || r == '�' }) {
-		return "", errors.New(`the page's URL is not host and path, as in "example.com/login"`)
+		return "", errors.New(`the page's URL is invalid: write its host and path, like "example.com/login"`)
 	}
 	return page, nil
 }

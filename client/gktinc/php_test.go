@@ -19,7 +19,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// router answers with what the formula gives, the monitored field, and $_POST.
+// router answers with the results of both formulas, the monitored field and $_POST.
 const router = `<?php
 header("Content-Type: application/octet-stream");
 $of = fn($name) => is_string($_POST[$name] ?? null) ? $_POST[$name] : "";
@@ -28,7 +28,7 @@ $slash = function ($value) use (&$slash) { return is_array($value) ? array_map($
 echo $size($_POST), " ", $size($slash($_POST)), "\n", bin2hex($of("user")), "\n", serialize($_POST);
 `
 
-// startPHP runs PHP's own web server, so that $_POST is the real one.
+// startPHP runs PHP's built-in web server, which builds a real $_POST.
 func startPHP(t *testing.T) (address string) {
 	t.Helper()
 	script := filepath.Join(t.TempDir(), "router.php")
@@ -58,7 +58,7 @@ func startPHP(t *testing.T) (address string) {
 	return address
 }
 
-// agree demands that PHP finds in the form what this package does.
+// agree checks that PHP and this package find the same in a form.
 func agree(t *testing.T, address, contentType string, body []byte) {
 	t.Helper()
 	response, err := http.Post("http://"+address+"/", contentType, bytes.NewReader(body))
@@ -86,8 +86,8 @@ func agree(t *testing.T, address, contentType string, body []byte) {
 	}
 }
 
-// TestInteropPHP compares with PHP. It needs php, so it is asked for by name: see
-// the Makefile.
+// TestInteropPHP compares with PHP. It needs php, so it runs only if GKPOW_TEST_INTEROP is
+// set, as make test-all does.
 func TestInteropPHP(t *testing.T) {
 	if os.Getenv("GKPOW_TEST_INTEROP") == "" {
 		t.Skip("GKPOW_TEST_INTEROP is not set")
@@ -112,7 +112,7 @@ func TestInteropPHP(t *testing.T) {
 	agree(t, address, "text/plain", []byte("a=1"))
 }
 
-// oddBodies are the cases that PHP's source distinguishes.
+// oddBodies covers the cases that PHP's source distinguishes.
 func oddBodies() []string {
 	bodies := []string{
 		"", "&", "a", "=", "a=", "=1", "&&a=1&=2&b", "a=1&a=2", "a=1&a[b]=2", "a[b]=2&a=1", "a[]=1&a[]=2&a[7]=3&a[]=4",
@@ -138,7 +138,7 @@ func oddBodies() []string {
 	return bodies
 }
 
-// randomBody is made of what matters to PHP, or of any bytes.
+// randomBody returns a body of tokens that matter to PHP, or of random bytes.
 func randomBody(rng *rand.Rand) string {
 	if rng.IntN(20) == 0 {
 		bytes := make([]byte, rng.IntN(40))
@@ -188,7 +188,7 @@ func randomMultipart(rng *rand.Rand) (contentType string, body []byte) {
 	var b bytes.Buffer
 	w := multipart.NewWriter(&b)
 	for range rng.IntN(8) {
-		// The writer escapes backslashes and quotes with backslashes, as no browser does.
+		// Unlike browsers, the writer escapes backslashes and quotes with backslashes.
 		name := strings.NewReplacer("\x00", "", "\n", "", "%", "", "\\", "", `"`, "").Replace(randomName(rng))
 		var part io.Writer
 		if rng.IntN(5) == 0 {

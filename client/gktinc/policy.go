@@ -2,20 +2,20 @@ package gktinc
 
 import "fmt"
 
-// A Policy says what counts where the service has given no verdict. Wrong keys
-// and a context that has ended are errors under every policy, and deny.
+// A Policy decides about a visitor when the service has given no verdict. Under every
+// policy, wrong keys and a context that is done are errors, which deny.
 type Policy int
 
 const (
 	// Closed denies. It is the default.
 	Closed Policy = iota
-	// OpenOnOutage allows while the service is not available
-	// (client.ErrUnavailable). It denies what a visitor can bring about: a form
-	// without a solution, a rate limit; and an answer with an action that is not
-	// known, since the service did answer.
+	// OpenOnOutage allows while the service is unavailable (client.ErrUnavailable).
+	// It still denies failures that a visitor can cause, such as a form without a
+	// solution or a rate limit. It also denies when the service answers with an
+	// unknown action.
 	OpenOnOutage
-	// Open allows, also without a solution: a visitor need only leave it out. It
-	// is what the vendor's integrations do.
+	// Open allows, even without a solution, so a visitor can bypass the check by
+	// leaving the solution out. The vendor's integrations do the same.
 	Open
 )
 
@@ -31,10 +31,10 @@ func (p Policy) String() string {
 	return policies[p]
 }
 
-// MarshalText returns what String does; it fails for a value that is no policy.
+// MarshalText returns the result of String, and an error if p is not a valid policy.
 func (p Policy) MarshalText() ([]byte, error) {
 	if !p.valid() {
-		return nil, fmt.Errorf("gktinc: %v is not a policy", p)
+		return nil, fmt.Errorf("gktinc: %v is not a valid policy", p)
 	}
 	return []byte(policies[p]), nil
 }
@@ -47,10 +47,10 @@ func (p *Policy) UnmarshalText(text []byte) error {
 			return nil
 		}
 	}
-	return fmt.Errorf("gktinc: policy %.40q is not closed, open-on-outage or open", text)
+	return fmt.Errorf("gktinc: policy %.40q is unknown: use closed, open-on-outage or open", text)
 }
 
-// allows decides for a reason that is not the service's own decision.
+// allows returns the policy's decision for a reason other than the service's verdict.
 func (p Policy) allows(r Reason) bool {
 	switch p {
 	case Open:

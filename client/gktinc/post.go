@@ -6,21 +6,20 @@ import (
 	"strings"
 )
 
-// maxNesting is PHP's setting max_input_nesting_level, by default.
+// maxNesting is the default of PHP's setting max_input_nesting_level.
 const maxNesting = 64
 
-// An array is a PHP array without its order, on which the length of its
-// serialization does not depend. Keys are int64 or string, values string or
-// *array.
+// An array is a PHP array without the order of its elements, which does not affect the
+// length of its serialization. Keys are int64 or string; values are string or *array.
 type array struct {
 	entries map[any]any
-	next    int64 // the key of the next element without one; math.MinInt64 is 0
+	next    int64 // key of the next element that has none; math.MinInt64 means 0
 }
 
 func newArray() *array { return &array{entries: map[any]any{}, next: math.MinInt64} }
 
-// arrayKey is an int64 for what PHP takes for an integer: a canonical decimal
-// number that fits.
+// arrayKey converts a key as PHP does: a canonical decimal number that fits becomes an
+// int64, anything else stays a string.
 func arrayKey(s string) any {
 	if n, err := strconv.ParseInt(s, 10, 64); err == nil && strconv.FormatInt(n, 10) == s {
 		return n
@@ -38,7 +37,7 @@ func (a *array) set(key, value any) {
 	a.entries[key] = value
 }
 
-// nextKey returns false if there is none left.
+// nextKey returns the key for an element that has none. ok is false if none is left.
 func (a *array) nextKey() (key any, ok bool) {
 	n := a.next
 	if n == math.MinInt64 {
@@ -48,7 +47,7 @@ func (a *array) nextKey() (key any, ok bool) {
 	return n, !taken
 }
 
-// post builds $_POST as php_register_variable_ex does (PHP 8.2,
+// post builds $_POST in the same way as php_register_variable_ex (PHP 8.2,
 // main/php_variables.c).
 func (f Form) post() *array {
 	post := newArray()
@@ -58,7 +57,7 @@ func (f Form) post() *array {
 	return post
 }
 
-// register adds a field named like "a", "a[]" or "a[b][c]".
+// register adds a field with a name such as "a", "a[]" or "a[b][c]".
 func (a *array) register(name, value string) {
 	name, _, _ = strings.Cut(name, "\x00")
 	name = strings.TrimLeft(name, " ")
@@ -103,8 +102,8 @@ func (a *array) register(name, value string) {
 	}
 }
 
-// disguised reports whether a key has a prefix that browsers protect in cookies,
-// and the whole name does not.
+// disguised reports whether a key has a prefix that browsers reserve for secure cookies
+// while the whole name does not have it.
 func disguised(key any, name string) bool {
 	text, _ := key.(string)
 	for _, prefix := range []string{"__Host-", "__Secure-"} {
@@ -115,8 +114,8 @@ func disguised(key any, name string) bool {
 	return false
 }
 
-// cutIndex returns what is before and after the closing bracket. White space
-// alone, one character of it, counts as empty.
+// cutIndex cuts s at the closing bracket. An index that is a single white-space character
+// counts as empty.
 func cutIndex(s string) (index, after string, ok bool) {
 	if len(s) > 1 && strings.IndexByte(" \t\n\v\f\r", s[0]) >= 0 && s[1] == ']' {
 		s = s[1:]
@@ -124,12 +123,12 @@ func cutIndex(s string) (index, after string, ok bool) {
 	return strings.Cut(s, "]")
 }
 
-// underscored replaces what cannot be in the name of a PHP variable.
+// underscored replaces the characters that the name of a PHP variable cannot contain.
 func underscored(s string) string {
 	return strings.NewReplacer(" ", "_", ".", "_", "[", "_").Replace(s)
 }
 
-// serializedLen is strlen(serialize($array)):
+// serializedLen returns strlen(serialize($array)). A serialization looks like this:
 // a:2:{s:1:"a";s:3:"foo";i:5;a:0:{}}
 func (a *array) serializedLen() int {
 	n := len(`a::{}`) + digits(len(a.entries))

@@ -9,10 +9,10 @@ import (
 	"github.com/gkpow/gkpow/client"
 )
 
-// CheckLevel judges a visitor by the address alone, by the action that
-// ChallengeLevel says, for places where there is no form yet. The Verdict and the
-// error are as those of Validate, the policy included; the Level is that of
-// DefaultLevel if the service gave none.
+// CheckLevel judges a visitor by the address alone, where there is no form yet. It uses
+// the action that ChallengeLevel returns. The Verdict and the error follow the same rules
+// as in Validate, including the policy. If the service returns no level, the Level is the
+// one of DefaultLevel.
 func (c *Client) CheckLevel(ctx context.Context, ip netip.Addr) (Level, Verdict, error) {
 	level, err := c.ChallengeLevel(ctx, ip)
 	if err != nil {
@@ -33,7 +33,7 @@ func (c *Client) CheckLevel(ctx context.Context, ip netip.Addr) (Level, Verdict,
 	default:
 		verdict.Reason = ReasonUnknownAction
 		verdict.Err = &client.Error{Op: opLevel, Kind: client.ErrUnavailable,
-			Err: fmt.Errorf("the answer's action is %.40q, which is neither to accept nor to deny", level.Action)}
+			Err: fmt.Errorf("the answer's action is %.40q, which neither accepts nor denies", level.Action)}
 	}
 	if verdict = c.degrade(verdict); verdict.Allowed {
 		return level, verdict, nil

@@ -18,7 +18,7 @@ func TestCheckLevel(t *testing.T) {
 		answer  string
 		reason  Reason
 		allowed map[Policy]bool
-		err     error // of those that do not allow
+		err     error // under policies that do not allow
 	}{
 		{"accept", 200, `{"action":"ACCEPT","challenge_level":5}`, ReasonAction, map[Policy]bool{Closed: true, OpenOnOutage: true, Open: true}, nil},
 		{"notify", 200, `{"action":"notify","challenge_level":5}`, ReasonAction, map[Policy]bool{Closed: true, OpenOnOutage: true, Open: true}, nil},

@@ -8,32 +8,31 @@ import (
 	"strings"
 )
 
-// Headers in which proxies say who has connected to them.
+// Headers in which proxies report the address of their client.
 const (
-	HeaderForwardedFor = "X-Forwarded-For" // a list, the nearest proxy's word last
-	HeaderRealIP       = "X-Real-Ip"       // one address
-	HeaderForwarded    = "Forwarded"       // RFC 7239, a list as well
+	HeaderForwardedFor = "X-Forwarded-For" // a list; the nearest proxy appends to it
+	HeaderRealIP       = "X-Real-Ip"       // a single address
+	HeaderForwarded    = "Forwarded"       // RFC 7239; also a list
 )
 
-// Proxies say whose word on the visitor's address is believed. The zero value
-// believes nobody: the visitor is who has connected.
+// Proxies configure which proxies to trust for the visitor's address. The zero value
+// trusts none: the visitor's address is the peer's.
 type Proxies struct {
-	// Trusted are the addresses of the proxies in front of the server. An address
-	// in the header counts only if one of them has reported it.
+	// Trusted are the addresses of the proxies in front of the server. An address in
+	// the header counts only if one of these proxies has reported it.
 	Trusted []netip.Prefix
 
-	// TrustSocket trusts whoever connects over a unix socket, where there are no
-	// addresses.
+	// TrustSocket trusts every peer on a unix socket, since such peers have no address.
 	TrustSocket bool
 
-	// Header is the one that the proxies write, HeaderForwardedFor (""),
-	// HeaderRealIP or HeaderForwarded. They must set it, or add to it, on every
-	// request: all others are not looked at, since a proxy passes on what a
-	// visitor has put there.
+	// Header is the header that the proxies write: HeaderForwardedFor, HeaderRealIP or
+	// HeaderForwarded; "" means HeaderForwardedFor. The proxies must set it, or append
+	// to it, on every request. Other headers are ignored, since a proxy passes them on
+	// as the visitor sent them.
 	Header string
 }
 
-// check refuses what cannot be meant.
+// check rejects an unknown header and invalid prefixes.
 func (p Proxies) check() error {
 	switch http.CanonicalHeaderKey(p.Header) {
 	case "", HeaderForwardedFor, HeaderRealIP, HeaderForwarded:
@@ -46,11 +45,12 @@ func (p Proxies) check() error {
 	return nil
 }
 
-// ClientIP returns the visitor's address, without zone, IPv4 as such: the last one
-// in the header that is not a trusted proxy's, if the peer is one; the first one
-// if all are. It is the peer's own address if the header is missing or a word of
-// it that counts is not an address. It is not valid if the peer has no address, as
-// on a unix socket.
+// ClientIP returns the visitor's address, without zone and never as an IPv4-mapped IPv6
+// address. If the peer is a trusted proxy, it is the last address in the header that does
+// not belong to a trusted proxy, or the first address if all do. It is the peer's address
+// if the peer is not trusted, if the header is missing, or if an entry that matters is
+// not an address. It is invalid if it would be the address of a peer that has none, as on
+// a unix socket.
 func (p Proxies) ClientIP(r *http.Request) netip.Addr {
 	peer := peerIP(r.RemoteAddr)
 	if !p.trusts(peer) {
@@ -68,10 +68,10 @@ func (p Proxies) ClientIP(r *http.Request) netip.Addr {
 	return peer
 }
 
-// TrustsPeer reports whether whoever has connected is a trusted proxy.
+// TrustsPeer reports whether the peer is a trusted proxy.
 func (p Proxies) TrustsPeer(r *http.Request) bool { return p.trusts(peerIP(r.RemoteAddr)) }
 
-// trusts reports whether who has this address is believed.
+// trusts reports whether ip is the address of a trusted proxy.
 func (p Proxies) trusts(ip netip.Addr) bool {
 	if !ip.IsValid() {
 		return p.TrustSocket
@@ -81,8 +81,8 @@ func (p Proxies) trusts(ip netip.Addr) bool {
 	})
 }
 
-// hops returns the addresses in the header, the nearest one last, and ones that
-// are not valid for what is not an address.
+// hops returns the addresses in the header, the nearest one last. Entries that are not
+// addresses become invalid ones.
 func (p Proxies) hops(h http.Header) []netip.Addr {
 	var hops []netip.Addr
 	switch http.CanonicalHeaderKey(p.Header) {
@@ -102,9 +102,10 @@ func (p Proxies) hops(h http.Header) []netip.Addr {
 	return hops
 }
 
-// forwardedFor returns the node of an element of a Forwarded header (RFC 7239,
-// section 4), "" if it names none or is not of that form. A comma or semicolon in
-// a quoted string, which no address has, spoils only the elements it is in.
+// forwardedFor returns the "for" node of an element of a Forwarded header (RFC 7239,
+// section 4), "" if there is none or the element is malformed. It does not support commas
+// and semicolons in quoted strings. No address has one, and they invalidate only their own
+// elements.
 func forwardedFor(element string) string {
 	node := ""
 	for pair := range strings.SplitSeq(element, ";") {
@@ -113,7 +114,7 @@ func forwardedFor(element string) string {
 			continue
 		}
 		if node != "" {
-			return "" // not more than once (section 4)
+			return "" // a parameter must not be repeated (section 4)
 		}
 		node = strings.TrimSpace(value)
 		if quoted, ok := strings.CutPrefix(node, `"`); ok {
@@ -125,8 +126,8 @@ func forwardedFor(element string) string {
 	return node
 }
 
-// parseNode reads an address as proxies write it: bare or in brackets, with or
-// without a port. The result is not valid if it is something else.
+// parseNode parses an address as proxies write it: bare or in brackets, with or without a
+// port. The result is invalid if s is anything else.
 func parseNode(s string) netip.Addr {
 	s = strings.TrimSpace(s)
 	if inside, ok := strings.CutPrefix(s, "["); ok {
@@ -143,7 +144,7 @@ func parseNode(s string) netip.Addr {
 	return peerIP(s)
 }
 
-// peerIP is the address of a host:port, not valid if it has none.
+// peerIP returns the address in host:port, an invalid one if there is none.
 func peerIP(hostport string) netip.Addr {
 	peer, err := netip.ParseAddrPort(hostport)
 	if err != nil {

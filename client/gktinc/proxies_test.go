@@ -17,17 +17,17 @@ func TestClientIP(t *testing.T) {
 		name    string
 		proxies Proxies
 		remote  string
-		header  string   // which one; "" is X-Forwarded-For
-		values  []string // a line each
-		want    string   // "" is not valid
+		header  string   // name of the header; "" means X-Forwarded-For
+		values  []string // one header line each
+		want    string   // "" means invalid
 	}{
 		{"peer", Proxies{}, "192.0.2.1:4711", "", nil, "192.0.2.1"},
 		{"peer, IPv6", Proxies{}, "[2001:db8::1]:4711", "", nil, "2001:db8::1"},
 		{"peer with zone", Proxies{}, "[fe80::1%eth0]:4711", "", nil, "fe80::1"},
 		{"peer, IPv4 on an IPv6 socket", Proxies{}, "[::ffff:192.0.2.1]:4711", "", nil, "192.0.2.1"},
 		{"unix socket", Proxies{}, "@", "", nil, ""},
-		{"nobody", Proxies{}, "", "", nil, ""},
-		{"nobody is trusted", Proxies{}, "10.0.0.1:1", "", []string{"203.0.113.7"}, "10.0.0.1"},
+		{"no peer", Proxies{}, "", "", nil, ""},
+		{"no proxy is trusted", Proxies{}, "10.0.0.1:1", "", []string{"203.0.113.7"}, "10.0.0.1"},
 		{"peer is not trusted", forwardedFor, "192.0.2.1:1", "", []string{"203.0.113.7"}, "192.0.2.1"},
 		{"unix socket is not trusted", forwardedFor, "@", "", []string{"203.0.113.7"}, ""},
 		{"unix socket is trusted", Proxies{TrustSocket: true}, "@", "", []string{"203.0.113.7"}, "203.0.113.7"},
@@ -36,8 +36,8 @@ func TestClientIP(t *testing.T) {
 
 		{"one hop", forwardedFor, "10.0.0.1:1", "", []string{"203.0.113.7"}, "203.0.113.7"},
 		{"IPv6", forwardedFor, "[fd00::1]:1", "", []string{"2001:db8::7"}, "2001:db8::7"},
-		{"made up by the visitor", forwardedFor, "10.0.0.1:1", "", []string{"1.2.3.4, 203.0.113.7"}, "203.0.113.7"},
-		{"made up, trusted", forwardedFor, "10.0.0.1:1", "", []string{"10.6.6.6, 203.0.113.7"}, "203.0.113.7"},
+		{"forged by the visitor", forwardedFor, "10.0.0.1:1", "", []string{"1.2.3.4, 203.0.113.7"}, "203.0.113.7"},
+		{"forged, trusted", forwardedFor, "10.0.0.1:1", "", []string{"10.6.6.6, 203.0.113.7"}, "203.0.113.7"},
 		{"two proxies", forwardedFor, "10.0.0.1:1", "", []string{"1.2.3.4, 203.0.113.7, 10.0.0.2"}, "203.0.113.7"},
 		{"two lines", forwardedFor, "10.0.0.1:1", "", []string{"1.2.3.4", "203.0.113.7", "10.0.0.2"}, "203.0.113.7"},
 		{"no spaces", forwardedFor, "10.0.0.1:1", "", []string{"1.2.3.4,203.0.113.7,10.0.0.2"}, "203.0.113.7"},
@@ -62,7 +62,7 @@ func TestClientIP(t *testing.T) {
 			"10.0.0.1:1", "", []string{"203.0.113.7"}, "203.0.113.7"},
 		{"wide prefix of IPv6", Proxies{Trusted: []netip.Prefix{netip.MustParsePrefix("::/0")}}, "10.0.0.1:1", "", []string{"203.0.113.7"}, "10.0.0.1"},
 		{"another header", forwardedFor, "10.0.0.1:1", "X-Real-IP", []string{"203.0.113.7"}, "10.0.0.1"},
-		{"Forwarded, not asked for", forwardedFor, "10.0.0.1:1", "Forwarded", []string{"for=203.0.113.7"}, "10.0.0.1"},
+		{"Forwarded, not configured", forwardedFor, "10.0.0.1:1", "Forwarded", []string{"for=203.0.113.7"}, "10.0.0.1"},
 
 		{"real IP", realIP, "10.0.0.1:1", "X-Real-IP", []string{"203.0.113.7"}, "203.0.113.7"},
 		{"real IP, IPv6", realIP, "10.0.0.1:1", "X-Real-IP", []string{"2001:db8::7"}, "2001:db8::7"},
@@ -83,7 +83,7 @@ func TestClientIP(t *testing.T) {
 		{"an open quote in front", forwarded, "10.0.0.1:1", "Forwarded", []string{`for="1.2.3.4`, "for=203.0.113.7"}, "203.0.113.7"},
 		{"an open quote", forwarded, "10.0.0.1:1", "Forwarded", []string{`for="203.0.113.7`}, "10.0.0.1"},
 		{"only a quote", forwarded, "10.0.0.1:1", "Forwarded", []string{`for="`}, "10.0.0.1"},
-		{"X-Forwarded-For, not asked for", forwarded, "10.0.0.1:1", "X-Forwarded-For", []string{"203.0.113.7"}, "10.0.0.1"},
+		{"X-Forwarded-For, not configured", forwarded, "10.0.0.1:1", "X-Forwarded-For", []string{"203.0.113.7"}, "10.0.0.1"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			require.NoError(t, test.proxies.check())
@@ -112,8 +112,8 @@ func TestProxiesCheck(t *testing.T) {
 	require.NoError(t, Proxies{Header: "x-forwarded-for"}.check())
 }
 
-// Whatever the header holds, the answer is an address that stands in it or the
-// peer's, and never a trusted one where there is another.
+// Whatever the header contains, ClientIP returns an address from it or the peer's, and
+// never a trusted one if there is another.
 func FuzzClientIP(f *testing.F) {
 	for _, seed := range []string{"", "203.0.113.7", "1.2.3.4, 10.0.0.2", `for="[2001:db8::7]:1";by=x`, "[::1]", ",", `for="`, "fe80::1%25eth0"} {
 		for _, header := range []byte{0, 1, 2} {
@@ -132,7 +132,7 @@ func FuzzClientIP(f *testing.F) {
 		require.Empty(t, got.Zone())
 		require.False(t, got.Is4In6())
 
-		// The proxy adds the visitor's address, which must then be the answer.
+		// The proxy appends the visitor's address, which must be the result.
 		visitor := "203.0.113.7"
 		if p.Header == HeaderForwarded {
 			visitor = "for=" + visitor

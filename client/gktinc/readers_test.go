@@ -15,9 +15,9 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// readers are programs that print, for each line {"type":...,"body":...} that they
-// are given, what parsers of their language find under "user": a JSON array with a
-// value for each parser, null for nothing. The body is Latin-1: one character a byte.
+// readers are programs that run the form parsers of their language. For each input line
+// {"type":...,"body":...} they print a JSON array of the values of "user", one for each
+// parser, null if there is none. The body is in Latin-1, so each character is a byte.
 var readers = map[string][]string{
 	"node": {"node", "-e", `
 const qs = require("qs"), querystring = require("querystring");
@@ -26,14 +26,14 @@ const qs = require("qs"), querystring = require("querystring");
 		const { type, body } = JSON.parse(line), bytes = Buffer.from(body, "latin1"), found = [];
 		const own = (o) => Object.hasOwn(o, "user") ? o.user : null;
 		if (type.startsWith("application/x-www-form-urlencoded")) {
-			const text = bytes.toString("utf8"); // as body-parser does it
+			const text = bytes.toString("utf8"); // like body-parser
 			found.push(own(qs.parse(text, { allowPrototypes: true, arrayLimit: 100, depth: 32, parameterLimit: 1000 })));
 			found.push(own(querystring.parse(text)));
 		}
 		try {
 			const all = (await new Response(bytes, { headers: { "Content-Type": type } }).formData()).getAll("user");
 			found.push(all.length == 0 ? null : all.length == 1 && typeof all[0] == "string" ? all[0] : ["several"]);
-		} catch (e) {} // which answers with an error
+		} catch (e) {} // an application would answer with an error
 		console.log(JSON.stringify(found));
 	}
 })();`},
@@ -73,7 +73,7 @@ STDIN.each_line do |line|
 end`},
 }
 
-// A reader is one of the readers, running.
+// A reader is a running process of one of the readers.
 type reader struct {
 	in  io.WriteCloser
 	out *bufio.Reader
@@ -110,8 +110,8 @@ func (r *reader) read(t *testing.T, contentType, body string) (found []any) {
 	return found
 }
 
-// TestInteropReaders holds what a Guard promises of the form it lets through: that
-// whichever program reads the monitored field finds the value that was judged.
+// TestInteropReaders checks the promise of a Guard: every program that reads the monitored
+// field of an accepted form finds the value that was judged.
 func TestInteropReaders(t *testing.T) {
 	if os.Getenv("GKPOW_TEST_INTEROP") == "" {
 		t.Skip("GKPOW_TEST_INTEROP is not set")
@@ -140,10 +140,10 @@ func TestInteropReaders(t *testing.T) {
 			for i, value := range other.read(t, contentType, body) {
 				found++
 				if value == nil {
-					value = "" // nothing, which is judged as that
+					value = "" // a missing field is judged as an empty one
 				}
 				if value != judged {
-					t.Fatalf("%s (parser %d) finds %q in the body\n%q\nof type %s, of which %q was judged", name, i, value, body, contentType, judged)
+					t.Fatalf("%s (parser %d) finds %q in the body\n%q\nof type %s, but %q was judged", name, i, value, body, contentType, judged)
 				}
 			}
 		}
@@ -153,7 +153,7 @@ func TestInteropReaders(t *testing.T) {
 		require.NoError(t, err)
 		require.NoError(t, response.Body.Close())
 		if parts := strings.SplitN(string(answer), "\n", 3); parts[1] != fmt.Sprintf("%x", judged) {
-			t.Fatalf("PHP finds %s in the body\n%q\nof type %s, of which %q was judged", parts[1], body, contentType, judged)
+			t.Fatalf("PHP finds %s in the body\n%q\nof type %s, but %q was judged", parts[1], body, contentType, judged)
 		}
 	}
 	for _, body := range oddBodies() {
@@ -166,14 +166,14 @@ func TestInteropReaders(t *testing.T) {
 	for range 6000 {
 		check(hostileMultipart(rng))
 	}
-	t.Logf("%d forms refused, %d accepted; %d values compared", refused, accepted, found)
+	t.Logf("%d forms rejected, %d accepted; %d values compared", refused, accepted, found)
 	require.Greater(t, accepted, 1000)
 	require.Greater(t, refused, 1000)
 }
 
 func pick(rng *rand.Rand, from ...string) string { return from[rng.IntN(len(from))] }
 
-// hostileName is "user" or what some program could take for it.
+// hostileName returns "user" or a name that some program could take for it.
 func hostileName(rng *rand.Rand) string {
 	if rng.IntN(3) == 0 {
 		return "user"

@@ -7,11 +7,11 @@ import (
 	"unicode"
 )
 
-// A reading is where programs put a field by its name. What one takes for a name of
-// its own, another puts into an array, trims, cuts or folds:
+// A reading is the set of places where programs may store a field. Programs interpret
+// names differently: some build arrays, and some trim, cut or case-fold a name:
 //
 //	user[name]  user[]  user[0]    arrays in PHP, Express (qs), Rack and Rails
-//	user.name                      user[name] in ASP.NET, and in qs if told so
+//	user.name                      user[name] in ASP.NET, and in qs if configured so
 //	[user]  ]user  user]           "user" in qs or Rack
 //	" user"  "user\0x"  user.x     "user" and "user_x" in PHP
 //	User                           "user" in ASP.NET and ColdFusion
@@ -29,9 +29,8 @@ func newReading(name string) reading {
 	return r
 }
 
-// segments splits a name into what is inside and outside of brackets. It leaves out
-// what some programs ignore: control and format characters, bytes that are not UTF-8,
-// white space at the ends, brackets that match no other.
+// segments splits a name at separators. It drops what some programs ignore: control and
+// format characters, invalid UTF-8, surrounding white space and unmatched brackets.
 func segments(name, separators string) []string {
 	name = strings.Map(func(r rune) rune {
 		if r == unicode.ReplacementChar || !unicode.IsGraphic(r) {
@@ -52,21 +51,21 @@ func segments(name, separators string) []string {
 	}
 }
 
-// meets reports whether for some program a field of this reading is the wanted one,
-// is a part of it, or takes its place.
+// meets reports whether some program would take a field with this reading for the wanted
+// field, for a part of it, or for its replacement.
 func (r reading) meets(wanted reading) bool {
 	return overlap(r.brackets, wanted.brackets) || overlap(r.php, wanted.php) ||
 		len(r.dots) == len(wanted.dots) && overlap(r.dots, wanted.dots)
 }
 
-// overlap reports whether one path leads to the other's end or beyond it.
+// overlap reports whether one path is a prefix of the other.
 func overlap(path, wanted []string) bool {
 	if len(path) == 0 || len(wanted) == 0 {
 		return false
 	}
 	for i := range min(len(path), len(wanted)) {
 		a, b := path[i], wanted[i]
-		// Without an index a field is the next element of the array.
+		// A field with an empty index is the next element of the array.
 		next := i > 0 && (b == "" || a == "" && isIndex(b))
 		if !next && !strings.EqualFold(a, b) {
 			return false

@@ -10,9 +10,9 @@ import (
 	"github.com/gkpow/gkpow/client"
 )
 
-// One value is judged, and no program may find another one.
+// A form is rejected if some program could find a value other than the judged one.
 func TestProtectOneValue(t *testing.T) {
-	v, c := serve(t, Open) // under which this is denied too
+	v, c := serve(t, Open) // even this policy denies these forms
 	s := newSite(t, c, GuardOptions{})
 	for name, body := range map[string]string{
 		"missing":                  "user=zed",
@@ -93,28 +93,28 @@ func TestProtectOneValue(t *testing.T) {
 		require.Equal(t, 400, s.do(r).Code, query)
 		require.ErrorIs(t, s.err, ErrForm, query)
 	}
-	require.Empty(t, v.asked(), "the service was asked about none of them")
+	require.Empty(t, v.asked(), "the service was asked about a rejected form")
 	require.Empty(t, s.seen)
 
-	// What looks similar and is not passes.
+	// Names that only look similar are accepted.
 	for _, body := range []string{
 		"username=zed", "username=", "username=zed&user=x&user=y&name[]=1&name[]=2&users[name]=z&username_2=a&User=b", "username=z%5B%5D%3Ded%3Bx",
 	} {
 		require.Equal(t, 200, s.do(request("POST", urlencoded, body+"&gktinc_solution=AAAA&gktinc_once="+s.page())).Code, body)
 	}
 	r := request("POST", urlencoded, "username=zed&gktinc_solution=AAAA&gktinc_once="+s.page())
-	r.URL.RawQuery = "username=zed&next=/&user[]=x" // as on a page whose input was filled in by a link
+	r.URL.RawQuery = "username=zed&next=/&user[]=x" // as if a link had filled in the input
 	require.Equal(t, 200, s.do(r).Code)
 	s.seen = nil
 	v.asked()
 
-	// A page without the field says so.
+	// A page can say that its form may lack the field.
 	optional := newSite(t, c, GuardOptions{FieldOptional: true})
 	require.Equal(t, 200, optional.post("x", "1", "gktinc_solution", "AAAA", "gktinc_once", optional.page()).Code)
 	require.Empty(t, v.asked()[0]["form_input_element_value"])
 	require.Equal(t, 400, optional.post("username[]", "admin", "gktinc_solution", "AAAA", "gktinc_once", optional.page()).Code)
 
-	// One input of a nested form is not the others.
+	// Other inputs of a nested form do not count as the monitored one.
 	nested := newSite(t, c, GuardOptions{Field: "user[name]"})
 	require.Equal(t, 200, nested.post("user[name]", "zed", "user[password]", "x", "user[]", "y", "gktinc_solution", "AAAA", "gktinc_once", nested.page()).Code)
 	for _, name := range []string{"user", "user[name][]", "user[name", "user.name", "user[Name]", "[user][name]"} {
@@ -122,7 +122,7 @@ func TestProtectOneValue(t *testing.T) {
 	}
 }
 
-// Values are sent at most as long as they can sensibly be.
+// Long values are truncated.
 func TestValidationIsBounded(t *testing.T) {
 	v, c := serve(t, Closed)
 	s := newSite(t, c, GuardOptions{})
@@ -136,7 +136,7 @@ func TestValidationIsBounded(t *testing.T) {
 	for _, name := range []string{"form_input_element_value", "user_agent", "sec_ch_ua", "sec_ch_ua_mobile", "sec_ch_ua_platform"} {
 		require.Equal(t, long[:1024], sent[name], name)
 	}
-	require.Equal(t, "a"+long[:1022], beginning("a"+long), "no half character")
+	require.Equal(t, "a"+long[:1022], beginning("a"+long), "a character was split")
 
 	require.Equal(t, 400, s.post("username", "zed", "gktinc_solution", strings.Repeat("A", 64<<10+1), "gktinc_once", s.page()).Code)
 	require.ErrorIs(t, s.err, client.ErrRejected)

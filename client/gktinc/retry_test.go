@@ -13,8 +13,8 @@ import (
 	"github.com/gkpow/gkpow/client/gktest"
 )
 
-// inMemory serves requests without a network, so that the clock of a bubble
-// runs.
+// inMemory serves requests without a network, so that the fake clock of a synctest bubble
+// can advance.
 func inMemory(h http.Handler) func(*Config) {
 	return func(c *Config) {
 		c.URL = "https://gktinc.example"
@@ -33,14 +33,14 @@ type roundTrip func(*http.Request) (*http.Response, error)
 
 func (f roundTrip) RoundTrip(r *http.Request) (*http.Response, error) { return f(r) }
 
-// A request that was not answered is repeated; if the service has used the
-// solution up by then, the verdict says that it may be so.
+// The client retries a request without an answer. If the first attempt may have used the
+// solution up, the verdict is marked as ambiguous.
 func TestRetries(t *testing.T) {
 	service := gktest.New(gktest.Options{GKTinc: gktest.GKTincOptions{SingleUse: true}, Clock: time.Now})
 	for name, r := range map[string]struct {
-		lose      []bool // for each failing request: whether the service has acted on it
+		lose      []bool // for each failing request: whether the service processed it
 		retries   int
-		action    Action // "" is an error
+		action    Action // "" means an error
 		ambiguous bool
 	}{
 		"not at all":       {nil, 0, ActionAccept, false},
@@ -81,7 +81,7 @@ func TestRetries(t *testing.T) {
 	}
 }
 
-// Only INVALID can be the first attempt's doing.
+// Only the action INVALID can be an effect of the first attempt.
 func TestBlockIsNotAmbiguous(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		lost := false
@@ -103,7 +103,7 @@ func TestBlockIsNotAmbiguous(t *testing.T) {
 	})
 }
 
-// A service that is silent costs a visitor Config.Timeout, and no more.
+// If the service does not answer, a visitor waits for Config.Timeout and no longer.
 func TestSilence(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		asked := 0

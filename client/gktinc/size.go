@@ -5,16 +5,15 @@ import (
 	"unicode/utf8"
 )
 
-// PayloadSizePHP is the documented formula for form_payload_size, as PHP
-// computes it:
+// PayloadSizePHP returns form_payload_size by the documented formula, as PHP computes it:
 //
 //	strlen(serialize($_POST)) - strlen($_POST["gktinc_solution"])
 //
-// It is exact for a Form of ParseForm and PHP with its default settings, nested
-// names and numeric keys included.
+// For a Form from ParseForm the result is exactly that of PHP with default settings,
+// including nested names and numeric keys.
 func PayloadSizePHP(f Form) int { return payloadSize(f.post()) }
 
-// PayloadSizeWordPress is the same formula in WordPress, which adds a slash before
+// PayloadSizeWordPress returns the same in WordPress, which inserts a backslash before
 // each ', ", \ and NUL in the values of $_POST (wp_magic_quotes).
 func PayloadSizeWordPress(f Form) int {
 	post := f.post()
@@ -40,9 +39,9 @@ func payloadSize(post *array) int {
 	return post.serializedLen() - len(solution)
 }
 
-// PayloadSizeValues is the formula of the vendor's Java programs: the lengths of
-// all values, without their names, in UTF-16 code units, less that of the
-// solution.
+// PayloadSizeValues returns form_payload_size by the formula of the vendor's Java
+// programs: the total length of all values except the solution, without names, in UTF-16
+// code units.
 func PayloadSizeValues(f Form) int {
 	n := -utf16Len(f.Value(SolutionField))
 	for _, field := range f {
@@ -51,7 +50,7 @@ func PayloadSizeValues(f Form) int {
 	return n
 }
 
-// utf16Len counts a byte that is not UTF-8 as one unit.
+// utf16Len returns the length of s in UTF-16 code units. An invalid byte counts as one.
 func utf16Len(s string) int {
 	n := utf8.RuneCountInString(s)
 	for _, r := range s {

@@ -11,35 +11,34 @@ import (
 	"time"
 )
 
-// A ticket is what a page carries back in its hidden field: all that the server has
-// to know about the page. The server keeps nothing of a page until its form comes
-// back, so nobody can flood it with requests for pages, and pages that are open
-// survive a restart.
+// A ticket is the content of a page's hidden field: everything that the server has to know
+// about the page. The server stores nothing about a page until its form arrives, so nobody
+// can exhaust its memory by requesting pages, and open pages survive a restart.
 type ticket struct {
 	Once     string     `json:"once"` // as in gktinc_config
 	Issued   int64      `json:"iat"`  // Unix seconds
 	Expires  int64      `json:"exp"`  // Unix seconds
 	URL      string     `json:"url"`
 	Field    string     `json:"field"`              // the monitored input
-	Optional bool       `json:"optional,omitempty"` // the form may lack it
+	Optional bool       `json:"optional,omitempty"` // whether the monitored input may be missing
 	Form     string     `json:"form,omitempty"`     // id of the form element
 	Level    int        `json:"level"`              // of the challenge
-	Blocked  bool       `json:"blocked,omitempty"`  // the level was to block the address
+	Blocked  bool       `json:"blocked,omitempty"`  // whether PreEnforce blocks the address
 	ClientIP netip.Addr `json:"ip"`
 }
 
-// maxSkew is how far the clocks of servers that share a key may be apart.
+// maxSkew is how far the clocks of servers that share a key may differ.
 const maxSkew = time.Minute
 
 var ticketEncoding = base64.RawURLEncoding.Strict()
 
-// ticketKey derives the key of tickets from the API key, or from one that was given.
+// ticketKey derives the key that signs tickets from secret: Config.PageKey or the API key.
 func ticketKey(secret, hashID string) ([]byte, error) {
 	return hkdf.Key(sha256.New, []byte(secret), []byte(hashID), "gkpow gktinc page 1", sha256.Size)
 }
 
-// sign returns the value of the hidden field: the ticket as JSON and its
-// HMAC-SHA-256, both in Base64, with a dot in between.
+// sign returns the value of the hidden field: the ticket in JSON and its HMAC-SHA-256,
+// both in Base64, joined by a dot.
 func (c *Client) sign(t ticket) (string, error) {
 	data, err := json.Marshal(t)
 	if err != nil {
@@ -49,8 +48,8 @@ func (c *Client) sign(t ticket) (string, error) {
 	return encoded + "." + ticketEncoding.EncodeToString(mac(c.pageKey(), encoded)), nil
 }
 
-// open returns the ticket in a hidden field, ok false unless the key's owner has
-// signed it and it is neither expired nor from the future.
+// open returns the ticket in a hidden field. ok is true only if its signature is valid and
+// it is neither expired nor from the future.
 func (c *Client) open(field string) (t ticket, ok bool) {
 	encoded, signature, _ := strings.Cut(field, ".")
 	given, err := ticketEncoding.DecodeString(signature)

@@ -27,7 +27,7 @@ func TestTicket(t *testing.T) {
 	require.True(t, ok)
 	require.Equal(t, want, got)
 
-	// Any change of any character is noticed.
+	// A change of any character invalidates the ticket.
 	for i := range len(signed) {
 		for _, other := range []byte("A_9.") {
 			if signed[i] != other {
@@ -50,7 +50,7 @@ func TestTicket(t *testing.T) {
 	}
 }
 
-// Who has the key may be another process; who has not may not.
+// Every process with the same key can open a ticket, and no other can.
 func TestTicketKey(t *testing.T) {
 	client1 := func(apiKey, hashID, pageKey string) *Client {
 		c, err := New(Config{APIKey: client.NewSecret(apiKey), HashID: hashID, PageKey: client.NewSecret(pageKey)})
@@ -71,7 +71,7 @@ func TestTicketKey(t *testing.T) {
 	}
 	rotated, err := New(Config{APIKey: client.NewSecret("key2"), HashID: "id", Predecessor: derived})
 	require.NoError(t, err)
-	require.True(t, opens(rotated, page(derived)), "opened before the key was replaced")
+	require.True(t, opens(rotated, page(derived)), "a page from before the key was replaced")
 	require.True(t, opens(client1("key2", "id", ""), page(rotated)))
 	_, err = New(Config{APIKey: client.NewSecret("key"), HashID: "id", PageKey: client.NewSecret("short-SENTINEL")})
 	require.ErrorIs(t, err, client.ErrMisconfigured)
@@ -79,8 +79,7 @@ func TestTicketKey(t *testing.T) {
 	require.NotContains(t, err.Error(), "SENTINEL")
 }
 
-// Many requests for pages neither take memory nor push out a page that was opened
-// before them.
+// A flood of page requests neither takes memory nor invalidates earlier pages.
 func TestFloodOfPages(t *testing.T) { floodOfPages(t, 30_000) }
 
 func TestInteropFloodOfPages(t *testing.T) {
@@ -105,8 +104,8 @@ func floodOfPages(t *testing.T, requests int) {
 	}
 	runtime.GC()
 	runtime.ReadMemStats(&end)
-	t.Logf("%d pages; %d bytes stay", requests, int64(end.HeapAlloc)-int64(start.HeapAlloc))
-	require.Less(t, int64(end.HeapAlloc)-int64(start.HeapAlloc), int64(1<<20), "bytes that stay")
+	t.Logf("%d pages; %d bytes remain in use", requests, int64(end.HeapAlloc)-int64(start.HeapAlloc))
+	require.Less(t, int64(end.HeapAlloc)-int64(start.HeapAlloc), int64(1<<20), "bytes in use")
 	require.Equal(t, 200, s.post("username", "bob", "gktinc_solution", "QUJD", "gktinc_once", before).Code)
 	require.Equal(t, 403, s.post("username", "bob", "gktinc_solution", "QUJD", "gktinc_once", before).Code)
 }

@@ -14,23 +14,23 @@ import (
 	"github.com/gkpow/gkpow/client/internal/jsonobject"
 )
 
-// A Validation is what a back end knows of one submitted form: GKTinc API Usage,
-// "2) Validate Challenge". The Client adds agent_id and salt.
+// A Validation describes one submitted form: GKTinc API Usage, "2) Validate Challenge".
+// The Client adds agent_id and salt.
 type Validation struct {
-	Solution string     // the field gktinc_solution, as the vendor's script has filled it in; at most 64 KiB
-	ClientIP netip.Addr // the visitor's; a zone is left out
-	URL      string     // of the page, the same as in its configuration; see PageURL
+	Solution string     // the field gktinc_solution, filled in by the vendor's script; at most 64 KiB
+	ClientIP netip.Addr // the visitor's address; the zone is dropped
+	URL      string     // URL of the page, the same as in its configuration; see PageURL
 	Once     string     // the same as in the page's configuration; at most 4 KiB
 
 	FormPayloadSize       int    // Client.PayloadSize of the form, 0 or more
-	FormInputElementValue string // what was entered in the monitored field, such as a user name; its first 1 KiB is sent
+	FormInputElementValue string // value of the monitored input, such as a user name; the first 1 KiB is sent
 
-	Time           time.Time // zero is now; sent in whole seconds
-	ChallengeLevel int       // that of the page; 0 is Config.DefaultLevel, negative is not sent
+	Time           time.Time // zero means now; sent in whole seconds
+	ChallengeLevel int       // level of the page; 0 means Config.DefaultLevel, negative means not sent
 
-	// Headers of the visitor's request, "" if they were absent; the first 1 KiB of
-	// each is sent. The documents do not name these fields, but the vendor's programs
-	// send them.
+	// Headers of the visitor's request, "" if absent; the first 1 KiB of each is
+	// sent. The documents do not mention these fields, but the vendor's programs send
+	// them.
 	UserAgent       string // User-Agent
 	SecCHUA         string // Sec-CH-UA
 	SecCHUAMobile   string // Sec-CH-UA-Mobile
@@ -58,17 +58,16 @@ type payload struct {
 // opValidate is Error.Op of Validate.
 const opValidate = "gktinc/validate"
 
-// Validate asks the service whether to accept a form. Whoever looks only at
-// Verdict.Allowed is safe: it is true if the service accepts the form, or if it
-// has said neither yes nor no and Config.Policy allows that.
+// Validate asks the service whether to accept a form. It is safe to look at
+// Verdict.Allowed only: it is true if the service accepts the form, or if the service
+// gives no verdict and Config.Policy allows the form.
 //
-// The error is not nil if there is neither a verdict nor a policy that allows
-// the form: answer 503 then, rather than 403. Verdict.Err is the same error.
-// Answers of status 4xx are client.ErrMisconfigured (but 408, which counts as
-// unavailable, and 429, client.ErrRateLimited) and deny under every policy, as
-// do a context that has ended and a Validation that cannot be sent
-// (client.ErrRejected). A form without a solution is decided by the policy
-// without asking, and is no error.
+// If the service gives no verdict and the policy does not allow the form, Validate
+// returns an error, which is also Verdict.Err: answer 503 then, rather than 403. A status
+// 4xx is client.ErrMisconfigured, except 429, which is client.ErrRateLimited, and 408,
+// which counts as unavailable. ErrMisconfigured denies under every policy, as do a
+// context that is done and a Validation that cannot be sent (client.ErrRejected). The
+// policy alone decides about a form without a solution; that is not an error.
 func (c *Client) Validate(ctx context.Context, v Validation) (Verdict, error) {
 	body, err := c.payload(v)
 	if err != nil {
@@ -104,9 +103,9 @@ func (c *Client) Validate(ctx context.Context, v Validation) (Verdict, error) {
 }
 
 var errNoSolution = &client.Error{Op: opValidate, Kind: client.ErrRejected,
-	Err: errors.New("the form has no " + SolutionField + ": the visitor's browser has not run the vendor's script")}
+	Err: errors.New("the form has no " + SolutionField + ": the visitor's browser did not run the vendor's script")}
 
-// payload checks what is to be sent.
+// payload returns the body of the request, or an error if v cannot be sent.
 func (c *Client) payload(v Validation) (payload, error) {
 	refused := func(err error) (payload, error) {
 		return payload{}, &client.Error{Op: opValidate, Kind: client.ErrRejected, Err: err}
@@ -118,15 +117,15 @@ func (c *Client) payload(v Validation) (payload, error) {
 	case !v.ClientIP.IsValid():
 		return refused(errNoClientIP)
 	case v.Once == "":
-		return refused(errors.New("once is missing, and nothing was sent"))
+		return refused(errors.New("the once is missing, so nothing was sent"))
 	case len(v.Once) > maxText:
-		return refused(errors.New("once has more than 4 KiB, and nothing was sent"))
+		return refused(errors.New("the once has more than 4 KiB, so nothing was sent"))
 	case len(v.Solution) > maxSolution:
-		return refused(errors.New("the solution has more than 64 KiB, and nothing was sent"))
+		return refused(errors.New("the solution has more than 64 KiB, so nothing was sent"))
 	case !utf8.ValidString(v.Once) || !utf8.ValidString(v.Solution) || !utf8.ValidString(v.FormInputElementValue):
-		return refused(errors.New("the once, the solution or the monitored value is not UTF-8, and nothing was sent"))
+		return refused(errors.New("the once, the solution or the monitored value is not UTF-8, so nothing was sent"))
 	case v.FormPayloadSize < 0:
-		return refused(fmt.Errorf("the form's size is %d, and nothing was sent", v.FormPayloadSize))
+		return refused(fmt.Errorf("the form's size is %d, so nothing was sent", v.FormPayloadSize))
 	}
 	if v.Time.IsZero() {
 		v.Time = c.now()
@@ -149,13 +148,13 @@ func (c *Client) payload(v Validation) (payload, error) {
 	}, nil
 }
 
-// Bounds on what is sent, in bytes. The documents give no lengths.
+// Maximum lengths of fields that are sent, in bytes. The documents give none.
 const (
 	maxSolution = 64 << 10
 	maxValue    = 1 << 10
 )
 
-// beginning returns the first bytes of what a visitor has sent, up to maxValue.
+// beginning truncates a visitor's value to maxValue bytes, without splitting a character.
 func beginning(s string) string {
 	if len(s) <= maxValue {
 		return s
@@ -167,8 +166,8 @@ func beginning(s string) string {
 	return s[:end]
 }
 
-// decodeVerdict reads GKTinc API Usage, "2) Validate Challenge", Response. An
-// action that is not known leaves the verdict to the policy.
+// decodeVerdict decodes GKTinc API Usage, "2) Validate Challenge", Response. If the action
+// is unknown, the policy has to decide.
 func (c *Client) decodeVerdict(got client.APIAnswer) Verdict {
 	fields := jsonobject.Decode(got.Body)
 	verdict := Verdict{
@@ -192,13 +191,13 @@ func (c *Client) decodeVerdict(got client.APIAnswer) Verdict {
 	default:
 		verdict.Reason = ReasonUnknownAction
 		verdict.Err = &client.Error{Op: opValidate, Kind: client.ErrUnavailable, Status: got.Status,
-			Err: fmt.Errorf("the answer's action is %.40q, which is neither to accept nor to deny", verdict.Action)}
+			Err: fmt.Errorf("the answer's action is %.40q, which neither accepts nor denies", verdict.Action)}
 	}
 	return verdict
 }
 
-// complaint returns the name of a field by which an answer says that the request
-// failed, "" if there is none. An action beside it that accepts does not count.
+// complaint returns the name of a field that says that the request failed, "" if there is
+// none. Such a field overrides an action that accepts.
 func complaint(fields jsonobject.Object) string {
 	if fields.Has("success") && !fields.IsTrue("success") {
 		return "success"
@@ -212,10 +211,10 @@ func complaint(fields jsonobject.Object) string {
 }
 
 func complains(field string) error {
-	return fmt.Errorf("the answer's field %s says that the service has failed", field)
+	return fmt.Errorf("the answer's field %s says that the request failed", field)
 }
 
-// degrade lets the policy decide.
+// degrade lets the policy decide and reports an allowed visitor to OnDegraded.
 func (c *Client) degrade(v Verdict) Verdict {
 	v.Degraded = true
 	v.Allowed = c.policy.allows(v.Reason)

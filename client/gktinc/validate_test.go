@@ -17,7 +17,7 @@ import (
 	"github.com/gkpow/gkpow/client/internal/leaktest"
 )
 
-// says is a handler that always answers the same.
+// says returns a handler that always gives the same answer.
 func says(status int, contentType, body string, header ...string) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Content-Type", contentType)
@@ -35,7 +35,7 @@ func saysJSON(status int, body string, header ...string) http.HandlerFunc {
 
 var allPolicies = []Policy{Closed, OpenOnOutage, Open}
 
-// requireConsistent holds what Validate promises of every verdict and error.
+// requireConsistent checks what Validate promises about every verdict and error.
 func requireConsistent(t testing.TB, policy Policy, verdict Verdict, err error) {
 	t.Helper()
 	leaktest.RequireSafe(t, verdict, gktest.GKTincAPIKey)
@@ -46,13 +46,13 @@ func requireConsistent(t testing.TB, policy Policy, verdict Verdict, err error) 
 	case err != nil && (verdict.Allowed || verdict.Err != err):
 		t.Fatalf("%+v with error %v", verdict, err)
 	case verdict.Reason == ReasonAction && (verdict.Degraded || verdict.Err != nil || verdict.Allowed != verdict.Action.Accepts() || err != nil):
-		t.Fatalf("%+v: not the service's", verdict)
+		t.Fatalf("%+v: the service did not decide this", verdict)
 	case verdict.Reason != ReasonAction && verdict.Err == nil:
-		t.Fatalf("%+v: why?", verdict)
+		t.Fatalf("%+v: no Err", verdict)
 	case verdict.Degraded != (verdict.Reason != ReasonAction && verdict.Reason != ReasonError):
-		t.Fatalf("%+v: degraded?", verdict)
+		t.Fatalf("%+v: Degraded contradicts Reason", verdict)
 	case verdict.Degraded && verdict.Allowed && policy == Closed:
-		t.Fatalf("%+v: closed", verdict)
+		t.Fatalf("%+v: the policy is Closed", verdict)
 	}
 	if err != nil {
 		failure := new(client.Error)
@@ -76,7 +76,7 @@ func TestActions(t *testing.T) {
 		`"INVALID"`:                           {ActionInvalid, ReasonAction, nil},
 		`"block "`:                            {ActionBlock, ReasonAction, nil},
 		`"\tinvalid"`:                         {ActionInvalid, ReasonAction, nil},
-		`"val\u0131d"`:                        {"valıd", ReasonUnknownAction, []Policy{Open}}, // upper-cased by Unicode it is VALID
+		`"val\u0131d"`:                        {"valıd", ReasonUnknownAction, []Policy{Open}}, // its Unicode upper case is VALID
 		`"\u00a0VALID"`:                       {"?VALID", ReasonUnknownAction, []Policy{Open}},
 		`"CHALLENGE"`:                         {"CHALLENGE", ReasonUnknownAction, []Policy{Open}},
 		`"ACCEPTED"`:                          {"ACCEPTED", ReasonUnknownAction, []Policy{Open}},
@@ -106,8 +106,8 @@ func TestActions(t *testing.T) {
 	require.ErrorIs(t, err, client.ErrUnavailable, "no action")
 }
 
-// A denial counts whatever else the answer says. An answer that says it failed is
-// none, whatever its action.
+// A denial counts, whatever else the answer contains. Any other action does not count in
+// an answer that reports a failure.
 func TestActionOfAFailure(t *testing.T) {
 	for _, test := range []struct {
 		status int
@@ -130,7 +130,7 @@ func TestActionOfAFailure(t *testing.T) {
 		{200, `{"action":"ACCEPT","error":"internal"}`, ReasonUnavailable, []Policy{OpenOnOutage, Open}},
 		{200, `{"action":"ACCEPT","success":true,"error":"","errors":[]}`, ReasonAction, allPolicies},
 		{500, `{"action":"ACCEPT"}`, ReasonUnavailable, []Policy{OpenOnOutage, Open}},
-		{403, `{"success":false,"action":"BLOCK"}`, ReasonError, nil}, // a wrong key, which must not look like a verdict
+		{403, `{"success":false,"action":"BLOCK"}`, ReasonError, nil}, // a wrong key must not look like a verdict
 	} {
 		for _, policy := range allPolicies {
 			c := clientOf(t, saysJSON(test.status, test.body), func(c *Config) { c.Policy = policy })
@@ -160,11 +160,11 @@ func TestMissingSolution(t *testing.T) {
 		require.Equal(t, policy == Open, reported == 1)
 		require.ErrorIs(t, verdict.Err, client.ErrRejected)
 		require.ErrorContains(t, verdict.Err, "gktinc_solution")
-		require.Empty(t, sent.requests, "it is decided without asking")
+		require.Empty(t, sent.requests, "the service was asked")
 	}
 }
 
-// What cannot be sent is denied under every policy.
+// Every policy denies a validation that cannot be sent.
 func TestValidationIsRefused(t *testing.T) {
 	for want, change := range map[string]func(*Validation){
 		"address is missing": func(v *Validation) { v.ClientIP = netip.Addr{} },
@@ -192,7 +192,7 @@ func TestValidationIsRefused(t *testing.T) {
 	require.ErrorIs(t, err, client.ErrRejected)
 }
 
-// Who has gone is not let in.
+// A visitor who has disconnected is not admitted.
 func TestContextEnds(t *testing.T) {
 	for _, policy := range allPolicies {
 		service := gktest.New(gktest.Options{GKTinc: gktest.GKTincOptions{Fault: gktest.GKTincFault{Delay: time.Minute}}})

@@ -2,33 +2,31 @@ package gktinc
 
 import "github.com/gkpow/gkpow/client"
 
-// A Reason says who has decided a Verdict, and on what grounds.
+// A Reason says who decided a Verdict, and why.
 type Reason string
 
 const (
-	ReasonAction          Reason = "action"           // the service has, by its Action
-	ReasonMissingSolution Reason = "missing_solution" // the policy has: the form has no solution
-	ReasonUnknownAction   Reason = "unknown_action"   // the policy has: the Action is missing or not known
-	ReasonUnavailable     Reason = "unavailable"      // the policy has: client.ErrUnavailable
-	ReasonRateLimited     Reason = "rate_limited"     // the policy has: client.ErrRateLimited
-	ReasonError           Reason = "error"            // nobody has: any other error, which denies
+	ReasonAction          Reason = "action"           // the service decided, with its Action
+	ReasonMissingSolution Reason = "missing_solution" // the policy decided: the form has no solution
+	ReasonUnknownAction   Reason = "unknown_action"   // the policy decided: the Action is missing or unknown
+	ReasonUnavailable     Reason = "unavailable"      // the policy decided: client.ErrUnavailable
+	ReasonRateLimited     Reason = "rate_limited"     // the policy decided: client.ErrRateLimited
+	ReasonError           Reason = "error"            // nobody decided: any other error, which denies
 )
 
-// A Verdict is what is to be done with a form. Text is printable and at most 300
+// A Verdict is the decision about a form. Every text is printable and has at most 300
 // bytes.
 type Verdict struct {
 	Allowed  bool   // whether to accept the form
-	Degraded bool   // the policy has decided, for want of an answer of the service
+	Degraded bool   // whether the policy decided, since the service gave no verdict
 	Reason   Reason // never ""
 
-	// Err says why the service has not decided; nil if it has. It may be not nil
-	// in a Verdict that allows. errors.Is finds client.ErrUnavailable and the
-	// others.
+	// Err says why the service did not decide; nil if it did. An allowing Verdict may
+	// have an Err. errors.Is finds client.ErrUnavailable and the other kinds.
 	Err error
 
-	// Ambiguous means that the service found the solution INVALID in a request
-	// that was repeated because the first was not answered: the first may have
-	// used the solution up.
+	// Ambiguous means that the service answered INVALID to a retry after a request
+	// without an answer. The first request may have used the solution up.
 	Ambiguous bool
 
 	Action   Action   // "" if there was none
@@ -36,7 +34,7 @@ type Verdict struct {
 	IPPolicy string   // such as "not_listed"
 	Place
 
-	// Raw is the whole answer, for fields that are not known here. It is a Secret
-	// because nobody knows what an answer repeats.
+	// Raw is the whole answer, for fields that this package does not know. It is a
+	// Secret, since an answer may repeat anything.
 	Raw client.Secret
 }

@@ -23,8 +23,8 @@ import (
 	"github.com/gkpow/gkpow/client/gktinc"
 )
 
-// TestInteropBrowser uses the login page as a visitor does. GKPOW_TEST_SCREENSHOT
-// names a file for a picture of it.
+// TestInteropBrowser uses the login page in a browser, as a visitor does. If
+// GKPOW_TEST_SCREENSHOT names a file, it saves a screenshot there.
 func TestInteropBrowser(t *testing.T) {
 	if os.Getenv("GKPOW_TEST_INTEROP") == "" {
 		t.Skip("GKPOW_TEST_INTEROP is not set")
@@ -43,7 +43,7 @@ func TestInteropBrowser(t *testing.T) {
 	}}})
 	emulator := httptest.NewServer(service)
 	defer emulator.Close()
-	var forms []string // the bodies of the forms that came
+	var forms []string // bodies of the forms received
 	var pages http.Handler
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		body, err := io.ReadAll(r.Body)
@@ -85,7 +85,7 @@ func TestInteropBrowser(t *testing.T) {
 		p.Open(loginURL)
 	}
 
-	// A wrong password makes a page anew, on which the right one is welcome.
+	// A wrong password leads to a new page, which accepts the right one.
 	submit("looking-glass")
 	p.Wait(`document.body.innerText.includes("password is wrong")`)
 	require.Contains(t, p.ConsoleErrors(), "401")
@@ -100,18 +100,18 @@ func TestInteropBrowser(t *testing.T) {
 		require.Equal(t, shown.URL, v.URL)
 		require.Equal(t, 3, v.ChallengeLevel)
 		require.Contains(t, v.UserAgent, "Chrome")
-		require.Contains(t, v.SecCHUA, "Chromium", "browsers send it to secure origins, loopback too")
+		require.Contains(t, v.SecCHUA, "Chromium", "browsers send it to secure origins, which include loopback")
 		var played struct{ Once, URL string }
 		data, err := base64.StdEncoding.DecodeString(v.Solution)
 		require.NoError(t, err)
 		require.NoError(t, json.Unmarshal(data, &played))
-		require.Equal(t, v.Once, played.Once, "the script was given the once that is validated")
+		require.Equal(t, v.Once, played.Once, "the script got a different once")
 		require.Equal(t, v.URL, played.URL)
 	}
 	last := forms[len(forms)-1]
 	mu.Unlock()
 
-	// The same form again, by whatever means, is refused without a question.
+	// The same form is rejected without asking the service, however it is sent again.
 	before := service.Counts().GKTincValidations
 	answer, err := http.Post(loginURL, "application/x-www-form-urlencoded", strings.NewReader(last))
 	require.NoError(t, err)
@@ -121,11 +121,11 @@ func TestInteropBrowser(t *testing.T) {
 	p.Wait(`document.querySelector("[role=alert]")?.innerText.includes("had been sent before")`)
 	require.Contains(t, p.ConsoleErrors(), "403")
 	mu.Lock()
-	require.Equal(t, last, forms[len(forms)-1], "the browser has sent the form again")
+	require.Equal(t, last, forms[len(forms)-1], "the browser did not send the form again")
 	mu.Unlock()
 	require.Equal(t, before, service.Counts().GKTincValidations)
 
-	// Two tabs do not get into each other's way.
+	// Two tabs do not interfere.
 	other := b.NewTab()
 	other.Open(loginURL)
 	p.Open(loginURL)
@@ -153,7 +153,7 @@ func TestInteropBrowser(t *testing.T) {
 	mu.Unlock()
 	require.Contains(t, p.ConsoleErrors(), "403")
 
-	// And the service may refuse one.
+	// The service can deny a form.
 	p.Open(loginURL)
 	submit("wonderland")
 	p.Wait(`document.querySelector("[role=alert]")?.innerText.includes("Please try again")`)
@@ -161,7 +161,7 @@ func TestInteropBrowser(t *testing.T) {
 		p.Screenshot(strings.TrimSuffix(file, ".png") + "-refused.png")
 	}
 
-	// The page made for the refusal is good.
+	// The new page in the answer works.
 	mu.Lock()
 	action = "ACCEPT"
 	mu.Unlock()

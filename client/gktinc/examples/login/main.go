@@ -1,12 +1,11 @@
-// Command login is a login page that GKTinc protects, as an example of package
+// Command login serves a login page that GKTinc protects. It is an example of package
 // gktinc:
 //
 //	go run ./client/gktinc/examples/login
 //
-// Without keys it uses an emulator of the service in the same process and, in
-// place of the vendor's script, a stand-in for it. With GKTINC_API_KEY and
-// GKTINC_HASHID it uses the service and the vendor's script. The user is alice,
-// her password is wonderland.
+// Without keys it runs an emulator of the service in the same process and uses a
+// stand-in for the vendor's script. With GKTINC_API_KEY and GKTINC_HASHID it uses the
+// real service and the vendor's script. The user is alice; her password is wonderland.
 package main
 
 import (
@@ -58,15 +57,15 @@ func main() {
 	context.AfterFunc(ctx, func() { server.Close() })
 	fmt.Printf("Open http://%s/login and log in as alice with the password wonderland.\n", *listen)
 	if script != "" {
-		fmt.Println("This is an emulator of GKTinc: it accepts every form that its stand-in for the vendor's script has filled in.")
+		fmt.Println("The page uses an emulator of GKTinc, which accepts every form that its stand-in for the vendor's script has filled in.")
 	}
 	if err := server.ListenAndServe(); err != http.ErrServerClosed {
 		log.Fatal(err)
 	}
 }
 
-// site returns the pages. The url is host and path of the login page; the script
-// is the vendor's if it is "".
+// site returns the handler of all pages. url is the host and path of the login page.
+// script is the URL of the script; "" means the vendor's.
 func site(config gktinc.Config, url, script string) (http.Handler, error) {
 	config.OnDegraded = func(err error) { log.Print(err) }
 	c, err := gktinc.New(config)
@@ -94,7 +93,7 @@ func site(config gktinc.Config, url, script string) (http.Handler, error) {
 	return pages, nil
 }
 
-// login is the page itself. It knows nothing of GKTinc but where to put it.
+// login is the page itself. All it does about GKTinc is to place the guard's elements.
 type login struct {
 	guard    *gktinc.Guard
 	emulated bool
@@ -107,13 +106,13 @@ func (l *login) refuse(w http.ResponseWriter, r *http.Request, verdict gktinc.Ve
 	case errors.Is(err, gktinc.ErrForm), errors.Is(err, client.ErrRejected):
 		status, message = http.StatusBadRequest, "The form could not be read. Please fill it in again."
 	case err != nil:
-		status, message = http.StatusServiceUnavailable, "Logging in does not work at the moment. Please try again in a few minutes."
+		status, message = http.StatusServiceUnavailable, "You cannot log in at the moment. Please try again in a few minutes."
 	case verdict.Reason == gktinc.ReasonUnknownOnce:
 		message = "This page was too old, or its form had been sent before. Please try again."
 	case verdict.Reason == gktinc.ReasonMissingSolution:
-		message = "Your browser has not run this page's script. Please allow JavaScript and try again."
+		message = "Your browser did not run this page's script. Please allow JavaScript and try again."
 	}
-	log.Printf("refused: %s %v", verdict.Reason, err)
+	log.Printf("rejected: %s %v", verdict.Reason, err)
 	l.page(w, r, status, message)
 }
 
@@ -143,6 +142,6 @@ func (l *login) submit(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	verdict, _ := gktinc.VerdictFrom(r.Context())
-	log.Printf("%s has logged in: %s", user, verdict.Action)
+	log.Printf("%s logged in: %s", user, verdict.Action)
 	fmt.Fprintln(w, "welcome, alice")
 }
