@@ -3,7 +3,6 @@ package bench
 import (
 	"cmp"
 	"fmt"
-	"html/template"
 	"math"
 	"slices"
 	"strconv"
@@ -16,8 +15,8 @@ type chart struct {
 	Title       string
 	Description string // what it shows, for all readers
 	Legend      []legendEntry
-	Wide        template.HTML
-	Narrow      template.HTML // for phones
+	Wide        vector
+	Narrow      vector // for phones
 	Data        table
 
 	draw func(*drawing)

@@ -1,18 +1,12 @@
 package bench
 
 import (
-	"bytes"
 	"crypto/sha256"
 	_ "embed"
 	"encoding/base64"
-	"html/template"
 	"io"
 	"strings"
-	"sync"
 )
-
-//go:embed report.html
-var page string
 
 //go:embed report.css
 var style string
@@ -20,46 +14,101 @@ var style string
 // WriteHTML writes the report as one page that needs nothing else: it loads and
 // runs nothing, follows the reader's colour scheme, and fits a phone.
 func (r *Report) WriteHTML(w io.Writer) error {
-	var out bytes.Buffer
-	if err := pageTemplate().Execute(&out, pageData{r, r.charts(), template.CSS(style)}); err != nil {
-		return err
+	charts := r.charts()
+	m := &markup{}
+	m.add(`<!DOCTYPE html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<meta http-equiv="Content-Security-Policy" content="%s">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<meta name="color-scheme" content="light dark">
+<title>gkpow bench: %s</title>
+<style>%s</style>
+</head>
+<body>
+`, policy(), r.Machine.CPU, literal(style))
+	r.addHeader(m)
+	m.add("<main>")
+	r.addWarnings(m)
+	for _, c := range charts {
+		c.addTo(m)
 	}
-	_, err := w.Write(out.Bytes())
+	for _, t := range r.uncharted(charts) {
+		m.add("\n<section>\n<h2>%s</h2>\n", t.title)
+		t.addTo(m)
+		m.add("\n</section>")
+	}
+	m.add(`
+</main>
+<footer>
+<p>%s.</p>
+<p>Rates are medians; whiskers and ± are 95 %% confidence intervals, which assume nothing about the distribution. MH/s is 10<sup>6</sup> hashes a second. <code>%s</code></p>
+</footer>
+</body>
+</html>
+`, r.answers(), strings.TrimSpace("gkpow bench "+strings.Join(r.Settings.Arguments, " ")))
+	_, err := io.WriteString(w, m.String())
 	return err
 }
 
-// pageData is what the page is made from.
-type pageData struct {
-	*Report
-	Charts []chart
-	Style  template.CSS
-}
-
-// Policy keeps the page from loading or running anything, whatever a report holds:
+// policy keeps the page from loading or running anything, whatever a report holds:
 // its style is the only thing allowed.
-func (p pageData) Policy() string {
-	sum := sha256.Sum256([]byte(p.Style))
+func policy() string {
+	sum := sha256.Sum256([]byte(style))
 	return "default-src 'none'; base-uri 'none'; form-action 'none'; style-src 'sha256-" + base64.StdEncoding.EncodeToString(sum[:]) + "'"
 }
 
-// Header has the lines that say what was measured, where and with what.
-func (p pageData) Header() []string { return p.header() }
-
-// Answers says how the answers were checked.
-func (p pageData) Answers() string { return p.answers() }
-
-// Command is the command line.
-func (p pageData) Command() string {
-	return strings.TrimSpace("gkpow bench " + strings.Join(p.Settings.Arguments, " "))
+// addHeader says what was measured, where and with what.
+func (r *Report) addHeader(m *markup) {
+	class := "fail"
+	if r.Verdict == "OK" {
+		class = "pass"
+	}
+	m.add("<header>\n<h1>gkpow bench <span class=\"verdict %s\">%s</span></h1>\n", class, r.Verdict)
+	m.add("<p class=\"summary\">%s</p>\n<ul class=\"machine\">", r.Summary)
+	for _, line := range r.header() {
+		m.add("\n<li>%s</li>", line)
+	}
+	m.add("\n</ul>\n</header>\n")
 }
 
-// Tables are those that no chart shows.
-func (p pageData) Tables() (list []table) {
+func (r *Report) addWarnings(m *markup) {
+	if len(r.Warnings) == 0 {
+		return
+	}
+	m.add("\n<section class=\"warnings\" aria-labelledby=\"warnings\">\n<h2 id=\"warnings\">Warnings</h2>\n<ul>")
+	for _, w := range r.Warnings {
+		m.add("\n<li><strong>%s</strong>: %s. <span class=\"hint\">Hint: %s.</span></li>", w.Name, w.Message, w.Hint)
+	}
+	m.add("\n</ul>\n</section>")
+}
+
+// addTo adds the figure, with its data as a table to unfold.
+func (c chart) addTo(m *markup) {
+	m.add("\n<figure>\n<figcaption>\n<h2 id=\"%s\">%s</h2>\n<ul class=\"legend\" aria-hidden=\"true\">", c.ID, c.Title)
+	for _, entry := range c.Legend {
+		m.add("\n<li><svg class=\"swatch\" viewBox=\"0 0 20 10\" focusable=\"false\">")
+		if entry.Shape == "bar" {
+			m.add(`<rect class="%s" width="20" height="10" rx="2"/>`, entry.Class)
+		} else {
+			m.add(`<path class="curve %s" d="M0 5H20"/>`, entry.Class)
+		}
+		m.add("</svg>%s</li>", entry.Name)
+	}
+	m.add("\n</ul>\n</figcaption>\n%s\n%s\n<p class=\"description\">%s</p>\n", c.Wide, c.Narrow, c.Description)
+	m.add("<details>\n<summary>Figures: %s</summary>\n", c.Data.title)
+	c.Data.addTo(m)
+	m.add("\n</details>\n</figure>")
+}
+
+// uncharted are the tables that no chart shows.
+func (r *Report) uncharted(charts []chart) (list []table) {
 	shown := map[string]bool{}
-	for _, c := range p.Charts {
+	for _, c := range charts {
 		shown[c.Data.title] = true
 	}
-	for _, t := range p.tables() {
+	for _, t := range r.tables() {
 		if !shown[t.title] {
 			list = append(list, t)
 		}
@@ -67,22 +116,35 @@ func (p pageData) Tables() (list []table) {
 	return list
 }
 
-// What the page shows of a table.
-
-func (t table) Title() string { return t.title }
-func (t table) Notes() []string {
-	return strings.FieldsFunc(t.note, func(c rune) bool { return c == '\n' })
+// addTo adds the table. The last cell of a row that is short takes the columns left.
+func (t table) addTo(m *markup) {
+	m.add("\n<div class=\"scroll\" tabindex=\"0\" role=\"region\" aria-label=\"%s\">\n<table>\n<thead><tr>", t.title)
+	for _, name := range t.head {
+		m.add(`<th scope="col">%s</th>`, name)
+	}
+	m.add("</tr></thead>\n<tbody>")
+	for _, cells := range t.rows {
+		m.add("\n<tr>")
+		rest := len(t.head) - len(cells) + 1
+		for i, cell := range cells {
+			failed := strings.HasPrefix(cell, string(Failed))
+			switch {
+			case i == 0:
+				m.add(`<th scope="row">%s</th>`, cell)
+			case i == len(cells)-1 && rest > 1 && failed:
+				m.add(`<td class="words fail" colspan="%s">%s</td>`, rest, cell)
+			case i == len(cells)-1 && rest > 1:
+				m.add(`<td class="words" colspan="%s">%s</td>`, rest, cell)
+			case failed:
+				m.add(`<td class="fail">%s</td>`, cell)
+			default:
+				m.add(`<td>%s</td>`, cell)
+			}
+		}
+		m.add("</tr>")
+	}
+	m.add("\n</tbody>\n</table>\n</div>\n")
+	for note := range strings.FieldsFuncSeq(t.note, func(c rune) bool { return c == '\n' }) {
+		m.add("<p class=\"note\">%s</p>\n", note)
+	}
 }
-func (t table) Head() []string   { return t.head }
-func (t table) Rows() [][]string { return t.rows }
-
-// Rest is how many columns the last of so many cells takes.
-func (t table) Rest(cells int) int { return len(t.head) - cells + 1 }
-
-// pageTemplate parses the page when it is first called.
-var pageTemplate = sync.OnceValue(func() *template.Template {
-	return template.Must(template.New("page").Funcs(template.FuncMap{
-		"failed": func(cell string) bool { return strings.HasPrefix(cell, string(Failed)) },
-		"last":   func(i int, cells []string) bool { return i == len(cells)-1 },
-	}).Parse(page))
-})

@@ -4,6 +4,7 @@ import (
 	"crypto/sha256"
 	"encoding/base64"
 	"encoding/xml"
+	"errors"
 	"io"
 	"regexp"
 	"strings"
@@ -150,4 +151,12 @@ func TestTicks(t *testing.T) {
 	require.Equal(t, []string{"10 ns", "1 µs", "100 µs", "10 ms", "1 s"}, times(2e-9, 90, true))
 	require.LessOrEqual(t, len(times(1e-9, 1e12, false)), 8)
 	require.Equal(t, []string{"0.3", "1,000,000"}, []string{formatTick(0.1 * 3), formatTick(1e6)})
+}
+
+// Values are escaped whatever they are; what is HTML itself is not.
+func TestMarkup(t *testing.T) {
+	m := &markup{}
+	m.add("<p a=\"%s\">%s %s 100%%", `"'<>&`, 1, literal("<b>"))
+	m.add("%s%s", vector("<svg/>"), errors.New("</p>"))
+	require.Equal(t, `<p a="&#34;&#39;&lt;&gt;&amp;">1 <b> 100%<svg/>&lt;/p&gt;`, m.String())
 }

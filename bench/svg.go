@@ -3,7 +3,6 @@ package bench
 import (
 	"fmt"
 	"html"
-	"html/template"
 	"strings"
 	"unicode/utf8"
 )
@@ -82,14 +81,17 @@ func room(texts ...string) float64 {
 	return wideLetter * float64(longest)
 }
 
+// A vector is an SVG element.
+type vector string
+
 // svg returns the element. The title and the description are for screen readers.
-func (d *drawing) svg(id, title, description string) template.HTML {
+func (d *drawing) svg(id, title, description string) vector {
 	class := "wide"
 	if d.narrow {
 		class = "narrow"
 		id += "-narrow"
 	}
-	return template.HTML(fmt.Sprintf(`<svg class="chart %[1]s" viewBox="0 0 %[2]s %[3]s" role="img" aria-labelledby="%[4]s-title %[4]s-desc">
+	return vector(fmt.Sprintf(`<svg class="chart %[1]s" viewBox="0 0 %[2]s %[3]s" role="img" aria-labelledby="%[4]s-title %[4]s-desc">
 <title id="%[4]s-title">%[5]s</title>
 <desc id="%[4]s-desc">%[6]s</desc>
 %[7]s</svg>`, class, px(d.width), px(d.height), id, html.EscapeString(title), html.EscapeString(description), d.body.String()))
