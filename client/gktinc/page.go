@@ -3,11 +3,9 @@ package gktinc
 import (
 	"errors"
 	"fmt"
-	"html/template"
 	"net/netip"
 	"strconv"
 	"strings"
-	"sync"
 	"time"
 )
 
@@ -95,43 +93,4 @@ type Page struct {
 	// Nonce is the nonce of the page's Content-Security-Policy, for the script
 	// elements; "" means none. Set it before you call Scripts.
 	Nonce string
-}
-
-var fieldTemplate = parsedOnce("field",
-	`<input type="hidden" name="{{.OnceField}}" value="{{.OnceValue}}">`)
-
-// Field returns the hidden input element.
-func (p Page) Field() (template.HTML, error) { return render(fieldTemplate, p) }
-
-var scriptsTemplate = parsedOnce("scripts",
-	`<script{{with .Nonce}} nonce="{{.}}"{{end}}>
-var gktinc_config = {{.Config}};
-{{- if .Blocked}}
-var gktinc_blocked = true;
-{{- end}}
-</script>
-<script{{with .Nonce}} nonce="{{.}}"{{end}} src="{{.Options.ScriptURL}}"></script>
-<script{{with .Nonce}} nonce="{{.}}"{{end}}>
-gktinc_init(gktinc_config, {{if .Options.FormID}}document.getElementById({{.Options.FormID}}){{else}}null{{end}}, {{.Options.InputID}}, {{.Options.Verbose}});
-</script>
-`)
-
-// Scripts returns the script elements, with the configuration, the vendor's script and
-// the call that starts it.
-func (p Page) Scripts() (template.HTML, error) {
-	if p.Options.ScriptURL == "" {
-		p.Options.ScriptURL = DefaultScriptURL
-	}
-	return render(scriptsTemplate, p)
-}
-
-// parsedOnce returns a function that parses a template on its first call.
-func parsedOnce(name, text string) func() *template.Template {
-	return sync.OnceValue(func() *template.Template { return template.Must(template.New(name).Parse(text)) })
-}
-
-func render(t func() *template.Template, p Page) (template.HTML, error) {
-	var b strings.Builder
-	err := t().Execute(&b, p)
-	return template.HTML(b.String()), err
 }

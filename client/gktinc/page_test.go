@@ -126,6 +126,50 @@ func TestPageHostile(t *testing.T) {
 	require.Equal(t, strings.ToValidUTF8(hostile, "\uFFFD"), back.Sign)
 }
 
+// html/template, which knows the grammar of HTML, JavaScript and URLs, makes the same of
+// the same values, but for a NUL and the plus signs that it escapes.
+func TestPageAgainstTemplates(t *testing.T) {
+	field := template.Must(template.New("field").Parse(`<input type="hidden" name="{{.OnceField}}" value="{{.OnceValue}}">`))
+	scripts := template.Must(template.New("scripts").Parse(`<script{{with .Nonce}} nonce="{{.}}"{{end}}>
+var gktinc_config = {{.Config}};
+{{- if .Blocked}}
+var gktinc_blocked = true;
+{{- end}}
+</script>
+<script{{with .Nonce}} nonce="{{.}}"{{end}} src="{{.Options.ScriptURL}}"></script>
+<script{{with .Nonce}} nonce="{{.}}"{{end}}>
+gktinc_init(gktinc_config, {{if .Options.FormID}}document.getElementById({{.Options.FormID}}){{else}}null{{end}}, {{.Options.InputID}}, {{.Options.Verbose}});
+</script>
+`))
+	values := []string{"", "plain", hostile, strings.ReplaceAll(hostile, "\x00", ""), `a+b`, "ä€😀", "%41%zz%", "/x y?a=b&c='d'(e)", `\u003c`, "-1", " "}
+	for i := range 256 {
+		values = append(values, "/x"+string(rune(i))+"y", "/"+string([]byte{byte(i)}))
+	}
+	for i, v := range values {
+		page := Page{
+			Config:    PageConfig{ClientIP: v, URL: v, ChallengeLevel: i, Salt: v, Once: v, Time: v, Sign: v},
+			Options:   PageOptions{ScriptURL: v, FormID: v, InputID: v, Verbose: i%2 == 0},
+			Blocked:   i%3 == 0,
+			OnceField: v, OnceValue: v, Nonce: v,
+		}
+		if v == "" {
+			page.Options.ScriptURL = DefaultScriptURL
+		}
+		for _, check := range []struct {
+			want *template.Template
+			got  func() (template.HTML, error)
+		}{{field, page.Field}, {scripts, page.Scripts}} {
+			var want strings.Builder
+			require.NoError(t, check.want.Execute(&want, page))
+			got, err := check.got()
+			require.NoError(t, err)
+			require.Equal(t, strings.ReplaceAll(want.String(), "&#43;", "+"), strings.ReplaceAll(string(got), "\x00", "\uFFFD"), "%q", v)
+		}
+	}
+	_, err := Page{Options: PageOptions{ScriptURL: "javascript:alert(1)"}}.Scripts()
+	require.ErrorContains(t, err, `Page.ScriptURL begins with "javascript:": use https`)
+}
+
 func TestPageOptionsCheck(t *testing.T) {
 	for _, good := range []string{"", DefaultScriptURL, "HTTP://example.com/x.js", "/x.js", "x.js?a=b:c", "//example.com/x.js"} {
 		require.NoError(t, PageOptions{ScriptURL: good}.check(), good)

@@ -1,7 +1,8 @@
 package main
 
 import (
-	"html/template"
+	"fmt"
+	"html"
 	"net/http"
 	"strings"
 
@@ -52,16 +53,6 @@ func (g *gktincRoutes) reject(w http.ResponseWriter, r *http.Request, status int
 
 func wantsHTML(r *http.Request) bool { return strings.Contains(r.Header.Get("Accept"), "text/html") }
 
-var refusalPage = template.Must(template.New("refusal").Parse(`<!doctype html>
-<html lang="en">
-<meta charset="utf-8">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<title>{{.Title}}</title>
-<style>body { font: 1rem/1.5 system-ui, sans-serif; max-width: 30rem; margin: 4rem auto; padding: 0 1rem; }</style>
-<h1>{{.Title}}</h1>
-<p>{{.Text}}</p>
-`))
-
 // writeRefusal writes a page for a visitor. It says what to do and nothing else.
 func writeRefusal(w http.ResponseWriter, status int) {
 	texts := map[int][2]string{
@@ -76,5 +67,13 @@ func writeRefusal(w http.ResponseWriter, status int) {
 	w.Header().Set("Content-Type", "text/html; charset=utf-8")
 	w.Header().Set("Cache-Control", "no-store")
 	w.WriteHeader(status)
-	_ = refusalPage.Execute(w, map[string]string{"Title": text[0], "Text": text[1]})
+	fmt.Fprintf(w, `<!doctype html>
+<html lang="en">
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<title>%[1]s</title>
+<style>body { font: 1rem/1.5 system-ui, sans-serif; max-width: 30rem; margin: 4rem auto; padding: 0 1rem; }</style>
+<h1>%[1]s</h1>
+<p>%[2]s</p>
+`, html.EscapeString(text[0]), html.EscapeString(text[1]))
 }

@@ -1,8 +1,7 @@
 package main
 
 import (
-	_ "embed"
-	"html/template"
+	"io"
 	"net/http"
 	"slices"
 	"strconv"
@@ -167,11 +166,6 @@ func (s *agentState) ready(a *agentServer, w http.ResponseWriter, r *http.Reques
 	a.answer(w, http.StatusOK, map[string]string{"status": "ready"})
 }
 
-//go:embed agent_status.html
-var statusHTML string
-
-var statusTemplate = sync.OnceValue(func() *template.Template { return template.Must(template.New("status").Parse(statusHTML)) })
-
 // page answers with the status for people.
 func (s *agentState) page(w http.ResponseWriter, _ *http.Request) {
 	status := s.status()
@@ -179,10 +173,7 @@ func (s *agentState) page(w http.ResponseWriter, _ *http.Request) {
 	h.Set("Content-Type", "text/html; charset=utf-8")
 	h.Set("Content-Security-Policy", "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; frame-ancestors 'none'")
 	h.Set("Cache-Control", "no-store")
-	_ = statusTemplate().Execute(w, struct {
-		agentStatus
-		Rows [][2]string
-	}{status, status.rows()})
+	_, _ = io.WriteString(w, status.page())
 }
 
 // rows are the status as people read it.

@@ -100,6 +100,18 @@ func TestAgentNotReady(t *testing.T) {
 	require.Equal(t, 200, status)
 }
 
+// What a service says of a failure is text on the page, not markup.
+func TestAgentPageHostile(t *testing.T) {
+	const hostile = `</td></table><script>alert(1)</script>"'&`
+	page := agentStatus{
+		Version: hostile, Kernel: hostile,
+		Failures: []agentFailure{{time.Now(), hostile, hostile}},
+	}.page()
+	require.NotContains(t, page, "<script")
+	require.Equal(t, 4, strings.Count(page, "&lt;/td&gt;&lt;/table&gt;&lt;script&gt;alert(1)&lt;/script&gt;&#34;&#39;&amp;"))
+	require.Equal(t, 2, strings.Count(page, "</table>"))
+}
+
 func TestAgentStatusUsage(t *testing.T) {
 	code, _, stderr := gkpow(t.Context(), "", "", "agent", "status")
 	require.Equal(t, exitUsage, code)

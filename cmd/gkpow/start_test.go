@@ -1,8 +1,10 @@
 package main
 
 import (
+	"bytes"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"regexp"
 	"strconv"
 	"strings"
@@ -32,4 +34,20 @@ func TestInitializers(t *testing.T) {
 		require.Less(t, bytes, 16<<10, found[0]) // one expression with a counted repeat takes 30 KB and more
 	}
 	require.NotZero(t, own, string(output))
+}
+
+// Nothing in the command calls methods by names that are not constants, as text/template
+// and html/template do. For a program that does, the linker keeps every exported method
+// of every type: with the builders of all Redis commands that was 8 MB more, which also
+// have to be read when a command starts. The linker marks the functions that do it.
+func TestNoMethodsByName(t *testing.T) {
+	program := filepath.Join(t.TempDir(), "gkpow")
+	cmd := exec.Command("go", "build", "-ldflags=-dumpdep", "-o", program, ".")
+	var graph bytes.Buffer
+	cmd.Stderr = &graph
+	require.NoError(t, cmd.Run(), "%.2000s", &graph)
+	require.Contains(t, graph.String(), "main.main -> ")
+	for line := range strings.Lines(graph.String()) {
+		require.NotContains(t, line, "<ReflectMethod>", "write pages as bench/markup.go does, and ask for methods by constants")
+	}
 }
