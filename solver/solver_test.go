@@ -18,6 +18,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/gkpow/gkpow/solver/asm"
+	"github.com/gkpow/gkpow/solver/internal/cases"
 )
 
 // eachKernel runs a test on every kernel that this CPU can run; package asm's
@@ -33,8 +34,8 @@ func eachKernel(t *testing.T, f func(t *testing.T, k asm.Kernel)) {
 	}
 }
 
-// thin returns 1, or for a kernel that this CPU is far too slow with, and that it
-// will not choose, how many cases of a test to take one of.
+// thin returns how many cases of a test to take one of: more for a kernel that this
+// CPU is far too slow with, and will not choose.
 func thin(k asm.Kernel) int {
 	r := newRegistry([]asm.Kernel{k, asm.Generic()})
 	r.mu.Lock()
@@ -42,7 +43,7 @@ func thin(k asm.Kernel) int {
 	if r.look(&r.entries[0]); r.entries[0].slow {
 		return 11
 	}
-	return 1
+	return cases.Stride()
 }
 
 func mustNew(t *testing.T, o Options) *Solver {
@@ -229,8 +230,12 @@ func TestContext(t *testing.T) {
 	t.Run("cancelled with a cause", func(t *testing.T) {
 		ctx, cancel := context.WithCancelCause(t.Context())
 		cause := errors.New("no longer wanted")
-		time.AfterFunc(20*time.Millisecond, func() { cancel(cause) })
-		_, err := Solve(ctx, impossible)
+		s := mustNew(t, Options{ProgressInterval: time.Millisecond, Progress: func(p Progress) {
+			if p.Hashes > 0 {
+				cancel(cause)
+			}
+		}})
+		_, err := s.Solve(ctx, impossible)
 		require.ErrorIs(t, err, context.Canceled)
 		require.ErrorIs(t, err, cause)
 		var stopped *StoppedError
@@ -322,7 +327,7 @@ func TestProgress(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	var all []Progress
 	s := mustNew(t, Options{ProgressInterval: time.Millisecond, Progress: func(p Progress) {
-		if all = append(all, p); len(all) == 5 {
+		if all = append(all, p); len(all) >= 5 && p.Hashes > 0 {
 			cancel()
 		}
 	}})

@@ -10,6 +10,7 @@ import (
 	"testing"
 
 	"github.com/gkpow/gkpow/solver/asm"
+	"github.com/gkpow/gkpow/solver/internal/cases"
 )
 
 // randomPrefix returns n bytes of any value.
@@ -202,7 +203,7 @@ func TestEveryLayout(t *testing.T) {
 
 // Going from chunk to chunk is the same as going to one at once.
 func TestSeekRewritesWhatChanges(t *testing.T) {
-	for at := range 64 {
+	for at := 0; at < 64; at += cases.Stride() {
 		rng := rand.New(rand.NewPCG(1, uint64(at)))
 		mid := mustMidstate(t, randomPrefix(rng, at))
 		for width := 4; width <= maxWidth; width += 3 {
@@ -248,7 +249,7 @@ func TestSeekRewritesWhatChanges(t *testing.T) {
 func TestChunksPartitionTheSegment(t *testing.T) {
 	rng := rand.New(rand.NewPCG(2, 0))
 	for width := 1; width <= 5; width++ {
-		for at := range 64 {
+		for at := 0; at < 64; at += cases.Stride() {
 			for l := range variants(at, width) {
 				first, last, _ := widthRange(width, math.MaxUint64)
 				a, b := first+rng.Uint64N(last-first+1), first+rng.Uint64N(last-first+1)
@@ -318,7 +319,7 @@ func TestMidstateLooksAtTheContext(t *testing.T) {
 // one that is left to search.
 func TestEndsOfSegments(t *testing.T) {
 	eachKernel(t, func(t *testing.T, k asm.Kernel) {
-		for at := range 64 {
+		for at := 0; at < 64; at += thin(k) {
 			p := Puzzle{Prefix: randomPrefix(rand.New(rand.NewPCG(3, uint64(at))), at)}
 			mid := mustMidstate(t, p.Prefix)
 			for _, seg := range newPlan(space{prefix: at, limit: math.MaxUint64}, allKinds(&k)).segments {
@@ -392,7 +393,7 @@ func TestGridsAreWhole(t *testing.T) {
 // The pieces of a walk hold each nonce of the rows once, whatever their size.
 func TestPiecesPartitionTheSegment(t *testing.T) {
 	rng := rand.New(rand.NewPCG(4, 0))
-	for at := range 64 {
+	for at := 0; at < 64; at += cases.Stride() {
 		mid := mustMidstate(t, randomPrefix(rng, at))
 		for width := 3; width <= 5; width++ {
 			for l := range variants(at, width) {

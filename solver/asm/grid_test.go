@@ -5,6 +5,8 @@ import (
 	"math/rand/v2"
 	"slices"
 	"testing"
+
+	"github.com/gkpow/gkpow/solver/internal/cases"
 )
 
 // A gridSample is a Grid of random content, and what crypto/sha256 says of it.
@@ -68,7 +70,7 @@ func eachGridKernel(t *testing.T, f func(t *testing.T, k Kernel)) {
 // eachGrid runs f for every word that can be the second that varies, or for a few
 // where the kernel goes through a grid chunk by chunk.
 func eachGrid(k Kernel, f func(rng *rand.Rand, vary int)) {
-	step := 1
+	step := cases.Stride()
 	if k.Ops.Grid[1] == 0 {
 		step = 6
 	}
