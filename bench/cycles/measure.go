@@ -13,17 +13,24 @@ import (
 	"github.com/gkpow/gkpow/solver/asm/cpuclock"
 )
 
-// burst is about how long a part runs at a time: short enough that most bursts are not interrupted.
+// burst is about how long a part runs at a time: so short that most bursts are not interrupted.
 const burst = 40 * time.Microsecond
 
-// none is the mask that no hash meets.
+// none is a mask that no hash meets.
 const none = ^uint32(0)
 
-// An entrant is a part to be measured.
-type entrant struct {
+// The kinds of parts.
+const (
+	scan  = "scan"
+	grid  = "grid"
+	tails = "tails"
+)
+
+// A part is a function of a kernel for one word or number of tails.
+type part struct {
 	kernel     asm.Kernel
 	kind       string
-	number     int
+	number     int           // word that varies, counter, or number of tails
 	operations float64       // for one hash
 	rounds     float64       // SHA256RNDS2 for one hash
 	prepare    func() runner // makes what a burst needs
@@ -35,48 +42,52 @@ type runner struct {
 	hashes int
 }
 
-// newEntrants returns the parts of the named kernels, or of all that the CPU can run.
-func newEntrants(names string) (entrants []entrant, err error) {
-	wanted := strings.FieldsFunc(names, func(r rune) bool { return r == ',' })
-	var usable []string
+// partsOf returns the parts of the named kernels, separated by commas, or of all that the CPU can
+// run; then it also returns the kernels that the CPU cannot run.
+func partsOf(names string) (parts []part, lacking []missing, err error) {
+	wanted := strings.FieldsFunc(names, func(r rune) bool { return r == ',' || r == ' ' })
+	var known []string
 	for _, k := range asm.Kernels() {
-		if k.Missing != "" {
-			continue
-		}
-		usable = append(usable, k.Name)
-		if len(wanted) == 0 || slices.Contains(wanted, k.Name) {
-			entrants = append(entrants, partsOf(k)...)
+		known = append(known, k.Name)
+		switch {
+		case len(wanted) > 0 && !slices.Contains(wanted, k.Name):
+		case k.Missing == "":
+			parts = append(parts, partsOfKernel(k)...)
+		case len(wanted) > 0:
+			return nil, nil, fmt.Errorf("-kernels: this CPU cannot run %s, which needs %s", k.Name, k.Missing)
+		default:
+			lacking = append(lacking, missing{k.Name, k.Missing})
 		}
 	}
 	for _, name := range wanted {
-		if !slices.Contains(usable, name) {
-			return nil, fmt.Errorf("no kernel %q; this CPU can run %s", name, strings.Join(usable, ", "))
+		if !slices.Contains(known, name) {
+			return nil, nil, fmt.Errorf("-kernels: no kernel %q; there are %s", name, strings.Join(known, ", "))
 		}
 	}
-	return entrants, nil
+	return parts, lacking, nil
 }
 
-func partsOf(k asm.Kernel) (parts []entrant) {
+func partsOfKernel(k asm.Kernel) (parts []part) {
 	lanes := float64(k.Lanes)
 	for word := range 16 {
-		parts = append(parts, entrant{k, "scan", word, float64(k.Ops.Scan[word]) / lanes, float64(k.Rounds.Scan[word]) / lanes,
-			func() runner { return scan(k, word) }})
+		parts = append(parts, part{k, scan, word, float64(k.Ops.Scan[word]) / lanes, float64(k.Rounds.Scan[word]) / lanes,
+			func() runner { return runScan(k, word) }})
 	}
 	for counter, operations := range k.Ops.Grid {
 		if operations > 0 {
-			parts = append(parts, entrant{k, "grid", counter, float64(operations) / asm.GridLanes, float64(k.Rounds.Grid[counter]) / asm.GridLanes,
-				func() runner { return scanGrid(k, counter) }})
+			parts = append(parts, part{k, grid, counter, float64(operations) / asm.GridLanes, float64(k.Rounds.Grid[counter]) / asm.GridLanes,
+				func() runner { return runGrid(k, counter) }})
 		}
 	}
 	for _, n := range []int{1, 10, 100, 1000} {
 		perHash := func(o asm.Ops) float64 { return float64(o.Hash[tailsWord]/n+o.Tail) / asm.MaxStates }
-		parts = append(parts, entrant{k, "tails", n, perHash(k.Ops), perHash(k.Rounds),
-			func() runner { return scanTails(k, n) }})
+		parts = append(parts, part{k, tails, n, perHash(k.Ops), perHash(k.Rounds),
+			func() runner { return runTails(k, n) }})
 	}
 	return parts
 }
 
-// tailsWord is the word of the first block that varies where others follow.
+// tailsWord is the word that varies in the first block where tails follow.
 const tailsWord = 13
 
 func random(rng *rand.Rand) (words [16]uint32) {
@@ -102,7 +113,7 @@ func randomWords(rng *rand.Rand, n int) []uint32 {
 	return words
 }
 
-func scan(k asm.Kernel, word int) runner {
+func runScan(k asm.Kernel, word int) runner {
 	rng := rand.New(rand.NewPCG(1, uint64(word)))
 	b, words := randomBlock(rng, word), randomWords(rng, min(k.MaxScan, 1000)/k.Lanes*k.Lanes)
 	return runner{func() { k.Scan(b, words) }, len(words)}.within(k.Lanes, func(n int) func() {
@@ -110,7 +121,7 @@ func scan(k asm.Kernel, word int) runner {
 	})
 }
 
-func scanGrid(k asm.Kernel, counter int) runner {
+func runGrid(k asm.Kernel, counter int) runner {
 	rng := rand.New(rand.NewPCG(2, uint64(counter)))
 	g := &asm.Grid{Words: random(rng), Vary: counter, Mask: none}
 	g.State = [8]uint32(randomWords(rng, 8))
@@ -125,29 +136,29 @@ func scanGrid(k asm.Kernel, counter int) runner {
 	return r
 }
 
-// scanTails hashes as many values as the kernel does at once, or a few if there are many tails.
-func scanTails(k asm.Kernel, n int) runner {
+// runTails hashes as many values as the kernel takes at once, or a few if there are many tails.
+func runTails(k asm.Kernel, n int) runner {
 	rng := rand.New(rand.NewPCG(3, uint64(n)))
 	values := asm.MaxHash
 	if n >= 100 {
 		values = asm.MaxStates
 	}
 	b, words, states := randomBlock(rng, tailsWord), randomWords(rng, values), make([]asm.States, values/asm.MaxStates)
-	tails := make([]asm.Tail, n)
-	for i := range tails {
+	table := make([]asm.Tail, n)
+	for i := range table {
 		block := random(rng)
-		tails[i].Set(&block)
+		table[i].Set(&block)
 	}
 	return runner{func() {
 		k.Hash(b, words, states)
 		for i := range states {
-			k.ScanTails(&states[i], tails, none)
+			k.ScanTails(&states[i], table, none)
 		}
 	}, n * values}
 }
 
-// within returns a runner that takes about as long as a burst, at most all the words and a
-// multiple of lanes.
+// within returns a runner that takes about as long as a burst: a multiple of lanes, and no more
+// than all words.
 func (r runner) within(lanes int, part func(n int) func()) runner {
 	few := part(lanes)
 	few()
@@ -160,11 +171,11 @@ func (r runner) within(lanes int, part func(n int) func()) runner {
 
 // measured are the bursts of all parts, in one process or several.
 type measured struct {
-	Hz      float64     // the highest clock
-	Seconds [][]float64 // for one hash, by part
+	Hz      float64     // highest clock
+	Seconds [][]float64 // for one hash, by part: an element for each burst
 }
 
-// add adds those of another process.
+// add adds the bursts of another process.
 func (m *measured) add(other measured) {
 	m.Hz = max(m.Hz, other.Hz)
 	if m.Seconds == nil {
@@ -175,18 +186,18 @@ func (m *measured) add(other measured) {
 	}
 }
 
-// measure measures the parts in turns, each once a round, with the clock in between.
-func measure(entrants []entrant, rounds int) measured {
-	m := measured{Seconds: make([][]float64, len(entrants))}
-	runners := make([]runner, len(entrants))
-	for i, e := range entrants {
-		runners[i] = e.prepare()
+// measure has the parts take turns, and measures the clock before each round.
+func measure(ctx context.Context, parts []part, rounds int) measured {
+	m := measured{Seconds: make([][]float64, len(parts))}
+	runners := make([]runner, len(parts))
+	for i, p := range parts {
+		runners[i] = p.prepare()
 	}
 	for range rounds {
-		m.Hz = max(m.Hz, cpuclock.Measure(context.Background()))
+		m.Hz = max(m.Hz, cpuclock.Measure(ctx))
 		for i, r := range runners {
 			best := math.Inf(1)
-			for range 2 { // the first has cold caches
+			for range 2 { // the first one has cold caches
 				start := time.Now()
 				r.run()
 				best = min(best, time.Since(start).Seconds())
