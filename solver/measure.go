@@ -115,10 +115,13 @@ func (r *registry) newMeter(k *asm.Kernel, l layout) *meter {
 }
 
 // run takes one slice. The error is the context's.
-func (m *meter) run(ctx context.Context) error {
+func (m *meter) run(ctx context.Context) error { return m.slice(ctx, measureSlice) }
+
+// slice takes a slice of the given length.
+func (m *meter) slice(ctx context.Context, length time.Duration) error {
 	w, now := &m.workers[0], m.registry.now
 	begin, before := now(), w.hashes.Load()
-	w.until = begin.Add(measureSlice)
+	w.until = begin.Add(length)
 	w.run(ctx)
 	m.rates = append(m.rates, rate(w.hashes.Load()-before, now().Sub(begin)))
 	return m.err

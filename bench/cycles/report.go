@@ -18,11 +18,11 @@ const standout = 1.05
 
 // A report is the result, which -json prints.
 type report struct {
-	CPU     string    `json:"cpu"`     // brand
-	Go      string    `json:"go"`      // version
-	Hz      float64   `json:"hz"`      // highest clock that was measured
-	Parts   []figures `json:"parts"`   // in the order of measurement
-	Missing []missing `json:"missing"` // kernels that this CPU cannot run
+	CPU     string    `json:"cpu"`               // brand
+	Go      string    `json:"go"`                // version
+	Hz      float64   `json:"hz"`                // highest clock that was measured
+	Parts   []figures `json:"parts"`             // in the order of measurement
+	Missing []missing `json:"missing,omitempty"` // kernels that this CPU cannot run, unless others were asked for
 }
 
 // figures are those of one part: a function of a kernel for one word or number of tails.

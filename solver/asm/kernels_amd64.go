@@ -140,7 +140,7 @@ var ownKernels = []Kernel{
 		MaxScan: 2504,
 		Ops:     shaniOps,
 		Rounds:  shaniRounds,
-		Weights: Weights{Scan: 0.575, Hash: 0.55, Tail: 1.02}, // Zen 3
+		Weights: Weights{Scan: 0.577, Hash: 0.61, Tail: 1.02}, // Zen 3
 
 		Scan:      search(searchSHANI).scan,
 		Hash:      search(searchSHANI).hash,
@@ -167,7 +167,7 @@ var ownKernels = []Kernel{
 		Missing: missing("avx2"),
 		MaxScan: 2504,
 		Ops:     avx2Ops,
-		Weights: Weights{Scan: 0.335, Hash: 0.30, Tail: 0.308}, // Zen 3
+		Weights: Weights{Scan: 0.337, Hash: 0.316, Tail: 0.303}, // Zen 3
 
 		Scan:      search(searchAVX2).scan,
 		Hash:      search(searchAVX2).hash,
