@@ -39,7 +39,7 @@ func TestColdProcesses(t *testing.T) {
 		return
 	}
 	for _, salt := range []int{32, 56} {
-		candidates := kernels.usable()
+		candidates := kernels.promising()
 		rates, err := kernels.measure(t.Context(), candidates, Options{}, Puzzle{Prefix: make([]byte, salt+1), Bits: 24})
 		require.NoError(t, err)
 		var best []string

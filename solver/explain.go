@@ -58,7 +58,8 @@ func (s *PlanSegment) nonces() float64 { return float64(s.Last-s.First) + 1 }
 
 // Explain plans the search for a puzzle as Solve would, and measures the rate of
 // the kernels, on one thread, unless one is asked for: on the layout that most
-// of the search goes into, for about 20 ms each. The rate for other layouts
+// of the search goes into, for about 20 ms each. Kernels that a search would not
+// try, since they are far slower than generic, are left out. The rate for other layouts
 // follows from their operations. If there are no nonces to search, which is so
 // where there are more shards than nonces, the error is an *ExhaustedError.
 func (s *Solver) Explain(ctx context.Context, p Puzzle) (Plan, error) {
@@ -140,7 +141,7 @@ func (s *Solver) candidates() ([]*asm.Kernel, error) {
 	if _, _, err := s.registry.pick(0); err != nil {
 		return nil, err
 	}
-	return s.registry.usable(), nil
+	return s.registry.promising(), nil
 }
 
 // Time returns how long the search takes on average, whether it finds a

@@ -101,6 +101,18 @@ func TestExplainRefuses(t *testing.T) {
 	require.ErrorAs(t, err, &fault)
 }
 
+// A hopeless kernel is not measured: with tails, only one slice in many would show how slow it is.
+func TestExplainLeavesOutSlowKernels(t *testing.T) {
+	stage := newStage(5000, 40, 300)
+	slow := stage.entries[0].kernel
+	slow.ScanTails = func(s *asm.States, tails []asm.Tail, mask uint32) int {
+		t.Error("a slow kernel is measured")
+		return -1
+	}
+	plan := explain(t, stage, Options{}, Puzzle{Prefix: make([]byte, 57), Bits: 24})
+	require.Equal(t, "k1", plan.Backend)
+}
+
 // What a larger limit would win is what it wins.
 func TestExplainWider(t *testing.T) {
 	stage := newStage(1000)

@@ -197,6 +197,17 @@ func (r *registry) usable() (list []*asm.Kernel) {
 	return list
 }
 
+// promising returns the usable kernels without those that the first look found to be far slower
+// than the last. It would be wrong to measure these in short slices, of which one may hold nothing
+// but the first block of a run, and the others nothing but tails.
+func (r *registry) promising() []*asm.Kernel {
+	return slices.DeleteFunc(r.usable(), func(k *asm.Kernel) bool {
+		r.mu.Lock()
+		defer r.mu.Unlock()
+		return r.entry(k).slow
+	})
+}
+
 // usable reports whether the CPU can run the kernel and nothing is known against it.
 func (e *entry) usable() bool { return e.kernel.Missing == "" && e.fault == nil }
 
