@@ -7,8 +7,10 @@ import (
 	"io"
 	"slices"
 	"strings"
+	"unicode"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 
 	"github.com/gkpow/gkpow/bench"
 	"github.com/gkpow/gkpow/client/diskcache"
@@ -105,7 +107,7 @@ asks GuardianKey GKTinc about visitors and their forms.`,
 	}
 	root.Flags().BoolVar(&version, "version", false, "print version, commit, date and kernel")
 	root.SetFlagErrorFunc(flagError)
-	root.SetUsageTemplate(strings.ReplaceAll(root.UsageTemplate(), ".FlagUsages ", ".FlagUsagesWrapped 80 "))
+	root.SetUsageFunc(wrapFlags(root.UsageFunc()))
 	root.SetHelpCommand(newHelp())
 	for _, group := range []struct {
 		id, title string
@@ -136,6 +138,29 @@ asks GuardianKey GKTinc about visitors and their forms.`,
 		}
 	}
 	return root
+}
+
+// wrapFlags makes a function that prints what usage does, with the flags wrapped at 80
+// columns. A template of the usage would do it, if the linker did not keep every method
+// of a program that executes templates.
+func wrapFlags(usage func(*cobra.Command) error) func(*cobra.Command) error {
+	return func(cmd *cobra.Command) error {
+		var text strings.Builder
+		out := cmd.OutOrStderr()
+		cmd.SetOut(&text)
+		err := usage(cmd)
+		cmd.SetOut(out)
+		if err != nil {
+			return err
+		}
+		wrapped := text.String()
+		for _, flags := range []*pflag.FlagSet{cmd.LocalFlags(), cmd.InheritedFlags()} {
+			lines := strings.TrimRightFunc(flags.FlagUsages(), unicode.IsSpace)
+			wrapped = strings.Replace(wrapped, lines, strings.TrimRightFunc(flags.FlagUsagesWrapped(80), unicode.IsSpace), 1)
+		}
+		_, err = io.WriteString(out, wrapped)
+		return err
+	}
 }
 
 // action makes the function that runs a command without arguments. Cobra's own
