@@ -13,41 +13,44 @@ import (
 
 // An APIConfig describes a JSON API to NewAPI.
 type APIConfig struct {
-	// What the service is, for requests and for the texts of errors.
+	// These fields describe the service, for requests and for error messages.
 
-	Name       string // of the service; Error.Op is "NAME/OP". "" is gkCAPTCHA, without "NAME/"
-	DefaultURL string // where its vendor runs it
-	Variable   string // the environment variable that users set the URL by
+	Name       string // name of the service; Error.Op is then "NAME/OP". "" means gkCAPTCHA, without "NAME/"
+	DefaultURL string // URL of the vendor's service
+	Variable   string // environment variable that sets the URL
 
-	// Kind classifies an answer that is an error, by its status and by its code,
-	// "" if it had none: it returns one of the Err variables. Advise says what to
-	// do about such an error, "" if it does not know. nil is what gkCAPTCHA means.
-	Kind   func(status int, code Code) error
+	// Kind classifies an error answer: it returns one of the Err variables for a
+	// status and an error code, "" if the answer has none. nil means the rules of
+	// gkCAPTCHA.
+	Kind func(status int, code Code) error
+
+	// Advise returns what the user can do about an error, "" if it does not know. nil
+	// means the advice of gkCAPTCHA.
 	Advise func(*Error) string
 
-	// What the user has configured, as in Config and with the same zero values.
+	// These fields are configured by the user, as in Config and with the same
+	// defaults.
 
-	URL        string // "" is DefaultURL
+	URL        string // "" means DefaultURL
 	HTTPClient *http.Client
 	MaxRetries int
 	Timeout    time.Duration
 	UserAgent  string
 	Limits     Limits
 
-	// Readable reports whether an answer is one that the caller wants to read; nil
-	// is one of status 2xx whose success, if it is there, is true. It is asked about
-	// JSON objects only. Anything else is an *Error.
+	// Readable reports whether Do should return an answer; otherwise Do returns an
+	// *Error. It is called with JSON objects only. nil accepts answers with status 2xx
+	// whose field success is true or absent.
 	Readable func(status int, body []byte) bool
 
-	Secrets []Secret // what errors must not show
+	Secrets []Secret // values that errors must not show
 }
 
-// An API is a JSON API at one URL, and the one way in which this module talks to
-// services: over https, or http to a loopback address; without following
-// redirects; with TLS 1.2 at least, unless the HTTP client is the user's; each
-// answer a JSON object of at most 1 MiB; each failure an *Error that shows no
-// secret. It is what Client and packages like gktinc are made of. It is safe for
-// concurrent use.
+// An API is a client of the JSON API at one URL. Client and package gktinc make all
+// their requests through it. It uses https, or http to a loopback address; it does not
+// follow redirects; it requires TLS 1.2, unless the user supplies the HTTP client. Each
+// answer is a JSON object of at most 1 MiB, and each failure is an *Error that shows no
+// secret. An API is safe for concurrent use.
 type API struct {
 	prefix     string // of Error.Op
 	variable   string
@@ -55,14 +58,14 @@ type API struct {
 	timeout    time.Duration
 	maxRetries uint
 	kind       func(int, Code) error
-	own        func(jsonobject.Object) bool // whether an error is in the form of the API's
+	own        func(jsonobject.Object) bool // reports whether an error has the API's format
 	advise     func(*Error) string
 	readable   func(status int, body []byte) bool // nil as in APIConfig
-	total      time.Duration                      // 0 is no limit
+	total      time.Duration                      // 0 means no limit
 	gate       *gate
 
-	// These are functions because a dump follows pointers into a transport's
-	// buffers and into a compiled expression, which hold the secrets.
+	// These are functions, since the buffers of a transport and a compiled expression
+	// contain the secrets, and a dump would follow pointers to them.
 	do       func(*http.Request) (*http.Response, error)
 	redact   func(string) string
 	endpoint func(path string) string
@@ -70,7 +73,7 @@ type API struct {
 	now func() time.Time
 }
 
-// NewAPI returns an API. It sends nothing. Its errors are ErrMisconfigured.
+// NewAPI returns an API. It makes no requests. The error is ErrMisconfigured.
 func NewAPI(config APIConfig) (*API, error) {
 	a := &API{
 		variable:   config.Variable,
@@ -95,7 +98,7 @@ func NewAPI(config APIConfig) (*API, error) {
 	case config.Timeout < 0:
 		return nil, a.misconfigured("Timeout is %v: set it to a positive duration, or to 0 for the default", config.Timeout)
 	case strings.ContainsFunc(config.UserAgent, func(r rune) bool { return r < ' ' || r > '~' }):
-		return nil, a.misconfigured("UserAgent has characters that a header cannot hold: use printable ASCII")
+		return nil, a.misconfigured("UserAgent has characters that a header cannot contain: use printable ASCII")
 	}
 	if field, fault := config.Limits.check(); fault != "" {
 		return nil, a.misconfigured("Limits.%s %s", field, fault)
@@ -103,7 +106,7 @@ func NewAPI(config APIConfig) (*API, error) {
 	a.gate = newGate(config.Limits)
 	base, fault := parseURL(cmp.Or(config.URL, config.DefaultURL))
 	if fault != "" {
-		return nil, a.misconfigured("URL %s, as in %s", fault, config.DefaultURL)
+		return nil, a.misconfigured("URL %s (example: %s)", fault, config.DefaultURL)
 	}
 	a.endpoint = func(path string) string { return endpoint(base, path) }
 	var secrets []string
@@ -122,26 +125,26 @@ func (a *API) misconfigured(format string, args ...any) *Error {
 
 // An APIRequest is one request to an API.
 type APIRequest struct {
-	Op     string      // what it is for, in one word, for Error.Op
-	Method string      // "" is GET, or POST if there is a body
-	Path   string      // from the URL on, escaped, with a slash first
-	Header http.Header // besides Content-Type, Accept and User-Agent
-	Body   any         // sent as JSON; nil is no body
+	Op     string      // operation, in one word, for Error.Op
+	Method string      // "" means GET, or POST if there is a body
+	Path   string      // appended to the URL; escaped, with a leading slash
+	Header http.Header // in addition to Content-Type, Accept and User-Agent
+	Body   any         // sent as JSON; nil means no body
 
-	limit time.Duration // for the answer; 0 is APIConfig.Timeout
+	limit time.Duration // for the answer; 0 means APIConfig.Timeout
 }
 
-// An APIAnswer is a JSON object that APIConfig.Readable accepts.
+// An APIAnswer is an answer that APIConfig.Readable accepts.
 type APIAnswer struct {
-	Status   int // 2xx unless APIConfig.Readable accepts others
-	Body     []byte
-	Attempts int // requests that were made; 1 if the first was answered
+	Status   int    // 2xx, unless APIConfig.Readable accepts others
+	Body     []byte // a JSON object
+	Attempts int    // requests made; 1 if there were no retries
 }
 
-// Do sends a request and repeats it as Config.MaxRetries and Limits say. It returns
-// an answer that APIConfig.Readable accepts; anything else is an *Error. When the
-// context ends, Do returns at once, with an error that errors.Is finds to be
-// context.Canceled or context.DeadlineExceeded.
+// Do sends a request, with retries according to Config.MaxRetries and Limits. It returns
+// an answer that APIConfig.Readable accepts; anything else is an *Error. When ctx is
+// done, Do returns at once, with an error for which errors.Is finds context.Canceled or
+// context.DeadlineExceeded.
 func (a *API) Do(ctx context.Context, r APIRequest) (APIAnswer, error) {
 	r.Op = a.prefix + r.Op
 	end := time.Now().Add(a.total)
@@ -153,16 +156,17 @@ func (a *API) Do(ctx context.Context, r APIRequest) (APIAnswer, error) {
 		}
 		got, err := a.ask(ctx, r)
 		if failure := new(Error); a.total > 0 && errors.As(err, &failure) {
-			// A repetition must leave the service time for an answer.
+			// Retry only if that leaves the service time to answer.
 			failure.passing = failure.passing && time.Until(end) > max(failure.RetryAfter, firstWait)+minAttempt
 		}
 		return APIAnswer{Status: got.status, Body: got.data, Attempts: attempts}, err
 	})
 }
 
-// minAttempt is the least time that an attempt within Limits.Total is worth making.
+// minAttempt is the minimum time for an attempt; with less left of Limits.Total, Do does
+// not retry.
 const minAttempt = 500 * time.Millisecond
 
-// Printable makes text of an answer fit to be shown: on one line, of at most 300
-// bytes, without the secrets.
+// Printable makes text from an answer safe to show: a single line of at most 300 bytes,
+// without secrets.
 func (a *API) Printable(s string) string { return printable(a.redact(s)) }

@@ -11,25 +11,26 @@ import (
 	"github.com/gkpow/gkpow/solver"
 )
 
-// maxText bounds the salt and the identifier of a challenge, in bytes.
+// maxText is the maximum length of keys and of a challenge's salt and identifier, in
+// bytes.
 const maxText = 4 << 10
 
-// A Challenge is a puzzle that the service has set: gkCAPTCHA M2M API,
-// "1. Request a Challenge". It is a value and holds no secret.
+// A Challenge is a puzzle from the service: gkCAPTCHA M2M API, "1. Request a
+// Challenge". It contains no secret.
 type Challenge struct {
-	ID         string    `json:"challengeId"`
-	Salt       string    `json:"salt"`       // as it stands, at most 4 KiB; it is not hex-decoded
-	Difficulty int       `json:"difficulty"` // leading zero hex digits, 0 to 64
-	ExpiresAt  time.Time `json:"expiresAt"`  // by the server's clock
+	ID         string    `json:"challengeId"` // at most 4 KiB
+	Salt       string    `json:"salt"`        // used literally, not hex-decoded; at most 4 KiB
+	Difficulty int       `json:"difficulty"`  // leading zero hex digits, 0 to 64
+	ExpiresAt  time.Time `json:"expiresAt"`   // by the server's clock
 
-	// received and deadline are by the local clock, and monotonic; zero if the
-	// Challenge was made by hand.
+	// received and deadline are by the local clock, with monotonic readings. They are
+	// zero in a Challenge that was not received from the service.
 	received, deadline time.Time
 }
 
-// Deadline returns when the challenge expires, by the local clock. For a
-// challenge from Client.Challenge the server's clock was compared with the
-// local one by the Date header, which is exact to a second.
+// Deadline returns the time when the challenge expires, by the local clock.
+// Client.Challenge compares the two clocks using the Date header, which has a resolution
+// of one second.
 func (ch Challenge) Deadline() time.Time {
 	if ch.deadline.IsZero() {
 		return ch.ExpiresAt
@@ -37,34 +38,33 @@ func (ch Challenge) Deadline() time.Time {
 	return ch.deadline
 }
 
-// Puzzle returns what has to be solved. Its error is a *solver.PuzzleError if
-// the difficulty is not 0 to 64.
+// Puzzle returns the puzzle to solve. The error is a *solver.PuzzleError if the
+// difficulty is not from 0 to 64.
 func (ch Challenge) Puzzle() (solver.Puzzle, error) {
 	return solver.NewPuzzle(ch.Salt, ch.Difficulty)
 }
 
-// lifetime is how long the challenge had to live when it arrived.
+// lifetime returns the remaining lifetime of the challenge when it arrived.
 func (ch Challenge) lifetime() time.Duration { return ch.deadline.Sub(ch.received) }
 
-// stop is when solving must end, by the local clock.
+// stop returns the time when solving must end, by the local clock.
 func (ch Challenge) stop(margin time.Duration) time.Time {
 	return ch.deadline.Add(-min(margin, ch.lifetime()/4))
 }
 
-// ParseChallenge reads a challenge in the form in which the API sends it (JSON),
-// as tolerantly as Client.Challenge does: numbers may be strings, expiresAt may
-// be Unix seconds, milliseconds or RFC 3339, other fields are ignored. The
-// deadline is by the local clock, and may have passed.
+// ParseChallenge parses a challenge in the API's JSON format. It is as tolerant as
+// Client.Challenge: numbers may be strings, expiresAt may be Unix seconds, Unix
+// milliseconds or RFC 3339, and unknown fields are ignored. The Deadline may have passed.
 //
-// Errors are ErrUnavailable if the data are no challenge, ErrDifficulty if the
-// difficulty is not 0 to 64, and what the API's error says if they are one.
+// The error is ErrUnavailable if data is not a challenge, ErrDifficulty if the difficulty
+// is not from 0 to 64, and the API's own error if data is one.
 func ParseChallenge(data []byte) (Challenge, error) {
 	fields := jsonobject.Decode(data)
 	if fields == nil {
 		return Challenge{}, &Error{Op: "challenge", Kind: ErrUnavailable, Err: errors.New("not a JSON object")}
 	}
 	if fields.Has("success") && !fields.IsTrue("success") {
-		e := &Error{Op: "challenge", Code: errorCode(fields, newRedactor()), Err: errors.New("this is an error, not a challenge")}
+		e := &Error{Op: "challenge", Code: errorCode(fields, newRedactor()), Err: errors.New("the JSON is an error, not a challenge")}
 		if e.Kind = e.Code.kind(); e.Kind == nil {
 			e.Kind = ErrRejected
 		}
@@ -73,8 +73,8 @@ func ParseChallenge(data []byte) (Challenge, error) {
 	return decodeChallenge(answer{fields: fields, clock: readClock(time.Now(), nil)}, solver.MaxBits/4)
 }
 
-// decodeChallenge reads the fields that are needed; the response's nonce is not,
-// whatever it is.
+// decodeChallenge reads the fields that the client needs. It ignores the response's
+// nonce, which is not part of the puzzle.
 func decodeChallenge(a answer, maxDifficulty int) (Challenge, error) {
 	fields := a.fields
 	malformed := func(format string, args ...any) (Challenge, error) {
@@ -88,7 +88,7 @@ func decodeChallenge(a answer, maxDifficulty int) (Challenge, error) {
 	}
 	for _, name := range []string{"challengeId", "salt"} {
 		if fields.IsString(name) && !fields.IsText(name) {
-			return malformed("%s holds bytes or escapes that are not valid Unicode text, so what the service means is lost", name)
+			return malformed("%s contains invalid Unicode, so its original value is lost", name)
 		}
 	}
 	ch := Challenge{received: a.clock.local}
@@ -108,7 +108,7 @@ func decodeChallenge(a answer, maxDifficulty int) (Challenge, error) {
 	}
 	if digits < 0 || digits > float64(maxDifficulty) {
 		return Challenge{}, &Error{Op: "challenge", Kind: ErrDifficulty, Status: a.status,
-			Err: fmt.Errorf("the challenge asks for %v hex digits, the limit is 0 to %d (Config.MaxDifficulty, at most %d)",
+			Err: fmt.Errorf("the challenge asks for %v leading zero hex digits, outside the accepted range of 0 to %d (Config.MaxDifficulty, at most %d)",
 				digits, maxDifficulty, solver.MaxBits/4)}
 	}
 	ch.Difficulty = int(digits)
@@ -122,9 +122,9 @@ type challengeRequest struct {
 	SecretKey string `json:"secretKey"`
 }
 
-// Challenge asks for a challenge. One that has expired on arrival, by the
-// server's own clock, is an ErrExpired; one harder than Config.MaxDifficulty is
-// an ErrDifficulty.
+// Challenge requests a challenge, without retries. It returns ErrExpired if the
+// challenge has already expired, by the server's clock, and ErrDifficulty if it is harder
+// than Config.MaxDifficulty.
 func (c *Client) Challenge(ctx context.Context) (Challenge, error) {
 	a, err := c.api.ask(ctx, APIRequest{
 		Op:   "challenge",

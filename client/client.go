@@ -1,38 +1,36 @@
-// Package client gets gkCAPTCHA tokens for programs: it does the machine-to-
-// machine handshake of the gkCAPTCHA M2M API, which is to ask for a challenge,
-// solve its proof of work, and hand the solution in for a short-lived JWT.
+// Package client gets gkCAPTCHA tokens for programs. It performs the handshake of the
+// gkCAPTCHA machine-to-machine (M2M) API: it requests a challenge, solves its proof of
+// work, and submits the solution in exchange for a short-lived JWT.
 //
 // Most programs need two functions:
 //
 //	c, err := client.New(client.Config{SiteKey: site, SecretKey: client.NewSecret(secret)})
 //	token, err := c.Token(ctx)
 //
-// Token does all three steps; Challenge and Submit do the first and the last for
-// programs that solve by themselves. A token costs quota and lives for five
-// minutes: keep it and use it again. A Source does that for all callers in a
-// program, a Transport adds the token to HTTP requests, and package diskcache
-// shares it among processes:
+// Token does all three steps. Programs that solve puzzles themselves use Challenge and
+// Submit for the first and the last. Each token counts against the quota and lives for
+// five minutes, so reuse it. A Source shares one token among all callers in a program, a
+// Transport adds it to HTTP requests, and package diskcache shares it among processes:
 //
 //	source := client.NewSource(c, client.SourceOptions{})
 //	hc := &http.Client{Transport: client.NewTransport(source, client.TransportOptions{})}
 //
-// A back end that is handed a token asks the service about it with VerifyToken,
-// or by the middleware RequireToken. Package gktinc is for back ends that use
-// GKTinc.
+// A back end that receives a token verifies it with VerifyToken or with the middleware
+// RequireToken. Back ends that use GKTinc need package gktinc.
 //
-// Every failure is an *Error. Its kind tells what to do:
+// Every failure is an *Error. Its kind determines what to do:
 //
 //	switch {
 //	case errors.Is(err, client.ErrRateLimited):   // wait, see Error.RetryAfter
 //	case errors.Is(err, client.ErrQuotaExceeded): // stop until next month
 //	case errors.Is(err, client.ErrMisconfigured): // keys, plan or Config are wrong
-//	case errors.Is(err, client.ErrUnavailable):   // no answer that makes sense
+//	case errors.Is(err, client.ErrUnavailable):   // no valid answer
 //	}
 //
-// Nothing of this package prints the secret key or a token, whether by fmt,
-// JSON, slog or a dump by reflection; Secret.Reveal is the one way to them. The
-// secret key is sent over https only, to Config.URL only: redirects are not
-// followed. Deadlines are by the server's clock, whatever the local one shows.
+// No value of this package prints the secret key or a token, be it with fmt, JSON, slog
+// or a reflective dump; only Secret.Reveal returns them. The client sends the secret key
+// to Config.URL only, over https (http only to a loopback address), and does not follow
+// redirects. It corrects deadlines for a local clock that differs from the server's.
 package client
 
 import (
@@ -47,8 +45,8 @@ import (
 	"github.com/gkpow/gkpow/solver"
 )
 
-// A Client talks to the API with one pair of keys. It is safe for concurrent
-// use; its calls share nothing but connections and the solver.
+// A Client calls the API with one pair of keys. It is safe for concurrent use; its calls
+// share only connections, Limits and the solver.
 type Client struct {
 	siteKey       string
 	secretKey     Secret
@@ -59,8 +57,8 @@ type Client struct {
 	api           *API
 }
 
-// New returns a Client. It sends nothing. A Config that cannot be is an
-// ErrMisconfigured that names the field and says what to set it to.
+// New returns a Client. It makes no requests. If config is invalid, the error is
+// ErrMisconfigured, names the field and says what to set it to.
 func New(config Config) (*Client, error) {
 	config, err := config.complete()
 	if err != nil {
@@ -91,27 +89,29 @@ func New(config Config) (*Client, error) {
 	}, nil
 }
 
-// Fingerprint names what the client's tokens are for: 64 hex digits, a SHA-256
-// of the URL, the site key and the secret key's own SHA-256. Tokens that are kept
-// under it are not mixed up, nor shared by keys that follow one another.
+// Fingerprint identifies the URL and the keys that the client's tokens are for: a SHA-256
+// of the URL, the site key and the SHA-256 of the secret key, as 64 hex digits. Caches
+// use it as a name, so that tokens for different keys, even before and after a rotation,
+// stay apart.
 func (c *Client) Fingerprint() string {
 	secret := sha256.Sum256([]byte(c.secretKey.Reveal()))
-	// Each part but the last ends with a byte that none of them can have.
+	// A line feed ends each part but the last; no part can contain one.
 	sum := sha256.Sum256([]byte("gkpow token\n" + c.api.endpoint("") + "\n" + c.siteKey + "\n" + hex.EncodeToString(secret[:])))
 	return hex.EncodeToString(sum[:])
 }
 
-// Token asks for a challenge, solves it and hands the solution in. If the
-// challenge expires on the way it starts again with a new one, Config.MaxRounds
-// times in all, and then fails with ErrExpired. A token that has expired when it
-// arrives is an ErrExpired at once: the next would cost quota and be no better. It
-// repeats requests as
-// Config.MaxRetries says. A solution that was handed in without an answer is
-// handed in again; if the service has used the challenge up by then, that counts
-// as expired.
+// Token requests a challenge, solves it and submits the solution. If the challenge
+// expires before that is done, Token starts over with a new one; after Config.MaxRounds
+// challenges it returns ErrExpired. If the token has already expired when it arrives,
+// Token returns ErrExpired at once, since another token would cost quota and be no
+// better.
 //
-// When ctx ends, Token returns within milliseconds, with an error that errors.Is
-// finds to be context.Canceled or context.DeadlineExceeded.
+// Token retries requests according to Config.MaxRetries. It submits a solution again if
+// there was no answer; if the service has already used the challenge up, that counts as
+// expired.
+//
+// When ctx is done, Token returns within milliseconds, with an error for which errors.Is
+// finds context.Canceled or context.DeadlineExceeded.
 func (c *Client) Token(ctx context.Context) (Token, error) {
 	var lifetimes []string
 	var arrived time.Duration // the sum of lifetimes
@@ -129,17 +129,17 @@ func (c *Client) Token(ctx context.Context) (Token, error) {
 		arrived += lifetime
 		lifetimes = append(lifetimes, rounded(lifetime).String())
 	}
-	why := fmt.Sprintf("expired before a token was had; they lived for %s after they arrived, "+
+	why := fmt.Sprintf("expired before they were solved; they lived for %s after they arrived, "+
 		"so give the solver more CPU, or raise Config.MaxRounds", strings.Join(lifetimes, ", "))
-	if arrived == 0 { // no CPU is fast enough for these
-		why = "had expired when they arrived: the service or a proxy gives out old ones, or the way to it takes too long"
+	if arrived == 0 { // a faster CPU would not help
+		why = "had expired when they arrived: the service or a proxy returns old ones, or the network is too slow"
 	}
 	return Token{}, &Error{Op: "token", Kind: ErrExpired, Err: fmt.Errorf("%d challenges (Config.MaxRounds) %s; the last: %w",
 		c.maxRounds, why, last)}
 }
 
-// round goes through the handshake once. The lifetime is that of the challenge,
-// 0 if there was none.
+// round performs the handshake once. lifetime is that of the challenge, 0 if there was
+// none.
 func (c *Client) round(ctx context.Context) (token Token, lifetime time.Duration, err error) {
 	ch, err := retry(ctx, c.api, "challenge", func() (Challenge, error) { return c.Challenge(ctx) })
 	if err != nil {
@@ -153,7 +153,8 @@ func (c *Client) round(ctx context.Context) (token Token, lifetime time.Duration
 	return token, ch.lifetime(), err
 }
 
-// solve stops in time for the solution to be handed in before the deadline.
+// solve solves the challenge. It stops early enough for the solution to be submitted
+// before the deadline.
 func (c *Client) solve(ctx context.Context, ch Challenge) (solver.Solution, error) {
 	puzzle, err := ch.Puzzle()
 	if err != nil {
@@ -172,7 +173,7 @@ func (c *Client) solve(ctx context.Context, ch Challenge) (solver.Solution, erro
 		failure.Err = ended
 	case limited.Err() != nil && isContextError(err):
 		failure.Kind = ErrExpired
-		failure.Err = fmt.Errorf("no solution in %v, which was all the time there was", rounded(ch.lifetime()))
+		failure.Err = fmt.Errorf("no solution within %v, the lifetime of the challenge", rounded(ch.lifetime()))
 	case errors.Is(err, solver.ErrExhausted):
 		failure.Kind = ErrMisconfigured
 		failure.Err = fmt.Errorf("%w: allow larger nonces (solver.Options.MaxNonce)", err)

@@ -20,14 +20,14 @@ import (
 	"github.com/gkpow/gkpow/solver"
 )
 
-// solverFunc is a PuzzleSolver.
+// solverFunc is a function as a PuzzleSolver.
 type solverFunc func(context.Context, solver.Puzzle) (solver.Solution, error)
 
 func (f solverFunc) Solve(ctx context.Context, p solver.Puzzle) (solver.Solution, error) {
 	return f(ctx, p)
 }
 
-// loop is the textbook solver.
+// loop is a PuzzleSolver with the textbook loop.
 var loop = solverFunc(func(ctx context.Context, p solver.Puzzle) (solver.Solution, error) {
 	for nonce := uint64(0); ctx.Err() == nil; nonce++ {
 		if p.Solves(nonce) {
@@ -37,7 +37,7 @@ var loop = solverFunc(func(ctx context.Context, p solver.Puzzle) (solver.Solutio
 	return solver.Solution{}, ctx.Err()
 })
 
-// stuck solves nothing before its context ends.
+// stuck is a PuzzleSolver that finds nothing and waits until its context is done.
 var stuck = solverFunc(func(ctx context.Context, _ solver.Puzzle) (solver.Solution, error) {
 	<-ctx.Done()
 	return solver.Solution{}, ctx.Err()
@@ -92,7 +92,7 @@ func TestToken(t *testing.T) {
 	}
 }
 
-// The requests have the documented fields, and no others.
+// The requests have exactly the documented fields.
 func TestRequests(t *testing.T) {
 	service := gktest.New(gktest.Options{Difficulty: 1})
 	var bodies []map[string]any
@@ -193,7 +193,7 @@ func TestWrongSolutionIsNotSent(t *testing.T) {
 	require.NoError(t, err)
 }
 
-// The service finds the solution wrong although the client finds it right.
+// The service rejects a solution that the client considers right.
 func TestInvalidSolution(t *testing.T) {
 	service := gktest.New(gktest.Options{Difficulty: 1})
 	c := newClient(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -207,10 +207,10 @@ func TestInvalidSolution(t *testing.T) {
 	_, err := c.Token(t.Context())
 	require.ErrorIs(t, err, ErrRejected)
 	require.ErrorIs(t, err, CodeInvalidSolution)
-	require.Equal(t, 1, service.Counts().Challenges, "must not be tried again")
+	require.Equal(t, 1, service.Counts().Challenges, "the client retried")
 }
 
-// fakeClock is read by the client and moved by the test.
+// fakeClock is a clock that the test moves.
 type fakeClock struct{ nanos atomic.Int64 }
 
 func newFakeClock() *fakeClock {
@@ -242,7 +242,7 @@ func TestDeadlineIsByTheServersClock(t *testing.T) {
 			clock.advance(time.Minute)
 			_, err = c.Submit(t.Context(), ch, solution)
 			require.ErrorIs(t, err, ErrExpired)
-			require.Zero(t, service.Counts().Verifies, "was sent too late")
+			require.Zero(t, service.Counts().Verifies, "the solution was sent too late")
 
 			clock.advance(-time.Millisecond)
 			token, err := c.Submit(t.Context(), ch, solution)
@@ -263,7 +263,7 @@ func TestStop(t *testing.T) {
 	} {
 		ch := Challenge{received: now, deadline: now.Add(life)}
 		if got := ch.stop(2 * time.Second).Sub(now); got != want {
-			t.Errorf("a challenge that lives %v is given up after %v; want %v", life, got, want)
+			t.Errorf("solving a challenge with a lifetime of %v stops after %v; want %v", life, got, want)
 		}
 	}
 	byHand := Challenge{ExpiresAt: now}
@@ -287,7 +287,7 @@ func TestExpiredRounds(t *testing.T) {
 			c.Solver = solverFunc(func(ctx context.Context, p solver.Puzzle) (solver.Solution, error) {
 				deadline, _ := ctx.Deadline()
 				if left := time.Until(deadline); left > 58*time.Second {
-					t.Errorf("solver is given %v of 60 s", left)
+					t.Errorf("the solver gets %v of 60 s", left)
 				}
 				rounds++
 				s, err := loop(ctx, p)
@@ -347,7 +347,7 @@ func TestCallersContext(t *testing.T) {
 			var reached sync.WaitGroup
 			reached.Add(1)
 			c := newClient(t, gktest.New(gktest.Options{}), func(c *Config) {
-				c.MaxRounds = 1 // so that an end is not found by the next round
+				c.MaxRounds = 1 // or the next round would notice that the context is done
 				block(c, &reached)
 			})
 			ctx, cancel := context.WithCancel(t.Context())
@@ -413,10 +413,10 @@ func TestConcurrentTokens(t *testing.T) {
 	require.Equal(t, 8, service.Counts().Tokens)
 }
 
-// A token that is dead on arrival is an error, and costs one challenge, not three.
+// A token that has expired on arrival is an error, and costs one challenge, not three.
 func TestDeadToken(t *testing.T) {
 	for name, r := range map[string]struct {
-		life time.Duration // of the token when it arrives
+		life time.Duration // remaining lifetime of the token when it arrives
 		dead bool
 	}{"long dead": {-time.Hour, true}, "just dead": {0, true}, "alive": {2 * time.Second, false}} {
 		bubble(t, name, func(t *testing.T) {

@@ -5,16 +5,16 @@ import (
 	"time"
 )
 
-// A serverClock relates the server's time to the local clock. Both readings are
-// of the moment an answer arrived; the local one is monotonic, so setting the
-// computer's clock does not move a deadline.
+// A serverClock relates the server's clock to the local one. Both readings are from the
+// moment an answer arrived. The local one has a monotonic reading, so that setting the
+// clock does not move deadlines.
 type serverClock struct {
 	local, server time.Time
 }
 
-// readClock takes the server's time from the Date header. It is in whole
-// seconds, so what follows from it can be up to a second late. Without a valid
-// one the clocks are taken to agree.
+// readClock reads the server's clock from the Date header. That is in whole seconds, so
+// times derived from it may be up to a second late. Without a valid header it assumes
+// that the clocks agree.
 func readClock(received time.Time, header http.Header) serverClock {
 	date, err := http.ParseTime(header.Get("Date"))
 	if err != nil {
@@ -23,7 +23,7 @@ func readClock(received time.Time, header http.Header) serverClock {
 	return serverClock{local: received, server: date}
 }
 
-// toLocal returns when, by the local clock, the server's clock shows t.
+// toLocal converts a time of the server's clock to the local clock.
 func (c serverClock) toLocal(t time.Time) time.Time {
 	return c.local.Add(t.Sub(c.server))
 }

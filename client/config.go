@@ -13,10 +13,10 @@ import (
 	"github.com/gkpow/gkpow/solver"
 )
 
-// DefaultURL is where the vendor runs the API.
+// DefaultURL is the URL of the vendor's API.
 const DefaultURL = "https://gkcaptcha.gatekeeper.sa"
 
-// Values of Config fields that are 0.
+// Defaults of Config fields.
 const (
 	defaultMaxDifficulty = 8 // 4.3e9 hashes on average
 	defaultMaxRounds     = 3
@@ -25,58 +25,57 @@ const (
 	defaultTimeout       = 10 * time.Second
 )
 
-// A PuzzleSolver finds proof-of-work nonces; *solver.Solver is one. When the
-// context ends, Solve must soon return an error that errors.Is finds to be the
-// context's. It must be safe for concurrent use.
+// A PuzzleSolver finds proof-of-work nonces; *solver.Solver is one. It must be safe for
+// concurrent use. When the context is done, Solve must soon return an error for which
+// errors.Is finds the context's error.
 type PuzzleSolver interface {
 	Solve(context.Context, solver.Puzzle) (solver.Solution, error)
 }
 
-// A Config says whom to ask, with which keys, and how long to try. Both keys are
-// needed; every other field may be left zero.
+// A Config configures a Client. Both keys are required; every other field may be left
+// zero.
 type Config struct {
 	SiteKey   string // public, pk_...
-	SecretKey Secret // sk_...; it is sent in request bodies, and by VerifyToken in a header
+	SecretKey Secret // sk_...; sent in request bodies, and by VerifyToken in a header
 
-	// URL is where the API is, without "/api/...": "" is DefaultURL. It must be
-	// https unless the host is localhost or a loopback address. A path is kept
-	// as a prefix; user information, query and fragment are refused.
+	// URL is the base URL of the API, without "/api/..."; "" means DefaultURL. It must
+	// be https unless the host is localhost or a loopback address. It may have a path,
+	// which prefixes the API's paths, but no user information, query or fragment.
 	URL string
 
-	// HTTPClient sends the requests. It is copied, not modified; the copy never
-	// follows redirects. nil is a client of its own, with connections of its own
-	// and TLS 1.2 at least. A dump that follows pointers into a transport shows
-	// what its connections have buffered, requests included: do not dump yours.
+	// HTTPClient sends the requests. The Client makes a copy that never follows
+	// redirects, and does not modify the original. nil means a new client with its own
+	// connections and at least TLS 1.2. Do not dump your client by reflection: the
+	// buffers of its connections contain requests, and so the secret key.
 	HTTPClient *http.Client
 
-	Solver PuzzleSolver // nil is solver.New with default Options
+	Solver PuzzleSolver // nil means solver.New with default Options
 
-	MaxDifficulty int // hex digits, 1 to 64, above which a challenge is refused; 0 is 8
-	MaxRounds     int // challenges that Token tries before it gives up; 0 is 3
+	MaxDifficulty int // hardest challenge to accept, 1 to 64 hex digits; 0 means 8
+	MaxRounds     int // challenges that Token tries before it gives up; 0 means 3
 
-	// MaxRetries is how many times Token and VerifyToken repeat a request that
-	// failed: 0 is 2, negative is none. They repeat what got no whole answer, or
-	// one of status 5xx or 408, after a quarter of a second, then half, and so on,
-	// or after the answer's Retry-After if that is longer; if it is longer than
-	// 30 s they give up, and so they do the second time that Timeout has passed.
-	// They wait for a rate limit to end only if the context has a deadline that
-	// leaves the time. Certificates that are not trusted, redirects, and all other
-	// refusals, the monthly quota above all, are not repeated. Challenge and Submit
-	// repeat nothing.
+	// MaxRetries is the maximum number of retries of a request by Token and
+	// VerifyToken: 0 means 2, negative means none. They retry when there is no complete
+	// answer, and after status 5xx and 408. The first wait is a quarter of a second,
+	// and each further one doubles; if the answer has a longer Retry-After, they wait
+	// for that, but give up if it exceeds 30 s. They also give up after two timeouts.
+	// They wait for the end of a rate limit only if the context has a deadline after
+	// it. They do not retry after any other rejection, such as an exceeded quota, nor
+	// after a redirect or an untrusted certificate. Challenge and Submit never retry.
 	MaxRetries int
 
-	// Margin is how long before the challenge's deadline Token stops solving, so
-	// that the solution arrives in time. 0 is 2 s. It is never more than a
-	// quarter of the time that was left when the challenge arrived.
+	// Margin is the time between the end of solving and the challenge's deadline. It
+	// lets the solution arrive in time. 0 means 2 s. The Client limits it to a quarter
+	// of the time that was left when the challenge arrived.
 	Margin time.Duration
 
-	Timeout   time.Duration // for each request, to the last byte of the answer; 0 is 10 s
-	UserAgent string        // "" is DefaultUserAgent
+	Timeout   time.Duration // of each request, up to the last byte of the answer; 0 means 10 s
+	UserAgent string        // "" means DefaultUserAgent
 
-	Limits Limits // on requests, above all while the service does not answer
+	Limits Limits // on concurrent requests, and on requests while the service fails
 }
 
-// complete replaces zero values and refuses those that cannot be.
+// complete fills in defaults and rejects invalid values.
 func (c Config) complete() (Config, error) {
 	switch {
 	case c.SiteKey == "":
@@ -84,16 +83,16 @@ func (c Config) complete() (Config, error) {
 	case c.SecretKey.IsZero():
 		return c, misconfigured("SecretKey is empty: set it to the site's secret key, sk_... (GKCAPTCHA_SECRET_KEY)")
 	case !isKey(c.SiteKey):
-		return c, misconfigured("SiteKey has white space or control characters in it, or is over 4 KiB: check that it is the key alone")
+		return c, misconfigured("SiteKey has white space or control characters, or more than 4 KiB: check that it contains only the key")
 	case !isKey(c.SecretKey.Reveal()):
-		return c, misconfigured("SecretKey has white space or control characters in it, or is over 4 KiB: check that it is the key alone")
+		return c, misconfigured("SecretKey has white space or control characters, or more than 4 KiB: check that it contains only the key")
 	case c.MaxDifficulty < 0 || c.MaxDifficulty > solver.MaxBits/4:
-		return c, misconfigured("MaxDifficulty is %d: set it to 1 to %d hex digits, or to 0 for %d",
+		return c, misconfigured("MaxDifficulty is %d: set it to 1 to %d hex digits, or to 0 for the default, %d",
 			c.MaxDifficulty, solver.MaxBits/4, defaultMaxDifficulty)
 	case c.MaxRounds < 0:
-		return c, misconfigured("MaxRounds is %d: set it to 1 or more, or to 0 for %d", c.MaxRounds, defaultMaxRounds)
+		return c, misconfigured("MaxRounds is %d: set it to 1 or more, or to 0 for the default, %d", c.MaxRounds, defaultMaxRounds)
 	case c.Margin < 0:
-		return c, misconfigured("Margin is %v: set it to a positive duration, or to 0 for %v", c.Margin, defaultMargin)
+		return c, misconfigured("Margin is %v: set it to a positive duration, or to 0 for the default, %v", c.Margin, defaultMargin)
 	}
 	c.MaxDifficulty = cmp.Or(c.MaxDifficulty, defaultMaxDifficulty)
 	c.MaxRounds = cmp.Or(c.MaxRounds, defaultMaxRounds)
@@ -117,6 +116,6 @@ func isKey(s string) bool {
 		!strings.ContainsFunc(s, func(r rune) bool { return unicode.IsSpace(r) || unicode.IsControl(r) })
 }
 
-// DefaultUserAgent returns "gkpow-go/" and the version of this module in the
-// running program, "devel" if it is not known.
+// DefaultUserAgent returns "gkpow-go/" followed by the version of this module in the
+// running program, or "devel" if that is unknown.
 func DefaultUserAgent() string { return "gkpow-go/" + solver.BuildInfo().Version }

@@ -10,11 +10,11 @@ import (
 	"github.com/gkpow/gkpow/client/internal/pattern"
 )
 
-// codeForm is what an error code must look like to be shown.
+// codeForm matches error codes that are safe to show.
 var codeForm = pattern.New(`^[A-Za-z0-9_.-]{1,64}$`)
 
-// errorCode finds the error code: a documented one if there is any, or else the
-// first that looks like one, redacted.
+// errorCode returns the error code in an answer: a documented code if there is one, else
+// the first text that looks like a code, redacted.
 func errorCode(o jsonobject.Object, redact func(string) string) Code {
 	nested := jsonobject.Decode(o["error"])
 	first := Code("")
@@ -36,9 +36,9 @@ func errorCode(o jsonobject.Object, redact func(string) string) Code {
 	return first
 }
 
-// isAnswer reports whether a JSON object can be an error of gkCAPTCHA's: each has
-// success (gkCAPTCHA M2M API, "Error Responses"), or at least a documented code.
-// What firewalls and gateways say, such as {"message":"Forbidden"}, has neither.
+// isAnswer reports whether a JSON object may be an error answer of gkCAPTCHA. Each has a
+// field success (gkCAPTCHA M2M API, "Error Responses"), or at least a documented code.
+// Answers of firewalls and gateways, such as {"message":"Forbidden"}, have neither.
 func isAnswer(o jsonobject.Object) bool {
 	said := string(o["success"])
 	if said == "true" || said == "false" {
@@ -48,16 +48,16 @@ func isAnswer(o jsonobject.Object) bool {
 	return code.kind() != nil || reasonKind(string(code)) != nil || isAboutToken(string(code))
 }
 
-// maxRetryAfter bounds what a server can ask for.
+// maxRetryAfter is the maximum of Error.RetryAfter.
 const maxRetryAfter = 24 * time.Hour
 
-// retryAfter returns the longer of the body's retryAfter (seconds) and the
-// Retry-After header (seconds, or a date by the server's clock), and whether
-// more than maxRetryAfter was asked for.
+// retryAfter returns the longer of the body's field retryAfter (in seconds) and the
+// Retry-After header (in seconds, or a date by the server's clock). clamped reports
+// whether the server asked for more than maxRetryAfter.
 func retryAfter(body jsonobject.Object, header http.Header, clock serverClock) (wait time.Duration, clamped bool) {
 	seconds, _ := body.Number("retryAfter")
 	if value := strings.TrimSpace(header.Get("Retry-After")); jsonobject.IsDecimal(value) {
-		f, _ := strconv.ParseFloat(value, 64) // +Inf if out of range: clamped below
+		f, _ := strconv.ParseFloat(value, 64) // +Inf if out of range, and clamped below
 		seconds = max(seconds, f)
 	} else if date, err := http.ParseTime(value); err == nil {
 		seconds = max(seconds, date.Sub(clock.server).Seconds())

@@ -136,7 +136,7 @@ func FuzzParseChallenge(f *testing.F) {
 	})
 }
 
-// FuzzAnswers feeds the decoders that only a Client uses.
+// FuzzAnswers tests the decoders that only a Client uses.
 func FuzzAnswers(f *testing.F) {
 	f.Add([]byte(`{"success":true,"token":"`+testJWT+`","expiresAt":1700000360}`), "3")
 	f.Add([]byte(`{"success":false,"error":"rate_limited","retryAfter":30}`), "Tue, 14 Nov 2023 22:14:20 GMT")

@@ -5,14 +5,14 @@ import (
 	"crypto/sha256"
 )
 
-// DeriveKey returns length bytes, 1 to 8160, that only who has the secret key can
-// know: HKDF-SHA256 (RFC 5869) of it, for one purpose, URL and site key. Caches
-// outside the machine encrypt tokens with them.
+// DeriveKey derives a key of length bytes, 1 to 8160, from the secret key, with
+// HKDF-SHA256 (RFC 5869). The key depends on the purpose, the URL and the site key. Shared
+// caches use it to encrypt tokens. The error is ErrMisconfigured.
 func (c *Client) DeriveKey(purpose string, length int) ([]byte, error) {
 	info := "gkpow " + purpose + "\n" + c.api.endpoint("") + "\n" + c.siteKey
 	key, err := hkdf.Key(sha256.New, []byte(c.secretKey.Reveal()), nil, info, length)
 	if err != nil {
-		return nil, misconfigured("no key can be derived from SecretKey: %w", err)
+		return nil, misconfigured("cannot derive a key from SecretKey: %w", err)
 	}
 	return key, nil
 }

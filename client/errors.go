@@ -9,26 +9,25 @@ import (
 	"time"
 )
 
-// A failure is of one of these kinds; test for them with errors.Is.
+// Every failure has one of these kinds; test for them with errors.Is.
 var (
-	// ErrRejected: the service did not accept the request or the solution, or
-	// the solution is wrong and was not sent. Repeating it does not help.
+	// ErrRejected: the service rejected the request or the solution, or the client
+	// did not send a wrong solution. Do not retry.
 	ErrRejected error = kind("rejected")
-	// ErrRateLimited: too many requests with this secret key. Error.RetryAfter
-	// says when to try again.
+	// ErrRateLimited: too many requests with this secret key. Retry after
+	// Error.RetryAfter.
 	ErrRateLimited error = kind("rate limited")
-	// ErrQuotaExceeded: the monthly quota is used up; nothing helps before the
-	// next month.
+	// ErrQuotaExceeded: the monthly quota is used up. Do not retry before next month.
 	ErrQuotaExceeded error = kind("quota exceeded")
-	// ErrExpired: the challenge has expired. A new one may do better.
+	// ErrExpired: the challenge or the token has expired. Try a new one.
 	ErrExpired error = kind("expired")
-	// ErrMisconfigured: the keys, the plan or the Config have to be put right.
+	// ErrMisconfigured: the keys, the plan or the Config are wrong. Correct them.
 	ErrMisconfigured error = kind("misconfigured")
-	// ErrUnavailable: no answer, or none that makes sense. Whether the service
-	// has acted on the request is not known.
+	// ErrUnavailable: there was no valid answer. The service may or may not have
+	// processed the request.
 	ErrUnavailable error = kind("unavailable")
-	// ErrDifficulty: the challenge asks for more work than Config.MaxDifficulty
-	// allows, or for an impossible amount.
+	// ErrDifficulty: the difficulty of the challenge exceeds Config.MaxDifficulty or
+	// is impossible.
 	ErrDifficulty error = kind("difficulty refused")
 )
 
@@ -36,10 +35,10 @@ type kind string
 
 func (k kind) Error() string { return "client: " + string(k) }
 
-// A Code is an error code of the API. As an error it is a target for errors.Is.
+// A Code is an error code of the API. It is an error, so errors.Is can look for it.
 type Code string
 
-// The codes that are documented: gkCAPTCHA M2M API, "Error Responses".
+// The documented codes: gkCAPTCHA M2M API, "Error Responses".
 const (
 	CodeInvalidKey       Code = "invalid_key"       // ErrMisconfigured
 	CodeM2MDisabled      Code = "m2m_disabled"      // ErrMisconfigured
@@ -52,7 +51,7 @@ const (
 // Error returns the code as the API spells it.
 func (c Code) Error() string { return string(c) }
 
-// kind returns nil for a code that is not documented.
+// kind returns the kind of a documented code, and nil for any other.
 func (c Code) kind() error {
 	switch c {
 	case CodeInvalidKey, CodeM2MDisabled:
@@ -69,8 +68,8 @@ func (c Code) kind() error {
 	return nil
 }
 
-// answerKind is the kind of gkCAPTCHA's errors: by the code if it is documented,
-// or else by the status.
+// answerKind returns the kind of an error of gkCAPTCHA: by its code if that is
+// documented, else by its status.
 func answerKind(status int, code Code) error {
 	if kind := code.kind(); kind != nil {
 		return kind
@@ -78,7 +77,7 @@ func answerKind(status int, code Code) error {
 	return statusKind(status)
 }
 
-// statusKind is the kind of an answer without a documented code.
+// statusKind returns the kind of an error without a documented code.
 func statusKind(status int) error {
 	switch {
 	case status == 401 || status == 403:
@@ -91,40 +90,42 @@ func statusKind(status int) error {
 	return ErrRejected
 }
 
-// An Error is what all functions of this package return when they fail. It
-// holds no secret key, no token and no part of an answer's body but its error
-// code, and that only if it looks like one; it can be logged.
+// An Error is the error of all functions of this package. It is safe to log: it contains
+// neither the secret key nor a token, and nothing from the body of an answer except its
+// error code, and that only if it looks like one.
 //
-// errors.Is finds the Kind, the Code, and what has caused the error.
+// errors.Is finds the Kind, the Code and the cause of an Error.
 type Error struct {
-	// Op is "config", "challenge", "solve", "verify", "token" for several of them,
-	// "token/verify" for VerifyToken, or "transport". Errors of other services
-	// have the service's name before a slash, as in "gktinc/level".
+	// Op is the operation that failed: "config", "challenge", "solve", "verify",
+	// "token" for the whole handshake, "token/verify" for VerifyToken, "cache" for a
+	// shared cache, or "transport". Other services prefix it with their name, as in
+	// "gktinc/level".
 	Op string
 
-	// Kind is one of the Err variables, or nil if the caller's context has
-	// ended or the Source is closed: then errors.Is finds context.Canceled or
+	// Kind is one of the Err variables. It is nil if the caller's context is done or
+	// the Source is closed; errors.Is then finds context.Canceled or
 	// context.DeadlineExceeded.
 	Kind error
 
-	Status int  // HTTP status, 0 if no answer was concerned
-	Code   Code // "" if the answer had none; not always a documented one
+	Status int  // HTTP status; 0 if there was no answer
+	Code   Code // error code of the answer, not always a documented one; "" if there was none
 
-	Attempts int // requests that were made, if it was more than one; otherwise 0
+	Attempts int // number of requests if there were retries, otherwise 0
 
-	// RetryAfter is how long the service asks to wait, by its body or its
-	// Retry-After header, whichever is longer: 0 (it did not ask) to 24 hours.
+	// RetryAfter is the wait that the service asks for, in its body or its
+	// Retry-After header, whichever is longer. It is at most 24 hours; 0 means that
+	// the service did not ask.
 	RetryAfter time.Duration
 
-	Err error // details, nil if there are none
+	Err error // details; nil if there are none
 
-	passing  bool // the same request may succeed, and repeating it is safe
+	passing  bool // a retry is safe and may succeed
 	timedOut bool // after Config.Timeout
 
-	advise func(*Error) string // instead of advice, in errors of other services
+	advise func(*Error) string // replaces advice in errors of other services
 }
 
-// Error says what has failed, why, and what to do about it.
+// Error returns what failed, why, and what to do about it.
 func (e *Error) Error() string {
 	var b strings.Builder
 	b.WriteString("client: " + e.Op)
@@ -132,7 +133,7 @@ func (e *Error) Error() string {
 	case nil:
 	case kind:
 		if path.Base(e.Op) == "config" {
-			break // says the same
+			break // "misconfigured" would add nothing
 		}
 		what := string(k)
 		if e.Code != "" {
@@ -160,7 +161,7 @@ func (e *Error) Error() string {
 	return b.String()
 }
 
-// Unwrap returns the Kind, the Code and the details, those that there are.
+// Unwrap returns those of Kind, Code and Err that are set.
 func (e *Error) Unwrap() []error {
 	var all []error
 	if e.Kind != nil {
@@ -175,7 +176,7 @@ func (e *Error) Unwrap() []error {
 	return all
 }
 
-// advice is what the user can do about an answer of the service.
+// advice returns what the user can do about an error answer of the service.
 func (e *Error) advice() string {
 	switch {
 	case e.Status == 0:
@@ -189,18 +190,18 @@ func (e *Error) advice() string {
 	case e.Code == CodeChallengeExpired:
 		return "the challenge is unknown, used or expired: ask for a new one"
 	case e.Code == CodeInvalidSolution:
-		return "the service does not accept the solution; the challenge is used up, ask for a new one"
+		return "the service rejected the solution, and the challenge is used up: ask for a new one"
 	case e.Kind == ErrQuotaExceeded:
-		return "the monthly quota is used up; it is not retried"
+		return "the monthly quota is used up, so the request is not retried"
 	case e.Kind == ErrRateLimited:
 		return "wait, and share one token instead of asking for many"
 	}
 	return ""
 }
 
-// contextError returns the context's error, with its cause where that is another
-// one, once it has ended or its deadline has passed: a dialer heeds the deadline
-// a moment before the context does.
+// contextError returns nil as long as ctx is not done and its deadline has not passed. It
+// checks the deadline itself, since a dialer may time out a moment before ctx is done. The
+// error wraps the context's cause if that is a different error.
 func contextError(ctx context.Context) error {
 	if err := ctx.Err(); err != nil {
 		if cause := context.Cause(ctx); cause != err {
@@ -214,8 +215,8 @@ func contextError(ctx context.Context) error {
 	return nil
 }
 
-// A cause is an error with a text that is safe to show. What it wraps is found
-// by errors.Is and errors.As, but not by a dump of the struct.
+// A cause is an error whose text is safe to show. errors.Is and errors.As see the error
+// that it wraps, but a dump of the struct does not.
 type cause struct {
 	text   string
 	unwrap func() error
@@ -230,7 +231,7 @@ func (c *cause) Unwrap() error {
 	return c.unwrap()
 }
 
-// interrupted is the error of an operation that the caller's context ended.
+// interrupted returns the error of an operation that the caller's context ended.
 func interrupted(op string, err error) *Error { return &Error{Op: op, Err: err} }
 
 func isContextError(err error) bool {

@@ -14,7 +14,7 @@ import (
 )
 
 func ExampleClient_Token() {
-	// A stand-in for the service; a real program leaves Config.URL empty.
+	// The emulator stands in for the service; a real program leaves Config.URL empty.
 	server := httptest.NewServer(gktest.New(gktest.Options{Difficulty: 3}))
 	defer server.Close()
 
@@ -76,7 +76,7 @@ func ExampleParseChallenge() {
 	// 7f8e9d0c: 24 bits, until 2023-11-14 22:14:20 +0000 UTC, <nil>
 }
 
-// emulated is a client of an emulator of the service.
+// emulated returns a client of an emulator of the service.
 func emulated(server *httptest.Server) *client.Client {
 	c, err := client.New(client.Config{
 		SiteKey:   gktest.SiteKey,
@@ -89,7 +89,7 @@ func emulated(server *httptest.Server) *client.Client {
 	return c
 }
 
-// However many ask, one token is got and shared.
+// All callers share one token, so there is only one handshake.
 func ExampleSource() {
 	service := gktest.New(gktest.Options{Difficulty: 3})
 	server := httptest.NewServer(service)
@@ -115,8 +115,7 @@ func ExampleSource() {
 	// handshakes: 1
 }
 
-// A program that calls a protected API, and the API, which asks the service
-// about the token.
+// A program calls a protected API, which verifies the token with the service.
 func ExampleTransport() {
 	server := httptest.NewServer(gktest.New(gktest.Options{Difficulty: 3}))
 	defer server.Close()
@@ -150,7 +149,7 @@ func ExampleClient_RequireToken() {
 	protect := emulated(server).RequireToken(client.RequireOptions{
 		Verify: client.VerifyOptions{Expected: client.Expected{Hostname: "localhost", MaxScore: 0.5}},
 		Refuse: func(w http.ResponseWriter, _ *http.Request, verdict client.Verdict, err error) {
-			if err != nil { // the service could not say, so the request is not let in
+			if err != nil { // without a verdict the request must not pass
 				http.Error(w, "try again later", http.StatusServiceUnavailable)
 				return
 			}

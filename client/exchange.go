@@ -19,15 +19,16 @@ import (
 	"github.com/gkpow/gkpow/client/internal/pattern"
 )
 
-// maxBody bounds an answer, after decompression.
+// maxBody is the maximum size of an answer, in bytes after decompression.
 const maxBody = 1 << 20
 
-// maxHeader bounds an answer's header, in the client's own transport.
+// maxHeader is the maximum size of an answer's header in bytes, unless the user supplies
+// the HTTP client.
 const maxHeader = 64 << 10
 
-// newHTTPClient returns a copy of the caller's client, or an own one. It hands
-// redirects back unfollowed: 307 and 308 repeat the body, and with it the
-// secret key, to wherever they point.
+// newHTTPClient returns a copy of the given client, or a new one if that is nil. It does
+// not follow redirects: 307 and 308 would send the body, and with it the secret key, to
+// wherever they point.
 func newHTTPClient(given *http.Client) *http.Client {
 	var hc http.Client
 	if given != nil {
@@ -48,13 +49,12 @@ func newHTTPClient(given *http.Client) *http.Client {
 	return &hc
 }
 
-// An answer is what the service said. The fields are nil if it was not a JSON
-// object.
+// An answer is an answer of the service.
 type answer struct {
-	response *http.Response // its body has been read and closed
+	response *http.Response // with its body closed
 	status   int
-	data     []byte // the body
-	fields   jsonobject.Object
+	data     []byte            // the body
+	fields   jsonobject.Object // nil if the body is not a JSON object
 	clock    serverClock
 }
 
@@ -71,8 +71,8 @@ func (a *API) ask(ctx context.Context, r APIRequest) (answer, error) {
 	return got, nil
 }
 
-// send sends a request, if the gate lets it through, and returns the whole answer,
-// whatever it says.
+// send sends a request if the gate admits it, and returns the whole answer, whatever it
+// contains.
 func (a *API) send(ctx context.Context, r APIRequest) (answer, error) {
 	r.limit = cmp.Or(r.limit, a.timeout)
 	limited, cancel := context.WithTimeout(ctx, r.limit)
@@ -91,7 +91,7 @@ func (a *API) send(ctx context.Context, r APIRequest) (answer, error) {
 	return got, err
 }
 
-// exchange sends a request, whose context ends after r.limit, and reads the answer.
+// exchange sends a request, whose context times out after r.limit, and reads the answer.
 func (a *API) exchange(ctx context.Context, r APIRequest, request *http.Request) (answer, error) {
 	response, err := a.do(request)
 	if err != nil {
@@ -100,7 +100,7 @@ func (a *API) exchange(ctx context.Context, r APIRequest, request *http.Request)
 	received := a.now()
 	defer response.Body.Close()
 	var data []byte
-	if response.StatusCode >= 200 { // the body of a 101 is a bare connection that heeds no context
+	if response.StatusCode >= 200 { // the body of a 101 is a raw connection, which ignores the context
 		data, err = io.ReadAll(io.LimitReader(response.Body, maxBody+1))
 	}
 	if err != nil {
@@ -108,7 +108,7 @@ func (a *API) exchange(ctx context.Context, r APIRequest, request *http.Request)
 	}
 	if len(data) > maxBody {
 		return answer{}, &Error{Op: r.Op, Kind: ErrUnavailable, Status: response.StatusCode,
-			Err: errors.New("answer larger than 1 MiB")}
+			Err: errors.New("the answer is larger than 1 MiB")}
 	}
 	return answer{
 		response: response,
@@ -139,8 +139,9 @@ func (a *API) request(ctx context.Context, r APIRequest) (*http.Request, error) 
 	return request, nil
 }
 
-// failure returns nil if the answer is a JSON object that APIConfig.Readable
-// accepts. A documented code says what the failure is, or else the status does.
+// failure returns nil if the answer is a JSON object that APIConfig.Readable accepts.
+// Otherwise it returns an *Error whose kind depends on the documented code, or else on
+// the status.
 func (a *API) failure(op string, got answer) error {
 	ok := got.status >= 200 && got.status < 300
 	readable := ok && (!got.fields.Has("success") || got.fields.IsTrue("success"))
@@ -158,12 +159,12 @@ func (a *API) failure(op string, got answer) error {
 	case got.fields == nil || got.status >= 400 && got.status < 500 && !a.own(got.fields):
 		e.Err = a.foreign(got)
 		if ok || e.Kind == ErrRejected || !a.own(got.fields) {
-			// A proxy or a firewall has answered: its status and its words say
+			// A proxy or a firewall has answered, so the status and the code say
 			// nothing about the keys, the quota or the request.
 			e.Kind, e.Code = ErrUnavailable, ""
 		}
 	case ok && e.Code.kind() == nil:
-		e.Err = errors.New("the service says that it failed")
+		e.Err = errors.New("the service reports a failure")
 	}
 	e.passing = e.Kind == ErrUnavailable && (got.status >= 500 ||
 		got.status == http.StatusRequestTimeout || got.status == http.StatusTooManyRequests)
@@ -179,7 +180,8 @@ func (a *API) failure(op string, got answer) error {
 	return e
 }
 
-// hostForm keeps a hostile Location from writing anything else into an error.
+// hostForm matches hosts that are safe to show, so that a hostile Location cannot put
+// other text into an error.
 var hostForm = pattern.New(`^[A-Za-z0-9.:\[\]-]{1,255}$`)
 
 func (a *API) redirected(response *http.Response) error {
@@ -188,13 +190,13 @@ func (a *API) redirected(response *http.Response) error {
 		(target.Scheme == "http" || target.Scheme == "https") && hostForm().MatchString(target.Host) {
 		to = a.redact(target.Scheme + "://" + target.Host)
 	}
-	return fmt.Errorf("redirected to %s, which is not followed because the request holds the secret key: "+
-		"if the API has moved there, set Config.URL (%s) to it", to, a.variable)
+	return fmt.Errorf("redirected to %s, but redirects are not followed because the request contains the secret key: "+
+		"if the API has moved there, set Config.URL (%s) to its new URL", to, a.variable)
 }
 
 var mediaForm = pattern.New(`^[a-z0-9.+-]{1,60}/[a-z0-9.+-]{1,60}$`)
 
-// foreign explains an answer that is not the API's.
+// foreign returns an error that explains an answer that does not come from the API.
 func (a *API) foreign(got answer) error {
 	media, _, err := mime.ParseMediaType(got.response.Header.Get("Content-Type"))
 	if err != nil || !mediaForm().MatchString(media) {
@@ -202,14 +204,14 @@ func (a *API) foreign(got answer) error {
 	}
 	what := "is not a JSON object (media type " + a.redact(media) + ")"
 	if got.fields != nil {
-		what = "is JSON, but not in the API's form"
+		what = "is JSON, but not in the API's format"
 	}
-	return fmt.Errorf("the answer %s: something other than the API has answered, such as a proxy or a firewall, or Config.URL is wrong", what)
+	return fmt.Errorf("the answer %s: something other than the API answered, such as a proxy or a firewall, or Config.URL is wrong", what)
 }
 
-// transportError explains why there was no answer, or no whole one. Its text may
-// quote what a hostile server sent, so it is redacted; if there was anything to
-// redact, the original is not wrapped.
+// transportError returns an error that explains why there was no complete answer. The
+// text may quote a hostile server, so it is redacted; if that changes the text, the
+// result does not wrap the original error.
 func (a *API) transportError(caller, limited context.Context, r APIRequest, status int, err error) error {
 	if ended := contextError(caller); ended != nil {
 		return interrupted(r.Op, ended)
@@ -233,8 +235,8 @@ func (a *API) transportError(caller, limited context.Context, r APIRequest, stat
 	return failure
 }
 
-// isTLS reports whether the two sides do not trust or understand each other,
-// which another attempt does not change.
+// isTLS reports whether the TLS handshake failed, because one side does not trust or
+// understand the other. A retry would not help.
 func isTLS(err error) bool {
 	var certificate *tls.CertificateVerificationError
 	var record tls.RecordHeaderError
@@ -243,5 +245,5 @@ func isTLS(err error) bool {
 		errors.Is(err, http.ErrSchemeMismatch)
 }
 
-// rounded makes a duration readable in a message.
+// rounded rounds a duration for a message.
 func rounded(d time.Duration) time.Duration { return d.Round(100 * time.Millisecond) }

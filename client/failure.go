@@ -11,27 +11,27 @@ import (
 	"github.com/gkpow/gkpow/client/internal/pause"
 )
 
-// A Failure is an error that asking again would only repeat for some time, in a form
-// that can be kept outside the process, for others that want the same token. It holds
-// no secret. Packages diskcache and rediscache keep it beside the token, as a Source
-// does in memory.
+// A Failure is an error that would recur for some time, in a form that can be stored
+// outside the process for others that want the same token. It contains no secret.
+// Packages diskcache and rediscache store it next to the token; a Source does the same in
+// memory.
 type Failure struct {
-	Kind     string    `json:"kind"` // of the error, as "rate limited"
-	Op       string    `json:"op"`   // as in Error, like the next three
-	Status   int       `json:"status,omitempty"`
-	Code     Code      `json:"code,omitempty"`
-	Attempts int       `json:"attempts,omitempty"`
-	Detail   string    `json:"detail,omitempty"` // the text of Error.Err
-	At       time.Time `json:"at"`               // when it happened
-	Until    time.Time `json:"until"`            // until then nobody needs to ask again
+	Kind     string    `json:"kind"`               // text of Error.Kind, such as "rate limited"
+	Op       string    `json:"op"`                 // as in Error
+	Status   int       `json:"status,omitempty"`   // as in Error
+	Code     Code      `json:"code,omitempty"`     // as in Error
+	Attempts int       `json:"attempts,omitempty"` // as in Error
+	Detail   string    `json:"detail,omitempty"`   // text of Error.Err
+	At       time.Time `json:"at"`                 // when it happened
+	Until    time.Time `json:"until"`              // when to try again
 }
 
-// NewFailure returns what to remember of an error that has just happened: a rate
-// limit until it ends, an outage or an expired challenge for four to five seconds,
-// longer if the service asks for up to 30 s, and what will not change by itself for
-// one to five seconds. It returns false if there is nothing to remember, as when the
-// caller's context has ended.
-func NewFailure(err error, now time.Time) (Failure, bool) {
+// NewFailure returns the Failure for an error that happened at now. It is remembered
+// until a rate limit ends; for four to five seconds after an outage or an expired
+// challenge, or as long as the service asks, up to 30 s; and for one to five seconds
+// after an error that does not pass by itself. ok is false if there is nothing to
+// remember, for example because the caller's context was done.
+func NewFailure(err error, now time.Time) (failure Failure, ok bool) {
 	var e *Error
 	if !errors.As(err, &e) || e.Kind == nil {
 		return Failure{}, false
@@ -53,8 +53,8 @@ func NewFailure(err error, now time.Time) (Failure, bool) {
 	return f, true
 }
 
-// lasts is how long a failure need not be tried again because nothing but time, or
-// the user, can change it; 0 if it may pass at any moment.
+// lasts returns for how long a retry is pointless, because only time or the user can
+// resolve the failure. It returns 0 if the failure may pass at any moment.
 func (e *Error) lasts() time.Duration {
 	switch e.Kind {
 	case ErrRateLimited:
@@ -65,16 +65,16 @@ func (e *Error) lasts() time.Duration {
 	return 0
 }
 
-// Err returns the failure as an *Error, or nil if it can be no failure: one of an
-// unknown kind, from the future, or to be remembered for longer than a day.
+// Err returns the failure as an *Error. It returns nil if the failure is invalid: of an
+// unknown kind, from the future, or remembered for longer than a day.
 func (f Failure) Err(now time.Time) error {
 	k := kindOf(f.Kind)
 	if k == nil || f.At.After(now) || f.Until.Before(f.At) || f.Until.Sub(f.At) > maxRetryAfter {
 		return nil
 	}
-	detail := fmt.Sprintf("as another process was told %v ago", max(rounded(now.Sub(f.At)), 100*time.Millisecond))
+	detail := fmt.Sprintf("another process got this error %v ago", max(rounded(now.Sub(f.At)), 100*time.Millisecond))
 	if f.Detail != "" {
-		detail = f.Detail + ", " + detail
+		detail = f.Detail + "; " + detail
 	}
 	e := &Error{Op: f.Op, Kind: k, Status: f.Status, Code: f.Code, Attempts: f.Attempts, Err: errors.New(detail)}
 	if k == ErrRateLimited {
@@ -83,7 +83,7 @@ func (f Failure) Err(now time.Time) error {
 	return e
 }
 
-// kindOf returns one of the Err variables by its text, nil if there is none.
+// kindOf returns the Err variable with the text, nil if there is none.
 func kindOf(text string) error {
 	for _, k := range []error{ErrRejected, ErrRateLimited, ErrQuotaExceeded, ErrExpired, ErrMisconfigured, ErrUnavailable, ErrDifficulty} {
 		if string(k.(kind)) == text {
@@ -93,8 +93,9 @@ func kindOf(text string) error {
 	return nil
 }
 
-// Await returns the failure as Err does, at once, unless it is a rate limit that ends
-// before ctx's deadline: then it waits for the end and returns nil, or ctx's error.
+// Await returns the result of Err at once, unless the failure is a rate limit that ends
+// before ctx's deadline. Then it waits for the end and returns nil, or the error of ctx if
+// that is done first.
 func (f Failure) Await(ctx context.Context) error {
 	err := f.Err(time.Now())
 	wait, ok := worthWaiting(ctx, err)

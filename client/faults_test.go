@@ -25,10 +25,10 @@ import (
 	"github.com/gkpow/gkpow/solver"
 )
 
-// A fault is one way in which a request goes wrong. ask lets the service answer.
+// A fault is a way in which a request can fail. ask passes the request to the service.
 type fault func(r *http.Request, ask func() *http.Response) (*http.Response, error)
 
-// instead answers without asking the service.
+// instead answers without passing the request on.
 func instead(h http.HandlerFunc) fault {
 	return func(r *http.Request, _ func() *http.Response) (*http.Response, error) {
 		w := httptest.NewRecorder()
@@ -37,8 +37,8 @@ func instead(h http.HandlerFunc) fault {
 	}
 }
 
-// after lets the service act and spoils what it says: all that is lost here may
-// have used up a challenge, a token or quota.
+// after lets the service process the request and changes the answer. A lost answer may have
+// used up a challenge, a token or quota.
 func after(spoil func(*http.Response) (*http.Response, error)) fault {
 	return func(_ *http.Request, ask func() *http.Response) (*http.Response, error) { return spoil(ask()) }
 }
@@ -58,7 +58,7 @@ func rewrite(change func(map[string]any)) fault {
 	})
 }
 
-// brokenBody is an answer whose body ends early, or never.
+// brokenBody returns a fault whose answer has a body that ends early, or never.
 func brokenBody(end func(context.Context) error) fault {
 	return func(r *http.Request, ask func() *http.Response) (*http.Response, error) {
 		response := ask()
@@ -123,13 +123,13 @@ var faults = map[string]fault{
 	},
 }
 
-// end waits for the request's.
+// end waits until the request's context is done.
 func end(ctx context.Context) error {
 	<-ctx.Done()
 	return ctx.Err()
 }
 
-// hostile is a service whose answers go wrong as a plan says.
+// hostile is a service whose answers fail according to a plan.
 func hostile(service http.Handler, plan func(*http.Request) fault) *http.Client {
 	return &http.Client{Transport: roundTrip(func(r *http.Request) (*http.Response, error) {
 		if err := r.Context().Err(); err != nil {
@@ -154,7 +154,7 @@ func hostile(service http.Handler, plan func(*http.Request) fault) *http.Client 
 	})}
 }
 
-// requireTyped demands an error that says what it is and shows no secret.
+// requireTyped checks that an error has exactly one kind and shows no secret.
 func requireTyped(t *testing.T, ctx context.Context, err error, secrets ...string) {
 	t.Helper()
 	failure := new(Error)
@@ -171,7 +171,7 @@ func requireTyped(t *testing.T, ctx context.Context, err error, secrets ...strin
 	case failure.Kind == nil && (kinds != 0 || !isContextError(err) || ctx.Err() == nil):
 		t.Fatalf("%v: no kind, though the context is %v", err, ctx.Err())
 	case failure.Kind != nil && (kinds != 1 || isContextError(err)):
-		t.Fatalf("%v: of %d kinds", err, kinds)
+		t.Fatalf("%v: %d kinds", err, kinds)
 	}
 	encoded, _ := json.Marshal(err)
 	for _, text := range []string{err.Error(), fmt.Sprintf("%+v", err), fmt.Sprintf("%#v", err), fmt.Sprintf("%+v", failure.Err), string(encoded)} {
@@ -183,10 +183,10 @@ func requireTyped(t *testing.T, ctx context.Context, err error, secrets ...strin
 	}
 }
 
-// Each fault alone, on each request, then on all of them.
+// TestFaults tries each fault on each single request, and on all requests.
 func TestFaults(t *testing.T) {
-	// What a fault that stays leads to; nil is a token. The first is for the
-	// challenge, the second for handing in the solution.
+	// The results of permanent faults; nil means a token. The first is for a fault on the
+	// challenge, the second for a fault on the submission.
 	lasting := map[string][2]error{
 		"400 bare": {ErrRejected, ErrRejected}, "rate limit": {ErrRateLimited, ErrRateLimited},
 		"bare 429": {ErrUnavailable, ErrUnavailable}, "quota": {ErrQuotaExceeded, ErrQuotaExceeded},
@@ -230,7 +230,7 @@ func TestFaults(t *testing.T) {
 				}
 				switch name {
 				case "404", "HTML 200", "firewall 401", "firewall 403", "bare 429", "redirect", "empty object", "null", "numbers", "nulls", "silent end", "503 wait long", "long ago":
-					return // of a kind that is not repeated
+					return // these faults are not retried
 				}
 				service := gktest.New(gktest.Options{Difficulty: 1})
 				once := true
@@ -250,9 +250,9 @@ func TestFaults(t *testing.T) {
 	}
 }
 
-// Random faults in random places, with skewed clocks, slow solvers, callers that
-// give up and tokens that are used once. Every sequence ends, in a token that the
-// service accepts or in a typed error, leaves no goroutine, and shows no secret.
+// TestSoak combines random faults with skewed clocks, slow solvers, callers that give up,
+// and single-use tokens. Every sequence ends with a token that the service accepts or with
+// a typed error, leaves no goroutine behind, and shows no secret.
 func TestSoak(t *testing.T) {
 	sequences := 10_000
 	if testing.Short() {
@@ -262,13 +262,13 @@ func TestSoak(t *testing.T) {
 	for name := range faults {
 		names = append(names, name)
 	}
-	slices.Sort(names) // so that a seed means the same again
+	slices.Sort(names) // makes a seed reproducible
 	const shards = 4
 	var tokens, failures atomic.Int64
 	t.Cleanup(func() {
 		t.Logf("%d sequences with a token, %d without", tokens.Load(), failures.Load())
 		if min(tokens.Load(), failures.Load()) < int64(sequences/10) {
-			t.Error("too few of a kind to mean anything")
+			t.Error("too few sequences with or without a token for a meaningful test")
 		}
 	})
 	for shard := range shards {
@@ -290,7 +290,7 @@ func TestSoak(t *testing.T) {
 	}
 }
 
-// soak plays one sequence and returns whether any caller had a token.
+// soak runs one sequence and reports whether any caller got a token.
 func soak(t *testing.T, seed uint64, names []string) bool {
 	rng := rand.New(rand.NewPCG(seed, 1))
 	skew := []time.Duration{0, -time.Hour, 1000 * time.Hour}[rng.IntN(3)]
@@ -352,7 +352,7 @@ func soak(t *testing.T, seed uint64, names []string) bool {
 			t.Errorf("seed %d: the verdict shows the token", seed)
 		}
 		if !acceptable(service, value) {
-			t.Errorf("seed %d: token %q is not the service's", seed, value)
+			t.Errorf("seed %d: the service did not sign token %q", seed, value)
 		}
 		if pick(3) == 0 {
 			s.Invalidate(token)
@@ -377,8 +377,8 @@ func soak(t *testing.T, seed uint64, names []string) bool {
 	return had
 }
 
-// acceptable reports whether the service has signed the token, whether or not
-// it has expired since.
+// acceptable reports whether the service has signed the token, even if it has expired
+// since.
 func acceptable(service http.Handler, token string) bool {
 	w := httptest.NewRecorder()
 	r := httptest.NewRequest(http.MethodPost, "/api/v1/token/verify", strings.NewReader(

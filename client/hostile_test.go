@@ -23,7 +23,7 @@ type roundTrip func(*http.Request) (*http.Response, error)
 
 func (f roundTrip) RoundTrip(r *http.Request) (*http.Response, error) { return f(r) }
 
-// says is a server that always answers the same.
+// says returns a handler that always gives the same answer.
 func says(status int, media, body string, header ...string) http.HandlerFunc {
 	return func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("Content-Type", media)
@@ -39,15 +39,15 @@ func saysJSON(status int, body string, header ...string) http.HandlerFunc {
 	return says(status, "application/json", body, header...)
 }
 
-// newTestClient has keys that are easy to find in what is printed.
+// newTestClient returns a client whose keys are easy to find in printed text.
 func newTestClient(t testing.TB, h http.Handler, change ...func(*Config)) *Client {
 	t.Helper()
 	keys := func(c *Config) { c.SiteKey, c.SecretKey = testSite, NewSecret(testSecret) }
 	return newClient(t, h, append([]func(*Config){keys}, change...)...)
 }
 
-// asChallenge is a challenge that lives until the year 9999, with one field
-// changed. A value of "" leaves the field out.
+// asChallenge returns a challenge that is valid until the year 9999, with one field
+// changed. The value "" removes the field.
 func asChallenge(name, value string) string {
 	fields := [][2]string{
 		{"challengeId", `"id"`}, {"salt", `"7f8e"`}, {"nonce", `"server-seed"`}, {"difficulty", `1`}, {"expiresAt", `253402300799`},
@@ -82,10 +82,10 @@ func TestHostileChallenge(t *testing.T) {
 		"array 403":      {saysJSON(403, `[{"success":false,"error":"m2m_disabled"}]`), ErrUnavailable, "not a JSON object"},
 		"string 429":     {saysJSON(429, `"rate_limited"`), ErrUnavailable, "not a JSON object"},
 		"cut off 401":    {saysJSON(401, `{"success":false,"error":"invalid_key"`), ErrUnavailable, "not a JSON object"},
-		"gateway 403":    {saysJSON(403, `{"message":"Forbidden"}`), ErrUnavailable, "JSON, but not in the API's form"},
-		"gateway 429":    {saysJSON(429, `{"message":"Too Many Requests"}`), ErrUnavailable, "not in the API's form"},
-		"gateway error":  {saysJSON(401, `{"error":"Unauthorized","status":401}`), ErrUnavailable, "not in the API's form"},
-		"success 403":    {saysJSON(403, `{"success":"false"}`), ErrUnavailable, "not in the API's form"},
+		"gateway 403":    {saysJSON(403, `{"message":"Forbidden"}`), ErrUnavailable, "JSON, but not in the API's format"},
+		"gateway 429":    {saysJSON(429, `{"message":"Too Many Requests"}`), ErrUnavailable, "not in the API's format"},
+		"gateway error":  {saysJSON(401, `{"error":"Unauthorized","status":401}`), ErrUnavailable, "not in the API's format"},
+		"success 403":    {saysJSON(403, `{"success":"false"}`), ErrUnavailable, "not in the API's format"},
 		"secret media":   {says(500, "a/"+testSecret, ""), ErrUnavailable, "media type unknown"},
 		"secret media 2": {says(500, "a/"+testSecret+"; x=;;", ""), ErrUnavailable, "unknown"},
 		"empty":          {saysJSON(200, ""), ErrUnavailable, "not a JSON object"},
@@ -101,14 +101,14 @@ func TestHostileChallenge(t *testing.T) {
 		"no salt":           {saysJSON(200, asChallenge("salt", "")), ErrUnavailable, "salt is missing"},
 		"salt 5 KiB":        {saysJSON(200, asChallenge("salt", `"`+strings.Repeat("s", 5<<10)+`"`)), ErrUnavailable, "salt is not a string of at most 4 KiB"},
 		"salt a number":     {saysJSON(200, asChallenge("salt", "7")), ErrUnavailable, "salt is not a string"},
-		"salt not UTF-8":    {saysJSON(200, asChallenge("salt", "\"a\xffb\"")), ErrUnavailable, "salt holds bytes or escapes that are not valid Unicode text"},
-		"salt half a pair":  {saysJSON(200, asChallenge("salt", `"a\ud83d"`)), ErrUnavailable, "salt holds bytes or escapes"},
-		"id not UTF-8":      {saysJSON(200, asChallenge("challengeId", "\"\xc3\"")), ErrUnavailable, "challengeId holds bytes"},
+		"salt not UTF-8":    {saysJSON(200, asChallenge("salt", "\"a\xffb\"")), ErrUnavailable, "salt contains invalid Unicode, so its original value is lost"},
+		"salt half a pair":  {saysJSON(200, asChallenge("salt", `"a\ud83d"`)), ErrUnavailable, "salt contains invalid Unicode"},
+		"id not UTF-8":      {saysJSON(200, asChallenge("challengeId", "\"\xc3\"")), ErrUnavailable, "challengeId contains invalid Unicode"},
 		"no difficulty":     {saysJSON(200, asChallenge("difficulty", "")), ErrUnavailable, "difficulty is missing"},
 		"no expiresAt":      {saysJSON(200, asChallenge("expiresAt", "")), ErrUnavailable, "expiresAt is missing"},
 		"expiresAt text":    {saysJSON(200, asChallenge("expiresAt", `"`+testSecret+`"`)), ErrUnavailable, "expiresAt is not a time"},
 		"expired":           {saysJSON(200, asChallenge("expiresAt", "1700000060")), ErrExpired, "before it arrived"},
-		"difficulty 300":    {saysJSON(200, asChallenge("difficulty", "300")), ErrDifficulty, "asks for 300 hex digits, the limit is 0 to 8 (Config.MaxDifficulty"},
+		"difficulty 300":    {saysJSON(200, asChallenge("difficulty", "300")), ErrDifficulty, "asks for 300 leading zero hex digits, outside the accepted range of 0 to 8 (Config.MaxDifficulty"},
 		"difficulty 9":      {saysJSON(200, asChallenge("difficulty", "9")), ErrDifficulty, "asks for 9"},
 		"difficulty 1e300":  {saysJSON(200, asChallenge("difficulty", "1e300")), ErrDifficulty, "asks for 1e+300"},
 		"difficulty -1":     {saysJSON(200, asChallenge("difficulty", "-1")), ErrDifficulty, "asks for -1"},
@@ -118,7 +118,7 @@ func TestHostileChallenge(t *testing.T) {
 		"difficulty secret": {saysJSON(200, asChallenge("difficulty", `"`+testSecret+`"`)), ErrUnavailable, "not a whole number"},
 
 		"failure on 200":   {saysJSON(200, `{"success":false,"error":"odd"}`), ErrRejected, "odd (HTTP 200)"},
-		"success a number": {saysJSON(200, `{"success":0,`+asChallenge("", "")[1:]), ErrRejected, "says that it failed"},
+		"success a number": {saysJSON(200, `{"success":0,`+asChallenge("", "")[1:]), ErrRejected, "the service reports a failure"},
 		"code on 200":      {saysJSON(200, `{"success":false,"error":"invalid_key"}`), ErrMisconfigured, "invalid_key"},
 		"code over status": {saysJSON(503, `{"error":"quota_exceeded"}`), ErrQuotaExceeded, "not retried"},
 		"nested code":      {saysJSON(401, `{"error":{"code":"invalid_key","message":"x"}}`), ErrMisconfigured, "invalid_key"},
@@ -128,7 +128,7 @@ func TestHostileChallenge(t *testing.T) {
 		"429":              {saysJSON(429, `{"success":false}`), ErrRateLimited, "rate limited (HTTP 429)"},
 		"408":              {saysJSON(408, `{}`), ErrUnavailable, "(HTTP 408)"},
 		"418":              {saysJSON(418, `{"success":false}`), ErrRejected, "(HTTP 418)"},
-		"418 of a gateway": {saysJSON(418, `{}`), ErrUnavailable, "not in the API's form"},
+		"418 of a gateway": {saysJSON(418, `{}`), ErrUnavailable, "not in the API's format"},
 		"500":              {saysJSON(500, `{"error":{"deep":[]}}`), ErrUnavailable, "(HTTP 500)"},
 
 		"secret as code":      {saysJSON(400, echo), ErrRejected, "[redacted] (HTTP 400)"},
@@ -140,9 +140,9 @@ func TestHostileChallenge(t *testing.T) {
 		"long code":           {saysJSON(400, `{"success":false,"error":"`+strings.Repeat("x", 65)+`"}`), ErrRejected, "client: challenge: rejected (HTTP 400)"},
 		"redirect with code":  {saysJSON(302, `{"error":"m2m_disabled"}`, "Location", "https://a.example"), ErrMisconfigured, "Starter"},
 		"redirect nowhere":    {saysJSON(302, `{}`), ErrUnavailable, "redirected to elsewhere"},
-		"redirect to secret":  {saysJSON(307, `{}`, "Location", "https://sk-live.example/"+testSecret+"?"+testSecret), ErrUnavailable, "redirected to https://sk-live.example, which"},
+		"redirect to secret":  {saysJSON(307, `{}`, "Location", "https://sk-live.example/"+testSecret+"?"+testSecret), ErrUnavailable, "redirected to https://sk-live.example, but"},
 		"redirect to host":    {saysJSON(307, `{}`, "Location", "https://"+testSecret+".example/"), ErrUnavailable, "redirected to elsewhere"},
-		"redirect to user":    {saysJSON(308, `{}`, "Location", "https://"+testSecret+":"+testSecret+"@a.example/"), ErrUnavailable, "redirected to https://a.example, which"},
+		"redirect to user":    {saysJSON(308, `{}`, "Location", "https://"+testSecret+":"+testSecret+"@a.example/"), ErrUnavailable, "redirected to https://a.example, but"},
 		"redirect to script":  {saysJSON(302, `{}`, "Location", "javascript:"+testSecret), ErrUnavailable, "redirected to elsewhere"},
 		"redirect to garbage": {saysJSON(302, `{}`, "Location", "https://%zz/"+testSecret), ErrUnavailable, "[redacted]"},
 	} {
@@ -162,7 +162,7 @@ func TestHostileChallenge(t *testing.T) {
 	}
 }
 
-// submit hands in a solved challenge.
+// submit submits a solved challenge.
 func submit(t *testing.T, c *Client) (Token, error) {
 	t.Helper()
 	ch, err := ParseChallenge([]byte(asChallenge("", "")))
@@ -188,8 +188,8 @@ func TestHostileVerify(t *testing.T) {
 		"long token":     {saysJSON(200, `{"success":true,"token":"`+strings.Repeat("x", 16<<10+1)+`"}`), ErrUnavailable, "token is not"},
 		"no success":     {saysJSON(200, `{"token":"`+testJWT+`"}`), ErrUnavailable, "success is missing"},
 		"success null":   {saysJSON(200, `{"success":null,"token":"`+testJWT+`"}`), ErrUnavailable, "success is missing"},
-		"success false":  {saysJSON(200, `{"success":false,"token":"`+testJWT+`"}`), ErrRejected, "says that it failed"},
-		"success string": {saysJSON(200, `{"success":"true","token":"`+testJWT+`"}`), ErrRejected, "says that it failed"},
+		"success false":  {saysJSON(200, `{"success":false,"token":"`+testJWT+`"}`), ErrRejected, "reports a failure"},
+		"success string": {saysJSON(200, `{"success":"true","token":"`+testJWT+`"}`), ErrRejected, "reports a failure"},
 		"token on 500":   {saysJSON(500, `{"success":true,"token":"`+testJWT+`"}`), ErrUnavailable, "(HTTP 500)"},
 		"token on 302":   {saysJSON(302, `{"success":true,"token":"`+testJWT+`"}`), ErrUnavailable, "(HTTP 302)"},
 	} {
@@ -203,7 +203,7 @@ func TestHostileVerify(t *testing.T) {
 	}
 }
 
-// The redirect's target must see nothing, not even a GET.
+// The target of a redirect gets no request, not even a GET.
 func TestRedirectsAreNotFollowed(t *testing.T) {
 	var seen atomic.Int32
 	target := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { seen.Add(1) }))
@@ -214,7 +214,7 @@ func TestRedirectsAreNotFollowed(t *testing.T) {
 			server := saysJSON(status, "", "Location", target.URL+"/"+testSecret)
 			_, err := newTestClient(t, server, func(c *Config) { c.HTTPClient = given }).Token(t.Context())
 			require.ErrorIs(t, err, ErrUnavailable)
-			require.ErrorContains(t, err, "redirected to "+target.URL+", which is not followed")
+			require.ErrorContains(t, err, "redirected to "+target.URL+", but redirects are not followed")
 			require.ErrorContains(t, err, "set Config.URL")
 			requireSafe(t, err, testSecret)
 		}
@@ -239,9 +239,9 @@ func TestEndlessBodyIsCutOff(t *testing.T) {
 	}))
 	_, err := c.Challenge(t.Context())
 	require.ErrorIs(t, err, ErrUnavailable)
-	require.ErrorContains(t, err, "answer larger than 1 MiB")
+	require.ErrorContains(t, err, "answer is larger than 1 MiB")
 	<-done
-	require.Less(t, sent.Load(), int64(100<<20), "the whole body was taken")
+	require.Less(t, sent.Load(), int64(100<<20), "the client read the whole body")
 }
 
 func TestReadIsLimited(t *testing.T) {
@@ -253,7 +253,7 @@ func TestReadIsLimited(t *testing.T) {
 		})}
 	})
 	_, err := c.Challenge(t.Context())
-	require.ErrorContains(t, err, "answer larger than 1 MiB")
+	require.ErrorContains(t, err, "answer is larger than 1 MiB")
 	require.Equal(t, maxBody+1, read)
 }
 
@@ -262,7 +262,7 @@ type readerFunc func([]byte) (int, error)
 func (f readerFunc) Read(p []byte) (int, error) { return f(p) }
 
 func TestTimeout(t *testing.T) {
-	// hanging answers with a beginning and then waits for the test's end.
+	// hanging sends the beginning of an answer and then waits for the end of the test.
 	hanging := func(t *testing.T, beginning string, change func(*Config)) *Client {
 		release := make(chan struct{})
 		c := newTestClient(t, http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
@@ -272,7 +272,7 @@ func TestTimeout(t *testing.T) {
 			}
 			<-release
 		}), change)
-		t.Cleanup(func() { close(release) }) // before the server is closed
+		t.Cleanup(func() { close(release) }) // runs before the server closes
 		return c
 	}
 	for name, beginning := range map[string]string{"no answer": "", "half an answer": `{"challengeId":`} {
@@ -292,8 +292,8 @@ func TestTimeout(t *testing.T) {
 	})
 }
 
-// raw is a server that answers each connection with the given bytes. It leaves
-// the connection open if told so, and resets it if there are no bytes.
+// raw starts a server that answers each connection with the given bytes. It can leave the
+// connection open, and it resets the connection if there are no bytes.
 func raw(t *testing.T, answer string, open bool) string {
 	t.Helper()
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
@@ -345,14 +345,14 @@ func TestBrokenConnections(t *testing.T) {
 			_, err := c.Token(t.Context())
 			require.ErrorIs(t, err, ErrUnavailable)
 			require.ErrorContains(t, err, r.text)
-			require.NotContains(t, err.Error(), "api/v1", "the URL is in it")
+			require.NotContains(t, err.Error(), "api/v1", "the error shows the URL")
 			requireSafe(t, err, testSecret)
 			requireSafeTree(t, err)
 		})
 	}
 }
 
-// requireSafeTree looks at all that errors.Is would look at.
+// requireSafeTree checks every error that errors.Is would visit.
 func requireSafeTree(t *testing.T, err error) {
 	t.Helper()
 	if err == nil {
@@ -442,7 +442,7 @@ func TestDateIsMissingOrWrong(t *testing.T) {
 	}
 }
 
-// What only a solver with a bug would do.
+// These errors occur only if the solver has a bug.
 func TestSubmitByHand(t *testing.T) {
 	c := newTestClient(t, saysJSON(200, "{}"))
 	_, err := c.Submit(t.Context(), Challenge{Difficulty: 65, ExpiresAt: time.Now().Add(time.Hour)}, solver.Solution{})

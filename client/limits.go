@@ -12,63 +12,65 @@ import (
 	"github.com/sony/gobreaker/v2"
 )
 
-// Limits protect callers from a service that does not answer, and the service
-// from callers. The zero value means the defaults.
+// Limits protect callers from a service that does not answer, and the service from too
+// many requests. The zero value means the defaults.
 type Limits struct {
-	// MaxInFlight is how many requests may wait for an answer at the same time; 0
-	// is 100. Further ones wait for a free place as long as they may wait for an
-	// answer, and then fail with ErrRateLimited.
+	// MaxInFlight is the maximum number of concurrent requests; 0 means 100. Further
+	// requests wait for a free slot until their timeout, and then fail with
+	// ErrRateLimited.
 	MaxInFlight int
 
-	// FailureThreshold is how many requests in a row must fail before the circuit
-	// breaker opens; 0 is 5, negative is never. No answer counts as a failure, and
-	// so do an answer that is not the API's and status 502, 503 and 504. Status 500
-	// does not count either way, because one request can cause it by itself.
+	// FailureThreshold is the number of consecutive failures that open the circuit
+	// breaker; 0 means 5, negative means that it never opens. A request fails if there
+	// is no answer, if the answer does not come from the API, or if the status is 502,
+	// 503 or 504. Status 500 counts neither as failure nor as success, since a single
+	// bad request can cause it.
 	FailureThreshold int
 
-	// OpenDuration is how long the circuit breaker stays open; 0 is 10 s. Requests
-	// then fail at once with ErrUnavailable and ErrCircuitOpen. Afterwards a single
+	// OpenDuration is how long the circuit breaker stays open; 0 means 10 s. Meanwhile
+	// requests fail at once with ErrUnavailable and ErrCircuitOpen. Then a single
 	// request tries the service, and its outcome closes or reopens the breaker.
 	OpenDuration time.Duration
 
-	// Total bounds one call from beginning to end, with its repetitions and the
-	// waits between them; 0 is no bound besides the caller's context. Client.Token,
-	// which spends most of its time solving, does not use it.
+	// Total limits one call as a whole, including retries and the waits before them; 0
+	// means no limit other than the caller's context. Client.Token, which spends most
+	// of its time solving, ignores it.
 	Total time.Duration
 }
 
-// Values of Limits fields that are 0.
+// Defaults of Limits fields.
 const (
 	defaultMaxInFlight      = 100
 	defaultFailureThreshold = 5
 	defaultOpenDuration     = 10 * time.Second
 )
 
-// ErrCircuitOpen is wrapped by an ErrUnavailable that was returned without asking
-// the service, because the requests before it had failed. See Limits.
+// ErrCircuitOpen means that a request was not sent because the previous ones failed. The
+// *Error that wraps it has the kind ErrUnavailable. See Limits.
 var ErrCircuitOpen = errors.New("client: the circuit breaker is open")
 
-// Traffic is what an API is doing at one moment, and has done since it was made.
+// Traffic is the current state of an API, with counts since it was created.
 type Traffic struct {
-	Circuit     string // "closed" (as it should be), "open" or "half-open"
+	Circuit     string // state of the circuit breaker: "closed" (normal), "open" or "half-open"
 	InFlight    int    // requests that wait for an answer
 	MaxInFlight int    // see Limits
 
-	CircuitOpenings uint64 // how many times the circuit breaker has opened
+	CircuitOpenings uint64 // times that the circuit breaker has opened
 	NotSentOpen     uint64 // requests that failed at once because it was open
-	NotSentFull     uint64 // requests that found no free place in time
+	NotSentFull     uint64 // requests that got no free slot in time
 }
 
-// A gate lets requests through as Limits say. It is safe for concurrent use.
+// A gate admits requests according to Limits. It is safe for concurrent use.
 type gate struct {
 	places  chan struct{}
-	breaker *gobreaker.TwoStepCircuitBreaker[struct{}] // nil lets everything through
+	breaker *gobreaker.TwoStepCircuitBreaker[struct{}] // nil admits everything
 
 	openUntil                          atomic.Int64 // Unix nanoseconds
 	openings, notSentOpen, notSentFull atomic.Uint64
 }
 
-// errNotCounted is the outcome of a request that says nothing about the service.
+// errNotCounted tells the circuit breaker to ignore the outcome of a request, since it
+// says nothing about the service.
 var errNotCounted = errors.New("neither success nor failure")
 
 func newGate(l Limits) *gate {
@@ -91,8 +93,8 @@ func newGate(l Limits) *gate {
 	return g
 }
 
-// enter waits for a free place, no longer than ctx. The caller must call leave with
-// the outcome of the request: nil, errNotCounted or any other error.
+// enter waits for a free slot until ctx is done. The caller must call leave with the
+// outcome of the request: nil, errNotCounted or any other error.
 func (g *gate) enter(ctx context.Context) (leave func(outcome error), err error) {
 	select {
 	case g.places <- struct{}{}:
@@ -102,7 +104,7 @@ func (g *gate) enter(ctx context.Context) (leave func(outcome error), err error)
 			if contextError(ctx) == nil {
 				break
 			}
-			<-g.places // it became free too late
+			<-g.places // the slot became free too late
 			return nil, g.full()
 		case <-ctx.Done():
 			return nil, g.full()
@@ -124,10 +126,10 @@ func (g *gate) enter(ctx context.Context) (leave func(outcome error), err error)
 
 func (g *gate) full() error {
 	g.notSentFull.Add(1)
-	return fmt.Errorf("%d requests are waiting for an answer, which is the limit", cap(g.places))
+	return fmt.Errorf("%d requests are already waiting for an answer, which is the limit", cap(g.places))
 }
 
-// notSent is the error of a request that the gate has not let through.
+// notSent returns the error of a request that the gate did not admit.
 func (a *API) notSent(caller context.Context, op string, err error) error {
 	if ended := contextError(caller); ended != nil {
 		return interrupted(op, ended)
@@ -136,18 +138,18 @@ func (a *API) notSent(caller context.Context, op string, err error) error {
 		return &Error{Op: op, Kind: ErrRateLimited, Err: err}
 	}
 	return &Error{Op: op, Kind: ErrUnavailable,
-		Err:        fmt.Errorf("%w: the last requests have all failed, and this one was not sent", ErrCircuitOpen),
+		Err:        fmt.Errorf("%w: the last requests all failed, so this one was not sent", ErrCircuitOpen),
 		RetryAfter: max(time.Until(time.Unix(0, a.gate.openUntil.Load())), 0),
 	}
 }
 
-// exchanged says what an exchange means for the circuit breaker.
+// exchanged returns the outcome of an exchange for the circuit breaker.
 func exchanged(got answer, err error, took time.Duration) error {
 	var failure *Error
 	switch {
 	case errors.As(err, &failure) && failure.Kind == nil:
-		// The caller's context has ended. Its deadline tells something about the
-		// service only if it left the time for an answer.
+		// The caller's context is done. A missed deadline says something about the
+		// service only if it left time for an answer.
 		if errors.Is(err, context.DeadlineExceeded) && took >= time.Second {
 			return err
 		}
@@ -162,7 +164,7 @@ func exchanged(got answer, err error, took time.Duration) error {
 	return nil
 }
 
-// Traffic returns what the API is doing.
+// Traffic returns the current state and the counts of the API.
 func (a *API) Traffic() Traffic {
 	g := a.gate
 	t := Traffic{
@@ -179,18 +181,18 @@ func (a *API) Traffic() Traffic {
 	return t
 }
 
-// Traffic returns what the client's connection to the service is doing.
+// Traffic returns the state of the Client's requests to the service.
 func (c *Client) Traffic() Traffic { return c.api.Traffic() }
 
-// check rejects values that have no meaning.
+// check returns the first invalid field and what is wrong with it, "" if all are valid.
 func (l Limits) check() (field, fault string) {
 	switch {
 	case l.MaxInFlight < 0:
-		return "MaxInFlight", fmt.Sprintf("is %d: set it to 1 or more, or to 0 for %d", l.MaxInFlight, defaultMaxInFlight)
+		return "MaxInFlight", fmt.Sprintf("is %d: set it to 1 or more, or to 0 for the default, %d", l.MaxInFlight, defaultMaxInFlight)
 	case l.OpenDuration < 0:
-		return "OpenDuration", fmt.Sprintf("is %v: set it to a positive duration, or to 0 for %v", l.OpenDuration, defaultOpenDuration)
+		return "OpenDuration", fmt.Sprintf("is %v: set it to a positive duration, or to 0 for the default, %v", l.OpenDuration, defaultOpenDuration)
 	case l.Total < 0:
-		return "Total", fmt.Sprintf("is %v: set it to a positive duration, or to 0 for none", l.Total)
+		return "Total", fmt.Sprintf("is %v: set it to a positive duration, or to 0 for no limit", l.Total)
 	}
 	return "", ""
 }

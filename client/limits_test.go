@@ -13,7 +13,8 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// limited returns an API whose requests a function answers, on the clock of a bubble.
+// limited returns an API whose requests are answered by a function without a network, for
+// use in a bubble.
 func limited(t *testing.T, l Limits, answer func(*http.Request) (status int, body string)) *API {
 	a, err := NewAPI(APIConfig{
 		DefaultURL: "https://api.example",
@@ -52,7 +53,7 @@ func TestCircuitBreaker(t *testing.T) {
 		require.Equal(t, 50*time.Second, time.Since(start))
 		require.Equal(t, "open", a.Traffic().Circuit)
 
-		// From here on nobody waits, nor is the service asked.
+		// From now on requests fail at once without reaching the service.
 		start = time.Now()
 		for range 1000 {
 			err := do()
@@ -66,7 +67,7 @@ func TestCircuitBreaker(t *testing.T) {
 		require.Equal(t, 5, asked)
 		require.Equal(t, Traffic{Circuit: "open", MaxInFlight: 100, CircuitOpenings: 1, NotSentOpen: 1000}, a.Traffic())
 
-		// After 10 s one request tries, while the others still fail at once.
+		// After 10 s one request tries the service, while the others still fail at once.
 		time.Sleep(10*time.Second + 1)
 		probe := make(chan error)
 		go func() { probe <- do() }()
@@ -77,7 +78,7 @@ func TestCircuitBreaker(t *testing.T) {
 		require.ErrorIs(t, do(), ErrCircuitOpen)
 		require.Equal(t, 6, asked)
 
-		// Whoever goes away while it tries leaves that to the next one.
+		// If its caller gives up, the next request tries.
 		time.Sleep(10*time.Second + 1)
 		ctx, cancel := context.WithCancel(t.Context())
 		go func() { _, err := a.Do(ctx, APIRequest{Op: "ask", Path: "/"}); probe <- err }()
@@ -92,7 +93,7 @@ func TestCircuitBreaker(t *testing.T) {
 	})
 }
 
-// What one request can bring about by itself does not count against the service.
+// Failures that a single request can cause do not count against the service.
 func TestCircuitBreakerCounts(t *testing.T) {
 	for name, test := range map[string]struct {
 		answer func(*http.Request) (int, string)
@@ -130,7 +131,7 @@ func TestCircuitBreakerCounts(t *testing.T) {
 			})
 		})
 	}
-	// A caller's deadline counts if it left the service a second.
+	// A caller's missed deadline counts if the service had at least a second.
 	for deadline, opens := range map[time.Duration]bool{100 * time.Millisecond: false, 2 * time.Second: true} {
 		synctest.Test(t, func(t *testing.T) {
 			a := limited(t, Limits{}, hang)
@@ -170,8 +171,8 @@ func TestMaxInFlight(t *testing.T) {
 		_, err := a.Do(ended, APIRequest{Op: "ask", Path: "/"})
 		require.ErrorIs(t, err, context.Canceled)
 
-		// Six are answered within the 10 s. The third three are given 2 s, too little
-		// for an answer; the fourth find no place.
+		// Six requests are answered within the 10 s. The third group of three has only
+		// 2 s left for an answer, which is too little. The fourth group gets no slot.
 		kinds := map[error]int{}
 		for range cap(errs) {
 			err := <-errs
@@ -190,7 +191,7 @@ func TestMaxInFlight(t *testing.T) {
 	})
 }
 
-// Total bounds a call with all its repetitions.
+// Total limits a call including all its retries.
 func TestLimitTotal(t *testing.T) {
 	for name, test := range map[string]struct {
 		answer func(*http.Request) (int, string)
@@ -220,7 +221,7 @@ func TestLimitTotal(t *testing.T) {
 		start := time.Now()
 		_, err := a.Do(t.Context(), APIRequest{Op: "ask", Path: "/"})
 		require.ErrorIs(t, err, ErrUnavailable)
-		require.Zero(t, time.Since(start), "the service asks for more time than there is")
+		require.Zero(t, time.Since(start), "there was a wait although the service asks for more time than is left")
 	})
 }
 

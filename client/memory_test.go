@@ -18,8 +18,8 @@ import (
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
-// inMemory serves requests in the caller's goroutine, so that the clock of a
-// synctest bubble runs while nobody computes.
+// inMemory serves requests in the caller's goroutine, so that the fake clock of a
+// synctest bubble can advance.
 func inMemory(h http.Handler) *http.Client {
 	return &http.Client{Transport: roundTrip(func(r *http.Request) (*http.Response, error) {
 		if err := r.Context().Err(); err != nil {
@@ -33,7 +33,7 @@ func inMemory(h http.Handler) *http.Client {
 	})}
 }
 
-// newMemoryClient is a client of the handler without a network.
+// newMemoryClient returns a client that calls the handler without a network.
 func newMemoryClient(t testing.TB, h http.Handler, change ...func(*Config)) *Client {
 	t.Helper()
 	config := Config{
@@ -51,7 +51,7 @@ func newMemoryClient(t testing.TB, h http.Handler, change ...func(*Config)) *Cli
 	return c
 }
 
-// slow solves like loop, but takes a time.
+// slow returns a solver that works like loop but takes d longer.
 func slow(d time.Duration) PuzzleSolver {
 	return solverFunc(func(ctx context.Context, p solver.Puzzle) (solver.Solution, error) {
 		if !pause.For(ctx, d) {
@@ -61,8 +61,8 @@ func slow(d time.Duration) PuzzleSolver {
 	})
 }
 
-// bubble runs f with a clock that runs when all goroutines wait. It fails if f
-// leaves a goroutine behind.
+// bubble runs f in a synctest bubble, whose fake clock advances when all goroutines
+// wait. The test fails if f leaves a goroutine behind.
 func bubble(t *testing.T, name string, f func(t *testing.T)) {
 	t.Helper()
 	t.Run(name, func(t *testing.T) { synctest.Test(t, f) })

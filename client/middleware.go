@@ -7,34 +7,36 @@ import (
 	"net/netip"
 )
 
-// DefaultFormField is where the vendor's forms put a token.
+// DefaultFormField is the form field in which the vendor's forms send a token.
 const DefaultFormField = "captchaToken"
 
-// RequireOptions configure RequireToken. The zero value is what the vendor's
-// documents describe.
+// RequireOptions configure RequireToken. The zero value follows the vendor's
+// documents.
 type RequireOptions struct {
-	Header    string // "" is DefaultHeader
-	FormField string // looked at if the header is missing; "" is DefaultFormField
+	Header    string // header with the token; "" means DefaultHeader
+	FormField string // form field with the token if the header is missing; "" means DefaultFormField
 
-	// Verify is used for each request; its ClientIP and UserAgent are replaced.
+	// Verify holds the options of VerifyToken. For each request its ClientIP and
+	// UserAgent are replaced by the visitor's.
 	Verify VerifyOptions
 
-	// ClientIP returns the visitor's address. nil takes it from
-	// http.Request.RemoteAddr, which behind a proxy is the proxy's.
+	// ClientIP returns the visitor's address. nil means the address in
+	// http.Request.RemoteAddr, which is a proxy's if there is one.
 	ClientIP func(*http.Request) string
 
-	// Refuse answers requests that are not let through: err is nil if the verdict
-	// refuses the token, and otherwise why there is no verdict. nil answers 403
-	// Forbidden and 503 Service Unavailable with a short text.
+	// Refuse answers requests without an accepted token. If err is nil, the verdict
+	// rejects the token; otherwise err says why there is no verdict. nil means a short
+	// text with status 403 Forbidden for a rejected token, and 503 Service Unavailable
+	// without a verdict.
 	Refuse func(w http.ResponseWriter, r *http.Request, verdict Verdict, err error)
 }
 
-// RequireToken returns middleware that lets only those requests through whose
-// token the service accepts. The handler behind finds the verdict by VerdictFrom.
+// RequireToken returns middleware that passes only requests whose token the service
+// accepts. The next handler gets the verdict from VerdictFrom.
 //
-// The form is looked at only in the body, not in the URL, and is read as
-// http.Request.PostFormValue reads it: limit the body before with
-// http.MaxBytesHandler where 10 MB of form, or files, are too much.
+// The middleware looks for the form field in the body only, not in the URL, with
+// http.Request.PostFormValue. That reads up to 10 MB of form data, and files of any size:
+// to allow less, put an http.MaxBytesHandler in front.
 func (c *Client) RequireToken(options RequireOptions) func(http.Handler) http.Handler {
 	header := cmp.Or(options.Header, DefaultHeader)
 	field := cmp.Or(options.FormField, DefaultFormField)
@@ -65,14 +67,13 @@ func (c *Client) RequireToken(options RequireOptions) func(http.Handler) http.Ha
 
 type verdictKey struct{}
 
-// VerdictFrom returns the verdict on the token of a request that RequireToken
-// has let through.
+// VerdictFrom returns the verdict on the token of a request that RequireToken has passed.
 func VerdictFrom(ctx context.Context) (Verdict, bool) {
 	verdict, ok := ctx.Value(verdictKey{}).(Verdict)
 	return verdict, ok
 }
 
-// remoteIP is RemoteAddr without port and zone, "" if it is no address.
+// remoteIP returns RemoteAddr without port and zone, "" if it is not an address.
 func remoteIP(r *http.Request) string {
 	remote, err := netip.ParseAddrPort(r.RemoteAddr)
 	if err != nil {
@@ -83,8 +84,8 @@ func remoteIP(r *http.Request) string {
 
 func refuseShortly(w http.ResponseWriter, _ *http.Request, _ Verdict, err error) {
 	if err != nil {
-		http.Error(w, "the CAPTCHA token could not be verified", http.StatusServiceUnavailable)
+		http.Error(w, "the CAPTCHA token could not be verified: try again later", http.StatusServiceUnavailable)
 		return
 	}
-	http.Error(w, "the CAPTCHA token is missing or not valid", http.StatusForbidden)
+	http.Error(w, "the CAPTCHA token is missing or invalid", http.StatusForbidden)
 }

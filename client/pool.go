@@ -7,19 +7,19 @@ import (
 	"time"
 )
 
-// A pool is a Source's tokens for one use each. One goroutine at a time gets
-// them, for those who wait first and then to keep in advance.
+// A pool holds the single-use tokens of a Source. One goroutine at a time gets tokens,
+// first for the callers that wait, and then as spares.
 type pool struct {
 	source *Source
 
-	mu      sync.Mutex // guards what follows
+	mu      sync.Mutex // guards the fields below
 	ready   []*shared  // at most SourceOptions.Spare
-	waiting []*waiter  // in the order in which they came
-	getting *getting   // nil if nothing is being got
+	waiting []*waiter  // in the order of their arrival
+	getting *getting   // nil if no goroutine is getting tokens
 	failed  failed
 }
 
-// A waiter is given its outcome once, without blocking.
+// A waiter receives its outcome once. Sending it does not block.
 type waiter struct{ outcome chan outcome }
 
 type outcome struct {
@@ -30,7 +30,7 @@ type outcome struct {
 // getting is the work under way.
 type getting struct{ cancel context.CancelFunc }
 
-// take returns a token that is ready, or waits for one.
+// take returns a spare token, or waits for one.
 func (p *pool) take(ctx context.Context) (Token, error) {
 	now := time.Now()
 	p.mu.Lock()
@@ -67,7 +67,8 @@ func (p *pool) take(ctx context.Context) (Token, error) {
 	}
 }
 
-// leave takes a waiter out, unless it has been served in that moment.
+// leave removes a waiter whose context is done. If the waiter has been served at the same
+// moment, leave returns that outcome.
 func (p *pool) leave(ctx context.Context, w *waiter) (Token, error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -79,31 +80,31 @@ func (p *pool) leave(ctx context.Context, w *waiter) (Token, error) {
 	p.waiting = slices.Delete(p.waiting, i, i+1)
 	if p.wanted() <= 0 && p.getting != nil {
 		p.getting.cancel()
-		p.getting = nil // whoever comes now must not wait for what is being given up
+		p.getting = nil // new callers must not wait for work that was canceled
 	}
 	return Token{}, interrupted("token", contextError(ctx))
 }
 
-// empty forgets all that is ready when the Source has been closed.
+// empty drops all spare tokens when the Source is closed.
 func (p *pool) empty() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.ready = nil
 }
 
-// drop forgets a token that is not accepted.
+// drop removes a rejected token.
 func (p *pool) drop(token Token) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.ready = slices.DeleteFunc(p.ready, func(s *shared) bool { return s.token.is(token) })
 }
 
-// wanted is how many tokens are to be got. The caller holds p.mu.
+// wanted returns the number of tokens to get. The caller holds p.mu.
 func (p *pool) wanted() int {
 	return len(p.waiting) + p.source.options.Spare - len(p.ready)
 }
 
-// start begins to get tokens if any are wanted. The caller holds p.mu.
+// start starts a goroutine that gets tokens, if any are wanted. The caller holds p.mu.
 func (p *pool) start(now time.Time) {
 	s := p.source
 	if p.getting != nil || p.wanted() <= 0 || p.failed.recall(now) != nil {
@@ -124,8 +125,8 @@ func (p *pool) start(now time.Time) {
 	})
 }
 
-// serve gets one token and gives it to whoever has waited longest. It returns
-// whether to go on.
+// serve gets one token and gives it to the caller that has waited longest. It returns
+// whether to get another.
 func (p *pool) serve(ctx context.Context, g *getting) bool {
 	token, err := p.source.fetch(ctx)
 	p.mu.Lock()

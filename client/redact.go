@@ -8,13 +8,12 @@ import (
 	"strings"
 )
 
-// jwtLike is the beginning of any JSON object in base64, so of any JWT.
+// jwtLike matches JWTs. Every JSON object in base64 begins with eyJ.
 const jwtLike = `eyJ[A-Za-z0-9_-]{5,}(?:\.[A-Za-z0-9_-]*)*`
 
-// newRedactor returns a function that replaces the given strings, and whatever
-// looks like a JWT, in text that comes from outside. It finds them in any case
-// and in the forms that error messages and URLs give to strings. It is a
-// closure so that a dump of a struct that holds it shows nothing.
+// newRedactor returns a function that replaces the given secrets, and anything that looks
+// like a JWT, in foreign text. It finds the secrets in any case, and quoted or escaped as
+// in error messages, JSON and URLs. It is a closure, so that a dump shows no secret.
 func newRedactor(secrets ...string) func(string) string {
 	alternatives := []string{jwtLike}
 	for _, secret := range secrets {
@@ -34,10 +33,10 @@ func newRedactor(secrets ...string) func(string) string {
 	return func(s string) string { return pattern.ReplaceAllLiteralString(s, redacted) }
 }
 
-// maxForeignText bounds text from outside in an error message.
+// maxForeignText is the maximum length of foreign text in an error message, in bytes.
 const maxForeignText = 300
 
-// printable makes text from outside fit for one line of a terminal.
+// printable makes foreign text safe to print on one line of a terminal.
 func printable(s string) string {
 	s = strings.Map(func(r rune) rune {
 		if !strconv.IsPrint(r) {

@@ -9,11 +9,11 @@ import (
 	"sync/atomic"
 )
 
-// A Reloader is a TokenSource for a program that outlives its secret key: when the
-// service refuses the key, the Reloader opens a Client anew, which reads the key
-// file again, and repeats the request once if the key is another one. A key that
-// has been rotated stays valid for 24 hours, so programs that are told of the
-// rotation can call Reload in time.
+// A Reloader is a TokenSource for a program that runs longer than its secret key is
+// valid. When the service rejects the key, the Reloader opens a new Client, which reads
+// the key file again. If the key has changed, the Reloader retries the request once. A key
+// stays valid for 24 hours after its rotation, so a program that learns of a rotation can
+// call Reload in time.
 //
 //	tokens, err := client.NewReloader(open, nil)
 //	source := client.NewSource(tokens, client.SourceOptions{})
@@ -26,16 +26,16 @@ type Reloader struct {
 	current atomic.Pointer[opened]
 }
 
-// opened is a Client with what it is wrapped in.
+// opened is a Client and the TokenSource that wraps it.
 type opened struct {
 	client *Client
 	tokens TokenSource
 }
 
-// NewReloader calls open and returns its error if there is one. Tokens are got
-// from what wrap makes of the Client, such as a cache of package diskcache; nil is
-// the Client itself. Both functions are called again when the key changes, one
-// call at a time; open must not wait for ever.
+// NewReloader calls open to create the first Client, and returns the error of open. The
+// Reloader gets tokens from the result of wrap, for example a cache of package diskcache;
+// a nil wrap means the Client itself. It calls open for each reload, and wrap if the key
+// has changed, never concurrently. open must not block indefinitely.
 func NewReloader(open func() (*Client, error), wrap func(*Client) TokenSource) (*Reloader, error) {
 	if wrap == nil {
 		wrap = func(c *Client) TokenSource { return c }
@@ -52,8 +52,8 @@ func NewReloader(open func() (*Client, error), wrap func(*Client) TokenSource) (
 // Client returns the Client in use.
 func (r *Reloader) Client() *Client { return r.current.Load().client }
 
-// Token returns a token. If the service refuses the key, it reads the keys again
-// and tries once more, provided that they have changed.
+// Token returns a token. If the service rejects the key, Token reloads the keys and, if
+// they have changed, retries once.
 func (r *Reloader) Token(ctx context.Context) (Token, error) {
 	used := r.current.Load()
 	token, err := used.tokens.Token(ctx)
@@ -63,26 +63,27 @@ func (r *Reloader) Token(ctx context.Context) (Token, error) {
 	changed, reloadErr := r.replace(used)
 	switch {
 	case reloadErr != nil:
-		return Token{}, fmt.Errorf("%w; the keys could not be read again: %w", err, reloadErr)
+		return Token{}, fmt.Errorf("%w; reloading the keys failed: %w", err, reloadErr)
 	case !changed:
 		return Token{}, err
 	}
 	return r.current.Load().tokens.Token(ctx)
 }
 
-// Invalidate tells what gives out the tokens that one of them is not accepted.
+// Invalidate reports a rejected token to the TokenSource in use, if that is an
+// Invalidator.
 func (r *Reloader) Invalidate(token Token) {
 	if keeper, ok := r.current.Load().tokens.(Invalidator); ok {
 		keeper.Invalidate(token)
 	}
 }
 
-// Reload reads the keys again and reports whether they have changed. Requests
-// under way go on with the old ones, and so does everything after an error.
+// Reload reads the keys again and reports whether they have changed. Requests under way
+// continue with the old keys. After an error the old keys stay in use.
 func (r *Reloader) Reload() (changed bool, err error) { return r.replace(r.current.Load()) }
 
-// replace opens a Client in the place of the one that was used, unless another call
-// has done so.
+// replace replaces the Client that was used by a new one, unless another call has done so
+// already.
 func (r *Reloader) replace(used *opened) (changed bool, err error) {
 	r.opening.Lock()
 	defer r.opening.Unlock()
@@ -94,14 +95,14 @@ func (r *Reloader) replace(used *opened) (changed bool, err error) {
 		return false, err
 	}
 	if c.Fingerprint() == used.client.Fingerprint() {
-		return false, nil // and the old one knows how the service is doing
+		return false, nil // keep the old Client, which has the state of the circuit breaker
 	}
 	r.current.Store(&opened{c, r.wrap(c)})
 	return true, nil
 }
 
-// IsKeyRefused reports whether an error is the service's refusal of the secret or
-// API key: invalid_key, or status 401.
+// IsKeyRefused reports whether err means that the service rejected the secret key or API
+// key: invalid_key, or status 401.
 func IsKeyRefused(err error) bool {
 	var failure *Error
 	return errors.As(err, &failure) && failure.Kind == ErrMisconfigured &&

@@ -14,7 +14,7 @@ import (
 )
 
 func TestReloader(t *testing.T) {
-	// The service accepts one key, which changes.
+	// The service accepts one key at a time.
 	var service atomic.Pointer[gktest.Service]
 	accept := func(key string) { service.Store(gktest.New(gktest.Options{Difficulty: 1, SecretKey: key})) }
 	accept(gktest.SecretKey)
@@ -24,7 +24,7 @@ func TestReloader(t *testing.T) {
 		service.Load().ServeHTTP(w, r)
 	}))
 	defer server.Close()
-	var key atomic.Value // of the file
+	var key atomic.Value // the key in the file
 	key.Store(gktest.SecretKey)
 	var opens atomic.Int64
 	var broken atomic.Bool
@@ -40,15 +40,15 @@ func TestReloader(t *testing.T) {
 	defer source.Close()
 	get := func() error { _, err := source.Token(t.Context()); return err }
 	require.NoError(t, get())
-	require.EqualValues(t, 1, opens.Load(), "the key is good")
+	require.EqualValues(t, 1, opens.Load(), "the key is still valid")
 
-	// The key has been rotated, and the file has the new one: nobody notices.
+	// The key was rotated and the file has the new one, so callers see no error.
 	accept("sk_test_second")
 	key.Store("sk_test_second")
 	require.NoError(t, get())
 	require.EqualValues(t, 2, opens.Load())
 
-	// Many callers at once read the file once.
+	// Many concurrent callers cause only one reload.
 	accept("sk_test_third")
 	key.Store("sk_test_third")
 	var callers sync.WaitGroup
@@ -62,8 +62,7 @@ func TestReloader(t *testing.T) {
 	callers.Wait()
 	require.EqualValues(t, 3, opens.Load())
 
-	// The file still has the old one: it is read once for each failure, and the
-	// service is asked once.
+	// The file still has the old key. Each failure causes one reload and no retry.
 	accept("sk_test_fourth")
 	asked.Store(0)
 	_, err = r.Token(t.Context())
@@ -72,24 +71,24 @@ func TestReloader(t *testing.T) {
 	require.EqualValues(t, 4, opens.Load())
 	require.EqualValues(t, 1, asked.Load())
 
-	// The file has a wrong one: the error is about that, and there is no third try.
+	// The file has a wrong key. The error is about that key, and there is no third attempt.
 	key.Store("sk_test_wrong")
 	_, err = r.Token(t.Context())
 	require.True(t, IsKeyRefused(err))
 	require.EqualValues(t, 5, opens.Load())
 	require.EqualValues(t, 3, asked.Load())
 
-	// The file is gone: both errors are there, and the old Client stays.
+	// The file is gone. The error contains both causes, and the old Client stays in use.
 	broken.Store(true)
 	_, err = r.Token(t.Context())
 	require.True(t, IsKeyRefused(err))
-	require.ErrorContains(t, err, "the keys could not be read again: the file is gone")
+	require.ErrorContains(t, err, "reloading the keys failed: the file is gone")
 	changed, err := r.Reload()
 	require.False(t, changed)
 	require.ErrorContains(t, err, "gone")
 	broken.Store(false)
 
-	// Reload is for who knows before the service does.
+	// A program can call Reload before the service rejects the old key.
 	key.Store("sk_test_fourth")
 	changed, err = r.Reload()
 	require.NoError(t, err)
@@ -99,7 +98,7 @@ func TestReloader(t *testing.T) {
 	changed, err = r.Reload()
 	require.NoError(t, err)
 	require.False(t, changed)
-	require.Same(t, old, r.Client(), "what it has learned of the service is kept")
+	require.Same(t, old, r.Client(), "the Client keeps its state of the service")
 }
 
 func TestIsKeyRefused(t *testing.T) {
@@ -110,7 +109,7 @@ func TestIsKeyRefused(t *testing.T) {
 		{&Error{Kind: ErrMisconfigured, Code: CodeInvalidKey, Status: 400}, true},
 		{&Error{Kind: ErrMisconfigured, Status: 401}, true},
 		{&Error{Kind: ErrMisconfigured, Status: 403, Code: CodeM2MDisabled}, false},
-		{&Error{Kind: ErrUnavailable, Status: 401}, false}, // a proxy's
+		{&Error{Kind: ErrUnavailable, Status: 401}, false}, // from a proxy
 		{&Error{Kind: ErrMisconfigured}, false},
 		{errors.New("401"), false},
 		{nil, false},

@@ -12,13 +12,13 @@ import (
 )
 
 const (
-	firstWait = 250 * time.Millisecond // before the second attempt; it doubles
-	maxWait   = 30 * time.Second       // the longest wait for a service that is unavailable
+	firstWait = 250 * time.Millisecond // before the second attempt; later waits double
+	maxWait   = 30 * time.Second       // longest wait for an unavailable service
 	maxJitter = 5 * time.Second
 )
 
-// retry repeats an attempt while that is safe and may help, Config.MaxRetries
-// times at most. The error is the last attempt's, with the number of them.
+// retry calls attempt and repeats it, up to Config.MaxRetries times, while that is safe
+// and may help. The error is that of the last attempt, with the number of attempts.
 func retry[T any](ctx context.Context, a *API, op string, attempt func() (T, error)) (T, error) {
 	w := &waits{ctx: ctx, growing: backoff.ExponentialBackOff{
 		InitialInterval: firstWait,
@@ -37,9 +37,9 @@ func retry[T any](ctx context.Context, a *API, op string, attempt func() (T, err
 	}
 	var none T
 	failure := new(Error)
-	if !errors.As(err, &failure) { // the context's, from a wait
+	if !errors.As(err, &failure) { // the context was done during a wait
 		ended := contextError(ctx)
-		if w.last != nil { // or nobody would learn what the wait was for
+		if w.last != nil { // add the reason for the wait
 			ended = fmt.Errorf("%w; the last attempt: %s", ended, strings.TrimPrefix(w.last.Error(), "client: "))
 		}
 		return none, interrupted(op, ended)
@@ -52,7 +52,7 @@ func retry[T any](ctx context.Context, a *API, op string, attempt func() (T, err
 	return none, err
 }
 
-// waits decides how long to wait for the next attempt, as a backoff.BackOff.
+// waits is a backoff.BackOff that decides how long to wait before the next attempt.
 type waits struct {
 	ctx     context.Context
 	growing backoff.ExponentialBackOff
@@ -62,8 +62,8 @@ type waits struct {
 
 func (w *waits) Reset() { w.growing.Reset() }
 
-// NextBackOff returns backoff.Stop if a repetition would be unsafe or useless,
-// or would begin after the context's deadline.
+// NextBackOff returns backoff.Stop if a retry would be unsafe or pointless, or would
+// begin after the context's deadline.
 func (w *waits) NextBackOff() time.Duration {
 	var failure *Error
 	if !errors.As(w.last, &failure) {
@@ -71,7 +71,7 @@ func (w *waits) NextBackOff() time.Duration {
 	}
 	if failure.timedOut {
 		if w.slow++; w.slow > 1 {
-			return backoff.Stop // who has waited that long wants to know
+			return backoff.Stop // give up after two timeouts
 		}
 	}
 	wait := withJitter(max(w.growing.NextBackOff(), failure.RetryAfter))
@@ -84,21 +84,21 @@ func (w *waits) NextBackOff() time.Duration {
 	return backoff.Stop
 }
 
-// withJitter adds up to a quarter, so that a service is never asked earlier than
-// it wants to be.
+// withJitter adds up to a quarter. It never shortens a wait, so that no request comes
+// earlier than the service asks.
 func withJitter(wait time.Duration) time.Duration {
 	return wait + rand.N(min(wait/4, maxJitter)+1)
 }
 
-// inTime reports whether the context has a deadline and the wait ends before it.
-// Waiting for a rate limit can take a day: only who gives a deadline has said
-// how long is too long.
+// inTime reports whether the context has a deadline and the wait ends before it. A wait
+// for a rate limit can take a day, so callers have to say with a deadline how long they
+// are willing to wait.
 func inTime(ctx context.Context, wait time.Duration) bool {
 	deadline, ok := ctx.Deadline()
 	return ok && wait < time.Until(deadline)
 }
 
-// tooLate reports whether the context's deadline comes before the wait ends.
+// tooLate reports whether the context has a deadline that comes before the wait ends.
 func tooLate(ctx context.Context, wait time.Duration) bool {
 	_, ok := ctx.Deadline()
 	return ok && !inTime(ctx, wait)

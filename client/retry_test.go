@@ -18,8 +18,8 @@ import (
 	"github.com/gkpow/gkpow/client/gktest"
 )
 
-// fails answers the first requests to a path with what it is given, and
-// counts those that come after.
+// fails answers the first requests to a path with the given handlers, passes later ones
+// on, and counts all of them.
 func fails(service http.Handler, path string, answers ...http.HandlerFunc) (h http.Handler, asked *int) {
 	asked = new(int)
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -40,22 +40,22 @@ func TestRetries(t *testing.T) {
 	for name, r := range map[string]struct {
 		answers  []http.HandlerFunc
 		retries  int
-		deadline time.Duration // 0 is none
-		kind     error         // nil if there is a token at last
+		deadline time.Duration // 0 means none
+		kind     error         // nil if Token returns a token
 		asked    int
 		least    time.Duration // that it takes
 		most     time.Duration
 	}{
-		"503 once":             {[]http.HandlerFunc{down}, 0, 0, nil, 2, second / 4, second / 3},
-		"HTML 502 twice":       {[]http.HandlerFunc{says(502, "text/html", "<p>"), says(500, "text/html", "<p>")}, 0, 0, nil, 3, 3 * second / 4, second},
-		"408":                  {[]http.HandlerFunc{saysJSON(408, `{}`)}, 0, 0, nil, 2, second / 4, second / 3},
-		"503 for good":         {[]http.HandlerFunc{down, down, down}, 0, 0, ErrUnavailable, 3, 3 * second / 4, second},
-		"none allowed":         {[]http.HandlerFunc{down}, -1, 0, ErrUnavailable, 1, 0, 0},
-		"one allowed":          {[]http.HandlerFunc{down, down}, 1, 0, ErrUnavailable, 2, second / 4, second / 3},
-		"Retry-After":          {[]http.HandlerFunc{saysJSON(503, `{}`, "Retry-After", "20")}, 0, 0, nil, 2, 20 * second, 25 * second},
-		"Retry-After too long": {[]http.HandlerFunc{saysJSON(503, `{}`, "Retry-After", "31")}, 0, 0, ErrUnavailable, 1, 0, 0},
-		"after the deadline":   {[]http.HandlerFunc{saysJSON(503, `{}`, "Retry-After", "20")}, 0, 20 * second, ErrUnavailable, 1, 0, 0},
-		"soon is the deadline": {[]http.HandlerFunc{down}, 0, second / 10, ErrUnavailable, 1, 0, 0},
+		"503 once":              {[]http.HandlerFunc{down}, 0, 0, nil, 2, second / 4, second / 3},
+		"HTML 502 twice":        {[]http.HandlerFunc{says(502, "text/html", "<p>"), says(500, "text/html", "<p>")}, 0, 0, nil, 3, 3 * second / 4, second},
+		"408":                   {[]http.HandlerFunc{saysJSON(408, `{}`)}, 0, 0, nil, 2, second / 4, second / 3},
+		"permanent 503":         {[]http.HandlerFunc{down, down, down}, 0, 0, ErrUnavailable, 3, 3 * second / 4, second},
+		"none allowed":          {[]http.HandlerFunc{down}, -1, 0, ErrUnavailable, 1, 0, 0},
+		"one allowed":           {[]http.HandlerFunc{down, down}, 1, 0, ErrUnavailable, 2, second / 4, second / 3},
+		"Retry-After":           {[]http.HandlerFunc{saysJSON(503, `{}`, "Retry-After", "20")}, 0, 0, nil, 2, 20 * second, 25 * second},
+		"Retry-After too long":  {[]http.HandlerFunc{saysJSON(503, `{}`, "Retry-After", "31")}, 0, 0, ErrUnavailable, 1, 0, 0},
+		"after the deadline":    {[]http.HandlerFunc{saysJSON(503, `{}`, "Retry-After", "20")}, 0, 20 * second, ErrUnavailable, 1, 0, 0},
+		"before the first wait": {[]http.HandlerFunc{down}, 0, second / 10, ErrUnavailable, 1, 0, 0},
 
 		"rate limit, no deadline":    {[]http.HandlerFunc{saysJSON(429, `{"error":"rate_limited","retryAfter":10}`)}, 0, 0, ErrRateLimited, 1, 0, 0},
 		"rate limit, short deadline": {[]http.HandlerFunc{saysJSON(429, `{"error":"rate_limited","retryAfter":10}`)}, 0, 10 * second, ErrRateLimited, 1, 0, 0},
@@ -101,7 +101,7 @@ func TestRetries(t *testing.T) {
 	}
 }
 
-// The service took the solution, but its answer was lost: the repetition is
+// The service accepted the solution, but its answer was lost. The retry gets
 // challenge_expired, and a new round gets a token.
 func TestLostAnswerStartsNewRound(t *testing.T) {
 	for name, lose := range map[string]func(*http.Response) (*http.Response, error){
@@ -184,7 +184,7 @@ func TestJitterOnlyAdds(t *testing.T) {
 	}
 }
 
-// A service that never answers costs Config.Timeout twice and no more.
+// If the service never answers, a call takes two Config.Timeouts and no longer.
 func TestSilenceIsRepeatedOnce(t *testing.T) {
 	asked := make(chan struct{}, 10)
 	silent := http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
@@ -198,8 +198,8 @@ func TestSilenceIsRepeatedOnce(t *testing.T) {
 	require.Len(t, asked, 2)
 }
 
-// A deadline that comes while a repetition is waited for does not hide what the
-// wait was for.
+// When the context is done during a wait, the error still contains the reason for the
+// wait.
 func TestWaitEndsWithCause(t *testing.T) {
 	gone := httptest.NewServer(nil)
 	gone.Close()

@@ -6,18 +6,18 @@ import (
 	"log/slog"
 )
 
-// redacted stands where a secret would be.
+// redacted replaces a secret.
 const redacted = "[redacted]"
 
-// A Secret is a string that does not print: not with any verb of fmt, nor in
-// JSON, text or slog records, nor when reflection walks over a struct that
-// holds it. Only Reveal returns it. Secrets cannot be compared with ==, and
-// reflect.DeepEqual finds no two of them equal.
+// A Secret is a string that cannot be printed: no verb of fmt shows it, nor do JSON, text
+// encoding, slog, or reflection on a struct that contains it. Only Reveal returns it.
+// Secrets cannot be compared with ==, and reflect.DeepEqual reports any two non-empty ones
+// as different.
 //
 // The zero value is the empty string. A Secret is safe for concurrent use.
 type Secret struct {
-	// reveal is a closure because what a function has captured is out of reach
-	// of reflection, which dumps unexported strings without asking their methods.
+	// reveal is a closure, since reflection cannot see captured variables. It can dump
+	// an unexported string without calling any method.
 	reveal func() string
 }
 
@@ -26,7 +26,7 @@ func NewSecret(s string) Secret {
 	return Secret{reveal: func() string { return s }}
 }
 
-// Reveal returns the string itself.
+// Reveal returns the string in plain text.
 func (s Secret) Reveal() string {
 	if s.reveal == nil {
 		return ""
@@ -37,7 +37,7 @@ func (s Secret) Reveal() string {
 // IsZero reports whether the secret is the empty string.
 func (s Secret) IsZero() bool { return s.Reveal() == "" }
 
-// String returns "[redacted]", whatever the secret is.
+// String returns "[redacted]".
 func (Secret) String() string { return redacted }
 
 // GoString returns "[redacted]".
@@ -52,11 +52,11 @@ func (Secret) MarshalJSON() ([]byte, error) { return []byte(`"` + redacted + `"`
 // MarshalText returns "[redacted]".
 func (Secret) MarshalText() ([]byte, error) { return []byte(redacted), nil }
 
-// LogValue is "[redacted]" in slog records.
+// LogValue returns "[redacted]" for slog records.
 func (Secret) LogValue() slog.Value { return slog.StringValue(redacted) }
 
-// UnmarshalText sets the secret, as when a configuration file is read. It keeps
-// the text as it stands, white space included.
+// UnmarshalText sets the secret, for example from a configuration file. It keeps white
+// space.
 func (s *Secret) UnmarshalText(text []byte) error {
 	*s = NewSecret(string(text))
 	return nil

@@ -16,7 +16,7 @@ import (
 
 const testJWT = "eyJhbGciOiJIUzI1NiIsInR5cCI6IkpXVCJ9.eyJ0eXBlIjoibTJtIn0.c2lnbmF0dXJl"
 
-// requireSafe demands that no rendering of v shows a secret.
+// requireSafe checks that no rendering of v shows a secret.
 func requireSafe(t testing.TB, v any, secrets ...string) {
 	t.Helper()
 	leaktest.RequireSafe(t, v, secrets...)
@@ -42,8 +42,8 @@ func TestNothingPrintsSecrets(t *testing.T) {
 	}
 }
 
-// The buffers of a connection hold the request, so a client that has been used
-// holds more than a new one.
+// The buffers of a connection contain the last request, so a client that was used refers
+// to more secrets than a new one.
 func TestUsedClientPrintsNoSecret(t *testing.T) {
 	c := newClient(t, gktest.New(gktest.Options{Difficulty: 1}))
 	token, err := c.Token(t.Context())

@@ -8,27 +8,27 @@ import (
 	"strings"
 )
 
-// signs are what speaks against a token in an answer of token/verify. They are
-// looked for at any depth and in any spelling (errorCodes, error_codes,
-// Error-Codes), because a verdict that is overlooked would be a token accepted.
+// signs are the signs in an answer of token/verify that the token should be rejected.
+// readSigns looks for them at any depth and in any spelling (errorCodes, error_codes,
+// Error-Codes), since overlooking one would accept a bad token.
 type signs struct {
 	codes   []string // reasons that look like codes, redacted, at most maxCodes
 	against bool     // a success or verified that is not true
-	unclear bool     // an error that is no code, or an object with one name twice
+	unclear bool     // an error that is not a code, or an object with a repeated name
 
 	redact func(string) string
 }
 
-// maxCodes bounds what a verdict repeats of an answer.
+// maxCodes is the maximum number of codes in a verdict.
 const maxCodes = 16
 
-// A member is one field of a JSON object, as it is written: names may repeat.
+// A member is a field of a JSON object, in which names may repeat.
 type member struct {
 	name  string
 	value any // nil, bool, string, json.Number, []any or []member
 }
 
-// readSigns finds the signs in a JSON text. In anything else there are none.
+// readSigns finds the signs in a JSON text. It finds none in anything else.
 func readSigns(data []byte, redact func(string) string) *signs {
 	s := &signs{redact: redact}
 	if !json.Valid(data) {
@@ -40,8 +40,8 @@ func readSigns(data []byte, redact func(string) string) *signs {
 	return s
 }
 
-// readJSON reads the next value of a valid JSON text. The recursion is bounded by
-// json.Valid, which refuses texts that are nested deeper than 10,000.
+// readJSON reads the next value of a valid JSON text. json.Valid limits the recursion: it
+// rejects texts that are nested deeper than 10,000.
 func readJSON(d *json.Decoder) any {
 	token, err := d.Token()
 	if err != nil {
@@ -68,7 +68,7 @@ func readJSON(d *json.Decoder) any {
 	return token
 }
 
-// look finds signs in a value.
+// look finds the signs in a value.
 func (s *signs) look(value any) {
 	switch v := value.(type) {
 	case []any:
@@ -85,9 +85,9 @@ func (s *signs) look(value any) {
 	}
 }
 
-// Flags named in mustBeTrue accept a token, those in mustBeFalse refuse it, and the texts
-// named in outcomes accept it if they are among positive. Names may begin with "token", "is"
-// or "already".
+// A flag in mustBeTrue accepts the token if it is true; a flag in mustBeFalse rejects it
+// unless it is false. A text named in outcomes accepts the token if its value is in
+// positive. Names may begin with "token", "is" or "already".
 var (
 	mustBeTrue  = []string{"verified", "valid", "ok", "passed", "pass", "accepted", "allowed", "approved", "human"}
 	mustBeFalse = []string{"expired", "used", "revoked", "invalid", "rejected", "denied", "refused", "blocked",
@@ -103,12 +103,12 @@ func (s *signs) field(m member) {
 	isReason := strings.Contains(name, "error") || strings.Contains(name, "reason") || strings.Contains(name, "failure")
 	switch {
 	case name == "success":
-		s.against = s.against || m.value != nil && m.value != true // null is as good as absent
+		s.against = s.against || m.value != nil && m.value != true // null counts as absent
 	case slices.Contains(mustBeTrue, flag):
 		s.against = s.against || m.value != true
 	case slices.Contains(mustBeFalse, flag):
 		s.against = s.against || m.value != nil && m.value != false
-	case isReason: // error, errorMessage, failureReasons, reason_code and so on
+	case isReason: // error, errorMessage, failureReasons, reason_code etc.
 		s.reason(m.value)
 	case slices.Contains(outcomes, flag):
 		s.status(m.value)
@@ -116,7 +116,7 @@ func (s *signs) field(m member) {
 	s.look(m.value)
 }
 
-// reason looks at the value of an error or a reason: null, "" and [] are none.
+// reason reads the value of an error or a reason. null, "" and [] mean none.
 func (s *signs) reason(value any) {
 	switch v := value.(type) {
 	case nil:
@@ -129,12 +129,12 @@ func (s *signs) reason(value any) {
 			code, _ := element.(string)
 			s.code(code)
 		}
-	default: // look finds the code of an object
+	default: // look finds the codes in an object
 		s.unclear = true
 	}
 }
 
-// status looks at a code that may also mean success.
+// status reads a status or code, which may also mean success.
 func (s *signs) status(value any) {
 	switch v := value.(type) {
 	case nil:
@@ -147,12 +147,12 @@ func (s *signs) status(value any) {
 		s.unclear = s.unclear || err != nil || n != 0 && (n < 200 || n > 299)
 	case bool:
 		s.against = s.against || !v
-	default: // look finds what an object or a list says
+	default: // look finds the signs in an object or a list
 		s.unclear = true
 	}
 }
 
-// code keeps a reason if it looks like a code.
+// code records a reason if it looks like a code.
 func (s *signs) code(code string) {
 	if !codeForm().MatchString(code) {
 		s.unclear = true
@@ -166,7 +166,7 @@ func (s *signs) code(code string) {
 // refuse reports whether there is any sign.
 func (s *signs) refuse() bool { return s.against || s.unclear || len(s.codes) > 0 }
 
-// reasons are the codes, or else a reason of this package if there is any sign.
+// reasons returns the codes, or else one of this package's reasons if there is any sign.
 func (s *signs) reasons() []string {
 	switch {
 	case len(s.codes) > 0:
@@ -179,8 +179,7 @@ func (s *signs) reasons() []string {
 	return nil
 }
 
-// plainName is a name in lower case without separators, so that all spellings of it
-// are one.
+// plainName normalizes the spelling of a name: lower case, without separators.
 func plainName(name string) string {
 	return strings.ToLower(strings.ToUpper(strings.Map(func(r rune) rune {
 		if r == '_' || r == '-' || r == ' ' {

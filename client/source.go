@@ -12,91 +12,91 @@ import (
 	"github.com/gkpow/gkpow/client/internal/pause"
 )
 
-// A TokenSource gives out tokens: *Client, which makes each one anew, *Source,
-// which shares one, and the cache on disk of package diskcache are such. Token
-// must be safe for concurrent use, return soon when its context ends, and give out
-// only tokens that are alive.
+// A TokenSource returns tokens. A *Client gets a new one for each call; a *Source and the
+// cache of package diskcache share one. Token must be safe for concurrent use, return soon
+// after its context is done, and return only tokens that have not expired.
 type TokenSource interface {
 	Token(ctx context.Context) (Token, error)
 }
 
-// An Invalidator is a TokenSource that keeps tokens and can be told that one of
-// them is not accepted.
+// An Invalidator is a TokenSource that stores tokens. Invalidate reports that one of them
+// was rejected, so that it is not returned again.
 type Invalidator interface {
 	Invalidate(Token)
 }
 
 // SourceOptions configure a Source. The zero value shares one token.
 type SourceOptions struct {
-	// OnToken, if not nil, is called with every new token before anybody is given
-	// it, one call at a time. It must not call the Source.
+	// OnToken, if not nil, is called with every new token before any caller gets it.
+	// Calls do not overlap. It must not call the Source.
 	OnToken func(Token)
 
-	// OnError, if not nil, is called when getting a token failed and nobody was
-	// waiting for it. It must not call the Source.
+	// OnError, if not nil, is called when the Source fails to get a token for which no
+	// caller is waiting. It must not call the Source.
 	OnError func(error)
 
-	// SingleUse gives every caller a token of its own, for services that accept a
-	// token once only. Tokens are got one after the other.
+	// SingleUse gives every caller its own token, for services that accept a token only
+	// once. The Source gets these tokens one at a time.
 	SingleUse bool
 
-	// Spare is how many tokens are got in advance when SingleUse is set, 0 to
-	// MaxSpare. Each use of the Source fills them up again; what nobody takes
-	// before it expires has cost quota for nothing.
+	// Spare is the number of tokens to keep in stock if SingleUse is set, 0 to
+	// MaxSpare. Each call of Token restocks them. A spare token that expires unused has
+	// wasted quota.
 	Spare int
 }
 
-// MaxSpare bounds SourceOptions.Spare.
+// MaxSpare is the maximum of SourceOptions.Spare.
 const MaxSpare = 16
 
-// A Source shares one token among all its callers, and renews it ahead of time.
-// It is safe for concurrent use.
+// A Source shares one token among all its callers and renews it ahead of time. It is safe
+// for concurrent use.
 //
-// In the last fifth of a token's life, 60 s of 300, less a random part of up to
-// 10 s, the next call starts a renewal and gets the old token, as do those that
-// follow. Only in the last thirtieth, 10 s of 300, does a call wait for the new
-// one, and if that cannot be had, it gets the old one until it expires. Nothing
-// is renewed unless there is a call: a Source that is not used costs no quota.
+// In the last fifth of a token's life (60 s of 300 s, less a random part of up to 10 s)
+// the next call starts a renewal in the background. That call and the following ones
+// still get the old token. In the last thirtieth (10 s of 300 s) calls wait for the new
+// token; if that fails, they get the old one until it expires. Only calls start a renewal,
+// so an unused Source costs no quota.
 //
-// However many calls wait, the token is got once for all of them. That work is
-// no caller's own: it is given up when no caller waits any longer, or, if nobody
-// has waited, when the old token expires. It sees none of the callers' context
-// values.
+// However many calls wait, the Source gets one token for all of them. This work belongs
+// to no single caller: the Source cancels it when no caller is waiting any more or, if
+// none ever waited, when the old token expires. It does not see the values of the callers'
+// contexts.
 //
-// Failures that asking again would only repeat (ErrQuotaExceeded,
-// ErrMisconfigured, ErrRejected, ErrDifficulty) are remembered for one to five
-// seconds, ErrRateLimited until it ends. A call whose context has a deadline
-// after that end waits for it; any other fails at once.
+// The Source remembers failures that would recur: ErrQuotaExceeded, ErrMisconfigured,
+// ErrRejected and ErrDifficulty for one to five seconds, and ErrRateLimited until the rate
+// limit ends. A call whose deadline is later than that end waits for it; any other call
+// fails at once.
 type Source struct {
 	from    TokenSource
 	options SourceOptions
 	current atomic.Pointer[shared] // nil with SingleUse
-	pool    *pool                  // nil without
+	pool    *pool                  // nil without SingleUse
 
-	// work ends when the Source is closed. It is a function because what it
-	// returns is nobody's request.
+	// work returns a context that is done when the Source is closed. It is a function
+	// rather than a field, since storing a Context in a struct usually means a
+	// request's.
 	work  func() context.Context
 	close context.CancelCauseFunc
 
 	hooks   sync.Mutex // held while a hook is called
 	running sync.WaitGroup
 
-	mu      sync.Mutex // guards what follows
-	flight  *flight    // the work under way that is waited for, if there is any
+	mu      sync.Mutex // guards the fields below
+	flight  *flight    // the work under way that callers may wait for; nil if there is none
 	failed  failed
-	backoff time.Time // no renewal without a waiter before this
+	backoff time.Time // no renewal in the background before this
 	closed  bool
 }
 
-// shared is a token and when it has to be replaced, by the local clock.
+// shared is a token with the times when it has to be replaced, by the local clock.
 type shared struct {
 	token Token
-	renew time.Time // from here on somebody should get the next one
-	block time.Time // from here on the next one is waited for
+	renew time.Time // from then on a call starts a renewal
+	block time.Time // from then on calls wait for the new token
 }
 
-// NewSource returns a Source of tokens that are got from the given one. It asks
-// for none before it is asked. It panics if Spare is not 0 to MaxSpare.
+// NewSource returns a Source that gets its tokens from the given TokenSource, on demand.
+// It panics if Spare is not from 0 to MaxSpare.
 func NewSource(from TokenSource, options SourceOptions) *Source {
 	if options.Spare < 0 || options.Spare > MaxSpare {
 		panic(fmt.Sprintf("client: SourceOptions.Spare is %d: set it to 0 to %d", options.Spare, MaxSpare))
@@ -114,8 +114,8 @@ func NewSource(from TokenSource, options SourceOptions) *Source {
 	return s
 }
 
-// Token returns a token: the shared one, or with SingleUse one that nobody else
-// has been given. When ctx ends while it waits, it returns within milliseconds.
+// Token returns the shared token, or with SingleUse a token that no other caller gets. If
+// ctx is done while Token waits, it returns within milliseconds.
 func (s *Source) Token(ctx context.Context) (Token, error) {
 	if c := s.current.Load(); c != nil && before(time.Now(), c.renew) {
 		return c.token, nil
@@ -139,8 +139,8 @@ func (s *Source) Token(ctx context.Context) (Token, error) {
 	}
 }
 
-// worthWaiting reports whether the failure is a rate limit that ends before the
-// context's deadline.
+// worthWaiting reports whether the error is a rate limit that ends before the context's
+// deadline, and how long to wait.
 func worthWaiting(ctx context.Context, err error) (time.Duration, bool) {
 	var failure *Error
 	if !errors.As(err, &failure) || failure.Kind != ErrRateLimited {
@@ -150,9 +150,9 @@ func worthWaiting(ctx context.Context, err error) (time.Duration, bool) {
 	return wait, inTime(ctx, wait)
 }
 
-// Invalidate tells the Source that the token is not accepted. If it is the one
-// that is being shared, or a spare one, it is given out no more; a token that has
-// been replaced since is no news. The TokenSource behind is told as well.
+// Invalidate reports a rejected token. The Source does not return it again, and passes the
+// report on to its TokenSource if that is an Invalidator. Invalidating a token that the
+// Source no longer holds does not affect the current one.
 func (s *Source) Invalidate(token Token) {
 	if s.pool != nil {
 		s.pool.drop(token)
@@ -165,10 +165,9 @@ func (s *Source) Invalidate(token Token) {
 	}
 }
 
-// Close ends the work under way and waits for it. Calls of Token fail from then
-// on, those that wait included, with an error that errors.Is finds to be
-// context.Canceled. It is needed only where nothing may outlast the Source: what
-// runs without a caller ends by itself.
+// Close cancels the work under way and waits for it to end. Waiting and later calls of
+// Token fail with an error for which errors.Is finds context.Canceled. Close is optional:
+// work without a caller ends by itself.
 func (s *Source) Close() {
 	s.mu.Lock()
 	s.closed = true
@@ -191,7 +190,7 @@ func (s *Source) share(ctx context.Context) (Token, error) {
 	if c != nil && before(now, c.block) {
 		if s.flight == nil && !now.Before(s.backoff) && !before(now, c.renew) {
 			f := s.start()
-			f.waiters++ // the token itself, as long as it lives
+			f.waiters++ // the old token counts as a waiter until it expires
 			f.release = time.AfterFunc(c.token.Expires().Sub(now), func() { s.leave(f) })
 		}
 		s.mu.Unlock()
@@ -228,7 +227,7 @@ func (s *Source) share(ctx context.Context) (Token, error) {
 	}
 }
 
-// orElse returns the old token while it lives, and then the failure.
+// orElse returns the old token until it expires, and after that the error.
 func (c *shared) orElse(err error) (Token, error) {
 	if c != nil && c.token.Alive() {
 		return c.token, nil
@@ -239,11 +238,11 @@ func (c *shared) orElse(err error) (Token, error) {
 // A flight is the work of getting one token.
 type flight struct {
 	cancel  context.CancelFunc
-	waiters int         // guarded by Source.mu; the work is given up when it falls to 0
+	waiters int         // guarded by Source.mu; the flight is canceled when it drops to 0
 	awaited bool        // guarded by Source.mu; whether a caller has ever waited
-	release *time.Timer // guarded by Source.mu; nil if a caller started it
+	release *time.Timer // guarded by Source.mu; nil if a waiting caller started the flight
 
-	done  chan struct{} // closed when the rest is set
+	done  chan struct{} // closed when token and err are set
 	token Token
 	err   error
 }
@@ -265,7 +264,7 @@ func (s *Source) fly(ctx context.Context, f *flight) {
 	if f.err == nil && s.closed {
 		f.token, f.err = Token{}, interrupted("token", contextError(s.work()))
 	}
-	if f.err == nil { // also if it was given up: it has been paid for
+	if f.err == nil { // keep the token even if the flight was canceled: it has cost quota
 		s.current.Store(newShared(f.token, now))
 		s.failed = failed{}
 	}
@@ -290,7 +289,7 @@ func (s *Source) fly(ctx context.Context, f *flight) {
 	}
 }
 
-// leave is what a waiter does that waits no longer.
+// leave removes a waiter from a flight, and cancels the flight if it was the last one.
 func (s *Source) leave(f *flight) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -299,12 +298,12 @@ func (s *Source) leave(f *flight) {
 		return
 	}
 	if s.flight == f {
-		s.flight = nil // whoever comes now must not wait for what is being given up
+		s.flight = nil // new callers must not wait for a canceled flight
 	}
 	f.cancel()
 }
 
-// fetch gets a new token and shows it to the hook.
+// fetch gets a new token and passes it to OnToken.
 func (s *Source) fetch(ctx context.Context) (Token, error) {
 	token, err := s.from.Token(ctx)
 	if err != nil {
@@ -329,8 +328,8 @@ func (s *Source) report(err error) {
 	}
 }
 
-// newShared chooses when to renew in proportion to the token's lifetime. The
-// random part keeps processes that started together from renewing together.
+// newShared chooses the times of renewal in proportion to the token's lifetime. The random
+// part spreads out the renewals of processes that started together.
 func newShared(token Token, now time.Time) *shared {
 	expires, life := token.Expires(), token.life(now)
 	return &shared{
@@ -340,7 +339,8 @@ func newShared(token Token, now time.Time) *shared {
 	}
 }
 
-// life is the token's whole lifetime, or what is left of one made by hand.
+// life returns the token's whole lifetime, or the remaining one if the token was not
+// received from the service.
 func (t Token) life(now time.Time) time.Duration {
 	if t.received.IsZero() {
 		return max(t.Expires().Sub(now), 0)
@@ -348,16 +348,16 @@ func (t Token) life(now time.Time) time.Duration {
 	return max(t.expires.Sub(t.received), 0)
 }
 
-// is reports whether both are the same token, whatever else is known of them.
+// is reports whether both tokens have the same value.
 func (t Token) is(other Token) bool { return t.Value.Reveal() == other.Value.Reveal() }
 
-// before reports whether both the monotonic clock, which may stand still while
-// the computer sleeps, and the wall clock show a time before t.
+// before reports whether now is before t by the monotonic clock and by the wall clock. The
+// monotonic clock may stop while the computer sleeps.
 func before(now, t time.Time) bool {
 	return now.Before(t) && now.Round(0).Before(t.Round(0))
 }
 
-// failed remembers a failure that asking again would only repeat.
+// failed remembers a failure that would recur.
 type failed struct {
 	err   error
 	until time.Time
@@ -373,7 +373,7 @@ func (f *failed) keep(err error, now time.Time) {
 	}
 }
 
-// recall returns nil if there is nothing to remember, or no longer.
+// recall returns the remembered failure, nil if there is none or its time is over.
 func (f *failed) recall(now time.Time) error {
 	if f.err == nil || !now.Before(f.until) {
 		return nil

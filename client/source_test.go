@@ -18,14 +18,14 @@ import (
 	"github.com/gkpow/gkpow/client/internal/pause"
 )
 
-// sourceFunc is a TokenSource.
+// sourceFunc is a function as a TokenSource.
 type sourceFunc func(context.Context) (Token, error)
 
 func (f sourceFunc) Token(ctx context.Context) (Token, error) { return f(ctx) }
 
-// mint makes tokens that live 300 s, each after a second, and counts them.
+// mint makes tokens that live for 300 s. Each takes a second.
 type mint struct {
-	tokens atomic.Int32 // that were begun
+	tokens atomic.Int32 // number of calls
 	err    atomic.Pointer[Error]
 	took   time.Duration
 }
@@ -50,7 +50,7 @@ func (m *mint) fail(kind error, after time.Duration) {
 	m.err.Store(&Error{Op: "challenge", Kind: kind, RetryAfter: after})
 }
 
-// requireToken demands the nth token.
+// requireToken checks that the source returns the nth token.
 func requireToken(t *testing.T, s *Source, n int) {
 	t.Helper()
 	token, err := s.Token(t.Context())
@@ -81,7 +81,7 @@ func TestThousandCallersOneHandshake(t *testing.T) {
 }
 
 func TestRenewal(t *testing.T) {
-	bubble(t, "ahead of time, the old one served meanwhile", func(t *testing.T) {
+	bubble(t, "ahead of time, while callers get the old one", func(t *testing.T) {
 		m := new(mint)
 		s := NewSource(m, SourceOptions{})
 		requireToken(t, s, 1)
@@ -99,7 +99,7 @@ func TestRenewal(t *testing.T) {
 		requireToken(t, s, 2)
 		require.EqualValues(t, 2, m.tokens.Load())
 	})
-	bubble(t, "not before somebody asks", func(t *testing.T) {
+	bubble(t, "not without a call", func(t *testing.T) {
 		m := new(mint)
 		s := NewSource(m, SourceOptions{})
 		requireToken(t, s, 1)
@@ -107,7 +107,7 @@ func TestRenewal(t *testing.T) {
 		require.EqualValues(t, 1, m.tokens.Load())
 		requireToken(t, s, 2)
 	})
-	bubble(t, "waited for in the last seconds", func(t *testing.T) {
+	bubble(t, "callers wait in the last seconds", func(t *testing.T) {
 		m := new(mint)
 		s := NewSource(m, SourceOptions{})
 		requireToken(t, s, 1)
@@ -116,7 +116,7 @@ func TestRenewal(t *testing.T) {
 		requireToken(t, s, 2)
 		require.Equal(t, time.Second, time.Since(start))
 	})
-	bubble(t, "the old one if it fails in the last seconds", func(t *testing.T) {
+	bubble(t, "callers get the old one if renewal fails in the last seconds", func(t *testing.T) {
 		m := new(mint)
 		s := NewSource(m, SourceOptions{})
 		requireToken(t, s, 1)
@@ -134,7 +134,7 @@ func TestRenewal(t *testing.T) {
 			for range 200 {
 				s := newShared(Token{received: now, expires: now.Add(life)}, now)
 				if left := now.Add(life).Sub(s.renew); left > life/5 || left < life/6-1 {
-					t.Fatalf("a token that lives %v is renewed %v before its end", life, left)
+					t.Fatalf("a token with a lifetime of %v is renewed %v before it expires", life, left)
 				}
 				require.Equal(t, life/30, now.Add(life).Sub(s.block))
 				renewals[s.renew.Sub(now)] = true
@@ -154,10 +154,10 @@ func TestRenewal(t *testing.T) {
 			time.Sleep(100 * time.Millisecond)
 		}
 		synctest.Wait()
-		require.InDelta(t, 4, len(reported), 1, "attempts in 20 s, each a second, with 4 to 5 s between")
+		require.InDelta(t, 4, len(reported), 1, "attempts in 20 s, which take a second each, with pauses of 4 to 5 s")
 		require.ErrorIs(t, reported[0], ErrUnavailable)
 	})
-	bubble(t, "given up when the old one expires", func(t *testing.T) {
+	bubble(t, "canceled when the old one expires", func(t *testing.T) {
 		m := new(mint)
 		s := NewSource(m, SourceOptions{OnError: func(err error) { require.ErrorIs(t, err, context.Canceled) }})
 		requireToken(t, s, 1)
@@ -168,7 +168,7 @@ func TestRenewal(t *testing.T) {
 		synctest.Wait()
 		require.Nil(t, s.flight)
 	})
-	bubble(t, "not given up when the old one expires and a caller waits", func(t *testing.T) {
+	bubble(t, "not canceled when the old one expires while a caller waits", func(t *testing.T) {
 		m := new(mint)
 		s := NewSource(m, SourceOptions{})
 		requireToken(t, s, 1)
@@ -215,7 +215,7 @@ func TestCancellation(t *testing.T) {
 		callers.Wait()
 		synctest.Wait()
 		require.Equal(t, 9*time.Second, time.Since(start))
-		// The bubble's end finds the mint's goroutine if it still runs.
+		// The bubble fails at its end if the mint's goroutine still runs.
 		m.took = time.Second
 		requireToken(t, s, 2)
 	})
@@ -233,7 +233,7 @@ func TestCancellation(t *testing.T) {
 			defer cancel()
 			_, err := s.Token(ctx)
 			require.ErrorIs(t, err, context.DeadlineExceeded)
-			requireToken(t, s, 1) // not what the first caller has given up
+			requireToken(t, s, 1) // not the error of the canceled work
 		})
 	}
 	bubble(t, "before", func(t *testing.T) {
@@ -269,7 +269,7 @@ func TestFailuresAreRemembered(t *testing.T) {
 				time.Sleep(999 * time.Millisecond)
 				_, err = s.Token(t.Context())
 				require.ErrorIs(t, err, kind)
-				require.EqualValues(t, 1, m.tokens.Load(), "asked again within a second")
+				require.EqualValues(t, 1, m.tokens.Load(), "the source retried within a second")
 				m.err.Store(nil)
 				time.Sleep(4 * time.Second)
 				requireToken(t, s, 2)
@@ -317,7 +317,8 @@ func TestFailuresAreRemembered(t *testing.T) {
 	}
 }
 
-// gktest's limit, seen through the Client: the Source waits, not the handshake.
+// With the rate limit of gktest behind a Client, the Source waits rather than the
+// handshake.
 func TestSourceWaitsForTheServicesLimit(t *testing.T) {
 	bubble(t, "", func(t *testing.T) {
 		service := gktest.New(gktest.Options{Difficulty: 1, RateLimit: 1})
@@ -351,7 +352,7 @@ func TestInvalidate(t *testing.T) {
 		_, err = s.Token(t.Context())
 		require.ErrorIs(t, err, ErrUnavailable, "the rejected token was given out")
 	})
-	bubble(t, "while the next one is waited for", func(t *testing.T) {
+	bubble(t, "while a caller waits for the next one", func(t *testing.T) {
 		m := new(mint)
 		s := NewSource(m, SourceOptions{})
 		old, err := s.Token(t.Context())
@@ -418,12 +419,12 @@ func TestClose(t *testing.T) {
 	}
 }
 
-// What has been got in advance, or arrives while the Source closes, is not given out.
+// A closed Source returns neither spare tokens nor those that arrive while it closes.
 func TestClosedSourceGivesNothing(t *testing.T) {
 	bubble(t, "spares", func(t *testing.T) {
 		s := NewSource(new(mint), SourceOptions{SingleUse: true, Spare: 3})
 		requireToken(t, s, 1)
-		time.Sleep(10 * time.Second) // the spares are there
+		time.Sleep(10 * time.Second) // until the spares are in stock
 		s.Close()
 		for range 5 {
 			token, err := s.Token(t.Context())
@@ -433,7 +434,7 @@ func TestClosedSourceGivesNothing(t *testing.T) {
 	})
 	for _, single := range []bool{false, true} {
 		bubble(t, fmt.Sprint("late, single use ", single), func(t *testing.T) {
-			stubborn := sourceFunc(func(context.Context) (Token, error) { // it does not heed its context
+			stubborn := sourceFunc(func(context.Context) (Token, error) { // ignores its context
 				time.Sleep(time.Second)
 				return new(mint).Token(context.Background())
 			})
@@ -477,7 +478,7 @@ func TestSingleUse(t *testing.T) {
 		time.Sleep(time.Hour)
 		require.EqualValues(t, 100, m.tokens.Load())
 	})
-	bubble(t, "spare ones are ready, bounded, and not renewed without use", func(t *testing.T) {
+	bubble(t, "spares are in stock, bounded, and not renewed without use", func(t *testing.T) {
 		m := new(mint)
 		s := NewSource(m, SourceOptions{SingleUse: true, Spare: 3})
 		requireToken(t, s, 1)
@@ -493,7 +494,7 @@ func TestSingleUse(t *testing.T) {
 		requireToken(t, s, 8) // those in stock have expired
 		s.Close()
 	})
-	bubble(t, "a spare one that is rejected is not given out", func(t *testing.T) {
+	bubble(t, "a rejected spare is not returned", func(t *testing.T) {
 		s := NewSource(new(mint), SourceOptions{SingleUse: true, Spare: 1})
 		requireToken(t, s, 1)
 		time.Sleep(10 * time.Second)
@@ -501,7 +502,7 @@ func TestSingleUse(t *testing.T) {
 		requireToken(t, s, 3)
 		s.Close()
 	})
-	bubble(t, "cancelled when nobody waits", func(t *testing.T) {
+	bubble(t, "canceled when nobody waits", func(t *testing.T) {
 		m := &mint{took: time.Hour}
 		s := NewSource(m, SourceOptions{SingleUse: true})
 		start := time.Now()
@@ -521,7 +522,7 @@ func TestSingleUse(t *testing.T) {
 		require.Equal(t, 5*time.Second, time.Since(start))
 		require.EqualValues(t, 1, m.tokens.Load())
 	})
-	bubble(t, "a failure in advance is reported", func(t *testing.T) {
+	bubble(t, "a failure to restock is reported", func(t *testing.T) {
 		m := new(mint)
 		var reported []error
 		s := NewSource(m, SourceOptions{SingleUse: true, Spare: 2, OnError: func(err error) { reported = append(reported, err) }})
@@ -535,14 +536,14 @@ func TestSingleUse(t *testing.T) {
 	require.Panics(t, func() { NewSource(new(mint), SourceOptions{Spare: MaxSpare + 1}) })
 }
 
-// A monotonic clock stands still while the computer sleeps; the wall clock shows it.
+// The monotonic clock may stop while the computer sleeps, but the wall clock goes on.
 func TestBefore(t *testing.T) {
 	now := time.Now()
 	require.True(t, before(now, now.Add(1)))
 	require.False(t, before(now, now))
 
 	woken := now
-	*(*uint64)(unsafe.Pointer(&woken)) += 3600 << 30 // only the wall clock has gone on, see time.Time's fields
+	*(*uint64)(unsafe.Pointer(&woken)) += 3600 << 30 // advances the wall clock only; see the fields of time.Time
 	require.Zero(t, woken.Sub(now))
 	require.Equal(t, time.Hour, woken.Round(0).Sub(now.Round(0)))
 	require.False(t, before(woken, now.Add(time.Minute)))

@@ -13,38 +13,38 @@ import (
 	"github.com/gkpow/gkpow/solver"
 )
 
-// tokenLifetime is how long a token lives if nothing says otherwise: gkCAPTCHA
-// M2M API, "a JWT valid for 5 minutes".
+// tokenLifetime is the lifetime of a token whose answer does not state it: gkCAPTCHA M2M
+// API, "a JWT valid for 5 minutes".
 const tokenLifetime = 300 * time.Second
 
-// maxToken bounds a token, in bytes: no server takes a longer header.
+// maxToken is the maximum length of a token, in bytes. No server accepts a longer header.
 const maxToken = 16 << 10
 
-// A Token is what a solution is worth, and how it was come by.
+// A Token is a token from the service and the handshake that produced it.
 type Token struct {
 	Value     Secret    // the JWT: visible ASCII characters, at most 16 KiB
 	ExpiresAt time.Time // by the server's clock
 
-	Challenge Challenge       // the one that was solved
+	Challenge Challenge       // the challenge that was solved
 	Solution  solver.Solution // its solution
-	Rounds    int             // challenges that were asked for; 1 if the first did, 0 if restored
+	Rounds    int             // challenges requested, 1 or more; 0 if the token comes from a cache
 
-	// received and expires are by the local clock, and monotonic; zero if the
-	// Token was made by hand.
+	// received and expires are by the local clock, with monotonic readings. They are
+	// zero in a Token that was not received from the service.
 	received, expires time.Time
 }
 
-// RestoreToken returns a token that was kept outside the process, with what
-// ExpiresAt, Received and Expires said of it; Challenge and Solution are zero.
-// An error means that it can be no token, or that by the local clock it has
-// expired or was received in the future.
+// RestoreToken returns a token that was stored outside the process. The arguments are the
+// token's Value, ExpiresAt, Received and Expires; Challenge and Solution are zero. The
+// error is ErrRejected if value cannot be a token, and ErrExpired if by the local clock it
+// has expired or was received in the future.
 func RestoreToken(value Secret, expiresAt, received, expires time.Time) (Token, error) {
 	now := time.Now()
 	switch {
 	case !isToken(value.Reveal()):
 		return Token{}, &Error{Op: "token", Kind: ErrRejected, Err: errNotToken}
 	case received.After(now) || !expires.After(now):
-		return Token{}, &Error{Op: "token", Kind: ErrExpired, Err: errors.New("the token that was kept is not valid now")}
+		return Token{}, &Error{Op: "token", Kind: ErrExpired, Err: errors.New("the stored token has expired, or is from the future")}
 	}
 	return Token{
 		Value:     value,
@@ -56,11 +56,11 @@ func RestoreToken(value Secret, expiresAt, received, expires time.Time) (Token, 
 
 var errNotToken = errors.New("a token is 1 byte to 16 KiB of visible ASCII")
 
-// Received returns when the token arrived, by the local clock; zero if it was
-// made by hand.
+// Received returns the time when the token arrived, by the local clock. It is zero if the
+// token was not received from the service.
 func (t Token) Received() time.Time { return t.received }
 
-// Expires returns when the token expires, by the local clock. See
+// Expires returns the time when the token expires, by the local clock. See
 // Challenge.Deadline.
 func (t Token) Expires() time.Time {
 	if t.expires.IsZero() {
@@ -69,12 +69,12 @@ func (t Token) Expires() time.Time {
 	return t.expires
 }
 
-// Alive reports whether the token has not expired, by the monotonic clock and by
-// the wall clock. Every TokenSource of this module gives out tokens that are alive.
+// Alive reports whether the token has not expired, by both the monotonic clock and the
+// wall clock. Every TokenSource of this module returns only tokens that are alive.
 func (t Token) Alive() bool { return before(time.Now(), t.Expires()) }
 
-// CheckAlive returns an ErrExpired for a token that is not alive; a TokenSource
-// returns it in the token's place.
+// CheckAlive returns ErrExpired if the token has expired. A TokenSource returns that error
+// instead of an expired token.
 func (t Token) CheckAlive() error {
 	if t.Alive() {
 		return nil
@@ -93,10 +93,10 @@ type verifyRequest struct {
 	Hash        string `json:"hash"`  // lower-case hex
 }
 
-// Submit hands in a solution and returns the token. A challenge is good for one
-// attempt. Nothing is sent if the challenge's deadline has passed (ErrExpired)
-// or if crypto/sha256 does not confirm the solution (ErrRejected). A token that has
-// expired when it arrives is an ErrExpired.
+// Submit submits a solution, without retries, and returns the token. A challenge allows
+// only one attempt, so Submit sends nothing if the challenge has expired (ErrExpired) or
+// if crypto/sha256 contradicts the solution (ErrRejected). If the token has already
+// expired when it arrives, the error is ErrExpired.
 func (c *Client) Submit(ctx context.Context, ch Challenge, solution solver.Solution) (Token, error) {
 	puzzle, err := ch.Puzzle()
 	if err != nil {
@@ -104,11 +104,11 @@ func (c *Client) Submit(ctx context.Context, ch Challenge, solution solver.Solut
 	}
 	if !puzzle.Solves(solution.Nonce) || puzzle.Hash(solution.Nonce) != solution.Hash {
 		return Token{}, &Error{Op: "verify", Kind: ErrRejected,
-			Err: errors.New("the solution is wrong by crypto/sha256, and was not sent: the solver is at fault")}
+			Err: errors.New("crypto/sha256 contradicts the solution, so it was not sent: the solver is faulty")}
 	}
 	if late := c.api.now().Sub(ch.Deadline()); late >= 0 {
 		return Token{}, &Error{Op: "verify", Kind: ErrExpired,
-			Err: fmt.Errorf("the challenge expired %v ago; the solution was not sent", rounded(late))}
+			Err: fmt.Errorf("the challenge expired %v ago, so the solution was not sent", rounded(late))}
 	}
 	a, err := c.api.ask(ctx, APIRequest{Op: "verify", Path: "/api/v1/m2m/verify", Body: verifyRequest{
 		SiteKey:     c.siteKey,
@@ -131,8 +131,8 @@ func (c *Client) Submit(ctx context.Context, ch Challenge, solution solver.Solut
 	return token, nil
 }
 
-// decodeToken reads gkCAPTCHA M2M API, "Verify Response". An expiresAt that is
-// no time counts as absent: the token has been paid for.
+// decodeToken decodes gkCAPTCHA M2M API, "Verify Response". It treats a malformed
+// expiresAt as absent, rather than losing a token that has cost quota.
 func decodeToken(a answer) (Token, error) {
 	malformed := func(what string) (Token, error) {
 		return Token{}, &Error{Op: "verify", Kind: ErrUnavailable, Status: a.status,
@@ -159,8 +159,7 @@ func decodeToken(a answer) (Token, error) {
 	return t, nil
 }
 
-// isToken reports whether the token can be put into a header or on a line of
-// its own without being taken for something else.
+// isToken reports whether a token can safely go into a header or on a line of its own.
 func isToken(s string) bool {
 	for _, b := range []byte(s) {
 		if b <= ' ' || b > '~' {
@@ -170,9 +169,9 @@ func isToken(s string) bool {
 	return s != "" && len(s) <= maxToken
 }
 
-// jwtExpiry reads the claim exp. The signature is symmetric (HS256) and its key
-// is the service's, so it cannot be checked here and need not be: the token
-// came from the service itself.
+// jwtExpiry reads the claim exp. It does not verify the signature, which is symmetric
+// (HS256) with a key that only the service has. It need not, since the token comes from
+// the service itself.
 func jwtExpiry(token string) (time.Time, bool) {
 	var claims jwt.RegisteredClaims
 	if _, _, err := jwt.NewParser().ParseUnverified(token, &claims); err != nil || claims.ExpiresAt == nil {

@@ -13,43 +13,42 @@ import (
 	"time"
 )
 
-// DefaultHeader is where the vendor's back ends look for a token.
+// DefaultHeader is the header in which the vendor's back ends expect a token.
 const DefaultHeader = "X-Captcha-Token"
 
-// TransportOptions configure a Transport. The zero value sends the token as
-// DefaultHeader to wherever the program sends requests, but not along redirects
-// that lead elsewhere.
+// TransportOptions configure a Transport. The zero value adds the token as DefaultHeader
+// to all requests of the program, but not to redirects to another host.
 type TransportOptions struct {
-	Base http.RoundTripper // sends the requests; nil is http.DefaultTransport
+	Base http.RoundTripper // sends the requests; nil means http.DefaultTransport
 
-	Header string // "" is DefaultHeader
-	Prefix string // before the token, such as "Bearer "
+	Header string // "" means DefaultHeader
+	Prefix string // text before the token, such as "Bearer "
 
-	// Hosts are the only ones that get the token, each as in a URL: "example.com"
-	// or "example.com:8443", without a port the scheme's own. Requests to others
-	// are sent without. Empty means the host of each request that the program
-	// makes, and along its redirects that scheme, host and port only.
+	// Hosts are the hosts that get the token, written as in a URL: "example.com" or
+	// "example.com:8443". Without a port, the scheme's default port applies. Requests to
+	// other hosts are sent without a token. Empty means all hosts; redirects then get
+	// the token only if they keep the scheme, host and port of the original request.
 	Hosts []string
 
-	// Rejected reports whether the service did not accept the token; it must
-	// leave the body alone. nil is status 401 or 403.
+	// Rejected reports whether the response means that the token was rejected. It must
+	// not read the body. nil means status 401 or 403.
 	Rejected func(*http.Response) bool
 }
 
-// A Transport is an http.RoundTripper that adds a token to requests. It is safe
-// for concurrent use if its parts are.
+// A Transport is an http.RoundTripper that adds a token to requests. It is safe for
+// concurrent use if the TokenSource and the base are.
 //
-// A request whose token is rejected is sent once more with a fresh one, if its
-// body can be sent again (http.Request.GetBody) or it has none. If the fresh token
-// is rejected as well, the token is not the reason: requests rejected with that one
-// are not repeated, and none is for a second. That time doubles with each repetition
-// that does not help, up to five minutes, and ends with one that does. So a service
-// that always refuses does not use up the quota, even if each request has a token of
-// its own (SourceOptions.SingleUse).
+// When a token is rejected, the Transport retries the request once with a fresh token,
+// unless the request has a body that cannot be sent again (see http.Request.GetBody). If
+// the fresh token is rejected too, the token is not the reason. The Transport then stops
+// retrying requests that are rejected with that token, and stops all retries for a second.
+// That pause doubles with each retry that does not help, up to five minutes, and ends
+// with one that does. So a service that rejects everything does not use up the quota, not
+// even if each request has its own token (SourceOptions.SingleUse).
 //
-// The token is sent over https only, or to loopback addresses. Instead of
-// sending a request over http to another host that should get the token,
-// RoundTrip fails with ErrMisconfigured; a redirect there goes without it.
+// The Transport sends the token over https, or to loopback addresses, only. If a request
+// would send it unencrypted to another host, RoundTrip returns ErrMisconfigured; a
+// redirect to such a host is sent without the token.
 type Transport struct {
 	tokens   TokenSource
 	base     http.RoundTripper
@@ -58,21 +57,21 @@ type Transport struct {
 	hosts    []string
 	rejected func(*http.Response) bool
 
-	mu       sync.Mutex // guards what follows
-	replayed Token      // the latest that was got for a repetition and rejected
+	mu       sync.Mutex // guards the fields below
+	replayed Token      // the latest token that was rejected in a retry
 	pause    time.Duration
-	until    time.Time // no repetition before this
+	until    time.Time // no retries before this
 }
 
-// How long no request is repeated after a repetition that did not help.
+// The pause in retries after a retry that did not help.
 const (
 	firstPause = time.Second
 	maxPause   = 5 * time.Minute
 )
 
-// NewTransport returns a Transport. Give it a *Source: a *Client gets a new
-// token for every request. If the TokenSource is an Invalidator, it is told of
-// tokens that are rejected.
+// NewTransport returns a Transport. Pass a *Source; a *Client would get a new token for
+// every request. If the TokenSource is an Invalidator, the Transport reports rejected
+// tokens to it.
 func NewTransport(tokens TokenSource, options TransportOptions) *Transport {
 	t := &Transport{
 		tokens:   tokens,
@@ -93,8 +92,8 @@ func NewTransport(tokens TokenSource, options TransportOptions) *Transport {
 	return t
 }
 
-// RoundTrip sends a copy of the request with a token added. Errors of getting
-// one are those of the TokenSource.
+// RoundTrip sends a copy of the request with a token. If it cannot get a token, it returns
+// the error of the TokenSource.
 func (t *Transport) RoundTrip(request *http.Request) (*http.Response, error) {
 	if !t.entitled(request) {
 		bare := request.Clone(request.Context())
@@ -133,15 +132,15 @@ func (t *Transport) RoundTrip(request *http.Request) (*http.Response, error) {
 	return response, err
 }
 
-// isStubborn reports whether a repetition would not help against the rejection of
-// this token, as far as earlier ones tell.
+// isStubborn reports whether, judging by earlier retries, a retry would not help now that
+// this token was rejected.
 func (t *Transport) isStubborn(token Token) bool {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	return t.replayed.is(token) || time.Now().Before(t.until)
 }
 
-// repeated notes whether a repetition with a fresh token has helped.
+// repeated records whether a retry with a fresh token helped.
 func (t *Transport) repeated(fresh Token, helped bool) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -154,15 +153,15 @@ func (t *Transport) repeated(fresh Token, helped bool) {
 	t.until = time.Now().Add(t.pause)
 }
 
-// CloseIdleConnections closes those of the base, as http.Client asks it to.
+// CloseIdleConnections closes the idle connections of the base. http.Client calls it.
 func (t *Transport) CloseIdleConnections() {
 	if base, ok := t.base.(interface{ CloseIdleConnections() }); ok {
 		base.CloseIdleConnections()
 	}
 }
 
-// again returns the request with a fresh token, nil if there is no other token or
-// the body is gone.
+// again returns the request with a fresh token, nil if there is no other token or the body
+// cannot be sent again.
 func (t *Transport) again(request *http.Request, rejected Token) (*http.Request, Token) {
 	hasBody := request.Body != nil && request.Body != http.NoBody
 	if hasBody && request.GetBody == nil {
@@ -190,8 +189,8 @@ func (t *Transport) with(request *http.Request, token Token) *http.Request {
 	return r
 }
 
-// send hands the copy to the base. The response shows the program its own
-// request, which holds no token.
+// send passes the copy to the base. The response refers to the original request, which
+// contains no token.
 func (t *Transport) send(original, sent *http.Request) (*http.Response, error) {
 	response, err := t.base.RoundTrip(sent)
 	if response != nil {
@@ -208,7 +207,7 @@ func (t *Transport) entitled(request *http.Request) bool {
 		}) && (request.Response == nil || confidential(request.URL))
 	}
 	first := request
-	for first.Response != nil { // http.Client says so which redirect it follows
+	for first.Response != nil { // http.Client sets Response to the redirect that it follows
 		if first = first.Response.Request; first == nil {
 			return false
 		}
@@ -232,15 +231,15 @@ func hostPort(scheme, host string) string {
 	return net.JoinHostPort(strings.Trim(strings.ToLower(host), "[]"), port)
 }
 
-// closeBody is what a RoundTripper owes a request that it does not send.
+// closeBody closes the body of a request that is not sent, as a RoundTripper must.
 func closeBody(request *http.Request) {
 	if request.Body != nil {
 		_ = request.Body.Close()
 	}
 }
 
-// discard reads what little may be left, so that the connection can be used
-// again, and closes the body.
+// discard closes the body, after reading a short rest so that the connection can be
+// reused.
 func discard(response *http.Response) {
 	_, _ = io.CopyN(io.Discard, response.Body, 64<<10)
 	_ = response.Body.Close()

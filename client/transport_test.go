@@ -14,7 +14,8 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// numbered gives out token-1, token-2 and so on, each until it is invalidated.
+// numbered is a TokenSource that returns token-1 until it is invalidated, then token-2,
+// and so on.
 type numbered struct{ n int }
 
 func (s *numbered) Token(context.Context) (Token, error) {
@@ -27,7 +28,7 @@ func (s *numbered) Invalidate(token Token) {
 	}
 }
 
-// watched counts how often a body is closed.
+// watched is a body that counts how often it is closed.
 type watched struct {
 	io.Reader
 	closed *int
@@ -38,7 +39,7 @@ func (w watched) Close() error {
 	return nil
 }
 
-// wire is a base transport that notes what is sent.
+// wire is a base transport that records the requests.
 type wire struct {
 	sent   []string // "METHOD URL HEADER BODY"
 	header string
@@ -86,10 +87,10 @@ func TestTransportReplays(t *testing.T) {
 	}{
 		"accepted":           {"", nil, nil, []string{"token-1"}, 200},
 		"rejected once":      {"", nil, rejects(1), []string{"token-1", "token-2"}, 200},
-		"rejected for good":  {"", nil, rejects(9), []string{"token-1", "token-2"}, 403},
+		"always rejected":    {"", nil, rejects(9), []string{"token-1", "token-2"}, 403},
 		"body":               {"b", nil, rejects(1), []string{"token-1 b", "token-2 b"}, 200},
-		"body that is gone":  {"b", noGetBody, rejects(1), []string{"token-1 b"}, 403},
-		"body that is lost":  {"b", badGetBody, rejects(1), []string{"token-1 b"}, 403},
+		"body without copy":  {"b", noGetBody, rejects(1), []string{"token-1 b"}, 403},
+		"body copy fails":    {"b", badGetBody, rejects(1), []string{"token-1 b"}, 403},
 		"other status":       {"", nil, func(int, *http.Request) *http.Response { return answerOf(429, "no") }, []string{"token-1"}, 429},
 		"http.NoBody, no it": {"", func(r *http.Request) { r.Body = http.NoBody }, rejects(1), []string{"token-1 ", "token-2 "}, 200},
 	} {
@@ -122,7 +123,7 @@ func TestTransportReplays(t *testing.T) {
 	}
 }
 
-// A rejection that a fresh token does not cure costs one token, not one per request.
+// If a fresh token does not help, rejections cost one token, not one per request.
 func TestStubbornRejectionIsNotReplayed(t *testing.T) {
 	base := &wire{header: DefaultHeader, answer: rejects(100)}
 	tokens := new(numbered)
@@ -136,8 +137,8 @@ func TestStubbornRejectionIsNotReplayed(t *testing.T) {
 	require.Equal(t, 1, tokens.n)
 }
 
-// Where each request has a token of its own, one that a fresh token does not help
-// must not make all others cost two.
+// With single-use tokens, a request that a fresh token does not help must not make all
+// other requests cost two tokens each.
 func TestStubbornRejectionOfSingleUseTokens(t *testing.T) {
 	bubble(t, "", func(t *testing.T) {
 		m := &mint{took: time.Nanosecond}
@@ -153,14 +154,14 @@ func TestStubbornRejectionOfSingleUseTokens(t *testing.T) {
 		for range 1000 {
 			ask()
 		}
-		require.EqualValues(t, 1001, m.tokens.Load(), "one repetition for all")
+		require.EqualValues(t, 1001, m.tokens.Load(), "one retry in all")
 		for range 3600 { // an hour
 			time.Sleep(time.Second)
 			ask()
 		}
-		require.Less(t, m.tokens.Load(), int32(1001+3600+25), "one repetition in five minutes, after the first few")
+		require.Less(t, m.tokens.Load(), int32(1001+3600+25), "one retry in five minutes, after the first few")
 
-		// Once a repetition helps, rejections are repeated again.
+		// Once a retry has helped, rejected requests are retried again.
 		time.Sleep(maxPause)
 		base.answer = func(n int, _ *http.Request) *http.Response { return answerOf([]int{200, 403}[n%2], "") }
 		base.sent = nil
@@ -199,7 +200,7 @@ func TestTransportFailsWithTheSource(t *testing.T) {
 	require.Equal(t, 1, closed)
 }
 
-// redirects sends each path on to another URL.
+// redirects returns a handler that redirects each path to another URL.
 func redirects(to map[string]string) func(int, *http.Request) *http.Response {
 	return func(_ int, r *http.Request) *http.Response {
 		response := answerOf(200, "")
@@ -248,7 +249,7 @@ func TestTransportHosts(t *testing.T) {
 			require.Equal(t, r.sent, base.sent)
 		})
 	}
-	t.Run("what the caller has set does not go elsewhere", func(t *testing.T) {
+	t.Run("a header set by the caller does not go to another host", func(t *testing.T) {
 		base := &wire{header: DefaultHeader, answer: redirects(map[string]string{"https://a.example/": "https://b.example/"})}
 		request, _ := http.NewRequest("GET", "https://a.example/", nil)
 		request.Header.Set(DefaultHeader, "an older token")
@@ -268,7 +269,7 @@ func TestTransportHosts(t *testing.T) {
 	}
 }
 
-// With real connections: the one of a rejected attempt is used again.
+// A retry reuses the connection of the rejected attempt.
 func TestTransportReusesConnections(t *testing.T) {
 	var addresses []string
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {

@@ -6,13 +6,13 @@ import (
 	"strings"
 )
 
-// parseURL checks the URL of an API, and says what is wrong with it. It does not
-// repeat the URL, which may hold a password.
+// parseURL parses the URL of an API. fault says what is wrong with it, "" if nothing is.
+// It does not quote the URL, which may contain a password.
 func parseURL(s string) (u *url.URL, fault string) {
 	u, err := url.Parse(s)
 	switch {
 	case err != nil:
-		return nil, "is not a URL"
+		return nil, "is not a valid URL"
 	case u.Scheme != "https" && u.Scheme != "http":
 		return nil, "does not begin with https://"
 	case u.Opaque != "" || u.Hostname() == "":

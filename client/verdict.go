@@ -11,52 +11,52 @@ import (
 	"github.com/gkpow/gkpow/client/internal/jsonobject"
 )
 
-// Reasons of verdicts that this package gives, besides the service's own.
+// These are this package's own reasons in a Verdict, in addition to the service's.
 const (
-	ReasonMissingToken     = "missing_token"
-	ReasonMalformedToken   = "malformed_token" // it cannot be a token, and was not sent
-	ReasonNotVerified      = "not_verified"    // the service says so and gives no reason
-	ReasonUnclear          = "unclear_answer"  // the answer says success, and something that may mean the opposite
-	ReasonHostnameMismatch = "hostname_mismatch"
-	ReasonActionMismatch   = "action_mismatch"
-	ReasonTooOld           = "token_too_old" // or issued in the future, or at an unknown time
-	ReasonScoreTooHigh     = "score_too_high"
+	ReasonMissingToken     = "missing_token"     // the token is empty; nothing was sent
+	ReasonMalformedToken   = "malformed_token"   // the text cannot be a token; nothing was sent
+	ReasonNotVerified      = "not_verified"      // the service rejected the token without a reason
+	ReasonUnclear          = "unclear_answer"    // the answer says success, but also something that may mean the opposite
+	ReasonHostnameMismatch = "hostname_mismatch" // not Expected.Hostname
+	ReasonActionMismatch   = "action_mismatch"   // not Expected.Action
+	ReasonTooOld           = "token_too_old"     // older than Expected.MaxAge, issued in the future, or at an unknown time
+	ReasonScoreTooHigh     = "score_too_high"    // above Expected.MaxScore, or unknown
 )
 
-// A Verdict is what the service says about a token. It holds no secret that can
-// be printed. The zero Verdict refuses.
+// A Verdict is the result of VerifyToken. Printing it reveals no secret. The zero Verdict
+// rejects the token.
 type Verdict struct {
-	// Degraded means that the service could not be asked and VerifyOptions.FailOpen
-	// was set; nothing else is known.
+	// Degraded means that the service was unavailable and VerifyOptions.FailOpen is
+	// set. The other fields are then zero.
 	Degraded bool
 
-	// Ambiguous means that the token has been used already, perhaps by an earlier
-	// attempt of this very verification whose answer was lost. OK is false.
+	// Ambiguous means that the token was already used, but perhaps by an earlier
+	// attempt of the same call whose answer was lost. OK is false.
 	Ambiguous bool
 
-	Score     *float64  // 0 is harmless, 1 is a bot; nil if not given, or not 0 to 1
-	Timestamp time.Time // of the verdict, as the service gives it; zero if not given
-	IssuedAt  time.Time // of the token, by challenge_ts or else the token's claim iat; zero if neither is a time
-	Hostname  string    // printable, at most 300 bytes, as all text here
-	Action    string
+	Score     *float64  // 0 (harmless) to 1 (a bot); nil if missing or out of range
+	Timestamp time.Time // time of the verdict, by the service; zero if not given
+	IssuedAt  time.Time // when the token was issued, from challenge_ts or else the claim iat; zero if unknown
+	Hostname  string    // printable, at most 300 bytes
+	Action    string    // printable, at most 300 bytes
 
-	ReasonCodes []string // why the token is refused; a Verdict that has any is not OK
-	Status      int      // HTTP status, 0 if nothing was sent
+	ReasonCodes []string // why the token is rejected; printable; empty if it is accepted
+	Status      int      // HTTP status; 0 if nothing was sent
 
-	// Raw is the whole answer, for fields that are not known here. It is a Secret
-	// because an answer may repeat the token.
+	// Raw is the whole answer, for fields that this package does not know. It is a
+	// Secret, since an answer may repeat the token.
 	Raw Secret
 
-	accepted bool      // the service has verified the token, or Degraded is set
-	now      time.Time // when the answer was given, by the server's clock
+	accepted bool      // the service has accepted the token, or Degraded is set
+	now      time.Time // when the answer arrived, by the server's clock
 }
 
-// OK reports whether to accept the token: the service has verified it and all that
-// was expected holds, or Degraded is set.
+// OK reports whether to accept the token. It is true if the service has verified the token
+// and the verdict is as Expected, or if Degraded is set.
 func (v Verdict) OK() bool { return v.accepted && len(v.ReasonCodes) == 0 }
 
-// Err returns nil if the token is accepted, and otherwise an *Error that says why
-// not: of kind ErrRejected, with the first reason as its Code.
+// Err returns nil if the token is accepted. Otherwise it returns an *Error of kind
+// ErrRejected with the first reason as its Code.
 func (v Verdict) Err() error {
 	if v.OK() {
 		return nil
@@ -68,15 +68,15 @@ func (v Verdict) Err() error {
 	}
 	switch {
 	case v.Ambiguous:
-		e.Err = errors.New("the token has been used, perhaps by an earlier attempt of this verification whose answer was lost")
+		e.Err = errors.New("the token was already used, perhaps by an earlier attempt of this verification whose answer was lost")
 	case len(more) > 0:
 		e.Err = errors.New("also " + strings.Join(more, ", "))
 	}
 	return e
 }
 
-// reasonKind returns the kind of error that a reason code stands for if it is not
-// about the token, and nil if it is, or is unknown.
+// reasonKind returns the kind of error for a reason code that is not about the token. It
+// returns nil if the code is about the token or unknown.
 func reasonKind(code string) error {
 	switch code {
 	case "invalid_secret", "invalid-input-secret", "missing-input-secret", "invalid_site_key", "site_disabled":
@@ -87,7 +87,8 @@ func reasonKind(code string) error {
 	return Code(code).kind()
 }
 
-// isAboutToken reports whether a reason code is a verdict, whatever the status.
+// isAboutToken reports whether a reason code is a verdict on the token, whatever the
+// status.
 func isAboutToken(code string) bool {
 	switch code {
 	case "missing_token", "invalid_token", "invalid_signature", "token_expired", "site_key_mismatch", "domain_mismatch",
@@ -99,8 +100,8 @@ func isAboutToken(code string) bool {
 
 func isUsed(code string) bool { return code == "token_already_used" || code == "timeout-or-duplicate" }
 
-// decodeVerdict reads all documented shapes of the answer. It returns an error
-// unless the answer is a verdict.
+// decodeVerdict decodes an answer in any of the documented formats. It returns an error if
+// the answer is not a verdict.
 func (c *Client) decodeVerdict(a answer, token string) (Verdict, error) {
 	redact := func(s string) string { return printable(c.api.redact(strings.ReplaceAll(s, token, redacted))) }
 	signs := readSigns(a.data, redact)
@@ -153,13 +154,13 @@ func (c *Client) decodeVerdict(a answer, token string) (Verdict, error) {
 			verdict.Action = redact(s)
 		}
 	}
-	if verdict.OK() && !issued { // only now are the claims known to be the service's
+	if verdict.OK() && !issued { // only an accepted token's claims can be trusted
 		verdict.IssuedAt = jwtIssued(token)
 	}
 	return verdict, nil
 }
 
-// jwtIssued reads the claim iat, zero if there is none.
+// jwtIssued returns the claim iat, zero if there is none.
 func jwtIssued(token string) time.Time {
 	var claims jwt.RegisteredClaims
 	if _, _, err := jwt.NewParser().ParseUnverified(token, &claims); err != nil || claims.IssuedAt == nil {
@@ -168,11 +169,11 @@ func jwtIssued(token string) time.Time {
 	return claims.IssuedAt.Time
 }
 
-// maxSkew is how far in the future a token may have been issued: the clocks of the
-// service's machines differ.
+// maxSkew is how far in the future a token may have been issued, since the clocks of the
+// service's machines may differ.
 const maxSkew = time.Minute
 
-// judge refuses a verdict that is not as expected.
+// judge adds reasons to an accepting verdict that is not as expected.
 func (e Expected) judge(v *Verdict) {
 	if !v.OK() {
 		return

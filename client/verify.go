@@ -8,36 +8,38 @@ import (
 	"time"
 )
 
-// VerifyOptions say what is known of a token's bearer, what is expected of the
-// verdict, and what counts if there is none. The zero value is right for most.
+// VerifyOptions configure VerifyToken. The zero value suits most programs.
 type VerifyOptions struct {
 	ClientIP  string // the visitor's address without a port; "" is not sent
-	UserAgent string // the visitor's; "" is not sent
+	UserAgent string // the visitor's User-Agent; "" is not sent
 
-	Expected Expected
-	Profile  WireProfile
+	Expected Expected    // requirements on the verdict
+	Profile  WireProfile // format of the request; 0 means WireBoth
 
-	// FailOpen accepts tokens when the service is not available (ErrUnavailable);
-	// the verdict then says Degraded. Wrong keys, an exceeded quota or rate limit
-	// and a context that has ended are errors all the same, and so is an answer of
-	// status 4xx that is not the API's, other than 408: a visitor can send a token
-	// that a firewall in between takes for an attack. OnDegraded, if not nil, is
-	// called with the reason first.
-	FailOpen   bool
+	// FailOpen accepts tokens while the service is unavailable (ErrUnavailable); the
+	// Verdict is then Degraded. Wrong keys, an exceeded quota or rate limit and a
+	// context that is done remain errors. So does a foreign answer with status 4xx
+	// other than 408, since a visitor could send a token that makes a firewall block
+	// the request.
+	FailOpen bool
+
+	// OnDegraded, if not nil, is called with the reason before VerifyToken returns a
+	// Degraded verdict.
 	OnDegraded func(error)
 }
 
-// Expected is what a verdict has to say for the token to be accepted. Zero fields
-// are not looked at. What the service leaves out is not as expected.
+// Expected are the requirements on a verdict. A token is accepted only if the verdict meets
+// all of them. Zero fields require nothing; a value that the service does not return never
+// meets a requirement.
 type Expected struct {
-	Hostname string        // compared in any case
-	Action   string        // exactly
-	MaxAge   time.Duration // since the token was issued, by the server's clock
-	MaxScore float64       // 0 is harmless, 1 is a bot: the opposite of other vendors' scores
+	Hostname string        // must match, ignoring case
+	Action   string        // must match exactly
+	MaxAge   time.Duration // maximum time since the token was issued, by the server's clock
+	MaxScore float64       // maximum score, where 0 is harmless and 1 is a bot; other vendors' scores mean the opposite
 }
 
-// A WireProfile is one of the ways in which the vendor's documents describe the
-// request; they contradict each other.
+// A WireProfile is a format of the request to verify a token. The vendor's documents
+// contradict each other about it.
 type WireProfile int
 
 const (
@@ -46,24 +48,24 @@ const (
 	// WireSDK sends siteKey, secret, token, clientIP and userAgent, as the
 	// vendor's SDKs do.
 	WireSDK
-	// WireDocs sends the header "Authorization: Bearer SECRET" and the fields
-	// token, ip and remoteip, as the API's pages say.
+	// WireDocs sends the header "Authorization: Bearer SECRET" and the fields token,
+	// ip and remoteip, as the API's pages describe.
 	WireDocs
 )
 
-// opVerifyToken is Error.Op; "verify" is the handshake's.
+// opVerifyToken is the Error.Op of VerifyToken; "verify" is a step of the handshake.
 const opVerifyToken = "token/verify"
 
-// VerifyToken asks the service about a token that a back end has been handed. A
-// token that is refused is a Verdict, not an error. An error means that there is
-// no verdict, and the token must not be accepted.
+// VerifyToken asks the service about a token that a back end has received. A rejected
+// token is a Verdict, not an error. An error means that there is no verdict, so the caller
+// must not accept the token.
 //
-// A token is accepted only if all of the answer agrees: the status is 2xx, success
-// is true, data, if it is there, is an object whose verified is true, no verified
-// anywhere is anything else, and there is no reason, error or error code. An answer
-// that this package understands only in part refuses the token.
+// VerifyToken accepts a token only if the whole answer agrees: the status is 2xx, success
+// is true, data (if present) is an object with verified true, no other verified at any
+// depth has another value, and there is no reason, error or error code. An answer that
+// this package understands only in part rejects the token.
 //
-// Requests are repeated as Config.MaxRetries says; see Verdict.Ambiguous.
+// VerifyToken retries requests according to Config.MaxRetries; see Verdict.Ambiguous.
 func (c *Client) VerifyToken(ctx context.Context, token string, options VerifyOptions) (Verdict, error) {
 	if !isToken(token) {
 		reason := ReasonMalformedToken
@@ -124,8 +126,7 @@ func (c *Client) verifyTokenRequest(token string, options VerifyOptions) (map[st
 	return body, header
 }
 
-// isOutage reports whether there is no verdict for a reason that is not the
-// visitor's doing.
+// isOutage reports whether there is no verdict for a reason that a visitor cannot cause.
 func isOutage(err error) bool {
 	var failure *Error
 	return errors.As(err, &failure) && failure.Kind == ErrUnavailable &&

@@ -21,7 +21,7 @@ import (
 	"github.com/gkpow/gkpow/client/gktest"
 )
 
-// verdictOf is the verdict on testJWT by a service that always answers the same.
+// verdictOf returns the verdict on testJWT of a service that always gives the same answer.
 func verdictOf(t *testing.T, h http.Handler, options VerifyOptions) (Verdict, error) {
 	t.Helper()
 	c := newMemoryClient(t, h, func(c *Config) { c.SecretKey, c.MaxRetries = NewSecret(testSecret), -1 })
@@ -32,7 +32,7 @@ func verdictOf(t *testing.T, h http.Handler, options VerifyOptions) (Verdict, er
 		requireSafe(t, verdict.Err(), testSecret, testJWT)
 	}
 	if err != nil && verdict.OK() {
-		t.Errorf("a verdict that is OK, and an error: %v", err)
+		t.Errorf("the verdict is OK, but there is an error: %v", err)
 	}
 	return verdict, err
 }
@@ -57,7 +57,7 @@ func TestVerifyTokenAgainstTheService(t *testing.T) {
 				require.True(t, json.Valid([]byte(verdict.Raw.Reveal())))
 
 				verdict, err = c.VerifyToken(t.Context(), token.Value.Reveal(), options)
-				require.NoError(t, err, "a token that is refused is no error")
+				require.NoError(t, err, "a rejected token is not an error")
 				require.False(t, verdict.OK())
 				require.False(t, verdict.Ambiguous)
 				require.True(t, isUsed(verdict.ReasonCodes[0]), verdict.ReasonCodes)
@@ -76,14 +76,14 @@ func TestVerifyTokenAgainstTheService(t *testing.T) {
 	}
 }
 
-// An answer that is not exactly a success is not a success.
+// An answer counts as a success only if nothing in it says otherwise.
 func TestVerdicts(t *testing.T) {
 	const ok = `"verified":true`
 	for name, r := range map[string]struct {
 		status  int
 		body    string
 		ok      bool
-		kind    error // of the error, nil if there is a verdict
+		kind    error // kind of the error; nil if there is a verdict
 		reasons string
 	}{
 		"SDK":             {200, `{"success":true,"score":0.1,"timestamp":1700000000}`, true, nil, ""},
@@ -171,13 +171,13 @@ func TestVerdicts(t *testing.T) {
 			if name != "echo" {
 				require.Equal(t, r.reasons, strings.Join(verdict.ReasonCodes, " "))
 			}
-			require.Equal(t, r.ok, len(verdict.ReasonCodes) == 0, "reasons go with a refusal, and only with one")
+			require.Equal(t, r.ok, len(verdict.ReasonCodes) == 0, "a verdict has reasons if and only if it rejects the token")
 			require.NotContains(t, verdict.Action, "\x1b")
 		})
 	}
 }
 
-// Tokens are not always JWTs: a visitor sends what he likes.
+// Tokens are not always JWTs, since visitors can send anything.
 func TestVerdictDoesNotRepeatTheToken(t *testing.T) {
 	const token = "0token0"
 	c := newMemoryClient(t, saysJSON(200, `{"success":false,"error":"`+token+`","data":{"action":"a `+token+`"}}`))
@@ -275,14 +275,14 @@ func TestFailOpen(t *testing.T) {
 		"400":          {saysJSON(400, `{"success":false,"error":"odd"}`), false},
 		"408":          {saysJSON(408, `{}`), true},
 
-		// A visitor can bring these about, by a token that a firewall takes for an attack.
+		// A visitor can cause these with a token that a firewall takes for an attack.
 		"firewall 403": {says(403, "text/html", "<p>"), false},
 		"gateway 403":  {saysJSON(403, `{"message":"Forbidden"}`), false},
 		"firewall 429": {says(429, "text/plain", "slow down"), false},
 		"firewall 406": {says(406, "text/html", "<p>"), false},
 	} {
 		t.Run(name, func(t *testing.T) {
-			_, closed := verdictOf(t, r.h, VerifyOptions{OnDegraded: func(error) { t.Error("not asked to fail open") }})
+			_, closed := verdictOf(t, r.h, VerifyOptions{OnDegraded: func(error) { t.Error("OnDegraded was called without FailOpen") }})
 			require.Error(t, closed)
 			var why error
 			verdict, err := verdictOf(t, r.h, VerifyOptions{FailOpen: true, OnDegraded: func(err error) { why = err }})
@@ -333,7 +333,7 @@ func TestAmbiguousVerdict(t *testing.T) {
 
 			verdict, err = c.VerifyToken(t.Context(), token.Value.Reveal(), VerifyOptions{})
 			require.NoError(t, err)
-			require.False(t, verdict.Ambiguous, "there was one attempt only")
+			require.False(t, verdict.Ambiguous, "there was only one attempt")
 		})
 	}
 }
@@ -425,8 +425,9 @@ func TestRemoteIP(t *testing.T) {
 	}
 }
 
-// dissent returns what in a decoded answer speaks against a token, by a reading of
-// its own: everything but the two documented forms of agreement.
+// dissent returns the first sign in a decoded answer that the token should be rejected.
+// Independently of the package, it counts everything except the two documented forms of
+// agreement.
 func dissent(name string, value any) string {
 	switch v := value.(type) {
 	case map[string]any:
@@ -455,7 +456,8 @@ func dissent(name string, value any) string {
 	return ""
 }
 
-// requireAgreement demands that an answer whose token was accepted agrees in all.
+// requireAgreement checks that an answer whose token was accepted contains no sign against
+// it.
 func requireAgreement(t *testing.T, status int, body string) {
 	t.Helper()
 	var fields map[string]any
@@ -470,7 +472,7 @@ func requireAgreement(t *testing.T, status int, body string) {
 	}
 }
 
-// One sign of doubt anywhere in an answer that is otherwise a success refuses.
+// A single sign of doubt, anywhere in an otherwise successful answer, rejects the token.
 func TestOneDoubtRefuses(t *testing.T) {
 	doubts := []string{
 		`"verified":false`, `"verified":null`, `"verified":"true"`, `"verified":0`, `"verified":[]`, `"isVerified":false`, `"VERIFIED":{}`,
@@ -482,7 +484,7 @@ func TestOneDoubtRefuses(t *testing.T) {
 		`"human":false`, `"isHuman":null`, `"allowed":false`, `"verdict":"bot"`, `"decision":"deny"`, `"result":"fail"`, `"result":false`,
 		`"outcome":{}`,
 	}
-	shapes := []string{ // @ is where the doubt goes
+	shapes := []string{ // @ marks the place of the doubt
 		`{@,"success":true}`, `{"success":true,@}`, `{"success":true,"score":0.1,"timestamp":1,@}`,
 		`{"success":true,"data":{"verified":true},@}`, `{"success":true,"data":{"verified":true,@}}`, `{"success":true,"data":{@,"verified":true}}`,
 		`{"success":true,"data":{"verified":true,"more":[1,{@}]}}`, `{"success":true,"x":{"y":{"z":{@}}}}`, `{"success":true,"x":[[{@}]]}`,
@@ -496,7 +498,7 @@ func TestOneDoubtRefuses(t *testing.T) {
 				t.Errorf("%s is accepted", body)
 			}
 			if verdict.Degraded {
-				t.Errorf("%s is taken for an outage, and accepted", body)
+				t.Errorf("%s is treated as an outage and accepted", body)
 			}
 		}
 		body := strings.NewReplacer("@,", "", ",@", "", "@", "").Replace(shape)
@@ -506,7 +508,7 @@ func TestOneDoubtRefuses(t *testing.T) {
 	}
 }
 
-// Answers made of all that has ever been seen in one, at random.
+// Random answers, composed of elements of all known answers.
 func TestRandomAnswers(t *testing.T) {
 	r := rand.New(rand.NewPCG(1, 2))
 	names := []string{"success", "verified", "data", "error", "reasonCode", "error_codes", "score", "x", "code", "Success", "challenge_ts"}
@@ -544,7 +546,7 @@ func TestRandomAnswers(t *testing.T) {
 			requireAgreement(t, status, body)
 		}
 	}
-	require.Greater(t, accepted, 100, "the answers are too wild to show anything")
+	require.Greater(t, accepted, 100, "too few answers are accepted for a meaningful test")
 }
 
 func FuzzVerdict(f *testing.F) {
@@ -559,7 +561,7 @@ func FuzzVerdict(f *testing.F) {
 		c := newMemoryClient(t, saysJSON(status, body), func(c *Config) { c.MaxRetries = -1 })
 		verdict, err := c.VerifyToken(t.Context(), testJWT, VerifyOptions{})
 		if (err == nil) != (verdict.OK() || len(verdict.ReasonCodes) > 0) {
-			t.Errorf("HTTP %d %s: no error, no acceptance and no reason, or several of them (%v)", status, body, err)
+			t.Errorf("HTTP %d %s: not exactly one of acceptance, reason and error (%v)", status, body, err)
 		}
 		if verdict.OK() {
 			requireAgreement(t, status, body)

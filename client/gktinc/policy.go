@@ -47,7 +47,7 @@ func (p *Policy) UnmarshalText(text []byte) error {
 			return nil
 		}
 	}
-	return fmt.Errorf("gktinc: policy %.40q is unknown: use closed, open-on-outage or open", text)
+	return fmt.Errorf("gktinc: policy %.40q is not one of closed, open-on-outage and open", text)
 }
 
 // allows returns the policy's decision for a reason other than the service's verdict.

@@ -24,7 +24,7 @@ func TestPolicyNames(t *testing.T) {
 	require.Error(t, err)
 	var p Policy
 	for _, text := range []string{"", "Open", "fail-open", string(bytes.Repeat([]byte("x"), 100))} {
-		require.ErrorContains(t, p.UnmarshalText([]byte(text)), "is unknown: use closed, open-on-outage or open")
+		require.ErrorContains(t, p.UnmarshalText([]byte(text)), "is not one of closed, open-on-outage and open")
 	}
 	require.False(t, Policy(7).allows(ReasonUnavailable))
 }

@@ -102,7 +102,7 @@ func TestInteropFailures(t *testing.T) {
 		running.Wait()
 		_, err := member(t, i, Options{URL: server.url()}).Token(t.Context())
 		require.ErrorIs(t, err, failed.Kind)
-		require.ErrorContains(t, err, "as another process was told")
+		require.ErrorContains(t, err, "another process got this error")
 		var failure *client.Error
 		require.ErrorAs(t, err, &failure)
 		require.Equal(t, failed.Code, failure.Code)

@@ -171,7 +171,7 @@ func TestAdvice(t *testing.T) {
 	}{
 		{"expired on arrival", expired, "token --no-cache", `had expired when they arrived: the service or a proxy`, `CPU|threads|Config`},
 		{"too slow", hard, "token --no-cache --threads 1", `allow more --threads`, `Config`},
-		{"too hard", answer(200, "application/json", challengeJSON(`"difficulty":9`)), "token --no-cache", `the limit is 0 to 8 \(--max-difficulty`, `Config`},
+		{"too hard", answer(200, "application/json", challengeJSON(`"difficulty":9`)), "token --no-cache", `accepted range of 0 to 8 \(--max-difficulty`, `Config`},
 		{"page", html, "token --no-cache", `or GKCAPTCHA_API_URL is wrong`, `Config`},
 		{"page for GKTinc", html, "gktinc level 192.0.2.1", `or GKTINC_API_URL is wrong`, `Config|GKCAPTCHA`},
 		{"redirect", http.RedirectHandler("https://elsewhere.invalid/", http.StatusTemporaryRedirect), "token --no-cache", `set GKCAPTCHA_API_URL to it`, `Config`},
