@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"log/slog"
 	"os"
@@ -25,6 +26,7 @@ type agentFlags struct {
 	accountFlags
 	gktinc                     guardFlags
 	listen, socket, bearerFile string
+	write, format              string
 }
 
 func newAgent(env environment) *cobra.Command {
@@ -41,6 +43,10 @@ ahead of time while programs ask for it, and costs nothing while they do not.
   GET /readyz    200 if a token can be had, else 503
   GET /metrics   for Prometheus
   GET /status    what "gkpow agent status" prints, as JSON; GET / is a page of it
+
+--write keeps a live token in a file as well, for programs that read files: a new one
+takes the place of the old one in one step, and the file is gone when the agent ends or
+has no live token. That costs a token for each of its lifetimes, whether it is used or not.
 
 With the keys of GKTinc it judges the visitors of web sites as well, for nginx's
 auth_request, Traefik's ForwardAuth and programs in any language:
@@ -77,6 +83,8 @@ from the environment, never from flags:
 	flags.StringVar(&f.listen, "listen", "127.0.0.1:8788", "loopback address and port to listen on; port 0 is any free one")
 	flags.StringVar(&f.socket, "socket", "", "unix socket to listen on instead")
 	flags.StringVar(&f.bearerFile, "bearer-file", "", "where to write the bearer (default: gkpow/agent-PORT.bearer in the user's cache directory)")
+	flags.StringVar(&f.write, "write", "", "file to keep a live token in, with mode 0600, for programs that read files")
+	flags.StringVar(&f.format, "format", "token", "what --write writes: "+strings.Join(tokenFormats, ", "))
 	cmd.MarkFlagsMutuallyExclusive("listen", "socket")
 	cmd.AddCommand(newAgentStatus(env))
 	return cmd
@@ -90,6 +98,12 @@ func agent(ctx context.Context, env environment, f agentFlags) error {
 		if err := checkSocket(f.socket); err != nil {
 			return err
 		}
+	}
+	if f.given("format") && !f.given("write") {
+		return usagef("--format goes with --write: it says what the file holds")
+	}
+	if err := checkTokenFormat(f.format); err != nil {
+		return err
 	}
 	hangup := make(chan os.Signal, 1)
 	signal.Notify(hangup, syscall.SIGHUP)
@@ -116,14 +130,29 @@ func agent(ctx context.Context, env environment, f agentFlags) error {
 		keys.add("GKTINC_API_KEY", env, routes.reload)
 	}
 
+	var file *tokenFile
+	if f.given("write") {
+		if source == nil {
+			return fmt.Errorf("%w: --write needs GKCAPTCHA_SITE_KEY and the secret key", errKeys)
+		}
+		if file, err = newTokenFile("write", f.write, f.format, log); err != nil {
+			return err
+		}
+		file.onFailure = state.failed
+	}
+
 	in, err := f.listenOn(ctx, env, log)
 	if err != nil {
 		return err
 	}
 	defer in.remove()
+	if file != nil {
+		defer file.start(ctx, source, state)()
+	}
 	handler := newAgentServer(source, in.bearer, registry, log)
 	state.addTo(handler)
 	handler.onFailure = state.failed
+	handler.onRefused = state.change
 	if routes != nil {
 		routes.addTo(handler, registry)
 	}
@@ -179,7 +208,7 @@ func (f *agentFlags) openTokens(ctx context.Context, env environment, keys *agen
 		return nil, nil, err
 	}
 	open := func() (*client.Client, error) { return newClient(config) }
-	caches := &agentCaches{}
+	caches := &agentCaches{refused: state.change}
 	tokens, err := client.NewReloader(func() (*client.Client, error) { return open() },
 		func(c *client.Client) client.TokenSource { return caches.open(f, env, c) })
 	if err != nil {

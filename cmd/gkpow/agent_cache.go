@@ -12,7 +12,8 @@ import (
 // agentCaches are the caches behind an agent's Source: one after the other, as the keys
 // change.
 type agentCaches struct {
-	source atomic.Pointer[client.Source] // nil until there is one
+	source  atomic.Pointer[client.Source] // nil until there is one
+	refused func()                        // called after another machine had a token refused
 
 	mu     sync.Mutex // guards what follows
 	shared *rediscache.Cache
@@ -25,6 +26,7 @@ func (a *agentCaches) open(f *agentFlags, env environment, c *client.Client) cli
 	tokens, done, err := f.tokens(env, c, func(token client.Token) {
 		if source := a.source.Load(); source != nil {
 			source.Invalidate(token)
+			a.refused()
 		}
 	})
 	if err != nil { // a file that the URL names is gone

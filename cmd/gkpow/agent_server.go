@@ -28,6 +28,7 @@ type agentServer struct {
 	requests *metrics.Vec[*metrics.Counter]
 
 	onFailure func(error) // nil, or told why a caller got no token
+	onRefused func()      // nil, or told that a caller had a token refused
 
 	// bearer is the SHA-256 of what callers have to show. It is nil on a unix
 	// socket, where the file mode is the protection and no browser can come from.
@@ -171,6 +172,9 @@ func (a *agentServer) invalidate(w http.ResponseWriter, r *http.Request) {
 	}
 	if source, ok := a.source.(client.Invalidator); ok {
 		source.Invalidate(client.Token{Value: client.NewSecret(body.Token)})
+	}
+	if a.onRefused != nil {
+		a.onRefused()
 	}
 	w.WriteHeader(http.StatusNoContent)
 }

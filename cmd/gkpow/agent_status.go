@@ -18,6 +18,7 @@ import (
 type agentState struct {
 	env      environment
 	started  time.Time
+	changed  chan struct{} // announces that there may be another token
 	failures *metrics.Vec[*metrics.Counter]
 
 	mu        sync.Mutex // guards what follows
@@ -26,6 +27,7 @@ type agentState struct {
 	solved    solver.Solution // the latest
 	last      []agentFailure  // the latest first, at most keptFailures
 	unhealthy bool            // whether the latest attempt failed
+	eager     bool            // whether the agent asks for a token by itself
 	asked     time.Time       // when /readyz last asked for a token
 }
 
@@ -59,7 +61,7 @@ type agentStatus struct {
 
 // newAgentState registers the metrics of failures and of the build.
 func newAgentState(env environment, registry *metrics.Registry) *agentState {
-	s := &agentState{env: env, started: time.Now()}
+	s := &agentState{env: env, started: time.Now(), changed: make(chan struct{}, 1)}
 	s.failures = registry.CounterVec("gkpow_token_failures_total", "Attempts to get a token that failed, by kind.", "kind")
 	build := solver.BuildInfo()
 	registry.Gauge("gkpow_build_info", "1, with the version, commit and kernel as labels.",
@@ -70,8 +72,25 @@ func newAgentState(env environment, registry *metrics.Registry) *agentState {
 	return s
 }
 
+// change announces that there may be another token.
+func (s *agentState) change() {
+	select {
+	case s.changed <- struct{}{}:
+	default: // announced already
+	}
+}
+
+// expectToken takes note that the agent asks for tokens by itself, and so is not ready
+// before it has one.
+func (s *agentState) expectToken() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.eager = true
+}
+
 // gotToken takes note of a new token.
 func (s *agentState) gotToken(t client.Token) {
+	defer s.change()
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.token, s.unhealthy = t, false
@@ -101,7 +120,7 @@ func (s *agentState) status() agentStatus {
 		Version:  solver.BuildInfo().Version,
 		Kernel:   firstKernel(s.env),
 		Uptime:   now.Sub(s.started).Seconds(),
-		Ready:    !s.unhealthy,
+		Ready:    !s.unhealthy && (s.got > 0 || !s.eager),
 		Tokens:   s.got,
 		HashRate: s.solved.HashRate(),
 		Failures: append([]agentFailure{}, s.last...),
@@ -111,9 +130,9 @@ func (s *agentState) status() agentStatus {
 	}
 	if left := s.token.Expires().Sub(now); s.got > 0 && left > 0 {
 		status.ExpiresIn = left.Seconds()
+		status.RenewsIn = renewsIn(s.token, now).Seconds()
 		if received := s.token.Received(); !received.IsZero() {
 			status.Age = now.Sub(received).Seconds()
-			status.RenewsIn = max((left - s.token.Expires().Sub(received)/5).Seconds(), 0)
 		}
 	}
 	return status

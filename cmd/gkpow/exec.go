@@ -12,6 +12,8 @@ import (
 	"strings"
 
 	"github.com/spf13/cobra"
+
+	"github.com/gkpow/gkpow/client"
 )
 
 // execFlags are the flags of gkpow exec.
@@ -19,6 +21,8 @@ type execFlags struct {
 	searchFlags
 	accountFlags
 	keepKeys bool
+	renew    bool
+	format   string // of the token file
 }
 
 func newExec(env environment) *cobra.Command {
@@ -32,8 +36,18 @@ func newExec(env environment) *cobra.Command {
   GKCAPTCHA_TOKEN_EXPIRES_AT  when it expires, in Unix seconds
 
 The command takes the place of gkpow, so signals reach it and its exit code is
-the result. A token lives for about five minutes and is not renewed: a program
-that runs longer wants gkpow agent. The secret key is not handed on.
+the result. A token lives for about five minutes. The secret key is not handed on.
+
+With --renew, for programs that run longer, gkpow stays beside the command and gives
+it two more variables:
+
+  GKCAPTCHA_TOKEN_FILE        a file that always holds a live token, see --format
+  GKPOW_AGENT_SOCKET          the unix socket of an agent that serves this command alone,
+                              for "gkpow agent status" and programs as in docs/agent.md
+
+Both are gone when the command ends. Signals are passed on to it, and its exit code is
+the result. While the token cannot be renewed, gkpow warns and keeps trying; once the
+token has expired the file is missing until there is another one.
 
 ` + cacheHelp + `
 
@@ -46,14 +60,25 @@ that runs longer wants gkpow agent. The secret key is not handed on.
 	f.accountFlags.register(flags)
 	f.registerCache(flags)
 	f.searchFlags.registerForService(flags)
+	flags.BoolVar(&f.renew, "renew", false, "renew the token while the command runs: give it a file with a live token and the socket of an agent")
+	flags.StringVar(&f.format, "format", "token", "what the file of --renew holds: "+strings.Join(tokenFormats, ", "))
 	flags.BoolVar(&f.keepKeys, "keep-keys", false, "hand the secret key on to the command, too")
 	return cmd
 }
 
 func execCommand(ctx context.Context, env environment, f execFlags, args []string) error {
+	if f.given("format") && !f.renew {
+		return usagef("--format goes with --renew: it says what the file with the token holds")
+	}
+	if err := checkTokenFormat(f.format); err != nil {
+		return err
+	}
 	path, err := exec.LookPath(args[0])
 	if err != nil {
 		return newStartError(args[0], err)
+	}
+	if f.renew {
+		return execRenewing(ctx, env, f, path, args)
 	}
 	t, err := getToken(ctx, env, f.searchFlags, f.accountFlags, false)
 	if err != nil {
@@ -62,7 +87,16 @@ func execCommand(ctx context.Context, env environment, f execFlags, args []strin
 	if err := ctx.Err(); err != nil { // a signal that nobody else would hear of
 		return err
 	}
-	hidden := []string{"GKCAPTCHA_TOKEN", "GKCAPTCHA_TOKEN_EXPIRES_AT"}
+	return become(path, args, f.variables(env, t))
+}
+
+// variables returns the environment of the command: that of gkpow without its keys and
+// those of another agent, with the token and what else is given.
+func (f *execFlags) variables(env environment, t client.Token, more ...string) []string {
+	hidden := []string{"GKCAPTCHA_TOKEN", "GKCAPTCHA_TOKEN_EXPIRES_AT", "GKCAPTCHA_TOKEN_FILE"}
+	if f.renew {
+		hidden = append(hidden, "GKPOW_AGENT_SOCKET", "GKPOW_AGENT_URL", "GKPOW_AGENT_BEARER_FILE")
+	}
 	if !f.keepKeys {
 		hidden = append(hidden, "GKCAPTCHA_SECRET_KEY", "GKCAPTCHA_SECRET_KEY_FILE", cacheVariable) // which may hold a password
 	}
@@ -70,10 +104,9 @@ func execCommand(ctx context.Context, env environment, f execFlags, args []strin
 		name, _, _ := strings.Cut(variable, "=")
 		return slices.ContainsFunc(hidden, func(h string) bool { return strings.EqualFold(h, name) }) // as on Windows
 	})
-	variables = append(variables,
+	return append(append(variables,
 		"GKCAPTCHA_TOKEN="+t.Value.Reveal(),
-		fmt.Sprintf("GKCAPTCHA_TOKEN_EXPIRES_AT=%d", t.ExpiresAt.Unix()))
-	return become(path, args, variables)
+		fmt.Sprintf("GKCAPTCHA_TOKEN_EXPIRES_AT=%d", t.ExpiresAt.Unix())), more...)
 }
 
 // newStartError explains why exec.LookPath has not found the command: unlike that

@@ -3,25 +3,25 @@
 package main
 
 import (
-	"errors"
+	"context"
 	"os"
 	"os/exec"
 	"os/signal"
 )
 
-// become runs the command, for want of a way to replace this process by it. An
-// interrupt reaches all processes of a console, so it is left to the command.
+// become runs the command, for want of a way to replace this process by it.
 func become(path string, args, variables []string) error {
-	signal.Ignore(os.Interrupt)
 	cmd := exec.Command(path, args[1:]...)
 	cmd.Env, cmd.Stdin, cmd.Stdout, cmd.Stderr = variables, os.Stdin, os.Stdout, os.Stderr
-	err := cmd.Run()
-	var exit *exec.ExitError
-	if errors.As(err, &exit) {
-		return &childError{exit.ExitCode()}
-	}
-	if err != nil {
-		return &startError{err, exitNotExecutable}
-	}
-	return nil
+	return runForwarding(context.Background(), cmd)
 }
+
+// runForwarding runs the command and waits for its end. An interrupt reaches all
+// processes of a console, so it is left to the command.
+func runForwarding(_ context.Context, cmd *exec.Cmd) error {
+	signal.Ignore(os.Interrupt)
+	return outcome(cmd.Run())
+}
+
+// exitCodeOf is the exit code of a command.
+func exitCodeOf(state *os.ProcessState) int { return state.ExitCode() }

@@ -3,11 +3,73 @@
 package main
 
 import (
+	"context"
 	"fmt"
+	"os"
+	"os/exec"
+	"os/signal"
 	"syscall"
+
+	"golang.org/x/sys/unix"
 )
 
 // become replaces this process by the command. It returns only if it fails.
 func become(path string, args, variables []string) error {
 	return &startError{fmt.Errorf("%s: %w", path, syscall.Exec(path, args, variables)), exitNotExecutable}
+}
+
+// forwarded are the signals that programs may have a use for.
+var forwarded = []os.Signal{syscall.SIGINT, syscall.SIGTERM, syscall.SIGHUP, syscall.SIGQUIT, syscall.SIGUSR1, syscall.SIGUSR2, syscall.SIGWINCH}
+
+// fromKeyboard are those that a terminal sends to all processes in its foreground.
+var fromKeyboard = map[os.Signal]bool{syscall.SIGINT: true, syscall.SIGQUIT: true, syscall.SIGHUP: true, syscall.SIGWINCH: true}
+
+// runForwarding runs the command, passes signals on to it, and waits for its end.
+func runForwarding(ctx context.Context, cmd *exec.Cmd) error {
+	signals := make(chan os.Signal, 16)
+	for _, s := range forwarded {
+		if !signal.Ignored(s) { // by nohup, say, for the command as well
+			signal.Notify(signals, s)
+		}
+	}
+	defer signal.Stop(signals)
+	if err := ctx.Err(); err != nil { // which came just before
+		return err
+	}
+	if err := cmd.Start(); err != nil {
+		return outcome(err)
+	}
+	ended := make(chan error, 1)
+	go func() { ended <- cmd.Wait() }()
+	for {
+		select {
+		case s := <-signals:
+			if !fromKeyboard[s] || !inForeground() {
+				_ = cmd.Process.Signal(s)
+			}
+		case err := <-ended:
+			return outcome(err)
+		}
+	}
+}
+
+// inForeground reports whether this process, and with it the command, which is in the
+// same group, gets the signals of a terminal.
+func inForeground() bool {
+	terminal, err := os.Open("/dev/tty")
+	if err != nil {
+		return false
+	}
+	defer terminal.Close()
+	group, err := unix.IoctlGetInt(int(terminal.Fd()), unix.TIOCGPGRP)
+	return err == nil && group == unix.Getpgrp()
+}
+
+// exitCodeOf is the exit code of a command, or 128 and the number of the signal that ended
+// it, as in shells.
+func exitCodeOf(state *os.ProcessState) int {
+	if status, ok := state.Sys().(syscall.WaitStatus); ok && status.Signaled() {
+		return exitSignal + int(status.Signal())
+	}
+	return state.ExitCode()
 }

@@ -84,8 +84,8 @@ func token(ctx context.Context, env environment, f tokenFlags) error {
 	if f.json {
 		f.format = "json"
 	}
-	if !slices.Contains(tokenFormats, f.format) {
-		return usagef("--format %q is not one of %s%s", f.format, strings.Join(tokenFormats, ", "), meant(f.format, tokenFormats))
+	if err := checkTokenFormat(f.format); err != nil {
+		return err
 	}
 	if f.minLeft < 0 {
 		return usagef("--min-left %v is negative", f.minLeft)
@@ -104,6 +104,14 @@ func token(ctx context.Context, env environment, f tokenFlags) error {
 		}
 	}
 	return printToken(env.stdout, f.format, t)
+}
+
+// checkTokenFormat returns why a value of --format is none.
+func checkTokenFormat(format string) error {
+	if !slices.Contains(tokenFormats, format) {
+		return usagef("--format %q is not one of %s%s", format, strings.Join(tokenFormats, ", "), meant(format, tokenFormats))
+	}
+	return nil
 }
 
 // getToken gets a token as the flags say: a new one if fresh is set.

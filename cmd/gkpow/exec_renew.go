@@ -1,0 +1,136 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+
+	"github.com/gkpow/gkpow/cmd/gkpow/internal/metrics"
+)
+
+// execRenewing runs the command beside an agent of its own, and ends with it.
+func execRenewing(ctx context.Context, env environment, f execFlags, path string, args []string) error {
+	log := slog.New(warningHandler{env: env})
+	registry := &metrics.Registry{}
+	state := newAgentState(env, registry)
+	// The agent outlives the context, which the first signal ends: the command decides
+	// what that signal means.
+	lasting, end := context.WithCancel(context.WithoutCancel(ctx))
+	defer end()
+	agent := agentFlags{engineFlags: f.engineFlags, accountFlags: f.accountFlags}
+	source, stop, err := agent.openTokens(lasting, env, &agentKeys{log: log}, state, registry, log)
+	if err != nil {
+		return err
+	}
+	defer stop()
+	limited, cancel, err := f.withTimeout(ctx)
+	if err != nil {
+		return err
+	}
+	defer cancel()
+	token, err := source.Token(limited)
+	if err != nil {
+		return err
+	}
+
+	dir, err := privateDir()
+	if err != nil {
+		return err
+	}
+	defer os.RemoveAll(dir)
+	socket, err := listenUnix(ctx, filepath.Join(dir, "agent"))
+	if err != nil {
+		return err
+	}
+	handler := newAgentServer(source, "", registry, log)
+	state.addTo(handler)
+	handler.onFailure, handler.onRefused = state.failed, state.change
+	server := handler.server()
+	go func() {
+		if err := server.Serve(socket); !errors.Is(err, http.ErrServerClosed) {
+			log.Warn("the agent's socket has failed", "error", err.Error())
+		}
+	}()
+	defer server.Close()
+	file, err := newTokenFile("renew", filepath.Join(dir, "token"), f.format, log)
+	if err != nil {
+		return err
+	}
+	file.onFailure = state.failed
+	if err := file.write(token); err != nil { // before the command looks for it
+		return err
+	}
+	defer file.start(lasting, source, state)()
+	if err := ctx.Err(); err != nil { // a signal that the command would not hear of
+		return err
+	}
+
+	cmd := exec.Command(path)
+	cmd.Args = args
+	cmd.Env = f.variables(env, token, "GKCAPTCHA_TOKEN_FILE="+file.path, "GKPOW_AGENT_SOCKET="+socket.path)
+	cmd.Stdin, cmd.Stdout, cmd.Stderr = env.stdin, env.stdout, env.stderr
+	return runForwarding(ctx, cmd)
+}
+
+// outcome turns the error of a command that was waited for into gkpow exec's.
+func outcome(err error) error {
+	var exit *exec.ExitError
+	switch {
+	case errors.As(err, &exit):
+		return &childError{exitCodeOf(exit.ProcessState)}
+	case err != nil:
+		return &startError{err, exitNotExecutable}
+	}
+	return nil
+}
+
+// privateDir makes a directory that only the user can enter, with a name that is short
+// enough for a socket in it: in memory if the system has such a place for the user.
+func privateDir() (string, error) {
+	var failed error
+	for _, parent := range []string{os.Getenv("XDG_RUNTIME_DIR"), os.TempDir(), "/tmp"} {
+		if parent == "" || !filepath.IsAbs(parent) {
+			continue
+		}
+		dir, err := os.MkdirTemp(parent, "gkpow-")
+		if err == nil && len(dir)+len("/agent") <= longestSocket {
+			return dir, nil
+		}
+		if err == nil {
+			err = errors.Join(fmt.Errorf("%s: the path is too long for a socket", dir), os.Remove(dir))
+		}
+		failed = errors.Join(failed, err)
+	}
+	return "", fmt.Errorf("no place for the token file: set TMPDIR to a directory that can be written: %w", failed)
+}
+
+// A warningHandler writes the warnings of an agent as those of a command.
+type warningHandler struct {
+	slog.Handler // nil: groups and attributes of loggers are not used
+	env          environment
+}
+
+func (h warningHandler) Enabled(_ context.Context, level slog.Level) bool {
+	return level >= slog.LevelWarn
+}
+
+func (h warningHandler) Handle(_ context.Context, r slog.Record) error {
+	var b strings.Builder
+	b.WriteString(r.Message)
+	r.Attrs(func(a slog.Attr) bool {
+		if a.Key == "error" {
+			b.WriteString(": " + a.Value.String())
+		} else {
+			fmt.Fprintf(&b, " (%s %s)", a.Key, a.Value)
+		}
+		return true
+	})
+	warn(h.env, errors.New(b.String()))
+	return nil
+}

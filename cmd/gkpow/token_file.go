@@ -1,0 +1,176 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"sync"
+	"time"
+
+	"github.com/natefinch/atomic"
+
+	"github.com/gkpow/gkpow/client"
+)
+
+// A tokenFile is a file that holds a live token for programs that read files. It is
+// replaced in one step with each new token, has mode 0600, and does not exist while there
+// is no live token.
+type tokenFile struct {
+	path   string // absolute, without symbolic links
+	format string // as of gkpow token
+	log    *slog.Logger
+
+	onFailure func(error) // nil, or called with errors of the source
+
+	mu      sync.Mutex  // guards what follows
+	written []byte      // content, nil if there is no file
+	expires time.Time   // of the token in the file
+	timer   *time.Timer // removes the file then; nil before the first token
+}
+
+// newTokenFile checks that the file can be written. The flag's name is for errors.
+func newTokenFile(flag, path, format string, log *slog.Logger) (*tokenFile, error) {
+	o, err := newOutput(flag, path, true)
+	if err != nil {
+		return nil, &usageError{err}
+	}
+	if !o.plain {
+		return nil, usagef("--%s %s is not a plain file: a token can be replaced only in a plain file", flag, path)
+	}
+	absolute, err := filepath.Abs(o.path)
+	if err != nil {
+		return nil, usagef("--%s %s: %w", flag, path, err)
+	}
+	return &tokenFile{path: absolute, format: format, log: log}, nil
+}
+
+// start keeps the file in the background. The function it returns stops that and removes
+// the file.
+func (f *tokenFile) start(ctx context.Context, source client.TokenSource, state *agentState) (stop func()) {
+	ctx, cancel := context.WithCancel(ctx)
+	done := make(chan struct{})
+	state.expectToken()
+	go func() {
+		defer close(done)
+		f.keep(ctx, source, state.changed)
+	}()
+	return func() { cancel(); <-done }
+}
+
+// maxTokenCheck is how often the file is compared with the source at least: timers stand
+// still while the machine sleeps.
+const maxTokenCheck = 10 * time.Second
+
+// keep updates the file until ctx is done, and removes it then. The channel announces that
+// the source may have another token.
+func (f *tokenFile) keep(ctx context.Context, source client.TokenSource, changed <-chan struct{}) {
+	defer f.remove()
+	backoff := time.Second
+	for {
+		// A renewal starts when somebody asks for the token late in its life; this does.
+		token, err := source.Token(ctx)
+		if ctx.Err() != nil {
+			return
+		}
+		if err == nil {
+			err = f.write(token)
+		} else if f.onFailure != nil {
+			f.onFailure(err)
+		}
+		wait := 100 * time.Millisecond // a renewal is under way, or about to start
+		if err != nil {
+			f.log.Warn("the token file is not up to date", "file", f.path, "error", err.Error())
+			var failure *client.Error
+			errors.As(err, &failure)
+			wait, backoff = backoff, min(2*backoff, 30*time.Second)
+			if failure != nil {
+				wait = max(wait, min(failure.RetryAfter, time.Minute))
+			}
+		} else {
+			backoff = time.Second
+			if left := renewsIn(token, time.Now()); left > 0 {
+				wait = min(left, maxTokenCheck)
+			}
+		}
+		timer := time.NewTimer(wait)
+		select {
+		case <-timer.C:
+		case <-changed:
+		case <-ctx.Done():
+		}
+		timer.Stop()
+		f.expire()
+	}
+}
+
+// expire removes the file if its token has expired.
+func (f *tokenFile) expire() {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.written != nil && !time.Now().Before(f.expires) {
+		f.log.Warn("the token expired before there was another one, so the token file is removed", "file", f.path)
+		f.removeLocked()
+	}
+}
+
+// write writes the token unless the file holds it.
+func (f *tokenFile) write(token client.Token) error {
+	var content bytes.Buffer
+	if err := printToken(&content, f.format, token); err != nil {
+		return err
+	}
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.written != nil && bytes.Equal(content.Bytes(), f.written) {
+		return nil
+	}
+	// A file that is replaced passes its mode on.
+	if err := os.Chmod(f.path, 0o600); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	if err := atomic.WriteFile(f.path, bytes.NewReader(content.Bytes())); err != nil {
+		return fmt.Errorf("%s: %w", f.path, err)
+	}
+	f.written, f.expires = content.Bytes(), token.Expires()
+	if f.timer != nil {
+		f.timer.Stop()
+	}
+	f.timer = time.AfterFunc(time.Until(f.expires), f.expire)
+	f.log.Info("token file written", "file", f.path, "expires", token.ExpiresAt)
+	return nil
+}
+
+// remove removes the file, unless somebody else has replaced it.
+func (f *tokenFile) remove() {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.removeLocked()
+}
+
+func (f *tokenFile) removeLocked() {
+	if f.written == nil {
+		return
+	}
+	f.timer.Stop()
+	if data, err := os.ReadFile(f.path); err == nil && bytes.Equal(data, f.written) {
+		if err := os.Remove(f.path); err != nil {
+			f.log.Warn("the token file could not be removed", "file", f.path, "error", err.Error())
+		}
+	}
+	f.written, f.expires = nil, time.Time{}
+}
+
+// renewsIn returns when the first request starts a renewal, as client.Source does; 0 if
+// any request does.
+func renewsIn(t client.Token, now time.Time) time.Duration {
+	received := t.Received()
+	if received.IsZero() {
+		return 0
+	}
+	return max(t.Expires().Sub(now)-t.Expires().Sub(received)/5, 0)
+}
