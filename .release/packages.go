@@ -100,6 +100,13 @@ func (r *release) packageInfo(b *build, zsh string) (*nfpm.Info, error) {
 	}
 	add("", "/etc/gkpow", 0o750, nfpmfiles.TypeDir)
 	add(r.packaging("agent.env"), "/etc/gkpow/agent.env", 0o640, nfpmfiles.TypeConfigNoReplace)
+	for _, key := range []string{"secret-key", "gktinc-key"} { // which the unit loads, used or not
+		path := filepath.Join(dir, key)
+		if err := os.WriteFile(path, nil, 0o600); err != nil {
+			return nil, err
+		}
+		add(path, "/etc/gkpow/"+key, 0o600, nfpmfiles.TypeConfigNoReplace)
+	}
 	for _, page := range r.pages {
 		write(file{data: zipped(page.data)}, "/usr/share/man/man1/"+page.name+".gz")
 	}

@@ -185,15 +185,28 @@ test "$(stat -c %a /usr/bin/gkpow)" = 755
 gunzip -t /usr/share/man/man1/gkpow-token.1.gz
 bash -n /usr/share/bash-completion/completions/gkpow
 systemd-analyze verify gkpow-agent.service gkpow-agent.socket
+test "$(stat -c %a:%U:%s /etc/gkpow/secret-key)" = 600:root:0
+test "$(stat -c %a:%U:%s /etc/gkpow/gktinc-key)" = 600:root:0
+for service in GKCAPTCHA_S GKTINC; do # each alone makes an agent start
+	grep "^#$service" /etc/gkpow/agent.env | sed 's|^#||; s|=/run/.*|=/tmp/key|; s|\.\.\.|x|' >/tmp/one.env
+	test "$(wc -l </tmp/one.env)" = 2
+	echo sk_live_x >/tmp/key
+	(set -a; . /tmp/one.env; HOME=/tmp timeout --preserve-status 5 gkpow agent --socket /tmp/one.sock >/tmp/exports 2>/tmp/log &
+	until test -s /tmp/exports; do kill -0 $! || { cat /tmp/log; exit 1; }; sleep 0.1; done; kill $!; wait $!)
+done
 echo GKCAPTCHA_SITE_KEY=pk_live_kept >>/etc/gkpow/agent.env
+echo sk_live_kept >/etc/gkpow/secret-key
 dpkg --install v0.9.1/*.deb
 gkpow version | grep -F 'gkpow v0.9.1, commit '
 grep pk_live_kept /etc/gkpow/agent.env
+grep sk_live_kept /etc/gkpow/secret-key
+test "$(stat -c %a /etc/gkpow/secret-key)" = 600
 dpkg --remove gkpow
 test ! -e /usr/bin/gkpow
 grep pk_live_kept /etc/gkpow/agent.env
 dpkg --purge gkpow
 test ! -e /etc/gkpow/agent.env
+test ! -e /etc/gkpow/secret-key
 test -z "$(find /usr /etc /var/lib/dpkg/info -xdev -name 'gkpow*')"
 echo all is well
 `)

@@ -16,6 +16,8 @@ import (
 	"testing"
 
 	"github.com/aws/aws-sdk-go-v2/service/batch"
+	"github.com/compose-spec/compose-go/v2/loader"
+	"github.com/compose-spec/compose-go/v2/types"
 	"github.com/stretchr/testify/require"
 	appsv1 "k8s.io/api/apps/v1"
 	batchv1 "k8s.io/api/batch/v1"
@@ -87,6 +89,59 @@ func TestKubernetes(t *testing.T) {
 			}
 		}
 	}
+}
+
+// The side-car of docs/agent.md: what its parts say of each other.
+func TestKubernetesSidecar(t *testing.T) {
+	var pod *corev1.PodSpec
+	for _, o := range kubernetes(t)["agent.md"] {
+		if d, ok := o.(*appsv1.Deployment); ok {
+			require.Equal(t, d.Spec.Selector.MatchLabels, d.Spec.Template.Labels)
+			pod = &d.Spec.Template.Spec
+		}
+	}
+	require.NotNil(t, pod)
+	agent, program := pod.InitContainers[0], pod.Containers[0]
+	require.Equal(t, corev1.ContainerRestartPolicyAlways, *agent.RestartPolicy)
+	require.Equal(t, []string{"/gkpow", "agent", "status"}, agent.StartupProbe.Exec.Command)
+	require.True(t, *agent.SecurityContext.ReadOnlyRootFilesystem)
+	variables := map[string]string{}
+	for _, v := range slices.Concat(agent.Env, program.Env) {
+		variables[v.Name] = v.Value
+	}
+	args := strings.Join(agent.Args, " ")
+	require.Contains(t, args, "--socket "+variables["GKPOW_AGENT_SOCKET"])
+	require.Contains(t, args, "--write "+variables["GKCAPTCHA_TOKEN_FILE"])
+	for _, path := range []string{variables["GKPOW_AGENT_SOCKET"], variables["GKCAPTCHA_TOKEN_FILE"], variables["GKCAPTCHA_SECRET_KEY_FILE"]} {
+		require.True(t, slices.ContainsFunc(agent.VolumeMounts, func(m corev1.VolumeMount) bool { return m.MountPath == filepath.Dir(path) }), path)
+	}
+	require.NotEqual(t, "/gkpow", agent.VolumeMounts[0].MountPath, "that is the program in the image")
+}
+
+// The loader checks the schema of the Compose Specification and references.
+func TestCompose(t *testing.T) {
+	found := 0
+	for document, texts := range blocks(t, "yaml") {
+		for _, text := range texts {
+			if !strings.HasPrefix(text, "services:") {
+				continue
+			}
+			found++
+			project, err := loader.LoadWithContext(t.Context(), types.ConfigDetails{
+				WorkingDir:  t.TempDir(),
+				ConfigFiles: []types.ConfigFile{{Filename: "compose.yaml", Content: []byte(text)}},
+				Environment: types.Mapping{"GKCAPTCHA_SITE_KEY": "pk_live_x"},
+			}, func(o *loader.Options) { o.SetProjectName("gkpow", true) })
+			require.NoError(t, err, document)
+			agent, program := project.Services["gkpow"], project.Services["importer"]
+			args := strings.Join(agent.Command, " ")
+			require.Contains(t, args, "--socket "+*agent.Environment["GKPOW_AGENT_SOCKET"])
+			require.Contains(t, args, "--write "+*program.Environment["GKCAPTCHA_TOKEN_FILE"])
+			require.Equal(t, agent.User, program.User)
+			require.Equal(t, "service_healthy", program.DependsOn["gkpow"].Condition)
+		}
+	}
+	require.Equal(t, 1, found)
 }
 
 func podSpec(object runtime.Object) *corev1.PodSpec {

@@ -42,7 +42,7 @@ func codeBlocks(doc []byte) map[string][]string {
 func TestInteropAgent(t *testing.T) {
 	interop(t)
 	blocks := agentDocument(t)
-	require.Len(t, blocks["sh"], 2)
+	require.Len(t, blocks["sh"], 3)
 
 	u := newUser(t, gktest.Options{})
 	c, err := client.New(client.Config{URL: u.url, SiteKey: "pk_live_site", SecretKey: client.NewSecret(secret)})
@@ -83,6 +83,9 @@ func TestInteropAgent(t *testing.T) {
 	require.Equal(t, 3, asked)
 	t.Run("curl", func(t *testing.T) {
 		require.Regexp(t, `^{"token":"eyJ[^"]+","expiresAt":[0-9]+,"expiresIn":[0-9.]+}\n$`, script(t, blocks["sh"][1]+"wait $!\n"))
+	})
+	t.Run("file", func(t *testing.T) {
+		require.Regexp(t, `^export GKPOW_AGENT_SOCKET='.*'\n$`, script(t, blocks["sh"][2]+"wait $!\n"))
 	})
 	require.Equal(t, 1, u.service.Counts().Challenges, "they share a token")
 }
