@@ -80,13 +80,13 @@ func (f SearchFleet) quantilesOf(rng *rand.Rand, trials int) (p50, p99 float64) 
 
 // FleetOptions are the input of SimulateFleet: measured rates and sizes.
 type FleetOptions struct {
-	Seed   uint64 // of the random numbers
+	Seed   uint64 // seed of the random numbers; any value
 	Trials int    // searches to simulate for each figure, at least 100
 
-	// Rate and Slowest are what one core of an ordinary machine and of the slowest
-	// machine searches, in hashes per second, and Cores how many each machine has.
-	Rate, Slowest float64
-	Cores         int // of each machine
+	Rate    float64 // hashes per second of one core of an ordinary machine
+	Slowest float64 // hashes per second of one core of the slowest machine
+	Cores   int     // cores of each machine
+
 	// Start is the longest time that the scheduler takes to start a process; each
 	// takes a random part of it.
 	Start time.Duration
@@ -104,19 +104,28 @@ type FleetReport struct {
 
 // FleetTokens says what tokens one kind of fleet takes.
 type FleetTokens struct {
-	Machines         int           // number of machines
-	Requests         float64       // per second, of each machine
-	Lifetime         time.Duration // of a token
-	Separate, Shared float64       // tokens per second if each machine has its own, and if all share one
+	Machines int           // number of machines
+	Requests float64       // requests per second of each machine
+	Lifetime time.Duration // lifetime of a token
+	Separate float64       // tokens per second if each machine gets its own
+	Shared   float64       // tokens per second if all machines share one
 }
 
-// FleetSearch says how long one kind of search takes. Times are in seconds.
+// FleetSearch says how long one kind of search takes. With a single machine only Alike
+// is known; WithSlowest and WithoutSlowest are zero.
 type FleetSearch struct {
-	Difficulty int // leading zero hex digits
-	Cores      int // of each machine
-	// All machines are alike; the last one is the slowest; that one is left out.
-	// With one machine only the first is known, and the others are 0.
-	Alike, WithSlowest, WithoutSlowest struct{ P50, P99 float64 }
+	Difficulty int // leading zero hex digits of a solution
+	Cores      int // cores of each machine
+
+	Alike          SearchTimes // all machines are alike
+	WithSlowest    SearchTimes // one of the machines is the slowest
+	WithoutSlowest SearchTimes // the slowest machine is left out
+}
+
+// SearchTimes are quantiles of the time that a search takes.
+type SearchTimes struct {
+	P50 float64 // median, in seconds
+	P99 float64 // 99th percentile, in seconds
 }
 
 const month = 30 * 24 * time.Hour

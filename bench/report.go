@@ -25,7 +25,7 @@ type Report struct {
 	Summary  string  `json:"summary"`           // the result in one or two sentences
 
 	Date     time.Time `json:"date"`             // start of the run, UTC
-	Seconds  float64   `json:"seconds"`          // duration of the run
+	Seconds  float64   `json:"seconds"`          // duration of the run, in seconds
 	Settings Settings  `json:"settings"`         // the options, with defaults filled in
 	Machine  Machine   `json:"machine"`          // hardware, system and versions
 	Clock    Estimate  `json:"clock"`            // the CPU's clock during the run, in Hz
@@ -116,12 +116,12 @@ type Row struct {
 // A Sample is one measurement: a search of a few milliseconds.
 type Sample struct {
 	Hashes  uint64  `json:"hashes"`  // nonces tried by all threads
-	Seconds float64 `json:"seconds"` // by the wall clock
+	Seconds float64 `json:"seconds"` // wall time in seconds
 	// CPUSeconds is the CPU time of the process in that time, in seconds, for samples
 	// of one thread where the system counts it finely. It is less than Seconds if the
 	// thread had to wait for a CPU.
 	CPUSeconds float64 `json:"cpuSeconds,omitempty"`
-	Hz         float64 `json:"hz,omitempty"` // of the CPU's clock, measured in the same round
+	Hz         float64 `json:"hz,omitempty"` // clock of the CPU in hertz, measured in the same round
 }
 
 // rate returns hashes per second. Time that one thread spent waiting for a CPU does
@@ -159,13 +159,13 @@ type Solve struct {
 
 	Predicted Quantiles `json:"predicted"` // by the rate; values above 292 years are absent
 	Measured  Quantiles `json:"measured"`  // of Times, as far as there are enough of them
-	// MeanLow and MeanHigh are the 95 % confidence interval of the measured mean, in
-	// seconds, for exponentially distributed times. They are 0 if no puzzle was solved.
-	MeanLow  float64   `json:"measuredMeanLow,omitempty"`
-	MeanHigh float64   `json:"measuredMeanHigh,omitempty"`
-	Planned  int       `json:"planned"`        // puzzles to solve, each with a salt of its own
-	Times    []float64 `json:"times"`          // seconds for each solved puzzle, in the order of solving
-	Note     string    `json:"note,omitempty"` // why fewer than Planned were solved
+	// MeanLow and MeanHigh are the 95 % confidence interval of the measured mean, for
+	// exponentially distributed times. They are 0 if no puzzle was solved.
+	MeanLow  float64   `json:"measuredMeanLow,omitempty"`  // lower end, in seconds
+	MeanHigh float64   `json:"measuredMeanHigh,omitempty"` // upper end, in seconds
+	Planned  int       `json:"planned"`                    // puzzles to solve, each with a salt of its own
+	Times    []float64 `json:"times"`                      // seconds for each solved puzzle, in the order of solving
+	Note     string    `json:"note,omitempty"`             // why fewer than Planned were solved
 
 	Deadline float64      `json:"deadline"`           // lifetime of a challenge in seconds
 	Missed   float64      `json:"missed"`             // predicted chance that a solution takes longer, 0 to 1
@@ -184,8 +184,8 @@ type Quantiles struct {
 
 // A CurvePoint is the chance of a solution within a time.
 type CurvePoint struct {
-	Seconds float64 `json:"seconds"` // since the start of the search
-	Chance  float64 `json:"chance"`  // 0 to 1
+	Seconds float64 `json:"seconds"` // seconds since the start of the search
+	Chance  float64 `json:"chance"`  // chance of a solution by then, 0 to 1
 }
 
 // A Warning says what may have disturbed the figures.

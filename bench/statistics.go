@@ -15,12 +15,12 @@ const confidence = 0.95
 // is that of the values. Of fewer than six values there is no interval: then Low, High
 // and Confidence are 0.
 type Estimate struct {
-	Median     float64 `json:"median"`               // the middle value
-	Low        float64 `json:"low,omitempty"`        // lower end of the interval
-	High       float64 `json:"high,omitempty"`       // upper end of the interval
-	Confidence float64 `json:"confidence,omitempty"` // actual level of the interval, at least 0.95
-	Min        float64 `json:"min"`                  // smallest value
-	Max        float64 `json:"max"`                  // largest value
+	Median     float64 `json:"median"`               // the middle value, in the unit of the values
+	Low        float64 `json:"low,omitempty"`        // lower end of the interval, in the same unit
+	High       float64 `json:"high,omitempty"`       // upper end of the interval, in the same unit
+	Confidence float64 `json:"confidence,omitempty"` // actual level of the interval, at least 0.95, where 1 is certainty
+	Min        float64 `json:"min"`                  // smallest value, in the same unit
+	Max        float64 `json:"max"`                  // largest value, in the same unit
 	Outliers   int     `json:"outliers"`             // values outside Tukey's outer fences
 	Count      int     `json:"count"`                // number of values
 }
@@ -100,9 +100,9 @@ func quantile(sorted []float64, q float64) float64 {
 // outside its interval. They are 0 if an interval is missing.
 type Ratio struct {
 	Ratio       float64 `json:"ratio"`          // second median ÷ first
-	Low         float64 `json:"low,omitempty"`  // lower bound
-	High        float64 `json:"high,omitempty"` // upper bound
-	P           float64 `json:"p"`              // chance of a difference at least this large if nothing changed (Mann-Whitney U test)
+	Low         float64 `json:"low,omitempty"`  // lower bound of second median ÷ first
+	High        float64 `json:"high,omitempty"` // upper bound of second median ÷ first
+	P           float64 `json:"p"`              // chance, 0 to 1, of a difference at least this large if nothing changed (Mann-Whitney U test)
 	Significant bool    `json:"significant"`    // whether P is below 0.05
 }
 

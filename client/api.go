@@ -20,23 +20,23 @@ type APIConfig struct {
 	Variable   string // environment variable that sets the URL
 
 	// Kind classifies an error answer: it returns one of the Err variables for a
-	// status and an error code, "" if the answer has none. nil means the rules of
-	// gkCAPTCHA.
+	// status and an error code, "" if the answer has none. nil goes by the status
+	// alone, or, if Name is "", by the rules of gkCAPTCHA.
 	Kind func(status int, code Code) error
 
 	// Advise returns what the user can do about an error, "" if it does not know. nil
-	// means the advice of gkCAPTCHA.
+	// gives no advice, or, if Name is "", the advice of gkCAPTCHA.
 	Advise func(*Error) string
 
 	// These fields are configured by the user, as in Config and with the same
 	// defaults.
 
-	URL        string // "" means DefaultURL
-	HTTPClient *http.Client
-	MaxRetries int
-	Timeout    time.Duration
-	UserAgent  string
-	Limits     Limits
+	URL        string        // "" means DefaultURL
+	HTTPClient *http.Client  // nil means a client of the API's own
+	MaxRetries int           // repetitions of a failed request; 0 means 2, negative means none
+	Timeout    time.Duration // for each request, to the last byte of the answer; 0 means 10 s
+	UserAgent  string        // header User-Agent, printable ASCII; "" means DefaultUserAgent()
+	Limits     Limits        // limits on requests in flight and on their total time
 
 	// Readable reports whether Do should return an answer; otherwise Do returns an
 	// *Error. It is called with JSON objects only. nil accepts answers with status 2xx
@@ -87,11 +87,16 @@ func NewAPI(config APIConfig) (*API, error) {
 		do:         newHTTPClient(config.HTTPClient).Do,
 		now:        time.Now,
 	}
+	a.own = func(jsonobject.Object) bool { return true }
 	if config.Name != "" {
 		a.prefix = config.Name + "/"
-	}
-	a.own = func(jsonobject.Object) bool { return true }
-	if a.kind == nil {
+		if a.kind == nil {
+			a.kind = func(status int, _ Code) error { return statusKind(status) }
+		}
+		if a.advise == nil {
+			a.advise = func(*Error) string { return "" }
+		}
+	} else if a.kind == nil {
 		a.kind, a.own = answerKind, isAnswer
 	}
 	switch {

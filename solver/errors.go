@@ -10,10 +10,10 @@ import (
 // ErrExhausted is what errors.Is finds in an *ExhaustedError.
 var ErrExhausted = errors.New("solver: nonce space exhausted")
 
-// A PuzzleError says which field of a puzzle cannot be and why.
+// A PuzzleError says which field of a puzzle is invalid, and why.
 type PuzzleError struct {
 	Field  string // "difficulty" or "bits"
-	Reason string
+	Reason string // what is wrong with it, and what is allowed
 }
 
 func (e *PuzzleError) Error() string {

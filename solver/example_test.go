@@ -87,7 +87,7 @@ func ExampleShard() {
 	// Output: 100000 nonces tried
 }
 
-// All finds every solution in a range.
+// All finds every solution in a range; with Sequential, in numeric order.
 func ExampleSolver_All() {
 	s, err := solver.New(solver.Options{MinNonce: 0, MaxNonce: 1_000, Sequential: true, Workers: 1})
 	if err != nil {
@@ -105,6 +105,11 @@ func ExampleSolver_All() {
 		log.Fatal(err)
 	}
 	fmt.Println(hashes, "nonces tried")
+	// Output:
+	// 173 00e897…
+	// 563 007af4…
+	// 989 001a39…
+	// 1001 nonces tried
 }
 
 func ExampleSolution_String() {

@@ -23,7 +23,7 @@ type Plan struct {
 	Bits    int // leading zero bits wanted
 	// Segments are the parts of the search, in its order.
 	Segments []PlanSegment
-	// Hashes is how many the search takes on average.
+	// Hashes is how many hashes the search takes on average.
 	Hashes float64
 	// HashRate is hashes per second of one worker, as measured for the segment
 	// that most of the search goes into.
@@ -32,26 +32,27 @@ type Plan struct {
 
 // A WiderLimit is what a larger limit on nonces would win.
 type WiderLimit struct {
-	MaxNonce uint64
+	MaxNonce uint64  // the largest nonce that would be allowed
 	Speedup  float64 // how many times as fast a solution would be found, above 1
 }
 
 // A PlanSegment is the nonces of one width, as a part of a Plan.
 type PlanSegment struct {
-	Width       int     // decimal digits
-	First, Last uint64  // nonces, both included
-	Word        int     // the message word that varies in a chunk, 0 to 15
-	Block       int     // the block with that word, 0 or 1, counted from where the nonce begins
-	Blocks      int     // blocks from there to the end, 1 or 2
-	Tails       int     // last digits, in the block that follows, that vary in a chunk too
-	ChunkSize   uint64  // nonces that differ in nothing else
-	Together    int     // chunks that are searched together, which differ in the word before Word only; 1 if they are not
-	OpsPerHash  float64 // time for one hash, set-up included, as estimated: in operations of the kernel that take as long
+	Width      int     // decimal digits
+	First      uint64  // smallest nonce
+	Last       uint64  // largest nonce, included
+	Word       int     // the message word that varies in a chunk, 0 to 15
+	Block      int     // the block with that word, 0 or 1, counted from where the nonce begins
+	Blocks     int     // blocks from there to the end, 1 or 2
+	Tails      int     // last digits, in the block that follows, that vary in a chunk too
+	ChunkSize  uint64  // nonces that differ in nothing else
+	Together   int     // chunks that are searched together, which differ in the word before Word only; 1 if they are not
+	OpsPerHash float64 // time for one hash, set-up included, as estimated: in operations of the kernel that take as long
 	// RoundsPerHash is how many SHA256RNDS2 the kernel takes for one hash; 0 if it has none.
 	RoundsPerHash float64
 	HashRate      float64 // hashes per second of one worker, by Plan.HashRate and the operations
-	Reached       float64 // chance that the search comes to this segment
-	Chance        float64 // chance of a solution in it
+	Reached       float64 // chance that the search comes to this segment, 0 to 1
+	Chance        float64 // chance that this segment has a solution, 0 to 1
 }
 
 func (s *PlanSegment) nonces() float64 { return float64(s.Last-s.First) + 1 }

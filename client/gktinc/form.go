@@ -24,7 +24,10 @@ const SolutionField = "gktinc_solution"
 type Form []Field
 
 // A Field is one field of a form.
-type Field struct{ Name, Value string }
+type Field struct {
+	Name  string // decoded name, as PHP spells it
+	Value string // decoded value
+}
 
 // maxInputVars is the default of PHP's setting max_input_vars.
 const maxInputVars = 1000

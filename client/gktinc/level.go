@@ -38,10 +38,14 @@ type Level struct {
 // A Place is the presumed location of an address. Fields that the service does not give
 // are "" or nil.
 type Place struct {
-	Country, CountryCode, Region, City string
-	TimeZone                           string
-	Latitude, Longitude                *float64 // degrees
-	ASN                                string
+	Country     string   // name of the country
+	CountryCode string   // code of the country, usually of two letters
+	Region      string   // state or province
+	City        string   // name of the city
+	TimeZone    string   // time zone, usually such as "America/Sao_Paulo"
+	Latitude    *float64 // degrees, north is positive
+	Longitude   *float64 // degrees, east is positive
+	ASN         string   // autonomous system that announces the address
 }
 
 // opLevel is Error.Op of ChallengeLevel.

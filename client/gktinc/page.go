@@ -17,13 +17,13 @@ const DefaultScriptURL = "https://guardiankey.io/js/gktinc-setup-latest.js?v=1"
 // getJavascriptConfig in the vendor's Keycloak plugin). Both encoding/json and
 // html/template encode it safely for a script element.
 type PageConfig struct {
-	ClientIP       string `json:"client_ip"`
-	URL            string `json:"url"` // host and path, identical to Validation.URL
-	ChallengeLevel int    `json:"challenge_level"`
-	Salt           string `json:"salt"` // Client.Salt
-	Once           string `json:"once"` // 32 hex digits
-	Time           string `json:"time"` // creation time of the page, in Unix seconds
-	Sign           string `json:"sign"` // Level.Sign; "" if no level was requested
+	ClientIP       string `json:"client_ip"`       // the visitor's address, without a port
+	URL            string `json:"url"`             // host and path, identical to Validation.URL
+	ChallengeLevel int    `json:"challenge_level"` // effort asked of the visitor, 1 to 1000
+	Salt           string `json:"salt"`            // Client.Salt: 40 lower-case hex digits
+	Once           string `json:"once"`            // 32 hex digits, valid for one submission
+	Time           string `json:"time"`            // creation time of the page, in Unix seconds
+	Sign           string `json:"sign"`            // Level.Sign; "" if no level was requested
 }
 
 // PageConfig returns the configuration of a page for a visitor, with a new once and the

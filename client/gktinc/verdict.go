@@ -30,7 +30,7 @@ type Verdict struct {
 	Ambiguous bool
 
 	Action   Action   // "" if there was none
-	Score    *float64 // nil if not given
+	Score    *float64 // as the service gives it, without a documented unit or range; nil if not given
 	IPPolicy string   // such as "not_listed"
 	Place
 

@@ -70,7 +70,12 @@ func (o Ops) withTail(tail int) Ops {
 // Weights are CPU cycles for one operation of Ops, by the function that it is in. They are measured
 // (make cycles) on a CPU for which the kernel is a good choice, and make layouts comparable that
 // use different functions: operations of one kind do not all take the same time.
-type Weights struct{ Scan, Hash, Tail, Grid float64 }
+type Weights struct {
+	Scan float64 // cycles per operation of Ops.Scan
+	Hash float64 // cycles per operation of Ops.Hash
+	Tail float64 // cycles per operation of Ops.Tail
+	Grid float64 // cycles per operation of Ops.Grid
+}
 
 // Kernels returns the kernels of this architecture, the likely fastest first and generic
 // last, including those that this CPU cannot run.
