@@ -10,6 +10,7 @@ import (
 	"regexp"
 	"slices"
 	"strconv"
+	"sync"
 
 	"github.com/gkpow/gkpow/client"
 	"github.com/gkpow/gkpow/client/gktinc"
@@ -127,7 +128,7 @@ func (g *gktincRoutes) page(w http.ResponseWriter, r *http.Request) {
 }
 
 // namedLocation is what nginx replays a POST to. To a path it would send a GET.
-var namedLocation = regexp.MustCompile(`^@[A-Za-z0-9_.-]{1,100}$`)
+var namedLocation = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`^@[A-Za-z0-9_.-]{1,100}$`) })
 
 // validate answers 200 or 403, for the form in the body or for what a program says of
 // one in JSON.
@@ -137,7 +138,7 @@ func (g *gktincRoutes) validate(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	redirect := query.Get("redirect")
-	if query.Has("redirect") && !namedLocation.MatchString(redirect) {
+	if query.Has("redirect") && !namedLocation().MatchString(redirect) {
 		g.agent.fail(w, http.StatusBadRequest, "bad_request", "redirect is a named location of nginx, such as @application")
 		return
 	}

@@ -12,6 +12,7 @@ import (
 	"path"
 	"regexp"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/gkpow/gkpow/client"
@@ -254,7 +255,7 @@ func (p *proxy) makeFields(page *guardedPage, nonce string) (string, error) {
 	return string(field) + "\n" + string(scripts), err
 }
 
-var cspNonce = regexp.MustCompile(`'nonce-([A-Za-z0-9+/_=-]+)'`)
+var cspNonce = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`'nonce-([A-Za-z0-9+/_=-]+)'`) })
 
 // nonceOf returns the nonce by which a page's Content-Security-Policy allows scripts,
 // "" if there is none.
@@ -262,7 +263,7 @@ func nonceOf(h http.Header) string {
 	for _, policy := range h.Values("Content-Security-Policy") {
 		for directive := range strings.SplitSeq(policy, ";") {
 			name, sources, _ := strings.Cut(strings.TrimSpace(directive), " ")
-			if found := cspNonce.FindStringSubmatch(sources); found != nil && (strings.HasPrefix(name, "script-src") || name == "default-src") {
+			if found := cspNonce().FindStringSubmatch(sources); found != nil && (strings.HasPrefix(name, "script-src") || name == "default-src") {
 				return found[1]
 			}
 		}
