@@ -157,30 +157,30 @@ func Solve(ctx context.Context, p Puzzle) (Solution, error) {
 // The first nonces of an easy puzzle are tried in the caller's goroutine, unless a
 // Backend is named.
 func (s *Solver) Solve(ctx context.Context, p Puzzle) (Solution, error) {
-	start := monotonic()
+	start := time.Since(loaded) // half of what time.Now takes, which an easy puzzle notices
 	if err := p.validate(); err != nil {
 		return Solution{}, err
 	}
 	if err := ended(ctx); err != nil {
-		return Solution{}, stopped(ctx, err, 0, start)
+		return Solution{}, stopped(ctx, err, 0, loaded.Add(start))
 	}
 	sp := s.options.space(p)
 	var easy uint64
 	if s.easy(p) {
 		found, tried, err := tryFirst(ctx, p, &sp)
 		if err != nil {
-			return Solution{}, stopped(ctx, err, tried, start)
+			return Solution{}, stopped(ctx, err, tried, loaded.Add(start))
 		}
 		if found.ok {
 			return Solution{
-				Nonce: found.nonce, Hash: found.digest, Hashes: tried, Elapsed: time.Since(start),
+				Nonce: found.nonce, Hash: found.digest, Hashes: tried, Elapsed: time.Since(loaded) - start,
 				Backend: easyBackend, Workers: 1,
 			}, nil
 		}
 		easy = tried
 	}
 
-	run := &search{start: start, puzzle: p, easy: easy}
+	run := &search{start: loaded.Add(start), puzzle: p, easy: easy}
 	err := s.search(ctx, run, sp)
 	if run.solution != nil {
 		solution := *run.solution
@@ -271,7 +271,7 @@ func (s *Solver) search(ctx context.Context, run *search, sp space) error {
 // space returns the nonces to search for a puzzle. The limit is yet to be chosen if
 // none is asked for: see plan.
 func (o *Options) space(p Puzzle) space {
-	sp := space{prefix: len(p.Prefix), bits: p.Bits, least: o.MinNonce, limit: o.MaxNonce, shard: o.Shard, workers: o.workers()}
+	sp := space{prefix: len(p.Prefix), bits: p.Bits, least: o.MinNonce, limit: o.MaxNonce, shard: o.Shard}
 	if o.Sequential {
 		sp.order = byWindow
 	}
@@ -280,6 +280,7 @@ func (o *Options) space(p Puzzle) space {
 
 // plan plans a search of the space.
 func (o *Options) plan(sp space, kernels lineup) plan {
+	sp.workers = o.workers() // not in space, since an easy puzzle would notice
 	if o.MaxNonce == 0 {
 		return withDefaultLimit(sp, kernels)
 	}
@@ -288,7 +289,7 @@ func (o *Options) plan(sp space, kernels lineup) plan {
 	return p
 }
 
-func (o Options) workers() int {
+func (o *Options) workers() int {
 	if o.Workers > 0 {
 		return o.Workers
 	}

@@ -482,3 +482,40 @@ func BenchmarkSolver(b *testing.B) {
 		}
 	}
 }
+
+// BenchmarkSequential solves puzzles of difficulty 6 in any order and in numeric order, in turn.
+// The rates are solved puzzles' nonces for the time: in any order, those that were tried, and in
+// numeric order those up to the smallest solution, so that what is tried above it counts as a loss.
+func BenchmarkSequential(b *testing.B) {
+	for _, salt := range []int{16, 24, 32, 40, 44, 58, 59, 60} {
+		for _, workers := range []int{1, 2} {
+			b.Run(fmt.Sprintf("salt=%d/workers=%d", salt, workers), func(b *testing.B) {
+				var nonces, seconds [2]float64
+				for n := 0; b.Loop(); n++ {
+					for i, sequential := range []bool{false, true} {
+						p, err := NewPuzzle(fmt.Sprintf("%0*x", salt, n), ServiceDifficulty)
+						if err != nil {
+							b.Fatal(err)
+						}
+						s, err := New(Options{Workers: workers, Sequential: sequential})
+						if err != nil {
+							b.Fatal(err)
+						}
+						solution, err := s.Solve(b.Context(), p)
+						if err != nil {
+							b.Fatal(err)
+						}
+						seconds[i] += solution.Elapsed.Seconds()
+						if nonces[i] += float64(solution.Hashes); sequential {
+							nonces[i] += float64(solution.Nonce+1) - float64(solution.Hashes)
+						}
+					}
+				}
+				b.ReportMetric(nonces[0]/seconds[0]/1e6, "MH/s-any-order")
+				b.ReportMetric(nonces[1]/seconds[1]/1e6, "MH/s-sequential")
+				b.ReportMetric(100*nonces[1]/seconds[1]/(nonces[0]/seconds[0]), "%-of-any-order")
+				b.ReportMetric(0, "ns/op") // says nothing
+			})
+		}
+	}
+}
