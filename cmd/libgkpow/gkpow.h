@@ -1,13 +1,13 @@
 /*
- * libgkpow: searches for gkCAPTCHA's proofs of work, and tokens.
+ * libgkpow solves gkCAPTCHA's proofs of work and gets tokens.
  *
  *   go build -buildmode=c-shared -o libgkpow.so ./cmd/libgkpow
  *   cc -I cmd/libgkpow program.c -L . -lgkpow
  *
- * All functions may be called by any thread, at the same time. They call nothing
- * back, keep no pointer that they are given, and return when they are done; a
- * canceler ends them earlier. Text is UTF-8. Load the library after fork(2), not
- * before: the Go runtime in it has threads, which a fork does not copy.
+ * All functions are thread-safe. They block until they are done; a canceler ends
+ * them earlier. They use no callbacks, and keep no pointer after they return. Text
+ * is UTF-8. Load the library after fork(2), not before: it contains the Go runtime,
+ * whose threads do not survive a fork.
  */
 #ifndef GKPOW_H
 #define GKPOW_H
@@ -19,33 +19,33 @@
 extern "C" {
 #endif
 
-/* What functions return: the exit codes of the command gkpow, and GKPOW_CANCELED. */
+/* Return values: the exit codes of the command gkpow, and GKPOW_CANCELED. */
 enum {
 	GKPOW_OK = 0,
-	GKPOW_OTHER = 1,        /* none of the others */
-	GKPOW_USAGE = 2,        /* an argument is wrong, or a buffer is too small */
-	GKPOW_CREDENTIALS = 3,  /* keys are not accepted, or M2M is not enabled */
-	GKPOW_RATE_LIMITED = 4, /* the error says for how long */
+	GKPOW_OTHER = 1,        /* any other error */
+	GKPOW_USAGE = 2,        /* an argument is invalid, or a buffer is too small */
+	GKPOW_CREDENTIALS = 3,  /* the keys are rejected, or M2M is not enabled */
+	GKPOW_RATE_LIMITED = 4, /* the error text says for how long */
 	GKPOW_QUOTA = 5,        /* the monthly quota is used up */
-	GKPOW_TIME = 6,         /* the timeout has passed, or the challenge has expired */
-	GKPOW_REJECTED = 7,     /* by the service, or the challenge is too hard */
-	GKPOW_NETWORK = 8,      /* no usable answer from the service */
-	GKPOW_NONE = 9,         /* no allowed nonce is a solution */
-	GKPOW_CANCELED = 10     /* by gkpow_cancel */
+	GKPOW_TIME = 6,         /* the call timed out, or the challenge expired */
+	GKPOW_REJECTED = 7,     /* the service rejected the request, or the challenge is too hard */
+	GKPOW_NETWORK = 8,      /* no valid answer from the service */
+	GKPOW_NONE = 9,         /* no allowed nonce solves the puzzle */
+	GKPOW_CANCELED = 10     /* canceled by gkpow_cancel */
 };
 
-/* Sizes of buffers that are always enough, with the zero byte at the end. */
+/* Sufficient buffer sizes in bytes, including the terminating null byte. */
 #define GKPOW_HASH_SIZE 65
 #define GKPOW_TOKEN_SIZE 16384
 #define GKPOW_ERROR_SIZE 512
 
-/* Version of the library, such as "v1.2.3". It lives as long as the library. */
+/* Returns the version of the library, such as "v1.2.3". The string is static. */
 const char *gkpow_version(void);
 
 /*
- * A canceler ends the calls that it is passed to. 0 stands for none. Free it when
- * no call uses it any more; freeing it cancels it, too. A number that is no
- * canceler does nothing here, and is GKPOW_USAGE elsewhere.
+ * A canceler ends the calls that it is passed to; 0 means none. Free it when no
+ * call uses it any more. Freeing a canceler also cancels it. These functions ignore
+ * an invalid number; the functions below return GKPOW_USAGE for it.
  */
 uint64_t gkpow_canceler_new(void);
 void gkpow_cancel(uint64_t canceler);
@@ -55,33 +55,35 @@ void gkpow_canceler_free(uint64_t canceler);
  * Finds a nonce such that SHA-256(salt + ":" + nonce in decimal) begins with
  * difficulty (0 to 64) zero hex digits.
  *
- *   salt, salt_length  any bytes; salt may be NULL if the length is 0
- *   threads            how many search; 0 is all CPUs allowed
- *   timeout_ms         milliseconds until GKPOW_TIME; 0 is no limit
- *   nonce, hash        the solution, and its hash in lower-case hex, of
- *                      GKPOW_HASH_SIZE bytes; NULL if not wanted
- *   error, error_size  a buffer for what is wrong, cut to fit; NULL and 0 if not
- *                      wanted. It is empty if nothing is
+ *   salt, salt_length  any bytes; salt may be NULL if salt_length is 0
+ *   threads            number of threads; 0 means all available CPUs
+ *   timeout_ms         time limit in milliseconds; 0 means none
+ *   canceler           from gkpow_canceler_new; 0 means none
+ *   nonce              receives the solution; may be NULL
+ *   hash               receives its hash in lower-case hex; GKPOW_HASH_SIZE bytes,
+ *                      or NULL
+ *   error, error_size  buffer for the error text, which is truncated to fit and
+ *                      empty on success; may be NULL and 0
  */
 int32_t gkpow_solve(const char *salt, size_t salt_length, int32_t difficulty, int32_t threads,
 	int64_t timeout_ms, uint64_t canceler, uint64_t *nonce, char *hash, char *error, size_t error_size);
 
 /*
- * Gets a token. The process shares one for each pair of keys: it is kept, renewed
- * ahead of time, and got once for all calls that wait.
+ * Gets a token. All calls in the process with the same keys and URL share one token,
+ * which is renewed ahead of time.
  *
  *   site_key, secret_key  the keys
- *   api_url               where the API is; NULL is the public one
+ *   api_url               URL of the API; NULL means the public one
  *   timeout_ms, canceler, error, error_size  as above
- *   token, token_size     a buffer for the token; GKPOW_TOKEN_SIZE is enough
- *   expires_at            Unix seconds; NULL if not wanted
+ *   token, token_size     buffer for the token; GKPOW_TOKEN_SIZE is sufficient
+ *   expires_at            receives the expiry time in Unix seconds; may be NULL
  */
 int32_t gkpow_token(const char *site_key, const char *secret_key, const char *api_url, int64_t timeout_ms,
 	uint64_t canceler, char *token, size_t token_size, int64_t *expires_at, char *error, size_t error_size);
 
 /*
- * Says that a token was refused, so that gkpow_token with the same keys does not
- * give it out again. A token that has been replaced since is no matter.
+ * Reports that a token was rejected, so that gkpow_token with the same keys does not
+ * return it again. Reporting a token that has already been replaced is a no-op.
  */
 int32_t gkpow_token_refused(const char *site_key, const char *secret_key, const char *api_url, const char *token,
 	char *error, size_t error_size);

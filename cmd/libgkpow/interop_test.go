@@ -23,7 +23,7 @@ func interop(t *testing.T) {
 	}
 }
 
-// examples returns the code blocks of docs/languages.md in a language.
+// examples returns the code blocks in docs/languages.md of a language.
 func examples(t *testing.T, language string) (blocks []string) {
 	document, err := os.ReadFile("../../docs/languages.md")
 	require.NoError(t, err)
@@ -34,8 +34,8 @@ func examples(t *testing.T, language string) (blocks []string) {
 	return blocks
 }
 
-// run runs a program in a directory, with variables besides those of the test,
-// and returns what it prints.
+// run runs a program in a directory, with additional environment variables, and returns
+// its output.
 func run(t *testing.T, dir string, env []string, name string, args ...string) string {
 	t.Helper()
 	cmd := exec.Command(name, args...)
@@ -50,8 +50,8 @@ func write(t *testing.T, dir, name, content string) {
 	require.NoError(t, os.WriteFile(filepath.Join(dir, name), []byte(content), 0o644))
 }
 
-// The programs in docs/languages.md find a solution and get a token. C also runs
-// a program that tries what can go wrong.
+// The programs in docs/languages.md find a solution and get a token. A second C program
+// also tests the error cases.
 func TestInteropLibrary(t *testing.T) {
 	interop(t)
 	dir := t.TempDir()
@@ -61,7 +61,7 @@ func TestInteropLibrary(t *testing.T) {
 	require.NoError(t, err)
 	write(t, dir, "gkpow.h", string(header))
 
-	// What the header declares is what the library exports.
+	// The library exports exactly the functions that the header declares.
 	var declared []string
 	for _, m := range regexp.MustCompile(`(?m)^[a-z].*?\b(gkpow_\w+)\(`).FindAllStringSubmatch(string(header), -1) {
 		declared = append(declared, m[1])
@@ -115,7 +115,7 @@ func TestInteropLibrary(t *testing.T) {
 	})
 }
 
-// Package solver runs as WebAssembly, as docs/languages.md says.
+// Package solver runs as WebAssembly, as docs/languages.md describes.
 func TestInteropWebAssembly(t *testing.T) {
 	interop(t)
 	dir := t.TempDir()

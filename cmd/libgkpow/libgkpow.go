@@ -1,7 +1,7 @@
 //go:build cgo
 
-// Command libgkpow is a shared library for C, and for languages that call C:
-// gkpow.h documents it, and docs/languages.md has programs to start from.
+// Command libgkpow builds a shared library for C and for languages that can call C.
+// gkpow.h documents its functions, and docs/languages.md has example programs.
 //
 //	go build -buildmode=c-shared -o libgkpow.so ./cmd/libgkpow
 package main
@@ -30,9 +30,9 @@ import (
 	"github.com/gkpow/gkpow/solver"
 )
 
-func main() {} // never called: the library has no beginning
+func main() {} // required by -buildmode=c-shared, but never called
 
-// Statuses, as in gkpow.h.
+// The status codes of gkpow.h.
 const (
 	statusOK = iota
 	statusOther
@@ -47,7 +47,7 @@ const (
 	statusCanceled
 )
 
-// errUsage is the caller's mistake.
+// errUsage marks errors in the caller's arguments.
 var errUsage = errors.New("")
 
 func usagef(format string, args ...any) error {
@@ -84,7 +84,8 @@ func status(err error) C.int32_t {
 	return statusOther
 }
 
-// finish writes the error into the caller's buffer and returns its status.
+// finish writes the error's text into the caller's buffer, truncated to fit, and returns
+// the error's status.
 func finish(err error, buffer *C.char, size C.size_t) C.int32_t {
 	text := ""
 	if err != nil {
@@ -97,14 +98,14 @@ func finish(err error, buffer *C.char, size C.size_t) C.int32_t {
 	return status(err)
 }
 
-// put writes text and a zero byte into a buffer that is large enough.
+// put writes text and a terminating null byte into a buffer, which must be large enough.
 func put(buffer *C.char, text string) {
 	out := unsafe.Slice((*byte)(unsafe.Pointer(buffer)), len(text)+1)
 	copy(out, text)
 	out[len(text)] = 0
 }
 
-// cancelers are the contexts that callers can cancel, by their numbers.
+// cancelers holds the contexts that callers can cancel, by number.
 var cancelers = struct {
 	sync.Mutex
 	last    uint64
@@ -139,7 +140,7 @@ func gkpow_canceler_free(canceler C.uint64_t) {
 	delete(cancelers.all, uint64(canceler))
 }
 
-// begin returns the context of a call.
+// begin returns the context for a call, with its timeout and canceler.
 func begin(milliseconds C.int64_t, canceler C.uint64_t) (context.Context, context.CancelFunc, error) {
 	ctx := context.Background()
 	if canceler != 0 {
@@ -147,13 +148,13 @@ func begin(milliseconds C.int64_t, canceler C.uint64_t) (context.Context, contex
 		ctx = cancelers.all[uint64(canceler)]
 		cancelers.Unlock()
 		if ctx == nil {
-			return nil, nil, usagef("canceler %d does not exist, or was freed", uint64(canceler))
+			return nil, nil, usagef("canceler %d does not exist or was freed", uint64(canceler))
 		}
 	}
 	const longest = int64(1<<63-1) / int64(time.Millisecond)
 	switch {
 	case milliseconds < 0:
-		return nil, nil, usagef("timeout_ms is %d: it must be 0 or more", int64(milliseconds))
+		return nil, nil, usagef("timeout_ms is %d: set it to 0 or more", int64(milliseconds))
 	case milliseconds == 0 || int64(milliseconds) > longest:
 		return ctx, func() {}, nil
 	}
@@ -183,7 +184,7 @@ func gkpow_solve(salt *C.constant, saltLength C.size_t, difficulty, threads C.in
 func solve(salt *C.constant, length C.size_t, difficulty, threads C.int32_t, timeout C.int64_t, canceler C.uint64_t) (s solver.Solution, err error) {
 	const longest = 1 << 30
 	if salt == nil && length > 0 || length > longest {
-		return s, usagef("salt is NULL, or salt_length is over 1 GiB")
+		return s, usagef("salt is NULL, or salt_length is more than 1 GiB")
 	}
 	text := ""
 	if length > 0 {
@@ -205,7 +206,7 @@ func solve(salt *C.constant, length C.size_t, difficulty, threads C.int32_t, tim
 	return searcher.Solve(ctx, puzzle)
 }
 
-// sources are what gives tokens, by keys and URL.
+// sources holds the token sources, by keys and URL.
 var sources = struct {
 	sync.Mutex
 	all map[[3]string]*client.Source
@@ -230,7 +231,7 @@ func source(siteKey, secretKey, url *C.constant) (*client.Source, error) {
 	return s, nil
 }
 
-// text copies a string, "" for NULL.
+// text returns a copy of a C string, "" for NULL.
 func text(s *C.constant) string { return C.GoString((*C.char)(unsafe.Pointer(s))) }
 
 //export gkpow_token

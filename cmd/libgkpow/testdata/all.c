@@ -1,4 +1,4 @@
-// Calls every function of the library, in the ways in which they can fail too.
+// Calls every function of the library, with valid and with invalid arguments.
 #include <assert.h>
 #include <pthread.h>
 #include <stdio.h>
@@ -24,7 +24,7 @@ int main(void) {
 
 	assert(strlen(gkpow_version()) > 0);
 
-	// Searches: nothing is written but what is asked for.
+	// Searches write only to the buffers that are not NULL, and nothing on failure.
 	assert(gkpow_solve(NULL, 0, 0, 1, 0, 0, &nonce, hash, error, sizeof error) == GKPOW_OK);
 	assert(strlen(hash) == 64 && error[0] == 0);
 	assert(gkpow_solve("a\0b", 3, 2, 0, 0, 0, NULL, NULL, NULL, 0) == GKPOW_OK);
