@@ -23,40 +23,84 @@ release: ## build archives, packages and all else of a release from the commit i
 
 .PHONY: test
 test: ## run the tests, with and without assembly; needs Go and make only
-	go test ./...
+	GKPOW_TEST_REQUIRE=$(KERNELS) go test ./...
 	go test -tags purego $(PUREGO)
 
-.PHONY: test-all
-test-all: ## also: race detector, arm64 (qemu-user), fuzzing, clients in other languages (curl, node, php, python3, C), nginx, redis-server, chromium, Slurm, GNU parallel, Kubernetes' types, packages
-	GKPOW_TEST_REQUIRE=$(KERNELS) go test -race ./...
-	GOARCH=arm64 GKPOW_TEST_REQUIRE=sha2 go test -exec 'qemu-aarch64 -cpu max' ./solver/asm ./solver
-	GKPOW_TEST_INTEROP=1 go test -count=1 -run TestInterop ./cmd/gkpow ./cmd/libgkpow ./client/gktinc/... ./client/rediscache ./bench/fleet
+# What test-all runs besides test: targets that can run at the same time, those that mostly wait
+# first. With -short the tests are the same, with fewer repetitions; SHORT= gives race and interop
+# all of them.
+SHORT := -short
+ALL := interop release-interop race arm64 s390x wasm compare-interop manifests fuzz bench-once
+
+.PHONY: test-all riscv64 $(ALL)
+test-all: test $(ALL) ## also: race detector, arm64 and s390x (qemu-user), wasm (node), fuzzing, clients in other languages, servers, packages; see docs/CONTRIBUTING.md
+
+race:
+	go test -race $(SHORT) ./...
+
+arm64:
+	GOARCH=arm64 GKPOW_TEST_REQUIRE=sha2 go test -exec 'qemu-aarch64 -cpu max' ./solver/asm
+	GOARCH=arm64 go test -short -exec 'qemu-aarch64 -cpu max' ./solver
+
+s390x riscv64:
+	GOARCH=$@ go test -short -timeout 30m -exec qemu-$@ ./solver/asm ./solver
+
+wasm:
+	GOOS=js GOARCH=wasm go test -short -timeout 30m -exec "$$(go env GOROOT)/lib/wasm/go_js_wasm_exec" ./solver/asm ./solver
+
+interop:
+	GKPOW_TEST_INTEROP=1 go test $(SHORT) -p 4 -count=1 -run TestInterop ./cmd/gkpow ./cmd/libgkpow ./client/gktinc/... ./client/rediscache ./bench/fleet
+
+compare-interop:
 	cd bench/compare && GKPOW_TEST_INTEROP=1 go test -count=1 -run TestInterop .
+
+manifests:
 	cd .ci/manifests && go test .
+
+release-interop:
 	cd .release && GKPOW_TEST_INTEROP=1 go test -count=1 -timeout 30m .
-	$(MAKE) fuzz
-	go test -run '^$$' -bench . -benchtime 1x ./...
+
+bench-once:
+	go test -run '^$$' -bench . -benchtime 1x $$(grep -rl '^func Benchmark' --include='*_test.go' bench client cmd solver strategies | grep -v -e /_ -e bench/compare | xargs -n1 dirname | sort -u | sed 's|^|./|')
 
 .PHONY: test-arch
-test-arch: ## test the search on other architectures: s390x and riscv64 (qemu-user), js/wasm (node)
-	GOARCH=s390x go test -exec qemu-s390x ./solver/asm ./solver
-	GOARCH=riscv64 go test -exec qemu-riscv64 ./solver/asm ./solver
-	GOOS=js GOARCH=wasm go test -exec "$$(go env GOROOT)/lib/wasm/go_js_wasm_exec" ./solver/asm ./solver
+test-arch: s390x riscv64 wasm ## test the search on other architectures: s390x and riscv64 (qemu-user), js/wasm (node)
 
-.PHONY: check
-check: ## format, vet, staticcheck, module files and generated files in step
+# The modules beside the one of gkpow.
+MODULES := solver/asm/_gen bench/compare .ci/manifests .release
+CHECKS := check-format check-vet check-purego check-arm64 check-386 check-static check-actions $(MODULES:%=check-module/%) check-generated
+
+.PHONY: check $(CHECKS)
+check: $(CHECKS) ## format, vet, staticcheck, module files and generated files in step; faster with make -j2
+
+check-format:
 	@test -z "$$(gofmt -l .)" || { gofmt -l . ; echo 'not formatted: run gofmt -w .'; exit 1; }
-	go vet ./... ./solver/asm/_mutate
-	go vet -tags purego $(PUREGO)
-	GOARCH=arm64 go vet $(PUREGO)
-	GOOS=windows GOARCH=386 go vet ./... # another system and 32-bit integers, in one build
-	$(STATICCHECK) ./... ./solver/asm/_mutate
 	go mod tidy -diff
+
+check-vet:
+	go vet ./... ./solver/asm/_mutate
+
+check-purego:
+	go vet -tags purego $(PUREGO)
+
+check-arm64:
+	GOARCH=arm64 go vet $(PUREGO)
+
+check-386: # another system and 32-bit integers, in one build
+	GOOS=windows GOARCH=386 go vet ./...
+
+check-static:
+	$(STATICCHECK) ./... ./solver/asm/_mutate
+
+check-actions:
 	$(ACTIONLINT) -shellcheck= -pyflakes=
-	cd solver/asm/_gen && go vet . && $(STATICCHECK) . && go mod tidy -diff && go test .
-	cd bench/compare && go vet . && $(STATICCHECK) . && go mod tidy -diff && go test .
-	cd .ci/manifests && go vet . && $(STATICCHECK) . && go mod tidy -diff
-	cd .release && go vet . && $(STATICCHECK) . && go mod tidy -diff
+
+$(MODULES:%=check-module/%): check-module/%:
+	cd $* && go vet . && $(STATICCHECK) . && go mod tidy -diff
+
+check-generated:
+	cd solver/asm/_gen && go test .
+	cd bench/compare && go test .
 	$(MAKE) asm generate
 	@test -z "$$(git status --porcelain -- docs solver/asm)" || { git diff --stat -- docs solver/asm; echo 'generated files were out of step: commit them'; exit 1; }
 
@@ -86,7 +130,7 @@ compare: ## compare with interpreters, other libraries and openssl (those that a
 
 # A number of runs, not a time: before Go 1.27 the end of the time may count as
 # a failure, "context deadline exceeded" (go.dev/issue/75804).
-FUZZTIME := 30000x
+FUZZTIME := 10000x
 .PHONY: fuzz
 fuzz: ## fuzz every target, FUZZTIME=1000000x for longer
 	for target in FuzzScan=./solver/asm FuzzScanGrid=./solver/asm FuzzSolve=./solver FuzzText=./client/internal/jsonobject FuzzParseChallenge=./client FuzzAnswers=./client FuzzVerdict=./client FuzzVerify=./client/gktest FuzzClientIP=./client/gktinc FuzzForm=./client/gktinc FuzzPageURL=./client/gktinc; do \

@@ -114,6 +114,7 @@ func TestInteropFailures(t *testing.T) {
 // One member renews the token before it expires; meanwhile all members get the old one.
 func TestInteropRenewal(t *testing.T) {
 	interop(t)
+	t.Parallel()
 	server := startRedis(t)
 	i := &issuer{secret: "a", life: 8 * time.Second, took: 700 * time.Millisecond}
 	var members []*Cache
@@ -175,9 +176,13 @@ func TestInteropSingleUse(t *testing.T) {
 // within seconds, and there are at most two handshakes.
 func TestInteropKilledHolder(t *testing.T) {
 	interop(t)
+	t.Parallel()
 	server := startRedis(t)
-	const kills, atOnce = 100, 10
-	places := make(chan struct{}, atOnce)
+	kills := 100
+	if testing.Short() {
+		kills = 30
+	}
+	places := make(chan struct{}, 10) // so many at once
 	var running sync.WaitGroup
 	var slowest atomic.Int64
 	for n := range kills {
@@ -202,7 +207,7 @@ func TestInteropKilledHolder(t *testing.T) {
 				return
 			}
 			heir, output := start(t, cache, slow.URL)
-			time.Sleep(time.Duration(n) * 5 * time.Millisecond)
+			time.Sleep(time.Duration(n) * 500 * time.Millisecond / time.Duration(kills))
 			killed := time.Now()
 			_ = holder.Process.Kill()
 			_ = holder.Wait()

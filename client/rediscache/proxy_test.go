@@ -122,10 +122,11 @@ func (p *proxy) pass(to, from net.Conn, towards bool) {
 // single-use token.
 func TestInteropFaultSequences(t *testing.T) {
 	interop(t)
+	t.Parallel()
 	server := startRedis(t, "--maxclients", "20000")
 	sequences := 10_000
 	if testing.Short() {
-		sequences = 200
+		sequences = 1000
 	}
 	next := atomic.Int64{}
 	var asked, calls, failures atomic.Int64

@@ -28,6 +28,7 @@ import (
 // callers get the same token, and the fleet goes on with the replica.
 func TestInteropSentinel(t *testing.T) {
 	interop(t)
+	t.Parallel()
 	master := startRedis(t)
 	replica := startRedis(t, "--replicaof", "127.0.0.1", strconv.Itoa(master.port))
 	var sentinels []string
