@@ -74,7 +74,7 @@ func TestHTML(t *testing.T) {
 	require.Zero(t, count["script"]+count["link"]+count["img"]+count["iframe"])
 	require.GreaterOrEqual(t, count["table"], 7)
 	require.Regexp(t, `<title id="solve-title">Time to solution at difficulty 2: fast, 2 threads</title>`, page)
-	require.Contains(t, page, `Half of all searches take less than 8.85 ms`)
+	require.Contains(t, page, `Half of all searches take less than 8.90 ms`)
 	require.Contains(t, page, `<meta name="viewport" content="width=device-width, initial-scale=1">`)
 	require.Contains(t, page, "prefers-color-scheme: dark")
 

@@ -102,7 +102,7 @@ func (r *Report) check() error {
 		}
 		s.fill()
 	}
-	if s := r.Solve; s != nil {
+	for s := r.Solve; s != nil; s = s.Easier {
 		for _, t := range s.Times {
 			if !(t > 0) || math.IsInf(t, 0) {
 				return fmt.Errorf("a time to solution is %v", t)

@@ -157,8 +157,14 @@ type Solve struct {
 	Difficulty int     `json:"difficulty"` // leading zero hex digits
 	Rate       float64 `json:"hashRate"`   // hashes per second that the prediction is based on
 
-	Predicted Quantiles `json:"predicted"` // by the rate; values above 292 years are absent
+	Start float64 `json:"start"` // seconds that a search takes to begin, included in the prediction
+
+	Predicted Quantiles `json:"predicted"` // by Rate and Start; values above 292 years are absent
 	Measured  Quantiles `json:"measured"`  // of Times, as far as there are enough of them
+	// PredictedLow is the predicted mean in seconds by the upper end of the rate's 95 % confidence
+	// interval, 0 if the rate has none.
+	PredictedLow  float64 `json:"predictedMeanLow,omitempty"`
+	PredictedHigh float64 `json:"predictedMeanHigh,omitempty"` // the same in seconds by the lower end
 	// MeanLow and MeanHigh are the 95 % confidence interval of the measured mean, for
 	// exponentially distributed times. They are 0 if no puzzle was solved.
 	MeanLow  float64   `json:"measuredMeanLow,omitempty"`  // lower end, in seconds
@@ -172,6 +178,9 @@ type Solve struct {
 	NotFound float64      `json:"notFound,omitempty"` // chance that no allowed nonce is a solution, 0 to 1
 	Curve    []CurvePoint `json:"curve,omitempty"`    // the predicted distribution
 	Fault    string       `json:"fault,omitempty"`    // the wrong answer, if there was one
+	// Easier is the same for a lower difficulty, at which puzzles were solved because there was no
+	// time for enough of this one. Then Times is empty here. Otherwise it is nil.
+	Easier *Solve `json:"easier,omitempty"`
 }
 
 // Quantiles are times in seconds, 0 if unknown.

@@ -168,12 +168,15 @@ func (r *runner) fastest(threads int) (best *track) {
 }
 
 // median returns the median rate.
-func (t *track) median() float64 {
+func (t *track) median() float64 { return t.estimate().Median }
+
+// estimate returns the rate.
+func (t *track) estimate() Estimate {
 	var rates []float64
 	for _, s := range t.samples {
 		rates = append(rates, s.rate())
 	}
-	return estimate(rates).Median
+	return estimate(rates)
 }
 
 // fill computes the figures of the points from their samples.

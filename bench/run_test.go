@@ -5,7 +5,9 @@ import (
 	"crypto/sha256"
 	"errors"
 	"fmt"
+	"math"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -292,6 +294,49 @@ func TestRunWrongSolution(t *testing.T) {
 	require.Contains(t, r.Solve.Fault, "is no solution")
 	require.Contains(t, r.Summary, "FAIL: bad is wrong")
 	require.Equal(t, Failed, r.row("bad", 32, 2).Status)
+}
+
+// The prediction includes what a search takes to begin, here four times as long as the hashes.
+func TestSolveStart(t *testing.T) {
+	w, clock := fakeWorld()
+	o := fakeOptions(&fakeStrategy{name: "a", rate: 20_000, clock: clock, start: 50 * time.Millisecond})
+	o.SaltLengths, o.Threads, o.Budget = []int{32}, []int{1}, 60*time.Second
+	r := mustRun(t, o, w)
+	s := r.Solve
+	require.InDelta(t, 0.05, s.Start, 0.001)
+	require.Greater(t, s.Predicted.P50, s.Start)
+	require.True(t, s.agrees(), "predicted %v, measured %v to %v", s.Predicted.Mean, s.MeanLow, s.MeanHigh)
+	require.Nil(t, s.Easier)
+}
+
+// Without time for enough puzzles, easier ones test the prediction.
+func TestSolveEasier(t *testing.T) {
+	w, clock := fakeWorld()
+	o := fakeOptions(&fakeStrategy{name: "a", rate: 20_000, clock: clock})
+	o.SaltLengths, o.Threads, o.Difficulty = []int{32}, []int{1}, 8
+	r := mustRun(t, o, w)
+	s := r.Solve
+	require.Equal(t, 8, s.Difficulty)
+	require.Empty(t, s.Times)
+	require.NotNil(t, s.Easier)
+	require.Less(t, s.Easier.Difficulty, 8)
+	require.GreaterOrEqual(t, s.Easier.Planned, fewSolves)
+	require.Len(t, s.Easier.Times, s.Easier.Planned)
+	require.True(t, s.Easier.agrees())
+	require.InEpsilon(t, s.Predicted.Mean/s.Easier.Predicted.Mean, math.Pow(16, float64(8-s.Easier.Difficulty)), 0.05)
+
+	shown := text(t, r)
+	at := fmt.Sprintf(" at difficulty %d", s.Easier.Difficulty)
+	require.Contains(t, shown, "\npredicted from the rate ")
+	require.Contains(t, shown, "\npredicted"+at)
+	require.Contains(t, shown, "\nmeasured"+at)
+	require.Contains(t, strings.Join(strings.Fields(shown), " "), "By the measured times the true mean"+at+" is ")
+	for _, warning := range r.Warnings {
+		require.NotContains(t, []string{WarningFewSolves, WarningPrediction}, warning.Name)
+	}
+	loaded, err := Load(strings.NewReader(written(t, r.WriteJSON)))
+	require.NoError(t, err)
+	require.Equal(t, s.Easier, loaded.Solve.Easier)
 }
 
 // A context that ends leaves a report of what was measured so far.

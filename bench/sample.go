@@ -81,9 +81,9 @@ func (t *track) run(ctx context.Context, w world, bits int, length time.Duration
 	return s, err
 }
 
-// leastCPUShare bounds the CPU time that is believed, as a part of the sample's time:
-// less is what a system shows that counts CPU time in coarse steps.
-const leastCPUShare = 50
+// leastCPUShare is the least CPU time that counts, as one part in so many of a sample's time. Less
+// means that the system counts CPU time in coarse steps.
+const leastCPUShare = 1000
 
 // wrongSolution says which of the nonces is no solution, or "".
 func wrongSolution(p solver.Puzzle, found []uint64) string {

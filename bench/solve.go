@@ -6,6 +6,7 @@ import (
 	"math"
 	"math/rand/v2"
 	"slices"
+	"time"
 
 	"github.com/gkpow/gkpow/solver"
 	"github.com/gkpow/gkpow/strategies"
@@ -14,19 +15,25 @@ import (
 // How many puzzles are solved for the time to solution.
 const (
 	mostSolves = 100
-	fewSolves  = 10 // fewer are doubtful
-	solveSlack = 1.2
+	fewSolves  = 10  // with fewer the interval of the mean is too wide to tell anything
+	solveSlack = 1.2 // of the time, for puzzles that take longer than the average
+	starts     = 9   // searches that show how long one takes to begin
+	solveShare = 30  // one part in so many of the budget is for solving, even if all of it is gone
 )
 
-// solve predicts the time to solution with the most threads, and solves puzzles while
-// time remains.
+// solve predicts the time to solution with the most threads, and solves puzzles while time
+// remains. If there is no time for enough of them it solves easier ones, for which it predicts the
+// time in the same way.
 func (r *runner) solve(ctx context.Context) error {
 	t := r.solving()
 	if t == nil {
 		return nil
 	}
-	puzzles := puzzles{rand.New(rand.NewPCG(r.Seed, 1<<32)), t.length, r.Difficulty}
-	plan, err := r.plan(ctx, t, puzzles.next())
+	start, err := r.startOf(ctx, t)
+	var s *Solve
+	if err == nil {
+		s, err = r.predict(ctx, t, start, r.Difficulty)
+	}
 	if t.stopped(ctx, err) {
 		return err
 	}
@@ -34,29 +41,91 @@ func (r *runner) solve(ctx context.Context) error {
 		r.fail(t)
 		return nil
 	}
+	r.report.Solve = s
+	for difficulty := r.Difficulty - 1; difficulty > 0 && s.tested().Planned < fewSolves; difficulty-- {
+		easier, err := r.predict(ctx, t, start, difficulty)
+		if t.stopped(ctx, err) {
+			return err
+		}
+		if err == nil && easier.Planned >= fewSolves {
+			s.Easier = easier
+		}
+	}
+	return r.solvePuzzles(ctx, t, s.tested())
+}
+
+// startOf returns how many seconds a search takes to begin: the median time of searches of which
+// the first nonce is a solution, or 0 if there is no time for one.
+func (r *runner) startOf(ctx context.Context, t *track) (float64, error) {
+	inner, cancel := context.WithTimeoutCause(ctx, r.leftToSolve()+r.Budget/10, errLate)
+	defer cancel()
+	p := puzzles{rand.New(rand.NewPCG(r.Seed, 1<<33)), t.length, 0}
+	var times []float64
+	for range starts {
+		if len(times) > 0 && r.left() <= 0 {
+			break
+		}
+		r.progress("time to solution")
+		begin := r.now()
+		_, err := t.solve(inner, p.next())
+		if err != nil && isStop(err) && ctx.Err() == nil {
+			break
+		}
+		if err != nil {
+			return 0, err
+		}
+		times = append(times, r.now().Sub(begin).Seconds())
+	}
+	if len(times) == 0 {
+		return 0, nil
+	}
+	slices.Sort(times)
+	return times[len(times)/2], nil
+}
+
+// leftToSolve returns the time for solving puzzles.
+func (r *runner) leftToSolve() time.Duration { return max(r.left(), r.Budget/solveShare) }
+
+// predict returns the predicted time to solution, and how many puzzles there is time for.
+func (r *runner) predict(ctx context.Context, t *track, start float64, difficulty int) (*Solve, error) {
+	plan, err := r.plan(ctx, t, puzzles{r.rng, t.length, difficulty}.next())
+	if err != nil {
+		return nil, err
+	}
 	s := &Solve{
 		Strategy:   t.strategy.Name(),
 		SaltLength: t.length,
 		Threads:    t.threads,
-		Difficulty: r.Difficulty,
+		Difficulty: difficulty,
 		Rate:       t.median(),
+		Start:      start,
 		Times:      []float64{},
 		Deadline:   solver.ChallengeLifetime.Seconds(),
 		Missed:     plan.Missed(solver.ChallengeLifetime),
 		NotFound:   plan.Missed(math.MaxInt64),
 	}
-	r.report.Solve = s
 	s.predict(plan)
+	mean := plan.Time().Seconds() + start
+	if e := t.estimate(); e.known() && e.Low > 0 {
+		s.PredictedLow = start + plan.Time().Seconds()*e.Median/e.High
+		s.PredictedHigh = start + plan.Time().Seconds()*e.Median/e.Low
+	}
+	s.Planned = min(int(r.leftToSolve().Seconds()/(solveSlack*mean)), mostSolves)
+	if s.Planned == 0 {
+		s.Note = fmt.Sprintf("no puzzle of difficulty %d was solved: one takes %s on average, and less time was left",
+			difficulty, formatSeconds(mean))
+	}
+	return s, nil
+}
 
-	end := r.now().Add(r.left())
-	s.Planned = min(int(r.left().Seconds()/(solveSlack*plan.Time().Seconds())), mostSolves)
-	if s.Planned < 1 {
-		s.Planned = 0
-		s.Note = fmt.Sprintf("a solution takes %s on average, and the time was up", formatSeconds(plan.Time().Seconds()))
+// solvePuzzles solves as many puzzles as planned, and stops when the time is up.
+func (r *runner) solvePuzzles(ctx context.Context, t *track, s *Solve) error {
+	if s.Planned == 0 {
 		return nil
 	}
+	puzzles := puzzles{rand.New(rand.NewPCG(r.Seed, 1<<32)), t.length, s.Difficulty}
 	// The slowest puzzles must be among the times, so there is some slack.
-	ctx, cancel := context.WithTimeoutCause(ctx, end.Sub(r.now())+r.Budget/10, errLate)
+	ctx, cancel := context.WithTimeoutCause(ctx, r.leftToSolve()+r.Budget/10, errLate)
 	defer cancel()
 	defer s.fill()
 	for range s.Planned {
@@ -74,7 +143,7 @@ func (r *runner) solve(ctx context.Context) error {
 		}
 		switch {
 		case !t.stopped(ctx, err):
-			s.Fault = t.failed
+			r.report.Solve.Fault = t.failed
 			r.fail(t)
 		case context.Cause(ctx) == errLate:
 			s.Note = fmt.Sprintf("%d of %d puzzles were solved before the time was up", len(s.Times), s.Planned)
@@ -84,6 +153,14 @@ func (r *runner) solve(ctx context.Context) error {
 		break
 	}
 	return nil
+}
+
+// tested returns what was measured: puzzles of this difficulty, or easier ones.
+func (s *Solve) tested() *Solve {
+	if s.Easier != nil {
+		return s.Easier
+	}
+	return s
 }
 
 // solving returns the track for the time to solution: that of the kernel that the
@@ -113,9 +190,19 @@ func (s *Solve) fill() {
 	}
 }
 
-// agrees reports whether the predicted mean lies in the interval of the measured one.
+// agrees reports whether the intervals of the predicted and the measured mean overlap.
 func (s *Solve) agrees() bool {
-	return s.MeanLow <= s.Predicted.Mean && s.Predicted.Mean <= s.MeanHigh
+	low, high := s.predictedInterval()
+	return s.MeanLow <= high && low <= s.MeanHigh
+}
+
+// predictedInterval returns the interval of the predicted mean, or the mean twice if the rate has
+// no interval.
+func (s *Solve) predictedInterval() (low, high float64) {
+	if s.PredictedLow == 0 {
+		return s.Predicted.Mean, s.Predicted.Mean
+	}
+	return s.PredictedLow, s.PredictedHigh
 }
 
 // chiSquared approximates the quantile of a chi-squared distribution for a quantile of
@@ -160,18 +247,18 @@ func (r *runner) plan(ctx context.Context, t *track, p solver.Puzzle) (*solver.P
 	return plan, nil
 }
 
-// predict fills in the prediction from the plan.
+// predict fills in the prediction from the plan and the time that a search takes to begin.
 func (s *Solve) predict(plan *solver.Plan) {
 	seconds := func(chance float64) float64 {
 		d, ok := plan.Quantile(chance)
 		if !ok || d == math.MaxInt64 {
 			return 0
 		}
-		return d.Seconds()
+		return s.Start + d.Seconds()
 	}
 	s.Predicted = Quantiles{P50: seconds(0.50), P95: seconds(0.95), P99: seconds(0.99)}
 	if mean := plan.Time(); mean < math.MaxInt64 {
-		s.Predicted.Mean = mean.Seconds()
+		s.Predicted.Mean = s.Start + mean.Seconds()
 	}
 	for i := range 100 {
 		chance := (float64(i) + 0.5) / 100
@@ -205,8 +292,8 @@ func quantiles(times []float64) (q Quantiles) {
 	return q
 }
 
-// solve finds a solution: a kernel of the engine as it does in a program, any other
-// strategy from nonce 0 on.
+// solve finds a solution: a kernel as package solver does for a program, any other strategy from
+// nonce 0 on.
 func (t *track) solve(ctx context.Context, p solver.Puzzle) (nonce uint64, err error) {
 	if backend := strategies.BackendOf(t.strategy); backend != "" {
 		s, err := solver.New(solver.Options{Backend: backend, Workers: t.threads})

@@ -64,10 +64,10 @@ func (r *Report) winner() string {
 	}
 	why := "their intervals overlap"
 	switch {
-	case slices.ContainsFunc(r.Warnings, func(w Warning) bool { return w.Name == WarningBusy || w.Name == WarningSteal }):
-		why = "busy machine"
 	case !first.Rate.known() || !second.Rate.known():
 		why = "too few samples"
+	case slices.ContainsFunc(r.Warnings, func(w Warning) bool { return w.Name == WarningBusy || w.Name == WarningSteal }):
+		why = "busy machine"
 	}
 	return fmt.Sprintf("No clear winner between %s and %s (%s).", first.Strategy, second.Strategy, why)
 }

@@ -26,7 +26,9 @@ func (r *Report) tables() (list []table) {
 	}
 	if len(s.SaltLengths) > 1 {
 		for _, threads := range s.Threads {
-			list = append(list, r.bySalt(threads))
+			if t := r.bySalt(threads); len(t.rows) > 0 {
+				list = append(list, t)
+			}
 		}
 	}
 	if r.Scaling != nil {
@@ -177,20 +179,30 @@ func (s *Solve) table() table {
 		t.rows = append(t.rows, []string{name, formatSeconds(q.Mean), formatSeconds(q.P50), formatSeconds(q.P95), formatSeconds(q.P99)})
 	}
 	row("predicted from the rate", s.Predicted)
-	if len(s.Times) > 0 {
-		row(fmt.Sprintf("measured, %s", plural(len(s.Times), "puzzle", "puzzles")), s.Measured)
+	tested := s.tested()
+	at := ""
+	if tested != s {
+		at = fmt.Sprintf(" at difficulty %d", tested.Difficulty)
+		row("predicted"+at, tested.Predicted)
+	}
+	if len(tested.Times) > 0 {
+		row(fmt.Sprintf("measured%s, %s", at, plural(len(tested.Times), "puzzle", "puzzles")), tested.Measured)
 	}
 	t.note = fmt.Sprintf("Chance of missing the %s deadline: %s.", formatSeconds(s.Deadline), formatChance(s.Missed))
-	if s.MeanLow > 0 {
+	if tested.MeanLow > 0 {
 		verdict := "agrees with"
-		if !s.agrees() {
+		if !tested.agrees() {
 			verdict = "contradicts"
 		}
-		t.note += fmt.Sprintf("\nBy the measured times the true mean is %s to %s (95 %%), which %s the prediction.",
-			formatSeconds(s.MeanLow), formatSeconds(s.MeanHigh), verdict)
+		prediction := ""
+		if low, high := tested.predictedInterval(); low < high {
+			prediction = fmt.Sprintf(" of %s to %s", formatSeconds(low), formatSeconds(high))
+		}
+		t.note += fmt.Sprintf("\nBy the measured times the true mean%s is %s to %s (95 %%), which %s the prediction%s.",
+			at, formatSeconds(tested.MeanLow), formatSeconds(tested.MeanHigh), verdict, prediction)
 	}
-	if s.Note != "" {
-		t.note += "\nNote: " + s.Note + "."
+	if tested.Note != "" {
+		t.note += "\nNote: " + tested.Note + "."
 	}
 	return t
 }

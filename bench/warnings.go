@@ -15,7 +15,7 @@ const (
 	fewRounds       = 6    // fewer have no confidence interval
 )
 
-// warnings returns what speaks against the figures of a report.
+// warnings returns what may have disturbed the figures of a report.
 func warnings(r *Report, clocks []float64, before, after usage) []Warning {
 	list := []Warning{}
 	warn := func(name, hint, format string, args ...any) {
@@ -31,7 +31,7 @@ func warnings(r *Report, clocks []float64, before, after usage) []Warning {
 			warn(WarningSteal, "measure again later", "other guests took %.1f %% of the CPU time", 100*steal/all)
 		}
 		if n := after.throttled - before.throttled; after.throttled > before.throttled {
-			warn(WarningThrottled, "raise it", "the container's CPU limit applied %s", plural(int(n), "time", "times"))
+			warn(WarningThrottled, "raise it", "the container hit its CPU limit %s", plural(int(n), "time", "times"))
 		}
 	}
 	if low, high := clockRange(clocks); low > 0 && high/low-1 > frequencyChange {
@@ -63,20 +63,26 @@ func warnings(r *Report, clocks []float64, before, after usage) []Warning {
 		warn(WarningFewerCPUs, "lower --threads", "%d threads share %.4g %s", most, cpus, word)
 	}
 	if count, all := r.outliers(); all > 0 && float64(count) > outlierShare*float64(all) {
-		warn(WarningOutliers, "raise --time", "%d of %d samples lie far from the others", count, all)
+		warn(WarningOutliers, "raise --time", "%d of %d samples are far from the others", count, all)
 	}
 	if m := &r.Machine; m.Hypervisor != "" {
-		warn(WarningVirtualMachine, "measure again", "other guests of %s may disturb", m.Hypervisor)
+		warn(WarningVirtualMachine, "measure again", "%s may have other guests", m.Hypervisor)
 	}
 	if g := r.Machine.Governor; strings.HasPrefix(g, "powersave") && !strings.Contains(g, "pstate") {
 		warn(WarningGovernor, "set it to performance", "the governor is powersave")
 	}
-	if s := r.Solve; s != nil && len(s.Times) < fewSolves {
-		warn(WarningFewSolves, "raise --time", "time for %s of difficulty %d only", plural(len(s.Times), "puzzle", "puzzles"), s.Difficulty)
-	}
-	if s := r.Solve; s != nil && len(s.Times) > 0 && !s.agrees() {
-		warn(WarningPrediction, "measure again", "a solution took %s, not %s",
-			formatSeconds(s.Measured.Mean), formatSeconds(s.Predicted.Mean))
+	if r.Solve != nil {
+		s := r.Solve.tested()
+		switch n := len(s.Times); {
+		case n == 0:
+			warn(WarningFewSolves, orFinish("raise --time"), "no puzzle of difficulty %d was solved", s.Difficulty)
+		case n < fewSolves:
+			warn(WarningFewSolves, orFinish("raise --time"), "only %s of difficulty %d solved", plural(n, "puzzle", "puzzles"), s.Difficulty)
+		}
+		if len(s.Times) > 0 && !s.agrees() {
+			warn(WarningPrediction, "measure again", "a solution took %s, not %s",
+				formatSeconds(s.Measured.Mean), formatSeconds(s.Predicted.Mean))
+		}
 	}
 	return list
 }

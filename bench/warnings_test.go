@@ -12,7 +12,7 @@ func TestWarnings(t *testing.T) {
 	quiet := []usage{{known: true}, {known: true, busy: 20, own: 19.9, idle: 20}}
 	for _, test := range []struct {
 		name    string
-		want    string // the only doubt, or ""
+		want    string // name of the only warning, or ""
 		message string
 		hint    string
 		used    []usage // before and after
@@ -47,7 +47,8 @@ func TestWarnings(t *testing.T) {
 		{name: "powersave", want: WarningGovernor, message: "is powersave", change: func(r *Report) { r.Machine.Governor = "powersave (acpi-cpufreq)" }},
 		{name: "powersave of intel_pstate", change: func(r *Report) { r.Machine.Governor = "powersave (intel_pstate)" }},
 		{name: "performance", change: func(r *Report) { r.Machine.Governor = "performance (acpi-cpufreq)" }},
-		{name: "few solves", want: WarningFewSolves, message: "1 puzzle of difficulty 2", change: func(r *Report) { r.Solve.Times = r.Solve.Times[:1] }},
+		{name: "few solves", want: WarningFewSolves, message: "only 1 puzzle of difficulty 2 solved", change: func(r *Report) { r.Solve.Times = r.Solve.Times[:1] }},
+		{name: "no solves", want: WarningFewSolves, message: "no puzzle of difficulty 2 was solved", change: func(r *Report) { r.Solve.Times = nil }},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			r, err := Load(strings.NewReader(base))
