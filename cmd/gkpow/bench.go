@@ -18,6 +18,7 @@ import (
 	"golang.org/x/term"
 
 	"github.com/gkpow/gkpow/bench"
+	"github.com/gkpow/gkpow/solver"
 	"github.com/gkpow/gkpow/strategies"
 )
 
@@ -45,13 +46,13 @@ type benchFlags struct {
 }
 
 // benchFormats are the values of --format.
-var benchFormats = []string{"text", "json", "csv", "markdown", "benchfmt"}
+var benchFormats = []string{"text", "json", "csv", "markdown", "benchfmt", "html"}
 
 // writer returns the function that prints a report, or nil for an unknown format.
 func (f *benchFlags) writer(env environment) func(*bench.Report, io.Writer) error {
 	switch f.format {
 	case "text":
-		o := bench.TextOptions{Width: terminalWidth(env.stdout), ASCII: !isUTF8(env), Wide: f.wide}
+		o := bench.TextOptions{Width: terminalWidth(env), ASCII: !isUTF8(env), Wide: f.wide}
 		return func(r *bench.Report, w io.Writer) error { return r.WriteText(w, o) }
 	case "json":
 		return (*bench.Report).WriteJSON
@@ -61,13 +62,20 @@ func (f *benchFlags) writer(env environment) func(*bench.Report, io.Writer) erro
 		return (*bench.Report).WriteMarkdown
 	case "benchfmt":
 		return (*bench.Report).WriteBenchfmt
+	case "html":
+		return (*bench.Report).WriteHTML
 	}
 	return nil
 }
 
-// terminalWidth returns the columns of the terminal that w is, or 0.
-func terminalWidth(w io.Writer) int {
-	if file, ok := w.(*os.File); ok {
+// terminalWidth returns how many columns there are for standard output: COLUMNS, or else what the
+// terminal says. It returns 0 if neither is known.
+func terminalWidth(env environment) int {
+	columns, _ := env.lookup("COLUMNS")
+	if width, err := strconv.Atoi(columns); err == nil && width > 0 {
+		return width
+	}
+	if file, ok := env.stdout.(*os.File); ok {
 		if width, _, err := term.GetSize(int(file.Fd())); err == nil {
 			return width
 		}
@@ -75,8 +83,8 @@ func terminalWidth(w io.Writer) int {
 	return 0
 }
 
-// isUTF8 reports whether the locale is one of UTF-8, by the first of the variables
-// that decide it in POSIX. Windows has no such variables, and its terminals can.
+// isUTF8 reports whether the locale uses UTF-8, by the first variable that is set in the order of
+// POSIX. Windows has no such variables, and its terminals show UTF-8.
 func isUTF8(env environment) bool {
 	for _, name := range []string{"LC_ALL", "LC_CTYPE", "LANG"} {
 		if value, _ := env.lookup(name); value != "" {
@@ -99,15 +107,16 @@ func newBench(env environment) *cobra.Command {
 salt length, on one thread and on all. Also show how the rate grows with the
 number of threads, and how long a solution takes, predicted and measured.
 
-All take turns in short rounds. Rates are medians with 95 % confidence intervals;
-warnings say what disturbed them. Before a strategy is measured it must find what
-crypto/sha256 finds in some fixed work, and what it finds later is verified too. A
-wrong answer shows as FAIL, and the exit code is 1.
+Kernels and strategies take turns in short rounds. Rates are medians with 95 %
+confidence intervals; warnings say what may have disturbed them. Before a strategy
+is measured it must find the same solutions as crypto/sha256 in some fixed work,
+and its later answers are verified too. A wrong answer is reported as FAIL, and the
+exit code is 1.
 
   STRATEGY     a way to search: see "gkpow bench --list". ">" marks the kernel
-               that gkpow chooses
-  ±            half of the confidence interval
-  × TEXTBOOK   how many times the rate of the loop in the service's samples
+               that gkpow chooses, or that GKPOW_BACKEND names
+  ±            the wider half of the confidence interval
+  × TEXTBOOK   rate ÷ rate of the loop in the service's samples
   NS/HASH      nanoseconds that one thread takes for a hash
   CYCLES/HASH  the same in cycles of the CPU's clock, which is measured too
 
@@ -116,9 +125,13 @@ and with --wide
   OPS/HASH     operations of the kernel for a hash, as in "gkpow explain"
   OF BOUND     the CPU's minimum cycles ÷ measured cycles; 100 % is perfect
 
+If there is no time for ten puzzles of --difficulty, easier ones are solved to test
+the prediction.
+
 --save keeps the report as JSON, and a later --compare says how many times as fast
 each row is now. --format benchfmt is for benchstat. If interrupted, gkpow prints
-and saves what it has measured so far.`,
+and saves what it has measured so far. The text is as wide as the terminal, or as
+COLUMNS says.`,
 		Example: `  gkpow bench --quick
   gkpow bench --strategy avx512,shani --salt-length 32,64 --time 10s
   gkpow bench --save before.json
@@ -142,7 +155,7 @@ and saves what it has measured so far.`,
 	flags.IntVar(&f.difficulty, "difficulty", bench.DefaultDifficulty, "leading zero hex digits for the time to solution, 1 to 64")
 	flags.BoolVar(&f.quick, "quick", false, "under 5 seconds: fewer salt lengths and rounds")
 	flags.StringVar(&f.format, "format", "text", "what to print: "+strings.Join(benchFormats, ", "))
-	flags.BoolVar(&f.wide, "wide", false, "show all columns, also operations and bound")
+	flags.BoolVar(&f.wide, "wide", false, "also show operations and the CPU's bound")
 	flags.BoolVar(&f.json, "json", false, "the same as --format json")
 	flags.StringVar(&f.save, "save", "", "file to save the report in, as JSON")
 	flags.StringVar(&f.compare, "compare", "", "file of an earlier --save to compare with")
@@ -159,6 +172,9 @@ func runBench(ctx context.Context, env environment, f benchFlags) error {
 	options, err := f.options()
 	if err != nil {
 		return err
+	}
+	if _, err := solver.New(solver.Options{}); err != nil {
+		return &usageError{err} // about GKPOW_BACKEND
 	}
 	if f.json {
 		f.format = "json"
