@@ -2,7 +2,6 @@ package solver
 
 import (
 	"fmt"
-	"slices"
 	"sync/atomic"
 	"testing"
 
@@ -74,11 +73,7 @@ func eachMoment(t *testing.T, f func(t *testing.T, m *moment)) {
 // What a kernel has missed before it was caught is found.
 func TestAllAfterMissedHits(t *testing.T) {
 	eachMoment(t, func(t *testing.T, m *moment) {
-		var got []uint64
-		hashes, err := m.solver(t).All(t.Context(), m.puzzle, func(solution Solution) bool {
-			got = append(got, solution.Nonce)
-			return true
-		})
+		got, hashes, err := findAll(t, m.solver(t), m.puzzle)
 		if !m.caught() {
 			return
 		}
@@ -86,7 +81,6 @@ func TestAllAfterMissedHits(t *testing.T) {
 		require.ErrorAs(t, err, &fault)
 		require.Equal(t, "sly", fault.Backend)
 		require.Equal(t, m.options.MaxNonce-m.options.MinNonce+1, hashes)
-		slices.Sort(got)
 		require.Equal(t, m.want, got)
 	})
 }
@@ -139,19 +133,7 @@ func TestAllTellsOnce(t *testing.T) {
 			return scan(b, words)
 		}
 		p := Puzzle{Prefix: []byte("turncoat:"), Bits: 7}
-		o := Options{MaxNonce: 9999, Workers: 1 + int(calls%3)}
-		s, err := newSolver(o, trusting(k, asm.Generic()))
-		require.NoError(t, err)
-		var got []uint64
-		hashes, err := s.All(t.Context(), p, func(solution Solution) bool {
-			got = append(got, solution.Nonce)
-			return true
-		})
-		var fault *KernelFault
-		require.ErrorAs(t, err, &fault)
-		require.EqualValues(t, 10_000, hashes)
-		slices.Sort(got)
-		require.Equal(t, solutions(p, 0, 9999), got)
+		requireFoundOut(t, trusting(k, asm.Generic()), p, Options{MaxNonce: 9999, Workers: 1 + int(calls%3)})
 	}
 }
 
@@ -160,20 +142,8 @@ func TestTwoFaults(t *testing.T) {
 	r := trusting(sly(3), sly(7), asm.Generic())
 	r.entries[1].kernel.Name = "slier"
 	p := Puzzle{Prefix: unsolvable(0).Prefix, Bits: 9}
-	s, err := newSolver(Options{MaxNonce: 59_999, Workers: 2}, r)
-	require.NoError(t, err)
-	var got []uint64
-	hashes, err := s.All(t.Context(), p, func(solution Solution) bool {
-		got = append(got, solution.Nonce)
-		return true
-	})
-	var fault *KernelFault
-	require.ErrorAs(t, err, &fault)
-	require.Equal(t, "sly", fault.Backend)
+	requireFoundOut(t, r, p, Options{MaxNonce: 59_999, Workers: 2})
 	require.Error(t, r.fault(r.entries[1].kernel))
-	require.EqualValues(t, 60_000, hashes)
-	slices.Sort(got)
-	require.Equal(t, solutions(p, 0, 59_999), got)
 }
 
 // A kernel that another search catches has missed everything in this one, which never
@@ -197,18 +167,13 @@ func TestFaultOfAnotherSearch(t *testing.T) {
 		r = trusting(k, asm.Generic())
 		s, err := newSolver(Options{MaxNonce: last, Workers: 1 + int(calls%3)}, r)
 		require.NoError(t, err)
-		var got []uint64
-		hashes, err := s.All(t.Context(), p, func(solution Solution) bool {
-			got = append(got, solution.Nonce)
-			return true
-		})
+		got, hashes, err := findAll(t, s, p)
 		require.EqualValues(t, last+1, hashes)
 		if called.Load() < calls {
 			break // it was not called so often
 		}
 		var fault *KernelFault
 		require.ErrorAs(t, err, &fault)
-		slices.Sort(got)
 		require.Equal(t, want, got, "caught at call %d", calls)
 	}
 	require.Greater(t, calls, int64(20))

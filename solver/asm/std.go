@@ -28,12 +28,9 @@ var std = Kernel{
 func scanStd(b *Block, words []uint32) int {
 	c := compressors.Get().(*compressor)
 	defer compressors.Put(c)
-	c.setState(&b.State)
-	c.setBlock(&b.Words)
-	vary := b.Vary & 15
+	c.begin(b)
 	for i, word := range words {
-		binary.BigEndian.PutUint32(c.block[4*vary:], b.Words[vary]|word)
-		if after := c.compress(); binary.BigEndian.Uint32(after)&b.Mask == 0 {
+		if after := c.hashWith(b, word); binary.BigEndian.Uint32(after)&b.Mask == 0 {
 			return i
 		}
 	}
@@ -43,12 +40,9 @@ func scanStd(b *Block, words []uint32) int {
 func hashStd(b *Block, words []uint32, s []States) {
 	c := compressors.Get().(*compressor)
 	defer compressors.Put(c)
-	c.setState(&b.State)
-	c.setBlock(&b.Words)
-	vary := b.Vary & 15
+	c.begin(b)
 	for i, word := range words {
-		binary.BigEndian.PutUint32(c.block[4*vary:], b.Words[vary]|word)
-		after, to := c.compress(), s[i/MaxStates].values[8*(i%MaxStates):]
+		after, to := c.hashWith(b, word), s[i/MaxStates].values[8*(i%MaxStates):]
 		for j := range 8 {
 			to[j] = binary.BigEndian.Uint32(after[4*j:])
 		}
@@ -106,6 +100,18 @@ var compressors = sync.Pool{New: func() any {
 	c.before, _ = c.encode(nil) // with no bytes of a block
 	return c
 }}
+
+func (c *compressor) begin(b *Block) {
+	c.setState(&b.State)
+	c.setBlock(&b.Words)
+}
+
+// hashWith is compress with a value of the word that varies.
+func (c *compressor) hashWith(b *Block, word uint32) []byte {
+	vary := b.Vary & 15
+	binary.BigEndian.PutUint32(c.block[4*vary:], b.Words[vary]|word)
+	return c.compress()
+}
 
 func (c *compressor) setState(state *[8]uint32) {
 	for i, word := range state {
