@@ -31,12 +31,13 @@ type APIConfig struct {
 	// These fields are configured by the user, as in Config and with the same
 	// defaults.
 
-	URL        string        // "" means DefaultURL
-	HTTPClient *http.Client  // nil means a client of the API's own
-	MaxRetries int           // repetitions of a failed request; 0 means 2, negative means none
-	Timeout    time.Duration // for each request, to the last byte of the answer; 0 means 10 s
-	UserAgent  string        // header User-Agent, printable ASCII; "" means DefaultUserAgent()
-	Limits     Limits        // limits on requests in flight and on their total time
+	URL        string         // "" means DefaultURL
+	HTTPClient *http.Client   // nil means a client of the API's own
+	MaxRetries int            // repetitions of a failed request; 0 means 2, negative means none
+	Timeout    time.Duration  // for each request, to the last byte of the answer; 0 means 10 s
+	UserAgent  string         // header User-Agent, printable ASCII; "" means DefaultUserAgent()
+	Limits     Limits         // limits on requests in flight and on their total time
+	OnExchange func(Exchange) // nil, or called after each request that was sent; concurrently
 
 	// Readable reports whether Do should return an answer; otherwise Do returns an
 	// *Error. It is called with JSON objects only. nil accepts answers with status 2xx
@@ -63,6 +64,7 @@ type API struct {
 	readable   func(status int, body []byte) bool // nil as in APIConfig
 	total      time.Duration                      // 0 means no limit
 	gate       *gate
+	onExchange func(Exchange) // nil as in APIConfig
 
 	// These are functions, since the buffers of a transport and a compiled expression
 	// contain the secrets, and a dump would follow pointers to them.
@@ -84,6 +86,7 @@ func NewAPI(config APIConfig) (*API, error) {
 		advise:     config.Advise,
 		readable:   config.Readable,
 		total:      config.Limits.Total,
+		onExchange: config.OnExchange,
 		do:         newHTTPClient(config.HTTPClient).Do,
 		now:        time.Now,
 	}

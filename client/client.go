@@ -73,6 +73,7 @@ func New(config Config) (*Client, error) {
 		MaxRetries: config.MaxRetries,
 		UserAgent:  config.UserAgent,
 		Limits:     config.Limits,
+		OnExchange: config.OnExchange,
 		Secrets:    []Secret{config.SecretKey, NewSecret(config.SiteKey)},
 	})
 	if err != nil {

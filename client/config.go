@@ -73,6 +73,10 @@ type Config struct {
 	UserAgent string        // "" means DefaultUserAgent
 
 	Limits Limits // on concurrent requests, and on requests while the service fails
+
+	// OnExchange, if not nil, is called after each request that was sent. Several
+	// goroutines may call it at once.
+	OnExchange func(Exchange)
 }
 
 // complete fills in defaults and rejects invalid values.

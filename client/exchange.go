@@ -87,7 +87,9 @@ func (a *API) send(ctx context.Context, r APIRequest) (answer, error) {
 	}
 	begun := time.Now()
 	got, err := a.exchange(ctx, r, request)
-	leave(exchanged(got, err, time.Since(begun)))
+	took := time.Since(begun)
+	leave(exchanged(got, err, took))
+	a.observe(r.Op, got, err, took)
 	return got, err
 }
 

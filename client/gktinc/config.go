@@ -41,6 +41,10 @@ type Config struct {
 	// how long one visitor waits for one answer, retries included; 0 means Timeout.
 	Limits client.Limits
 
+	// OnExchange, if not nil, is called after each request that was sent. Several
+	// goroutines may call it at once.
+	OnExchange func(client.Exchange)
+
 	// PageKey signs the pages of a Guard. It has at least 16 bytes; the zero Secret
 	// means a key derived from APIKey and HashID. All processes that serve one form
 	// need the same key. Changing it invalidates all open pages.

@@ -66,6 +66,7 @@ func New(config Config) (*Client, error) {
 		Timeout:    config.Timeout,
 		UserAgent:  config.UserAgent,
 		Limits:     config.Limits,
+		OnExchange: config.OnExchange,
 		Readable:   readable,
 		Secrets:    []client.Secret{config.APIKey, client.NewSecret(config.HashID)},
 	})

@@ -202,6 +202,9 @@ func (f *agentFlags) openTokens(ctx context.Context, env environment, keys *agen
 	if err != nil {
 		return nil, nil, err
 	}
+	exchanges := &exchangeMetrics{}
+	exchanges.register(registry, "gkcaptcha")
+	config.OnExchange = exchanges.onExchange
 	env.stderr = logWriter{log} // for warnings of the cache
 	if _, err := f.sharedURL(env); err != nil {
 		stop()

@@ -29,6 +29,7 @@ type gktincRoutes struct {
 func (g *gktincRoutes) addTo(a *agentServer, registry *metrics.Registry) {
 	g.agent = a
 	g.verdicts = newVerdictMetrics(registry)
+	g.exchanges.register(registry, "gktinc")
 	registerTraffic(registry, "gktinc", func() client.Traffic { return g.client.Load().Traffic() })
 	// Traefik asks by GET unless told otherwise, with a body too.
 	either := func(h http.HandlerFunc) route {

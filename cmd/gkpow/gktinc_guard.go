@@ -91,6 +91,8 @@ type formGuard struct {
 	opening sync.Mutex
 	options gktinc.GuardOptions // URL and Field are left out
 	close   func()
+
+	exchanges *exchangeMetrics
 }
 
 // open returns a formGuard with the keys of the environment, or with an emulator's
@@ -102,7 +104,9 @@ func (f *guardFlags) open(ctx context.Context, env environment, emulatorURL, sha
 		return nil, err
 	}
 	options.OnError = func(_ *http.Request, err error) { log.Warn("the visitor is not kept out", "error", err.Error()) }
+	exchanges := &exchangeMetrics{}
 	config := gktinc.Config{
+		OnExchange:   exchanges.onExchange,
 		Policy:       f.policy,
 		AgentID:      f.agentID,
 		DefaultLevel: f.defaultLevel,
@@ -122,7 +126,7 @@ func (f *guardFlags) open(ctx context.Context, env environment, emulatorURL, sha
 	if err != nil {
 		return nil, configError(err)
 	}
-	guard := &formGuard{log: log, options: options, close: func() {}}
+	guard := &formGuard{log: log, options: options, close: func() {}, exchanges: exchanges}
 	if sharedURL != "" && f.onceDir == "" {
 		shared, err := rediscache.NewOnceStore(rediscache.Options{URL: sharedURL, OnWarning: func(err error) { log.Warn(words(err.Error())) }})
 		if err != nil {

@@ -210,6 +210,7 @@ func (f *proxyFlags) newProxy(guard *formGuard, registry *metrics.Registry, log 
 		return nil, usagef("--upstream-timeout %v is negative", f.upstreamTimeout)
 	}
 	p := &proxy{formGuard: guard, forms: forms, inject: f.inject, log: log, places: make(chan struct{}, f.maxRequests), verdicts: newVerdictMetrics(registry)}
+	guard.exchanges.register(registry, "gktinc")
 	registerTraffic(registry, "gktinc", func() client.Traffic { return guard.client.Load().Traffic() })
 	p.requests = registry.CounterVec("gkpow_proxy_requests_total",
 		"Requests, by what became of them: passed, judged and passed, refused, busy, or failed at the application.", "outcome")

@@ -1,0 +1,56 @@
+package main
+
+import (
+	"path"
+	"strconv"
+	"sync/atomic"
+	"time"
+
+	"github.com/gkpow/gkpow/client"
+	"github.com/gkpow/gkpow/cmd/gkpow/internal/metrics"
+)
+
+// exchangeMetrics measure the answers of a service, and what they say of its limits. The
+// documents of the services define no header for that, so a limit is seen when an answer
+// with status 429 reports it. The zero value measures nothing. It is safe for concurrent
+// use.
+type exchangeMetrics struct {
+	observe atomic.Pointer[func(client.Exchange)]
+}
+
+// onExchange is for the field of this name of a client's Config.
+func (m *exchangeMetrics) onExchange(e client.Exchange) {
+	if f := m.observe.Load(); f != nil {
+		(*f)(e)
+	}
+}
+
+// register registers the metrics, and begins to measure.
+func (m *exchangeMetrics) register(registry *metrics.Registry, service string) {
+	answers := registry.CounterVec("gkpow_service_answers_total",
+		"Answers of the service, by operation and HTTP status; status none is no complete answer.", "service", "operation", "status")
+	seconds := registry.HistogramVec("gkpow_service_answer_seconds",
+		"Time from a request to the end of its answer, or to its failure.", metrics.ExponentialBounds(0.005, 2, 12), "service", "operation")
+	exceeded := registry.Gauge("gkpow_quota_exceeded",
+		"Whether the service said last that the quota is used up: 1, or 0 since a challenge was given.", "service", service)
+	limited := registry.Gauge("gkpow_rate_limit_ends_timestamp_seconds",
+		"When the rate limit ends that the service reported last, by the local clock; 0 if it has reported none.", "service", service)
+	observe := func(e client.Exchange) {
+		operation, status := path.Base(e.Op), "none"
+		if e.Status != 0 {
+			status = strconv.Itoa(e.Status)
+		}
+		answers.With(service, operation, status).Inc()
+		seconds.With(service, operation).Observe(e.Duration.Seconds())
+		switch {
+		case e.Code == client.CodeQuotaExceeded:
+			exceeded.Set(1)
+		case operation == "challenge" && e.Status == 200:
+			exceeded.Set(0)
+		}
+		if e.Status == 429 && e.RetryAfter > 0 {
+			limited.Set(float64(time.Now().Add(e.RetryAfter).Unix()))
+		}
+	}
+	m.observe.Store(&observe)
+}
