@@ -55,7 +55,7 @@ compare-interop:
 	cd bench/compare && GKPOW_TEST_INTEROP=1 go test -count=1 -run TestInterop .
 
 manifests:
-	cd .ci/manifests && go test .
+	cd .ci/manifests && GKPOW_TEST_INTEROP=1 go test .
 
 release-interop:
 	cd .release && GKPOW_TEST_INTEROP=1 go test -count=1 -timeout 30m .
