@@ -1,7 +1,6 @@
 package main
 
 import (
-	"bytes"
 	"cmp"
 	"debug/dwarf"
 	"debug/elf"
@@ -12,6 +11,7 @@ import (
 	"path/filepath"
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 )
 
@@ -23,20 +23,22 @@ type kernel struct {
 
 // An instruction is one line of an assembly file.
 type instruction struct {
-	file   string
-	line   int
-	text   string // the line
-	parts  string // the self-tests that run it, a regular expression
-	offset int64  // in the file of the tests
-	code   []byte
-	erase  []byte // an instruction without effect
+	file     string
+	line     int
+	text     string // the line
+	function string
+	word     int    // a word that varies when the instruction runs
+	address  uint64 // in this program
+	offset   uint64 // in the function
+	code     []byte
+	erase    []byte // an instruction without effect
 }
 
 // A mutant is an instruction with other code.
 type mutant struct {
 	instruction
 	code      []byte
-	byte, bit int // what was flipped; -1 if the instruction was erased
+	byte, bit int // what was flipped; byte is -1 if the instruction was erased
 }
 
 func (m mutant) String() string {
@@ -49,16 +51,24 @@ func (m mutant) String() string {
 // mutant makes one of an instruction chosen at random: half of them erase it, half
 // flip a bit.
 func (k kernel) mutant(rng *rand.Rand) mutant {
-	m := mutant{instruction: k.instructions[rng.IntN(len(k.instructions))]}
-	if rng.IntN(2) == 0 {
-		m.byte, m.bit = -1, -1
-		m.code = bytes.Repeat(m.erase, len(m.instruction.code)/len(m.erase))
-		return m
+	m := mutant{instruction: k.instructions[rng.IntN(len(k.instructions))], byte: -1}
+	if rng.IntN(2) == 1 {
+		m.byte, m.bit = rng.IntN(len(m.instruction.code)), rng.IntN(8)
 	}
-	m.byte, m.bit = rng.IntN(len(m.instruction.code)), rng.IntN(8)
 	m.code = slices.Clone(m.instruction.code)
-	m.code[m.byte] ^= 1 << m.bit
+	m.change(m.code)
 	return m
+}
+
+// change makes the code of the mutant from that of the original.
+func (m mutant) change(code []byte) {
+	if m.byte >= 0 {
+		code[m.byte] ^= 1 << m.bit
+		return
+	}
+	for i := range code {
+		code[i] = m.erase[i%len(m.erase)]
+	}
 }
 
 var textLine = regexp.MustCompile(`^TEXT ·(\w+)\(SB\)`)
@@ -116,28 +126,67 @@ func mutable(line, before string) bool {
 	return !first && !bypassed
 }
 
-// readKernels reads the code of all kernels from the tests, and says which line each
-// instruction is.
-func readKernels(binary, source string) ([]kernel, error) {
-	file, err := elf.Open(binary)
+// A program is a file with the code of the kernels.
+type program struct {
+	file    *elf.File
+	text    *elf.Section
+	symbols []elf.Symbol
+}
+
+func openProgram(path string) (*program, error) {
+	file, err := elf.Open(path)
 	if err != nil {
 		return nil, err
 	}
-	defer file.Close()
+	p := &program{file: file, text: file.Section(".text")}
+	if p.symbols, err = file.Symbols(); err != nil || p.text == nil {
+		return nil, fmt.Errorf("%s has no symbols: %w", path, err)
+	}
+	return p, nil
+}
+
+// function returns the symbol of a function of package asm.
+func (p *program) function(name string) (elf.Symbol, error) {
+	i := slices.IndexFunc(p.symbols, func(s elf.Symbol) bool { return strings.HasSuffix(s.Name, "/asm."+name+".abi0") })
+	if i < 0 {
+		return elf.Symbol{}, fmt.Errorf("no function %s", name)
+	}
+	return p.symbols[i], nil
+}
+
+// wordLabel matches the labels of parts that run only if a certain word varies, or one before.
+var wordLabel = regexp.MustCompile(`^(vary|lanes|steps|begin|round)(\d+):$`)
+
+// wordOf returns a word that varies when the part after a label runs.
+func wordOf(label string) int {
+	part := wordLabel.FindStringSubmatch(label)
+	if part == nil {
+		return 10
+	}
+	word, _ := strconv.Atoi(part[2])
+	if part[1] == "round" { // it is entered after the round of the word that varies
+		word--
+	}
+	return min(max(word, 0), 15)
+}
+
+// readKernels reads the code of all kernels from a program, and says which line each
+// instruction is.
+func readKernels(path, source string) ([]kernel, error) {
+	p, err := openProgram(path)
+	if err != nil {
+		return nil, err
+	}
+	defer p.file.Close()
 	arch, erase := "amd64", []byte{0x90}
-	if file.Machine == elf.EM_AARCH64 {
+	if p.file.Machine == elf.EM_AARCH64 {
 		arch, erase = "arm64", []byte{0x1f, 0x20, 0x03, 0xd5}
 	}
-	text := file.Section(".text")
-	symbols, err := file.Symbols()
-	if err != nil || text == nil {
-		return nil, fmt.Errorf("%s has no symbols: build it with go test -c: %w", binary, err)
-	}
-	code, err := text.Data()
+	code, err := p.text.Data()
 	if err != nil {
 		return nil, err
 	}
-	rows, err := readLines(file, "_"+arch+".s")
+	rows, err := readLines(p.file, "_"+arch+".s")
 	if err != nil {
 		return nil, err
 	}
@@ -154,19 +203,23 @@ func readKernels(binary, source string) ([]kernel, error) {
 		}
 		k := kernel{name: strings.TrimSuffix(filepath.Base(path), "_"+arch+".s")}
 		source := strings.Split(string(content), "\n")
+		words := make([]int, len(source)) // by line, see wordOf
+		for i, line := range source {
+			if strings.HasSuffix(line, ":") {
+				words[i] = wordOf(line)
+			} else if i > 0 {
+				words[i] = words[i-1]
+			}
+		}
 		for _, line := range source {
 			name := textLine.FindStringSubmatch(line)
 			if name == nil {
 				continue
 			}
-			i := slices.IndexFunc(symbols, func(s elf.Symbol) bool {
-				return strings.HasSuffix(s.Name, "/asm."+name[1]+".abi0")
-			})
-			if i < 0 {
-				return nil, fmt.Errorf("%s has no function %s", binary, name[1])
+			s, err := p.function(name[1])
+			if err != nil {
+				return nil, fmt.Errorf("%s: %w", path, err)
 			}
-			s := symbols[i]
-			parts := map[string]string{"sea": "scan|tails", "gri": "grid", "tai": "tails"}[name[1][:3]]
 			first, _ := slices.BinarySearchFunc(rows, s.Value, func(r row, pc uint64) int { return cmp.Compare(r.pc, pc) })
 			for i := first; i < len(rows) && rows[i].pc < s.Value+s.Size; i++ {
 				from, to, n := rows[i].pc, s.Value+s.Size, rows[i].line
@@ -183,8 +236,9 @@ func readKernels(binary, source string) ([]kernel, error) {
 				}
 				for ; from < to; from += size {
 					k.instructions = append(k.instructions, instruction{
-						file: filepath.Base(path), line: n, text: strings.Join(strings.Fields(t), " "), parts: parts,
-						offset: int64(from - text.Addr + text.Offset), code: code[from-text.Addr:][:size], erase: erase,
+						file: filepath.Base(path), line: n, text: strings.Join(strings.Fields(t), " "),
+						function: name[1], word: words[n-1], address: from, offset: from - s.Value,
+						code: code[from-p.text.Addr:][:size], erase: erase,
 					})
 				}
 			}

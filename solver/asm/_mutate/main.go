@@ -1,31 +1,30 @@
 // Command _mutate measures how many faults in the machine code of the kernels their
-// self-test finds:
+// self-test finds, on Linux:
 //
 //	go run ./solver/asm/_mutate [-n 3000] [-kernels avx2,shani] [-goarch arm64 -exec 'qemu-aarch64 -cpu max']
 //
-// A mutant is a copy of the tests of package asm with one instruction of a kernel
-// erased, or with one of its bits flipped. It runs the self-test; a mutant that passes
-// runs all tests of the kernel, too. The report names each mutant that passed the
-// self-test. It fails if those are 1 % or more, not counting the ones that do the
-// same as the original, which equivalent.go lists with the reasons.
+// A mutant is a kernel with one instruction erased, or with one of its bits flipped. It runs
+// the self-test in a process of its own; a mutant that passes runs all tests of the
+// kernel, too. The report names each mutant that passed the self-test. The command fails if
+// those are 1 % or more, not counting the ones that do the same as the original, which
+// equivalent.go lists with the reasons.
+//
+// The command builds itself for the architecture and runs that program, which runs itself as the
+// mutants (child.go).
 package main
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"flag"
 	"fmt"
 	"io"
 	"log"
-	"math/rand/v2"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"runtime"
-	"slices"
 	"strings"
-	"sync"
 	"syscall"
 	"time"
 )
@@ -34,12 +33,14 @@ var (
 	count    = flag.Int("n", 3000, "mutants of each kernel")
 	seed     = flag.Uint64("seed", 1, "which mutants: the same seed makes the same ones of the same code")
 	names    = flag.String("kernels", "", "the kernels, separated by commas (default: those that this CPU can run)")
-	goarch   = flag.String("goarch", runtime.GOARCH, "the architecture to build the tests for")
-	emulator = flag.String("exec", "", "a command that runs the tests, as for go test")
-	binary   = flag.String("binary", "", "tests of package asm, already built (default: build them)")
+	goarch   = flag.String("goarch", runtime.GOARCH, "the architecture of the kernels")
+	emulator = flag.String("exec", "", "a command that runs programs of that architecture, as for go test")
 	source   = flag.String("source", "solver/asm", "the directory of package asm")
 	workers  = flag.Int("workers", runtime.NumCPU(), "mutants that run at a time")
-	limit    = flag.Duration("limit", time.Minute, "time for a mutant's self-test, and ten times that for its tests; one that takes longer counts as found")
+	limit    = flag.Duration("limit", 10*time.Minute, "time for the kernel's tests of a mutant that passed the self-test; one that takes longer counts as found by them")
+	here     = flag.Bool("here", false, "do not build anything, mutate this program")
+	argument = flag.String("child", "", "what a mutant is told, see child.go")
+	tests    = flag.String("tests", "", "with -here: the tests of package asm, built with go test -c (default: run the self-test only)")
 )
 
 func main() {
@@ -50,11 +51,19 @@ func main() {
 		flag.Usage()
 		os.Exit(2)
 	}
+	if *argument != "" {
+		runChild(*argument)
+	}
 	dir, err := os.MkdirTemp("", "gkpow-mutate-")
 	if err != nil {
 		log.Fatal(err)
 	}
-	ok, err := run(dir)
+	var ok bool
+	if *here {
+		ok, err = measureAll(dir)
+	} else {
+		ok, err = buildAndRun(dir)
+	}
 	if err := errors.Join(err, os.RemoveAll(dir)); err != nil {
 		log.Fatal(err)
 	}
@@ -63,194 +72,114 @@ func main() {
 	}
 }
 
-// run makes the mutants in a directory, tests them and prints the report. It returns
-// whether few enough passed the self-test.
-func run(dir string) (ok bool, err error) {
-	if *binary == "" {
-		*binary = filepath.Join(dir, "asm.test")
-		build := exec.Command("go", "test", "-c", "-o", *binary, "./"+*source)
-		build.Env = append(os.Environ(), "GOARCH="+*goarch)
+// buildAndRun builds this program and the tests in a directory and runs the program with the
+// same flags.
+func buildAndRun(dir string) (ok bool, err error) {
+	program, tests := filepath.Join(dir, "mutate"), filepath.Join(dir, "asm.test")
+	for _, args := range [][]string{
+		{"build", "-o", program, "./" + filepath.Join(*source, "_mutate")},
+		{"test", "-c", "-o", tests, "./" + *source},
+	} {
+		build := exec.Command("go", args...)
+		build.Env = append(os.Environ(), "GOOS=linux", "GOARCH="+*goarch, "CGO_ENABLED=0")
 		build.Stderr = os.Stderr
 		if err := build.Run(); err != nil {
-			return false, fmt.Errorf("go test -c: %w", err)
+			return false, fmt.Errorf("go %s: %w", args[0], err)
 		}
 	}
-	kernels, err := readKernels(*binary, *source)
+	args := []string{"-here", "-tests", tests}
+	flag.Visit(func(f *flag.Flag) { args = append(args, "-"+f.Name+"="+f.Value.String()) })
+	c := emulated(context.Background(), program, args...)
+	c.Stdout, c.Stderr = os.Stdout, os.Stderr
+	err = c.Run()
+	if exit := new(exec.ExitError); errors.As(err, &exit) && exit.ExitCode() == 1 {
+		return false, nil // it has said why
+	}
+	return err == nil, err
+}
+
+// emulated returns a command that runs a program of the architecture.
+func emulated(ctx context.Context, program string, args ...string) *exec.Cmd {
+	command := append(strings.Fields(*emulator), program)
+	return exec.CommandContext(ctx, command[0], append(command[1:], args...)...)
+}
+
+// measureAll measures the kernels in this process. It returns whether few enough mutants
+// of each passed the self-test.
+func measureAll(dir string) (ok bool, err error) {
+	path, err := os.Executable()
 	if err != nil {
 		return false, err
 	}
-	var wanted []string
-	if *names != "" {
-		wanted = strings.Split(*names, ",")
+	kernels, err := readKernels(path, *source)
+	if err != nil {
+		return false, err
 	}
-	for _, name := range wanted {
-		if !slices.ContainsFunc(kernels, func(k kernel) bool { return k.name == name }) {
-			return false, fmt.Errorf("there is no kernel %q in %s", name, *source)
-		}
+	measured, err := chosen(kernels)
+	if err != nil {
+		return false, err
+	}
+	if err := syscall.Setrlimit(syscall.RLIMIT_CORE, &syscall.Rlimit{}); err != nil {
+		return false, err
 	}
 	ok = true
-	for _, k := range kernels {
-		if wanted != nil && !slices.Contains(wanted, k.name) {
-			continue
-		}
-		if skipped, err := k.cannotRun(); err != nil {
-			return false, err
-		} else if skipped {
-			fmt.Printf("%s: this CPU cannot run it\n", k.name)
-			ok = ok && wanted == nil
-			continue
-		}
+	for _, k := range measured {
 		good, err := k.measure(dir)
 		if err != nil {
-			return false, err
+			return false, fmt.Errorf("%s: %w", k.name, err)
 		}
 		ok = ok && good
 	}
 	return ok, nil
 }
 
-// cannotRun reports whether the CPU lacks a feature of the kernel. It is an error if
-// the kernel does not pass its self-test as it is.
-func (k kernel) cannotRun() (bool, error) {
-	out, err := test(*limit, *binary, "^TestSelfTest$/^kernel="+k.name+"$", "-test.v")
-	if err != nil {
-		return false, fmt.Errorf("%s without a fault: %w\n%s", k.name, err, out)
-	}
-	return !bytes.Contains(out, []byte("--- PASS: TestSelfTest/kernel="+k.name)), nil
-}
-
-// A verdict is what became of a mutant.
-type verdict int
-
-const (
-	found   verdict = iota // the self-test returned an error
-	crashed                // the process died otherwise
-	hung                   // it did not end
-	tested                 // the self-test passed, other tests failed
-	passed                 // everything passed
-	same                   // everything passed, and it does the same as the original
-)
-
-// measure tests the mutants of a kernel.
-func (k kernel) measure(dir string) (ok bool, err error) {
-	start := time.Now()
-	rng := rand.New(rand.NewPCG(*seed, 0))
-	mutants := make([]mutant, *count)
-	for i := range mutants {
-		mutants[i] = k.mutant(rng)
-	}
-	verdicts := make([]verdict, len(mutants))
-	errs := make([]error, *workers)
-	next := make(chan int)
-	var group sync.WaitGroup
-	for w := range *workers {
-		path := filepath.Join(dir, fmt.Sprintf("mutant-%d", w))
-		if err := copyFile(path, *binary); err != nil {
-			return false, err
-		}
-		group.Go(func() {
-			for i := range next {
-				if errs[w] == nil {
-					verdicts[i], errs[w] = k.try(path, mutants[i])
-				}
-			}
-		})
-	}
-	for i := range mutants {
-		next <- i
-	}
-	close(next)
-	group.Wait()
-	if err := errors.Join(errs...); err != nil {
+// runTests runs the kernel's tests in a copy of them that has the mutant's code, and returns
+// whether they pass.
+func (m mutant) runTests(kernel, path string) (bool, error) {
+	if err := m.patch(path); err != nil {
 		return false, err
 	}
-
-	var counts [same + 1]int
-	for _, v := range verdicts {
-		counts[v]++
-	}
-	missed := counts[tested] + counts[passed]
-	fmt.Printf("%s: the self-test misses %d of %d mutants, %.2f %%: other tests find %d of them. It found %d; %d crashed, %d hung, %d do the same as the original. %s\n",
-		k.name, missed, len(mutants), 100*float64(missed)/float64(len(mutants)), counts[tested],
-		counts[found], counts[crashed], counts[hung], counts[same], time.Since(start).Round(time.Second))
-	for i, m := range mutants {
-		switch verdicts[i] {
-		case tested:
-			fmt.Printf("  %s: other tests find it\n", m)
-		case passed:
-			fmt.Printf("  %s: nothing finds it\n", m)
-		case same:
-			fmt.Printf("  %s: the same, %s\n", m, m.reason())
-		}
-	}
-	return 100*missed < len(mutants), nil
-}
-
-// try tests one mutant, made in a copy of the tests.
-func (k kernel) try(path string, m mutant) (v verdict, err error) {
-	if err := patch(path, m.instruction.offset, m.code); err != nil {
-		return 0, err
-	}
-	out, err := test(*limit, path, "^TestSelfTest$/^kernel="+k.name+"$/^("+m.parts+")$")
-	var exit *exec.ExitError
-	switch {
-	case err == nil:
-		if _, err := test(10**limit, path, "/^kernel="+k.name+"$"); err != nil {
-			v = tested
-		} else if v = passed; m.reason() != "" {
-			v = same
-		}
-	case errors.Is(err, context.DeadlineExceeded):
-		v = hung
-	case !errors.As(err, &exit):
-		return 0, err
-	case bytes.Contains(out, []byte("self-test: ")):
-		v = found
-	default:
-		v = crashed
-	}
-	return v, patch(path, m.instruction.offset, m.instruction.code)
-}
-
-// test runs tests by their names and returns what they print.
-func test(limit time.Duration, path, run string, args ...string) ([]byte, error) {
-	ctx, cancel := context.WithTimeout(context.Background(), limit)
+	ctx, cancel := context.WithTimeout(context.Background(), *limit)
 	defer cancel()
-	command := append(strings.Fields(*emulator), path, "-test.run", run)
-	c := exec.CommandContext(ctx, command[0], append(command[1:], args...)...)
+	c := emulated(ctx, path, "-test.run", "/^kernel="+kernel+"$")
 	c.WaitDelay = time.Second
 	c.Dir = *source
-	out, err := c.CombinedOutput()
-	if ctx.Err() != nil {
-		err = ctx.Err()
+	err := c.Run()
+	if exit := new(exec.ExitError); err != nil && ctx.Err() == nil && !errors.As(err, &exit) {
+		return false, err
 	}
-	return out, err
+	return err == nil, nil
 }
 
-// patch overwrites code in a file that is not running.
-func patch(path string, offset int64, code []byte) error {
-	// A process that another worker starts would inherit the open file until it
-	// executes its own, and a file open for writing cannot be executed.
-	syscall.ForkLock.RLock()
-	defer syscall.ForkLock.RUnlock()
-	f, err := os.OpenFile(path, os.O_WRONLY, 0)
+// patch writes a copy of the tests with the mutant's code.
+func (m mutant) patch(path string) error {
+	p, err := openProgram(*tests)
 	if err != nil {
 		return err
 	}
-	_, err = f.WriteAt(code, offset)
-	return errors.Join(err, f.Close())
-}
-
-func copyFile(to, from string) error {
-	in, err := os.Open(from)
+	defer p.file.Close()
+	s, err := p.function(m.function)
+	if err != nil {
+		return fmt.Errorf("%s: %w", *tests, err)
+	}
+	in, err := os.Open(*tests)
 	if err != nil {
 		return err
 	}
 	defer in.Close()
-	out, err := os.OpenFile(to, os.O_CREATE|os.O_WRONLY|os.O_TRUNC, 0o700)
+	// A process that another worker starts would inherit the open file until it
+	// executes its own, and a file open for writing cannot be executed.
+	syscall.ForkLock.RLock()
+	defer syscall.ForkLock.RUnlock()
+	out, err := os.OpenFile(path, os.O_CREATE|os.O_WRONLY|os.O_TRUNC, 0o700)
 	if err != nil {
 		return err
 	}
 	_, err = io.Copy(out, in)
-	return errors.Join(err, out.Close())
+	// What the linker puts into the instruction, an address, differs from this program's.
+	code, at := make([]byte, len(m.code)), int64(s.Value+m.offset-p.text.Addr+p.text.Offset)
+	_, rerr := in.ReadAt(code, at)
+	m.change(code)
+	_, werr := out.WriteAt(code, at)
+	return errors.Join(err, rerr, werr, out.Close())
 }

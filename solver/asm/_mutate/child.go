@@ -1,0 +1,99 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"syscall"
+	"time"
+	"unsafe"
+)
+
+// An outcome is how a self-test in a child ended.
+type outcome int
+
+const (
+	failed  outcome = iota // the self-test returned an error
+	crashed                // the process died
+	hung                   // it used more CPU time than its limit
+	passed
+)
+
+// A trial is what a child does: it changes its own code and runs the self-test.
+type trial struct {
+	kernel, function string
+	word             int
+	address          uint64
+	code             []byte // nothing changes if it is empty
+	limit            time.Duration
+}
+
+// The exit statuses of a child that lives. A fatal error of Go's runtime exits with 2.
+const (
+	statusPassed = 0
+	statusFailed = 3
+)
+
+// run runs the trial in a child, which is this program again. It returns the CPU time it took.
+func (t trial) run() (outcome, time.Duration, error) {
+	self, err := os.Executable()
+	if err != nil {
+		return 0, 0, err
+	}
+	c := emulated(context.Background(), self, "-child",
+		fmt.Sprintf("%s %s %d %d %d %x", t.kernel, t.function, t.word, t.address, t.limit, t.code))
+	err = c.Run()
+	if exit := new(exec.ExitError); err != nil && !errors.As(err, &exit) {
+		return 0, 0, err
+	}
+	used := c.ProcessState.UserTime() + c.ProcessState.SystemTime()
+	status := c.ProcessState.Sys().(syscall.WaitStatus)
+	switch {
+	case status.Signaled() && status.Signal() == syscall.SIGPROF:
+		return hung, used, nil
+	case status.Exited() && status.ExitStatus() == statusPassed:
+		return passed, used, nil
+	case status.Exited() && status.ExitStatus() == statusFailed:
+		return failed, used, nil
+	}
+	return crashed, used, nil
+}
+
+// runChild runs a trial, as run writes it, in this process and exits.
+func runChild(arguments string) {
+	var t trial
+	if _, err := fmt.Sscanf(arguments+" ", "%s %s %d %d %d %x", &t.kernel, &t.function, &t.word, &t.address, &t.limit, &t.code); err != nil && len(t.code) > 0 {
+		panic(err)
+	}
+	// Go's runtime would ignore the signal.
+	var endProcess [4]uint64 // handler, flags, restorer, mask
+	syscall.RawSyscall6(syscall.SYS_RT_SIGACTION, uintptr(syscall.SIGPROF), uintptr(unsafe.Pointer(&endProcess)), 0, 8, 0, 0)
+	const cpuTime = 2 // ITIMER_PROF
+	timer := [2]syscall.Timeval{{}, syscall.NsecToTimeval(t.limit.Nanoseconds())}
+	syscall.RawSyscall(syscall.SYS_SETITIMER, cpuTime, uintptr(unsafe.Pointer(&timer)), 0)
+
+	if len(t.code) > 0 {
+		if err := write(uintptr(t.address), t.code); err != nil {
+			panic(err)
+		}
+	}
+	if selfTest(t.kernel, t.function, t.word) != nil {
+		os.Exit(statusFailed)
+	}
+	os.Exit(statusPassed)
+}
+
+// write overwrites machine code. Making the pages executable again lets the kernel bring the
+// caches of instructions up to date, which arm64 needs.
+func write(at uintptr, code []byte) error {
+	page := uintptr(syscall.Getpagesize())
+	first := at &^ (page - 1)
+	pages := unsafe.Slice((*byte)(unsafe.Add(nil, first)), (at+uintptr(len(code))-first+page-1)&^(page-1))
+	if err := syscall.Mprotect(pages, syscall.PROT_READ|syscall.PROT_WRITE); err != nil {
+		return err
+	}
+	copy(pages[at-first:], code)
+	return syscall.Mprotect(pages, syscall.PROT_READ|syscall.PROT_EXEC)
+}
