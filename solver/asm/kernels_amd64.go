@@ -140,7 +140,7 @@ var ownKernels = []Kernel{
 		MaxScan: 2504,
 		Ops:     shaniOps,
 		Rounds:  shaniRounds,
-		Weights: Weights{Scan: 0.577, Hash: 0.61, Tail: 1.02}, // Zen 3
+		Weights: Weights{Scan: 0.545, Hash: 0.61, Tail: 1.02}, // Zen 3
 
 		Scan:      search(searchSHANI).scan,
 		Hash:      search(searchSHANI).hash,

@@ -43,14 +43,18 @@ packed:
 	VMOVDQU X2, 3152(DI)
 
 	// The message, on a boundary of 16 bytes, as the SHA instructions want it.
-	VMOVDQU 32(AX), X0
-	VMOVDQA X0, 3072(DI)
-	VMOVDQU 48(AX), X0
-	VMOVDQA X0, 3088(DI)
-	VMOVDQU 64(AX), X0
-	VMOVDQA X0, 3104(DI)
-	VMOVDQU 80(AX), X0
-	VMOVDQA X0, 3120(DI)
+	VMOVDQU      32(AX), X0
+	VMOVDQA      X0, 3072(DI)
+	VMOVDQU      48(AX), X0
+	VMOVDQA      X0, 3088(DI)
+	VMOVDQU      64(AX), X0
+	VMOVDQA      X0, 3104(DI)
+	VMOVDQU      80(AX), X0
+	VMOVDQA      X0, 3120(DI)
+	VBROADCASTSS (AX), X0
+	VMOVDQU      X0, 3168(DI)
+	VBROADCASTSS 104(AX), X0
+	VMOVDQU      X0, 3184(DI)
 
 	// Where the word is that varies: its quad, and a shuffle that moves it there.
 	MOVQ SI, R11
@@ -3553,31 +3557,20 @@ rest:
 	VMOVDQA     X12, 1008(R9)
 
 	// The batch that was in the chains began four before index, if there was one.
-	TESTQ   R10, R10
-	JEQ     swap
-	TESTQ   BX, BX
-	JNE     hash
-	VMOVHPS X1, 3168(DI)
-	VMOVHPS X3, 3176(DI)
-	VMOVHPS X5, 3184(DI)
-	VMOVHPS X7, 3192(DI)
-	MOVL    104(AX), R15
-	MOVL    3172(DI), R14
-	ADDL    (AX), R14
-	TESTL   R15, R14
-	JEQ     found0
-	MOVL    3180(DI), R14
-	ADDL    (AX), R14
-	TESTL   R15, R14
-	JEQ     found1
-	MOVL    3188(DI), R14
-	ADDL    (AX), R14
-	TESTL   R15, R14
-	JEQ     found2
-	MOVL    3196(DI), R14
-	ADDL    (AX), R14
-	TESTL   R15, R14
-	JEQ     found3
+	TESTQ       R10, R10
+	JEQ         swap
+	TESTQ       BX, BX
+	JNE         hash
+	VPUNPCKHDQ  X3, X1, X1
+	VPUNPCKHDQ  X7, X5, X5
+	VPUNPCKHQDQ X5, X1, X1
+	VPADDD      3168(DI), X1, X1
+	VPAND       3184(DI), X1, X1
+	VPXOR       X0, X0, X0
+	VPCMPEQD    X0, X1, X1
+	VMOVMSKPS   X1, R14
+	TESTL       R14, R14
+	JNE         found
 
 swap:
 	XCHGQ R8, R9
@@ -3610,17 +3603,10 @@ hash:
 	ADDQ    $0x80, BX
 	JMP     swap
 
-found3:
-	INCQ R10
-
-found2:
-	INCQ R10
-
-found1:
-	INCQ R10
-
-found0:
-	SUBQ $0x04, R10
+found:
+	// The last nonce also stands in behind the end, where it is not the first to be found.
+	BSFL R14, R14
+	LEAQ -4(R10)(R14*1), R10
 	MOVQ R10, ret+40(FP)
 	RET
 

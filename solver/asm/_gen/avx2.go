@@ -11,7 +11,7 @@ import (
 type avx2 struct {
 	*build.Context
 	words operand.Mem   // on a boundary of 32 bytes, so that no access crosses a cache line
-	valid reg.GPVirtual // the lanes that have a nonce
+	valid reg.GPVirtual // the lanes that have a nonce; nil if the kernel does not ask
 
 	result reg.VecPhysical // of load, hits and the rotations
 }
@@ -141,7 +141,9 @@ func (v *avx2) enter(t int, y, z reg.VecPhysical) {
 }
 
 func (v *avx2) load(words, index, n reg.GPVirtual) reg.VecPhysical {
-	v.MOVL(operand.U32(0xff), v.valid)
+	if v.valid != nil {
+		v.whole()
+	}
 	left := reg.RCX
 	v.MOVQ(n, left)
 	v.SUBQ(index, left)
@@ -149,9 +151,11 @@ func (v *avx2) load(words, index, n reg.GPVirtual) reg.VecPhysical {
 	v.JGE(operand.LabelRef("whole"))
 
 	v.Comment("Less than a vector is left: load so many lanes.")
-	v.MOVL(operand.U32(1), v.valid)
-	v.SHLL(reg.CL, v.valid)
-	v.DECL(v.valid)
+	if v.valid != nil {
+		v.MOVL(operand.U32(1), v.valid)
+		v.SHLL(reg.CL, v.valid)
+		v.DECL(v.valid)
+	}
 	mask := v.GP64()
 	v.LEAQ(operand.NewDataAddr(operand.Symbol{Name: "·firstLanes"}, 32), mask)
 	v.SHLQ(operand.U8(2), left)

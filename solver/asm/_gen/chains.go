@@ -67,6 +67,36 @@ func (v chains) putA(chain int, m operand.Mem) {
 	v.VMOVHPS(abef, m)
 }
 
+// keepTarget stores State[0] and Mask, four times each: gatherA's result and State[0] are H0.
+func (v chains) keepTarget(block gotypes.Component, to operand.Mem) {
+	for i, m := range []operand.Mem{fieldOf(block, "State", 0), scalarOf(block, "Mask")} {
+		v.VBROADCASTSS(m, reg.X0) // VPBROADCASTD needs AVX2
+		v.VMOVDQU(reg.X0, to.Offset(16*i))
+	}
+}
+
+// gatherA returns a of four chains after the last pair, the highest words of a, b, e, f, in one
+// register. It overwrites the chains.
+func (v chains) gatherA() reg.VecPhysical {
+	var abef [4]reg.VecPhysical
+	for i := range abef {
+		abef[i], _ = v.variables(i, 32)
+	}
+	v.VPUNPCKHDQ(abef[1], abef[0], abef[0])
+	v.VPUNPCKHDQ(abef[3], abef[2], abef[2])
+	v.VPUNPCKHQDQ(abef[2], abef[0], abef[0])
+	return abef[0]
+}
+
+// zeroWords sets a bit for each of four words that has all bits of a mask, four words in
+// memory, zero. It overwrites them and X0.
+func (v chains) zeroWords(mask operand.Mem, x reg.VecPhysical, bits reg.GPVirtual) {
+	v.VPAND(mask, x, x)
+	v.VPXOR(reg.X0, reg.X0, reg.X0)
+	v.VPCMPEQD(reg.X0, x, x)
+	v.VMOVMSKPS(x, bits.As32())
+}
+
 // pack loads working variables a to h into the registers of a chain before
 // pair 0. It overwrites X0.
 func (v chains) pack(from operand.Mem, chain int) {

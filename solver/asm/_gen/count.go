@@ -13,12 +13,13 @@ type operations struct {
 	tail             int
 }
 
-// counts are the operations of a kernel, and how many of them are SHA256RNDS2.
-type counts struct{ all, rounds operations }
+// counts are the operations of a kernel, how many of them are SHA256RNDS2, and all instructions.
+type counts struct{ all, rounds, instructions operations }
 
 func (k kernel) count(file *ir.File) counts {
 	isRound := func(opcode string) bool { return opcode == "SHA256RNDS2" }
-	return counts{k.countIf(file, isOperation), k.countIf(file, isRound)}
+	isAny := func(string) bool { return true }
+	return counts{k.countIf(file, isOperation), k.countIf(file, isRound), k.countIf(file, isAny)}
 }
 
 func (k kernel) countIf(file *ir.File, counts func(opcode string) bool) (o operations) {

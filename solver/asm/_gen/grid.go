@@ -211,7 +211,7 @@ func (g *grid) makeLanes() {
 	_, _, _, _, _, _, _, h := g.variables(g.counter)
 	g.addConstant(constant(g.counter), h, h)
 	g.round(g.counter)
-	for i := range 8 {
+	for i := range 7 {
 		g.put(g.working((i-g.counter-1)&7), g.lanes.add("variable", i))
 	}
 
@@ -284,7 +284,7 @@ func (g *grid) constantTerms(t int, c class) []operand.Mem {
 // schedule as far ahead as they need it.
 func (g *grid) begin() {
 	g.Label(fmt.Sprintf("begin%d", g.counter))
-	for i := range 8 {
+	for i := range 7 { // h comes with K + W of the next round, see makeLanes
 		x := g.working((i - g.counter - 1) & 7)
 		g.get(g.lanes.at("variable", i), x)
 		if i == 0 || i == 4 {

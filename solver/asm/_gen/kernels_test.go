@@ -50,7 +50,7 @@ var builds = func() map[string]func() (*ir.File, counts, error) {
 
 // newMachine returns a machine with Go's tables and those of the files.
 func newMachine() *machine {
-	m := new(machine)
+	m := &machine{uses: observer}
 	var k [64]uint32
 	(*asm.Tail)(&k).Set(new([16]uint32)) // K[t] + W[t] of a block of zeros
 	var pairs [32][4][2]uint32

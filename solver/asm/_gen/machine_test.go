@@ -29,6 +29,8 @@ type machine struct {
 	// hundreds of cycles on Intel CPUs and on AMD's before Zen 4.
 	upperDirty  bool
 	transitions int
+
+	uses *uses // of results, if somebody asks
 }
 
 // A vector512 is a vector register, the lowest word first.
@@ -83,6 +85,9 @@ func (m *machine) call(f *ir.Function, arguments ...uint64) int {
 		}
 		if i.Opcode == "RET" {
 			return int(int64(binary.LittleEndian.Uint64(m.at(frame+uint64(8*len(arguments)), 8))))
+		}
+		if m.uses != nil {
+			m.uses.note(step{m, i, frame, stack})
 		}
 		if i.IsBranch {
 			if m.holds(i.Opcode) {
@@ -178,7 +183,7 @@ func (m *machine) execute(s step) {
 		s.setVector(2, s.loadLanes(0, func(lane int) bool { return s.mask(1)>>lane&1 == 1 }))
 	case "VPMASKMOVD":
 		s.setVector(2, s.loadLanes(0, func(lane int) bool { return s.vector(1)[lane]>>31 == 1 }))
-	case "VPBROADCASTD":
+	case "VPBROADCASTD", "VBROADCASTSS":
 		s.setVector(1, s.spread(0))
 	case "VMOVD":
 		s.setVector(1, vector512{s.spread(0)[0]})
@@ -255,7 +260,12 @@ func (m *machine) execute(s step) {
 				hits |= 1 << lane
 			}
 		}
-		m.masks[s.Operands[3].(reg.Physical).PhysicalIndex()] = hits & s.mask(2)
+		if len(s.Operands) == 4 {
+			hits &= s.mask(2)
+		}
+		m.masks[s.Operands[len(s.Operands)-1].(reg.Physical).PhysicalIndex()] = hits
+	case "KORTESTW":
+		m.zero, m.compared = s.mask(0)|s.mask(1) == 0, false
 
 	// Moves of words among lanes, in each quarter of a register alike.
 	case "VPUNPCKLDQ":

@@ -27,11 +27,10 @@ type mixed struct {
 	set    scheduler
 
 	start      operand.Mem // working variables before firstPair
-	begun      operand.Mem // those before the rest, of a batch
-	results    operand.Mem // those after the last pair
+	begun      operand.Mem // those of the first four nonces before the rest
 	target     operand.Mem // State[0] and Mask, four times each
+	hashed     operand.Mem // for Hash: State, in the order of a chain
 	done, next reg.GPVirtual
-	hits       [mixedBatch / mixedChains]reg.GPVirtual // of the first four nonces, and of the others
 }
 
 const (
@@ -55,26 +54,31 @@ type scheduler interface {
 	order(stream) stream
 	// plan says which terms vary of the words to be made.
 	plan(varying func(t int) terms)
+
+	// noteHits notes which words of x have all bits of a mask, four words in memory, zero: x
+	// belongs to four nonces, the first or the other ones. It may overwrite x and X0.
+	noteHits(group int, mask operand.Mem, x reg.VecPhysical)
+	// testHits sets the zero flag if there were none in either group.
+	testHits()
+	// hitBits returns a bit for each of eight nonces, after testHits.
+	hitBits() reg.GPVirtual
 }
 
 // newMixed allocates the memory of a kernel, with so many bytes from start on.
 func newMixed(c *build.Context, block gotypes.Component, newSet func(memory operand.Mem) scheduler, start int) *mixed {
-	const kw, states = 32 * 8 * mixedBatch, 32 * mixedBatch
+	const kw = 32 * 8 * mixedBatch
 	v := &mixed{chains: chains{c}}
 	v.Context, v.block = c, block
-	memory := alignedLocal(c, 2*kw+ringSize+2*states+32+start, 64)
+	memory := alignedLocal(c, 2*kw+ringSize+32*mixedChains+32+32+start, 64)
 	v.done, v.next = v.GP64(), v.GP64()
 	v.LEAQ(memory, v.done)
 	v.LEAQ(memory.Offset(kw), v.next)
 	v.set = newSet(memory.Offset(2 * kw))
 	v.isa = v.set
 	v.begun = memory.Offset(2*kw + ringSize)
-	v.results = v.begun.Offset(states)
-	v.target = v.results.Offset(states)
-	v.start = v.target.Offset(32)
-	for i := range v.hits {
-		v.hits[i] = v.GP64()
-	}
+	v.target = v.begun.Offset(32 * mixedChains)
+	v.hashed = v.target.Offset(32)
+	v.start = v.hashed.Offset(32)
 	return v
 }
 
@@ -91,7 +95,9 @@ func writeMixed(c *build.Context, newSet func(memory operand.Mem) scheduler) {
 	v.JEQ(operand.LabelRef("none"))
 	v.VZEROUPPER()
 	v.chains.packStart(v.block, vary, v.start)
-	v.keepTarget()
+	v.chains.keepTarget(v.block, v.target)
+	v.chains.pack(v.field("State", 0), 0)
+	v.chains.put(0, 0, v.hashed)
 
 	v.Label("next")
 	v.Comment("The next batch; there may be none.")
@@ -104,14 +110,17 @@ func writeMixed(c *build.Context, newSet func(memory operand.Mem) scheduler) {
 	for word := range 16 {
 		v.beginning(word, digits)
 	}
-	v.rest(sharedPair, 32)
+	v.Label("begun")
+	v.TESTQ(v.states, v.states)
+	v.JNE(operand.LabelRef("hash"))
+	v.Label("rest")
+	v.rest(sharedPair, 32, v.noteHits)
 
 	v.Comment("The batch that was in the chains began eight before index, if there was one.")
 	v.TESTQ(v.index, v.index)
 	v.JEQ(operand.LabelRef("swap"))
-	v.TESTQ(v.states, v.states)
-	v.JNE(operand.LabelRef("hash"))
-	v.testHits()
+	v.set.testHits()
+	v.JNE(operand.LabelRef("found"))
 	v.Label("swap")
 	v.XCHGQ(v.done, v.next)
 	v.CMPQ(v.index, n)
@@ -120,20 +129,17 @@ func writeMixed(c *build.Context, newSet func(memory operand.Mem) scheduler) {
 	v.JMP(operand.LabelRef("next"))
 
 	v.Label("hash")
-	v.chains.pack(v.field("State", 0), 0)
-	abef, cdgh := v.chains.variables(0, 0)
-	for i := range mixedBatch {
-		for half, state := range []reg.VecPhysical{abef, cdgh} {
-			v.VPADDD(v.results.Offset(32*i+16*half), state, reg.X0)
-			v.VMOVDQU(reg.X0, operand.Mem{Base: v.states, Disp: 32*i + 16*half})
-		}
-	}
+	v.Comment("Without a batch in the chains this writes what the next one overwrites.")
+	v.rest(sharedPair, 32, v.storeHashes)
+	v.TESTQ(v.index, v.index)
+	v.JEQ(operand.LabelRef("swap"))
 	v.ADDQ(operand.U32(32*mixedBatch), v.states)
 	v.JMP(operand.LabelRef("swap"))
 
 	v.Label("found")
-	v.BSFL(v.hits[0].As32(), v.hits[0].As32())
-	v.LEAQ(operand.Mem{Base: v.index, Index: v.hits[0], Scale: 1, Disp: -mixedBatch}, v.index)
+	hits := v.set.hitBits()
+	v.BSFL(hits.As32(), hits.As32())
+	v.LEAQ(operand.Mem{Base: v.index, Index: hits, Scale: 1, Disp: -mixedBatch}, v.index)
 	v.Comment("Behind the last nonce there is none to be found.")
 	v.CMPQ(v.index, n)
 	v.JGE(operand.LabelRef("none"))
@@ -144,44 +150,29 @@ func writeMixed(c *build.Context, newSet func(memory operand.Mem) scheduler) {
 	returnIndex(c, v.index)
 }
 
-// keepTarget stores what findHits needs.
-func (v *mixed) keepTarget() {
-	for i, m := range []operand.Mem{v.field("State", 0), scalarOf(v.block, "Mask")} {
-		v.VPBROADCASTD(m, reg.X0)
-		v.VMOVDQU(reg.X0, v.target.Offset(16*i))
-	}
-}
-
-// findHits sets a bit for each of four nonces that meets the target, after the last pair of
-// rounds: the highest word of a, b, e, f is a, and its sum with State[0] is H0. These are
+// noteHits looks for hits among four nonces after the last pair of rounds. These are
 // instructions of the rounds' stream, so they run beside vectors. It overwrites the chains.
-func (v *mixed) findHits(hits reg.GPVirtual) {
-	var abef [mixedChains]reg.VecPhysical
-	for i := range abef {
-		abef[i], _ = v.chains.variables(i, 32)
-	}
-	a := abef[0]
-	v.VPUNPCKHDQ(abef[1], abef[0], a)
-	v.VPUNPCKHDQ(abef[3], abef[2], abef[2])
-	v.VPUNPCKHQDQ(abef[2], a, a)
+func (v *mixed) noteHits(group int) {
+	a := v.chains.gatherA()
 	v.VPADDD(v.target, a, a)
-	v.VPAND(v.target.Offset(16), a, a)
-	v.VPXOR(reg.X0, reg.X0, reg.X0)
-	v.VPCMPEQD(reg.X0, a, a)
-	v.VMOVMSKPS(a, hits.As32())
+	v.set.noteHits(group, v.target.Offset(16), a)
 }
 
-// testHits jumps to "found" if there is a hit, with a bit for each nonce in hits[0].
-func (v *mixed) testHits() {
-	v.SHLL(operand.U8(mixedChains), v.hits[1].As32())
-	v.ORL(v.hits[1].As32(), v.hits[0].As32())
-	v.JNE(operand.LabelRef("found"))
+// storeHashes stores the hash values of four nonces after the last pair of rounds.
+func (v *mixed) storeHashes(group int) {
+	for i := range mixedChains {
+		abef, cdgh := v.chains.variables(i, 32)
+		v.VPADDD(v.hashed, abef, abef)
+		v.VPADDD(v.hashed.Offset(16), cdgh, cdgh)
+		v.chains.put(i, 32, operand.Mem{Base: v.states, Disp: 32 * (mixedChains*group + i)})
+	}
 }
 
 // mixedPath says how often each part runs for a batch.
 func mixedPath(vary int, hash bool) map[string]int {
 	path := map[string]int{fmt.Sprintf("vary%d", vary): 1, "rest": 1}
 	if hash {
+		delete(path, "rest")
 		path["hash"] = 1
 	}
 	return path
@@ -194,7 +185,7 @@ func (v *mixed) beginning(vary int, digits reg.VecPhysical) {
 	v.Label(fmt.Sprintf("vary%d", vary))
 	rounds := record(v.Context, func() {
 		begin := func(chain, nonce int) { v.chains.begin(chain, vary, v.start, v.kw(nonce, vary/2)) }
-		v.batchRounds(begin, firstPair(vary), sharedPair, v.begun, func(nonce, pair int) operand.Mem {
+		v.firstRounds(begin, firstPair(vary), sharedPair, func(nonce, pair int) operand.Mem {
 			if pair == vary/2 || pair >= 8 {
 				return v.kw(nonce, pair)
 			}
@@ -219,15 +210,21 @@ func (v *mixed) beginning(vary int, digits reg.VecPhysical) {
 		}
 	})
 	interleave(v.Context, rounds, v.set.order(schedule))
-	v.JMP(operand.LabelRef("rest"))
+	v.JMP(operand.LabelRef("begun"))
 }
 
-// rest is the rounds from a pair on, and the schedule from a word on.
-func (v *mixed) rest(fromPair, fromWord int) {
-	v.Label("rest")
+// rest is the rounds from a pair on, what is done with four nonces after the last, and the
+// schedule from a word on. Those nonces come first whose working variables firstRounds left
+// in the chains.
+func (v *mixed) rest(fromPair, fromWord int, finish func(group int)) {
 	rounds := record(v.Context, func() {
-		begin := func(chain, nonce int) { v.chains.get(chain, fromPair, v.begun.Offset(32*nonce)) }
-		v.batchRounds(begin, fromPair, 32, v.results, v.kw)
+		v.groupRounds(1, fromPair, 32, v.kw)
+		finish(1)
+		for i := range mixedChains {
+			v.chains.get(i, fromPair, v.begun.Offset(32*i))
+		}
+		v.groupRounds(0, fromPair, 32, v.kw)
+		finish(0)
 	})
 	schedule := record(v.Context, func() {
 		v.set.plan(func(int) terms { return allTerms })
@@ -238,24 +235,27 @@ func (v *mixed) rest(fromPair, fromWord int) {
 	interleave(v.Context, rounds, v.set.order(schedule))
 }
 
-// batchRounds does the pairs of rounds from from to to-1 of a batch: of four nonces, which
-// move in step, and then of the others. begin loads the working variables of one, kw
-// says where its K + W are, and the variables after the last pair go to end. After the last
-// round it looks for hits.
-func (v *mixed) batchRounds(begin func(chain, nonce int), from, to int, end operand.Mem, kw func(nonce, pair int) operand.Mem) {
-	for first := 0; first < mixedBatch; first += mixedChains {
+// firstRounds does the pairs of rounds before the rest: of four nonces, whose working variables
+// it stores, and of the others, whose variables stay in the chains. begin loads the
+// variables of a nonce before pair from.
+func (v *mixed) firstRounds(begin func(chain, nonce int), from, to int, kw func(nonce, pair int) operand.Mem) {
+	for group := range mixedBatch / mixedChains {
 		for i := range mixedChains {
-			begin(i, first+i)
+			begin(i, mixedChains*group+i)
 		}
-		for pair := from; pair < to; pair++ {
-			v.chains.rounds(mixedChains, pair, func(chain int) operand.Mem { return kw(first+chain, pair) })
+		v.groupRounds(group, from, to, kw)
+		if group == 0 {
+			for i := range mixedChains {
+				v.chains.put(i, to, v.begun.Offset(32*i))
+			}
 		}
-		for i := range mixedChains {
-			v.chains.put(i, to, end.Offset(32*(first+i)))
-		}
-		if to == 32 {
-			v.findHits(v.hits[first/mixedChains])
-		}
+	}
+}
+
+// groupRounds does the pairs of rounds from from to to-1 of four nonces, which move in step.
+func (v *mixed) groupRounds(group, from, to int, kw func(nonce, pair int) operand.Mem) {
+	for pair := from; pair < to; pair++ {
+		v.chains.rounds(mixedChains, pair, func(chain int) operand.Mem { return kw(mixedChains*group+chain, pair) })
 	}
 }
 

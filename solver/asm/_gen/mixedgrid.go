@@ -49,7 +49,7 @@ func writeMixedGrid(c *build.Context, newSet func(memory operand.Mem) scheduler)
 	v.VZEROUPPER()
 	v.chains.pack(v.field("before", 0), 0)
 	v.chains.put(0, 0, v.begun)
-	v.keepTarget()
+	v.chains.keepTarget(v.block, v.target)
 
 	var grids []*mixedGrid
 	for counter := firstCounter; counter <= lastCounter; counter++ {
@@ -81,11 +81,13 @@ func writeMixedGrid(c *build.Context, newSet func(memory operand.Mem) scheduler)
 		g.begin()
 		v.JMP(operand.LabelRef("rest"))
 	}
-	v.rest(mixedGridPair, mixedGridWord)
+	v.Label("rest")
+	v.rest(mixedGridPair, mixedGridWord, v.noteHits)
 
 	v.TESTQ(v.index, v.index)
 	v.JEQ(operand.LabelRef("swap"))
-	v.testHits()
+	v.set.testHits()
+	v.JNE(operand.LabelRef("found"))
 	v.Label("swap")
 	v.XCHGQ(v.done, v.next)
 	v.CMPQ(v.index, n)
@@ -140,7 +142,11 @@ func (g *mixedGrid) makeLanes() {
 	g.keepW(lane, g.lanes)
 	g.makeSums(perLane, g.lanes, g.keepW)
 	for pair := lane / 2; pair < mixedGridWord/2; pair++ {
-		if g.pairClass(pair) == perLane {
+		switch {
+		case g.pairClass(pair) != perLane:
+		case pair == lane/2: // its rounds are done here
+			g.storePair(pair, g.m.done)
+		default:
 			g.storePair(pair, g.m.next, g.m.done)
 		}
 	}
@@ -150,8 +156,15 @@ func (g *mixedGrid) makeLanes() {
 		g.draft(g.counter)
 		g.m.storePair(g.counter, g.m.done)
 	}
-	begin := func(chain, _ int) { g.m.chains.get(chain, lane/2, g.m.begun) }
-	g.m.batchRounds(begin, lane/2, lane/2+1, g.m.start, g.kw)
+	for group := range mixedBatch / mixedChains {
+		for i := range mixedChains {
+			g.m.chains.get(i, lane/2, g.m.begun)
+		}
+		g.m.groupRounds(group, lane/2, lane/2+1, g.kw)
+		for i := range mixedChains {
+			g.m.chains.put(i, lane/2+1, g.m.start.Offset(32*(mixedChains*group+i)))
+		}
+	}
 	if g.counter%2 == 1 {
 		for i := range mixedBatch {
 			start := g.m.start.Offset(32 * i)
@@ -170,7 +183,7 @@ func (g *mixedGrid) begin() {
 		begin := func(chain, nonce int) {
 			g.m.chains.begin(chain, g.counter, g.m.start.Offset(32*nonce), g.m.kw(nonce, g.counter/2))
 		}
-		g.m.batchRounds(begin, firstPair(g.counter), mixedGridPair, g.m.begun, g.kw)
+		g.m.firstRounds(begin, firstPair(g.counter), mixedGridPair, g.kw)
 	})
 	schedule := record(g.Context, func() {
 		g.plan(perHash)

@@ -88,6 +88,23 @@ func (v ringAVX512) keep(t int)                  { v.keepOld(t, v) }
 func (v ringAVX512) old(t int) operand.Op        { return v.ring.old(t) }
 func (ringAVX512) order(s stream) stream         { return s.ordered() }
 
+var groupMasks = []reg.Register{reg.K3, reg.K4}
+
+func (v ringAVX512) noteHits(group int, mask operand.Mem, x reg.VecPhysical) {
+	v.VPTESTNMD(mask, x, groupMasks[group])
+}
+
+func (v ringAVX512) testHits() { v.KORTESTW(groupMasks[0], groupMasks[1]) }
+
+func (v ringAVX512) hitBits() reg.GPVirtual {
+	hits, others := v.GP64(), v.GP64()
+	v.KMOVW(groupMasks[0], hits.As32())
+	v.KMOVW(groupMasks[1], others.As32())
+	v.SHLL(operand.U8(mixedChains), others.As32())
+	v.ORL(others.As32(), hits.As32())
+	return hits
+}
+
 func (v ringAVX512) addConstant(m operand.Mem, x operand.Op, sum reg.VecPhysical) {
 	if _, ok := x.(operand.Mem); ok { // an instruction has one operand in memory
 		v.setConstant(m, sum)
@@ -103,14 +120,26 @@ func (v ringAVX512) addConstant(m operand.Mem, x operand.Op, sum reg.VecPhysical
 type ringAVX2 struct {
 	*avx2
 	*ring
-	now *int // the word that is being made
+	now    *int             // the word that is being made
+	groups [2]reg.GPVirtual // a bit for each nonce that hits
 }
 
 func newRingAVX2(c *build.Context, memory operand.Mem) scheduler {
 	v := newAVX2Rounds(c)
-	v.words, v.result = memory.Offset(ringSize/2), reg.Y12
-	return ringAVX2{v, &ring{olds: memory}, new(int)}
+	v.words, v.result, v.valid = memory.Offset(ringSize/2), reg.Y12, nil
+	return ringAVX2{v, &ring{olds: memory}, new(int), [2]reg.GPVirtual{c.GP64(), c.GP64()}}
 }
+
+func (v ringAVX2) noteHits(group int, mask operand.Mem, x reg.VecPhysical) {
+	chains{v.Context}.zeroWords(mask, x, v.groups[group])
+}
+
+func (v ringAVX2) testHits() {
+	v.SHLL(operand.U8(mixedChains), v.groups[1].As32())
+	v.ORL(v.groups[1].As32(), v.groups[0].As32())
+}
+
+func (v ringAVX2) hitBits() reg.GPVirtual { return v.groups[0] }
 
 var ringWords = []reg.VecPhysical{reg.Y13, reg.Y14, reg.Y15}
 

@@ -54,7 +54,7 @@ func writeSHANI(c *build.Context) {
 	v.w = memory.Offset(2048)
 	v.message = memory.Offset(3072)
 	v.start = memory.Offset(3136)
-	results := memory.Offset(3168)
+	target := memory.Offset(3168) // State[0] and Mask, four times each
 
 	index := v.GP64()
 	v.XORQ(index, index)
@@ -62,6 +62,7 @@ func writeSHANI(c *build.Context) {
 	v.JEQ(operand.LabelRef("none"))
 	v.VZEROUPPER()
 	v.prepare(vary)
+	v.keepTarget(v.block, target)
 
 	v.Comment("Where the word is that varies: its quad, and a shuffle that moves it there.")
 	quad, place, table := v.GP64(), v.GP64(), v.GP64()
@@ -104,17 +105,12 @@ func writeSHANI(c *build.Context) {
 	v.JEQ(operand.LabelRef("swap"))
 	v.TESTQ(v.states, v.states)
 	v.JNE(operand.LabelRef("hash"))
-	h0 := v.GP32()
-	for i := range shaniBatch {
-		v.putA(i, results.Offset(8*i))
-	}
-	mask := v.Load(v.block.Field("Mask"), v.GP32())
-	for i := range shaniBatch {
-		v.MOVL(results.Offset(8*i+4), h0)
-		v.ADDL(v.field("State", 0), h0)
-		v.TESTL(mask, h0)
-		v.JEQ(operand.LabelRef(fmt.Sprintf("found%d", i)))
-	}
+	v.Label("test")
+	a, hits := v.gatherA(), v.GP64()
+	v.VPADDD(target, a, a)
+	v.zeroWords(target.Offset(16), a, hits)
+	v.TESTL(hits.As32(), hits.As32())
+	v.JNE(operand.LabelRef("found"))
 	v.Label("swap")
 	v.XCHGQ(v.done, v.next)
 	v.CMPQ(index, n)
@@ -137,12 +133,10 @@ func writeSHANI(c *build.Context) {
 	v.ADDQ(operand.U8(32*shaniBatch), v.states)
 	v.JMP(operand.LabelRef("swap"))
 
-	for i := shaniBatch - 1; i > 0; i-- {
-		v.Label(fmt.Sprintf("found%d", i))
-		v.INCQ(index)
-	}
-	v.Label("found0")
-	v.SUBQ(operand.U8(shaniBatch), index)
+	v.Label("found")
+	v.Comment("The last nonce also stands in behind the end, where it is not the first to be found.")
+	v.BSFL(hits.As32(), hits.As32())
+	v.LEAQ(operand.Mem{Base: index, Index: hits, Scale: 1, Disp: -shaniBatch}, index)
 	v.Store(index, v.ReturnIndex(0))
 	v.RET()
 
@@ -157,6 +151,8 @@ func shaniPath(vary int, hash bool) map[string]int {
 	path := map[string]int{"next": 1, fmt.Sprintf("vary%d", vary): 1, "rest": 1}
 	if hash {
 		path["hash"] = 1
+	} else {
+		path["test"] = 1
 	}
 	return path
 }
