@@ -1,6 +1,7 @@
 package main
 
 import (
+	"encoding/binary"
 	"regexp"
 	"slices"
 )
@@ -44,9 +45,23 @@ var equivalents = []equivalent{
 		e := decode(was)
 		return byte == e.prefix && bit == e.xBit+1
 	}},
+	{"on two lanes ZIP1, UZP1 and TRN1 do the same", any, sameOnTwoLanes},
 	{"VEX.L makes the vector longer, and the upper half does not count", regexp.MustCompile(`\bX\d`), func(was []byte, byte, bit int) bool {
 		return bit == 2 && (was[0] == 0xc4 && byte == 2 || was[0] == 0xc5 && byte == 1)
 	}},
+}
+
+// sameOnTwoLanes reports a change among ZIP1, UZP1 and TRN1 of arm64 on lanes of 64 bits.
+func sameOnTwoLanes(was []byte, byte, bit int) bool {
+	permutes := func(x uint32) bool {
+		which := x >> 12 & 7
+		return x&0xffe08c00 == 0x4ec00800 && 1 <= which && which <= 3
+	}
+	if len(was) != 4 || byte < 0 {
+		return false
+	}
+	x := binary.LittleEndian.Uint32(was)
+	return permutes(x) && permutes(x^1<<(8*byte+bit))
 }
 
 // opcode returns a change of the opcode of a VEX instruction from one to others.
