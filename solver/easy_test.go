@@ -10,6 +10,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/gkpow/gkpow/solver/asm"
+	"github.com/gkpow/gkpow/solver/internal/cases"
 )
 
 // An easy puzzle is solved by the smallest nonce, and no kernel is used.
@@ -66,7 +67,7 @@ func TestWorkersGoOnAfterTheCaller(t *testing.T) {
 // A sequential search finds the smallest nonce also beyond those that the caller tries.
 func TestSequentialAfterTheCaller(t *testing.T) {
 	later := 0
-	for i := range 200 {
+	for i := 0; i < 200; i += cases.Stride() {
 		p := Puzzle{Prefix: []byte(strings.Repeat("long ", 40+i) + ":"), Bits: 10}
 		s := mustNew(t, Options{Sequential: true})
 		solution, err := s.Solve(t.Context(), p)
