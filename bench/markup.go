@@ -8,7 +8,7 @@ import (
 
 // A markup is HTML in the making. Package html/template would do the same, but it calls
 // methods by their names at run time, which obliges the linker to keep every exported
-// method of every type: it makes the command half as large again.
+// method of every type: that doubles the size of the command.
 type markup struct{ strings.Builder }
 
 // A literal is HTML written in this package. Untyped constants convert to it by
