@@ -49,11 +49,11 @@ type Options struct {
 	SaltLengths []int                 // in characters, 0 to 1,048,576; nil means DefaultSaltLengths
 	Threads     []int                 // numbers of threads, 1 to 4096; nil means 1 and runtime.GOMAXPROCS
 	// Budget is about how long the run takes. Checks take up to four fifths of it; rows
-	// that it does not suffice for are not measured. 0 means DefaultBudget, or
+	// for which no time is left are not measured. 0 means DefaultBudget, or
 	// DefaultQuickBudget with Quick; the limit is 24 hours.
 	Budget time.Duration
 	// Rounds is how many samples to take of each row, 1 to 100,000, even if the run takes
-	// half as long again. 0 means as many as fit, up to 501. Fewer than six give no
+	// up to half as long again. 0 means as many as fit, up to 501. Fewer than six give no
 	// confidence interval.
 	Rounds     int
 	Seed       uint64 // of the salts, the nonces and the order; any number will do

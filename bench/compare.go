@@ -67,7 +67,7 @@ func (row *Row) rates() (rates []float64) {
 	return rates
 }
 
-// differences lists what else has changed.
+// differences lists what differs between the reports other than the rates.
 func differences(before, after *Report) []string {
 	list := []string{}
 	differ := func(what string, was, is any) {
@@ -151,7 +151,7 @@ func (c *Comparison) table() table {
 	return t
 }
 
-// some lists names, not more than people read.
+// some lists up to six names, and says how many more there are.
 func some(names []string) string {
 	const most = 6
 	if len(names) <= most {

@@ -22,8 +22,8 @@ func (r *Report) WriteJSON(w io.Writer) error {
 const maxReport = 64 << 20
 
 // Load reads a report that WriteJSON has written. What follows from the samples is
-// computed anew. It refuses what is not a report, is damaged, or has a version that
-// is not known here.
+// computed again. Load returns an error if the input is not a report, is damaged, or has a newer
+// version.
 func Load(in io.Reader) (*Report, error) {
 	data, err := io.ReadAll(io.LimitReader(in, maxReport+1))
 	if err != nil {
@@ -66,7 +66,8 @@ func Load(in io.Reader) (*Report, error) {
 	return r, nil
 }
 
-// check sees that what the rest of the package relies on holds.
+// check returns an error if the report breaks a rule that the rest of the package relies on, and
+// computes what follows from the samples.
 func (r *Report) check() error {
 	for i := range r.Rows {
 		row := &r.Rows[i]
@@ -132,8 +133,8 @@ func showable(value any) bool {
 	return true
 }
 
-// Rates that no machine has, in hashes per second: what is beyond would make
-// figures that JSON cannot hold.
+// Bounds of plausible rates, in hashes per second. Rates beyond them would lead to figures that JSON
+// cannot represent.
 const leastRate, mostRate = 1e-6, 1e18
 
 func checkSamples(samples []Sample) error {

@@ -385,8 +385,8 @@ func TestRunStopped(t *testing.T) {
 	}
 }
 
-// Puzzles that take too long are no error, also where the search sees the time
-// sooner than the context does.
+// Puzzles that take too long are not an error, even if the search notices the deadline before the
+// context does.
 func TestRunLateSolution(t *testing.T) {
 	w, clock := fakeWorld()
 	solving := false
@@ -440,7 +440,7 @@ func TestRunBudget(t *testing.T) {
 	}
 }
 
-// Who is slow to answer does not take the time of others.
+// A strategy that is slow to answer takes no time from the others.
 func TestRunSlowToAnswer(t *testing.T) {
 	w, clock := fakeWorld()
 	slow := &fakeStrategy{name: "slow to answer", rate: 20_000, clock: clock}

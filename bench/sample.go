@@ -11,9 +11,9 @@ import (
 	"github.com/gkpow/gkpow/strategies"
 )
 
-// A sample is a search among all nonces of one width, as difficult as a real one, for
-// a limited time. Solutions are then so rare that handling them costs nothing. Answers
-// and counts are audited apart, by searches that find something all the time.
+// A sample searches all nonces of one width for a limited time, at the difficulty of a real search,
+// so solutions are rare and handling them costs nothing. Separate audits with frequent solutions
+// verify answers and counts.
 const (
 	sampleBits = 4 * DefaultDifficulty
 	hitEvery   = 10 * time.Microsecond // in an audit, about, for one thread
@@ -32,8 +32,8 @@ func (t *track) sample(ctx context.Context, w world, length time.Duration) (Samp
 	return s, err
 }
 
-// audit searches for about the given time for so easy a puzzle that the number of
-// solutions shows whether the strategy counts its hashes rightly.
+// audit searches for about the given time. The puzzle is so easy that the number of solutions shows
+// whether the strategy counts its hashes correctly.
 func (t *track) audit(ctx context.Context, w world, length time.Duration) error {
 	bits := firstBits
 	if t.rate > 0 {

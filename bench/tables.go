@@ -13,7 +13,7 @@ type table struct {
 	title string
 	note  string   // below the table, in lines
 	head  []string // the first column has names, the others numbers
-	wide  []int    // columns that a narrow terminal does without
+	wide  []int    // columns that are shown only on request
 	rows  [][]string
 	bars  []float64 // for each row, 0 to 1; nil if there are none
 }

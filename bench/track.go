@@ -19,11 +19,11 @@ type track struct {
 	threads int
 	rate    float64       // hashes per second of all threads, in the latest sample
 	spent   time.Duration // on samples
-	least   time.Duration // of a sample, if the search takes long to begin
+	least   time.Duration // minimum length of a sample, if a search takes long to begin
 	warm    Sample        // the last one of warming up
 	samples []Sample
 	failed  string // what was wrong, if anything was
-	late    bool   // whether there was no time to check it
+	late    bool   // whether there was no time to check its answers
 
 	searches int     // in samples and audits
 	found    uint64  // solutions in them
@@ -93,15 +93,15 @@ func (t *track) verifyRange(ctx context.Context, bits int, r Range, want []uint6
 	return found, nil
 }
 
-// stopped reports whether the error is that the context ended. Any other one
-// fails the track.
+// stopped reports whether the search ended because the context did. Any other error fails the
+// track.
 func (t *track) stopped(ctx context.Context, err error) bool {
 	if err == nil {
 		return false
 	}
 	if isStop(err) {
 		if isLate(ctx) {
-			<-ctx.Done() // the timer, which may be later than who looked at the clock
+			<-ctx.Done() // the context's timer may fire a little after its deadline
 		}
 		if ctx.Err() != nil {
 			return true
