@@ -27,7 +27,7 @@
 //	case errors.Is(err, client.ErrUnavailable):   // no valid answer
 //	}
 //
-// No value of this package prints the secret key or a token, be it with fmt, JSON, slog
+// No value of this package prints the secret key or a token, whether with fmt, JSON, slog
 // or a reflective dump; only Secret.Reveal returns them. The client sends the secret key
 // to Config.URL only, over https (http only to a loopback address), and does not follow
 // redirects. It corrects deadlines for a local clock that differs from the server's.
