@@ -20,7 +20,7 @@ type APIConfig struct {
 	Variable   string // environment variable that sets the URL
 
 	// Kind classifies an error answer: it returns one of the Err variables for a
-	// status and an error code, "" if the answer has none. nil goes by the status
+	// status and an error code, "" if the answer has none. nil decides by the status
 	// alone, or, if Name is "", by the rules of gkCAPTCHA.
 	Kind func(status int, code Code) error
 
@@ -32,12 +32,12 @@ type APIConfig struct {
 	// defaults.
 
 	URL        string         // "" means DefaultURL
-	HTTPClient *http.Client   // nil means a client of the API's own
-	MaxRetries int            // repetitions of a failed request; 0 means 2, negative means none
-	Timeout    time.Duration  // for each request, to the last byte of the answer; 0 means 10 s
+	HTTPClient *http.Client   // nil means a new client
+	MaxRetries int            // retries of a failed request; 0 means 2, negative means none
+	Timeout    time.Duration  // of each request, up to the last byte of the answer; 0 means 10 s
 	UserAgent  string         // header User-Agent, printable ASCII; "" means DefaultUserAgent()
-	Limits     Limits         // limits on requests in flight and on their total time
-	OnExchange func(Exchange) // nil, or called after each request that was sent; concurrently
+	Limits     Limits         // limits on concurrent requests and on the total time of a call
+	OnExchange func(Exchange) // nil, or called after each request that was sent; must be safe for concurrent use
 
 	// Readable reports whether Do should return an answer; otherwise Do returns an
 	// *Error. It is called with JSON objects only. nil accepts answers with status 2xx

@@ -12,10 +12,10 @@ import (
 	"github.com/gkpow/gkpow/client"
 )
 
-// An API calls any JSON service with the same care that Client takes of gkCAPTCHA: it
-// repeats what failed in passing, bounds every answer, and shows no secret.
+// An API can call any JSON service. It retries temporary failures, limits the size of
+// answers, and shows no secrets.
 func ExampleNewAPI() {
-	// A stand-in for the service: its first answer is a failure that passes.
+	// This server stands in for the service. Its first answer is a temporary failure.
 	failed := false
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		switch {

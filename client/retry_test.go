@@ -43,7 +43,7 @@ func TestRetries(t *testing.T) {
 		deadline time.Duration // 0 means none
 		kind     error         // nil if Token returns a token
 		asked    int
-		least    time.Duration // that it takes
+		least    time.Duration // bounds on the time that it takes
 		most     time.Duration
 	}{
 		"503 once":              {[]http.HandlerFunc{down}, 0, 0, nil, 2, second / 4, second / 3},

@@ -491,7 +491,7 @@ func TestSingleUse(t *testing.T) {
 		require.Zero(t, time.Since(start))
 		time.Sleep(24 * time.Hour)
 		require.EqualValues(t, 7, m.tokens.Load())
-		requireToken(t, s, 8) // those in stock have expired
+		requireToken(t, s, 8) // the spares have expired
 		s.Close()
 	})
 	bubble(t, "a rejected spare is not returned", func(t *testing.T) {

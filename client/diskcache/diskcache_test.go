@@ -573,7 +573,7 @@ func TestKilled(t *testing.T) {
 		output, err := cmd.StdoutPipe()
 		require.NoError(t, err)
 		require.NoError(t, cmd.Start())
-		_, err = output.Read(make([]byte, 1)) // it has begun
+		_, err = output.Read(make([]byte, 1)) // wait until it writes
 		require.NoError(t, err)
 		time.Sleep(time.Duration(n) * 613 * time.Microsecond)
 		require.NoError(t, cmd.Process.Kill())

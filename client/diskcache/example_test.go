@@ -22,7 +22,7 @@ func Example() {
 	}
 	defer os.RemoveAll(dir)
 
-	for range 3 { // as if the program were started three times
+	for range 3 { // like three runs of the program
 		c, err := client.New(client.Config{
 			SiteKey:   gktest.SiteKey,
 			SecretKey: client.NewSecret(gktest.SecretKey),

@@ -11,10 +11,10 @@ import (
 	"github.com/gkpow/gkpow/client/gktinc"
 )
 
-// A program that makes its pages itself asks for the visitor's level before it sends the
-// page, and for a verdict when the form comes back.
+// Without a Guard, a program requests the visitor's level before it sends the page, and a
+// verdict when the form arrives.
 func ExampleClient_Validate() {
-	// A stand-in for the service; a real program leaves Config.URL empty.
+	// The emulator stands in for the service; a real program leaves Config.URL empty.
 	emulator := httptest.NewServer(gktest.New(gktest.Options{}))
 	defer emulator.Close()
 	c, err := gktinc.New(gktinc.Config{
@@ -30,7 +30,7 @@ func ExampleClient_Validate() {
 
 	level, err := c.ChallengeLevel(ctx, visitor)
 	if err != nil {
-		level = c.DefaultLevel() // the page need not wait for the service
+		level = c.DefaultLevel() // the page does not depend on the service
 	}
 	page, err := c.PageConfig("example.com/login", visitor, level)
 	if err != nil {
@@ -49,7 +49,7 @@ func ExampleClient_Validate() {
 		Solution:              form.Value(gktinc.SolutionField),
 		ClientIP:              visitor,
 		URL:                   page.URL,
-		Once:                  page.Once, // kept in the session, and accepted once
+		Once:                  page.Once, // stored in the session and accepted only once
 		FormPayloadSize:       c.PayloadSize(form),
 		FormInputElementValue: form.Value("username"),
 		ChallengeLevel:        page.ChallengeLevel,

@@ -10,8 +10,8 @@ import (
 	"github.com/gkpow/gkpow/client/rediscache"
 )
 
-// The members of a fleet share one token. A member that cannot reach the server, as
-// here, gets a token of its own.
+// The members of a fleet share one token. Here the server is unreachable, so the member
+// gets its own token.
 func ExampleNew() {
 	service := httptest.NewServer(gktest.New(gktest.Options{Difficulty: 1}))
 	defer service.Close()
@@ -25,8 +25,8 @@ func ExampleNew() {
 		return
 	}
 	tokens, err := rediscache.New(c, rediscache.Options{
-		URL:       "redis://127.0.0.1:1", // nobody listens there
-		OnWarning: func(error) { fmt.Println("warning: the shared cache is not available") },
+		URL:       "redis://127.0.0.1:1", // no server listens there
+		OnWarning: func(error) { fmt.Println("warning: the shared cache is unavailable") },
 	})
 	if err != nil {
 		fmt.Println(err)
@@ -40,6 +40,6 @@ func ExampleNew() {
 	}
 	fmt.Println(token.CheckAlive() == nil, tokens.Stats().Alone)
 	// Output:
-	// warning: the shared cache is not available
+	// warning: the shared cache is unavailable
 	// true 1
 }

@@ -271,7 +271,7 @@ func TestInteropOutages(t *testing.T) {
 			require.EqualValues(t, 1, i.asked.Load())
 			r.disturb(server)
 			require.Equal(t, map[string]bool{"token-a-1": true}, all(), "from memory")
-			late := member(t, i, options) // finds the server as it is
+			late := member(t, i, options) // joins while the server is disturbed
 			get(t, late)
 			require.LessOrEqual(t, i.asked.Load(), int32(2))
 			r.restore(server)

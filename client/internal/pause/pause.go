@@ -1,4 +1,4 @@
-// Package pause waits for a time or for a context, whichever ends first.
+// Package pause waits for a duration or until a context is done.
 package pause
 
 import (
@@ -6,7 +6,7 @@ import (
 	"time"
 )
 
-// For waits for d. It returns false at once if the context ends first.
+// For waits for d and returns true. If ctx is done before that, it returns false at once.
 func For(ctx context.Context, d time.Duration) bool {
 	timer := time.NewTimer(d)
 	defer timer.Stop()
