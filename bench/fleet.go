@@ -196,9 +196,9 @@ func (r *FleetReport) Markdown() string {
 	var b strings.Builder
 	o := r.Options
 	for _, lifetime := range fleetLifetimes {
-		fmt.Fprintf(&b, "Tokens that live %g s%s:\n\n", lifetime.Seconds(),
-			map[bool]string{true: ", as the service's do", false: ""}[lifetime == tokenLifetime])
-		b.WriteString("| machines | requests of each | tokens a second, one for each machine | a month | tokens a second, one for all | a month |\n")
+		fmt.Fprintf(&b, "Tokens with a lifetime of %g s%s:\n\n", lifetime.Seconds(),
+			map[bool]string{true: ", as at the service", false: ""}[lifetime == tokenLifetime])
+		b.WriteString("| machines | requests per machine | own tokens, per second | per month | shared token, per second | per month |\n")
 		b.WriteString("|--:|---|--:|--:|--:|--:|\n")
 		for _, t := range r.Tokens {
 			if t.Lifetime == lifetime {
@@ -209,8 +209,8 @@ func (r *FleetReport) Markdown() string {
 		b.WriteByte('\n')
 	}
 	if len(o.Quotas) > 0 {
-		b.WriteString("Machines that a monthly quota is enough for, at a request a second each:\n\n")
-		b.WriteString("| challenges a month | a token for each machine | one for all |\n|--:|--:|---|\n")
+		b.WriteString("Machines that a monthly quota can supply, with one request per second each:\n\n")
+		b.WriteString("| challenges per month | own tokens | shared token |\n|--:|--:|---|\n")
 		one, all := r.tokens(1), r.tokens(fleetMachines[len(fleetMachines)-1])
 		for _, quota := range o.Quotas {
 			shared := "none, even with one machine"
@@ -221,7 +221,7 @@ func (r *FleetReport) Markdown() string {
 		}
 		b.WriteByte('\n')
 	}
-	fmt.Fprintf(&b, "Searches, with machines of %s at %s MH/s a core, the slowest at %s, and up to %v until a process starts:\n\n",
+	fmt.Fprintf(&b, "Searches on machines with %s and %s MH/s per core. The slowest machine has %s MH/s per core. A process takes up to %v to start:\n\n",
 		plural(o.Cores, "core", "cores"), megahashes(o.Rate), megahashes(o.Slowest), o.Start)
 	b.WriteString("| difficulty | cores | p50 | p99 | with the slowest: p50 | p99 | without it: p50 | p99 |\n")
 	b.WriteString("|--:|--:|--:|--:|--:|--:|--:|--:|\n")
