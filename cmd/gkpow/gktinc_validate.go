@@ -14,6 +14,7 @@ import (
 
 func newGKTincValidate(env environment) *cobra.Command {
 	var f gktincFlags
+	var optional bool
 	cmd := &cobra.Command{
 		Use:   "validate [FILE | -]",
 		Short: "Ask whether to accept a form",
@@ -33,14 +34,15 @@ sec_ch_ua_platform, which are the visitor's headers. The exit code is the verdic
 ` + gktincHelp,
 		Args: cobra.MaximumNArgs(1),
 		RunE: actionOn(func(ctx context.Context, args []string) error {
-			return gktincValidate(ctx, env, f, append(args, "-")[0])
+			return gktincValidate(ctx, env, f, append(args, "-")[0], optional)
 		}),
 	}
 	f.register(cmd.Flags())
+	cmd.Flags().BoolVar(&optional, "field-optional", false, "accept a description without form_input_element_value, for a page whose form may lack the monitored field")
 	return cmd
 }
 
-func gktincValidate(ctx context.Context, env environment, f gktincFlags, file string) error {
+func gktincValidate(ctx context.Context, env environment, f gktincFlags, file string, optional bool) error {
 	ctx, cancel, err := f.withTimeout(ctx)
 	if err != nil {
 		return err
@@ -50,7 +52,7 @@ func gktincValidate(ctx context.Context, env environment, f gktincFlags, file st
 	if err != nil {
 		return &usageError{err}
 	}
-	form, err := parseValidation(data)
+	form, err := parseValidation(data, optional)
 	if err != nil {
 		return &usageError{err}
 	}
@@ -60,8 +62,10 @@ func gktincValidate(ctx context.Context, env environment, f gktincFlags, file st
 	})
 }
 
-// parseValidation reads the documented payload without what the client fills in.
-func parseValidation(data []byte) (gktinc.Validation, error) {
+// parseValidation reads the documented payload without what the client fills in. The
+// monitored field must be there unless it is optional: a visitor who leaves it out would
+// be judged by another one's name, or by none.
+func parseValidation(data []byte, optional bool) (gktinc.Validation, error) {
 	v, has, err := parseFields(data)
 	if err != nil {
 		return v, err
@@ -76,6 +80,8 @@ func parseValidation(data []byte) (gktinc.Validation, error) {
 		return v, fmt.Errorf("the validation has no once")
 	case !has("form_payload_size"):
 		return v, fmt.Errorf("the validation has no form_payload_size of 0 or more")
+	case !has("form_input_element_value") && !optional:
+		return v, fmt.Errorf("the validation has no form_input_element_value, which a form without the monitored field lacks: refuse such a form, or give --field-optional if the page has no such field")
 	}
 	return v, nil
 }
