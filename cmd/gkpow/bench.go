@@ -128,6 +128,12 @@ and with --wide
 If there is no time for ten puzzles of --difficulty, easier ones are solved to test
 the prediction.
 
+These words are explained in the glossary, and the warnings in the guide to
+troubleshooting:
+
+  https://github.com/gkpow/gkpow/blob/main/docs/glossary.md
+  https://github.com/gkpow/gkpow/blob/main/docs/troubleshooting.md
+
 --save keeps the report as JSON, and a later --compare says how many times as fast
 each row is now. --format benchfmt is for benchstat. If interrupted, gkpow prints
 and saves what it has measured so far. The text is as wide as the terminal, or as

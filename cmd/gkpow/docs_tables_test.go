@@ -1,0 +1,133 @@
+package main
+
+import (
+	"go/ast"
+	"go/parser"
+	gotoken "go/token"
+	"os"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+)
+
+// document returns the text of a document.
+func document(t *testing.T, name string) string {
+	t.Helper()
+	text, err := os.ReadFile("../../docs/" + name)
+	require.NoError(t, err)
+	return string(text)
+}
+
+// section returns the part of a document below a heading, up to the next one.
+func section(t *testing.T, name, heading string) string {
+	t.Helper()
+	_, rest, found := strings.Cut(document(t, name), "\n## "+heading+"\n")
+	require.True(t, found, "%s has no section %q", name, heading)
+	text, _, _ := strings.Cut(rest, "\n## ")
+	return text
+}
+
+var codeOrNumber = regexp.MustCompile("`([^`]+)`|[0-9]+")
+
+// firstColumn returns the code and the numbers in the first column of a text's tables.
+func firstColumn(text string) (cells []string) {
+	for line := range strings.Lines(text) {
+		if cell := strings.Split(line, "|"); len(cell) > 2 {
+			for _, found := range codeOrNumber.FindAllString(cell[1], -1) {
+				cells = append(cells, strings.Trim(found, "`"))
+			}
+		}
+	}
+	return cells
+}
+
+// literals returns the strings in the files that match the pattern, each once.
+func literals(t *testing.T, files, pattern string) (found []string) {
+	t.Helper()
+	names, err := filepath.Glob(files)
+	require.NoError(t, err)
+	for _, name := range names {
+		if strings.HasSuffix(name, "_test.go") {
+			continue
+		}
+		file, err := parser.ParseFile(gotoken.NewFileSet(), name, nil, 0)
+		require.NoError(t, err)
+		ast.Inspect(file, func(n ast.Node) bool {
+			if literal, ok := n.(*ast.BasicLit); ok && literal.Kind == gotoken.STRING {
+				text, err := strconv.Unquote(literal.Value)
+				require.NoError(t, err)
+				if regexp.MustCompile(pattern).MatchString(text) && !slices.Contains(found, text) {
+					found = append(found, text)
+				}
+			}
+			return true
+		})
+	}
+	require.NotEmpty(t, found)
+	return found
+}
+
+// docs/metrics.md has every metric that the command registers, and no other.
+func TestMetricsDocument(t *testing.T) {
+	const metric = `^gkpow_[a-z_]+$`
+	require.ElementsMatch(t, literals(t, "*.go", metric), firstColumn(document(t, "metrics.md")))
+}
+
+// docs/environment.md has every variable that the command reads or sets.
+func TestEnvironmentDocument(t *testing.T) {
+	documented := firstColumn(document(t, "environment.md"))
+	read := literals(t, "*.go", `^(GKPOW|GKCAPTCHA|GKTINC)_[A-Z_]+=?$`)
+	for i, name := range read {
+		read[i] = strings.TrimSuffix(name, "=")
+	}
+	for _, name := range read {
+		require.Contains(t, documented, name)
+	}
+	for _, name := range documented {
+		if !slices.Contains(read, strings.TrimSuffix(name, "_FILE")) {
+			require.Contains(t, read, name)
+		}
+	}
+}
+
+// Help and docs/troubleshooting.md have all exit codes.
+func TestExitCodesDocument(t *testing.T) {
+	codes := firstColumn(section(t, "troubleshooting.md", "By exit code"))
+	for code := exitOK; code <= exitNone; code++ {
+		require.Equal(t, strconv.Itoa(code), codes[code])
+		require.Contains(t, newExitCodes().Long, "\n  "+codes[code]+"  ")
+	}
+	require.Equal(t, []string{strconv.Itoa(exitNotExecutable), strconv.Itoa(exitNotFound), strconv.Itoa(exitSignal + 2)}, codes[exitNone+1:])
+}
+
+// docs/troubleshooting.md has all warnings of bench and all checks of the doctor.
+func TestWarningsDocument(t *testing.T) {
+	report, err := os.ReadFile("../../bench/report.go")
+	require.NoError(t, err)
+	require.ElementsMatch(t, unique(regexp.MustCompile(`\tWarning\w+ += "(.+)"`), report),
+		firstColumn(section(t, "troubleshooting.md", "Warnings of gkpow bench")))
+
+	var doctor []byte
+	for _, name := range []string{"doctor.go", "doctor_checks.go", "cache.go"} {
+		text, err := os.ReadFile(name)
+		require.NoError(t, err)
+		doctor = append(doctor, text...)
+	}
+	require.ElementsMatch(t, unique(regexp.MustCompile(`d\.check\("([^"]+)"`), doctor),
+		firstColumn(section(t, "troubleshooting.md", "Checks of gkpow doctor")))
+}
+
+// unique returns the pattern's first group wherever it matches, each text once.
+func unique(pattern *regexp.Regexp, text []byte) (found []string) {
+	for _, m := range pattern.FindAllSubmatch(text, -1) {
+		if !slices.Contains(found, string(m[1])) {
+			found = append(found, string(m[1]))
+		}
+	}
+	return found
+}
