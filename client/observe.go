@@ -2,17 +2,17 @@ package client
 
 import "time"
 
-// An Exchange is one request of an API and what became of it, for metrics. It contains no
+// An Exchange is one request of an API and its outcome, for metrics. It contains no
 // secret.
 type Exchange struct {
 	Op         string        // as in Error.Op
 	Status     int           // HTTP status of the answer; 0 if there was no complete one
 	Code       Code          // error code of the answer, documented or not; "" if it has none
 	RetryAfter time.Duration // as in Error.RetryAfter
-	Duration   time.Duration // from sending the request to the last byte of the answer, or to the failure
+	Duration   time.Duration // from the start of the request to the last byte of the answer, or to the failure
 }
 
-// observe reports an exchange to the user's hook.
+// observe reports an exchange to OnExchange.
 func (a *API) observe(op string, got answer, err error, took time.Duration) {
 	if a.onExchange == nil {
 		return

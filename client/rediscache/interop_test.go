@@ -182,7 +182,7 @@ func TestInteropKilledHolder(t *testing.T) {
 	if testing.Short() {
 		kills = 30
 	}
-	places := make(chan struct{}, 10) // so many at once
+	places := make(chan struct{}, 10) // at most 10 kills at a time
 	var running sync.WaitGroup
 	var slowest atomic.Int64
 	for n := range kills {
