@@ -90,7 +90,7 @@ func TestDocumentedOutput(t *testing.T) {
 	dir := t.TempDir()
 	require.NoError(t, os.Symlink(program, filepath.Join(dir, "gkpow")))
 	ran := 0
-	for _, m := range regexp.MustCompile("(?ms)^```console\n(\\$ [^`]*?gkpow (?:solve|help)[^`]*?)^```$").FindAllStringSubmatch(document(t, "languages.md"), -1) {
+	for _, m := range regexp.MustCompile("(?ms)^```console\n(\\$ [^`]*?gkpow (?:solve|help)[^`]*?)^```$").FindAllStringSubmatch(readDocument(t, "languages.md"), -1) {
 		session := regexp.MustCompile(`(?s)^\$ ((?:[^\n]*[|\\]\n)*[^\n]*\n)(.*)$`).FindStringSubmatch(m[1])
 		cmd := exec.Command("sh", "-c", session[1])
 		cmd.Env = append(os.Environ(), "PATH="+dir+string(os.PathListSeparator)+os.Getenv("PATH"), quickExit)

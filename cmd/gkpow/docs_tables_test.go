@@ -15,18 +15,10 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// document returns the text of a document.
-func document(t *testing.T, name string) string {
-	t.Helper()
-	text, err := os.ReadFile("../../docs/" + name)
-	require.NoError(t, err)
-	return string(text)
-}
-
 // section returns the part of a document below a heading, up to the next one.
 func section(t *testing.T, name, heading string) string {
 	t.Helper()
-	_, rest, found := strings.Cut(document(t, name), "\n## "+heading+"\n")
+	_, rest, found := strings.Cut(readDocument(t, name), "\n## "+heading+"\n")
 	require.True(t, found, "%s has no section %q", name, heading)
 	text, _, _ := strings.Cut(rest, "\n## ")
 	return text
@@ -75,12 +67,12 @@ func literals(t *testing.T, files, pattern string) (found []string) {
 // docs/metrics.md has every metric that the command registers, and no other.
 func TestMetricsDocument(t *testing.T) {
 	const metric = `^gkpow_[a-z_]+$`
-	require.ElementsMatch(t, literals(t, "*.go", metric), firstColumn(document(t, "metrics.md")))
+	require.ElementsMatch(t, literals(t, "*.go", metric), firstColumn(readDocument(t, "metrics.md")))
 }
 
 // docs/environment.md has every variable that the command reads or sets.
 func TestEnvironmentDocument(t *testing.T) {
-	documented := firstColumn(document(t, "environment.md"))
+	documented := firstColumn(readDocument(t, "environment.md"))
 	read := literals(t, "*.go", `^(GKPOW|GKCAPTCHA|GKTINC)_[A-Z_]+=?$`)
 	for i, name := range read {
 		read[i] = strings.TrimSuffix(name, "=")

@@ -67,7 +67,7 @@ func TestMetricsLint(t *testing.T) {
 	require.NoError(t, err)
 	require.Empty(t, problems)
 
-	document := readDocument(t, "agent.md")
+	document := readDocument(t, "metrics.md")
 	names := regexp.MustCompile(`(?m)^# TYPE (gkpow_\w+) `).FindAllStringSubmatch(text, -1)
 	require.Greater(t, len(names), 15)
 	for _, name := range names {
