@@ -284,7 +284,7 @@ func TestEmulatorSwitches(t *testing.T) {
 	}
 }
 
-const validationJSON = `{"gktinc_solution":"AAAA","client_ip":"192.0.2.1","url":"example.com/login","once":"1","form_payload_size":31}`
+const validationJSON = `{"gktinc_solution":"AAAA","client_ip":"192.0.2.1","url":"example.com/login","once":"1","form_payload_size":31,"form_input_element_value":"alice"}`
 
 func TestGKTincExitCodes(t *testing.T) {
 	emulator := func(o gktest.GKTincOptions) http.Handler {
