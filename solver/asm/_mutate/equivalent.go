@@ -45,6 +45,9 @@ var equivalents = []equivalent{
 		e := decode(was)
 		return byte == e.prefix && bit == e.xBit+1
 	}},
+	{"a rotation of a 32-bit lane counts modulo 32", regexp.MustCompile(`^VPRORD `), func(was []byte, byte, bit int) bool {
+		return byte == len(was)-1 && bit >= 5
+	}},
 	{"on two lanes ZIP1, UZP1 and TRN1 do the same", any, sameOnTwoLanes},
 	{"VEX.L makes the vector longer, and the upper half does not count", regexp.MustCompile(`\bX\d`), func(was []byte, byte, bit int) bool {
 		return bit == 2 && (was[0] == 0xc4 && byte == 2 || was[0] == 0xc5 && byte == 1)

@@ -213,12 +213,13 @@ func TestInvalidLabelValue(t *testing.T) {
 }
 
 func TestMistakes(t *testing.T) {
+	odd := []string{"a"} // a name without a value
 	for name, mistake := range map[string]func(*Registry){
 		"twice":             func(r *Registry) { r.Counter("c", "C."); r.Counter("c", "C.") },
 		"same labels":       func(r *Registry) { r.Counter("c", "C.", "a", "1", "b", "2"); r.Counter("c", "C.", "b", "2", "a", "1") },
 		"other type":        func(r *Registry) { r.Counter("c", "C."); r.Gauge("c", "C.", "a", "b") },
 		"other help":        func(r *Registry) { r.Counter("c", "C."); r.Counter("c", "D.", "a", "b") },
-		"no value":          func(r *Registry) { r.Counter("c", "C.", "a") },
+		"no value":          func(r *Registry) { r.Counter("c", "C.", odd...) },
 		"decrease":          func(r *Registry) { r.Counter("c", "C.").Add(-1) },
 		"bounds":            func(r *Registry) { r.Histogram("h", "H.", []float64{1, 1}) },
 		"bounds of vectors": func(r *Registry) { r.HistogramVec("h", "H.", []float64{2, 1}) },
