@@ -6,9 +6,11 @@ import (
 	"context"
 	"encoding/hex"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"math"
+	"strings"
 	"sync"
 	"time"
 
@@ -126,6 +128,23 @@ func readLine(in *bufio.Reader) (line []byte, err error) {
 	}
 }
 
+// lineError says what is wrong with a line that does not decode.
+func lineError(err error) error {
+	const want = "each line must be a JSON object with id, salt, difficulty and timeout"
+	var mistyped *json.UnmarshalTypeError
+	switch types := map[string]string{
+		"salt": "a string", "difficulty": "an integer", "timeout": "a number of seconds",
+	}; {
+	case errors.As(err, &mistyped) && types[mistyped.Field] != "":
+		return usagef("%s must be %s, not %s", mistyped.Field, types[mistyped.Field], mistyped.Value)
+	case mistyped != nil:
+		return usagef("the line is of type %s: %s", mistyped.Value, want)
+	case errors.Is(err, io.ErrUnexpectedEOF):
+		return usagef("the line ends within a value: %s", want)
+	}
+	return usagef("%s: %s", strings.TrimPrefix(err.Error(), "json: "), want)
+}
+
 func answerLine(ctx context.Context, s *solver.Solver, line []byte) (a streamAnswer) {
 	var r streamRequest
 	solution, err := func() (solution solver.Solution, err error) {
@@ -135,7 +154,7 @@ func answerLine(ctx context.Context, s *solver.Solver, line []byte) (a streamAns
 		decoder := json.NewDecoder(bytes.NewReader(line))
 		decoder.DisallowUnknownFields()
 		if err := decoder.Decode(&r); err != nil {
-			return solution, usagef("the line is not an object with id, salt, difficulty and timeout: %w", err)
+			return solution, lineError(err)
 		}
 		if decoder.More() {
 			return solution, usagef("there is something after the object")
