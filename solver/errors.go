@@ -7,27 +7,27 @@ import (
 	"time"
 )
 
-// ErrExhausted is what errors.Is finds in an *ExhaustedError.
+// ErrExhausted is the error that an *ExhaustedError wraps, for use with errors.Is.
 var ErrExhausted = errors.New("solver: nonce space exhausted")
 
 // A PuzzleError says which field of a puzzle is invalid, and why.
 type PuzzleError struct {
-	Field  string // "difficulty" or "bits"
-	Reason string // what is wrong with it, and what is allowed
+	Field  string // the invalid field: "difficulty" or "bits"
+	Reason string // why it is invalid, and the allowed range
 }
 
 func (e *PuzzleError) Error() string {
 	return "solver: invalid puzzle: " + e.Field + ": " + e.Reason
 }
 
-// An ExhaustedError says that every nonce allowed was tried and none solves the
-// puzzle. It wraps ErrExhausted.
+// An ExhaustedError says that every allowed nonce was tried and none solves the puzzle. It wraps
+// ErrExhausted.
 type ExhaustedError struct {
-	Hashes   uint64        // nonces tried, which is all of them
+	Hashes   uint64        // nonces tried: all that are allowed
 	MinNonce uint64        // the smallest nonce allowed
 	MaxNonce uint64        // the largest nonce allowed
-	Shard    Shard         // the part of the space that was searched
-	Elapsed  time.Duration // time spent
+	Shard    Shard         // the part of the nonce space that was searched
+	Elapsed  time.Duration // from the call of Solve to its return
 }
 
 func (e *ExhaustedError) Error() string {
@@ -43,38 +43,38 @@ func (e *ExhaustedError) Error() string {
 
 func (e *ExhaustedError) Unwrap() error { return ErrExhausted }
 
-// A StoppedError says that the context ended before a solution was found, and
-// how far the search had got. It wraps the context's error, context.Canceled or
-// context.DeadlineExceeded, and its cause where that is another one.
+// A StoppedError says that the context ended before the search did, and how far the search had got.
+// It wraps the context's error and the context's cause.
 type StoppedError struct {
-	Hashes  uint64        // nonces tried
-	Elapsed time.Duration // time spent
+	Hashes  uint64        // distinct nonces tried
+	Elapsed time.Duration // from the call of Solve or All to its return
 	Err     error         // context.Canceled or context.DeadlineExceeded
-	Cause   error         // context.Cause of the context
+	Cause   error         // context.Cause of the context, or Err if it has none
 }
 
 func (e *StoppedError) Error() string {
-	return fmt.Sprintf("solver: stopped after %d hashes in %v: %v", e.Hashes, e.Elapsed.Round(time.Millisecond), e.Cause)
+	elapsed := e.Elapsed.Round(time.Millisecond)
+	return fmt.Sprintf("solver: stopped after %d hashes in %v: %v", e.Hashes, elapsed, e.Cause)
 }
 
 func (e *StoppedError) Unwrap() []error { return []error{e.Err, e.Cause} }
 
-// A KernelFault says that a kernel reported a nonce that crypto/sha256 does not
-// confirm. A kernel that reports wrong hits may have missed right ones too, so the
-// search began anew without it, and the nonces that had been tried do not count. A
-// Solution found after a fault is as good as any other, but the kernel or the
-// machine is broken.
+// A KernelFault says that a kernel reported a nonce that crypto/sha256 rejects. A kernel that
+// reports wrong hits may also have missed right ones, so the search disabled the kernel, discarded
+// its count of nonces, and started over. crypto/sha256 has verified any Solution found after a
+// fault, but the kernel or the machine is broken.
 type KernelFault struct {
-	Backend string // the kernel that was at fault
-	Nonce   uint64 // what it reported
+	Backend string // the kernel that failed
+	Nonce   uint64 // the nonce that it reported
 }
 
 func (e *KernelFault) Error() string {
-	return fmt.Sprintf("solver: kernel %s reported nonce %d, which crypto/sha256 does not confirm; it is not used any more", e.Backend, e.Nonce)
+	return fmt.Sprintf("solver: kernel %s reported nonce %d, which crypto/sha256 rejects; the kernel is now disabled",
+		e.Backend, e.Nonce)
 }
 
-// ended returns the error of a context that ended. The runtime's timers are late
-// when all processors are busy, so it looks at the clock as well.
+// ended returns the error of a context that has ended, or nil. Timers of the runtime fire late when
+// all processors are busy, so ended also compares the deadline with the clock.
 func ended(ctx context.Context) error {
 	if err := ctx.Err(); err != nil {
 		return err
@@ -85,10 +85,11 @@ func ended(ctx context.Context) error {
 	return nil
 }
 
-// stopped returns the error of a search whose context ended with err.
+// stopped returns the error for a search whose context ended with err.
 func stopped(ctx context.Context, err error, hashes uint64, start time.Time) error {
 	if ctx.Err() == nil {
-		// The clock says so; the timer, which brings the cause, is due.
+		// The deadline has passed by the clock, but the timer, which sets the cause, has yet to
+		// fire.
 		select {
 		case <-ctx.Done():
 		case <-time.After(500 * time.Microsecond):

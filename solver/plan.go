@@ -9,17 +9,17 @@ import (
 	"github.com/gkpow/gkpow/solver/asm"
 )
 
-// A plan says what a search searches: segments, in this order, each with one layout.
-// There is one plan for a search.
+// A plan lists the segments that a search goes through, in order, each with its layout. A search
+// has one plan.
 type plan struct {
 	space    space
-	why      string // why the space has its limit
+	why      string // why the space has this limit
 	segments []segment
 }
 
-// newPlan lays out the space: the cheapest layout for each width, and the cheapest
-// widths first, or the smallest. It takes segments from other plans for the same
-// kernels where they have them.
+// newPlan plans a search of the space. It chooses the cheapest layout for each width, and orders
+// widths by cost or, if the space has an order, by size. It reuses segments of the given plans,
+// which must be for the same kernels.
 func newPlan(sp space, kernels lineup, others ...plan) plan {
 	p := plan{space: sp, segments: make([]segment, 0, maxWidth)}
 	for width := 1; width <= maxWidth; width++ {
@@ -47,8 +47,7 @@ func newPlan(sp space, kernels lineup, others ...plan) plan {
 	return p
 }
 
-// cheapest returns the segment with the layout that takes the least time for its
-// nonces.
+// cheapest returns the segment with the layout that searches its nonces in the least time.
 func (sp space) cheapest(width int, s segment, kernels lineup) segment {
 	best, least := s, math.Inf(1)
 	hashes := sp.odds().expected(s.nonces())
@@ -77,8 +76,8 @@ func (sp space) cheapest(width int, s segment, kernels lineup) segment {
 	return best
 }
 
-// excess estimates how many nonces above the smallest solution a sequential search tries:
-// those of the same window, and those of other workers' rows.
+// excess estimates how many nonces above the smallest solution a sequential search tries: the rest
+// of its window, and the rows of other workers.
 func (sp space) excess(s *segment) float64 {
 	if sp.order != byWindow {
 		return 0
@@ -87,7 +86,7 @@ func (sp space) excess(s *segment) float64 {
 	return min(s.window()+float64(others)*float64(s.rowSize()), s.nonces()) / 2
 }
 
-// nonces counts the nonces of the plan.
+// nonces returns the number of nonces in the plan.
 func (p plan) nonces() (n float64) {
 	for i := range p.segments {
 		n += p.segments[i].nonces()
@@ -95,7 +94,8 @@ func (p plan) nonces() (n float64) {
 	return n
 }
 
-// expectedTimes estimates the time of the search, segment by segment.
+// expectedTimes estimates the average time that a search spends in each segment, in the unit of
+// segment.time.
 func (p plan) expectedTimes() (times [maxWidth]float64) {
 	before, o := 0.0, p.space.odds()
 	for i := range p.segments {
@@ -106,7 +106,7 @@ func (p plan) expectedTimes() (times [maxWidth]float64) {
 	return times
 }
 
-// expectedTime estimates the time of the whole search.
+// expectedTime estimates the average time of the whole search.
 func (p plan) expectedTime() (time float64) {
 	for _, t := range p.expectedTimes() {
 		time += t
@@ -114,24 +114,22 @@ func (p plan) expectedTime() (time float64) {
 	return time
 }
 
-// main returns the segment that takes the most time.
+// main returns the segment that takes the most of the expected time.
 func (p plan) main() *segment {
 	times := p.expectedTimes()
 	return &p.segments[slices.Index(times[:], slices.Max(times[:]))]
 }
 
-// The default limit on nonces: what any receiver takes, if that is enough and
-// not dear.
+// Conditions for the default limit on nonces to be MaxInt32, which every receiver accepts.
 const (
-	maxFailure = 1e-9 // chance that no nonce up to MaxInt32 solves the puzzle
-	maxDearer  = 1.2  // its cost, as a multiple of what wider nonces would cost
+	maxFailure = 1e-9 // highest chance that no nonce up to MaxInt32 solves the puzzle
+	maxDearer  = 1.2  // highest cost, as a multiple of the cost with MaxSafeInteger
 )
 
-// withDefaultLimit plans the space up to the limit that is chosen for it.
+// withDefaultLimit plans a search of the space with the default limit on nonces.
 func withDefaultLimit(sp space, kernels lineup) plan {
 	if sp.shard.Count > 1 {
-		// All shards must agree on the space, whatever CPU they run on and however
-		// far they have got.
+		// All shards must agree on the limit, whatever their CPU and however far they have got.
 		whole := sp
 		whole.shard, whole.tried, whole.workers = Shard{}, 0, 0
 		generic := asm.Generic()
@@ -146,13 +144,13 @@ func withDefaultLimit(sp space, kernels lineup) plan {
 	sp.limit = MaxInt32
 	narrow := newPlan(sp, kernels, wide)
 	if sp.odds().missed(narrow.nonces()) >= maxFailure {
-		wide.why = "smaller ones may not hold a solution"
+		wide.why = "smaller nonces may not include a solution"
 		return wide
 	}
 	if dearer := narrow.expectedTime() / wide.expectedTime(); dearer > maxDearer {
-		wide.why = fmt.Sprintf("smaller ones would take %.1f times the work", dearer)
+		wide.why = fmt.Sprintf("a limit of 2147483647 would take %.1f times the work", dearer)
 		return wide
 	}
-	narrow.why = "any receiver takes them, and they are enough"
+	narrow.why = "every receiver accepts them, and they are enough"
 	return narrow
 }

@@ -13,50 +13,50 @@ import (
 	"github.com/gkpow/gkpow/solver/asm"
 )
 
-// A search is one call of Solve or All: the plan, and what its workers share.
+// A search is one call of Solve or All: its plan and the state that its workers share.
 type search struct {
 	start    time.Time
 	puzzle   Puzzle
 	mid      midstate
 	plan     plan
 	registry *registry
-	asked    *asm.Kernel // nil if the choice is free
+	asked    *asm.Kernel // the kernel that the caller named, nil if none
 	workers  []worker
-	easy     uint64 // nonces that were tried before the workers began
+	easy     uint64 // nonces tried before the workers started
 
-	processors int64 // how many there are
-	endless    bool  // whether to begin again at the end of the plan
+	processors int64 // GOMAXPROCS when the search started
+	endless    bool  // whether to start over at the end of the plan
 
-	calls  sync.Mutex          // guards what follows: one call of found at a time
-	found  func(Solution) bool // of All; nil if one solution is wanted
+	calls  sync.Mutex          // serializes calls of found; guards the fields below
+	found  func(Solution) bool // the callback of All; nil for Solve
 	enough bool                // whether found has returned false
-	told   []uint64            // the nonces that found has seen
-	again  []uint64            // those of them that this attempt will find again, in order
+	told   []uint64            // the nonces passed to found
+	again  []uint64            // nonces reported by earlier attempts, sorted; this attempt finds them again
 
-	kernels [kinds]atomic.Pointer[asm.Kernel] // in use, by kind of layout
-	open    [kinds]atomic.Bool                // whether the choice is yet to be made
-	faults  atomic.Int64                      // of the registry, when this search last inspected its kernels
-	stop    atomic.Bool                       // everybody is to stop
-	beyond  atomic.Uint64                     // larger nonces are not wanted
+	kernels [kinds]atomic.Pointer[asm.Kernel] // the kernel in use for each kind of layout
+	open    [kinds]atomic.Bool                // whether the kernel for that kind has yet to be chosen
+	faults  atomic.Int64                      // registry.faults at the last inspection
+	stop    atomic.Bool                       // tells all workers to stop
+	beyond  atomic.Uint64                     // nonces above it need not be searched
 
-	mu       sync.Mutex    // guards what follows
-	segment  int           // being handed out, an index into plan.segments
-	row, end uint64        // the rows of it that come next
-	used     []*asm.Kernel // kernels of this attempt
-	solution *Solution     // the best so far: Nonce, Hash and Backend
-	err      error         // of the context, if it ended
-	fault    *KernelFault  // the first
-	void     bool          // whether a kernel that was used has been disabled
+	mu       sync.Mutex    // guards the fields below
+	segment  int           // index in plan.segments of the segment being handed out
+	row, end uint64        // its rows yet to be handed out, end excluded
+	used     []*asm.Kernel // kernels that this attempt has used
+	solution *Solution     // the best so far, with Nonce, Hash and Backend set
+	err      error         // the context's, if it ended
+	fault    *KernelFault  // the first fault
+	void     bool          // whether a kernel in used has been disabled
 }
 
-// begin makes a segment of the plan the one that is handed out.
+// begin starts handing out rows of a segment of the plan.
 func (s *search) begin(segment int) {
 	if s.segment = segment; segment < len(s.plan.segments) {
 		s.row, s.end = s.plan.segments[segment].rows()
 	}
 }
 
-// claim hands out the next rows to search, the last excluded.
+// claim hands out the next rows to search, to excluded. ok is false if there are none.
 func (s *search) claim() (seg *segment, from, to uint64, ok bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -71,17 +71,17 @@ func (s *search) claim() (seg *segment, from, to uint64, ok bool) {
 	}
 	seg = &s.plan.segments[s.segment]
 	if s.plan.space.order != cheapestFirst && seg.least(s.row) > s.beyond.Load() {
-		return nil, 0, 0, false // nor are any that come later
+		return nil, 0, 0, false // later rows are above it too
 	}
-	const grain = 8192 // nonces at a time, where rows are smaller
+	const grain = 8192 // nonces to hand out at a time if rows are smaller
 	from = s.row
 	s.row += min(s.end-from, max(1, grain/seg.rowSize()))
 	return seg, from, s.row, true
 }
 
-// check hashes a nonce that a kernel found. It returns false if crypto/sha256
-// contradicts the kernel: the first word of the digest does not meet the target.
-// Then the search stops, to begin anew without that kernel.
+// check verifies a nonce that a kernel found, with crypto/sha256. ok is false if crypto/sha256
+// contradicts the kernel: the first word of the digest misses the target. check then disables the
+// kernel and stops the attempt, so that the search can start over without it.
 func (s *search) check(k *asm.Kernel, nonce uint64) (digest [sha256.Size]byte, ok bool) {
 	digest = s.puzzle.Hash(nonce)
 	if leadingZeros(digest) >= min(s.puzzle.Bits, 32) {
@@ -94,8 +94,8 @@ func (s *search) check(k *asm.Kernel, nonce uint64) (digest [sha256.Size]byte, o
 	return digest, false
 }
 
-// use notes that a worker is about to use a kernel. It returns false if the kernel
-// has been disabled.
+// use records that a worker is about to use a kernel. It returns false if the attempt is void
+// because one of its kernels has been disabled.
 func (s *search) use(k *asm.Kernel) bool {
 	s.mu.Lock()
 	if !slices.Contains(s.used, k) {
@@ -105,8 +105,8 @@ func (s *search) use(k *asm.Kernel) bool {
 	return s.inspect()
 }
 
-// inspect stops the search if one of its kernels has been disabled, by this search
-// or by another. It returns false then.
+// inspect reports whether all kernels used by this attempt are still enabled. If this search or
+// another one has disabled one of them, inspect stops the attempt.
 func (s *search) inspect() bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -123,10 +123,10 @@ func (s *search) inspect() bool {
 	return !s.void
 }
 
-// report takes a nonce that a kernel found, and its digest.
+// report records a nonce that check has accepted, if it solves the puzzle.
 func (s *search) report(k *asm.Kernel, nonce uint64, digest [sha256.Size]byte) {
 	if leadingZeros(digest) < s.puzzle.Bits {
-		return // a kernel looks at 32 bits only
+		return // kernels test the first 32 bits only
 	}
 	if s.found != nil {
 		s.deliver(Solution{Nonce: nonce, Hash: digest, Backend: k.Name})
@@ -144,7 +144,7 @@ func (s *search) report(k *asm.Kernel, nonce uint64, digest [sha256.Size]byte) {
 	}
 }
 
-// deliver hands a solution to the caller of All, who may have had enough.
+// deliver passes a solution to the callback of All, and stops the search if that returns false.
 func (s *search) deliver(solution Solution) {
 	s.mu.Lock()
 	solution.Fault = s.fault
@@ -163,7 +163,7 @@ func (s *search) deliver(solution Solution) {
 	}
 }
 
-// hashes counts the nonces tried so far.
+// hashes returns the number of nonces tried so far.
 func (s *search) hashes() uint64 {
 	n := s.easy
 	for i := range s.workers {
@@ -172,7 +172,7 @@ func (s *search) hashes() uint64 {
 	return n
 }
 
-// fail stops the search because the context ended.
+// fail stops the search because the context ended with err.
 func (s *search) fail(err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -180,8 +180,8 @@ func (s *search) fail(err error) {
 	s.stop.Store(true)
 }
 
-// run searches until all workers have stopped. Meanwhile it tells of progress.
-// The error is not the context's.
+// run searches until all workers have stopped, and reports progress meanwhile. A context error goes
+// to s.err instead of the result.
 func (s *search) run(ctx context.Context, o Options) (err error) {
 	s.processors = int64(runtime.GOMAXPROCS(0))
 	s.workers = make([]worker, o.workers())
@@ -209,9 +209,9 @@ func (s *search) run(ctx context.Context, o Options) (err error) {
 	}
 }
 
-// attempts has the workers search, and search everything again without each
-// kernel that is disabled: what it has searched may hold solutions that it missed.
-// Each attempt has one kernel less to use, and the last kernel is never caught.
+// attempts runs the workers over the whole plan, again each time a kernel is disabled, since the
+// nonces that it searched may hold solutions that it missed. Each attempt has one kernel less, and
+// the last kernel is never disabled, so the loop ends.
 func (s *search) attempts(ctx context.Context) error {
 	for {
 		s.begin(0)
@@ -231,8 +231,8 @@ func (s *search) attempts(ctx context.Context) error {
 	}
 }
 
-// restart prepares for another attempt. Nothing of the last one counts but the
-// solutions: crypto/sha256 has confirmed them.
+// restart prepares another attempt. It keeps the solutions, which crypto/sha256 has verified, and
+// discards everything else.
 func (s *search) restart() error {
 	kernels, err := s.equip()
 	if err != nil {
@@ -249,7 +249,7 @@ func (s *search) restart() error {
 	return nil
 }
 
-// equip gives the search its kernels.
+// equip sets the kernel for each kind of layout, and returns them with their speeds.
 func (s *search) equip() (kernels lineup, err error) {
 	for i := range kernels {
 		k, chosen := s.asked, true
@@ -265,8 +265,7 @@ func (s *search) equip() (kernels lineup, err error) {
 	return kernels, nil
 }
 
-// settle makes a kernel the one that all workers use for a kind of layout, unless it
-// is nil.
+// settle makes all workers use k for a kind of layout. It does nothing if k is nil.
 func (s *search) settle(kind kind, k *asm.Kernel) {
 	if k != nil {
 		s.kernels[kind].Store(k)
@@ -274,7 +273,7 @@ func (s *search) settle(kind kind, k *asm.Kernel) {
 	}
 }
 
-// progress says how far a search of so many nonces has got.
+// progress returns the progress of a search of all nonces of the plan.
 func (s *search) progress(all float64) Progress {
 	hashes := s.hashes()
 	left := all - float64(hashes)

@@ -2,45 +2,47 @@ package solver
 
 import "github.com/gkpow/gkpow/solver/asm"
 
-// A segment is nonces of one width, searched with one layout.
+// A segment is a range of nonces of one width, searched with one layout.
 type segment struct {
 	layout
-	first, last uint64  // nonces, both included
-	cost        float64 // of one hash, see layout.cost
-	time        float64 // the same in ns, or any unit that all segments of a plan share
+	first, last uint64  // the range of nonces, both included
+	cost        float64 // per hash, see layout.cost
+	time        float64 // per hash, in ns or any unit that all segments of a plan share
 }
 
-// nonces counts the nonces of the segment.
+// nonces returns the number of nonces in the segment.
 func (s *segment) nonces() float64 { return float64(s.last-s.first) + 1 }
 
-// sparseCost estimates what is spent, for one hash and in the unit of cost, on rows which
-// hold few of the segment's nonces or none. If it has few nonces, and their last
-// digits are outer ones, that may be nearly all rows.
+// sparseCost estimates the cost per hash, in the unit of cost, of rows that hold few of the
+// segment's nonces or none. If a segment has few nonces and their last digits are outer ones,
+// nearly all rows may be like that.
 func (s *segment) sparseCost(k *asm.Kernel) float64 {
 	from, to := s.rows()
-	return s.chunkCycles() / k.Weights.Scan * float64(s.together()) * max(0, float64(to-from)/s.nonces()-1/float64(s.rowSize()))
+	excess := max(0, float64(to-from)/s.nonces()-1/float64(s.rowSize())) // rows per nonce
+	return s.chunkCycles() / k.Weights.Scan * float64(s.together()) * excess
 }
 
-// A chunk is one value of the outer digits: those before the inner ones, read as a
-// number, are its high part, those after them, up to the tail, its low part.
+// A chunk is the set of nonces with the same outer digits. The digits before the inner ones, read
+// as a number, are the chunk's high part; those between the inner ones and the tail are its low
+// part.
 //
-// A row is what a walk prepares at once: a chunk, or a part of its inner values, or for
-// grids up to sixteen chunks, whose high parts follow one another. Rows that differ in the
-// low part only make a window of consecutive nonces. Rows are numbered so that those of a
-// window follow one another, and windows are in numeric order.
+// A row is the unit that a walk prepares: a chunk, a part of a chunk's inner values, or, for grids,
+// up to sixteen chunks with consecutive high parts. Rows that differ only in their low part form a
+// window of consecutive nonces. Rows of one window have consecutive numbers, and windows are
+// numbered in numeric order.
 type row struct {
 	low       uint64
-	high, end uint64 // the high parts of its chunks, the last excluded
-	from, to  uint64 // their inner values, the last excluded
+	high, end uint64 // the high parts of its chunks, end excluded
+	from, to  uint64 // their inner values, to excluded
 }
 
-// rows returns the numbers of the segment's rows, the last excluded. Rows at either
-// end may have few nonces, or none.
+// rows returns the numbers of the segment's rows, to excluded. The first and last rows may hold few
+// nonces of the segment, or none.
 func (s *segment) rows() (from, to uint64) {
 	return s.windowOf(s.first) * s.after(), (s.windowOf(s.last) + 1) * s.after()
 }
 
-// windowOf returns which window has the nonce.
+// windowOf returns the number of the window that holds the nonce.
 func (s *segment) windowOf(nonce uint64) (number uint64) {
 	if s.inner > 0 {
 		high, same := nonce/s.stride(), pow10[s.gridDigits]
@@ -52,7 +54,7 @@ func (s *segment) windowOf(nonce uint64) (number uint64) {
 	return number
 }
 
-// row returns the row with a number.
+// row returns the row with the given number.
 func (s *segment) row(number uint64) row {
 	window, low := number/s.after(), number%s.after()
 	group, part := window/s.parts(), window%s.parts()
@@ -65,9 +67,9 @@ func (s *segment) row(number uint64) row {
 	return r
 }
 
-// chunk returns the inner values of one of the row's chunks, the last excluded, that make
-// nonces of the segment, and the nonce whose inner digits and digits in the tail are all
-// 0. There are none if from is not less than to.
+// chunk returns the inner values, to excluded, for which the chunk with the given high part holds
+// nonces of the segment, and the chunk's base: its nonce with zeros for the inner and tail digits.
+// If from is not below to, there are no such values.
 func (s *segment) chunk(r *row, high uint64) (base, from, to uint64) {
 	step, tails := s.step(), s.tails()
 	if s.inner > 0 {
@@ -87,7 +89,7 @@ func (s *segment) chunk(r *row, high uint64) (base, from, to uint64) {
 	return base, max(from, r.from), min((s.last-base)/step+1, r.to)
 }
 
-// least returns a nonce that none of the rows from one on is below.
+// least returns a lower bound on the nonces of the row with the given number and all later rows.
 func (s *segment) least(number uint64) (nonce uint64) {
 	r := s.row(number)
 	if s.inner > 0 {
@@ -96,8 +98,8 @@ func (s *segment) least(number uint64) (nonce uint64) {
 	return nonce + r.from*s.step()
 }
 
-// tailRange returns the values of the digits in the tail, the last excluded, that
-// make nonces of the segment, for the nonce in which they are 0.
+// tailRange returns the values of the tail digits, to excluded, that give nonces of the segment.
+// The given nonce has zeros for these digits.
 func (s *segment) tailRange(nonce uint64) (from, to uint64) {
 	if nonce < s.first {
 		from = s.first - nonce

@@ -1,20 +1,19 @@
-// Package solver finds proof-of-work nonces: decimal integers such that
-// SHA-256(prefix || nonce) begins with a given number of zero bits. It is made
-// for gkCAPTCHA's machine-to-machine challenges, where the prefix is a salt and
-// a colon, and works for any prefix and any number of bits.
+// Package solver finds proof-of-work nonces: decimal integers such that SHA-256(prefix || nonce)
+// begins with a given number of zero bits. It is built for gkCAPTCHA's machine-to-machine
+// challenges, whose prefix is a salt and a colon, and works for any prefix and any number of bits.
 //
 // Most programs need two functions:
 //
 //	puzzle, err := solver.NewPuzzle(salt, difficulty)
 //	solution, err := solver.Solve(ctx, puzzle)
 //
-// A Solver made by New does the same with options: the number of workers, limits
-// on the nonce, numeric order, one part of a search shared by many machines, and
-// a callback for progress. Its method All finds every solution, not just one.
+// New returns a Solver with Options: the number of workers, limits on the nonce, numeric order,
+// sharding across machines, and a progress callback. Its method All finds every solution instead of
+// one.
 //
-// To read the package, start here and go on with plan.go (what is searched, and
-// in which layout), walk.go (the pieces that kernels are given), worker.go (the
-// search loop), search.go (what workers share) and choose.go (which kernel they use).
+// To read the source, start in this file and continue with plan.go (which nonces are searched, and
+// in which layout), walk.go (the pieces that a kernel searches per call), worker.go (the search
+// loop), search.go (the state that workers share) and choose.go (how a kernel is chosen).
 package solver
 
 import (
@@ -29,67 +28,64 @@ import (
 	"github.com/gkpow/gkpow/solver/asm"
 )
 
-// Options change how a Solver searches. The zero value is right for most uses.
+// Options configure a Solver. The zero value suits most programs.
 type Options struct {
-	// Workers is how many goroutines search. 0 means runtime.GOMAXPROCS, which
-	// respects CPU limits of containers.
+	// Workers is the number of goroutines that search, at most 4096. 0 means runtime.GOMAXPROCS,
+	// which respects the CPU limits of containers.
 	Workers int
-	// Backend names the kernel to use, one of those that Backends lists. ""
-	// means the one that the environment variable GKPOW_BACKEND names, and if
-	// that is not set, the fastest: early in a search, a worker tries those that
-	// come near it in turn, and the choice is remembered in this process.
-	// A name that is wrong or of a kernel that cannot be used, from wherever it
-	// comes, is an error of New.
+	// Backend is the name of the kernel to use, as listed by Backends. If it is empty, the
+	// environment variable GKPOW_BACKEND names the kernel. If that is not set either, the Solver
+	// chooses the fastest: early in a search, a worker measures the kernels that come close to the
+	// fastest, and the process remembers the result. New returns an error for a kernel that does
+	// not exist or cannot run on this machine, whether the option or the variable names it.
 	Backend string
-	// MinNonce is the smallest nonce allowed. If it is above MaxSafeInteger,
-	// MaxNonce cannot be 0.
+	// MinNonce is the smallest nonce allowed. Above MaxSafeInteger, MaxNonce must be set too.
 	MinNonce uint64
-	// MaxNonce is the largest nonce allowed. 0 means MaxInt32 where nonces up to
-	// that are enough (the chance that none solves the puzzle is below one in a
-	// billion) and cost at most 1.2 times what wider ones would, and
-	// MaxSafeInteger otherwise.
+	// MaxNonce is the largest nonce allowed. 0 selects a default: MaxInt32 if some nonce up to that
+	// limit almost certainly solves the puzzle (the chance of none is below one in a billion) and
+	// the search costs at most 1.2 times as much as with the wider limit; otherwise MaxSafeInteger.
 	MaxNonce uint64
-	// Sequential has Solve find the smallest nonce that solves the puzzle, or the
-	// smallest of the shard, and All search in numeric order. Solve is as fast as
-	// otherwise if small nonces take one block; All is slower.
+	// Sequential makes Solve return the smallest nonce that solves the puzzle (within its shard, if
+	// any) and makes All search in numeric order. Solve does not slow down as long as the message
+	// with a small nonce fits in one block; All does.
 	Sequential bool
-	// Shard is the part of the nonces to search. The zero value means all.
+	// Shard is the part of the nonce space to search. The zero value means all of it.
 	Shard Shard
-	// Progress, if not nil, is called every ProgressInterval until the search
-	// ends, always from the goroutine that called Solve or All.
+	// Progress, if not nil, is called every ProgressInterval until the search ends, always on the
+	// goroutine that called Solve or All.
 	Progress func(Progress)
-	// ProgressInterval is the time between calls of Progress. 0 means 100 ms.
+	// ProgressInterval is the time between calls of Progress. 0 means 100 ms; New rejects negative
+	// values.
 	ProgressInterval time.Duration
 }
 
-// maxWorkers is more than any machine has CPUs.
+// maxWorkers exceeds the number of CPUs of any machine.
 const maxWorkers = 4096
 
-// A Solver solves puzzles. It is safe for concurrent use; searches that run at
-// the same time share the CPUs.
+// A Solver solves puzzles. It is safe for concurrent use; concurrent searches share the CPUs.
 type Solver struct {
 	options  Options
 	registry *registry
-	asked    *asm.Kernel // nil if the choice is free
-	why      string      // by whom, if not
+	asked    *asm.Kernel // the kernel that the caller named, nil if none
+	why      string      // where it was named: the option or the variable
 }
 
 // A Solution is a nonce that solves a puzzle, and how it was found.
 type Solution struct {
-	Nonce   uint64            // its canonical decimal digits are what was hashed
+	Nonce   uint64            // hashed as canonical decimal digits
 	Hash    [sha256.Size]byte // SHA-256(prefix || nonce), by crypto/sha256
-	Hashes  uint64            // nonces tried by all workers, each once; by then, if All found it; see KernelFault
-	Elapsed time.Duration     // from the call of Solve to its return, or of All to this solution
-	Backend string            // the kernel that found the nonce; "std" if it was crypto/sha256
+	Hashes  uint64            // distinct nonces tried by all workers; from All, up to this solution
+	Elapsed time.Duration     // from the call of Solve or All to this solution
+	Backend string            // the kernel that found the nonce, or "std" for crypto/sha256
 	Workers int               // goroutines that searched
-	Fault   *KernelFault      // not nil if a kernel was caught in an error on the way
+	Fault   *KernelFault      // set if a kernel was disabled during the search, else nil
 }
 
-// HashRate returns hashes per second.
+// HashRate returns the hashes per second of all workers together.
 func (s Solution) HashRate() float64 { return rate(s.Hashes, s.Elapsed) }
 
-// String describes the solution in a line, for logs: "nonce 19317, after 19318 hashes
-// in 2ms (9.7 MH/s) by shani with 2 workers".
+// String describes the solution in one line, for logs: "nonce 19317, after 19318 hashes in 2ms (9.7
+// MH/s) by shani with 2 workers".
 func (s Solution) String() string {
 	workers := "workers"
 	if s.Workers == 1 {
@@ -108,19 +104,21 @@ func New(o Options) (*Solver, error) { return newSolver(o, kernels) }
 
 func newSolver(o Options, r *registry) (*Solver, error) {
 	if o.Workers < 0 || o.Workers > maxWorkers {
-		return nil, fmt.Errorf("solver: %d workers: the number must be 0 (one for each CPU) to %d", o.Workers, maxWorkers)
+		return nil, fmt.Errorf("solver: %d workers: must be 0 (one per CPU) to %d", o.Workers, maxWorkers)
 	}
 	if o.ProgressInterval < 0 {
-		return nil, fmt.Errorf("solver: progress interval %v: it cannot be negative", o.ProgressInterval)
+		return nil, fmt.Errorf("solver: progress interval %v: must not be negative", o.ProgressInterval)
 	}
 	if o.ProgressInterval == 0 {
 		o.ProgressInterval = 100 * time.Millisecond
 	}
 	if o.MaxNonce > 0 && o.MinNonce > o.MaxNonce {
-		return nil, fmt.Errorf("solver: nonces from %d to %d: the smallest cannot be above the largest", o.MinNonce, o.MaxNonce)
+		return nil, fmt.Errorf("solver: nonces from %d to %d: the smallest is above the largest",
+			o.MinNonce, o.MaxNonce)
 	}
 	if o.MaxNonce == 0 && o.MinNonce > MaxSafeInteger {
-		return nil, fmt.Errorf("solver: nonces from %d on: above %d the largest one must be given too", o.MinNonce, MaxSafeInteger)
+		return nil, fmt.Errorf("solver: nonces from %d: above %d, set the largest nonce too",
+			o.MinNonce, MaxSafeInteger)
 	}
 	if err := o.Shard.validate(); err != nil {
 		return nil, err
@@ -134,7 +132,7 @@ func newSolver(o Options, r *registry) (*Solver, error) {
 
 var shared = sync.OnceValues(func() (*Solver, error) { return New(Options{}) })
 
-// Solve solves a puzzle with a Solver of default Options.
+// Solve solves a puzzle with default Options; see Solver.Solve. It is safe for concurrent use.
 func Solve(ctx context.Context, p Puzzle) (Solution, error) {
 	s, err := shared()
 	if err != nil {
@@ -143,21 +141,25 @@ func Solve(ctx context.Context, p Puzzle) (Solution, error) {
 	return s.Solve(ctx, p)
 }
 
-// Solve finds a nonce that solves the puzzle. It returns well within a
-// millisecond of the context's end, given a processor to run on.
+// Solve finds a nonce that solves the puzzle. If the context ends first, Solve returns well within
+// a millisecond, provided that a processor is free to run it.
 //
-// Errors are a *PuzzleError, a *StoppedError if the context ended first (which
-// errors.Is finds to be context.Canceled or context.DeadlineExceeded), or an
-// *ExhaustedError (ErrExhausted) if no allowed nonce solves the puzzle. On a
-// machine where not even the generic kernel passes its self-test there is no
-// search.
+// The error is one of:
 //
-// A puzzle of many bits is accepted: the context bounds the time.
+//   - a *PuzzleError if the puzzle is invalid
+//   - a *StoppedError if the context ended first; it wraps context.Canceled or
+//     context.DeadlineExceeded
+//   - an *ExhaustedError, which wraps ErrExhausted, if no allowed nonce solves the puzzle; it is
+//     joined with a *KernelFault if a kernel was disabled during the search
+//   - another error if no kernel works on this machine: even the generic one failed its self-test
 //
-// The first nonces of an easy puzzle are tried in the caller's goroutine, unless a
-// Backend is named.
+// Solve accepts puzzles of up to MaxBits bits, however long they take; use the context to limit the
+// time.
+//
+// Solve tries the first nonces of an easy puzzle on the calling goroutine, with crypto/sha256,
+// unless a Backend is named.
 func (s *Solver) Solve(ctx context.Context, p Puzzle) (Solution, error) {
-	start := time.Since(loaded) // half of what time.Now takes, which an easy puzzle notices
+	start := time.Since(loaded) // takes half as long as time.Now, which shows in easy puzzles
 	if err := p.validate(); err != nil {
 		return Solution{}, err
 	}
@@ -204,26 +206,24 @@ func (s *Solver) Solve(ctx context.Context, p Puzzle) (Solution, error) {
 	return Solution{}, exhausted
 }
 
-// All calls found for every allowed nonce that solves the puzzle, until found
-// returns false or no nonce is left. It returns the number of nonces tried, each
-// counted once: those are all that are allowed if nothing ended the search
-// early, and found has seen each solution among them, once, unless it returned
-// false. All remembers the nonces it has reported, in 8 bytes each.
+// All calls found for every allowed nonce that solves the puzzle, until found returns false or all
+// nonces have been tried. It returns the number of distinct nonces tried: all allowed nonces,
+// unless found or the context ended the search early. found receives every solution among them
+// exactly once, until it returns false. All remembers the nonces that it has reported, at 8 bytes
+// each.
 //
-// The calls of found come from the workers, one at a time, and the last is over
-// when All returns. Their order is that of the search; it is numeric with
-// Sequential and one worker.
+// Workers call found, one at a time; no call is running when All returns. Solutions arrive in
+// search order, which is numeric with Sequential and one worker.
 //
-// The default of MaxNonce is made for finding one solution. Give MinNonce and
-// MaxNonce to search a range.
+// The default MaxNonce is meant for finding one solution. Set MinNonce and MaxNonce to search a
+// particular range.
 //
-// Errors are a *PuzzleError, and a *StoppedError if the context ended first, as
-// for Solve. A *KernelFault says that a kernel was caught in an error; it is
-// returned when the search, which began anew with another kernel, is over, with
-// the *StoppedError if there is one.
+// The error is a *PuzzleError or a *StoppedError as for Solve, or a *KernelFault if a kernel was
+// disabled. After a fault the search starts over without that kernel; All returns the fault when
+// the search is done, joined with the *StoppedError if there is one.
 func (s *Solver) All(ctx context.Context, p Puzzle, found func(Solution) bool) (hashes uint64, err error) {
 	if found == nil {
-		return 0, errors.New("solver: All needs a function to call")
+		return 0, errors.New("solver: All needs a function to call with each solution")
 	}
 	run := &search{start: monotonic(), puzzle: p, found: found}
 	if err := p.validate(); err != nil {
@@ -246,8 +246,8 @@ func (s *Solver) All(ctx context.Context, p Puzzle, found func(Solution) bool) (
 	return run.hashes(), err
 }
 
-// search runs a search of the space. What it has found, and how, is in the search. The
-// error is never an ExhaustedError or a KernelFault.
+// search searches the space and leaves its results in run. The error is never an ExhaustedError or
+// a KernelFault.
 func (s *Solver) search(ctx context.Context, run *search, sp space) error {
 	run.registry, run.asked = s.registry, s.asked
 	kernels, err := run.equip()
@@ -268,8 +268,8 @@ func (s *Solver) search(ctx context.Context, run *search, sp space) error {
 	return nil
 }
 
-// space returns the nonces to search for a puzzle. The limit is yet to be chosen if
-// none is asked for: see plan.
+// space returns the space to search for a puzzle. Its limit is 0 if the caller did not set
+// MaxNonce; plan then chooses one.
 func (o *Options) space(p Puzzle) space {
 	sp := space{prefix: len(p.Prefix), bits: p.Bits, least: o.MinNonce, limit: o.MaxNonce, shard: o.Shard}
 	if o.Sequential {
@@ -280,7 +280,7 @@ func (o *Options) space(p Puzzle) space {
 
 // plan plans a search of the space.
 func (o *Options) plan(sp space, kernels lineup) plan {
-	sp.workers = o.workers() // not in space, since an easy puzzle would notice
+	sp.workers = o.workers() // not set by space: looking it up would slow down easy puzzles
 	if o.MaxNonce == 0 {
 		return withDefaultLimit(sp, kernels)
 	}
