@@ -6,31 +6,30 @@ import (
 	"github.com/gkpow/gkpow/solver/asm"
 )
 
-// A cursor keeps the message of a chunk, and the asm.Block or asm.Grid of it. When
-// it goes to another chunk it rewrites the digits that change, and computes again
-// only what depends on them.
+// A cursor holds the message of a chunk and the asm.Block or asm.Grid for it. When it moves to
+// another chunk, it rewrites only the digits that change and recomputes only what depends on them.
 type cursor struct {
 	block asm.Block
 	grid  asm.Grid
 
 	mid       *midstate
 	layout    layout
-	message   [128]byte // from the block of the nonce on; what varies in a chunk is zero
+	message   [128]byte // from the block in which the nonce begins; bytes that vary in a chunk are 0
 	high, low number
-	words     []uint32  // the inner digits, for every value
-	gridWords []uint32  // the digits in which chunks of a grid differ, for every value
-	tails     tailTable // the blocks that may follow
+	words     []uint32  // the inner digits, by value
+	gridWords []uint32  // the digits in which chunks of a grid differ, by value
+	tails     tailTable // the blocks that can follow
 	changed   int       // the first byte that has changed since setBlock
 }
 
-// A number is digits of the message from one place to another.
+// A number is a run of digits in the message.
 type number struct {
 	from, to int
 	value    uint64
 }
 
-// set writes the digits that change, and returns the place of the first of them, or
-// the end of the message.
+// set writes the digits that change. It returns the position of the first one, or the length of the
+// message if none changes.
 func (n *number) set(message *[128]byte, value uint64) int {
 	first := len(message)
 	rest, old := value, n.value
@@ -71,13 +70,13 @@ func (c *cursor) enter(mid *midstate, l layout, mask uint32) {
 	if l.block() == 1 {
 		c.hashFirst()
 	}
-	c.tails = nil // not to be written over: others may use it
+	c.tails = nil // do not overwrite the table: other searches may share it
 	if l.hasTail() {
 		c.setTails()
 	}
 }
 
-// setTails brings the tails up to date with the outer digits in their block.
+// setTails updates the tails after a change of the outer digits in their block.
 func (c *cursor) setTails() {
 	if c.ownTails() {
 		c.tails.set(c.layout, &c.message)
@@ -86,16 +85,16 @@ func (c *cursor) setTails() {
 	}
 }
 
-// ownTails reports whether there are so many outer digits in the block that follows that
-// it is not worth while to keep the tails for all their values.
+// ownTails reports whether the cursor builds tails of its own. It does so if the block that follows
+// holds too many outer digits to keep a table of tails for each of their values.
 func (c *cursor) ownTails() bool {
 	return c.layout.hasTail() && c.layout.outerFrom(64) > c.layout.keptDigits()
 }
 
-// mask returns the bits of the first word of the digest that must be zero.
+// mask returns a mask of the bits that must be zero in the first word of the digest.
 func mask(bits int) uint32 { return ^(^uint32(0) >> min(bits, 32)) }
 
-// seek goes to a chunk. Call setBlock or setGrid next.
+// seek moves to a chunk. Call setBlock or setGrid next.
 func (c *cursor) seek(high, low uint64) {
 	changed := c.high.set(&c.message, high)
 	if low != c.low.value {
@@ -110,13 +109,13 @@ func (c *cursor) seek(high, low uint64) {
 	c.changed = min(c.changed, changed)
 }
 
-// hashFirst hashes the first block of the message, which the one that varies follows.
+// hashFirst hashes the first block of the message if the second one varies.
 func (c *cursor) hashFirst() {
 	first := blockWords(c.message[:])
 	c.block.State = asm.Compress(&c.mid.state, &first)
 }
 
-// setBlock brings the block up to date with the chunk.
+// setBlock updates the block for the current chunk.
 func (c *cursor) setBlock() {
 	start := 64 * c.layout.block()
 	c.block.Words = blockWords(c.message[start:])
@@ -124,8 +123,7 @@ func (c *cursor) setBlock() {
 	c.changed = len(c.message)
 }
 
-// setGrid makes the grid that of the chunk and those after it. The high part of the
-// chunk is the one given.
+// setGrid sets up the grid of the current chunk, whose high part is given, and the chunks after it.
 func (c *cursor) setGrid(high uint64) {
 	g, lane := &c.grid, high%pow10[c.layout.gridDigits]
 	g.State, g.Words = c.block.State, blockWords(c.message[64*c.layout.block():])
@@ -134,7 +132,7 @@ func (c *cursor) setGrid(high uint64) {
 	g.Prepare()
 }
 
-// meets reports whether a hash of a piece of the chunk or grid meets the target.
+// meets reports whether the hash at a step and lane of a piece meets the target.
 func (c *cursor) meets(p *piece, step, lane int) bool {
 	if p.kind == grid {
 		return c.gridFirstWord(p.values[step], lane)&c.grid.Mask == 0
@@ -150,8 +148,8 @@ func (c *cursor) firstWord(word uint32, tail *asm.Tail) uint32 {
 	return tail.FirstWord(&state)
 }
 
-// gridFirstWord returns the first word of the digest for an inner value and one of
-// the chunks of the grid.
+// gridFirstWord returns the first word of the digest for an inner value and a lane: a chunk of the
+// grid.
 func (c *cursor) gridFirstWord(word uint32, lane int) uint32 {
 	words := c.grid.Words
 	words[c.grid.Vary-1] |= c.grid.Lanes[lane]

@@ -6,12 +6,12 @@ import (
 	"github.com/gkpow/gkpow/solver/asm"
 )
 
-// A tailTable holds the last block of the message for every value of the digits
-// of the nonce that vary in it.
+// A tailTable holds the last block of the message, prepared for kernels, for every value of the
+// tail digits.
 type tailTable []asm.Tail
 
-// set makes the table for a layout, of the message whose digits in the last block
-// are those given where they do not vary.
+// set fills the table for a layout. The message supplies all bytes of the last block except the
+// tail digits.
 func (t *tailTable) set(l layout, message *[128]byte) {
 	if n := int(l.tails()); len(*t) != n {
 		*t = make(tailTable, n)
@@ -37,22 +37,22 @@ func (t *tailTable) set(l layout, message *[128]byte) {
 	}
 }
 
-// latestTails is the tables that were made last and that others may use.
+// latestTails holds the most recent shared tables, all for one layout.
 var latestTails struct {
 	mu     sync.Mutex
 	layout layout
 	made   []madeTails
 }
 
-// madeTails is a table and the block that it was made of.
+// madeTails is a table and the block that it was built from.
 type madeTails struct {
 	last  [64]byte
 	table tailTable
 }
 
-// sharedTails returns the table for a layout and the outer digits of the message. It is the
-// same for all prefixes of one length, so it is kept for the next search, with those for
-// other values of the outer digits. Nobody may change it.
+// sharedTails returns the table for a layout and the outer digits of the message. The table is the
+// same for all prefixes of one length, so sharedTails keeps it for later searches, along with the
+// tables for other values of the outer digits. Callers must not modify it.
 func sharedTails(l layout, message [128]byte) tailTable {
 	latest := &latestTails
 	latest.mu.Lock()
@@ -68,7 +68,7 @@ func sharedTails(l layout, message [128]byte) tailTable {
 	}
 	var table tailTable
 	table.set(l, &message)
-	if len(latest.made) >= int(pow10[l.keptDigits()]) { // of another length of the message
+	if len(latest.made) >= int(pow10[l.keptDigits()]) { // they are for messages of another length
 		latest.made = nil
 	}
 	latest.made = append(latest.made, madeTails{last, table})

@@ -8,42 +8,41 @@ import (
 	"github.com/gkpow/gkpow/solver/asm"
 )
 
-// What a trial takes: a slice of time for each kernel in each round.
+// A trial gives each kernel one slice of time per round.
 const (
-	trialRounds    = 6
+	trialRounds    = 6 // at most
 	trialSlice     = 25 * time.Microsecond
-	trialMinHashes = 32
-	trialMaxHashes = 2048
-	trialMinRow    = 900 // smaller rows do not show what a kernel can do
+	trialMinHashes = 32   // per slice
+	trialMaxHashes = 2048 // per slice
+	trialMinRow    = 900  // nonces per row; smaller rows do not show a kernel's full speed
 
-	// trialAfter is how many hashes a worker tries before. A search that ends
-	// sooner is not worth the self-tests of more kernels.
+	// trialAfter is the number of hashes that a worker tries before it starts a trial. If a search
+	// ends sooner, the self-tests of further kernels would cost more than they save.
 	trialAfter = 4096
 
-	// Kernels that are slower than the fastest by this factor after so many rounds
-	// take no part in the others.
+	// After trialEarly rounds, kernels that take more than trialBehind times as long as the fastest
+	// drop out.
 	trialEarly  = 2
 	trialBehind = 1.15
 )
 
-// A trial measures kernels in turn on one kind of layout. It belongs to one worker at
-// a time.
+// A trial measures kernels in turn on one kind of layout. One worker at a time runs it.
 type trial struct {
 	now     func() time.Time
 	kind    kind
 	kernels []tried
-	round   int // rounds that are over
-	turn    int // whose turn it is
+	round   int // completed rounds
+	turn    int // index of the kernel whose turn it is
 
-	began  time.Time // when the turn at hand began; zero if none has
-	size   uint64    // how many hashes it has
-	hashes uint64    // and how many of them have been tried
+	began  time.Time // when the current turn began; zero if it has not
+	size   uint64    // hashes in the current turn
+	hashes uint64    // how many of them have been tried
 }
 
-// A tried is a kernel in a trial.
+// A tried is a kernel under trial.
 type tried struct {
 	*asm.Kernel
-	least float64 // the shortest time for one hash, in ns; at first, that of the first look
+	least float64 // least ns per hash in a turn; before the first round, from the first look
 }
 
 // next returns the kernel whose turn it is, and the most hashes for its next piece.
@@ -57,7 +56,7 @@ func (t *trial) next() (k *asm.Kernel, most uint64) {
 	return current.Kernel, min(t.size-t.hashes, uint64(current.MaxScan))
 }
 
-// record takes the hashes of a piece. It returns true if the trial is over.
+// record adds the hashes of a piece to the current turn. It returns true when the trial is over.
 func (t *trial) record(hashes uint64) bool {
 	if t.hashes += hashes; t.hashes < t.size {
 		return false
@@ -78,12 +77,12 @@ func (t *trial) record(hashes uint64) bool {
 	return t.over()
 }
 
-// interrupt has the turn at hand begin again.
+// interrupt restarts the current turn.
 func (t *trial) interrupt() { t.began = time.Time{} }
 
 func (t *trial) over() bool { return t.round == trialRounds || len(t.kernels) == 1 }
 
-// fastest returns the kernel with the shortest time, the first of several.
+// fastest returns the kernel with the least time per hash, the first one on a tie.
 func (t *trial) fastest() tried {
 	return slices.MinFunc(t.kernels, func(a, b tried) int { return cmp.Compare(a.least, b.least) })
 }

@@ -2,24 +2,25 @@ package solver
 
 import "github.com/gkpow/gkpow/solver/asm"
 
-// A piece is the nonces of one call of a kernel, which goes through them in steps. In
-// each it searches some side by side, the lanes: of a grid the chunks, and where a
-// tail follows the values.
+// A piece is the set of nonces that one call of a kernel searches, in steps. Each step searches
+// several nonces in parallel, one per lane. In a grid the lanes are chunks, and the steps are inner
+// values. If a tail follows, the lanes are inner values, and the steps are tails.
 type piece struct {
 	kind   kind
 	base   uint64     // the smallest nonce
-	along  uint64     // the distance between nonces of neighbouring steps
-	across uint64     // and of neighbouring lanes
+	along  uint64     // the difference between nonces of consecutive steps
+	across uint64     // the difference between nonces of neighbouring lanes
 	values []uint32   // the inner digits, as words
-	tails  []asm.Tail // the blocks that may follow, if the kind has any
+	tails  []asm.Tail // the blocks that can follow, if the kind has any
 
-	// What is hashed before the tails: a run of values that includes these, and
-	// which group of asm.MaxStates of them these are.
+	// If a tail follows: the run of values that is hashed at once, and which group of asm.MaxStates
+	// values of the run belongs to this piece.
 	run    []uint32
-	serial uint64 // tells the runs of a walk from each other
+	serial uint64 // identifies the run within its walk
 	group  int
 }
 
+// steps returns the number of steps that are left.
 func (p *piece) steps() int {
 	if p.kind == fixedTail || p.kind == varyingTail {
 		return len(p.tails)
@@ -27,6 +28,7 @@ func (p *piece) steps() int {
 	return len(p.values)
 }
 
+// lanes returns the number of nonces in each step.
 func (p *piece) lanes() int {
 	switch p.kind {
 	case oneBlock:
@@ -37,14 +39,15 @@ func (p *piece) lanes() int {
 	return len(p.values)
 }
 
-// hashes counts the nonces of the piece.
+// hashes returns the number of nonces in the piece.
 func (p *piece) hashes() uint64 { return uint64(p.steps()) * uint64(p.lanes()) }
 
+// nonce returns the nonce at a step and lane.
 func (p *piece) nonce(step, lane int) uint64 {
 	return p.base + uint64(step)*p.along + uint64(lane)*p.across
 }
 
-// skip takes the first steps from the piece.
+// skip removes the first steps from the piece.
 func (p *piece) skip(steps int) {
 	p.base += uint64(steps) * p.along
 	if p.kind == fixedTail || p.kind == varyingTail {
@@ -54,32 +57,31 @@ func (p *piece) skip(steps int) {
 	}
 }
 
-// A walk goes through rows of a segment, piece by piece. It can be left and resumed
-// between pieces.
+// A walk goes through rows of a segment, piece by piece. It can pause and resume between pieces.
 type walk struct {
 	cursor
 	seg        *segment
-	next, last uint64 // the rows that come next, the last excluded
+	next, last uint64 // the rows yet to be searched, last excluded
 
-	row row // the row at hand; its chunks that come next
+	row row // the current row; high is its next chunk
 
-	// The chunk at hand, or the grid.
+	// The current chunk or grid.
 	kind     kind
 	base     uint64
-	from, to uint64 // inner values that come next, the last excluded
+	from, to uint64 // inner values yet to be searched, to excluded
 
-	// Where a tail follows: the values that are hashed at once, for which the tails
-	// are searched slice by slice, and in each slice group by group.
+	// If a tail follows: the run of values that is hashed at once. The tails are searched slice by
+	// slice, and each slice group by group.
 	run      []uint32
 	serial   uint64 // counts runs
 	runBase  uint64 // the nonce of the first value and tail 0
-	group    int    // which comes next
-	tail     uint64 // the slice at hand begins with
-	slice    uint64 // and ends before
-	lastTail uint64 // the last of the run, excluded
+	group    int    // the next group
+	tail     uint64 // the first tail of the current slice
+	slice    uint64 // the end of the current slice, excluded
+	lastTail uint64 // the end of the run's tails, excluded
 }
 
-// begin sends the walk through rows of a segment, the last excluded.
+// begin starts a walk through rows of a segment, to excluded.
 func (w *walk) begin(mid *midstate, seg *segment, mask uint32, from, to uint64) {
 	if w.seg != seg {
 		w.seg = seg
@@ -89,8 +91,8 @@ func (w *walk) begin(mid *midstate, seg *segment, mask uint32, from, to uint64) 
 	w.row, w.from, w.to, w.run = row{}, 0, 0, nil
 }
 
-// more goes on to the next chunk or grid if there is nothing left of the one at
-// hand. It returns false at the end of the rows. Until then kind says what comes.
+// more reports whether there is another piece. It moves on to the next chunk or grid if the current
+// one is finished, and sets kind to the kind of the next piece.
 func (w *walk) more() bool {
 	for w.from == w.to && w.run == nil {
 		switch {
@@ -105,8 +107,8 @@ func (w *walk) more() bool {
 	return true
 }
 
-// nextRow goes to the next row. If its chunks make a grid with the same inner values
-// in each, the walk is at that; otherwise they come one by one.
+// nextRow moves to the next row. If its chunks form a full grid with the same inner values in each,
+// nextRow enters the grid; otherwise nextChunk goes through the chunks one by one.
 func (w *walk) nextRow() {
 	w.row = w.seg.row(w.next)
 	w.next++
@@ -124,7 +126,7 @@ func (w *walk) nextRow() {
 	}
 }
 
-// nextChunk goes to the next chunk of the row.
+// nextChunk moves to the next chunk of the row.
 func (w *walk) nextChunk() {
 	r := &w.row
 	base, from, to := w.seg.chunk(r, r.high)
@@ -139,8 +141,8 @@ func (w *walk) nextChunk() {
 	r.high++
 }
 
-// piece returns the next piece, of at most so many nonces or the least that a kernel
-// can search at once. There must be more.
+// piece returns the next piece, of at most most nonces, or of as few as a kernel can search at once
+// if that is more. Call it only after more has returned true.
 func (w *walk) piece(most uint64) piece {
 	step := w.seg.step()
 	p := piece{kind: w.kind, along: step}
@@ -157,7 +159,7 @@ func (w *walk) piece(most uint64) piece {
 	return p
 }
 
-// tailPiece is piece where a tail follows.
+// tailPiece is piece for layouts with a tail.
 func (w *walk) tailPiece(most uint64) piece {
 	step := w.seg.step()
 	if w.run == nil {
@@ -167,7 +169,7 @@ func (w *walk) tailPiece(most uint64) piece {
 		if w.tail == 0 && w.lastTail == w.seg.tails() {
 			n = min(w.to-w.from, asm.MaxHash, max(1, most/asm.MaxStates)*asm.MaxStates)
 			if _, whole := w.seg.tailRange(w.runBase + (n-1)*step); whole != w.lastTail {
-				n-- // the last value has fewer nonces: it comes alone
+				n-- // the last value has fewer nonces: it gets a run of its own
 			}
 		}
 		w.run = w.words[w.from : w.from+n]
@@ -178,7 +180,7 @@ func (w *walk) tailPiece(most uint64) piece {
 	if w.slice == w.tail {
 		left, each := w.lastTail-w.tail, max(1, most/asm.MaxStates)
 		slices := (left + each - 1) / each
-		w.slice = w.tail + (left+slices-1)/slices // the last is no shorter than it must be
+		w.slice = w.tail + (left+slices-1)/slices // slices are as equal as possible
 	}
 	first := w.group * asm.MaxStates
 	p := piece{

@@ -8,30 +8,30 @@ import (
 	"github.com/gkpow/gkpow/solver/asm"
 )
 
-// A worker runs the search loop in one goroutine: claim rows, walk through them piece
-// by piece, have a kernel search each piece, and check what it finds.
+// A worker runs the search loop in one goroutine: it claims rows, walks through them piece by
+// piece, has a kernel search each piece, and verifies the kernel's hits.
 type worker struct {
 	search *search
 	walk   walk
-	hashes atomic.Uint64 // nonces tried; written by the worker only
+	hashes atomic.Uint64 // nonces tried; only the worker writes it
 
-	admitted [kinds]*asm.Kernel // kernels that may search the segment at hand
-	trial    *trial             // not nil while it measures kernels
-	until    time.Time          // when to leave the loop, by the registry's clock; zero for never
+	admitted [kinds]*asm.Kernel // kernels that have passed their self-test for the current segment
+	trial    *trial             // the trial that the worker is running, or nil
+	until    time.Time          // when to leave the loop, by the registry's clock; zero means never
 
-	candidates uint64                              // hits of kernels
-	looked     struct{ hashes, candidates uint64 } // those when it last looked at the context
-	yielded    time.Time                           // when it last let other goroutines run
+	candidates uint64                              // candidates that kernels have reported
+	looked     struct{ hashes, candidates uint64 } // the two counts at the last context check
+	yielded    time.Time                           // when the worker last yielded
 
-	states   [asm.MaxHash / asm.MaxStates]asm.States // hash values of a run
-	hashed   uint64                                  // the run's serial number
-	hashedBy *asm.Kernel                             // nil if nothing is hashed
-	padded   [asm.MaxHash]uint32                     // the run, for the kernel
+	states   [asm.MaxHash / asm.MaxStates]asm.States // hash states of the current run
+	hashed   uint64                                  // the serial number of that run
+	hashedBy *asm.Kernel                             // the kernel that hashed it; nil if there is none
+	padded   [asm.MaxHash]uint32                     // the run's values, padded to whole groups
 
-	_ [64]byte // keeps the counters of two workers out of one cache line
+	_ [64]byte // keeps the counters of neighbouring workers in different cache lines
 }
 
-// reset forgets what the worker has searched.
+// reset discards the worker's counts and position, before another attempt.
 func (w *worker) reset() {
 	w.hashes.Store(0)
 	w.looked.hashes, w.hashedBy = 0, nil
@@ -39,8 +39,8 @@ func (w *worker) reset() {
 	w.walk = walk{}
 }
 
-// run is the search loop. It ends when nothing is left to search, the search stops,
-// or it is time to leave; in the last case the next call goes on.
+// run is the search loop. It returns when nothing is left to search, when the search stops, or at
+// until; in the last case another call resumes the search.
 func (w *worker) run(ctx context.Context) {
 	working.Add(1)
 	defer working.Add(-1)
@@ -82,8 +82,8 @@ func (w *worker) claim() bool {
 	return true
 }
 
-// kernel returns the kernel for what the walk has come to, and how many hashes to ask
-// of it at once. It is not ok if the kernel has been disabled.
+// kernel returns the kernel for the next piece, and the most hashes to ask of it in one call. ok is
+// false if the kernel has been disabled.
 func (w *worker) kernel() (k *asm.Kernel, most uint64, ok bool) {
 	kind := w.walk.kind
 	if kind == w.walk.seg.kind() && w.search.open[kind].Load() {
@@ -98,8 +98,8 @@ func (w *worker) kernel() (k *asm.Kernel, most uint64, ok bool) {
 	return k, most, k == w.admitted[kind] || w.admit(k, kind)
 }
 
-// choose does a worker's part in choosing the kernel for the kind of its segment: it
-// takes over what was chosen elsewhere, or starts a trial if nobody else does one.
+// choose takes part in choosing the kernel for the current kind of layout: it adopts a choice made
+// elsewhere, or starts a trial if no other worker is running one.
 func (w *worker) choose() {
 	s, seg := w.search, w.walk.seg
 	if w.trial == nil && seg.rowSize() >= trialMinRow && w.hashes.Load() >= trialAfter {
@@ -109,7 +109,8 @@ func (w *worker) choose() {
 	}
 }
 
-// leaveTrial leaves a trial to others.
+// leaveTrial ends the worker's part in its trial. If the trial is complete, the search adopts the
+// result; otherwise another worker can resume the trial.
 func (w *worker) leaveTrial() {
 	if t := w.trial; t != nil {
 		w.trial = nil
@@ -117,8 +118,8 @@ func (w *worker) leaveTrial() {
 	}
 }
 
-// timed tells the trial of a piece that was searched: its kind, how many hashes it had,
-// and whether there were candidates among them, which take time of their own.
+// timed reports a searched piece to the trial: its kind, its number of hashes, and whether it
+// contained candidates, whose verification takes extra time.
 func (w *worker) timed(kind kind, hashes uint64, candidates bool) {
 	switch t := w.trial; {
 	case t == nil || t.began.IsZero():
@@ -129,8 +130,8 @@ func (w *worker) timed(kind kind, hashes uint64, candidates bool) {
 	}
 }
 
-// admit sees to it that a kernel has passed its self-test for a kind of piece of the
-// segment at hand. It returns false, and the search stops, if it has not.
+// admit runs the kernel's self-test for a kind of piece of the current segment, unless it has
+// passed already. admit returns false, and the search stops, if the kernel has been disabled.
 func (w *worker) admit(k *asm.Kernel, kind kind) bool {
 	s := w.search
 	s.registry.ready(k, kind, w.walk.seg.word())
@@ -141,7 +142,7 @@ func (w *worker) admit(k *asm.Kernel, kind kind) bool {
 	return true
 }
 
-// try has a kernel search a piece. It returns false if the worker is to stop.
+// try has a kernel search a piece. It returns false if the worker must stop.
 func (w *worker) try(ctx context.Context, k *asm.Kernel, p piece) bool {
 	for p.hashes() > 0 && p.base <= w.search.beyond.Load() {
 		if w.search.stop.Load() {
@@ -155,7 +156,7 @@ func (w *worker) try(ctx context.Context, k *asm.Kernel, p piece) bool {
 	return true
 }
 
-// scan calls the kernel once, and takes from the piece what has been searched.
+// scan calls the kernel once, and removes the searched steps from the piece.
 func (w *worker) scan(k *asm.Kernel, p *piece) {
 	found := -1
 	switch p.kind {
@@ -172,15 +173,15 @@ func (w *worker) scan(k *asm.Kernel, p *piece) {
 		return
 	}
 	w.candidates++
-	at := min(found, p.steps()-1) // beyond is a fault, which check will notice
+	at := min(found, p.steps()-1) // a larger index is a fault, which check will detect
 	hits := make([]uint64, 0, asm.MaxStates)
 	for lane := range p.lanes() {
-		// The kernel does not say which of several lanes have hits.
+		// The kernel reports the step, but not which of its lanes have hits.
 		if p.lanes() == 1 || w.walk.meets(p, at, lane) {
 			hits = append(hits, p.nonce(at, lane))
 		}
 	}
-	if len(hits) == 0 { // a fault as well
+	if len(hits) == 0 { // a fault too: let check detect it
 		hits = append(hits, p.nonce(at, 0))
 	}
 	tried := uint64(p.lanes()) * uint64(at+1)
@@ -188,8 +189,8 @@ func (w *worker) scan(k *asm.Kernel, p *piece) {
 	w.verify(k, hits, tried)
 }
 
-// verify counts the nonces tried up to a hit of a kernel, and reports those of the
-// hits that solve the puzzle.
+// verify checks the hits of a kernel, counts the nonces tried up to them, and reports the hits that
+// solve the puzzle.
 func (w *worker) verify(k *asm.Kernel, hits []uint64, tried uint64) {
 	for i, nonce := range hits {
 		digest, ok := w.search.check(k, nonce)
@@ -203,8 +204,8 @@ func (w *worker) verify(k *asm.Kernel, hits []uint64, tried uint64) {
 	}
 }
 
-// hash returns the hash values that the tails of a piece follow. The kernel hashes
-// them for a whole run of values at once.
+// hash returns the hash states for the piece's tails to continue from. The kernel computes them for
+// a whole run of values at once.
 func (w *worker) hash(k *asm.Kernel, p *piece) *asm.States {
 	if w.hashedBy != k || w.hashed != p.serial {
 		w.hashedBy, w.hashed = k, p.serial
@@ -212,21 +213,21 @@ func (w *worker) hash(k *asm.Kernel, p *piece) *asm.States {
 		n := copy(words[:], p.run)
 		groups := (n + asm.MaxStates - 1) / asm.MaxStates
 		for i := n; i < groups*asm.MaxStates; i++ {
-			words[i] = words[n-1] // what is found for it is found twice
+			words[i] = words[n-1] // repeats the last value: pieces ignore the extra lanes
 		}
 		k.Hash(&w.walk.block, words[:groups*asm.MaxStates], w.states[:groups])
 	}
 	return &w.states[p.group]
 }
 
-// look looks at the context now and then, and lets other goroutines run. It returns
-// false if the context has ended or it is time to leave the loop.
+// look checks the context from time to time, and yields to other goroutines. It returns false if
+// the context has ended or the worker must leave the loop.
 func (w *worker) look(ctx context.Context, k *asm.Kernel) bool {
 	hashes := w.hashes.Load()
 	if hashes-w.looked.hashes < uint64(k.MaxScan)/2 && w.candidates == w.looked.candidates {
 		return true
 	}
-	w.looked.hashes, w.looked.candidates = hashes, w.candidates // which take time too
+	w.looked.hashes, w.looked.candidates = hashes, w.candidates // verifying candidates takes time too
 	if err := ended(ctx); err != nil {
 		w.search.fail(err)
 		return false
@@ -235,16 +236,16 @@ func (w *worker) look(ctx context.Context, k *asm.Kernel) bool {
 	return w.until.IsZero() || w.search.registry.now().Before(w.until)
 }
 
-// working counts the workers of this process that run.
+// working is the number of workers of this process that are running.
 var working atomic.Int64
 
-// yieldEvery is how often a worker lets other goroutines run. It is the most that
-// they have to wait for a processor, besides the time of a piece.
+// yieldEvery is how often a worker yields. Other goroutines wait at most this long, plus the time
+// for one piece, for a processor.
 const yieldEvery = 250 * time.Microsecond
 
-// yield lets other goroutines run if that is due and the workers of this process have
-// all processors. Where one is left, others run there: yielding would only wake it,
-// which takes as long as hundreds of hashes.
+// yield yields the processor if that is due and the workers of this process occupy all processors.
+// If a processor is free, other goroutines run there; yielding would only wake it, which takes as
+// long as hundreds of hashes.
 func (w *worker) yield(now time.Time) {
 	if now.Sub(w.yielded) < yieldEvery {
 		return
