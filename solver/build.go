@@ -6,20 +6,20 @@ import (
 	"time"
 )
 
-// A Build says what the gkpow module in the running program was built from.
+// A Build identifies the source of the gkpow module in the running program.
 type Build struct {
-	Version  string    // of the module, such as "v1.2.3"; "devel" if the build recorded none
-	Revision string    // of the source, "" if the build recorded none
-	Time     time.Time // when that revision was committed, zero if the build recorded none
-	Modified bool      // whether the source differed from that revision
-	Settings []string  // those of the build that affect speed, such as "-tags=purego"
+	Version  string    // version of the module, such as "v1.2.3"; "devel" if not recorded
+	Revision string    // commit of the source; "" if not recorded
+	Time     time.Time // time of that commit; zero if not recorded
+	Modified bool      // whether the source differed from that commit
+	Settings []string  // build settings that affect speed, such as "-tags=purego"
 }
 
-// modulePath is that of the module which this package belongs to.
+// modulePath is the path of the module that contains this package.
 const modulePath = "github.com/gkpow/gkpow"
 
-// BuildInfo returns what the Go command recorded when it built the program. It
-// records the revision only in programs of this module, such as cmd/gkpow.
+// BuildInfo returns what the go command recorded when it built the program. The go command records
+// the revision only for programs of this module, such as cmd/gkpow.
 func BuildInfo() Build {
 	info, ok := debug.ReadBuildInfo()
 	if !ok {
@@ -28,7 +28,7 @@ func BuildInfo() Build {
 	return newBuild(info)
 }
 
-// speedSettings are the names of the settings in Build.Settings.
+// speedSettings lists the settings that appear in Build.Settings.
 var speedSettings = []string{"-tags", "-race", "GOAMD64", "GOARM64", "GOEXPERIMENT", "-gcflags"}
 
 func newBuild(info *debug.BuildInfo) Build {
@@ -38,7 +38,7 @@ func newBuild(info *debug.BuildInfo) Build {
 			b.Version = module.Version
 		}
 	}
-	own := info.Main.Path == modulePath // or the revision is of another module
+	own := info.Main.Path == modulePath // otherwise the revision is another module's
 	for _, setting := range info.Settings {
 		switch {
 		case slices.Contains(speedSettings, setting.Key):

@@ -8,23 +8,22 @@ import (
 	"github.com/gkpow/gkpow/solver/asm"
 )
 
-// Which kernel is the fastest is found in two steps. A first look, before the first
-// search of the process, takes each kernel a few microseconds. The fastest begins.
-// Those that come near it are then tried by a worker in turn, on pieces that have to
-// be searched anyway.
+// The fastest kernel is chosen in two steps. Before the first search of the process, a first look
+// measures each kernel for a few microseconds, and the search starts with the fastest. Then a
+// worker tries the kernels that come close to it in turn, on pieces that have to be searched
+// anyway.
 
-// A lineup is the kernel for each kind of layout.
+// A lineup holds the kernel for each kind of layout.
 type lineup [kinds]contender
 
-// A contender is a kernel and the time that it takes for an operation, in ns or in
-// any unit that all kernels share. It serves to compare layouts of different kinds
-// that have different kernels.
+// A contender is a kernel with its time per operation, in ns or any unit that all kernels share.
+// This makes layouts of different kinds comparable if different kernels search them.
 type contender struct {
 	*asm.Kernel
 	pace float64
 }
 
-// allKinds returns the lineup in which one kernel does all.
+// allKinds returns a lineup that uses one kernel for all kinds.
 func allKinds(k *asm.Kernel) (l lineup) {
 	for kind := range l {
 		l[kind] = contender{k, 1}
@@ -32,8 +31,7 @@ func allKinds(k *asm.Kernel) (l lineup) {
 	return l
 }
 
-// contender returns a kernel of the table with the time that it takes for an
-// operation, by the first look.
+// contender returns a kernel of the table with its time per operation from the first look.
 func (r *registry) contender(k *asm.Kernel) contender {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -43,12 +41,12 @@ func (r *registry) contender(k *asm.Kernel) contender {
 	return contender{k, e.look / hash}
 }
 
-// near is how many times as long as the fastest kernel one may take in the first look to
-// get a trial.
+// near bounds which kernels get a trial: those whose first look took up to near times as long as
+// the fastest kernel's.
 const near = 1.5
 
-// contenders returns the kernels that may be the fastest, in the order of the first
-// look. The caller holds r.mu.
+// contenders returns the kernels that may be the fastest, sorted by their first look. The caller
+// holds r.mu.
 func (r *registry) contenders() (list []*entry) {
 	for i := range r.entries {
 		if e := &r.entries[i]; e.usable() {
@@ -65,9 +63,9 @@ func (r *registry) contenders() (list []*entry) {
 	return list
 }
 
-// pick returns the kernel to begin with for a kind of layout, and whether it was
-// chosen for that. If not, it is the one chosen for another kind, or else the one
-// that the first look found to be the fastest.
+// pick returns the kernel to start with for a kind of layout, and whether it was chosen for that
+// kind. If none was, pick returns the kernel chosen for another kind, or else the fastest by the
+// first look. It returns an error if no kernel works.
 func (r *registry) pick(kind kind) (k *asm.Kernel, chosen bool, err error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -85,9 +83,9 @@ func (r *registry) pick(kind kind) (k *asm.Kernel, chosen bool, err error) {
 	return nil, false, fmt.Errorf("solver: no kernel works on this machine: %w", r.entries[len(r.entries)-1].fault)
 }
 
-// startTrial returns a trial for a kind of layout in which a word varies, or the kernel
-// that is chosen for it without one. Both are nil if a trial is under way elsewhere, or
-// no kernel works.
+// startTrial starts or resumes the trial for a kind of layout whose given word varies. If a kernel
+// has already been chosen for the kind, startTrial returns that instead. Both results are nil if
+// another worker is running a trial, or if no kernel works.
 func (r *registry) startTrial(kind kind, word int) (*trial, *asm.Kernel) {
 	if !r.busy.CompareAndSwap(false, true) {
 		return nil, nil
@@ -106,8 +104,7 @@ func (r *registry) startTrial(kind kind, word int) (*trial, *asm.Kernel) {
 	return t, nil
 }
 
-// newTrial returns a trial, or nil if there are not several kernels to try. The caller
-// holds r.mu.
+// newTrial returns a new trial, or nil if fewer than two kernels qualify. The caller holds r.mu.
 func (r *registry) newTrial(kind kind, word int) *trial {
 	t := &trial{now: r.now, kind: kind}
 	list := r.contenders()
@@ -126,8 +123,8 @@ func (r *registry) newTrial(kind kind, word int) *trial {
 	return t
 }
 
-// endTrial gives up a trial, or ends it if it is over, and remembers the fastest
-// kernel then, which it returns unless there was a fault meanwhile.
+// endTrial ends a worker's part in a trial. If the trial is complete, endTrial records and returns
+// the fastest kernel, unless a kernel was disabled meanwhile.
 func (r *registry) endTrial(t *trial) *asm.Kernel {
 	t.interrupt()
 	r.mu.Lock()

@@ -6,30 +6,29 @@ import (
 	"encoding/binary"
 )
 
-// The first nonces of an easy puzzle are tried in the caller's goroutine, by
-// crypto/sha256, since planning, self-tests and starting workers would take longer
-// than that.
+// crypto/sha256 tries the first nonces of an easy puzzle on the calling goroutine: planning,
+// self-tests and starting workers would take longer than that.
 const (
-	// easyHashes is the most that are tried, if the prefix leaves one block for each.
+	// easyHashes is the most nonces that tryFirst tries, if the prefix leaves one block per hash.
 	easyHashes = 4096
-	// easyBits is the most bits of an easy puzzle: on average, 1024 hashes solve it.
+	// easyBits is the most bits of an easy puzzle: 1024 hashes solve it on average.
 	easyBits = 10
-	// easyColdBits is the same before kernels have been used in this process. Their
-	// first use costs a millisecond.
+	// easyColdBits is easyBits for a process that has not used a kernel yet. The first use costs a
+	// millisecond.
 	easyColdBits = 13
-	// easyBackend is the kernel's name in the Solution: the standard library's.
+	// easyBackend is Solution.Backend for solutions found by the standard library.
 	easyBackend = "std"
 )
 
-// easy reports whether a puzzle is easy. The puzzles of a caller who names a kernel are
-// not: that kernel is to solve them.
+// easy reports whether to try the first nonces of a puzzle on the calling goroutine. If the caller
+// names a kernel, that kernel does all the work.
 func (s *Solver) easy(p Puzzle) bool {
 	return s.asked == nil && (p.Bits <= easyBits || p.Bits <= easyColdBits && s.registry.cold())
 }
 
-// tryFirst tries the first nonces of the space in numeric order, and takes them from it.
-// It returns a solution among them, if there is one, and how many it has tried. The error
-// is the context's.
+// tryFirst tries the first nonces of the space in numeric order, and removes them from the space.
+// It returns the first solution among them, if any, and the number of nonces tried. The error is
+// the context's.
 func tryFirst(ctx context.Context, p Puzzle, sp *space) (solution hit, tried uint64, err error) {
 	var short [128]byte
 	message := short[:]
@@ -40,12 +39,12 @@ func tryFirst(ctx context.Context, p Puzzle, sp *space) (solution hit, tried uin
 	digits := message[len(p.Prefix):]
 	blocks := len(p.Prefix)/64 + 1
 	left := uint64(max(1, easyHashes/blocks))
-	between := uint64(max(1, 512/blocks)) // nonces between looks at the context
+	between := uint64(max(1, 512/blocks)) // nonces between context checks
 
 	target := mask(p.Bits)
 
 	limit := sp.limit
-	switch { // the default is no less
+	switch { // the default limit is at least this
 	case limit == 0 && sp.least <= MaxInt32:
 		limit = MaxInt32
 	case limit == 0:
@@ -86,7 +85,7 @@ func tryFirst(ctx context.Context, p Puzzle, sp *space) (solution hit, tried uin
 	return hit{}, tried, nil
 }
 
-// A hit is a nonce that solves a puzzle, if it is ok, and its hash.
+// A hit is a nonce that solves a puzzle, and its hash. It is valid only if ok is true.
 type hit struct {
 	nonce  uint64
 	digest [sha256.Size]byte

@@ -9,60 +9,60 @@ import (
 	"github.com/gkpow/gkpow/solver/asm"
 )
 
-// A Plan says how a Solver would search for a solution of a puzzle, and what to
-// expect of it.
+// A Plan says how a Solver would search for a solution of a puzzle, and how long that would take.
 type Plan struct {
-	Backend  string // the kernel
-	Why      string // why this kernel
+	Backend  string // name of the kernel that would search
+	Why      string // why this kernel was chosen
 	MaxNonce uint64 // the largest nonce allowed
-	WhyMax   string // why this limit
-	// Wider is what larger limits would win, those that receivers are known to
-	// have and that would win anything.
+	WhyMax   string // why this limit was chosen
+	// Wider lists the larger limits of known receivers that would speed up the search.
 	Wider   []WiderLimit
 	Workers int // goroutines that would search
-	Bits    int // leading zero bits wanted
-	// Segments are the parts of the search, in its order.
+	Bits    int // leading zero bits that the puzzle asks for
+	// Segments lists the parts of the search, in search order.
 	Segments []PlanSegment
-	// Hashes is how many hashes the search takes on average.
+	// Hashes is the average number of hashes in a search.
 	Hashes float64
-	// HashRate is hashes per second of one worker, as measured for the segment
-	// that most of the search goes into.
+	// HashRate is the hashes per second of one worker, measured on the segment that most of the
+	// search time goes into.
 	HashRate float64
 }
 
-// A WiderLimit is what a larger limit on nonces would win.
+// A WiderLimit says how much faster a search would be with a larger limit on nonces.
 type WiderLimit struct {
-	MaxNonce uint64  // the largest nonce that would be allowed
-	Speedup  float64 // how many times as fast a solution would be found, above 1
+	MaxNonce uint64  // the larger limit
+	Speedup  float64 // the present average time to a solution divided by that with this limit, above 1
 }
 
-// A PlanSegment is the nonces of one width, as a part of a Plan.
+// A PlanSegment is the part of a Plan that covers the nonces of one width.
 type PlanSegment struct {
-	Width      int     // decimal digits
-	First      uint64  // smallest nonce
-	Last       uint64  // largest nonce, included
+	Width      int     // number of decimal digits of each nonce
+	First      uint64  // the smallest nonce
+	Last       uint64  // the largest nonce, included
 	Word       int     // the message word that varies in a chunk, 0 to 15
-	Block      int     // the block with that word, 0 or 1, counted from where the nonce begins
-	Blocks     int     // blocks from there to the end, 1 or 2
-	Tails      int     // last digits, in the block that follows, that vary in a chunk too
-	ChunkSize  uint64  // nonces that differ in nothing else
-	Together   int     // chunks that are searched together, which differ in the word before Word only; 1 if they are not
-	OpsPerHash float64 // time for one hash, set-up included, as estimated: in operations of the kernel that take as long
-	// RoundsPerHash is how many SHA256RNDS2 the kernel takes for one hash; 0 if it has none.
+	Block      int     // the block with that word: 0 or 1, counted from the block where the nonce begins
+	Blocks     int     // number of blocks from the one where the nonce begins, 1 or 2
+	Tails      int     // number of trailing digits, in the block after Block, that also vary in a chunk
+	ChunkSize  uint64  // nonces per chunk; they differ only in the digits that vary
+	Together   int     // chunks searched together, which differ only in the word before Word; 1 if none are
+	OpsPerHash float64 // estimated time per hash, set-up included, in operations of the kernel
+	// RoundsPerHash is the number of SHA256RNDS2 instructions per hash; 0 if the kernel uses none.
 	RoundsPerHash float64
-	HashRate      float64 // hashes per second of one worker, by Plan.HashRate and the operations
-	Reached       float64 // chance that the search comes to this segment, 0 to 1
-	Chance        float64 // chance that this segment has a solution, 0 to 1
+	HashRate      float64 // hashes per second of one worker, from Plan.HashRate and OpsPerHash
+	Reached       float64 // probability that the search reaches this segment, 0 to 1
+	Chance        float64 // probability that this segment holds a solution, 0 to 1
 }
 
 func (s *PlanSegment) nonces() float64 { return float64(s.Last-s.First) + 1 }
 
-// Explain plans the search for a puzzle as Solve would, and measures the rate of
-// the kernels, on one thread, unless one is asked for: on the layout that most
-// of the search goes into, for about 20 ms each. Kernels that a search would not
-// try, since they are far slower than generic, are left out. The rate for other layouts
-// follows from their operations. If there are no nonces to search, which is so
-// where there are more shards than nonces, the error is an *ExhaustedError.
+// Explain plans the search for a puzzle as Solve would. To choose a kernel, unless one is named, it
+// measures each on one thread for about 20 ms, on the layout that takes most of the search time.
+// Explain leaves out kernels that a search would not try because they are far slower than generic.
+// It derives the rates for other layouts from their operation counts.
+//
+// The error is a *PuzzleError if the puzzle is invalid, the context's if that has ended, an
+// *ExhaustedError if there are no nonces to search (as when there are more shards than nonces), or
+// another error if no kernel works.
 func (s *Solver) Explain(ctx context.Context, p Puzzle) (Plan, error) {
 	if err := p.validate(); err != nil {
 		return Plan{}, err
@@ -118,7 +118,7 @@ func (s *Solver) Explain(ctx context.Context, p Puzzle) (Plan, error) {
 	return plan, nil
 }
 
-// wider returns what larger limits than that of a plan would win.
+// wider returns the larger limits that would speed up a planned search.
 func wider(now plan, k *asm.Kernel) (list []WiderLimit) {
 	solution := func(p plan) float64 { return p.expectedTime() / p.space.odds().found(p.nonces()) }
 	for _, limit := range []uint64{MaxSafeInteger, math.MaxUint64} {
@@ -134,7 +134,8 @@ func wider(now plan, k *asm.Kernel) (list []WiderLimit) {
 	return list
 }
 
-// candidates returns the kernels that a search may use: one if it is asked for.
+// candidates returns the kernels that a search may use. If the caller named one, it is the only
+// one.
 func (s *Solver) candidates() ([]*asm.Kernel, error) {
 	if s.asked != nil && s.registry.fault(s.asked) == nil {
 		return []*asm.Kernel{s.asked}, nil
@@ -145,8 +146,7 @@ func (s *Solver) candidates() ([]*asm.Kernel, error) {
 	return s.registry.promising(), nil
 }
 
-// Time returns how long the search takes on average, whether it finds a
-// solution or not.
+// Time returns the average duration of the search, whether or not it finds a solution.
 func (p *Plan) Time() time.Duration {
 	seconds := 0.0
 	for i := range p.Segments {
@@ -156,10 +156,9 @@ func (p *Plan) Time() time.Duration {
 	return duration(seconds)
 }
 
-// Quantile returns the time within which a search finds a solution with the
-// given chance, 0 to 1. It is false if all nonces together have less of a
-// chance.
-func (p *Plan) Quantile(chance float64) (time.Duration, bool) {
+// Quantile returns the time within which a search finds a solution with the given probability, 0 to
+// 1. ok is false if the probability that any nonce is a solution is lower than that.
+func (p *Plan) Quantile(chance float64) (d time.Duration, ok bool) {
 	hashes := max(1, math.Log1p(-chance)/math.Log1p(-math.Ldexp(1, -p.Bits)))
 	seconds := 0.0
 	for i := range p.Segments {
@@ -173,9 +172,8 @@ func (p *Plan) Quantile(chance float64) (time.Duration, bool) {
 	return 0, false
 }
 
-// Missed returns the chance that a search has not found a solution after the
-// given time. That is not 0 for the longest time.Duration if it may be that no
-// nonce is a solution.
+// Missed returns the probability, 0 to 1, that a search has found no solution after d. Even for the
+// longest time.Duration it is above 0 if possibly no nonce is a solution.
 func (p *Plan) Missed(d time.Duration) float64 {
 	hashes, seconds := 0.0, d.Seconds()
 	for i := range p.Segments {
@@ -187,5 +185,5 @@ func (p *Plan) Missed(d time.Duration) float64 {
 	return odds{p.Bits}.missed(hashes)
 }
 
-// rate returns hashes per second of all workers.
+// rate returns the hashes per second of all workers in a segment.
 func (p *Plan) rate(s *PlanSegment) float64 { return s.HashRate * float64(p.Workers) }

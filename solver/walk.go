@@ -141,7 +141,7 @@ func (w *walk) nextChunk() {
 	r.high++
 }
 
-// piece returns the next piece, of at most most nonces, or of as few as a kernel can search at once
+// piece returns the next piece, of up to most nonces, or of as few as a kernel can search at once
 // if that is more. Call it only after more has returned true.
 func (w *walk) piece(most uint64) piece {
 	step := w.seg.step()

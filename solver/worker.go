@@ -40,7 +40,7 @@ func (w *worker) reset() {
 }
 
 // run is the search loop. It returns when nothing is left to search, when the search stops, or at
-// until; in the last case another call resumes the search.
+// the time w.until; in the last case another call resumes the search.
 func (w *worker) run(ctx context.Context) {
 	working.Add(1)
 	defer working.Add(-1)
@@ -213,7 +213,7 @@ func (w *worker) hash(k *asm.Kernel, p *piece) *asm.States {
 		n := copy(words[:], p.run)
 		groups := (n + asm.MaxStates - 1) / asm.MaxStates
 		for i := n; i < groups*asm.MaxStates; i++ {
-			words[i] = words[n-1] // repeats the last value: pieces ignore the extra lanes
+			words[i] = words[n-1] // repeat the last value: its hits are hits of the real one too
 		}
 		k.Hash(&w.walk.block, words[:groups*asm.MaxStates], w.states[:groups])
 	}
