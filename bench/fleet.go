@@ -221,7 +221,7 @@ func (r *FleetReport) Markdown() string {
 		}
 		b.WriteByte('\n')
 	}
-	fmt.Fprintf(&b, "Searches on machines with %s and %s MH/s per core. The slowest machine has %s MH/s per core. A process takes up to %v to start:\n\n",
+	fmt.Fprintf(&b, "Searches on machines with %s and %s MH/s per core; the slowest has %s.\nA process takes up to %v to start:\n\n",
 		plural(o.Cores, "core", "cores"), megahashes(o.Rate), megahashes(o.Slowest), o.Start)
 	b.WriteString("| difficulty | cores | p50 | p99 | with the slowest: p50 | p99 | without it: p50 | p99 |\n")
 	b.WriteString("|--:|--:|--:|--:|--:|--:|--:|--:|\n")
