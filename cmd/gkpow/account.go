@@ -21,18 +21,18 @@ const accountHelp = `The keys come from the environment, never from flags:
 
   GKCAPTCHA_SITE_KEY         the site key
   GKCAPTCHA_SECRET_KEY       the secret key, or
-  GKCAPTCHA_SECRET_KEY_FILE  the name of a file that holds it
-  GKCAPTCHA_API_URL          where the API is (default ` + client.DefaultURL + `)`
+  GKCAPTCHA_SECRET_KEY_FILE  a file that contains it
+  GKCAPTCHA_API_URL          the URL of the API (default ` + client.DefaultURL + `)`
 
 // gktincHelp is what the help of commands that ask GKTinc says of its keys.
 const gktincHelp = "The keys come from the environment, never from flags:\n\n" + gktincVariables
 
-const gktincVariables = `  GKTINC_API_KEY       the key of the API, or
-  GKTINC_API_KEY_FILE  the name of a file that holds it
-  GKTINC_HASHID        the hash id of the protection group
-  GKTINC_PAGE_KEY      what pages with forms are signed with, or the name of a file in
-                       GKTINC_PAGE_KEY_FILE (default: a key derived from the API's)
-  GKTINC_API_URL       where the API is (default ` + gktinc.DefaultURL + `)`
+const gktincVariables = `  GKTINC_API_KEY       the API key, or
+  GKTINC_API_KEY_FILE  a file that contains it
+  GKTINC_HASHID        the hash ID of the protection group
+  GKTINC_PAGE_KEY      the key that signs pages with forms, or a file that contains
+                       it in GKTINC_PAGE_KEY_FILE (default: derived from the API key)
+  GKTINC_API_URL       the URL of the API (default ` + gktinc.DefaultURL + `)`
 
 // accountFlags are the flags of commands that talk to the service.
 type accountFlags struct {
@@ -50,8 +50,8 @@ type accountFlags struct {
 func (f *accountFlags) register(flags *pflag.FlagSet) {
 	f.given = flags.Changed
 	flags.BoolVar(&f.emulator, "emulator", false, "use an emulator of the service in this process")
-	flags.IntVar(&f.difficulty, "difficulty", solver.ServiceDifficulty, "zero hex digits that --emulator asks for, 0 to 64")
-	flags.IntVar(&f.maxDifficulty, "max-difficulty", 0, "refuse challenges that ask for more zero hex digits (default: 8)")
+	flags.IntVar(&f.difficulty, "difficulty", solver.ServiceDifficulty, "leading zero hex digits of --emulator's challenges, 0 to 64")
+	flags.IntVar(&f.maxDifficulty, "max-difficulty", 0, "reject challenges that require more leading zero hex digits (default: 8)")
 }
 
 // open returns a client for the account, or for an emulator, which the function
@@ -94,7 +94,7 @@ func configError(err error) error {
 func (f *accountFlags) config(ctx context.Context, env environment, s *solver.Solver) (client.Config, func(), error) {
 	config := client.Config{Solver: s, MaxDifficulty: f.maxDifficulty}
 	if f.given("difficulty") && !f.emulator {
-		return config, nil, usagef("--difficulty goes with --emulator: the service sets its own")
+		return config, nil, usagef("--difficulty needs --emulator: the service sets its own difficulty")
 	}
 	if f.given("max-difficulty") && (f.maxDifficulty < 1 || f.maxDifficulty > 64) {
 		return config, nil, usagef("--max-difficulty %d is not 1 to 64", f.maxDifficulty)
@@ -185,7 +185,7 @@ func readSecret(ctx context.Context, env environment, variable string) (client.S
 	secret, _ := env.lookup(variable)
 	file, _ := env.lookup(variable + "_FILE")
 	if secret != "" && file != "" {
-		return client.Secret{}, fmt.Errorf("%s and %[1]s_FILE are both set; which one counts?", variable)
+		return client.Secret{}, fmt.Errorf("%s and %[1]s_FILE are both set: set only one of them", variable)
 	}
 	if file != "" {
 		data, err := readLimited(ctx, file, nil)
@@ -196,9 +196,9 @@ func readSecret(ctx context.Context, env environment, variable string) (client.S
 	}
 	switch {
 	case secret == "" && file != "":
-		return client.Secret{}, fmt.Errorf("%s, which %s_FILE names, is empty", file, variable)
+		return client.Secret{}, fmt.Errorf("%s_FILE: the file %s is empty", variable, file)
 	case secret == "":
-		return client.Secret{}, fmt.Errorf("%s is not set, nor %[1]s_FILE", variable)
+		return client.Secret{}, fmt.Errorf("neither %s nor %[1]s_FILE is set", variable)
 	}
 	return client.NewSecret(secret), nil
 }

@@ -30,7 +30,7 @@ func TestDoctorExitCodes(t *testing.T) {
 		{"clock behind", gktest.Options{Clock: func() time.Time { return time.Now().Add(time.Hour) }}, "", exitOK, " behind the service's"},
 		{"clock ahead", gktest.Options{Clock: func() time.Time { return time.Now().Add(-time.Hour) }}, "", exitOK, " ahead of the service's"},
 		{"disabled", gktest.Options{M2MDisabled: true}, "", exitCredentials, "FAIL  plan "},
-		{"too hard", gktest.Options{Difficulty: 9}, "", exitRejected, "do: --max-difficulty"},
+		{"too hard", gktest.Options{Difficulty: 9}, "", exitRejected, "do: raise --max-difficulty"},
 		{"nobody there", gktest.Options{}, goneURL(), exitNetwork, "FAIL  connection "},
 		{"not encrypted", gktest.Options{}, "http://gkcaptcha.invalid", exitUsage, "FAIL  keys "},
 	} {

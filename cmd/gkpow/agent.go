@@ -34,42 +34,41 @@ func newAgent(env environment) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "agent",
 		Short: "Serve tokens and verdicts to local programs in any language",
-		Long: `Serve tokens to programs on this machine until interrupted. The token is renewed
-ahead of time while programs ask for it, and costs nothing while they do not.
+		Long: `Serve tokens to programs on this machine until interrupted. While programs ask for
+the token, the agent renews it ahead of time; an idle agent uses no quota.
 
   GET /token     {"token":"...","expiresAt":1700000360,"expiresIn":240.5}
-  DELETE /token  with {"token":"..."}: it was refused, do not give it out again
-  GET /healthz   {"status":"ok"}: the agent runs
-  GET /readyz    200 if a token can be had, else 503
-  GET /metrics   for Prometheus
-  GET /status    what "gkpow agent status" prints, as JSON; GET / is a page of it
+  DELETE /token  with {"token":"..."}: a service refused it, so stop serving it
+  GET /healthz   {"status":"ok"} while the agent runs
+  GET /readyz    200 if the agent can get a token, else 503
+  GET /metrics   metrics for Prometheus
+  GET /status    what "gkpow agent status" prints, as JSON; GET / shows it as a page
 
---write keeps a live token in a file as well, for programs that read files: a new one
-takes the place of the old one in one step, and the file is gone when the agent ends or
-has no live token. That costs a token for each of its lifetimes, whether it is used or not.
+--write also keeps a live token in a file, for programs that read files. The agent
+replaces the file atomically, and removes it when the agent stops or has no live
+token. This uses one token per token lifetime, even if no program reads it.
 
-With the keys of GKTinc it judges the visitors of web sites as well, for nginx's
-auth_request, Traefik's ForwardAuth and programs in any language:
+With the GKTinc keys, the agent also checks the visitors of web sites and their forms,
+for nginx's auth_request, Traefik's ForwardAuth and programs in any language:
 
-  GET /gktinc/level-check         204 or 403, for the visitor's address alone
-  GET /gktinc/page?url=URL        what a page with a form has to hold
+  GET /gktinc/level-check         204 or 403, by the visitor's address alone
+  GET /gktinc/page?url=URL        what a page with a form must contain
   POST /gktinc/validate?url=URL   200 or 403, for the form in the body
-  POST /gktinc/validate           the same, for a form that is described in JSON
+  POST /gktinc/validate           the same, for a form described in JSON
 
-On TCP a request needs the header "Authorization: Bearer ..." with what the bearer
-file holds: 26 random letters, new at every start, readable by its owner only. A
-unix socket (mode 0600) needs none. Under systemd the socket is the one it passes,
-and it is told when the agent is ready. What programs need is printed as shell
-exports; events are logged on standard error, a JSON object each. docs/agent.md
-has programs to start from.
+A TCP request needs the header "Authorization: Bearer ..." with the content of the
+bearer file: 26 random characters, new at every start, readable only by its owner. A
+unix socket (mode 0600) needs no bearer. Under systemd the agent uses the socket that
+systemd passes, and reports when it is ready. The agent prints the variables that
+programs need as shell exports, and logs events to standard error as JSON objects.
+docs/agent.md has example programs.
 
-SIGHUP reads the key files again. They are also read again, once, when a service
-refuses a key.
+SIGHUP makes the agent reread the key files. It also rereads them, once, when a
+service refuses a key.
 
 ` + accountHelp + `
 
-The keys of GKTinc, which may be the only ones, come
-from the environment, never from flags:
+The GKTinc keys also come from the environment. They are enough on their own:
 
 ` + gktincVariables,
 		Args: noSuchCommand,
@@ -80,11 +79,11 @@ from the environment, never from flags:
 	f.registerCache(flags)
 	f.engineFlags.register(flags)
 	f.gktinc.register(flags, "X-Real-IP")
-	flags.StringVar(&f.listen, "listen", "127.0.0.1:8788", "loopback address and port to listen on; port 0 is any free one")
+	flags.StringVar(&f.listen, "listen", "127.0.0.1:8788", "loopback address and port to listen on; port 0 picks a free one")
 	flags.StringVar(&f.socket, "socket", "", "unix socket to listen on instead")
 	flags.StringVar(&f.bearerFile, "bearer-file", "", "where to write the bearer (default: gkpow/agent-PORT.bearer in the user's cache directory)")
-	flags.StringVar(&f.write, "write", "", "file to keep a live token in, with mode 0600, for programs that read files")
-	flags.StringVar(&f.format, "format", "token", "what --write writes: "+strings.Join(tokenFormats, ", "))
+	flags.StringVar(&f.write, "write", "", "file, with mode 0600, in which to keep a live token for programs that read files")
+	flags.StringVar(&f.format, "format", "token", "format of the --write file: "+strings.Join(tokenFormats, ", "))
 	cmd.MarkFlagsMutuallyExclusive("listen", "socket")
 	cmd.AddCommand(newAgentStatus(env))
 	return cmd
@@ -92,7 +91,7 @@ from the environment, never from flags:
 
 func agent(ctx context.Context, env environment, f agentFlags) error {
 	if f.given("bearer-file") && f.bearerFile == "" {
-		return usagef("--bearer-file is empty: name a file, or leave the flag out for one in the user's cache directory")
+		return usagef("--bearer-file is empty: name a file, or omit the flag to use one in the user's cache directory")
 	}
 	if f.given("socket") {
 		if err := checkSocket(f.socket); err != nil {
@@ -100,7 +99,7 @@ func agent(ctx context.Context, env environment, f agentFlags) error {
 		}
 	}
 	if f.given("format") && !f.given("write") {
-		return usagef("--format goes with --write: it says what the file holds")
+		return usagef("--format needs --write: it sets the format of that file")
 	}
 	if err := checkTokenFormat(f.format); err != nil {
 		return err
@@ -247,7 +246,7 @@ const gracePeriod = 5 * time.Second
 
 func tellSystemd(log *slog.Logger, state string) {
 	if _, err := daemon.SdNotify(false, state); err != nil {
-		log.Warn("systemd does not know", "state", state, "error", err.Error())
+		log.Warn("could not notify systemd", "state", state, "error", err.Error())
 	}
 }
 

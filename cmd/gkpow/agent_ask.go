@@ -15,17 +15,18 @@ import (
 )
 
 // errNoAgent is that of an agent that does not answer.
-var errNoAgent = errors.New("no answer of an agent")
+var errNoAgent = errors.New("no answer from the agent")
 
 func newAgentStatus(env environment) *cobra.Command {
 	var asJSON bool
 	cmd := &cobra.Command{
 		Use:   "status",
-		Short: "Ask a running agent how it is doing",
-		Long: `Ask a running agent how it is doing: its token, the next renewal, its last failures,
-kernel and rate. The agent is found by what it has printed, as exported variables:
+		Short: "Ask a running agent for its status",
+		Long: `Ask a running agent for its status: its token, the next renewal, its latest failures,
+kernel and rate. To say which agent, export the variables that it printed:
 GKPOW_AGENT_SOCKET, or GKPOW_AGENT_URL and GKPOW_AGENT_BEARER_FILE. The exit code is
-0 if it is ready, 1 if its last attempt to get a token failed, 8 if it does not answer.`,
+0 if the agent is ready, 1 if its last attempt to get a token failed, and 8 if it does
+not answer.`,
 		Args: cobra.NoArgs,
 		RunE: action(func(ctx context.Context) error { return askStatus(ctx, env, asJSON) }),
 	}
@@ -77,7 +78,7 @@ func fetchStatus(ctx context.Context, env environment) (status agentStatus, err 
 		}
 		bearer = strings.TrimSpace(string(data))
 	default:
-		return status, usagef("set GKPOW_AGENT_SOCKET, or GKPOW_AGENT_URL and GKPOW_AGENT_BEARER_FILE, to what the agent has printed")
+		return status, usagef("set GKPOW_AGENT_SOCKET, or GKPOW_AGENT_URL and GKPOW_AGENT_BEARER_FILE, to what the agent printed")
 	}
 	request, err := http.NewRequestWithContext(ctx, http.MethodGet, url+"/status", nil)
 	if err != nil {
@@ -95,7 +96,7 @@ func fetchStatus(ctx context.Context, env environment) (status agentStatus, err 
 	}
 	defer response.Body.Close()
 	if response.StatusCode != http.StatusOK {
-		return status, fmt.Errorf("%w: status %d; is GKPOW_AGENT_BEARER_FILE that of this agent?", errNoAgent, response.StatusCode)
+		return status, fmt.Errorf("%w: status %d; does GKPOW_AGENT_BEARER_FILE belong to this agent?", errNoAgent, response.StatusCode)
 	}
 	if err := json.NewDecoder(http.MaxBytesReader(nil, response.Body, 1<<20)).Decode(&status); err != nil {
 		return status, fmt.Errorf("%w: %w", errNoAgent, err)

@@ -11,7 +11,7 @@ import (
 func (f *agentFlags) openGKTinc(ctx context.Context, env environment, log *slog.Logger) (*gktincRoutes, error) {
 	if f.emulatorURL == "" && !hasGKTincKeys(env) {
 		if flag := f.gktinc.firstGiven(); flag != "" {
-			return nil, usagef("--%s is about GKTinc: set GKTINC_HASHID, and GKTINC_API_KEY or GKTINC_API_KEY_FILE", flag)
+			return nil, usagef("--%s needs the GKTinc keys: set GKTINC_HASHID, and GKTINC_API_KEY or GKTINC_API_KEY_FILE", flag)
 		}
 		return nil, nil
 	}

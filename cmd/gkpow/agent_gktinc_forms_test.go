@@ -198,7 +198,7 @@ func TestAgentRefusals(t *testing.T) {
 				require.NotContains(t, body["message"], word)
 			}
 			if status >= 429 {
-				require.Equal(t, "there is no verdict: try again later", body["message"])
+				require.Equal(t, "no verdict is available: try again later", body["message"])
 			}
 		})
 	}

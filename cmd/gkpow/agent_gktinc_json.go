@@ -48,7 +48,7 @@ func (g *gktincRoutes) checkJSON(r *http.Request, query url.Values) (gktinc.Verd
 	}
 	guard, err := g.of(described)
 	if err != nil {
-		return unreadable(fmt.Errorf("the validation's url is not host and path, as example.com/login"))
+		return unreadable(fmt.Errorf("the validation's url is not a host and path, such as example.com/login"))
 	}
 	return guard.CheckRead(r, v)
 }

@@ -37,7 +37,7 @@ func (g *gktincRoutes) failed(w http.ResponseWriter, r *http.Request, err error)
 	if gone {
 		return
 	}
-	answer.Message = "there is no verdict: try again later"
+	answer.Message = "no verdict is available: try again later"
 	g.reject(w, r, status, answer)
 }
 

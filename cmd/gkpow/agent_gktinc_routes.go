@@ -93,7 +93,7 @@ func (g *gktincRoutes) page(w http.ResponseWriter, r *http.Request) {
 	}
 	format := query.Get("format")
 	if query.Has("format") && format != "json" && format != "html" {
-		g.agent.fail(w, http.StatusBadRequest, "bad_request", "format is json or html")
+		g.agent.fail(w, http.StatusBadRequest, "bad_request", "format must be json or html")
 		return
 	}
 	guard, err := g.of(query)
@@ -140,7 +140,7 @@ func (g *gktincRoutes) validate(w http.ResponseWriter, r *http.Request) {
 	}
 	redirect := query.Get("redirect")
 	if query.Has("redirect") && !namedLocation().MatchString(redirect) {
-		g.agent.fail(w, http.StatusBadRequest, "bad_request", "redirect is a named location of nginx, such as @application")
+		g.agent.fail(w, http.StatusBadRequest, "bad_request", "redirect must be a named location of nginx, such as @application")
 		return
 	}
 	var verdict gktinc.Verdict
@@ -165,10 +165,10 @@ func (g *gktincRoutes) validate(w http.ResponseWriter, r *http.Request) {
 	case errors.As(err, &tooLarge):
 		g.reject(w, r, http.StatusRequestEntityTooLarge, errorAnswer{Error: "too_large", Message: fmt.Sprintf("the form has more than %d bytes", tooLarge.Limit)})
 	case errors.Is(err, gktinc.ErrForm):
-		g.agent.log.Warn("a form was not judged", "error", err.Error())
+		g.agent.log.Warn("could not check a form", "error", err.Error())
 		g.reject(w, r, http.StatusBadRequest, errorAnswer{Error: "bad_request", Message: words(err.Error())})
 	case errors.Is(err, client.ErrRejected):
-		g.agent.log.Warn("a form was not judged", "error", err.Error())
+		g.agent.log.Warn("could not check a form", "error", err.Error())
 		g.reject(w, r, http.StatusBadRequest, errorAnswer{Error: "bad_request", Message: "a field of the form is too long or malformed"})
 	case err != nil:
 		g.failed(w, r, err)
@@ -187,7 +187,7 @@ func (g *gktincRoutes) query(w http.ResponseWriter, r *http.Request, known ...st
 	query, err := url.ParseQuery(r.URL.RawQuery)
 	for name := range query {
 		if !slices.Contains(known, name) {
-			err = fmt.Errorf("there is no parameter %.40q here", name)
+			err = fmt.Errorf("unknown parameter %.40q", name)
 		}
 	}
 	if err != nil {

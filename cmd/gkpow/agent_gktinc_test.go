@@ -136,7 +136,7 @@ func TestAgentLevelCheck(t *testing.T) {
 				if want == 204 || want == 403 {
 					degraded := test.fault != gktest.GKTincFault{} || test.action == "PONDER"
 					require.Equal(t, degraded, answer.Header().Get("X-Gktinc-Reason") != "action")
-					require.Equal(t, degraded, strings.Contains(j.journal.String(), "the policy lets the visitor in"))
+					require.Equal(t, degraded, strings.Contains(j.journal.String(), "no verdict, so the policy admits the visitor"))
 					if !degraded {
 						require.Equal(t, test.action, answer.Header().Get("X-Gktinc-Action"))
 						require.Equal(t, "5", answer.Header().Get("X-Gktinc-Level"))
@@ -262,7 +262,7 @@ func TestAgentFormRefused(t *testing.T) {
 		{"too large", visitor("POST", validateURL, strings.Repeat("x", 1<<20+1)), 413, "too_large", "1048576"},
 		{"method", visitor("DELETE", validateURL, ""), 405, "method_not_allowed", "GET, POST"},
 		{"no such path", visitor("GET", "/gktinc/", ""), 404, "not_found", "/gktinc/level-check, /gktinc/page, /gktinc/validate, /healthz, /metrics"},
-		{"no tokens", visitor("GET", "/token", ""), 404, "not_found", "there are"},
+		{"no tokens", visitor("GET", "/token", ""), 404, "not_found", "no such path: use"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			status, body := j.ask(test.request)
@@ -308,7 +308,7 @@ func TestAgentAsksLevel(t *testing.T) {
 	// Without an answer the page is made with the default level.
 	j := newJudge(t, gktest.GKTincOptions{Fault: gktest.GKTincFault{Status: 404}, Level: 7}, guardFlags{askLevel: true})
 	require.Equal(t, 3.0, j.page()["challenge_level"])
-	require.Contains(t, j.journal.String(), "the visitor is not kept out")
+	require.Contains(t, j.journal.String(), "a check failed without stopping the request")
 }
 
 // brief is a context for an agent that should not even start.
@@ -353,7 +353,7 @@ func TestAgentKeys(t *testing.T) {
 		stderr string
 	}{
 		"no hash id":       {drop: "GKTINC_HASHID", code: exitCredentials, stderr: "GKTINC_HASHID is not set"},
-		"no key":           {drop: "GKTINC_API_KEY", code: exitCredentials, stderr: "GKTINC_API_KEY is not set"},
+		"no key":           {drop: "GKTINC_API_KEY", code: exitCredentials, stderr: "neither GKTINC_API_KEY nor"},
 		"no keys at all":   {drop: "GKTINC_HASHID GKTINC_API_KEY", code: exitCredentials, stderr: "GKCAPTCHA_SITE_KEY is not set"},
 		"policy":           {args: []string{"--policy", "ajar"}, code: exitUsage, stderr: "ajar"},
 		"trusted proxy":    {args: []string{"--trusted-proxy", "10.0.0.0/33"}, code: exitUsage, stderr: "10.0.0.0/33"},
@@ -385,6 +385,6 @@ func TestAgentKeys(t *testing.T) {
 	for _, args := range [][]string{{"--policy", "open"}, {"--ask-level"}, {"--trusted-proxy", "10.0.0.1"}} {
 		code, _, stderr := u.run(brief(t), append([]string{"agent", "--listen", "127.0.0.1:0"}, args...)...)
 		require.Equal(t, exitUsage, code)
-		require.Contains(t, stderr, args[0]+" is about GKTinc: set GKTINC_HASHID")
+		require.Contains(t, stderr, args[0]+" needs the GKTinc keys: set GKTINC_HASHID")
 	}
 }

@@ -30,11 +30,11 @@ func (k *agentKeys) reload() {
 	for _, s := range k.services {
 		switch changed, err := s.reload(); {
 		case err != nil:
-			k.log.Error("the key could not be read again, so the old one stays", "variable", s.variable, "error", err.Error())
+			k.log.Error("could not reread the key, so the old one stays in use", "variable", s.variable, "error", err.Error())
 		case changed:
 			k.log.Info("key reloaded", "variable", s.variable, "file", s.file)
 		case s.file == "":
-			k.log.Warn("the key is part of the environment, which does not change while the agent runs: put it into a file",
+			k.log.Warn("the key comes from the environment, which cannot change while the agent runs: put it in a file",
 				"variable", s.variable, "instead", s.variable+"_FILE")
 		default:
 			k.log.Info("the key has not changed", "variable", s.variable, "file", s.file)
@@ -54,7 +54,7 @@ func checkReadable(env environment, variable string) error {
 		return fmt.Errorf("%s_FILE: %w", variable, err)
 	}
 	if !info.Mode().IsRegular() {
-		return fmt.Errorf("%s_FILE: %s is not a plain file, so it is read only once, when the agent starts", variable, file)
+		return fmt.Errorf("%s_FILE: %s is not a plain file, so the agent can read it only once, when it starts", variable, file)
 	}
 	return nil
 }

@@ -34,7 +34,7 @@ func (f *agentFlags) listenOn(ctx context.Context, env environment, log *slog.Lo
 	if listener != nil && listener.Addr().Network() == "unix" {
 		path := listener.Addr().String()
 		if info, err := os.Stat(path); err == nil && info.Mode().Perm()&0o007 != 0 {
-			log.Warn("everybody can connect to the socket: set SocketMode=0600", "socket", path, "mode", info.Mode().Perm().String())
+			log.Warn("any user can connect to the socket: set SocketMode=0600", "socket", path, "mode", info.Mode().Perm().String())
 		}
 		return &entrance{Listener: listener, exports: exportSocket(path), remove: func() {}}, nil
 	}
@@ -77,24 +77,24 @@ func passedListener() (net.Listener, error) {
 	case len(passed) == 0:
 		return nil, nil
 	case len(passed) > 1:
-		return nil, usagef("systemd has passed %d sockets; one is enough", len(passed))
+		return nil, usagef("systemd passed %d sockets: configure only one", len(passed))
 	case passed[0] == nil:
-		return nil, usagef("systemd has passed something that is not a stream socket")
+		return nil, usagef("systemd passed something that is not a stream socket: use ListenStream=")
 	}
 	switch address := passed[0].Addr().(type) {
 	case *net.TCPAddr:
 		if !address.IP.IsLoopback() {
-			return nil, usagef("systemd has passed %v: %s", address, loopbackOnly)
+			return nil, usagef("systemd passed %v: %s", address, loopbackOnly)
 		}
 	case *net.UnixAddr:
 		if strings.HasPrefix(address.Name, "@") {
-			return nil, usagef("systemd has passed %s: everybody can connect to an abstract socket; use a file", address.Name)
+			return nil, usagef("systemd passed %s: any user can connect to an abstract socket: use a file", address.Name)
 		}
 	}
 	return passed[0], nil
 }
 
-const loopbackOnly = "the agent gives out tokens, so it listens on 127.0.0.1, [::1] or localhost only"
+const loopbackOnly = "the agent gives out tokens, so it listens only on 127.0.0.1, [::1] or localhost"
 
 func listenTCP(address string) (net.Listener, error) {
 	host, _, err := net.SplitHostPort(address)
@@ -119,7 +119,7 @@ func (f *agentFlags) writeBearer(env environment, address net.Addr) (bearer, fil
 		if dir == "" {
 			user, err := os.UserCacheDir()
 			if err != nil {
-				return "", "", usagef("--bearer-file is needed: %w", err)
+				return "", "", usagef("set --bearer-file: %w", err)
 			}
 			dir = filepath.Join(user, "gkpow")
 		}
@@ -133,7 +133,7 @@ func (f *agentFlags) writeBearer(env environment, address net.Addr) (bearer, fil
 		return "", "", usagef("--bearer-file %s: %w", f.bearerFile, err)
 	}
 	if info, err := os.Lstat(file); err == nil && !info.Mode().IsRegular() {
-		return "", "", usagef("--bearer-file %s: there is something that is not a plain file", file)
+		return "", "", usagef("--bearer-file %s: the file exists and is not a plain file", file)
 	}
 	// A new file is readable by its owner only; an old one's mode would be kept.
 	if err := os.Remove(file); err != nil && !errors.Is(err, fs.ErrNotExist) {

@@ -103,12 +103,12 @@ func (a *agentServer) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	handle := found.methods[r.Method]
 	switch {
 	case a.bearer != nil && !isLocalHost(r.Host):
-		a.fail(recorder, http.StatusMisdirectedRequest, "wrong_host", "ask for 127.0.0.1, [::1] or localhost")
+		a.fail(recorder, http.StatusMisdirectedRequest, "wrong_host", "use the host 127.0.0.1, [::1] or localhost")
 	case !ok:
-		a.fail(recorder, http.StatusNotFound, "not_found", "there are "+strings.Join(slices.Sorted(maps.Keys(a.routes)), ", "))
+		a.fail(recorder, http.StatusNotFound, "not_found", "no such path: use "+strings.Join(slices.Sorted(maps.Keys(a.routes)), ", "))
 	case !found.open && !a.authorized(r):
 		recorder.Header().Set("WWW-Authenticate", "Bearer")
-		a.fail(recorder, http.StatusUnauthorized, "unauthorized", "send Authorization: Bearer, with what the agent's bearer file holds")
+		a.fail(recorder, http.StatusUnauthorized, "unauthorized", "send Authorization: Bearer with the content of the agent's bearer file")
 	case handle == nil:
 		recorder.Header().Set("Allow", found.allow)
 		a.fail(recorder, http.StatusMethodNotAllowed, "method_not_allowed", "use "+found.allow)

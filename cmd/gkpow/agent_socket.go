@@ -28,11 +28,11 @@ const longestSocket = len(syscall.RawSockaddrUnix{}.Path) - 1
 func checkSocket(path string) error {
 	switch {
 	case path == "":
-		return usagef("--socket is empty: name a file, or leave the flag out to listen on TCP")
+		return usagef("--socket is empty: name a file, or omit the flag to listen on TCP")
 	case strings.HasPrefix(path, "@"):
-		return usagef("--socket %s: everybody can connect to an abstract socket: name a file", path)
+		return usagef("--socket %s: any user can connect to an abstract socket: name a file", path)
 	case len(path) > longestSocket:
-		return usagef("--socket %s: the path has %d bytes, and a socket's at most %d: name a file closer to the root, or run gkpow in its directory and name it by a relative path",
+		return usagef("--socket %s: the path has %d bytes, more than the %d that a socket allows: use a shorter path, or run gkpow in that directory and use a relative path",
 			path, len(path), longestSocket)
 	}
 	return nil
@@ -77,7 +77,7 @@ func makeRoom(path string) error {
 	case err != nil:
 		return err
 	case info.Mode()&os.ModeSocket == 0:
-		return fmt.Errorf("there is something that is not a socket")
+		return fmt.Errorf("the file exists and is not a socket")
 	}
 	connection, err := net.DialTimeout("unix", path, 5*time.Second)
 	switch {

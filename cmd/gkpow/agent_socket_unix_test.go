@@ -31,9 +31,9 @@ func longSocket(t *testing.T, more int) string {
 func TestSocketPaths(t *testing.T) {
 	u := newUser(t, gktest.Options{})
 	for path, want := range map[string]string{
-		longSocket(t, 1):                      fmt.Sprintf("the path has %d bytes, and a socket's at most %d", longestSocket+1, longestSocket),
+		longSocket(t, 1):                      fmt.Sprintf("the path has %d bytes, more than the %d that a socket allows", longestSocket+1, longestSocket),
 		"/" + strings.Repeat("x", 5000):       "the path has 5001 bytes",
-		"@abstract":                           "everybody can connect to an abstract socket",
+		"@abstract":                           "any user can connect to an abstract socket",
 		"":                                    "--socket is empty",
 		filepath.Join(socketDir(t), "no/dir"): "no such file or directory",
 	} {
@@ -319,6 +319,6 @@ func TestAgentKeyFromPipe(t *testing.T) {
 	response.Body.Close()
 	require.Equal(t, http.StatusInternalServerError, response.StatusCode)
 	require.Eventually(t, func() bool {
-		return strings.Contains(log.String(), "is not a plain file, so it is read only once")
+		return strings.Contains(log.String(), "is not a plain file, so the agent can read it only once")
 	}, 20*time.Second, 5*time.Millisecond, log)
 }

@@ -120,5 +120,5 @@ func TestAgentStatusUsage(t *testing.T) {
 	gone.Close()
 	code, _, stderr = askAgentStatus(t, &runningAgent{socket: "/nowhere/agent.sock"})
 	require.Equal(t, exitNetwork, code)
-	require.Contains(t, stderr, "no answer of an agent")
+	require.Contains(t, stderr, "no answer from the agent")
 }

@@ -27,13 +27,13 @@ func newBackends(env environment) *cobra.Command {
 	var asJSON bool
 	cmd := &cobra.Command{
 		Use:   "backends",
-		Short: "List the kernels: which can run here, how fast, and which one is chosen",
-		Long: `List the kernels, and measure those that this CPU can run: the rate is that of
-one thread for a salt of 32 characters. A kernel is used only after it has passed
-a self-test.
+		Short: "List the kernels, their rates on this CPU, and the one that is chosen",
+		Long: `List the kernels, and measure those that this CPU can run. The rate is for one
+thread and a salt of 32 characters. gkpow uses a kernel only after it passes a
+self-test.
 
-A search makes the choice in the same way in its first moments. GKPOW_BACKEND, or
---backend where there is that flag, overrides it.`,
+A search chooses its kernel in the same way when it starts. GKPOW_BACKEND overrides
+the choice, and so does the flag --backend of commands that have it.`,
 		Args: cobra.NoArgs,
 		RunE: action(func(ctx context.Context) error {
 			backends, err := solver.MeasureBackends(ctx)

@@ -197,7 +197,7 @@ func runBench(ctx context.Context, env environment, f benchFlags) error {
 	var before *bench.Report
 	if f.given("compare") {
 		if f.format == "benchfmt" || f.format == "csv" {
-			return usagef("--compare does not go with --format %s, give both files to a tool that reads it", f.format)
+			return usagef("--compare cannot be used with --format %s: compare the two files with a tool that reads that format", f.format)
 		}
 		if before, err = readReport(ctx, f.compare); err != nil {
 			return err
@@ -261,7 +261,7 @@ func (f *benchFlags) options() (o bench.Options, err error) {
 	case f.given("time") && f.time <= 0:
 		return o, usagef("--time %v is not more than 0", f.time)
 	case f.given("count") && f.count < 1:
-		return o, usagef("--count %d is not at least 1", f.count)
+		return o, usagef("--count %d is less than 1", f.count)
 	case f.difficulty < 1:
 		return o, usagef("--difficulty %d is not 1 to 64", f.difficulty)
 	}
@@ -302,7 +302,7 @@ func chosenStrategies(names []string) ([]strategies.Strategy, error) {
 			for _, s := range all {
 				known = append(known, s.Name())
 			}
-			return nil, usagef("no strategy %q; there are %s%s", name, strings.Join(known, ", "), meant(name, known))
+			return nil, usagef("unknown strategy %q; use one of %s%s", name, strings.Join(known, ", "), meant(name, known))
 		}
 		chosen[i] = true
 	}
@@ -313,7 +313,7 @@ func chosenStrategies(names []string) ([]strategies.Strategy, error) {
 		}
 	}
 	if list == nil {
-		return nil, usagef("--strategy names none")
+		return nil, usagef("--strategy is empty: name at least one")
 	}
 	return list, nil
 }

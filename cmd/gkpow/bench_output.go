@@ -30,7 +30,7 @@ func newOutput(flag, path string, asked bool) (o output, err error) {
 		return output{}, nil
 	}
 	if path == "" || path == "-" {
-		return o, usagef("--%s %q is not the name of a file", flag, path)
+		return o, usagef("--%s %q is not a file name", flag, path)
 	}
 	if real, err := filepath.EvalSymlinks(path); err == nil {
 		path = real // or the link would be replaced

@@ -18,14 +18,17 @@ import (
 const cacheVariable = "GKPOW_CACHE_URL"
 
 // cacheHelp is what the help of commands that use the caches says of them.
-const cacheHelp = cacheVariable + ` or --cache-url is the URL of a Redis or Valkey server through which the machines
-of a fleet share one token, as rediss://user@host:6379?password_file=/run/secrets/redis. It
-is asked first; while it cannot be used, each machine has a token of its own in the user's
-cache directory. docs/fleet.md has the parameters.`
+const cacheHelp = cacheVariable + ` or --cache-url is the URL of a Redis or Valkey server through which
+the machines of a fleet share one token, such as
+
+  rediss://user@host:6379?password_file=/run/secrets/redis
+
+gkpow asks it first. While it is unavailable, each machine gets its own token and keeps
+it in the user's cache directory. docs/fleet.md lists the parameters.`
 
 // registerCache registers the flags of commands that use the caches.
 func (f *accountFlags) registerCache(flags *pflag.FlagSet) {
-	flags.BoolVar(&f.noCache, "no-cache", false, "do not use tokens that are kept, in the user's cache directory or a shared cache, nor keep one")
+	flags.BoolVar(&f.noCache, "no-cache", false, "neither use nor keep tokens in the user's cache directory or a shared cache")
 	flags.StringVar(&f.cacheURL, "cache-url", "", "URL of a Redis or Valkey server that shares the token (default: $"+cacheVariable+")")
 }
 
@@ -45,7 +48,7 @@ func (f *accountFlags) sharedURL(env environment) (string, error) {
 	case err != nil:
 		return "", usagef("%s: %w", from, err)
 	case password && f.cacheURL != "":
-		return "", usagef("--cache-url holds a password, which other users can see: use %s, or the parameter password_file", cacheVariable)
+		return "", usagef("--cache-url contains a password, which other users can see: set %s instead, or use the parameter password_file", cacheVariable)
 	}
 	return url, nil
 }
@@ -90,7 +93,7 @@ func (d *diagnosis) sharedCache(ctx context.Context, env environment, f *account
 		return
 	}
 	if errors.Is(err, client.ErrUnavailable) {
-		d.advise("see that " + cacheVariable + " is right and the server is up; until then each machine has a token of its own")
+		d.advise("check that " + cacheVariable + " is right and the server is up; until then each machine gets its own token")
 	}
 }
 

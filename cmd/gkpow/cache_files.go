@@ -15,8 +15,8 @@ func newCache(env environment) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "cache",
 		Short: "Show or clear the tokens kept on this machine",
-		Long: `Show or clear the tokens that are kept in the user's cache directory, one for each
-combination of URL and keys. No command shows a token itself: "gkpow token" does.`,
+		Long: `Show or clear the tokens kept in the user's cache directory, one for each
+combination of URL and keys. To print a token itself, use "gkpow token".`,
 		Args: noSuchCommand,
 		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
@@ -27,7 +27,7 @@ combination of URL and keys. No command shows a token itself: "gkpow token" does
 func newCachePath(env environment) *cobra.Command {
 	return &cobra.Command{
 		Use:   "path",
-		Short: "Print the directory that tokens are kept in",
+		Short: "Print the directory that holds the tokens",
 		Args:  cobra.NoArgs,
 		RunE: action(func(context.Context) error {
 			dir, err := env.tokenDir()
@@ -53,9 +53,9 @@ func newCacheShow(env environment) *cobra.Command {
 	var asJSON bool
 	cmd := &cobra.Command{
 		Use:   "show",
-		Short: "List the tokens that are kept, without showing them",
-		Long: `List the tokens that are kept, without showing them: FOR is a hash of the URL and
-the keys that a token is for, and LEFT is how long it lives.`,
+		Short: "List the kept tokens without showing their values",
+		Long: `List the kept tokens without showing their values. FOR is a hash of the URL and keys
+that a token belongs to; LEFT is the time until it expires.`,
 		Args: cobra.NoArgs,
 		RunE: action(func(context.Context) error { return showCache(env, asJSON) }),
 	}
@@ -103,9 +103,9 @@ func newCacheClear(env environment) *cobra.Command {
 	var limit timeFlags
 	cmd := &cobra.Command{
 		Use:   "clear",
-		Short: "Remove the tokens that are kept",
-		Long: `Remove the tokens that are kept, and what is remembered of attempts that failed. The
-tokens stay valid until they expire; programs that have them go on.`,
+		Short: "Remove the kept tokens",
+		Long: `Remove the kept tokens and the records of failed attempts. The tokens stay valid until
+they expire, so programs that hold one can keep using it.`,
 		Args: cobra.NoArgs,
 		RunE: action(func(ctx context.Context) error {
 			ctx, cancel, err := limit.withTimeout(ctx)

@@ -191,7 +191,7 @@ func TestKilledCommands(t *testing.T) {
 func TestSharedCacheURLs(t *testing.T) {
 	u := newUser(t, gktest.Options{})
 	for url, text := range map[string]string{
-		"redis://u:SENTINEL@127.0.0.1:1": "--cache-url holds a password",
+		"redis://u:SENTINEL@127.0.0.1:1": "--cache-url contains a password",
 		"127.0.0.1:1":                    "--cache-url: ",
 		"redis://127.0.0.1:1?nosuch=1":   "unknown parameter",
 	} {

@@ -38,14 +38,14 @@ func newDoctor(env environment) *cobra.Command {
 	var f doctorFlags
 	cmd := &cobra.Command{
 		Use:   "doctor",
-		Short: "Check keys, service, clock, plan and CPU, and say what to do",
-		Long: `Check what a token needs: the keys and the file they are in, the way to the
-service with its URL and proxy and the variables they come from, the clock, the
-plan, the cache directory, the kernel and the time to solve a challenge, each with
-what to do about it. GKTinc is checked if its keys are set.
+		Short: "Check keys, service, clock, plan and CPU, and suggest fixes",
+		Long: `Check what a token needs, and suggest a fix for each problem: the keys and their
+file, the URL and the proxy and which variables set them, the connection to the
+service, the clock, the plan, the cache directory, the kernel, and the time to solve
+a challenge. gkpow also checks GKTinc if its keys are set.
 
-It asks the service for one challenge, which may count against the quota, and does
-not hand in a solution. The exit code is that of the first check that failed.
+It requests one challenge, which may count against the quota, and does not submit a
+solution. The exit code is that of the first failed check.
 
 ` + accountHelp,
 		Args: cobra.NoArgs,
@@ -148,10 +148,10 @@ func (d *diagnosis) service(ctx context.Context, env environment, f doctorFlags,
 	asked := time.Now()
 	challenge, err := c.Challenge(ctx)
 	took := time.Since(asked)
-	if !d.check("plan", err, "M2M is enabled: there was a challenge of difficulty %d, with a salt of %d characters", challenge.Difficulty, len(challenge.Salt)) {
+	if !d.check("plan", err, "M2M is enabled: got a challenge of difficulty %d, with a salt of %d characters", challenge.Difficulty, len(challenge.Salt)) {
 		return solver.Puzzle{}, false
 	}
-	const setClock = "tokens are not affected, they go by the service's clock; for everything else, set this one by NTP"
+	const setClock = "tokens are not affected, since gkpow uses the service's clock for them; for everything else, synchronize this clock by NTP"
 	switch skew := challenge.ExpiresAt.Sub(challenge.Deadline()).Round(time.Second); {
 	case skew > 2*time.Second:
 		d.check("clock", nil, "%v behind the service's", skew)
@@ -160,7 +160,7 @@ func (d *diagnosis) service(ctx context.Context, env environment, f doctorFlags,
 		d.check("clock", nil, "%v ahead of the service's", -skew)
 		d.advise(setClock)
 	default:
-		d.check("clock", nil, "agrees with the service's to a second or two, which is as exact as HTTP is")
+		d.check("clock", nil, "agrees with the service's to within a second or two, the precision of HTTP dates")
 	}
 	puzzle, err := challenge.Puzzle()
 	return puzzle, err == nil
@@ -205,10 +205,14 @@ func (d *diagnosis) engine(ctx context.Context, env environment, s *solver.Solve
 	}
 	hashes := math.Ldexp(1, puzzle.Bits) // on average
 	missed := math.Exp(-rate * solver.ChallengeLifetime.Seconds() / hashes)
-	d.check("time to solve", nil, "difficulty %d takes %s on average with %s; in %.1f %% of cases, longer than the %v that a challenge lives",
-		puzzle.Bits/4, human(seconds(hashes/rate)), with, 100*missed, solver.ChallengeLifetime)
+	often := "almost never"
+	if missed >= 1e-6 {
+		often = "in " + percent(missed) + " of cases"
+	}
+	d.check("time to solve", nil, "difficulty %d takes %s on average with %s; %s longer than the challenge's %.0f s",
+		puzzle.Bits/4, human(seconds(hashes/rate)), with, often, solver.ChallengeLifetime.Seconds())
 	if missed > 0.01 {
-		d.advise("allow more --threads, or use a faster machine: a challenge that expires has cost quota for nothing")
+		d.advise("allow more --threads, or use a faster machine: a challenge that expires counts against the quota all the same")
 	}
 }
 

@@ -51,7 +51,7 @@ func (d *diagnosis) route(env environment, variable, standard string) {
 	case proxy != nil:
 		d.check("proxy", nil, "%s (%s)", proxy.Redacted(), name)
 	case value != "":
-		d.check("proxy", nil, "none, although %s is set: loopback addresses and those in NO_PROXY are asked directly", name)
+		d.check("proxy", nil, "none, although %s is set: gkpow connects directly to loopback addresses and those in NO_PROXY", name)
 	default:
 		d.check("proxy", nil, "none: %s is not set", name)
 	}
@@ -75,11 +75,11 @@ func (d *diagnosis) cacheDir(env environment) {
 		err = diskcache.Check(dir)
 	}
 	if err != nil {
-		d.check("cache", fmt.Errorf("tokens cannot be kept, so each command gets a new one: %w", err), "")
-		d.advise("make the directory writable and its owner the user who runs gkpow, or set " + cacheVariableOf() + " to another one's parent")
+		d.check("cache", fmt.Errorf("gkpow cannot keep tokens, so each command gets a new one: %w", err), "")
+		d.advise("make the user who runs gkpow the owner of the directory, with permission to write, or set " + cacheVariableOf() + " to the parent of another one")
 		return
 	}
-	d.check("cache", nil, "%s is the user's own, and can be written", dir)
+	d.check("cache", nil, "%s is writable and belongs to this user", dir)
 }
 
 // cacheVariableOf is the variable that moves the user's cache directory.
@@ -110,5 +110,5 @@ func (d *diagnosis) gktinc(ctx context.Context, env environment) {
 	d.keyFile(env, "GKTINC_API_KEY")
 	d.route(env, "GKTINC_API_URL", gktinc.DefaultURL)
 	level, err := c.ChallengeLevel(ctx, netip.AddrFrom4([4]byte{192, 0, 2, 1}))
-	d.check("GKTinc", err, "accepts the keys: challenge level %d for an address of documentation", level.ChallengeLevel)
+	d.check("GKTinc", err, "accepts the keys: challenge level %d for a documentation address", level.ChallengeLevel)
 }

@@ -31,8 +31,7 @@ func newEmulator(env environment) *cobra.Command {
 		Use:   "emulator",
 		Short: "Serve an emulator of both services, gkCAPTCHA and GKTinc",
 		Long: `Serve an emulator of both services, gkCAPTCHA and GKTinc, until interrupted, for
-tests and for work without an account. It prints its URL and keys as shell
-exports:
+tests and for work without an account. It prints its URL and keys as shell exports:
 
   $ gkpow emulator > emulator.env &
   $ . ./emulator.env
@@ -44,32 +43,32 @@ It answers POST /api/v1/m2m/challenge, /api/v1/m2m/verify and
 
 For GKTinc it answers GET /v3/tinc/HASHID/get_challenge_level/IP and POST
 /v3/tinc/HASHID/validate_challenge as documented, and checks every field. It
-accepts any solution that is base64, such as AAAA, unless --gktinc-action says
+accepts any base64 solution, such as AAAA, unless --gktinc-action says
 otherwise. Pages may load /stand-in-for-gktinc-setup.js from it in place of the
 vendor's script (gkpow agent --script).
 
-Requests are logged on standard error, without their content.`,
+The emulator logs requests to standard error, without their content.`,
 		Args: cobra.NoArgs,
 		RunE: action(func(ctx context.Context) error { return serveEmulator(ctx, env, f) }),
 	}
 	flags := cmd.Flags()
-	flags.StringVar(&f.listen, "listen", "127.0.0.1:8787", "address and port to listen on; port 0 is any free one")
-	flags.IntVar(&f.difficulty, "difficulty", solver.ServiceDifficulty, "leading zero hex digits to ask for, 0 to 64")
+	flags.StringVar(&f.listen, "listen", "127.0.0.1:8787", "address and port to listen on; port 0 picks a free one")
+	flags.IntVar(&f.difficulty, "difficulty", solver.ServiceDifficulty, "leading zero hex digits that challenges require, 0 to 64")
 	flags.DurationVar(&f.options.ChallengeLifetime, "challenge-lifetime", solver.ChallengeLifetime, "how long challenges live, 1s or more")
 	flags.DurationVar(&f.options.TokenLifetime, "token-lifetime", 5*time.Minute, "how long tokens live, 1s or more")
-	flags.IntVar(&f.options.RateLimit, "rate-limit", 0, "requests a minute; more are rate_limited (default: no limit)")
-	flags.IntVar(&f.options.Quota, "quota", 0, "challenges a month; more are quota_exceeded (default: no limit)")
-	flags.BoolVar(&f.options.M2MDisabled, "m2m-disabled", false, "answer m2m_disabled")
-	flags.BoolVar(&f.options.SingleUse, "single-use", false, "let /token/verify accept a token once only")
-	flags.BoolVar(&f.sdkShape, "sdk-shape", false, "let /token/verify answer as the vendor's SDKs expect, not as its pages say")
+	flags.IntVar(&f.options.RateLimit, "rate-limit", 0, "requests per minute; any more get rate_limited (default: no limit)")
+	flags.IntVar(&f.options.Quota, "quota", 0, "challenges per month; any more get quota_exceeded (default: no limit)")
+	flags.BoolVar(&f.options.M2MDisabled, "m2m-disabled", false, "answer with m2m_disabled")
+	flags.BoolVar(&f.options.SingleUse, "single-use", false, "let /token/verify accept each token only once")
+	flags.BoolVar(&f.sdkShape, "sdk-shape", false, "let /token/verify answer as the vendor's SDKs expect, not as its documentation says")
 	g := &f.options.GKTinc
 	flags.IntVar(&g.Level, "gktinc-level", 3, "GKTinc's challenge level, 1 to 1000")
 	flags.StringVar(&g.LevelAction, "gktinc-level-action", "ACCEPT", "GKTinc's action for an address, such as BLOCK")
 	flags.StringVar(&f.gktincAction, "gktinc-action", "", "GKTinc's action for every validation, such as BLOCK (default: by the solution)")
-	flags.BoolVar(&g.SingleUse, "gktinc-single-use", false, "let GKTinc accept a value of once only once")
-	flags.IntVar(&g.Fault.Status, "gktinc-status", 0, "answer GKTinc's requests with this HTTP status, 200 to 599")
-	flags.BoolVar(&g.Fault.HTML, "gktinc-html", false, "answer GKTinc's requests with a page in HTML")
-	flags.DurationVar(&g.Fault.Delay, "gktinc-delay", 0, "how long to wait before GKTinc's answers")
+	flags.BoolVar(&g.SingleUse, "gktinc-single-use", false, "let GKTinc accept each value of the field once a single time")
+	flags.IntVar(&g.Fault.Status, "gktinc-status", 0, "answer GKTinc requests with this HTTP status, 200 to 599")
+	flags.BoolVar(&g.Fault.HTML, "gktinc-html", false, "answer GKTinc requests with an HTML page")
+	flags.DurationVar(&g.Fault.Delay, "gktinc-delay", 0, "delay before each GKTinc answer")
 	return cmd
 }
 

@@ -23,7 +23,7 @@ type engineFlags struct {
 }
 
 func (f *engineFlags) register(flags *pflag.FlagSet) {
-	flags.IntVar(&f.threads, "threads", 0, "how many threads search (default: all CPUs allowed)")
+	flags.IntVar(&f.threads, "threads", 0, "number of search threads (default: all allowed CPUs)")
 	flags.StringVar(&f.backend, "backend", "", `kernel to use, see "gkpow backends" (default: $GKPOW_BACKEND, or the fastest)`)
 }
 
@@ -67,7 +67,7 @@ func (f *timeFlags) register(flags *pflag.FlagSet) {
 // registerForService registers the flags of commands that ask a service.
 func (f *timeFlags) registerForService(flags *pflag.FlagSet) {
 	f.limit = serviceLimit
-	flags.DurationVar(&f.timeout, "timeout", 0, "give up after this time, such as 30s; with it a rate limit is waited for (default: 3m)")
+	flags.DurationVar(&f.timeout, "timeout", 0, "give up after this time, such as 30s; if set, gkpow also waits for a rate limit to end (default: 3m)")
 }
 
 // searchFlags are the flags of commands that search.
@@ -100,7 +100,7 @@ func (f *timeFlags) withTimeout(ctx context.Context) (context.Context, context.C
 	case f.limit > 0:
 		// Not a deadline: whoever sets one wants to wait for a rate limit to end.
 		ctx, cancel := context.WithCancelCause(ctx)
-		timer := time.AfterFunc(f.limit, func() { cancel(fmt.Errorf("%w (%v unless it is set)", errTimeout, f.limit)) })
+		timer := time.AfterFunc(f.limit, func() { cancel(fmt.Errorf("%w (%v by default)", errTimeout, f.limit)) })
 		return ctx, func() { timer.Stop(); cancel(nil) }, nil
 	}
 	return ctx, func() {}, nil
@@ -130,14 +130,14 @@ type spaceFlags struct {
 
 func (f *spaceFlags) register(flags *pflag.FlagSet) {
 	f.given = flags.Changed
-	flags.StringVar(&f.salt, "salt", "", "the challenge's salt, as it stands")
-	flags.StringVar(&f.prefixHex, "prefix-hex", "", "all that is hashed before the nonce, in hex (instead of salt and colon)")
+	flags.StringVar(&f.salt, "salt", "", "the challenge's salt, verbatim")
+	flags.StringVar(&f.prefixHex, "prefix-hex", "", "all bytes hashed before the nonce, in hex (instead of salt and colon)")
 	flags.IntVar(&f.difficulty, "difficulty", solver.ServiceDifficulty, "leading zero hex digits, 0 to 64")
 	flags.IntVar(&f.bits, "bits", 0, "leading zero bits, 0 to 256 (instead of --difficulty)")
 	flags.Uint64Var(&f.minNonce, "min-nonce", 0, "smallest nonce allowed")
 	flags.Uint64Var(&f.maxNonce, "max-nonce", 0, "largest nonce allowed (default: below 2^31 if that is enough, else below 2^53)")
 	flags.BoolVar(&f.sequential, "sequential", false, "search in numeric order: find the smallest nonce")
-	flags.StringVar(&f.shard, "shard", "", "search part I of N only, as I/N, where I counts from 0, or auto: the part that the scheduler gives this process")
+	flags.StringVar(&f.shard, "shard", "", "search only part I of N, as I/N with I from 0; or auto: the part that the scheduler assigns to this process")
 }
 
 // options returns the options for the nonces. It looks up the variables that

@@ -35,19 +35,19 @@ func newExec(env environment) *cobra.Command {
   GKCAPTCHA_TOKEN             the token
   GKCAPTCHA_TOKEN_EXPIRES_AT  when it expires, in Unix seconds
 
-The command takes the place of gkpow, so signals reach it and its exit code is
-the result. A token lives for about five minutes. The secret key is not handed on.
+The command replaces the gkpow process, so signals reach it and its exit code is the
+result. A token lives for about five minutes. gkpow does not pass the secret key on.
 
-With --renew, for programs that run longer, gkpow stays beside the command and gives
-it two more variables:
+With --renew, for programs that run longer, gkpow keeps running beside the command and
+gives it two more variables:
 
   GKCAPTCHA_TOKEN_FILE        a file that always holds a live token, see --format
-  GKPOW_AGENT_SOCKET          the unix socket of an agent that serves this command alone,
+  GKPOW_AGENT_SOCKET          the unix socket of an agent that serves only this command,
                               for "gkpow agent status" and programs as in docs/agent.md
 
-Both are gone when the command ends. Signals are passed on to it, and its exit code is
-the result. While the token cannot be renewed, gkpow warns and keeps trying; once the
-token has expired the file is missing until there is another one.
+gkpow removes both when the command ends. It passes signals on to the command, and exits
+with its exit code. While renewals fail, gkpow warns and keeps trying; if the token
+expires, gkpow removes the file until it has a new token.
 
 ` + cacheHelp + `
 
@@ -60,15 +60,15 @@ token has expired the file is missing until there is another one.
 	f.accountFlags.register(flags)
 	f.registerCache(flags)
 	f.searchFlags.registerForService(flags)
-	flags.BoolVar(&f.renew, "renew", false, "renew the token while the command runs: give it a file with a live token and the socket of an agent")
-	flags.StringVar(&f.format, "format", "token", "what the file of --renew holds: "+strings.Join(tokenFormats, ", "))
-	flags.BoolVar(&f.keepKeys, "keep-keys", false, "hand the secret key on to the command, too")
+	flags.BoolVar(&f.renew, "renew", false, "renew the token while the command runs, and give it a token file and the socket of an agent")
+	flags.StringVar(&f.format, "format", "token", "format of the --renew token file: "+strings.Join(tokenFormats, ", "))
+	flags.BoolVar(&f.keepKeys, "keep-keys", false, "pass the secret key on to the command, too")
 	return cmd
 }
 
 func execCommand(ctx context.Context, env environment, f execFlags, args []string) error {
 	if f.given("format") && !f.renew {
-		return usagef("--format goes with --renew: it says what the file with the token holds")
+		return usagef("--format needs --renew: it sets the format of the token file")
 	}
 	if err := checkTokenFormat(f.format); err != nil {
 		return err

@@ -54,7 +54,7 @@ func execRenewing(ctx context.Context, env environment, f execFlags, path string
 	server := handler.server()
 	go func() {
 		if err := server.Serve(socket); !errors.Is(err, http.ErrServerClosed) {
-			log.Warn("the agent's socket has failed", "error", err.Error())
+			log.Warn("the agent's socket failed", "error", err.Error())
 		}
 	}()
 	defer server.Close()
@@ -107,7 +107,7 @@ func privateDir() (string, error) {
 		}
 		failed = errors.Join(failed, err)
 	}
-	return "", fmt.Errorf("no place for the token file: set TMPDIR to a directory that can be written: %w", failed)
+	return "", fmt.Errorf("no place for the token file: set TMPDIR to a writable directory: %w", failed)
 }
 
 // A warningHandler writes the warnings of an agent as those of a command.

@@ -40,23 +40,22 @@ func newExitCodes() *cobra.Command {
 		Long: `Every command exits with one of these codes:
 
   0  ok
-  1  anything else, such as output that failed
-  2  usage: a wrong flag, value or URL, or a challenge that cannot be read
-  3  credentials or plan: keys missing or not accepted, M2M not enabled
+  1  any other error, such as a failed write
+  2  usage: an invalid flag, value or URL, or a challenge that cannot be read
+  3  credentials or plan: keys missing or refused, or M2M not enabled
   4  rate limited: the message says for how long
   5  monthly quota used up
-  6  timeout or expired: --timeout, or the challenge's lifetime, ran out
-  7  rejected: the service did not accept the solution, the request, (verify)
-     the token or (gktinc) the visitor, or gkpow the challenge (harder than
-     --max-difficulty)
-  8  network: no usable answer from the service: refused, silent for 10 s twice,
-     a redirect, something that is not the API
-  9  no solution: no nonce that is allowed, or that is in the --shard, solves the
-     puzzle
+  6  timeout or expired: --timeout passed, or the challenge expired
+  7  rejected: the service rejected the solution, the request, the token (verify)
+     or the visitor (gktinc), or gkpow rejected a challenge harder than
+     --max-difficulty
+  8  network: no usable answer from the service: connection refused, no response
+     for 10 s twice, a redirect, or a server that is not the API
+  9  no solution: no allowed nonce, or none in the --shard, solves the puzzle
 
-gkpow exec exits with the code of its command, or with 126 if the command cannot
-be executed, or with 127 if it does not exist. A signal that ends a command makes
-128 and its number: 130 for an interrupt (SIGINT), 143 for SIGTERM.`,
+gkpow exec exits with the code of its command, with 126 if the command cannot be
+executed, or with 127 if it does not exist. If a signal ends a command, the code is
+128 plus the signal's number: 130 for an interrupt (SIGINT), 143 for SIGTERM.`,
 	}
 }
 
@@ -128,7 +127,7 @@ func diagnose(err error) (code int, hint string) {
 	case is(errKeys):
 		return exitCredentials, "set GKCAPTCHA_SITE_KEY and GKCAPTCHA_SECRET_KEY (or GKCAPTCHA_SECRET_KEY_FILE), or try --emulator"
 	case is(errGKTincKeys):
-		return exitCredentials, "set GKTINC_HASHID and GKTINC_API_KEY (or GKTINC_API_KEY_FILE); gkpow emulator prints some to try"
+		return exitCredentials, "set GKTINC_HASHID and GKTINC_API_KEY (or GKTINC_API_KEY_FILE); for a trial, use the ones that gkpow emulator prints"
 	case is(client.ErrMisconfigured), is(errKeyForm):
 		return exitCredentials, ""
 	case is(client.ErrRateLimited):
@@ -138,13 +137,13 @@ func diagnose(err error) (code int, hint string) {
 	case is(client.ErrExpired), is(context.DeadlineExceeded):
 		return exitTime, ""
 	case is(client.ErrDifficulty):
-		return exitRejected, "--max-difficulty N allows more; each step takes 16 times as long"
+		return exitRejected, "raise --max-difficulty to accept it; each step takes 16 times as long"
 	case is(client.ErrRejected), is(errRefused), is(errDenied):
 		return exitRejected, ""
 	case is(errNoAgent):
-		return exitNetwork, "see that the agent runs, and that the variables are what it has printed"
+		return exitNetwork, "check that the agent is running, and that the variables match what it printed"
 	case is(client.ErrUnavailable):
-		return exitNetwork, "see that " + urlVariable(err) + " is right and the service is up, then try again"
+		return exitNetwork, "check that " + urlVariable(err) + " is right and the service is up, then try again"
 	case is(solver.ErrExhausted):
 		return exitNone, "allow larger nonces with --max-nonce, or search the other shards"
 	default:

@@ -43,7 +43,7 @@ func flagError(cmd *cobra.Command, err error) error {
 	case "intSlice":
 		want = "is not a list of whole numbers, such as 32 or 32,64"
 	case "stringSlice":
-		want = "is not a list with commas in between: quotation marks go around a whole entry"
+		want = "is not a comma-separated list: put quotation marks around a whole entry"
 	default: // it has a reader of this module
 		return fmt.Errorf("--%s: %w", flag.Name, errors.Unwrap(invalid))
 	}

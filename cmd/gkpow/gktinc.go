@@ -40,16 +40,16 @@ type gktincFlags struct {
 
 func (f *gktincFlags) register(flags *pflag.FlagSet) {
 	f.timeFlags.registerForService(flags)
-	flags.TextVar(&f.policy, "policy", gktinc.Closed, "what counts without a verdict: closed, open-on-outage or open")
+	flags.TextVar(&f.policy, "policy", gktinc.Closed, "what to do without a verdict: closed, open-on-outage or open")
 	flags.BoolVar(&f.json, "json", false, "print a JSON object")
 	f.registerClient(flags)
 }
 
 // registerClient registers the flags about how the service is asked.
 func (f *gktincFlags) registerClient(flags *pflag.FlagSet) {
-	flags.StringVar(&f.agentID, "agent-id", "", "what this site is called in validations (default: gkpow-go and the version)")
-	flags.IntVar(&f.defaultLevel, "default-level", 3, "challenge level where none was asked for or given, 1 to 1000")
-	flags.DurationVar(&f.requestTimeout, "request-timeout", 5*time.Second, "how long to wait for the service, repetitions included")
+	flags.StringVar(&f.agentID, "agent-id", "", "name of this site in validations (default: gkpow-go and the version)")
+	flags.IntVar(&f.defaultLevel, "default-level", 3, "challenge level if none was requested or given, 1 to 1000")
+	flags.DurationVar(&f.requestTimeout, "request-timeout", 5*time.Second, "how long to wait for the service, retries included")
 }
 
 // open returns a client with the keys of the environment. What the policy allows
@@ -111,7 +111,7 @@ func denied(v gktinc.Verdict) error {
 	case v.Allowed:
 		return nil
 	case v.Ambiguous:
-		return fmt.Errorf("%w: the action is %s, perhaps because an attempt whose answer was lost has used the solution up", errDenied, v.Action)
+		return fmt.Errorf("%w: the action is %s, perhaps because an earlier attempt, whose answer was lost, used up the solution", errDenied, v.Action)
 	case v.Err != nil:
 		return fmt.Errorf("%w: %w", errDenied, v.Err)
 	}

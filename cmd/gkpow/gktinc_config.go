@@ -27,13 +27,13 @@ func newGKTincConfig(env environment) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "config --url URL --ip IP",
 		Short: "Print gktinc_config for a page",
-		Long: `Print gktinc_config, what the vendor's script has to know of a page, as a JSON
-object that is safe inside a script element:
+		Long: `Print gktinc_config, which tells the vendor's script about a page, as a JSON object
+that is safe inside a script element:
 
   <script>var gktinc_config = {"client_ip":"203.0.113.10",...};</script>
 
-Keep the once: "gkpow gktinc validate" needs the same, and whoever sends it a
-second time is to be refused. Nothing is sent, unless --ask-level is given.
+Keep the value of once: "gkpow gktinc validate" needs it, and your site must refuse a
+form that sends it a second time. gkpow contacts the service only with --ask-level.
 
 ` + gktincHelp,
 		Args: cobra.NoArgs,
@@ -42,11 +42,11 @@ second time is to be refused. Nothing is sent, unless --ask-level is given.
 	flags := cmd.Flags()
 	f.timeFlags.registerForService(flags)
 	f.registerClient(flags)
-	flags.StringVar(&f.url, "url", "", "host and path of the page, as example.com/login")
+	flags.StringVar(&f.url, "url", "", "host and path of the page, such as example.com/login")
 	flags.StringVar(&f.ip, "ip", "", "the visitor's address")
 	flags.IntVar(&f.level, "level", 0, "challenge level, 1 to 1000 (default: --default-level)")
-	flags.StringVar(&f.sign, "sign", "", "what get_challenge_level gave for that level")
-	flags.BoolVar(&f.askLevel, "ask-level", false, "ask the service for level and sign; if it is not available, it is the default level")
+	flags.StringVar(&f.sign, "sign", "", "the sign that get_challenge_level returned for that level")
+	flags.BoolVar(&f.askLevel, "ask-level", false, "ask the service for level and sign; if it is unavailable, use the default level")
 	flags.StringVar(&f.once, "once", "", "identifier of the session or page (default: 32 random hex digits)")
 	for _, name := range []string{"url", "ip"} {
 		if err := cmd.MarkFlagRequired(name); err != nil {
@@ -66,7 +66,7 @@ func gktincConfig(ctx context.Context, env environment, f pageFlags) error {
 	case f.level < 0 || f.level > 1000:
 		return usagef("--level %d is not 1 to 1000", f.level)
 	case strings.ContainsFunc(f.once, func(r rune) bool { return !unicode.IsPrint(r) }):
-		return usagef("--once %q is not printable", f.once)
+		return usagef("--once %q contains characters that are not printable", f.once)
 	}
 	ctx, cancel, err := f.withTimeout(ctx)
 	if err != nil {

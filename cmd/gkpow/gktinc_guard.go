@@ -54,20 +54,20 @@ var formSizes = map[string]func(gktinc.Form) int{
 
 func (f *guardFlags) register(to *pflag.FlagSet, ipHeader string) {
 	flags := pflag.NewFlagSet("", pflag.ContinueOnError)
-	flags.TextVar(&f.policy, "policy", gktinc.Closed, "GKTinc: what counts without its verdict: closed, open-on-outage or open")
-	flags.BoolVar(&f.askLevel, "ask-level", false, "GKTinc: ask for the level of the visitor's address for every page")
-	flags.BoolVar(&f.preEnforce, "pre-enforce", false, "GKTinc: with --ask-level, refuse the forms of addresses that it blocks")
+	flags.TextVar(&f.policy, "policy", gktinc.Closed, "GKTinc: what to do without its verdict: closed, open-on-outage or open")
+	flags.BoolVar(&f.askLevel, "ask-level", false, "GKTinc: request the level of the visitor's address for every page")
+	flags.BoolVar(&f.preEnforce, "pre-enforce", false, "GKTinc: with --ask-level, refuse forms from addresses that it blocks")
 	flags.StringVar(&f.ipHeader, "client-ip-header", ipHeader, "GKTinc: header with the visitor's address: X-Real-IP, X-Forwarded-For or Forwarded")
-	flags.StringSliceVar(&f.trusted, "trusted-proxy", nil, "GKTinc: address or prefix of a proxy whose word in that header counts (may be repeated)")
-	flags.StringVar(&f.agentID, "agent-id", "", "GKTinc: what this site is called in validations (default: gkpow-go and the version)")
-	flags.IntVar(&f.defaultLevel, "default-level", 3, "GKTinc: challenge level of pages for which none was asked for, 1 to 1000")
-	flags.DurationVar(&f.timeout, "gktinc-timeout", 5*time.Second, "GKTinc: how long a visitor waits for its answer, repetitions included")
-	flags.BoolVar(&f.sameIP, "same-ip", false, "GKTinc: refuse forms from another address than the page was made for")
-	flags.DurationVar(&f.lifetime, "page-lifetime", time.Hour, "GKTinc: how long a page may lie open before its form is sent, 1s or more")
-	flags.Int64Var(&f.maxBody, "max-body", 1<<20, "GKTinc: bytes of a form, files included")
+	flags.StringSliceVar(&f.trusted, "trusted-proxy", nil, "GKTinc: address or prefix of a proxy whose --client-ip-header is trusted (may be repeated)")
+	flags.StringVar(&f.agentID, "agent-id", "", "GKTinc: name of this site in validations (default: gkpow-go and the version)")
+	flags.IntVar(&f.defaultLevel, "default-level", 3, "GKTinc: challenge level of pages for which none was requested, 1 to 1000")
+	flags.DurationVar(&f.timeout, "gktinc-timeout", 5*time.Second, "GKTinc: how long a visitor waits for its answer, retries included")
+	flags.BoolVar(&f.sameIP, "same-ip", false, "GKTinc: refuse a form from another address than its page was made for")
+	flags.DurationVar(&f.lifetime, "page-lifetime", time.Hour, "GKTinc: how long a page may stay open before its form is sent, 1s or more")
+	flags.Int64Var(&f.maxBody, "max-body", 1<<20, "GKTinc: largest form in bytes, files included")
 	flags.StringVar(&f.onceField, "once-field", gktinc.DefaultOnceField, "GKTinc: name of the hidden field")
-	flags.StringVar(&f.onceDir, "once-dir", "", "GKTinc: directory that remembers used pages (default: the shared cache, or gkpow/gktinc-used in the user's cache directory)")
-	flags.StringVar(&f.formSize, "form-size", "php", "GKTinc: formula of form_payload_size: php, wordpress or values")
+	flags.StringVar(&f.onceDir, "once-dir", "", "GKTinc: directory that records used pages (default: the shared cache, or gkpow/gktinc-used in the user's cache directory)")
+	flags.StringVar(&f.formSize, "form-size", "php", "GKTinc: formula for form_payload_size: php, wordpress or values")
 	flags.StringVar(&f.script, "script", "", "GKTinc: URL of the script on pages (default: the vendor's)")
 	flags.VisitAll(func(flag *pflag.Flag) { f.names = append(f.names, flag.Name) })
 	to.AddFlagSet(flags)
@@ -103,7 +103,9 @@ func (f *guardFlags) open(ctx context.Context, env environment, emulatorURL, sha
 	if err != nil {
 		return nil, err
 	}
-	options.OnError = func(_ *http.Request, err error) { log.Warn("the visitor is not kept out", "error", err.Error()) }
+	options.OnError = func(_ *http.Request, err error) {
+		log.Warn("a check failed without stopping the request", "error", err.Error())
+	}
 	exchanges := &exchangeMetrics{}
 	config := gktinc.Config{
 		OnExchange:   exchanges.onExchange,
@@ -112,7 +114,7 @@ func (f *guardFlags) open(ctx context.Context, env environment, emulatorURL, sha
 		DefaultLevel: f.defaultLevel,
 		Timeout:      f.timeout,
 		PayloadSize:  formSizes[f.formSize],
-		OnDegraded:   func(err error) { log.Warn("the policy lets the visitor in", "error", err.Error()) },
+		OnDegraded:   func(err error) { log.Warn("no verdict, so the policy admits the visitor", "error", err.Error()) },
 	}
 	if emulatorURL != "" {
 		config.URL, config.HashID, config.APIKey = emulatorURL, gktest.GKTincHashID, client.NewSecret(gktest.GKTincAPIKey)
@@ -160,7 +162,7 @@ func (g *formGuard) renewed(used *gktinc.Client, err error) bool {
 	}
 	changed, err := g.replace(used)
 	if err != nil {
-		g.log.Warn("the key could not be read again", "error", err.Error())
+		g.log.Warn("could not reread the key", "error", err.Error())
 	}
 	return changed
 }
@@ -197,7 +199,7 @@ func (f *guardFlags) options() (gktinc.GuardOptions, error) {
 			prefix, err = ip.Prefix(ip.BitLen())
 		}
 		if err != nil {
-			return o, usagef("--trusted-proxy %q is not an address or prefix, as 10.0.0.0/8", s)
+			return o, usagef("--trusted-proxy %q is not an address or prefix, such as 10.0.0.0/8", s)
 		}
 		o.Proxies.Trusted = append(o.Proxies.Trusted, prefix)
 	}
@@ -240,7 +242,7 @@ func (f *guardFlags) openStore(env environment, log *slog.Logger) (gktinc.OnceSt
 		if parent == "" {
 			user, err := os.UserCacheDir()
 			if err != nil {
-				log.Warn("used pages are forgotten when the program ends: set --once-dir", "error", err.Error())
+				log.Warn("the record of used pages is lost when the program ends: set --once-dir", "error", err.Error())
 				return gktinc.NewMemoryStore(0), nil
 			}
 			parent = filepath.Join(user, "gkpow")
@@ -250,7 +252,7 @@ func (f *guardFlags) openStore(env environment, log *slog.Logger) (gktinc.OnceSt
 	store, err := gktinc.OpenDiskStore(dir)
 	switch {
 	case err != nil && f.onceDir == "":
-		log.Warn("used pages are forgotten when the program ends: set --once-dir", "error", err.Error())
+		log.Warn("the record of used pages is lost when the program ends: set --once-dir", "error", err.Error())
 		return gktinc.NewMemoryStore(0), nil
 	case err != nil:
 		return nil, usagef("--once-dir: %w", err)

@@ -14,10 +14,10 @@ func newGKTincLevel(env environment) *cobra.Command {
 	var f gktincFlags
 	cmd := &cobra.Command{
 		Use:   "level IP",
-		Short: "Ask for the level of an address's challenge",
-		Long: `Ask for the level of the challenge that a visitor from an address shall get (GET
-get_challenge_level), and print it. The exit code is the verdict on the address: 0
-to let it in, 7 if its action is BLOCK or INVALID.
+		Short: "Ask for the challenge level of an address",
+		Long: `Ask for the challenge level of a visitor's address (GET get_challenge_level), and
+print it. The exit code is the verdict on the address: 0 to admit the visitor, 7 if
+the action is BLOCK or INVALID.
 
 ` + gktincHelp,
 		Args: cobra.ExactArgs(1),

@@ -39,23 +39,23 @@ func newGKTincProxy(env environment) *cobra.Command {
 	var f proxyFlags
 	cmd := &cobra.Command{
 		Use:   "proxy --upstream URL --guard URL [--guard URL ...]",
-		Short: "Guard the forms of a web application from in front of it",
-		Long: `Pass requests on to a web application, and judge the forms among them: what is sent
+		Short: "Guard the forms of a web application as a reverse proxy",
+		Long: `Pass requests on to a web application, and check the forms among them: a form sent
 to a guarded path reaches the application only if GKTinc accepts it. The application
-stays as it is. Pages under guarded paths get the hidden field and the scripts, before
-the end of the first form that is sent by POST, or in place of the comment
-<!--gktinc-->. Everything else passes untouched: WebSockets, uploads of any size,
-chunks and trailers.
+needs no change. The proxy adds the hidden field and the scripts to pages under
+guarded paths, before the end of the first form with the method POST, or in place of
+the comment <!--gktinc-->. Everything else passes unchanged: WebSockets, uploads of
+any size, chunked bodies and trailers.
 
   gkpow gktinc proxy --upstream http://127.0.0.1:3000 --guard example.com/login
 
-A guard is host and path by which GKTinc knows the page; the path is guarded on all
-hosts, with everything below it. Parameters describe the form, as for the agent:
+A guard is the host and path by which GKTinc knows the page. The proxy guards the
+path, and everything below it, on all hosts. Parameters describe the form, as for the agent:
 field (the monitored input, username), field-optional, form (its id), input, verbose
 and script, as in 'example.com/wp-login.php?field=log&form=loginform'.
 
-Whoever connects is the visitor, unless it is a --trusted-proxy: then the
---client-ip-header says who is, and the proxy must set it itself.
+The visitor's address is that of the connection, unless it comes from a
+--trusted-proxy: then it is in the --client-ip-header, which that proxy must set.
 
 ` + gktincHelp,
 		Args: cobra.NoArgs,
@@ -63,14 +63,14 @@ Whoever connects is the visitor, unless it is a --trusted-proxy: then the
 	}
 	flags := cmd.Flags()
 	f.guard.register(flags, "X-Forwarded-For")
-	flags.StringVar(&f.listen, "listen", "127.0.0.1:8789", "address and port to listen on; port 0 is any free one")
+	flags.StringVar(&f.listen, "listen", "127.0.0.1:8789", "address and port to listen on; port 0 picks a free one")
 	flags.StringVar(&f.metricsListen, "metrics-listen", "", "address and port for /metrics (Prometheus) and /healthz")
-	flags.StringVar(&f.upstream, "upstream", "", "where the application is: http://, https:// or unix:///PATH")
+	flags.StringVar(&f.upstream, "upstream", "", "URL of the application: http://, https:// or unix:///PATH")
 	flags.StringArrayVar(&f.forms, "guard", nil, "host and path of a form to guard, with parameters (may be repeated)")
-	flags.BoolVar(&f.inject, "inject", true, "put field and scripts into pages; otherwise the application does, with /gktinc/page of an agent")
+	flags.BoolVar(&f.inject, "inject", true, "add the field and the scripts to pages; otherwise the application must, with an agent's /gktinc/page")
 	flags.BoolVar(&f.emulator, "emulator", false, "use an emulator of GKTinc in this process")
-	flags.DurationVar(&f.upstreamTimeout, "upstream-timeout", time.Minute, "how long the application may take to begin an answer")
-	flags.IntVar(&f.maxRequests, "max-requests", 1000, "requests at the same time; more are answered 503")
+	flags.DurationVar(&f.upstreamTimeout, "upstream-timeout", time.Minute, "how long the application may take to start its answer")
+	flags.IntVar(&f.maxRequests, "max-requests", 1000, "largest number of concurrent requests; any more get status 503")
 	for _, name := range []string{"upstream", "guard"} {
 		if err := cmd.MarkFlagRequired(name); err != nil {
 			panic(err)
@@ -141,9 +141,9 @@ func gktincProxy(ctx context.Context, env environment, f proxyFlags) error {
 			return err
 		case <-hangup:
 			if changed, err := guard.reload(); err != nil {
-				log.Error("the key could not be read again, so the old one stays", "error", err.Error())
+				log.Error("could not reread the key, so the old one stays in use", "error", err.Error())
 			} else {
-				log.Info("key read again", "changed", changed)
+				log.Info("key reread", "changed", changed)
 			}
 			continue
 		case <-ctx.Done():
@@ -173,12 +173,12 @@ func (f *proxyFlags) parseForms(guard *formGuard) ([]guardedForm, error) {
 		}
 		for name := range query {
 			if !slices.Contains([]string{"field", "field-optional", "form", "input", "verbose", "script"}, name) {
-				return nil, usagef("--guard %s: there is no parameter %.40q", text, name)
+				return nil, usagef("--guard %s: unknown parameter %.40q", text, name)
 			}
 		}
 		page, err := gktinc.PageURL(address)
 		if err != nil {
-			return nil, usagef("--guard %s: it is not host and path, as example.com/login", text)
+			return nil, usagef("--guard %s: not a host and path, such as example.com/login", text)
 		}
 		query.Set("url", page)
 		if _, err := guard.of(query); err != nil {
@@ -205,7 +205,7 @@ func (f *proxyFlags) newProxy(guard *formGuard, registry *metrics.Registry, log 
 		upstream.Scheme == "unix" && (upstream.Host != "" || !filepath.IsAbs(upstream.Path)), upstream.Scheme != "unix" && upstream.Host == "":
 		return nil, usagef("--upstream %s is not a URL such as http://127.0.0.1:3000 or unix:///run/app.sock", f.upstream)
 	case f.maxRequests < 1:
-		return nil, usagef("--max-requests %d is not 1 or more", f.maxRequests)
+		return nil, usagef("--max-requests %d is less than 1", f.maxRequests)
 	case f.upstreamTimeout < 0:
 		return nil, usagef("--upstream-timeout %v is negative", f.upstreamTimeout)
 	}

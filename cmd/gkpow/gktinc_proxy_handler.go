@@ -168,7 +168,7 @@ func (p *proxy) newReverseProxy(upstream *url.URL, timeout time.Duration) *httpu
 				return
 			}
 			p.count("failed")
-			p.log.Warn("no answer of the application", "error", err.Error())
+			p.log.Warn("no answer from the application", "error", err.Error())
 			writeRefusal(w, http.StatusBadGateway)
 		},
 	}
@@ -214,7 +214,7 @@ func (p *proxy) modify(response *http.Response) error {
 		return nil
 	}
 	if encoding := response.Header.Get("Content-Encoding"); encoding != "" && encoding != "identity" {
-		p.log.Warn("a page is compressed though that was not asked for, so its form gets no field", "encoding", encoding)
+		p.log.Warn("the application compressed a page although the proxy did not ask for it, so the form gets no hidden field", "encoding", encoding)
 		return nil
 	}
 	nonce := nonceOf(response.Header)
@@ -232,7 +232,7 @@ func (p *proxy) modify(response *http.Response) error {
 func (p *proxy) fields(page *guardedPage, nonce string) []byte {
 	html, err := p.makeFields(page, nonce)
 	if err != nil {
-		p.log.Warn("a page gets no field", "error", err.Error())
+		p.log.Warn("a page gets no hidden field", "error", err.Error())
 	}
 	return []byte(html)
 }

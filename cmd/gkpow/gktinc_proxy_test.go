@@ -311,7 +311,7 @@ func TestProxyPasses(t *testing.T) {
 	status, text, _ := s.do(s.request("GET", "/broken", ""))
 	require.Equal(t, 502, status)
 	require.NotContains(t, text, "127.0.0.1")
-	require.Contains(t, s.journal.String(), "no answer of the application")
+	require.Contains(t, s.journal.String(), "no answer from the application")
 
 	// No more at a time than it is told.
 	results := make(chan int, 10)
@@ -345,8 +345,8 @@ func TestProxyUsage(t *testing.T) {
 		"no guard":           {[]string{"--upstream", "http://127.0.0.1:1"}, "guard"},
 		"upstream":           {[]string{"--guard", "example.com/", "--upstream", "127.0.0.1:1"}, "--upstream 127.0.0.1:1 is not a URL"},
 		"upstream's socket":  {[]string{"--guard", "example.com/", "--upstream", "unix://run/app.sock"}, "--upstream"},
-		"guard":              {[]string{"--upstream", "http://127.0.0.1:1", "--guard", "/login"}, "--guard /login: it is not host and path"},
-		"guard's parameter":  {[]string{"--upstream", "http://127.0.0.1:1", "--guard", "example.com/?feild=x"}, `no parameter "feild"`},
+		"guard":              {[]string{"--upstream", "http://127.0.0.1:1", "--guard", "/login"}, "--guard /login: not a host and path"},
+		"guard's parameter":  {[]string{"--upstream", "http://127.0.0.1:1", "--guard", "example.com/?feild=x"}, `unknown parameter "feild"`},
 		"guard's script":     {[]string{"--upstream", "http://127.0.0.1:1", "--guard", "example.com/?script=javascript:x"}, "script"},
 		"port":               {[]string{"--upstream", "http://127.0.0.1:1", "--guard", "example.com/", "--listen", "x"}, "--listen x"},
 		"port of metrics":    {[]string{"--upstream", "http://127.0.0.1:1", "--guard", "example.com/", "--listen", "127.0.0.1:0", "--metrics-listen", "x"}, "--metrics-listen x"},

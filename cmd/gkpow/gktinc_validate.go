@@ -19,17 +19,17 @@ func newGKTincValidate(env environment) *cobra.Command {
 		Use:   "validate [FILE | -]",
 		Short: "Ask whether to accept a form",
 		Long: `Ask whether to accept a form that a visitor has submitted (POST
-validate_challenge). The file, or standard input, holds a JSON object with the
-documented fields, but agent_id, salt and time, which gkpow fills in:
+validate_challenge). The file, or standard input, contains a JSON object with the
+documented fields, except agent_id, salt and time, which gkpow fills in:
 
   {"gktinc_solution":"BASE64...", "client_ip":"203.0.113.10",
    "url":"example.com/wp-login.php", "once":"SESSION_ID", "form_payload_size":123,
    "form_input_element_value":"username", "challenge_level":3}
 
-challenge_level may be missing (3), and so may the solution, which the policy then
-decides on; and there may be user_agent, sec_ch_ua, sec_ch_ua_mobile and
-sec_ch_ua_platform, which are the visitor's headers. The exit code is the verdict:
-0 to accept the form, 7 to refuse it.
+challenge_level is optional (default 3). So is gktinc_solution: without it, the
+policy decides. So are user_agent, sec_ch_ua, sec_ch_ua_mobile and
+sec_ch_ua_platform, the visitor's headers. The exit code is the verdict: 0 to accept
+the form, 7 to refuse it.
 
 ` + gktincHelp,
 		Args: cobra.MaximumNArgs(1),
@@ -38,7 +38,7 @@ sec_ch_ua_platform, which are the visitor's headers. The exit code is the verdic
 		}),
 	}
 	f.register(cmd.Flags())
-	cmd.Flags().BoolVar(&optional, "field-optional", false, "accept a description without form_input_element_value, for a page whose form may lack the monitored field")
+	cmd.Flags().BoolVar(&optional, "field-optional", false, "do not require form_input_element_value, for a page whose form may lack the monitored field")
 	return cmd
 }
 
@@ -81,7 +81,7 @@ func parseValidation(data []byte, optional bool) (gktinc.Validation, error) {
 	case !has("form_payload_size"):
 		return v, fmt.Errorf("the validation has no form_payload_size of 0 or more")
 	case !has("form_input_element_value") && !optional:
-		return v, fmt.Errorf("the validation has no form_input_element_value, which a form without the monitored field lacks: refuse such a form, or give --field-optional if the page has no such field")
+		return v, fmt.Errorf("the validation has no form_input_element_value: refuse a form without the monitored field, or pass --field-optional if the page has no such field")
 	}
 	return v, nil
 }

@@ -1,5 +1,5 @@
-// Command gkpow gets gkCAPTCHA machine-to-machine tokens: it asks for a
-// challenge, solves its proof of work on all CPUs, and hands the solution in.
+// Command gkpow gets gkCAPTCHA machine-to-machine tokens: it requests a
+// challenge, solves its proof of work on all CPUs, and submits the solution.
 //
 // "gkpow help" lists the commands and "gkpow help COMMAND" describes one. The
 // answer alone goes to standard output, everything else to standard error, and

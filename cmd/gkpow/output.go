@@ -29,7 +29,7 @@ func warnFaults(env environment) {
 
 // faultOf says what is wrong with a kernel, and what the person can do.
 func faultOf(b solver.Backend) error {
-	return fmt.Errorf("kernel %s is not used, since this machine runs it wrongly (%w): report it, and check the machine's CPU and memory",
+	return fmt.Errorf("kernel %s is not used, since it computes wrong results on this machine (%w): report it, and check the CPU and memory",
 		b.Name, b.Fault)
 }
 

@@ -22,8 +22,8 @@ func TestKernelFaults(t *testing.T) {
 			{Name: "generic", Usable: true},
 		}
 	}
-	const warning = "kernel abacus is not used, since this machine runs it wrongly (self-test: Scan(word 3, ...) = 2; want 5): " +
-		"report it, and check the machine's CPU and memory"
+	const warning = "kernel abacus is not used, since it computes wrong results on this machine (self-test: Scan(word 3, ...) = 2; want 5): " +
+		"report it, and check the CPU and memory"
 	for args, want := range map[string]int{
 		"solve --salt x --difficulty 1":                 exitOK,
 		"solve --salt x --difficulty 64 --max-nonce 10": exitNone,

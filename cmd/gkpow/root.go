@@ -89,8 +89,8 @@ var commandGroups = [...]struct {
 }{
 	{"tokens", "Get and use tokens:", []constructor{{"token", newToken}, {"exec", newExec}, {"agent", newAgent}, {"cache", newCache}}},
 	{"sites", "Protect a web site:", []constructor{{"verify", newVerify}, {"gktinc", newGKTinc}}},
-	{"trouble", "Try things out, and find out what is wrong:", []constructor{{"emulator", newEmulator}, {"doctor", newDoctor}}},
-	{"search", "The search by itself:", []constructor{{"solve", newSolve}, {"explain", newExplain}, {"backends", newBackends}, {"bench", newBench}}},
+	{"trouble", "Try it out and troubleshoot:", []constructor{{"emulator", newEmulator}, {"doctor", newDoctor}}},
+	{"search", "Search offline:", []constructor{{"solve", newSolve}, {"explain", newExplain}, {"backends", newBackends}, {"bench", newBench}}},
 	{"more", "More:", []constructor{{"version", newVersion}}},
 }
 
@@ -116,8 +116,8 @@ func newRoot(env environment, args ...string) *cobra.Command {
 	root := &cobra.Command{
 		Use:   "gkpow",
 		Short: "Get gkCAPTCHA machine-to-machine tokens",
-		Long: `gkpow gets gkCAPTCHA machine-to-machine tokens: it asks for a challenge, solves
-its proof of work on all CPUs, and hands the solution in.
+		Long: `gkpow gets gkCAPTCHA machine-to-machine tokens: it requests a challenge,
+solves its proof of work on all CPUs, and submits the solution.
 
 Try it without an account:
 
@@ -128,7 +128,7 @@ With an account, the keys come from the environment:
   export GKCAPTCHA_SITE_KEY=pk_live_... GKCAPTCHA_SECRET_KEY_FILE=/run/secrets/gkcaptcha
   curl -H "X-Captcha-Token: $(gkpow token)" https://api.example.com/
 
-For back ends of web sites "gkpow verify" judges such tokens, and "gkpow gktinc"
+For the back end of a web site, "gkpow verify" checks such tokens, and "gkpow gktinc"
 asks GuardianKey GKTinc about visitors and their forms.`,
 		SilenceErrors: true,
 		SilenceUsage:  true,

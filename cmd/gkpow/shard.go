@@ -69,7 +69,7 @@ func autoShard(lookup func(string) (string, bool)) (solver.Shard, error) {
 	}
 	for _, s := range schedulers {
 		if s.job != "" && e.set(s.job) {
-			return solver.Shard{}, usagef("--shard auto: this %s job is not an array, as %s is not set: %s", s.name, s.index, s.array)
+			return solver.Shard{}, usagef("--shard auto: this %s job is not an array, since %s is not set: %s", s.name, s.index, s.array)
 		}
 	}
 	var names, variables []string
@@ -77,7 +77,7 @@ func autoShard(lookup func(string) (string, bool)) (solver.Shard, error) {
 		names, variables = append(names, s.name), append(variables, s.index)
 	}
 	last := len(names) - 1
-	return solver.Shard{}, usagef("--shard auto: no variable of %s or %s is set (%s): set %s and %s, or name the shard, as in --shard 0/4",
+	return solver.Shard{}, usagef("--shard auto: no variable of %s or %s is set (%s): set %s and %s, or name the shard, such as --shard 0/4",
 		strings.Join(names[:last], ", "), names[last], strings.Join(variables, ", "), shardIndexVariable, shardCountVariable)
 }
 
@@ -175,7 +175,7 @@ func (e shardEnvironment) slurmShard(s scheduler) (solver.Shard, error) {
 	first, last, step, count := v[0], v[1], v[2], v[3]
 	if (last-first)/step+1 != count || (last-first)%step != 0 || (id-first)%step != 0 || id < first || id > last {
 		return solver.Shard{}, usagef("--shard auto: the %d ids of this Slurm array, from %d to %d, are not consecutive: "+
-			"set %s to the number of shards, and the id is the index", count, first, last, shardCountVariable)
+			"set %s to the number of shards, to use the id as the index", count, first, last, shardCountVariable)
 	}
 	return solver.Shard{Index: (id - first) / step, Count: count}, nil
 }
@@ -183,7 +183,7 @@ func (e shardEnvironment) slurmShard(s scheduler) (solver.Shard, error) {
 // checkedShard returns the shard if the number is one of count, from first on.
 func checkedShard(index string, number, first int, countName string, count int) (solver.Shard, error) {
 	if number-first >= count {
-		return solver.Shard{}, usagef("--shard auto: %s is %d but must be %d to %d, as %s is %d",
+		return solver.Shard{}, usagef("--shard auto: %s is %d but must be %d to %d, since %s is %d",
 			index, number, first, first+count-1, countName, count)
 	}
 	return solver.Shard{Index: number - first, Count: count}, nil

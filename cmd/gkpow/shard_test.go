@@ -25,7 +25,7 @@ func TestShard(t *testing.T) {
 		{"Kubernetes", "auto", "JOB_COMPLETION_INDEX=0 GKPOW_SHARD_COUNT=8", solver.Shard{Count: 8}, ""},
 		{"Kubernetes, last", "auto", "JOB_COMPLETION_INDEX=7 GKPOW_SHARD_COUNT=8", solver.Shard{Index: 7, Count: 8}, ""},
 		{"Kubernetes, no count", "auto", "JOB_COMPLETION_INDEX=7", solver.Shard{}, "JOB_COMPLETION_INDEX is set|GKPOW_SHARD_COUNT is not|the Job's completions"},
-		{"Kubernetes, fewer than completions", "auto", "JOB_COMPLETION_INDEX=8 GKPOW_SHARD_COUNT=8", solver.Shard{}, "JOB_COMPLETION_INDEX is 8 but must be 0 to 7, as GKPOW_SHARD_COUNT is 8"},
+		{"Kubernetes, fewer than completions", "auto", "JOB_COMPLETION_INDEX=8 GKPOW_SHARD_COUNT=8", solver.Shard{}, "JOB_COMPLETION_INDEX is 8 but must be 0 to 7, since GKPOW_SHARD_COUNT is 8"},
 		{"Kubernetes, not a number", "auto", "JOB_COMPLETION_INDEX=x GKPOW_SHARD_COUNT=8", solver.Shard{}, `JOB_COMPLETION_INDEX is "x"`},
 		{"Kubernetes, negative", "auto", "JOB_COMPLETION_INDEX=-1 GKPOW_SHARD_COUNT=8", solver.Shard{}, `JOB_COMPLETION_INDEX is "-1"`},
 		{"Kubernetes, no shards", "auto", "JOB_COMPLETION_INDEX=0 GKPOW_SHARD_COUNT=0", solver.Shard{}, `GKPOW_SHARD_COUNT is "0"`},

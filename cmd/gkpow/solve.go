@@ -38,20 +38,20 @@ hex digits, and print it with the hash:
 --challenge reads a challenge as the API returns it, from a file or, with "-",
 from standard input, and stops when it expires.
 
---shard splits a search between machines. With --shard auto the part is the one
+--shard splits a search between machines. With --shard auto, gkpow searches the part
 that a Kubernetes indexed Job, a Slurm array, an AWS Batch array or GNU parallel
-gives this process. GKPOW_SHARD_COUNT says how many parts there are where the
-scheduler does not; GKPOW_SHARD_INDEX and GKPOW_SHARD_COUNT together do without
-a scheduler. The exit code is 9 if the part has no solution. docs/scaling.md has
-an example for each.
+assigns to this process. If the scheduler does not set the number of parts, set
+GKPOW_SHARD_COUNT; without a scheduler, set GKPOW_SHARD_INDEX and GKPOW_SHARD_COUNT.
+The exit code is 9 if the part has no solution. docs/scaling.md has an example for
+each scheduler.
 
 --stream solves many puzzles in one process: it reads lines such as
 
   {"id":1,"salt":"7f8e9d0c","difficulty":4,"timeout":30}
 
-and writes one line for each when it is done, in any order, with the same id and
-either nonce and hash, or error and code, the exit code that it would be. The exit
-code is 0 whatever the lines were.`,
+and writes a line for each as soon as it is done, in any order. An answer has the
+same id, with nonce and hash, or with error and the exit code that a single puzzle
+would give, as code. gkpow itself exits with 0, whatever the answers are.`,
 		Args: cobra.NoArgs,
 		RunE: action(func(ctx context.Context) error { return solve(ctx, env, f) }),
 	}
@@ -59,8 +59,8 @@ code is 0 whatever the lines were.`,
 	f.spaceFlags.register(flags)
 	f.searchFlags.register(flags)
 	flags.StringVar(&f.challenge, "challenge", "", `file with a challenge as the API returns it, "-" for standard input`)
-	flags.BoolVar(&f.ignoreExpiry, "ignore-expiry", false, "solve a --challenge although it has expired")
-	flags.BoolVar(&f.json, "json", false, "print a JSON object with figures")
+	flags.BoolVar(&f.ignoreExpiry, "ignore-expiry", false, "solve a --challenge even if it has expired")
+	flags.BoolVar(&f.json, "json", false, "print a JSON object with statistics")
 	flags.BoolVar(&f.stream, "stream", false, "solve the JSON lines of standard input")
 	flags.IntVar(&f.parallel, "parallel", 1, fmt.Sprintf("lines of --stream to solve at a time, 1 to %d, each with all threads", maxParallel))
 	cmd.MarkFlagsOneRequired("salt", "prefix-hex", "challenge", "stream")
@@ -75,13 +75,13 @@ func solve(ctx context.Context, env environment, f solveFlags) error {
 		return err
 	}
 	if f.ignoreExpiry && !f.given("challenge") {
-		return usagef("--ignore-expiry goes with --challenge")
+		return usagef("--ignore-expiry needs --challenge")
 	}
 	if f.stream {
 		return f.solveStream(ctx, env, options)
 	}
 	if f.given("parallel") {
-		return usagef("--parallel goes with --stream")
+		return usagef("--parallel needs --stream")
 	}
 	s, searched, err := f.solver(options, env.stderr)
 	if err != nil {
@@ -144,7 +144,7 @@ func (f *solveFlags) readChallenge(ctx context.Context, stdin io.Reader) (p solv
 	}
 	deadline = challenge.Deadline()
 	if late := time.Since(deadline); late >= 0 {
-		return p, deadline, fmt.Errorf("%w %v ago, by this machine's clock: ask for a new one, or pass --ignore-expiry",
+		return p, deadline, fmt.Errorf("%w %v ago, by this machine's clock: request a new one, or pass --ignore-expiry",
 			client.ErrExpired, late.Round(time.Second))
 	}
 	return p, deadline, nil

@@ -45,7 +45,7 @@ type streamAnswer struct {
 func (f *solveFlags) solveStream(ctx context.Context, env environment, options solver.Options) error {
 	for _, flag := range []string{"json", "difficulty", "bits"} {
 		if f.given(flag) {
-			return usagef("--%s does not go with --stream: the lines say what to solve", flag)
+			return usagef("--%s cannot be used with --stream: each line says what to solve", flag)
 		}
 	}
 	if f.parallel < 1 || f.parallel > maxParallel {
@@ -157,7 +157,7 @@ func answerLine(ctx context.Context, s *solver.Solver, line []byte) (a streamAns
 			return solution, lineError(err)
 		}
 		if decoder.More() {
-			return solution, usagef("there is something after the object")
+			return solution, usagef("there is more text after the object")
 		}
 		if r.Salt == nil {
 			return solution, usagef("salt is missing")
@@ -172,7 +172,7 @@ func answerLine(ctx context.Context, s *solver.Solver, line []byte) (a streamAns
 		}
 		if r.Timeout != nil {
 			if !(*r.Timeout > 0) || *r.Timeout > math.MaxInt64/1e9 {
-				return solution, usagef("timeout is %v: it must be seconds above 0", *r.Timeout)
+				return solution, usagef("timeout is %v: it must be a number of seconds above 0", *r.Timeout)
 			}
 			timeout := time.Duration(*r.Timeout * float64(time.Second))
 			var cancel context.CancelFunc

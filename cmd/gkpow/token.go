@@ -41,27 +41,27 @@ func newToken(env environment) *cobra.Command {
 	var f tokenFlags
 	cmd := &cobra.Command{
 		Use:   "token",
-		Short: "Get a token: ask for a challenge, solve it, hand it in",
-		Long: `Get a token: ask for a challenge, solve it, hand the solution in, and print the
-token alone. It is good for about five minutes.
+		Short: "Get a token: request a challenge, solve it, submit the solution",
+		Long: `Get a token: request a challenge, solve it, submit the solution, and print only the
+token. A token is valid for about five minutes.
 
-A token is kept in the user's cache directory and printed again while it has at
-least a fifth of its life left; commands that start at the same time get one
-between them. If that fails they all fail, and so do those that start in the next
-few seconds. --no-cache always asks for a new one.
+gkpow keeps the token in the user's cache directory, and prints it again while at
+least a fifth of its life is left. Commands that start at the same time share one
+attempt to get a token. If it fails they all fail, and so do commands that start in the
+next few seconds. With --no-cache, gkpow always gets a new token.
 
 ` + cacheHelp + `
 
 ` + accountHelp + `
 
---min-left asks for more of a kept token's life, for programs that run longer, and
---refresh for a new one in its place.
+--min-left requires a kept token to have more of its life left, for programs that run
+longer; --refresh replaces it with a new one.
 
---format says what is printed: the token, a JSON object, a line for a shell to
+--format selects what gkpow prints: the token, a JSON object, a line for a shell to
 evaluate (GKCAPTCHA_TOKEN), or an HTTP header (X-Captcha-Token).
 
-With --emulator the whole handshake runs against an emulator of the service in
-the same process; no account is needed.`,
+With --emulator, the whole handshake runs against an emulator of the service in the
+same process, without an account.`,
 		Args: cobra.NoArgs,
 		RunE: action(func(ctx context.Context) error { return token(ctx, env, f) }),
 	}
@@ -71,9 +71,9 @@ the same process; no account is needed.`,
 	f.searchFlags.registerForService(flags)
 	flags.StringVar(&f.format, "format", "token", "what to print: "+strings.Join(tokenFormats, ", "))
 	flags.BoolVar(&f.json, "json", false, "the same as --format json")
-	flags.DurationVar(&f.minLeft, "min-left", 0, "use a token that is kept only if it lives at least so long, as 2m (default: a fifth of its life)")
-	flags.BoolVar(&f.refresh, "refresh", false, "get a new token, and keep it in the place of the one that is kept")
-	flags.BoolVar(&f.mask, "add-mask", false, "in GitHub Actions, have the token masked in logs (::add-mask:: on standard error)")
+	flags.DurationVar(&f.minLeft, "min-left", 0, "use a kept token only if it lives at least this long, such as 2m (default: a fifth of its life)")
+	flags.BoolVar(&f.refresh, "refresh", false, "get a new token, and replace the kept one with it")
+	flags.BoolVar(&f.mask, "add-mask", false, "in GitHub Actions, mask the token in logs (::add-mask:: on standard error)")
 	cmd.MarkFlagsMutuallyExclusive("format", "json")
 	cmd.MarkFlagsMutuallyExclusive("refresh", "no-cache")
 	cmd.MarkFlagsMutuallyExclusive("min-left", "no-cache")
@@ -92,7 +92,7 @@ func token(ctx context.Context, env environment, f tokenFlags) error {
 	}
 	// Elsewhere nobody would take the line away, and the token would be in the log.
 	if actions, _ := env.lookup("GITHUB_ACTIONS"); f.mask && actions != "true" {
-		return usagef("--add-mask is for GitHub Actions, where GITHUB_ACTIONS is true")
+		return usagef("--add-mask works only in GitHub Actions, where GITHUB_ACTIONS is true")
 	}
 	t, err := getToken(ctx, env, f.searchFlags, f.accountFlags, f.refresh)
 	if err != nil {

@@ -84,7 +84,7 @@ func (f *tokenFile) keep(ctx context.Context, source client.TokenSource, changed
 		}
 		wait := 100 * time.Millisecond // a renewal is under way, or about to start
 		if err != nil {
-			f.log.Warn("the token file is not up to date", "file", f.path, "error", err.Error())
+			f.log.Warn("could not update the token file", "file", f.path, "error", err.Error())
 			var failure *client.Error
 			errors.As(err, &failure)
 			wait, backoff = backoff, min(2*backoff, 30*time.Second)
@@ -113,7 +113,7 @@ func (f *tokenFile) expire() {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	if f.written != nil && !time.Now().Before(f.expires) {
-		f.log.Warn("the token expired before there was another one, so the token file is removed", "file", f.path)
+		f.log.Warn("the token expired before a new one arrived, so gkpow removed the token file", "file", f.path)
 		f.removeLocked()
 	}
 }
@@ -159,7 +159,7 @@ func (f *tokenFile) removeLocked() {
 	f.timer.Stop()
 	if data, err := os.ReadFile(f.path); err == nil && bytes.Equal(data, f.written) {
 		if err := os.Remove(f.path); err != nil {
-			f.log.Warn("the token file could not be removed", "file", f.path, "error", err.Error())
+			f.log.Warn("could not remove the token file", "file", f.path, "error", err.Error())
 		}
 	}
 	f.written, f.expires = nil, time.Time{}

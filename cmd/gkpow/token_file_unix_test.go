@@ -99,8 +99,8 @@ func TestAgentWriteUsage(t *testing.T) {
 		"--write /nowhere/token":       "--write /nowhere/token: no such file or directory",
 		"--write " + t.TempDir():       "it is a directory",
 		"--write " + mkfifo(t, "fifo"): "is not a plain file",
-		"--write=":                     `--write "" is not the name of a file`,
-		"--format json":                "--format goes with --write",
+		"--write=":                     `--write "" is not a file name`,
+		"--format json":                "--format needs --write",
 		"--write " + t.TempDir() + "/token --format jso": "did you mean json?",
 	} {
 		code, stdout, stderr := u.run(t.Context(), append([]string{"agent", "--listen", "127.0.0.1:0"}, strings.Fields(args)...)...)
@@ -207,7 +207,7 @@ func TestExecRenewFails(t *testing.T) {
 	require.Contains(t, stderr, "m2m_disabled")
 	code, _, stderr = u.run(t.Context(), "exec", "--format", "json", "true")
 	require.Equal(t, exitUsage, code)
-	require.Contains(t, stderr, "--format goes with --renew")
+	require.Contains(t, stderr, "--format needs --renew")
 	code, _, _ = u.run(t.Context(), "exec", "--renew", "--", "no-such-command")
 	require.Equal(t, exitNotFound, code)
 

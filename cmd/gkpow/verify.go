@@ -42,10 +42,11 @@ func newVerify(env environment) *cobra.Command {
 	var f verifyFlags
 	cmd := &cobra.Command{
 		Use:   "verify [TOKEN | -]",
-		Short: "Ask the service whether a token is good",
-		Long: `Ask the service whether a token is good (POST /api/v1/token/verify), as a back
-end does. The token is the argument, or GKCAPTCHA_TOKEN, or with "-" the first
-line of standard input. The exit code is the verdict: 0 if it is good, 7 if not.
+		Short: "Ask the service whether a token is valid",
+		Long: `Ask the service whether a token is valid (POST /api/v1/token/verify), as a back end
+does. Pass the token as the argument or in GKCAPTCHA_TOKEN, or pass "-" to read it
+from the first line of standard input. The exit code is the verdict: 0 if the token
+is valid, 7 if not.
 
 ` + accountHelp,
 		Args: cobra.MaximumNArgs(1),
@@ -53,13 +54,13 @@ line of standard input. The exit code is the verdict: 0 if it is good, 7 if not.
 	}
 	flags := cmd.Flags()
 	f.timeFlags.registerForService(flags)
-	flags.StringVar(&f.options.ClientIP, "client-ip", "", "the visitor's address, which is passed on")
-	flags.StringVar(&f.options.UserAgent, "user-agent", "", "the visitor's browser, which is passed on")
+	flags.StringVar(&f.options.ClientIP, "client-ip", "", "the visitor's address, to pass on to the service")
+	flags.StringVar(&f.options.UserAgent, "user-agent", "", "the visitor's User-Agent header, to pass on to the service")
 	flags.StringVar(&f.options.Expected.Hostname, "hostname", "", "host that the token must be for")
 	flags.StringVar(&f.options.Expected.Action, "action", "", "action that the token must be for")
-	flags.DurationVar(&f.options.Expected.MaxAge, "max-age", 0, "how old the token may be (default: any age)")
-	flags.Float64Var(&f.options.Expected.MaxScore, "max-score", 0, "how like a bot the bearer may be, up to 1 (default: any score)")
-	flags.StringVar(&f.profile, "profile", "both", "how to ask: as the vendor's sdk, as its docs, or both")
+	flags.DurationVar(&f.options.Expected.MaxAge, "max-age", 0, "maximum age of the token (default: any age)")
+	flags.Float64Var(&f.options.Expected.MaxScore, "max-score", 0, "maximum score, from 0 (harmless) to 1 (a bot) (default: any score)")
+	flags.StringVar(&f.profile, "profile", "both", "form of the request: that of the vendor's sdk, of its docs, or both")
 	flags.BoolVar(&f.json, "json", false, "print a JSON object")
 	return cmd
 }
@@ -128,7 +129,7 @@ func tokenArgument(ctx context.Context, env environment, args []string) (string,
 		token, _, _ = strings.Cut(string(data), "\n")
 	}
 	if token = strings.TrimSpace(token); token == "" {
-		return "", usagef(`there is no token: give it as the argument, in GKCAPTCHA_TOKEN, or with "-" on standard input`)
+		return "", usagef(`no token: pass it as the argument, in GKCAPTCHA_TOKEN, or with "-" on standard input`)
 	}
 	return token, nil
 }
