@@ -29,7 +29,7 @@ func TestFlagErrors(t *testing.T) {
 			args := append(strings.Fields(cmd.CommandPath())[1:], "--"+flag.Name+"="+unreadable)
 			require.Equal(t, exitUsage, run(t.Context(), args, env))
 			require.Empty(t, stdout.String())
-			require.Regexp(t, `^gkpow: error: --`+flag.Name+`.* "1,\\"x" is n[^:]*(: quotation marks [^:]*)?\n`+
+			require.Regexp(t, `^gkpow: error: --`+flag.Name+`.* "1,\\"x" is n[^:]*(: put quotation marks [^:]*)?\n`+
 				`gkpow: hint: see "`+cmd.CommandPath()+` --help"\n$`, stderr.String())
 		})
 		for _, sub := range cmd.Commands() {
