@@ -14,51 +14,52 @@ import (
 	"github.com/gkpow/gkpow/solver/asm"
 )
 
-// backendVariable is the environment variable that Options.Backend speaks of.
+// backendVariable is the environment variable described at Options.Backend.
 const backendVariable = "GKPOW_BACKEND"
 
 // A Backend describes a kernel.
 type Backend struct {
-	Name    string // for Options.Backend
-	Lanes   int    // nonces hashed at a time
-	Usable  bool   // whether this CPU can run it and nothing is known against it
-	Missing string // the CPU feature that is missing, if any
-	Fault   error  // why the kernel is not used in this process although the CPU can run it
+	Name    string // name of the kernel, for Options.Backend
+	Lanes   int    // nonces hashed in parallel
+	Usable  bool   // whether this CPU can run it and no fault is known
+	Missing string // the CPU feature that this machine lacks, or ""
+	Fault   error  // why this process has disabled it, or nil
 
-	// The rest is known to MeasureBackends only.
+	// Only MeasureBackends sets the fields below.
 
 	HashRate float64 // hashes per second of one thread
-	Chosen   bool    // whether it is the one to use
-	Why      string  // why it is chosen
+	Chosen   bool    // whether searches use it
+	Why      string  // why it was chosen; "" if it was not
 }
 
-// Backends lists the kernels of this architecture and what is known of them. It
-// runs none of them; see MeasureBackends.
+// Backends lists the kernels of this architecture and what the process knows about them. It runs no
+// kernel; MeasureBackends does. It is safe for concurrent use.
 func Backends() []Backend { return kernels.backends() }
 
-// kernels is what this process knows of the kernels.
+// kernels is the registry of this process.
 var kernels = newRegistry(asm.Kernels())
 
-// A registry is a table of kernels and what has been learned of them: which ones
-// do not work, and which one is the fastest. It is safe for concurrent use.
+// A registry is a table of kernels and what the process has learned about them: which ones are
+// broken, and which one is the fastest. It is safe for concurrent use.
 type registry struct {
-	now    func() time.Time // the clock that kernels are measured by
+	now    func() time.Time // the clock for measuring kernels
 	yield  func()           // lets other goroutines run
-	faults atomic.Int64     // counts kernels that were disabled
+	faults atomic.Int64     // number of kernels disabled so far
 
-	mu      sync.Mutex // guards what follows
-	entries []entry    // as in the table; the last one runs everywhere
+	mu      sync.Mutex // guards the fields below, except busy
+	entries []entry    // in the order of the table; the last one runs everywhere
 	chosen  [kinds]*asm.Kernel
-	trials  [kinds]*trial // those that were interrupted
-	busy    atomic.Bool   // whether a trial is under way
+	trials  [kinds]*trial // trials in progress or interrupted
+	busy    atomic.Bool   // whether a worker is running a trial
 }
 
+// An entry is a kernel and what is known about it.
 type entry struct {
 	kernel *asm.Kernel
-	look   float64       // ns for one hash, as a first look found; 0 before that
-	slow   bool          // far slower than the last one, which runs everywhere
-	tested [kinds]uint16 // the words that each kind was tested for, as bits
-	fault  error         // of the self-test or of a search
+	look   float64       // ns per hash in the first look; 0 before it
+	slow   bool          // whether it is far slower than the last kernel
+	tested [kinds]uint16 // for each kind, the words whose self-test has run, as bits
+	fault  error         // found by a self-test or a search; nil if none
 }
 
 func newRegistry(table []asm.Kernel) *registry {
@@ -69,14 +70,15 @@ func newRegistry(table []asm.Kernel) *registry {
 	return r
 }
 
-// lookWord is the word that varies in the first look.
+// lookWord is the message word that varies in the first look.
 const lookWord = 10
 
-// far is how many times as long as the last kernel one takes that is hopeless.
+// far bounds which kernels are worth using: one that takes more than far times as long as the last
+// kernel is hopeless.
 const far = 4
 
-// look takes the first look at a kernel that the CPU can run, if that has not been
-// done. The caller holds r.mu.
+// look measures a kernel for the first time, if that has not been done. The CPU must be able to run
+// it. The caller holds r.mu.
 func (r *registry) look(e *entry) {
 	if e.look > 0 {
 		return
@@ -92,20 +94,20 @@ func (r *registry) look(e *entry) {
 			count = min(8*count, 128)
 		}
 		e.look = min(e.look, r.time(e.kernel, count))
-		// The first call says nothing against a kernel: it waits for the operating system to
-		// map each page of the code, which takes as long as hundreds of hashes.
+		// Do not judge a kernel by its first call: the operating system then maps each page of the
+		// code, which takes as long as hundreds of hashes.
 		if n > 0 && e.look > far*last.look {
 			break
 		}
 	}
-	// A kernel far slower than the one that runs everywhere gets short scans: on some
-	// CPUs SHA-NI and AVX2 cost a hundred times as much side by side as each alone.
+	// Keep scans short for a kernel far slower than the last one: on some CPUs, mixing SHA-NI and
+	// AVX2 costs a hundred times as much as using either alone.
 	if e.slow = e.look > far*last.look; e.slow {
 		e.kernel.MaxScan = 8 * e.kernel.Lanes
 	}
 }
 
-// time returns how long a kernel takes for each of so many hashes, in ns.
+// time returns the ns per hash of a kernel in one scan of count nonces.
 func (r *registry) time(k *asm.Kernel, count int) float64 {
 	b := &asm.Block{State: asm.IV, Vary: lookWord, Mask: ^uint32(0)}
 	for i := range b.Words {
@@ -123,15 +125,15 @@ func (r *registry) time(k *asm.Kernel, count int) float64 {
 	return max(least, float64(r.now().Sub(start).Nanoseconds())/float64(count))
 }
 
-// ready runs the kernel's self-test for pieces of a kind in which a word varies, before
-// the first of them in this process. A kernel that fails is disabled.
+// ready runs the kernel's self-test for pieces of a kind whose given word varies, unless it has
+// already run in this process. A kernel that fails is disabled.
 func (r *registry) ready(k *asm.Kernel, kind kind, word int) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.test(r.entry(k), kind, word)
 }
 
-// test is ready for those who hold r.mu.
+// test is ready for callers that hold r.mu.
 func (r *registry) test(e *entry, kind kind, word int) {
 	if e.fault != nil || e.tested[kind]>>word&1 == 1 {
 		return
@@ -147,8 +149,8 @@ func (r *registry) test(e *entry, kind kind, word int) {
 	}
 }
 
-// blame disables a kernel for the rest of the process, unless err is nil. The caller
-// holds r.mu.
+// blame disables a kernel for the rest of the process. It does nothing if err is nil or the kernel
+// is already disabled. The caller holds r.mu.
 func (r *registry) blame(e *entry, err error) {
 	if err == nil || e.fault != nil {
 		return
@@ -163,18 +165,18 @@ func (r *registry) blame(e *entry, err error) {
 	}
 }
 
-// testedAll is entry.tested after all self-tests.
+// testedAll is entry.tested after all self-tests have run.
 var testedAll = [kinds]uint16{1<<16 - 1, 1<<16 - 1, 1<<16 - 1, 1<<16 - 1}
 
-// cold reports whether no kernel has been used yet.
+// cold reports whether this process has not used any kernel yet.
 func (r *registry) cold() bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	return r.entries[len(r.entries)-1].look == 0
 }
 
-// usable returns the kernels that can be used, in the order of the table. It runs all
-// of their self-tests, but not of slow ones, which takes a second and is for naught.
+// usable returns the kernels that can be used, in table order. It runs all their self-tests, except
+// for slow kernels: testing those takes a second, and no search would choose them.
 func (r *registry) usable() (list []*asm.Kernel) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -197,9 +199,8 @@ func (r *registry) usable() (list []*asm.Kernel) {
 	return list
 }
 
-// promising returns the usable kernels without those that the first look found to be far slower
-// than the last. It would be wrong to measure these in short slices, of which one may hold nothing
-// but the first block of a run, and the others nothing but tails.
+// promising returns the usable kernels except slow ones. Short slices would misjudge a slow kernel:
+// one slice may hold only the first block of a run, and the others only tails.
 func (r *registry) promising() []*asm.Kernel {
 	return slices.DeleteFunc(r.usable(), func(k *asm.Kernel) bool {
 		r.mu.Lock()
@@ -208,10 +209,10 @@ func (r *registry) promising() []*asm.Kernel {
 	})
 }
 
-// usable reports whether the CPU can run the kernel and nothing is known against it.
+// usable reports whether the CPU can run the kernel and no fault is known.
 func (e *entry) usable() bool { return e.kernel.Missing == "" && e.fault == nil }
 
-// named returns a kernel that can be used, or an error that says why not.
+// named returns the kernel with the given name, or an error that says why it cannot be used.
 func (r *registry) named(name string) (*asm.Kernel, error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -220,7 +221,7 @@ func (r *registry) named(name string) (*asm.Kernel, error) {
 		e := &r.entries[i]
 		switch {
 		case name == e.kernel.Name && e.usable():
-			r.look(e) // for the length of scans
+			r.look(e) // sets MaxScan
 			if r.test(e, oneBlock, lookWord); e.fault == nil {
 				return e.kernel, nil
 			}
@@ -236,8 +237,8 @@ func (r *registry) named(name string) (*asm.Kernel, error) {
 	return nil, fmt.Errorf("no backend %q; this machine has %s", name, strings.Join(others, ", "))
 }
 
-// ask returns the kernel that is asked for, by an option or by the environment,
-// and by which. It is nil if none is.
+// ask returns the kernel that the option or the environment variable names, and which of the two
+// named it. It returns nil if neither does.
 func (r *registry) ask(option string) (k *asm.Kernel, why string, err error) {
 	if option != "" {
 		if k, err = r.named(option); err != nil {
@@ -254,9 +255,8 @@ func (r *registry) ask(option string) (k *asm.Kernel, why string, err error) {
 	return nil, "", nil
 }
 
-// disable disables a kernel for the rest of the process because of a fault. It
-// returns false for the kernel that runs everywhere, which is never disabled:
-// there is nothing to put in its place.
+// disable disables a kernel for the rest of the process because of a fault. It returns false for
+// the last kernel, which runs everywhere and is never disabled, since nothing can replace it.
 func (r *registry) disable(k *asm.Kernel, fault error) bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -267,14 +267,14 @@ func (r *registry) disable(k *asm.Kernel, fault error) bool {
 	return true
 }
 
-// fault returns what is known against a kernel of the table, or nil.
+// fault returns the error that disabled a kernel of the table, or nil.
 func (r *registry) fault(k *asm.Kernel) error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	return r.entry(k).fault
 }
 
-// entry returns what is known of a kernel of the table. The caller holds r.mu.
+// entry returns the entry of a kernel of the table. The caller holds r.mu.
 func (r *registry) entry(k *asm.Kernel) *entry {
 	i := slices.IndexFunc(r.entries, func(e entry) bool { return e.kernel == k })
 	return &r.entries[i]

@@ -7,47 +7,45 @@ import (
 	"github.com/gkpow/gkpow/solver/asm"
 )
 
-// A kind of layout is what a kernel has a function for. Kernels differ in what each
-// kind costs them, so each has a kernel of its own.
+// A kind classifies layouts by the kernel function that searches them. The functions of a kernel
+// differ in cost, so the solver chooses a kernel for each kind separately.
 type kind int
 
 const (
-	oneBlock    kind = iota // no block follows the one that varies
-	fixedTail               // a block follows that is the same for all nonces
-	varyingTail             // a block follows that holds digits of the nonce
-	grid                    // chunks that differ in one word are searched together; no block follows
-	kinds                   // how many there are
+	oneBlock    kind = iota // the block that varies is the last
+	fixedTail               // the block that follows is the same for all nonces
+	varyingTail             // the block that follows holds digits that vary
+	grid                    // as oneBlock, with chunks that differ in one word searched together
+	kinds                   // the number of kinds
 )
 
 func (k kind) String() string {
 	return [...]string{"one block", "fixed tail", "varying tail", "grid"}[k]
 }
 
-// A layout says where the digits of nonces of one width fall in the last blocks
-// of the message, and which of them vary in a chunk: a run of digits in one
-// message word, the inner ones, and where that word is in the block before the
-// last, the last digits of the nonce, which are in the last block. Bytes are
-// counted from the start of the block in which the nonce begins.
+// A layout says where the digits of nonces of one width fall in the last blocks of the message, and
+// which of them vary within a chunk. These are the inner digits, a run of digits in one message
+// word, and, if a block follows that word's block, up to three tail digits: the last digits of the
+// nonce, in that last block. Byte offsets count from the start of the block in which the nonce
+// begins.
 type layout struct {
-	width      int // digits of the nonce
-	at         int // byte of the first digit, 0 to 63
-	blocks     int // blocks from there to the end of the padding, 1 or 2
+	width      int // number of digits of the nonce
+	at         int // byte offset of the first digit, 0 to 63
+	blocks     int // number of blocks from there to the end of the padding, 1 or 2
 	inner      int // index of the first inner digit
-	count      int // how many inner digits there are
-	tailDigits int // how many of the last digits vary too, see asm.Tail
-	gridDigits int // digits in the word before in which chunks of a grid differ, see asm.Grid
-	stretch    int // how many inner values of its chunk a row has, 0 for all
+	count      int // number of inner digits
+	tailDigits int // number of tail digits, see asm.Tail
+	gridDigits int // number of digits in the preceding word in which chunks of a grid differ, see asm.Grid
+	stretch    int // number of inner values of a chunk per row, 0 for all
 }
 
-// maxTailDigits is the most digits of the last block that vary in a chunk. Each
-// more makes ten times as many tails, of 256 bytes, and saves a tenth of what
-// little the first block costs by then.
+// maxTailDigits is the most tail digits. Each further digit would need ten times as many tails, of
+// 256 bytes each, and save only a tenth of the first block's cost, which is small by then.
 const maxTailDigits = 3
 
-// layouts yields every layout for nonces of one width after so many bytes of
-// prefix: one for each message word that holds digits, another where chunks can
-// form grids, and where a block with more digits follows, one for each number of
-// those. The last one is strict.
+// layouts yields every layout for nonces of one width after a prefix of the given length in bytes:
+// one for each message word that holds digits, another if its chunks can form grids, and one for
+// each number of tail digits if a block with more digits follows. The last layout is strict.
 func layouts(prefix, width int) iter.Seq[layout] {
 	at := prefix % 64
 	const padding = 1 + 8 // 0x80 and the length
@@ -74,16 +72,17 @@ func layouts(prefix, width int) iter.Seq[layout] {
 	}
 }
 
-// strict reports whether chunks hold consecutive nonces, so that they can be searched
-// in numeric order.
+// strict reports whether each chunk holds consecutive nonces, so that it can be searched in numeric
+// order.
 func (l layout) strict() bool { return l.inner+l.count == l.width && l.gridDigits == 0 }
 
-// grids reports whether chunks could form grids: whether no block follows, and the
-// word before has digits enough for all of them to differ.
+// grids reports whether chunks can form grids: no block follows, and the preceding word has enough
+// digits to tell all lanes of a grid apart.
 func (l layout) grids() bool {
 	return !l.hasTail() && l.word() > 0 && pow10[min(4, l.inner)] >= asm.GridLanes
 }
 
+// kind returns the kind of the layout.
 func (l layout) kind() kind {
 	switch {
 	case l.gridDigits > 0:
@@ -96,32 +95,32 @@ func (l layout) kind() kind {
 	return varyingTail
 }
 
-// block is the block whose word varies: 0 or 1.
+// block returns the index of the block that varies: 0 or 1.
 func (l layout) block() int { return (l.at + l.inner) / 64 }
 
-// word is the message word that varies, counted in its block.
+// word returns the index of the message word that varies, within its block.
 func (l layout) word() int { return (l.at + l.inner) % 64 / 4 }
 
-// shift is where the lowest of the inner digits lies in its word, in bits.
+// shift returns the position of the last inner digit in its word, in bits from the right.
 func (l layout) shift() int { return 24 - 8*((l.at+l.inner+l.count-1)%4) }
 
 // hasTail reports whether a block follows the one that varies.
 func (l layout) hasTail() bool { return l.block() < l.blocks-1 }
 
-// tails is how many blocks may follow for one value of the other digits.
+// tails returns the number of blocks that can follow for one value of the other digits.
 func (l layout) tails() uint64 { return pow10[l.tailDigits] }
 
-// step is the distance between nonces of neighbouring inner values.
+// step returns the difference between nonces with consecutive inner values.
 func (l layout) step() uint64 { return pow10[l.width-l.inner-l.count] }
 
-// stride is the distance between nonces whose digits before the inner ones differ by
-// one. There must be such digits.
+// stride returns the difference between nonces with consecutive high parts. Some digits must
+// precede the inner ones.
 func (l layout) stride() uint64 { return pow10[l.width-l.inner] }
 
-// after is how many values the digits between the inner ones and the tail have.
+// after returns the number of values of the digits between the inner ones and the tail.
 func (l layout) after() uint64 { return l.step() / l.tails() }
 
-// values is how many inner values a chunk has.
+// values returns the number of inner values in a chunk.
 func (l layout) values() uint64 {
 	if l.inner == 0 && l.width > 1 {
 		return 9 * pow10[l.count-1] // the first digit is not 0
@@ -129,12 +128,12 @@ func (l layout) values() uint64 {
 	return pow10[l.count]
 }
 
-// size is how many nonces a chunk has.
+// size returns the number of nonces in a chunk.
 func (l layout) size() uint64 { return l.values() * l.tails() }
 
-// stretches yields the layout with all inner values of a chunk in a row, and with ever fewer: then
-// windows are smaller, and more rows have to be prepared. They fill the groups of hash values that
-// tails follow.
+// stretches yields the layout with whole chunks in a row, then with ever fewer inner values per
+// row. Shorter rows make windows smaller, but there are more of them to prepare. If tails follow,
+// the stretches fill whole groups of hash states.
 func (l layout) stretches() iter.Seq[layout] {
 	least := uint64(shortestStretch)
 	if l.hasTail() {
@@ -152,11 +151,11 @@ func (l layout) stretches() iter.Seq[layout] {
 	}
 }
 
-// shortestStretch is the fewest inner values that a row is split into, if no tail follows. It is a
-// multiple of every kernel's lanes.
+// shortestStretch is the fewest inner values in a row, if no tail follows. It is a multiple of
+// every kernel's lanes.
 const shortestStretch = 256
 
-// rowValues is how many inner values a row has, of each of its chunks.
+// rowValues returns the number of inner values that a row takes from each of its chunks.
 func (l layout) rowValues() uint64 {
 	if n := uint64(l.stretch); n > 0 {
 		return min(n, l.values())
@@ -164,10 +163,10 @@ func (l layout) rowValues() uint64 {
 	return l.values()
 }
 
-// rowSize is how many nonces a row has.
+// rowSize returns the number of nonces in a row.
 func (l layout) rowSize() uint64 { return l.together() * l.rowValues() * l.tails() }
 
-// parts is how many rows share the inner values of a chunk.
+// parts returns the number of rows that a chunk's inner values are divided into.
 func (l layout) parts() uint64 {
 	if l.stretch == 0 {
 		return 1
@@ -175,7 +174,7 @@ func (l layout) parts() uint64 {
 	return (pow10[l.count] + uint64(l.stretch) - 1) / uint64(l.stretch)
 }
 
-// together is how many chunks a row has, or a little less.
+// together returns the number of chunks in a row. The last row of a group may have a few less.
 func (l layout) together() uint64 {
 	if l.gridDigits == 0 {
 		return 1
@@ -183,15 +182,15 @@ func (l layout) together() uint64 {
 	return asm.GridLanes
 }
 
-// groups is how many rows it takes for all chunks that differ in one word only.
+// groups returns the number of rows needed for all chunks that differ in one word only.
 func (l layout) groups() uint64 { return (pow10[l.gridDigits] + l.together() - 1) / l.together() }
 
-// window is how many consecutive nonces are searched before any above them.
+// window returns the number of consecutive nonces that are searched in any order.
 func (l layout) window() float64 {
 	return float64(l.together()) * float64(l.rowValues()) * float64(l.step())
 }
 
-// outerFrom is how many of the outer digits lie in the given byte or after.
+// outerFrom returns the number of outer digits at or after a byte offset.
 func (l layout) outerFrom(byte int) int {
 	n := 0
 	for i := range l.width - l.tailDigits {
@@ -202,31 +201,30 @@ func (l layout) outerFrom(byte int) int {
 	return n
 }
 
-// What the work outside of the kernels takes, in CPU cycles, for comparing layouts.
+// Estimated costs of the work outside the kernels, in CPU cycles, for comparing layouts.
 const (
-	prepareCycles  = 450  // asm.Block.Prepare, and the odometer
+	prepareCycles  = 450  // asm.Block.Prepare and cursor.seek
 	compressCycles = 1500 // asm.Compress
 	expandCycles   = 600  // asm.Tail.Set
 	callCycles     = 150  // two calls of a kernel
-	gridCycles     = 900  // asm.Grid.Prepare, and what a kernel does before the first step
+	gridCycles     = 900  // asm.Grid.Prepare and a kernel's work before the first step
 )
 
-// chunkCycles estimates the cycles that a chunk, or the part of it in a row, takes before its first
-// hash.
+// chunkCycles estimates the cycles to prepare a chunk, or a row's part of it.
 func (l layout) chunkCycles() float64 {
 	cycles, second := float64(prepareCycles), l.outerFrom(64)
 	if l.hasTail() && second > l.keptDigits() {
 		cycles += expandCycles * float64(l.tails())
 	}
 	if l.block() == 1 {
-		// The first block is hashed again when the second's outer digits have
-		// gone round.
+		// The first block is hashed again each time the outer digits of the second block wrap
+		// around.
 		cycles += compressCycles / float64(pow10[second])
 	}
 	return cycles
 }
 
-// tableCycles estimates the cycles that the tables of tails take which are made once and kept.
+// tableCycles estimates the cycles to build the tables of tails that are kept.
 func (l layout) tableCycles() float64 {
 	if second := l.outerFrom(64); l.hasTail() && second <= l.keptDigits() {
 		return expandCycles * float64(l.tails()*pow10[second])
@@ -234,8 +232,8 @@ func (l layout) tableCycles() float64 {
 	return 0
 }
 
-// keptDigits is with how many outer digits in the last block the tables of tails are kept, one for
-// each value of these. Short rows come back to a table soon.
+// keptDigits returns the most outer digits in the last block for which tables of tails are kept,
+// one per value of these digits. With short rows, a search soon returns to each table.
 func (l layout) keptDigits() int {
 	if l.stretch > 0 {
 		return 1
@@ -243,8 +241,8 @@ func (l layout) keptDigits() int {
 	return 0
 }
 
-// cost estimates the time for one hash, in operations of Scan that take as long. Layouts that the
-// kernel does not support cost +Inf.
+// cost estimates the time per hash, in operations of Scan. Layouts that the kernel does not support
+// cost +Inf.
 func (l layout) cost(k *asm.Kernel) float64 {
 	if l.gridDigits > 0 && k.Ops.Grid[l.word()] == 0 {
 		return math.Inf(1)
@@ -252,12 +250,12 @@ func (l layout) cost(k *asm.Kernel) float64 {
 	return (l.setUpCycles() + l.kernelWork(k.Lanes, &k.Ops, k.Weights)) / k.Weights.Scan
 }
 
-// rounds returns the SHA256RNDS2 of a kernel for one hash.
+// rounds returns the number of SHA256RNDS2 instructions per hash.
 func (l layout) rounds(k *asm.Kernel) float64 {
 	return l.kernelWork(k.Lanes, &k.Rounds, asm.Weights{Scan: 1, Hash: 1, Tail: 1, Grid: 1})
 }
 
-// setUpCycles estimates the cycles outside of the kernel's loops for one hash.
+// setUpCycles estimates the cycles per hash outside the kernel's loops.
 func (l layout) setUpCycles() float64 {
 	cycles := l.chunkCycles()
 	if l.gridDigits > 0 {
@@ -271,7 +269,7 @@ func (l layout) setUpCycles() float64 {
 	return cycles / float64(l.rowSize())
 }
 
-// kernelWork adds up, for one hash, what the functions of a kernel do.
+// kernelWork returns the weighted operations per hash of the kernel's functions.
 func (l layout) kernelWork(lanes int, o *asm.Ops, w asm.Weights) float64 {
 	word := l.word()
 	switch {
@@ -286,11 +284,11 @@ func (l layout) kernelWork(lanes int, o *asm.Ops, w asm.Weights) float64 {
 	return l.calls(lanes) * w.Scan * float64(o.Scan[word]) / float64(l.rowSize())
 }
 
-// calls is how many vectors of so many lanes the inner values fill that a row has of a chunk.
+// calls returns the number of vectors of the given lanes that a row's inner values fill in a chunk.
 func (l layout) calls(lanes int) float64 { return math.Ceil(float64(l.rowValues()) / float64(lanes)) }
 
-// leftOver returns the share of the chunks that do not make a whole grid, because there are not
-// enough of them that differ in one word only, and their layout: they come one by one.
+// leftOver returns the share of chunks that are searched one by one, because the number of chunks
+// that differ in one word only is not a multiple of the grid's lanes, and their layout.
 func (l layout) leftOver() (share float64, alone layout) {
 	share = float64(pow10[l.gridDigits]%asm.GridLanes) / float64(pow10[l.gridDigits])
 	l.gridDigits = 0

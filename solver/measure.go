@@ -10,18 +10,18 @@ import (
 	"github.com/gkpow/gkpow/solver/asm"
 )
 
-// What it takes to measure a kernel: slices of time in turn with the other
-// kernels, so that what disturbs the machine disturbs all of them. They are
-// shorter than an operating system's, so that most are not interrupted.
+// Kernels are measured in turn, in short slices, so that a disturbance of the machine affects all
+// of them. The slices are shorter than the operating system's time slice, so most are not
+// interrupted.
 const (
 	measureRounds = 31
 	measureSlice  = 500 * time.Microsecond
 )
 
-// MeasureBackends lists the kernels as Backends does, with the rate of each that
-// can be used, on one thread and for a salt of 32 characters, and with the one
-// to use by these rates. It takes about 20 ms for each kernel. Errors are the
-// context's, and those of a GKPOW_BACKEND that cannot be used.
+// MeasureBackends lists the kernels as Backends does, and measures each usable one on one thread,
+// for a salt of 32 characters. It marks the kernel to use: the one that GKPOW_BACKEND names, or
+// else the fastest. It takes about 20 ms per kernel. The error is the context's, or says why the
+// kernel that GKPOW_BACKEND names cannot be used. It is safe for concurrent use.
 func MeasureBackends(ctx context.Context) ([]Backend, error) { return kernels.measureBackends(ctx) }
 
 func (r *registry) measureBackends(ctx context.Context) ([]Backend, error) {
@@ -55,8 +55,7 @@ func (r *registry) measureBackends(ctx context.Context) ([]Backend, error) {
 	return list, nil
 }
 
-// fastest returns the kernel with the highest rate, the rate, and why it is to
-// be used.
+// fastest returns the kernel with the highest rate, that rate, and the reason for the choice.
 func fastest(candidates []*asm.Kernel, rates []float64) (k *asm.Kernel, rate float64, why string) {
 	rate, why = slices.Max(rates), "the fastest measured"
 	if len(candidates) == 1 {
@@ -65,9 +64,8 @@ func fastest(candidates []*asm.Kernel, rates []float64) (k *asm.Kernel, rate flo
 	return candidates[slices.Index(rates, rate)], rate, why
 }
 
-// measure returns hashes per second of each kernel, on one thread, for the
-// segment that most of the search for a puzzle goes into. The rate is 0 after a
-// fault.
+// measure returns the hashes per second of each kernel on one thread, for the segment that takes
+// most of the search for a puzzle. The rate of a kernel that faults is 0.
 func (r *registry) measure(ctx context.Context, candidates []*asm.Kernel, o Options, p Puzzle) ([]float64, error) {
 	meters := make([]*meter, len(candidates))
 	for i, k := range candidates {
@@ -89,11 +87,11 @@ func (r *registry) measure(ctx context.Context, candidates []*asm.Kernel, o Opti
 	return rates, nil
 }
 
-// A meter is a search with one kernel and one layout that finds nothing and has no
-// end. One worker does a slice of it now and then.
+// A meter is an endless search with one kernel and one layout that finds nothing. Its only worker
+// runs one slice at a time.
 type meter struct {
 	*search
-	rates []float64
+	rates []float64 // hashes per second in each slice
 }
 
 func (r *registry) newMeter(k *asm.Kernel, l layout) *meter {
@@ -114,10 +112,10 @@ func (r *registry) newMeter(k *asm.Kernel, l layout) *meter {
 	return &meter{search: s}
 }
 
-// run takes one slice. The error is the context's.
+// run measures one slice. The error is the context's.
 func (m *meter) run(ctx context.Context) error { return m.slice(ctx, measureSlice) }
 
-// slice takes a slice of the given length.
+// slice measures one slice of the given length.
 func (m *meter) slice(ctx context.Context, length time.Duration) error {
 	w, now := &m.workers[0], m.registry.now
 	begin, before := now(), w.hashes.Load()

@@ -2,11 +2,11 @@ package solver
 
 import "math"
 
-// odds does the arithmetic of a search in which each hash solves the puzzle
-// with the probability 2^-bits.
+// odds computes the probabilities of a search in which each hash solves the puzzle with probability
+// 2^-bits.
 type odds struct{ bits int }
 
-// found returns the chance that n hashes hold a solution.
+// found returns the probability that n hashes include a solution.
 func (o odds) found(n float64) float64 {
 	if n == 0 {
 		return 0
@@ -14,8 +14,8 @@ func (o odds) found(n float64) float64 {
 	return -math.Expm1(n * math.Log1p(-math.Ldexp(1, -o.bits)))
 }
 
-// missed returns the chance that n hashes hold no solution. It is exact where
-// that is next to nothing.
+// missed returns the probability that n hashes include no solution. It stays accurate when the
+// result is close to 0.
 func (o odds) missed(n float64) float64 {
 	if n == 0 {
 		return 1
@@ -23,8 +23,7 @@ func (o odds) missed(n float64) float64 {
 	return math.Exp(n * math.Log1p(-math.Ldexp(1, -o.bits)))
 }
 
-// expected returns how many hashes it takes, on average, to find a solution or
-// to try n of them.
+// expected returns the average number of hashes until a solution is found or n have been tried.
 func (o odds) expected(n float64) float64 {
 	return o.found(n) * math.Ldexp(1, o.bits)
 }

@@ -5,16 +5,14 @@ import "time"
 // Progress says how far a search has got.
 type Progress struct {
 	Hashes   uint64        // nonces tried so far
-	Elapsed  time.Duration // since Solve or All was called
-	HashRate float64       // hashes per second since then
-	// Chance is the probability, 0 to 1, that so many hashes would have found a
-	// solution. It grows towards 1 but says nothing of the next hash: the search
-	// has no memory.
+	Elapsed  time.Duration // time since Solve or All was called
+	HashRate float64       // average hashes per second since then
+	// Chance is the probability, 0 to 1, that this many hashes include a solution. It grows towards
+	// 1, but says nothing about the next hash: the search has no memory.
 	Chance float64
-	// Remaining is how long the search will go on, on average: the time for
-	// 2^Bits hashes, or for what is left of the nonce space if that is much
-	// less, or for all that is left if all solutions are wanted. It is at most
-	// the longest time.Duration, and 0 while the rate is not known.
+	// Remaining is the average time until the search ends. Solve needs 2^Bits more hashes on
+	// average, or fewer if the nonce space runs out first; All tries the whole rest of the space.
+	// Remaining is capped at the longest time.Duration, and 0 while the rate is unknown.
 	Remaining time.Duration
 }
 
@@ -34,7 +32,7 @@ func rate(hashes uint64, elapsed time.Duration) float64 {
 	return float64(hashes) / elapsed.Seconds()
 }
 
-// duration returns so many seconds, or the longest time.Duration if that is less.
+// duration converts seconds to a time.Duration, capped at the longest one.
 func duration(seconds float64) time.Duration {
 	const longest = 1<<63 - 1
 	if nanoseconds := seconds * 1e9; nanoseconds < longest {
@@ -43,8 +41,8 @@ func duration(seconds float64) time.Duration {
 	return longest
 }
 
-// monotonic returns the time for measuring durations only: it does not know when the
-// wall clock was set. It costs half of what time.Now does, which an easy puzzle notices.
+// monotonic returns the current time, for measuring durations only: it ignores changes of the wall
+// clock. It takes half as long as time.Now, which shows in easy puzzles.
 func monotonic() time.Time { return loaded.Add(time.Since(loaded)) }
 
 var loaded = time.Now()

@@ -271,7 +271,9 @@ func (s *Solver) search(ctx context.Context, run *search, sp space) error {
 // space returns the space to search for a puzzle. Its limit is 0 if the caller did not set
 // MaxNonce; plan then chooses one.
 func (o *Options) space(p Puzzle) space {
-	sp := space{prefix: len(p.Prefix), bits: p.Bits, least: o.MinNonce, limit: o.MaxNonce, shard: o.Shard}
+	sp := space{
+		prefix: len(p.Prefix), bits: p.Bits, least: o.MinNonce, limit: o.MaxNonce, shard: o.Shard,
+	}
 	if o.Sequential {
 		sp.order = byWindow
 	}
