@@ -13,8 +13,7 @@ import (
 	"github.com/gkpow/gkpow/solver/asm"
 )
 
-// solutions returns the nonces of a range that solve the puzzle, in order, by
-// looking at each.
+// solutions returns the nonces of a range that solve the puzzle, in order. It tries each of them.
 func solutions(p Puzzle, first, last uint64) (nonces []uint64) {
 	for nonce := first; ; nonce++ {
 		if p.Solves(nonce) {
@@ -26,7 +25,8 @@ func solutions(p Puzzle, first, last uint64) (nonces []uint64) {
 	}
 }
 
-// mustFindAll returns what All finds, in order, and the hashes it took.
+// mustFindAll returns the nonces that All finds, sorted, and the number of hashes. It checks each
+// solution.
 func mustFindAll(t *testing.T, s *Solver, p Puzzle) (nonces []uint64, hashes uint64) {
 	t.Helper()
 	var found []Solution
@@ -44,7 +44,7 @@ func mustFindAll(t *testing.T, s *Solver, p Puzzle) (nonces []uint64, hashes uin
 	return nonces, hashes
 }
 
-// findAll returns the nonces that All reports, in order, and the rest of what it returns.
+// findAll returns the nonces that All reports, sorted, and its results.
 func findAll(t *testing.T, s *Solver, p Puzzle) (nonces []uint64, hashes uint64, err error) {
 	t.Helper()
 	hashes, err = s.All(t.Context(), p, func(solution Solution) bool {
@@ -55,11 +55,11 @@ func findAll(t *testing.T, s *Solver, p Puzzle) (nonces []uint64, hashes uint64,
 	return nonces, hashes, err
 }
 
-// All finds what a look at every nonce finds, and looks at each once: in ranges
-// that begin and end anywhere, wherever the digits fall.
+// All finds the same solutions as a test of every nonce, and tries each nonce once, wherever the
+// range begins and ends and wherever the digits fall in the message.
 func TestAllFindsEverything(t *testing.T) {
-	starts := []uint64{0, 1, 5, 9, 10, 97, 990, 9_900, 12_345, 99_000, 999_990, 9_999_500, 123_456_789, 9_999_999_000,
-		MaxSafeInteger - 3000, 9_999_999_999_999_000, 9_999_999_999_999_999_000, math.MaxUint64 - 1500, math.MaxUint64 - 3}
+	starts := []uint64{0, 1, 5, 9, 10, 97, 990, 9_900, 12_345, 99_000, 999_990, 9_999_500, 123_456_789,
+		9_999_999_000, MaxSafeInteger - 3000, 9_999_999_999_999_000, 9_999_999_999_999_999_000, math.MaxUint64 - 1500, math.MaxUint64 - 3}
 	eachKernel(t, func(t *testing.T, k asm.Kernel) {
 		rng := rand.New(rand.NewPCG(11, 0))
 		for i, first := range slices.Repeat(starts, 1+2/thin(k)) {
@@ -73,8 +73,8 @@ func TestAllFindsEverything(t *testing.T) {
 	})
 }
 
-// The same in ranges of so many nonces that chunks are searched together, by all
-// kernels: that of grids plans for all.
+// The same for ranges long enough to be searched in grids. The search uses one kernel that makes
+// grids the cheapest layout; other kernels would search the same plan.
 func TestAllFindsEverythingInGrids(t *testing.T) {
 	k := newStage(20).entries[0].kernel
 	for word := range k.Ops.Grid {
@@ -107,7 +107,7 @@ func TestAllShards(t *testing.T) {
 	require.EqualValues(t, last-first+1, hashes)
 }
 
-// One worker goes through a sequential search in numeric order.
+// With one worker, a sequential search reports solutions in numeric order.
 func TestAllInOrder(t *testing.T) {
 	p := Puzzle{Prefix: []byte("in order:"), Bits: 4}
 	var got []uint64
@@ -120,8 +120,7 @@ func TestAllInOrder(t *testing.T) {
 	require.Equal(t, solutions(p, 7, 30_000), got)
 }
 
-// After the call that returns false there is no other, and the hashes are those
-// up to there.
+// All makes no call after the one that returns false, and counts the hashes up to that solution.
 func TestAllUntilEnough(t *testing.T) {
 	p := Puzzle{Prefix: []byte("enough:"), Bits: 5}
 	const last = 200_000
@@ -144,14 +143,14 @@ func TestAllUntilEnough(t *testing.T) {
 	}
 }
 
-// Workers that wait to report a solution do not report it after that call, and
-// the context has no say any more.
+// Workers that are waiting to report a solution when found returns false do not report it. The
+// context no longer matters by then.
 func TestAllEnoughIsEnough(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	calls := 0
 	hashes, err := mustNew(t, Options{Workers: 4}).All(ctx, Puzzle{}, func(Solution) bool {
 		calls++
-		time.Sleep(10 * time.Millisecond) // let the others come to their first solutions
+		time.Sleep(10 * time.Millisecond) // let the other workers reach their first solutions
 		cancel()
 		return false
 	})
@@ -160,7 +159,7 @@ func TestAllEnoughIsEnough(t *testing.T) {
 	require.NotZero(t, hashes)
 }
 
-// However the context ends a search, what was counted was reported.
+// When the context ends a search, every nonce counted has been reported.
 func TestAllStops(t *testing.T) {
 	p := Puzzle{Prefix: []byte("stops:"), Bits: 0}
 	for _, workers := range []int{1, 3} {
@@ -182,8 +181,8 @@ func TestAllStops(t *testing.T) {
 	}
 }
 
-// Solutions take time, so the context is looked at after each.
-func TestAllLooksAtTheContextAfterSolutions(t *testing.T) {
+// All checks the context after each solution, since the callback takes time.
+func TestAllChecksTheContextAfterSolutions(t *testing.T) {
 	ctx := &countingContext{Context: t.Context(), left: 20}
 	hashes, err := mustNew(t, Options{Workers: 1}).All(ctx, Puzzle{}, func(Solution) bool { return true })
 	require.ErrorIs(t, err, context.Canceled)
@@ -207,7 +206,7 @@ func TestAllProgress(t *testing.T) {
 	require.GreaterOrEqual(t, calls, 5)
 }
 
-func TestAllRefuses(t *testing.T) {
+func TestAllRejectsInvalidArguments(t *testing.T) {
 	s := mustNew(t, Options{})
 	_, err := s.All(t.Context(), Puzzle{Bits: -1}, func(Solution) bool { return true })
 	var invalid *PuzzleError
@@ -216,11 +215,11 @@ func TestAllRefuses(t *testing.T) {
 	require.ErrorContains(t, err, "needs a function")
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	_, err = s.All(ctx, Puzzle{}, func(Solution) bool { panic("it was called") })
+	_, err = s.All(ctx, Puzzle{}, func(Solution) bool { panic("found was called") })
 	require.ErrorIs(t, err, context.Canceled)
 }
 
-// A kernel that reports what is not so changes nothing but the error.
+// A kernel that reports wrong hits changes nothing but the error.
 func TestAllWithFaultyKernel(t *testing.T) {
 	for name, scan := range wrongScans {
 		t.Run(name, func(t *testing.T) {
@@ -231,7 +230,7 @@ func TestAllWithFaultyKernel(t *testing.T) {
 	}
 }
 
-// MinNonce holds for a search of one solution, whatever else is asked for.
+// Solve respects MinNonce, whatever the other options.
 func TestMinNonce(t *testing.T) {
 	rng := rand.New(rand.NewPCG(12, 0))
 	for i := range 60 {
@@ -239,7 +238,7 @@ func TestMinNonce(t *testing.T) {
 		least := rng.Uint64N(1 << rng.IntN(54))
 		o := Options{MinNonce: least, Sequential: i%2 == 0}
 		if i%4 < 2 {
-			o.Backend = "generic" // the first nonces are searched by workers too
+			o.Backend = "generic" // makes workers search the first nonces too
 		}
 		solution, err := mustNew(t, o).Solve(t.Context(), p)
 		require.NoError(t, err)
@@ -257,7 +256,7 @@ func TestMinNonce(t *testing.T) {
 	}
 }
 
-// The default limit is one that MinNonce leaves enough nonces below.
+// The default limit leaves enough nonces above MinNonce.
 func TestMinNonceAndDefaultLimit(t *testing.T) {
 	for _, test := range []struct {
 		least uint64
@@ -266,7 +265,7 @@ func TestMinNonceAndDefaultLimit(t *testing.T) {
 	}{
 		{0, 24, MaxInt32},
 		{1_000_000_000, 24, MaxInt32},
-		{2_100_000_000, 24, MaxSafeInteger}, // three hashes for each solution
+		{2_100_000_000, 24, MaxSafeInteger}, // the nonces up to MaxInt32 hold three solutions on average
 		{2_100_000_000, 8, MaxInt32},
 		{MaxInt32, 8, MaxSafeInteger},
 		{MaxInt32 + 1, 8, MaxSafeInteger},
@@ -288,7 +287,7 @@ func TestMinNonceAndDefaultLimit(t *testing.T) {
 	}
 }
 
-func TestMinNonceRefused(t *testing.T) {
+func TestInvalidMinNonce(t *testing.T) {
 	for _, test := range []struct {
 		o    Options
 		want string
@@ -304,8 +303,8 @@ func TestMinNonceRefused(t *testing.T) {
 	}
 }
 
-// A few nonces are not searched for in many chunks that hold none of them,
-// whatever layout suits all nonces of their width.
+// A small range takes few rows, even if the best layout for its whole width would scatter it over
+// many.
 func TestFewNoncesAreInFewChunks(t *testing.T) {
 	eachKernel(t, func(t *testing.T, k asm.Kernel) {
 		for prefix := range 64 {

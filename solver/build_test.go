@@ -22,7 +22,7 @@ func TestBuild(t *testing.T) {
 			debug.BuildInfo{Main: debug.Module{Path: modulePath, Version: "v1.2.3"}, Settings: settings},
 			Build{"v1.2.3", "abc", time.Date(2026, 11, 26, 20, 0, 0, 0, time.UTC), true, []string{"-tags=purego"}},
 		},
-		"dependency": { // the revision is of something else
+		"dependency": { // the recorded revision is the main module's
 			debug.BuildInfo{Main: other, Deps: []*debug.Module{{Path: modulePath, Version: "v1.2.4"}}, Settings: settings},
 			Build{Version: "v1.2.4", Settings: []string{"-tags=purego"}},
 		},

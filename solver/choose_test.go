@@ -16,8 +16,8 @@ import (
 	"github.com/gkpow/gkpow/solver/asm"
 )
 
-// trusting returns a registry of kernels that have passed the self-test, the fastest
-// first, or so it believes.
+// trusting returns a registry whose kernels count as tested, with first looks that make the first
+// kernel the fastest.
 func trusting(table ...asm.Kernel) *registry {
 	r := newRegistry(table)
 	for i := range r.entries {
@@ -26,18 +26,17 @@ func trusting(table ...asm.Kernel) *registry {
 	return r
 }
 
-// A stage is a table of kernels that do what the generic one does, and take
-// time by a clock of its own. All workers advance that one clock, so a trial
-// charges its kernel for what other workers do meanwhile: a test that expects a
-// certain choice must search with one worker.
+// A stage is a registry of kernels that work like the generic one but take time on a simulated
+// clock. All workers advance that clock, so a trial charges its kernel for the work of other
+// workers too: a test that expects a certain choice must search with one worker.
 type stage struct {
 	*registry
 	clock atomic.Int64    // ns
-	calls []*atomic.Int64 // of Scan, by kernel
+	calls []*atomic.Int64 // number of calls, by kernel
 }
 
-// newStage returns a stage with one kernel, named k0, k1 and so on, for each
-// time that a hash takes, in ns.
+// newStage returns a stage with kernels named k0, k1 and so on, one for each given time per hash,
+// in ns.
 func newStage(times ...int) *stage {
 	s := &stage{}
 	var table []asm.Kernel
@@ -72,7 +71,7 @@ func newStage(times ...int) *stage {
 	return s
 }
 
-// exhaust searches all nonces up to a limit and finds nothing.
+// exhaust searches all allowed nonces of a puzzle that has no solution.
 func exhaust(t *testing.T, r *registry, p Puzzle, o Options) {
 	t.Helper()
 	s, err := newSolver(o, r)
@@ -83,11 +82,11 @@ func exhaust(t *testing.T, r *registry, p Puzzle, o Options) {
 	require.Equal(t, o.MaxNonce-o.MinNonce+1, exhausted.Hashes)
 }
 
-// prefixOfKind holds prefix lengths after which nonces of 5 digits have layouts
-// of a kind.
+// prefixOfKind holds, for each kind, a prefix length after which nonces of 5 digits have layouts of
+// that kind.
 var prefixOfKind = [kinds]int{35, 56, 61, 34}
 
-// unsolvable returns a puzzle of which nonces of 4 digits and more have large
+// unsolvable returns a puzzle without a solution, whose nonces of 4 or more digits have large
 // chunks of a kind.
 func unsolvable(kind kind) Puzzle {
 	return Puzzle{Prefix: make([]byte, prefixOfKind[kind]), Bits: MaxBits}
@@ -112,7 +111,7 @@ func TestTheFastestKernelIsChosen(t *testing.T) {
 				k, chosen, err := s.pick(kind)
 				require.NoError(t, err)
 				require.False(t, chosen)
-				require.Same(t, s.entries[test.chosen].kernel, k, "the fastest at first sight begins")
+				require.Same(t, s.entries[test.chosen].kernel, k, "the search starts with the fastest by the first look")
 
 				exhaust(t, s.registry, unsolvable(kind), Options{MaxNonce: 99_999, Workers: 1})
 				k, chosen, err = s.pick(kind)
@@ -123,11 +122,11 @@ func TestTheFastestKernelIsChosen(t *testing.T) {
 					k, chosen, err = s.pick(other)
 					require.NoError(t, err)
 					require.True(t, chosen || other != kind)
-					require.Same(t, s.entries[test.chosen].kernel, k, "the other kinds begin with it")
+					require.Same(t, s.entries[test.chosen].kernel, k, "the other kinds start with it")
 				}
 
-				// The choice is remembered: the others are not called again, though the search is
-				// long enough for a trial.
+				// The registry remembers the choice: another search that is long enough for a trial
+				// does not call the other kernels.
 				before := s.counts()
 				exhaust(t, s.registry, unsolvable(kind), Options{MinNonce: 10_000, MaxNonce: 29_999, Workers: 1})
 				for i, now := range s.counts() {
@@ -145,7 +144,7 @@ func (s *stage) counts() (counts []int64) {
 	return counts
 }
 
-// A trial takes little time of every kernel, and less than a millisecond in total.
+// A trial takes at most two slices per turn, and less than a millisecond in total.
 func TestTrialIsShort(t *testing.T) {
 	for _, times := range [][]int{{13, 17, 15}, {250, 170, 220}, {1500, 1400}} {
 		s := newStage(times...)
@@ -177,8 +176,8 @@ func (s *stage) kernels() (list []*asm.Kernel) {
 	return list
 }
 
-// A kernel that is not the fastest at first sight, but in its kind of layout, is chosen
-// for that kind.
+// A kernel that is not the fastest in the first look but is in a kind of layout is chosen for that
+// kind.
 func TestTrialCorrectsTheFirstLook(t *testing.T) {
 	s := newStage(10, 11, 300)
 	slow := s.entries[0].kernel.ScanTails
@@ -195,7 +194,7 @@ func TestTrialCorrectsTheFirstLook(t *testing.T) {
 	}
 }
 
-// A kernel far slower than the generic one is asked for little at once.
+// Scans of a kernel far slower than the generic one are short.
 func TestSlowKernelsGetShortScans(t *testing.T) {
 	s := newStage(5000, 20, 300)
 	s.mu.Lock()
@@ -205,10 +204,10 @@ func TestSlowKernelsGetShortScans(t *testing.T) {
 	}
 	require.Equal(t, 8, s.entries[0].kernel.MaxScan)
 	require.Equal(t, asm.Generic().MaxScan, s.entries[1].kernel.MaxScan)
-	require.Less(t, s.clock.Load(), (50 * time.Microsecond).Nanoseconds(), "the look was short")
+	require.Less(t, s.clock.Load(), (50 * time.Microsecond).Nanoseconds(), "the first look took too long")
 }
 
-// The first call of a kernel in a process takes longer than the others, since its code is not in
+// The first look ignores the first call of a kernel, which is slow because its code is not in
 // memory yet.
 func TestFirstCallsAreSlow(t *testing.T) {
 	s := newStage(10, 14, 300)
@@ -229,7 +228,7 @@ func TestFirstCallsAreSlow(t *testing.T) {
 	require.Equal(t, asm.Generic().MaxScan, k.MaxScan)
 }
 
-// Whatever is measured meanwhile, every nonce is tried once.
+// A search tries every nonce once, even while it measures kernels.
 func TestChoosingCountsEveryNonce(t *testing.T) {
 	rng := rand.New(rand.NewPCG(5, 0))
 	for range 40 {
@@ -243,7 +242,7 @@ func TestChoosingCountsEveryNonce(t *testing.T) {
 	}
 }
 
-// Hits in measured pieces are as good as all others.
+// A search reports hits in pieces that it measures like any other hits.
 func TestChoosingFindsTheSmallest(t *testing.T) {
 	for i := range 40 {
 		p := Puzzle{Prefix: fmt.Appendf(nil, "choosing %d:", i), Bits: 12}
@@ -258,8 +257,7 @@ func TestChoosingFindsTheSmallest(t *testing.T) {
 	}
 }
 
-// A search that ends before the choice is made leaves none, and the next one
-// makes it.
+// A search that ends before its trial is complete makes no choice; the next search does.
 func TestChoiceIsNotMadeInHaste(t *testing.T) {
 	s := newStage(14, 10, 300)
 	for range 3 {
@@ -274,7 +272,7 @@ func TestChoiceIsNotMadeInHaste(t *testing.T) {
 	_, err = solver.Solve(ctx, unsolvable(0))
 	require.ErrorIs(t, err, context.Canceled)
 
-	// One worker: what another does would count as the time of this one's kernel.
+	// Use one worker: the trial would charge another worker's time to the kernel.
 	exhaust(t, s.registry, unsolvable(0), Options{MaxNonce: 39_999, Workers: 1})
 	k, chosen, err := s.pick(0)
 	require.NoError(t, err)
@@ -292,9 +290,9 @@ func TestOneTrialAtATime(t *testing.T) {
 		require.Nil(t, chosen)
 	}
 	first.next()
-	require.Nil(t, s.endTrial(first), "it is not over")
+	require.Nil(t, s.endTrial(first), "the trial is not complete")
 	again, _ := s.startTrial(oneBlock, 11)
-	require.Same(t, first, again, "it goes on where it was left")
+	require.Same(t, first, again, "another worker resumes the trial")
 	for done := false; !done; {
 		k, most := first.next()
 		s.clock.Add(int64(most))
@@ -308,7 +306,7 @@ func TestOneTrialAtATime(t *testing.T) {
 	require.Nil(t, second)
 	require.Equal(t, "k1", chosen.Name)
 	third, _ := s.startTrial(fixedTail, 10)
-	require.NotNil(t, third, "the other kind is measured for itself")
+	require.NotNil(t, third, "the other kind has a trial of its own")
 }
 
 func TestChooseConcurrently(t *testing.T) {
@@ -318,8 +316,8 @@ func TestChooseConcurrently(t *testing.T) {
 		group.Go(func() { exhaust(t, s.registry, unsolvable(kind(i)%kinds), Options{MaxNonce: 39_999, Workers: 3}) })
 	}
 	group.Wait()
-	// The clock is one for all, so which one is chosen is anybody's guess; and who
-	// came while another was measuring has left that to the next.
+	// All workers share the clock, so the choice is unpredictable. A worker that found another one
+	// running a trial has left the choice to the next search.
 	for kind := range kinds {
 		exhaust(t, s.registry, unsolvable(kind), Options{MaxNonce: 99_999, Workers: 1})
 		_, chosen, err := s.pick(kind)
@@ -347,17 +345,17 @@ func TestSearchLoopDoesNotAllocate(t *testing.T) {
 		m.open[kind].Store(true)
 		w.hashes.Store(trialAfter)
 		for range 20 {
-			slice() // the trial takes place
+			slice() // completes the trial
 		}
-		require.False(t, m.open[kind].Load(), "%v: the trial is over by now", kind)
+		require.False(t, m.open[kind].Load(), "%v: the trial is not complete", kind)
 		if n := testing.AllocsPerRun(20, slice); n != 0 {
 			t.Errorf("%v: %v allocations in a slice of the search; want none", kind, n)
 		}
 	}
 }
 
-// Chunks of a grid layout that are searched one by one, because they are too few, are
-// not measured for grids.
+// Chunks of a grid layout that are too few for a grid, and so are searched one by one, do not count
+// in a trial of grids.
 func TestTrialIsOfOneKind(t *testing.T) {
 	s := newStage(14, 10)
 	m := s.newMeter(s.entries[1].kernel, layout{width: 5, at: 34, blocks: 1, inner: 2, count: 3, gridDigits: 2})
@@ -378,12 +376,12 @@ func TestTrialIsOfOneKind(t *testing.T) {
 	require.True(t, ok)
 	require.NotZero(t, w.trial.began)
 	w.timed(oneBlock, 1000, false)
-	require.Zero(t, w.trial.began, "the turn begins again")
+	require.Zero(t, w.trial.began, "the turn restarts")
 	require.Zero(t, w.trial.turn)
 	require.Zero(t, w.trial.round)
 }
 
-// A worker yields by time, and only if no processor is left for others.
+// A worker yields at intervals of time, and only if the workers occupy all processors.
 func TestYieldsByTime(t *testing.T) {
 	for _, test := range []struct {
 		name       string

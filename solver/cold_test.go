@@ -17,12 +17,12 @@ import (
 	"github.com/gkpow/gkpow/solver/asm"
 )
 
-// coldVariable has the test below run, and tells its child processes what to do.
+// coldVariable enables TestColdProcesses, and tells its child processes what to do.
 const coldVariable = "GKPOW_TEST_COLD"
 
-// In processes that solve one puzzle, the best kernel, or one within 3 % of it, does at
-// least 95 % of the hashes, with a hog on each processor and without; and first looks and
-// self-tests take less than a millisecond. Run it by hand:
+// In processes that solve a single puzzle, the best kernel and those within 3 % of it do at least
+// 95 % of the hashes, with and without a busy loop (a hog) on each processor. The test also logs
+// the time for first looks and self-tests, which should be below a millisecond. Run it by hand:
 //
 //	GKPOW_TEST_COLD=1 go test -run TestColdProcesses -v -timeout 1h ./solver
 func TestColdProcesses(t *testing.T) {
@@ -66,12 +66,14 @@ func TestColdProcesses(t *testing.T) {
 	}
 }
 
+// cold returns a command that runs the test binary as a child process.
 func cold(t *testing.T, what string) *exec.Cmd {
 	child := exec.CommandContext(t.Context(), os.Args[0], "-test.run", "^TestColdProcesses$", "-test.v")
 	child.Env = append(os.Environ(), coldVariable+"="+what)
 	return child
 }
 
+// coldProcesses starts 200 processes and checks the share of the best kernels.
 func coldProcesses(t *testing.T, best []string, salt, difficulty int) {
 	total, good := uint64(0), uint64(0)
 	var choices []time.Duration
@@ -102,8 +104,8 @@ func coldProcesses(t *testing.T, best []string, salt, difficulty int) {
 	}
 }
 
-// coldSolve solves one puzzle and prints how many hashes each kernel did, those of first
-// looks and self-tests included, and the time for these.
+// coldSolve solves one puzzle. It prints the number of hashes of each kernel, including those of
+// first looks and self-tests, and the time that first looks and self-tests took.
 func coldSolve(t *testing.T, what string) {
 	var difficulty int
 	var salt string
@@ -130,7 +132,7 @@ func coldSolve(t *testing.T, what string) {
 			return scanTails(s, tails, mask)
 		}
 	}
-	// The process must not have used a kernel yet: first calls are slow.
+	// This process must not have used a kernel before: first calls are slow.
 	r := newRegistry(table)
 	start := time.Now()
 	lineup, err := (&search{registry: r}).equip()

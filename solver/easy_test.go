@@ -13,7 +13,7 @@ import (
 	"github.com/gkpow/gkpow/solver/internal/cases"
 )
 
-// An easy puzzle is solved by the smallest nonce, and no kernel is used.
+// Solve finds the smallest nonce of an easy puzzle without a kernel.
 func TestEasyPuzzlesNeedNoKernel(t *testing.T) {
 	stage := newStage(20, 300)
 	for _, cold := range []bool{true, false} {
@@ -40,7 +40,7 @@ func TestEasyPuzzlesNeedNoKernel(t *testing.T) {
 	}
 }
 
-// What the caller has tried is not tried again, and all of it counts.
+// Workers do not repeat the nonces tried on the calling goroutine, and those count too.
 func TestWorkersGoOnAfterTheCaller(t *testing.T) {
 	r := newStage(20, 300).registry
 	rng := rand.New(rand.NewPCG(22, 0))
@@ -64,7 +64,8 @@ func TestWorkersGoOnAfterTheCaller(t *testing.T) {
 	}
 }
 
-// A sequential search finds the smallest nonce also beyond those that the caller tries.
+// A sequential search finds the smallest nonce even if it lies beyond those tried on the calling
+// goroutine.
 func TestSequentialAfterTheCaller(t *testing.T) {
 	later := 0
 	for i := 0; i < 200; i += cases.Stride() {
@@ -77,7 +78,7 @@ func TestSequentialAfterTheCaller(t *testing.T) {
 			later++
 		}
 	}
-	require.NotZero(t, later, "the caller solved all of them")
+	require.NotZero(t, later, "the calling goroutine solved every puzzle")
 }
 
 func TestEasyPuzzlesMakeLittleGarbage(t *testing.T) {
@@ -95,13 +96,13 @@ func TestEasyPuzzlesMakeLittleGarbage(t *testing.T) {
 	require.Less(t, (after.TotalAlloc-before.TotalAlloc)/times, uint64(2048))
 }
 
-func TestEasyPuzzlesLookAtTheContext(t *testing.T) {
+func TestEasyPuzzlesCheckTheContext(t *testing.T) {
 	for _, prefix := range []int{0, 40, 1000, 100_000} {
 		ctx := &countingContext{Context: t.Context(), left: 2}
 		sp := space{prefix: prefix}
 		_, hashes, err := tryFirst(ctx, Puzzle{Prefix: make([]byte, prefix), Bits: MaxBits}, &sp)
 		if blocks := uint64(prefix/64 + 1); hashes*blocks > 2*easyHashes {
-			t.Errorf("prefix of %d bytes: %d hashes in the caller", prefix, hashes)
+			t.Errorf("prefix of %d bytes: %d hashes on the calling goroutine", prefix, hashes)
 		}
 		if prefix <= 1000 {
 			require.ErrorIs(t, err, context.Canceled)
@@ -109,7 +110,7 @@ func TestEasyPuzzlesLookAtTheContext(t *testing.T) {
 	}
 }
 
-// A kernel that is named solves easy puzzles too.
+// A kernel that the caller names solves easy puzzles too.
 func TestNamedKernelsSolveEasyPuzzles(t *testing.T) {
 	solution, err := mustNew(t, Options{Backend: asm.Generic().Name}).Solve(t.Context(), Puzzle{Bits: 1})
 	require.NoError(t, err)

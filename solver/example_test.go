@@ -9,7 +9,7 @@ import (
 	"github.com/gkpow/gkpow/solver"
 )
 
-// Most programs need no more than this.
+// Most programs need only these calls.
 func ExampleSolve() {
 	puzzle, err := solver.NewPuzzle("7f8e9d0c", 4) // the challenge's salt and difficulty
 	if err != nil {
@@ -43,7 +43,7 @@ func ExampleNew() {
 	// Output: 19317 0000404e2652e103ad8875ff1c29351c735a32a90d1b695e170e8bf578b46573
 }
 
-// Progress is called from the goroutine that called Solve.
+// Solve calls Progress on the goroutine that called Solve.
 func ExampleOptions_progress() {
 	s, err := solver.New(solver.Options{
 		ProgressInterval: time.Second,
@@ -65,14 +65,14 @@ func ExampleOptions_progress() {
 	// Output: solved
 }
 
-// Two machines share a search. Each searches its own half of the nonces.
+// Two machines share a search: each searches half of the nonces.
 func ExampleShard() {
 	puzzle, err := solver.NewPuzzle("7f8e9d0c", 2)
 	if err != nil {
 		log.Fatal(err)
 	}
 	var hashes uint64
-	for index := range 2 { // one after the other, for the example
+	for index := range 2 { // sequentially, for the sake of the example
 		s, err := solver.New(solver.Options{Shard: solver.Shard{Index: index, Count: 2}, MaxNonce: 99_999})
 		if err != nil {
 			log.Fatal(err)
@@ -87,7 +87,7 @@ func ExampleShard() {
 	// Output: 100000 nonces tried
 }
 
-// All finds every solution in a range; with Sequential, in numeric order.
+// All finds every solution in a range, here in numeric order.
 func ExampleSolver_All() {
 	s, err := solver.New(solver.Options{MinNonce: 0, MaxNonce: 1_000, Sequential: true, Workers: 1})
 	if err != nil {
@@ -99,7 +99,7 @@ func ExampleSolver_All() {
 	}
 	hashes, err := s.All(context.Background(), puzzle, func(solution solver.Solution) bool {
 		fmt.Printf("%d %x…\n", solution.Nonce, solution.Hash[:3])
-		return true // go on
+		return true // continue
 	})
 	if err != nil {
 		log.Fatal(err)

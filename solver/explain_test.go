@@ -20,7 +20,7 @@ func explain(t *testing.T, s *stage, o Options, p Puzzle) Plan {
 	return plan
 }
 
-// The plan that is explained is the one that is searched.
+// Explain describes the plan that a search follows.
 func TestExplainIsThePlan(t *testing.T) {
 	stage := newStage(3000, 2000, 5000)
 	rng := rand.New(rand.NewPCG(6, 0))
@@ -58,7 +58,7 @@ func TestExplainTimes(t *testing.T) {
 	require.InEpsilon(t, 1<<24, plan.Hashes, 1e-9)
 	require.InEpsilon(t, math.Ldexp(1, 24)/4e6, plan.Time().Seconds(), 0.02)
 
-	// Quantile and Missed are inverse to each other.
+	// Quantile and Missed are inverses of each other.
 	for _, chance := range []float64{1e-6, 0.5, 0.95, 0.99} {
 		d, ok := plan.Quantile(chance)
 		require.True(t, ok)
@@ -67,7 +67,7 @@ func TestExplainTimes(t *testing.T) {
 	median, _ := plan.Quantile(0.5)
 	require.InEpsilon(t, math.Ln2*math.Ldexp(1, 24)/4e6, median.Seconds(), 0.02)
 
-	// Without work the first hash does; with too much nothing helps.
+	// With 0 bits the first hash is a solution; with 256 no amount of time is enough.
 	easy := explain(t, stage, Options{}, Puzzle{})
 	require.Equal(t, 1.0, easy.Hashes)
 	require.Zero(t, easy.Missed(time.Second))
@@ -82,7 +82,7 @@ func TestExplainTimes(t *testing.T) {
 	require.Equal(t, 1.0, few.Missed(0))
 }
 
-func TestExplainRefuses(t *testing.T) {
+func TestExplainErrors(t *testing.T) {
 	stage := newStage(1000, 2000)
 	s, err := newSolver(Options{MaxNonce: 3, Shard: Shard{0, 1000}}, stage.registry)
 	require.NoError(t, err)
@@ -101,19 +101,20 @@ func TestExplainRefuses(t *testing.T) {
 	require.ErrorAs(t, err, &fault)
 }
 
-// A hopeless kernel is not measured: with tails, only one slice in many would show how slow it is.
+// Explain does not measure a hopeless kernel: with tails, only few slices would show how slow it
+// is.
 func TestExplainLeavesOutSlowKernels(t *testing.T) {
 	stage := newStage(5000, 40, 300)
 	slow := stage.entries[0].kernel
 	slow.ScanTails = func(s *asm.States, tails []asm.Tail, mask uint32) int {
-		t.Error("a slow kernel is measured")
+		t.Error("Explain measures a slow kernel")
 		return -1
 	}
 	plan := explain(t, stage, Options{}, Puzzle{Prefix: make([]byte, 57), Bits: 24})
 	require.Equal(t, "k1", plan.Backend)
 }
 
-// What a larger limit would win is what it wins.
+// WiderLimit.Speedup is the ratio of the two searches' costs.
 func TestExplainWider(t *testing.T) {
 	stage := newStage(1000)
 	cost := func(prefix int, limit uint64) (ops float64) {

@@ -10,9 +10,8 @@ import (
 	"github.com/gkpow/gkpow/solver/asm"
 )
 
-// sly returns a kernel that misses every hit until it has been called so many
-// times, and then reports one that is none. Grids are as cheap as can be, so that
-// it gets them where there are any.
+// sly returns a kernel that misses every hit in its first calls, as many as given, and then reports
+// wrong hits. Its grids cost almost nothing, so that the planner uses them wherever possible.
 func sly(calls int64) asm.Kernel {
 	k := asm.Generic()
 	k.Name = "sly"
@@ -32,11 +31,11 @@ func sly(calls int64) asm.Kernel {
 	return k
 }
 
-// A moment is a search with a kernel that misses hits until it is caught.
+// A moment is a search with a sly kernel.
 type moment struct {
 	puzzle   Puzzle
 	options  Options
-	want     []uint64 // the solutions among the nonces allowed
+	want     []uint64 // the solutions among the allowed nonces
 	registry *registry
 }
 
@@ -47,12 +46,12 @@ func (m *moment) solver(t *testing.T) *Solver {
 	return s
 }
 
-// caught reports whether the kernel was caught. If the search was over before, it
-// has missed everything: nobody can know.
+// caught reports whether the kernel was caught. If the search ended before that, it missed every
+// solution, and nothing can reveal it.
 func (m *moment) caught() bool { return m.registry.fault(m.registry.entries[0].kernel) != nil }
 
-// eachMoment has a search use a kernel that is caught at its first call, after all
-// nonces that it could miss, or at moments in between.
+// eachMoment runs a test with kernels that are caught at the first call, after the last nonce that
+// they can miss, or at moments in between.
 func eachMoment(t *testing.T, f func(t *testing.T, m *moment)) {
 	for kind := range kinds {
 		p := Puzzle{Prefix: unsolvable(kind).Prefix, Bits: 11} // few steps have hits
@@ -63,14 +62,14 @@ func eachMoment(t *testing.T, f func(t *testing.T, m *moment)) {
 				m := &moment{p, Options{MinNonce: first, MaxNonce: last, Workers: workers}, want, trusting(sly(calls), asm.Generic())}
 				t.Run(fmt.Sprintf("kind %d, %d workers, caught after %d calls", kind, workers, calls), func(t *testing.T) {
 					f(t, m)
-					require.True(t, m.caught() || calls > 2, "the kernel got away with it")
+					require.True(t, m.caught() || calls > 2, "the kernel was not caught")
 				})
 			}
 		}
 	}
 }
 
-// What a kernel has missed before it was caught is found.
+// All finds the solutions that a kernel missed before it was caught.
 func TestAllAfterMissedHits(t *testing.T) {
 	eachMoment(t, func(t *testing.T, m *moment) {
 		got, hashes, err := findAll(t, m.solver(t), m.puzzle)
@@ -85,7 +84,7 @@ func TestAllAfterMissedHits(t *testing.T) {
 	})
 }
 
-// A sequential search returns the smallest nonce, whatever the kernel has missed.
+// A sequential search returns the smallest nonce even if a kernel missed it at first.
 func TestSequentialAfterMissedHits(t *testing.T) {
 	eachMoment(t, func(t *testing.T, m *moment) {
 		m.options.Sequential = true
@@ -100,8 +99,8 @@ func TestSequentialAfterMissedHits(t *testing.T) {
 	})
 }
 
-// The space is exhausted only if no nonce solves the puzzle, those among them that
-// the kernel has searched. Each is counted once.
+// Solve returns an ExhaustedError only if no nonce solves the puzzle, including the nonces that the
+// faulty kernel searched. It counts each nonce once.
 func TestExhaustedAfterMissedHits(t *testing.T) {
 	eachMoment(t, func(t *testing.T, m *moment) {
 		solution, err := m.solver(t).Solve(t.Context(), m.puzzle)
@@ -119,8 +118,8 @@ func TestExhaustedAfterMissedHits(t *testing.T) {
 	})
 }
 
-// The nonces that a kernel reported before it was caught are not reported again.
-func TestAllTellsOnce(t *testing.T) {
+// All does not report a nonce again that a kernel had reported correctly before it was caught.
+func TestAllReportsOnce(t *testing.T) {
 	for calls := range int64(60) {
 		k := asm.Generic()
 		k.Name = "turncoat"
@@ -137,7 +136,7 @@ func TestAllTellsOnce(t *testing.T) {
 	}
 }
 
-// Two kernels are caught, one after the other.
+// A search survives two faulty kernels, caught one after the other.
 func TestTwoFaults(t *testing.T) {
 	r := trusting(sly(3), sly(7), asm.Generic())
 	r.entries[1].kernel.Name = "slier"
@@ -146,8 +145,8 @@ func TestTwoFaults(t *testing.T) {
 	require.Error(t, r.fault(r.entries[1].kernel))
 }
 
-// A kernel that another search catches has missed everything in this one, which never
-// caught it: at any time, also when the last piece has been searched.
+// A search starts over if another search catches a kernel that it has used, at any time, even after
+// its last piece.
 func TestFaultOfAnotherSearch(t *testing.T) {
 	const last = 30_000
 	p := Puzzle{Prefix: unsolvable(oneBlock).Prefix, Bits: 7}
@@ -170,7 +169,7 @@ func TestFaultOfAnotherSearch(t *testing.T) {
 		got, hashes, err := findAll(t, s, p)
 		require.EqualValues(t, last+1, hashes)
 		if called.Load() < calls {
-			break // it was not called so often
+			break // the search ended before that call
 		}
 		var fault *KernelFault
 		require.ErrorAs(t, err, &fault)

@@ -21,15 +21,14 @@ func broken(name string, scan scanFunc) asm.Kernel {
 	return k
 }
 
-// wrongScans report what is not so.
+// wrongScans report wrong hits: the first nonce, the last one, and an index out of range.
 var wrongScans = map[string]scanFunc{
 	"first": func(*asm.Block, []uint32) int { return 0 },
 	"last":  func(_ *asm.Block, words []uint32) int { return len(words) - 1 },
 	"wild":  func(*asm.Block, []uint32) int { return math.MaxInt32 },
 }
 
-// A kernel that reports what is not so is found out, and the search goes on
-// without it. So do all later ones.
+// A search that catches a kernel in a wrong report continues without it, as do all later searches.
 func TestFaultyKernel(t *testing.T) {
 	for name, scan := range wrongScans {
 		for _, asked := range []string{"", "broken"} {
@@ -55,7 +54,7 @@ func TestFaultyKernel(t *testing.T) {
 
 				list := r.backends()
 				require.False(t, list[0].Usable)
-				// Each worker may have met a fault of its own.
+				// Each worker may have caught the kernel.
 				var fault *KernelFault
 				require.ErrorAs(t, list[0].Fault, &fault)
 				require.Equal(t, "broken", fault.Backend)
@@ -77,8 +76,8 @@ func TestFaultyKernel(t *testing.T) {
 	}
 }
 
-// requireFoundOut has All search with kernels of which the first is broken, and finds it
-// blamed and everything else as it should be.
+// requireFoundOut runs All with a registry whose first kernel is broken. It requires that All
+// blames the kernel and that all other results are correct.
 func requireFoundOut(t *testing.T, r *registry, p Puzzle, o Options) {
 	t.Helper()
 	s, err := newSolver(o, r)
@@ -91,7 +90,7 @@ func requireFoundOut(t *testing.T, r *registry, p Puzzle, o Options) {
 	require.Equal(t, solutions(p, o.MinNonce, o.MaxNonce), got)
 }
 
-// The same where a block follows the one that varies.
+// The same for layouts with tails.
 func TestFaultyKernelAfterTails(t *testing.T) {
 	for name, scan := range map[string]func(tails []asm.Tail) int{
 		"first": func([]asm.Tail) int { return 0 },
@@ -109,7 +108,7 @@ func TestFaultyKernelAfterTails(t *testing.T) {
 	}
 }
 
-// The same where chunks are searched together.
+// The same for grids.
 func TestFaultyKernelInGrids(t *testing.T) {
 	for name, scan := range wrongScans {
 		t.Run(name, func(t *testing.T) {
@@ -124,14 +123,14 @@ func TestFaultyKernelInGrids(t *testing.T) {
 	}
 }
 
-// A kernel that lies when it is measured is not chosen, and what it searched is
-// searched again.
+// A kernel that reports wrong hits during a trial is not chosen, and the search repeats what the
+// kernel searched.
 func TestFaultWhileChoosing(t *testing.T) {
 	for name, scan := range wrongScans {
 		t.Run(name, func(t *testing.T) {
 			stage := newStage(14, 10, 300)
-			liar := stage.entries[1]
-			liar.kernel.Scan = scan
+			faulty := stage.entries[1]
+			faulty.kernel.Scan = scan
 			stage.entries[1].tested = testedAll
 			s, err := newSolver(Options{MaxNonce: 99_999, Workers: 1}, stage.registry)
 			require.NoError(t, err)
@@ -144,13 +143,13 @@ func TestFaultWhileChoosing(t *testing.T) {
 			require.EqualValues(t, 100_000, exhausted.Hashes)
 			k, chosen, err := stage.pick(0)
 			require.NoError(t, err)
-			require.True(t, chosen, "the choice is made among the others")
+			require.True(t, chosen, "no other kernel was chosen")
 			require.Equal(t, "k0", k.Name)
 		})
 	}
 }
 
-// A fault of a kernel that was chosen opens the choice again.
+// A fault of the chosen kernel reopens the choice.
 func TestFaultAfterChoosing(t *testing.T) {
 	stage := newStage(14, 10, 300)
 	exhaust(t, stage.registry, unsolvable(0), Options{MaxNonce: 39_999, Workers: 1})
@@ -166,11 +165,11 @@ func TestFaultAfterChoosing(t *testing.T) {
 	require.NoError(t, stage.fault(generic))
 }
 
-// A kernel that fails its self-test is never searched with.
+// A search never uses a kernel that fails its self-test.
 func TestSelfTestComesFirst(t *testing.T) {
 	blind := broken("blind", func(*asm.Block, []uint32) int { return -1 })
 	r := newRegistry([]asm.Kernel{blind, asm.Generic()})
-	require.True(t, r.backends()[0].Usable, "nothing is known against it yet")
+	require.True(t, r.backends()[0].Usable, "no fault is known yet")
 	s, err := newSolver(Options{}, r)
 	require.NoError(t, err)
 	p := Puzzle{Prefix: []byte("blind:"), Bits: 16}
@@ -186,7 +185,7 @@ func TestSelfTestComesFirst(t *testing.T) {
 	_, err = newSolver(Options{Backend: "blind"}, r)
 	require.ErrorContains(t, err, "solver: backend blind: self-test")
 
-	// Where nothing works there is nothing to search with.
+	// If no kernel works, Solve and Explain fail.
 	s, err = newSolver(Options{}, newRegistry([]asm.Kernel{blind}))
 	require.NoError(t, err)
 	_, err = s.Solve(t.Context(), p)
@@ -195,7 +194,7 @@ func TestSelfTestComesFirst(t *testing.T) {
 	require.ErrorContains(t, err, "self-test")
 }
 
-// A kernel that this CPU cannot run is not even tested.
+// A kernel that this CPU cannot run is not called, not even by a self-test.
 func TestMissing(t *testing.T) {
 	foreign := broken("foreign", func(*asm.Block, []uint32) int { panic("it ran") })
 	foreign.Missing = "SUBLEQ"
@@ -234,8 +233,8 @@ func TestBackendVariable(t *testing.T) {
 	}
 }
 
-// A kernel that is asked for is used, and no other is measured.
-func TestAskedForIsNotMeasured(t *testing.T) {
+// If the caller names a kernel, no other is called.
+func TestNamedKernelIsNotMeasured(t *testing.T) {
 	s := newStage(14, 10, 300)
 	exhaust(t, s.registry, unsolvable(0), Options{MaxNonce: 39_999, Backend: "k2"})
 	for i, n := range s.counts() {
@@ -279,7 +278,7 @@ func TestMeasureBackends(t *testing.T) {
 	require.ErrorIs(t, err, context.Canceled)
 }
 
-// A kernel that lies only when it is measured has no rate.
+// A kernel that reports wrong hits while it is measured has no rate.
 func TestFaultWhileMeasuring(t *testing.T) {
 	stage := newStage(2000, 1000, 3000)
 	stage.entries[1].kernel.Scan, stage.entries[1].kernel.ScanGrid = wrongScans["first"], asm.ByChunks(wrongScans["first"])

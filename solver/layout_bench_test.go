@@ -16,31 +16,30 @@ import (
 	"github.com/gkpow/gkpow/solver/asm"
 )
 
-// layoutsVariable names the file from which a copy of the test binary reads the cases to measure,
-// and to which it writes the rates.
+// layoutsVariable is the environment variable that names a file of cases. A copy of the test binary
+// measures these cases and writes their rates to the same file.
 const layoutsVariable = "GKPOW_TEST_LAYOUTS"
 
-// A layoutCase is a choice of the planner: the length of a prefix and the limit of the nonces.
+// A layoutCase is a choice that the planner makes, for one prefix length and one limit.
 type layoutCase struct {
-	Prefix int
-	Limit  uint64
-	Rates  []float64 // of each layout of layoutsOf
+	Prefix int       // length in bytes
+	Limit  uint64    // the largest nonce allowed
+	Rates  []float64 // hashes per second of each layout in layoutsOf
 }
 
-// BenchmarkLayouts checks the weights of asm.Weights. For every prefix length and both default
-// limits it measures all layouts of the width that contains most of the search, compares the
-// layout that the plan chooses with the fastest one, and names choices that are more than 3 %
-// slower.
+// BenchmarkLayouts checks asm.Weights. For every prefix length and both default limits it measures
+// all layouts of the width that takes most of the search, compares the planner's choice with the
+// fastest layout, and lists the choices that are more than 3 % slower.
 //
 //	go test -run '^$' -bench Layouts -benchtime 1x ./solver
 //
-// The rate of a layout is that of its third-best short slice, in the best of several copies of
-// the test binary: where code pages clash in the instruction cache, which depends on their physical
-// addresses, some words are slower in every slice of one copy (docs/kernels.md).
+// The rate of a layout is that of its third-best short slice, in the best of several copies of the
+// test binary. In any one copy some words may be slower in every slice, because code pages clash in
+// the instruction cache, depending on their physical addresses (docs/kernels.md).
 func BenchmarkLayouts(b *testing.B) {
 	const (
 		copies   = 3
-		attempts = 6 // for choices that seem slow, which a busy machine makes of good ones
+		attempts = 6 // repeat choices that seem slow: a busy machine makes good ones look bad
 		allowed  = 0.03
 	)
 	for _, k := range kernels.usable() {
@@ -51,7 +50,7 @@ func BenchmarkLayouts(b *testing.B) {
 			}
 			for b.Loop() {
 				var cases, slow []*layoutCase
-				for prefix := range 64 { // layouts repeat after 64 bytes: these stand for lengths up to 127
+				for prefix := range 64 { // longer prefixes have the same layouts
 					for _, limit := range []uint64{MaxInt32, MaxSafeInteger} {
 						cases = append(cases, &layoutCase{Prefix: prefix, Limit: limit})
 					}
@@ -62,7 +61,9 @@ func BenchmarkLayouts(b *testing.B) {
 					for _, binary := range binaries {
 						measureInCopy(b, k, binary, slow)
 					}
-					slow = slices.DeleteFunc(slices.Clone(slow), func(c *layoutCase) bool { return c.loss(k) <= allowed })
+					slow = slices.DeleteFunc(slices.Clone(slow), func(c *layoutCase) bool {
+						return c.loss(k) <= allowed
+					})
 				}
 				var losses []float64
 				for _, c := range cases {
@@ -93,24 +94,27 @@ func (c *layoutCase) layoutsOf(k *asm.Kernel) (all []layout, chosen int) {
 	return all, slices.Index(all, best)
 }
 
-// loss returns how much more time the chosen layout takes than the fastest one.
+// loss returns the fraction of time that the chosen layout takes beyond the fastest one's.
 func (c *layoutCase) loss(k *asm.Kernel) float64 {
 	_, chosen := c.layoutsOf(k)
 	return slices.Max(c.Rates)/c.Rates[chosen] - 1
 }
 
+// describe says how the chosen layout compares with the fastest.
 func (c *layoutCase) describe(k *asm.Kernel) string {
 	all, chosen := c.layoutsOf(k)
 	best := slices.Index(c.Rates, slices.Max(c.Rates))
-	return fmt.Sprintf("%d bytes, %d digits: %+v is %.1f %% slower than %+v", c.Prefix, all[chosen].width, all[chosen], 100*c.loss(k), all[best])
+	return fmt.Sprintf("%d bytes, %d digits: %+v is %.1f %% slower than %+v",
+		c.Prefix, all[chosen].width, all[chosen], 100*c.loss(k), all[best])
 }
 
-// measureLayouts measures the cases of a file, whose layouts take turns, and writes it again.
+// measureLayouts measures the cases in a file, taking turns between the layouts of each case, and
+// writes the rates to the file.
 func measureLayouts(b *testing.B, k *asm.Kernel, file string) {
 	const (
 		rounds = 120
-		slice  = 60 * time.Microsecond // so short that most are not disturbed
-		rank   = 3                     // from the top: the clock may jump during the best slice
+		slice  = 60 * time.Microsecond // so short that most slices are undisturbed
+		rank   = 3                     // the third best: the clock may jump during the best slice
 	)
 	data, err := os.ReadFile(file)
 	require.NoError(b, err)
@@ -138,7 +142,8 @@ func measureLayouts(b *testing.B, k *asm.Kernel, file string) {
 	require.NoError(b, os.WriteFile(file, data, 0o600))
 }
 
-// measureInCopy has a copy of the test binary measure the cases, and keeps the higher rates.
+// measureInCopy has a copy of the test binary measure the cases, and keeps the higher of the old
+// and new rates.
 func measureInCopy(b *testing.B, k *asm.Kernel, binary string, cases []*layoutCase) {
 	if len(cases) == 0 {
 		return
@@ -147,7 +152,8 @@ func measureInCopy(b *testing.B, k *asm.Kernel, binary string, cases []*layoutCa
 	data, err := json.Marshal(cases)
 	require.NoError(b, err)
 	require.NoError(b, os.WriteFile(file, data, 0o600))
-	child := exec.CommandContext(b.Context(), binary, "-test.run", "^$", "-test.bench", "^BenchmarkLayouts$/^kernel="+k.Name+"$", "-test.benchtime", "1x")
+	child := exec.CommandContext(b.Context(), binary, "-test.run", "^$",
+		"-test.bench", "^BenchmarkLayouts$/^kernel="+k.Name+"$", "-test.benchtime", "1x")
 	child.Env = append(os.Environ(), layoutsVariable+"="+file)
 	output, err := child.CombinedOutput()
 	require.NoError(b, err, "%s", output)
@@ -165,7 +171,7 @@ func measureInCopy(b *testing.B, k *asm.Kernel, binary string, cases []*layoutCa
 	}
 }
 
-// copyTestBinary returns the names of copies of the running test binary.
+// copyTestBinary makes n copies of the running test binary and returns their names.
 func copyTestBinary(b *testing.B, n int) (names []string) {
 	self, err := os.Executable()
 	require.NoError(b, err)

@@ -8,7 +8,7 @@ import (
 	"github.com/gkpow/gkpow/solver/asm"
 )
 
-// Every plan holds all nonces up to its limit, each width once.
+// Every plan covers all nonces up to its limit, with one segment per width.
 func TestPlanIsComplete(t *testing.T) {
 	for prefix := range 130 {
 		for _, limit := range []uint64{1, 9, 10, 12345, MaxInt32, MaxSafeInteger, math.MaxUint64} {
@@ -50,8 +50,8 @@ func TestDefaultLimit(t *testing.T) {
 		{"easy", 33, 0, MaxInt32},
 		{"too few nonces for 28 bits", 33, 28, MaxSafeInteger},
 		{"far too few", 33, 256, MaxSafeInteger},
-		// Nonces of up to 10 digits need two blocks after 49 bytes, wider ones
-		// reach into the second so that it alone varies.
+		// After 49 bytes, nonces of up to 10 digits need two blocks. Wider ones reach into the
+		// second block, so that only that one varies.
 		{"48 characters", 49, 24, MaxSafeInteger},
 		{"48 characters, few hashes", 49, 12, MaxInt32},
 	} {
@@ -64,10 +64,10 @@ func TestDefaultLimit(t *testing.T) {
 	}
 }
 
-// Shards of one search agree on the limit although their kernels differ.
+// Shards of one search agree on the limit even if their kernels differ.
 func TestShardsAgreeOnTheLimit(t *testing.T) {
 	wide := asm.Generic()
-	wide.Lanes = 1000 // makes small chunks dear
+	wide.Lanes = 1000 // makes small chunks expensive
 	for prefix := range 64 {
 		sp := space{prefix: prefix, bits: 24, shard: Shard{1, 3}}
 		a := withDefaultLimit(sp, allKinds(new(asm.Generic()))).space.limit
@@ -103,11 +103,11 @@ func TestOdds(t *testing.T) {
 	}
 }
 
-// A search for the smallest nonce, with what it tries above it, has at least 90 % of the rate at
-// which the same nonces can be searched in any order, by operations, and after salts that leave
-// one block to small nonces 90 % of that of the default search. The exceptions are prefixes that
-// leave two or three digits to the first block: the nonces between two values of these, a million
-// or a hundred thousand, would be searched side by side.
+// A sequential search, including the nonces that it tries above the smallest solution, has by
+// operation count at least 90 % of the rate of a search of the same nonces in any order. After
+// salts that leave small nonces in one block, it also has 90 % of the rate of the default search.
+// Prefixes that leave two or three digits to the first block are exceptions: windows there would
+// span a hundred thousand or a million nonces.
 func TestWindowsCostLittle(t *testing.T) {
 	for _, k := range asm.Kernels() {
 		for salt := 16; salt <= 64; salt++ {

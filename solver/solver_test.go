@@ -21,8 +21,8 @@ import (
 	"github.com/gkpow/gkpow/solver/internal/cases"
 )
 
-// eachKernel runs a test on every kernel that this CPU can run; package asm's
-// tests see to it that none is skipped that should have run.
+// eachKernel runs a test on every kernel that this CPU can run. The tests of package asm fail if a
+// kernel is skipped that should run.
 func eachKernel(t *testing.T, f func(t *testing.T, k asm.Kernel)) {
 	for _, k := range asm.Kernels() {
 		t.Run("kernel="+k.Name, func(t *testing.T) {
@@ -34,8 +34,8 @@ func eachKernel(t *testing.T, f func(t *testing.T, k asm.Kernel)) {
 	}
 }
 
-// thin returns how many cases of a test to take one of: more for a kernel that this
-// CPU is far too slow with, and will not choose.
+// thin returns n such that a test should run one case in n: more for a kernel that is far too slow
+// on this CPU to be chosen.
 func thin(k asm.Kernel) int {
 	r := newRegistry([]asm.Kernel{k, asm.Generic()})
 	r.mu.Lock()
@@ -56,10 +56,11 @@ func mustNew(t *testing.T, o Options) *Solver {
 func checkSolution(t *testing.T, p Puzzle, s Solution) {
 	t.Helper()
 	if !p.Solves(s.Nonce) || s.Hash != p.Hash(s.Nonce) {
-		t.Fatalf("Solve(prefix %q, %d bits) = nonce %d, hash %x; it is %x", p.Prefix, p.Bits, s.Nonce, s.Hash, p.Hash(s.Nonce))
+		t.Fatalf("Solve(prefix %q, %d bits) = nonce %d, hash %x; its hash is %x",
+			p.Prefix, p.Bits, s.Nonce, s.Hash, p.Hash(s.Nonce))
 	}
 	if s.Hashes == 0 || s.Backend == "" || s.Workers == 0 || s.Elapsed <= 0 || s.Fault != nil {
-		t.Fatalf("figures of the solution are missing: %+v", s)
+		t.Fatalf("the solution lacks fields, or has a fault: %+v", s)
 	}
 }
 
@@ -92,19 +93,19 @@ func TestSolveDifficulties(t *testing.T) {
 			require.NoError(t, err)
 			checkSolution(t, p, solution)
 			if hash := fmt.Sprintf("%x", solution.Hash); !strings.HasPrefix(hash, strings.Repeat("0", difficulty)) {
-				t.Errorf("salt %q: hash %s has not %d zero digits", salt, hash, difficulty)
+				t.Errorf("salt %q: hash %s does not begin with %d zeros", salt, hash, difficulty)
 			}
 			if solution.Nonce > MaxSafeInteger {
-				t.Errorf("salt %q: nonce %d is more than a JSON number holds", salt, solution.Nonce)
+				t.Errorf("salt %q: nonce %d exceeds MaxSafeInteger", salt, solution.Nonce)
 			}
 		}
 	}
 }
 
-// A solution that needs more bits than a kernel compares.
+// Solve verifies the bits that a kernel does not compare.
 func TestSolveBeyond32Bits(t *testing.T) {
-	// Plant it: let the solver find 18 bits of a prefix and pretend that its
-	// kernel looks at 12 only.
+	// A solution of more than 32 bits would take too long to find, so ask for 18 bits of a kernel
+	// that compares only 12.
 	p := Puzzle{Prefix: []byte("beyond:"), Bits: 18}
 	shortSighted := asm.Generic()
 	shortSighted.Scan = func(b *asm.Block, words []uint32) int {
@@ -112,8 +113,8 @@ func TestSolveBeyond32Bits(t *testing.T) {
 		block.Mask = mask(12)
 		return asm.Generic().Scan(&block, words)
 	}
-	// As the last of its table it is trusted, as any kernel must be for the bits
-	// above 32.
+	// The last kernel of a table is never disabled, so wrong hits are tolerated like those of any
+	// kernel for the bits beyond 32.
 	s, err := newSolver(Options{MaxNonce: 10_000_000}, trusting(shortSighted))
 	require.NoError(t, err)
 	solution, err := s.Solve(t.Context(), p)
@@ -142,8 +143,8 @@ func TestSequentialFindsTheSmallest(t *testing.T) {
 	})
 }
 
-// Searches that find nothing count every nonce once, whatever the shard, the
-// order and the number of workers.
+// A search that finds nothing counts every nonce once, whatever the shard, the order and the number
+// of workers.
 func TestExhaustedCountsEveryNonce(t *testing.T) {
 	eachKernel(t, func(t *testing.T, k asm.Kernel) {
 		rng := rand.New(rand.NewPCG(3, 0))
@@ -167,7 +168,7 @@ func TestExhaustedCountsEveryNonce(t *testing.T) {
 	})
 }
 
-// The shards find together exactly what the whole space holds.
+// Each shard finds a solution of the whole space, and one of them finds the smallest.
 func TestShardsFindEverything(t *testing.T) {
 	p := Puzzle{Prefix: []byte("shards:"), Bits: 9}
 	const limit = 20_000
@@ -202,14 +203,14 @@ func TestShardPart(t *testing.T) {
 			first = last - rng.Uint64N(min(last-first, 10_000))
 		}
 		count := 1 + rng.IntN(1000)
-		next := first // the first nonce that no shard has had
+		next := first // the first nonce not in an earlier shard
 		for i := range count {
 			from, to, ok := Shard{i, count}.part(first, last)
 			if !ok {
 				continue
 			}
 			if from != next || to < from || next == last+1 {
-				t.Fatalf("shard %d/%d of %d to %d: %d to %d; want it to begin with %d", i, count, first, last, from, to, next)
+				t.Fatalf("shard %d/%d of %d to %d: %d to %d; want it to start at %d", i, count, first, last, from, to, next)
 			}
 			next = to + 1
 		}
@@ -256,8 +257,8 @@ func TestContext(t *testing.T) {
 	})
 }
 
-// lateContext has a deadline that its Err does not notice, like a context whose
-// timer the runtime has not come round to.
+// lateContext has a deadline that its Err ignores, like a context whose timer the runtime has yet
+// to fire.
 type lateContext struct {
 	context.Context
 	deadline time.Time
@@ -271,23 +272,25 @@ func TestDeadlineNeedsNoTimer(t *testing.T) {
 	require.ErrorIs(t, err, context.DeadlineExceeded)
 }
 
-// The engine looks at the context after at most so many hashes in one worker,
-// which is what bounds the latency of cancellation.
-func TestLooksAtTheContextOften(t *testing.T) {
+// A worker checks the context after a bounded number of hashes, which bounds the latency of
+// cancellation.
+func TestChecksTheContextOften(t *testing.T) {
 	eachKernel(t, func(t *testing.T, k asm.Kernel) {
 		for at := range 64 {
 			ctx := &countingContext{Context: t.Context(), left: 20}
-			_, err := mustNew(t, Options{Backend: k.Name, Workers: 1}).Solve(ctx, Puzzle{Prefix: make([]byte, at), Bits: MaxBits})
+			s := mustNew(t, Options{Backend: k.Name, Workers: 1})
+			_, err := s.Solve(ctx, Puzzle{Prefix: make([]byte, at), Bits: MaxBits})
 			var stopped *StoppedError
 			require.ErrorAs(t, err, &stopped)
 			if most := uint64(20 * 3 * k.MaxScan / 2); stopped.Hashes > most {
-				t.Errorf("prefix of %d bytes: %d hashes between 20 looks at the context; want at most %d", at, stopped.Hashes, most)
+				t.Errorf("prefix of %d bytes: %d hashes in 20 checks of the context; want at most %d",
+					at, stopped.Hashes, most)
 			}
 		}
 	})
 }
 
-// countingContext is cancelled after so many calls of Err.
+// countingContext is cancelled after a given number of calls of Err.
 type countingContext struct {
 	context.Context
 	left int
@@ -371,13 +374,13 @@ func TestConcurrentUse(t *testing.T) {
 	group.Wait()
 }
 
-// The package costs those who embed it nothing but the standard library and CPU
-// detection.
+// The package depends only on the standard library and on CPU detection.
 func TestImports(t *testing.T) {
 	if runtime.GOOS == "js" {
-		t.Skip("there are no processes")
+		t.Skip("js cannot start processes")
 	}
-	out, err := exec.CommandContext(t.Context(), "go", "list", "-deps", "-f", "{{if not .Standard}}{{.ImportPath}}{{end}}", ".").Output()
+	out, err := exec.CommandContext(t.Context(), "go", "list", "-deps",
+		"-f", "{{if not .Standard}}{{.ImportPath}}{{end}}", ".").Output()
 	require.NoError(t, err)
 	allowed := map[string]bool{
 		"github.com/gkpow/gkpow/solver":                       true,
@@ -386,8 +389,8 @@ func TestImports(t *testing.T) {
 		"github.com/klauspost/cpuid/v2":                       true,
 		"github.com/klauspost/cpuid/v2/topology":              true,
 		"golang.org/x/sys/cpu":                                true,
-		"golang.org/x/sys/unix":                               true, // of cpuid
-		"golang.org/x/sys/windows":                            true, // of cpuid
+		"golang.org/x/sys/unix":                               true, // used by cpuid
+		"golang.org/x/sys/windows":                            true, // used by cpuid
 	}
 	packages := strings.Fields(string(out))
 	require.Contains(t, packages, "github.com/gkpow/gkpow/solver/asm")
@@ -406,7 +409,7 @@ func FuzzSolve(f *testing.F) {
 	f.Add([]byte("\xff\x00"), 256, uint64(1000), false)
 	f.Fuzz(func(t *testing.T, prefix []byte, bits int, limit uint64, sequential bool) {
 		if bits > 14 {
-			limit = 1 + limit%5000 // to end in time
+			limit = 1 + limit%5000 // so that the search ends in time
 		}
 		s := mustNew(t, Options{MaxNonce: limit, Sequential: sequential})
 		p := Puzzle{Prefix: prefix, Bits: bits}
@@ -421,7 +424,7 @@ func FuzzSolve(f *testing.F) {
 			}
 		case errors.As(err, &invalid):
 			if bits >= 0 && bits <= MaxBits {
-				t.Errorf("%d bits refused: %v", bits, err)
+				t.Errorf("%d bits rejected: %v", bits, err)
 			}
 		case errors.As(err, &exhausted):
 			if limit != 0 && exhausted.Hashes != limit+1 {
@@ -433,8 +436,8 @@ func FuzzSolve(f *testing.F) {
 	})
 }
 
-// BenchmarkTextbook is the loop that the engine replaces, on one core; the
-// standard library may use the CPU's SHA instructions.
+// BenchmarkTextbook runs the loop that the engine replaces, on one core. The standard library may
+// use the CPU's SHA instructions.
 func BenchmarkTextbook(b *testing.B) {
 	const salt = "7f8e9d0cab12cd34ef567890a1b2c3d4"
 	n := 0
@@ -448,8 +451,8 @@ func BenchmarkTextbook(b *testing.B) {
 	b.ReportMetric(float64(n)/b.Elapsed().Seconds(), "hashes/s")
 }
 
-// BenchmarkSolver searches for 50 ms at a time and finds nothing. One worker alone does as
-// much as each of two.
+// BenchmarkSolver runs searches of 50 ms that find nothing. One worker alone should be as fast as
+// each of two.
 func BenchmarkSolver(b *testing.B) {
 	for _, backend := range Backends() {
 		for _, salt := range []int{16, 32, 48, 64} {
@@ -483,9 +486,10 @@ func BenchmarkSolver(b *testing.B) {
 	}
 }
 
-// BenchmarkSequential solves puzzles of difficulty 6 in any order and in numeric order, in turn.
-// The rates are solved puzzles' nonces for the time: in any order, those that were tried, and in
-// numeric order those up to the smallest solution, so that what is tried above it counts as a loss.
+// BenchmarkSequential alternates between solving puzzles of difficulty 6 in any order and in
+// numeric order. Each rate is a number of nonces divided by the time: in any order, all nonces
+// tried; in numeric order, the nonces up to the smallest solution, so that tries above it count as
+// a loss.
 func BenchmarkSequential(b *testing.B) {
 	for _, salt := range []int{16, 24, 32, 40, 44, 58, 59, 60} {
 		for _, workers := range []int{1, 2} {
@@ -514,7 +518,7 @@ func BenchmarkSequential(b *testing.B) {
 				b.ReportMetric(nonces[0]/seconds[0]/1e6, "MH/s-any-order")
 				b.ReportMetric(nonces[1]/seconds[1]/1e6, "MH/s-sequential")
 				b.ReportMetric(100*nonces[1]/seconds[1]/(nonces[0]/seconds[0]), "%-of-any-order")
-				b.ReportMetric(0, "ns/op") // says nothing
+				b.ReportMetric(0, "ns/op") // not shown: meaningless here
 			})
 		}
 	}

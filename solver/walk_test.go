@@ -13,7 +13,7 @@ import (
 	"github.com/gkpow/gkpow/solver/internal/cases"
 )
 
-// randomPrefix returns n bytes of any value.
+// randomPrefix returns n random bytes.
 func randomPrefix(rng *rand.Rand, n int) []byte {
 	b := make([]byte, n)
 	for i := range b {
@@ -31,8 +31,8 @@ func mustMidstate(t *testing.T, prefix []byte) midstate {
 	return mid
 }
 
-// checkChunk scans part of a row's chunk with a kernel for the hash of one of its
-// nonces, which crypto/sha256 computes, and wants exactly that nonce.
+// checkChunk picks a nonce of a chunk, has a kernel scan part of the chunk for the nonce's hash by
+// crypto/sha256, and requires that the kernel finds exactly that nonce.
 func checkChunk(t *testing.T, k asm.Kernel, rng *rand.Rand, p Puzzle, c *walk, r row, high uint64) {
 	t.Helper()
 	seg, low := c.seg, r.low
@@ -65,7 +65,7 @@ func checkChunk(t *testing.T, k asm.Kernel, rng *rand.Rand, p Puzzle, c *walk, r
 		states := make([]asm.States, 1)
 		k.Hash(&c.block, padded(words), states)
 		got, want = k.ScanTails(&states[0], c.tails[first:min(seg.tails(), tail+3)], c.block.Mask), int(tail-first)
-		// Rarely another nonce has the same bits zero.
+		// In rare cases the hash of another nonce has the same bits zero.
 		for i := first; got >= 0 && got < want && i <= first+uint64(got); i++ {
 			for value := range uint64(len(words)) {
 				other := p.Hash(base + (begin+value)*seg.step() + i)
@@ -90,7 +90,7 @@ func checkChunk(t *testing.T, k asm.Kernel, rng *rand.Rand, p Puzzle, c *walk, r
 	}
 }
 
-// padded returns the words and as many more as Hash needs.
+// padded returns the words, padded to a length that Hash accepts.
 func padded(words []uint32) []uint32 {
 	words = slices.Clone(words)
 	for len(words)%asm.MaxStates > 0 {
@@ -99,8 +99,8 @@ func padded(words []uint32) []uint32 {
 	return words
 }
 
-// variants yields the layouts for nonces of one width, each with whole chunks in a row
-// and with the shortest stretches of them.
+// variants yields the layouts for nonces of one width, each with whole chunks in a row and with the
+// shortest stretches.
 func variants(prefix, width int) iter.Seq[layout] {
 	return func(yield func(layout) bool) {
 		for whole := range layouts(prefix, width) {
@@ -114,7 +114,7 @@ func variants(prefix, width int) iter.Seq[layout] {
 	}
 }
 
-// rowOf returns the number of the row with a nonce, and the high part of its chunk.
+// rowOf returns the number of the row that holds a nonce, and the high part of the nonce's chunk.
 func rowOf(seg *segment, nonce uint64) (row, high uint64) {
 	if seg.inner > 0 {
 		high = nonce / seg.stride()
@@ -122,8 +122,8 @@ func rowOf(seg *segment, nonce uint64) (row, high uint64) {
 	return seg.windowOf(nonce)*seg.after() + nonce/seg.tails()%seg.after(), high
 }
 
-// checkGrid scans the chunks of a row together for the hash of one of their nonces,
-// which crypto/sha256 computes, and wants exactly that one.
+// checkGrid picks a nonce of a grid, has a kernel scan the grid for the nonce's hash by
+// crypto/sha256, and requires that the kernel finds exactly that nonce.
 func checkGrid(t *testing.T, k asm.Kernel, rng *rand.Rand, p Puzzle, c *walk, row uint64) {
 	t.Helper()
 	seg := c.seg
@@ -158,8 +158,8 @@ func checkGrid(t *testing.T, k asm.Kernel, rng *rand.Rand, p Puzzle, c *walk, ro
 	}
 }
 
-// Every place in a block where a nonce may begin, every width, and every word
-// that may vary: the first chunks, the last ones, and those where many digits
+// Kernels find nonces in every layout: at every offset in a block, of every width, and with every
+// word that can vary. The test picks the first chunks, the last ones, and some where many digits
 // carry.
 func TestEveryLayout(t *testing.T) {
 	eachKernel(t, func(t *testing.T, k asm.Kernel) {
@@ -183,7 +183,7 @@ func TestEveryLayout(t *testing.T) {
 					for _, start := range []uint64{from, max(from, to/10*9-min(2, to)), to - min(3, to-from)} {
 						n := uint64(4)
 						if l.tailDigits == maxTailDigits && w.ownTails() && rng.IntN(4) > 0 {
-							n = 1 // each makes a thousand tails
+							n = 1 // each chunk builds a thousand tails
 						}
 						for row := start; row < min(start+n, to); row++ {
 							r := seg.row(row)
@@ -201,7 +201,7 @@ func TestEveryLayout(t *testing.T) {
 	})
 }
 
-// Going from chunk to chunk is the same as going to one at once.
+// Seeking from chunk to chunk gives the same message as seeking to the chunk directly.
 func TestSeekRewritesWhatChanges(t *testing.T) {
 	for at := 0; at < 64; at += cases.Stride() {
 		rng := rand.New(rand.NewPCG(1, uint64(at)))
@@ -213,10 +213,10 @@ func TestSeekRewritesWhatChanges(t *testing.T) {
 				from, to := seg.rows()
 				var walking cursor
 				walking.enter(&mid, l, mask(32))
-				steps := max(40, 1500/seg.tails()) // where each makes a thousand tails, some will do
+				steps := max(40, 1500/seg.tails()) // fewer if each builds a thousand tails
 				for row := from; row < min(from+steps, to); row++ {
 					r := seg.row(row)
-					if rng.IntN(50) == 0 { // there and back
+					if rng.IntN(50) == 0 { // jump away and back
 						r = seg.row(from + rng.Uint64N(to-from))
 						row--
 					}
@@ -244,8 +244,7 @@ func TestSeekRewritesWhatChanges(t *testing.T) {
 	}
 }
 
-// The chunks of a segment hold each of its nonces once, wherever it begins and
-// ends.
+// The chunks of a segment hold each of its nonces once, wherever it begins and ends.
 func TestChunksPartitionTheSegment(t *testing.T) {
 	rng := rand.New(rand.NewPCG(2, 0))
 	for width := 1; width <= 5; width++ {
@@ -283,7 +282,7 @@ func TestChunksPartitionTheSegment(t *testing.T) {
 	}
 }
 
-// The largest nonce of 64 bits is the last one of the chunk of its outer digits.
+// The largest 64-bit nonce is the last one in the chunk of its outer digits.
 func TestChunksAtTheLimit(t *testing.T) {
 	for at := range 64 {
 		for l := range variants(at, maxWidth) {
@@ -307,16 +306,16 @@ func TestChunksAtTheLimit(t *testing.T) {
 	}
 }
 
-func TestMidstateLooksAtTheContext(t *testing.T) {
+func TestMidstateChecksTheContext(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
 	if _, err := newMidstate(ctx, make([]byte, 64)); err == nil {
-		t.Error("a context that ended went unnoticed")
+		t.Error("newMidstate ignored a context that had ended")
 	}
 }
 
-// The first and the last nonce of every segment are searched: each is the only
-// one that is left to search.
+// The first and the last nonce of every segment are searched, even if the segment holds nothing
+// else.
 func TestEndsOfSegments(t *testing.T) {
 	eachKernel(t, func(t *testing.T, k asm.Kernel) {
 		for at := 0; at < 64; at += thin(k) {
@@ -369,7 +368,7 @@ func TestEndsOfSegments(t *testing.T) {
 	})
 }
 
-// All chunks come in grids but those that are left over.
+// A walk searches chunks in grids, except those left over.
 func TestGridsAreWhole(t *testing.T) {
 	seg := &segment{
 		layout: layout{width: 8, at: 33, blocks: 1, inner: 3, count: 3, gridDigits: 2},
@@ -390,7 +389,7 @@ func TestGridsAreWhole(t *testing.T) {
 	}
 }
 
-// The pieces of a walk hold each nonce of the rows once, whatever their size.
+// The pieces of a walk hold each nonce of its rows once, whatever their size.
 func TestPiecesPartitionTheSegment(t *testing.T) {
 	rng := rand.New(rand.NewPCG(4, 0))
 	for at := 0; at < 64; at += cases.Stride() {
@@ -433,8 +432,8 @@ func TestPiecesPartitionTheSegment(t *testing.T) {
 	}
 }
 
-// A table of tails that others may use is not written over by a cursor that goes on
-// to a segment for which it makes its own, of the same size.
+// A cursor does not overwrite a shared table of tails when it enters a segment for which it builds
+// its own tails, even of the same size.
 func TestSharedTailsStay(t *testing.T) {
 	prefix := make([]byte, 61)
 	mid := mustMidstate(t, prefix)
@@ -447,7 +446,7 @@ func TestSharedTailsStay(t *testing.T) {
 	var c cursor
 	c.enter(&mid, segmentOf(6).layout, mask(32)) // all three digits of its second block vary
 	if c.ownTails() {
-		t.Fatal("the digits of the second block are not all in the tail")
+		t.Fatal("the second block has digits outside the tail")
 	}
 	shared, before := c.tails, slices.Clone(c.tails)
 
@@ -456,9 +455,9 @@ func TestSharedTailsStay(t *testing.T) {
 	r := wide.row(1)
 	c.seek(r.high, r.low)
 	if !c.ownTails() || len(c.tails) != len(shared) {
-		t.Fatal("the other segment does not make as many tails of its own")
+		t.Fatal("the other segment does not build as many tails of its own")
 	}
 	if !slices.Equal(shared, before) {
-		t.Error("the table that others use has changed")
+		t.Error("the shared table has changed")
 	}
 }
