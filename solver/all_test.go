@@ -59,7 +59,8 @@ func findAll(t *testing.T, s *Solver, p Puzzle) (nonces []uint64, hashes uint64,
 // range begins and ends and wherever the digits fall in the message.
 func TestAllFindsEverything(t *testing.T) {
 	starts := []uint64{0, 1, 5, 9, 10, 97, 990, 9_900, 12_345, 99_000, 999_990, 9_999_500, 123_456_789,
-		9_999_999_000, MaxSafeInteger - 3000, 9_999_999_999_999_000, 9_999_999_999_999_999_000, math.MaxUint64 - 1500, math.MaxUint64 - 3}
+		9_999_999_000, MaxSafeInteger - 3000, 9_999_999_999_999_000, 9_999_999_999_999_999_000,
+		math.MaxUint64 - 1500, math.MaxUint64 - 3}
 	eachKernel(t, func(t *testing.T, k asm.Kernel) {
 		rng := rand.New(rand.NewPCG(11, 0))
 		for i, first := range slices.Repeat(starts, 1+2/thin(k)) {
@@ -67,7 +68,8 @@ func TestAllFindsEverything(t *testing.T) {
 			last := first + min(1+rng.Uint64N(3000), math.MaxUint64-first)
 			o := Options{Backend: k.Name, Workers: 1 + i%3, Sequential: i%2 == 0, MinNonce: first, MaxNonce: last}
 			got, hashes := mustFindAll(t, mustNew(t, o), p)
-			require.Equal(t, solutions(p, first, last), got, "prefix of %d bytes, %d bits, %d to %d", len(p.Prefix), p.Bits, first, last)
+			require.Equal(t, solutions(p, first, last), got,
+				"prefix of %d bytes, %d bits, %d to %d", len(p.Prefix), p.Bits, first, last)
 			require.Equal(t, last-first+1, hashes)
 		}
 	})
@@ -81,13 +83,17 @@ func TestAllFindsEverythingInGrids(t *testing.T) {
 		k.Ops.Grid[word] = 1
 	}
 	rng := rand.New(rand.NewPCG(12, 0))
-	for i, first := range []uint64{1000, 10_007, 123_456, 8_765_432, 999_990_000, 4_294_900_000, 9_007_199_254_000_000} {
+	starts := []uint64{
+		1000, 10_007, 123_456, 8_765_432, 999_990_000, 4_294_900_000, 9_007_199_254_000_000,
+	}
+	for i, first := range starts {
 		p := Puzzle{Prefix: randomPrefix(rng, rng.IntN(50)), Bits: 5 + rng.IntN(4)}
 		last := first + 30_000 + rng.Uint64N(90_000)
 		s, err := newSolver(Options{Workers: 1 + i%3, MinNonce: first, MaxNonce: last}, trusting(*k, asm.Generic()))
 		require.NoError(t, err)
 		got, hashes := mustFindAll(t, s, p)
-		require.Equal(t, solutions(p, first, last), got, "prefix of %d bytes, %d bits, %d to %d", len(p.Prefix), p.Bits, first, last)
+		require.Equal(t, solutions(p, first, last), got,
+			"prefix of %d bytes, %d bits, %d to %d", len(p.Prefix), p.Bits, first, last)
 		require.Equal(t, last-first+1, hashes)
 	}
 }
@@ -246,13 +252,15 @@ func TestMinNonce(t *testing.T) {
 		require.GreaterOrEqual(t, solution.Nonce, least)
 		require.LessOrEqual(t, solution.Nonce, MaxSafeInteger)
 		if i%2 == 0 {
-			require.Equal(t, []uint64{solution.Nonce}, solutions(p, least, solution.Nonce), "the smallest from %d", least)
+			require.Equal(t, []uint64{solution.Nonce}, solutions(p, least, solution.Nonce),
+				"the smallest from %d", least)
 		}
 	}
 	p := Puzzle{Prefix: []byte("exhausted:"), Bits: MaxBits}
 	for _, sequential := range []bool{false, true} {
 		_, err := mustNew(t, Options{MinNonce: 95, MaxNonce: 1004, Sequential: sequential}).Solve(t.Context(), p)
-		require.EqualError(t, err, "solver: nonce space exhausted: none of the 910 nonces from 95 to 1004 solves the puzzle")
+		require.EqualError(t, err,
+			"solver: nonce space exhausted: none of the 910 nonces from 95 to 1004 solves the puzzle")
 	}
 }
 
@@ -280,7 +288,8 @@ func TestMinNonceAndDefaultLimit(t *testing.T) {
 			require.NotEmpty(t, p.why)
 		}
 	}
-	plan, err := mustNew(t, Options{MinNonce: 5_000_000_000}).Explain(t.Context(), Puzzle{Prefix: []byte("explain:"), Bits: 8})
+	s := mustNew(t, Options{MinNonce: 5_000_000_000})
+	plan, err := s.Explain(t.Context(), Puzzle{Prefix: []byte("explain:"), Bits: 8})
 	require.NoError(t, err)
 	for _, s := range plan.Segments {
 		require.GreaterOrEqual(t, s.First, uint64(5_000_000_000))
@@ -293,12 +302,19 @@ func TestInvalidMinNonce(t *testing.T) {
 		want string
 	}{
 		{Options{MinNonce: 8, MaxNonce: 7}, "solver: nonces from 8 to 7: the smallest is above the largest"},
-		{Options{MinNonce: MaxSafeInteger + 1}, "solver: nonces from 9007199254740992: above 9007199254740991, set the largest nonce too"},
+		{
+			Options{MinNonce: MaxSafeInteger + 1},
+			"solver: nonces from 9007199254740992: above 9007199254740991, set the largest nonce too",
+		},
 	} {
 		_, err := New(test.o)
 		require.EqualError(t, err, test.want)
 	}
-	for _, o := range []Options{{MinNonce: 7, MaxNonce: 7}, {MinNonce: MaxSafeInteger}, {MinNonce: math.MaxUint64, MaxNonce: math.MaxUint64}} {
+	for _, o := range []Options{
+		{MinNonce: 7, MaxNonce: 7},
+		{MinNonce: MaxSafeInteger},
+		{MinNonce: math.MaxUint64, MaxNonce: math.MaxUint64},
+	} {
 		mustNew(t, o)
 	}
 }
@@ -314,10 +330,12 @@ func TestFewNoncesAreInFewChunks(t *testing.T) {
 					n = min(n, last-first+1)
 					for _, least := range []uint64{first, first + (last-first)/3, last - n + 1} {
 						least = min(least, last-n+1)
-						for _, seg := range newPlan(space{prefix: prefix, least: least, limit: least + n - 1}, allKinds(&k)).segments {
+						sp := space{prefix: prefix, least: least, limit: least + n - 1}
+						for _, seg := range newPlan(sp, allKinds(&k)).segments {
 							from, to := seg.rows()
 							if (to-from)*seg.together() > n/4+50 {
-								t.Fatalf("prefix of %d bytes: %d rows for the %d nonces from %d", prefix, to-from, n, least)
+								t.Fatalf("prefix of %d bytes: %d rows for the %d nonces from %d",
+									prefix, to-from, n, least)
 							}
 						}
 					}

@@ -111,7 +111,8 @@ func TestTheFastestKernelIsChosen(t *testing.T) {
 				k, chosen, err := s.pick(kind)
 				require.NoError(t, err)
 				require.False(t, chosen)
-				require.Same(t, s.entries[test.chosen].kernel, k, "the search starts with the fastest by the first look")
+				require.Same(t, s.entries[test.chosen].kernel, k,
+					"the search starts with the fastest by the first look")
 
 				exhaust(t, s.registry, unsolvable(kind), Options{MaxNonce: 99_999, Workers: 1})
 				k, chosen, err = s.pick(kind)

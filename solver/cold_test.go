@@ -40,7 +40,8 @@ func TestColdProcesses(t *testing.T) {
 	}
 	for _, salt := range []int{32, 56} {
 		candidates := kernels.promising()
-		rates, err := kernels.measure(t.Context(), candidates, Options{}, Puzzle{Prefix: make([]byte, salt+1), Bits: 24})
+		p := Puzzle{Prefix: make([]byte, salt+1), Bits: 24}
+		rates, err := kernels.measure(t.Context(), candidates, Options{}, p)
 		require.NoError(t, err)
 		var best []string
 		for i, k := range candidates {

@@ -69,7 +69,8 @@ type KernelFault struct {
 }
 
 func (e *KernelFault) Error() string {
-	return fmt.Sprintf("solver: kernel %s reported nonce %d, which crypto/sha256 rejects; the kernel is now disabled",
+	return fmt.Sprintf(
+		"solver: kernel %s reported nonce %d, which crypto/sha256 rejects; the kernel is now disabled",
 		e.Backend, e.Nonce)
 }
 

@@ -113,6 +113,8 @@ func ExampleSolver_All() {
 }
 
 func ExampleSolution_String() {
-	fmt.Println(solver.Solution{Nonce: 19317, Hashes: 19_318, Elapsed: 2 * time.Millisecond, Backend: "shani", Workers: 2})
+	fmt.Println(solver.Solution{
+		Nonce: 19317, Hashes: 19_318, Elapsed: 2 * time.Millisecond, Backend: "shani", Workers: 2,
+	})
 	// Output: nonce 19317, after 19318 hashes in 2ms (9.7 MH/s) by shani with 2 workers
 }

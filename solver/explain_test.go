@@ -35,7 +35,8 @@ func TestExplainIsThePlan(t *testing.T) {
 			require.Equal(t, [3]uint64{uint64(segments[i].width), segments[i].first, segments[i].last},
 				[3]uint64{uint64(s.Width), s.First, s.Last})
 			require.InDelta(t, reached, s.Reached, 1e-9)
-			require.InEpsilon(t, 1, s.HashRate*s.OpsPerHash/(plan.Segments[0].HashRate*plan.Segments[0].OpsPerHash), 1e-9)
+			first := plan.Segments[0]
+			require.InEpsilon(t, first.HashRate*first.OpsPerHash, s.HashRate*s.OpsPerHash, 1e-9)
 			reached *= 1 - s.Chance
 		}
 		require.InDelta(t, reached, plan.Missed(math.MaxInt64), 1e-9)
@@ -92,7 +93,8 @@ func TestExplainErrors(t *testing.T) {
 	var invalid *PuzzleError
 	require.ErrorAs(t, err, &invalid)
 
-	stage.entries[0].kernel.Scan, stage.entries[0].kernel.ScanGrid = wrongScans["first"], asm.ByChunks(wrongScans["first"])
+	faulty := stage.entries[0].kernel
+	faulty.Scan, faulty.ScanGrid = wrongScans["first"], asm.ByChunks(wrongScans["first"])
 	stage.entries[0].tested = testedAll
 	s, err = newSolver(Options{Backend: "k0"}, stage.registry)
 	require.NoError(t, err)

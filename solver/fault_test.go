@@ -59,8 +59,10 @@ func eachMoment(t *testing.T, f func(t *testing.T, m *moment)) {
 		want := solutions(p, first, last)
 		for _, workers := range []int{1, 3} {
 			for _, calls := range []int64{0, 1, 2, 5, 11, 23, 47} {
-				m := &moment{p, Options{MinNonce: first, MaxNonce: last, Workers: workers}, want, trusting(sly(calls), asm.Generic())}
-				t.Run(fmt.Sprintf("kind %d, %d workers, caught after %d calls", kind, workers, calls), func(t *testing.T) {
+				o := Options{MinNonce: first, MaxNonce: last, Workers: workers}
+				m := &moment{p, o, want, trusting(sly(calls), asm.Generic())}
+				name := fmt.Sprintf("kind %d, %d workers, caught after %d calls", kind, workers, calls)
+				t.Run(name, func(t *testing.T) {
 					f(t, m)
 					require.True(t, m.caught() || calls > 2, "the kernel was not caught")
 				})

@@ -281,7 +281,8 @@ func TestMeasureBackends(t *testing.T) {
 // A kernel that reports wrong hits while it is measured has no rate.
 func TestFaultWhileMeasuring(t *testing.T) {
 	stage := newStage(2000, 1000, 3000)
-	stage.entries[1].kernel.Scan, stage.entries[1].kernel.ScanGrid = wrongScans["first"], asm.ByChunks(wrongScans["first"])
+	faulty := stage.entries[1].kernel
+	faulty.Scan, faulty.ScanGrid = wrongScans["first"], asm.ByChunks(wrongScans["first"])
 	stage.entries[1].tested = testedAll
 	list, err := stage.measureBackends(t.Context())
 	require.NoError(t, err)

@@ -130,7 +130,8 @@ func TestWindowsCostLittle(t *testing.T) {
 					want = 0.7
 				}
 				if share := ideal / time; share < want {
-					t.Errorf("%s, %d characters, %d workers: a sequential search has %.1f %% of the rate for the same nonces; want %.0f %%",
+					t.Errorf("%s, %d characters, %d workers: "+
+						"a sequential search has %.1f %% of the rate for the same nonces; want %.0f %%",
 						k.Name, salt, workers, 100*share, 100*want)
 				}
 				if share := free.expectedTime() / time; share < want && (salt < 48 || salt > 61) {

@@ -25,8 +25,9 @@ type Puzzle struct {
 func NewPuzzle(salt string, difficulty int) (Puzzle, error) {
 	if difficulty < 0 || difficulty > MaxBits/4 {
 		return Puzzle{}, &PuzzleError{
-			Field:  "difficulty",
-			Reason: fmt.Sprintf("%d is out of range: a SHA-256 digest has 0 to %d leading zero hex digits", difficulty, MaxBits/4),
+			Field: "difficulty",
+			Reason: fmt.Sprintf("%d is out of range: a SHA-256 digest has 0 to %d leading zero hex digits",
+				difficulty, MaxBits/4),
 		}
 	}
 	return Puzzle{Prefix: append([]byte(salt), ':'), Bits: 4 * difficulty}, nil

@@ -133,7 +133,8 @@ func TestSequentialFindsTheSmallest(t *testing.T) {
 			checkSolution(t, p, solution)
 			for nonce := range solution.Nonce {
 				if p.Solves(nonce) {
-					t.Fatalf("prefix of %d bytes, %d bits: found %d, but %d solves it", len(p.Prefix), p.Bits, solution.Nonce, nonce)
+					t.Fatalf("prefix of %d bytes, %d bits: found %d, but %d solves it",
+						len(p.Prefix), p.Bits, solution.Nonce, nonce)
 				}
 			}
 			if solution.Hashes < solution.Nonce+1 {
@@ -210,7 +211,8 @@ func TestShardPart(t *testing.T) {
 				continue
 			}
 			if from != next || to < from || next == last+1 {
-				t.Fatalf("shard %d/%d of %d to %d: %d to %d; want it to start at %d", i, count, first, last, from, to, next)
+				t.Fatalf("shard %d/%d of %d to %d: %d to %d; want it to start at %d",
+					i, count, first, last, from, to, next)
 			}
 			next = to + 1
 		}

@@ -265,7 +265,8 @@ func TestChunksPartitionTheSegment(t *testing.T) {
 								nonce := base + i*seg.step()
 								for tail, last := seg.tailRange(nonce); tail < last; tail++ {
 									if nonces = append(nonces, nonce+tail); nonce+tail < least {
-										t.Fatalf("layout %+v: nonce %d is in row %d, from %d on", l, nonce+tail, row, least)
+										t.Fatalf("layout %+v: nonce %d is in row %d, from %d on",
+											l, nonce+tail, row, least)
 									}
 								}
 							}
@@ -300,7 +301,8 @@ func TestChunksAtTheLimit(t *testing.T) {
 			}
 			nonce := base + (end-1)*seg.step()
 			if tail, n := seg.tailRange(nonce); tail >= n || nonce+n-1 != last {
-				t.Errorf("layout %+v: row %d ends with %d + [%d, %d); want it to end with %d", l, number, nonce, tail, n, last)
+				t.Errorf("layout %+v: row %d ends with %d + [%d, %d); want it to end with %d",
+					l, number, nonce, tail, n, last)
 			}
 		}
 	}
@@ -331,7 +333,8 @@ func TestEndsOfSegments(t *testing.T) {
 					c.enter(&mid, alone.layout, mask(32))
 					row, high := rowOf(&alone, nonce)
 					if from, to := alone.rows(); row < from || row >= to {
-						t.Fatalf("prefix of %d bytes, %+v: nonce %d is in row %d; there are %d to %d", at, seg.layout, nonce, row, from, to)
+						t.Fatalf("prefix of %d bytes, %+v: nonce %d is in row %d; there are %d to %d",
+							at, seg.layout, nonce, row, from, to)
 					}
 					r := alone.row(row)
 					for highs := r.high; highs < r.end; highs++ {
@@ -340,7 +343,8 @@ func TestEndsOfSegments(t *testing.T) {
 							continue
 						}
 						if highs != high {
-							t.Fatalf("prefix of %d bytes, %+v: nonce %d is in chunk %d and %d", at, seg.layout, nonce, highs, high)
+							t.Fatalf("prefix of %d bytes, %+v: nonce %d is in chunk %d and %d",
+								at, seg.layout, nonce, highs, high)
 						}
 						c.seek(high, r.low)
 						c.setBlock()
