@@ -9,7 +9,7 @@ import (
 	"github.com/gkpow/gkpow/solver"
 )
 
-// saltLengths are likely lengths of salts, in bytes.
+// saltLengths are likely salt lengths, in bytes.
 var saltLengths = []int{16, 24, 32, 40, 48, 64, 128}
 
 // BenchmarkSearch compares the strategies on one thread, on nonces of 8 digits

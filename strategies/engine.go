@@ -18,7 +18,7 @@ func BackendOf(s Strategy) string {
 	return ""
 }
 
-// Backend is for BackendOf. Only kernels have this method.
+// Backend returns the kernel's name, for BackendOf. Only kernels have this method.
 func (e engine) Backend() string { return e.backend.Name }
 
 func (e engine) Name() string        { return e.backend.Name }

@@ -24,7 +24,7 @@ func Example() {
 		hashes, err := s.Search(context.Background(), puzzle, strategies.Range{First: 0, Last: 19_999},
 			func(nonce uint64) bool {
 				sum += nonce
-				return true // go on
+				return true // continue
 			})
 		if err != nil {
 			log.Fatal(err)

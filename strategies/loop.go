@@ -13,17 +13,17 @@ import (
 type loop struct {
 	name        string
 	description string
-	// start prepares a search that begins at the nonce first. Its error is the context's.
+	// start prepares a search that starts at the nonce first. The error is the context's.
 	start func(ctx context.Context, p solver.Puzzle, first uint64) (scanner, error)
-	// message returns how many bytes are hashed for each nonce.
+	// message returns the number of bytes hashed per nonce.
 	message func(p solver.Puzzle) int
 }
 
 // A scanner tries nonces in numeric order.
 type scanner interface {
-	// scan tries up to n nonces, at least 1, and stops at a solution. The first is
-	// nonce, which follows the last one tried. It returns how many it tried and
-	// whether the last one is a solution.
+	// scan tries up to n nonces (n > 0), starting at nonce, which follows the last one tried, and
+	// stops at a solution. It returns the number of nonces tried, and whether the last one is a
+	// solution.
 	scan(nonce uint64, n int) (looked int, solved bool)
 }
 
@@ -65,15 +65,15 @@ func (l *loop) Search(ctx context.Context, p solver.Puzzle, r Range, found func(
 	}
 }
 
-// pieceOf returns how many messages of some number of bytes to hash between two
-// checks of the context: less than 100 µs of work on today's machines.
+// pieceOf returns how many messages of the given size in bytes to hash between context checks: less
+// than 100 µs of work on today's machines.
 func pieceOf(message int) int {
 	const most, bytes = 128, 16 << 10
 	return min(most, max(1, bytes/max(1, message)))
 }
 
-// ended returns the context's error. It compares the deadline with the clock too,
-// because the runtime's timers are late when all processors are busy.
+// ended returns the error of a context that has ended, or nil. Timers of the runtime fire late when
+// all processors are busy, so ended also compares the deadline with the clock.
 func ended(ctx context.Context) error {
 	if err := ctx.Err(); err != nil {
 		return err
@@ -93,7 +93,7 @@ func stopped(ctx context.Context, err error, hashes uint64, start time.Time) err
 	return e
 }
 
-// wholeMessage is loop.message for strategies that hash the prefix for every nonce.
+// wholeMessage is loop.message for strategies that hash the prefix again for every nonce.
 func wholeMessage(p solver.Puzzle) int { return len(p.Prefix) }
 
 // A target masks the bits of a digest that must be zero, in big-endian words.

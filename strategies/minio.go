@@ -19,8 +19,8 @@ var minio = &loop{
 	},
 }
 
-// A minioAVX512 hashes with the AVX-512 server of the same library, in minio_amd64.go.
-// On other architectures there is no such server: see minio_other.go.
+// A minioAVX512 hashes with the AVX-512 server of the same library, in minio_amd64.go. Other
+// architectures have no such server: see minio_other.go.
 type minioAVX512 struct{}
 
 func (minioAVX512) Name() string { return "minio-avx512" }

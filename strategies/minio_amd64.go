@@ -16,9 +16,9 @@ import (
 	"github.com/gkpow/gkpow/solver"
 )
 
-// server is a goroutine of sha256-simd that collects messages and hashes several at a
-// time. It starts when first needed and is shared by the whole process, because it
-// cannot be stopped and never stops polling for work.
+// server is a goroutine of sha256-simd that collects messages and hashes several in parallel. It
+// starts on first use. The whole process shares it, because it cannot be stopped and never stops
+// polling for work.
 var server = sync.OnceValue(sha256.NewAvx512Server)
 
 // serverFeatures are the CPU features that the server needs.
@@ -33,7 +33,7 @@ func (minioAVX512) Missing() string {
 	return ""
 }
 
-// streams is how many messages the server hashes at a time.
+// streams is the number of messages that the server hashes in parallel.
 const streams = 16
 
 func (m minioAVX512) Search(ctx context.Context, p solver.Puzzle, r Range, found func(nonce uint64) bool) (hashes uint64, err error) {
@@ -61,7 +61,7 @@ func (m minioAVX512) Search(ctx context.Context, p solver.Puzzle, r Range, found
 	return hashes, nil
 }
 
-// A serverSearch is the state that the streams of a search share.
+// A serverSearch is the state shared by the streams of a search.
 type serverSearch struct {
 	puzzle solver.Puzzle
 	target target
@@ -69,10 +69,10 @@ type serverSearch struct {
 	hashes atomic.Uint64
 	stop   atomic.Bool
 
-	mu     sync.Mutex // guards what follows
+	mu     sync.Mutex // guards the fields below
 	found  func(nonce uint64) bool
 	enough bool  // whether found returned false
-	err    error // of the context
+	err    error // the context's
 }
 
 // stream tries every sixteenth nonce.
@@ -97,7 +97,7 @@ func (s *serverSearch) stream(ctx context.Context, h hash.Hash, nonce uint64) {
 	}
 }
 
-// report passes a solution on, unless found already returned false.
+// report passes a solution to found, unless found has already returned false.
 func (s *serverSearch) report(nonce uint64) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -107,8 +107,7 @@ func (s *serverSearch) report(nonce uint64) {
 	}
 }
 
-// end stops the search because the context ended, unless found already returned
-// false.
+// end stops the search because the context ended, unless found has already returned false.
 func (s *serverSearch) end(err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()

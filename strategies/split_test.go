@@ -20,15 +20,15 @@ import (
 	"github.com/gkpow/gkpow/solver"
 )
 
-// splits are ways to divide a search among workers, for comparison with the shared
-// counter, which Search uses. Each gives a worker, counted from 0, its nonces.
+// splits are ways to divide a search among workers, for comparison with the shared counter that
+// Search uses. Each way returns the ranges for a worker, counted from 0.
 var splits = []struct {
 	name string
 	deal func(p solver.Puzzle, b blocks, workers int) func(worker int) iter.Seq[Range]
 }{
 	// Each worker takes the next block from a counter that all share.
 	{"counter", func(_ solver.Puzzle, b blocks, _ int) func(int) iter.Seq[Range] { return b.counter() }},
-	// Each worker has one part of the range. The parts are equal except for a block.
+	// Each worker gets one contiguous part. The parts differ by at most one block.
 	{"static", func(_ solver.Puzzle, b blocks, workers int) func(int) iter.Seq[Range] {
 		bound := func(i int) uint64 { return (b.last() + 1) * uint64(i) / uint64(workers) }
 		return func(worker int) iter.Seq[Range] {
@@ -48,8 +48,8 @@ var splits = []struct {
 			}
 		}
 	}},
-	// Each worker begins at a block drawn for it and goes round. It does not know what
-	// others have tried. The draw depends on the prefix only.
+	// Each worker starts at a random block and wraps around, unaware of what others have tried. The
+	// start depends only on the prefix and the worker.
 	{"random", func(p solver.Puzzle, b blocks, _ int) func(int) iter.Seq[Range] {
 		seed := sha256.Sum256(p.Prefix)
 		return func(worker int) iter.Seq[Range] {
@@ -67,21 +67,21 @@ var splits = []struct {
 // splitBlock is 0.2 ms of work for the fastest kernel and 5 ms for the textbook loop.
 const splitBlock = 10_000
 
-// An outcome is what a search by several workers took.
+// An outcome is the cost of a search by several workers.
 type outcome struct {
 	nonce  uint64
 	time   time.Duration // to the solution
 	hashes uint64
-	// wasted is how many hashes could not bring the solution nearer: those made after
-	// it was found, by workers that did not know yet, and those of nonces that had been
-	// tried before. All others had the same chance, in whichever order they were made.
+	// wasted is the number of hashes that could not bring the solution nearer: those made after it
+	// was found, by workers that did not know yet, and those of nonces tried before. All other
+	// hashes had the same chance, in whatever order they were made.
 	wasted uint64
 }
 
-// A recorder notes what the workers of a pool do, and when.
+// A recorder records what the workers of a pool do, and when.
 type recorder struct {
 	Strategy
-	mu     sync.Mutex // guards what follows
+	mu     sync.Mutex // guards the fields below
 	pieces []piece
 	solved time.Time
 }
@@ -111,8 +111,8 @@ func (r *recorder) Search(ctx context.Context, p solver.Puzzle, part Range, foun
 	return w.hashes, err
 }
 
-// before returns how many of the hashes were made before a time, which is zero for
-// never: a worker hashes at a steady rate.
+// before estimates how many of the hashes were made before the time solved, or returns all of them
+// if that is zero. It assumes that a worker hashes at a steady rate.
 func (w *piece) before(solved time.Time) uint64 {
 	switch {
 	case w.won || solved.IsZero() || !w.end.After(solved):
@@ -123,7 +123,7 @@ func (w *piece) before(solved time.Time) uint64 {
 	return uint64(float64(w.hashes) * float64(solved.Sub(w.begin)) / float64(w.end.Sub(w.begin)))
 }
 
-// splitSearch searches for one solution.
+// splitSearch searches for one solution and measures the outcome.
 func splitSearch(ctx context.Context, s Strategy, workers int, p solver.Puzzle, deal func(int) iter.Seq[Range]) (out outcome, err error) {
 	r := &recorder{Strategy: s}
 	start := time.Now()
@@ -146,14 +146,14 @@ func splitSearch(ctx context.Context, s Strategy, workers int, p solver.Puzzle, 
 
 func byFirst(a, b Range) int { return cmp.Compare(a.First, b.First) }
 
-// size counts the nonces in any of the ranges, each once. It sorts them.
+// size returns the number of distinct nonces in the ranges, which it sorts.
 func size(ranges []Range) (n uint64) {
 	slices.SortFunc(ranges, byFirst)
 	for i, r := range ranges {
 		if i > 0 {
 			before := ranges[i-1]
 			if r.Last <= before.Last {
-				ranges[i] = before // so that the next one is compared with the longer
+				ranges[i] = before // compare the next range with the longer one
 				continue
 			}
 			r.First = max(r.First, before.Last+1)
@@ -198,8 +198,8 @@ func BenchmarkSplit(b *testing.B) {
 	}
 }
 
-// Where there is no solution all nonces are tried, and nothing is wasted except by
-// workers that do not know of each other.
+// Without a solution, the workers try all nonces and waste nothing, unless they do not know of each
+// other's work.
 func TestSplits(t *testing.T) {
 	for _, s := range splits {
 		t.Run("split="+s.name, func(t *testing.T) {

@@ -1,12 +1,12 @@
-// Package strategies holds ways to search for a nonce, from the loop of the
-// service's own samples to the kernels of package solver, behind one interface,
-// so that their results and speed can be compared.
+// Package strategies holds ways to search for a nonce, from the loop of the service's own samples
+// to the kernels of package solver, behind one interface, so that their results and speed can be
+// compared.
 //
-// Programs that want a solution need only package solver.
+// Programs that just want a solution need only package solver.
 //
-// To read it, start here and go on with loop.go, which runs the strategies that
-// hash nonce after nonce (textbook.go to minio.go), then engine.go, and workers.go,
-// which divides a search among workers.
+// To read the source, start in this file and continue with loop.go, which runs the strategies that
+// hash nonce after nonce (textbook.go to minio.go), then engine.go, and workers.go, which divides a
+// search among workers.
 package strategies
 
 import (
@@ -19,30 +19,29 @@ import (
 
 // A Strategy is a way to search. It is safe for concurrent use.
 type Strategy interface {
-	// Name is a word for flags and benchmark names, such as "midstate".
+	// Name is a short name for flags and benchmarks, such as "midstate".
 	Name() string
-	// Description says in one line what it does.
+	// Description says in one line how the strategy works.
 	Description() string
 	// Missing is the CPU feature that this machine lacks, or "" if it can run
 	// the strategy.
 	Missing() string
-	// Search tries all nonces of the range and calls found, from one goroutine
-	// at a time, for each that solves the puzzle, in any order. It stops when
-	// found returns false. hashes counts the nonces tried, each once, also if
-	// the search stopped early.
+	// Search tries all nonces of the range and calls found for each that solves the puzzle, in any
+	// order, from one goroutine at a time. It stops when found returns false. hashes is the number
+	// of distinct nonces tried, even if the search stopped early.
 	//
-	// Errors are a *solver.PuzzleError, a *RangeError, a *solver.StoppedError if
-	// the context ended first, which is checked about every 100 µs, and those
-	// of a strategy that cannot run on this machine or returned a wrong answer.
+	// The error is a *solver.PuzzleError, a *RangeError, a *solver.StoppedError if the context
+	// ended first (strategies check it about every 100 µs), or an error that says that the strategy
+	// cannot run on this machine or returned a wrong answer.
 	//
-	// The search takes one thread, unless the description says otherwise.
+	// The search uses one thread, unless the description says otherwise.
 	Search(ctx context.Context, p solver.Puzzle, r Range, found func(nonce uint64) bool) (hashes uint64, err error)
 }
 
-// A Range is the nonces from First to Last.
+// A Range is the set of nonces from First to Last.
 type Range struct {
-	First uint64 // smallest nonce
-	Last  uint64 // largest nonce, included
+	First uint64 // the smallest nonce
+	Last  uint64 // the largest nonce, included
 }
 
 func (r Range) String() string { return fmt.Sprintf("%d to %d", r.First, r.Last) }
@@ -56,8 +55,8 @@ func (e *RangeError) Error() string {
 	return fmt.Sprintf("strategies: nonces %v: the range ends before it begins", e.Range)
 }
 
-// All lists the strategies from the simplest to the engine's kernels, those in the
-// order of solver.Backends. It includes strategies that this machine cannot run.
+// All lists the strategies, from the simplest to the engine's kernels, which come in the order of
+// solver.Backends. It includes strategies that this machine cannot run.
 func All() []Strategy {
 	list := []Strategy{
 		textbook, appending, suffix, midstate, minio, minioAVX512{},
@@ -68,8 +67,7 @@ func All() []Strategy {
 	return list
 }
 
-// Named returns the strategy of that name. The error for an unknown name lists the
-// known ones.
+// Named returns the strategy with the given name, or an error that lists the known names.
 func Named(name string) (Strategy, error) {
 	var names []string
 	for _, s := range All() {

@@ -66,8 +66,8 @@ func TestList(t *testing.T) {
 	require.EqualError(t, err, `strategies: no strategy "abacus"; there are `+strings.Join(want, ", "))
 }
 
-// A question is a puzzle and a range, and the answer by solver.Puzzle.Solves,
-// which looks at one nonce at a time.
+// A question is a puzzle and a range, with the solutions found by solver.Puzzle.Solves, one nonce
+// at a time.
 type question struct {
 	puzzle solver.Puzzle
 	nonces Range
@@ -96,8 +96,8 @@ const (
 	planted       = 3495058596
 )
 
-// questions cover every place in a block where nonces may begin, one block and
-// two, every number of bits up to 33, and ranges over the ends of widths.
+// questions cover every offset in a block where nonces can begin, messages of one block and two,
+// every number of bits up to 33, and ranges across changes of width.
 var questions = sync.OnceValue(func() (all []question) {
 	ranges := []Range{
 		{0, 0}, {0, 1}, {0, 12}, {1, 1}, {7, 105}, {95, 130}, {950, 1130}, {9_990, 10_030}, {999_980, 1_000_050},
@@ -169,7 +169,7 @@ func TestSameAnswers(t *testing.T) {
 	})
 }
 
-// More bits than any search will find.
+// No search finds this many bits.
 func TestTarget(t *testing.T) {
 	for zeros := range 256 {
 		digest := [32]byte{}
@@ -184,8 +184,8 @@ func TestTarget(t *testing.T) {
 	require.True(t, all.met(new([32]byte)))
 }
 
-// A search that found ends early counts what it has tried: no more than there
-// is, and no less than it has found.
+// A search that found ends early counts at least the solutions reported, and at most the whole
+// range.
 func TestEnough(t *testing.T) {
 	each(t, func(t *testing.T, s Strategy) {
 		for _, n := range []uint64{1, 2, 17, 100} {
@@ -198,7 +198,7 @@ func TestEnough(t *testing.T) {
 			require.Equal(t, n, calls)
 			most := n // every nonce is a solution
 			if s.Name() == "minio-avx512" {
-				most += 15 // which other goroutines had begun with
+				most += 15 // already started by other goroutines
 			}
 			require.GreaterOrEqual(t, hashes, n)
 			require.LessOrEqual(t, hashes, most)
@@ -249,8 +249,8 @@ func TestContext(t *testing.T) {
 	})
 }
 
-// lateContext has a deadline that its Err does not notice, like a context whose
-// timer the runtime has not come round to.
+// lateContext has a deadline that its Err ignores, like a context whose timer the runtime has yet
+// to fire.
 type lateContext struct {
 	context.Context
 	deadline time.Time
@@ -258,7 +258,7 @@ type lateContext struct {
 
 func (c lateContext) Deadline() (time.Time, bool) { return c.deadline, true }
 
-// lookedAt is cancelled when its Err has been called so many times.
+// lookedAt is cancelled after a given number of calls of Err.
 type lookedAt struct {
 	context.Context
 	mu   sync.Mutex
@@ -274,8 +274,8 @@ func (c *lookedAt) Err() error {
 	return nil
 }
 
-// The context is looked at after so much work; the engine's own tests say the
-// same of the kernels.
+// Strategies check the context after a bounded amount of work. The engine's own tests check the
+// kernels.
 func TestLooksAtTheContextOften(t *testing.T) {
 	each(t, func(t *testing.T, s Strategy) {
 		if _, ok := s.(engine); ok {
@@ -318,7 +318,7 @@ func TestRefused(t *testing.T) {
 	})
 }
 
-// A kernel that cannot be used is an error, not another kernel.
+// Search returns an error for a kernel that cannot be used, instead of using another kernel.
 func TestEngineInsistsOnItsKernel(t *testing.T) {
 	_, err := engine{solver.Backend{Name: "abacus"}}.Search(t.Context(), solver.Puzzle{}, Range{0, 9}, nil)
 	require.ErrorContains(t, err, `no backend "abacus"`)

@@ -11,8 +11,7 @@ import (
 	"github.com/gkpow/gkpow/solver"
 )
 
-// textbook does what the service's samples do (gkCAPTCHA M2M API, "Code
-// Examples"), in Go.
+// textbook is the loop of the service's samples (gkCAPTCHA M2M API, "Code Examples"), in Go.
 var textbook = &loop{
 	name:        "textbook",
 	description: "fmt.Sprintf, crypto/sha256, and a comparison of the hex digest, as in the service's samples",
@@ -28,8 +27,8 @@ var textbook = &loop{
 
 type textbookScanner struct {
 	prefix string
-	zeros  string // the hex digest must begin with this
-	below  byte   // the next hex digit must be below this, at most '8'; 0 means any
+	zeros  string // the required start of the hex digest
+	below  byte   // exclusive upper bound of the next hex digit, at most '8'; 0 means any digit
 }
 
 func (t *textbookScanner) scan(nonce uint64, n int) (looked int, solved bool) {
@@ -46,7 +45,7 @@ func (t *textbookScanner) scan(nonce uint64, n int) (looked int, solved bool) {
 	}
 }
 
-// appending avoids the formatting and the garbage of textbook.
+// appending is textbook without its formatting and garbage.
 var appending = &loop{
 	name:        "append",
 	description: "strconv.AppendUint into one buffer, crypto/sha256, and a comparison of the first 64 bits",
@@ -76,7 +75,7 @@ func (a *appendScanner) scan(nonce uint64, n int) (looked int, solved bool) {
 	}
 }
 
-// newMessage returns the puzzle's prefix with capacity for a nonce.
+// newMessage returns the puzzle's prefix with spare capacity for a nonce.
 func newMessage(p solver.Puzzle) []byte {
 	const longest = 20 // digits of a uint64
 	return append(make([]byte, 0, len(p.Prefix)+longest), p.Prefix...)

@@ -13,19 +13,18 @@ import (
 	"github.com/gkpow/gkpow/solver"
 )
 
-// maxWorkers is more than any machine has CPUs.
+// maxWorkers exceeds the number of CPUs of any machine.
 const maxWorkers = 4096
 
-// Search searches a range like Strategy.Search, with several workers, 1 to 4096.
-// A kernel of the engine runs as it does in a program, with that many workers of
-// package solver; of any other strategy each worker searches blocks of nonces,
-// which it takes from a counter that all share.
+// Search searches a range like Strategy.Search, with 1 to 4096 workers. For a kernel of the engine,
+// these are the workers of package solver, as in any program. For other strategies, each worker
+// takes blocks of nonces from a shared counter and searches them.
 //
-// found is called for one solution at a time, in any order. Errors are those of
-// Strategy.Search; the hashes count then too.
+// Search calls found for one solution at a time, in any order. The errors are those of
+// Strategy.Search; hashes is valid even with an error.
 func Search(ctx context.Context, s Strategy, workers int, p solver.Puzzle, r Range, found func(nonce uint64) bool) (hashes uint64, err error) {
 	if workers < 1 || workers > maxWorkers {
-		return 0, fmt.Errorf("strategies: %d workers: the number must be 1 to %d", workers, maxWorkers)
+		return 0, fmt.Errorf("strategies: %d workers: must be 1 to %d", workers, maxWorkers)
 	}
 	if err := check(p, r); err != nil {
 		return 0, err
@@ -40,16 +39,15 @@ func Search(ctx context.Context, s Strategy, workers int, p solver.Puzzle, r Ran
 	return pool(ctx, s, workers, p, b.counter(), found)
 }
 
-// pool has workers search the ranges that deal gives to each of them, counted
-// from 0.
+// pool runs workers, numbered from 0, that search the ranges that deal gives to each.
 func pool(ctx context.Context, s Strategy, workers int, p solver.Puzzle, deal func(worker int) iter.Seq[Range], found func(nonce uint64) bool) (hashes uint64, err error) {
 	start := time.Now()
 	var (
 		running sync.WaitGroup
-		stop    atomic.Bool // set when all workers are to stop
-		mu      sync.Mutex  // guards what follows and the calls of found
+		stop    atomic.Bool // tells all workers to stop
+		mu      sync.Mutex  // guards the fields below and serializes calls of found
 		enough  bool        // whether found has returned false
-		stopErr error       // of a worker whose context ended
+		stopErr error       // from a worker whose context ended
 	)
 	team := stoppable{ctx, &stop}
 	report := func(nonce uint64) bool {
@@ -94,8 +92,8 @@ func pool(ctx context.Context, s Strategy, workers int, p solver.Puzzle, deal fu
 	return hashes, stopErr
 }
 
-// A stoppable context also ends when a flag is set. Only its Err says so, which is
-// what strategies look at.
+// A stoppable is a context that also ends when a flag is set. Only Err reflects the flag;
+// strategies call nothing else.
 type stoppable struct {
 	context.Context
 	stop *atomic.Bool
@@ -113,20 +111,20 @@ func isStop(err error) bool {
 	return errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded)
 }
 
-// blocks are a range cut into parts of a size, except for the last.
+// blocks divides a range into blocks of equal size, except for the last.
 type blocks struct {
 	Range
 	size uint64
 }
 
-// blockSize is large enough that starting a block costs little, unless the range
-// is so small that each worker would get less than a few.
+// blockSize returns a size that makes the cost of starting a block negligible, or a smaller one if
+// the range is so small that workers would get too few blocks.
 func blockSize(p solver.Puzzle, r Range, workers int) uint64 {
 	large := uint64(32 * pieceOf(len(p.Prefix)))
 	return min(large, (r.Last-r.First)/uint64(4*workers)+1)
 }
 
-// last is the number of the last block. The first is 0.
+// last returns the number of the last block, counted from 0.
 func (b blocks) last() uint64 { return (b.Last - b.First) / b.size }
 
 func (b blocks) at(i uint64) Range {
@@ -134,7 +132,7 @@ func (b blocks) at(i uint64) Range {
 	return Range{first, first + min(b.size-1, b.Last-first)}
 }
 
-// counter gives each worker the next block that none has had.
+// counter deals each block to the next worker that asks.
 func (b blocks) counter() func(worker int) iter.Seq[Range] {
 	var next atomic.Uint64
 	return func(int) iter.Seq[Range] {

@@ -15,7 +15,7 @@ import (
 	"github.com/gkpow/gkpow/solver"
 )
 
-// Several workers find what one finds, and count each nonce once.
+// Several workers together find every solution and count each nonce once.
 func TestSearch(t *testing.T) {
 	each(t, func(t *testing.T, s Strategy) {
 		for workers := 1; workers <= 4; workers++ {
@@ -33,7 +33,7 @@ func TestSearch(t *testing.T) {
 	})
 }
 
-// All workers stop when found has returned false, and it is not called again.
+// All workers stop when found returns false, and it is not called again.
 func TestSearchEnough(t *testing.T) {
 	each(t, func(t *testing.T, s Strategy) {
 		p := solver.Puzzle{Prefix: []byte("enough:"), Bits: 8}
@@ -62,7 +62,7 @@ func TestSearchStops(t *testing.T) {
 	})
 }
 
-// acted is a strategy that does what a test says.
+// acted is a strategy whose behaviour a test supplies.
 type acted struct {
 	minioAVX512
 	search func(ctx context.Context, r Range, found func(uint64) bool) (uint64, error)
@@ -78,7 +78,7 @@ func TestSearchErrors(t *testing.T) {
 		return err
 	}
 	for _, workers := range []int{-1, 0, maxWorkers + 1} {
-		require.ErrorContains(t, search(suffix, workers, solver.Puzzle{}, Range{0, 9}), "the number must be 1 to 4096")
+		require.ErrorContains(t, search(suffix, workers, solver.Puzzle{}, Range{0, 9}), "must be 1 to 4096")
 	}
 	var puzzle *solver.PuzzleError
 	require.ErrorAs(t, search(suffix, 2, solver.Puzzle{Bits: -1}, Range{0, 9}), &puzzle)
@@ -97,12 +97,14 @@ func TestSearchErrors(t *testing.T) {
 	}}
 	require.ErrorIs(t, search(strategy, 3, solver.Puzzle{}, Range{0, 99_999}), broken)
 
-	// A strategy that says that the context has ended, which it has not, is wrong.
-	liar := acted{search: func(context.Context, Range, func(uint64) bool) (uint64, error) { return 0, context.Canceled }}
+	// Search returns the error of a strategy that wrongly reports that its context has ended.
+	liar := acted{search: func(context.Context, Range, func(uint64) bool) (uint64, error) {
+		return 0, context.Canceled
+	}}
 	require.ErrorIs(t, search(liar, 2, solver.Puzzle{}, Range{0, 99_999}), context.Canceled)
 }
 
-// Blocks are a range without gap or overlap, and every worker has some.
+// Blocks cover a range without gaps or overlaps, and every worker gets some.
 func TestBlocks(t *testing.T) {
 	for _, r := range []Range{{0, 0}, {5, 12}, {9_999, 10_000}, {0, 123_456}, {1 << 53, 1<<53 + 54_321},
 		{math.MaxUint64 - 30_000, math.MaxUint64}, {math.MaxUint64, math.MaxUint64}} {
@@ -126,7 +128,7 @@ func TestBlocks(t *testing.T) {
 	}
 }
 
-// requireWhole wants parts that are the whole of a range, without overlap.
+// requireWhole requires that the parts cover a range without gaps or overlaps.
 func requireWhole(t *testing.T, whole Range, parts []Range) {
 	t.Helper()
 	slices.SortFunc(parts, byFirst)
@@ -139,7 +141,7 @@ func requireWhole(t *testing.T, whole Range, parts []Range) {
 	require.Equal(t, whole.Last+1, next, "of %v", whole)
 }
 
-// found is called by one worker at a time; the race detector would see another.
+// One worker at a time calls found; the race detector would report anything else.
 func TestSearchCallsOneAtATime(t *testing.T) {
 	var mu sync.Mutex
 	n := 0
