@@ -71,11 +71,11 @@ func TestSameFigures(t *testing.T) {
 		rate("avx512", "Xeon") + " million on a Sapphire Rapids Xeon (avx512)",
 		rate("shani", "Zen 3") + " million on a Zen 3 core (shani)",
 		"tests " + rate("textbook, the service's loop", "Xeon") + " million on that Xeon",
-		"the samples themselves " + rival("node", "Xeon, MH/s", 1) + " to " + rival("php", "Xeon, MH/s", 2) + " million",
+		"the samples themselves test " + rival("node", "Xeon, MH/s", 1) + " to " + rival("php", "Xeon, MH/s", 2) + " million",
 		"gkpow tests " + rival("gkpow", "Xeon, MH/s", 3) + " million a second",
 		"on average, takes " + rival("gkpow", "difficulty 6", 2) + " s.",
-		"The service's sample for Node takes " + rival("node", "difficulty 6", 2) + " s of a core",
-		"gkpow takes " + rival("gkpow", "difficulty 6", 2) + " s on two cores",
+		"The service's Node sample needs " + rival("node", "difficulty 6", 2) + " s on one core",
+		"gkpow needs " + rival("gkpow", "difficulty 6", 2) + " s on two cores",
 	} {
 		require.Contains(t, readme, want)
 	}

@@ -31,7 +31,7 @@ type Plan struct {
 // A WiderLimit says how much faster a search would be with a larger limit on nonces.
 type WiderLimit struct {
 	MaxNonce uint64  // the larger limit
-	Speedup  float64 // the present average time to a solution divided by that with this limit, above 1
+	Speedup  float64 // how many times as fast the average search would be, above 1
 }
 
 // A PlanSegment is the part of a Plan that covers the nonces of one width.
