@@ -177,8 +177,8 @@ func (s *stage) kernels() (list []*asm.Kernel) {
 	return list
 }
 
-// A kernel that is not the fastest in the first look but is in a kind of layout is chosen for that
-// kind.
+// A trial chooses the fastest kernel for a kind of layout even if another kernel was faster in the
+// first look.
 func TestTrialCorrectsTheFirstLook(t *testing.T) {
 	s := newStage(10, 11, 300)
 	slow := s.entries[0].kernel.ScanTails

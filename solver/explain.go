@@ -55,10 +55,10 @@ type PlanSegment struct {
 
 func (s *PlanSegment) nonces() float64 { return float64(s.Last-s.First) + 1 }
 
-// Explain plans the search for a puzzle as Solve would. To choose a kernel, unless one is named, it
-// measures each on one thread for about 20 ms, on the layout that takes most of the search time.
-// Explain leaves out kernels that a search would not try because they are far slower than generic.
-// It derives the rates for other layouts from their operation counts.
+// Explain plans the search for a puzzle as Solve would. It measures each candidate kernel on one
+// thread for about 20 ms, on the layout that takes most of the search time, and derives the rates
+// for other layouts from their operation counts. The candidates are all kernels that a search would
+// try, which excludes those far slower than generic, or only the kernel that the caller named.
 //
 // The error is a *PuzzleError if the puzzle is invalid, the context's if that has ended, an
 // *ExhaustedError if there are no nonces to search (as when there are more shards than nonces), or
@@ -172,8 +172,8 @@ func (p *Plan) Quantile(chance float64) (d time.Duration, ok bool) {
 	return 0, false
 }
 
-// Missed returns the probability, 0 to 1, that a search has found no solution after d. Even for the
-// longest time.Duration it is above 0 if possibly no nonce is a solution.
+// Missed returns the probability, 0 to 1, that a search has found no solution after d. If the
+// allowed nonces may hold no solution, it stays above 0 even for the longest time.Duration.
 func (p *Plan) Missed(d time.Duration) float64 {
 	hashes, seconds := 0.0, d.Seconds()
 	for i := range p.Segments {

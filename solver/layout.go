@@ -185,7 +185,8 @@ func (l layout) together() uint64 {
 // groups returns the number of rows needed for all chunks that differ in one word only.
 func (l layout) groups() uint64 { return (pow10[l.gridDigits] + l.together() - 1) / l.together() }
 
-// window returns the number of consecutive nonces that are searched in any order.
+// window returns the number of nonces in a window: consecutive nonces that a search tries, in any
+// order, before any above them.
 func (l layout) window() float64 {
 	return float64(l.together()) * float64(l.rowValues()) * float64(l.step())
 }
@@ -284,7 +285,8 @@ func (l layout) kernelWork(lanes int, o *asm.Ops, w asm.Weights) float64 {
 	return l.calls(lanes) * w.Scan * float64(o.Scan[word]) / float64(l.rowSize())
 }
 
-// calls returns the number of vectors of the given lanes that a row's inner values fill in a chunk.
+// calls returns the number of vectors, each of the given number of lanes, that it takes to hold the
+// inner values that a row has of one chunk.
 func (l layout) calls(lanes int) float64 { return math.Ceil(float64(l.rowValues()) / float64(lanes)) }
 
 // leftOver returns the share of chunks that are searched one by one, because the number of chunks

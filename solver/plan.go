@@ -18,8 +18,8 @@ type plan struct {
 }
 
 // newPlan plans a search of the space. It chooses the cheapest layout for each width, and orders
-// widths by cost or, if the space has an order, by size. It reuses segments of the given plans,
-// which must be for the same kernels.
+// widths by cost or, if the space asks for an order, by size. It reuses segments of the other
+// plans, which must be for the same kernels.
 func newPlan(sp space, kernels lineup, others ...plan) plan {
 	p := plan{space: sp, segments: make([]segment, 0, maxWidth)}
 	for width := 1; width <= maxWidth; width++ {
@@ -114,7 +114,7 @@ func (p plan) expectedTime() (time float64) {
 	return time
 }
 
-// main returns the segment that takes the most of the expected time.
+// main returns the segment with the longest expected time.
 func (p plan) main() *segment {
 	times := p.expectedTimes()
 	return &p.segments[slices.Index(times[:], slices.Max(times[:]))]
@@ -123,7 +123,7 @@ func (p plan) main() *segment {
 // Conditions for the default limit on nonces to be MaxInt32, which every receiver accepts.
 const (
 	maxFailure = 1e-9 // highest chance that no nonce up to MaxInt32 solves the puzzle
-	maxDearer  = 1.2  // highest cost, as a multiple of the cost with MaxSafeInteger
+	maxCost    = 1.2  // highest cost, as a multiple of the cost with MaxSafeInteger
 )
 
 // withDefaultLimit plans a search of the space with the default limit on nonces.
@@ -147,8 +147,8 @@ func withDefaultLimit(sp space, kernels lineup) plan {
 		wide.why = "smaller nonces may not include a solution"
 		return wide
 	}
-	if dearer := narrow.expectedTime() / wide.expectedTime(); dearer > maxDearer {
-		wide.why = fmt.Sprintf("a limit of 2147483647 would take %.1f times the work", dearer)
+	if cost := narrow.expectedTime() / wide.expectedTime(); cost > maxCost {
+		wide.why = fmt.Sprintf("a limit of 2147483647 would take %.1f times the work", cost)
 		return wide
 	}
 	narrow.why = "every receiver accepts them, and they are enough"

@@ -41,7 +41,7 @@ type search struct {
 
 	mu       sync.Mutex    // guards the fields below
 	segment  int           // index in plan.segments of the segment being handed out
-	row, end uint64        // its rows yet to be handed out, end excluded
+	row, end uint64        // its rows yet to be handed out, [row, end)
 	used     []*asm.Kernel // kernels that this attempt has used
 	solution *Solution     // the best so far, with Nonce, Hash and Backend set
 	err      error         // the context's, if it ended
@@ -56,7 +56,7 @@ func (s *search) begin(segment int) {
 	}
 }
 
-// claim hands out the next rows to search, to excluded. ok is false if there are none.
+// claim hands out the next rows to search: [from, to) of seg. ok is false if there are none.
 func (s *search) claim() (seg *segment, from, to uint64, ok bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -209,9 +209,9 @@ func (s *search) run(ctx context.Context, o Options) (err error) {
 	}
 }
 
-// attempts runs the workers over the whole plan, again each time a kernel is disabled, since the
-// nonces that it searched may hold solutions that it missed. Each attempt has one kernel less, and
-// the last kernel is never disabled, so the loop ends.
+// attempts runs the workers over the whole plan. Each time a kernel is disabled, attempts starts
+// over without it, since that kernel may have missed solutions. The last kernel is never disabled,
+// so the loop ends.
 func (s *search) attempts(ctx context.Context) error {
 	for {
 		s.begin(0)

@@ -28,16 +28,16 @@ func (s *segment) sparseCost(k *asm.Kernel) float64 {
 //
 // A row is the unit that a walk prepares: a chunk, a part of a chunk's inner values, or, for grids,
 // up to sixteen chunks with consecutive high parts. Rows that differ only in their low part form a
-// window of consecutive nonces. Rows of one window have consecutive numbers, and windows are
-// numbered in numeric order.
+// window of consecutive nonces. Rows are numbered window by window, in the numeric order of the
+// windows.
 type row struct {
 	low       uint64
-	high, end uint64 // the high parts of its chunks, end excluded
-	from, to  uint64 // their inner values, to excluded
+	high, end uint64 // the high parts of its chunks, [high, end)
+	from, to  uint64 // their inner values, [from, to)
 }
 
-// rows returns the numbers of the segment's rows, to excluded. The first and last rows may hold few
-// nonces of the segment, or none.
+// rows returns the range [from, to) of the segment's row numbers. The first and last rows may hold
+// few nonces of the segment, or none.
 func (s *segment) rows() (from, to uint64) {
 	return s.windowOf(s.first) * s.after(), (s.windowOf(s.last) + 1) * s.after()
 }
@@ -67,9 +67,9 @@ func (s *segment) row(number uint64) row {
 	return r
 }
 
-// chunk returns the inner values, to excluded, for which the chunk with the given high part holds
-// nonces of the segment, and the chunk's base: its nonce with zeros for the inner and tail digits.
-// If from is not below to, there are no such values.
+// chunk returns the range [from, to) of inner values for which the chunk with the given high part
+// holds nonces of the segment, and the chunk's base: its nonce with zeros for the inner and tail
+// digits. The range is empty if from is not below to.
 func (s *segment) chunk(r *row, high uint64) (base, from, to uint64) {
 	step, tails := s.step(), s.tails()
 	if s.inner > 0 {
@@ -98,8 +98,8 @@ func (s *segment) least(number uint64) (nonce uint64) {
 	return nonce + r.from*s.step()
 }
 
-// tailRange returns the values of the tail digits, to excluded, that give nonces of the segment.
-// The given nonce has zeros for these digits.
+// tailRange returns the range [from, to) of values of the tail digits that give nonces of the
+// segment. The given nonce has zeros for these digits.
 func (s *segment) tailRange(nonce uint64) (from, to uint64) {
 	if nonce < s.first {
 		from = s.first - nonce

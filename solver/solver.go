@@ -35,11 +35,11 @@ type Options struct {
 	Workers int
 	// Backend is the name of the kernel to use, as listed by Backends. If it is empty, the
 	// environment variable GKPOW_BACKEND names the kernel. If that is not set either, the Solver
-	// chooses the fastest: early in a search, a worker measures the kernels that come close to the
-	// fastest, and the process remembers the result. New returns an error for a kernel that does
-	// not exist or cannot run on this machine, whether the option or the variable names it.
+	// chooses the fastest kernel: early in a search, a worker measures the front runners in turn,
+	// and the process remembers the result. New returns an error for a kernel that does not exist
+	// or cannot run on this machine, whether the option or the variable names it.
 	Backend string
-	// MinNonce is the smallest nonce allowed. Above MaxSafeInteger, MaxNonce must be set too.
+	// MinNonce is the smallest nonce allowed. If it is above MaxSafeInteger, set MaxNonce too.
 	MinNonce uint64
 	// MaxNonce is the largest nonce allowed. 0 selects a default: MaxInt32 if some nonce up to that
 	// limit almost certainly solves the puzzle (the chance of none is below one in a billion) and
@@ -74,8 +74,8 @@ type Solver struct {
 type Solution struct {
 	Nonce   uint64            // hashed as canonical decimal digits
 	Hash    [sha256.Size]byte // SHA-256(prefix || nonce), by crypto/sha256
-	Hashes  uint64            // distinct nonces tried by all workers; from All, up to this solution
-	Elapsed time.Duration     // from the call of Solve or All to this solution
+	Hashes  uint64            // nonces that all workers had tried by then, each counted once
+	Elapsed time.Duration     // from the call of Solve to its return, or of All to this solution
 	Backend string            // the kernel that found the nonce, or "std" for crypto/sha256
 	Workers int               // goroutines that searched
 	Fault   *KernelFault      // set if a kernel was disabled during the search, else nil

@@ -6,7 +6,7 @@ import (
 	"math/bits"
 )
 
-// Limits on nonces of common receivers.
+// Limits that common receivers put on nonces.
 const (
 	// MaxInt32 is the largest nonce that a receiver with 32-bit signed integers accepts.
 	MaxInt32 uint64 = math.MaxInt32
@@ -53,7 +53,7 @@ func (s Shard) part(first, last uint64) (_, _ uint64, ok bool) {
 	return from, to - 1, from != to // to wraps to 0 after the last 64-bit nonce
 }
 
-// An order is an order in which to search nonces.
+// An order says in which order to search nonces.
 type order int
 
 const (

@@ -61,14 +61,14 @@ func (p *piece) skip(steps int) {
 type walk struct {
 	cursor
 	seg        *segment
-	next, last uint64 // the rows yet to be searched, last excluded
+	next, last uint64 // the rows yet to be searched, [next, last)
 
 	row row // the current row; high is its next chunk
 
 	// The current chunk or grid.
 	kind     kind
 	base     uint64
-	from, to uint64 // inner values yet to be searched, to excluded
+	from, to uint64 // inner values yet to be searched, [from, to)
 
 	// If a tail follows: the run of values that is hashed at once. The tails are searched slice by
 	// slice, and each slice group by group.
@@ -81,7 +81,7 @@ type walk struct {
 	lastTail uint64 // the end of the run's tails, excluded
 }
 
-// begin starts a walk through rows of a segment, to excluded.
+// begin starts a walk through the rows [from, to) of a segment.
 func (w *walk) begin(mid *midstate, seg *segment, mask uint32, from, to uint64) {
 	if w.seg != seg {
 		w.seg = seg
