@@ -19,7 +19,7 @@ type cursor struct {
 	words     []uint32  // the inner digits, by value
 	gridWords []uint32  // the digits in which chunks of a grid differ, by value
 	tails     tailTable // the blocks that can follow
-	changed   int       // the first byte that has changed since setBlock
+	changed   int       // the first byte changed since the last setBlock
 }
 
 // A number is a run of digits in the message.

@@ -10,8 +10,8 @@ import (
 	"github.com/gkpow/gkpow/solver/asm"
 )
 
-// sly returns a kernel that misses every hit in its first calls, as many as given, and then reports
-// wrong hits. Its grids cost almost nothing, so that the planner uses them wherever possible.
+// sly returns a kernel that misses every hit in the given number of calls, and then reports wrong
+// hits. Its grids cost almost nothing, so the planner uses them wherever possible.
 func sly(calls int64) asm.Kernel {
 	k := asm.Generic()
 	k.Name = "sly"
@@ -120,7 +120,7 @@ func TestExhaustedAfterMissedHits(t *testing.T) {
 	})
 }
 
-// All does not report a nonce again that a kernel had reported correctly before it was caught.
+// All reports each nonce once, even if a kernel reported it correctly before it was caught.
 func TestAllReportsOnce(t *testing.T) {
 	for calls := range int64(60) {
 		k := asm.Generic()

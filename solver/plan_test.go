@@ -103,9 +103,9 @@ func TestOdds(t *testing.T) {
 	}
 }
 
-// A sequential search, including the nonces that it tries above the smallest solution, has by
-// operation count at least 90 % of the rate of a search of the same nonces in any order. After
-// salts that leave small nonces in one block, it also has 90 % of the rate of the default search.
+// By operation count, a sequential search has at least 90 % of the rate of a search of the same
+// nonces in any order, even though it tries some nonces above the smallest solution. After salts
+// that leave small nonces in one block, it also has 90 % of the rate of the default search.
 // Prefixes that leave two or three digits to the first block are exceptions: windows there would
 // span a hundred thousand or a million nonces.
 func TestWindowsCostLittle(t *testing.T) {

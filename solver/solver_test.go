@@ -34,8 +34,8 @@ func eachKernel(t *testing.T, f func(t *testing.T, k asm.Kernel)) {
 	}
 }
 
-// thin returns n such that a test should run one case in n: more for a kernel that is far too slow
-// on this CPU to be chosen.
+// thin returns n such that a test should run every n-th case. n is larger for a kernel that is far
+// too slow on this CPU to be chosen.
 func thin(k asm.Kernel) int {
 	r := newRegistry([]asm.Kernel{k, asm.Generic()})
 	r.mu.Lock()
@@ -488,10 +488,9 @@ func BenchmarkSolver(b *testing.B) {
 	}
 }
 
-// BenchmarkSequential alternates between solving puzzles of difficulty 6 in any order and in
-// numeric order. Each rate is a number of nonces divided by the time: in any order, all nonces
-// tried; in numeric order, the nonces up to the smallest solution, so that tries above it count as
-// a loss.
+// BenchmarkSequential solves puzzles of difficulty 6, each in any order and then in numeric order.
+// A rate is a number of nonces divided by the time: in any order, all nonces tried; in numeric
+// order, the nonces up to the smallest solution, so that tries above it count as a loss.
 func BenchmarkSequential(b *testing.B) {
 	for _, salt := range []int{16, 24, 32, 40, 44, 58, 59, 60} {
 		for _, workers := range []int{1, 2} {

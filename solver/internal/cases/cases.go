@@ -3,11 +3,10 @@ package cases
 
 import "testing"
 
-// Stride returns the distance from one case of a test to the next that it runs.
-// It is 1, all cases, in ordinary runs. Under the race detector and with -short,
-// which the tests under emulation use, it is 7: repeating arithmetic that one
-// goroutine does for itself shows no race, and takes up to twenty times as long.
-// Being odd, 7 still meets every offset in a word and in a block.
+// Stride returns n such that a test should run every n-th case. It is 1, for all cases, in ordinary
+// runs. It is 7 under the race detector and with -short, which the tests under emulation use:
+// arithmetic within one goroutine cannot race, and takes up to twenty times as long there. Being
+// odd, 7 still covers every offset in a word and in a block.
 func Stride() int {
 	if Race || testing.Short() {
 		return 7
