@@ -12,9 +12,9 @@ import (
 // saltLengths are likely salt lengths, in bytes.
 var saltLengths = []int{16, 24, 32, 40, 48, 64, 128}
 
-// BenchmarkSearch compares the strategies on one thread, on nonces of 8 digits
-// and, in long runs, 9, none of which is a solution. An operation is a hash.
-// Strategies that this CPU cannot run are left out.
+// BenchmarkSearch compares the strategies on one thread, on nonces of 8 digits (and in long runs 9)
+// of which none is a solution. An operation is a hash. It leaves out strategies that this CPU
+// cannot run.
 func BenchmarkSearch(b *testing.B) {
 	for _, s := range All() {
 		if missing := s.Missing(); missing != "" {
@@ -43,8 +43,8 @@ func BenchmarkSearch(b *testing.B) {
 	}
 }
 
-// BenchmarkEasy solves puzzles of a gkCAPTCHA difficulty with the engine and with the plain
-// loop that is hardest to beat where there is little to search. An operation is a puzzle.
+// BenchmarkEasy solves puzzles of a gkCAPTCHA difficulty with the engine and with the plain loop
+// that is hardest to beat in short searches. An operation is a puzzle.
 func BenchmarkEasy(b *testing.B) {
 	engine, err := solver.New(solver.Options{})
 	if err != nil {

@@ -31,7 +31,9 @@ func (e engine) Search(ctx context.Context, p solver.Puzzle, r Range, found func
 	return e.search(ctx, 1, p, r, found)
 }
 
-func (e engine) search(ctx context.Context, workers int, p solver.Puzzle, r Range, found func(nonce uint64) bool) (hashes uint64, err error) {
+func (e engine) search(
+	ctx context.Context, workers int, p solver.Puzzle, r Range, found func(nonce uint64) bool,
+) (hashes uint64, err error) {
 	if err := check(p, r); err != nil {
 		return 0, err
 	}

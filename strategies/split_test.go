@@ -124,7 +124,9 @@ func (w *piece) before(solved time.Time) uint64 {
 }
 
 // splitSearch searches for one solution and measures the outcome.
-func splitSearch(ctx context.Context, s Strategy, workers int, p solver.Puzzle, deal func(int) iter.Seq[Range]) (out outcome, err error) {
+func splitSearch(
+	ctx context.Context, s Strategy, workers int, p solver.Puzzle, deal func(int) iter.Seq[Range],
+) (out outcome, err error) {
 	r := &recorder{Strategy: s}
 	start := time.Now()
 	out.hashes, err = pool(ctx, r, workers, p, deal, func(nonce uint64) bool {
@@ -163,10 +165,10 @@ func size(ranges []Range) (n uint64) {
 	return n
 }
 
-// BenchmarkSplit compares the ways to split a search, with the fastest strategy
-// of the standard library and with the first kernel that this CPU can run, at a
-// difficulty that takes some milliseconds. An operation is a puzzle solved. The
-// puzzles are the same for all splits, so give their number, -benchtime 300x.
+// BenchmarkSplit compares the ways to split a search, with the fastest strategy of the standard
+// library and with the first kernel that this CPU can run, at a difficulty that takes a few
+// milliseconds. An operation is a solved puzzle. All splits solve the same puzzles, so set their
+// number: -benchtime 300x.
 func BenchmarkSplit(b *testing.B) {
 	all := All()
 	kernel := slices.IndexFunc(all, func(s Strategy) bool { return BackendOf(s) != "" && s.Missing() == "" })
@@ -176,7 +178,9 @@ func BenchmarkSplit(b *testing.B) {
 		bits     int
 	}{{midstate, 17}, {all[kernel], 20}} {
 		for _, s := range splits {
-			b.Run(fmt.Sprintf("split=%s/strategy=%s/bits=%d/workers=%d", s.name, test.strategy.Name(), test.bits, workers), func(b *testing.B) {
+			name := fmt.Sprintf("split=%s/strategy=%s/bits=%d/workers=%d",
+				s.name, test.strategy.Name(), test.bits, workers)
+			b.Run(name, func(b *testing.B) {
 				var sum outcome
 				for i := range b.N {
 					p := solver.Puzzle{Prefix: fmt.Appendf(nil, "%032d:", i), Bits: test.bits}

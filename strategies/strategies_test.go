@@ -39,7 +39,7 @@ func each(t *testing.T, f func(t *testing.T, s Strategy)) {
 func TestRequired(t *testing.T) {
 	for _, name := range strings.FieldsFunc(os.Getenv("GKPOW_TEST_REQUIRE"), func(r rune) bool { return r == ',' }) {
 		s, err := Named(name)
-		require.NoError(t, err, "a kernel of GKPOW_TEST_REQUIRE is no strategy")
+		require.NoError(t, err, "a kernel of GKPOW_TEST_REQUIRE is not a strategy")
 		require.Implements(t, (*interface{ Backend() string })(nil), s)
 		require.Empty(t, s.Missing())
 	}
@@ -124,7 +124,7 @@ var questions = sync.OnceValue(func() (all []question) {
 		all = append(all, newQuestion([]byte(plantedPrefix), bits, planted-40, planted+30))
 	}
 	for _, length := range []int{0, 16, 33, 46, 60, 129} {
-		// As many bits as the best nonce of the range has, and one more.
+		// Ask for as many bits as the range's best nonce has, and for one more.
 		prefix := []byte(strings.Repeat("b", length))
 		q := newQuestion(prefix, 8, 99_000, 101_500)
 		best := 0
@@ -210,7 +210,7 @@ func TestContext(t *testing.T) {
 	each(t, func(t *testing.T, s Strategy) {
 		never := solver.Puzzle{Prefix: []byte("never:"), Bits: solver.MaxBits}
 		everything := Range{0, math.MaxUint64}
-		unexpected := func(uint64) bool { t.Error("a solution"); return false }
+		unexpected := func(uint64) bool { t.Error("found was called"); return false }
 
 		ctx, cancel := context.WithCancelCause(t.Context())
 		cause := errors.New("no longer wanted")

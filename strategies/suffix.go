@@ -10,7 +10,7 @@ import (
 	"github.com/gkpow/gkpow/solver"
 )
 
-// suffix avoids the conversion to decimal: it counts in the digits themselves.
+// suffix avoids the conversion to decimal: it increments the digits in place.
 var suffix = &loop{
 	name:        "suffix",
 	description: "counts in the decimal digits at the end of the message, crypto/sha256",
@@ -66,9 +66,9 @@ func (o *odometer) next() {
 	o.message[o.digits] = '1'
 }
 
-// midstate hashes the prefix once and copies the state for each nonce. For a prefix
-// shorter than a block that saves nothing, and the copy costs time. It uses the
-// marshalled state, since hash.Cloner allocates and takes nearly twice as long.
+// midstate hashes the prefix once and copies the hash state for each nonce. For a prefix shorter
+// than a block, that saves nothing and the copy costs time. It uses the marshalled state because
+// hash.Cloner allocates and takes nearly twice as long.
 var midstate = &loop{
 	name:        "midstate",
 	description: "a copy of the standard library's hash state after the prefix, for each nonce; decimal digits as in suffix",
@@ -96,7 +96,7 @@ var midstate = &loop{
 
 type midstateScanner struct {
 	target  target
-	state   []byte // of the hash after the prefix
+	state   []byte // marshalled hash state after the prefix
 	hash    hash.Hash
 	restore func(state []byte) error
 	odometer

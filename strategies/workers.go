@@ -22,7 +22,9 @@ const maxWorkers = 4096
 //
 // Search calls found for one solution at a time, in any order. The errors are those of
 // Strategy.Search; hashes is valid even with an error.
-func Search(ctx context.Context, s Strategy, workers int, p solver.Puzzle, r Range, found func(nonce uint64) bool) (hashes uint64, err error) {
+func Search(
+	ctx context.Context, s Strategy, workers int, p solver.Puzzle, r Range, found func(nonce uint64) bool,
+) (hashes uint64, err error) {
 	if workers < 1 || workers > maxWorkers {
 		return 0, fmt.Errorf("strategies: %d workers: must be 1 to %d", workers, maxWorkers)
 	}
@@ -40,7 +42,10 @@ func Search(ctx context.Context, s Strategy, workers int, p solver.Puzzle, r Ran
 }
 
 // pool runs workers, numbered from 0, that search the ranges that deal gives to each.
-func pool(ctx context.Context, s Strategy, workers int, p solver.Puzzle, deal func(worker int) iter.Seq[Range], found func(nonce uint64) bool) (hashes uint64, err error) {
+func pool(
+	ctx context.Context, s Strategy, workers int, p solver.Puzzle,
+	deal func(worker int) iter.Seq[Range], found func(nonce uint64) bool,
+) (hashes uint64, err error) {
 	start := time.Now()
 	var (
 		running sync.WaitGroup
