@@ -60,9 +60,9 @@ func (e *StoppedError) Error() string {
 func (e *StoppedError) Unwrap() []error { return []error{e.Err, e.Cause} }
 
 // A KernelFault says that a kernel reported a nonce that crypto/sha256 rejects. A kernel that
-// reports wrong hits may also have missed right ones, so the search disabled the kernel, discarded
-// its count of nonces, and started over. crypto/sha256 has verified any Solution found after a
-// fault, but the kernel or the machine is broken.
+// reports wrong hits may also have missed right ones, so the search disabled the kernel and started
+// over; nonces tried before that do not count. crypto/sha256 has verified any Solution found after
+// a fault, but the kernel or the machine is broken.
 type KernelFault struct {
 	Backend string // the kernel that failed
 	Nonce   uint64 // the nonce that it reported

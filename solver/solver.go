@@ -46,8 +46,8 @@ type Options struct {
 	// the search costs at most 1.2 times as much as with the wider limit; otherwise MaxSafeInteger.
 	MaxNonce uint64
 	// Sequential makes Solve return the smallest nonce that solves the puzzle (within its shard, if
-	// any) and makes All search in numeric order. Solve does not slow down as long as the message
-	// with a small nonce fits in one block; All does.
+	// any) and makes All search in numeric order. It hardly slows down Solve as long as messages
+	// with small nonces take one block; it does slow down All.
 	Sequential bool
 	// Shard is the part of the nonce space to search. The zero value means all of it.
 	Shard Shard
@@ -218,9 +218,10 @@ func (s *Solver) Solve(ctx context.Context, p Puzzle) (Solution, error) {
 // The default MaxNonce is meant for finding one solution. Set MinNonce and MaxNonce to search a
 // particular range.
 //
-// The error is a *PuzzleError or a *StoppedError as for Solve, or a *KernelFault if a kernel was
-// disabled. After a fault the search starts over without that kernel; All returns the fault when
-// the search is done, joined with the *StoppedError if there is one.
+// The error is nil if all nonces were tried or found returned false. Otherwise it is the same as
+// for Solve, except that there is no *ExhaustedError. If a kernel was disabled, the search starts
+// over without it, and All returns the *KernelFault when the search is done, joined with the
+// *StoppedError if there is one.
 func (s *Solver) All(ctx context.Context, p Puzzle, found func(Solution) bool) (hashes uint64, err error) {
 	if found == nil {
 		return 0, errors.New("solver: All needs a function to call with each solution")
