@@ -16,7 +16,7 @@ import (
 	"github.com/gkpow/gkpow/solver"
 )
 
-// accountHelp is what the help of all commands that need keys says of them.
+// accountHelp is the section on keys in the help of every command that needs them.
 const accountHelp = `The keys come from the environment, never from flags:
 
   GKCAPTCHA_SITE_KEY         the site key
@@ -24,7 +24,7 @@ const accountHelp = `The keys come from the environment, never from flags:
   GKCAPTCHA_SECRET_KEY_FILE  a file that contains it
   GKCAPTCHA_API_URL          the URL of the API (default ` + client.DefaultURL + `)`
 
-// gktincHelp is what the help of commands that ask GKTinc says of its keys.
+// gktincHelp is the section on keys in the help of commands that ask GKTinc.
 const gktincHelp = "The keys come from the environment, never from flags:\n\n" + gktincVariables
 
 const gktincVariables = `  GKTINC_API_KEY       the API key, or
@@ -40,7 +40,7 @@ type accountFlags struct {
 	difficulty    int
 	maxDifficulty int
 	noCache       bool
-	minLeft       time.Duration // of a token that was kept; 0 is a fifth of its life
+	minLeft       time.Duration // remaining life that a kept token needs; 0 means a fifth of its life
 	cacheURL      string
 
 	given       func(flag string) bool // whether a flag is on the command line
@@ -54,8 +54,8 @@ func (f *accountFlags) register(flags *pflag.FlagSet) {
 	flags.IntVar(&f.maxDifficulty, "max-difficulty", 0, "reject challenges that require more leading zero hex digits (default: 8)")
 }
 
-// open returns a client for the account, or for an emulator, which the function
-// stops.
+// open returns a client for the account, or for an emulator with --emulator. The
+// returned function stops the emulator, if there is one.
 func (f *accountFlags) open(ctx context.Context, env environment, s *solver.Solver) (*client.Client, func(), error) {
 	config, stop, err := f.config(ctx, env, s)
 	if err != nil {
@@ -69,7 +69,7 @@ func (f *accountFlags) open(ctx context.Context, env environment, s *solver.Solv
 	return c, stop, nil
 }
 
-// newClient returns a client.
+// newClient returns a client. Its errors have the right exit code; see configError.
 func newClient(config client.Config) (*client.Client, error) {
 	c, err := client.New(config)
 	if err != nil {
@@ -78,8 +78,8 @@ func newClient(config client.Config) (*client.Client, error) {
 	return c, nil
 }
 
-// configError tells keys of the wrong form, which have the exit code of keys that
-// are refused, from settings that cannot be, which are wrong usage.
+// configError returns malformed keys as they are, so that they have the same exit code
+// as refused keys, and any other invalid setting as a usageError.
 func configError(err error) error {
 	for _, field := range []string{"SiteKey", "SecretKey", "APIKey", "HashID"} {
 		if strings.Contains(err.Error(), "config: "+field) {
@@ -89,8 +89,8 @@ func configError(err error) error {
 	return &usageError{err}
 }
 
-// config returns what a client needs for the account, or for an emulator, which
-// the function stops.
+// config returns the client's configuration for the account, or for an emulator with
+// --emulator. The returned function stops the emulator, if there is one.
 func (f *accountFlags) config(ctx context.Context, env environment, s *solver.Solver) (client.Config, func(), error) {
 	config := client.Config{Solver: s, MaxDifficulty: f.maxDifficulty}
 	if f.given("difficulty") && !f.emulator {
@@ -114,7 +114,7 @@ func (f *accountFlags) config(ctx context.Context, env environment, s *solver.So
 	return config, stop, nil
 }
 
-// Errors of keys that are missing or cannot be read.
+// Errors for keys that are missing, unreadable or swapped.
 var (
 	errKeys       = errors.New("keys")
 	errGKTincKeys = errors.New("GKTinc keys")
@@ -141,7 +141,7 @@ func readKeys(ctx context.Context, c *client.Config, env environment) error {
 }
 
 // checkKeyForm returns an error if the keys are swapped: the service would refuse
-// them without saying why, and the secret one would be sent as the public one.
+// them without a reason, and gkpow would send the secret key as the public one.
 func checkKeyForm(env environment, site string, secret client.Secret) error {
 	from := "GKCAPTCHA_SECRET_KEY"
 	if file, _ := env.lookup("GKCAPTCHA_SECRET_KEY_FILE"); file != "" {
@@ -179,8 +179,8 @@ func readGKTinc(ctx context.Context, c *gktinc.Config, env environment) error {
 	return nil
 }
 
-// readSecret reads a secret from the variable, or from the file that the
-// variable with _FILE after its name names.
+// readSecret reads a secret from the variable, or from the file named by the variable
+// with the suffix _FILE.
 func readSecret(ctx context.Context, env environment, variable string) (client.Secret, error) {
 	secret, _ := env.lookup(variable)
 	file, _ := env.lookup(variable + "_FILE")

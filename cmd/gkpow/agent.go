@@ -187,8 +187,8 @@ func agent(ctx context.Context, env environment, f agentFlags) error {
 	return nil
 }
 
-// openTokens returns the source of tokens, and a function that closes it. It is nil
-// if there are no keys for one, but for GKTinc.
+// openTokens returns the source of tokens, and a function that closes it. The source is
+// nil if only the GKTinc keys are set.
 func (f *agentFlags) openTokens(ctx context.Context, env environment, keys *agentKeys, state *agentState, registry *metrics.Registry, log *slog.Logger) (client.TokenSource, func(), error) {
 	if !f.emulator && !hasAny(env, "GKCAPTCHA_SITE_KEY", "GKCAPTCHA_SECRET_KEY", "GKCAPTCHA_SECRET_KEY_FILE") && hasGKTincKeys(env) {
 		return nil, func() {}, nil
@@ -241,7 +241,7 @@ func (f *agentFlags) openTokens(ctx context.Context, env environment, keys *agen
 	return source, func() { source.Close(); caches.close(); stop() }, nil
 }
 
-// gracePeriod is how long requests under way are waited for at the end.
+// gracePeriod is how long a server that stops waits for requests in progress.
 const gracePeriod = 5 * time.Second
 
 func tellSystemd(log *slog.Logger, state string) {
@@ -250,14 +250,14 @@ func tellSystemd(log *slog.Logger, state string) {
 	}
 }
 
-// newTokenMetrics registers metrics of tokens, and returns the hook that counts
-// and logs them.
+// newTokenMetrics registers the metrics of tokens, and returns a hook that counts and
+// logs each token.
 func newTokenMetrics(env environment, registry *metrics.Registry, log *slog.Logger) func(client.Token) {
 	tokens := registry.CounterVec("gkpow_tokens_total", "Tokens got, by where they came from.", "from")
 	hashes := registry.Counter("gkpow_hashes_total", "Hashes computed to solve challenges.")
 	seconds := registry.Histogram("gkpow_solve_seconds", "Time to solve a challenge.", metrics.ExponentialBounds(0.01, 2, 13))
 	expires := registry.Gauge("gkpow_token_expires_timestamp_seconds", "When the token expires, by the local clock.")
-	known := map[string]bool{} // kernels whose fault is in the log
+	known := map[string]bool{} // kernels whose fault has been logged
 	return func(t client.Token) {
 		expires.Set(float64(t.Expires().Unix()))
 		if t.Rounds == 0 {

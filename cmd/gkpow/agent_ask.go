@@ -14,7 +14,7 @@ import (
 	"github.com/spf13/cobra"
 )
 
-// errNoAgent is that of an agent that does not answer.
+// errNoAgent means that the agent does not answer.
 var errNoAgent = errors.New("no answer from the agent")
 
 func newAgentStatus(env environment) *cobra.Command {
@@ -59,7 +59,7 @@ func askStatus(ctx context.Context, env environment, asJSON bool) error {
 	return err
 }
 
-// fetchStatus asks the agent that the variables name.
+// fetchStatus asks the agent that the environment variables name.
 func fetchStatus(ctx context.Context, env environment) (status agentStatus, err error) {
 	get := func(name string) string { value, _ := env.lookup(name); return value }
 	socket, url, file := get("GKPOW_AGENT_SOCKET"), get("GKPOW_AGENT_URL"), get("GKPOW_AGENT_BEARER_FILE")

@@ -9,8 +9,7 @@ import (
 	"github.com/gkpow/gkpow/client/rediscache"
 )
 
-// agentCaches are the caches behind an agent's Source: one after the other, as the keys
-// change.
+// agentCaches holds the caches behind an agent's Source. A change of keys replaces them.
 type agentCaches struct {
 	source  atomic.Pointer[client.Source] // nil until there is one
 	refused func()                        // called after another machine had a token refused
@@ -20,8 +19,8 @@ type agentCaches struct {
 	done   func()
 }
 
-// open returns the caches of a client. The former ones are closed when requests under
-// way have ended.
+// open returns the caches of a client. It closes the previous ones when requests in
+// progress have ended.
 func (a *agentCaches) open(f *agentFlags, env environment, c *client.Client) client.TokenSource {
 	tokens, done, err := f.tokens(env, c, func(token client.Token) {
 		if source := a.source.Load(); source != nil {
@@ -29,7 +28,7 @@ func (a *agentCaches) open(f *agentFlags, env environment, c *client.Client) cli
 			a.refused()
 		}
 	})
-	if err != nil { // a file that the URL names is gone
+	if err != nil { // a file that the URL names no longer exists
 		warn(env, err)
 		return c
 	}
@@ -43,7 +42,7 @@ func (a *agentCaches) open(f *agentFlags, env environment, c *client.Client) cli
 	return tokens
 }
 
-// stats returns those of the shared cache, false if there is none.
+// stats returns the statistics of the shared cache, or false if there is none.
 func (a *agentCaches) stats() (rediscache.Stats, bool) {
 	a.mu.Lock()
 	defer a.mu.Unlock()

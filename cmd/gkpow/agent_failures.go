@@ -7,7 +7,8 @@ import (
 	"github.com/gkpow/gkpow/client"
 )
 
-// A failureKind is a kind of failure as the agent's answers, metrics and status name it.
+// A failureKind is a kind of failure, under its name in the agent's answers, metrics and
+// status.
 type failureKind struct {
 	err    error  // of package client; nil matches every error
 	name   string // "error" in answers, the label "kind" of metrics

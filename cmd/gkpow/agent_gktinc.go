@@ -6,8 +6,8 @@ import (
 	"slices"
 )
 
-// openGKTinc returns the routes of GKTinc, nil if there are no keys. An emulator's keys
-// are known.
+// openGKTinc returns the routes of GKTinc, or nil if there are no keys. With --emulator
+// it uses the emulator's keys.
 func (f *agentFlags) openGKTinc(ctx context.Context, env environment, log *slog.Logger) (*gktincRoutes, error) {
 	if f.emulatorURL == "" && !hasGKTincKeys(env) {
 		if flag := f.gktinc.firstGiven(); flag != "" {
@@ -27,18 +27,18 @@ func (f *agentFlags) openGKTinc(ctx context.Context, env environment, log *slog.
 	if err != nil {
 		return nil, err
 	}
-	// Whoever gets as far as the routes has shown the bearer or may use the socket, and
-	// speaks for the visitor: where it connects from says nothing.
+	// Every caller of the routes has shown the bearer or may use the socket, and speaks
+	// for the visitor, so the address that it connects from does not matter.
 	guard.options.Proxies.TrustSocket = true
 	return &gktincRoutes{formGuard: guard}, nil
 }
 
-// hasGKTincKeys reports whether there is at least a part of the keys.
+// hasGKTincKeys reports whether at least some of the keys are set.
 func hasGKTincKeys(env environment) bool {
 	return hasAny(env, "GKTINC_HASHID", "GKTINC_API_KEY", "GKTINC_API_KEY_FILE")
 }
 
-// hasAny reports whether one of the variables is set.
+// hasAny reports whether at least one of the variables is set.
 func hasAny(env environment, names ...string) bool {
 	return slices.ContainsFunc(names, func(name string) bool {
 		value, _ := env.lookup(name)

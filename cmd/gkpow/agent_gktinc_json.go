@@ -9,11 +9,11 @@ import (
 	"github.com/gkpow/gkpow/client/gktinc"
 )
 
-// checkJSON judges a form that another program has read and describes by the documented
-// fields, as for gkpow gktinc validate. The once is the value of the hidden field.
+// checkJSON checks a form that another program has read and describes with the documented
+// fields, as for gkpow gktinc validate. The field once is the value of the hidden field.
 //
-// A proxy that passes on what visitors send must not get here, or they could describe
-// their own forms: its requests have the parameter url.
+// Requests that a proxy passes on from visitors must not get here, or visitors could
+// describe their own forms. Such requests have the parameter url.
 func (g *gktincRoutes) checkJSON(r *http.Request, query url.Values) (gktinc.Verdict, error) {
 	unreadable := func(err error) (gktinc.Verdict, error) {
 		return gktinc.Verdict{Reason: gktinc.ReasonError, Err: err}, fmt.Errorf("%w: %w", gktinc.ErrForm, err)
@@ -53,5 +53,5 @@ func (g *gktincRoutes) checkJSON(r *http.Request, query url.Values) (gktinc.Verd
 	return guard.CheckRead(r, v)
 }
 
-// maxValidation bounds a description of a form, in bytes.
+// maxValidation is the largest description of a form, in bytes.
 const maxValidation = 1 << 20

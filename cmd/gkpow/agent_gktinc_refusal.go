@@ -9,8 +9,8 @@ import (
 	"github.com/gkpow/gkpow/client/gktinc"
 )
 
-// A refusal is the body of the answer about a visitor or a form that is not let in. A
-// proxy may show it to the visitor, so it does not say how well he did.
+// A refusal is the body of the answer for a refused visitor or form. A proxy may show it
+// to the visitor, so it does not include the score.
 type refusal struct {
 	errorAnswer
 	Reason gktinc.Reason `json:"reason"`
@@ -29,8 +29,8 @@ func (g *gktincRoutes) refuse(w http.ResponseWriter, r *http.Request, what strin
 	})
 }
 
-// failed answers about a visitor on whom there is no verdict. The log says why; the
-// answer does not, since a proxy may show it to the visitor.
+// failed answers when there is no verdict. The log says why; the answer does not, since
+// a proxy may show it to the visitor.
 func (g *gktincRoutes) failed(w http.ResponseWriter, r *http.Request, err error) {
 	g.renewed(g.client.Load(), err) // for the next request: this one's form cannot be checked twice
 	status, answer, gone := g.agent.failure(w, r, "no verdict", err)
@@ -41,8 +41,8 @@ func (g *gktincRoutes) failed(w http.ResponseWriter, r *http.Request, err error)
 	g.reject(w, r, status, answer)
 }
 
-// reject answers with JSON, or with a page if a browser asks: nginx and Traefik pass on
-// what the visitor's browser has said it takes.
+// reject answers with JSON, or with a page for a browser: nginx and Traefik pass on the
+// Accept header of the visitor's browser.
 func (g *gktincRoutes) reject(w http.ResponseWriter, r *http.Request, status int, body any) {
 	if !wantsHTML(r) {
 		g.agent.answer(w, status, body)
@@ -53,7 +53,7 @@ func (g *gktincRoutes) reject(w http.ResponseWriter, r *http.Request, status int
 
 func wantsHTML(r *http.Request) bool { return strings.Contains(r.Header.Get("Accept"), "text/html") }
 
-// writeRefusal writes a page for a visitor. It says what to do and nothing else.
+// writeRefusal writes a page that tells the visitor what to do, and nothing else.
 func writeRefusal(w http.ResponseWriter, status int) {
 	texts := map[int][2]string{
 		http.StatusForbidden:             {"The form was not accepted", "Go back, load the page again, and send the form once more."},

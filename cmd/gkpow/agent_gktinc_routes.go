@@ -17,21 +17,21 @@ import (
 	"github.com/gkpow/gkpow/cmd/gkpow/internal/metrics"
 )
 
-// gktincRoutes judge visitors and forms for programs that are not written in Go, by
-// the rules of a gktinc.Guard.
+// gktincRoutes check visitors and forms for programs not written in Go, by the rules of
+// a gktinc.Guard.
 type gktincRoutes struct {
 	*formGuard
 	agent    *agentServer
 	verdicts *metrics.Vec[*metrics.Counter]
 }
 
-// addTo adds the routes to an agent's.
+// addTo adds the routes to those of an agent.
 func (g *gktincRoutes) addTo(a *agentServer, registry *metrics.Registry) {
 	g.agent = a
 	g.verdicts = newVerdictMetrics(registry)
 	g.exchanges.register(registry, "gktinc")
 	registerTraffic(registry, "gktinc", func() client.Traffic { return g.client.Load().Traffic() })
-	// Traefik asks by GET unless told otherwise, with a body too.
+	// Traefik sends GET by default, even with a body.
 	either := func(h http.HandlerFunc) route {
 		return route{methods: map[string]http.HandlerFunc{http.MethodGet: h, http.MethodPost: h}, allow: "GET, POST"}
 	}
@@ -50,7 +50,7 @@ func countVerdict(verdicts *metrics.Vec[*metrics.Counter], of string, v gktinc.V
 	verdicts.With(of, strconv.FormatBool(v.Allowed), string(v.Reason)).Inc()
 }
 
-// checkLevel answers 204 or 403, for the address alone.
+// checkLevel answers 204 or 403, by the visitor's address alone.
 func (g *gktincRoutes) checkLevel(w http.ResponseWriter, r *http.Request) {
 	if _, ok := g.query(w, r); !ok || !g.visitor(w, r) {
 		return
@@ -75,17 +75,17 @@ func (g *gktincRoutes) checkLevel(w http.ResponseWriter, r *http.Request) {
 	w.WriteHeader(http.StatusNoContent)
 }
 
-// pageParameters are what describes a form, for its page and for its verdict.
+// pageParameters describe a form, both for its page and for its verdict.
 var pageParameters = []string{"url", "field", "field-optional", "form"}
 
-// A hiddenField is what the hidden input of a page sends, for programs that write or
-// send the form themselves.
+// A hiddenField is the hidden input of a page, for programs that write or send the form
+// themselves.
 type hiddenField struct {
 	Name  string `json:"name"`
 	Value string `json:"value"`
 }
 
-// page answers with what a page with a form has to hold.
+// page answers with what a page with a form must contain.
 func (g *gktincRoutes) page(w http.ResponseWriter, r *http.Request) {
 	query, ok := g.query(w, r, append(pageParameters, "input", "script", "verbose", "nonce", "format")...)
 	if !ok || !g.visitor(w, r) {
@@ -128,11 +128,12 @@ func (g *gktincRoutes) page(w http.ResponseWriter, r *http.Request) {
 	}{page.Config, page.Blocked, hiddenField{page.OnceField, page.OnceValue}, string(field), string(scripts)})
 }
 
-// namedLocation is what nginx replays a POST to. To a path it would send a GET.
+// namedLocation matches a named location. nginx replays a POST to one; to a path it would
+// send a GET.
 var namedLocation = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`^@[A-Za-z0-9_.-]{1,100}$`) })
 
-// validate answers 200 or 403, for the form in the body or for what a program says of
-// one in JSON.
+// validate answers 200 or 403, for the form in the body or for a program's description
+// of a form in JSON.
 func (g *gktincRoutes) validate(w http.ResponseWriter, r *http.Request) {
 	query, ok := g.query(w, r, append(pageParameters, "redirect")...)
 	if !ok {
@@ -156,7 +157,7 @@ func (g *gktincRoutes) validate(w http.ResponseWriter, r *http.Request) {
 			g.agent.fail(w, http.StatusBadRequest, "bad_request", invalid.Error())
 			return
 		}
-		r.URL.RawQuery = "" // which was not the visitor's
+		r.URL.RawQuery = "" // the proxy's, not the visitor's
 		verdict, err = guard.Check(r)
 	}
 	countVerdict(g.verdicts, "form", verdict)
@@ -182,7 +183,8 @@ func (g *gktincRoutes) validate(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// query returns the parameters in the URL, if they are all known.
+// query returns the parameters of the URL. If one is unknown it answers with an error and
+// returns false.
 func (g *gktincRoutes) query(w http.ResponseWriter, r *http.Request, known ...string) (url.Values, bool) {
 	query, err := url.ParseQuery(r.URL.RawQuery)
 	for name := range query {
@@ -197,7 +199,8 @@ func (g *gktincRoutes) query(w http.ResponseWriter, r *http.Request, known ...st
 	return query, true
 }
 
-// visitor makes sure that the visitor's address is known.
+// visitor reports whether the visitor's address is known. If not, it has answered with
+// an error.
 func (g *gktincRoutes) visitor(w http.ResponseWriter, r *http.Request) bool {
 	r.RemoteAddr = "@" // see agentFlags.openGKTinc
 	if g.options.Proxies.ClientIP(r).IsValid() {

@@ -6,26 +6,26 @@ import (
 	"os"
 )
 
-// agentKeys reads the keys again that an agent was started with.
+// agentKeys rereads the keys of an agent.
 type agentKeys struct {
 	log      *slog.Logger
 	services []keyService
 }
 
-// A keyService is a service with a key that can be read again.
+// A keyService is a service whose key can be reread.
 type keyService struct {
-	variable string // with the key; with _FILE after it, with the name of its file
-	file     string // "" if the variable itself has the key
+	variable string // contains the key; with the suffix _FILE, the name of its file
+	file     string // "" if the variable itself contains the key
 	reload   func() (changed bool, err error)
 }
 
-// add has the key of the variable read again by reload.
+// add registers reload as the function that rereads the variable's key.
 func (k *agentKeys) add(variable string, env environment, reload func() (changed bool, err error)) {
 	file, _ := env.lookup(variable + "_FILE")
 	k.services = append(k.services, keyService{variable, file, reload})
 }
 
-// reload reads all keys again, and logs what has become of them.
+// reload rereads all keys, and logs whether each one changed.
 func (k *agentKeys) reload() {
 	for _, s := range k.services {
 		switch changed, err := s.reload(); {
@@ -42,8 +42,8 @@ func (k *agentKeys) reload() {
 	}
 }
 
-// checkReadable returns why a key file cannot be read a second time: a pipe's
-// content is gone, and to wait for more of it could take for ever.
+// checkReadable returns an error if a key file cannot be read a second time: a pipe is
+// empty by then, and waiting for more content could take forever.
 func checkReadable(env environment, variable string) error {
 	file, _ := env.lookup(variable + "_FILE")
 	if file == "" {

@@ -16,16 +16,16 @@ import (
 	"github.com/natefinch/atomic"
 )
 
-// An entrance is where programs come to the agent.
+// An entrance is the address at which programs reach the agent.
 type entrance struct {
 	net.Listener
-	bearer  string // what they have to show; "" on a unix socket
-	exports string // how they find it, as lines for a shell
-	remove  func() // takes away the files of the entrance
+	bearer  string // secret that programs must send; "" on a unix socket
+	exports string // shell lines that tell programs the address
+	remove  func() // removes the files of the entrance
 }
 
-// listenOn opens the entrance: the socket that systemd has passed, or what the
-// flags say.
+// listenOn opens the entrance: the socket that systemd passed, or the one that the flags
+// name.
 func (f *agentFlags) listenOn(ctx context.Context, env environment, log *slog.Logger) (*entrance, error) {
 	listener, err := passedListener()
 	if err != nil {
@@ -68,7 +68,7 @@ func exportSocket(path string) string {
 	return fmt.Sprintf("export GKPOW_AGENT_SOCKET=%s\n", shellQuote(path))
 }
 
-// passedListener returns the socket that systemd has passed, nil if it has not.
+// passedListener returns the socket that systemd passed, or nil if there is none.
 func passedListener() (net.Listener, error) {
 	passed, err := activation.Listeners()
 	switch {
@@ -111,8 +111,8 @@ func listenTCP(address string) (net.Listener, error) {
 	return listener, nil
 }
 
-// writeBearer makes a bearer and writes it to a file of the user's own. Agents on
-// several ports have a file each.
+// writeBearer makes a bearer and writes it to a file that only the user can read. Agents
+// on different ports have different files.
 func (f *agentFlags) writeBearer(env environment, address net.Addr) (bearer, file string, err error) {
 	if file = f.bearerFile; file == "" {
 		dir := env.cacheDir
@@ -135,7 +135,7 @@ func (f *agentFlags) writeBearer(env environment, address net.Addr) (bearer, fil
 	if info, err := os.Lstat(file); err == nil && !info.Mode().IsRegular() {
 		return "", "", usagef("--bearer-file %s: the file exists and is not a plain file", file)
 	}
-	// A new file is readable by its owner only; an old one's mode would be kept.
+	// Only its owner can read a new file; replacing an old file would keep its mode.
 	if err := os.Remove(file); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return "", "", usagef("--bearer-file %s: %w", file, err)
 	}
@@ -146,8 +146,7 @@ func (f *agentFlags) writeBearer(env environment, address net.Addr) (bearer, fil
 	return bearer, file, nil
 }
 
-// removeBearer removes the file of a bearer, but not that of an agent that has
-// started since.
+// removeBearer removes the file of a bearer, unless a newer agent has replaced the file.
 func removeBearer(file, bearer string) {
 	if info, err := os.Lstat(file); err != nil || !info.Mode().IsRegular() {
 		return

@@ -27,19 +27,19 @@ type agentServer struct {
 	routes   map[string]route // by path
 	requests *metrics.Vec[*metrics.Counter]
 
-	onFailure func(error) // nil, or told why a caller got no token
-	onRefused func()      // nil, or told that a caller had a token refused
+	onFailure func(error) // if not nil, called with the reason that a caller got no token
+	onRefused func()      // if not nil, called after a caller reports a refused token
 
-	// bearer is the SHA-256 of what callers have to show. It is nil on a unix
-	// socket, where the file mode is the protection and no browser can come from.
+	// bearer is the SHA-256 of the bearer that callers must send. It is nil on a unix
+	// socket, which the file mode protects and no browser can reach.
 	bearer *[sha256.Size]byte
 }
 
-// A route is what is behind a path.
+// A route is the handlers of a path.
 type route struct {
-	open    bool // to callers without a bearer
+	open    bool // whether callers need no bearer
 	methods map[string]http.HandlerFunc
-	allow   string // the methods, as the header of that name lists them
+	allow   string // the methods, as in the Allow header
 }
 
 // tokenAnswer is the body of GET /token.
@@ -56,7 +56,7 @@ type errorAnswer struct {
 	RetryAfter float64 `json:"retryAfter,omitempty"` // seconds
 }
 
-// newAgentServer returns a server of tokens, or of none if the source is nil. The
+// newAgentServer returns a server of tokens; if source is nil it serves no tokens. The
 // bearer is "" for a unix socket.
 func newAgentServer(source client.TokenSource, bearer string, registry *metrics.Registry, log *slog.Logger) *agentServer {
 	a := &agentServer{source: source, log: log}
@@ -81,7 +81,7 @@ func newAgentServer(source client.TokenSource, bearer string, registry *metrics.
 	return a
 }
 
-// server returns a server that no slow caller can block.
+// server returns an HTTP server with timeouts, so that slow callers cannot block it.
 func (a *agentServer) server() *http.Server {
 	return &http.Server{
 		Handler:           a,
@@ -92,7 +92,7 @@ func (a *agentServer) server() *http.Server {
 	}
 }
 
-// ServeHTTP answers behind the checks that all requests must pass.
+// ServeHTTP answers a request after the checks that every request must pass.
 func (a *agentServer) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	recorder := &statusRecorder{ResponseWriter: w, status: http.StatusOK}
 	path := r.URL.Path
@@ -118,8 +118,8 @@ func (a *agentServer) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	a.requests.With(path, strconv.Itoa(recorder.status)).Inc()
 }
 
-// isLocalHost reports whether a Host header names this machine by a name that no
-// DNS answer can give to a page from elsewhere.
+// isLocalHost reports whether a Host header names this machine by address or as localhost,
+// which DNS rebinding cannot achieve.
 func isLocalHost(hostport string) bool {
 	host := hostport
 	if h, _, err := net.SplitHostPort(hostport); err == nil {
@@ -160,7 +160,7 @@ func (a *agentServer) token(w http.ResponseWriter, r *http.Request) {
 	})
 }
 
-// invalidate takes back a token that a service has refused. The body is
+// invalidate drops a token that a service refused. The body is
 // {"token":"..."}, as GET /token gave it.
 func (a *agentServer) invalidate(w http.ResponseWriter, r *http.Request) {
 	var body struct {
@@ -179,19 +179,18 @@ func (a *agentServer) invalidate(w http.ResponseWriter, r *http.Request) {
 	w.WriteHeader(http.StatusNoContent)
 }
 
-// statusCallerGone is for the metrics: nobody is there to read it.
+// statusCallerGone is a status for the metrics only: the caller has gone.
 const statusCallerGone = 499
 
-// failed answers with what kept the agent from giving what it was asked for, and
-// logs that.
+// failed logs a failure, and answers with it.
 func (a *agentServer) failed(w http.ResponseWriter, r *http.Request, missing string, err error) {
 	if status, body, gone := a.failure(w, r, missing, err); !gone {
 		a.answer(w, status, body)
 	}
 }
 
-// failure logs what kept the agent from giving what it was asked for, and returns what
-// to answer, unless the caller has gone.
+// failure logs a failure and returns the answer for it. If the caller has gone it only
+// says so.
 func (a *agentServer) failure(w http.ResponseWriter, r *http.Request, missing string, err error) (status int, answer errorAnswer, gone bool) {
 	if r.Context().Err() != nil {
 		w.WriteHeader(statusCallerGone)

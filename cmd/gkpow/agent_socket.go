@@ -20,11 +20,11 @@ type unixSocket struct {
 	path string // absolute, unless only the relative path is short enough
 }
 
-// longestSocket is how many bytes the path of a socket may have: those of the
-// system's socket address but the zero that ends it.
+// longestSocket is the largest length of a socket's path in bytes: the size of the
+// system's socket address without the terminating zero.
 const longestSocket = len(syscall.RawSockaddrUnix{}.Path) - 1
 
-// checkSocket returns why there can be no socket with this path.
+// checkSocket returns an error if there can be no socket with this path.
 func checkSocket(path string) error {
 	switch {
 	case path == "":
@@ -38,9 +38,8 @@ func checkSocket(path string) error {
 	return nil
 }
 
-// listenUnix listens on a socket. It replaces the socket of an agent that was
-// killed, but not that of a living one; of agents that start at the same time, one
-// listens.
+// listenUnix listens on a socket. It replaces the socket of an agent that was killed, but
+// not that of a running one. If several agents start at the same time, one listens.
 func listenUnix(ctx context.Context, path string) (*unixSocket, error) {
 	if err := checkSocket(path); err != nil {
 		return nil, err
@@ -68,7 +67,7 @@ func listenUnix(ctx context.Context, path string) (*unixSocket, error) {
 	return s, nil
 }
 
-// makeRoom removes the socket of an agent that is no more.
+// makeRoom removes the socket of an agent that no longer runs.
 func makeRoom(path string) error {
 	info, err := os.Lstat(path)
 	switch {
@@ -90,8 +89,7 @@ func makeRoom(path string) error {
 	return os.Remove(path)
 }
 
-// remove stops listening and removes the socket, but not that of an agent that has
-// started since.
+// remove stops listening and removes the socket, unless a newer agent has replaced it.
 func (s *unixSocket) remove() {
 	_ = s.Close()
 	ctx, cancel := context.WithTimeout(context.Background(), time.Second)
@@ -99,8 +97,8 @@ func (s *unixSocket) remove() {
 	_ = whileLocked(ctx, s.path, func() error { return makeRoom(s.path) })
 }
 
-// whileLocked calls f while no other agent does anything to the socket, and leaves
-// no lock file behind.
+// whileLocked calls f while it keeps other agents from changing the socket. It leaves no
+// lock file behind.
 func whileLocked(ctx context.Context, path string, f func() error) error {
 	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
 	defer cancel()
@@ -115,8 +113,8 @@ func whileLocked(ctx context.Context, path string, f func() error) error {
 			}
 			return err
 		}
-		// Who had the lock before has removed the file: then this lock is of nothing
-		// that others can find.
+		// The previous holder may have removed the lock file. Then this lock is on a file
+		// that no other process can find.
 		held, err := lock.Stat()
 		found, err2 := os.Lstat(lock.Path())
 		if err != nil || err2 != nil || !os.SameFile(held, found) {

@@ -7,7 +7,7 @@ import (
 	"net"
 )
 
-// listenPrivate listens on a socket. Access is what its directory passes on.
+// listenPrivate listens on a socket. It inherits the permissions of its directory.
 func listenPrivate(ctx context.Context, path string) (*net.UnixListener, error) {
 	listener, err := new(net.ListenConfig).Listen(ctx, "unix", path)
 	if err != nil {
@@ -16,5 +16,5 @@ func listenPrivate(ctx context.Context, path string) (*net.UnixListener, error) 
 	return listener.(*net.UnixListener), nil
 }
 
-// isRefused reports whether nobody listens on a socket any more.
+// isRefused reports whether no process listens on a socket any more.
 func isRefused(error) bool { return true }

@@ -10,8 +10,8 @@ import (
 	"syscall"
 )
 
-// listenPrivate listens on a socket that is its owner's only from the moment on
-// that it exists.
+// listenPrivate listens on a socket that only its owner can use, from the moment that it
+// exists.
 func listenPrivate(ctx context.Context, path string) (*net.UnixListener, error) {
 	var config net.ListenConfig
 	if runtime.GOOS == "linux" { // gives the file the mode of the socket
@@ -30,7 +30,7 @@ func listenPrivate(ctx context.Context, path string) (*net.UnixListener, error) 
 	return listener.(*net.UnixListener), nil
 }
 
-// isRefused reports whether nobody listens on a socket any more.
+// isRefused reports whether no process listens on a socket any more.
 func isRefused(err error) bool {
 	return errors.Is(err, syscall.ECONNREFUSED) || errors.Is(err, syscall.ENOENT)
 }

@@ -13,8 +13,8 @@ import (
 	"github.com/gkpow/gkpow/solver"
 )
 
-// An agentState is what the agent has seen of its tokens since it started, for those
-// who operate it. It is safe for concurrent use.
+// An agentState records the agent's tokens and failures since it started, for operators.
+// It is safe for concurrent use.
 type agentState struct {
 	env      environment
 	started  time.Time
@@ -25,7 +25,7 @@ type agentState struct {
 	token     client.Token
 	got       int             // tokens
 	solved    solver.Solution // the latest
-	last      []agentFailure  // the latest first, at most keptFailures
+	last      []agentFailure  // the latest first, up to keptFailures
 	unhealthy bool            // whether the latest attempt failed
 	eager     bool            // whether the agent asks for a token by itself
 	asked     time.Time       // when /readyz last asked for a token
@@ -34,7 +34,7 @@ type agentState struct {
 // keptFailures is how many failures the status shows.
 const keptFailures = 5
 
-// An agentFailure is why there was no token, or no renewal.
+// An agentFailure is the reason that a request for a token, or a renewal, failed.
 type agentFailure struct {
 	At      time.Time `json:"at"`
 	Kind    string    `json:"kind"`
@@ -50,8 +50,8 @@ type agentStatus struct {
 	Tokens   int     `json:"tokens"`             // got since the start
 	HashRate float64 `json:"hashRate,omitempty"` // of the latest search, hashes per second
 
-	// Of the token in use, in seconds; missing if there is none. A renewal begins
-	// with the first request after RenewsIn.
+	// Figures of the token in use, in seconds; omitted if there is none. The first request
+	// after RenewsIn starts a renewal.
 	Age       float64 `json:"age,omitempty"`
 	RenewsIn  float64 `json:"renewsIn,omitempty"`
 	ExpiresIn float64 `json:"expiresIn,omitempty"`
@@ -80,7 +80,7 @@ func (s *agentState) change() {
 	}
 }
 
-// expectToken takes note that the agent asks for tokens by itself, and so is not ready
+// expectToken records that the agent requests tokens by itself, so that it is not ready
 // before it has one.
 func (s *agentState) expectToken() {
 	s.mu.Lock()
@@ -88,7 +88,7 @@ func (s *agentState) expectToken() {
 	s.eager = true
 }
 
-// gotToken takes note of a new token.
+// gotToken records a new token.
 func (s *agentState) gotToken(t client.Token) {
 	defer s.change()
 	s.mu.Lock()
@@ -100,7 +100,7 @@ func (s *agentState) gotToken(t client.Token) {
 	}
 }
 
-// failed takes note of an attempt to get a token.
+// failed records a failed attempt to get a token.
 func (s *agentState) failed(err error) {
 	kind := kindOfFailure(err).name
 	s.failures.With(kind).Inc()
@@ -111,7 +111,7 @@ func (s *agentState) failed(err error) {
 	s.last = s.last[:min(len(s.last), keptFailures)]
 }
 
-// status returns what is known now.
+// status returns the current status.
 func (s *agentState) status() agentStatus {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -151,9 +151,9 @@ func (s *agentState) addTo(a *agentServer) {
 // readyInterval is how often /readyz asks for a token while there is none.
 const readyInterval = 5 * time.Second
 
-// ready answers whether a token can be had. Probes do not keep a token alive that
-// nobody uses: a token is asked for when the agent has had none yet, or when the
-// latest attempt failed.
+// ready answers whether the agent can get a token. It requests a token only if the agent
+// has had none yet or the latest attempt failed, so probes do not renew a token that
+// nobody uses.
 func (s *agentState) ready(a *agentServer, w http.ResponseWriter, r *http.Request) {
 	s.mu.Lock()
 	now := time.Now()
@@ -185,7 +185,7 @@ func (s *agentState) ready(a *agentServer, w http.ResponseWriter, r *http.Reques
 	a.answer(w, http.StatusOK, map[string]string{"status": "ready"})
 }
 
-// page answers with the status for people.
+// page answers with the status as a web page.
 func (s *agentState) page(w http.ResponseWriter, _ *http.Request) {
 	status := s.status()
 	h := w.Header()
@@ -195,7 +195,7 @@ func (s *agentState) page(w http.ResponseWriter, _ *http.Request) {
 	_, _ = io.WriteString(w, status.page())
 }
 
-// rows are the status as people read it.
+// rows returns the status as names and values for people.
 func (s agentStatus) rows() [][2]string {
 	seconds := func(n float64) string { return time.Duration(n * float64(time.Second)).Round(time.Second).String() }
 	token := "none in use"

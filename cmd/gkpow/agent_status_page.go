@@ -6,7 +6,7 @@ import (
 	"strings"
 )
 
-// page returns the status as a page for people.
+// page returns the status as an HTML page.
 func (s agentStatus) page() string {
 	var b strings.Builder
 	b.WriteString(`<!DOCTYPE html>
