@@ -14,17 +14,16 @@ import (
 	"github.com/natefinch/atomic"
 )
 
-// An output is a file that a flag asks for. It is written aside and renamed, so
-// that it is whole at any moment, unless it is not a plain file but a device or a
-// pipe.
+// An output is a file that a flag names. gkpow writes a temporary file and renames it, so
+// that the file is complete at any moment. It writes to devices and pipes directly.
 type output struct {
 	flag  string
-	path  string      // "" if it is not asked for
-	mode  fs.FileMode // for a file that is not there yet
+	path  string      // "" if the flag is not given
+	mode  fs.FileMode // for a file that does not exist yet
 	plain bool
 }
 
-// newOutput sees that the file can be written.
+// newOutput checks that the file can be written.
 func newOutput(flag, path string, asked bool) (o output, err error) {
 	if !asked {
 		return output{}, nil
@@ -48,7 +47,7 @@ func newOutput(flag, path string, asked bool) (o output, err error) {
 	case !errors.Is(err, fs.ErrNotExist):
 		return o, o.wrap(err)
 	}
-	// A file beside it shows that it can be made there, and with which mode.
+	// Creating a file beside it shows that this is possible, and the mode of a new file.
 	probe, err := os.OpenFile(fmt.Sprintf("%s.%d", path, os.Getpid()), os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o666)
 	if err != nil {
 		var failure *fs.PathError
@@ -73,8 +72,8 @@ func newOutput(flag, path string, asked bool) (o output, err error) {
 // command has ended.
 const handover = time.Second
 
-// write fills the file, if it is asked for. A plain file is written even after the
-// context has ended; nobody may ever read a pipe.
+// write fills the file, if there is one. It writes a plain file even after the context has
+// ended, but gives up on a pipe, which may never have a reader.
 func (o output) write(ctx context.Context, f func(io.Writer) error) error {
 	if o.path == "" {
 		return nil

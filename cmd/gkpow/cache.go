@@ -14,10 +14,10 @@ import (
 	"github.com/gkpow/gkpow/cmd/gkpow/internal/metrics"
 )
 
-// cacheVariable is the variable with the URL of the cache that a fleet shares.
+// cacheVariable is the environment variable for the URL of a fleet's shared cache.
 const cacheVariable = "GKPOW_CACHE_URL"
 
-// cacheHelp is what the help of commands that use the caches says of them.
+// cacheHelp is the section on the shared cache in the help of commands that use it.
 const cacheHelp = cacheVariable + ` or --cache-url is the URL of a Redis or Valkey server through which
 the machines of a fleet share one token, such as
 
@@ -32,8 +32,8 @@ func (f *accountFlags) registerCache(flags *pflag.FlagSet) {
 	flags.StringVar(&f.cacheURL, "cache-url", "", "URL of a Redis or Valkey server that shares the token (default: $"+cacheVariable+")")
 }
 
-// sharedURL returns the URL of the shared cache, "" if there is none. A password on the
-// command line could be read by other users.
+// sharedURL returns the URL of the shared cache, or "" if there is none. It rejects a
+// password on the command line, which other users could read.
 func (f *accountFlags) sharedURL(env environment) (string, error) {
 	url, from := f.cacheURL, "--cache-url"
 	if url == "" {
@@ -54,9 +54,9 @@ func (f *accountFlags) sharedURL(env environment) (string, error) {
 }
 
 // tokens returns where to get tokens from, and a function that closes it: the shared
-// cache, if there is one, in front of the cache on disk, in front of the client. Tokens
-// of an emulator are of no use to anybody else. The function refused is told of tokens
-// that another machine had refused; nil for commands that end before that.
+// cache, if there is one, in front of the cache on disk, in front of the client. An
+// emulator's tokens are not cached, since they are useless elsewhere. If refused is not
+// nil, it is called with each token that another machine reports as refused.
 func (f *accountFlags) tokens(env environment, c *client.Client, refused func(client.Token)) (client.TokenSource, func(), error) {
 	if f.emulator || f.noCache {
 		return c, func() {}, nil

@@ -40,7 +40,7 @@ func newCachePath(env environment) *cobra.Command {
 	}
 }
 
-// cachedJSON is how --json shows a token that is kept, without the token.
+// cachedJSON is how --json shows a kept token, without its value.
 type cachedJSON struct {
 	For       string  `json:"for"` // hash of the URL and the keys
 	ExpiresAt int64   `json:"expiresAt,omitempty"`

@@ -32,7 +32,7 @@ func completions(cmd *cobra.Command) map[string]func() []string {
 	}
 }
 
-// registerCompletions registers them for a command and all below it.
+// registerCompletions registers the completions of a command and all its subcommands.
 func registerCompletions(cmd *cobra.Command) {
 	for name, values := range completions(cmd) {
 		if cmd.Flags().Lookup(name) == nil {
@@ -50,7 +50,7 @@ func registerCompletions(cmd *cobra.Command) {
 	}
 }
 
-// kernelNames are those of the kernels that this CPU can run.
+// kernelNames returns the names of the kernels that this CPU can run.
 func kernelNames() (names []string) {
 	for _, b := range solver.Backends() {
 		if b.Usable {

@@ -107,11 +107,11 @@ func doctor(ctx context.Context, env environment, f doctorFlags) error {
 	return nil
 }
 
-// A diagnosis is what was found so far.
+// A diagnosis is the list of findings so far.
 type diagnosis []finding
 
-// check adds a finding, the error or else the result, and returns whether it is
-// a good one.
+// check adds a finding with the error, or with the result if there is no error. It
+// reports whether the check passed.
 func (d *diagnosis) check(name string, err error, result string, args ...any) bool {
 	found := finding{Check: name, OK: err == nil, Result: fmt.Sprintf(result, args...), err: err}
 	if err != nil {
@@ -122,11 +122,11 @@ func (d *diagnosis) check(name string, err error, result string, args ...any) bo
 	return err == nil
 }
 
-// advise adds what to do to the last finding.
+// advise sets what to do about the last finding.
 func (d diagnosis) advise(what string) { d[len(d)-1].Do = what }
 
 // service finds out whether the service can be reached and gives out challenges.
-// It returns the puzzle of the one that it was given.
+// It returns the puzzle of the challenge that it got.
 func (d *diagnosis) service(ctx context.Context, env environment, f doctorFlags, c *client.Client) (solver.Puzzle, bool) {
 	url, _ := env.lookup("GKCAPTCHA_API_URL")
 	if url == "" {
@@ -166,7 +166,7 @@ func (d *diagnosis) service(ctx context.Context, env environment, f doctorFlags,
 	return puzzle, err == nil
 }
 
-// reach asks for anything at the URL. Whatever answers will do.
+// reach sends a request to the URL. Any answer counts as success.
 func reach(ctx context.Context, url string) (*tls.ConnectionState, error) {
 	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
 	defer cancel()
@@ -183,12 +183,12 @@ func reach(ctx context.Context, url string) (*tls.ConnectionState, error) {
 	return response.TLS, nil
 }
 
-// trialTime is how long the doctor searches to find out how fast this machine is.
+// trialTime is how long the doctor searches to measure the rate of this machine.
 const trialTime = 100 * time.Millisecond
 
-// engine finds out how fast this machine is, by a search with the kernel and the threads
-// that a challenge would get; 0 threads is one for each CPU. It takes trialTime, however
-// busy the machine is.
+// engine measures the rate of this machine by a search with the kernel and the threads
+// that a challenge would get; 0 threads means one for each CPU. It takes trialTime, even
+// on a busy machine.
 func (d *diagnosis) engine(ctx context.Context, env environment, s *solver.Solver, threads int, puzzle solver.Puzzle) {
 	rate, kernel, err := tryEngine(ctx, s, puzzle)
 	for _, b := range env.kernels() {
@@ -216,7 +216,8 @@ func (d *diagnosis) engine(ctx context.Context, env environment, s *solver.Solve
 	}
 }
 
-// tryEngine returns hashes per second of all threads, and the kernel.
+// tryEngine returns the rate of all threads together, in hashes per second, and the
+// kernel.
 func tryEngine(ctx context.Context, s *solver.Solver, puzzle solver.Puzzle) (rate float64, kernel string, err error) {
 	puzzle.Bits = solver.MaxBits // which no nonce solves
 	limited, cancel := context.WithTimeout(ctx, trialTime)
@@ -231,7 +232,7 @@ func tryEngine(ctx context.Context, s *solver.Solver, puzzle solver.Puzzle) (rat
 	return max(1, float64(stopped.Hashes)/stopped.Elapsed.Seconds()), solution.Backend, err
 }
 
-// seconds returns a duration, the longest one if it is longer than that.
+// seconds converts seconds to a Duration, up to the longest one.
 func seconds(s float64) time.Duration {
 	if s >= math.MaxInt64/1e9 {
 		return math.MaxInt64

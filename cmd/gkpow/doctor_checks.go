@@ -14,7 +14,7 @@ import (
 	"github.com/gkpow/gkpow/client/gktinc"
 )
 
-// keyFile looks at the file of a key, if there is one.
+// keyFile checks the file of a key, if there is one.
 func (d *diagnosis) keyFile(env environment, variable string) {
 	file, _ := env.lookup(variable + "_FILE")
 	if file == "" {
@@ -30,7 +30,7 @@ func (d *diagnosis) keyFile(env environment, variable string) {
 	}
 }
 
-// route says where requests go, and what has decided that.
+// route reports the URL and the proxy of requests, and which variables set them.
 func (d *diagnosis) route(env environment, variable, standard string) {
 	target, from := standard, "the default, since "+variable+" is not set"
 	if value, _ := env.lookup(variable); value != "" {
@@ -68,7 +68,7 @@ func proxyVariable(env environment, scheme string) (name, value string) {
 	return name, ""
 }
 
-// cacheDir looks at where tokens are kept.
+// cacheDir checks the directory that holds the tokens.
 func (d *diagnosis) cacheDir(env environment) {
 	dir, err := env.tokenDir()
 	if err == nil {
@@ -82,7 +82,7 @@ func (d *diagnosis) cacheDir(env environment) {
 	d.check("cache", nil, "%s is writable and belongs to this user", dir)
 }
 
-// cacheVariableOf is the variable that moves the user's cache directory.
+// cacheVariableOf returns the variable that sets the user's cache directory.
 func cacheVariableOf() string {
 	switch runtime.GOOS {
 	case "windows":
@@ -93,8 +93,8 @@ func cacheVariableOf() string {
 	return "XDG_CACHE_HOME"
 }
 
-// gktinc finds out whether GKTinc accepts its keys: it asks for the level of an
-// address that belongs to nobody (RFC 5737).
+// gktinc checks whether GKTinc accepts its keys: it requests the level of an address
+// reserved for documentation (RFC 5737).
 func (d *diagnosis) gktinc(ctx context.Context, env environment) {
 	var config gktinc.Config
 	err := readGKTinc(ctx, &config, env)

@@ -118,7 +118,7 @@ func serveEmulator(ctx context.Context, env environment, f emulatorFlags) error 
 // An emulator is a running emulator of the service.
 type emulator struct {
 	url    string
-	failed <-chan error // receives the error if serving ends by itself
+	failed <-chan error // receives the error if the server fails
 	server *http.Server
 }
 
@@ -149,14 +149,14 @@ func startEmulator(address string, o gktest.Options, difficulty int, log *slog.L
 	return &emulator{url: "http://" + listener.Addr().String(), failed: failed, server: server}, nil
 }
 
-// stop waits a moment for requests that are being answered.
+// stop waits up to a second for requests in progress.
 func (e *emulator) stop() {
 	ctx, cancel := context.WithTimeout(context.Background(), time.Second)
 	defer cancel()
 	_ = e.server.Shutdown(ctx)
 }
 
-// logRequests logs the outcome of each request, and nothing of its content.
+// logRequests logs the outcome of each request, but none of its content.
 func logRequests(h http.Handler, log *slog.Logger) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		recorder := &statusRecorder{ResponseWriter: w, status: http.StatusOK}

@@ -27,7 +27,7 @@ func (f *engineFlags) register(flags *pflag.FlagSet) {
 	flags.StringVar(&f.backend, "backend", "", `kernel to use, see "gkpow backends" (default: $GKPOW_BACKEND, or the fastest)`)
 }
 
-// newSolver returns a Solver with the flags' options besides those given.
+// newSolver returns a Solver with the given options and those of the flags.
 func (f *engineFlags) newSolver(o solver.Options) (*solver.Solver, error) {
 	o.Workers, o.Backend = f.threads, f.backend
 	s, err := solver.New(o)
@@ -37,7 +37,7 @@ func (f *engineFlags) newSolver(o solver.Options) (*solver.Solver, error) {
 	return s, nil
 }
 
-// meant suggests a kernel if the one that is asked for does not exist.
+// meant suggests a kernel if the requested one does not exist.
 func (f *engineFlags) meant() string {
 	var names []string
 	for _, b := range solver.Backends() {
@@ -50,14 +50,14 @@ func (f *engineFlags) meant() string {
 	return meant(asked, names)
 }
 
-// timeFlags are the flags of commands that may take long.
+// timeFlags are the flags of commands that may take a long time.
 type timeFlags struct {
 	timeout time.Duration
 	limit   time.Duration // without --timeout; 0 is none
 }
 
-// serviceLimit is how long commands that ask a service take at most, unless --timeout
-// says otherwise: three challenges live that long.
+// serviceLimit is the default --timeout of commands that ask a service: the lifetime of
+// three challenges.
 const serviceLimit = 3 * time.Minute
 
 func (f *timeFlags) register(flags *pflag.FlagSet) {
@@ -86,7 +86,7 @@ func (f *searchFlags) registerForService(flags *pflag.FlagSet) {
 	f.timeFlags.registerForService(flags)
 }
 
-// errTimeout is the cause of a context that --timeout has ended, or its default.
+// errTimeout is the cause of a context that ended because of --timeout or its default.
 var errTimeout = errors.New("--timeout has passed")
 
 // withTimeout returns the context for a command.
@@ -98,7 +98,7 @@ func (f *timeFlags) withTimeout(ctx context.Context) (context.Context, context.C
 		ctx, cancel := context.WithTimeoutCause(ctx, f.timeout, fmt.Errorf("%w (%v)", errTimeout, f.timeout))
 		return ctx, cancel, nil
 	case f.limit > 0:
-		// Not a deadline: whoever sets one wants to wait for a rate limit to end.
+		// Not a deadline: with one, the client would wait for a rate limit to end.
 		ctx, cancel := context.WithCancelCause(ctx)
 		timer := time.AfterFunc(f.limit, func() { cancel(fmt.Errorf("%w (%v by default)", errTimeout, f.limit)) })
 		return ctx, func() { timer.Stop(); cancel(nil) }, nil
@@ -140,8 +140,8 @@ func (f *spaceFlags) register(flags *pflag.FlagSet) {
 	flags.StringVar(&f.shard, "shard", "", "search only part I of N, as I/N with I from 0; or auto: the part that the scheduler assigns to this process")
 }
 
-// options returns the options for the nonces. It looks up the variables that
-// --shard auto goes by.
+// options returns the options for the nonces. For --shard auto it looks up the
+// scheduler's variables.
 func (f *spaceFlags) options(lookup func(string) (string, bool)) (o solver.Options, err error) {
 	o.MinNonce, o.MaxNonce, o.Sequential = f.minNonce, f.maxNonce, f.sequential
 	if f.given("max-nonce") && f.maxNonce == 0 {
@@ -165,7 +165,7 @@ func (f *spaceFlags) puzzle() (solver.Puzzle, error) {
 		}
 	}
 	if f.given("bits") {
-		p.Bits = f.bits // the solver says what is wrong with it
+		p.Bits = f.bits // the solver checks it
 	}
 	return p, nil
 }

@@ -10,7 +10,7 @@ import (
 	"github.com/gkpow/gkpow/cmd/gkpow/internal/metrics"
 )
 
-// exchangeMetrics measure the answers of a service, and what they say of its limits. The
+// exchangeMetrics measure the answers of a service, and the limits that they report. The
 // documents of the services define no header for that, so a limit is seen when an answer
 // with status 429 reports it. The zero value measures nothing. It is safe for concurrent
 // use.
@@ -18,7 +18,7 @@ type exchangeMetrics struct {
 	observe atomic.Pointer[func(client.Exchange)]
 }
 
-// onExchange is for the field of this name of a client's Config.
+// onExchange is for the field OnExchange of a client's Config.
 func (m *exchangeMetrics) onExchange(e client.Exchange) {
 	if f := m.observe.Load(); f != nil {
 		(*f)(e)

@@ -84,14 +84,14 @@ func execCommand(ctx context.Context, env environment, f execFlags, args []strin
 	if err != nil {
 		return err
 	}
-	if err := ctx.Err(); err != nil { // a signal that nobody else would hear of
+	if err := ctx.Err(); err != nil { // a signal that the command would miss
 		return err
 	}
 	return become(path, args, f.variables(env, t))
 }
 
-// variables returns the environment of the command: that of gkpow without its keys and
-// those of another agent, with the token and what else is given.
+// variables returns the environment of the command: that of gkpow without the secret key
+// and another agent's variables, plus the token and the variables in more.
 func (f *execFlags) variables(env environment, t client.Token, more ...string) []string {
 	hidden := []string{"GKCAPTCHA_TOKEN", "GKCAPTCHA_TOKEN_EXPIRES_AT", "GKCAPTCHA_TOKEN_FILE"}
 	if f.renew {
@@ -109,8 +109,8 @@ func (f *execFlags) variables(env environment, t client.Token, more ...string) [
 		fmt.Sprintf("GKCAPTCHA_TOKEN_EXPIRES_AT=%d", t.ExpiresAt.Unix())), more...)
 }
 
-// newStartError explains why exec.LookPath has not found the command: unlike that
-// function it tells a file in the search path that cannot be executed from none.
+// newStartError explains why exec.LookPath did not find the command. Unlike that function
+// it distinguishes a file that cannot be executed from a missing one.
 func newStartError(command string, err error) *startError {
 	if !errors.Is(err, exec.ErrNotFound) && !errors.Is(err, fs.ErrNotExist) {
 		return &startError{err, exitNotExecutable}

@@ -9,15 +9,15 @@ import (
 	"os/signal"
 )
 
-// become runs the command, for want of a way to replace this process by it.
+// become runs the command, since this system cannot replace a process.
 func become(path string, args, variables []string) error {
 	cmd := exec.Command(path, args[1:]...)
 	cmd.Env, cmd.Stdin, cmd.Stdout, cmd.Stderr = variables, os.Stdin, os.Stdout, os.Stderr
 	return runForwarding(context.Background(), cmd)
 }
 
-// runForwarding runs the command and waits for its end. An interrupt reaches all
-// processes of a console, so it is left to the command.
+// runForwarding runs the command and waits until it ends. An interrupt reaches all
+// processes of a console, so gkpow ignores it and lets the command handle it.
 func runForwarding(_ context.Context, cmd *exec.Cmd) error {
 	signal.Ignore(os.Interrupt)
 	return outcome(cmd.Run())

@@ -14,13 +14,13 @@ import (
 	"github.com/gkpow/gkpow/cmd/gkpow/internal/metrics"
 )
 
-// execRenewing runs the command beside an agent of its own, and ends with it.
+// execRenewing runs the command with its own agent until the command ends.
 func execRenewing(ctx context.Context, env environment, f execFlags, path string, args []string) error {
 	log := slog.New(warningHandler{env: env})
 	registry := &metrics.Registry{}
 	state := newAgentState(env, registry)
-	// The agent outlives the context, which the first signal ends: the command decides
-	// what that signal means.
+	// The first signal ends ctx, but the agent keeps running: the command decides how to
+	// handle the signal.
 	lasting, end := context.WithCancel(context.WithoutCancel(ctx))
 	defer end()
 	agent := agentFlags{engineFlags: f.engineFlags, accountFlags: f.accountFlags}
@@ -67,7 +67,7 @@ func execRenewing(ctx context.Context, env environment, f execFlags, path string
 		return err
 	}
 	defer file.start(lasting, source, state)()
-	if err := ctx.Err(); err != nil { // a signal that the command would not hear of
+	if err := ctx.Err(); err != nil { // a signal that the command would miss
 		return err
 	}
 
@@ -78,7 +78,7 @@ func execRenewing(ctx context.Context, env environment, f execFlags, path string
 	return runForwarding(ctx, cmd)
 }
 
-// outcome turns the error of a command that was waited for into gkpow exec's.
+// outcome converts the error of a finished command to one of gkpow exec.
 func outcome(err error) error {
 	var exit *exec.ExitError
 	switch {
@@ -90,8 +90,8 @@ func outcome(err error) error {
 	return nil
 }
 
-// privateDir makes a directory that only the user can enter, with a name that is short
-// enough for a socket in it: in memory if the system has such a place for the user.
+// privateDir makes a directory that only the user can enter, with a path short enough for
+// a socket in it. It prefers XDG_RUNTIME_DIR, which is in memory.
 func privateDir() (string, error) {
 	var failed error
 	for _, parent := range []string{os.Getenv("XDG_RUNTIME_DIR"), os.TempDir(), "/tmp"} {
@@ -110,7 +110,7 @@ func privateDir() (string, error) {
 	return "", fmt.Errorf("no place for the token file: set TMPDIR to a writable directory: %w", failed)
 }
 
-// A warningHandler writes the warnings of an agent as those of a command.
+// A warningHandler prints the log warnings of an agent as warnings of a command.
 type warningHandler struct {
 	slog.Handler // nil: groups and attributes of loggers are not used
 	env          environment

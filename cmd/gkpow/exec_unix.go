@@ -13,22 +13,22 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// become replaces this process by the command. It returns only if it fails.
+// become replaces this process with the command. It returns only on failure.
 func become(path string, args, variables []string) error {
 	return &startError{fmt.Errorf("%s: %w", path, syscall.Exec(path, args, variables)), exitNotExecutable}
 }
 
-// forwarded are the signals that programs may have a use for.
+// forwarded are the signals that programs may handle.
 var forwarded = []os.Signal{syscall.SIGINT, syscall.SIGTERM, syscall.SIGHUP, syscall.SIGQUIT, syscall.SIGUSR1, syscall.SIGUSR2, syscall.SIGWINCH}
 
-// fromKeyboard are those that a terminal sends to all processes in its foreground.
+// fromKeyboard are the signals that a terminal sends to all its foreground processes.
 var fromKeyboard = map[os.Signal]bool{syscall.SIGINT: true, syscall.SIGQUIT: true, syscall.SIGHUP: true, syscall.SIGWINCH: true}
 
-// runForwarding runs the command, passes signals on to it, and waits for its end.
+// runForwarding runs the command, passes signals on to it, and waits until it ends.
 func runForwarding(ctx context.Context, cmd *exec.Cmd) error {
 	signals := make(chan os.Signal, 16)
 	for _, s := range forwarded {
-		if !signal.Ignored(s) { // by nohup, say, for the command as well
+		if !signal.Ignored(s) { // for example by nohup, which is meant for the command as well
 			signal.Notify(signals, s)
 		}
 	}
@@ -53,8 +53,8 @@ func runForwarding(ctx context.Context, cmd *exec.Cmd) error {
 	}
 }
 
-// inForeground reports whether this process, and with it the command, which is in the
-// same group, gets the signals of a terminal.
+// inForeground reports whether this process gets the signals of a terminal. The command
+// is in the same process group, so it gets them, too.
 func inForeground() bool {
 	terminal, err := os.Open("/dev/tty")
 	if err != nil {

@@ -27,7 +27,7 @@ const (
 	exitNetwork     = 8
 	exitNone        = 9
 
-	// As shells have them.
+	// As in shells.
 	exitNotExecutable = 126
 	exitNotFound      = 127
 	exitSignal        = 128 // and the signal's number is added
@@ -59,12 +59,12 @@ executed, or with 127 if it does not exist. If a signal ends a command, the code
 	}
 }
 
-// An actionError is an error of a command that was called rightly.
+// An actionError is an error of a command whose command line was valid.
 type actionError struct{ error }
 
 func (e *actionError) Unwrap() error { return e.error }
 
-// A usageError is a wrong flag or argument that only the command could tell.
+// A usageError is an invalid flag or argument that cobra cannot detect.
 type usageError struct{ error }
 
 func (e *usageError) Unwrap() error { return e.error }
@@ -78,7 +78,7 @@ type childError struct{ code int }
 
 func (e *childError) Error() string { return fmt.Sprintf("exit code %d", e.code) }
 
-// A signalError is the cause of a context that a signal has ended.
+// A signalError is the cause of a context that a signal ended.
 type signalError struct{ signal os.Signal }
 
 func (e *signalError) Error() string {
@@ -104,8 +104,8 @@ type startError struct {
 
 func (e *startError) Unwrap() error { return e.error }
 
-// diagnose returns the exit code for an error, and what to do about it where the
-// error does not say so itself.
+// diagnose returns the exit code for an error, and a hint if the error itself does not
+// say what to do.
 func diagnose(err error) (code int, hint string) {
 	var action *actionError
 	var usage *usageError
@@ -151,7 +151,7 @@ func diagnose(err error) (code int, hint string) {
 	}
 }
 
-// moreThreads is advice for a search that was stopped, "" for anything else.
+// moreThreads returns advice for a search that was stopped, or "" for any other error.
 func moreThreads(err error) string {
 	var search *solver.StoppedError
 	var failure *client.Error
@@ -161,7 +161,7 @@ func moreThreads(err error) string {
 	return ""
 }
 
-// urlVariable is what sets the URL of the service that an error is about.
+// urlVariable returns the variable with the URL of the service that an error is about.
 func urlVariable(err error) string {
 	var failure *client.Error
 	if errors.As(err, &failure) && strings.HasPrefix(failure.Op, "gktinc/") {

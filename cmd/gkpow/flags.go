@@ -10,8 +10,8 @@ import (
 	"github.com/spf13/pflag"
 )
 
-// flagError says what a flag takes where its value cannot be read: the error of
-// package pflag tells which of Go's functions did not read it.
+// flagError says what values a flag takes if its value is malformed. The error of package
+// pflag would name the Go function that failed.
 func flagError(cmd *cobra.Command, err error) error {
 	var unknown *pflag.NotExistError
 	if errors.As(err, &unknown) && len(unknown.GetSpecifiedName()) > 1 {
@@ -44,7 +44,7 @@ func flagError(cmd *cobra.Command, err error) error {
 		want = "is not a list of whole numbers, such as 32 or 32,64"
 	case "stringSlice":
 		want = "is not a comma-separated list: put quotation marks around a whole entry"
-	default: // it has a reader of this module
+	default: // a type of this module
 		return fmt.Errorf("--%s: %w", flag.Name, errors.Unwrap(invalid))
 	}
 	return fmt.Errorf("--%s %q %s", flag.Name, value, want)

@@ -45,15 +45,15 @@ func (f *gktincFlags) register(flags *pflag.FlagSet) {
 	f.registerClient(flags)
 }
 
-// registerClient registers the flags about how the service is asked.
+// registerClient registers the flags that set up the client.
 func (f *gktincFlags) registerClient(flags *pflag.FlagSet) {
 	flags.StringVar(&f.agentID, "agent-id", "", "name of this site in validations (default: gkpow-go and the version)")
 	flags.IntVar(&f.defaultLevel, "default-level", 3, "challenge level if none was requested or given, 1 to 1000")
 	flags.DurationVar(&f.requestTimeout, "request-timeout", 5*time.Second, "how long to wait for the service, retries included")
 }
 
-// open returns a client with the keys of the environment. What the policy allows
-// is a warning.
+// open returns a client with the keys from the environment. It warns when the policy
+// admits a visitor without a verdict.
 func (f *gktincFlags) open(ctx context.Context, env environment) (*gktinc.Client, error) {
 	switch {
 	case f.defaultLevel < 1 || f.defaultLevel > 1000:
@@ -73,15 +73,15 @@ func (f *gktincFlags) open(ctx context.Context, env environment) (*gktinc.Client
 	return c, nil
 }
 
-// gktincAnswers are what a command prints: the text for a verdict that allows, or
-// the JSON for any.
+// gktincAnswers holds what a command prints: the text if the verdict allows the visitor,
+// or the JSON for any verdict.
 type gktincAnswers struct {
 	verdict gktinc.Verdict
 	text    string
 	json    any
 }
 
-// ask asks and prints the answer. A verdict that denies is an error.
+// ask asks the service and prints the answer. A verdict against the visitor is an error.
 func (f *gktincFlags) ask(ctx context.Context, env environment, ask func(context.Context, *gktinc.Client) (gktincAnswers, error)) error {
 	c, err := f.open(ctx, env)
 	if err != nil {
@@ -105,7 +105,7 @@ func (f *gktincFlags) ask(ctx context.Context, env environment, ask func(context
 // errDenied is a verdict against a visitor.
 var errDenied = errors.New("denied")
 
-// denied is nil for a verdict that allows.
+// denied returns an error for a verdict against the visitor.
 func denied(v gktinc.Verdict) error {
 	switch {
 	case v.Allowed:
@@ -121,10 +121,10 @@ func denied(v gktinc.Verdict) error {
 // gktincVerdictJSON is how --json shows a verdict.
 type gktincVerdictJSON struct {
 	Allowed   bool          `json:"allowed"`
-	Degraded  bool          `json:"degraded,omitempty"` // the policy has decided, not the service
+	Degraded  bool          `json:"degraded,omitempty"` // the policy decided, not the service
 	Ambiguous bool          `json:"ambiguous,omitempty"`
 	Reason    gktinc.Reason `json:"reason"`
-	Error     string        `json:"error,omitempty"` // why the service has not decided
+	Error     string        `json:"error,omitempty"` // why the service did not decide
 	Action    gktinc.Action `json:"action,omitempty"`
 	Score     *float64      `json:"score,omitempty"`
 	IPPolicy  string        `json:"ip_policy,omitempty"`

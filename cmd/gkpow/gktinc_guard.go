@@ -83,7 +83,7 @@ func (f *guardFlags) firstGiven() string {
 	return ""
 }
 
-// A formGuard makes the guards of forms that have the flags in common.
+// A formGuard makes the guards of forms that share one set of flags.
 type formGuard struct {
 	log     *slog.Logger
 	client  atomic.Pointer[gktinc.Client]
@@ -95,9 +95,9 @@ type formGuard struct {
 	exchanges *exchangeMetrics
 }
 
-// open returns a formGuard with the keys of the environment, or with an emulator's
-// unless its URL is "". The URL of a shared cache, "" for none, is where used pages are
-// remembered, unless a flag says otherwise.
+// open returns a formGuard with the keys from the environment, or with an emulator's keys
+// if emulatorURL is not "". The shared cache at sharedURL, if that is not "", records used
+// pages, unless a flag says otherwise.
 func (f *guardFlags) open(ctx context.Context, env environment, emulatorURL, sharedURL string, log *slog.Logger) (*formGuard, error) {
 	options, err := f.options()
 	if err != nil {
@@ -153,8 +153,8 @@ func (f *guardFlags) open(ctx context.Context, env environment, emulatorURL, sha
 	return guard, nil
 }
 
-// renewed reports whether the service has refused the key of the client that was
-// used, and the key file has another one by now, with which to ask again.
+// renewed reports whether to retry with a new key: the service refused the key of the
+// client that was used, and the key file now has another one.
 func (g *formGuard) renewed(used *gktinc.Client, err error) bool {
 	var failure *client.Error
 	if !errors.As(err, &failure) || failure.Status != http.StatusUnauthorized && failure.Status != http.StatusForbidden {
@@ -167,11 +167,11 @@ func (g *formGuard) renewed(used *gktinc.Client, err error) bool {
 	return changed
 }
 
-// reload reads the key again and reports whether it has changed.
+// reload rereads the key and reports whether it changed.
 func (g *formGuard) reload() (changed bool, err error) { return g.replace(g.client.Load()) }
 
-// replace opens a client in the place of the one that was used, unless another
-// request has done so.
+// replace replaces the client that was used with a new one, unless another request has
+// already done so.
 func (g *formGuard) replace(used *gktinc.Client) (changed bool, err error) {
 	g.opening.Lock()
 	defer g.opening.Unlock()
@@ -189,7 +189,7 @@ func (g *formGuard) replace(used *gktinc.Client) (changed bool, err error) {
 	return true, nil
 }
 
-// options returns what the flags say of all forms.
+// options returns the options that the flags set for all forms.
 func (f *guardFlags) options() (gktinc.GuardOptions, error) {
 	o := gktinc.GuardOptions{AskLevel: f.askLevel, PreEnforce: f.preEnforce, SameIP: f.sameIP, Lifetime: f.lifetime, MaxBody: f.maxBody,
 		OnceField: f.onceField, Page: gktinc.PageOptions{ScriptURL: f.script}, Proxies: gktinc.Proxies{Header: f.ipHeader}}
@@ -223,9 +223,9 @@ func (f *guardFlags) options() (gktinc.GuardOptions, error) {
 	return o, nil
 }
 
-// openStore returns the store of used pages. Processes of one user share it, and it
-// survives them.
-// With a shared cache, and without --once-dir, the machines of a fleet share it.
+// openStore returns the store of used pages. All processes of one user share it, and it
+// survives them. With a shared cache, and without --once-dir, the machines of a fleet
+// share it.
 func (f *guardFlags) openStore(env environment, log *slog.Logger) (gktinc.OnceStore, error) {
 	if f.sharedURL != "" && f.onceDir == "" {
 		store, err := rediscache.NewOnceStore(rediscache.Options{
@@ -260,7 +260,8 @@ func (f *guardFlags) openStore(env environment, log *slog.Logger) (gktinc.OnceSt
 	return store, nil
 }
 
-// registerTraffic registers metrics of what an API is doing.
+// registerTraffic registers the metrics of a client's circuit breaker and its requests in
+// progress.
 func registerTraffic(registry *metrics.Registry, service string, traffic func() client.Traffic) {
 	gauge := func(name, help string, value func(client.Traffic) float64) {
 		registry.GaugeFunc(name, help, func() float64 { return value(traffic()) }, "service", service)

@@ -26,7 +26,7 @@ func newInjector(body io.ReadCloser, formID string, insert func() []byte) *injec
 	return &injector{page: html.NewTokenizer(body), body: body, formID: formID, insert: insert}
 }
 
-// Read returns the page with what was put into it.
+// Read returns the page with the inserted HTML.
 func (i *injector) Read(p []byte) (int, error) {
 	for i.out.Len() == 0 {
 		if i.err != nil {
@@ -63,7 +63,7 @@ func (i *injector) next() {
 	}
 }
 
-// isTheForm looks at the attributes of a form.
+// isTheForm reports whether a form with these attributes is the one to insert into.
 func (i *injector) isTheForm(more bool) bool {
 	id, method := "", ""
 	for more {
@@ -82,8 +82,8 @@ func (i *injector) isTheForm(more bool) bool {
 	return strings.EqualFold(strings.TrimSpace(method), "post")
 }
 
-// put inserts the HTML before the last bytes of the output, the first few of which it
-// replaces, if that was not done yet.
+// put inserts the HTML before the last bytes of the output, and replaces the first few of
+// these bytes. It does so only once.
 func (i *injector) put(last, replaced int) {
 	if i.done {
 		return

@@ -156,7 +156,7 @@ func gktincProxy(ctx context.Context, env environment, f proxyFlags) error {
 	}
 }
 
-// A guardedForm is what --guard says of a form.
+// A guardedForm is a form as --guard describes it.
 type guardedForm struct {
 	path       string // as canonicalPath has it
 	parameters url.Values
@@ -220,5 +220,5 @@ func (f *proxyFlags) newProxy(guard *formGuard, registry *metrics.Registry, log 
 	return p, nil
 }
 
-// isContextEnd reports whether an error is that of a visitor who has gone.
+// isContextEnd reports whether an error means that the visitor has gone.
 func isContextEnd(err error) bool { return errors.Is(err, context.Canceled) }

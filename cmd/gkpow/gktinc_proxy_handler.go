@@ -35,7 +35,7 @@ type proxy struct {
 // formReadTimeout is how long a visitor may take to send a guarded form.
 const formReadTimeout = 30 * time.Second
 
-// ServeHTTP passes a request on, unless it is a form that is not accepted.
+// ServeHTTP passes a request on, unless it is a form that GKTinc does not accept.
 func (p *proxy) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	select {
 	case p.places <- struct{}{}:
@@ -68,7 +68,7 @@ func (p *proxy) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 
 func (p *proxy) count(outcome string) { p.requests.With(outcome).Inc() }
 
-// find returns the form that a path leads to, nil if there is none.
+// find returns the guarded form at a path, or nil if there is none.
 func (p *proxy) find(requested string) *guardedForm {
 	requested = canonicalPath(requested)
 	for i := range p.forms {
@@ -80,9 +80,9 @@ func (p *proxy) find(requested string) *guardedForm {
 	return nil
 }
 
-// canonicalPath is the same for all paths that some application takes for the same: in
-// any case, with other slashes, dots, parameters after a semicolon, or something behind
-// a NUL. To guard one path too many does no harm.
+// canonicalPath maps all paths that some application treats as equal to one path: it
+// ignores case, kinds of slashes, dots, parameters after a semicolon, and anything after
+// a NUL. Guarding one path too many does no harm.
 func canonicalPath(requested string) string {
 	requested, _, _ = strings.Cut(requested, "\x00")
 	segments := strings.Split(strings.ReplaceAll(requested, `\`, "/"), "/")
@@ -96,7 +96,7 @@ func canonicalPath(requested string) string {
 	return strings.ToLower(path.Clean("/" + strings.Join(segments, "/")))
 }
 
-// judge reports whether a form is accepted. Otherwise it has answered.
+// judge reports whether GKTinc accepts a form. If not, it has answered the request.
 func (p *proxy) judge(w http.ResponseWriter, r *http.Request, form *guardedForm) bool {
 	guard, err := p.of(form.parameters)
 	if err != nil { // it was right at the start
@@ -131,7 +131,7 @@ func (p *proxy) judge(w http.ResponseWriter, r *http.Request, form *guardedForm)
 	return false
 }
 
-// A guardedPage is the request for a page that a form is on.
+// A guardedPage is the request for a page with a guarded form.
 type guardedPage struct {
 	form    *guardedForm
 	request *http.Request
@@ -174,7 +174,7 @@ func (p *proxy) newReverseProxy(upstream *url.URL, timeout time.Duration) *httpu
 	}
 }
 
-// rewrite makes a request to the application of one to the proxy.
+// rewrite turns a request to the proxy into one to the application.
 func (p *proxy) rewrite(r *httputil.ProxyRequest, upstream *url.URL) {
 	r.SetURL(upstream)
 	r.Out.URL.RawQuery = r.In.URL.RawQuery // as it is, with what cannot be parsed
@@ -199,13 +199,13 @@ func (p *proxy) rewrite(r *httputil.ProxyRequest, upstream *url.URL) {
 	if r.In.Context().Value(pageKey{}) == nil || !p.inject {
 		return
 	}
-	// The page is needed whole, new, and in plain text.
+	// Ask for the whole page, not from a cache, and uncompressed.
 	for _, name := range []string{"Accept-Encoding", "Range", "If-Range", "If-None-Match", "If-Modified-Since"} {
 		r.Out.Header.Del(name)
 	}
 }
 
-// modify puts the field and the scripts into pages with a form.
+// modify adds the field and the scripts to pages with a guarded form.
 func (p *proxy) modify(response *http.Response) error {
 	page, ok := response.Request.Context().Value(pageKey{}).(*guardedPage)
 	media, _, _ := mime.ParseMediaType(response.Header.Get("Content-Type"))
@@ -227,8 +227,8 @@ func (p *proxy) modify(response *http.Response) error {
 	return nil
 }
 
-// fields returns what goes into the form. Without it the page still shows, but its
-// form will not be accepted.
+// fields returns the HTML to insert into the form. If that fails the page still shows,
+// but GKTinc will not accept its form.
 func (p *proxy) fields(page *guardedPage, nonce string) []byte {
 	html, err := p.makeFields(page, nonce)
 	if err != nil {

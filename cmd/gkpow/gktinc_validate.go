@@ -62,9 +62,9 @@ func gktincValidate(ctx context.Context, env environment, f gktincFlags, file st
 	})
 }
 
-// parseValidation reads the documented payload without what the client fills in. The
-// monitored field must be there unless it is optional: a visitor who leaves it out would
-// be judged by another one's name, or by none.
+// parseValidation reads the documented payload, except the fields that the client fills
+// in. The monitored field is required unless it is optional: a visitor who leaves it out
+// would be judged by another visitor's name, or by none.
 func parseValidation(data []byte, optional bool) (gktinc.Validation, error) {
 	v, has, err := parseFields(data)
 	if err != nil {
@@ -86,9 +86,9 @@ func parseValidation(data []byte, optional bool) (gktinc.Validation, error) {
 	return v, nil
 }
 
-// parseFields reads the documented fields, and tells which there are. Unlike
-// encoding/json it matches names by case, and demands that values are of the documented
-// type.
+// parseFields reads the documented fields, and returns a function that reports which are
+// present. Unlike encoding/json it matches names by case, and it requires the documented
+// types.
 func parseFields(data []byte) (v gktinc.Validation, has func(name string) bool, err error) {
 	var ip *netip.Addr
 	fields := map[string]any{

@@ -17,8 +17,8 @@ func warn(env environment, err error) {
 	fmt.Fprintf(env.stderr, "gkpow: warning: %s\n", words(err.Error()))
 }
 
-// warnFaults warns of kernels that this process does not use, because their
-// self-test failed or because a search has caught them in an error.
+// warnFaults warns of kernels that this process no longer uses, because they failed their
+// self-test or a search found a wrong result.
 func warnFaults(env environment) {
 	for _, b := range env.kernels() {
 		if b.Fault != nil {
@@ -27,7 +27,7 @@ func warnFaults(env environment) {
 	}
 }
 
-// faultOf says what is wrong with a kernel, and what the person can do.
+// faultOf returns an error that says what is wrong with a kernel, and what to do.
 func faultOf(b solver.Backend) error {
 	return fmt.Errorf("kernel %s is not used, since it computes wrong results on this machine (%w): report it, and check the CPU and memory",
 		b.Name, b.Fault)
@@ -45,9 +45,9 @@ func shellQuote(s string) string {
 	return "'" + strings.ReplaceAll(s, "'", `'\''`) + "'"
 }
 
-// await calls f, which reads or writes the named file, and returns what it returns, or
-// the context's error as soon as that ends: whoever is at the other end of a FIFO or a
-// terminal may keep f waiting for ever.
+// await calls f, which reads or writes the named file, and returns its results. If the
+// context ends first, await returns the context's error at once: f may wait forever for
+// the other end of a FIFO or a terminal.
 func await[T any](ctx context.Context, name string, f func() (T, error)) (result T, err error) {
 	type outcome struct {
 		result T
@@ -66,7 +66,7 @@ func await[T any](ctx context.Context, name string, f func() (T, error)) (result
 	}
 }
 
-// readLimited reads a file of at most 1 MiB, or standard input if the name is "-".
+// readLimited reads a file of up to 1 MiB, or standard input if the name is "-".
 func readLimited(ctx context.Context, name string, stdin io.Reader) ([]byte, error) {
 	source := name
 	if name == "-" {

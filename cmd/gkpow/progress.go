@@ -12,15 +12,15 @@ import (
 	"github.com/gkpow/gkpow/solver"
 )
 
-// A progress bar shows the chance of having found a solution by now. A search
-// has no memory, so this is all that there is to show.
+// A progress bar shows the chance that a search has found a solution by now. A search is
+// memoryless, so it cannot show how much is left.
 type progress struct {
 	bar *progressbar.ProgressBar // nil if there is no terminal
 }
 
 const barSteps = 1000
 
-// newProgress returns a bar on w, which shows nothing unless w is a terminal.
+// newProgress returns a bar on w. It shows nothing unless w is a terminal.
 func newProgress(w io.Writer) *progress {
 	file, ok := w.(*os.File)
 	if !ok || !term.IsTerminal(int(file.Fd())) {
@@ -43,7 +43,7 @@ func (p *progress) show(now solver.Progress) {
 	_ = p.bar.Set(min(int(now.Chance*barSteps), barSteps-1))
 }
 
-// close takes the bar off the terminal.
+// close removes the bar from the terminal.
 func (p *progress) close() {
 	if p.bar != nil {
 		_ = p.bar.Clear()

@@ -17,7 +17,7 @@ import (
 	"github.com/gkpow/gkpow/solver"
 )
 
-// An environment is what a command may touch of the world outside.
+// An environment is what a command can access outside the process.
 type environment struct {
 	stdin          io.Reader
 	stdout, stderr io.Writer
@@ -30,7 +30,7 @@ type environment struct {
 	bench func(context.Context, bench.Options) (*bench.Report, error)
 }
 
-// tokenDir returns the directory that tokens are kept in.
+// tokenDir returns the directory that holds the tokens.
 func (e environment) tokenDir() (string, error) {
 	if e.cacheDir != "" {
 		return e.cacheDir, nil
@@ -38,7 +38,7 @@ func (e environment) tokenDir() (string, error) {
 	return diskcache.DefaultDir()
 }
 
-// kernels returns what the process knows of the kernels.
+// kernels returns the kernels and what this process knows about them.
 func (e environment) kernels() []solver.Backend {
 	if e.backends != nil {
 		return e.backends()
@@ -60,7 +60,7 @@ func run(ctx context.Context, args []string, env environment) int {
 	}
 	var child *childError
 	if errors.As(err, &child) {
-		return child.code // it has said itself what is wrong
+		return child.code // the command has printed its own error
 	}
 	code, hint := diagnose(err)
 	fmt.Fprintf(env.stderr, "gkpow: error: %s\n", words(err.Error()))
@@ -76,7 +76,7 @@ func run(ctx context.Context, args []string, env environment) int {
 // Commands are listed in the order of commandGroups.
 func init() { cobra.EnableCommandSorting = false }
 
-// A constructor makes the command of a name.
+// A constructor makes the command with a name.
 type constructor struct {
 	name string
 	make func(environment) *cobra.Command
@@ -94,7 +94,7 @@ var commandGroups = [...]struct {
 	{"more", "More:", []constructor{{"version", newVersion}}},
 }
 
-// isCommand reports whether a name is that of a command in commandGroups.
+// isCommand reports whether commandGroups has a command with this name.
 func isCommand(name string) bool {
 	for _, group := range commandGroups {
 		if slices.ContainsFunc(group.commands, func(c constructor) bool { return c.name == name }) {
@@ -104,9 +104,9 @@ func isCommand(name string) bool {
 	return false
 }
 
-// newRoot makes the command gkpow for a command line. If that begins with the name of a
-// command, only that one is made: making all of them takes most of a millisecond, as much
-// as half of the rest of "gkpow version". Without arguments all are made.
+// newRoot makes the command gkpow for a command line. If the line begins with the name of
+// a command, newRoot makes only that one: making all of them takes most of a millisecond,
+// half as long as the rest of "gkpow version". Without arguments it makes all.
 func newRoot(env environment, args ...string) *cobra.Command {
 	only := ""
 	if len(args) > 0 && isCommand(args[0]) {
@@ -165,7 +165,7 @@ asks GuardianKey GKTinc about visitors and their forms.`,
 	root.InitDefaultHelpCmd()
 	root.InitDefaultCompletionCmd()
 	for _, sub := range root.Commands() {
-		if sub.Name() == "completion" { // which would pass over a shell that it does not know
+		if sub.Name() == "completion" { // cobra's would ignore an unknown shell
 			sub.Args = noSuchCommand
 			sub.RunE = func(cmd *cobra.Command, _ []string) error { return cmd.Help() }
 		}
@@ -173,9 +173,9 @@ asks GuardianKey GKTinc about visitors and their forms.`,
 	return root
 }
 
-// wrapFlags makes a function that prints what usage does, with the flags wrapped at 80
-// columns. A template of the usage would do it, if the linker did not keep every method
-// of a program that executes templates.
+// wrapFlags returns a function that prints the same as usage, with the flags wrapped at 80
+// columns. It does not use a usage template, since executing templates makes the linker
+// keep every method of the program.
 func wrapFlags(usage func(*cobra.Command) error) func(*cobra.Command) error {
 	return func(cmd *cobra.Command) error {
 		var text strings.Builder
@@ -196,9 +196,9 @@ func wrapFlags(usage func(*cobra.Command) error) func(*cobra.Command) error {
 	}
 }
 
-// action makes the function that runs a command without arguments. Cobra's own
-// errors, which come before it is called, are all about usage; those of f are
-// not, unless they say so.
+// action makes the function that runs a command without arguments. Errors that cobra
+// returns before it calls the function are usage errors. Errors of f are not, except for
+// a usageError.
 func action(f func(ctx context.Context) error) func(*cobra.Command, []string) error {
 	return actionOn(func(ctx context.Context, _ []string) error { return f(ctx) })
 }
@@ -213,8 +213,7 @@ func actionOn(f func(ctx context.Context, args []string) error) func(*cobra.Comm
 	}
 }
 
-// noSuchCommand is the error of arguments to a command that only has others below
-// it.
+// noSuchCommand returns the error for arguments to a command that has only subcommands.
 func noSuchCommand(cmd *cobra.Command, args []string) error {
 	if len(args) == 0 {
 		return nil
@@ -222,7 +221,7 @@ func noSuchCommand(cmd *cobra.Command, args []string) error {
 	return fmt.Errorf("unknown command %q for %q%s", args[0], cmd.CommandPath(), meant(args[0], commandNames(cmd)))
 }
 
-// commandNames are those of the commands below.
+// commandNames returns the names of a command's subcommands.
 func commandNames(cmd *cobra.Command) (names []string) {
 	for _, sub := range cmd.Commands() {
 		names = append(names, sub.Name())
@@ -230,8 +229,7 @@ func commandNames(cmd *cobra.Command) (names []string) {
 	return names
 }
 
-// newHelp returns the help command. Unlike cobra's it fails if there is no such
-// command.
+// newHelp returns the help command. Unlike cobra's it fails for an unknown command.
 func newHelp() *cobra.Command {
 	return &cobra.Command{
 		Use:   "help [COMMAND]",

@@ -10,7 +10,7 @@ import (
 	"github.com/gkpow/gkpow/solver"
 )
 
-// Variables that name the shard where a scheduler's own do not.
+// Variables that name the shard if the scheduler's variables do not.
 const (
 	shardIndexVariable = "GKPOW_SHARD_INDEX"
 	shardCountVariable = "GKPOW_SHARD_COUNT"
@@ -22,15 +22,15 @@ type scheduler struct {
 	name  string
 	index string // variable with the number of the process
 	first int    // number of the first process
-	count string // variable with how many there are; "" if the scheduler sets none
-	// countIs says which number of the user's goes into GKPOW_SHARD_COUNT.
+	count string // variable with the number of processes; "" if the scheduler sets none
+	// countIs says which number to put into GKPOW_SHARD_COUNT.
 	countIs string
-	// job is a variable that the scheduler sets in all jobs, and array what makes
-	// one that numbers its processes.
+	// job is a variable that the scheduler sets in all jobs. array says how to submit a
+	// job that numbers its processes.
 	job, array string
 }
 
-// schedulers are those that --shard auto knows. The variables are documented in
+// schedulers are the schedulers that --shard auto knows. Their variables are documented in
 //
 //   - https://kubernetes.io/docs/concepts/workloads/controllers/job/#completion-mode
 //   - https://slurm.schedmd.com/job_array.html
@@ -45,8 +45,7 @@ var schedulers = []scheduler{
 	{name: "GNU parallel", index: "PARALLEL_SEQ", first: 1, countIs: "the number of arguments"},
 }
 
-// autoShard returns the shard of this process by the variables that its scheduler
-// has set.
+// autoShard returns the shard of this process from the variables that its scheduler set.
 func autoShard(lookup func(string) (string, bool)) (solver.Shard, error) {
 	e := shardEnvironment{lookup}
 	if e.set(shardIndexVariable) {
@@ -135,14 +134,14 @@ func (e shardEnvironment) shard(s scheduler) (solver.Shard, error) {
 	return checkedShard(s.index, index, s.first, count, n)
 }
 
-// slurmTasks is set by srun only: how many processes it runs in this element of
-// the array.
+// slurmTasks is the number of processes that srun runs in this element of the array. Only
+// srun sets it.
 const slurmTasks = "SLURM_STEP_NUM_TASKS"
 
-// slurmShard returns the shard of a task of a Slurm array. By itself the array
-// must be regular, such as 0-7, 1-8 or 0-14:2, and the task's position in it is
-// the index. With GKPOW_SHARD_COUNT the task's id is the index, so that some of
-// the tasks can be submitted again, as --array=3,5.
+// slurmShard returns the shard of a task of a Slurm array. Without GKPOW_SHARD_COUNT the
+// array must be regular, such as 0-7, 1-8 or 0-14:2, and the task's position in it is the
+// index. With GKPOW_SHARD_COUNT the task's id is the index, so that some of the tasks can
+// be submitted again, such as --array=3,5.
 func (e shardEnvironment) slurmShard(s scheduler) (solver.Shard, error) {
 	if e.set(slurmTasks) {
 		if n, err := e.number(slurmTasks, 1); err != nil || n > 1 {

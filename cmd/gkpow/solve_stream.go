@@ -23,7 +23,7 @@ const (
 	maxStreamLine = 1 << 20 // bytes
 )
 
-// A streamRequest is a line of what gkpow solve --stream reads.
+// A streamRequest is a line that gkpow solve --stream reads.
 type streamRequest struct {
 	ID         json.RawMessage `json:"id"`
 	Salt       *string         `json:"salt"`
@@ -31,17 +31,17 @@ type streamRequest struct {
 	Timeout    *float64        `json:"timeout"`    // in seconds; none if nil
 }
 
-// A streamAnswer is a line of what it writes: a solution or an error.
+// A streamAnswer is a line that gkpow solve --stream writes: a solution or an error.
 type streamAnswer struct {
 	ID    json.RawMessage `json:"id"`
 	Nonce *uint64         `json:"nonce,omitempty"`
 	Hash  string          `json:"hash,omitempty"`
 	Error string          `json:"error,omitempty"`
-	Code  int             `json:"code,omitempty"` // the exit code that it would be
+	Code  int             `json:"code,omitempty"` // the exit code that gkpow solve would give
 }
 
-// solveStream answers the lines of standard input until it ends, --parallel of
-// them at a time. What is wrong with one line, or with its search, is its answer.
+// solveStream answers the lines of standard input until it ends, --parallel of them at a
+// time. An error in a line, or in its search, becomes the answer to that line.
 func (f *solveFlags) solveStream(ctx context.Context, env environment, options solver.Options) error {
 	for _, flag := range []string{"json", "difficulty", "bits"} {
 		if f.given(flag) {
@@ -91,7 +91,7 @@ func (f *solveFlags) solveStream(ctx context.Context, env environment, options s
 			for line := range lines {
 				answer := answerLine(ctx, s, line)
 				if ctx.Err() != nil {
-					return // its error is that of the command
+					return // the command returns the context's error
 				}
 				out.Lock()
 				err := printJSON(env.stdout, answer)
@@ -111,8 +111,8 @@ func (f *solveFlags) solveStream(ctx context.Context, env environment, options s
 	return context.Cause(ctx)
 }
 
-// readLine returns the next line that is not empty, without white space around it.
-// One that is too long is cut where that shows.
+// readLine returns the next line that is not empty, without surrounding white space. It
+// cuts a line that is too long, but keeps it longer than maxStreamLine.
 func readLine(in *bufio.Reader) (line []byte, err error) {
 	for {
 		part, err := in.ReadSlice('\n')

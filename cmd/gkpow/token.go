@@ -33,7 +33,7 @@ type tokenJSON struct {
 	Token      string `json:"token"`
 	ExpiresAt  int64  `json:"expiresAt"` // Unix seconds, by the service's clock
 	Cached     bool   `json:"cached"`
-	Challenges int    `json:"challenges"` // how many it took
+	Challenges int    `json:"challenges"` // number of challenges that it took
 	*solutionJSON
 }
 
@@ -90,7 +90,7 @@ func token(ctx context.Context, env environment, f tokenFlags) error {
 	if f.minLeft < 0 {
 		return usagef("--min-left %v is negative", f.minLeft)
 	}
-	// Elsewhere nobody would take the line away, and the token would be in the log.
+	// Elsewhere nothing would remove the line, and the token would end up in the log.
 	if actions, _ := env.lookup("GITHUB_ACTIONS"); f.mask && actions != "true" {
 		return usagef("--add-mask works only in GitHub Actions, where GITHUB_ACTIONS is true")
 	}
@@ -106,7 +106,7 @@ func token(ctx context.Context, env environment, f tokenFlags) error {
 	return printToken(env.stdout, f.format, t)
 }
 
-// checkTokenFormat returns why a value of --format is none.
+// checkTokenFormat returns an error for an invalid value of --format.
 func checkTokenFormat(format string) error {
 	if !slices.Contains(tokenFormats, format) {
 		return usagef("--format %q is not one of %s%s", format, strings.Join(tokenFormats, ", "), meant(format, tokenFormats))
@@ -114,7 +114,7 @@ func checkTokenFormat(format string) error {
 	return nil
 }
 
-// getToken gets a token as the flags say: a new one if fresh is set.
+// getToken gets a token according to the flags, or a new one if fresh is set.
 func getToken(ctx context.Context, env environment, search searchFlags, account accountFlags, fresh bool) (client.Token, error) {
 	s, searched, err := search.solver(solver.Options{}, env.stderr)
 	if err != nil {

@@ -17,20 +17,20 @@ import (
 	"github.com/gkpow/gkpow/client"
 )
 
-// A tokenFile is a file that holds a live token for programs that read files. It is
-// replaced in one step with each new token, has mode 0600, and does not exist while there
-// is no live token.
+// A tokenFile is a file with a live token, for programs that read files. Each new token
+// replaces it atomically. It has mode 0600, and does not exist while there is no live
+// token.
 type tokenFile struct {
 	path   string // absolute, without symbolic links
-	format string // as of gkpow token
+	format string // as for gkpow token
 	log    *slog.Logger
 
-	onFailure func(error) // nil, or called with errors of the source
+	onFailure func(error) // if not nil, called with errors of the source
 
 	mu      sync.Mutex  // guards what follows
 	written []byte      // content, nil if there is no file
 	expires time.Time   // of the token in the file
-	timer   *time.Timer // removes the file then; nil before the first token
+	timer   *time.Timer // removes the file at that time; nil before the first token
 }
 
 // newTokenFile checks that the file can be written. The flag's name is for errors.
@@ -62,8 +62,8 @@ func (f *tokenFile) start(ctx context.Context, source client.TokenSource, state 
 	return func() { cancel(); <-done }
 }
 
-// maxTokenCheck is how often the file is compared with the source at least: timers stand
-// still while the machine sleeps.
+// maxTokenCheck is the longest time between comparisons of the file with the source:
+// timers stop while the machine sleeps.
 const maxTokenCheck = 10 * time.Second
 
 // keep updates the file until ctx is done, and removes it then. The channel announces that
@@ -72,7 +72,7 @@ func (f *tokenFile) keep(ctx context.Context, source client.TokenSource, changed
 	defer f.remove()
 	backoff := time.Second
 	for {
-		// A renewal starts when somebody asks for the token late in its life; this does.
+		// A request late in the token's life, such as this one, starts a renewal.
 		token, err := source.Token(ctx)
 		if ctx.Err() != nil {
 			return
@@ -129,7 +129,7 @@ func (f *tokenFile) write(token client.Token) error {
 	if f.written != nil && bytes.Equal(content.Bytes(), f.written) {
 		return nil
 	}
-	// A file that is replaced passes its mode on.
+	// The new file inherits the mode of the old one.
 	if err := os.Chmod(f.path, 0o600); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return err
 	}
@@ -165,8 +165,8 @@ func (f *tokenFile) removeLocked() {
 	f.written, f.expires = nil, time.Time{}
 }
 
-// renewsIn returns when the first request starts a renewal, as client.Source does; 0 if
-// any request does.
+// renewsIn returns the time after which a request starts a renewal in client.Source, or 0
+// if any request does.
 func renewsIn(t client.Token, now time.Time) time.Duration {
 	received := t.Received()
 	if received.IsZero() {

@@ -17,7 +17,7 @@ type versionJSON struct {
 	Commit   string `json:"commit"` // "" if the build did not record it
 	Date     string `json:"date"`   // of the commit, RFC 3339
 	Modified bool   `json:"modified,omitempty"`
-	Kernel   string `json:"kernel"` // the one that searches begin with
+	Kernel   string `json:"kernel"` // the kernel that searches start with
 	Go       string `json:"go"`
 	OS       string `json:"os"`
 	Arch     string `json:"arch"`
@@ -62,7 +62,7 @@ func printVersion(env environment, asJSON bool) error {
 	return err
 }
 
-// firstKernel returns the name of the kernel that a search begins with.
+// firstKernel returns the name of the kernel that a search starts with.
 func firstKernel(env environment) string {
 	if name, _ := env.lookup("GKPOW_BACKEND"); name != "" {
 		return name

@@ -7,10 +7,10 @@ import (
 	"github.com/spf13/cobra"
 )
 
-// The packages below this one speak to Go programmers, so their errors begin with the
-// package's name and name fields of a Config. Whoever runs a command knows variables and
-// flags instead: words puts those into the text of every error that a command prints, logs
-// or answers with.
+// The other packages address Go programmers, so their errors begin with the package's
+// name and mention fields of a Config. Users of the command know variables and flags
+// instead: words replaces those names in the text of every error that a command prints,
+// logs or answers with.
 func words(text string) string {
 	text = strings.TrimPrefix(packageNames.Replace(": "+text), ": ")
 	if strings.Contains(text, "gktinc/") || strings.Contains(text, "GuardOptions") {
@@ -19,7 +19,7 @@ func words(text string) string {
 	return m2mWords.Replace(text)
 }
 
-// packageNames removes the names of packages, wherever an error wraps another one.
+// packageNames removes the names of packages at every level of wrapped errors.
 var packageNames = strings.NewReplacer(
 	": client: ", ": ",
 	": gktinc: ", ": ",
@@ -31,7 +31,7 @@ var packageNames = strings.NewReplacer(
 	": diskcache: ", ": the cache on disk: ",
 )
 
-// Of two texts that begin at the same place, the one that is listed first counts.
+// If two texts match at the same place, the one listed first wins.
 var m2mWords = strings.NewReplacer(
 	"Config.URL (GKCAPTCHA_API_URL)", "GKCAPTCHA_API_URL",
 	"Config.URL", "GKCAPTCHA_API_URL",
@@ -65,7 +65,7 @@ var gktincWords = strings.NewReplacer(
 	"gktinc/config: GuardOptions", "the form's settings",
 )
 
-// logWords is a slog.HandlerOptions.ReplaceAttr that applies words to errors.
+// logWords is a slog.HandlerOptions.ReplaceAttr function that applies words to errors.
 func logWords(_ []string, attribute slog.Attr) slog.Attr {
 	if attribute.Key == "error" {
 		attribute.Value = slog.StringValue(words(attribute.Value.String()))
@@ -73,14 +73,14 @@ func logWords(_ []string, attribute slog.Attr) slog.Attr {
 	return attribute
 }
 
-// newLog returns the log of commands that serve: a JSON object for each event.
+// newLog returns the log of servers, with one JSON object for each event.
 func newLog(env environment) *slog.Logger {
 	return slog.New(slog.NewJSONHandler(env.stderr, &slog.HandlerOptions{ReplaceAttr: logWords}))
 }
 
 // meant returns "; did you mean X?" if one of the names is close to what was typed.
 func meant(typed string, names []string) string {
-	var all cobra.Command // whose suggestions are those for commands
+	var all cobra.Command // for its SuggestionsFor
 	all.SuggestionsMinimumDistance = 2
 	for _, name := range names {
 		all.AddCommand(&cobra.Command{Use: name, Run: func(*cobra.Command, []string) {}})
