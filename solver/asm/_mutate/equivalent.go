@@ -41,9 +41,9 @@ var equivalents = []equivalent{
 		e := decode(was)
 		return was[0] != 0xc5 && byte == e.prefix && bit == e.xBit && !e.index()
 	}},
-	{"R extends a register, in whose place the instruction has part of its opcode", regexp.MustCompile(`^(VPS[LR]LD|VPRORD|INC|DEC|SH[LR]|ADD|SUB|CMP|AND)`), func(was []byte, byte, bit int) bool {
+	{"R and R' extend a register, in whose place the instruction has part of its opcode", regexp.MustCompile(`^(VPS[LR]LD|VPRORD|INC|DEC|SH[LR]|ADD|SUB|CMP|AND)`), func(was []byte, byte, bit int) bool {
 		e := decode(was)
-		return byte == e.prefix && bit == e.xBit+1
+		return byte == e.prefix && (bit == e.xBit+1 || was[0] == 0x62 && bit == 4)
 	}},
 	{"a rotation of a 32-bit lane counts modulo 32", regexp.MustCompile(`^VPRORD `), func(was []byte, byte, bit int) bool {
 		return byte == len(was)-1 && bit >= 5
