@@ -56,7 +56,7 @@ func checkout(t *testing.T, dir, tag string) string {
 // umask, and they are what a release needs.
 func TestInteropReproducible(t *testing.T) {
 	interop(t, "git", "sha256sum", "dpkg-deb")
-	targets := []string{"linux/amd64", "linux/arm64", "windows/amd64", "darwin/arm64"}
+	targets := []string{"linux/amd64", "windows/amd64", "darwin/arm64"}
 	first, second := filepath.Join(t.TempDir(), "out"), filepath.Join(t.TempDir(), "elsewhere", "out")
 	require.NoError(t, run(checkout(t, filepath.Join(t.TempDir(), "a"), "v0.9.0"), first, targets))
 	old := syscall.Umask(0o077)
@@ -80,7 +80,7 @@ func TestInteropReproducible(t *testing.T) {
 	require.ElementsMatch(t, []string{
 		"SHA256SUMS", "THIRD_PARTY_NOTICES", "gkpow_0.9.0.cdx.json", "gkpow_0.9.0_container.tar.gz",
 		"gkpow_0.9.0_darwin_arm64.tar.gz", "gkpow_0.9.0_linux_amd64.deb", "gkpow_0.9.0_linux_amd64.rpm", "gkpow_0.9.0_linux_amd64.tar.gz",
-		"gkpow_0.9.0_linux_arm64.deb", "gkpow_0.9.0_linux_arm64.rpm", "gkpow_0.9.0_linux_arm64.tar.gz", "gkpow_0.9.0_windows_amd64.zip",
+		"gkpow_0.9.0_windows_amd64.zip",
 	}, names)
 	command(t, first, "sha256sum", "--check", "--strict", "SHA256SUMS")
 

@@ -263,9 +263,13 @@ func TestJudge(t *testing.T) {
 // There is one salt without characters, so all samples find the same, and what is
 // rare in one of them is in all.
 func TestJudgeShortSalts(t *testing.T) {
+	seeds := uint64(5)
+	if testing.Short() {
+		seeds = 1
+	}
 	for _, length := range []int{0, 1} {
 		w, clock := fakeWorld()
-		for seed := range uint64(5) {
+		for seed := range seeds {
 			track := &track{
 				strategy: &fakeStrategy{name: "right", rate: 1e6, clock: clock},
 				ground:   newGround(seed, length), width: 8, threads: 2,

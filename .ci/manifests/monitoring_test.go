@@ -17,10 +17,10 @@ import (
 // histograms.
 var metricNames = regexp.MustCompile(`\bgkpow_[a-z_]+`)
 
-// requireDocumented fails if docs/agent.md does not list a metric that a text uses.
+// requireDocumented fails if docs/metrics.md does not list a metric that a text uses.
 func requireDocumented(t *testing.T, text string) {
 	t.Helper()
-	document, err := os.ReadFile("../../docs/agent.md")
+	document, err := os.ReadFile("../../docs/metrics.md")
 	require.NoError(t, err)
 	found := metricNames.FindAllString(text, -1)
 	for _, name := range found {
