@@ -78,7 +78,7 @@ func doctor(ctx context.Context, env environment, f doctorFlags) error {
 	gktincOnly := !f.emulator && hasGKTincKeys(env) && !hasAny(env, "GKCAPTCHA_SITE_KEY", "GKCAPTCHA_SECRET_KEY", "GKCAPTCHA_SECRET_KEY_FILE")
 	if !gktincOnly {
 		c, stop, err := f.open(ctx, env, s)
-		if d.check("keys", err, "there") {
+		if d.check("keys", err, "set") {
 			defer stop()
 			if given, ok := d.service(ctx, env, f, c); ok {
 				puzzle = given

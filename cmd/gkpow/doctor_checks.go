@@ -104,7 +104,7 @@ func (d *diagnosis) gktinc(ctx context.Context, env environment) {
 			err = configError(err)
 		}
 	}
-	if !d.check("GKTinc keys", err, "there") {
+	if !d.check("GKTinc keys", err, "set") {
 		return
 	}
 	d.keyFile(env, "GKTINC_API_KEY")
