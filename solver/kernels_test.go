@@ -178,12 +178,13 @@ func TestSelfTestComesFirst(t *testing.T) {
 	checkSolution(t, p, solution)
 	require.Equal(t, asm.Generic().Name, solution.Backend)
 
+	// A slow first call may have ruled the kernel out before its self-test, so ask for it.
+	_, err = newSolver(Options{Backend: "blind"}, r)
+	require.ErrorContains(t, err, "solver: backend blind: self-test")
 	b := r.backends()[0]
 	require.False(t, b.Usable)
 	require.Empty(t, b.Missing)
 	require.ErrorContains(t, b.Fault, "self-test")
-	_, err = newSolver(Options{Backend: "blind"}, r)
-	require.ErrorContains(t, err, "solver: backend blind: self-test")
 
 	// If no kernel works, Solve and Explain fail.
 	s, err = newSolver(Options{}, newRegistry([]asm.Kernel{blind}))
