@@ -15,10 +15,6 @@ func (f *agentFlags) openGKTinc(ctx context.Context, env environment, log *slog.
 		}
 		return nil, nil
 	}
-	var err error
-	if f.gktinc.sharedURL, err = f.accountFlags.sharedURL(env); err != nil {
-		return nil, err
-	}
 	sharedURL, err := f.sharedURL(env)
 	if err != nil {
 		return nil, err

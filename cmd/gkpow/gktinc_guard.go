@@ -38,8 +38,6 @@ type guardFlags struct {
 	onceField, onceDir   string
 	formSize, script     string
 
-	sharedURL string // of the shared cache; "" if there is none
-
 	names []string               // of the flags
 	given func(flag string) bool // whether a flag is on the command line
 }
@@ -128,14 +126,8 @@ func (f *guardFlags) open(ctx context.Context, env environment, emulatorURL, sha
 	if err != nil {
 		return nil, configError(err)
 	}
-	guard := &formGuard{log: log, options: options, close: func() {}, exchanges: exchanges}
-	if sharedURL != "" && f.onceDir == "" {
-		shared, err := rediscache.NewOnceStore(rediscache.Options{URL: sharedURL, OnWarning: func(err error) { log.Warn(words(err.Error())) }})
-		if err != nil {
-			return nil, usagef("%s: %w", cacheVariable, err)
-		}
-		guard.options.Store, guard.close = shared, shared.Close
-	} else if guard.options.Store, err = f.openStore(env, log); err != nil {
+	guard := &formGuard{log: log, options: options, exchanges: exchanges}
+	if guard.options.Store, guard.close, err = f.openStore(env, sharedURL, log); err != nil {
 		return nil, err
 	}
 	guard.client.Store(c)
@@ -223,19 +215,25 @@ func (f *guardFlags) options() (gktinc.GuardOptions, error) {
 	return o, nil
 }
 
-// openStore returns the store of used pages. All processes of one user share it, and it
-// survives them. With a shared cache, and without --once-dir, the machines of a fleet
-// share it.
-func (f *guardFlags) openStore(env environment, log *slog.Logger) (gktinc.OnceStore, error) {
-	if f.sharedURL != "" && f.onceDir == "" {
-		store, err := rediscache.NewOnceStore(rediscache.Options{
-			URL: f.sharedURL, OnWarning: func(err error) { log.Warn(words(err.Error())) },
-		})
-		if err != nil {
-			return nil, &usageError{err}
-		}
-		return store, nil
+// openStore returns the store of used pages and a function that closes it. The machines of
+// a fleet share it if sharedURL is not "" and --once-dir is not set.
+func (f *guardFlags) openStore(env environment, sharedURL string, log *slog.Logger) (gktinc.OnceStore, func(), error) {
+	if sharedURL == "" || f.onceDir != "" {
+		store, err := f.openLocalStore(env, log)
+		return store, func() {}, err
 	}
+	store, err := rediscache.NewOnceStore(rediscache.Options{
+		URL: sharedURL, OnWarning: func(err error) { log.Warn(words(err.Error())) },
+	})
+	if err != nil {
+		return nil, nil, usagef("%s: %w", cacheVariable, err)
+	}
+	return store, store.Close, nil
+}
+
+// openLocalStore returns this machine's store of used pages. All processes of one user
+// share it, and it survives them.
+func (f *guardFlags) openLocalStore(env environment, log *slog.Logger) (gktinc.OnceStore, error) {
 	dir := f.onceDir
 	if dir == "" {
 		parent := env.cacheDir

@@ -1,14 +1,11 @@
-//go:build unix && !linux
+//go:build unix
 
 package metrics
 
-import (
-	"os"
-	"runtime"
-	"syscall"
-)
+import "syscall"
 
-func readProcess() process {
+// usageAndLimits is what every Unix tells alike.
+func usageAndLimits() process {
 	p := unknownProcess
 	var used syscall.Rusage
 	if err := syscall.Getrusage(syscall.RUSAGE_SELF, &used); err == nil {
@@ -20,11 +17,6 @@ func readProcess() process {
 	}
 	if err := syscall.Getrlimit(syscall.RLIMIT_AS, &limit); err == nil {
 		p.maxVirtual = float64(limit.Cur)
-	}
-	if runtime.GOOS == "darwin" { // whose /dev/fd has every file
-		if open, err := os.ReadDir("/dev/fd"); err == nil {
-			p.openFiles = float64(len(open) - 1) // one is of the directory
-		}
 	}
 	return p
 }
