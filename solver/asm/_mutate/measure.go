@@ -139,15 +139,19 @@ func (k kernel) measure(dir string) (ok bool, err error) {
 		counts[v]++
 	}
 	bad := counts[foundByTests] + counts[missed]
-	fmt.Printf("%s: the self-test misses %d of %d mutants, %.2f %%: other tests find %d of them. It found %d; %d crashed, %d hung, %d do the same as the original. %s\n",
-		k.name, bad, len(mutants), 100*float64(bad)/float64(len(mutants)), counts[foundByTests],
+	others, unfound := fmt.Sprintf("other tests find %d of them", counts[foundByTests]), "nothing finds it"
+	if *tests == "" {
+		others, unfound = "other tests did not run", "the self-test misses it"
+	}
+	fmt.Printf("%s: the self-test misses %d of %d mutants, %.2f %%: %s. It found %d; %d crashed, %d hung, %d do the same as the original. %s\n",
+		k.name, bad, len(mutants), 100*float64(bad)/float64(len(mutants)), others,
 		counts[foundBySelfTest], counts[died], counts[endless], counts[same], time.Since(start).Round(time.Second))
 	for i, m := range mutants {
 		switch verdicts[i] {
 		case foundByTests:
 			fmt.Printf("  %s: other tests find it\n", m)
 		case missed:
-			fmt.Printf("  %s: nothing finds it\n", m)
+			fmt.Printf("  %s: %s\n", m, unfound)
 		case same:
 			fmt.Printf("  %s: the same, %s\n", m, m.reason())
 		}
