@@ -38,8 +38,8 @@ func firstColumn(text string) (cells []string) {
 	return cells
 }
 
-// literals returns the strings in the files that match the pattern, each once.
-func literals(t *testing.T, files, pattern string) (found []string) {
+// parseSources parses the Go files, except tests, that match a glob pattern.
+func parseSources(t *testing.T, files string) (parsed []*ast.File) {
 	t.Helper()
 	names, err := filepath.Glob(files)
 	require.NoError(t, err)
@@ -49,6 +49,15 @@ func literals(t *testing.T, files, pattern string) (found []string) {
 		}
 		file, err := parser.ParseFile(gotoken.NewFileSet(), name, nil, 0)
 		require.NoError(t, err)
+		parsed = append(parsed, file)
+	}
+	return parsed
+}
+
+// literals returns the strings in the files that match the pattern, each once.
+func literals(t *testing.T, files, pattern string) (found []string) {
+	t.Helper()
+	for _, file := range parseSources(t, files) {
 		ast.Inspect(file, func(n ast.Node) bool {
 			if literal, ok := n.(*ast.BasicLit); ok && literal.Kind == gotoken.STRING {
 				text, err := strconv.Unquote(literal.Value)

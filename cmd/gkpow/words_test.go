@@ -2,7 +2,6 @@ package main
 
 import (
 	"go/ast"
-	"go/parser"
 	gotoken "go/token"
 	"io"
 	"net/http"
@@ -29,14 +28,7 @@ func TestWords(t *testing.T) {
 		`|config: (Solver|Policy|Margin|MaxRounds|Timeout|UserAgent|Limits)\b`) // commands set these only to what can be
 	found := 0
 	for _, dir := range []string{"../../client", "../../client/gktinc"} {
-		files, err := filepath.Glob(filepath.Join(dir, "*.go"))
-		require.NoError(t, err)
-		for _, name := range files {
-			if strings.HasSuffix(name, "_test.go") {
-				continue
-			}
-			file, err := parser.ParseFile(gotoken.NewFileSet(), name, nil, 0)
-			require.NoError(t, err)
+		for _, file := range parseSources(t, filepath.Join(dir, "*.go")) {
 			ast.Inspect(file, func(n ast.Node) bool {
 				call, ok := n.(*ast.CallExpr)
 				if !ok {
