@@ -72,7 +72,7 @@ func verify(ctx context.Context, env environment, f verifyFlags, args []string) 
 	profile, ok := wireProfiles[f.profile]
 	switch {
 	case !ok:
-		return usagef("--profile %q is not both, sdk or docs%s", f.profile, meant(f.profile, slices.Collect(maps.Keys(wireProfiles))))
+		return usagef("--profile %q is not both, sdk or docs%s", f.profile, meant(f.profile, slices.Sorted(maps.Keys(wireProfiles))))
 	case f.options.Expected.MaxAge < 0:
 		return usagef("--max-age %v is negative", f.options.Expected.MaxAge)
 	case f.options.Expected.MaxScore < 0 || f.options.Expected.MaxScore > 1:

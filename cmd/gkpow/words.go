@@ -78,16 +78,17 @@ func newLog(env environment) *slog.Logger {
 	return slog.New(slog.NewJSONHandler(env.stderr, &slog.HandlerOptions{ReplaceAttr: logWords}))
 }
 
-// meant returns "; did you mean X?" if one of the names is close to what was typed.
+// meant returns "; did you mean X?" with the name closest to what was typed, if one is close.
 func meant(typed string, names []string) string {
 	var all cobra.Command // for its SuggestionsFor
-	all.SuggestionsMinimumDistance = 2
 	for _, name := range names {
 		all.AddCommand(&cobra.Command{Use: name, Run: func(*cobra.Command, []string) {}})
 	}
-	suggestions := all.SuggestionsFor(typed)
-	if typed == "" || len(suggestions) == 0 {
-		return ""
+	for distance := 1; typed != "" && distance <= 2; distance++ {
+		all.SuggestionsMinimumDistance = distance
+		if suggestions := all.SuggestionsFor(typed); len(suggestions) > 0 {
+			return "; did you mean " + suggestions[0] + "?"
+		}
 	}
-	return "; did you mean " + suggestions[0] + "?"
+	return ""
 }

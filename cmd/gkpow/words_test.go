@@ -205,3 +205,13 @@ func TestAgentWords(t *testing.T) {
 		require.NotContains(t, text, "Config")
 	}
 }
+
+// The closest name is suggested, not the first that is close.
+func TestMeantClosest(t *testing.T) {
+	names := []string{"avx512", "shani", "avx2"}
+	for typed, want := range map[string]string{
+		"avx22": "; did you mean avx2?", "avx52": "; did you mean avx512?", "sh": "; did you mean shani?", "neon": "", "": "",
+	} {
+		require.Equal(t, want, meant(typed, names), typed)
+	}
+}
