@@ -1,55 +1,56 @@
-// Package asm holds the kernels: the innermost loops of the search, one for each
-// instruction set, behind one signature. Most programs want package solver,
-// which plans the search, runs the kernels and checks what they report.
+// Package asm holds the kernels: the innermost loops of the search, one kernel per
+// instruction set, all with the same functions. Most programs want package solver,
+// which plans the search, runs the kernels and verifies the hits that they report.
 //
-// To read it, start with Kernel and Block, then see generic.go for what every
-// kernel computes. Kernels lists them.
+// Start reading at Kernel and Block; generic.go shows what every kernel computes.
+// Kernels returns all of them.
 package asm
 
 import "slices"
 
-// A Kernel searches nonces with one instruction set. It is a value without
-// state, safe for concurrent use on different Blocks.
+// A Kernel searches nonces with one instruction set. It has no state of its own, so
+// goroutines can share it as long as each uses its own Block, States and Grid.
 type Kernel struct {
 	// Name is the name used for --backend and in benchmarks: "generic".
 	Name string
-	// Lanes is how many nonces are hashed in one step.
+	// Lanes is the number of nonces that Scan hashes in one step.
 	Lanes int
-	// Missing is the CPU feature that this machine lacks, or "" if it can run
-	// the kernel.
+	// Missing is a CPU feature that the kernel needs and this machine lacks, or "" if
+	// the machine can run the kernel.
 	Missing string
-	// MaxScan is the most hashes to ask of one call of a Scan function. A call
-	// cannot be interrupted, so this keeps it below about half a millisecond on
-	// slow machines: the latency of cancellation. It is a multiple of Lanes.
+	// MaxScan is the maximum number of hashes for one call of Scan, ScanTails or
+	// ScanGrid, a multiple of Lanes. A call cannot be interrupted, so this limits the
+	// latency of cancellation: to about half a millisecond on slow machines.
 	MaxScan int
-	// Ops are the operations that the functions below take. They serve to choose
-	// between layouts, not between kernels.
+	// Ops counts the operations of the functions below. Use it to compare layouts; it
+	// does not compare kernels.
 	Ops Ops
-	// Rounds are the SHA256RNDS2 among Ops, each of which does two rounds of one hash. They are
-	// zero if the kernel does not use that instruction.
+	// Rounds counts the SHA256RNDS2 instructions included in Ops, each of which does two
+	// rounds of one hash. It is zero if the kernel does not use that instruction.
 	Rounds Ops
-	// Weights turn Ops into time.
+	// Weights converts Ops to time.
 	Weights Weights
 
-	// Scan returns the index of the first of words that meets the target of b
-	// when it is OR-ed into b.Words[b.Vary], or -1 if none does. It reads
-	// nothing outside words, and neither b nor words changes.
+	// Scan returns the index of the first word that meets the target of b when it is
+	// OR-ed into b.Words[b.Vary], or -1 if none does. It reads nothing outside words and
+	// does not change b or words.
 	Scan func(b *Block, words []uint32) int
 
-	// Hash sets s to the hash values after b for words, MaxStates of them for each
-	// of s and MaxHash at most, for ScanTails of the same kernel. A kernel may take
-	// longer for the first few, so many at once are better.
+	// Hash computes the hash value after b for each of words, and stores MaxStates of
+	// them in each element of s, in the order that ScanTails of the same kernel expects.
+	// len(words) is MaxStates times len(s), at most MaxHash. The first few words may take
+	// longer, so prefer few large calls.
 	Hash func(b *Block, words []uint32, s []States)
 
-	// ScanTails returns the index of the first of tails after which the first
-	// word of any of the hash values has all bits of mask zero, or -1 if there is
-	// none.
+	// ScanTails returns the index of the first tail with a hit, or -1 if there is none.
+	// A hit is a hash value in s for which the first word of the digest, after the tail,
+	// has all bits of mask zero.
 	ScanTails func(s *States, tails []Tail, mask uint32) int
 
-	// ScanGrid returns the index of the first of words with which any chunk of g
-	// meets the target when it is OR-ed into Words[Vary], or -1 if none does. It reads
-	// nothing outside words, and neither g nor words changes. Kernels that can do no
-	// better than Scan have ByChunks here.
+	// ScanGrid returns the index of the first word with which any chunk of g meets the
+	// target when the word is OR-ed into g.Words[g.Vary], or -1 if none does. It reads
+	// nothing outside words and does not change words or the exported fields of g.
+	// Kernels without code for grids use ByChunks.
 	ScanGrid func(g *Grid, words []uint32) int
 }
 
@@ -61,15 +62,15 @@ type Ops struct {
 	Grid [16]int // for GridLanes hashes, by the second word that varies; 0 if ScanGrid is ByChunks
 }
 
-// withTail returns the operations of a kernel that has another one's ScanTails.
+// withTail returns o with the Tail of another kernel, whose ScanTails this one uses.
 func (o Ops) withTail(tail int) Ops {
 	o.Tail = tail
 	return o
 }
 
-// Weights are CPU cycles for one operation of Ops, by the function that it is in. They are measured
-// (make cycles) on a CPU for which the kernel is a good choice, and make layouts comparable that
-// use different functions: operations of one kind do not all take the same time.
+// Weights gives the CPU cycles that one operation takes in each function. The figures were
+// measured (make cycles) on a CPU for which the kernel is a good choice. Layouts use different
+// functions, whose mixes of instructions differ in speed; weights make their costs comparable.
 type Weights struct {
 	Scan float64 // cycles per operation of Ops.Scan
 	Hash float64 // cycles per operation of Ops.Hash
@@ -77,8 +78,8 @@ type Weights struct {
 	Grid float64 // cycles per operation of Ops.Grid
 }
 
-// Kernels returns the kernels of this architecture, the likely fastest first and generic
-// last, including those that this CPU cannot run.
+// Kernels returns all kernels for this architecture, including the ones that this CPU cannot
+// run. The likely fastest comes first and generic last.
 func Kernels() []Kernel { return slices.Clone(kernels) }
 
 // Generic returns the kernel that runs everywhere.

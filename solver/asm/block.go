@@ -2,11 +2,11 @@ package asm
 
 import "github.com/gkpow/gkpow/solver/asm/internal/schedule"
 
-// A Block is one chunk: the hashes that differ only in one word of one message
-// block. It is reused from chunk to chunk, and belongs to one goroutine.
+// A Block is one chunk: a message block in which a single word varies. One goroutine
+// owns it and reuses it for many chunks.
 //
-// The owner sets the exported fields and calls Prepare; a Kernel's Scan and Hash
-// then read all of it and change none.
+// The owner sets the exported fields and calls Prepare. A kernel's Scan and Hash then
+// read the Block without changing it.
 type Block struct {
 	State [8]uint32  // hash value before this message block
 	Words [16]uint32 // the message block; the bits that vary are zero in Words[Vary]
@@ -15,20 +15,19 @@ type Block struct {
 
 	// before[t] holds the working variables before round t, for t up to Vary.
 	before [16][8]uint32
-	// after holds the working variables after round Vary if Words[Vary] and what
-	// varies in it were 0: W[Vary] is yet to be added to a and e.
+	// after holds the working variables after round Vary, computed with W[Vary] = 0.
+	// Adding W[Vary] to a and e completes the round.
 	after [8]uint32
-	// sum[t] is, for a word of the message, K[t] + W[t], and K[t] for the word
-	// that varies. For a word of the schedule it is the sum of those of its four
-	// terms that are constant: W[t] itself where all of them are.
+	// sum[t] for t < 16 is K[t] + W[t], or K[t] for the word that varies. For t >= 16 it
+	// is the sum of the constant ones among the four terms of W[t], without K[t].
 	sum [64]uint32
-	// last is K[63] + State[0]. It makes the last round yield H0.
+	// last is K[63] + State[0]. Used as K[63], it makes the last round yield H0.
 	last uint32
 }
 
-// Prepare computes what is the same for the whole chunk. Words before from must
-// not have changed since the last Prepare with the same State and Vary; 0 is
-// always right.
+// Prepare computes the values that all hashes of the chunk share. It reuses the rounds
+// before round from, which is valid if State, Vary and Words[:from] are the same as in the
+// previous call; from = 0 is always valid.
 func (b *Block) Prepare(from int) {
 	if from == 0 {
 		b.before[0] = b.State
@@ -49,8 +48,7 @@ func (b *Block) Prepare(from int) {
 	for t := 16; t < 64; t++ {
 		b.sum[t] = 0
 		if terms[t] != schedule.All {
-			// A term that varies adds nothing here, since smallSigma0(0) and
-			// smallSigma1(0) are 0.
+			// W[t] is 0 where it varies, and so are its sigmas: only constant terms add up.
 			b.sum[t] = smallSigma1(w[t-2]) + w[t-7] + smallSigma0(w[t-15]) + w[t-16]
 		}
 		if terms[t] == 0 {
@@ -59,7 +57,7 @@ func (b *Block) Prepare(from int) {
 	}
 }
 
-// step does one round, moving the variables.
+// step does one round and moves the working variables to their new places.
 func step(s *[8]uint32, kw uint32) [8]uint32 {
 	e, a := round(s[0], s[1], s[2], s[3], s[4], s[5], s[6], s[7], kw)
 	return [8]uint32{a, s[0], s[1], s[2], e, s[4], s[5], s[6]}

@@ -13,8 +13,7 @@ var generic = Kernel{
 	ScanGrid:  ByChunks(scanGeneric),
 }
 
-// scanGeneric is the kernel that all others are compared with: portable Go that
-// runs everywhere.
+// scanGeneric is portable Go that runs everywhere, and the reference for all other kernels.
 func scanGeneric(b *Block, words []uint32) int {
 	for i, word := range words {
 		if s := b.variables(word); (b.State[0]+s[0])&b.Mask == 0 {
@@ -24,7 +23,7 @@ func scanGeneric(b *Block, words []uint32) int {
 	return -1
 }
 
-// hashGeneric keeps one hash value after the other.
+// hashGeneric stores the eight words of each hash value one after the other.
 func hashGeneric(b *Block, words []uint32, s []States) {
 	for i, word := range words {
 		v := b.variables(word)
@@ -58,9 +57,9 @@ func (b *Block) variables(word uint32) [8]uint32 {
 	return s
 }
 
-// genericOps counts the operations of the functions above: 26 for a round, and for a word
-// of the message schedule, constant or not, as many as take the time that it adds to
-// the round beside it: 14 of its 20, by the times of Scan and ScanTails.
+// genericOps counts the operations of the functions above: 26 for a round and 14 for a word of
+// the message schedule. A word takes 20 operations, but as its round runs at the same time, it
+// adds only as much time as 14 do. This follows from the measured times of Scan and ScanTails.
 func genericOps() (o Ops) {
 	for vary := range o.Scan {
 		o.Scan[vary] = 26*(64-vary) + 14*48

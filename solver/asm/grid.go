@@ -5,37 +5,36 @@ import "github.com/gkpow/gkpow/solver/asm/internal/schedule"
 // GridLanes is how many chunks a Grid holds.
 const GridLanes = 16
 
-// A Grid is chunks that differ only in the word before the one that varies: the
-// hashes with each of sixteen values of that and each value of this. What
-// depends on one of the two words only is computed less often than for every
-// hash. It is reused from chunks to chunks, and belongs to one goroutine.
+// A Grid is sixteen chunks that differ in a single word, the one before the word that
+// varies within each chunk. A kernel computes values that depend on only one of the two
+// words once for many hashes. One goroutine owns a Grid and reuses it for many chunks.
 //
-// The owner sets the exported fields and calls Prepare; ScanGrid of a Kernel then
-// changes nothing that it can see.
+// The owner sets the exported fields and calls Prepare. A kernel's ScanGrid then does
+// not change the exported fields.
 type Grid struct {
 	State [8]uint32         // hash value before this message block
 	Words [16]uint32        // the message block; the bits that vary are zero
 	Vary  int               // the second of the words that vary, 1 to 13
-	Lanes [GridLanes]uint32 // what is OR-ed into Words[Vary-1], chunk by chunk
+	Lanes [GridLanes]uint32 // for each chunk, the value to OR into Words[Vary-1]
 	Mask  uint32            // the bits of H0, the first word of the digest, that must be zero
 
-	// before holds the working variables before the pair of rounds that Vary-1 is in.
+	// before holds the working variables before round Vary-1, or before round Vary-2 if
+	// Vary-1 is odd: SHA-NI starts rounds in pairs.
 	before [8]uint32
-	// after holds the working variables after round Vary-1 if Words[Vary-1] and what
-	// varies in it were 0.
+	// after holds the working variables after round Vary-1, computed with W[Vary-1] = 0.
 	after [8]uint32
-	// w[t] is W[t] where that is constant, and else 0.
+	// w[t] is W[t] if it is constant, else 0.
 	w [64]uint32
-	// sum[t] is K[t] + W[t] where W[t] is constant. For other words of the schedule
-	// it is the sum of those of their terms that are constant.
+	// sum[t] is K[t] + W[t] if W[t] is constant. For t < 16 and W[t] varying it is K[t];
+	// for t >= 16 it is the sum of the constant terms of W[t], without K[t].
 	sum [64]uint32
-	// last is K[63] + State[0]. It makes the last round yield H0.
+	// last is K[63] + State[0]. Used as K[63], it makes the last round yield H0.
 	last uint32
-	// each is the chunk at hand of ByChunks.
+	// each is the chunk that ByChunks is searching.
 	each *Block
 }
 
-// Prepare computes what is the same for all the chunks.
+// Prepare computes the values that all chunks share.
 func (g *Grid) Prepare() {
 	if g.each == nil {
 		g.each = new(Block)
@@ -72,7 +71,8 @@ func (g *Grid) Prepare() {
 	}
 }
 
-// byHalves is ScanGrid with a function that searches eight chunks from the given one on.
+// byHalves returns a ScanGrid that calls search twice, for eight chunks each. The argument
+// first of search is the first of these chunks.
 func byHalves(search func(g *Grid, first int, words []uint32) int) func(*Grid, []uint32) int {
 	return func(g *Grid, words []uint32) int {
 		found := -1
@@ -85,7 +85,7 @@ func byHalves(search func(g *Grid, first int, words []uint32) int) func(*Grid, [
 	}
 }
 
-// ByChunks returns a ScanGrid that scans one chunk after the other.
+// ByChunks returns a ScanGrid that scans the chunks one by one.
 func ByChunks(scan func(*Block, []uint32) int) func(*Grid, []uint32) int {
 	return func(g *Grid, words []uint32) int {
 		b := g.each

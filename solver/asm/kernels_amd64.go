@@ -8,7 +8,7 @@ import (
 	"github.com/klauspost/cpuid/v2"
 )
 
-// The functions that _gen writes: see Kernel for what they do, and search.
+// The functions that _gen generates. See Kernel and search for what they do.
 
 //go:noescape
 func searchMixed512(b *Block, words []uint32, s *States) int
@@ -46,18 +46,18 @@ func searchAVX2(b *Block, words []uint32, s *States) int
 //go:noescape
 func tailsAVX2(s *States, tails []Tail, mask uint32) int
 
-// What the assembly loads as vectors, on a boundary of 32 bytes, where the linker
-// puts what is that large.
+// Tables that the assembly loads as vectors. The linker aligns variables of this size to
+// 32 bytes.
 var (
-	// pairs holds the round constants of a pair of rounds, four times side by side:
-	// what the kernels of two streams add to words that are paired.
+	// pairs[p] holds the constants of rounds 2p and 2p+1, four times. The mixed kernels add
+	// it to the words of two rounds of four nonces.
 	//lint:ignore U1000 the assembly uses it
 	pairs = newPairs()
-	// powers holds eight times 2^n: multiplying by it is shifting left by n bits.
+	// powers[n] holds 2^n eight times: multiplying by it shifts eight lanes left by n bits.
 	//lint:ignore U1000 the assembly uses it
 	powers = newPowers()
-	// firstLanes has ones in eight words and zeros in eight: the eight words from 8-n
-	// on are the mask of the first n of eight lanes.
+	// firstLanes holds eight words of ones followed by eight of zeros. The eight words
+	// starting at 8-n are a mask of the first n lanes.
 	//lint:ignore U1000 the assembly uses it
 	firstLanes = [16]uint32{1<<32 - 1, 1<<32 - 1, 1<<32 - 1, 1<<32 - 1, 1<<32 - 1, 1<<32 - 1, 1<<32 - 1, 1<<32 - 1}
 )
@@ -80,8 +80,8 @@ func newPowers() (p [32][8]uint32) {
 	return p
 }
 
-// features are what the code of each kernel needs, and the operating system's
-// support of the registers where there are wider ones.
+// features lists what each kernel requires: the CPU features of its instructions and, with
+// AVX and AVX512F, the operating system's support for the wider registers.
 var features = map[string][]cpuid.FeatureID{
 	"mixed512": {cpuid.SHA, cpuid.AVX, cpuid.AVX2, cpuid.CMOV, cpuid.AVX512F, cpuid.AVX512VL},
 	"mixed256": {cpuid.SHA, cpuid.AVX, cpuid.AVX2, cpuid.CMOV},
@@ -90,7 +90,8 @@ var features = map[string][]cpuid.FeatureID{
 	"avx2":     {cpuid.AVX, cpuid.AVX2},
 }
 
-// kernels are those below, and for CPUs that can run none of them std.
+// kernels contains the kernels below and generic, and also std if the CPU can run none of
+// the kernels below.
 var kernels = newKernels()
 
 func newKernels() []Kernel {
@@ -176,8 +177,8 @@ var ownKernels = []Kernel{
 	},
 }
 
-// missing names the first of a kernel's features that this CPU, or its operating
-// system, does not have.
+// missing returns the name of the first required feature of a kernel that this CPU or its
+// operating system lacks, or "".
 func missing(kernel string) string {
 	for _, f := range features[kernel] {
 		if !cpuid.CPU.Supports(f) {
@@ -187,8 +188,8 @@ func missing(kernel string) string {
 	return ""
 }
 
-// spreadFirst8 puts the first eight hash values, which are in the order of
-// SHA-NI, into the lanes of eight vectors.
+// spreadFirst8 transposes the first eight hash values, which are in the order of SHA-NI,
+// into the lanes of eight vectors.
 func (s *States) spreadFirst8() {
 	first := [64]uint32(s.values[:])
 	for lane := range 8 {

@@ -4,7 +4,7 @@ package asm
 
 import "github.com/klauspost/cpuid/v2"
 
-// See Kernel for what these do, and search.
+// See Kernel and search for what these functions do.
 
 //go:noescape
 func searchSHA2(b *Block, words []uint32, s *States) int
@@ -36,12 +36,13 @@ func missingSHA2() string {
 	return "SHA2"
 }
 
-// opsSHA2 counts the SHA-2 instructions of the functions in sha2_arm64.s, twice:
-// one pipe does them all, and what else a step takes goes beside them.
+// opsSHA2 counts the SHA-2 instructions of the functions in sha2_arm64.s, each as two
+// operations. One pipe executes all of them, and the other instructions run in parallel.
 func opsSHA2() (o Ops) {
 	for vary := range o.Scan {
-		// For each chain, two for every four rounds and for every four words of
-		// the schedule; the last rounds need only one for a, and two for all.
+		// Each chain takes two instructions for every four rounds and two for every
+		// four words of the schedule. The last four rounds take one if only a is needed,
+		// as in Scan, and two for the whole hash value.
 		n := 2*(16-vary/4) - 1 + 2*12 - int(savedSHA2[vary])
 		o.Scan[vary] = 2 * 4 * n
 		o.Hash[vary] = 2 * MaxStates * (n + 1)
@@ -50,7 +51,6 @@ func opsSHA2() (o Ops) {
 	return o
 }
 
-// savedSHA2 lists, for each word that varies, how many instructions of the
-// schedule searchSHA2 leaves out for each chain, as what they add is constant or
-// plain.
+// savedSHA2 lists, for each word that varies, how many schedule instructions searchSHA2
+// omits per chain because they would only compute constants or plain sums.
 var savedSHA2 = [16]uint8{2, 2, 3, 3, 2, 4, 5, 5, 4, 2, 3, 4, 3, 4, 3, 3}

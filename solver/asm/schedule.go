@@ -2,8 +2,7 @@ package asm
 
 import "github.com/gkpow/gkpow/solver/asm/internal/schedule"
 
-// varying says, for each word of the message that may vary, which terms of the message schedule
-// vary with it.
+// varying[v][t] is the set of terms of W[t] that vary with word v of the message.
 var varying = newVarying()
 
 func newVarying() (v [16][64]schedule.Terms) {

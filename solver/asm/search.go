@@ -2,8 +2,8 @@
 
 package asm
 
-// A search is the assembly of both Scan and Hash: Scan if s is nil, and else Hash for
-// as many States, one after the other, as the words fill.
+// A search is an assembly function that does both Scan and Hash. If s is nil it scans;
+// otherwise it is Hash, and s points to the first of as many States as the words fill.
 type search func(b *Block, words []uint32, s *States) int
 
 func (f search) scan(b *Block, words []uint32) int         { return f(b, words, nil) }

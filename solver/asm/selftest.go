@@ -8,15 +8,15 @@ import (
 	"math/rand/v2"
 )
 
-// A self-test plants a lone hit in one lane or chain after the other and has the
-// kernel find it: the mask is the complement of the hash to be found. Each word
-// that varies selects code of its own in each function, and a search runs little of
-// all that, so each such part has a test of its own. Messages are random, since
-// words that are zero, as in real padding, would hide faults.
+// A self-test plants a single hit in each lane and chain in turn and checks that the
+// kernel finds it. It uses the complement of the expected hash word as the mask. Each
+// varying word selects its own code in each function, and a search uses few of these
+// parts, so each part has its own test. The messages are random, since the zero words
+// of real padding would hide faults.
 
 // SelfTest tests all parts of the kernel: it runs SelfTestScan and SelfTestTails for
-// all words that can vary, and SelfTestGrid for those that can be the second in a
-// grid. It takes some milliseconds.
+// each word, and SelfTestGrid for each word that can be the second of a grid. It takes
+// a few milliseconds.
 func (k Kernel) SelfTest() error {
 	for vary := range 16 {
 		if err := k.SelfTestScan(vary); err != nil {
@@ -37,9 +37,9 @@ func (k Kernel) SelfTest() error {
 	return nil
 }
 
-// SelfTestScan tests Scan for blocks in which the given word varies, 0 to 15. It
-// takes about 0.1 ms. The error says which call returned what. The CPU must be able
-// to run the kernel.
+// SelfTestScan tests Scan for blocks in which word vary varies, 0 to 15. It takes about
+// 0.1 ms. The error names the call that failed, what it returned and what it should
+// have returned. The CPU must be able to run the kernel.
 func (k Kernel) SelfTestScan(vary int) error {
 	p, err := newPlanter(vary)
 	if err != nil {
@@ -56,15 +56,16 @@ func (k Kernel) SelfTestScan(vary int) error {
 		if agree(got, want, to-from, func(i int) bool { return h0[from+i]&mask == 0 }) {
 			return nil
 		}
-		return fmt.Errorf("self-test: Scan(word %d, mask %#x, %d to %d) = %d; want %d", vary, mask, from, to, got, want)
+		return fmt.Errorf("self-test: Scan(word %d, mask %#x, candidates [%d, %d)) = %d; want %d",
+			vary, mask, from, to, got, want)
 	}
 	for i := range words {
 		if err := scan(0, len(words), ^h0[i], i); err != nil {
 			return err
 		}
 	}
-	// Ranges of every length up to two steps: the hit is the last word, or the one
-	// after, which is out of range.
+	// Test ranges of every length up to two steps. The hit is the word after the range,
+	// which must not be found, and then the last word of the range.
 	for n := range 2*k.Lanes + 2 {
 		from := n % (k.Lanes + 3)
 		if err := scan(from, from+n, ^h0[from+n], -1); err != nil {
@@ -80,8 +81,8 @@ func (k Kernel) SelfTestScan(vary int) error {
 	return scan(0, len(words), 0, 0)
 }
 
-// SelfTestTails tests Hash for blocks in which the given word varies, 0 to 15, and
-// ScanTails. It takes about 0.2 ms. See SelfTestScan.
+// SelfTestTails tests Hash, for blocks in which word vary varies, 0 to 15, and ScanTails
+// on the results. It takes about 0.2 ms. See SelfTestScan for its error.
 func (k Kernel) SelfTestTails(vary int) error {
 	p, err := newPlanter(vary)
 	if err != nil {
@@ -109,25 +110,28 @@ func (k Kernel) SelfTestTails(vary int) error {
 		}) {
 			return nil
 		}
-		return fmt.Errorf("self-test: ScanTails(word %d, mask %#x, %d tails) = %d; want %d", vary, mask, len(tails), got, want)
+		return fmt.Errorf("self-test: ScanTails(word %d, mask %#x, %d tails) = %d; want %d",
+			vary, mask, len(tails), got, want)
 	}
 	states := make([]States, MaxHash/MaxStates)
 	for n := MaxHash; n >= MaxStates; n /= 2 {
-		// Each call begins with another word, or what the last one left would do.
+		// Each call starts at a different word, so that results left by the call before
+		// cannot pass.
 		hashes := hashes[MaxHash-n:]
 		k.Hash(b, words[MaxHash-n:], states[:n/MaxStates])
 		for i := range hashes {
 			if i >= MaxStates && i < MaxHash-MaxStates && i%5 != 0 {
-				continue // the same code as before, in a loop
+				continue // these come from the same loop, so every fifth is enough
 			}
 			group, tail := i/MaxStates, i%len(tails)
 			mask := ^tails[tail].FirstWord(&hashes[i])
-			if err := scan(&states[group], hashes[MaxStates*group:][:MaxStates], tails[tail:tail+1], mask, 0); err != nil {
+			inGroup := hashes[MaxStates*group:][:MaxStates]
+			if err := scan(&states[group], inGroup, tails[tail:tail+1], mask, 0); err != nil {
 				return err
 			}
 		}
 	}
-	// Each of several tails is searched, and none besides.
+	// Each of several tails is searched, and none past the end.
 	s, hashes := &states[0], hashes[MaxHash-MaxStates:]
 	for i := range hashes {
 		tail := i % len(tails)
@@ -145,9 +149,9 @@ func (k Kernel) SelfTestTails(vary int) error {
 	return scan(s, hashes, tails, 0, 0)
 }
 
-// SelfTestGrid tests ScanGrid for grids of which the given word is the second that
-// varies, 1 to 13. It takes about 0.2 ms. Kernels that scan grids chunk by chunk run
-// SelfTestScan instead. See there.
+// SelfTestGrid tests ScanGrid for grids in which word vary, 1 to 13, is the second that
+// varies. It takes about 0.2 ms. For kernels that scan grids chunk by chunk it runs
+// SelfTestScan instead. See SelfTestScan for its error.
 func (k Kernel) SelfTestGrid(vary int) error {
 	if k.Ops.Grid[vary] == 0 {
 		return k.SelfTestScan(vary)
@@ -181,7 +185,8 @@ func (k Kernel) SelfTestGrid(vary int) error {
 		}) {
 			return nil
 		}
-		return fmt.Errorf("self-test: ScanGrid(word %d, mask %#x, %d to %d) = %d; want %d", vary, mask, from, to, got, want)
+		return fmt.Errorf("self-test: ScanGrid(word %d, mask %#x, candidates [%d, %d)) = %d; want %d",
+			vary, mask, from, to, got, want)
 	}
 	for lane := range GridLanes {
 		for _, step := range [...]int{lane, len(words) - 1} {
@@ -190,7 +195,7 @@ func (k Kernel) SelfTestGrid(vary int) error {
 			}
 		}
 	}
-	// Ranges of every length, as in SelfTestScan.
+	// Test ranges of every length, as in SelfTestScan.
 	for n := range GridLanes + 3 {
 		from, lane := n%2, 5*n%GridLanes
 		if err := scan(from, from+n, ^h0(from+n, lane), -1); err != nil {
@@ -206,25 +211,25 @@ func (k Kernel) SelfTestGrid(vary int) error {
 	return scan(0, len(words), 0, 0)
 }
 
-// agree reports whether a kernel found, among so many candidates, the one wanted, or
-// one before it that is a hit as well: by chance another hash may have the same bits
-// zero.
+// agree reports whether got, the result of a kernel for n candidates, is right. It accepts
+// want and also any earlier hit, since another hash may have the same zero bits by chance.
 func agree(got, want, n int, hit func(i int) bool) bool {
 	return got == want || 0 <= got && got < n && (want < 0 || got < want) && hit(got)
 }
 
-// A planter makes the blocks of a self-test, the same ones every time, and knows
+// A planter generates the blocks of a self-test, the same ones every time, and computes
 // their hash values.
 type planter struct {
 	rng  *rand.Rand
 	vary int
 }
 
-// newPlanter returns a planter for blocks in which the given word varies. It takes
-// hash values from Compress, so it returns an error if crypto/sha256 contradicts that.
+// newPlanter returns a planter for blocks in which word vary varies. The planter relies on
+// Compress, so newPlanter first compares Compress with crypto/sha256 and returns an error if
+// they disagree.
 func newPlanter(vary int) (*planter, error) {
 	p := &planter{rng: rand.New(rand.NewPCG(uint64(vary), 0)), vary: vary}
-	const length = 55 // bytes: with the padding, one block
+	const length = 55 // bytes, which the padding extends to one block
 	block := p.words()
 	block[13] = block[13]&^0xff | 0x80
 	block[14], block[15] = 0, 8*length
@@ -255,7 +260,7 @@ func (p *planter) state() [8]uint32 {
 	return [8]uint32(words[:8])
 }
 
-// block returns a block to search and n values of the word that varies.
+// block returns a block to search and n values for its varying word.
 func (p *planter) block(n int) (*Block, []uint32) {
 	b := &Block{State: p.state(), Words: p.words(), Vary: p.vary}
 	varying := p.rng.Uint32()
@@ -268,7 +273,7 @@ func (p *planter) block(n int) (*Block, []uint32) {
 	return b, words
 }
 
-// hash returns the hash value after the block with a value of the word that varies.
+// hash returns the hash value after the block whose varying word is OR-ed with word.
 func (p *planter) hash(b *Block, word uint32) [8]uint32 {
 	block := b.Words
 	block[p.vary] |= word

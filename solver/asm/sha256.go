@@ -2,7 +2,7 @@ package asm
 
 import "math/bits"
 
-// The functions and constants of FIPS 180-4, section 4.1.2 and 4.2.2.
+// The functions and constants of FIPS 180-4, sections 4.1.2 and 4.2.2.
 
 func choose(x, y, z uint32) uint32   { return z ^ x&(y^z) }
 func majority(x, y, z uint32) uint32 { return x&y | (x|y)&z }
@@ -40,20 +40,21 @@ var k = [64]uint32{
 	0x748f82ee, 0x78a5636f, 0x84c87814, 0x8cc70208, 0x90befffa, 0xa4506ceb, 0xbef9a3f7, 0xc67178f2,
 }
 
-// round does one round on working variables a to h, where kw is K[t] + W[t]:
-// it returns what takes the place of d and h, which are e and a of the next
-// round. The caller renames the variables instead of moving them.
+// round does one round on the working variables a to h, where kw is K[t] + W[t]. It returns
+// e and a of the next round; the other six are the old a, b, c, e, f and g. The caller stores
+// the results in d and h and renames the variables instead of moving them.
 func round(a, b, c, d, e, f, g, h, kw uint32) (newE, newA uint32) {
 	t1 := h + bigSigma1(e) + choose(e, f, g) + kw
 	return d + t1, t1 + bigSigma0(a) + majority(a, b, c)
 }
 
-// The functions below that are marked go:norace compute on their caller's own arrays, which
-// no other goroutine sees. Instrumented, they would make the race detector's runs of this
-// package, and of programs that use it, six times as long and find nothing.
+// The functions marked go:norace use only arrays that their caller owns, so they cannot race.
+// With the race detector's instrumentation, tests of this package and of programs that use it
+// would take six times as long.
 
-// rounds does all rounds on the working variables s, in place, with a message schedule
-// that is made already. Eight rounds at a time need no moves.
+// rounds does all 64 rounds on the working variables s, in place. kw is the message schedule
+// with the round constants added. After eight rounds each variable is back in its place, so a
+// loop of eight needs no moves.
 //
 //go:norace
 func rounds(s *[8]uint32, kw *[64]uint32) {
@@ -72,10 +73,10 @@ func rounds(s *[8]uint32, kw *[64]uint32) {
 	*s = [8]uint32{a, b, c, d, e, f, g, h}
 }
 
-// finish does rounds from to 63 of a message block on the working variables s, in
-// place, and makes the message schedule on the way: w holds the last sixteen words of
-// it, W[t] in place of W[t-16]. With offsets that are constant it takes a third less
-// time than with a schedule made before the rounds.
+// finish does the rounds from the given one to 63 on the working variables s, in place. It
+// computes the message schedule as it goes: w is a window of sixteen words, where W[t]
+// replaces W[t-16]. Its constant offsets make this a third faster than a schedule computed
+// before the rounds.
 //
 //go:norace
 func finish(s *[8]uint32, w *[16]uint32, from int) {
@@ -122,7 +123,7 @@ func finish(s *[8]uint32, w *[16]uint32, from int) {
 	*s = [8]uint32{a, b, c, d, e, f, g, h}
 }
 
-// expand sets kw to K[t] + W[t] for a whole message block.
+// expand sets kw[t] to K[t] + W[t] for the message schedule of a block.
 //
 //go:norace
 func expand(kw *[64]uint32, block *[16]uint32) {
@@ -136,8 +137,8 @@ func expand(kw *[64]uint32, block *[16]uint32) {
 	}
 }
 
-// Compress returns the hash value after one more message block, FIPS 180-4
-// section 6.2.2.
+// Compress returns the hash value after a message block, given the hash value before it, as
+// in FIPS 180-4 section 6.2.2.
 func Compress(state *[8]uint32, block *[16]uint32) [8]uint32 {
 	s, w := *state, *block
 	finish(&s, &w, 0)

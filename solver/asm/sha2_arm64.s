@@ -3,27 +3,29 @@
 #include "go_asm.h"
 #include "textflag.h"
 
-// Four nonces are hashed at a time, in four chains of instructions that take
-// turns. On cores like Neoverse N1 one pipe does all SHA-2 instructions, one each
-// cycle, and the result of SHA256H or SHA256H2 takes 4 cycles. A chain issues one
-// of each and then waits for both, 5 cycles in all: where there is no schedule to
-// do, it takes 3 chains to fill the pipe. The fourth covers the moves and loads
-// between, takes the last of the registers, and makes the words to search and the
-// results whole vectors.
+// The functions hash four nonces at a time, in four interleaved chains. On cores
+// like Neoverse N1 one pipe executes all SHA-2 instructions, one per cycle, and
+// the results of SHA256H and SHA256H2 have a latency of 4 cycles. A chain issues
+// one of each and then waits for both, 5 cycles in all, so 3 chains fill the pipe
+// where there is no schedule to compute. The fourth chain covers the moves and
+// loads in between, uses the last registers, and makes the words to search and
+// the results whole vectors.
 //
-// What is left is to issue few SHA-2 instructions: rounds start at the four that
-// read the varying word, and terms of the schedule that do not vary with it are
-// computed once. A tail has no schedule to do: its K + W are the same for all hash
-// values, and stay in registers while these pass, four at a time.
+// The cost is then the number of SHA-2 instructions. To issue few of them, the
+// rounds start at the group of four that reads the varying word, and terms of the
+// schedule that do not vary are computed once. A tail needs no schedule: its
+// K + W are the same for all hash values and stay in registers while the hash
+// values pass through, four at a time.
 //
-// States hold, for each four hash values, a to d of all chains and then e to h.
+// States hold, for each group of four hash values, a to d of all chains and then
+// e to h of all chains.
 
 // Registers of searchSHA2 for the whole call.
 #define block  R0 // the Block
 #define next   R1 // the next four words
 #define last   R2 // the last four words
 #define start  R3 // the first words
-#define inputs R4 // what makes message words of nonces, see INPUTS
+#define inputs R4 // the vectors that INPUTS needs
 #define state  R5 // 4 copies of a to d before the first rounds, and of e to h
 #define base16 R6 // 4 copies of the constant part of W[16] to W[19]
 #define base20 R7 // the same for W[20] to W[23], and so on
@@ -32,12 +34,12 @@
 #define base32 R10
 #define vary   R11 // the word that varies
 #define lane   R12 // its place among the four words
-#define sums   R13 // K + W of the constant words behind those four
+#define sums   R13 // K + W of the constant words after those four
 #define sum    R14 // the next of them
-#define k16    R15 // K from 16 on
-#define kNext  R16 // the next of K
+#define k16    R15 // K[16]
+#define kNext  R16 // the next element of K
 #define rest   R17 // message words that do not vary
-#define keep   R19 // where the next four hash values go, or 0 to search
+#define keep   R19 // where Hash stores the next four hash values, or 0 for Scan
 #define added  R20 // bit 0: see added16
 #define late   R21 // bit 0: see late28
 #define fixed  R22 // bit 0: see fixed32
@@ -46,11 +48,11 @@
 
 // Registers of tailsSHA2 for the whole call, besides x.
 #define states R0 // the States
-#define after  R1 // what is behind them
+#define after  R1 // the end of the States
 #define values R2 // the next four hash values
 #define tail   R3 // the next tail
-#define count  R4 // how many tails there are
-#define index  R5 // how many of them have been searched
+#define count  R4 // the number of tails
+#define index  R5 // the number of tails searched
 
 // Working variables of chains 0 to 3.
 #define abcd0 V0
@@ -82,8 +84,8 @@
 #define T2 V22
 #define T3 V23
 
-// K + W of four rounds, and a to d before them. Two of those are enough, as the
-// second pair of chains starts when the first has read them.
+// K + W of four rounds, and a to d before those rounds. Two registers are enough
+// for a to d, since the first pair of chains has read them when the second starts.
 #define kw0  V24
 #define kw1  V25
 #define kw2  V26
@@ -93,18 +95,18 @@
 
 #define kv   V30 // K of four rounds
 #define want V30 // the mask, in all lanes, after the last use of kv
-#define h    V31 // what to add to the first word of each chain for H0
+#define h    V31 // the value to add to a of each chain to get H0
 
-// What INPUTS needs, in registers that the rounds use later.
+// The operands of INPUTS, in registers that the rounds use later.
 #define words V24 // four of the words to search
 #define lanes V27 // ones in the lane of the varying word
 #define rests V28 // the constant words around it
 #define bits  V29 // its constant bits, in all lanes
 
-// Sets of varying words, as bits, that a step has different instructions for.
-// With added16, W[16] to W[19] are W[9] to W[12] plus constants. With late28,
-// smallSigma0 varies in W[28] to W[31] though words 12 to 15 do not. With fixed32
-// the terms smallSigma0 and W[t-16] are constant even in W[32] to W[35].
+// Sets of varying words, as bit masks, for which a step has special instructions.
+// If the word is in added16, W[16] to W[19] are W[9] to W[12] plus constants. In
+// late28, smallSigma0 varies in W[28] to W[31] though words 12 to 15 do not. In
+// fixed32, the terms smallSigma0 and W[t-16] are still constant in W[32] to W[35].
 #define added16 (1<<8 | 1<<11 | 1<<12 | 1<<13)
 #define late28 (1<<0 | 1<<1 | 1<<9)
 #define fixed32 (1<<6 | 1<<7 | 1<<8)
@@ -117,8 +119,8 @@
 	VMOV v.B16, kw3.B16                         \
 	VST1 [kw0.S4, kw1.S4, kw2.S4, kw3.S4], (to)
 
-// INPUTS sets w0 to w3 to the four message words of each chain that hold the
-// varying one.
+// INPUTS sets w0 to w3 to the group of four message words that contains the varying
+// one, for chains 0 to 3.
 #define INPUTS(w0, w1, w2, w3) \
 	VDUP words.S[0], w0.S4            \
 	VDUP words.S[1], w1.S4            \
@@ -151,7 +153,7 @@
 	SHA256H2 k2.S4, old0, efgh2  \
 	SHA256H2 k3.S4, old1, efgh3
 
-// HASHFIRST is HASH where all chains have the same working variables.
+// HASHFIRST is HASH when all chains start with the same working variables.
 #define HASHFIRST(k0, k1, k2, k3) \
 	VMOV     abcd0.B16, old0.B16 \
 	SHA256H  k0.S4, efgh0, abcd0 \
@@ -163,7 +165,7 @@
 	SHA256H2 k2.S4, old0, efgh2  \
 	SHA256H2 k3.S4, old0, efgh3
 
-// HASHLAST is HASH where only a is needed.
+// HASHLAST is HASH when only a is needed afterwards.
 #define HASHLAST(k0, k1, k2, k3) \
 	SHA256H k0.S4, efgh0, abcd0 \
 	SHA256H k1.S4, efgh1, abcd1 \
@@ -178,23 +180,23 @@
 	VLD1.P 16(sum), [kw0.S4] \
 	HASH(kw0, kw0, kw0, kw0)
 
-// SIGMA0 adds to the words p their terms smallSigma0, of p and the words q that
-// follow: it turns W[t-16] into W[t-16] + smallSigma0(W[t-15]).
+// SIGMA0 turns the words p, W[t-16], into W[t-16] + smallSigma0(W[t-15]). The words
+// q follow p.
 #define SIGMA0(p0, p1, p2, p3, q0, q1, q2, q3) \
 	SHA256SU0 q0.S4, p0.S4 \
 	SHA256SU0 q1.S4, p1.S4 \
 	SHA256SU0 q2.S4, p2.S4 \
 	SHA256SU0 q3.S4, p3.S4
 
-// SIGMA1 adds the terms W[t-7] + smallSigma1(W[t-2]), from the words s and t
-// that go before the new words p.
+// SIGMA1 adds W[t-7] + smallSigma1(W[t-2]) to p, which completes the new words. The
+// words s and t precede them.
 #define SIGMA1(p0, p1, p2, p3, s0, s1, s2, s3, t0, t1, t2, t3) \
 	SHA256SU1 t0.S4, s0.S4, p0.S4 \
 	SHA256SU1 t1.S4, s1.S4, p1.S4 \
 	SHA256SU1 t2.S4, s2.S4, p2.S4 \
 	SHA256SU1 t3.S4, s3.S4, p3.S4
 
-// ADDED adds only W[t-7], for words without smallSigma1 of a word that varies.
+// ADDED is SIGMA1 when smallSigma1 is constant and already in p: it adds only W[t-7].
 #define ADDED(p0, p1, p2, p3, s0, s1, s2, s3, t0, t1, t2, t3) \
 	VEXT $4, t0.B16, s0.B16, kw0.B16 \
 	VEXT $4, t1.B16, s1.B16, kw1.B16 \
@@ -205,24 +207,25 @@
 	VADD kw2.S4, p2.S4, p2.S4        \
 	VADD kw3.S4, p3.S4, p3.S4
 
-// ROUNDS does the four rounds of the words p. It assumes their K in kv.
+// ROUNDS does the four rounds that use the words p. It expects their K in kv.
 #define ROUNDS(p0, p1, p2, p3) \
 	ADDK(p0, p1, p2, p3)     \
 	HASH(kw0, kw1, kw2, kw3)
 
-// SCHEDULE replaces the words p by the ones 16 later, where q, s and t follow p.
+// SCHEDULE replaces the words p with those 16 later. The words q, s and t follow p.
 #define SCHEDULE(p0, p1, p2, p3, q0, q1, q2, q3, s0, s1, s2, s3, t0, t1, t2, t3) \
 	SIGMA0(p0, p1, p2, p3, q0, q1, q2, q3)                 \
 	SIGMA1(p0, p1, p2, p3, s0, s1, s2, s3, t0, t1, t2, t3)
 
-// GATHER sets to to a of all chains. It overwrites kw0 and kw1.
+// GATHER sets the four lanes of to to a of the four chains. It overwrites kw0 and
+// kw1.
 #define GATHER(to) \
 	VZIP1 abcd1.S4, abcd0.S4, kw0.S4 \
 	VZIP1 abcd3.S4, abcd2.S4, kw1.S4 \
 	VZIP1 kw1.D2, kw0.D2, to.D2
 
-// COMPARE sets x to 16 ones for each chain whose H0 has no bit of the mask. It
-// assumes want and h, and overwrites kw0 and kw1.
+// COMPARE sets x to 16 ones for each chain that is a hit, one whose H0 has all bits
+// of the mask zero. It expects want and h to be set, and overwrites kw0 and kw1.
 #define COMPARE \
 	GATHER(kw0)                    \
 	VADD   h.S4, kw0.S4, kw0.S4    \
@@ -239,8 +242,8 @@ TEXT ·searchSHA2(SB), 0, $592-48
 	MOVD s+32(FP), keep
 	CBZ  x, none
 
-	// Fewer than four words: repeat the first one behind them, on the stack. If
-	// a copy is a hit then so is the first.
+	// If there are fewer than four words, copy them to the stack and append copies
+	// of the first. If a copy is a hit, so is the first.
 	SUB   $4, x, y
 	ADD   y<<2, start, last
 	TBZ   $63, y, prepare
@@ -269,7 +272,7 @@ prepare:
 	MOVD $fixed32, fixed
 	LSR  vary, fixed, fixed
 
-	// P0, P1, P2, P3 are the message words, with 0 for the one that varies.
+	// Load the message words into P0 to P3, with 0 for the one that varies.
 	ADD   $Block_Words, block, x
 	VLD1  (x), [P0.S4, P1.S4, P2.S4, P3.S4]
 	ADD   vary<<2, x, y
@@ -279,7 +282,7 @@ prepare:
 	MOVW  ZR, (y)(vary<<2)
 	VLD1  (y), [P0.S4, P1.S4, P2.S4, P3.S4]
 
-	// What INPUTS needs, and K for the rounds that read it.
+	// Store the operands of INPUTS, and K for the rounds of those words.
 	MOVD $input-144(SP), inputs
 	VEOR lanes.B16, lanes.B16, lanes.B16
 	VST1 [lanes.S4], (inputs)
@@ -295,7 +298,8 @@ prepare:
 	VST1 [lanes.S4, rests.S4, bits.S4, kv.S4], (inputs)
 	ADD  $64, k16, k16
 
-	// K + W of the rounds after those, and the working variables before them.
+	// Point to K + W of the rounds after those, and store the working variables
+	// before those rounds.
 	ADD  x<<2, block, sums
 	ADD  $(Block_sum+16), sums, sums
 	ADD  x<<5, block, y
@@ -306,8 +310,8 @@ prepare:
 	ADD  $64, state, y
 	SPREAD(Q1, y)
 
-	// Message words that a step reads as they are: those behind the four of the
-	// varying one, or words 8 to 11 if none are behind.
+	// Point to the message words that a step reads unchanged: those after the group
+	// of the varying word, or words 8 to 11 if that group is the last.
 	ADD  $4, x, x
 	CMP  $16, x
 	BNE  constant
@@ -317,12 +321,12 @@ constant:
 	ADD $Block_Words, block, rest
 	ADD x<<2, rest, rest
 
-	// W[16] to W[23] as far as they are constant.
+	// Load the constant terms of W[16] to W[23].
 	ADD  $(Block_sum+64), block, x
 	VLD1 (x), [Q0.S4, Q1.S4]
 
-	// W[32] to W[35], then W[28] to W[31] and so on, up to SIGMA1: W[t-16], and
-	// smallSigma0(W[t-15]) too where that is constant.
+	// Store the terms that SIGMA1 completes, for W[32] to W[35], then W[28] to W[31]
+	// and so on: W[t-16], plus smallSigma0(W[t-15]) where that is constant.
 	MOVD      $w32-336(SP), base32
 	VMOV      Q0.B16, S0.B16
 	SHA256SU0 Q1.S4, S0.S4
@@ -354,8 +358,8 @@ store24:
 store20:
 	SPREAD(S0, base20)
 
-	// W[16] to W[19] are constant if word 5, 6 or 7 varies, and lack W[t-7] only
-	// if added16 holds.
+	// W[16] to W[19] are constant if word 5, 6 or 7 varies. If the word is in
+	// added16, only their term W[t-7] varies.
 	MOVD      $w16-592(SP), base16
 	VMOV      P0.B16, S0.B16
 	CMP       $4, vary
@@ -374,7 +378,7 @@ store16:
 	MOVD start, next
 
 step:
-	// Load what is the same for all steps, and the words.
+	// Load the values that all steps share, and the words to search.
 	ADD  $64, state, x
 	VLD1 (inputs), [lanes.S4, rests.S4, bits.S4, kv.S4]
 	VLD1 (next), [words.S4]
@@ -523,7 +527,7 @@ sigma32:
 	NEXTK
 	SCHEDULE(T0, T1, T2, T3, P0, P1, P2, P3, Q0, Q1, Q2, Q3, S0, S1, S2, S3)
 
-	// Rounds 48 to 63. State[0] makes H0 of a.
+	// Rounds 48 to 63. Adding State[0] to a gives H0.
 	ROUNDS(P0, P1, P2, P3)
 	NEXTK
 	ROUNDS(Q0, Q1, Q2, Q3)
@@ -541,7 +545,7 @@ sigma32:
 	CBNZ  x, found
 
 advance:
-	// The last step searches the last four words, some of them again.
+	// The last step searches the last four words, even if some were searched before.
 	ADD  $16, next, next
 	CMP  last, next
 	BLS  step
@@ -556,7 +560,7 @@ none:
 	RET
 
 found:
-	// The lowest chain that is a hit, and the words before its step.
+	// Return the number of words before this step plus the first chain with a hit.
 	RBIT x, x
 	CLZ  x, x
 	LSR  $4, x, x
@@ -566,7 +570,7 @@ found:
 	RET
 
 hash:
-	// Keep the whole hash values. MaxStates words are whole steps.
+	// Store the whole hash values. MaxStates is a multiple of four, so every step is full.
 	HASH(kw0, kw1, kw2, kw3)
 	VLD1   (x), [kw0.S4, kw1.S4]
 	VADD   kw0.S4, abcd0.S4, abcd0.S4

@@ -8,10 +8,10 @@ import (
 	"sync"
 )
 
-// std searches with crypto/sha256, which has assembly for some architectures that there
-// is no other kernel for. It hashes whole blocks, all words of which may vary: the
-// state before a block goes in, and the one after comes out, in the encoding that
-// crypto/sha256 has for states. The self-test notices should that encoding change.
+// std searches with crypto/sha256, which has assembly for architectures that have no other
+// kernel here. It sets the state before a block and reads the state after it with
+// UnmarshalBinary and AppendBinary, so it always hashes the whole block. If crypto/sha256
+// ever changes the encoding of its state, the self-test fails.
 var std = Kernel{
 	Name:    "std",
 	Lanes:   1,
@@ -68,8 +68,8 @@ func scanTailsStd(s *States, tails []Tail, mask uint32) int {
 	return -1
 }
 
-// stdOps weighs a hash like the preparations that a search does in Go: it takes about as
-// long as one of those.
+// stdOps counts one hash as 700 operations, the cost of preparing a chunk in Go, since both
+// take about the same time.
 func stdOps() (o Ops) {
 	const block = 700
 	for vary := range o.Scan {
@@ -79,10 +79,10 @@ func stdOps() (o Ops) {
 	return o
 }
 
-// stateAt is where the state is in its encoding: after a mark.
+// stateAt is the offset of the state in the encoding of crypto/sha256, after a magic number.
 const stateAt = 4
 
-// A compressor has crypto/sha256 hash single blocks.
+// A compressor hashes single blocks with crypto/sha256.
 type compressor struct {
 	hash   hash.Hash
 	decode func([]byte) error
@@ -92,12 +92,12 @@ type compressor struct {
 	block  [64]byte
 }
 
-// compressors are kept, as a kernel has no state.
+// compressors is a pool because a kernel has no state that could hold one.
 var compressors = sync.Pool{New: func() any {
 	c := &compressor{hash: sha256.New()}
 	c.decode = c.hash.(encoding.BinaryUnmarshaler).UnmarshalBinary
 	c.encode = c.hash.(encoding.BinaryAppender).AppendBinary
-	c.before, _ = c.encode(nil) // with no bytes of a block
+	c.before, _ = c.encode(nil) // the state before any input
 	return c
 }}
 
@@ -106,7 +106,7 @@ func (c *compressor) begin(b *Block) {
 	c.setBlock(&b.Words)
 }
 
-// hashWith is compress with a value of the word that varies.
+// hashWith sets the word that varies and calls compress.
 func (c *compressor) hashWith(b *Block, word uint32) []byte {
 	vary := b.Vary & 15
 	binary.BigEndian.PutUint32(c.block[4*vary:], b.Words[vary]|word)
@@ -125,7 +125,7 @@ func (c *compressor) setBlock(words *[16]uint32) {
 	}
 }
 
-// compress returns the hash value after the block, which is overwritten by the next call.
+// compress returns the hash value after the block, valid until the next call.
 func (c *compressor) compress() []byte {
 	c.decode(c.before)
 	c.hash.Write(c.block[:])

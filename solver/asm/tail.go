@@ -1,27 +1,27 @@
 package asm
 
 const (
-	MaxStates = 32            // hash values that States holds
-	MaxHash   = 4 * MaxStates // words that Hash takes
+	MaxStates = 32            // number of hash values in a States
+	MaxHash   = 4 * MaxStates // maximum number of words for one call of Hash
 )
 
-// States is where a kernel keeps hash values after a message block that differ
-// from each other, for the blocks that may follow. It belongs to one goroutine.
+// States holds MaxStates hash values, for example those of the first of two message blocks.
+// Hash stores them and ScanTails continues from them. One goroutine owns it.
 type States struct {
-	// values is in the order that suits the kernel: nobody else reads it.
+	// values is in an order that only the kernel knows.
 	values [8 * MaxStates]uint32
 }
 
-// A Tail is a message block that may follow the one that varies: the last one.
-// It is the same for all hash values, so that its message schedule is made once
-// for all of them; and as it depends on few digits and a length, it serves every
-// prefix of that length. It holds K[t] + W[t].
+// A Tail is the last block of a message, as K[t] + W[t]: its message schedule is computed
+// once and then serves all hash values of the block before. Its words depend only on a few
+// digits and the length of the message, so it also serves all prefixes of the same length.
 type Tail [64]uint32
 
-// Set makes the message schedule of a block.
+// Set computes the message schedule of a block and adds the round constants.
 func (t *Tail) Set(words *[16]uint32) { expand((*[64]uint32)(t), words) }
 
-// FirstWord returns the first word of the hash value after the block.
+// FirstWord returns the first word of the hash value after the tail, given the hash value
+// before it.
 func (t *Tail) FirstWord(state *[8]uint32) uint32 {
 	s := *state
 	rounds(&s, (*[64]uint32)(t))

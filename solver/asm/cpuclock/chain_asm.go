@@ -2,7 +2,7 @@
 
 package cpuclock
 
-// chain executes a chain of rounds times cyclesPerRound instructions.
+// chain executes rounds*cyclesPerRound instructions, each of which waits for the one before.
 //
 //go:noescape
 func chain(rounds int)

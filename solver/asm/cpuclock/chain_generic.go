@@ -4,11 +4,11 @@ package cpuclock
 
 import "sync/atomic"
 
-// operand keeps the compiler from knowing the numbers, and from leaving out the loop.
+// operand keeps the compiler from removing the loop or computing it in advance.
 var operand atomic.Uint64
 
-// chain executes a chain of rounds times cyclesPerRound instructions, if the compiler keeps
-// the working value in a register.
+// chain executes rounds*cyclesPerRound instructions, each of which waits for the one before,
+// provided that the compiler keeps x, a and b in registers.
 func chain(rounds int) {
 	x := operand.Load()
 	a, b := x|1, x|2

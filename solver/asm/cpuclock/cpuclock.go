@@ -1,4 +1,4 @@
-// Package cpuclock measures the clock of the CPU: what turns seconds into cycles.
+// Package cpuclock measures the clock rate of the CPU, which converts seconds to cycles.
 package cpuclock
 
 import (
@@ -6,12 +6,12 @@ import (
 	"time"
 )
 
-// Measure returns the clock of the CPU that it runs on, in cycles per second. It takes about
-// 1.5 ms, and returns 0 if the context ends first. It is safe for concurrent use.
+// Measure returns the current clock rate of the CPU that it runs on, in cycles per second. It
+// takes about 1.5 ms and returns 0 if the context ends first. It is safe for concurrent use.
 //
-// It times a chain of instructions that each take one cycle and wait for the one before.
-// Whatever disturbs the machine can only make the chain slower, so the fastest of several attempts
-// counts. On a CPU that changes its clock the result is that of the moment.
+// Measure times a chain of instructions that take one cycle each and wait for the one before.
+// Other load on the machine can only slow the chain down, so the fastest of several attempts
+// counts.
 func Measure(ctx context.Context) float64 {
 	const (
 		attempts = 16
@@ -31,7 +31,7 @@ func Measure(ctx context.Context) float64 {
 	return best
 }
 
-// cyclesPerRound is the length of the chain in a round of chain: ten times an addition and an
-// exclusive or of registers. Each has a latency of one cycle on all CPUs that we know, and no two
-// of them can become one instruction, as two additions can.
+// cyclesPerRound is the number of instructions in one round of chain: ten times an addition and
+// an exclusive or. Each has a latency of one cycle on all CPUs that we know. They alternate
+// because two additions in a row could be combined into one instruction.
 const cyclesPerRound = 20

@@ -17,15 +17,15 @@ func TestMeasureEndsWithTheContext(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
 	if hz := Measure(ctx); hz != 0 {
-		t.Errorf("a clock of %v Hz after the context has ended; want 0", hz)
+		t.Errorf("Measure returned %v Hz after the context ended; want 0", hz)
 	}
 }
 
-// x is what multiplications works on: a number that the compiler does not know.
+// x is the operand of multiplications, which the compiler cannot know.
 var x atomic.Uint64
 
-// multiplications executes a chain of ten multiplications in each round. Neither a compiler
-// nor a CPU can make one of two.
+// multiplications executes ten multiplications in each round, each of which waits for the one
+// before. Neither a compiler nor a CPU can combine two of them.
 func multiplications(rounds int) {
 	y := x.Load() | 3
 	for range rounds {
@@ -43,17 +43,17 @@ func multiplications(rounds int) {
 	x.Store(y)
 }
 
-// A multiplication takes three cycles on every amd64 CPU of the last fifteen years but Zen 1,
-// where it takes four. If the clock was wrong by a factor of two, it would take 6 or 8 by that
-// clock, or 1.5 or 2.
+// A multiplication takes three cycles on every amd64 CPU of the last fifteen years except Zen 1,
+// where it takes four. If the measured clock rate were off by a factor of two, it would seem to
+// take 6 or 8 cycles, or 1.5 or 2.
 func TestMeasureAgreesWithMultiplications(t *testing.T) {
 	if runtime.GOARCH != "amd64" {
-		t.Skip("the latency of a multiplication is not the same on all CPUs")
+		t.Skip("the latency of a multiplication is known for amd64 only")
 	}
 	const rounds = 10_000
 	shortest, clock := math.Inf(1), 0.0
 	cycles := 0.0
-	for range 20 { // until neither is disturbed
+	for range 20 { // other load may disturb either measurement
 		clock = max(clock, Measure(t.Context()))
 		for range 10 {
 			start := time.Now()
@@ -64,28 +64,28 @@ func TestMeasureAgreesWithMultiplications(t *testing.T) {
 			return
 		}
 	}
-	t.Errorf("by a clock of %.3g Hz a multiplication takes %.2f cycles; want 3, or 4 on Zen 1", clock, cycles)
+	t.Errorf("at a clock rate of %.3g Hz a multiplication takes %.2f cycles; want 3, or 4 on Zen 1", clock, cycles)
 }
 
-// The clock is not above what the kernel says the CPU can do: its highest frequency or, where
-// a hypervisor hides that, twice that of the time-stamp counter, which is the nominal one. Current
-// CPUs exceed the nominal frequency by a fifth to two thirds.
+// The clock rate must not exceed the CPU's maximum according to Linux. Where a hypervisor hides
+// the maximum, the limit is twice the frequency of the time-stamp counter, which is the nominal
+// frequency: current CPUs exceed it by a fifth to two thirds.
 func TestMeasureIsPlausible(t *testing.T) {
-	limit, source := 1.1*kernelMaximum(), "the highest that the kernel allows"
+	limit, source := 1.1*kernelMaximum(), "the maximum of cpufreq plus 10 %"
 	if limit == 0 {
-		limit, source = 2*timeStampCounter(t), "twice the time-stamp counter's"
+		limit, source = 2*timeStampCounter(t), "twice the frequency of the time-stamp counter"
 	}
 	if limit == 0 {
-		t.Skip("the kernel states no frequency")
+		t.Skip("Linux reports neither a maximum frequency nor that of the time-stamp counter")
 	}
 	hz := Measure(t.Context())
-	t.Logf("a clock of %.3g Hz; the limit is %.3g, %s", hz, limit, source)
+	t.Logf("measured %.3g Hz; the limit is %.3g Hz, %s", hz, limit, source)
 	if hz > limit {
-		t.Errorf("a clock of %.3g Hz; want at most %.3g, %s", hz, limit, source)
+		t.Errorf("measured %.3g Hz; want at most %.3g Hz, %s", hz, limit, source)
 	}
 }
 
-// kernelMaximum returns the highest frequency that cpufreq states, in Hz, or 0.
+// kernelMaximum returns the maximum frequency according to cpufreq, in Hz, or 0.
 func kernelMaximum() float64 {
 	khz, err := os.ReadFile("/sys/devices/system/cpu/cpu0/cpufreq/cpuinfo_max_freq")
 	if err != nil {
@@ -95,8 +95,8 @@ func kernelMaximum() float64 {
 	return 1e3 * max
 }
 
-// timeStampCounter returns the frequency of the time-stamp counter that Linux states, in Hz,
-// or 0: its bogomips are twice the millions of ticks in a second.
+// timeStampCounter returns the frequency of the time-stamp counter in Hz, or 0. It derives it from
+// the bogomips in /proc/cpuinfo, which are twice the frequency in MHz.
 func timeStampCounter(t *testing.T) float64 {
 	info, err := os.ReadFile("/proc/cpuinfo")
 	if err != nil || runtime.GOARCH != "amd64" {

@@ -1,12 +1,12 @@
-// Package cases tells tests of arithmetic how many of their cases to run.
+// Package cases decides how many of their cases arithmetic tests run.
 package cases
 
 import "testing"
 
-// Stride returns n such that a test should run every n-th case. It is 1, for all cases, in ordinary
-// runs. It is 7 under the race detector and with -short, which the tests under emulation use:
-// arithmetic within one goroutine cannot race, and takes up to twenty times as long there. Being
-// odd, 7 still covers every offset in a word and in a block.
+// Stride returns n if a test should run every n-th case. It is 1 in ordinary runs. Under the race
+// detector and with -short, which tests under an emulator use, it is 7: there arithmetic takes up
+// to twenty times as long, and arithmetic within one goroutine cannot race. Since 7 is odd, every
+// offset in a word and in a block is still covered.
 func Stride() int {
 	if Race || testing.Short() {
 		return 7

@@ -1,5 +1,5 @@
-// Package schedule works out which parts of the SHA-256 message schedule depend on a word of the
-// message. Package asm and the generator of its assembly share it.
+// Package schedule determines which parts of the SHA-256 message schedule depend on a given word
+// of the message. Package asm and the generator of its assembly share it.
 package schedule
 
 import "strings"
@@ -19,10 +19,10 @@ const (
 	Old = Sigma0 | T16
 )
 
-// Back is how far before W[t] the word of each term is.
+// Back[term] is the distance from W[t] back to the word in that term.
 var Back = map[Terms]int{Sigma1: 2, T7: 7, Sigma0: 15, T16: 16}
 
-// String lists the terms.
+// String lists the terms, as in "sigma1, t-7", or returns "constant" for none.
 func (s Terms) String() string {
 	var names []string
 	for i, name := range []string{"sigma1", "t-7", "sigma0", "t-16"} {
@@ -36,8 +36,8 @@ func (s Terms) String() string {
 	return strings.Join(names, ", ")
 }
 
-// Varying returns, for each word of the schedule, the terms that vary when one word of the message
-// does. They are empty for the words of the message and for those that stay constant.
+// Varying returns for each word of the schedule the set of terms that vary when the given word of
+// the message varies. The set is empty for W[0] to W[15] and for words that stay constant.
 func Varying(vary int) (varying [64]Terms) {
 	varies := func(t int) bool { return t == vary || varying[t] != 0 }
 	for t := 16; t < 64; t++ {

@@ -2,7 +2,7 @@ package schedule
 
 import "testing"
 
-// With word 11 varying, five words of the schedule are constant.
+// When word 11 varies, five words of the schedule stay constant.
 func TestVarying(t *testing.T) {
 	varying := Varying(11)
 	constant := map[int]bool{16: true, 17: true, 19: true, 21: true, 23: true}
