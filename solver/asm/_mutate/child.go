@@ -21,22 +21,23 @@ const (
 	passed
 )
 
-// A trial is what a child does: it changes its own code and runs the self-test.
+// A trial tells a child how to change its own code before it runs the self-test.
 type trial struct {
 	kernel, function string
 	word             int
 	address          uint64
-	code             []byte // nothing changes if it is empty
-	limit            time.Duration
+	code             []byte        // replaces the code at address; empty for no change
+	limit            time.Duration // of CPU time
 }
 
-// The exit statuses of a child that lives. A fatal error of Go's runtime exits with 2.
+// The exit statuses of a child that completes its self-test. A fatal error in Go's runtime exits
+// with 2.
 const (
 	statusPassed = 0
 	statusFailed = 3
 )
 
-// run runs the trial in a child, which is this program again. It returns the CPU time it took.
+// run runs the trial in a child process of the same program. It also returns the CPU time used.
 func (t trial) run() (outcome, time.Duration, error) {
 	self, err := os.Executable()
 	if err != nil {
@@ -61,15 +62,18 @@ func (t trial) run() (outcome, time.Duration, error) {
 	return crashed, used, nil
 }
 
-// runChild runs a trial, as run writes it, in this process and exits.
+// runChild runs a trial in this process and exits. Its argument is the one that run passes.
 func runChild(arguments string) {
 	var t trial
-	if _, err := fmt.Sscanf(arguments+" ", "%s %s %d %d %d %x", &t.kernel, &t.function, &t.word, &t.address, &t.limit, &t.code); err != nil && len(t.code) > 0 {
+	_, err := fmt.Sscanf(arguments+" ", "%s %s %d %d %d %x",
+		&t.kernel, &t.function, &t.word, &t.address, &t.limit, &t.code)
+	if err != nil && len(t.code) > 0 {
 		panic(err)
 	}
-	// Go's runtime would ignore the signal.
+	// Restore the default action, which ends the process: Go's runtime would ignore the signal.
 	var endProcess [4]uint64 // handler, flags, restorer, mask
-	syscall.RawSyscall6(syscall.SYS_RT_SIGACTION, uintptr(syscall.SIGPROF), uintptr(unsafe.Pointer(&endProcess)), 0, 8, 0, 0)
+	syscall.RawSyscall6(syscall.SYS_RT_SIGACTION, uintptr(syscall.SIGPROF),
+		uintptr(unsafe.Pointer(&endProcess)), 0, 8, 0, 0)
 	const cpuTime = 2 // ITIMER_PROF
 	timer := [2]syscall.Timeval{{}, syscall.NsecToTimeval(t.limit.Nanoseconds())}
 	syscall.RawSyscall(syscall.SYS_SETITIMER, cpuTime, uintptr(unsafe.Pointer(&timer)), 0)
@@ -85,8 +89,8 @@ func runChild(arguments string) {
 	os.Exit(statusPassed)
 }
 
-// write overwrites machine code. Making the pages executable again lets the kernel bring the
-// caches of instructions up to date, which arm64 needs.
+// write overwrites machine code. When the pages become executable again, Linux synchronizes the
+// instruction cache, as arm64 requires.
 func write(at uintptr, code []byte) error {
 	page := uintptr(syscall.Getpagesize())
 	first := at &^ (page - 1)

@@ -15,7 +15,7 @@ import (
 	"strings"
 )
 
-// A kernel is the instructions of one assembly file.
+// A kernel holds the instructions of one assembly file.
 type kernel struct {
 	name         string
 	instructions []instruction
@@ -25,20 +25,20 @@ type kernel struct {
 type instruction struct {
 	file     string
 	line     int
-	text     string // the line
+	text     string // the line without indentation
 	function string
-	word     int    // a word that varies when the instruction runs
+	word     int    // a varying word for which the instruction runs
 	address  uint64 // in this program
 	offset   uint64 // in the function
 	code     []byte
-	erase    []byte // an instruction without effect
+	erase    []byte // the no-op instruction of the architecture
 }
 
-// A mutant is an instruction with other code.
+// A mutant is an instruction with changed code.
 type mutant struct {
 	instruction
 	code      []byte
-	byte, bit int // what was flipped; byte is -1 if the instruction was erased
+	byte, bit int // the position of the flipped bit; byte is -1 if the instruction was erased
 }
 
 func (m mutant) String() string {
@@ -48,8 +48,8 @@ func (m mutant) String() string {
 	return fmt.Sprintf("%s:%d: %s, %x for %x", m.file, m.line, m.text, m.code, m.instruction.code)
 }
 
-// mutant makes one of an instruction chosen at random: half of them erase it, half
-// flip a bit.
+// mutant chooses an instruction at random and, with equal chances, erases it or flips one of
+// its bits.
 func (k kernel) mutant(rng *rand.Rand) mutant {
 	m := mutant{instruction: k.instructions[rng.IntN(len(k.instructions))], byte: -1}
 	if rng.IntN(2) == 1 {
@@ -60,7 +60,7 @@ func (k kernel) mutant(rng *rand.Rand) mutant {
 	return m
 }
 
-// change makes the code of the mutant from that of the original.
+// change turns the original code, in place, into the code of the mutant.
 func (m mutant) change(code []byte) {
 	if m.byte >= 0 {
 		code[m.byte] ^= 1 << m.bit
@@ -73,13 +73,13 @@ func (m mutant) change(code []byte) {
 
 var textLine = regexp.MustCompile(`^TEXT ·(\w+)\(SB\)`)
 
-// A row says which line the code at an address is of.
+// A row maps the address of an instruction to the line of its source.
 type row struct {
 	pc   uint64
 	line int
 }
 
-// readLines returns the rows of the files whose names end so, by address.
+// readLines returns the rows of the files whose names have the suffix, sorted by address.
 func readLines(file *elf.File, suffix string) ([]row, error) {
 	data, err := file.DWARF()
 	if err != nil {
@@ -117,16 +117,16 @@ func readLines(file *elf.File, suffix string) ([]row, error) {
 	return slices.CompactFunc(rows, func(a, b row) bool { return a.pc == b.pc }), nil
 }
 
-// mutable reports whether a line is worth mutants, by what it is and what the line before
-// is. The assembler makes several instructions of the first line and of RET, and lets
-// jumps to a jump go where that goes.
+// mutable reports whether to make mutants of a line, given the line before it. It excludes TEXT
+// and RET, for which the assembler emits several instructions, and a JMP after a label: the
+// assembler redirects jumps to such a label past it.
 func mutable(line, before string) bool {
-	first := strings.HasPrefix(line, "TEXT") || line == "RET"
+	several := strings.HasPrefix(line, "TEXT") || line == "RET"
 	bypassed := strings.HasPrefix(line, "JMP") && strings.HasSuffix(before, ":")
-	return !first && !bypassed
+	return !several && !bypassed
 }
 
-// A program is a file with the code of the kernels.
+// A program is an executable that contains the kernels.
 type program struct {
 	file    *elf.File
 	text    *elf.Section
@@ -140,7 +140,7 @@ func openProgram(path string) (*program, error) {
 	}
 	p := &program{file: file, text: file.Section(".text")}
 	if p.symbols, err = file.Symbols(); err != nil || p.text == nil {
-		return nil, fmt.Errorf("%s has no symbols: %w", path, err)
+		return nil, fmt.Errorf("%s has no symbols or no code: %w", path, err)
 	}
 	return p, nil
 }
@@ -149,29 +149,29 @@ func openProgram(path string) (*program, error) {
 func (p *program) function(name string) (elf.Symbol, error) {
 	i := slices.IndexFunc(p.symbols, func(s elf.Symbol) bool { return strings.HasSuffix(s.Name, "/asm."+name+".abi0") })
 	if i < 0 {
-		return elf.Symbol{}, fmt.Errorf("no function %s", name)
+		return elf.Symbol{}, fmt.Errorf("it contains no function %s", name)
 	}
 	return p.symbols[i], nil
 }
 
-// wordLabel matches the labels of parts that run only if a certain word varies, or one before.
+// wordLabel matches the labels of parts that run only if a certain word or an earlier one varies.
 var wordLabel = regexp.MustCompile(`^(vary|lanes|steps|begin|round)(\d+):$`)
 
-// wordOf returns a word that varies when the part after a label runs.
+// wordOf returns a varying word for which the part after a label runs.
 func wordOf(label string) int {
 	part := wordLabel.FindStringSubmatch(label)
 	if part == nil {
 		return 10
 	}
 	word, _ := strconv.Atoi(part[2])
-	if part[1] == "round" { // it is entered after the round of the word that varies
+	if part[1] == "round" { // this part starts after the round of the word that varies
 		word--
 	}
 	return min(max(word, 0), 15)
 }
 
-// readKernels reads the code of all kernels from a program, and says which line each
-// instruction is.
+// readKernels reads the code of all kernels from a program and finds the source line of each
+// instruction.
 func readKernels(path, source string) ([]kernel, error) {
 	p, err := openProgram(path)
 	if err != nil {
@@ -203,7 +203,7 @@ func readKernels(path, source string) ([]kernel, error) {
 		}
 		k := kernel{name: strings.TrimSuffix(filepath.Base(path), "_"+arch+".s")}
 		source := strings.Split(string(content), "\n")
-		words := make([]int, len(source)) // by line, see wordOf
+		words := make([]int, len(source)) // wordOf, for each line
 		for i, line := range source {
 			if strings.HasSuffix(line, ":") {
 				words[i] = wordOf(line)
@@ -220,7 +220,9 @@ func readKernels(path, source string) ([]kernel, error) {
 			if err != nil {
 				return nil, fmt.Errorf("%s: %w", path, err)
 			}
-			first, _ := slices.BinarySearchFunc(rows, s.Value, func(r row, pc uint64) int { return cmp.Compare(r.pc, pc) })
+			first, _ := slices.BinarySearchFunc(rows, s.Value, func(r row, pc uint64) int {
+				return cmp.Compare(r.pc, pc)
+			})
 			for i := first; i < len(rows) && rows[i].pc < s.Value+s.Size; i++ {
 				from, to, n := rows[i].pc, s.Value+s.Size, rows[i].line
 				if i+1 < len(rows) {
@@ -232,7 +234,7 @@ func readKernels(path, source string) ([]kernel, error) {
 				}
 				size := to - from
 				if arch == "arm64" {
-					size = 4 // a line may be a macro of several instructions
+					size = 4 // a line may be a macro that expands to several instructions
 				}
 				for ; from < to; from += size {
 					k.instructions = append(k.instructions, instruction{

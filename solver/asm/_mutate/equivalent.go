@@ -6,55 +6,69 @@ import (
 	"slices"
 )
 
-// An equivalent is a kind of mutant that does the same as the original.
+// An equivalent is a kind of mutant that behaves like the original.
 type equivalent struct {
 	reason string
-	text   *regexp.Regexp // what the line is like
+	text   *regexp.Regexp // matches the line of the instruction
 	change func(was []byte, byte, bit int) bool
 }
 
-// equivalents lists the kinds that passed all tests, with the reasons. Intel's manual,
-// volume 2, sections 2.2 to 2.7, says what the bits of prefixes mean.
+// equivalents lists the kinds that passed all tests, with the reasons. Intel's manual, volume 2,
+// sections 2.2 to 2.7, defines the bits of prefixes.
 var equivalents = []equivalent{
-	{"it saves time only", regexp.MustCompile(`^VZEROUPPER`), anyChange},
-	{"there are no more lanes than the bits below", regexp.MustCompile(`^MOVL \$0x0{0,6}(ff|ffff), `), func(was []byte, byte, _ int) bool {
-		return byte >= len(was)-2
-	}},
-	{"a rotation XORs two shifts, which have no bits in common, so VPOR and VPADDSW do the same", regexp.MustCompile(`^VPXOR `), opcode(0xef, 0xeb, 0xed)},
-	{"VBROADCASTSS does the same", regexp.MustCompile(`^VPBROADCASTD `), opcode(0x58, 0x18)},
-	{"VMOVHPD does the same", regexp.MustCompile(`^VMOVHPS `), func(was []byte, byte, bit int) bool {
-		return was[0] == 0xc5 && byte == 1 && bit == 0
-	}},
-	{"no number is so large that signed and unsigned comparisons differ", regexp.MustCompile(`^(JGE|JLT|JGT|JLE) `), func(was []byte, byte, bit int) bool {
-		return byte == 0 && was[0] != 0x0f || byte == 1 && was[0] == 0x0f
-	}},
-	{"VEX.W is ignored", any, func(was []byte, byte, bit int) bool {
-		return was[0] == 0xc4 && byte == 2 && bit == 7
-	}},
-	{"REX.W is ignored", regexp.MustCompile(`^SHA256`), func(was []byte, byte, bit int) bool {
-		return byte == 0 && bit == 3
-	}},
-	{"EVEX.W makes lanes of 64 bits, which is the same without a mask of lanes", regexp.MustCompile(`^(VPXORD|VPORD|VPANDD|VPTERNLOGD|VMOVDQU32|VMOVDQA32) `), func(was []byte, byte, bit int) bool {
-		return was[0] == 0x62 && byte == 2 && bit == 7
-	}},
-	{"X extends the index of an address, and there is none", any, func(was []byte, byte, bit int) bool {
-		e := decode(was)
-		return was[0] != 0xc5 && byte == e.prefix && bit == e.xBit && !e.index()
-	}},
-	{"R and R' extend a register, in whose place the instruction has part of its opcode", regexp.MustCompile(`^(VPS[LR]LD|VPRORD|INC|DEC|SH[LR]|ADD|SUB|CMP|AND)`), func(was []byte, byte, bit int) bool {
-		e := decode(was)
-		return byte == e.prefix && (bit == e.xBit+1 || was[0] == 0x62 && bit == 4)
-	}},
-	{"a rotation of a 32-bit lane counts modulo 32", regexp.MustCompile(`^VPRORD `), func(was []byte, byte, bit int) bool {
-		return byte == len(was)-1 && bit >= 5
-	}},
-	{"on two lanes ZIP1, UZP1 and TRN1 do the same", any, sameOnTwoLanes},
-	{"VEX.L makes the vector longer, and the upper half does not count", regexp.MustCompile(`\bX\d`), func(was []byte, byte, bit int) bool {
-		return bit == 2 && (was[0] == 0xc4 && byte == 2 || was[0] == 0xc5 && byte == 1)
-	}},
+	{"VZEROUPPER affects only the speed", regexp.MustCompile(`^VZEROUPPER`), anyChange},
+	{"the changed bits of the mask are above the last lane",
+		regexp.MustCompile(`^MOVL \$0x0{0,6}(ff|ffff), `), func(was []byte, byte, _ int) bool {
+			return byte >= len(was)-2
+		}},
+	{"a rotation XORs two shifts that have no bits in common, so VPOR and VPADDSW have the same result",
+		regexp.MustCompile(`^VPXOR `), opcode(0xef, 0xeb, 0xed)},
+	{"VBROADCASTSS has the same result", regexp.MustCompile(`^VPBROADCASTD `), opcode(0x58, 0x18)},
+	{"VMOVHPD has the same result",
+		regexp.MustCompile(`^VMOVHPS `), func(was []byte, byte, bit int) bool {
+			return was[0] == 0xc5 && byte == 1 && bit == 0
+		}},
+	{"the numbers are too small for signed and unsigned comparisons to differ",
+		regexp.MustCompile(`^(JGE|JLT|JGT|JLE) `), func(was []byte, byte, bit int) bool {
+			return byte == 0 && was[0] != 0x0f || byte == 1 && was[0] == 0x0f
+		}},
+	{"the CPU ignores VEX.W here",
+		any, func(was []byte, byte, bit int) bool {
+			return was[0] == 0xc4 && byte == 2 && bit == 7
+		}},
+	{"the CPU ignores REX.W here",
+		regexp.MustCompile(`^SHA256`), func(was []byte, byte, bit int) bool {
+			return byte == 0 && bit == 3
+		}},
+	{"EVEX.W selects 64-bit lanes, which makes no difference without a lane mask",
+		regexp.MustCompile(`^(VPXORD|VPORD|VPANDD|VPTERNLOGD|VMOVDQU32|VMOVDQA32) `),
+		func(was []byte, byte, bit int) bool {
+			return was[0] == 0x62 && byte == 2 && bit == 7
+		}},
+	{"X extends the index of an address, and this instruction has no index",
+		any, func(was []byte, byte, bit int) bool {
+			e := decode(was)
+			return was[0] != 0xc5 && byte == e.prefix && bit == e.xBit && !e.index()
+		}},
+	{"R and R' extend a register number, and this instruction has part of its opcode there",
+		regexp.MustCompile(`^(VPS[LR]LD|VPRORD|INC|DEC|SH[LR]|ADD|SUB|CMP|AND)`),
+		func(was []byte, byte, bit int) bool {
+			e := decode(was)
+			return byte == e.prefix && (bit == e.xBit+1 || was[0] == 0x62 && bit == 4)
+		}},
+	{"the count of a 32-bit rotation is taken modulo 32",
+		regexp.MustCompile(`^VPRORD `), func(was []byte, byte, bit int) bool {
+			return byte == len(was)-1 && bit >= 5
+		}},
+	{"with two lanes ZIP1, UZP1 and TRN1 have the same result", any, sameOnTwoLanes},
+	{"VEX.L selects a longer vector, and nothing reads its upper half",
+		regexp.MustCompile(`\bX\d`), func(was []byte, byte, bit int) bool {
+			return bit == 2 && (was[0] == 0xc4 && byte == 2 || was[0] == 0xc5 && byte == 1)
+		}},
 }
 
-// sameOnTwoLanes reports a change among ZIP1, UZP1 and TRN1 of arm64 on lanes of 64 bits.
+// sameOnTwoLanes reports whether the flip turns one of arm64's ZIP1, UZP1 and TRN1, on 64-bit
+// lanes, into another.
 func sameOnTwoLanes(was []byte, byte, bit int) bool {
 	permutes := func(x uint32) bool {
 		which := x >> 12 & 7
@@ -67,7 +81,8 @@ func sameOnTwoLanes(was []byte, byte, bit int) bool {
 	return permutes(x) && permutes(x^1<<(8*byte+bit))
 }
 
-// opcode returns a change of the opcode of a VEX instruction from one to others.
+// opcode returns a function that reports whether the flip changes the opcode of a VEX instruction
+// from the given one to one of the others.
 func opcode(from byte, to ...byte) func([]byte, int, int) bool {
 	return func(was []byte, i, bit int) bool {
 		return was[i] == from && i == map[byte]int{0xc4: 3, 0xc5: 2}[was[0]] && slices.Contains(to, from^1<<bit)
@@ -78,7 +93,7 @@ var any = regexp.MustCompile(``)
 
 func anyChange([]byte, int, int) bool { return true }
 
-// reason says why the mutant does the same as the original, or returns "".
+// reason returns why the mutant is equivalent to the original, or "" if it is not known to be.
 func (m mutant) reason() string {
 	for _, e := range equivalents {
 		if e.text.MatchString(m.text) && e.change(m.instruction.code, m.byte, m.bit) {
@@ -88,10 +103,10 @@ func (m mutant) reason() string {
 	return ""
 }
 
-// An encoding says where things are in an instruction for amd64.
+// An encoding describes the parts of an amd64 instruction.
 type encoding struct {
-	prefix int // the byte with the bits that extend registers, -1 if there is none
-	xBit   int // the bit of it that extends an index; the one above extends a register
+	prefix int // the index of the byte whose bits extend register numbers, -1 if there is none
+	xBit   int // the bit in it that extends an index; the next higher one extends a register
 	modRM  byte
 }
 

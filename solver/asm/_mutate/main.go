@@ -1,16 +1,16 @@
-// Command _mutate measures how many faults in the machine code of the kernels their
-// self-test finds, on Linux:
+// Command _mutate measures how many faults in the machine code of the kernels their self-tests
+// detect. It runs on Linux:
 //
 //	go run ./solver/asm/_mutate [-n 3000] [-kernels avx2,shani] [-goarch arm64 -exec 'qemu-aarch64 -cpu max']
 //
-// A mutant is a kernel with one instruction erased, or with one of its bits flipped. It runs
-// the self-test in a process of its own; a mutant that passes runs all tests of the
-// kernel, too. The report names each mutant that passed the self-test. The command fails if
-// those are 1 % or more, not counting the ones that do the same as the original, which
-// equivalent.go lists with the reasons.
+// A mutant is a kernel with one instruction erased or one bit of an instruction flipped. Each
+// mutant runs the self-test in its own process; one that passes runs all tests of the kernel too.
+// The report names each mutant that passed the self-test. The command fails if those are 1 % or
+// more, without the mutants that are equivalent to the original. equivalent.go lists the kinds of
+// equivalent mutants with reasons.
 //
-// The command builds itself for the architecture and runs that program, which runs itself as the
-// mutants (child.go).
+// The command builds itself for the chosen architecture and runs the result, which starts itself
+// again for each mutant (child.go).
 package main
 
 import (
@@ -30,17 +30,19 @@ import (
 )
 
 var (
-	count    = flag.Int("n", 3000, "mutants of each kernel")
-	seed     = flag.Uint64("seed", 1, "which mutants: the same seed makes the same ones of the same code")
-	names    = flag.String("kernels", "", "the kernels, separated by commas (default: those that this CPU can run)")
-	goarch   = flag.String("goarch", runtime.GOARCH, "the architecture of the kernels")
-	emulator = flag.String("exec", "", "a command that runs programs of that architecture, as for go test")
-	source   = flag.String("source", "solver/asm", "the directory of package asm")
-	workers  = flag.Int("workers", runtime.NumCPU(), "mutants that run at a time")
-	limit    = flag.Duration("limit", 10*time.Minute, "time for the kernel's tests of a mutant that passed the self-test; one that takes longer counts as found by them")
-	here     = flag.Bool("here", false, "do not build anything, mutate this program")
-	argument = flag.String("child", "", "what a mutant is told, see child.go")
-	tests    = flag.String("tests", "", "with -here: the tests of package asm, built with go test -c (default: run the self-test only)")
+	count    = flag.Int("n", 3000, "`number` of mutants of each kernel")
+	seed     = flag.Uint64("seed", 1, "`seed` of the random choice: the same seed and code give the same mutants")
+	names    = flag.String("kernels", "", "comma-separated `names` of kernels (default: all that this CPU can run)")
+	goarch   = flag.String("goarch", runtime.GOARCH, "`architecture` of the kernels")
+	emulator = flag.String("exec", "", "`command` that runs programs of that architecture, as for go test")
+	source   = flag.String("source", "solver/asm", "`directory` of package asm")
+	workers  = flag.Int("workers", runtime.NumCPU(), "`number` of mutants to run at the same time")
+	limit    = flag.Duration("limit", 10*time.Minute,
+		"`time` limit of the kernel's tests for a mutant that passed the self-test; reaching it counts as detected")
+	here     = flag.Bool("here", false, "mutate this program instead of building one")
+	argument = flag.String("child", "", "run one mutant; for internal use")
+	tests    = flag.String("tests", "",
+		"with -here: `file` built from package asm with go test -c (default: run the self-test only)")
 )
 
 func main() {
@@ -72,8 +74,8 @@ func main() {
 	}
 }
 
-// buildAndRun builds this program and the tests in a directory and runs the program with the
-// same flags.
+// buildAndRun builds this program and the tests of package asm in dir, and runs the program with
+// the same flags.
 func buildAndRun(dir string) (ok bool, err error) {
 	program, tests := filepath.Join(dir, "mutate"), filepath.Join(dir, "asm.test")
 	for _, args := range [][]string{
@@ -93,19 +95,19 @@ func buildAndRun(dir string) (ok bool, err error) {
 	c.Stdout, c.Stderr = os.Stdout, os.Stderr
 	err = c.Run()
 	if exit := new(exec.ExitError); errors.As(err, &exit) && exit.ExitCode() == 1 {
-		return false, nil // it has said why
+		return false, nil // the program has reported why
 	}
 	return err == nil, err
 }
 
-// emulated returns a command that runs a program of the architecture.
+// emulated returns a command that runs a program for the chosen architecture.
 func emulated(ctx context.Context, program string, args ...string) *exec.Cmd {
 	command := append(strings.Fields(*emulator), program)
 	return exec.CommandContext(ctx, command[0], append(command[1:], args...)...)
 }
 
-// measureAll measures the kernels in this process. It returns whether few enough mutants
-// of each passed the self-test.
+// measureAll measures the kernels of this program. ok reports whether each self-test detected
+// enough mutants.
 func measureAll(dir string) (ok bool, err error) {
 	path, err := os.Executable()
 	if err != nil {
@@ -133,8 +135,8 @@ func measureAll(dir string) (ok bool, err error) {
 	return ok, nil
 }
 
-// runTests runs the kernel's tests in a copy of them that has the mutant's code, and returns
-// whether they pass.
+// runTests writes a copy of the tests that contains the mutant's code to path, runs the tests of
+// the kernel, and returns whether they pass.
 func (m mutant) runTests(kernel, path string) (bool, error) {
 	if err := m.patch(path); err != nil {
 		return false, err
@@ -151,7 +153,7 @@ func (m mutant) runTests(kernel, path string) (bool, error) {
 	return err == nil, nil
 }
 
-// patch writes a copy of the tests with the mutant's code.
+// patch writes a copy of the tests that contains the mutant's code.
 func (m mutant) patch(path string) error {
 	p, err := openProgram(*tests)
 	if err != nil {
@@ -167,8 +169,8 @@ func (m mutant) patch(path string) error {
 		return err
 	}
 	defer in.Close()
-	// A process that another worker starts would inherit the open file until it
-	// executes its own, and a file open for writing cannot be executed.
+	// Do not let another worker fork while the copy is open: the child would inherit the
+	// descriptor until its exec, and Linux does not execute a file that is open for writing.
 	syscall.ForkLock.RLock()
 	defer syscall.ForkLock.RUnlock()
 	out, err := os.OpenFile(path, os.O_CREATE|os.O_WRONLY|os.O_TRUNC, 0o700)
@@ -176,7 +178,8 @@ func (m mutant) patch(path string) error {
 		return err
 	}
 	_, err = io.Copy(out, in)
-	// What the linker puts into the instruction, an address, differs from this program's.
+	// Change the code that is in the tests: addresses that the linker puts into an instruction
+	// differ from those in this program.
 	code, at := make([]byte, len(m.code)), int64(s.Value+m.offset-p.text.Addr+p.text.Offset)
 	_, rerr := in.ReadAt(code, at)
 	m.change(code)

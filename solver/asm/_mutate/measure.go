@@ -13,7 +13,8 @@ import (
 	"github.com/gkpow/gkpow/solver/asm"
 )
 
-// chosen returns the kernels to measure. It is an error if one that was asked for cannot run.
+// chosen returns the kernels to measure. It returns an error if a kernel named with -kernels does
+// not exist or cannot run on this CPU.
 func chosen(kernels []kernel) (measured []kernel, err error) {
 	var wanted []string
 	if *names != "" {
@@ -21,7 +22,7 @@ func chosen(kernels []kernel) (measured []kernel, err error) {
 	}
 	for _, name := range wanted {
 		if !slices.ContainsFunc(kernels, func(k kernel) bool { return k.name == name }) {
-			return nil, fmt.Errorf("there is no kernel %q in %s", name, *source)
+			return nil, fmt.Errorf("-kernels: there is no kernel %q for %s in %s", name, *goarch, *source)
 		}
 	}
 	for _, k := range kernels {
@@ -33,22 +34,22 @@ func chosen(kernels []kernel) (measured []kernel, err error) {
 		case missing == "":
 			measured = append(measured, k)
 		case wanted != nil:
-			return nil, fmt.Errorf("kernel %s: this CPU has no %s", k.name, missing)
+			return nil, fmt.Errorf("-kernels: this CPU cannot run %s, which needs %s", k.name, missing)
 		default:
-			fmt.Printf("%s: this CPU has no %s\n", k.name, missing)
+			fmt.Printf("%s: skipped, since it needs %s, which this CPU lacks\n", k.name, missing)
 		}
 	}
 	return measured, nil
 }
 
-// inThisProgram returns the kernel to call.
+// inThisProgram returns the kernel of that name in this program.
 func inThisProgram(name string) asm.Kernel {
 	all := asm.Kernels()
 	return all[slices.IndexFunc(all, func(k asm.Kernel) bool { return k.Name == name })]
 }
 
-// selfTest runs those parts of the kernel's self-test that run a function, first the ones in
-// which a word varies. The others follow in their order.
+// selfTest runs the parts of the kernel's self-test that call the given function: first those in
+// which the given word varies, then the others in order.
 func selfTest(kernel, function string, word int) error {
 	k := inThisProgram(kernel)
 	parts := []func(int) error{k.SelfTestScan, k.SelfTestTails}
@@ -76,7 +77,7 @@ func selfTest(kernel, function string, word int) error {
 	return nil
 }
 
-// A verdict is what became of a mutant.
+// A verdict is the result for one mutant.
 type verdict int
 
 const (
@@ -85,7 +86,7 @@ const (
 	endless
 	foundByTests // the self-test passed, other tests failed
 	missed       // everything passed
-	same         // everything passed, and it does the same as the original
+	same         // everything passed, since the mutant is equivalent to the original
 )
 
 // measure tests the mutants of a kernel.
@@ -101,7 +102,7 @@ func (k kernel) measure(dir string) (ok bool, err error) {
 			return false, err
 		}
 		if o != passed {
-			return false, errors.New("the self-test fails without a fault")
+			return false, errors.New("the self-test fails although nothing was changed")
 		}
 		limits[i.function] = 3*took + 100*time.Millisecond
 	}
@@ -139,27 +140,28 @@ func (k kernel) measure(dir string) (ok bool, err error) {
 		counts[v]++
 	}
 	bad := counts[foundByTests] + counts[missed]
-	others, unfound := fmt.Sprintf("other tests find %d of them", counts[foundByTests]), "nothing finds it"
+	others, unfound := fmt.Sprintf("other tests detect %d of them", counts[foundByTests]), "no test detects it"
 	if *tests == "" {
 		others, unfound = "other tests did not run", "the self-test misses it"
 	}
-	fmt.Printf("%s: the self-test misses %d of %d mutants, %.2f %%: %s. It found %d; %d crashed, %d hung, %d do the same as the original. %s\n",
+	fmt.Printf("%s: the self-test missed %d of %d mutants, %.2f %%; %s. "+
+		"It detected %d; %d crashed, %d hung, %d are equivalent to the original. Time: %s\n",
 		k.name, bad, len(mutants), 100*float64(bad)/float64(len(mutants)), others,
 		counts[foundBySelfTest], counts[died], counts[endless], counts[same], time.Since(start).Round(time.Second))
 	for i, m := range mutants {
 		switch verdicts[i] {
 		case foundByTests:
-			fmt.Printf("  %s: other tests find it\n", m)
+			fmt.Printf("  %s: other tests detect it\n", m)
 		case missed:
 			fmt.Printf("  %s: %s\n", m, unfound)
 		case same:
-			fmt.Printf("  %s: the same, %s\n", m, m.reason())
+			fmt.Printf("  %s: equivalent, %s\n", m, m.reason())
 		}
 	}
 	return 100*bad < len(mutants), nil
 }
 
-// try tests one mutant. path is for a copy of the tests.
+// try tests one mutant. It writes a copy of the tests to path if it needs one.
 func (k kernel) try(path string, m mutant, limit time.Duration) (verdict, error) {
 	o, _, err := trial{k.name, m.function, m.word, m.address, m.code, limit}.run()
 	if err != nil || o != passed {
