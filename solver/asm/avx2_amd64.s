@@ -23,7 +23,7 @@ next:
 	CMPQ CX, $0x08
 	JGE  whole
 
-	// Less than a vector is left: load so many lanes.
+	// Fewer words than lanes are left: load only those.
 	MOVL       $0x00000001, AX
 	SHLL       CL, AX
 	DECL       AX
@@ -121,7 +121,7 @@ vary0:
 	VPOR         Y8, Y13, Y13
 	VMOVDQA      Y13, (DX)
 
-	// Round 0 is done but for W[0], which goes to a and e.
+	// Complete round 0 by adding W[0] to a and e.
 	VPBROADCASTD 620(BX), Y7
 	VPADDD       Y13, Y7, Y7
 	VPBROADCASTD 624(BX), Y0
@@ -344,7 +344,7 @@ vary1:
 	VPOR         Y8, Y13, Y13
 	VMOVDQA      Y13, 32(DX)
 
-	// Round 1 is done but for W[1], which goes to a and e.
+	// Complete round 1 by adding W[1] to a and e.
 	VPBROADCASTD 620(BX), Y6
 	VPADDD       Y13, Y6, Y6
 	VPBROADCASTD 624(BX), Y7
@@ -614,7 +614,7 @@ vary2:
 	VPOR         Y8, Y13, Y13
 	VMOVDQA      Y13, 64(DX)
 
-	// Round 2 is done but for W[2], which goes to a and e.
+	// Complete round 2 by adding W[2] to a and e.
 	VPBROADCASTD 620(BX), Y5
 	VPADDD       Y13, Y5, Y5
 	VPBROADCASTD 624(BX), Y6
@@ -861,7 +861,7 @@ vary3:
 	VPOR         Y8, Y13, Y13
 	VMOVDQA      Y13, 96(DX)
 
-	// Round 3 is done but for W[3], which goes to a and e.
+	// Complete round 3 by adding W[3] to a and e.
 	VPBROADCASTD 620(BX), Y4
 	VPADDD       Y13, Y4, Y4
 	VPBROADCASTD 624(BX), Y5
@@ -1096,7 +1096,7 @@ vary4:
 	VPOR         Y8, Y13, Y13
 	VMOVDQA      Y13, 128(DX)
 
-	// Round 4 is done but for W[4], which goes to a and e.
+	// Complete round 4 by adding W[4] to a and e.
 	VPBROADCASTD 620(BX), Y3
 	VPADDD       Y13, Y3, Y3
 	VPBROADCASTD 624(BX), Y4
@@ -1319,7 +1319,7 @@ vary5:
 	VPOR         Y8, Y13, Y13
 	VMOVDQA      Y13, 160(DX)
 
-	// Round 5 is done but for W[5], which goes to a and e.
+	// Complete round 5 by adding W[5] to a and e.
 	VPBROADCASTD 620(BX), Y2
 	VPADDD       Y13, Y2, Y2
 	VPBROADCASTD 624(BX), Y3
@@ -1530,7 +1530,7 @@ vary6:
 	VPOR         Y8, Y13, Y13
 	VMOVDQA      Y13, 192(DX)
 
-	// Round 6 is done but for W[6], which goes to a and e.
+	// Complete round 6 by adding W[6] to a and e.
 	VPBROADCASTD 620(BX), Y1
 	VPADDD       Y13, Y1, Y1
 	VPBROADCASTD 624(BX), Y2
@@ -1729,7 +1729,7 @@ vary7:
 	VPOR         Y8, Y13, Y13
 	VMOVDQA      Y13, 224(DX)
 
-	// Round 7 is done but for W[7], which goes to a and e.
+	// Complete round 7 by adding W[7] to a and e.
 	VPBROADCASTD 620(BX), Y0
 	VPADDD       Y13, Y0, Y0
 	VPBROADCASTD 624(BX), Y1
@@ -1916,7 +1916,7 @@ vary8:
 	VPOR         Y8, Y13, Y13
 	VMOVDQA      Y13, 256(DX)
 
-	// Round 8 is done but for W[8], which goes to a and e.
+	// Complete round 8 by adding W[8] to a and e.
 	VPBROADCASTD 620(BX), Y7
 	VPADDD       Y13, Y7, Y7
 	VPBROADCASTD 624(BX), Y0
@@ -2091,7 +2091,7 @@ vary9:
 	VPOR         Y8, Y13, Y13
 	VMOVDQA      Y13, 288(DX)
 
-	// Round 9 is done but for W[9], which goes to a and e.
+	// Complete round 9 by adding W[9] to a and e.
 	VPBROADCASTD 620(BX), Y6
 	VPADDD       Y13, Y6, Y6
 	VPBROADCASTD 624(BX), Y7
@@ -2326,7 +2326,7 @@ vary10:
 	VPOR         Y8, Y13, Y13
 	VMOVDQA      Y13, 320(DX)
 
-	// Round 10 is done but for W[10], which goes to a and e.
+	// Complete round 10 by adding W[10] to a and e.
 	VPBROADCASTD 620(BX), Y5
 	VPADDD       Y13, Y5, Y5
 	VPBROADCASTD 624(BX), Y6
@@ -2538,7 +2538,7 @@ vary11:
 	VPOR         Y8, Y13, Y13
 	VMOVDQA      Y13, 352(DX)
 
-	// Round 11 is done but for W[11], which goes to a and e.
+	// Complete round 11 by adding W[11] to a and e.
 	VPBROADCASTD 620(BX), Y4
 	VPADDD       Y13, Y4, Y4
 	VPBROADCASTD 624(BX), Y5
@@ -2738,7 +2738,7 @@ vary12:
 	VPOR         Y8, Y13, Y13
 	VMOVDQA      Y13, 384(DX)
 
-	// Round 12 is done but for W[12], which goes to a and e.
+	// Complete round 12 by adding W[12] to a and e.
 	VPBROADCASTD 620(BX), Y3
 	VPADDD       Y13, Y3, Y3
 	VPBROADCASTD 624(BX), Y4
@@ -2926,7 +2926,7 @@ vary13:
 	VPOR         Y8, Y13, Y13
 	VMOVDQA      Y13, 416(DX)
 
-	// Round 13 is done but for W[13], which goes to a and e.
+	// Complete round 13 by adding W[13] to a and e.
 	VPBROADCASTD 620(BX), Y2
 	VPADDD       Y13, Y2, Y2
 	VPBROADCASTD 624(BX), Y3
@@ -3103,7 +3103,7 @@ vary14:
 	VPOR         Y8, Y13, Y13
 	VMOVDQA      Y13, 448(DX)
 
-	// Round 14 is done but for W[14], which goes to a and e.
+	// Complete round 14 by adding W[14] to a and e.
 	VPBROADCASTD 620(BX), Y1
 	VPADDD       Y13, Y1, Y1
 	VPBROADCASTD 624(BX), Y2
@@ -3361,7 +3361,7 @@ vary15:
 	VPOR         Y8, Y13, Y13
 	VMOVDQA      Y13, 480(DX)
 
-	// Round 15 is done but for W[15], which goes to a and e.
+	// Complete round 15 by adding W[15] to a and e.
 	VPBROADCASTD 620(BX), Y0
 	VPADDD       Y13, Y0, Y0
 	VPBROADCASTD 624(BX), Y1
@@ -6781,7 +6781,7 @@ round16:
 	TESTQ        R8, R8
 	JNE          hash
 
-	// Round 63 without the new e, and with State[0] in the constant: a is H0.
+	// Round 63 without e. Its constant includes State[0], so a is H0.
 	VPBROADCASTD 908(BX), Y12
 	VPADDD       480(DX), Y12, Y12
 	VPADDD       Y12, Y0, Y0
@@ -6819,7 +6819,7 @@ round16:
 	VPADDD       Y8, Y0, Y0
 	JMP          test
 
-	// Round 63, and the hash values.
+	// Round 63; then store the hash values.
 hash:
 	VPBROADCASTD ·k+252(SB), Y12
 	VPADDD       480(DX), Y12, Y12

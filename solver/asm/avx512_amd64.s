@@ -17,7 +17,7 @@ next:
 	CMPQ R8, BX
 	JGE  none
 
-	// K1 has the lanes that are left.
+	// Set K1 to the lanes that have a nonce.
 	MOVL $0x0000ffff, R9
 	MOVQ BX, CX
 	SUBQ R8, CX
@@ -111,7 +111,7 @@ vary15to15:
 vary0:
 	VPORD.BCST 32(AX), Z8, Z16
 
-	// Round 0 is done but for W[0], which goes to a and e.
+	// Complete round 0 by adding W[0] to a and e.
 	VPADDD.BCST  620(AX), Z16, Z7
 	VPBROADCASTD 624(AX), Z0
 	VPBROADCASTD 628(AX), Z1
@@ -228,7 +228,7 @@ vary0:
 vary1:
 	VPORD.BCST 36(AX), Z8, Z17
 
-	// Round 1 is done but for W[1], which goes to a and e.
+	// Complete round 1 by adding W[1] to a and e.
 	VPADDD.BCST  620(AX), Z17, Z6
 	VPBROADCASTD 624(AX), Z7
 	VPBROADCASTD 628(AX), Z0
@@ -365,7 +365,7 @@ vary1:
 vary2:
 	VPORD.BCST 40(AX), Z8, Z18
 
-	// Round 2 is done but for W[2], which goes to a and e.
+	// Complete round 2 by adding W[2] to a and e.
 	VPADDD.BCST  620(AX), Z18, Z5
 	VPBROADCASTD 624(AX), Z6
 	VPBROADCASTD 628(AX), Z7
@@ -492,7 +492,7 @@ vary2:
 vary3:
 	VPORD.BCST 44(AX), Z8, Z19
 
-	// Round 3 is done but for W[3], which goes to a and e.
+	// Complete round 3 by adding W[3] to a and e.
 	VPADDD.BCST  620(AX), Z19, Z4
 	VPBROADCASTD 624(AX), Z5
 	VPBROADCASTD 628(AX), Z6
@@ -614,7 +614,7 @@ vary3:
 vary4:
 	VPORD.BCST 48(AX), Z8, Z20
 
-	// Round 4 is done but for W[4], which goes to a and e.
+	// Complete round 4 by adding W[4] to a and e.
 	VPADDD.BCST  620(AX), Z20, Z3
 	VPBROADCASTD 624(AX), Z4
 	VPBROADCASTD 628(AX), Z5
@@ -731,7 +731,7 @@ vary4:
 vary5:
 	VPORD.BCST 52(AX), Z8, Z21
 
-	// Round 5 is done but for W[5], which goes to a and e.
+	// Complete round 5 by adding W[5] to a and e.
 	VPADDD.BCST  620(AX), Z21, Z2
 	VPBROADCASTD 624(AX), Z3
 	VPBROADCASTD 628(AX), Z4
@@ -843,7 +843,7 @@ vary5:
 vary6:
 	VPORD.BCST 56(AX), Z8, Z22
 
-	// Round 6 is done but for W[6], which goes to a and e.
+	// Complete round 6 by adding W[6] to a and e.
 	VPADDD.BCST  620(AX), Z22, Z1
 	VPBROADCASTD 624(AX), Z2
 	VPBROADCASTD 628(AX), Z3
@@ -950,7 +950,7 @@ vary6:
 vary7:
 	VPORD.BCST 60(AX), Z8, Z23
 
-	// Round 7 is done but for W[7], which goes to a and e.
+	// Complete round 7 by adding W[7] to a and e.
 	VPADDD.BCST  620(AX), Z23, Z0
 	VPBROADCASTD 624(AX), Z1
 	VPBROADCASTD 628(AX), Z2
@@ -1052,7 +1052,7 @@ vary7:
 vary8:
 	VPORD.BCST 64(AX), Z8, Z24
 
-	// Round 8 is done but for W[8], which goes to a and e.
+	// Complete round 8 by adding W[8] to a and e.
 	VPADDD.BCST  620(AX), Z24, Z7
 	VPBROADCASTD 624(AX), Z0
 	VPBROADCASTD 628(AX), Z1
@@ -1149,7 +1149,7 @@ vary8:
 vary9:
 	VPORD.BCST 68(AX), Z8, Z25
 
-	// Round 9 is done but for W[9], which goes to a and e.
+	// Complete round 9 by adding W[9] to a and e.
 	VPADDD.BCST  620(AX), Z25, Z6
 	VPBROADCASTD 624(AX), Z7
 	VPBROADCASTD 628(AX), Z0
@@ -1272,7 +1272,7 @@ vary9:
 vary10:
 	VPORD.BCST 72(AX), Z8, Z26
 
-	// Round 10 is done but for W[10], which goes to a and e.
+	// Complete round 10 by adding W[10] to a and e.
 	VPADDD.BCST  620(AX), Z26, Z5
 	VPBROADCASTD 624(AX), Z6
 	VPBROADCASTD 628(AX), Z7
@@ -1385,7 +1385,7 @@ vary10:
 vary11:
 	VPORD.BCST 76(AX), Z8, Z27
 
-	// Round 11 is done but for W[11], which goes to a and e.
+	// Complete round 11 by adding W[11] to a and e.
 	VPADDD.BCST  620(AX), Z27, Z4
 	VPBROADCASTD 624(AX), Z5
 	VPBROADCASTD 628(AX), Z6
@@ -1493,7 +1493,7 @@ vary11:
 vary12:
 	VPORD.BCST 80(AX), Z8, Z28
 
-	// Round 12 is done but for W[12], which goes to a and e.
+	// Complete round 12 by adding W[12] to a and e.
 	VPADDD.BCST  620(AX), Z28, Z3
 	VPBROADCASTD 624(AX), Z4
 	VPBROADCASTD 628(AX), Z5
@@ -1596,7 +1596,7 @@ vary12:
 vary13:
 	VPORD.BCST 84(AX), Z8, Z29
 
-	// Round 13 is done but for W[13], which goes to a and e.
+	// Complete round 13 by adding W[13] to a and e.
 	VPADDD.BCST  620(AX), Z29, Z2
 	VPBROADCASTD 624(AX), Z3
 	VPBROADCASTD 628(AX), Z4
@@ -1695,7 +1695,7 @@ vary13:
 vary14:
 	VPORD.BCST 88(AX), Z8, Z30
 
-	// Round 14 is done but for W[14], which goes to a and e.
+	// Complete round 14 by adding W[14] to a and e.
 	VPADDD.BCST  620(AX), Z30, Z1
 	VPBROADCASTD 624(AX), Z2
 	VPBROADCASTD 628(AX), Z3
@@ -1828,7 +1828,7 @@ vary14:
 vary15:
 	VPORD.BCST 92(AX), Z8, Z31
 
-	// Round 15 is done but for W[15], which goes to a and e.
+	// Complete round 15 by adding W[15] to a and e.
 	VPADDD.BCST  620(AX), Z31, Z0
 	VPBROADCASTD 624(AX), Z1
 	VPBROADCASTD 628(AX), Z2
@@ -3668,7 +3668,7 @@ round16:
 	TESTQ       SI, SI
 	JNE         hash
 
-	// Round 63 without the new e, and with State[0] in the constant: a is H0.
+	// Round 63 without e. Its constant includes State[0], so a is H0.
 	VPADDD.BCST 908(AX), Z31, Z8
 	VPADDD      Z8, Z0, Z0
 	VMOVDQA32   Z5, Z14
@@ -3689,7 +3689,7 @@ round16:
 	VPADDD      Z8, Z0, Z0
 	JMP         test
 
-	// Round 63, and the hash values.
+	// Round 63; then store the hash values.
 hash:
 	VPADDD.BCST 252(R10), Z31, Z8
 	VPADDD      Z8, Z0, Z0
@@ -4042,7 +4042,7 @@ lanes1:
 	VMOVDQU32  104(AX), Z16
 	VPORD.BCST 32(AX), Z16, Z16
 
-	// Round 0 is done but for W[0], which goes to a and e.
+	// Complete round 0 by adding W[0] to a and e.
 	VPADDD.BCST  204(AX), Z16, Z7
 	VPBROADCASTD 208(AX), Z0
 	VPBROADCASTD 212(AX), Z1
@@ -4091,7 +4091,7 @@ lanes2:
 	VMOVDQU32  104(AX), Z17
 	VPORD.BCST 36(AX), Z17, Z17
 
-	// Round 1 is done but for W[1], which goes to a and e.
+	// Complete round 1 by adding W[1] to a and e.
 	VPADDD.BCST  204(AX), Z17, Z6
 	VPBROADCASTD 208(AX), Z7
 	VPBROADCASTD 212(AX), Z0
@@ -4162,7 +4162,7 @@ lanes3:
 	VMOVDQU32  104(AX), Z18
 	VPORD.BCST 40(AX), Z18, Z18
 
-	// Round 2 is done but for W[2], which goes to a and e.
+	// Complete round 2 by adding W[2] to a and e.
 	VPADDD.BCST  204(AX), Z18, Z5
 	VPBROADCASTD 208(AX), Z6
 	VPBROADCASTD 212(AX), Z7
@@ -4233,7 +4233,7 @@ lanes4:
 	VMOVDQU32  104(AX), Z19
 	VPORD.BCST 44(AX), Z19, Z19
 
-	// Round 3 is done but for W[3], which goes to a and e.
+	// Complete round 3 by adding W[3] to a and e.
 	VPADDD.BCST  204(AX), Z19, Z4
 	VPBROADCASTD 208(AX), Z5
 	VPBROADCASTD 212(AX), Z6
@@ -4304,7 +4304,7 @@ lanes5:
 	VMOVDQU32  104(AX), Z20
 	VPORD.BCST 48(AX), Z20, Z20
 
-	// Round 4 is done but for W[4], which goes to a and e.
+	// Complete round 4 by adding W[4] to a and e.
 	VPADDD.BCST  204(AX), Z20, Z3
 	VPBROADCASTD 208(AX), Z4
 	VPBROADCASTD 212(AX), Z5
@@ -4375,7 +4375,7 @@ lanes6:
 	VMOVDQU32  104(AX), Z21
 	VPORD.BCST 52(AX), Z21, Z21
 
-	// Round 5 is done but for W[5], which goes to a and e.
+	// Complete round 5 by adding W[5] to a and e.
 	VPADDD.BCST  204(AX), Z21, Z2
 	VPBROADCASTD 208(AX), Z3
 	VPBROADCASTD 212(AX), Z4
@@ -4446,7 +4446,7 @@ lanes7:
 	VMOVDQU32  104(AX), Z22
 	VPORD.BCST 56(AX), Z22, Z22
 
-	// Round 6 is done but for W[6], which goes to a and e.
+	// Complete round 6 by adding W[6] to a and e.
 	VPADDD.BCST  204(AX), Z22, Z1
 	VPBROADCASTD 208(AX), Z2
 	VPBROADCASTD 212(AX), Z3
@@ -4517,7 +4517,7 @@ lanes8:
 	VMOVDQU32  104(AX), Z23
 	VPORD.BCST 60(AX), Z23, Z23
 
-	// Round 7 is done but for W[7], which goes to a and e.
+	// Complete round 7 by adding W[7] to a and e.
 	VPADDD.BCST  204(AX), Z23, Z0
 	VPBROADCASTD 208(AX), Z1
 	VPBROADCASTD 212(AX), Z2
@@ -4588,7 +4588,7 @@ lanes9:
 	VMOVDQU32  104(AX), Z24
 	VPORD.BCST 64(AX), Z24, Z24
 
-	// Round 8 is done but for W[8], which goes to a and e.
+	// Complete round 8 by adding W[8] to a and e.
 	VPADDD.BCST  204(AX), Z24, Z7
 	VPBROADCASTD 208(AX), Z0
 	VPBROADCASTD 212(AX), Z1
@@ -4643,7 +4643,7 @@ lanes10:
 	VMOVDQU32  104(AX), Z25
 	VPORD.BCST 68(AX), Z25, Z25
 
-	// Round 9 is done but for W[9], which goes to a and e.
+	// Complete round 9 by adding W[9] to a and e.
 	VPADDD.BCST  204(AX), Z25, Z6
 	VPBROADCASTD 208(AX), Z7
 	VPBROADCASTD 212(AX), Z0
@@ -4761,7 +4761,7 @@ lanes11:
 	VMOVDQU32  104(AX), Z26
 	VPORD.BCST 72(AX), Z26, Z26
 
-	// Round 10 is done but for W[10], which goes to a and e.
+	// Complete round 10 by adding W[10] to a and e.
 	VPADDD.BCST  204(AX), Z26, Z5
 	VPBROADCASTD 208(AX), Z6
 	VPBROADCASTD 212(AX), Z7
@@ -4879,7 +4879,7 @@ lanes12:
 	VMOVDQU32  104(AX), Z27
 	VPORD.BCST 76(AX), Z27, Z27
 
-	// Round 11 is done but for W[11], which goes to a and e.
+	// Complete round 11 by adding W[11] to a and e.
 	VPADDD.BCST  204(AX), Z27, Z4
 	VPBROADCASTD 208(AX), Z5
 	VPBROADCASTD 212(AX), Z6
@@ -4997,7 +4997,7 @@ lanes13:
 	VMOVDQU32  104(AX), Z28
 	VPORD.BCST 80(AX), Z28, Z28
 
-	// Round 12 is done but for W[12], which goes to a and e.
+	// Complete round 12 by adding W[12] to a and e.
 	VPADDD.BCST  204(AX), Z28, Z3
 	VPBROADCASTD 208(AX), Z4
 	VPBROADCASTD 212(AX), Z5
@@ -5113,7 +5113,7 @@ next:
 	CMPQ R8, BX
 	JGE  none
 
-	// K1 has the lanes that are left.
+	// Set K1 to the lanes that have a nonce.
 	MOVL $0x0000ffff, R9
 	MOVQ BX, CX
 	SUBQ R8, CX
@@ -12473,7 +12473,7 @@ round26:
 	VPTERNLOGD  $0x96, Z10, Z9, Z8
 	VPADDD      Z8, Z1, Z1
 
-	// Round 63 without the new e, and with State[0] in the constant: a is H0.
+	// Round 63 without e. Its constant includes State[0], so a is H0.
 	VPADDD.BCST    748(AX), Z31, Z8
 	VPADDD         Z8, Z0, Z0
 	VMOVDQA32      Z5, Z14

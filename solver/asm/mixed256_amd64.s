@@ -60,7 +60,7 @@ next:
 	CMPQ    CX, $0x08
 	JGE     whole
 
-	// Less than a vector is left: load so many lanes.
+	// Fewer words than lanes are left: load only those.
 	LEAQ       ·firstLanes+32(SB), R13
 	SHLQ       $0x02, CX
 	SUBQ       CX, R13
@@ -12406,7 +12406,7 @@ next:
 	CMPQ  CX, $0x08
 	JGE   whole
 
-	// Less than a vector is left: load so many lanes.
+	// Fewer words than lanes are left: load only those.
 	LEAQ       ·firstLanes+32(SB), R11
 	SHLQ       $0x02, CX
 	SUBQ       CX, R11

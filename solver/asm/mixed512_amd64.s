@@ -56,7 +56,7 @@ next:
 	CMPQ    R12, R8
 	CMOVQGT R8, R12
 
-	// K1 has the lanes that are left.
+	// Set K1 to the lanes that have a nonce.
 	MOVL $0x000000ff, R13
 	MOVQ R8, CX
 	SUBQ R12, CX
@@ -12015,7 +12015,7 @@ next:
 	TESTQ R11, R11
 	JNE   step
 
-	// K1 has the lanes that are left.
+	// Set K1 to the lanes that have a nonce.
 	MOVL $0x000000ff, R11
 	MOVQ R8, CX
 	SUBQ R10, CX

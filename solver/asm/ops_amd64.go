@@ -4,7 +4,7 @@
 
 package asm
 
-// mixed512Ops are the operations of the functions in mixed512_amd64.s.
+// mixed512Ops counts the operations of the functions in mixed512_amd64.s.
 var mixed512Ops = Ops{
 	Scan: [16]int{862, 889, 868, 861, 846, 839, 824, 817, 802, 837, 816, 809, 794, 788, 826, 813},
 	Hash: [16]int{3472, 3580, 3496, 3468, 3408, 3380, 3320, 3292, 3232, 3372, 3288, 3260, 3200, 3176, 3328, 3276},
@@ -12,7 +12,7 @@ var mixed512Ops = Ops{
 	Grid: [16]int{0, 1703, 1722, 1692, 1646, 1616, 1570, 1540, 1494, 1524, 1525, 1495, 1449, 1419, 0, 0},
 }
 
-// mixed512Rounds are the SHA256RNDS2 among mixed512Ops.
+// mixed512Rounds counts the SHA256RNDS2 instructions included in mixed512Ops.
 var mixed512Rounds = Ops{
 	Scan: [16]int{256, 248, 248, 240, 240, 232, 232, 224, 224, 216, 216, 208, 208, 200, 200, 192},
 	Hash: [16]int{1024, 992, 992, 960, 960, 928, 928, 896, 896, 864, 864, 832, 832, 800, 800, 768},
@@ -20,7 +20,7 @@ var mixed512Rounds = Ops{
 	Grid: [16]int{0, 496, 496, 480, 480, 464, 464, 448, 448, 432, 432, 416, 416, 400, 0, 0},
 }
 
-// avx512Ops are the operations of the functions in avx512_amd64.s.
+// avx512Ops counts the operations of the functions in avx512_amd64.s.
 var avx512Ops = Ops{
 	Scan: [16]int{1478, 1485, 1458, 1436, 1414, 1392, 1370, 1348, 1326, 1340, 1313, 1291, 1269, 1248, 1271, 1244},
 	Hash: [16]int{2972, 2986, 2932, 2888, 2844, 2800, 2756, 2712, 2668, 2696, 2642, 2598, 2554, 2512, 2558, 2504},
@@ -28,7 +28,7 @@ var avx512Ops = Ops{
 	Grid: [16]int{0, 1446, 1450, 1422, 1394, 1366, 1338, 1310, 1282, 1269, 1259, 1231, 1203, 1175, 0, 0},
 }
 
-// mixed256Ops are the operations of the functions in mixed256_amd64.s.
+// mixed256Ops counts the operations of the functions in mixed256_amd64.s.
 var mixed256Ops = Ops{
 	Scan: [16]int{1170, 1213, 1184, 1173, 1154, 1143, 1124, 1113, 1094, 1149, 1120, 1109, 1090, 1080, 1146, 1125},
 	Hash: [16]int{4688, 4860, 4744, 4700, 4624, 4580, 4504, 4460, 4384, 4604, 4488, 4444, 4368, 4328, 4592, 4508},
@@ -36,7 +36,7 @@ var mixed256Ops = Ops{
 	Grid: [16]int{0, 2302, 2347, 2301, 2239, 2193, 2131, 2085, 2023, 2061, 2060, 2014, 1952, 1906, 0, 0},
 }
 
-// mixed256Rounds are the SHA256RNDS2 among mixed256Ops.
+// mixed256Rounds counts the SHA256RNDS2 instructions included in mixed256Ops.
 var mixed256Rounds = Ops{
 	Scan: [16]int{256, 248, 248, 240, 240, 232, 232, 224, 224, 216, 216, 208, 208, 200, 200, 192},
 	Hash: [16]int{1024, 992, 992, 960, 960, 928, 928, 896, 896, 864, 864, 832, 832, 800, 800, 768},
@@ -44,21 +44,21 @@ var mixed256Rounds = Ops{
 	Grid: [16]int{0, 496, 496, 480, 480, 464, 464, 448, 448, 432, 432, 416, 416, 400, 0, 0},
 }
 
-// shaniOps are the operations of the functions in shani_amd64.s.
+// shaniOps counts the operations of the functions in shani_amd64.s.
 var shaniOps = Ops{
 	Scan: [16]int{387, 387, 383, 383, 379, 379, 375, 375, 371, 371, 367, 367, 363, 363, 359, 359},
 	Hash: [16]int{3104, 3104, 3072, 3072, 3040, 3040, 3008, 3008, 2976, 2976, 2944, 2944, 2912, 2912, 2880, 2880},
 	Tail: 1024,
 }
 
-// shaniRounds are the SHA256RNDS2 among shaniOps.
+// shaniRounds counts the SHA256RNDS2 instructions included in shaniOps.
 var shaniRounds = Ops{
 	Scan: [16]int{128, 124, 124, 120, 120, 116, 116, 112, 112, 108, 108, 104, 104, 100, 100, 96},
 	Hash: [16]int{1024, 992, 992, 960, 960, 928, 928, 896, 896, 864, 864, 832, 832, 800, 800, 768},
 	Tail: 1024,
 }
 
-// avx2Ops are the operations of the functions in avx2_amd64.s.
+// avx2Ops counts the operations of the functions in avx2_amd64.s.
 var avx2Ops = Ops{
 	Scan: [16]int{2995, 3004, 2949, 2904, 2859, 2814, 2769, 2724, 2679, 2700, 2645, 2600, 2555, 2511, 2551, 2496},
 	Hash: [16]int{12004, 12040, 11820, 11640, 11460, 11280, 11100, 10920, 10740, 10824, 10604, 10424, 10244, 10068, 10228, 10008},

@@ -6,12 +6,12 @@ import (
 	"github.com/mmcloughlin/avo/reg"
 )
 
-// avx2 has 8 lanes and 16 registers: working variables are in Y0 to Y7, temporary
-// values in Y8 to Y15, and the last sixteen words of the schedule on the stack.
+// avx2 has 8 lanes and 16 registers. Working variables are in Y0 to Y7, temporary values in
+// Y8 to Y15, and the last sixteen words of the schedule on the stack.
 type avx2 struct {
 	*build.Context
-	words operand.Mem   // on a boundary of 32 bytes, so that no access crosses a cache line
-	valid reg.GPVirtual // the lanes that have a nonce; nil if the kernel does not ask
+	words operand.Mem   // aligned to 32 bytes, so that no access crosses a cache line
+	valid reg.GPVirtual // a mask of the lanes that have a nonce; nil if the kernel does not use it
 
 	result reg.VecPhysical // of load, hits and the rotations
 }
@@ -22,7 +22,7 @@ func newAVX2(c *build.Context) isa {
 	return v
 }
 
-// newAVX2Rounds is without a schedule.
+// newAVX2Rounds returns the instruction set without memory for a schedule.
 func newAVX2Rounds(c *build.Context) *avx2 { return &avx2{Context: c, valid: c.GP32(), result: reg.Y8} }
 
 var ymm = []reg.VecPhysical{
@@ -43,8 +43,8 @@ func (v *avx2) addConstant(m operand.Mem, x operand.Op, sum reg.VecPhysical) {
 	v.VPADDD(x, v.spread(m, x, sum), sum)
 }
 
-// spread returns a register with one number in all lanes: that of the result, unless
-// it has the other operand.
+// spread returns a register with the number at m in all lanes. It is the result's register
+// unless that holds x.
 func (v *avx2) spread(m operand.Mem, x operand.Op, result reg.VecPhysical) reg.VecPhysical {
 	if x == result {
 		result = reg.Y12
@@ -59,10 +59,11 @@ func (v *avx2) or(m operand.Mem, x, result reg.VecPhysical) {
 	v.VPOR(x, v.spread(m, x, result), result)
 }
 
-// rotations returns the exclusive or of x rotated right by each of r, and
-// shifted right by shift unless that is 0. A rotation is two shifts, of which left does the
-// one to the left.
-func (v *avx2) rotations(left func(n uint8, x, result reg.VecPhysical), x reg.VecPhysical, shift uint8, r ...uint8) reg.VecPhysical {
+// rotations returns the exclusive or of x rotated right by each of r and, unless shift is 0,
+// x shifted right by shift. It rotates by two shifts and calls left for the left shift.
+func (v *avx2) rotations(
+	left func(n uint8, x, result reg.VecPhysical), x reg.VecPhysical, shift uint8, r ...uint8,
+) reg.VecPhysical {
 	result, other, high := v.result, reg.Y9, reg.Y11
 	if shift > 0 {
 		v.VPSRLD(operand.U8(shift), x, result)
@@ -84,7 +85,7 @@ func (v *avx2) rotations(left func(n uint8, x, result reg.VecPhysical), x reg.Ve
 
 func (v *avx2) shiftLeft(n uint8, x, result reg.VecPhysical) { v.VPSLLD(operand.U8(n), x, result) }
 
-// multiplyLeft shifts with the units that multiply, for where those that shift are busy.
+// multiplyLeft shifts in the units that multiply, for code that keeps the shift units busy.
 func (v *avx2) multiplyLeft(n uint8, x, result reg.VecPhysical) { v.VPMULLD(power(n), x, result) }
 
 func (v *avx2) bigSigma0(x reg.VecPhysical) reg.VecPhysical {
@@ -103,7 +104,7 @@ func (v *avx2) smallSigma1(x operand.Op) reg.VecPhysical {
 	return v.rotations(v.shiftLeft, v.fetch(x), 10, 17, 19)
 }
 
-// fetch loads a word of the schedule, unless it is in a register.
+// fetch returns a word of the schedule in a register and loads it if necessary.
 func (v *avx2) fetch(x operand.Op) reg.VecPhysical {
 	if x, ok := x.(reg.VecPhysical); ok {
 		return x
@@ -120,7 +121,7 @@ func (v *avx2) choose(x, y, z reg.VecPhysical) reg.VecPhysical {
 	return reg.Y11
 }
 
-// majority is ((x ^ y) & (y ^ z)) ^ y. The last round's x^y is this one's y^z.
+// majority is ((x ^ y) & (y ^ z)) ^ y, where y ^ z is the x ^ y of the round before.
 func (v *avx2) majority(t int, x, y, z reg.VecPhysical) reg.VecPhysical {
 	xy, yz := reg.Y14, reg.Y15
 	if t%2 == 1 {
@@ -150,7 +151,7 @@ func (v *avx2) load(words, index, n reg.GPVirtual) reg.VecPhysical {
 	v.CMPQ(left, operand.U8(8))
 	v.JGE(operand.LabelRef("whole"))
 
-	v.Comment("Less than a vector is left: load so many lanes.")
+	v.Comment("Fewer words than lanes are left: load only those.")
 	if v.valid != nil {
 		v.MOVL(operand.U32(1), v.valid)
 		v.SHLL(reg.CL, v.valid)

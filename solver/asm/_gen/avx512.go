@@ -6,16 +6,15 @@ import (
 	"github.com/mmcloughlin/avo/reg"
 )
 
-// avx512 has rotations, logic of three inputs, and constants in memory that an
-// instruction spreads over the lanes (BCST). Of its registers the first eight
-// hold working variables, the next eight temporary values, and the rest the last
-// sixteen words of the schedule.
+// avx512 has rotations, three-input logic, and instructions that broadcast a constant in
+// memory to all lanes (BCST). The first eight registers hold working variables, the next
+// eight temporary values, and the rest the last sixteen words of the schedule.
 type avx512 struct {
 	*build.Context
 	regs []reg.VecPhysical
 }
 
-// newAVX512 has all registers, of 16 lanes.
+// newAVX512 returns the instruction set with 16 lanes and all 32 registers.
 func newAVX512(c *build.Context) isa {
 	return avx512{c, []reg.VecPhysical{
 		reg.Z0, reg.Z1, reg.Z2, reg.Z3, reg.Z4, reg.Z5, reg.Z6, reg.Z7,
@@ -45,9 +44,8 @@ func (v avx512) setConstant(m operand.Mem, x reg.VecPhysical) { v.VPBROADCASTD(m
 
 func (v avx512) or(m operand.Mem, x, result reg.VecPhysical) { v.VPORD_BCST(m, x, result) }
 
-// ternary returns the truth table of a function of three bits, as VPTERNLOGD
-// wants it: the bit of index 4x+2y+z is f(x, y, z), where x is the register that
-// also takes the result.
+// ternary returns the truth table of a function of three bits as VPTERNLOGD expects it: bit
+// 4x+2y+z is f(x, y, z), where x is the register that the result overwrites.
 func ternary(f func(x, y, z uint8) uint8) operand.U8 {
 	var table operand.U8
 	for i := range uint8(8) {
@@ -78,11 +76,11 @@ func (v avx512) smallSigma1(x operand.Op) reg.VecPhysical {
 	return v.xor(v.rotateTwiceAndShift(x, 17, 19, 10))
 }
 
-// The registers for the terms of a sigma: three from each of these on. Those of a big
-// sigma are free between rounds, those of a small one between words of the schedule.
+// The first of the three registers for the terms of a sigma. Those of a big sigma are free
+// between rounds, those of a small sigma between words of the schedule.
 const firstOfBigSigma, firstOfSmallSigma = 8, 11
 
-// rotateThrice returns x rotated right by each of three numbers: the terms of a big sigma.
+// rotateThrice returns the terms of a big sigma: x rotated right by n0, n1 and n2.
 func (v avx512) rotateThrice(x operand.Op, n0, n1, n2 uint8) (a, b, c reg.VecPhysical) {
 	a, b, c = v.regs[firstOfBigSigma], v.regs[firstOfBigSigma+1], v.regs[firstOfBigSigma+2]
 	v.VPRORD(operand.U8(n0), x, a)
@@ -91,8 +89,8 @@ func (v avx512) rotateThrice(x operand.Op, n0, n1, n2 uint8) (a, b, c reg.VecPhy
 	return a, b, c
 }
 
-// rotateTwiceAndShift returns x rotated right by each of two numbers and shifted right by
-// the third: the terms of a small sigma.
+// rotateTwiceAndShift returns the terms of a small sigma: x rotated right by n0 and n1, and
+// shifted right by n2.
 func (v avx512) rotateTwiceAndShift(x operand.Op, n0, n1, n2 uint8) (a, b, c reg.VecPhysical) {
 	a, b, c = v.regs[firstOfSmallSigma], v.regs[firstOfSmallSigma+1], v.regs[firstOfSmallSigma+2]
 	v.VPRORD(operand.U8(n0), x, a)
@@ -124,7 +122,7 @@ func (v avx512) logic(table operand.U8, x, y, z, result reg.VecPhysical) reg.Vec
 func (avx512) enter(int, reg.VecPhysical, reg.VecPhysical) {}
 
 func (v avx512) load(words, index, n reg.GPVirtual) reg.VecPhysical {
-	v.Comment("K1 has the lanes that are left.")
+	v.Comment("Set K1 to the lanes that have a nonce.")
 	valid := v.GP32()
 	v.MOVL(operand.U32(1<<v.lanes()-1), valid)
 	left := reg.RCX

@@ -6,13 +6,13 @@ import (
 	"github.com/mmcloughlin/avo/reg"
 )
 
-// avx512VL is AVX-512 beside SHA-NI: 8 lanes in Y16 to Y31. The SHA instructions cannot
-// encode those registers, so dirty upper halves in them cost nothing. Sixteen registers are
-// enough for rounds or for a message schedule, but not for both.
+// avx512VL is the variant of AVX-512 to run beside SHA-NI: 8 lanes in Y16 to Y31. The SHA
+// instructions cannot encode those registers, so dirty upper halves in them cost nothing.
+// Sixteen registers are enough for rounds or for a message schedule, but not for both.
 //
-// Its logic has two inputs. On Zen 4 every VPTERNLOGD among the rounds delays a SHA256RNDS2,
-// which has three inputs as well, by most of a cycle, while the two or three instructions
-// that replace it are free as long as a vector unit is idle.
+// It uses two-input logic. On Zen 4 every VPTERNLOGD among the rounds delays a SHA256RNDS2,
+// which also has three inputs, by most of a cycle. The two or three instructions that replace
+// it are free as long as a vector unit is idle.
 type avx512VL struct{ avx512 }
 
 func newAVX512VL(c *build.Context) avx512VL {
@@ -38,8 +38,8 @@ func (v avx512VL) smallSigma1(x operand.Op) reg.VecPhysical {
 	return v.xor(v.rotateTwiceAndShift(x, 17, 19, 10))
 }
 
-// xor returns a ^ b ^ c in a. It takes c before b: in a small sigma c is the shift, whose
-// result is ready a cycle before those of the rotations.
+// xor returns a ^ b ^ c in a. It adds c before b because c is the shift in a small sigma,
+// which is ready a cycle before the rotations.
 func (v avx512VL) xor(a, b, c reg.VecPhysical) reg.VecPhysical {
 	v.VPXORD(c, a, a)
 	v.VPXORD(b, a, a)
@@ -55,7 +55,7 @@ func (v avx512VL) choose(x, y, z reg.VecPhysical) reg.VecPhysical {
 	return result
 }
 
-// majority is ((x ^ y) & (y ^ z)) ^ y. The y ^ z of a round is the x ^ y of the one before.
+// majority is ((x ^ y) & (y ^ z)) ^ y, where y ^ z is the x ^ y of the round before.
 func (v avx512VL) majority(t int, x, y, z reg.VecPhysical) reg.VecPhysical {
 	xy, yz := v.difference(t), v.difference(t-1)
 	v.VPXORD(x, y, xy)
@@ -66,7 +66,7 @@ func (v avx512VL) majority(t int, x, y, z reg.VecPhysical) reg.VecPhysical {
 
 func (v avx512VL) enter(t int, y, z reg.VecPhysical) { v.VPXORD(y, z, v.difference(t-1)) }
 
-// difference returns the register for a ^ b of round t.
+// difference returns the register that holds x ^ y of round t.
 func (v avx512VL) difference(t int) reg.VecPhysical {
 	if t%2 == 0 {
 		return v.regs[12]

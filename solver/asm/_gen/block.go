@@ -10,12 +10,12 @@ import (
 	"github.com/mmcloughlin/avo/reg"
 )
 
-// scalarOf returns the address of a field of the Block.
+// scalarOf returns the address of a field of the Block or Grid.
 func scalarOf(block gotypes.Component, name string) operand.Mem {
 	return address(block.Field(name))
 }
 
-// fieldOf returns the address of an element of a field of the Block.
+// fieldOf returns the address of an element of an array in the Block or Grid.
 func fieldOf(block gotypes.Component, name string, index int) operand.Mem {
 	return address(block.Field(name).Index(index))
 }
@@ -33,20 +33,20 @@ func constant(t int) operand.Mem {
 	return operand.NewDataAddr(operand.Symbol{Name: "·k"}, 4*t)
 }
 
-// pairConstant returns the address of K of a pair of rounds, four times side by side.
+// pairConstant returns the address of four copies of the constants of a pair of rounds.
 func pairConstant(pair int) operand.Mem {
 	return operand.NewDataAddr(operand.Symbol{Name: "·pairs"}, 32*pair)
 }
 
-// power returns the address of eight times 2^n.
+// power returns the address of eight copies of 2^n.
 func power(n uint8) operand.Mem {
 	return operand.NewDataAddr(operand.Symbol{Name: "·powers"}, 32*int(n))
 }
 
-// spreadFromRegisters replaces the names of Go's tables in instructions that spread a
-// constant over the lanes: the function that is being written loads the addresses of those
-// tables first. With -buildmode=plugin the assembler splits an instruction that names a table
-// into two, and forgets the spreading.
+// spreadFromRegisters changes the instructions of the current function that broadcast a
+// constant from one of Go's tables. They get the address of the table from a register, which
+// the function loads first. With -buildmode=plugin the assembler splits an instruction that
+// names a table in two and loses the broadcast.
 func spreadFromRegisters(c *build.Context) {
 	f := current(c)
 	loads := record(c, func() {
@@ -78,21 +78,20 @@ func spreadFromRegisters(c *build.Context) {
 	f.Nodes = append(f.Nodes, body...)
 }
 
-// wordsOf loads the address and the number of the words that a function is given.
+// wordsOf loads the address and length of the parameter words.
 func wordsOf(c *build.Context) (at, n reg.GPVirtual) {
 	words := c.Param("words")
 	return c.Load(words.Base(), c.GP64()).(reg.GPVirtual), c.Load(words.Len(), c.GP64()).(reg.GPVirtual)
 }
 
-// returnIndex ends a function that used vectors and found what has this index.
+// returnIndex returns index from a function that used vectors.
 func returnIndex(c *build.Context, index reg.Register) {
 	c.VZEROUPPER()
 	c.Store(index, c.ReturnIndex(0))
 	c.RET()
 }
 
-// alignedLocal returns memory on the stack that begins on a boundary, a power of
-// two up to 64.
+// alignedLocal returns memory on the stack, aligned to boundary, a power of two up to 64.
 func alignedLocal(c *build.Context, size, boundary int) operand.Mem {
 	local := c.AllocLocal(size + boundary)
 	base := c.GP64()

@@ -8,7 +8,7 @@ import (
 	"github.com/mmcloughlin/avo/reg"
 )
 
-// What spreads a constant over the lanes has it where a register says.
+// Instructions that broadcast a constant must get its address from a register.
 func TestSpreadFromRegisters(t *testing.T) {
 	spread := 0
 	for _, k := range kernels {
@@ -21,13 +21,14 @@ func TestSpreadFromRegisters(t *testing.T) {
 				spread++
 				for _, op := range instruction.Operands {
 					if m, ok := op.(operand.Mem); ok && m.Base == reg.StaticBase {
-						t.Errorf("%s: %s names %s", f.Name, instruction.OpcodeWithSuffixes(), m.Symbol.Name)
+						t.Errorf("%s: %s names the table %s; want an address in a register",
+							f.Name, instruction.OpcodeWithSuffixes(), m.Symbol.Name)
 					}
 				}
 			}
 		}
 	}
 	if spread == 0 {
-		t.Error("nothing is spread")
+		t.Error("no instruction broadcasts a constant")
 	}
 }

@@ -1,16 +1,17 @@
-// Command _gen writes the assembly of package asm, and the table of its
-// operation counts, into a directory:
+// Command _gen generates the assembly of package asm for amd64 and a table of its operation
+// counts. Its argument is the directory of the package:
 //
 //	go run . ..
 //
-// To read it, start with vector.go, which is SHA-256 as the search needs it in
-// the words of FIPS 180-4, for several nonces at a time; avx512.go and avx2.go
-// implement its functions with the instructions of one set each. grid.go searches two words
-// that vary, tails.go a block that does not. shani.go is the kernel for CPUs that have whole
-// rounds as instructions, of which chains.go runs several side by side; mixed.go,
-// ring.go and mixedgrid.go run them beside vectors, for which avx512vl.go is AVX-512 as it
-// suits SHA-NI. order.go and stream.go decide the order of the instructions of two streams.
-// count.go counts.
+// Start reading at vector.go, which states SHA-256 in the terms of FIPS 180-4, for several
+// nonces at a time. avx512.go and avx2.go implement its operations with one instruction set
+// each. grid.go searches two words that vary; tails.go searches a constant block after
+// varying hash values.
+//
+// shani.go is the kernel for SHA-NI, whose instructions do whole rounds. chains.go runs
+// several hashes with them side by side. mixed.go, mixedgrid.go and ring.go run these chains
+// beside vectors, with the variant of AVX-512 in avx512vl.go. order.go and stream.go order
+// the instructions of the two streams. count.go counts operations.
 package main
 
 import (
@@ -29,20 +30,20 @@ import (
 	"github.com/mmcloughlin/avo/printer"
 )
 
-// A kernel is one assembly file: what its functions are called, what writes
-// them, and how often the part after each label of theirs runs.
+// A kernel describes one assembly file: the names of its functions, how to generate them, and
+// paths, which say how often the code after each label runs.
 type kernel struct {
 	name  string // of the file, without _amd64.s
-	in    string // the end of the functions' names
+	in    string // the suffix of its functions' names
 	lanes int    // hashes in a step of the search
 
 	search             func(*build.Context) // writes Scan and Hash
 	scanPath, hashPath func(vary int) map[string]int
 
-	grid     func(*build.Context) // writes ScanGrid, or that for so many chunks; nil if there is none
+	grid     func(*build.Context) // writes ScanGrid, for lanes chunks; nil if there is none
 	gridPath func(counter int) map[string]int
 
-	tails    func(*build.Context) // writes ScanTails; nil if that is another kernel's
+	tails    func(*build.Context) // writes ScanTails; nil if the kernel uses another one's
 	tailPath map[string]int
 }
 
@@ -112,11 +113,11 @@ func main() {
 }
 
 func generate(dir string) error {
-	// The same output on every machine.
+	// Generate the same output on every machine.
 	os.Setenv("GOOS", "linux")
 	os.Setenv("GOARCH", "amd64")
-	// The package is read for the offsets of its fields, without what is about
-	// to be generated.
+	// avo reads package asm for the offsets of its fields. The purego tag excludes the files
+	// that are about to be generated.
 	os.Setenv("GOFLAGS", "-tags=purego")
 
 	tables := new(bytes.Buffer)
@@ -134,11 +135,12 @@ func generate(dir string) error {
 		if err := os.WriteFile(filepath.Join(dir, k.name+"_amd64.s"), assembly, 0o644); err != nil {
 			return err
 		}
-		log.Printf("%-7s %4d to %4d operations for %2d hashes, %4d for a tail of %d", k.name, n.all.scan[15], n.all.scan[0], k.lanes, n.all.tail, maxStates)
-		fmt.Fprintf(tables, "\n// %[1]sOps are the operations of the functions in %[1]s_amd64.s.\n", k.name)
+		log.Printf("%-8s %4d to %4d operations for %2d hashes, %4d for a tail of %d hash values",
+			k.name, n.all.scan[15], n.all.scan[0], k.lanes, n.all.tail, maxStates)
+		fmt.Fprintf(tables, "\n// %[1]sOps counts the operations of the functions in %[1]s_amd64.s.\n", k.name)
 		n.all.write(tables, k.name+"Ops")
 		if n.rounds.tail > 0 || n.rounds.scan[0] > 0 {
-			fmt.Fprintf(tables, "\n// %[1]sRounds are the SHA256RNDS2 among %[1]sOps.\n", k.name)
+			fmt.Fprintf(tables, "\n// %[1]sRounds counts the SHA256RNDS2 instructions included in %[1]sOps.\n", k.name)
 			n.rounds.write(tables, k.name+"Rounds")
 		}
 	}
@@ -149,7 +151,7 @@ func generate(dir string) error {
 	return os.WriteFile(filepath.Join(dir, "ops_amd64.go"), source, 0o644)
 }
 
-// write writes the operations as a variable in Go.
+// write writes the operations as a Go variable.
 func (o operations) write(w io.Writer, name string) {
 	fmt.Fprintf(w, "var %s = Ops{\nScan: %#v,\nHash: %#v,\nTail: %d,\n", name, o.scan, o.hash, o.tail)
 	if o.grid[firstCounter] > 0 {
@@ -158,8 +160,8 @@ func (o operations) write(w io.Writer, name string) {
 	fmt.Fprintln(w, "}")
 }
 
-// build makes the functions, counts their operations, and lets avo assign
-// registers and check them.
+// build generates the functions, counts their operations, and lets avo allocate registers and
+// check the result.
 func (k kernel) build() (*ir.File, counts, error) {
 	c := build.NewContext()
 	c.Package("github.com/gkpow/gkpow/solver/asm")
@@ -173,16 +175,17 @@ func (k kernel) build() (*ir.File, counts, error) {
 		name, signature, doc string
 		write                func(*build.Context)
 	}{
-		{"search" + k.in, "func(b *Block, words []uint32, s *States) int", "is Scan if s is nil, and else Hash", k.search},
-		{"tails" + k.in, "func(s *States, tails []Tail, mask uint32) int", "is ScanTails", k.tails},
-		{"grid" + k.in, gridSignature, "is ScanGrid", k.grid},
+		{"search" + k.in, "func(b *Block, words []uint32, s *States) int",
+			"does Scan if s is nil, else Hash", k.search},
+		{"tails" + k.in, "func(s *States, tails []Tail, mask uint32) int", "does ScanTails", k.tails},
+		{"grid" + k.in, gridSignature, "does ScanGrid", k.grid},
 	} {
 		if f.write == nil {
 			continue
 		}
 		c.Function(f.name)
 		c.SignatureExpr(f.signature)
-		c.Doc(f.name + " " + f.doc + ", see Kernel.")
+		c.Doc(f.name + " " + f.doc + ". See Kernel.")
 		if _, err := c.Result(); err != nil {
 			return nil, counts{}, err // package asm does not build
 		}

@@ -11,24 +11,24 @@ import (
 	"github.com/gkpow/gkpow/solver/asm/internal/schedule"
 )
 
-// An isa is a vector instruction set: the functions of FIPS 180-4, section
-// 4.1.2, on a vector of nonces. A register that a function returns is good
-// until the function is called again.
+// An isa is a vector instruction set that implements the functions of FIPS 180-4, section
+// 4.1.2, on a vector of nonces. A register that a method returns keeps its value until the
+// next call of the same method.
 type isa interface {
 	lanes() int
 
 	working(i int) reg.VecPhysical // the i-th of eight registers for working variables
-	word(t int) operand.Op         // where W[t] is, a register or memory
-	// draft returns the register in which W[t] is made; keep puts it where word
-	// says that it is.
+	word(t int) operand.Op         // the register or memory that holds W[t]
+	// draft returns the register in which to compute W[t]; keep then moves W[t] from there
+	// to word(t).
 	draft(t int) reg.VecPhysical
 	keep(t int)
-	// old returns where the sum of the old terms of W[t] is, smallSigma0(W[t-15]) and
-	// W[t-16] as far as they vary, or nil if they are added when W[t] is made.
+	// old returns the operand that holds the sum of the varying old terms of W[t], which are
+	// smallSigma0(W[t-15]) and W[t-16]. It returns nil if nothing adds them up in advance.
 	old(t int) operand.Op
 
 	add(x operand.Op, y, sum reg.VecPhysical)
-	addConstant(m operand.Mem, x operand.Op, sum reg.VecPhysical) // one number for all lanes
+	addConstant(m operand.Mem, x operand.Op, sum reg.VecPhysical) // adds one number to all lanes
 	setConstant(m operand.Mem, x reg.VecPhysical)
 	or(m operand.Mem, x, result reg.VecPhysical)
 	temporary() reg.VecPhysical
@@ -38,54 +38,52 @@ type isa interface {
 	smallSigma0(x operand.Op) reg.VecPhysical
 	smallSigma1(x operand.Op) reg.VecPhysical
 	choose(x, y, z reg.VecPhysical) reg.VecPhysical
-	// majority is called for round after round. An instruction set may keep x^y,
-	// which is y^z of the next; enter makes it for the first round t.
+	// majority must be called for consecutive rounds t: an instruction set may keep x^y,
+	// which is y^z of the next round. enter computes the y^z of the first round, t.
 	majority(t int, x, y, z reg.VecPhysical) reg.VecPhysical
 	enter(t int, y, z reg.VecPhysical)
 
-	// load returns the words of the nonces from index on; if they are less than a
-	// vector the rest is anything, and hits will not report it. After whole, all
-	// lanes count.
+	// load returns a vector of the n words, starting at index. If fewer are left than there are
+	// lanes, the other lanes are undefined and hits ignores them until whole is called.
 	load(words, index, n reg.GPVirtual) reg.VecPhysical
 	whole()
 	// hits returns a bit for each lane in which x has all bits of the mask zero.
 	hits(mask operand.Mem, x reg.VecPhysical) reg.GPVirtual
 
 	move(x, y reg.VecPhysical)
-	// get and put move a vector between a register and memory on no boundary.
+	// get and put move a vector between a register and unaligned memory.
 	get(m operand.Mem, x reg.VecPhysical)
 	put(x reg.VecPhysical, m operand.Mem)
 }
 
-// A vector kernel under construction.
+// A vector is a vector kernel under construction.
 type vector struct {
 	*build.Context
 	isa
 	block  gotypes.Component
 	index  reg.GPVirtual // of the first nonce
-	states reg.GPVirtual // for Hash: where to put the next vector of hash values
+	states reg.GPVirtual // for Hash: the address for the next vector of hash values
 }
 
 func (v *vector) field(name string, index int) operand.Mem {
 	return fieldOf(v.block, name, index)
 }
 
-// variables returns the working variables a to h before round t. A round puts
-// its new a in the register of the old h: it is the names that move.
+// variables returns the registers of the working variables a to h before round t. A round
+// writes its new a to the register of the old h, so the names rotate instead of the values.
 func (v *vector) variables(t int) (a, b, c, d, e, f, g, h reg.VecPhysical) {
 	r := func(i int) reg.VecPhysical { return v.working((i - t) & 7) }
 	return r(0), r(1), r(2), r(3), r(4), r(5), r(6), r(7)
 }
 
-// writeVector writes Scan and Hash of a kernel, which differ in what they do with
-// the last round. For each vector of nonces it goes through a
-// prologue that is made for the word that varies: it computes that word, the
-// working variables after its round, and W[16] to W[31] as far as they vary.
-// Then it enters the rounds, which are the same for all, at the next one.
+// writeVector writes Scan and Hash of a kernel, which differ only after the last round. For
+// each vector of nonces the code runs the prologue for the word that varies. The prologue
+// computes that word, the working variables after its round, and the words among W[16] to
+// W[31] that vary. Then it enters the shared rounds at the next round.
 //
-// Sharing the rounds keeps the kernel at a sixth of the size of sixteen whole
-// ones. It costs an operation for each constant word after W[15], and those of
-// the constant terms of words after W[31]: see count_test.go.
+// Sharing the rounds makes the kernel a sixth as large as sixteen separate ones would be. It
+// costs one operation for each constant word after W[15], and the operations for constant
+// terms of words after W[31]. count_test.go limits these costs.
 func writeVector(c *build.Context, set isa) {
 	v := &vector{Context: c, isa: set}
 	v.block = v.Dereference(v.Param("b"))
@@ -122,7 +120,7 @@ func writeVector(c *build.Context, set isa) {
 	returnIndex(c, v.index)
 }
 
-// vectorPath says how often each part of the kernel runs for a vector of nonces.
+// vectorPath returns how often each part of the kernel runs for a vector of nonces.
 func vectorPath(vary int, hash bool) map[string]int {
 	path := map[string]int{fmt.Sprintf("vary%d", vary): 1, "round16": 1}
 	for t := vary + 1; t < 16; t++ {
@@ -136,7 +134,7 @@ func vectorPath(vary int, hash bool) map[string]int {
 	return path
 }
 
-// dispatch jumps to the label of this name and number, from first to last-1.
+// dispatch jumps to the label that consists of name and number, which is in [first, last).
 func dispatch(c *build.Context, name string, number reg.GPVirtual, first, last int) {
 	if last-first == 1 {
 		c.JMP(operand.LabelRef(fmt.Sprintf("%s%d", name, first)))
@@ -151,7 +149,7 @@ func dispatch(c *build.Context, name string, number reg.GPVirtual, first, last i
 	dispatch(c, name, number, middle, last)
 }
 
-// prologue is for digits in word vary of the message.
+// prologue writes the prologue for chunks in which word vary of the message varies.
 func (v *vector) prologue(vary int, digits reg.VecPhysical) {
 	v.Commentf("Word %d varies.", vary)
 	v.Label(fmt.Sprintf("vary%d", vary))
@@ -170,10 +168,10 @@ func (v *vector) prologue(vary int, digits reg.VecPhysical) {
 	v.JMP(operand.LabelRef(fmt.Sprintf("round%d", vary+1)))
 }
 
-// firstRound adds W[vary] to the working variables after its round, which is done
-// but for that: it goes to a and e.
+// firstRound loads the working variables after round vary, which Prepare computed with
+// W[vary] = 0, and completes the round by adding W[vary] to a and e.
 func (v *vector) firstRound(vary int, w reg.VecPhysical) {
-	v.Commentf("Round %d is done but for W[%d], which goes to a and e.", vary, vary)
+	v.Commentf("Complete round %d by adding W[%d] to a and e.", vary, vary)
 	for i := range 8 {
 		x := v.working((i - vary - 1) & 7)
 		if i == 0 || i == 4 {
@@ -184,8 +182,8 @@ func (v *vector) firstRound(vary int, w reg.VecPhysical) {
 	}
 }
 
-// schedule makes W[t], of which some terms vary and the sum of the others, if
-// there are any, is at hand.
+// schedule computes W[t] from its varying terms and, if there are others, their sum, which
+// Prepare computed.
 func (v *vector) schedule(t int, varying terms) {
 	v.Commentf("W[%d]: %v.", t, varying)
 	if varying == allTerms {
@@ -195,14 +193,14 @@ func (v *vector) schedule(t int, varying terms) {
 	v.sum(t, varying, []operand.Mem{v.field("sum", t)}, nil)
 }
 
-// sum makes the sum of a set of the terms of W[t] and of what is in memory,
-// numbers for all lanes and vectors, where W[t] belongs:
+// sum adds up the terms of W[t] in set and the operands in memory: numbers, which it adds to
+// all lanes, and vectors. It stores the sum in place of W[t].
 //
 //	W[t] = smallSigma1(W[t-2]) + W[t-7] + smallSigma0(W[t-15]) + W[t-16]
 func (v *vector) sum(t int, set terms, numbers, vectors []operand.Mem) {
 	w := v.draft(t)
-	var sum operand.Op // of what was added so far; nil if nothing was
-	var rest func()    // adds what is in memory, as soon as there is a sum
+	var sum operand.Op // the sum so far; nil at first
+	var rest func()    // adds vectors and numbers, as soon as there is a sum
 	add := func(x operand.Op) {
 		y, inRegister := sum.(reg.VecPhysical)
 		switch {
@@ -272,7 +270,7 @@ func (v *vector) sum(t int, set terms, numbers, vectors []operand.Mem) {
 	v.keep(t)
 }
 
-// rounds is the rest of the hash after the prologue.
+// rounds writes the shared rounds after the prologues, and the end of Hash.
 func (v *vector) rounds() {
 	for t := 1; t < 63; t++ {
 		if t <= 16 {
@@ -297,7 +295,7 @@ func (v *vector) rounds() {
 	v.makeH0()
 	v.JMP(operand.LabelRef("test"))
 
-	v.Comment("Round 63, and the hash values.")
+	v.Comment("Round 63; then store the hash values.")
 	v.Label("hash")
 	v.addWord(63, constant(63))
 	v.round(63)
@@ -310,8 +308,7 @@ func (v *vector) rounds() {
 	v.JMP(operand.LabelRef("next"))
 }
 
-// state returns where a vector kernel keeps the i-th word of a vector of hash
-// values.
+// state returns the address of the i-th words of a vector of hash values.
 func (v *vector) state(at reg.Register, i int) operand.Mem {
 	return operand.Mem{Base: at, Disp: 4 * v.lanes() * i}
 }
@@ -324,7 +321,7 @@ func (v *vector) addWord(t int, k operand.Mem) {
 	v.add(kw, h, h)
 }
 
-// round does round t. K[t] + W[t] has been added to h, and
+// round does round t, after K[t] + W[t] has been added to h:
 //
 //	T1 = h + bigSigma1(e) + choose(e, f, g)
 //	T2 = bigSigma0(a) + majority(a, b, c)
@@ -337,14 +334,14 @@ func (v *vector) round(t int) {
 	v.addT2(t)
 }
 
-// makeH0 is round 63 without the new e, and with State[0] in the constant: a is H0.
+// makeH0 does round 63 without computing e. Its constant includes State[0], so a is H0.
 func (v *vector) makeH0() {
-	v.Comment("Round 63 without the new e, and with State[0] in the constant: a is H0.")
+	v.Comment("Round 63 without e. Its constant includes State[0], so a is H0.")
 	v.addWord(63, scalarOf(v.block, "last"))
 	v.lastRound(63)
 }
 
-// lastRound does the same without e.
+// lastRound does round t without computing the new e.
 func (v *vector) lastRound(t int) {
 	_, _, _, _, e, f, g, h := v.variables(t)
 	v.add(v.choose(e, f, g), h, h)
