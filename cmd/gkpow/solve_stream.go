@@ -10,9 +10,11 @@ import (
 	"fmt"
 	"io"
 	"math"
+	"regexp"
 	"strings"
 	"sync"
 	"time"
+	"unicode/utf8"
 
 	"github.com/gkpow/gkpow/solver"
 )
@@ -145,6 +147,15 @@ func lineError(err error) error {
 	return usagef("%s: %s", strings.TrimPrefix(err.Error(), "json: "), want)
 }
 
+// pairedSurrogates matches JSON in which every escaped surrogate is half of a pair.
+var pairedSurrogates = sync.OnceValue(func() *regexp.Regexp {
+	return regexp.MustCompile(`^(?:[^\\]|\\[^u]|\\u(?:[^dD]|[dD][0-7])|\\u[dD][89abAB]..\\u[dD][c-fC-F])*$`)
+})
+
+// isText reports whether all strings in a line of JSON are valid Unicode. The decoder
+// replaces what is not with U+FFFD, so it would change a salt.
+func isText(line []byte) bool { return utf8.Valid(line) && pairedSurrogates().Match(line) }
+
 func answerLine(ctx context.Context, s *solver.Solver, line []byte) (a streamAnswer) {
 	var r streamRequest
 	solution, err := func() (solution solver.Solution, err error) {
@@ -158,6 +169,9 @@ func answerLine(ctx context.Context, s *solver.Solver, line []byte) (a streamAns
 		}
 		if decoder.More() {
 			return solution, usagef("there is more text after the object")
+		}
+		if !isText(line) {
+			return solution, usagef("the line contains invalid Unicode: write it in UTF-8, and escape surrogates only in pairs")
 		}
 		if r.Salt == nil {
 			return solution, usagef("salt is missing")
@@ -181,7 +195,9 @@ func answerLine(ctx context.Context, s *solver.Solver, line []byte) (a streamAns
 		}
 		return s.Solve(ctx, puzzle)
 	}()
-	a.ID = r.ID
+	if utf8.Valid(r.ID) {
+		a.ID = r.ID
+	}
 	if err != nil {
 		a.Code, _ = diagnose(&actionError{err})
 		a.Error = words(err.Error())
