@@ -254,6 +254,9 @@ func tellSystemd(log *slog.Logger, state string) {
 // logs each token.
 func newTokenMetrics(env environment, registry *metrics.Registry, log *slog.Logger) func(client.Token) {
 	tokens := registry.CounterVec("gkpow_tokens_total", "Tokens got, by where they came from.", "from")
+	for _, from := range []string{"service", "cache"} {
+		tokens.With(from) // so that rates start at 0, and alerts see an agent that never got a token
+	}
 	hashes := registry.Counter("gkpow_hashes_total", "Hashes computed to solve challenges.")
 	seconds := registry.Histogram("gkpow_solve_seconds", "Time to solve a challenge.", metrics.ExponentialBounds(0.01, 2, 13))
 	expires := registry.Gauge("gkpow_token_expires_timestamp_seconds", "When the token expires, by the local clock.")

@@ -84,6 +84,7 @@ func TestAgentNotReady(t *testing.T) {
 	require.Equal(t, 200, status)
 	_, _, metrics := a.call("GET", "/metrics", "")
 	require.Contains(t, metrics, `gkpow_token_failures_total{kind="misconfigured"} 1`+"\n")
+	require.Contains(t, metrics, `gkpow_tokens_total{from="service"} 0`+"\n", "the alert GkpowNoTokens compares it with 0")
 	code, stdout, _ := askAgentStatus(t, a)
 	require.Equal(t, exitOther, code)
 	require.Regexp(t, `(?m)^failed +[0-9:]{8} misconfigured: challenge: m2m_disabled`, stdout)
