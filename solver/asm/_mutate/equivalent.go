@@ -48,7 +48,7 @@ var equivalents = []equivalent{
 	{"X extends the index of an address, and this instruction has no index",
 		any, func(was []byte, byte, bit int) bool {
 			e := decode(was)
-			return was[0] != 0xc5 && byte == e.prefix && bit == e.xBit && !e.index()
+			return byte >= 0 && was[0] != 0xc5 && byte == e.prefix && bit == e.xBit && !e.index()
 		}},
 	{"R and R' extend a register number, and this instruction has part of its opcode there",
 		regexp.MustCompile(`^(VPS[LR]LD|VPRORD|INC|DEC|SH[LR]|ADD|SUB|CMP|AND)`),

@@ -10,7 +10,7 @@
 // equivalent mutants with reasons.
 //
 // The command builds itself for the chosen architecture and runs the result, which starts itself
-// again for each mutant (child.go).
+// again as a fork server, which forks a child for each mutant (child.go).
 package main
 
 import (
@@ -39,9 +39,9 @@ var (
 	workers  = flag.Int("workers", runtime.NumCPU(), "`number` of mutants to run at the same time")
 	limit    = flag.Duration("limit", 10*time.Minute,
 		"`time` limit of the kernel's tests for a mutant that passed the self-test; reaching it counts as detected")
-	here     = flag.Bool("here", false, "mutate this program instead of building one")
-	argument = flag.String("child", "", "run one mutant; for internal use")
-	tests    = flag.String("tests", "",
+	here  = flag.Bool("here", false, "mutate this program instead of building one")
+	forks = flag.Bool("fork-server", false, "run mutants read from standard input; for internal use")
+	tests = flag.String("tests", "",
 		"with -here: `file` built from package asm with go test -c (default: run the self-test only)")
 )
 
@@ -53,8 +53,11 @@ func main() {
 		flag.Usage()
 		os.Exit(2)
 	}
-	if *argument != "" {
-		runChild(*argument)
+	if *forks {
+		if err := runForkServer(os.Stdin, os.Stdout); err != nil {
+			log.Fatal(err)
+		}
+		return
 	}
 	dir, err := os.MkdirTemp("", "gkpow-mutate-")
 	if err != nil {

@@ -92,12 +92,19 @@ const (
 // measure tests the mutants of a kernel.
 func (k kernel) measure(dir string) (ok bool, err error) {
 	start := time.Now()
+	servers := make([]*forkServer, *workers)
+	for w := range servers {
+		if servers[w], err = startForkServer(); err != nil {
+			return false, err
+		}
+		defer func() { err = errors.Join(err, servers[w].stop()) }()
+	}
 	limits := map[string]time.Duration{} // of CPU time, by function
 	for _, i := range k.instructions {
 		if limits[i.function] > 0 {
 			continue
 		}
-		o, took, err := trial{kernel: k.name, function: i.function, word: i.word, limit: time.Hour}.run()
+		o, took, err := servers[0].run(trial{kernel: k.name, function: i.function, word: i.word, limit: time.Minute})
 		if err != nil {
 			return false, err
 		}
@@ -121,7 +128,7 @@ func (k kernel) measure(dir string) (ok bool, err error) {
 		group.Go(func() {
 			for i := range next {
 				if errs[w] == nil {
-					verdicts[i], errs[w] = k.try(path, mutants[i], limits[mutants[i].function])
+					verdicts[i], errs[w] = k.try(servers[w], path, mutants[i], limits[mutants[i].function])
 				}
 			}
 		})
@@ -162,8 +169,8 @@ func (k kernel) measure(dir string) (ok bool, err error) {
 }
 
 // try tests one mutant. It writes a copy of the tests to path if it needs one.
-func (k kernel) try(path string, m mutant, limit time.Duration) (verdict, error) {
-	o, _, err := trial{k.name, m.function, m.word, m.address, m.code, limit}.run()
+func (k kernel) try(s *forkServer, path string, m mutant, limit time.Duration) (verdict, error) {
+	o, _, err := s.run(trial{k.name, m.function, m.word, m.address, m.code, limit})
 	if err != nil || o != passed {
 		return map[outcome]verdict{failed: foundBySelfTest, crashed: died, hung: endless}[o], err
 	}
