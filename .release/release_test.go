@@ -192,7 +192,7 @@ for service in GKCAPTCHA_S GKTINC; do # each alone makes an agent start
 	test "$(wc -l </tmp/one.env)" = 2
 	echo sk_live_x >/tmp/key
 	rm -f /tmp/exports
-	(set -a; . /tmp/one.env; HOME=/tmp timeout --preserve-status 5 gkpow agent --socket /tmp/one.sock >/tmp/exports 2>/tmp/log &
+	(set -a; . /tmp/one.env; HOME=/tmp timeout --preserve-status 60 gkpow agent --socket /tmp/one.sock >/tmp/exports 2>/tmp/log &
 	until test -s /tmp/exports; do kill -0 $! || { cat /tmp/log; exit 1; }; sleep 0.1; done; kill $!; wait $!)
 done
 echo GKCAPTCHA_SITE_KEY=pk_live_kept >>/etc/gkpow/agent.env

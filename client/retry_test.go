@@ -201,15 +201,18 @@ func TestSilenceIsRepeatedOnce(t *testing.T) {
 // When the context is done during a wait, the error still contains the reason for the
 // wait.
 func TestWaitEndsWithCause(t *testing.T) {
-	gone := httptest.NewServer(nil)
-	gone.Close()
-	c, err := New(Config{URL: gone.URL, SiteKey: "pk", SecretKey: NewSecret("sk")})
-	require.NoError(t, err)
-	ctx, cancel := context.WithCancel(t.Context())
-	time.AfterFunc(100*time.Millisecond, cancel)
-	_, err = c.Token(ctx)
-	require.ErrorIs(t, err, context.Canceled)
-	require.NotErrorIs(t, err, ErrUnavailable)
-	require.ErrorContains(t, err, "context canceled; the last attempt: challenge: unavailable: ")
-	require.ErrorContains(t, err, "connection refused")
+	bubble(t, "", func(t *testing.T) {
+		c := newMemoryClient(t, nil, func(c *Config) {
+			c.HTTPClient = &http.Client{Transport: roundTrip(func(*http.Request) (*http.Response, error) {
+				return nil, syscall.ECONNREFUSED
+			})}
+		})
+		ctx, cancel := context.WithCancel(t.Context())
+		time.AfterFunc(100*time.Millisecond, cancel)
+		_, err := c.Token(ctx)
+		require.ErrorIs(t, err, context.Canceled)
+		require.NotErrorIs(t, err, ErrUnavailable)
+		require.ErrorContains(t, err, "context canceled; the last attempt: challenge: unavailable: ")
+		require.ErrorContains(t, err, "connection refused")
+	})
 }

@@ -387,22 +387,28 @@ func TestYieldsByTime(t *testing.T) {
 	for _, test := range []struct {
 		name       string
 		processors int64
-		least      time.Duration // between yields
+		time       time.Duration // enough for ten yields, even if the machine stands still
 		none       bool
 	}{
-		{"all processors busy", 1, yieldEvery, false},
-		{"a processor left", 1 << 20, 0, true},
+		{"all processors busy", 1, time.Minute, false},
+		{"a processor left", 1 << 20, 200 * time.Millisecond, true},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			s := newStage(1000)
 			yields := 0
-			s.registry.yield = func() { yields++ }
+			ctx, cancel := context.WithCancel(t.Context())
+			defer cancel()
+			s.registry.yield = func() {
+				if yields++; yields == 10 {
+					cancel()
+				}
+			}
 			m := s.newMeter(s.entries[0].kernel, layout{width: 5, at: 33, blocks: 1, inner: 3, count: 2})
 			m.processors = test.processors
 			w := &m.workers[0]
 			start := time.Now()
-			w.until = s.now().Add(200 * time.Millisecond) // by the stage's clock
-			w.run(t.Context())
+			w.until = s.now().Add(test.time) // by the stage's clock
+			w.run(ctx)
 			most := int(time.Since(start)/yieldEvery) + 1
 			switch {
 			case test.none && yields > 0:

@@ -238,7 +238,10 @@ func search(t *testing.T, program, challenge string) (hashes float64, elapsed ti
 			results <- result{err == nil, output.String(), time.Now()}
 		}()
 	}
-	time.Sleep(300 * time.Millisecond) // until they wait for their input
+	for _, input := range inputs { // each holds less than that many spaces until its process reads
+		_, err := io.WriteString(input, strings.Repeat(" ", 1<<17))
+		require.NoError(t, err)
+	}
 	begin := time.Now()
 	for _, input := range inputs {
 		io.WriteString(input, challenge)
@@ -263,6 +266,7 @@ func search(t *testing.T, program, challenge string) (hashes float64, elapsed ti
 			n, err := strconv.ParseFloat(m[1], 64)
 			require.NoError(t, err)
 			hashes += n
+		case strings.Contains(r.output, "still waiting for"): // it had yet to read the end of its input
 		default:
 			require.Fail(t, "a process ended without a solution", r.output)
 		}

@@ -17,6 +17,7 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/stretchr/testify/require"
@@ -359,6 +360,12 @@ func TestDeadToken(t *testing.T) {
 	}
 }
 
+// bubble runs a subtest with a fake clock: however long the machine stands still, no time passes.
+func bubble(t *testing.T, name string, f func(t *testing.T)) {
+	t.Helper()
+	t.Run(name, func(t *testing.T) { synctest.Test(t, f) })
+}
+
 // Callers that wait for a handshake get its failure. So do callers that arrive
 // while the failure is remembered.
 func TestFailuresAreShared(t *testing.T) {
@@ -374,8 +381,7 @@ func TestFailuresAreShared(t *testing.T) {
 		"rate limit": {&client.Error{Op: "challenge", Kind: client.ErrRateLimited, Status: 429, RetryAfter: time.Hour}, "rate limited (HTTP 429): another process got this error"},
 		"no answer":  {&client.Error{Op: "verify", Kind: client.ErrUnavailable, Attempts: 2, RetryAfter: 20 * time.Second, Err: errors.New("no complete answer")}, "(2 attempts)"},
 	} {
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
+		bubble(t, name, func(t *testing.T) {
 			dir := filepath.Join(t.TempDir(), "x")
 			i := &issuer{name: "a", err: r.err, took: 200 * time.Millisecond}
 			var waiting sync.WaitGroup
@@ -406,7 +412,7 @@ func TestFailuresAreShared(t *testing.T) {
 			require.NoFileExists(t, c.path+failedSuffix)
 		})
 	}
-	t.Run("except when the caller gave up", func(t *testing.T) {
+	bubble(t, "except when the caller gave up", func(t *testing.T) {
 		i := &issuer{name: "a", took: time.Hour}
 		c, _ := cache(t, i)
 		ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
@@ -416,7 +422,7 @@ func TestFailuresAreShared(t *testing.T) {
 		i.took = 0
 		require.Equal(t, "a-token-1", get(t, c))
 	})
-	t.Run("a caller with time left waits for the end of a rate limit", func(t *testing.T) {
+	bubble(t, "a caller with time left waits for the end of a rate limit", func(t *testing.T) {
 		i := &issuer{name: "a", err: &client.Error{Op: "challenge", Kind: client.ErrRateLimited, Status: 429, RetryAfter: 1500 * time.Millisecond}}
 		c, _ := cache(t, i)
 		_, err := c.Token(t.Context())

@@ -54,7 +54,7 @@ func startPHP(t *testing.T) (address string) {
 			conn.Close()
 		}
 		return err == nil
-	}, 10*time.Second, 10*time.Millisecond)
+	}, time.Minute, 10*time.Millisecond)
 	return address
 }
 

@@ -61,7 +61,7 @@ func (p *process) start() {
 	p.t.Helper()
 	p.cmd = exec.Command("redis-server", p.args...)
 	require.NoError(p.t, p.cmd.Start())
-	for deadline := time.Now().Add(20 * time.Second); ; time.Sleep(10 * time.Millisecond) {
+	for deadline := time.Now().Add(time.Minute); ; time.Sleep(10 * time.Millisecond) {
 		conn, err := net.Dial("tcp", p.address())
 		if err == nil {
 			conn.Close()

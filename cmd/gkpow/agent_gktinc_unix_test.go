@@ -93,7 +93,7 @@ func TestInteropAgentsShareByRedis(t *testing.T) {
 			conn.Close()
 		}
 		return err == nil
-	}, 20*time.Second, 20*time.Millisecond)
+	}, time.Minute, 20*time.Millisecond)
 	machine := func() *judge {
 		service, env := gktincUser(t, gktest.GKTincOptions{})
 		lookup := env.lookup

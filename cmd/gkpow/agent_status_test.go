@@ -96,7 +96,7 @@ func TestAgentNotReady(t *testing.T) {
 	require.Eventually(t, func() bool {
 		status, _, _ := a.call("GET", "/token", "")
 		return status == 200
-	}, 30*time.Second, 100*time.Millisecond)
+	}, time.Minute, 100*time.Millisecond)
 	status, _, _ = a.call("GET", "/readyz", "")
 	require.Equal(t, 200, status)
 }

@@ -159,7 +159,7 @@ func TestAgentUnderSystemd(t *testing.T) {
 	require.NoError(t, err)
 	defer manager.Close()
 	said := func() string {
-		require.NoError(t, manager.SetReadDeadline(time.Now().Add(20*time.Second)))
+		require.NoError(t, manager.SetReadDeadline(time.Now().Add(time.Minute)))
 		message := make([]byte, 100)
 		n, err := manager.Read(message)
 		require.NoError(t, err)

@@ -34,7 +34,7 @@ func startRedis(t *testing.T) string {
 			conn.Close()
 		}
 		return err == nil
-	}, 20*time.Second, 10*time.Millisecond)
+	}, time.Minute, 10*time.Millisecond)
 	return address
 }
 
@@ -94,7 +94,7 @@ func TestInteropAgentsShare(t *testing.T) {
 	require.Eventually(t, func() bool {
 		second := agents[0].token()
 		return second != first && second == agents[1].token()
-	}, 20*time.Second, 50*time.Millisecond)
+	}, time.Minute, 50*time.Millisecond)
 	require.Equal(t, 2, u.service.Counts().Tokens)
 	_, _, metrics := agents[0].call("GET", "/metrics", "")
 	require.Contains(t, metrics, "gkpow_cache_up 1\n")

@@ -60,7 +60,7 @@ func eventually(t *testing.T, c *http.Client, url string) {
 		}
 		answer.Body.Close()
 		return true
-	}, 20*time.Second, 20*time.Millisecond)
+	}, time.Minute, 20*time.Millisecond)
 }
 
 // freePort returns a port that nobody listens on, just now.
@@ -431,7 +431,7 @@ func TestInteropPHP(t *testing.T) {
     }
 }
 `)
-	require.Eventually(t, func() bool { status, _ := s.get("/login"); return status == 200 }, 20*time.Second, 50*time.Millisecond)
+	require.Eventually(t, func() bool { status, _ := s.get("/login"); return status == 200 }, time.Minute, 50*time.Millisecond)
 
 	form := s.page()
 	status, body := s.post(form)

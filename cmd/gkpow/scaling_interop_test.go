@@ -253,7 +253,7 @@ PartitionName=all Nodes=ALL Default=YES MaxTime=INFINITE State=UP
 	}
 	daemon("munged", "--foreground", "--force", "--socket="+f.path("munge.socket"), "--key-file="+f.path("munge.key"),
 		"--pid-file="+f.path("munge.pid"), "--log-file="+f.path("munge.log"), "--seed-file="+f.path("munge.seed"))
-	require.Eventually(f.t, func() bool { _, err := os.Stat(f.path("munge.socket")); return err == nil }, 20*time.Second, 50*time.Millisecond)
+	require.Eventually(f.t, func() bool { _, err := os.Stat(f.path("munge.socket")); return err == nil }, time.Minute, 50*time.Millisecond)
 	daemon("slurmctld", "-D")
 	daemon("slurmd", "-D")
 	require.Eventually(f.t, func() bool {

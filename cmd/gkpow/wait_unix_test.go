@@ -8,6 +8,7 @@ import (
 	"errors"
 	"io"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"regexp"
 	"strings"
@@ -134,7 +135,7 @@ func TestSignalWhileReading(t *testing.T) {
 				require.NoError(t, cmd.Start())
 				ended := make(chan error, 1)
 				go func() { ended <- cmd.Wait() }()
-				for deadline := time.After(20 * time.Second); ; {
+				for deadline := time.After(time.Minute); ; {
 					select {
 					case <-ended:
 						// A signal that came before the command could heed it ends the process.
@@ -190,18 +191,40 @@ func TestKeyThroughFIFO(t *testing.T) {
 	require.Regexp(t, `^eyJ`, stdout.String())
 }
 
+// readsInput waits until a command reads its standard input. A pipe holds less than that many
+// spaces, which JSON ignores.
+func readsInput(t *testing.T, stdin io.Writer) {
+	_, err := io.WriteString(stdin, strings.Repeat(" ", 1<<17))
+	require.NoError(t, err)
+}
+
 // The exit codes of shells.
 func TestInterruptedSearch(t *testing.T) {
 	u := newUser(t, gktest.Options{})
 	for sent, want := range map[syscall.Signal]string{syscall.SIGINT: "interrupted", syscall.SIGTERM: "stopped by a signal (terminated)"} {
-		cmd := u.command("sh", "-c", "echo; exec gkpow solve --salt x --bits 256")
-		_, log := startProcess(t, cmd)
-		ended := make(chan error, 1)
-		go func() { ended <- cmd.Wait() }()
-		time.Sleep(500 * time.Millisecond)
-		require.NoError(t, cmd.Process.Signal(sent))
-		<-ended
-		require.Equal(t, 128+int(sent), cmd.ProcessState.ExitCode(), log)
-		require.Regexp(t, `^gkpow: error: stopped after [0-9]+ hashes in [^ ]+: `+regexp.QuoteMeta(want)+`\n$`, log.String())
+		var cmd *exec.Cmd
+		var stderr bytes.Buffer
+		// On a busy machine the signal may come before the command has read all of its input.
+		// It then waits longer.
+		for wait := 100 * time.Millisecond; wait < time.Minute; wait *= 2 {
+			cmd = u.command("gkpow", "solve", "--challenge", "-")
+			stderr.Reset()
+			cmd.Stderr = &stderr
+			stdin, err := cmd.StdinPipe()
+			require.NoError(t, err)
+			require.NoError(t, cmd.Start())
+			readsInput(t, stdin)
+			_, err = io.WriteString(stdin, challengeJSON(`"difficulty":64`))
+			require.NoError(t, err)
+			require.NoError(t, stdin.Close())
+			time.Sleep(wait)
+			require.NoError(t, cmd.Process.Signal(sent))
+			_ = cmd.Wait()
+			if !strings.Contains(stderr.String(), "still waiting for ") {
+				break
+			}
+		}
+		require.Equal(t, 128+int(sent), cmd.ProcessState.ExitCode(), stderr.String())
+		require.Regexp(t, `^gkpow: error: stopped after [0-9]+ hashes in [^ ]+: `+regexp.QuoteMeta(want)+`\n$`, stderr.String())
 	}
 }
