@@ -4037,7 +4037,7 @@ lanes12to13:
 lanes13to13:
 	JMP lanes13
 
-	// Word 1 is the counter, word 0 has a value for each lane.
+	// Word 1 is the counter; word 0 has a value for each lane.
 lanes1:
 	VMOVDQU32  104(AX), Z16
 	VPORD.BCST 32(AX), Z16, Z16
@@ -4086,7 +4086,7 @@ lanes1:
 	VMOVDQU32    Z3, 640(DI)
 	JMP          next
 
-	// Word 2 is the counter, word 1 has a value for each lane.
+	// Word 2 is the counter; word 1 has a value for each lane.
 lanes2:
 	VMOVDQU32  104(AX), Z17
 	VPORD.BCST 36(AX), Z17, Z17
@@ -4157,7 +4157,7 @@ lanes2:
 	VMOVDQU32    Z2, 960(DI)
 	JMP          next
 
-	// Word 3 is the counter, word 2 has a value for each lane.
+	// Word 3 is the counter; word 2 has a value for each lane.
 lanes3:
 	VMOVDQU32  104(AX), Z18
 	VPORD.BCST 40(AX), Z18, Z18
@@ -4228,7 +4228,7 @@ lanes3:
 	VMOVDQU32    Z1, 960(DI)
 	JMP          next
 
-	// Word 4 is the counter, word 3 has a value for each lane.
+	// Word 4 is the counter; word 3 has a value for each lane.
 lanes4:
 	VMOVDQU32  104(AX), Z19
 	VPORD.BCST 44(AX), Z19, Z19
@@ -4299,7 +4299,7 @@ lanes4:
 	VMOVDQU32    Z0, 960(DI)
 	JMP          next
 
-	// Word 5 is the counter, word 4 has a value for each lane.
+	// Word 5 is the counter; word 4 has a value for each lane.
 lanes5:
 	VMOVDQU32  104(AX), Z20
 	VPORD.BCST 48(AX), Z20, Z20
@@ -4370,7 +4370,7 @@ lanes5:
 	VMOVDQU32    Z7, 960(DI)
 	JMP          next
 
-	// Word 6 is the counter, word 5 has a value for each lane.
+	// Word 6 is the counter; word 5 has a value for each lane.
 lanes6:
 	VMOVDQU32  104(AX), Z21
 	VPORD.BCST 52(AX), Z21, Z21
@@ -4441,7 +4441,7 @@ lanes6:
 	VMOVDQU32    Z6, 960(DI)
 	JMP          next
 
-	// Word 7 is the counter, word 6 has a value for each lane.
+	// Word 7 is the counter; word 6 has a value for each lane.
 lanes7:
 	VMOVDQU32  104(AX), Z22
 	VPORD.BCST 56(AX), Z22, Z22
@@ -4512,7 +4512,7 @@ lanes7:
 	VMOVDQU32    Z5, 960(DI)
 	JMP          next
 
-	// Word 8 is the counter, word 7 has a value for each lane.
+	// Word 8 is the counter; word 7 has a value for each lane.
 lanes8:
 	VMOVDQU32  104(AX), Z23
 	VPORD.BCST 60(AX), Z23, Z23
@@ -4583,7 +4583,7 @@ lanes8:
 	VMOVDQU32    Z4, 960(DI)
 	JMP          next
 
-	// Word 9 is the counter, word 8 has a value for each lane.
+	// Word 9 is the counter; word 8 has a value for each lane.
 lanes9:
 	VMOVDQU32  104(AX), Z24
 	VPORD.BCST 64(AX), Z24, Z24
@@ -4638,7 +4638,7 @@ lanes9:
 	VMOVDQU32    Z3, 704(DI)
 	JMP          next
 
-	// Word 10 is the counter, word 9 has a value for each lane.
+	// Word 10 is the counter; word 9 has a value for each lane.
 lanes10:
 	VMOVDQU32  104(AX), Z25
 	VPORD.BCST 68(AX), Z25, Z25
@@ -4756,7 +4756,7 @@ lanes10:
 	VMOVDQU32    Z2, 1664(DI)
 	JMP          next
 
-	// Word 11 is the counter, word 10 has a value for each lane.
+	// Word 11 is the counter; word 10 has a value for each lane.
 lanes11:
 	VMOVDQU32  104(AX), Z26
 	VPORD.BCST 72(AX), Z26, Z26
@@ -4874,7 +4874,7 @@ lanes11:
 	VMOVDQU32    Z1, 1664(DI)
 	JMP          next
 
-	// Word 12 is the counter, word 11 has a value for each lane.
+	// Word 12 is the counter; word 11 has a value for each lane.
 lanes12:
 	VMOVDQU32  104(AX), Z27
 	VPORD.BCST 76(AX), Z27, Z27
@@ -4992,7 +4992,7 @@ lanes12:
 	VMOVDQU32    Z0, 1664(DI)
 	JMP          next
 
-	// Word 13 is the counter, word 12 has a value for each lane.
+	// Word 13 is the counter; word 12 has a value for each lane.
 lanes13:
 	VMOVDQU32  104(AX), Z28
 	VPORD.BCST 80(AX), Z28, Z28

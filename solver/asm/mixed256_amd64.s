@@ -51,7 +51,7 @@ packed:
 	VMOVDQU      X2, 5296(DX)
 
 next:
-	// The next batch; there may be none.
+	// Load the next batch, which may be empty.
 	MOVQ    R11, R12
 	CMPQ    R12, R8
 	CMOVQGT R8, R12
@@ -9165,7 +9165,7 @@ begun:
 	VPADDD      ·pairs+992(SB), Y9, Y9
 	VMOVDQU     Y9, 2016(SI)
 
-	// The batch that was in the chains began eight before index, if there was one.
+	// The batch that was in the chains, if any, began at index-8.
 	TESTQ R11, R11
 	JEQ   swap
 	SHLL  $0x04, R12
@@ -9180,7 +9180,7 @@ swap:
 	JMP   next
 
 hash:
-	// Without a batch in the chains this writes what the next one overwrites.
+	// If no batch was in the chains, the next one overwrites what this stores.
 	VMOVQ       720(BX), X0
 	SHA256RNDS2 X0, X2, X1
 	VMOVQ       728(BX), X0
@@ -10258,7 +10258,7 @@ found:
 	BSFL CX, CX
 	LEAQ -8(R11)(CX*1), R11
 
-	// Behind the last nonce there is none to be found.
+	// Lanes past the last nonce do not count.
 	CMPQ R11, R8
 	JGE  none
 	VZEROUPPER
@@ -10359,7 +10359,7 @@ lanes12to13:
 lanes13to13:
 	JMP lanes13
 
-	// Word 1 is the counter, word 0 has a value for each lane.
+	// Word 1 is the counter; word 0 has a value for each lane.
 lanes1:
 	MOVQ         first+8(FP), CX
 	VMOVDQU      104(AX)(CX*4), Y13
@@ -10459,7 +10459,7 @@ lanes1:
 	VMOVDQU      X1, 5536(DX)
 	JMP          next
 
-	// Word 2 is the counter, word 1 has a value for each lane.
+	// Word 2 is the counter; word 1 has a value for each lane.
 lanes2:
 	MOVQ         first+8(FP), CX
 	VMOVDQU      104(AX)(CX*4), Y14
@@ -10573,7 +10573,7 @@ lanes2:
 	VMOVDQU      X7, 5552(DX)
 	JMP          next
 
-	// Word 3 is the counter, word 2 has a value for each lane.
+	// Word 3 is the counter; word 2 has a value for each lane.
 lanes3:
 	MOVQ         first+8(FP), CX
 	VMOVDQU      104(AX)(CX*4), Y15
@@ -10728,7 +10728,7 @@ lanes3:
 	VMOVDQU      X1, 5536(DX)
 	JMP          next
 
-	// Word 4 is the counter, word 3 has a value for each lane.
+	// Word 4 is the counter; word 3 has a value for each lane.
 lanes4:
 	MOVQ         first+8(FP), CX
 	VMOVDQU      104(AX)(CX*4), Y13
@@ -10842,7 +10842,7 @@ lanes4:
 	VMOVDQU      X8, 5552(DX)
 	JMP          next
 
-	// Word 5 is the counter, word 4 has a value for each lane.
+	// Word 5 is the counter; word 4 has a value for each lane.
 lanes5:
 	MOVQ         first+8(FP), CX
 	VMOVDQU      104(AX)(CX*4), Y14
@@ -10997,7 +10997,7 @@ lanes5:
 	VMOVDQU      X1, 5536(DX)
 	JMP          next
 
-	// Word 6 is the counter, word 5 has a value for each lane.
+	// Word 6 is the counter; word 5 has a value for each lane.
 lanes6:
 	MOVQ         first+8(FP), CX
 	VMOVDQU      104(AX)(CX*4), Y15
@@ -11111,7 +11111,7 @@ lanes6:
 	VMOVDQU      X7, 5552(DX)
 	JMP          next
 
-	// Word 7 is the counter, word 6 has a value for each lane.
+	// Word 7 is the counter; word 6 has a value for each lane.
 lanes7:
 	MOVQ         first+8(FP), CX
 	VMOVDQU      104(AX)(CX*4), Y13
@@ -11266,7 +11266,7 @@ lanes7:
 	VMOVDQU      X1, 5536(DX)
 	JMP          next
 
-	// Word 8 is the counter, word 7 has a value for each lane.
+	// Word 8 is the counter; word 7 has a value for each lane.
 lanes8:
 	MOVQ         first+8(FP), CX
 	VMOVDQU      104(AX)(CX*4), Y14
@@ -11380,7 +11380,7 @@ lanes8:
 	VMOVDQU      X8, 5552(DX)
 	JMP          next
 
-	// Word 9 is the counter, word 8 has a value for each lane.
+	// Word 9 is the counter; word 8 has a value for each lane.
 lanes9:
 	MOVQ         first+8(FP), CX
 	VMOVDQU      104(AX)(CX*4), Y15
@@ -11493,7 +11493,7 @@ lanes9:
 	VMOVDQU      X1, 5536(DX)
 	JMP          next
 
-	// Word 10 is the counter, word 9 has a value for each lane.
+	// Word 10 is the counter; word 9 has a value for each lane.
 lanes10:
 	MOVQ         first+8(FP), CX
 	VMOVDQU      104(AX)(CX*4), Y13
@@ -11699,7 +11699,7 @@ lanes10:
 	VMOVDQU      X7, 5552(DX)
 	JMP          next
 
-	// Word 11 is the counter, word 10 has a value for each lane.
+	// Word 11 is the counter; word 10 has a value for each lane.
 lanes11:
 	MOVQ         first+8(FP), CX
 	VMOVDQU      104(AX)(CX*4), Y14
@@ -11946,7 +11946,7 @@ lanes11:
 	VMOVDQU      X1, 5536(DX)
 	JMP          next
 
-	// Word 12 is the counter, word 11 has a value for each lane.
+	// Word 12 is the counter; word 11 has a value for each lane.
 lanes12:
 	MOVQ         first+8(FP), CX
 	VMOVDQU      104(AX)(CX*4), Y15
@@ -12152,7 +12152,7 @@ lanes12:
 	VMOVDQU      X8, 5552(DX)
 	JMP          next
 
-	// Word 13 is the counter, word 12 has a value for each lane.
+	// Word 13 is the counter; word 12 has a value for each lane.
 lanes13:
 	MOVQ         first+8(FP), CX
 	VMOVDQU      104(AX)(CX*4), Y13
@@ -13355,7 +13355,7 @@ steps13:
 	VMOVDQU      Y14, 448(R12)
 	JMP          step
 
-	// The schedule of this step, if there is one, and the rounds of the one before.
+	// Compute the schedule of this step, if any, and the rounds of the step before.
 step:
 	CMPQ R9, $0x07
 	JGE  begin7to13
@@ -24413,7 +24413,7 @@ swap:
 none:
 	XORQ R10, R10
 
-	// The step before, or -1.
+	// Return the step before, or -1.
 found:
 	DECQ R10
 	VZEROUPPER

@@ -3824,7 +3824,7 @@ group:
 	VMOVHPS     X5, 24(SP)
 	VMOVHPS     X7, 32(SP)
 
-	// The last word of a, b, e, f is a; its sum with State[0] is H0.
+	// The highest word of a, b, e, f is a; adding State[0] gives H0.
 	MOVL  12(SP), R8
 	ADDL  12(SI), R8
 	TESTL R8, (SP)

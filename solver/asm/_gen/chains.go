@@ -8,18 +8,17 @@ import (
 	"github.com/mmcloughlin/avo/reg"
 )
 
-// chains are hashes side by side in SHA-NI: SHA256RNDS2 does two rounds, which
-// take four cycles or more, but that of another chain need not wait for it. The
-// working variables of a chain are in two registers, from the high end to the
-// low: a, b, e, f and c, d, g, h. Chain i has X1 and X2, X3 and X4, and so on; K + W
-// of the two rounds have to be in X0.
+// chains runs several hashes side by side with SHA-NI. SHA256RNDS2 does two rounds with a
+// latency of four cycles or more, in which other chains can proceed. The working variables of
+// a chain are in two registers, from the high end to the low: a, b, e, f and c, d, g, h. Chain
+// i uses X1+2i and X2+2i. SHA256RNDS2 expects K + W of the two rounds in X0.
 //
-// Rounds are counted in pairs: pair p is rounds 2p and 2p+1. It makes a, b, e, f
-// in the place of c, d, g, h, and what was a, b, e, f is now c, d, g, h: it is the
-// names that move.
+// Rounds are counted in pairs: pair p is rounds 2p and 2p+1. A pair writes the new a, b, e, f
+// to the register of c, d, g, h, and the old a, b, e, f become c, d, g, h. So the names
+// alternate instead of the values.
 //
-// The SHA instructions have no VEX encoding. All others do here, and they leave
-// the upper halves of X0 to X15 clean, so that mixing them costs nothing.
+// The SHA instructions have no VEX encoding. All other instructions here have it and leave the
+// upper halves of X0 to X15 clean, so mixing them costs nothing.
 type chains struct{ *build.Context }
 
 var xmm = []reg.VecPhysical{
@@ -36,8 +35,8 @@ func (v chains) variables(chain, pair int) (abef, cdgh reg.VecPhysical) {
 	return abef, cdgh
 }
 
-// rounds does a pair of rounds of one chain after the other. kw says where a
-// chain's K + W are; those of the chain before are at hand if it says the same.
+// rounds does a pair of rounds of each chain in turn. kw returns the address of a chain's
+// K + W, which is not loaded again if the chain before has the same address.
 func (v chains) rounds(n, pair int, kw func(chain int) operand.Mem) {
 	for i := range n {
 		if i == 0 || kw(i) != kw(i-1) {
@@ -61,13 +60,14 @@ func (v chains) put(chain, pair int, m operand.Mem) {
 	v.VMOVDQU(cdgh, m.Offset(16))
 }
 
-// putA stores b and a after the last pair; a is the upper half.
+// putA stores b and a after the last pair, with a in the upper half.
 func (v chains) putA(chain int, m operand.Mem) {
 	abef, _ := v.variables(chain, 32)
 	v.VMOVHPS(abef, m)
 }
 
-// keepTarget stores State[0] and Mask, four times each: gatherA's result and State[0] are H0.
+// keepTarget stores four copies each of State[0] and Mask. Adding State[0] to the result of
+// gatherA gives H0.
 func (v chains) keepTarget(block gotypes.Component, to operand.Mem) {
 	for i, m := range []operand.Mem{fieldOf(block, "State", 0), scalarOf(block, "Mask")} {
 		v.VBROADCASTSS(m, reg.X0) // VPBROADCASTD needs AVX2
@@ -75,8 +75,8 @@ func (v chains) keepTarget(block gotypes.Component, to operand.Mem) {
 	}
 }
 
-// gatherA returns a of four chains after the last pair, the highest words of a, b, e, f, in one
-// register. It overwrites the chains.
+// gatherA returns a of four chains after the last pair in one register. It overwrites the
+// chains.
 func (v chains) gatherA() reg.VecPhysical {
 	var abef [4]reg.VecPhysical
 	for i := range abef {
@@ -88,8 +88,8 @@ func (v chains) gatherA() reg.VecPhysical {
 	return abef[0]
 }
 
-// zeroWords sets a bit for each of four words that has all bits of a mask, four words in
-// memory, zero. It overwrites them and X0.
+// zeroWords sets a bit for each of the four words of x in which all bits of the mask, four
+// words in memory, are zero. It overwrites x and X0.
 func (v chains) zeroWords(mask operand.Mem, x reg.VecPhysical, bits reg.GPVirtual) {
 	v.VPAND(mask, x, x)
 	v.VPXOR(reg.X0, reg.X0, reg.X0)
@@ -97,8 +97,8 @@ func (v chains) zeroWords(mask operand.Mem, x reg.VecPhysical, bits reg.GPVirtua
 	v.VMOVMSKPS(x, bits.As32())
 }
 
-// pack loads working variables a to h into the registers of a chain before
-// pair 0. It overwrites X0.
+// pack loads the working variables a to h into the registers of a chain before pair 0. It
+// overwrites X0.
 func (v chains) pack(from operand.Mem, chain int) {
 	abef, cdgh := v.variables(chain, 0)
 	v.VMOVDQU(from, reg.X0)
@@ -107,16 +107,15 @@ func (v chains) pack(from operand.Mem, chain int) {
 	v.VSHUFPS(operand.U8(0x11), reg.X0, abef, abef)
 }
 
-// A word that varies is in the first or in the second round of a pair. After the
-// second it is yet to be added to a and e, and that is all: so the pair is done once for a
-// chunk, and an addition takes the place of the instruction for it.
+// The varying word belongs to the first or the second round of a pair. In the second, it is
+// only added to a and e. So the chunk does that pair once, and each nonce does an addition
+// instead of the pair's instruction.
 
-// firstPair returns the first pair of rounds to be done for each nonce.
+// firstPair returns the first pair of rounds that each nonce has to do.
 func firstPair(vary int) int { return (vary + 1) / 2 }
 
 // packStart stores the working variables of the Block before firstPair, in the order of a
-// chain. If an addition has to follow, K + W of the pair before is subtracted, as far as
-// it is the same for all.
+// chain. If begin will add K + W of the pair before, it subtracts the constant part first.
 func (v chains) packStart(block gotypes.Component, vary reg.GPVirtual, to operand.Mem) {
 	at := v.GP64()
 	v.MOVQ(vary, at)
@@ -138,8 +137,8 @@ func (v chains) packStart(block gotypes.Component, vary reg.GPVirtual, to operan
 	v.put(0, 0, to)
 }
 
-// begin loads a chain's working variables before firstPair. kw is where K + W of the pair
-// of the word that varies are.
+// begin loads a chain's working variables before firstPair. kw is the address of K + W of the
+// pair that contains the varying word.
 func (v chains) begin(chain, vary int, start, kw operand.Mem) {
 	pair := firstPair(vary)
 	if vary%2 == 0 {
@@ -152,8 +151,8 @@ func (v chains) begin(chain, vary int, start, kw operand.Mem) {
 	v.VMOVDQU(start.Offset(16), cdgh)
 }
 
-// writeChainTails writes ScanTails with SHA-NI. A tail has the same K + W for all
-// chains: one load serves all that move in step.
+// writeChainTails writes ScanTails with SHA-NI. K + W of a tail are the same for all chains,
+// so one load serves the same pair of all of them.
 func writeChainTails(c *build.Context) {
 	const n = 4
 	v := chains{c}
@@ -177,7 +176,7 @@ func writeChainTails(c *build.Context) {
 	for i := range n {
 		v.putA(i, results.Offset(8*i))
 	}
-	v.Comment("The last word of a, b, e, f is a; its sum with State[0] is H0.")
+	v.Comment("The highest word of a, b, e, f is a; adding State[0] gives H0.")
 	for i := range n {
 		h0 := v.GP32()
 		v.MOVL(results.Offset(8*i+4), h0)
@@ -191,11 +190,11 @@ func writeChainTails(c *build.Context) {
 	t.end()
 }
 
-// chainTailsPath says how often each part runs for a tail.
+// chainTailsPath contains how often each part runs for a tail.
 var chainTailsPath = map[string]int{"group": maxStates / 4}
 
-// places returns a table of shuffles for VPSHUFB: the n-th moves the first word
-// to the n-th, and makes all others 0.
+// places returns a table of shuffles for VPSHUFB. Shuffle n moves the first word to place n
+// and sets all other words to 0.
 func places(c *build.Context) operand.Mem {
 	table := c.StaticGlobal("places")
 	c.DataAttributes(attr.RODATA | attr.NOPTR)

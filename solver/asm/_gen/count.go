@@ -7,13 +7,13 @@ import (
 	"github.com/mmcloughlin/avo/ir"
 )
 
-// operations are those of a kernel, as Ops of package asm says.
+// operations counts the operations of a kernel, like Ops of package asm.
 type operations struct {
 	scan, hash, grid [16]int
 	tail             int
 }
 
-// counts are the operations of a kernel, how many of them are SHA256RNDS2, and all instructions.
+// counts holds the counts of a kernel's operations, of its SHA256RNDS2, and of all instructions.
 type counts struct{ all, rounds, instructions operations }
 
 func (k kernel) count(file *ir.File) counts {
@@ -34,7 +34,7 @@ func (k kernel) countIf(file *ir.File, counts func(opcode string) bool) (o opera
 	if k.grid != nil {
 		grid := parts(file, "grid"+k.in, counts)
 		for counter := firstCounter; counter <= lastCounter; counter++ {
-			// The path is that of as many steps as there are lanes.
+			// The path covers as many steps as there are lanes.
 			hashes := k.lanes * k.lanes
 			o.grid[counter] = (grid.sum(k.gridPath(counter))*16 + hashes - 1) / hashes
 		}
@@ -42,7 +42,7 @@ func (k kernel) countIf(file *ir.File, counts func(opcode string) bool) (o opera
 	return o
 }
 
-// A partCount holds how many instructions count after each label of a function.
+// A partCount holds the number of counted instructions after each label of a function.
 type partCount map[string]int
 
 func parts(file *ir.File, function string, counts func(opcode string) bool) partCount {
@@ -63,7 +63,7 @@ func parts(file *ir.File, function string, counts func(opcode string) bool) part
 	return p
 }
 
-// sum adds up the operations of parts that run so many times.
+// sum adds up the counts of the parts in times, each multiplied by how often it runs.
 func (p partCount) sum(times map[string]int) (n int) {
 	for label, times := range times {
 		count, ok := p[label]
@@ -75,11 +75,12 @@ func (p partCount) sum(times map[string]int) (n int) {
 	return n
 }
 
-// isOperation reports whether a vector unit has to execute an instruction. Moves, loads and
-// broadcasts of a constant need none.
+// isOperation reports whether an instruction needs a vector unit. Moves, loads and broadcasts of
+// a constant do not.
 func isOperation(opcode string) bool {
 	for _, prefix := range []string{
-		"VPADD", "VPMUL", "VPXOR", "VPOR", "VPAND", "VPROR", "VPSLL", "VPSRL", "VPTERNLOG", "VPTEST", "VPCMP", // vectors
+		"VPADD", "VPMUL", "VPXOR", "VPOR", "VPAND", "VPROR", "VPSLL", "VPSRL", // vectors
+		"VPTERNLOG", "VPTEST", "VPCMP",
 		"SHA256", "VPUNPCK", "VPSHUF", "VPALIGNR", "VPBLEND", "PSHUF", // shani
 	} {
 		if strings.HasPrefix(opcode, prefix) {

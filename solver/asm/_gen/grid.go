@@ -10,20 +10,20 @@ import (
 	"github.com/gkpow/gkpow/solver/asm/internal/schedule"
 )
 
-// A class says how a word of the schedule varies in a Grid, where two words of
-// the message do: one has a value for each lane, the same in all steps; the
-// other, the counter, has a value for each step, the same in all lanes.
+// A class describes on what a word of the schedule depends in a Grid, where two words of the
+// message vary. The first has a value for each lane, the same in all steps. The second, the
+// counter, has a value for each step, the same in all lanes.
 type class uint8
 
 const (
 	unvarying class = 0
-	perLane   class = 1 // made once for all steps
-	perStep   class = 2 // made for as many steps at a time as there are lanes
+	perLane   class = 1 // computed once for all steps
+	perStep   class = 2 // computed for a vector of steps at a time, one in each lane
 	perHash         = perLane | perStep
 )
 
-// gridClasses returns the class of each word where word counter-1 has a value for
-// each lane.
+// gridClasses returns the class of each word for a given counter. The word before the counter
+// has a value for each lane.
 func gridClasses(counter int) (of [64]class) {
 	of[counter-1], of[counter] = perLane, perStep
 	for t := 16; t < 64; t++ {
@@ -32,7 +32,7 @@ func gridClasses(counter int) (of [64]class) {
 	return of
 }
 
-// termsOf returns the terms of W[t] whose words are of one class.
+// termsOf returns the terms of W[t] whose words are of class c.
 func termsOf(classes *[64]class, t int, c class) (set terms) {
 	for term, back := range schedule.Back {
 		if classes[t-back] == c {
@@ -50,47 +50,47 @@ type grid struct {
 	vector
 	counter int
 	classes [64]class
-	shared  int // the first of the rounds that are the same for all counters
+	shared  int // the first round that is the same for all counters
 
-	// What is made once and kept in memory: vectors, and vectors with an element
-	// for each of as many steps as there are lanes. Those begin at the element for the next
-	// step.
+	// Precomputed vectors in memory. Those in lanes have an element for each lane, and serve
+	// all steps. Those in steps have an element for each step; their addresses point to the
+	// element of the current step.
 	lanes, steps slots
 }
 
-// slots are vectors in memory, by name.
+// slots allocates vectors in memory, by name.
 type slots struct {
 	first operand.Mem
 	size  int // of a vector, in bytes
 	index map[string]int
 }
 
-// add returns the place for a vector.
+// add allocates a vector and returns its address.
 func (s slots) add(name string, t int) operand.Mem {
 	s.index[fmt.Sprint(name, t)] = len(s.index)
 	m, _ := s.find(name, t)
 	if len(s.index) > gridSlots {
-		panic("gridSlots are too few")
+		panic("gridSlots is too small")
 	}
 	return m
 }
 
-// find returns the place of a vector, if there is one of that name.
+// find returns the address of a vector, if there is one of that name.
 func (s slots) find(name string, t int) (m operand.Mem, ok bool) {
 	i, ok := s.index[fmt.Sprint(name, t)]
 	return s.first.Offset(s.size * i), ok
 }
 
-// at returns the place of a vector.
+// at returns the address of a vector and panics if there is none of that name.
 func (s slots) at(name string, t int) operand.Mem {
 	m, ok := s.find(name, t)
 	if !ok {
-		panic(fmt.Sprint("nothing kept as ", name, t))
+		panic(fmt.Sprint("there is no vector ", name, t))
 	}
 	return m
 }
 
-// gridSlots is how many vectors there may be of each kind.
+// gridSlots is the maximum number of vectors in lanes and in steps.
 const gridSlots = 32
 
 func newGrid(v vector, counter int, lanes, steps operand.Mem) *grid {
@@ -101,8 +101,8 @@ func newGrid(v vector, counter int, lanes, steps operand.Mem) *grid {
 	}
 }
 
-// sharedRounds returns the first round from which on all counters have the same to do:
-// all terms of all words that are made from there on vary with both words.
+// sharedRounds returns the first round of the code that counters share: all terms of the words
+// that this round and later ones compute depend on both varying words.
 func sharedRounds(counter int) int {
 	classes, t := gridClasses(counter), 48
 	for termsOf(&classes, t+15, perHash) == allTerms {
@@ -111,10 +111,9 @@ func sharedRounds(counter int) int {
 	return t
 }
 
-// writeGrid writes ScanGrid. For each word that may be the counter there are three
-// parts: what is made once, what is made for sixteen steps at a time, and the
-// beginning of a step, up to where all terms of all words to come vary with both.
-// From there on the rounds are the same for all counters.
+// writeGrid writes ScanGrid. Each counter has three parts of its own: makeLanes runs once,
+// makeSteps runs for every vector of steps, and begin starts each step. The rounds from
+// sharedRounds on are shared.
 func writeGrid(c *build.Context, set isa) {
 	v := vector{Context: c, isa: set}
 	v.block = v.Dereference(v.Param("grid"))
@@ -186,8 +185,8 @@ func writeGrid(c *build.Context, set isa) {
 	returnIndex(c, v.index)
 }
 
-// gridPath says how often each part runs for sixteen steps; what is made once does
-// not count.
+// gridPath returns how often each part runs for sixteen steps. It leaves out makeLanes, which
+// runs once per call.
 func gridPath(counter int) map[string]int {
 	path := map[string]int{fmt.Sprintf("steps%d", counter): 1, fmt.Sprintf("begin%d", counter): 16, "test": 16}
 	for t := sharedRounds(counter); t < 63; t++ {
@@ -196,12 +195,12 @@ func gridPath(counter int) map[string]int {
 	return path
 }
 
-// makeLanes makes what does not depend on the counter: the working variables
-// after its round, W[counter] excepted, h of the next three rounds with K + W
-// added, and of the schedule what varies with the lanes.
+// makeLanes computes the values that do not depend on the counter: the working variables after
+// its round without W[counter], h of the next three rounds plus K + W, and the terms of the
+// schedule that depend on the lane.
 func (g *grid) makeLanes() {
 	lane := g.counter - 1
-	g.Commentf("Word %d is the counter, word %d has a value for each lane.", g.counter, lane)
+	g.Commentf("Word %d is the counter; word %d has a value for each lane.", g.counter, lane)
 	g.Label(fmt.Sprintf("lanes%d", g.counter))
 	w := g.draft(lane)
 	g.get(g.field("Lanes", 0), w)
@@ -230,8 +229,7 @@ func (g *grid) makeLanes() {
 	}
 }
 
-// makeSteps makes, for as many steps to come as there are lanes, what varies with the
-// counter.
+// makeSteps computes the values that depend only on the counter, for the next vector of steps.
 func (g *grid) makeSteps(counters reg.VecPhysical, keep func(t int, made slots)) {
 	g.Label(fmt.Sprintf("steps%d", g.counter))
 	w := g.draft(g.counter)
@@ -241,8 +239,8 @@ func (g *grid) makeSteps(counters reg.VecPhysical, keep func(t int, made slots))
 	g.makeSums(perStep, g.steps, keep)
 }
 
-// makeSums makes, of the words of the schedule, the sums of the terms of one class.
-// Where that is the whole word it goes to keep.
+// makeSums computes for each word of the schedule the sum of its terms of class c. If that
+// completes the word, it calls keep; otherwise it stores the sum.
 func (g *grid) makeSums(c class, made slots, keep func(t int, made slots)) {
 	for t := 16; t < g.shared+16; t++ {
 		set := termsOf(&g.classes, t, c)
@@ -258,16 +256,15 @@ func (g *grid) makeSums(c class, made slots, keep func(t int, made slots)) {
 	}
 }
 
-// keepKW keeps K + W.
+// keepKW stores K + W.
 func (g *grid) keepKW(t int, made slots) {
 	kw := g.temporary()
 	g.addConstant(constant(t), g.draft(t), kw)
 	g.put(kw, made.add("kw", t))
 }
 
-// constantTerms returns the sum of the constant terms of W[t] if it belongs to the
-// sum of those of class c: the first of perLane, perStep and perHash that there
-// are.
+// constantTerms returns the address of the sum of W[t]'s constant terms if class c has to add
+// it. That is the first of perLane, perStep and perHash of which W[t] has terms.
 func (g *grid) constantTerms(t int, c class) []operand.Mem {
 	if termsOf(&g.classes, t, unvarying) == 0 {
 		return nil
@@ -280,11 +277,11 @@ func (g *grid) constantTerms(t int, c class) []operand.Mem {
 	return []operand.Mem{g.field("sum", t)}
 }
 
-// begin is the beginning of a step: the rounds that are not shared, and the
-// schedule as far ahead as they need it.
+// begin writes the start of a step: the rounds before the shared ones, and the words of the
+// schedule that they need.
 func (g *grid) begin() {
 	g.Label(fmt.Sprintf("begin%d", g.counter))
-	for i := range 7 { // h comes with K + W of the next round, see makeLanes
+	for i := range 7 { // the next round loads h, with K + W added
 		x := g.working((i - g.counter - 1) & 7)
 		g.get(g.lanes.at("variable", i), x)
 		if i == 0 || i == 4 {
@@ -316,7 +313,7 @@ func (g *grid) begin() {
 	}
 }
 
-// makeWord makes W[t] if it varies with both.
+// makeWord computes W[t] if it depends on both varying words.
 func (g *grid) makeWord(t int) {
 	if g.classes[t] != perHash {
 		return

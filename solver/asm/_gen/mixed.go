@@ -11,23 +11,21 @@ import (
 	"github.com/gkpow/gkpow/solver/asm/internal/schedule"
 )
 
-// mixed is the search of a kernel that needs vectors and SHA-NI, under
-// construction. Chains do the rounds of a batch of eight nonces, with K + W from
-// memory: four nonces and then the other four. Meanwhile vectors of eight lanes
-// make the message schedule of the next batch, in registers that the chains leave
-// alone. The two streams of instructions are interleaved. So the units that
-// SHA-NI has for itself work beside those for vectors, and neither has to do what
-// the other does better: SHA-NI has no fast schedule, vectors no fast rounds.
+// mixed is the search of a kernel that uses vectors and SHA-NI, under construction. Four chains
+// do the rounds of a batch of eight nonces, first four and then the other four, and read K + W
+// from memory. Meanwhile vectors of eight lanes compute the message schedule of the next batch
+// in registers that the chains do not use. The two streams of instructions are interleaved, so
+// the units for SHA-NI and for vectors work in parallel, each at what it does faster: SHA-NI at
+// rounds, vectors at the schedule.
 //
-// As in writeVector, there is a beginning for each word that may vary, and the
-// rest is the same for all.
+// As in writeVector, each varying word has its own beginning, and the rest is shared.
 type mixed struct {
 	vector
 	chains chains
 	set    scheduler
 
 	start      operand.Mem // working variables before firstPair
-	begun      operand.Mem // those of the first four nonces before the rest
+	begun      operand.Mem // working variables of the first four nonces before the rest
 	target     operand.Mem // State[0] and Mask, four times each
 	hashed     operand.Mem // for Hash: State, in the order of a chain
 	done, next reg.GPVirtual
@@ -37,34 +35,35 @@ const (
 	mixedBatch  = 8
 	mixedChains = 4
 
-	// sharedPair is the first pair of rounds that Scan shares among all words that may vary.
-	// The schedule words of a beginning have fewer terms than those of the rest, so it
-	// has fewer instructions of both streams: with pairs up to this one it has the same
-	// proportion of them as the rest, and neither part waits for one stream alone.
+	// sharedPair is the first pair of rounds in the rest of Scan. The schedule words of a
+	// beginning have fewer terms, and so fewer instructions, than those of the rest. With this
+	// number of pairs, both parts have the same proportion of the two streams, so neither waits
+	// for one stream alone.
 	sharedPair = 11
 )
 
-// A scheduler is a vector instruction set with eight lanes that has the last two
-// words of the schedule, or more, in registers.
+// A scheduler is a vector instruction set with eight lanes that keeps at least the last two
+// words of the schedule in registers.
 type scheduler interface {
 	isa
 	// spare returns a register that is free between one word and the next.
 	spare() reg.VecPhysical
-	// order returns a stream of the schedule in the order in which it is fastest.
+	// order returns a stream of the schedule in its fastest order.
 	order(stream) stream
-	// plan says which terms vary of the words to be made.
+	// plan sets which terms vary in the words that follow.
 	plan(varying func(t int) terms)
 
-	// noteHits notes which words of x have all bits of a mask, four words in memory, zero: x
-	// belongs to four nonces, the first or the other ones. It may overwrite x and X0.
+	// noteHits records which words of x, those of nonces 4*group to 4*group+3, have all bits
+	// of the mask, four words in memory, zero. It may overwrite x and X0.
 	noteHits(group int, mask operand.Mem, x reg.VecPhysical)
-	// testHits sets the zero flag if there were none in either group.
+	// testHits sets the zero flag if neither group has a hit.
 	testHits()
 	// hitBits returns a bit for each of eight nonces, after testHits.
 	hitBits() reg.GPVirtual
 }
 
-// newMixed allocates the memory of a kernel, with so many bytes from start on.
+// newMixed allocates the memory of a kernel. start is the number of bytes for v.start and
+// anything after it.
 func newMixed(c *build.Context, block gotypes.Component, newSet func(memory operand.Mem) scheduler, start int) *mixed {
 	const kw = 32 * 8 * mixedBatch
 	v := &mixed{chains: chains{c}}
@@ -100,7 +99,7 @@ func writeMixed(c *build.Context, newSet func(memory operand.Mem) scheduler) {
 	v.chains.put(0, 0, v.hashed)
 
 	v.Label("next")
-	v.Comment("The next batch; there may be none.")
+	v.Comment("Load the next batch, which may be empty.")
 	at := v.GP64()
 	v.MOVQ(v.index, at)
 	v.CMPQ(at, n)
@@ -116,7 +115,7 @@ func writeMixed(c *build.Context, newSet func(memory operand.Mem) scheduler) {
 	v.Label("rest")
 	v.rest(sharedPair, 32, v.noteHits)
 
-	v.Comment("The batch that was in the chains began eight before index, if there was one.")
+	v.Comment("The batch that was in the chains, if any, began at index-8.")
 	v.TESTQ(v.index, v.index)
 	v.JEQ(operand.LabelRef("swap"))
 	v.set.testHits()
@@ -129,7 +128,7 @@ func writeMixed(c *build.Context, newSet func(memory operand.Mem) scheduler) {
 	v.JMP(operand.LabelRef("next"))
 
 	v.Label("hash")
-	v.Comment("Without a batch in the chains this writes what the next one overwrites.")
+	v.Comment("If no batch was in the chains, the next one overwrites what this stores.")
 	v.rest(sharedPair, 32, v.storeHashes)
 	v.TESTQ(v.index, v.index)
 	v.JEQ(operand.LabelRef("swap"))
@@ -140,7 +139,7 @@ func writeMixed(c *build.Context, newSet func(memory operand.Mem) scheduler) {
 	hits := v.set.hitBits()
 	v.BSFL(hits.As32(), hits.As32())
 	v.LEAQ(operand.Mem{Base: v.index, Index: hits, Scale: 1, Disp: -mixedBatch}, v.index)
-	v.Comment("Behind the last nonce there is none to be found.")
+	v.Comment("Lanes past the last nonce do not count.")
 	v.CMPQ(v.index, n)
 	v.JGE(operand.LabelRef("none"))
 	returnIndex(c, v.index)
@@ -150,8 +149,8 @@ func writeMixed(c *build.Context, newSet func(memory operand.Mem) scheduler) {
 	returnIndex(c, v.index)
 }
 
-// noteHits looks for hits among four nonces after the last pair of rounds. These are
-// instructions of the rounds' stream, so they run beside vectors. It overwrites the chains.
+// noteHits looks for hits among four nonces after the last pair of rounds. Its instructions
+// belong to the stream of the rounds, so they run beside vectors. It overwrites the chains.
 func (v *mixed) noteHits(group int) {
 	a := v.chains.gatherA()
 	v.VPADDD(v.target, a, a)
@@ -168,7 +167,7 @@ func (v *mixed) storeHashes(group int) {
 	}
 }
 
-// mixedPath says how often each part runs for a batch.
+// mixedPath returns how often each part runs for a batch.
 func mixedPath(vary int, hash bool) map[string]int {
 	path := map[string]int{fmt.Sprintf("vary%d", vary): 1, "rest": 1}
 	if hash {
@@ -178,8 +177,7 @@ func mixedPath(vary int, hash bool) map[string]int {
 	return path
 }
 
-// beginning is the rounds before sharedPair and W[16] to W[31], where a word of the
-// message varies.
+// beginning writes the rounds before sharedPair, and W[16] to W[31], for a varying word.
 func (v *mixed) beginning(vary int, digits reg.VecPhysical) {
 	v.Commentf("Word %d varies.", vary)
 	v.Label(fmt.Sprintf("vary%d", vary))
@@ -198,7 +196,7 @@ func (v *mixed) beginning(vary int, digits reg.VecPhysical) {
 			if t < 32 {
 				return s[t]
 			}
-			return allTerms // the rest makes no difference
+			return allTerms // the rest treats all words alike
 		})
 		w := v.draft(vary)
 		v.or(v.field("Words", vary), digits, w)
@@ -213,9 +211,9 @@ func (v *mixed) beginning(vary int, digits reg.VecPhysical) {
 	v.JMP(operand.LabelRef("begun"))
 }
 
-// rest is the rounds from a pair on, what is done with four nonces after the last, and the
-// schedule from a word on. Those nonces come first whose working variables firstRounds left
-// in the chains.
+// rest writes the rounds starting at fromPair and the schedule starting at fromWord. finish
+// writes what follows the last round of four nonces. The nonces whose working variables
+// firstRounds left in the chains come first.
 func (v *mixed) rest(fromPair, fromWord int, finish func(group int)) {
 	rounds := record(v.Context, func() {
 		v.groupRounds(1, fromPair, 32, v.kw)
@@ -235,9 +233,9 @@ func (v *mixed) rest(fromPair, fromWord int, finish func(group int)) {
 	interleave(v.Context, rounds, v.set.order(schedule))
 }
 
-// firstRounds does the pairs of rounds before the rest: of four nonces, whose working variables
-// it stores, and of the others, whose variables stay in the chains. begin loads the
-// variables of a nonce before pair from.
+// firstRounds does the pairs of rounds before the rest, first for four nonces, whose working
+// variables it stores, and then for the others, whose variables stay in the chains. begin loads
+// the variables of a nonce before pair from.
 func (v *mixed) firstRounds(begin func(chain, nonce int), from, to int, kw func(nonce, pair int) operand.Mem) {
 	for group := range mixedBatch / mixedChains {
 		for i := range mixedChains {
@@ -252,14 +250,14 @@ func (v *mixed) firstRounds(begin func(chain, nonce int), from, to int, kw func(
 	}
 }
 
-// groupRounds does the pairs of rounds from from to to-1 of four nonces, which move in step.
+// groupRounds does the pairs of rounds [from, to) of four nonces, pair by pair.
 func (v *mixed) groupRounds(group, from, to int, kw func(nonce, pair int) operand.Mem) {
 	for pair := from; pair < to; pair++ {
 		v.chains.rounds(mixedChains, pair, func(chain int) operand.Mem { return kw(mixedChains*group+chain, pair) })
 	}
 }
 
-// scheduled makes W[t], and stores the pair if it is complete.
+// scheduled computes W[t], and stores K + W of the pair if it is complete.
 func (v *mixed) scheduled(t int, varying terms) {
 	v.schedule(t, varying)
 	if t%2 == 1 {
@@ -267,14 +265,14 @@ func (v *mixed) scheduled(t int, varying terms) {
 	}
 }
 
-// storePair stores K + W of rounds t-1 and t in tables.
+// storePair stores K + W of rounds t-1 and t in each table.
 func (v *mixed) storePair(t int, tables ...reg.Register) {
 	v.storeHalf(0, t, tables...)
 	v.storeHalf(1, t, tables...)
 }
 
-// storeHalf stores those of half the nonces, side by side: of lanes 0, 1, 4 and 5, or of
-// lanes 2, 3, 6 and 7, which is what unpacking makes.
+// storeHalf does storePair for half of the nonces: lanes 0, 1, 4 and 5, or lanes 2, 3, 6 and 7,
+// as unpacking arranges them.
 func (v *mixed) storeHalf(half, t int, tables ...reg.Register) {
 	even, odd, pairs := v.word(t-1).(reg.VecPhysical), v.word(t), v.set.spare()
 	if half == 0 {
@@ -288,7 +286,7 @@ func (v *mixed) storeHalf(half, t int, tables ...reg.Register) {
 	}
 }
 
-// kw returns where K + W of a nonce of this batch are, as storeHalf says.
+// kw returns the address at which storeHalf stored K + W of a nonce of the current batch.
 func (v *mixed) kw(nonce, pair int) operand.Mem {
 	half, side, which := nonce%4/2, nonce/4, nonce%2
 	return operand.Mem{Base: v.done, Disp: 8*mixedBatch*pair + 32*half + 16*side + 8*which}

@@ -8,18 +8,17 @@ import (
 	"github.com/mmcloughlin/avo/reg"
 )
 
-// A mixedGrid is the part of ScanGrid for one counter, in a kernel of two streams.
-// A batch is a step: eight chunks with one value of the counter. Vectors make, in
-// each step, only those words that vary with the counter.
+// A mixedGrid is the part of a mixed kernel's ScanGrid for one counter. A batch is a step: eight
+// chunks with one value of the counter. In each step, vectors compute only the words that
+// depend on the counter.
 type mixedGrid struct {
 	*grid
 	m *mixed
 }
 
-// Where the parts for each counter end, and what all have in common begins: the
-// first word of which all terms vary with both words, whichever is the counter, and
-// a pair of rounds that leaves both streams about the same share of what they do, which
-// is some 27 pairs and 44 words.
+// The shared rest begins at mixedGridWord, the first word of which all terms depend on both
+// varying words for every counter. It begins at mixedGridPair in the rounds, so that it has
+// about the same share of both streams, which are some 27 pairs and 44 words long.
 var (
 	mixedGridWord = firstFullWord()
 	mixedGridPair = 32 - (64-mixedGridWord)*27/44
@@ -33,7 +32,7 @@ func firstFullWord() int {
 	return first
 }
 
-// writeMixedGrid writes ScanGrid for eight of the chunks, from first on.
+// writeMixedGrid writes ScanGrid for eight chunks, starting at the parameter first.
 func writeMixedGrid(c *build.Context, newSet func(memory operand.Mem) scheduler) {
 	const states, kept = 32 * mixedBatch, 4 * mixedBatch * gridSlots
 	v := newMixed(c, c.Dereference(c.Param("grid")), newSet, states+2*kept)
@@ -74,7 +73,7 @@ func writeMixedGrid(c *build.Context, newSet func(memory operand.Mem) scheduler)
 		v.JMP(operand.LabelRef("step"))
 	}
 
-	v.Comment("The schedule of this step, if there is one, and the rounds of the one before.")
+	v.Comment("Compute the schedule of this step, if any, and the rounds of the step before.")
 	v.Label("step")
 	dispatch(c, "begin", vary, firstCounter, lastCounter+1)
 	for _, g := range grids {
@@ -99,14 +98,14 @@ func writeMixedGrid(c *build.Context, newSet func(memory operand.Mem) scheduler)
 
 	v.Label("none")
 	v.XORQ(v.index, v.index)
-	v.Comment("The step before, or -1.")
+	v.Comment("Return the step before, or -1.")
 	v.Label("found")
 	v.DECQ(v.index)
 	returnIndex(c, v.index)
 }
 
-// mixedGridPath says how often each part runs for eight steps; what is made once
-// does not count.
+// mixedGridPath returns how often each part runs for eight steps. It leaves out makeLanes,
+// which runs once per call.
 func mixedGridPath(counter int) map[string]int {
 	return map[string]int{
 		fmt.Sprintf("steps%d", counter): 1,
@@ -115,22 +114,22 @@ func mixedGridPath(counter int) map[string]int {
 	}
 }
 
-// plan is for making what varies with a class.
+// plan sets the terms of class c as those that vary.
 func (g *mixedGrid) plan(c class) {
 	g.m.set.plan(func(t int) terms { return termsOf(&g.classes, t, c) })
 }
 
-// keepW keeps W.
+// keepW stores W[t].
 func (g *mixedGrid) keepW(t int, made slots) { g.put(g.draft(t), made.add("w", t)) }
 
-// pairClass returns how a pair of words varies.
+// pairClass returns the class of a pair of words.
 func (g *mixedGrid) pairClass(pair int) class { return g.classes[2*pair] | g.classes[2*pair+1] }
 
-// makeLanes makes what does not depend on the counter: of the schedule what varies
-// with the lanes, and the working variables before firstPair, see packStart.
+// makeLanes computes the values that do not depend on the counter: the terms of the schedule
+// that depend on the lane, and the working variables before firstPair, like packStart.
 func (g *mixedGrid) makeLanes() {
 	lane := g.counter - 1
-	g.Commentf("Word %d is the counter, word %d has a value for each lane.", g.counter, lane)
+	g.Commentf("Word %d is the counter; word %d has a value for each lane.", g.counter, lane)
 	g.Label(fmt.Sprintf("lanes%d", g.counter))
 	w := g.draft(lane)
 	values := g.field("Lanes", 0)
@@ -151,7 +150,7 @@ func (g *mixedGrid) makeLanes() {
 		}
 	}
 	if g.counter%2 == 1 {
-		// What W[counter] is does not matter: it is added and subtracted.
+		// The value of W[counter] does not matter, since it is added here and subtracted below.
 		g.get(g.lanes.at("w", lane), g.draft(lane))
 		g.draft(g.counter)
 		g.m.storePair(g.counter, g.m.done)
@@ -176,7 +175,7 @@ func (g *mixedGrid) makeLanes() {
 	}
 }
 
-// begin is the beginning of a step, up to where all counters have the same to do.
+// begin writes the start of a step, before the shared rest.
 func (g *mixedGrid) begin() {
 	g.Label(fmt.Sprintf("begin%d", g.counter))
 	rounds := record(g.Context, func() {
@@ -196,7 +195,7 @@ func (g *mixedGrid) begin() {
 	interleave(g.Context, rounds, g.m.set.order(schedule))
 }
 
-// kw returns where K + W of a pair of rounds of a chunk are.
+// kw returns the address of K + W of a pair of rounds of a chunk.
 func (g *mixedGrid) kw(nonce, pair int) operand.Mem {
 	switch g.pairClass(pair) {
 	case unvarying:
@@ -207,7 +206,7 @@ func (g *mixedGrid) kw(nonce, pair int) operand.Mem {
 	return g.m.kw(nonce, pair)
 }
 
-// storePair brings a pair of words into registers, or makes them, and stores K + W.
+// storePair loads or computes a pair of words and stores K + W.
 func (g *mixedGrid) storePair(pair int, tables ...reg.Register) {
 	for t := 2 * pair; t <= 2*pair+1; t++ {
 		switch g.classes[t] {
@@ -221,7 +220,7 @@ func (g *mixedGrid) storePair(pair int, tables ...reg.Register) {
 			g.makeWord(t)
 		}
 	}
-	if g.pairClass(pair) == perStep { // all lanes have the same, see kw
+	if g.pairClass(pair) == perStep { // all lanes are equal, and kw reads only the first
 		g.m.storeHalf(0, 2*pair+1, tables...)
 		return
 	}

@@ -9,14 +9,13 @@ import (
 	"github.com/mmcloughlin/avo/reg"
 )
 
-// This file puts a stream of vector instructions into the order in which a CPU could execute
-// it alone, by list scheduling. A CPU reorders by itself, but only what its window holds, and
-// beside the rounds of the chains half of that is theirs.
+// This file list-schedules a stream of vector instructions. A CPU reorders instructions too, but
+// only within its window, and the rounds of the chains take half of that.
 //
-// The model is a rough Zen 4, of which only the proportions matter: each cycle starts up
-// to four vector instructions, no more than two of them rotations, two loads and a store.
+// The model is a simplified Zen 4, in which only proportions matter. A cycle starts up to four
+// vector instructions, of which at most two are rotations, and up to two loads and one store.
 
-// A unit is what executes an instruction.
+// A unit is a kind of execution unit.
 type unit int
 
 const (
@@ -26,11 +25,11 @@ const (
 	storeUnit
 )
 
-// startsPerCycle is how many instructions a kind of unit can start in a cycle.
+// startsPerCycle is the number of instructions that a kind of unit can start in a cycle.
 var startsPerCycle = map[unit]int{anyUnit: 4, rotateUnit: 2, loadUnit: 2, storeUnit: 1}
 
-// costOf returns the unit that executes an instruction, and the cycles until its result can
-// be used. Loads and stores count as immediate: they wait for nothing, or nothing for them.
+// costOf returns the unit that executes an instruction, and its latency in cycles. The latency
+// of loads and stores counts as 0, since loads wait for nothing and nothing waits for stores.
 func costOf(i *ir.Instruction) (u unit, latency int) {
 	switch {
 	case len(memoryOf(i.Outputs)) > 0:
@@ -43,24 +42,24 @@ func costOf(i *ir.Instruction) (u unit, latency int) {
 	return anyUnit, 1
 }
 
-// A task is an instruction to be ordered.
+// A task is an instruction to schedule.
 type task struct {
 	instruction *ir.Instruction
 	unit        unit
 	latency     int
-	after       map[*task]int // cycles from the start of each of these tasks to the earliest start of this
-	height      int           // cycles from the start to the end of everything that depends on it
+	after       map[*task]int // earlier tasks, and the minimum of cycles from their start to this one's
+	height      int           // cycles from its start to the end of everything that depends on it
 	start       int           // the cycle in which it starts, or unstarted
 }
 
 const unstarted = -1
 
-// reorderWindow is how many instructions, in the original order, may compete for a cycle.
+// reorderWindow is the number of waiting instructions, in the original order, that compete for
+// a cycle.
 const reorderWindow = 60
 
-// ordered returns the stream in list-scheduled order. In each cycle it starts the
-// instructions that have their operands, those of the greatest height first, until the units
-// are taken.
+// ordered returns the stream in list-scheduled order. In each cycle it starts the instructions
+// whose operands are ready, greatest height first, until no unit is free.
 func (s stream) ordered() stream {
 	var result stream
 	waiting := s.tasks()
@@ -105,7 +104,7 @@ func (s stream) tasks() []*task {
 		for _, place := range placesOf(instruction.Outputs) {
 			for _, earlier := range append(readers[place], writer[place]) {
 				if earlier != nil && earlier != t {
-					t.after[earlier] = max(t.after[earlier], 0) // what it overwrites must have been read and written
+					t.after[earlier] = max(t.after[earlier], 0) // do not overwrite a place before its last use
 				}
 			}
 			writer[place], readers[place] = t, nil
@@ -132,8 +131,8 @@ func (t *task) ready(cycle int) bool {
 	return true
 }
 
-// placesOf names the vector registers and the memory among operands. Memory is compared by
-// name: a stream must not write to one place under two.
+// placesOf returns the names of the vector registers and memory operands. The names of memory
+// must be unique: a stream must not use two of them for the same address.
 func placesOf(operands []operand.Op) (places []string) {
 	for _, m := range memoryOf(operands) {
 		places = append(places, m.Asm())
