@@ -10,6 +10,9 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"time"
+
+	"github.com/gofrs/flock"
 
 	"github.com/gkpow/gkpow/cmd/gkpow/internal/metrics"
 )
@@ -44,6 +47,12 @@ func execRenewing(ctx context.Context, env environment, f execFlags, path string
 		return err
 	}
 	defer os.RemoveAll(dir)
+	lock := flock.New(filepath.Join(dir, lockName), flock.SetPermissions(0o600))
+	if _, err := lock.TryLock(); err != nil {
+		return err
+	}
+	defer lock.Close()
+	removeAbandoned(filepath.Dir(dir))
 	socket, err := listenUnix(ctx, filepath.Join(dir, "agent"))
 	if err != nil {
 		return err
@@ -98,7 +107,7 @@ func privateDir() (string, error) {
 		if parent == "" || !filepath.IsAbs(parent) {
 			continue
 		}
-		dir, err := os.MkdirTemp(parent, "gkpow-")
+		dir, err := os.MkdirTemp(parent, directoryPrefix)
 		if err == nil && len(dir)+len("/agent") <= longestSocket {
 			return dir, nil
 		}
@@ -108,6 +117,34 @@ func privateDir() (string, error) {
 		failed = errors.Join(failed, err)
 	}
 	return "", fmt.Errorf("no place for the token file: set TMPDIR to a writable directory: %w", failed)
+}
+
+// Names of the directories that privateDir makes, and of the file in them that gkpow keeps
+// locked while it runs.
+const (
+	directoryPrefix = "gkpow-exec-"
+	lockName        = "lock"
+)
+
+// removeAbandoned removes the directories that were left behind because gkpow was killed. It
+// leaves alone those of other users, and for a minute new ones, which may not be locked yet.
+func removeAbandoned(parent string) {
+	locks, _ := filepath.Glob(filepath.Join(parent, directoryPrefix+"*", lockName))
+	for _, path := range locks {
+		dir, err := os.Lstat(filepath.Dir(path))
+		if err != nil || !dir.IsDir() || !isOwn(dir) { // before anything in it is opened
+			continue
+		}
+		info, err := os.Lstat(path)
+		if err != nil || !info.Mode().IsRegular() || time.Since(info.ModTime()) < time.Minute {
+			continue
+		}
+		lock := flock.New(path, flock.SetFlag(os.O_RDWR))
+		if free, err := lock.TryLock(); err == nil && free {
+			lock.Close()
+			_ = os.RemoveAll(filepath.Dir(path))
+		}
+	}
 }
 
 // A warningHandler prints the log warnings of an agent as warnings of a command.

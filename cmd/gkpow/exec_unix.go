@@ -65,6 +65,12 @@ func inForeground() bool {
 	return err == nil && group == unix.Getpgrp()
 }
 
+// isOwn reports whether a file belongs to this user and nobody else can open it.
+func isOwn(file os.FileInfo) bool {
+	status, ok := file.Sys().(*syscall.Stat_t)
+	return ok && int(status.Uid) == os.Geteuid() && file.Mode().Perm()&0o077 == 0
+}
+
 // exitCodeOf is the exit code of a command, or 128 and the number of the signal that ended
 // it, as in shells.
 func exitCodeOf(state *os.ProcessState) int {

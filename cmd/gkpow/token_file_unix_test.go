@@ -14,6 +14,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/gofrs/flock"
 	"github.com/stretchr/testify/require"
 
 	"github.com/gkpow/gkpow/client/gktest"
@@ -212,6 +213,41 @@ func TestExecRenewOutage(t *testing.T) {
 	require.Contains(t, log.String(), "m2m_disabled")
 	require.NotContains(t, log.String(), "level=")
 	require.NoFileExists(t, file)
+}
+
+// A killed gkpow leaves its directory behind. A later one removes it, and no other.
+func TestExecRenewKilled(t *testing.T) {
+	u := newUser(t, gktest.Options{})
+	runtime := t.TempDir()
+	renew := func(script string) *exec.Cmd {
+		cmd := u.command("gkpow", "exec", "--renew", "--", "sh", "-c", script)
+		cmd.Env = append(cmd.Env, "XDG_RUNTIME_DIR="+runtime)
+		_ = cmd.Run()
+		return cmd
+	}
+	locks := func() (paths []string) {
+		paths, err := filepath.Glob(filepath.Join(runtime, "*", "lock"))
+		require.NoError(t, err)
+		return paths
+	}
+	require.Equal(t, -1, renew(`kill -KILL $PPID`).ProcessState.ExitCode())
+	require.Len(t, locks(), 1)
+	require.Equal(t, 0, renew("true").ProcessState.ExitCode())
+	require.Len(t, locks(), 1, "it may just be starting")
+
+	killed, running, foreign := locks()[0], filepath.Join(runtime, "gkpow-exec-running", "lock"), filepath.Join(runtime, "gkpow-exec-shared", "lock")
+	for path, mode := range map[string]os.FileMode{running: 0o700, foreign: 0o755} {
+		require.NoError(t, os.Mkdir(filepath.Dir(path), mode))
+		require.NoError(t, os.WriteFile(path, nil, 0o600))
+	}
+	lock := flock.New(running)
+	require.NoError(t, lock.Lock())
+	defer lock.Close()
+	for _, path := range []string{killed, running, foreign} {
+		require.NoError(t, os.Chtimes(path, time.Time{}, time.Now().Add(-time.Hour)))
+	}
+	require.Equal(t, 0, renew("true").ProcessState.ExitCode())
+	require.ElementsMatch(t, []string{running, foreign}, locks())
 }
 
 func TestExecRenewFails(t *testing.T) {
