@@ -27,8 +27,8 @@ test: ## run the tests, with and without assembly; needs Go and make only
 	go test -tags purego $(PUREGO)
 
 # What test-all runs besides test: targets that can run at the same time, those that mostly wait
-# first. With -short the tests are the same, with fewer repetitions; SHORT= gives race and interop
-# all of them.
+# first. With -short the tests are the same, with fewer repetitions; SHORT= gives race, interop and
+# release-interop all of them.
 SHORT := -short
 ALL := interop release-interop race arm64 wasm compare-interop manifests fuzz bench-once
 
@@ -58,7 +58,7 @@ manifests:
 	cd .ci/manifests && GKPOW_TEST_INTEROP=1 go test .
 
 release-interop:
-	cd .release && GKPOW_TEST_INTEROP=1 go test -count=1 -timeout 30m .
+	cd .release && GKPOW_TEST_INTEROP=1 go test $(SHORT) -count=1 -timeout 30m .
 
 bench-once: # BenchmarkLayouts takes minutes, above all for kernels that the CPU is bad at
 	go test -run '^$$' -bench . -skip Layouts -benchtime 1x $$(grep -rl '^func Benchmark' --include='*_test.go' bench client cmd solver strategies | grep -v -e /_ -e bench/compare | xargs -n1 dirname | sort -u | sed 's|^|./|')
@@ -131,7 +131,7 @@ compare: ## compare with interpreters, other libraries and openssl (those that a
 
 # A number of runs, not a time: before Go 1.27 the end of the time may count as
 # a failure, "context deadline exceeded" (go.dev/issue/75804).
-FUZZTIME := 10000x
+FUZZTIME := 2000x
 .PHONY: fuzz
 fuzz: ## fuzz every target, FUZZTIME=1000000x for longer
 	for target in FuzzScan=./solver/asm FuzzScanGrid=./solver/asm FuzzSolve=./solver FuzzText=./client/internal/jsonobject FuzzParseChallenge=./client FuzzAnswers=./client FuzzVerdict=./client FuzzVerify=./client/gktest FuzzClientIP=./client/gktinc FuzzForm=./client/gktinc FuzzPageURL=./client/gktinc; do \

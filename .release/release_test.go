@@ -57,6 +57,14 @@ func checkout(t *testing.T, dir, tag string) string {
 func TestInteropReproducible(t *testing.T) {
 	interop(t, "git", "sha256sum", "dpkg-deb")
 	targets := []string{"linux/amd64", "windows/amd64", "darwin/arm64"}
+	archives := []string{
+		"SHA256SUMS", "THIRD_PARTY_NOTICES", "gkpow_0.9.0.cdx.json", "gkpow_0.9.0_container.tar.gz",
+		"gkpow_0.9.0_linux_amd64.deb", "gkpow_0.9.0_linux_amd64.rpm", "gkpow_0.9.0_linux_amd64.tar.gz",
+		"gkpow_0.9.0_windows_amd64.zip", "gkpow_0.9.0_darwin_arm64.tar.gz",
+	}
+	if testing.Short() { // without macOS, whose archive has the format of Linux's
+		targets, archives = targets[:2], archives[:8]
+	}
 	first, second := filepath.Join(t.TempDir(), "out"), filepath.Join(t.TempDir(), "elsewhere", "out")
 	require.NoError(t, run(checkout(t, filepath.Join(t.TempDir(), "a"), "v0.9.0"), first, targets))
 	old := syscall.Umask(0o077)
@@ -77,11 +85,7 @@ func TestInteropReproducible(t *testing.T) {
 		names = append(names, d.Name())
 		return nil
 	}))
-	require.ElementsMatch(t, []string{
-		"SHA256SUMS", "THIRD_PARTY_NOTICES", "gkpow_0.9.0.cdx.json", "gkpow_0.9.0_container.tar.gz",
-		"gkpow_0.9.0_darwin_arm64.tar.gz", "gkpow_0.9.0_linux_amd64.deb", "gkpow_0.9.0_linux_amd64.rpm", "gkpow_0.9.0_linux_amd64.tar.gz",
-		"gkpow_0.9.0_windows_amd64.zip",
-	}, names)
+	require.ElementsMatch(t, archives, names)
 	command(t, first, "sha256sum", "--check", "--strict", "SHA256SUMS")
 
 	list := command(t, first, "tar", "tvf", "gkpow_0.9.0_linux_amd64.tar.gz")

@@ -166,10 +166,9 @@ var stopped = regexp.MustCompile(`stopped after ([0-9]+) hashes`)
 // first of them finds a solution, and so how long they take.
 func TestInteropSearch(t *testing.T) {
 	interop(t)
-	const difficulty = 7
-	searches := 20
+	difficulty, searches := 7, 20
 	if testing.Short() {
-		searches = 6
+		difficulty, searches = 6, 6
 	}
 	program := filepath.Join(t.TempDir(), "gkpow")
 	output, err := exec.Command("go", "build", "-o", program, "github.com/gkpow/gkpow/cmd/gkpow").CombinedOutput()
