@@ -60,6 +60,12 @@ var equivalents = []equivalent{
 		regexp.MustCompile(`^VPRORD `), func(was []byte, byte, bit int) bool {
 			return byte == len(was)-1 && bit >= 5
 		}},
+	{"it selects a shortcut for some words, which saves only time",
+		regexp.MustCompile(`^(LSR vary, (added|fixed), |TBNZ \$0, (added|fixed), )`), erased},
+	{"Go's wrapper, which calls the function, has left the first argument in the same register",
+		regexp.MustCompile(`^MOVD (b\+0\(FP\), block|s\+0\(FP\), states)$`), erased},
+	{"v AND v, and half of v + v, are v, as v OR v is", any, sameOfEqualOperands},
+	{"whole registers are in memory in the same order, whatever the size of their lanes", any, otherLaneSize},
 	{"with two lanes ZIP1, UZP1 and TRN1 have the same result", any, sameOnTwoLanes},
 	{"VEX.L selects a longer vector, and nothing reads its upper half",
 		regexp.MustCompile(`\bX\d`), func(was []byte, byte, bit int) bool {
@@ -81,17 +87,41 @@ func sameOnTwoLanes(was []byte, byte, bit int) bool {
 	return permutes(x) && permutes(x^1<<(8*byte+bit))
 }
 
+// sameOfEqualOperands reports whether the flip turns arm64's ORR of a register with itself, which
+// moves it, into AND or SRHADD.
+func sameOfEqualOperands(was []byte, byte, bit int) bool {
+	if len(was) != 4 || byte < 0 {
+		return false
+	}
+	x := binary.LittleEndian.Uint32(was)
+	and, halve := byte == 2 && bit == 7, byte == 1 && bit == 3
+	return x&0xffe0fc00 == 0x4ea01c00 && x>>5&31 == x>>16&31 && (and || halve)
+}
+
+// otherLaneSize reports whether the flip changes the lane size of arm64's LD1 or ST1 of 1 to 4
+// registers.
+func otherLaneSize(was []byte, byte, bit int) bool {
+	if len(was) != 4 || byte != 1 || bit != 2 && bit != 3 {
+		return false
+	}
+	x := binary.LittleEndian.Uint32(was)
+	operation := x >> 12 & 15
+	return x&0xbf200000 == 0x0c000000 && slices.Contains([]uint32{0b0010, 0b0110, 0b0111, 0b1010}, operation)
+}
+
 // opcode returns a function that reports whether the flip changes the opcode of a VEX instruction
 // from the given one to one of the others.
 func opcode(from byte, to ...byte) func([]byte, int, int) bool {
 	return func(was []byte, i, bit int) bool {
-		return was[i] == from && i == map[byte]int{0xc4: 3, 0xc5: 2}[was[0]] && slices.Contains(to, from^1<<bit)
+		return i >= 0 && was[i] == from && i == map[byte]int{0xc4: 3, 0xc5: 2}[was[0]] && slices.Contains(to, from^1<<bit)
 	}
 }
 
 var any = regexp.MustCompile(``)
 
 func anyChange([]byte, int, int) bool { return true }
+
+func erased(_ []byte, byte, _ int) bool { return byte < 0 }
 
 // reason returns why the mutant is equivalent to the original, or "" if it is not known to be.
 func (m mutant) reason() string {
