@@ -89,7 +89,9 @@ func (r *runner) rounds(ctx context.Context, phase string, tracks []*track, roun
 			if t.failed != "" || slow {
 				continue // it used up its share of the time
 			}
-			if round > 0 && !r.now().Before(end) {
+			// The first round gives every track a sample, as long as the whole budget lasts.
+			late := round > 0 || r.Rounds == 0 && r.left() <= 0 && t.warm.Hashes > 0
+			if late && !r.now().Before(end) {
 				return nil
 			}
 			r.watchClock(ctx)
@@ -129,7 +131,7 @@ func (r *runner) scaling(ctx context.Context) error {
 	rounds, slice := r.cut(end.Sub(r.now()), len(tracks))
 	err := r.rounds(ctx, "scaling", tracks, rounds, slice, end)
 	for _, t := range tracks {
-		s.Points = append(s.Points, ScalingPoint{Threads: t.threads, Samples: t.samples})
+		s.Points = append(s.Points, ScalingPoint{Threads: t.threads, Samples: t.results()})
 	}
 	r.report.Scaling = s
 	return err
@@ -157,7 +159,7 @@ func scalingThreads(asked []int) []int {
 func (r *runner) fastest(threads int) (best *track) {
 	rate := math.Inf(-1)
 	for _, t := range r.tracks {
-		if t == nil || t.failed != "" || t.threads != threads || t.length != r.report.Settings.mainSalt() || len(t.samples) == 0 {
+		if t == nil || t.failed != "" || t.threads != threads || t.length != r.report.Settings.mainSalt() || len(t.results()) == 0 {
 			continue
 		}
 		if median := t.median(); median > rate {
@@ -173,7 +175,7 @@ func (t *track) median() float64 { return t.estimate().Median }
 // estimate returns the rate.
 func (t *track) estimate() Estimate {
 	var rates []float64
-	for _, s := range t.samples {
+	for _, s := range t.results() {
 		rates = append(rates, s.rate())
 	}
 	return estimate(rates)

@@ -444,6 +444,33 @@ func TestRunBudget(t *testing.T) {
 	}
 }
 
+// When every sample takes much longer than planned, because the machine has become busy, the run
+// still ends near its budget, and every row has a figure.
+func TestRunBusy(t *testing.T) {
+	w, clock := fakeWorld()
+	var list []strategies.Strategy
+	var fakes []*fakeStrategy
+	for i := range 16 {
+		s := &fakeStrategy{name: fmt.Sprint("s", i), rate: 4e5, clock: clock}
+		list, fakes = append(list, s), append(fakes, s)
+	}
+	o := fakeOptions(list...)
+	o.Threads, o.Budget, o.Rounds, o.Quick = []int{1}, 3*time.Second, 0, true
+	o.Progress = func(p Progress) {
+		if p.Phase == "throughput" {
+			for _, s := range fakes {
+				s.start = 200 * time.Millisecond
+			}
+		}
+	}
+	r := mustRun(t, o, w)
+	require.Less(t, r.Seconds, 4.5)
+	for _, row := range r.Rows {
+		require.NotNil(t, row.Rate, row.name())
+	}
+	require.NotNil(t, r.Solve)
+}
+
 // A strategy that is slow to answer takes no time from the others.
 func TestRunSlowToAnswer(t *testing.T) {
 	w, clock := fakeWorld()

@@ -190,3 +190,13 @@ func TestChosen(t *testing.T) {
 	require.Contains(t, r.Summary, "; generic is chosen.")
 	require.Contains(t, text(t, r), "\n> generic ")
 }
+
+// A time to solution of another strategy than the chosen kernel says so.
+func TestChosenNotMeasured(t *testing.T) {
+	w, clock := fakeWorld()
+	w.choose = func(context.Context) string { return "avx2" }
+	o := fakeOptions(&fakeKernel{fakeStrategy{name: "generic", rate: 50_000, clock: clock}})
+	o.SaltLengths, o.Threads = []int{32}, []int{1}
+	r := mustRun(t, o, w)
+	require.Contains(t, r.Summary, " here on average with generic; gkpow chooses avx2, which was not measured.")
+}

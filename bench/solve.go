@@ -169,7 +169,7 @@ func (r *runner) solving() *track {
 	threads := slices.Max(r.Threads)
 	for i, row := range r.report.Rows {
 		t := r.tracks[i]
-		if t != nil && row.Backend == r.report.Chosen && row.Backend != "" && t.failed == "" && len(t.samples) > 0 &&
+		if t != nil && row.Backend == r.report.Chosen && row.Backend != "" && t.failed == "" && len(t.results()) > 0 &&
 			row.Threads == threads && row.SaltLength == r.report.Settings.mainSalt() {
 			return t
 		}

@@ -17,6 +17,8 @@ func (r *Report) summary() string {
 	case lead == "":
 	case r.Chosen == "":
 		lead += "."
+	case r.Solve.Strategy != r.Chosen: // as with --strategy, or when the time was short
+		lead += "; gkpow chooses " + r.Chosen + ", which was not measured."
 	case strings.HasPrefix(winner, "Here "+r.Chosen+" is "):
 		lead += strings.Replace(winner, "Here "+r.Chosen+" is ", "; "+r.Chosen+" is chosen, ", 1)
 		winner = ""
@@ -42,6 +44,9 @@ func (r *Report) lead() string {
 		return ""
 	}
 	text := fmt.Sprintf("A challenge of difficulty %d takes %s here on average", s.Difficulty, formatSeconds(s.Predicted.Mean))
+	if r.Chosen != "" && s.Strategy != r.Chosen {
+		text += " with " + s.Strategy
+	}
 	mine, loop := r.measured(s.Strategy, s.SaltLength, s.Threads), r.measured(sampleLoop, s.SaltLength, s.Threads)
 	if mine != nil && loop != nil && mine.above(loop) {
 		text += fmt.Sprintf(", %s times faster than the textbook loop", timesFigure(mine.Median/loop.Median))

@@ -230,10 +230,11 @@ func runBench(ctx context.Context, env environment, f benchFlags) error {
 	if before != nil {
 		report.Comparison = bench.Compare(before, report)
 	}
+	// The files come first, since a reader of standard output such as "head" may end the process.
 	return errors.Join(
-		write(report, env.stdout),
 		save.write(ctx, report.WriteJSON),
 		html.write(ctx, report.WriteHTML),
+		write(report, env.stdout),
 		stopped,
 		verdict(report),
 	)
