@@ -16,31 +16,25 @@ import (
 )
 
 func main() {
-	ctx, stop := withSignals(context.Background())
-	code := run(ctx, os.Args[1:], environment{
+	os.Exit(run(context.Background(), os.Args[1:], environment{
 		stdin:   os.Stdin,
 		stdout:  os.Stdout,
 		stderr:  os.Stderr,
 		lookup:  os.LookupEnv,
 		environ: os.Environ,
-	})
-	stop()
-	os.Exit(code)
+		signals: withSignals,
+	}))
 }
 
 // withSignals returns a context that the first SIGINT or SIGTERM ends, with a
 // signalError as its cause. The second one ends the process.
-func withSignals(parent context.Context) (context.Context, context.CancelFunc) {
+func withSignals(parent context.Context) context.Context {
 	ctx, cancel := context.WithCancelCause(parent)
 	signals := make(chan os.Signal, 1)
 	signal.Notify(signals, os.Interrupt, syscall.SIGTERM)
 	go func() {
-		select {
-		case s := <-signals:
-			cancel(&signalError{s})
-		case <-ctx.Done():
-		}
+		cancel(&signalError{<-signals})
 		signal.Stop(signals)
 	}()
-	return ctx, func() { cancel(nil) }
+	return ctx
 }

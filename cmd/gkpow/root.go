@@ -26,6 +26,9 @@ type environment struct {
 	cacheDir       string                                    // for the token; "" is in the user's cache directory
 	backends       func() []solver.Backend                   // nil is solver.Backends
 
+	// signals makes signals end a command's context; nil ignores them.
+	signals func(context.Context) context.Context
+
 	// bench measures; nil means bench.Run.
 	bench func(context.Context, bench.Options) (*bench.Report, error)
 }
@@ -133,6 +136,12 @@ asks GuardianKey GKTinc about visitors and their forms.`,
 		SilenceErrors: true,
 		SilenceUsage:  true,
 		Args:          noSuchCommand,
+		PersistentPreRun: func(cmd *cobra.Command, _ []string) {
+			// To catch signals takes a tenth of "gkpow version", which needs none of them.
+			if env.signals != nil && !version && cmd.Name() != "version" {
+				cmd.SetContext(env.signals(cmd.Context()))
+			}
+		},
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if version {
 				return action(func(context.Context) error { return printVersion(env, false) })(cmd, nil)

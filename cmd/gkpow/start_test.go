@@ -1,6 +1,9 @@
 package main
 
 import (
+	"bytes"
+	"context"
+	"io"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -76,4 +79,45 @@ func TestRootMakesOneCommand(t *testing.T) {
 	for _, args := range [][]string{{"--version", "token"}, {"help", "token"}, {"__complete", "token", "--f"}, {"nosuch"}, {""}} {
 		require.Len(t, newRoot(environment{}, args...).Commands(), len(all.Commands()), args)
 	}
+}
+
+// Commands that a signal can interrupt catch signals; "gkpow version" does not wait for that.
+func TestVersionCatchesNoSignals(t *testing.T) {
+	for _, test := range []struct {
+		args   []string
+		caught bool
+	}{
+		{[]string{"version"}, false},
+		{[]string{"version", "--json"}, false},
+		{[]string{"--version"}, false},
+		{[]string{"solve", "--salt", "7f8e9d0c", "--difficulty", "1"}, true},
+	} {
+		caught := false
+		run(t.Context(), test.args, environment{
+			stdout: io.Discard,
+			stderr: io.Discard,
+			lookup: func(string) (string, bool) { return "", false },
+			signals: func(ctx context.Context) context.Context {
+				caught = true
+				return ctx
+			},
+		})
+		require.Equal(t, test.caught, caught, test.args)
+	}
+}
+
+// The context of a command is the one that signals end.
+func TestSignalsEndCommands(t *testing.T) {
+	var stderr bytes.Buffer
+	code := run(t.Context(), []string{"solve", "--salt", "7f8e9d0c", "--bits", "60"}, environment{
+		stdout: io.Discard,
+		stderr: &stderr,
+		lookup: func(string) (string, bool) { return "", false },
+		signals: func(parent context.Context) context.Context {
+			ctx, cancel := context.WithCancelCause(parent)
+			cancel(&signalError{os.Interrupt})
+			return ctx
+		},
+	})
+	require.Equal(t, (&signalError{os.Interrupt}).code(), code, &stderr)
 }
