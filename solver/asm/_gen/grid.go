@@ -34,9 +34,9 @@ func gridClasses(counter int) (of [64]class) {
 
 // termsOf returns the terms of W[t] whose words are of class c.
 func termsOf(classes *[64]class, t int, c class) (set terms) {
-	for term, back := range schedule.Back {
-		if classes[t-back] == c {
-			set |= term
+	for _, back := range schedule.Back {
+		if classes[t-back.Words] == c {
+			set |= back.Term
 		}
 	}
 	return set

@@ -19,8 +19,11 @@ const (
 	Old = Sigma0 | T16
 )
 
-// Back[term] is the distance from W[t] back to the word in that term.
-var Back = map[Terms]int{Sigma1: 2, T7: 7, Sigma0: 15, T16: 16}
+// Back lists the distances from W[t] back to the words in its terms.
+var Back = [...]struct {
+	Term  Terms
+	Words int
+}{{Sigma1, 2}, {T7, 7}, {Sigma0, 15}, {T16, 16}}
 
 // String lists the terms, as in "sigma1, t-7", or returns "constant" for none.
 func (s Terms) String() string {
@@ -41,9 +44,9 @@ func (s Terms) String() string {
 func Varying(vary int) (varying [64]Terms) {
 	varies := func(t int) bool { return t == vary || varying[t] != 0 }
 	for t := 16; t < 64; t++ {
-		for term, back := range Back {
-			if varies(t - back) {
-				varying[t] |= term
+		for _, back := range Back {
+			if varies(t - back.Words) {
+				varying[t] |= back.Term
 			}
 		}
 	}
