@@ -10088,7 +10088,7 @@ next:
 	VPADDD      Y24, Y16, Y16
 	VPADDD      (AX), Y16, Y16
 
-	// The last word of a, b, e, f is a; its sum with State[0] is H0.
+	// The highest word of a, b, e, f is a; adding State[0] gives H0.
 	VPTESTNMD.BCST (SP), Y16, K1, K2
 	KMOVW          K2, DI
 	TESTL          DI, DI

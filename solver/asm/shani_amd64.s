@@ -42,7 +42,7 @@ packed:
 	VMOVDQU X1, 3136(DI)
 	VMOVDQU X2, 3152(DI)
 
-	// The message, on a boundary of 16 bytes, as the SHA instructions want it.
+	// Copy the message to memory aligned to 16 bytes, as the SHA instructions require.
 	VMOVDQU      32(AX), X0
 	VMOVDQA      X0, 3072(DI)
 	VMOVDQU      48(AX), X0
@@ -56,7 +56,7 @@ packed:
 	VBROADCASTSS 104(AX), X0
 	VMOVDQU      X0, 3184(DI)
 
-	// Where the word is that varies: its quad, and a shuffle that moves it there.
+	// Find the quad of the varying word, and the shuffle that moves it to its place.
 	MOVQ SI, R11
 	ANDQ $0x0c, R11
 	MOVQ SI, R12
@@ -67,7 +67,7 @@ packed:
 	LEAQ -1(DX), R13
 
 next:
-	// The next batch; the last nonce stands in where there is none.
+	// Load the next batch. Copies of the last nonce fill it up.
 	VMOVDQU (R12), X9
 	VMOVDQU 32(AX)(R11*4), X10
 	LEAQ    (R10), R14
@@ -3556,7 +3556,7 @@ rest:
 	VMOVDQA     X9, 752(R9)
 	VMOVDQA     X12, 1008(R9)
 
-	// The batch that was in the chains began four before index, if there was one.
+	// The batch that was in the chains, if any, began at index-4.
 	TESTQ       R10, R10
 	JEQ         swap
 	TESTQ       BX, BX
@@ -3604,7 +3604,7 @@ hash:
 	JMP     swap
 
 found:
-	// The last nonce also stands in behind the end, where it is not the first to be found.
+	// The first hit is never a copy of the last nonce, since the original comes before it.
 	BSFL R14, R14
 	LEAQ -4(R10)(R14*1), R10
 	MOVQ R10, ret+40(FP)

@@ -2,5 +2,5 @@
 
 package main
 
-// Read, not imported, for the offsets of its fields: see source.build.
+// avo reads this package for the offsets of its fields (see kernel.build). Nothing calls it.
 import _ "github.com/gkpow/gkpow/solver/asm"

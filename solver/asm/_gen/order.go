@@ -68,7 +68,8 @@ func (s stream) ordered() stream {
 		for {
 			best := -1
 			for i, t := range waiting[:min(reorderWindow, len(waiting))] {
-				if started[t.unit] < startsPerCycle[t.unit] && t.ready(cycle) && (best < 0 || t.height > waiting[best].height) {
+				free := started[t.unit] < startsPerCycle[t.unit]
+				if free && t.ready(cycle) && (best < 0 || t.height > waiting[best].height) {
 					best = i
 				}
 			}

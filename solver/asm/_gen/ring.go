@@ -8,21 +8,21 @@ import (
 	"github.com/mmcloughlin/avo/reg"
 )
 
-// A ring is the memory of a schedule that has the last words in registers, but not all
-// sixteen. When a word has been made, it and the one before are in registers, which are
-// the two old terms of a later word: their sum is put there, and loaded once.
+// A ring is the memory of a schedule that keeps only some of the last sixteen words in
+// registers. When a word is complete, it and the word before are in registers. They make the
+// two old terms of a later word, so the ring stores the sum of these terms, to be loaded once.
 type ring struct {
-	olds    operand.Mem // of the sixteen words to come
+	olds    operand.Mem // the old terms of the next sixteen words
 	varying func(t int) terms
 }
 
-// ringSize is enough for the old terms of sixteen words, and for sixteen words.
+// ringSize is the size in bytes of the old terms of sixteen words and of sixteen words.
 const ringSize = 2 * 16 * 32
 
 func (r *ring) plan(varying func(t int) terms) {
 	r.varying = func(t int) terms {
 		if t < 16 || t > 63 {
-			return 0 // not made
+			return 0 // not computed
 		}
 		return varying(t)
 	}
@@ -30,7 +30,7 @@ func (r *ring) plan(varying func(t int) terms) {
 
 func (r *ring) old(t int) operand.Op { return r.olds.Offset(32 * (t % 16)) }
 
-// keepOld stores the old terms that W[t], which is in a register, is the last of.
+// keepOld stores the old terms that W[t], which is in a register, completes.
 func (r *ring) keepOld(t int, v isa) {
 	store := func(x reg.VecPhysical, t int) { v.put(x, r.olds.Offset(32*(t%16))) }
 	switch r.varying(t+15) & oldTerms {
@@ -46,9 +46,9 @@ func (r *ring) keepOld(t int, v isa) {
 	}
 }
 
-// ringAVX512 makes a schedule in the registers that SHA-NI cannot encode. The first eight hold
-// the last eight words. The other eight hold temporary values in turn, so that few
-// instructions have to wait until a register is free and they can be reordered.
+// ringAVX512 computes a schedule in the registers that SHA-NI cannot encode. The first eight
+// hold the last eight words. Temporary values use the other eight in turn, so that instructions
+// rarely wait for a free register and can be reordered.
 type ringAVX512 struct {
 	avx512VL
 	*ring
@@ -114,14 +114,14 @@ func (v ringAVX512) addConstant(m operand.Mem, x operand.Op, sum reg.VecPhysical
 	v.avx512VL.addConstant(m, x, sum)
 }
 
-// ringAVX2 makes a schedule in the seven registers that four chains leave: three
-// for the last two words and the one in the making, and four for temporary values. A
-// word waits for the one two before it, so that one should not go through memory.
+// ringAVX2 computes a schedule in the seven registers that four chains leave free: three for
+// the last two words and the next one, and four for temporary values. A word depends on the
+// word two before it, so that one stays in a register, which is faster than memory.
 type ringAVX2 struct {
 	*avx2
 	*ring
-	now    *int             // the word that is being made
-	groups [2]reg.GPVirtual // a bit for each nonce that hits
+	now    *int             // the index of the word being computed
+	groups [2]reg.GPVirtual // for each group of four nonces, a bit for each hit
 }
 
 func newRingAVX2(c *build.Context, memory operand.Mem) scheduler {
@@ -172,5 +172,5 @@ func (v ringAVX2) smallSigma0(x operand.Op) reg.VecPhysical {
 func (v ringAVX2) old(t int) operand.Op   { return v.ring.old(t) }
 func (v ringAVX2) spare() reg.VecPhysical { return reg.Y9 }
 
-// order changes nothing: four temporary registers leave no freedom to reorder.
+// order returns s unchanged: with four temporary registers, little could be reordered.
 func (ringAVX2) order(s stream) stream { return s }

@@ -2,7 +2,7 @@ package main
 
 import "github.com/gkpow/gkpow/solver/asm/internal/schedule"
 
-// The terms of a word of the message schedule. Those that do not vary are added up by package asm.
+// The terms of a word of the message schedule. Package asm adds up those that do not vary.
 type terms = schedule.Terms
 
 const (

@@ -9,10 +9,10 @@ import (
 	"github.com/mmcloughlin/avo/reg"
 )
 
-// shani is the search of the SHA-NI kernel under construction. Four chains do the
-// rounds of a batch of four nonces, with K + W from memory. The registers that
-// they leave make the message schedule of the next batch meanwhile, of two nonces
-// at a time. The two streams of instructions are interleaved.
+// shani is the search of the SHA-NI kernel, under construction. Four chains do the rounds of a
+// batch of four nonces and read K + W from memory. Meanwhile the other registers compute the
+// message schedule of the next batch, two nonces at a time. The two streams of instructions
+// are interleaved.
 //
 // Words are handled in quads: quad q is W[4q] to W[4q+3].
 type shani struct {
@@ -24,7 +24,7 @@ type shani struct {
 	w       operand.Mem // all quads of four nonces, 256 bytes for each
 	states  reg.GPVirtual
 
-	done, next reg.GPVirtual // K + W, in the order of w: of the batch in the chains, of the next one
+	done, next reg.GPVirtual // K + W, in the order of w, of the batch in the chains and of the next one
 }
 
 const (
@@ -36,7 +36,7 @@ func (v *shani) field(name string, index int) operand.Mem {
 	return fieldOf(v.block, name, index)
 }
 
-// quadOf returns where quad q of a nonce is.
+// quadOf returns the address of quad q of a nonce.
 func (v *shani) quadOf(nonce, q int) operand.Mem { return v.w.Offset(256*nonce + 16*q) }
 
 // writeSHANI writes Scan and Hash.
@@ -64,7 +64,7 @@ func writeSHANI(c *build.Context) {
 	v.prepare(vary)
 	v.keepTarget(v.block, target)
 
-	v.Comment("Where the word is that varies: its quad, and a shuffle that moves it there.")
+	v.Comment("Find the quad of the varying word, and the shuffle that moves it to its place.")
 	quad, place, table := v.GP64(), v.GP64(), v.GP64()
 	v.MOVQ(vary, quad)
 	v.ANDQ(operand.U8(0xc), quad)
@@ -77,7 +77,7 @@ func writeSHANI(c *build.Context) {
 	v.LEAQ(operand.Mem{Base: n, Disp: -1}, last)
 
 	v.Label("next")
-	v.Comment("The next batch; the last nonce stands in where there is none.")
+	v.Comment("Load the next batch. Copies of the last nonce fill it up.")
 	v.VMOVDQU(operand.Mem{Base: place}, reg.X9)
 	constants := v.field("Words", 0)
 	constants.Index, constants.Scale = quad, 4
@@ -100,7 +100,7 @@ func writeSHANI(c *build.Context) {
 	}
 	v.rest()
 
-	v.Comment("The batch that was in the chains began four before index, if there was one.")
+	v.Comment("The batch that was in the chains, if any, began at index-4.")
 	v.TESTQ(index, index)
 	v.JEQ(operand.LabelRef("swap"))
 	v.TESTQ(v.states, v.states)
@@ -134,7 +134,7 @@ func writeSHANI(c *build.Context) {
 	v.JMP(operand.LabelRef("swap"))
 
 	v.Label("found")
-	v.Comment("The last nonce also stands in behind the end, where it is not the first to be found.")
+	v.Comment("The first hit is never a copy of the last nonce, since the original comes before it.")
 	v.BSFL(hits.As32(), hits.As32())
 	v.LEAQ(operand.Mem{Base: index, Index: hits, Scale: 1, Disp: -shaniBatch}, index)
 	v.Store(index, v.ReturnIndex(0))
@@ -146,7 +146,7 @@ func writeSHANI(c *build.Context) {
 	v.RET()
 }
 
-// shaniPath says how often each part runs for a batch.
+// shaniPath returns how often each part runs for a batch.
 func shaniPath(vary int, hash bool) map[string]int {
 	path := map[string]int{"next": 1, fmt.Sprintf("vary%d", vary): 1, "rest": 1}
 	if hash {
@@ -157,17 +157,17 @@ func shaniPath(vary int, hash bool) map[string]int {
 	return path
 }
 
-// prepare stores what is the same for all nonces of a chunk.
+// prepare stores the values that all nonces of a chunk share.
 func (v *shani) prepare(vary reg.GPVirtual) {
 	v.packStart(v.block, vary, v.start)
-	v.Comment("The message, on a boundary of 16 bytes, as the SHA instructions want it.")
+	v.Comment("Copy the message to memory aligned to 16 bytes, as the SHA instructions require.")
 	for q := range 4 {
 		v.VMOVDQU(v.field("Words", 4*q), reg.X0)
 		v.VMOVDQA(reg.X0, v.message.Offset(16*q))
 	}
 }
 
-// beginning is rounds up to 15 and W[16] to W[31] where a word of the message varies.
+// beginning writes the rounds up to 15, and W[16] to W[31], for a varying word.
 func (v *shani) beginning(vary int) {
 	v.Commentf("Word %d varies.", vary)
 	v.Label(fmt.Sprintf("vary%d", vary))
@@ -206,7 +206,7 @@ func (v *shani) beginning(vary int) {
 	v.JMP(operand.LabelRef("rest"))
 }
 
-// rest is rounds 16 to 63 and W[32] to W[63].
+// rest writes rounds 16 to 63, and W[32] to W[63].
 func (v *shani) rest() {
 	v.Label("rest")
 	rounds := record(v.Context, func() {
@@ -222,24 +222,24 @@ func (v *shani) rest() {
 	interleave(v.Context, rounds, schedule)
 }
 
-// kw returns where K + W of a pair of rounds of a nonce are.
+// kw returns the address of K + W of a pair of rounds of a nonce.
 func (v *shani) kw(buffer reg.GPVirtual, nonce, pair int) operand.Mem {
 	return operand.Mem{Base: buffer, Disp: 256*nonce + 8*pair}
 }
 
-// quads are the registers that make the schedule of a nonce: the last quad, the one before
-// it, and the next one, which is being made. Older quads come from memory. Loading the one before
-// the last would make every quad wait for a load that waits for a store.
+// quads are the registers that compute the schedule of a nonce: the last quad, the one before
+// it, and the next one. Older quads are in memory. If before were in memory too, every quad
+// would wait for a load that waits for a store.
 type quads struct{ last, before, next reg.VecPhysical }
 
-// scheduleOf returns the registers for a nonce. Two are made at a time.
+// scheduleOf returns the registers for a nonce. Two nonces are scheduled at a time.
 func scheduleOf(nonce int) quads {
 	x := xmm[9+3*(nonce%2):]
 	return quads{x[0], x[1], x[2]}
 }
 
-// schedule makes quads from to to-1 of two nonces. SHA256MSG1 adds smallSigma0 of
-// t-15 to t-16, SHA256MSG2 smallSigma1 of t-2; the word t-7 is added between.
+// schedule computes quads [from, to) of two nonces. SHA256MSG1 adds smallSigma0(W[t-15]) to
+// W[t-16]; then VPADDD adds W[t-7], and SHA256MSG2 smallSigma1(W[t-2]).
 func (v *shani) schedule(nonce, from, to int, at func(nonce, q int) operand.Mem) {
 	r := []quads{scheduleOf(nonce), scheduleOf(nonce + 1)}
 	for i := range r {

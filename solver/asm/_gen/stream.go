@@ -32,14 +32,14 @@ func (s stream) write(c *build.Context) {
 	}
 }
 
-// roundsInBlock is how many SHA256RNDS2 stand together in interleaved streams.
+// roundsInBlock is the number of SHA256RNDS2 in each block of rounds.
 const roundsInBlock = 2
 
 // interleave writes the rounds of chains and another stream in proportion, so that they end
-// together. Rounds come in blocks, and the run of other instructions between two blocks has an odd
-// length. That is for Zen 4, where a loop with an even number of instructions between rounds takes
-// up to a third longer, depending on the phase in which it enters the pipeline; an odd
-// number cannot lock into the bad phase. Even runs cost these kernels a seventh.
+// together. Blocks of rounds alternate with runs of other instructions, and each run has an odd
+// length. On Zen 4, a loop with even runs takes up to a third longer, depending on the phase in
+// which it enters the pipeline; odd runs cannot lock into the bad phase. Even runs would make
+// these kernels a seventh slower.
 func interleave(c *build.Context, rounds, others stream) {
 	blocks := rounds.blocks()
 	written := 0

@@ -9,9 +9,8 @@ import (
 // maxStates is MaxStates of package asm.
 const maxStates = 32
 
-// writeVectorTails writes ScanTails of a vector kernel. The words of a tail are
-// constant, so there is no schedule: a round adds K[t] + W[t] from memory, one
-// number for all lanes.
+// writeVectorTails writes ScanTails of a vector kernel. The words of a tail are constant, so
+// there is no schedule: a round adds K[t] + W[t] from memory to all lanes.
 func writeVectorTails(c *build.Context, set isa) {
 	v := &vector{Context: c, isa: set}
 	t := newTailLoop(c)
@@ -54,14 +53,14 @@ func writeVectorTails(c *build.Context, set isa) {
 	t.end()
 }
 
-// vectorTailsPath says how often each part runs for a tail.
+// vectorTailsPath returns how often each part runs for a tail.
 func vectorTailsPath(lanes int) map[string]int {
 	groups := maxStates / lanes
 	return map[string]int{"group": groups, "rounds": 8 * groups, "test": groups}
 }
 
-// writeMixedTails writes ScanTails with vectors and SHA-NI. Of the hash values
-// eight are in the lanes of a vector, and the others in chains, six at a time.
+// writeMixedTails writes ScanTails with vectors and SHA-NI. Eight of the hash values are in the
+// lanes of vectors; chains process the others, six at a time.
 func writeMixedTails(c *build.Context) {
 	const (
 		lanes  = 8
@@ -111,7 +110,7 @@ func writeMixedTails(c *build.Context) {
 	})
 	interleave(c, rounds, vectors)
 
-	v.Comment("The last word of a, b, e, f is a; its sum with State[0] is H0.")
+	v.Comment("The highest word of a, b, e, f is a; adding State[0] gives H0.")
 	hits := v.hits(t.mask, v.working(0))
 	v.TESTL(hits.As32(), hits.As32())
 	v.JNE(operand.LabelRef("found"))
@@ -127,19 +126,18 @@ func writeMixedTails(c *build.Context) {
 	t.end()
 }
 
-// mixedTailsPath says how often each part runs for a tail.
+// mixedTailsPath contains how often each part runs for a tail.
 var mixedTailsPath = map[string]int{"tail": 1}
 
-// A tailLoop is the loop over the tails that all kernels of ScanTails have. Between
-// begin and end is what is done for a tail; it jumps to "found" if there is a
-// hit.
+// A tailLoop is the loop over the tails in every ScanTails. Between begin and end comes the code
+// for one tail, which jumps to "found" if there is a hit.
 type tailLoop struct {
 	*build.Context
 	states reg.GPVirtual
 	mask   operand.Mem
 	kw     reg.GPVirtual // the tail
 	index  reg.GPVirtual // of the tail
-	n      reg.GPVirtual // how many there are
+	n      reg.GPVirtual // the number of tails
 }
 
 func newTailLoop(c *build.Context) *tailLoop {
@@ -147,7 +145,7 @@ func newTailLoop(c *build.Context) *tailLoop {
 	t.states = c.Load(c.Param("s"), c.GP64()).(reg.GPVirtual)
 	t.kw = c.Load(c.Param("tails").Base(), c.GP64()).(reg.GPVirtual)
 	t.n = c.Load(c.Param("tails").Len(), c.GP64()).(reg.GPVirtual)
-	t.mask = c.AllocLocal(8) // where an instruction can spread it over the lanes
+	t.mask = c.AllocLocal(8) // in memory, so that an instruction can broadcast it
 	c.MOVL(c.Load(c.Param("mask"), c.GP32()), t.mask)
 	t.index = c.GP64()
 	c.XORQ(t.index, t.index)
