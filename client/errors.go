@@ -156,7 +156,8 @@ func (e *Error) Error() string {
 		fmt.Fprintf(&b, " (%d attempts)", e.Attempts)
 	}
 	if e.RetryAfter > 0 {
-		fmt.Fprintf(&b, " (retry after %v)", e.RetryAfter)
+		const step = 100 * time.Millisecond
+		fmt.Fprintf(&b, " (retry after %v)", (e.RetryAfter + step - 1).Truncate(step))
 	}
 	return b.String()
 }
