@@ -98,6 +98,10 @@ func token(ctx context.Context, env environment, f tokenFlags) error {
 	if err != nil {
 		return err
 	}
+	if left := time.Until(t.Expires()); left < f.minLeft {
+		warn(env, fmt.Errorf("the new token lives only %v, less than --min-left %v: the service's tokens do not live longer",
+			left.Round(time.Second), f.minLeft))
+	}
 	if f.mask {
 		if _, err := fmt.Fprintf(env.stderr, "::add-mask::%s\n", t.Value.Reveal()); err != nil {
 			return err
