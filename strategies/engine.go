@@ -27,7 +27,9 @@ func (e engine) Missing() string     { return e.backend.Missing }
 
 // Search returns a *solver.KernelFault if the kernel returned a wrong answer, although
 // the solver then finds everything with another kernel.
-func (e engine) Search(ctx context.Context, p solver.Puzzle, r Range, found func(nonce uint64) bool) (hashes uint64, err error) {
+func (e engine) Search(
+	ctx context.Context, p solver.Puzzle, r Range, found func(nonce uint64) bool,
+) (hashes uint64, err error) {
 	return e.search(ctx, 1, p, r, found)
 }
 

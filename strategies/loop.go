@@ -31,7 +31,9 @@ func (l *loop) Name() string        { return l.name }
 func (l *loop) Description() string { return l.description }
 func (l *loop) Missing() string     { return "" }
 
-func (l *loop) Search(ctx context.Context, p solver.Puzzle, r Range, found func(nonce uint64) bool) (hashes uint64, err error) {
+func (l *loop) Search(
+	ctx context.Context, p solver.Puzzle, r Range, found func(nonce uint64) bool,
+) (hashes uint64, err error) {
 	start := time.Now()
 	if err := check(p, r); err != nil {
 		return 0, err

@@ -36,7 +36,9 @@ func (minioAVX512) Missing() string {
 // streams is the number of messages that the server hashes in parallel.
 const streams = 16
 
-func (m minioAVX512) Search(ctx context.Context, p solver.Puzzle, r Range, found func(nonce uint64) bool) (hashes uint64, err error) {
+func (m minioAVX512) Search(
+	ctx context.Context, p solver.Puzzle, r Range, found func(nonce uint64) bool,
+) (hashes uint64, err error) {
 	start := time.Now()
 	if err := check(p, r); err != nil {
 		return 0, err

@@ -190,7 +190,8 @@ func TestEnough(t *testing.T) {
 	each(t, func(t *testing.T, s Strategy) {
 		for _, n := range []uint64{1, 2, 17, 100} {
 			calls := uint64(0)
-			hashes, err := s.Search(t.Context(), solver.Puzzle{Prefix: []byte("enough:")}, Range{95, 100_000}, func(uint64) bool {
+			puzzle := solver.Puzzle{Prefix: []byte("enough:")}
+			hashes, err := s.Search(t.Context(), puzzle, Range{95, 100_000}, func(uint64) bool {
 				calls++
 				return calls != n
 			})

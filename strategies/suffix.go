@@ -70,9 +70,10 @@ func (o *odometer) next() {
 // than a block, that saves nothing and the copy costs time. It uses the marshalled state because
 // hash.Cloner allocates and takes nearly twice as long.
 var midstate = &loop{
-	name:        "midstate",
-	description: "a copy of the standard library's hash state after the prefix, for each nonce; decimal digits as in suffix",
-	message:     func(p solver.Puzzle) int { return len(p.Prefix) % sha256.BlockSize },
+	name: "midstate",
+	description: "a copy of the standard library's hash state after the prefix, for each nonce; " +
+		"decimal digits as in suffix",
+	message: func(p solver.Puzzle) int { return len(p.Prefix) % sha256.BlockSize },
 	start: func(ctx context.Context, p solver.Puzzle, first uint64) (scanner, error) {
 		h := sha256.New()
 		const piece = 16 << 10 // bytes hashed between two checks of the context
