@@ -307,15 +307,23 @@ func (r *Report) solveChart() *chart {
 		Legend: []legendEntry{{series(0), "predicted from the rate", "line"}},
 		Data:   s.table(),
 	}
-	if len(s.Times) > 0 {
-		puzzles := plural(len(s.Times), "puzzle", "puzzles")
-		c.Description += fmt.Sprintf(" Steps show %s that were solved.", puzzles)
-		c.Legend = append(c.Legend, legendEntry{series(1), "measured, " + puzzles, "line"})
+	tested, at := s.tested(), ""
+	if tested != s {
+		at = fmt.Sprintf(" at difficulty %d", tested.Difficulty)
+		c.Legend = append(c.Legend, legendEntry{series(2), "predicted" + at, "line"})
+	}
+	if len(tested.Times) > 0 {
+		puzzles := plural(len(tested.Times), "puzzle", "puzzles")
+		c.Description += fmt.Sprintf(" Steps show %s that gkpow solved%s.", puzzles, at)
+		c.Legend = append(c.Legend, legendEntry{series(1), "measured" + at + ", " + puzzles, "line"})
 	}
 	c.Legend = append(c.Legend, legendEntry{"deadline", fmt.Sprintf("a challenge expires after %s", formatSeconds(s.Deadline)), "line"})
 	c.draw = func(d *drawing) {
 		low, high := s.Curve[0].Seconds, max(s.Curve[len(s.Curve)-1].Seconds, s.Deadline)
-		sorted := slices.Sorted(slices.Values(s.Times))
+		sorted := slices.Sorted(slices.Values(tested.Times))
+		if len(tested.Curve) > 0 {
+			low = min(low, tested.Curve[0].Seconds)
+		}
 		if len(sorted) > 0 {
 			low, high = min(low, sorted[0]), max(high, sorted[len(sorted)-1])
 		}
@@ -335,11 +343,17 @@ func (r *Report) solveChart() *chart {
 			}
 			p.path("curve "+series(1), append(steps, point{p.right, p.y(100)}))
 		}
-		var curve []point
-		for _, c := range s.Curve {
-			curve = append(curve, point{p.x(c.Seconds), p.y(100 * c.Chance)})
+		predicted := func(class string, chances []CurvePoint) {
+			var curve []point
+			for _, c := range chances {
+				curve = append(curve, point{p.x(c.Seconds), p.y(100 * c.Chance)})
+			}
+			p.path(class, append(curve, point{p.right, curve[len(curve)-1].y}))
 		}
-		p.path("curve "+series(0), append(curve, point{p.right, curve[len(curve)-1].y}))
+		if tested != s && len(tested.Curve) > 0 {
+			predicted("curve "+series(2), tested.Curve)
+		}
+		predicted("curve "+series(0), s.Curve)
 		p.line("deadline", p.x(s.Deadline), p.top, p.x(s.Deadline), p.bottom)
 	}
 	return c

@@ -118,6 +118,20 @@ func TestTextFits(t *testing.T) {
 	}
 }
 
+// Bars stand beside the rates that they show, not beside the columns of a second part.
+func TestTextParts(t *testing.T) {
+	var out strings.Builder
+	require.NoError(t, fakeReport(t).WriteText(&out, TextOptions{Width: 44}))
+	parts := 0
+	for _, part := range strings.Split(out.String(), "\n\n") {
+		if head, _, _ := strings.Cut(part, "\n"); strings.Contains(head, "CYCLES/HASH") {
+			parts++
+			require.NotContains(t, part, "█")
+		}
+	}
+	require.Equal(t, 2, parts, out.String())
+}
+
 func TestBar(t *testing.T) {
 	w := &textWriter{}
 	require.Equal(t, strings.Repeat("█", 20), w.bar(1, 20))

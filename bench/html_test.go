@@ -124,6 +124,22 @@ func TestHTMLEmpty(t *testing.T) {
 	require.Contains(t, page, "this CPU has no ABACUS")
 }
 
+// When only easier puzzles were solved, the chart shows them beside their own prediction.
+func TestHTMLEasier(t *testing.T) {
+	r := fakeReport(t)
+	easier := *r.Solve
+	require.NotEmpty(t, easier.Times)
+	easier.Difficulty--
+	r.Solve.Easier, r.Solve.Times = &easier, nil
+	page := written(t, r.WriteHTML)
+	require.Contains(t, page, `<h2 id="solve">`)
+	require.Contains(t, page, "predicted at difficulty 1")
+	require.Regexp(t, `measured at difficulty 1, [0-9]+ puzzles</li>`, page)
+	for _, class := range []string{"s0", "s1", "s2"} {
+		require.Regexp(t, `<path class="curve `+class+`" d="M[0-9.]+ [0-9.]+L`, page)
+	}
+}
+
 func TestTicks(t *testing.T) {
 	for _, test := range []struct {
 		high float64

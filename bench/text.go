@@ -99,8 +99,8 @@ func wrapped(s string, width int) (lines []string) {
 const columnGap = 2
 
 // table writes a table: names to the left, numbers to the right, then bars in what is
-// left of the width. One with too many columns is written in parts, each with the
-// names.
+// left of the width. A table with too many columns is written in parts, each with the
+// names. Bars, and rows that have words instead of figures, are only in the first part.
 func (t *textWriter) table(table *table) {
 	t.line("")
 	t.paragraph(table.title)
@@ -120,7 +120,7 @@ func (t *textWriter) table(table *table) {
 		if first > 1 {
 			t.line("")
 		}
-		t.part(table, append([]int{0}, shown[first:last]...), widths, width)
+		t.part(table, append([]int{0}, shown[first:last]...), widths, width, first == 1)
 		if first = last; first >= len(shown) {
 			break
 		}
@@ -144,8 +144,8 @@ func (t *table) widths() []int {
 	return widths
 }
 
-// part writes some columns of a table, which take so many characters together.
-func (t *textWriter) part(table *table, columns, widths []int, width int) {
+// part writes some columns of a table, which take width characters together.
+func (t *textWriter) part(table *table, columns, widths []int, width int, first bool) {
 	line := func(cells []string, end string) {
 		var b strings.Builder
 		for i, column := range columns {
@@ -169,12 +169,15 @@ func (t *textWriter) part(table *table, columns, widths []int, width int) {
 	room := t.Width - width - columnGap
 	for i, cells := range table.rows {
 		if len(cells) < len(table.head) { // words instead of figures
+			if !first {
+				continue
+			}
 			name := cells[0] + strings.Repeat(" ", widths[0]-utf8.RuneCountInString(cells[0])+columnGap-1)
 			t.paragraph(strings.ReplaceAll(name, " ", fixedSpace) + " " + strings.Join(cells[1:], " "))
 			continue
 		}
 		end := ""
-		if table.bars != nil && room >= 4 {
+		if table.bars != nil && first && room >= 4 {
 			end = strings.Repeat(" ", columnGap) + t.bar(table.bars[i], room)
 		}
 		line(cells, end)
