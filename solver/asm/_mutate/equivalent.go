@@ -4,6 +4,10 @@ import (
 	"encoding/binary"
 	"regexp"
 	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/gkpow/gkpow/solver/asm/internal/schedule"
 )
 
 // An equivalent is a kind of mutant that behaves like the original.
@@ -24,6 +28,10 @@ var equivalents = []equivalent{
 	{"a rotation XORs two shifts that have no bits in common, so VPOR and VPADDSW have the same result",
 		regexp.MustCompile(`^VPXOR `), opcode(0xef, 0xeb, 0xed)},
 	{"VBROADCASTSS has the same result", regexp.MustCompile(`^VPBROADCASTD `), opcode(0x58, 0x18)},
+	{"VMOVDQU8 stores the same without a lane mask", regexp.MustCompile(`^VMOVDQU32 Y\d+, .*\)$`),
+		func(was []byte, byte, bit int) bool {
+			return was[0] == 0x62 && byte == 2 && bit == 0
+		}},
 	{"VMOVHPD has the same result",
 		regexp.MustCompile(`^VMOVHPS `), func(was []byte, byte, bit int) bool {
 			return was[0] == 0xc5 && byte == 1 && bit == 0
@@ -109,11 +117,11 @@ func otherLaneSize(was []byte, byte, bit int) bool {
 	return x&0xbf200000 == 0x0c000000 && slices.Contains([]uint32{0b0010, 0b0110, 0b0111, 0b1010}, operation)
 }
 
-// opcode returns a function that reports whether the flip changes the opcode of a VEX instruction
+// opcode returns a function that reports whether the flip changes the opcode of a VEX or EVEX instruction
 // from the given one to one of the others.
 func opcode(from byte, to ...byte) func([]byte, int, int) bool {
 	return func(was []byte, i, bit int) bool {
-		return i >= 0 && was[i] == from && i == map[byte]int{0xc4: 3, 0xc5: 2}[was[0]] && slices.Contains(to, from^1<<bit)
+		return i >= 0 && was[i] == from && i == map[byte]int{0xc4: 3, 0xc5: 2, 0x62: 4}[was[0]] && slices.Contains(to, from^1<<bit)
 	}
 }
 
@@ -130,7 +138,26 @@ func (m mutant) reason() string {
 			return e.reason
 		}
 	}
+	if m.loadsConstantPair() {
+		return "K + W of these rounds is the same for all nonces, and it is in the register already"
+	}
 	return ""
+}
+
+var loadOfPair = regexp.MustCompile(`^VMOVQ (\d+)\(BX\), X0$`)
+
+// loadsConstantPair reports whether the instruction loads K + W of two rounds in Scan of a mixed
+// kernel, where both words are the same for all nonces. Then X0 already holds that value, and so do
+// the places for the other nonces.
+func (m mutant) loadsConstantPair() bool {
+	load := loadOfPair.FindStringSubmatch(m.text)
+	if load == nil || !strings.HasPrefix(m.function, "searchMixed") {
+		return false
+	}
+	offset, _ := strconv.Atoi(load[1])
+	pair := offset / 64 // eight nonces of 8 bytes
+	varying := schedule.Varying(m.word)
+	return 8 <= pair && pair < 16 && varying[2*pair] == 0 && varying[2*pair+1] == 0
 }
 
 // An encoding describes the parts of an amd64 instruction.
