@@ -59,7 +59,11 @@ func TestSearchFleet(t *testing.T) {
 }
 
 func TestSimulateFleet(t *testing.T) {
-	o := FleetOptions{Seed: 3, Trials: 2000, Rate: 50e6, Slowest: 4e6, Cores: 2, Start: time.Second, Handshake: time.Second, Quotas: []int{10, 50_000}}
+	trials := 2000
+	if testing.Short() {
+		trials = 500
+	}
+	o := FleetOptions{Seed: 3, Trials: trials, Rate: 50e6, Slowest: 4e6, Cores: 2, Start: time.Second, Handshake: time.Second, Quotas: []int{10, 50_000}}
 	first, err := SimulateFleet(o)
 	require.NoError(t, err)
 	again, err := SimulateFleet(o)
