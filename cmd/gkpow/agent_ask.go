@@ -27,7 +27,7 @@ kernel and rate. To say which agent, export the variables that it printed:
 GKPOW_AGENT_SOCKET, or GKPOW_AGENT_URL and GKPOW_AGENT_BEARER_FILE. The exit code is
 0 if the agent is ready, 1 if its last attempt to get a token failed, and 8 if it does
 not answer.`,
-		Args: cobra.NoArgs,
+		Args: noArguments,
 		RunE: action(func(ctx context.Context) error { return askStatus(ctx, env, asJSON) }),
 	}
 	cmd.Flags().BoolVar(&asJSON, "json", false, "print a JSON object")

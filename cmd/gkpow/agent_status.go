@@ -29,6 +29,7 @@ type agentState struct {
 	unhealthy bool            // whether the latest attempt failed
 	eager     bool            // whether the agent asks for a token by itself
 	asked     time.Time       // when /readyz last asked for a token
+	asking    int             // calls of /readyz that wait for a token
 }
 
 // keptFailures is how many failures the status shows.
@@ -153,23 +154,27 @@ const readyInterval = 5 * time.Second
 
 // ready answers whether the agent can get a token. It requests a token only if the agent
 // has had none yet or the latest attempt failed, so probes do not renew a token that
-// nobody uses.
+// nobody uses. Probes that arrive meanwhile wait for the same token.
 func (s *agentState) ready(a *agentServer, w http.ResponseWriter, r *http.Request) {
 	s.mu.Lock()
 	now := time.Now()
-	ask := a.source != nil && (s.got == 0 || s.unhealthy) && now.Sub(s.asked) >= readyInterval
+	ask := a.source != nil && (s.got == 0 || s.unhealthy) && (s.asking > 0 || now.Sub(s.asked) >= readyInterval)
 	if ask {
 		s.asked = now
+		s.asking++
 	}
 	s.mu.Unlock()
 	if ask {
-		if _, err := a.source.Token(r.Context()); err == nil {
-			s.mu.Lock()
-			s.unhealthy = false
-			s.mu.Unlock()
-		} else if r.Context().Err() == nil {
+		_, err := a.source.Token(r.Context())
+		if err != nil && r.Context().Err() == nil {
 			s.failed(err)
 		}
+		s.mu.Lock()
+		s.asking--
+		if err == nil {
+			s.unhealthy = false
+		}
+		s.mu.Unlock()
 	}
 	s.mu.Lock()
 	ready := a.source == nil || s.got > 0 && !s.unhealthy

@@ -6,9 +6,11 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
+	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
 	"github.com/gkpow/gkpow/client/gktest"
@@ -33,11 +35,18 @@ func TestAgentStatus(t *testing.T) {
 	require.Regexp(t, `(?m)^token +none in use$`, stdout)
 	require.Zero(t, u.service.Counts().Challenges, "to look costs nothing")
 
-	// The first probe asks for a token; those after it do not renew it.
-	for range 3 {
-		status, _, body := a.call("GET", "/readyz", "")
-		require.Equal(t, 200, status)
-		require.Equal(t, `{"status":"ready"}`+"\n", body)
+	// The first probe asks for a token; those at the same time wait for it, and those
+	// after it do not renew it.
+	for range 2 {
+		var probes sync.WaitGroup
+		for range 3 {
+			probes.Go(func() {
+				status, _, body := a.call("GET", "/readyz", "")
+				assert.Equal(t, 200, status)
+				assert.Equal(t, `{"status":"ready"}`+"\n", body)
+			})
+		}
+		probes.Wait()
 	}
 	require.Equal(t, 1, u.service.Counts().Challenges)
 	code, stdout, stderr = askAgentStatus(t, a)

@@ -34,7 +34,7 @@ self-test.
 
 A search chooses its kernel in the same way when it starts. GKPOW_BACKEND overrides
 the choice, and so does the flag --backend of commands that have it.`,
-		Args: cobra.NoArgs,
+		Args: noArguments,
 		RunE: action(func(ctx context.Context) error {
 			backends, err := solver.MeasureBackends(ctx)
 			switch {

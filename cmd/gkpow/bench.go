@@ -143,7 +143,7 @@ COLUMNS says.`,
   gkpow bench --save before.json
   gkpow bench --compare before.json --html report.html
   gkpow bench --format benchfmt >bench.txt && benchstat -col /strategy bench.txt`,
-		Args: cobra.NoArgs,
+		Args: noArguments,
 		RunE: action(func(ctx context.Context) error { return runBench(ctx, env, f) }),
 	}
 	flags := cmd.Flags()

@@ -28,7 +28,7 @@ func newCachePath(env environment) *cobra.Command {
 	return &cobra.Command{
 		Use:   "path",
 		Short: "Print the directory that holds the tokens",
-		Args:  cobra.NoArgs,
+		Args:  noArguments,
 		RunE: action(func(context.Context) error {
 			dir, err := env.tokenDir()
 			if err != nil {
@@ -56,7 +56,7 @@ func newCacheShow(env environment) *cobra.Command {
 		Short: "List the kept tokens without showing their values",
 		Long: `List the kept tokens without showing their values. FOR is a hash of the URL and keys
 that a token belongs to; LEFT is the time until it expires.`,
-		Args: cobra.NoArgs,
+		Args: noArguments,
 		RunE: action(func(context.Context) error { return showCache(env, asJSON) }),
 	}
 	cmd.Flags().BoolVar(&asJSON, "json", false, "print a JSON array")
@@ -106,7 +106,7 @@ func newCacheClear(env environment) *cobra.Command {
 		Short: "Remove the kept tokens",
 		Long: `Remove the kept tokens and the records of failed attempts. The tokens stay valid until
 they expire, so programs that hold one can keep using it.`,
-		Args: cobra.NoArgs,
+		Args: noArguments,
 		RunE: action(func(ctx context.Context) error {
 			ctx, cancel, err := limit.withTimeout(ctx)
 			if err != nil {
@@ -121,7 +121,7 @@ they expire, so programs that hold one can keep using it.`,
 			if err != nil {
 				return err
 			}
-			_, err = fmt.Fprintf(env.stdout, "%d removed\n", removed)
+			_, err = fmt.Fprintf(env.stdout, "tokens removed: %d\n", removed)
 			return err
 		}),
 	}

@@ -48,7 +48,7 @@ It requests one challenge, which may count against the quota, and does not submi
 solution. The exit code is that of the first failed check.
 
 ` + accountHelp,
-		Args: cobra.NoArgs,
+		Args: noArguments,
 		RunE: action(func(ctx context.Context) error { return doctor(ctx, env, f) }),
 	}
 	flags := cmd.Flags()

@@ -48,7 +48,7 @@ otherwise. Pages may load /stand-in-for-gktinc-setup.js from it in place of the
 vendor's script (gkpow agent --script).
 
 The emulator logs requests to standard error, without their content.`,
-		Args: cobra.NoArgs,
+		Args: noArguments,
 		RunE: action(func(ctx context.Context) error { return serveEmulator(ctx, env, f) }),
 	}
 	flags := cmd.Flags()

@@ -42,7 +42,7 @@ nothing else to do.
             operation serves 16 hashes
   REACHED   chance that the search reaches these nonces
   CHANCE    chance that a solution is among them`,
-		Args: cobra.NoArgs,
+		Args: noArguments,
 		RunE: action(func(ctx context.Context) error { return explain(ctx, env, f) }),
 	}
 	flags := cmd.Flags()

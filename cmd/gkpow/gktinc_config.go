@@ -36,7 +36,7 @@ Keep the value of once: "gkpow gktinc validate" needs it, and your site must ref
 form that sends it a second time. gkpow contacts the service only with --ask-level.
 
 ` + gktincHelp,
-		Args: cobra.NoArgs,
+		Args: noArguments,
 		RunE: action(func(ctx context.Context) error { return gktincConfig(ctx, env, f) }),
 	}
 	flags := cmd.Flags()

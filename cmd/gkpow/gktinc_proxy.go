@@ -58,7 +58,7 @@ The visitor's address is that of the connection, unless it comes from a
 --trusted-proxy: then it is in the --client-ip-header, which that proxy must set.
 
 ` + gktincHelp,
-		Args: cobra.NoArgs,
+		Args: noArguments,
 		RunE: action(func(ctx context.Context) error { return gktincProxy(ctx, env, f) }),
 	}
 	flags := cmd.Flags()

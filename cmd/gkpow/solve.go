@@ -52,7 +52,7 @@ each scheduler.
 and writes a line for each as soon as it is done, in any order. An answer has the
 same id, with nonce and hash, or with error and the exit code that a single puzzle
 would give, as code. gkpow itself exits with 0, whatever the answers are.`,
-		Args: cobra.NoArgs,
+		Args: noArguments,
 		RunE: action(func(ctx context.Context) error { return solve(ctx, env, f) }),
 	}
 	flags := cmd.Flags()

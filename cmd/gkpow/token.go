@@ -62,7 +62,7 @@ evaluate (GKCAPTCHA_TOKEN), or an HTTP header (X-Captcha-Token).
 
 With --emulator, the whole handshake runs against an emulator of the service in the
 same process, without an account.`,
-		Args: cobra.NoArgs,
+		Args: noArguments,
 		RunE: action(func(ctx context.Context) error { return token(ctx, env, f) }),
 	}
 	flags := cmd.Flags()

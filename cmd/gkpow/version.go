@@ -30,7 +30,7 @@ func newVersion(env environment) *cobra.Command {
 		Short: "Print version, commit, date and kernel",
 		Long: `Print the version, the commit it was built from and its date, the Go release, and
 the kernel that searches begin with on this CPU ("gkpow backends" measures them).`,
-		Args: cobra.NoArgs,
+		Args: noArguments,
 		RunE: action(func(context.Context) error { return printVersion(env, asJSON) }),
 	}
 	cmd.Flags().BoolVar(&asJSON, "json", false, "print a JSON object")
