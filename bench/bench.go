@@ -5,14 +5,14 @@
 //	report, err := bench.Run(ctx, bench.Options{})
 //	report.WriteText(os.Stdout)
 //
-// Each strategy must find all solutions in some fixed work before it is measured, and
-// its later answers are verified too. Strategies take turns in many short rounds, in
-// random order, so that a disturbance hits all of them. The figures are medians with
-// confidence intervals. The CPU's clock is measured in between, and whatever may have
-// disturbed the figures is reported: see Warning.
+// Run measures a strategy only after it has found every solution of a fixed piece of work,
+// and verifies its later answers too. Strategies take turns in many short rounds, in
+// random order, so that a disturbance hits all of them. Each figure is a median with its
+// confidence interval. Run measures the CPU's clock between samples, and reports anything
+// that may have disturbed the figures as a Warning.
 //
-// To read the package, start with report.go, which is the result, and go on with
-// run.go (the order of things), work.go and check.go (what each strategy must find),
+// To read the package, start with report.go, which defines the result, and go on with
+// run.go (the phases of a run), work.go and check.go (what each strategy must find),
 // rounds.go and sample.go (measuring) and solve.go (the time to solution).
 package bench
 
@@ -35,12 +35,12 @@ const (
 	DefaultDifficulty  = solver.ServiceDifficulty
 )
 
-// DefaultSaltLengths are lengths of salts, in characters, that a service may use: random
-// bytes or digests in hex.
+// DefaultSaltLengths returns salt lengths, in characters, that a service is likely to use:
+// those of random bytes and digests in hex.
 func DefaultSaltLengths() []int { return []int{16, 24, 32, 40, 48, 64, 128} }
 
-// quickSaltLengths are one of each kind: the nonce lies late in a block, across its end,
-// or early.
+// quickSaltLengths returns one length for each position of the nonce: late in a SHA-256
+// block, across its end, and early in the next.
 func quickSaltLengths() []int { return []int{32, 48, 64} }
 
 // Options say what to measure. The zero value measures everything.
@@ -48,26 +48,26 @@ type Options struct {
 	Strategies  []strategies.Strategy // what to measure; nil means strategies.All()
 	SaltLengths []int                 // in characters, 0 to 1,048,576; nil means DefaultSaltLengths
 	Threads     []int                 // numbers of threads, 1 to 4096; nil means 1 and runtime.GOMAXPROCS
-	// Budget is about how long the run takes. Checks take up to four fifths of it; rows
-	// for which no time is left are not measured. 0 means DefaultBudget, or
-	// DefaultQuickBudget with Quick; the limit is 24 hours.
+	// Budget is the approximate duration of the run, up to 24 hours. Checking answers takes
+	// at most four fifths of it, and rows whose turn comes too late are not measured. 0
+	// means DefaultBudget, or DefaultQuickBudget with Quick.
 	Budget time.Duration
-	// Rounds is how many samples to take of each row, 1 to 100,000, even if the run takes
-	// up to half as long again. 0 means as many as fit, up to 501. Fewer than six give no
-	// confidence interval.
+	// Rounds is the number of samples to take of each row, 1 to 100,000. To reach it, the
+	// run may exceed its budget by up to half. 0 means as many as fit, up to 501. A
+	// confidence interval needs at least six.
 	Rounds     int
-	Seed       uint64 // of the salts, the nonces and the order; any number will do
+	Seed       uint64 // seeds the random salts, nonces and order; any value
 	Difficulty int    // for the time to solution, in leading zero hex digits, 1 to 64; 0 means DefaultDifficulty
-	Quick      bool   // fewer salt lengths (unless given) and rounds, in DefaultQuickBudget
+	Quick      bool   // default to fewer salt lengths, fewer rounds and DefaultQuickBudget
 
-	Arguments []string       // the command line, for the Report
-	Progress  func(Progress) // if not nil, called now and then by the goroutine that called Run
+	Arguments []string       // the command line, recorded in the Report
+	Progress  func(Progress) // if not nil, called regularly on the goroutine that called Run
 }
 
 // Progress says how far a run has got.
 type Progress struct {
-	Phase string  // what it is doing, such as "checking answers"
-	Done  float64 // part of the budget that has passed, 0 to 1
+	Phase string  // the current phase, such as "checking answers"
+	Done  float64 // elapsed share of the budget, 0 to 1
 }
 
 // Limits of Options.
@@ -133,10 +133,10 @@ func distinct(numbers []int) []int {
 	return slices.Compact(sorted)
 }
 
-// Run measures. If the context ends first, Run returns what was measured so far, with
-// Complete false, and an error that wraps the context's cause. Wrong answers are not an
-// error: see Report.Verdict. Any other error, such as one for an invalid option, comes
-// without a Report.
+// Run runs the benchmark. If the context ends first, Run returns what it has measured so
+// far, with Complete false, and an error that wraps the context's cause. Wrong answers are
+// not an error: they set Report.Verdict. With any other error, such as an invalid option,
+// the Report is nil.
 func Run(ctx context.Context, o Options) (*Report, error) {
 	return run(ctx, o, world{
 		now:    time.Now,
@@ -148,13 +148,14 @@ func Run(ctx context.Context, o Options) (*Report, error) {
 	})
 }
 
-// A world is what a run uses of its surroundings.
+// A world is everything outside the package that a run depends on, so that tests can
+// replace it.
 type world struct {
 	now    func() time.Time
 	until  func(context.Context, time.Time) (context.Context, context.CancelFunc)
 	cpu    func() time.Duration                  // CPU time of the process, 0 if unknown
-	clock  func(context.Context) float64         // of the CPU in Hz
-	choose func(context.Context) (kernel string) // that the engine uses, "" if unknown
+	clock  func(context.Context) float64         // the CPU's clock in Hz
+	choose func(context.Context) (kernel string) // the kernel that the engine uses, "" if unknown
 	system interface {
 		describe(*Machine)
 		usage() usage
@@ -165,7 +166,7 @@ type world struct {
 func chosenKernel(ctx context.Context) (kernel string) {
 	ctx, cancel := context.WithTimeout(ctx, time.Second)
 	defer cancel()
-	for i := range 3 { // the choice is made during the first search, which may end before
+	for i := range 3 { // the engine chooses during the first search, which may end too soon
 		p := solver.Puzzle{Prefix: fmt.Appendf(nil, "%032d:", i), Bits: 20}
 		if solution, err := solver.Solve(ctx, p); err == nil {
 			kernel = solution.Backend
@@ -174,7 +175,7 @@ func chosenKernel(ctx context.Context) (kernel string) {
 	return kernel
 }
 
-// seconds returns a duration of so many seconds, at least 0.
+// seconds converts seconds to a duration; negative values become 0.
 func seconds(s float64) time.Duration {
 	return time.Duration(min(max(s, 0)*1e9, math.MaxInt64/2))
 }

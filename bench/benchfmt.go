@@ -8,14 +8,14 @@ import (
 	"golang.org/x/perf/benchfmt"
 )
 
-// WriteBenchfmt writes the samples in the format of Go's benchmarks, a line for
-// each, so that benchstat does its own statistics:
+// WriteBenchfmt writes each sample as a line in the Go benchmark format, so that
+// benchstat can compute its own statistics:
 //
 //	benchstat -col /strategy report.txt
 //
 // The names are Search/strategy=S/salt=N/threads=N, Scaling/… with the same keys,
-// and Solve/strategy=S/difficulty=N/salt=N/threads=N. A row that failed has no
-// lines; the key verdict of the configuration is then FAIL.
+// and Solve/strategy=S/difficulty=N/salt=N/threads=N. A failed row has no lines, and
+// the configuration key verdict is then FAIL.
 func (r *Report) WriteBenchfmt(w io.Writer) error {
 	out := benchfmt.NewWriter(w)
 	units := []struct{ unit, better string }{
@@ -82,7 +82,7 @@ func (r *Report) WriteBenchfmt(w io.Writer) error {
 	return nil
 }
 
-// benchfmtConfig is what holds for the whole file.
+// benchfmtConfig returns the configuration keys of the file.
 func (r *Report) benchfmtConfig() (config []benchfmt.Config) {
 	add := func(key, value string) {
 		if value = strings.Join(strings.Fields(value), " "); value != "" {

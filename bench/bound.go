@@ -2,14 +2,14 @@ package bench
 
 import "github.com/gkpow/gkpow/solver"
 
-// Ports say what the units of a CPU can do in a cycle. CPUs that we know nothing of have zeros.
+// Ports is the throughput of a CPU's execution units. An unknown CPU has zeros.
 type Ports struct {
-	Vector512, Vector256 float64 // vector operations of 512 and of 256 bits that start in a cycle
+	Vector512, Vector256 float64 // vector operations of 512 and of 256 bits that can start in a cycle
 	RNDS2                float64 // cycles for one SHA256RNDS2
 }
 
-// PortsOf returns what is known of a CPU, by vendor and family as CPUID states them: uops.info and
-// docs/kernels.md.
+// PortsOf returns the throughput of a CPU, identified by its vendor and family as in CPUID. The
+// figures come from uops.info and docs/kernels.md.
 func PortsOf(vendor string, family int) Ports {
 	switch {
 	case vendor == "GenuineIntel" && family == 6:
@@ -20,9 +20,9 @@ func PortsOf(vendor string, family int) Ports {
 	return Ports{}
 }
 
-// Bound returns the cycles that a CPU needs at least for one hash, or 0 if that is unknown: for
-// the SHA256RNDS2 of kernels that have any, which only one unit executes, and else for the
-// operations of kernels with 8 or 16 lanes.
+// Bound returns the least number of cycles that the CPU needs for one hash, or 0 if it is unknown.
+// SHA256RNDS2 limits the kernels that use it, since a single unit executes it; vector operations
+// limit the other kernels with 8 or 16 lanes.
 func (p Ports) Bound(lanes int, operations, rnds2 float64) float64 {
 	switch {
 	case rnds2 > 0:
@@ -35,7 +35,7 @@ func (p Ports) Bound(lanes int, operations, rnds2 float64) float64 {
 	return 0
 }
 
-// bound returns the bound of a kernel in a segment.
+// bound returns the bound of a kernel for a segment of its plan.
 func (p Ports) bound(backend string, s *solver.PlanSegment) float64 {
 	lanes := map[string]int{"avx512": 16, "avx2": 8}[backend]
 	return p.Bound(lanes, s.OpsPerHash, s.RoundsPerHash)

@@ -34,7 +34,7 @@ func TestBound(t *testing.T) {
 	}
 }
 
-// The rounds of a segment are those that the generator counts in the kernel's code.
+// A segment's number of rounds is the one that the generator counts in the kernel's code.
 func TestBoundOfPlan(t *testing.T) {
 	for _, b := range solver.Backends() {
 		if !b.Usable || b.Name != "shani" && b.Name != "mixed512" {
@@ -45,7 +45,7 @@ func TestBoundOfPlan(t *testing.T) {
 		plan, err := s.Explain(t.Context(), solver.Puzzle{Prefix: make([]byte, 33), Bits: 24})
 		require.NoError(t, err)
 		segment := &plan.Segments[0]
-		pairs := 32 - (segment.Word+1)/2 // of rounds, from the one on that varies
+		pairs := 32 - (segment.Word+1)/2 // pairs of rounds, from the first one that depends on the nonce
 		require.InDelta(t, pairs, PortsOf("AuthenticAMD", 0x19).bound(b.Name, segment), 0.2, b.Name)
 	}
 }

@@ -9,11 +9,11 @@ import (
 	"strings"
 )
 
-// A chart is a drawing, in words too, and with its data.
+// A chart is a drawing with a description in words and a table of its data.
 type chart struct {
 	ID          string
 	Title       string
-	Description string // what it shows, for all readers
+	Description string // what it shows, also for readers who cannot see it
 	Legend      []legendEntry
 	Wide        vector
 	Narrow      vector // for phones
@@ -22,14 +22,14 @@ type chart struct {
 	draw func(*drawing)
 }
 
-// A legendEntry names what has a colour.
+// A legendEntry explains a colour.
 type legendEntry struct {
 	Class string // of the swatch
 	Name  string
 	Shape string // of the swatch: "bar" or "line"
 }
 
-// maxSeries is the number of colours for data: the classes s0 to s5.
+// maxSeries is the number of data colours: the classes s0 to s5.
 const maxSeries = 6
 
 func series(i int) string { return "s" + strconv.Itoa(i) }
@@ -63,22 +63,22 @@ func (r *Report) measured(strategy string, saltLength, threads int) *Estimate {
 	return nil
 }
 
-// sampleLoop is the strategy that does what the service's samples do.
+// sampleLoop is the strategy that works like the service's sample code.
 const sampleLoop = "textbook"
 
-// sampleRate returns the rate of the loop of the service's samples, which use one
-// thread, in hashes a second, and its entry in a legend. It is 0 if not measured.
+// sampleRate returns the rate of the service's sample loop, which uses one thread, in
+// hashes per second, and its legend entry. The rate is 0 if it was not measured.
 func (r *Report) sampleRate() (rate float64, entry []legendEntry) {
 	e := r.measured(sampleLoop, r.Settings.mainSalt(), 1)
 	if e == nil {
 		return 0, nil
 	}
-	name := fmt.Sprintf("the loop of the service's samples, 1 thread: %s MH/s", megahashes(e.Median))
+	name := fmt.Sprintf("the service's sample loop, 1 thread: %s MH/s", megahashes(e.Median))
 	return e.Median, []legendEntry{{"reference", name, "line"}}
 }
 
-// ratesChart shows the rate of every strategy with one thread and with all, for
-// the main salt length, the fastest first.
+// ratesChart shows the rate of every strategy with the fewest and the most threads, for
+// the main salt length, fastest first.
 func (r *Report) ratesChart() *chart {
 	salt := r.Settings.mainSalt()
 	threads := r.Settings.Threads
@@ -117,8 +117,8 @@ func (r *Report) ratesChart() *chart {
 	return c
 }
 
-// comparisonChart shows the rates before and now for the main salt length with
-// the most threads.
+// comparisonChart compares the rates with those of the earlier report, for the main salt
+// length and the most threads.
 func (r *Report) comparisonChart() *chart {
 	if r.Comparison == nil {
 		return nil
@@ -127,7 +127,7 @@ func (r *Report) comparisonChart() *chart {
 	c := &chart{
 		ID:     "comparison",
 		Title:  fmt.Sprintf("Before and now, %s", plural(threads, "thread", "threads")),
-		Legend: []legendEntry{{"before", "before", "bar"}, {series(0), "now, with how many times the rate", "bar"}},
+		Legend: []legendEntry{{"before", "before", "bar"}, {series(0), "now, with the ratio now ÷ before", "bar"}},
 		Data:   r.Comparison.table(),
 	}
 	b := bars{}
@@ -150,12 +150,12 @@ func (r *Report) comparisonChart() *chart {
 		return cmp.Compare(y.bars[1].rate.Median, x.bars[1].rate.Median)
 	})
 	c.Description = fmt.Sprintf("Median rates in million hashes a second (MH/s) for a salt of %s, "+
-		"in the earlier report and in this one. A ratio marked ~ may be chance.", plural(salt, "character", "characters"))
+		"in the earlier report and in this one. A ratio marked ~ may be due to chance.", plural(salt, "character", "characters"))
 	c.draw = b.draw
 	return c
 }
 
-// saltsChart shows the rate with the fewest threads by the length of the salt.
+// saltsChart shows the rate by salt length, with the fewest threads.
 func (r *Report) saltsChart() *chart {
 	lengths, threads := r.Settings.SaltLengths, r.Settings.Threads[0]
 	names := r.saltSeries(threads)
@@ -200,8 +200,8 @@ func (r *Report) saltsChart() *chart {
 	return c
 }
 
-// saltSeries returns the strategies in the chart by salt length: the engine's
-// kernels, the fastest first, and then others while there are colours.
+// saltSeries returns the strategies that saltsChart shows: the engine's kernels, fastest
+// first, and then other strategies until the colours run out.
 func (r *Report) saltSeries(threads int) (names []string) {
 	var rows []*Row
 	for _, name := range r.byRate(r.Settings.mainSalt(), threads) {
@@ -232,8 +232,8 @@ func listOf(numbers []int) string {
 	return strings.Join(words, ", ")
 }
 
-// scalingChart shows the rate by the number of threads, beside what it would be
-// if each thread did what the first one does.
+// scalingChart shows the rate by number of threads, beside perfect scaling, in which every
+// thread is as fast as the first.
 func (r *Report) scalingChart() *chart {
 	if r.Scaling == nil {
 		return nil
@@ -253,11 +253,11 @@ func (r *Report) scalingChart() *chart {
 	return &chart{
 		ID:    "scaling",
 		Title: fmt.Sprintf("Scaling by threads: %s", r.Scaling.Strategy),
-		Description: fmt.Sprintf("The median rate in million hashes a second (MH/s) by number of threads, under a dashed line in proportion to the threads. "+
-			"From %s to %s the rate grows from %s to %s MH/s, %s times; in proportion it would be %s times.",
+		Description: fmt.Sprintf("The median rate in million hashes a second (MH/s) by number of threads; the dashed line is perfect scaling. "+
+			"From %s to %s the rate grows from %s to %s MH/s, by a factor of %s; perfect scaling would be a factor of %s.",
 			plural(first.Threads, "thread", "threads"), plural(last.Threads, "thread", "threads"), megahashes(first.Rate.Median),
 			megahashes(last.Rate.Median), figure(last.Rate.Median/first.Rate.Median), figure(times)),
-		Legend: append([]legendEntry{{series(0), "measured", "line"}, {"ideal", "in proportion to the threads", "line"}}, entry...),
+		Legend: append([]legendEntry{{series(0), "measured", "line"}, {"ideal", "perfect scaling", "line"}}, entry...),
 		Data:   r.Scaling.table(),
 		draw: func(d *drawing) {
 			highest := max(first.Rate.Median*times, last.Rate.Median)
@@ -282,7 +282,7 @@ func (r *Report) scalingChart() *chart {
 				}
 				p.dot(series(0), line[i].x, line[i].y)
 				p.xTick(float64(s.Threads), strconv.Itoa(s.Threads))
-				a := untilHere // the line goes up to the right
+				a := untilHere // the line rises to the right
 				if i == 0 {
 					a = fromHere
 				}

@@ -13,14 +13,14 @@ import (
 const (
 	probeNonces = 100
 	probeTime   = time.Millisecond // at most
-	// muchFaster is how many times as fast a strategy must be for its other salt lengths
-	// to be checked before a slow strategy's main one.
+	// muchFaster is how many times as fast as a slow strategy another one must be for all
+	// its salt lengths to be checked before the main one of the slow strategy.
 	muchFaster = 10
 )
 
-// arrange orders the tracks for checking, by a probe that ignores answers: fast ones
-// first, so that slow ones do not delay them. Tracks of the main salt length, which a
-// report shows first, come before all others except much faster ones.
+// arrange orders the tracks for checking, fastest first, so that slow ones do not delay
+// the others. It times each strategy with a probe that ignores answers. Tracks of the main
+// salt length, which a report shows first, come before all but much faster ones.
 func (r *runner) arrange(ctx context.Context) error {
 	perHash := map[string]float64{} // seconds, by strategy
 	costs := make([]float64, len(r.tracks))
@@ -48,8 +48,8 @@ func (r *runner) arrange(ctx context.Context) error {
 	return nil
 }
 
-// probe returns how many seconds a hash takes in a short search. Errors are for check
-// to find.
+// probe returns the seconds per hash of a short search. It ignores errors, which check
+// will find.
 func (r *runner) probe(ctx context.Context, t *track) float64 {
 	begin := r.now()
 	inner, cancel := r.until(ctx, begin.Add(probeTime))
@@ -58,14 +58,14 @@ func (r *runner) probe(ctx context.Context, t *track) float64 {
 	first := nonces(t.width).First
 	hashes, err := t.strategy.Search(inner, p, strategies.Range{First: first, Last: first + probeNonces - 1}, func(uint64) bool { return true })
 	if err == nil {
-		hashes = probeNonces // whatever it has counted
+		hashes = probeNonces // the strategy's own count is not checked yet
 	}
 	return r.now().Sub(begin).Seconds() / float64(max(hashes, 1))
 }
 
-// check makes every track do the fixed work. Correct tracks warm up at once, which gives
-// them a figure if the run is stopped before the first round. Tracks that fail, or for
-// which there is no time, are not measured.
+// check makes every track do the fixed work. A correct track warms up at once, so that it
+// has a figure even if the run is stopped before the first round. Tracks that fail, and
+// tracks whose turn does not come in time, are not measured.
 func (r *runner) check(ctx context.Context) error {
 	inner, cancel := r.until(ctx, r.start.Add(r.Budget-r.Budget/leastRowsShare))
 	defer cancel()
@@ -90,7 +90,7 @@ func (r *runner) check(ctx context.Context) error {
 	return nil
 }
 
-// checkRow checks one track. It returns early if it fails or the context ends.
+// checkRow checks one track. It returns early if the track fails or the context ends.
 func (r *runner) checkRow(ctx context.Context, i int, slice time.Duration) {
 	t, row := r.tracks[i], &r.report.Rows[i]
 	begin := r.now()
@@ -112,10 +112,10 @@ func (r *runner) checkRow(ctx context.Context, i int, slice time.Duration) {
 	t.judge()
 }
 
-// lay chooses the nonces that the track is measured with: for a kernel those that most
-// searches of the engine go through, for other strategies those of a loop that counts
-// from 0. A kernel also has to find all solutions of one width, unless the time that the
-// fixed work took shows that it is too slow.
+// lay chooses the width of the nonces that the track is measured with. For a kernel it is
+// the width that most of the engine's searches go through; for another strategy it is that
+// of a loop that counts from 0. A kernel must also find all solutions of one width, unless
+// the time it took for the fixed work shows that it is too slow for that.
 func (r *runner) lay(ctx context.Context, t *track, row *Row, took time.Duration) error {
 	row.Digits = t.width
 	if row.Backend == "" || t.failed != "" {
@@ -137,10 +137,10 @@ func (r *runner) lay(ctx context.Context, t *track, row *Row, took time.Duration
 		t.width = s.Width
 		row.Operations, row.Bound = s.OpsPerHash, r.ports.bound(row.Backend, s)
 	} else if other := t.anyPlan(); other != nil {
-		t.width = mainSegment(other).Width // kernels mostly agree about it
+		t.width = mainSegment(other).Width // most kernels have the same main segment
 	}
 	row.Digits = t.width
-	const times = 10 // as long as the fixed work, about
+	const times = 10 // a whole width takes about ten times as long as the fixed work
 	if plan == nil || t.threads != r.Threads[0] || times*took > r.Budget/20 {
 		return nil
 	}
@@ -148,12 +148,13 @@ func (r *runner) lay(ctx context.Context, t *track, row *Row, took time.Duration
 	return err
 }
 
-// planShare is the part of the budget, one in so many, that a kernel may take for the
-// plan of a search after one salt length.
+// planShare bounds the time that a kernel may take to plan a search for one salt length:
+// 1/planShare of the budget.
 const planShare = 40
 
-// planTime estimates how long solver.Solver.Explain takes with a kernel, by the seconds
-// for a hash: some 40 slices of half a millisecond, or of 12,800 hashes for slow kernels.
+// planTime estimates how long solver.Solver.Explain takes with a kernel, given its seconds
+// per hash: some 40 slices of half a millisecond each, or of 12,800 hashes if the kernel is
+// slow.
 func planTime(perHash float64) time.Duration {
 	return 40 * seconds(max(0.0005, 12_800*perHash))
 }

@@ -15,7 +15,7 @@ import (
 
 var errLid = errors.New("the lid was closed")
 
-// stopAt runs until the answers of so many rows have been looked at, without the last.
+// stopAt runs the benchmark and stops it at the given check, before its answers are verified.
 func stopAt(t *testing.T, w world, o Options, checks int) *Report {
 	t.Helper()
 	ctx, cancel := context.WithCancelCause(t.Context())
@@ -37,8 +37,8 @@ func stopAt(t *testing.T, w world, o Options, checks int) *Report {
 	return r
 }
 
-// Whoever is stopped while answers are checked has figures of the rows that were: of
-// fast strategies first, and of the main salt length before others.
+// A run that is stopped while it checks answers has figures for the rows already checked:
+// fast strategies come first, and the main salt length comes before the others.
 func TestFirstFigures(t *testing.T) {
 	order := []string{
 		"fast/32/1", "fast/32/2", "medium/32/1", "medium/32/2", "fast/64/1", "fast/64/2", "medium/64/1", "medium/64/2",
@@ -64,7 +64,7 @@ func TestFirstFigures(t *testing.T) {
 			require.NotEmpty(t, row.Checksum)
 			require.Len(t, row.Samples, 1)
 			if row.Strategy != "slow" { // which finds nothing for a while
-				require.Less(t, row.Samples[0].Seconds, 10*goodSlice.Seconds(), "the next is waiting")
+				require.Less(t, row.Samples[0].Seconds, 10*goodSlice.Seconds(), "it would keep the next row waiting")
 			}
 			require.InEpsilon(t, rates[row.Strategy], row.Rate.Median, 1e-6)
 			require.InEpsilon(t, fakeHz/rates[row.Strategy]*float64(row.Threads), row.Cycles.Median, 1e-6)
@@ -76,7 +76,7 @@ func TestFirstFigures(t *testing.T) {
 	}
 }
 
-// The sample of warming up is for those that have no other.
+// The warm-up sample counts only for rows that have no other sample.
 func TestFirstFiguresGiveWay(t *testing.T) {
 	w, clock := fakeWorld()
 	one := &fakeStrategy{name: "one", rate: 10_000, clock: clock}
@@ -89,7 +89,7 @@ func TestFirstFiguresGiveWay(t *testing.T) {
 		}
 	}
 	r := mustRun(t, o, w)
-	require.Equal(t, len(r.Rows)*o.Rounds, searches, "to warm up once is enough")
+	require.Equal(t, len(r.Rows)*o.Rounds, searches, "each row must warm up only once")
 	for _, row := range r.Rows {
 		require.Len(t, row.Samples, o.Rounds)
 		require.InEpsilon(t, 5_000, row.Rate.Median, 1e-6)
@@ -97,8 +97,8 @@ func TestFirstFiguresGiveWay(t *testing.T) {
 	}
 }
 
-// Who is wrong has no figure, however early the run is stopped: neither who fails the
-// fixed work, with whatever number of threads, nor who fails after it.
+// A wrong strategy has no figure, however early the run is stopped: neither one that fails
+// the fixed work, with any number of threads, nor one that fails later.
 func TestFirstFiguresWrong(t *testing.T) {
 	for name, bad := range map[string]*forger{
 		"always":                     {counts: 2},
@@ -132,12 +132,12 @@ func TestFirstFiguresWrong(t *testing.T) {
 	}
 }
 
-// A forger counts more hashes than it has made.
+// A forger counts more hashes than it computes.
 type forger struct {
 	fakeStrategy
-	counts      uint64 // for a hash
-	samplesOnly bool   // not in the fixed work
-	after       int    // checks, of which that many must have begun
+	counts      uint64 // number of hashes to count for each hash
+	samplesOnly bool   // whether it counts the fixed work correctly
+	after       int    // number of checks that must have begun before it forges
 	checks      int
 }
 
@@ -149,8 +149,8 @@ func (s *forger) Search(ctx context.Context, p solver.Puzzle, r strategies.Range
 	return hashes, err
 }
 
-// However little time the checks leave, there are as many rounds as a confidence
-// interval needs: what warming up took is not taken from them.
+// However little time the checks leave, there are enough rounds for a confidence interval,
+// since the time for warming up does not count against them.
 func TestRunQuickRounds(t *testing.T) {
 	w, clock := fakeWorld()
 	o := fakeOptions(&fakeStrategy{name: "one", rate: 1e7, clock: clock})
@@ -161,8 +161,8 @@ func TestRunQuickRounds(t *testing.T) {
 	require.Equal(t, quickRounds, fewest)
 }
 
-// A kernel that is too slow to be asked for its plan on one thread is not asked on
-// two either, although it looks faster then: rows of one salt length search the same
+// A kernel that is too slow to plan with one thread is not asked for a plan with two either,
+// although it then looks faster, because all rows of a salt length must search the same
 // nonces.
 func TestRunSlowKernel(t *testing.T) {
 	w, clock := fakeWorld()
@@ -184,7 +184,7 @@ func TestRunSlowKernel(t *testing.T) {
 	}
 }
 
-// A fakeKernel is said to be the engine's generic one.
+// A fakeKernel claims to be the engine's generic kernel.
 type fakeKernel struct{ fakeStrategy }
 
 func (*fakeKernel) Backend() string { return "generic" }

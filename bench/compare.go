@@ -6,7 +6,7 @@ import (
 	"strings"
 )
 
-// A Comparison is how a report differs from an earlier one.
+// A Comparison lists how a report differs from an earlier one.
 type Comparison struct {
 	Differences []string        `json:"differences"` // what else differs, such as "CPU: A, was B"
 	Rows        []ComparisonRow `json:"rows"`        // rows that both reports measured
@@ -78,7 +78,12 @@ func differences(before, after *Report) []string {
 	a, b := &before.Machine, &after.Machine
 	differ("CPU", a.CPU, b.CPU)
 	differ("CPU model", []int{a.Family, a.Model, a.Stepping}, []int{b.Family, b.Model, b.Stepping})
-	differ("CPU features", featureChange(b.Features, a.Features), featureChange(a.Features, b.Features))
+	if added := missing(b.Features, a.Features); len(added) > 0 {
+		list = append(list, "CPU features added: "+strings.Join(added, " "))
+	}
+	if removed := missing(a.Features, b.Features); len(removed) > 0 {
+		list = append(list, "CPU features removed: "+strings.Join(removed, " "))
+	}
 	differ("CPUs", a.usableCPUs(), b.usableCPUs())
 	differ("GOMAXPROCS", a.GOMAXPROCS, b.GOMAXPROCS)
 	differ("OS", a.GOOS+"/"+a.GOARCH+" "+a.Kernel, b.GOOS+"/"+b.GOARCH+" "+b.Kernel)
@@ -97,18 +102,9 @@ func differences(before, after *Report) []string {
 	return list
 }
 
-// featureChange lists the features of b that are not in a.
-func featureChange(a, b []string) string {
-	var more []string
-	for _, f := range b {
-		if !slices.Contains(a, f) {
-			more = append(more, f)
-		}
-	}
-	if more == nil {
-		return "none more"
-	}
-	return strings.Join(more, " ")
+// missing returns the features that are not in others.
+func missing(features, others []string) []string {
+	return slices.DeleteFunc(slices.Clone(features), func(f string) bool { return slices.Contains(others, f) })
 }
 
 // table shows the comparison.
@@ -136,22 +132,22 @@ func (c *Comparison) table() table {
 	if len(c.Rows) == 0 {
 		notes = append(notes, "The reports have no row in common.")
 	} else {
-		notes = append(notes, `TIMES above 1 is faster now. "~" may be chance: p is 0.05 or more.`)
+		notes = append(notes, `TIMES is the rate now ÷ before. "~" marks a difference that may be due to chance (p is 0.05 or more).`)
 	}
 	for _, d := range c.Differences {
 		notes = append(notes, "Different: "+d+".")
 	}
 	if len(c.OnlyBefore) > 0 {
-		notes = append(notes, "Before only: "+some(c.OnlyBefore)+".")
+		notes = append(notes, "Only before: "+some(c.OnlyBefore)+".")
 	}
 	if len(c.OnlyAfter) > 0 {
-		notes = append(notes, "Now only: "+some(c.OnlyAfter)+".")
+		notes = append(notes, "Only now: "+some(c.OnlyAfter)+".")
 	}
 	t.note = strings.Join(notes, "\n")
 	return t
 }
 
-// some lists up to six names, and says how many more there are.
+// some lists up to six names. Of more it lists five and counts the rest.
 func some(names []string) string {
 	const most = 6
 	if len(names) <= most {

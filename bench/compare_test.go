@@ -39,7 +39,7 @@ func TestCompare(t *testing.T) {
 	require.Contains(t, c.OnlyAfter, "strategy=new/salt=32/threads=1")
 	differences := strings.Join(c.Differences, "\n")
 	require.Contains(t, differences, "CPU: Abacus, was ")
-	require.Contains(t, differences, "CPU features: BEADS, was none more")
+	require.Contains(t, differences, "CPU features added: BEADS")
 	require.Contains(t, differences, "Go: go9, was go1.")
 	require.Contains(t, differences, "seed: 9, was 5")
 	require.Contains(t, differences, "salt lengths: [32 48], was [32 64]")
@@ -49,12 +49,12 @@ func TestCompare(t *testing.T) {
 	text := text(t, after)
 	require.Regexp(t, `(?m)^fast +32 +1 +0\.0200 +0\.0300 +1\.500 +1\.500–1\.500 +0\.001$`, text)
 	require.Contains(t, text, "Different: seed: 9, was 5.")
-	require.Contains(t, text, "Now only: ")
+	require.Contains(t, text, "Only now: ")
 	require.Contains(t, text, " and 3 more.")
 	require.Contains(t, written(t, after.WriteJSON), `"comparison":{"differences":[`)
 }
 
-// A row that failed is not compared, on either side.
+// Compare leaves out a row that failed in either report.
 func TestCompareFailed(t *testing.T) {
 	a, b := failedReport(t), fakeReport(t)
 	require.Len(t, Compare(a, b).Rows, 5)

@@ -12,10 +12,10 @@ var csvColumns = []string{
 	"hashes_per_second", "low", "high", "ns_per_hash", "cycles_per_hash", "ops_per_hash", "bound_cycles",
 }
 
-// WriteCSV writes a line for each row of the report, below a line that names the
-// columns (RFC 4180). Rates, with their 95 % confidence interval from low to high, are
-// in hashes per second of all threads, the other figures in nanoseconds, cycles and
-// operations of one thread for one hash. What is not known is empty.
+// WriteCSV writes a header line and then a line for each row of the report (RFC 4180).
+// Rates are in hashes per second of all threads together, and low and high are the ends of
+// their 95 % confidence interval. The other figures are nanoseconds, cycles and operations
+// that one thread takes for one hash. Unknown values are empty.
 func (r *Report) WriteCSV(w io.Writer) error {
 	out := csv.NewWriter(w)
 	number := func(v float64) string {

@@ -10,7 +10,7 @@ import (
 	"github.com/gkpow/gkpow/strategies"
 )
 
-// A short run of one strategy, for a program that wants to know its rate.
+// A program can measure the rate of a single strategy in a short run.
 func ExampleRun() {
 	loop, err := strategies.Named("append")
 	if err != nil {

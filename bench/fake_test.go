@@ -12,7 +12,7 @@ import (
 	"github.com/gkpow/gkpow/strategies"
 )
 
-// A fakeClock stands still but for what searches take.
+// A fakeClock advances only while a search runs.
 type fakeClock struct {
 	mu  sync.Mutex // guards now
 	now time.Time
@@ -30,7 +30,7 @@ func (c *fakeClock) advance(d time.Duration) {
 	c.now = c.now.Add(d)
 }
 
-// A fakeSystem has used what it is given.
+// A fakeSystem reports the counters that the test gives it.
 type fakeSystem struct{ used []usage }
 
 func (*fakeSystem) describe(*Machine) {}
@@ -44,7 +44,7 @@ func (s *fakeSystem) usage() (u usage) {
 
 const fakeHz = 3e9
 
-// fakeWorld returns a world and its clock.
+// fakeWorld returns a world and the clock that it uses.
 func fakeWorld() (world, *fakeClock) {
 	clock := &fakeClock{now: time.Date(2026, 11, 21, 12, 0, 0, 0, time.UTC)}
 	return world{
@@ -59,7 +59,7 @@ func fakeWorld() (world, *fakeClock) {
 	}, clock
 }
 
-// An untilContext ends when the fake clock comes to a time.
+// An untilContext ends when the fake clock reaches a given time.
 type untilContext struct {
 	context.Context
 	clock *fakeClock
@@ -76,16 +76,16 @@ func (c untilContext) Err() error {
 	return nil
 }
 
-// A fakeStrategy searches rightly, at a rate by the fake clock.
+// A fakeStrategy searches correctly, at a given rate by the fake clock.
 type fakeStrategy struct {
 	name    string
 	rate    float64
 	clock   *fakeClock
 	missing string
-	start   time.Duration // what it takes to begin
-	// What is not nil or 0 spoils it.
-	reports func(nonce uint64, solves bool) int // how often it reports a nonce
-	counts  float64                             // what it counts for a hash
+	start   time.Duration // time that a search takes to begin
+	// A value other than nil or 0 makes the strategy wrong.
+	reports func(nonce uint64, solves bool) int // number of times to report a nonce
+	counts  float64                             // number of hashes to count for each hash
 	err     error
 }
 
@@ -126,7 +126,7 @@ func (s *fakeStrategy) Search(ctx context.Context, p solver.Puzzle, r strategies
 	}
 }
 
-// fakeOptions are for a run of a second or so by the fake clock.
+// fakeOptions returns options for a run of about a second by the fake clock.
 func fakeOptions(list ...strategies.Strategy) Options {
 	return Options{
 		Strategies:  list,
@@ -140,7 +140,7 @@ func fakeOptions(list ...strategies.Strategy) Options {
 	}
 }
 
-// mustRun runs in a fake world.
+// mustRun runs the benchmark in the given world and requires that it succeeds.
 func mustRun(t *testing.T, o Options, w world) *Report {
 	t.Helper()
 	r, err := run(t.Context(), o, w)
@@ -148,7 +148,7 @@ func mustRun(t *testing.T, o Options, w world) *Report {
 	return r
 }
 
-// fakeReport is a complete report of two strategies, one twice as fast.
+// fakeReport returns a complete report of two strategies, one twice as fast as the other.
 func fakeReport(t *testing.T) *Report {
 	w, clock := fakeWorld()
 	return mustRun(t, fakeOptions(

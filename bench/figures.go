@@ -6,7 +6,7 @@ import (
 	"strconv"
 )
 
-// figure shows a number with three digits that count, "" for 0, which is not known.
+// figure formats a number with three significant digits. 0 means unknown and gives "".
 func figure(v float64) string {
 	switch {
 	case v == 0 || math.IsNaN(v) || math.IsInf(v, 0):
@@ -18,7 +18,7 @@ func figure(v float64) string {
 	return strconv.FormatFloat(v, 'f', min(max(digits, 0), 6), 64)
 }
 
-// grouped shows a whole number with commas.
+// grouped formats a whole number with a comma after every three digits.
 func grouped(v float64) string {
 	s := strconv.FormatFloat(v, 'f', 0, 64)
 	for i := len(s) - 3; i > 0 && s[i-1] != '-'; i -= 3 {
@@ -29,7 +29,7 @@ func grouped(v float64) string {
 
 func megahashes(rate float64) string { return figure(rate / 1e6) }
 
-// estimateFigure shows the median.
+// estimateFigure formats the median.
 func estimateFigure(e *Estimate) string {
 	if e == nil {
 		return ""
@@ -37,7 +37,7 @@ func estimateFigure(e *Estimate) string {
 	return figure(e.Median)
 }
 
-// plusMinus shows the half of the confidence interval.
+// plusMinus formats the wider half of the confidence interval in percent of the median.
 func plusMinus(e Estimate) string {
 	if !e.known() {
 		return "?"
@@ -56,8 +56,7 @@ func percent(share float64) string {
 	return fmt.Sprintf("%.0f %%", 100*share)
 }
 
-// formatSeconds shows a time in a unit that suits it, "–" for 0, which is not
-// known.
+// formatSeconds formats a time in a suitable unit. 0 means unknown and gives "–".
 func formatSeconds(s float64) string {
 	const minute, hour, day, year = 60, 3600, 86400, 365.25 * 86400
 	switch {
@@ -83,7 +82,7 @@ func formatSeconds(s float64) string {
 	return figure(s/year) + " years"
 }
 
-// formatChance shows a probability.
+// formatChance formats a probability.
 func formatChance(p float64) string {
 	switch {
 	case p < 1e-12:
@@ -96,7 +95,7 @@ func formatChance(p float64) string {
 	return figure(100*p) + " %"
 }
 
-// roughly shows a large number with two digits that count.
+// roughly formats a large number with two significant digits.
 func roughly(v float64) string {
 	switch {
 	case v >= 0.9995e9:
@@ -108,7 +107,7 @@ func roughly(v float64) string {
 	return grouped(math.Round(v/unit) * unit)
 }
 
-// timesFigure shows how many times as fast something is, with two digits that count.
+// timesFigure formats a ratio of rates: one decimal below 10, none from there on.
 func timesFigure(v float64) string {
 	if v >= 10 {
 		return grouped(math.Round(v))

@@ -11,17 +11,17 @@ import (
 	"time"
 )
 
-// A TokenFleet is a number of machines that all need tokens. Each machine makes
-// requests at random moments, independently of the others (a Poisson process),
-// and renews its token as client.Source does: with the first request in the last
-// fifth of the token's life, less a random part of up to a thirtieth.
+// A TokenFleet is a set of machines that all need tokens. Each machine makes requests at
+// random times, independently of the others (a Poisson process), and renews its token as
+// client.Source does: at its first request in the last fifth of the token's lifetime, after
+// a random delay of up to a thirtieth of the lifetime.
 type TokenFleet struct {
 	Machines int     // number of machines
-	Requests float64 // per second, of each machine
-	Shared   bool    // whether all machines share one token, or each has its own
+	Requests float64 // requests per second of each machine
+	Shared   bool    // whether all machines share one token; otherwise each has its own
 
-	Lifetime  time.Duration // of a token
-	Handshake time.Duration // from asking for a challenge to having the token
+	Lifetime  time.Duration // lifetime of a token
+	Handshake time.Duration // time from requesting a challenge to receiving the token
 	Duration  time.Duration // how long the fleet runs
 }
 
@@ -32,7 +32,7 @@ func (f TokenFleet) Handshakes(rng *rand.Rand) (count int) {
 		sources, requests = 1, requests*float64(f.Machines)
 	}
 	life, handshake, end := f.Lifetime.Seconds(), f.Handshake.Seconds(), f.Duration.Seconds()
-	// The time to the next request does not depend on when the last one was.
+	// A Poisson process has no memory, so the last request does not matter.
 	next := func() float64 { return rng.ExpFloat64() / requests }
 	for range sources {
 		for now := next(); now < end; {
@@ -44,21 +44,21 @@ func (f TokenFleet) Handshakes(rng *rand.Rand) (count int) {
 	return count
 }
 
-// A SearchFleet is a search by processes that each have a part of the nonces. It
-// ends when the first of them has found a solution. Nonces are taken to be so
-// many that no process runs out of them.
+// A SearchFleet is a search by several processes, each with its own share of the nonces.
+// The search ends when the first of them finds a solution. The simulation assumes that no
+// process runs out of nonces.
 type SearchFleet struct {
 	Bits  int           // leading zero bits
 	Rates []float64     // hashes per second of each process
-	Start time.Duration // each process begins after a random part of this
+	Start time.Duration // longest delay before a process begins; each has a random part of it
 }
 
 // Time simulates one search and returns when the first solution was found.
 func (f SearchFleet) Time(rng *rand.Rand) time.Duration {
-	work := math.Ldexp(1, f.Bits) // hashes until a solution, on average
+	work := math.Ldexp(1, f.Bits) // average number of hashes until a solution
 	first := math.Inf(1)
 	for _, rate := range f.Rates {
-		// Whether a nonce solves the puzzle does not depend on those before.
+		// Every nonce has the same chance, whatever was tried before, so times are exponential.
 		first = min(first, f.Start.Seconds()*rng.Float64()+work*rng.ExpFloat64()/rate)
 	}
 	if first > math.MaxInt64/1e9 {
@@ -78,7 +78,7 @@ func (f SearchFleet) quantilesOf(rng *rand.Rand, trials int) (p50, p99 float64) 
 	return quantile(times, 0.5), quantile(times, 0.99)
 }
 
-// FleetOptions are the input of SimulateFleet: measured rates and sizes.
+// FleetOptions are the input of SimulateFleet.
 type FleetOptions struct {
 	Seed   uint64 // seed of the random numbers; any value
 	Trials int    // searches to simulate for each figure, at least 100
@@ -87,8 +87,8 @@ type FleetOptions struct {
 	Slowest float64 // hashes per second of one core of the slowest machine
 	Cores   int     // cores of each machine
 
-	// Start is the longest time that the scheduler takes to start a process; each
-	// takes a random part of it.
+	// Start is the longest time that the scheduler takes to start a process; the actual
+	// delays are random, from 0 to Start.
 	Start time.Duration
 
 	Handshake time.Duration // as in TokenFleet
@@ -102,7 +102,7 @@ type FleetReport struct {
 	Searches []FleetSearch // search times, by kind of search
 }
 
-// FleetTokens says what tokens one kind of fleet takes.
+// FleetTokens is the number of tokens that one kind of fleet needs.
 type FleetTokens struct {
 	Machines int           // number of machines
 	Requests float64       // requests per second of each machine
@@ -111,8 +111,8 @@ type FleetTokens struct {
 	Shared   float64       // tokens per second if all machines share one
 }
 
-// FleetSearch says how long one kind of search takes. With a single machine only Alike
-// is known; WithSlowest and WithoutSlowest are zero.
+// FleetSearch is how long one kind of search takes. With a single machine, only Alike is
+// set; WithSlowest and WithoutSlowest are zero.
 type FleetSearch struct {
 	Difficulty int // leading zero hex digits of a solution
 	Cores      int // cores of each machine
@@ -130,7 +130,7 @@ type SearchTimes struct {
 
 const month = 30 * 24 * time.Hour
 
-// What is simulated.
+// The sizes, rates and lifetimes that SimulateFleet combines.
 var (
 	fleetMachines   = []int{1, 10, 100, 1000}
 	fleetRequests   = []float64{1, 1. / 60, 1. / 3600}
@@ -139,12 +139,12 @@ var (
 	fleetCores      = []int{1, 10, 100, 1000}
 )
 
-// tokenLifetime is how long the service's tokens live: gkCAPTCHA M2M API, "2.
-// Solve and Submit".
+// tokenLifetime is the lifetime of the service's tokens: gkCAPTCHA M2M API,
+// "2. Solve and Submit".
 const tokenLifetime = 5 * time.Minute
 
-// SimulateFleet simulates fleets of machines. The same options give the same
-// report.
+// SimulateFleet simulates fleets of machines of several sizes. The same options always give
+// the same report.
 func SimulateFleet(o FleetOptions) (*FleetReport, error) {
 	switch {
 	case !(o.Rate > 0) || !(o.Slowest > 0) || math.IsInf(o.Rate, 0) || math.IsInf(o.Slowest, 0):
@@ -163,7 +163,7 @@ func SimulateFleet(o FleetOptions) (*FleetReport, error) {
 			for _, machines := range fleetMachines {
 				t := FleetTokens{Machines: machines, Requests: requests, Lifetime: lifetime}
 				f := TokenFleet{Machines: machines, Requests: requests, Lifetime: lifetime, Handshake: o.Handshake}
-				f.Duration = month / time.Duration(min(machines, 100)) // many machines tell enough in a shorter time
+				f.Duration = month / time.Duration(min(machines, 100)) // many machines need less time for the same precision
 				t.Separate = float64(f.Handshakes(rng)) / f.Duration.Seconds()
 				f.Shared, f.Duration = true, month
 				t.Shared = float64(f.Handshakes(rng)) / f.Duration.Seconds()
@@ -233,8 +233,8 @@ func (r *FleetReport) Markdown() string {
 	return b.String()
 }
 
-// tokens returns what the table has for so many machines, with tokens as the
-// service's and the most requests.
+// tokens returns the result for a number of machines, with the service's token lifetime and
+// the highest request rate.
 func (r *FleetReport) tokens(machines int) FleetTokens {
 	i := slices.IndexFunc(r.Tokens, func(t FleetTokens) bool {
 		return t.Machines == machines && t.Lifetime == tokenLifetime && t.Requests == fleetRequests[0]
@@ -252,14 +252,14 @@ func requestRate(perSecond float64) string {
 	return fmt.Sprintf("%g a second", perSecond)
 }
 
-// perMonth shows how many times something happens in a month, to three digits.
+// perMonth formats the number of events in a month, with three significant digits.
 func perMonth(perSecond float64) string {
 	n := perSecond * month.Seconds()
 	digits := math.Pow(10, math.Max(0, math.Floor(math.Log10(math.Max(n, 1)))-2))
 	return grouped(math.Round(n/digits) * digits)
 }
 
-// SVG returns a chart of the searches, with a style sheet of its own.
+// SVG returns a chart of the searches with its own style sheet.
 func (r *FleetReport) SVG() string {
 	d := newDrawing(false)
 	low, high := math.Inf(1), 0.0

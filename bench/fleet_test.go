@@ -14,8 +14,8 @@ import (
 
 func fleetRNG() *rand.Rand { return rand.New(rand.NewPCG(7, 7)) }
 
-// The mean time between handshakes is known: the token's life up to the renewal,
-// the handshake, and the wait for a request.
+// The mean time between handshakes is known: the token's lifetime up to its renewal, plus
+// the handshake, plus the wait for a request.
 func TestTokenFleet(t *testing.T) {
 	for _, f := range []TokenFleet{
 		{Machines: 1, Requests: 1, Lifetime: 300 * time.Second},
@@ -37,7 +37,8 @@ func TestTokenFleet(t *testing.T) {
 	require.Zero(t, TokenFleet{Machines: 5, Requests: 1, Lifetime: time.Minute}.Handshakes(fleetRNG()), "no time, no tokens")
 }
 
-// Rates add up: the time is exponential, with the mean work over the sum.
+// Rates add up: the time is exponentially distributed, and its mean is the average work
+// divided by the sum of the rates.
 func TestSearchFleet(t *testing.T) {
 	f := SearchFleet{Bits: 24, Rates: []float64{1e6, 2e6, 5e6}}
 	const trials = 200_000

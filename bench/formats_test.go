@@ -15,7 +15,7 @@ import (
 	"golang.org/x/perf/benchfmt"
 )
 
-// written returns what a function writes.
+// written returns the output of write, and requires that it succeeds.
 func written(t *testing.T, write func(io.Writer) error) string {
 	t.Helper()
 	var out bytes.Buffer
@@ -23,13 +23,13 @@ func written(t *testing.T, write func(io.Writer) error) string {
 	return out.String()
 }
 
-// text returns what WriteText writes for a wide terminal.
+// text returns the report as WriteText writes it for a wide terminal.
 func text(t *testing.T, r *Report) string {
 	t.Helper()
 	return written(t, func(w io.Writer) error { return r.WriteText(w, TextOptions{Width: 200}) })
 }
 
-// failedReport is a report with every status.
+// failedReport returns a report in which every status occurs.
 func failedReport(t *testing.T) *Report {
 	r := fakeReport(t)
 	for i := range r.Rows {
@@ -80,7 +80,7 @@ func TestText(t *testing.T) {
 	require.Contains(t, out, "\nwarning: busy: others used 1.0 CPUs; wait\n")
 }
 
-// requireWidth wants no line to be longer than a terminal is wide.
+// requireWidth requires that every line fits the width of a terminal.
 func requireWidth(t *testing.T, out string, width int) {
 	t.Helper()
 	for line := range strings.Lines(out) {
@@ -88,8 +88,7 @@ func requireWidth(t *testing.T, out string, width int) {
 	}
 }
 
-// Whatever a report holds, its lines fit the terminal, and a terminal without UTF-8
-// gets ASCII.
+// Lines fit the terminal whatever the report holds, and a terminal without UTF-8 gets ASCII.
 func TestTextFits(t *testing.T) {
 	w, clock := fakeWorld()
 	o := fakeOptions(&fakeStrategy{name: "minio-avx512", rate: 1e6, clock: clock}, &fakeStrategy{name: "textbook", rate: 1e4, clock: clock})
@@ -118,7 +117,7 @@ func TestTextFits(t *testing.T) {
 	}
 }
 
-// Bars stand beside the rates that they show, not beside the columns of a second part.
+// Bars stand beside the rates that they show, not beside the second part of a split table.
 func TestTextParts(t *testing.T) {
 	var out strings.Builder
 	require.NoError(t, fakeReport(t).WriteText(&out, TextOptions{Width: 44}))
@@ -137,13 +136,13 @@ func TestBar(t *testing.T) {
 	require.Equal(t, strings.Repeat("█", 20), w.bar(1, 20))
 	require.Equal(t, strings.Repeat("█", 10), w.bar(0.5, 20))
 	require.Equal(t, "██▌", w.bar(0.125, 20))
-	require.Equal(t, "▏", w.bar(1e-9, 20), "what is little is not nothing")
+	require.Equal(t, "▏", w.bar(1e-9, 20), "a small bar must still be visible")
 	require.Empty(t, w.bar(0, 20))
 	w.ASCII = true
 	require.Equal(t, []string{"####", "#", ""}, []string{w.bar(0.2, 20), w.bar(1e-9, 20), w.bar(0, 20)})
 }
 
-// Every warning is one line of a terminal.
+// Every warning fits on one line of a terminal.
 func TestWarningLines(t *testing.T) {
 	r := fakeReport(t)
 	r.Machine.Hypervisor, r.Machine.Governor, r.Machine.CgroupLimit = "VirtualBox", "powersave (acpi-cpufreq)", 1.5
@@ -179,7 +178,7 @@ func TestCSV(t *testing.T) {
 	require.InEpsilon(t, 20_000, rate, 1e-6)
 }
 
-// All rows of a table have as many cells, whatever is in them.
+// All rows of a table have the same number of cells, whatever their content.
 func TestMarkdown(t *testing.T) {
 	r := failedReport(t)
 	r.Comparison = Compare(fakeReport(t), r)
@@ -203,7 +202,7 @@ func TestMarkdown(t *testing.T) {
 	require.Equal(t, 7, tables)
 }
 
-// What is written is what golang.org/x/perf reads, sample by sample.
+// golang.org/x/perf reads back every sample that WriteBenchfmt writes.
 func TestBenchfmt(t *testing.T) {
 	r := failedReport(t)
 	r.Machine.CPU = "A  CPU\nof two: lines"
@@ -247,7 +246,7 @@ func TestBenchfmt(t *testing.T) {
 	require.Equal(t, len(r.Solve.Times), lines["Solve/strategy=fast/difficulty=2/salt=32/threads=2"])
 }
 
-// tidied is the unit as the reader of benchfmt has it.
+// tidied returns the unit as the benchfmt reader normalises it.
 func tidied(unit string) string { return strings.Replace(unit, "ns/", "sec/", 1) }
 
 func TestJSON(t *testing.T) {
@@ -258,7 +257,7 @@ func TestJSON(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, r, loaded)
 
-	// The names that others rely on.
+	// Other programs rely on these names.
 	var fields map[string]any
 	require.NoError(t, json.Unmarshal([]byte(out), &fields))
 	require.Equal(t, "gkpow-bench", fields["format"])
@@ -275,7 +274,7 @@ func TestJSON(t *testing.T) {
 	}
 }
 
-// Reports of version 1 can still be compared with.
+// Load still reads reports of version 1.
 func TestLoadVersion1(t *testing.T) {
 	r := failedReport(t)
 	old := strings.NewReplacer(`"version":2`, `"version":1`, `"warnings":`, `"doubts":`).Replace(written(t, r.WriteJSON))
@@ -293,28 +292,28 @@ func TestLoadHostile(t *testing.T) {
 		return s
 	}
 	for _, test := range []struct{ name, content, want string }{
-		{"empty", "", "no report of gkpow bench --save"},
-		{"text", "Search 1 2 ns/op", "no report of gkpow bench --save"},
-		{"cut", good[:len(good)/2], "no report of gkpow bench --save"},
-		{"a list", "[1,2]", "no report of gkpow bench --save"},
+		{"empty", "", "not a report saved by gkpow bench --save"},
+		{"text", "Search 1 2 ns/op", "not a report saved by gkpow bench --save"},
+		{"cut", good[:len(good)/2], "not a report saved by gkpow bench --save"},
+		{"a list", "[1,2]", "not a report saved by gkpow bench --save"},
 		{"null", "null", `its format is ""`},
 		{"something else", `{"results":[]}`, `its format is ""`},
-		{"twice", good + good, "no report of gkpow bench --save"},
-		{"newer", replaced(`"version":2`, `"version":3`), "version 3, and this gkpow knows up to 2"},
-		{"version 0", replaced(`"version":2`, `"version":0`), "cannot have version 0"},
+		{"twice", good + good, "not a report saved by gkpow bench --save"},
+		{"newer", replaced(`"version":2`, `"version":3`), "version 3, but this gkpow reads versions up to 2: use a newer gkpow"},
+		{"version 0", replaced(`"version":2`, `"version":0`), "invalid version 0"},
 		{"wrong types", replaced(`"threads":1`, `"threads":"one"`), "damaged"},
 		{"no threads", replaced(`"saltLength":32,"threads":1`, `"saltLength":32,"threads":0`), "has no threads"},
-		{"row twice", replaced(`"saltLength":64,"threads":1`, `"saltLength":32,"threads":1`), "there twice"},
-		{"status", replaced(`"status":"ok"`, `"status":"fine"`), `has the status "fine"`},
+		{"row twice", replaced(`"saltLength":64,"threads":1`, `"saltLength":32,"threads":1`), "appears twice"},
+		{"status", replaced(`"status":"ok"`, `"status":"fine"`), `has the unknown status "fine"`},
 		{"no samples", replaced(`"samples":[{`, `"samples":[],"x":[{`), "has no samples"},
-		{"no time", replaced(`"seconds":0`, `"seconds":-0`), "a sample has"},
-		{"no hashes", replaced(`"samples":[{"hashes":`, `"samples":[{"hashes":0,"x":`), "a sample has 0 hashes"},
+		{"no time", replaced(`"seconds":0`, `"seconds":-0`), "implausible sample"},
+		{"no hashes", replaced(`"samples":[{"hashes":`, `"samples":[{"hashes":0,"x":`), "implausible sample: 0 hashes"},
 		{"endless rate", replaced(`"samples":[{"hashes":`, `"samples":[{"seconds":1e-320,"hashes":`), ""},
-		{"no rate", replaced(`"seconds":0`, `"seconds":1e308,"x":0`), "a sample has"},
-		{"escapes", replaced(`"status":"ok"`, `"status":"ok","reason":"\u001b[2J"`), "text in it that cannot be shown"},
+		{"no rate", replaced(`"seconds":0`, `"seconds":1e308,"x":0`), "implausible sample"},
+		{"escapes", replaced(`"status":"ok"`, `"status":"ok","reason":"\u001b[2J"`), "it contains unprintable characters"},
 		{"no settings", replaced(`"settings":{`, `"settings":{},"x":{`), "does not say which"},
-		{"times", replaced(`"times":[`, `"times":[-1,`), "a time to solution is -1"},
-		{"too large", strings.Repeat(" ", maxReport+1), "at most 64 MiB"},
+		{"times", replaced(`"times":[`, `"times":[-1,`), "invalid time to solution: -1 s"},
+		{"too large", strings.Repeat(" ", maxReport+1), "larger than 64 MiB"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			r, err := Load(strings.NewReader(test.content))
@@ -328,7 +327,7 @@ func TestLoadHostile(t *testing.T) {
 	_, err := Load(io.MultiReader(strings.NewReader("{"), brokenReader{}))
 	require.ErrorContains(t, err, "the disk is gone")
 
-	// Whatever it says, what is loaded can be shown.
+	// Every report that Load accepts can be shown.
 	odd := strings.NewReplacer(`"bars"`, `"x"`, `"hashRate":1`, `"hashRate":-1`, `"predicted":{`, `"predicted":{},"x":{`,
 		`"curve":[`, `"curve":[{"seconds":-1,"chance":7},`).Replace(good)
 	r, err := Load(strings.NewReader(odd))

@@ -11,8 +11,8 @@ import (
 //go:embed report.css
 var style string
 
-// WriteHTML writes the report as one page that needs nothing else: it loads and
-// runs nothing, follows the reader's colour scheme, and fits a phone.
+// WriteHTML writes the report as one self-contained page without scripts. The page follows
+// the reader's colour scheme and fits a phone.
 func (r *Report) WriteHTML(w io.Writer) error {
 	charts := r.charts()
 	m := &markup{}
@@ -52,14 +52,14 @@ func (r *Report) WriteHTML(w io.Writer) error {
 	return err
 }
 
-// policy keeps the page from loading or running anything, whatever a report holds:
-// its style is the only thing allowed.
+// policy returns a content security policy that allows the page's own style and nothing
+// else, so that no text in a report can make the page load or run anything.
 func policy() string {
 	sum := sha256.Sum256([]byte(style))
 	return "default-src 'none'; base-uri 'none'; form-action 'none'; style-src 'sha256-" + base64.StdEncoding.EncodeToString(sum[:]) + "'"
 }
 
-// addHeader says what was measured, where and with what.
+// addHeader adds the verdict, the summary, and the machine and versions.
 func (r *Report) addHeader(m *markup) {
 	class := "fail"
 	if r.Verdict == "OK" {
@@ -84,7 +84,7 @@ func (r *Report) addWarnings(m *markup) {
 	m.add("\n</ul>\n</section>")
 }
 
-// addTo adds the figure, with its data as a table to unfold.
+// addTo adds the chart as a figure, with its data in a table that the reader can unfold.
 func (c chart) addTo(m *markup) {
 	m.add("\n<figure>\n<figcaption>\n<h2 id=\"%s\">%s</h2>\n<ul class=\"legend\" aria-hidden=\"true\">", c.ID, c.Title)
 	for _, entry := range c.Legend {
@@ -102,7 +102,7 @@ func (c chart) addTo(m *markup) {
 	m.add("\n</details>\n</figure>")
 }
 
-// uncharted are the tables that no chart shows.
+// uncharted returns the tables whose data no chart shows.
 func (r *Report) uncharted(charts []chart) (list []table) {
 	shown := map[string]bool{}
 	for _, c := range charts {
@@ -116,7 +116,7 @@ func (r *Report) uncharted(charts []chart) (list []table) {
 	return list
 }
 
-// addTo adds the table. The last cell of a row that is short takes the columns left.
+// addTo adds the table. The last cell of a short row spans the remaining columns.
 func (t table) addTo(m *markup) {
 	m.add("\n<div class=\"scroll\" tabindex=\"0\" role=\"region\" aria-label=\"%s\">\n<table>\n<thead><tr>", t.title)
 	for _, name := range t.head {

@@ -13,13 +13,13 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// element is what the tests look at of an element of a page.
+// An element holds the parts of a page's element that the tests need.
 type element struct {
 	name       string
 	attributes map[string]string
 }
 
-// elements reads a page strictly, as far as elements go.
+// elements parses a page strictly and returns its elements.
 func elements(t *testing.T, page string) (list []element) {
 	t.Helper()
 	decoder := xml.NewDecoder(strings.NewReader(page))
@@ -56,7 +56,7 @@ func TestHTML(t *testing.T) {
 			require.NotContains(t, []string{"src", "href", "style", "action", "srcset", "data"}, name, "it loads something or needs an inline style: %s", value)
 		}
 		if id := e.attributes["id"]; id != "" {
-			require.False(t, ids[id], "id %s is there twice", id)
+			require.False(t, ids[id], "id %s appears twice", id)
 			ids[id] = true
 		}
 		if e.name == "svg" && e.attributes["role"] == "img" {
@@ -78,22 +78,22 @@ func TestHTML(t *testing.T) {
 	require.Contains(t, page, `<meta name="viewport" content="width=device-width, initial-scale=1">`)
 	require.Contains(t, page, "prefers-color-scheme: dark")
 
-	// The policy allows the style sheet as it stands, and nothing else.
+	// The policy allows exactly this style sheet, and nothing else.
 	style := regexp.MustCompile(`(?s)<style>(.*?)</style>`).FindStringSubmatch(page)[1]
 	sum := sha256.Sum256([]byte(style))
 	require.Contains(t, strings.ReplaceAll(page, "&#39;", "'"), "default-src 'none'; base-uri 'none'; form-action 'none'; style-src 'sha256-"+
 		strings.ReplaceAll(base64.StdEncoding.EncodeToString(sum[:]), "+", "&#43;")+"'")
 
-	// What failed shows.
+	// Failures are visible.
 	require.Contains(t, page, `<span class="verdict fail">FAIL</span>`)
 	require.Contains(t, page, `<td class="words fail" colspan="7">FAIL: missed 1 of 2 solutions | the first *7*</td>`)
 	require.Contains(t, page, "<strong>busy</strong>: others used 1.0 CPUs.")
-	// The colours are the page's.
+	// All colours come from the page's style sheet.
 	require.NotRegexp(t, `(fill|stroke)="#[0-9A-F]{6}"`, page)
 	require.NotContains(t, page, "NaN")
 }
 
-// What a report says is text, not markup.
+// Text from a report never becomes markup.
 func TestHTMLHostile(t *testing.T) {
 	w, clock := fakeWorld()
 	const hostile = `<script>alert(1)</script>"'&`
@@ -109,12 +109,12 @@ func TestHTMLHostile(t *testing.T) {
 	require.Contains(t, page, "&lt;script&gt;")
 }
 
-// Row0 makes the first row one that has failed for a reason.
+// Row0 marks the first row as failed for the given reason.
 func (r *Report) Row0(reason string) {
 	r.Rows[0].Status, r.Rows[0].Reason = Failed, reason
 }
 
-// A report without figures is a page without charts.
+// A report without figures gives a page without charts.
 func TestHTMLEmpty(t *testing.T) {
 	w, clock := fakeWorld()
 	r := mustRun(t, fakeOptions(&fakeStrategy{name: "absent", clock: clock, missing: "ABACUS"}), w)
@@ -169,7 +169,7 @@ func TestTicks(t *testing.T) {
 	require.Equal(t, []string{"0.3", "1,000,000"}, []string{formatTick(0.1 * 3), formatTick(1e6)})
 }
 
-// Values are escaped whatever they are; what is HTML itself is not.
+// add escapes values of any type, except those that are HTML already.
 func TestMarkup(t *testing.T) {
 	m := &markup{}
 	m.add("<p a=\"%s\">%s %s 100%%", `"'<>&`, 1, literal("<b>"))

@@ -11,47 +11,46 @@ import (
 	"strings"
 )
 
-// WriteJSON writes the report as one line of JSON, which Load reads.
+// WriteJSON writes the report as one line of JSON, in the format that Load reads.
 func (r *Report) WriteJSON(w io.Writer) error {
 	encoder := json.NewEncoder(w)
 	encoder.SetEscapeHTML(false)
 	return encoder.Encode(r)
 }
 
-// maxReport bounds a report that is read, in bytes.
+// maxReport is the largest report that Load accepts, in bytes.
 const maxReport = 64 << 20
 
-// Load reads a report that WriteJSON has written. What follows from the samples is
-// computed again. Load returns an error if the input is not a report, is damaged, or has a newer
-// version.
+// Load reads a report written by WriteJSON, and recomputes every figure that depends on the
+// samples. Load returns an error if the input is not a report, is damaged, or has a newer version.
 func Load(in io.Reader) (*Report, error) {
 	data, err := io.ReadAll(io.LimitReader(in, maxReport+1))
 	if err != nil {
 		return nil, fmt.Errorf("bench: %w", err)
 	}
 	if len(data) > maxReport {
-		return nil, errors.New("bench: a report has at most 64 MiB")
+		return nil, errors.New("bench: the report is larger than 64 MiB")
 	}
 	var head struct {
 		Format  string `json:"format"`
 		Version int    `json:"version"`
-		// Doubts is what version 1 called Report.Warnings.
+		// Doubts is the name of Report.Warnings in version 1.
 		Doubts []Warning `json:"doubts"`
 	}
 	if err := json.Unmarshal(data, &head); err != nil {
-		return nil, fmt.Errorf("bench: this is no report of gkpow bench --save: %w", err)
+		return nil, fmt.Errorf("bench: this is not a report saved by gkpow bench --save: %w", err)
 	}
 	switch {
 	case head.Format != Format:
-		return nil, fmt.Errorf("bench: this is no report of gkpow bench --save: its format is %q, not %q", head.Format, Format)
+		return nil, fmt.Errorf("bench: this is not a report saved by gkpow bench --save: its format is %q, not %q", head.Format, Format)
 	case head.Version > Version:
-		return nil, fmt.Errorf("bench: the report has version %d, and this gkpow knows up to %d: use a newer one", head.Version, Version)
+		return nil, fmt.Errorf("bench: the report has version %d, but this gkpow reads versions up to %d: use a newer gkpow", head.Version, Version)
 	case head.Version < 1:
-		return nil, fmt.Errorf("bench: a report cannot have version %d", head.Version)
+		return nil, fmt.Errorf("bench: the report has the invalid version %d", head.Version)
 	}
 	var all any
 	if err := json.Unmarshal(data, &all); err != nil || !showable(all) {
-		return nil, errors.New("bench: the report is damaged: there is text in it that cannot be shown")
+		return nil, errors.New("bench: the report is damaged: it contains unprintable characters")
 	}
 	r := new(Report)
 	if err := json.Unmarshal(data, r); err != nil {
@@ -67,7 +66,7 @@ func Load(in io.Reader) (*Report, error) {
 }
 
 // check returns an error if the report breaks a rule that the rest of the package relies on, and
-// computes what follows from the samples.
+// recomputes the figures that depend on the samples.
 func (r *Report) check() error {
 	for i := range r.Rows {
 		row := &r.Rows[i]
@@ -76,12 +75,12 @@ func (r *Report) check() error {
 			return fmt.Errorf("row %s has no threads", name)
 		}
 		if r.row(row.Strategy, row.SaltLength, row.Threads) != row {
-			return fmt.Errorf("row %s is there twice", name)
+			return fmt.Errorf("row %s appears twice", name)
 		}
 		switch row.Status {
 		case Measured, Failed, Unavailable, NotMeasured:
 		default:
-			return fmt.Errorf("row %s has the status %q", name, row.Status)
+			return fmt.Errorf("row %s has the unknown status %q", name, row.Status)
 		}
 		if err := checkSamples(row.Samples); err != nil {
 			return fmt.Errorf("row %s: %w", name, err)
@@ -106,7 +105,7 @@ func (r *Report) check() error {
 	for s := r.Solve; s != nil; s = s.Easier {
 		for _, t := range s.Times {
 			if !(t > 0) || math.IsInf(t, 0) {
-				return fmt.Errorf("a time to solution is %v", t)
+				return fmt.Errorf("invalid time to solution: %v s", t)
 			}
 		}
 		s.fill()
@@ -115,8 +114,8 @@ func (r *Report) check() error {
 	return nil
 }
 
-// showable reports whether all text in a JSON value can be shown on a terminal. A
-// reason may have several lines.
+// showable reports whether all text in a JSON value is safe to print on a terminal. It
+// allows line breaks, since a reason may have several lines.
 func showable(value any) bool {
 	switch value := value.(type) {
 	case string:
@@ -133,7 +132,7 @@ func showable(value any) bool {
 	return true
 }
 
-// Bounds of plausible rates, in hashes per second. Rates beyond them would lead to figures that JSON
+// Bounds of plausible rates, in hashes per second. Rates beyond them would give figures that JSON
 // cannot represent.
 const leastRate, mostRate = 1e-6, 1e18
 
@@ -141,7 +140,7 @@ func checkSamples(samples []Sample) error {
 	for _, s := range samples {
 		if s.Hashes == 0 || !(s.Seconds > 0) || s.rate() < leastRate || s.rate() > mostRate || s.Hz < 0 || s.Hz > mostRate ||
 			s.CPUSeconds < 0 || s.CPUSeconds > 0 && s.CPUSeconds < s.Seconds/leastCPUShare {
-			return fmt.Errorf("a sample has %d hashes in %v s at %v Hz", s.Hashes, s.Seconds, s.Hz)
+			return fmt.Errorf("implausible sample: %d hashes in %v s at %v Hz", s.Hashes, s.Seconds, s.Hz)
 		}
 	}
 	return nil

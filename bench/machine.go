@@ -9,7 +9,7 @@ import (
 	"github.com/gkpow/gkpow/solver"
 )
 
-// A Machine is the hardware, system and versions of a run. Unknown fields are absent.
+// A Machine describes the hardware, system and versions of a run. Unknown fields are absent.
 type Machine struct {
 	CPU            string   `json:"cpu"`                      // model name
 	Vendor         string   `json:"vendor,omitempty"`         // CPUID's vendor string, such as "GenuineIntel"
@@ -38,8 +38,8 @@ type Machine struct {
 	Build    []string `json:"build,omitempty"`    // build settings that affect speed, such as tags and GOAMD64
 }
 
-// describe fills in what Go and the CPU know of the machine. The rest is for
-// system.describe.
+// describe returns what Go and CPUID report about the machine. system.describe adds the
+// rest.
 func describe() Machine {
 	build := solver.BuildInfo()
 	m := Machine{
@@ -71,7 +71,7 @@ func describe() Machine {
 	return m
 }
 
-// hypervisor returns a name that people know, such as "KVM" for "KVMKVMKVM".
+// hypervisor returns the common name of a hypervisor, such as "KVM" for "KVMKVMKVM".
 func hypervisor(id cpuid.Vendor, signature string) string {
 	if id != cpuid.VendorUnknown {
 		return id.String()
@@ -82,12 +82,12 @@ func hypervisor(id cpuid.Vendor, signature string) string {
 	return signature
 }
 
-// A usage is what the system has counted since it started.
+// A usage holds the system's counters since boot.
 type usage struct {
 	known     bool
-	busy      float64 // seconds of CPU time that anybody has used
-	idle      float64 // seconds of CPU time that nobody has
-	steal     float64 // seconds in which the hypervisor ran something else
-	own       float64 // seconds of CPU time of this process
-	throttled uint64  // periods in which the container's quota ended
+	busy      float64 // seconds of CPU time used by all processes
+	idle      float64 // seconds of CPU time that went unused
+	steal     float64 // seconds of CPU time that the hypervisor gave to other guests
+	own       float64 // seconds of CPU time used by this process
+	throttled uint64  // periods in which the container used up its quota
 }

@@ -14,13 +14,12 @@ import (
 	"time"
 )
 
-// A system is where the kernel tells of the machine: the directories proc, sys
-// and etc in root.
+// A system reads about the machine from the directories proc, sys and etc below root.
 type system struct{ root string }
 
 var thisSystem = system{"/"}
 
-// describe adds to what is known of the machine.
+// describe adds what the system's files say about the machine.
 func (s system) describe(m *Machine) {
 	m.Kernel = s.line("proc/sys/kernel/osrelease")
 	for line := range strings.Lines(s.read("etc/os-release")) {
@@ -37,7 +36,7 @@ func (s system) describe(m *Machine) {
 	m.CgroupLimit = s.cgroupLimit()
 }
 
-// usage returns the counters.
+// usage returns the current counters.
 func (s system) usage() usage {
 	u, ok := cpuTimes(s.line("proc/stat"))
 	if !ok {
@@ -50,12 +49,13 @@ func (s system) usage() usage {
 	return u
 }
 
-// ticks is in how many parts /proc/stat divides a second, on every architecture (USER_HZ).
+// ticks is the number of time units per second in /proc/stat (USER_HZ), the same on every
+// architecture.
 const ticks = 100
 
-// cpuTimes reads the first line of /proc/stat, the times of all CPUs (proc_stat(5)). It
-// reads the few files that it needs itself, since package procfs prepares for all of
-// /proc at the start of every command.
+// cpuTimes parses the first line of /proc/stat, the times of all CPUs together
+// (proc_stat(5)). We parse it ourselves because package procfs would slow down the start of
+// every command by preparing to parse all of /proc.
 func cpuTimes(line string) (u usage, ok bool) {
 	fields := strings.Fields(line)
 	if len(fields) == 0 || fields[0] != "cpu" {
@@ -131,7 +131,7 @@ func (s system) cgroupLimit() (limit float64) {
 	return limit
 }
 
-// counter returns a value of a file of lines with a name and a value.
+// counter returns the value of a key in a file with a key and a value in each line.
 func (s system) counter(name, key string) uint64 {
 	lines := bufio.NewScanner(bytes.NewReader([]byte(s.read(name))))
 	for lines.Scan() {
@@ -143,7 +143,7 @@ func (s system) counter(name, key string) uint64 {
 	return 0
 }
 
-// read returns what a file holds, "" if there is none.
+// read returns the contents of a file, or "" if it cannot be read.
 func (s system) read(name string) string {
 	data, _ := os.ReadFile(filepath.Join(s.root, name))
 	return string(data)

@@ -8,7 +8,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// fakeTree makes a system of files with their content.
+// fakeTree returns a system whose root holds the given files.
 func fakeTree(t *testing.T, files map[string]string) system {
 	root := t.TempDir()
 	require.NoError(t, os.MkdirAll(filepath.Join(root, "proc"), 0o700))
@@ -61,7 +61,7 @@ func TestSystemCgroup1(t *testing.T) {
 	require.Equal(t, 0.25, s.cgroupLimit())
 }
 
-// A system that tells nothing is no error.
+// Missing and empty files leave the fields unknown; they are not an error.
 func TestSystemSilent(t *testing.T) {
 	for _, s := range []system{fakeTree(t, nil), {filepath.Join(t.TempDir(), "none")}, fakeTree(t, map[string]string{
 		"proc/stat": "cpu x\n", "proc/self/cgroup": "nonsense\n0::\n", "sys/fs/cgroup/cpu.max": "1 0\n", "proc/loadavg": "",

@@ -4,7 +4,8 @@ package bench
 
 import "time"
 
-// A system tells of the machine what Go does not know. Here it tells nothing.
+// A system reads about the machine what Go does not report. On this platform it reads
+// nothing.
 type system struct{}
 
 var thisSystem system

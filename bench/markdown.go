@@ -7,8 +7,8 @@ import (
 	"strings"
 )
 
-// WriteMarkdown writes the report as a section of a Markdown document, with tables
-// as GitHub has them.
+// WriteMarkdown writes the report as a section of a Markdown document, with tables in
+// GitHub's syntax.
 func (r *Report) WriteMarkdown(w io.Writer) error {
 	out := bufio.NewWriter(w)
 	fmt.Fprintf(out, "## gkpow bench\n\n")
@@ -56,7 +56,7 @@ func (t *table) markdown(w io.Writer) {
 	}
 }
 
-// markdownText keeps a text from being read as markup.
+// markdownText escapes the characters that Markdown would read as markup.
 var markdownText = strings.NewReplacer(
 	`\`, `\\`, "|", `\|`, "*", `\*`, "_", `\_`, "`", "\\`", "<", `\<`, "[", `\[`, "~", `\~`,
 ).Replace

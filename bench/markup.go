@@ -6,17 +6,17 @@ import (
 	"strings"
 )
 
-// A markup is HTML in the making. Package html/template would do the same, but it calls
-// methods by their names at run time, which obliges the linker to keep every exported
-// method of every type: that doubles the size of the command.
+// A markup builds HTML. Package html/template could do it too, but it looks up methods by
+// name at run time, so the linker must keep every exported method of every type, which
+// doubles the size of the command.
 type markup struct{ strings.Builder }
 
-// A literal is HTML written in this package. Untyped constants convert to it by
-// themselves and strings do not, so that what a report says cannot become markup.
+// A literal is HTML written in this package. Untyped constants convert to it implicitly and
+// strings do not, so text from a report cannot become markup by mistake.
 type literal string
 
-// add appends HTML. Every value is escaped, so it may stand in text, or in an attribute
-// within quotation marks, unless it is HTML itself: a literal or a vector.
+// add appends HTML. It escapes every value for use in text or in a quoted attribute, except
+// a literal or a vector, which is HTML already.
 func (m *markup) add(format literal, values ...any) {
 	for i, v := range values {
 		switch v := v.(type) {

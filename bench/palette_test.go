@@ -13,7 +13,7 @@ import (
 // A linearRGB is a colour in linear light: red, green, blue, each 0 to 1.
 type linearRGB [3]float64
 
-// parseColor reads "#rrggbb" in sRGB (IEC 61966-2-1).
+// parseColor parses "#rrggbb" in sRGB (IEC 61966-2-1).
 func parseColor(t *testing.T, hex string) (c linearRGB) {
 	t.Helper()
 	var v [3]uint8
@@ -51,7 +51,7 @@ func (c linearRGB) lab() (lab [3]float64) {
 	return [3]float64{116*y - 16, 500 * (x - y), 200 * (y - z)}
 }
 
-// difference76 is the colour difference of CIE 1976: about 2 can just be seen.
+// difference76 is the CIE 1976 colour difference; about 2 is just noticeable.
 func difference76(a, b linearRGB) float64 {
 	x, y := a.lab(), b.lab()
 	return math.Hypot(math.Hypot(x[0]-y[0], x[1]-y[1]), x[2]-y[2])
@@ -72,15 +72,15 @@ func (c linearRGB) seenWith(m [3][3]float64) (seen linearRGB) {
 	return seen
 }
 
-// The colours of the charts stand out from the page, and from each other for
-// people with any of the common kinds of colour vision, light and dark.
+// In the light and the dark scheme, chart colours stand out from the page, and from each
+// other for people with any common kind of colour vision.
 func TestPalette(t *testing.T) {
 	light, dark, ok := strings.Cut(style, "prefers-color-scheme: dark")
 	require.True(t, ok)
 	for scheme, css := range map[string]string{"light": light, "dark": dark} {
 		colors := map[string]linearRGB{}
 		for _, m := range regexp.MustCompile(`--([a-z0-9-]+): (#[0-9a-f]{6})`).FindAllStringSubmatch(css, -1) {
-			if _, ok := colors[m[1]]; !ok { // what follows is for print
+			if _, ok := colors[m[1]]; !ok { // later definitions are for print
 				colors[m[1]] = parseColor(t, m[2])
 			}
 		}

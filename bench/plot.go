@@ -5,20 +5,20 @@ import (
 	"strconv"
 )
 
-// Bars are horizontal bars of rates in groups, with a value at each bar.
+// A bars is a chart of horizontal bars in groups, one bar for each rate, with its value.
 type bars struct {
-	title     string // over the labels of the groups
+	title     string // above the labels of the groups
 	groups    []barGroup
-	reference float64 // a rate to compare with, 0 for none
+	reference float64 // a rate to compare with, in hashes per second; 0 for none
 }
 
-// A barGroup is the bars of one label.
+// A barGroup is a label with its bars.
 type barGroup struct {
 	label string
 	bars  []bar
 }
 
-// A bar is a rate in hashes a second. Its whisker is the confidence interval.
+// A bar shows a rate in hashes per second, with its confidence interval as a whisker.
 type bar struct {
 	class string
 	rate  Estimate
@@ -39,8 +39,8 @@ const (
 	axisRoom  = 40
 )
 
-// draw draws the bars. Labels end where the bars begin, and values begin where
-// whiskers end, so neither can run into a bar whatever the font.
+// draw draws the bars. Labels end where the bars begin, and values begin where the whiskers
+// end, so neither can overlap a bar in any font.
 func (b *bars) draw(d *drawing) {
 	labels, values := []string{}, []string{}
 	highest, top, height := b.reference, 8.0, 0.0
@@ -95,13 +95,13 @@ type plot struct {
 	xs, ys                   span
 }
 
-// A span is what an axis shows.
+// A span is the range of values on an axis.
 type span struct {
 	low, high   float64
 	logarithmic bool
 }
 
-// part returns where a value lies on the axis, 0 to 1.
+// part returns the position of a value on the axis, from 0 to 1.
 func (s span) part(v float64) float64 {
 	if s.logarithmic {
 		return math.Log(v/s.low) / math.Log(s.high/s.low)
@@ -141,7 +141,7 @@ func (p *plot) rateTicks() {
 	}
 }
 
-// roundTicks returns round numbers from 0 to high, as many as there can be up to
+// roundTicks returns evenly spaced round numbers from 0 to high: as many as possible up to
 // most, but at least two.
 func roundTicks(high float64, most int) (ticks []float64) {
 	step := math.Pow(10, math.Floor(math.Log10(high)))
@@ -163,8 +163,8 @@ func formatTick(v float64) string {
 	return strconv.FormatFloat(v, 'g', 6, 64)
 }
 
-// timeTicks returns powers of ten seconds between two times: all, or every second
-// one, or fewer, as there is room.
+// timeTicks returns powers of ten, in seconds, between two times: all of them, or every
+// second one, or fewer, depending on the room.
 func timeTicks(low, high float64, narrow bool) (ticks []float64) {
 	from, to := int(math.Ceil(math.Log10(low))), int(math.Floor(math.Log10(high)))
 	most := 8
@@ -178,7 +178,7 @@ func timeTicks(low, high float64, narrow bool) (ticks []float64) {
 	return ticks
 }
 
-// tickSeconds shows a power of ten seconds.
+// tickSeconds formats a power of ten, in seconds.
 func tickSeconds(s float64) string {
 	switch {
 	case s < 0.9e-6:

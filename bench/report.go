@@ -5,9 +5,9 @@ import (
 	"time"
 )
 
-// What a file with a report says it is. The version changes when a field changes
-// its name or meaning; new fields do not change it. Load also reads version 1,
-// which called warnings doubts.
+// The format and version of a saved report. The version changes when a field changes its
+// name or meaning, but not when a field is added. Load also reads version 1, which called
+// warnings doubts.
 const (
 	Format  = "gkpow-bench"
 	Version = 2
@@ -29,10 +29,10 @@ type Report struct {
 	Settings Settings  `json:"settings"`         // the options, with defaults filled in
 	Machine  Machine   `json:"machine"`          // hardware, system and versions
 	Clock    Estimate  `json:"clock"`            // the CPU's clock during the run, in Hz
-	Chosen   string    `json:"chosen,omitempty"` // kernel that package solver chose here, if it was seen to choose
+	Chosen   string    `json:"chosen,omitempty"` // kernel that package solver chose here, if known
 
 	Work       []Work      `json:"work"`                 // the fixed work, one for each salt length
-	Checksum   string      `json:"checksum"`             // of all of Work, 16 hex digits
+	Checksum   string      `json:"checksum"`             // checksum of all of Work, 16 hex digits
 	Rows       []Row       `json:"rows"`                 // one for each strategy, salt length and number of threads
 	Scaling    *Scaling    `json:"scaling,omitempty"`    // nil if only one number of threads was measured
 	Solve      *Solve      `json:"solve,omitempty"`      // time to solution; nil if nothing could be measured
@@ -40,7 +40,7 @@ type Report struct {
 	Comparison *Comparison `json:"comparison,omitempty"` // with an earlier report, if one was given
 }
 
-// A Verdict says whether all answers were right.
+// A Verdict says whether all answers were correct.
 type Verdict string
 
 // The verdicts.
@@ -52,7 +52,7 @@ const (
 // Settings are the options of a run, with defaults filled in.
 type Settings struct {
 	Arguments   []string `json:"arguments,omitempty"` // flags of the command line
-	Seed        uint64   `json:"seed"`                // of salts, nonces and the order
+	Seed        uint64   `json:"seed"`                // seed of the random salts, nonces and order
 	Strategies  []string `json:"strategies"`          // names
 	SaltLengths []int    `json:"saltLengths"`         // in characters, ascending
 	Threads     []int    `json:"threads"`             // numbers of threads, ascending
@@ -62,9 +62,10 @@ type Settings struct {
 	Difficulty  int      `json:"difficulty"`          // for the time to solution, in leading zero hex digits
 }
 
-// Work is the fixed work for a salt length: find all nonces in some ranges that solve
-// an easy puzzle. Each strategy must do it correctly before it is measured. It depends
-// on the seed and the salt length only, so the checksum is the same on every machine.
+// Work is the fixed work for a salt length: to find every solution of an easy puzzle within
+// some ranges of nonces. Each strategy must do it correctly before it is measured. It
+// depends only on the seed and the salt length, so the checksum is the same on every
+// machine.
 type Work struct {
 	SaltLength int     `json:"saltLength"` // in characters
 	Salt       string  `json:"salt"`       // hex digits
@@ -72,16 +73,16 @@ type Work struct {
 	Ranges     []Range `json:"ranges"`     // the nonces
 	Hashes     uint64  `json:"hashes"`     // nonces in all ranges
 	Found      int     `json:"found"`      // solutions among them
-	Checksum   string  `json:"checksum"`   // of the solutions by crypto/sha256, 16 hex digits
+	Checksum   string  `json:"checksum"`   // checksum of the solutions found by crypto/sha256, 16 hex digits
 }
 
-// A Range is the nonces from First to Last.
+// A Range holds the nonces from First to Last.
 type Range struct {
 	First uint64 `json:"first"` // smallest nonce
 	Last  uint64 `json:"last"`  // largest nonce, included
 }
 
-// A Status says what became of a row.
+// A Status says whether a row was measured, and if not, why.
 type Status string
 
 // The statuses of rows. Row.Reason explains all but the first.
@@ -89,7 +90,7 @@ const (
 	Measured    Status = "ok"
 	Failed      Status = "FAIL"         // an answer was wrong
 	Unavailable Status = "unavailable"  // this CPU cannot run the strategy
-	NotMeasured Status = "not measured" // the run ended, or its time, before this row's turn
+	NotMeasured Status = "not measured" // the run was stopped or its time was up before this row's turn
 )
 
 // A Row is the throughput of a strategy.
@@ -102,8 +103,8 @@ type Row struct {
 	Status     Status `json:"status"`                // whether the row has figures
 	Reason     string `json:"reason,omitempty"`      // why not
 
-	Checksum string   `json:"checksum,omitempty"` // of what the strategy found in the Work
-	Samples  []Sample `json:"samples,omitempty"`  // one for each round, or the warm-up if the run was stopped before
+	Checksum string   `json:"checksum,omitempty"` // checksum of the solutions that the strategy found in the Work
+	Samples  []Sample `json:"samples,omitempty"`  // one for each round, or only the warm-up if the run ended before the first
 
 	Rate        *Estimate `json:"hashRate,omitempty"`      // hashes per second of all threads together
 	Nanoseconds *Estimate `json:"nsPerHash,omitempty"`     // nanoseconds that one thread takes for a hash
@@ -117,15 +118,15 @@ type Row struct {
 type Sample struct {
 	Hashes  uint64  `json:"hashes"`  // nonces tried by all threads
 	Seconds float64 `json:"seconds"` // wall time in seconds
-	// CPUSeconds is the CPU time of the process in that time, in seconds, for samples
-	// of one thread where the system counts it finely. It is less than Seconds if the
-	// thread had to wait for a CPU.
+	// CPUSeconds is the CPU time that the process used during the sample, in seconds. It
+	// is set only for one thread, on systems that count CPU time finely enough. It is less
+	// than Seconds if the thread had to wait for a CPU.
 	CPUSeconds float64 `json:"cpuSeconds,omitempty"`
 	Hz         float64 `json:"hz,omitempty"` // clock of the CPU in hertz, measured in the same round
 }
 
-// rate returns hashes per second. Time that one thread spent waiting for a CPU does
-// not count.
+// rate returns hashes per second. For one thread, it excludes the time spent waiting for a
+// CPU.
 func (s Sample) rate() float64 {
 	if s.CPUSeconds > 0 {
 		return float64(s.Hashes) / min(s.Seconds, s.CPUSeconds)
@@ -159,12 +160,12 @@ type Solve struct {
 
 	Start float64 `json:"start"` // seconds that a search takes to begin, included in the prediction
 
-	Predicted Quantiles `json:"predicted"` // by Rate and Start; values above 292 years are absent
-	Measured  Quantiles `json:"measured"`  // of Times, as far as there are enough of them
-	// PredictedLow is the predicted mean in seconds by the upper end of the rate's 95 % confidence
-	// interval, 0 if the rate has none.
+	Predicted Quantiles `json:"predicted"` // computed from Rate and Start; values above 292 years are absent
+	Measured  Quantiles `json:"measured"`  // computed from Times; P95 needs 20 of them and P99 needs 100
+	// PredictedLow is the predicted mean, in seconds, at the upper end of the rate's 95 % confidence
+	// interval, or 0 if the rate has no interval.
 	PredictedLow  float64 `json:"predictedMeanLow,omitempty"`
-	PredictedHigh float64 `json:"predictedMeanHigh,omitempty"` // the same in seconds by the lower end
+	PredictedHigh float64 `json:"predictedMeanHigh,omitempty"` // the same, in seconds, at the lower end
 	// MeanLow and MeanHigh are the 95 % confidence interval of the measured mean, for
 	// exponentially distributed times. They are 0 if no puzzle was solved.
 	MeanLow  float64   `json:"measuredMeanLow,omitempty"`  // lower end, in seconds
@@ -178,8 +179,9 @@ type Solve struct {
 	NotFound float64      `json:"notFound,omitempty"` // chance that no allowed nonce is a solution, 0 to 1
 	Curve    []CurvePoint `json:"curve,omitempty"`    // the predicted distribution
 	Fault    string       `json:"fault,omitempty"`    // the wrong answer, if there was one
-	// Easier is the same for a lower difficulty, at which puzzles were solved because there was no
-	// time for enough of this one. Then Times is empty here. Otherwise it is nil.
+	// Easier holds the results for a lower difficulty, whose puzzles were solved instead because
+	// there was not enough time at this difficulty; Times is then empty here. Otherwise Easier is
+	// nil.
 	Easier *Solve `json:"easier,omitempty"`
 }
 
@@ -197,7 +199,7 @@ type CurvePoint struct {
 	Chance  float64 `json:"chance"`  // chance of a solution by then, 0 to 1
 }
 
-// A Warning says what may have disturbed the figures.
+// A Warning reports something that may have disturbed the figures.
 type Warning struct {
 	Name    string `json:"name"`    // one of the Warning constants
 	Message string `json:"message"` // what was observed, with figures
@@ -232,8 +234,8 @@ func (r *Report) row(strategy string, saltLength, threads int) *Row {
 	return nil
 }
 
-// mainSalt is the salt length to show where there is room for one: 32, as in
-// solver.MeasureBackends, or else the first.
+// mainSalt returns the salt length to show where there is room for only one: 32, as in
+// solver.MeasureBackends, or the shortest if 32 was not measured.
 func (s *Settings) mainSalt() int {
 	if slices.Contains(s.SaltLengths, 32) || len(s.SaltLengths) == 0 {
 		return 32

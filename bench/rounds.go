@@ -6,27 +6,27 @@ import (
 	"time"
 )
 
-// goodSlice is short enough that operating systems do not interrupt most samples, and
-// so long that starting a search does not count. Samples shorter than shortSlice get
-// a warning.
+// goodSlice is a sample length that is short enough for most samples to run without
+// interruption by the operating system, and long enough for the start of a search to be
+// negligible. Samples shorter than shortSlice cause a warning.
 const (
 	goodSlice  = 8 * time.Millisecond
 	shortSlice = 2 * time.Millisecond
 )
 
-// How rounds are cut, unless Options.Rounds says how many there are.
+// How cut divides the time into rounds, unless Options.Rounds gives their number.
 const (
 	defaultRounds = 11
 	quickRounds   = 6
 	mostRounds    = 501
 	leastSlice    = 200 * time.Microsecond
 	longestSlice  = time.Second
-	spareRounds   = 1.5                   // for warming up, and for samples that end late
-	clockEvery    = 30 * time.Millisecond // between measurements of the clock
+	spareRounds   = 1.5                   // reserved for warming up and for samples that end late
+	clockEvery    = 30 * time.Millisecond // interval between measurements of the clock
 )
 
-// cut divides a time into rounds of so many samples, each with an audit: as many
-// rounds as are asked for, or else as many as fit well.
+// cut divides the time into rounds, each with the given number of samples and their audits.
+// It returns Options.Rounds, or as many rounds as fit well, and the length of a sample.
 func (r *runner) cut(budget time.Duration, samples int) (rounds int, slice time.Duration) {
 	each := budget.Seconds() / float64(max(samples, 1)) * auditShare / (auditShare + 1)
 	rounds = r.Rounds
@@ -42,7 +42,7 @@ func (r *runner) cut(budget time.Duration, samples int) (rounds int, slice time.
 	return rounds, min(max(slice, leastSlice), longestSlice)
 }
 
-// rows measures the throughput of all tracks, which take turns.
+// rows measures the throughput of all tracks, in turn.
 func (r *runner) rows(ctx context.Context) error {
 	var tracks []*track
 	for _, t := range r.tracks {
@@ -59,10 +59,10 @@ func (r *runner) rows(ctx context.Context) error {
 	return r.rounds(ctx, "throughput", tracks, rounds, slice, end)
 }
 
-// rounds measures tracks in turn, in a new random order in each round, until the rounds
+// rounds measures the tracks in turn, in a new random order in each round, until all rounds
 // are done or the time is up.
 func (r *runner) rounds(ctx context.Context, phase string, tracks []*track, rounds int, slice time.Duration, end time.Time) error {
-	if r.Rounds > 0 { // whoever asks for a number of rounds accepts some more time
+	if r.Rounds > 0 { // a given number of rounds may take up to half as long again
 		end = end.Add(end.Sub(r.now()) / 2)
 	}
 	r.measureClock(ctx)
@@ -89,7 +89,7 @@ func (r *runner) rounds(ctx context.Context, phase string, tracks []*track, roun
 			if t.failed != "" || slow {
 				continue // it used up its share of the time
 			}
-			// The first round gives every track a sample, as long as the whole budget lasts.
+			// The first round gives every track a sample while any of the budget is left.
 			late := round > 0 || r.Rounds == 0 && r.left() <= 0 && t.warm.Hashes > 0
 			if late && !r.now().Before(end) {
 				return nil
@@ -105,7 +105,7 @@ func (r *runner) rounds(ctx context.Context, phase string, tracks []*track, roun
 				t.samples = append(t.samples, s)
 			}
 			if s.Seconds > 5*slice.Seconds() {
-				continue // starting it takes so long that an audit would cost others their time
+				continue // its searches start so slowly that an audit would use up the others' time
 			}
 			if err := t.audit(ctx, r.world, slice/auditShare); t.stopped(ctx, err) {
 				return err
@@ -115,7 +115,7 @@ func (r *runner) rounds(ctx context.Context, phase string, tracks []*track, roun
 	return nil
 }
 
-// scaling measures the fastest strategy with one thread, with two, and so on.
+// scaling measures the fastest strategy with increasing numbers of threads.
 func (r *runner) scaling(ctx context.Context) error {
 	threads := scalingThreads(r.Threads)
 	fastest := r.fastest(r.Threads[0])
@@ -137,9 +137,9 @@ func (r *runner) scaling(ctx context.Context) error {
 	return err
 }
 
-// scalingThreads returns the numbers of threads to measure. If those asked for are 1 and
-// one other, it adds numbers between them: all if the other is at most 8, or else
-// powers of 2.
+// scalingThreads returns the numbers of threads to measure. If asked is 1 and one larger
+// number, it adds the numbers between them, or only the powers of 2 if the larger one is
+// above 8.
 func scalingThreads(asked []int) []int {
 	if len(asked) != 2 || asked[0] != 1 {
 		return asked
@@ -154,8 +154,8 @@ func scalingThreads(asked []int) []int {
 	return append(threads, most)
 }
 
-// fastest returns the track with the highest median rate for the main salt length and a
-// number of threads, or nil.
+// fastest returns the track with the highest median rate for the main salt length and the
+// given number of threads, or nil if none was measured.
 func (r *runner) fastest(threads int) (best *track) {
 	rate := math.Inf(-1)
 	for _, t := range r.tracks {
@@ -169,10 +169,10 @@ func (r *runner) fastest(threads int) (best *track) {
 	return best
 }
 
-// median returns the median rate.
+// median returns the track's median rate.
 func (t *track) median() float64 { return t.estimate().Median }
 
-// estimate returns the rate.
+// estimate returns the track's rate with its confidence interval.
 func (t *track) estimate() Estimate {
 	var rates []float64
 	for _, s := range t.results() {

@@ -11,25 +11,25 @@ import (
 	"github.com/gkpow/gkpow/strategies"
 )
 
-// A runner is one call of Run.
+// A runner holds the state of one call of Run.
 type runner struct {
 	Options
 	world
 	report  *Report
 	tracks  []*track // in the order of the report's rows
-	order   []int    // of the tracks that can be measured: in which they are checked
+	order   []int    // indexes of the tracks that can be measured, in the order of checking
 	rng     *rand.Rand
 	start   time.Time
 	before  usage
 	clocks  []float64
-	hz      float64   // the last of clocks
-	clocked time.Time // when that was measured
+	hz      float64   // the latest of clocks
+	clocked time.Time // when hz was measured
 	ports   Ports
 }
 
-// Shares of the budget that is left after the checks. What one phase does not use goes
-// to the next. Throughput gets at least one part in leastRowsShare of the whole budget,
-// however long the checks take.
+// Each phase's share of the budget that is left after the checks. Time that one phase does
+// not use goes to the next. However long the checks take, throughput gets at least
+// 1/leastRowsShare of the whole budget.
 const (
 	rowsShare      = 0.70
 	scalingShare   = 0.10
@@ -58,7 +58,7 @@ func run(ctx context.Context, o Options, w world) (*Report, error) {
 	return r.report, nil
 }
 
-// begin makes the report.
+// begin creates the report, with a row for everything that is to be measured.
 func (r *runner) begin() {
 	r.start = r.now()
 	m := describe()
@@ -103,7 +103,7 @@ func (r *runner) phases(ctx context.Context) error {
 	return nil
 }
 
-// choice finds out which kernel the engine chooses, unless none was measured.
+// choice finds out which kernel the engine chooses, unless the run measures no kernel.
 func (r *runner) choice(ctx context.Context) error {
 	if slices.ContainsFunc(r.report.Rows, func(row Row) bool { return row.Backend != "" }) {
 		r.report.Chosen = r.choose(ctx)
@@ -111,8 +111,8 @@ func (r *runner) choice(ctx context.Context) error {
 	return ctx.Err()
 }
 
-// prepare makes the grounds and a track for every row that can be measured, and orders
-// the tracks.
+// prepare creates the ground for each salt length and a track for every row that can be
+// measured, and puts the tracks in order.
 func (r *runner) prepare(ctx context.Context) error {
 	byLength := map[int]*ground{}
 	for _, length := range r.SaltLengths {
@@ -146,8 +146,8 @@ func explain(ctx context.Context, backend string, workers int, p solver.Puzzle) 
 	return &plan, err
 }
 
-// fail marks the rows of a failed track, for all numbers of threads: a strategy that is
-// wrong with one cannot be trusted with another.
+// fail marks the rows of a failed track as failed for all numbers of threads: a strategy
+// that is wrong with one number of threads cannot be trusted with another.
 func (r *runner) fail(t *track) {
 	for i, other := range r.tracks {
 		if other == nil || other.strategy.Name() != t.strategy.Name() || other.ground != t.ground {
@@ -160,7 +160,7 @@ func (r *runner) fail(t *track) {
 	}
 }
 
-// left returns the rest of the budget.
+// left returns the remaining budget.
 func (r *runner) left() time.Duration { return r.Budget - r.now().Sub(r.start) }
 
 // progress reports how far the run has got.
@@ -201,7 +201,7 @@ func (r *runner) end() {
 		}
 		row := &report.Rows[i]
 		if row.fill(t.results()); row.Status == NotMeasured && row.Reason == "" && report.Complete {
-			row.Reason = "no nonce was tried in the time of a sample"
+			row.Reason = "every sample ended before it tried a nonce"
 		}
 	}
 	if report.Scaling != nil {
@@ -220,7 +220,7 @@ func (r *runner) end() {
 	report.Summary = report.summary()
 }
 
-// results returns the samples of a track, or the warm-up if there are none.
+// results returns the samples of a track, or its warm-up sample if it has no others.
 func (t *track) results() []Sample {
 	if len(t.samples) == 0 && t.failed == "" && t.warm.Hashes > 0 {
 		return []Sample{t.warm}
@@ -258,7 +258,7 @@ func (row *Row) fill(samples []Sample) {
 		}
 	}
 	row.Rate, row.Nanoseconds = new(estimate(rates)), new(estimate(ns))
-	if len(cycles) == len(samples) { // or they would be figures of other samples than the rate
+	if len(cycles) == len(samples) { // rate and cycles must come from the same samples
 		e := estimate(cycles)
 		row.Cycles = &e
 		if row.Bound > 0 {

@@ -58,7 +58,7 @@ func TestRun(t *testing.T) {
 		rate := map[string]float64{"slow": 10_000, "fast": 20_000}[row.Strategy]
 		require.Equal(t, Measured, row.Status)
 		require.Len(t, row.Samples, 7)
-		// The clock of the world goes on for one thread at a time.
+		// The fake clock advances for one thread at a time.
 		require.InEpsilon(t, rate, row.Rate.Median, 1e-6)
 		require.InEpsilon(t, 1e9/rate*float64(row.Threads), row.Nanoseconds.Median, 1e-6)
 		require.InEpsilon(t, fakeHz/rate*float64(row.Threads), row.Cycles.Median, 1e-6)
@@ -73,7 +73,7 @@ func TestRun(t *testing.T) {
 	require.InDelta(t, 0.5, r.Scaling.Points[1].Efficiency, 1e-6)
 }
 
-// The same seed makes the same work, another one makes another.
+// The same seed gives the same work, and another seed gives other work.
 func TestRunSeed(t *testing.T) {
 	checksums := map[string]int{}
 	for _, seed := range []uint64{1, 1, 2} {
@@ -85,8 +85,8 @@ func TestRunSeed(t *testing.T) {
 	require.Len(t, checksums, 2)
 }
 
-// The fixed work is what every machine makes of the seed, and its answers are those
-// of package solver's own check.
+// The fixed work depends only on the seed, and its answers agree with package solver's own
+// check.
 func TestWork(t *testing.T) {
 	g := newGround(1, 32)
 	require.Equal(t, 4*workNonces(32), g.work.Hashes)
@@ -109,7 +109,7 @@ func TestWork(t *testing.T) {
 
 }
 
-// Short salts and long ones have work too.
+// Very short and very long salts have work too.
 func TestWorkLengths(t *testing.T) {
 	for _, length := range []int{0, 1, 55, 62, 63, 64, 1000} {
 		g := newGround(1, length)
@@ -118,8 +118,8 @@ func TestWorkLengths(t *testing.T) {
 	}
 }
 
-// Wrong answers, whatever they are, show as FAIL in the row and in the verdict,
-// and right ones beside them do not.
+// A wrong answer of any kind gives FAIL in its row and in the verdict, but not in the rows of
+// correct strategies.
 func TestRunWrong(t *testing.T) {
 	once := func(solves bool) int {
 		if solves {
@@ -134,9 +134,9 @@ func TestRunWrong(t *testing.T) {
 	}{
 		{"misses some", "missed", fakeStrategy{reports: func(nonce uint64, solves bool) int { return once(solves && nonce%16 != 5) }}},
 		{"finds nothing", "missed", fakeStrategy{reports: func(uint64, bool) int { return 0 }}},
-		{"finds what is none", "that are none", fakeStrategy{reports: func(nonce uint64, solves bool) int { return once(solves || nonce%1000 == 7) }}},
+		{"finds what is none", "wrong solutions, the first", fakeStrategy{reports: func(nonce uint64, solves bool) int { return once(solves || nonce%1000 == 7) }}},
 		{"finds it twice", "twice", fakeStrategy{reports: func(_ uint64, solves bool) int { return 2 * once(solves) }}},
-		{"counts too much", "hashes of ", fakeStrategy{counts: 1.1}},
+		{"counts too much", "hashes instead of ", fakeStrategy{counts: 1.1}},
 		{"counts hardly anything", "counted 0 hashes", fakeStrategy{counts: 1e-9}},
 		{"is refused", "the self-test failed", fakeStrategy{err: errors.New("the self-test failed")}},
 		{"says it was stopped", "canceled", fakeStrategy{err: context.Canceled}},
@@ -163,8 +163,8 @@ func TestRunWrong(t *testing.T) {
 	}
 }
 
-// Who is wrong with one number of threads is not trusted with others, and what is
-// wrong for one salt length only shows there.
+// A strategy that is wrong with one number of threads is not trusted with any other. One that
+// is wrong for a single salt length fails only there.
 func TestRunWrongInPlaces(t *testing.T) {
 	w, clock := fakeWorld()
 	bad := &fakeStrategy{name: "bad", rate: 20_000, clock: clock}
@@ -190,7 +190,7 @@ func TestRunWrongInPlaces(t *testing.T) {
 	require.Nil(t, r.Solve, "there is nothing to predict it from")
 }
 
-// What is right while it is checked is not trusted later.
+// Even a strategy that passes the check must give correct answers later.
 func TestRunWrongLater(t *testing.T) {
 	for name, test := range map[string]struct {
 		reports func(nonce uint64, solves bool) int
@@ -202,14 +202,14 @@ func TestRunWrongLater(t *testing.T) {
 				return 1
 			}
 			return 0
-		}, reason: "the hashes that it counted make about"},
-		"counts a third more": {counts: 1.33, reason: "the hashes that it counted make about"},
+		}, reason: "the hashes that it counted should give about"},
+		"counts a third more": {counts: 1.33, reason: "the hashes that it counted should give about"},
 		"finds what is none": {reports: func(nonce uint64, solves bool) int {
 			if solves || nonce%1000 == 7 {
 				return 1
 			}
 			return 0
-		}, reason: "is no solution for the salt"},
+		}, reason: "is not a solution for the salt"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			w, clock := fakeWorld()
@@ -233,7 +233,7 @@ func TestRunWrongLater(t *testing.T) {
 	}
 }
 
-// A strategy that does not find anything any more fails, and does not stop the run.
+// A strategy that stops finding solutions fails without stopping the run.
 func TestAuditStuck(t *testing.T) {
 	w, clock := fakeWorld()
 	stuck := &track{
@@ -260,8 +260,8 @@ func TestJudge(t *testing.T) {
 	}
 }
 
-// There is one salt without characters, so all samples find the same, and what is
-// rare in one of them is in all.
+// There is only one empty salt, so all samples find the same solutions, and an unlikely number
+// of them in one sample occurs in all.
 func TestJudgeShortSalts(t *testing.T) {
 	seeds := uint64(5)
 	if testing.Short() {
@@ -283,7 +283,7 @@ func TestJudgeShortSalts(t *testing.T) {
 	}
 }
 
-// A strategy that only solves wrongly fails too.
+// A strategy that is wrong only in the time to solution fails too.
 func TestRunWrongSolution(t *testing.T) {
 	w, clock := fakeWorld()
 	bad := &fakeStrategy{name: "bad", rate: 20_000, clock: clock}
@@ -295,12 +295,13 @@ func TestRunWrongSolution(t *testing.T) {
 	}
 	r := mustRun(t, o, w)
 	require.Equal(t, Fail, r.Verdict)
-	require.Contains(t, r.Solve.Fault, "is no solution")
+	require.Contains(t, r.Solve.Fault, "is not a solution")
 	require.Contains(t, r.Summary, "FAIL: bad is wrong")
 	require.Equal(t, Failed, r.row("bad", 32, 2).Status)
 }
 
-// The prediction includes what a search takes to begin, here four times as long as the hashes.
+// The prediction includes the time that a search takes to begin, here four times as long as the
+// hashes.
 func TestSolveStart(t *testing.T) {
 	w, clock := fakeWorld()
 	o := fakeOptions(&fakeStrategy{name: "a", rate: 20_000, clock: clock, start: 50 * time.Millisecond})
@@ -313,7 +314,7 @@ func TestSolveStart(t *testing.T) {
 	require.Nil(t, s.Easier)
 }
 
-// Without time for enough puzzles, easier ones test the prediction.
+// If there is no time for enough puzzles, easier ones test the prediction.
 func TestSolveEasier(t *testing.T) {
 	w, clock := fakeWorld()
 	o := fakeOptions(&fakeStrategy{name: "a", rate: 20_000, clock: clock})
@@ -334,7 +335,7 @@ func TestSolveEasier(t *testing.T) {
 	require.Contains(t, shown, "\npredicted from the rate ")
 	require.Contains(t, shown, "\npredicted"+at)
 	require.Contains(t, shown, "\nmeasured"+at)
-	require.Contains(t, strings.Join(strings.Fields(shown), " "), "By the measured times the true mean"+at+" is ")
+	require.Contains(t, strings.Join(strings.Fields(shown), " "), "The measured times put the true mean"+at+" at ")
 	for _, warning := range r.Warnings {
 		require.NotContains(t, []string{WarningFewSolves, WarningPrediction}, warning.Name)
 	}
@@ -343,7 +344,7 @@ func TestSolveEasier(t *testing.T) {
 	require.Equal(t, s.Easier, loaded.Solve.Easier)
 }
 
-// A context that ends leaves a report of what was measured so far.
+// When the context ends, Run reports what it has measured so far.
 func TestRunStopped(t *testing.T) {
 	cause := errors.New("the lid was closed")
 	for phase, measured := range map[string][]int{
@@ -358,8 +359,8 @@ func TestRunStopped(t *testing.T) {
 			)
 			calls := 0
 			o.Progress = func(p Progress) {
-				// By the fourth call three have a sample of their own, and the others that of
-				// warming up.
+				// By the fourth call, three rows have a sample, and the others have only their
+				// warm-up.
 				if p.Phase == phase {
 					if calls++; phase != "throughput" || calls > 3 {
 						cancel(cause)
@@ -389,8 +390,8 @@ func TestRunStopped(t *testing.T) {
 	}
 }
 
-// Puzzles that take too long are not an error, even if the search notices the deadline before the
-// context does.
+// Running out of time for puzzles is not an error, even if the search notices the deadline before
+// the context does.
 func TestRunLateSolution(t *testing.T) {
 	w, clock := fakeWorld()
 	solving := false
@@ -405,7 +406,7 @@ func TestRunLateSolution(t *testing.T) {
 	require.Contains(t, text(t, r), "Note: 0 of 100 puzzles")
 }
 
-// A lateStrategy goes on solving until the deadline, by the clock.
+// A lateStrategy keeps solving until the clock passes the deadline.
 type lateStrategy struct {
 	fakeStrategy
 	solving *bool
@@ -421,7 +422,7 @@ func (s *lateStrategy) Search(ctx context.Context, p solver.Puzzle, r strategies
 	return 0, context.DeadlineExceeded
 }
 
-// However slow the machine, the time is kept: there are fewer samples then.
+// However slow the machine, the run keeps to its budget by taking fewer samples.
 func TestRunBudget(t *testing.T) {
 	for _, test := range []struct {
 		rate  float64
@@ -433,7 +434,7 @@ func TestRunBudget(t *testing.T) {
 			&fakeStrategy{name: "b", rate: test.rate / 3, clock: clock, start: test.start},
 		)
 		o.Rounds, o.SaltLengths = 0, []int{32}
-		// The fixed work takes as long as it takes, and so do probes and warming up.
+		// Nothing bounds the time for the fixed work, the probes and the warm-up.
 		o.Budget = time.Duration(2*4*float64(4*mostNonces)/test.rate*1e9) + 5*time.Second
 		start := clock.Now()
 		r := mustRun(t, o, w)
@@ -471,7 +472,7 @@ func TestRunBusy(t *testing.T) {
 	require.NotNil(t, r.Solve)
 }
 
-// A strategy that is slow to answer takes no time from the others.
+// A strategy whose searches start slowly takes no time from the others.
 func TestRunSlowToAnswer(t *testing.T) {
 	w, clock := fakeWorld()
 	slow := &fakeStrategy{name: "slow to answer", rate: 20_000, clock: clock}

@@ -11,18 +11,18 @@ import (
 	"github.com/gkpow/gkpow/strategies"
 )
 
-// A sample searches all nonces of one width for a limited time, at the difficulty of a real search,
-// so solutions are rare and handling them costs nothing. Separate audits with frequent solutions
-// verify answers and counts.
+// A sample searches the nonces of one width for a limited time, at the difficulty of a real search,
+// so that solutions are rare and handling them costs nothing. Separate audits, with frequent
+// solutions, verify answers and counts.
 const (
 	sampleBits = 4 * DefaultDifficulty
-	hitEvery   = 10 * time.Microsecond // in an audit, about, for one thread
-	firstBits  = 6                     // in the first audit, when the rate is not known
+	hitEvery   = 10 * time.Microsecond // approximate time between the solutions of one thread in an audit
+	firstBits  = 6                     // difficulty of the first audit, when the rate is not known yet
 	maxBits    = 24
-	auditShare = 8 // an audit takes one part in so many of the time of a sample
+	auditShare = 8 // an audit takes 1/auditShare of the time of a sample
 )
 
-// sample searches for about the given time. There are no hashes if the thread did not
+// sample searches for about the given time. The result has no hashes if the thread did not
 // get a CPU in that time.
 func (t *track) sample(ctx context.Context, w world, length time.Duration) (Sample, error) {
 	s, err := t.run(ctx, w, sampleBits, length)
@@ -32,8 +32,8 @@ func (t *track) sample(ctx context.Context, w world, length time.Duration) (Samp
 	return s, err
 }
 
-// audit searches for about the given time. The puzzle is so easy that the number of solutions shows
-// whether the strategy counts its hashes correctly.
+// audit searches for about the given time. The puzzle is easy enough for the number of solutions
+// to show whether the strategy counts its hashes correctly.
 func (t *track) audit(ctx context.Context, w world, length time.Duration) error {
 	bits := firstBits
 	if t.rate > 0 {
@@ -46,8 +46,8 @@ func (t *track) audit(ctx context.Context, w world, length time.Duration) error 
 	return err
 }
 
-// run searches until the time is up. The puzzle has a salt of its own. Solutions are
-// checked and counted for judge.
+// run searches until the time is up, with a new salt. It verifies the solutions, and counts
+// them for judge.
 func (t *track) run(ctx context.Context, w world, bits int, length time.Duration) (s Sample, err error) {
 	p := solver.Puzzle{Prefix: append([]byte(hexSalt(t.rng, t.length)), ':'), Bits: bits}
 	var found []uint64
@@ -55,7 +55,7 @@ func (t *track) run(ctx context.Context, w world, bits int, length time.Duration
 	end := begin.Add(length)
 	inner, cancel := w.until(ctx, end)
 	defer cancel()
-	for err == nil && w.now().Before(end) { // a search that runs out of nonces begins again
+	for err == nil && w.now().Before(end) { // a search that runs out of nonces starts over
 		var hashes uint64
 		hashes, err = strategies.Search(inner, t.strategy, t.threads, p, strategies.Range(nonces(t.width)), func(nonce uint64) bool {
 			found = append(found, nonce)
@@ -81,49 +81,49 @@ func (t *track) run(ctx context.Context, w world, bits int, length time.Duration
 	return s, err
 }
 
-// leastCPUShare is the least CPU time that counts, as one part in so many of a sample's time. Less
-// means that the system counts CPU time in coarse steps.
+// leastCPUShare sets the smallest CPU time to trust: 1/leastCPUShare of a sample's time. A smaller
+// value means that the system counts CPU time in coarse steps.
 const leastCPUShare = 1000
 
-// wrongSolution says which of the nonces is no solution, or "".
+// wrongSolution names the first of the nonces that is not a solution, or returns "".
 func wrongSolution(p solver.Puzzle, found []uint64) string {
 	ref := newReference(p.Prefix)
 	i := slices.IndexFunc(found, func(nonce uint64) bool { return ref.zeros(nonce) < p.Bits })
 	if i < 0 {
 		return ""
 	}
-	return fmt.Sprintf("in a measured round: nonce %d is no solution for the salt %q and %d bits",
+	return fmt.Sprintf("in a measured round: nonce %d is not a solution for the salt %q and %d bits",
 		found[i], p.Prefix[:len(p.Prefix)-1], p.Bits)
 }
 
-// maxDeviation is how many standard deviations the number of solutions may differ
-// from what the hashes make likely: more has a chance below 1 in 10^11.
+// maxDeviation is how far the number of solutions may lie from the expected number, in
+// standard deviations. The chance of a larger deviation is below 1 in 10^11.
 const maxDeviation = 7
 
-// judge fails a track that has found too few or too many solutions for the hashes
-// that it counted. Salts of up to a few characters are shared by several searches,
-// which then find the same, so their deviations add up.
+// judge fails a track that found too few or too many solutions for the hashes that it
+// counted. Searches with very short salts often get the same salt and then find the same
+// solutions, so their deviations add up; the variance allows for that.
 func (t *track) judge() {
 	salts := math.Ldexp(1, 4*t.length)
 	variance := max(t.expected, 1) * (1 + float64(max(t.searches-1, 0))/salts)
 	deviation := math.Abs(float64(t.found)-t.expected) / math.Sqrt(variance)
 	if t.failed == "" && deviation > maxDeviation {
-		t.failed = fmt.Sprintf("in the measured rounds: found %d solutions, but the hashes that it counted make about %.0f likely",
+		t.failed = fmt.Sprintf("in the measured rounds: found %d solutions, but the hashes that it counted should give about %.0f",
 			t.found, t.expected)
 	}
 }
 
-// warmUp searches until the rate is known, and takes a first sample.
+// warmUp searches until the rate is known, and then takes a first sample.
 func (t *track) warmUp(ctx context.Context, w world, length time.Duration) error {
 	for range 2 {
 		if err := t.audit(ctx, w, length/2); err != nil {
 			return err
 		}
 		if t.spent > 5*length {
-			break // starting it takes long, so once is enough
+			break // its searches start slowly, so one audit is enough
 		}
 	}
-	// A long salt may take longer than a sample until the first nonce is tried.
+	// With a long salt, hashing the salt may take longer than a sample.
 	for range 8 {
 		var err error
 		if t.warm, err = t.sample(ctx, w, length/2); err != nil || t.warm.Hashes > 0 {

@@ -15,8 +15,8 @@ import (
 	"github.com/gkpow/gkpow/strategies"
 )
 
-// In samples solutions are as rare as in a real search, so handling them costs nothing.
-// The audits between them find many.
+// Solutions are as rare in samples as in a real search, so handling them costs nothing. The
+// audits between the samples find many.
 func TestSamplesRarelyFind(t *testing.T) {
 	w, clock := fakeWorld()
 	handled := &costlyHits{fakeStrategy{name: "grids", rate: 1e6, clock: clock}}
@@ -30,7 +30,7 @@ func TestSamplesRarelyFind(t *testing.T) {
 	require.Greater(t, track.found, uint64(5))
 }
 
-// costlyHits takes a millisecond for each solution that it reports.
+// costlyHits is a strategy that takes a millisecond for each solution that it reports.
 type costlyHits struct{ fakeStrategy }
 
 func (s *costlyHits) Search(ctx context.Context, p solver.Puzzle, r strategies.Range, found func(uint64) bool) (uint64, error) {
@@ -40,8 +40,8 @@ func (s *costlyHits) Search(ctx context.Context, p solver.Puzzle, r strategies.R
 	})
 }
 
-// On a busy machine threads wait for a CPU, now and then and for long. The CPU time
-// still tells which of two strategies is the faster one.
+// On a busy machine, threads sometimes wait a long time for a CPU. CPU time still shows
+// which of two strategies is faster.
 func TestBusyMachine(t *testing.T) {
 	w, clock := fakeWorld()
 	busy := &busyMachine{fakeClock: clock, rng: rand.New(rand.NewPCG(1, 2))}
@@ -64,7 +64,7 @@ func TestBusyMachine(t *testing.T) {
 	require.Equal(t, r.Rows, loaded.Rows)
 }
 
-// A busyMachine gives its CPU to others some of the time that its clock is looked at.
+// On a busyMachine, some reads of the clock come after another process has used the CPU.
 type busyMachine struct {
 	*fakeClock
 	mu     sync.Mutex // guards what follows
@@ -90,15 +90,15 @@ func (m *busyMachine) cpu() time.Duration {
 	return m.fakeClock.Now().Sub(time.Date(2026, 11, 21, 12, 0, 0, 0, time.UTC)) - m.waited
 }
 
-// CPU time that is more than the wall time, of other threads, or next to nothing, by a
-// coarse clock, does not count.
+// A sample ignores CPU time that exceeds the wall time, since it includes other threads, and
+// CPU time that is almost zero, since the system counts it coarsely.
 func TestSampleRate(t *testing.T) {
 	require.Equal(t, 1e6, Sample{Hashes: 1000, Seconds: 0.001}.rate())
 	require.Equal(t, 2e6, Sample{Hashes: 1000, Seconds: 0.001, CPUSeconds: 0.0005}.rate())
 	require.Equal(t, 1e6, Sample{Hashes: 1000, Seconds: 0.001, CPUSeconds: 0.002}.rate())
 }
 
-// No sentence claims a winner where the intervals overlap.
+// The summary claims no winner when the intervals overlap.
 func TestNoClearWinner(t *testing.T) {
 	r := fakeReport(t)
 	for i := range r.Rows {
@@ -116,7 +116,7 @@ func TestNoClearWinner(t *testing.T) {
 	require.Contains(t, r.summary(), "(too few samples).")
 }
 
-// A row's time and cycles are of the same samples: their quotient is the clock.
+// A row's time and cycles come from the same samples, so their quotient is the clock.
 func TestSameSamples(t *testing.T) {
 	samples := []Sample{{1000, 1, 0, 3e9}, {1100, 1, 0, 3e9}, {1300, 1, 0, 3e9}, {900, 1, 0, 3e9}}
 	row := Row{Threads: 1, Status: NotMeasured}
@@ -128,7 +128,7 @@ func TestSameSamples(t *testing.T) {
 	require.Nil(t, row.Cycles)
 }
 
-// Where checks take too long, rows are left out, and the time is kept.
+// When checks take too long, Run leaves rows out and keeps to its budget.
 func TestRunOutOfTime(t *testing.T) {
 	w, clock := fakeWorld()
 	o := fakeOptions(&fakeStrategy{name: "quick", rate: 1e6, clock: clock}, &fakeStrategy{name: "slow", rate: 2_000, clock: clock})
@@ -144,7 +144,7 @@ func TestRunOutOfTime(t *testing.T) {
 	require.Contains(t, text(t, r), "warning: not-measured: there was no time for 2 rows of 4; raise --time\n")
 }
 
-// Long salts make the fixed work less, not the run longer.
+// Long salts reduce the fixed work instead of making the run longer.
 func TestWorkOfLongSalts(t *testing.T) {
 	require.EqualValues(t, mostNonces, workNonces(4096))
 	g := newGround(1, maxSaltLength)
@@ -156,8 +156,8 @@ func TestWorkOfLongSalts(t *testing.T) {
 	}
 }
 
-// Of exponentially distributed times the interval holds the true mean as often as it
-// says.
+// For exponentially distributed times, the interval contains the true mean as often as its
+// confidence level claims.
 func TestMeanInterval(t *testing.T) {
 	rng := rand.New(rand.NewPCG(3, 4))
 	for _, n := range []int{1, 5, 40} {
@@ -178,7 +178,7 @@ func TestMeanInterval(t *testing.T) {
 	require.False(t, math.IsNaN(chiSquared(2, -1.96)))
 }
 
-// The kernel that the engine chooses is marked, and the time to solution is its.
+// The report marks the kernel that the engine chooses, and gives its time to solution.
 func TestChosen(t *testing.T) {
 	w, clock := fakeWorld()
 	w.choose = func(context.Context) string { return "generic" }
@@ -191,7 +191,8 @@ func TestChosen(t *testing.T) {
 	require.Contains(t, text(t, r), "\n> generic ")
 }
 
-// A time to solution of another strategy than the chosen kernel says so.
+// The summary says when the time to solution is that of a strategy other than the chosen
+// kernel.
 func TestChosenNotMeasured(t *testing.T) {
 	w, clock := fakeWorld()
 	w.choose = func(context.Context) string { return "avx2" }

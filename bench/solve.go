@@ -12,18 +12,17 @@ import (
 	"github.com/gkpow/gkpow/strategies"
 )
 
-// How many puzzles are solved for the time to solution.
+// How many puzzles to solve for the time to solution, and how long that may take.
 const (
 	mostSolves = 100
-	fewSolves  = 10  // with fewer the interval of the mean is too wide to tell anything
-	solveSlack = 1.2 // of the time, for puzzles that take longer than the average
-	starts     = 9   // searches that show how long one takes to begin
-	solveShare = 30  // one part in so many of the budget is for solving, even if all of it is gone
+	fewSolves  = 10  // with fewer, the interval of the mean is too wide to be useful
+	solveSlack = 1.2 // time to reserve per average time, for puzzles that take longer
+	starts     = 9   // searches to time for how long one takes to begin
+	solveShare = 30  // solving gets at least 1/solveShare of the budget, even if no time is left
 )
 
-// solve predicts the time to solution with the most threads, and solves puzzles while time
-// remains. If there is no time for enough of them it solves easier ones, for which it predicts the
-// time in the same way.
+// solve predicts the time to solution with the most threads, and then measures it by solving
+// puzzles. If there is not enough time for that, it predicts and solves easier puzzles instead.
 func (r *runner) solve(ctx context.Context) error {
 	t := r.solving()
 	if t == nil {
@@ -54,8 +53,8 @@ func (r *runner) solve(ctx context.Context) error {
 	return r.solvePuzzles(ctx, t, s.tested())
 }
 
-// startOf returns how many seconds a search takes to begin: the median time of searches of which
-// the first nonce is a solution, or 0 if there is no time for one.
+// startOf returns how many seconds a search takes to begin: the median time of searches whose
+// first nonce is a solution, or 0 if there is no time to measure it.
 func (r *runner) startOf(ctx context.Context, t *track) (float64, error) {
 	inner, cancel := context.WithTimeoutCause(ctx, r.leftToSolve()+r.Budget/10, errLate)
 	defer cancel()
@@ -83,10 +82,10 @@ func (r *runner) startOf(ctx context.Context, t *track) (float64, error) {
 	return times[len(times)/2], nil
 }
 
-// leftToSolve returns the time for solving puzzles.
+// leftToSolve returns the time that is left for solving puzzles.
 func (r *runner) leftToSolve() time.Duration { return max(r.left(), r.Budget/solveShare) }
 
-// predict returns the predicted time to solution, and how many puzzles there is time for.
+// predict predicts the time to solution, and plans as many puzzles as there is time for.
 func (r *runner) predict(ctx context.Context, t *track, start float64, difficulty int) (*Solve, error) {
 	plan, err := r.plan(ctx, t, puzzles{r.rng, t.length, difficulty}.next())
 	if err != nil {
@@ -118,13 +117,13 @@ func (r *runner) predict(ctx context.Context, t *track, start float64, difficult
 	return s, nil
 }
 
-// solvePuzzles solves as many puzzles as planned, and stops when the time is up.
+// solvePuzzles solves as many puzzles as planned, but stops when the time is up.
 func (r *runner) solvePuzzles(ctx context.Context, t *track, s *Solve) error {
 	if s.Planned == 0 {
 		return nil
 	}
 	puzzles := puzzles{rand.New(rand.NewPCG(r.Seed, 1<<32)), t.length, s.Difficulty}
-	// The slowest puzzles must be among the times, so there is some slack.
+	// Cutting off the slowest puzzles would bias the times, so allow some extra time.
 	ctx, cancel := context.WithTimeoutCause(ctx, r.leftToSolve()+r.Budget/10, errLate)
 	defer cancel()
 	defer s.fill()
@@ -135,7 +134,7 @@ func (r *runner) solvePuzzles(ctx context.Context, t *track, s *Solve) error {
 		nonce, err := t.solve(ctx, p)
 		elapsed := r.now().Sub(begin)
 		if err == nil && !p.Solves(nonce) {
-			err = fmt.Errorf("nonce %d is no solution of the puzzle with the salt %q", nonce, p.Prefix[:len(p.Prefix)-1])
+			err = fmt.Errorf("nonce %d is not a solution of the puzzle with the salt %q", nonce, p.Prefix[:len(p.Prefix)-1])
 		}
 		if err == nil {
 			s.Times = append(s.Times, max(elapsed, 1).Seconds())
@@ -155,7 +154,8 @@ func (r *runner) solvePuzzles(ctx context.Context, t *track, s *Solve) error {
 	return nil
 }
 
-// tested returns what was measured: puzzles of this difficulty, or easier ones.
+// tested returns the results for the difficulty whose puzzles were solved: this one or an
+// easier one.
 func (s *Solve) tested() *Solve {
 	if s.Easier != nil {
 		return s.Easier
@@ -163,8 +163,8 @@ func (s *Solve) tested() *Solve {
 	return s
 }
 
-// solving returns the track for the time to solution: that of the kernel that the
-// engine has chosen, with the most threads, or else the fastest.
+// solving returns the track for the time to solution, with the most threads: that of the
+// kernel that the engine chose, or the fastest if that kernel was not measured.
 func (r *runner) solving() *track {
 	threads := slices.Max(r.Threads)
 	for i, row := range r.report.Rows {
@@ -177,7 +177,7 @@ func (r *runner) solving() *track {
 	return r.fastest(threads)
 }
 
-// fill computes the figures from the times.
+// fill computes the measured figures from the times.
 func (s *Solve) fill() {
 	s.Measured = quantiles(s.Times)
 	s.MeanLow, s.MeanHigh = 0, 0
@@ -196,8 +196,8 @@ func (s *Solve) agrees() bool {
 	return s.MeanLow <= high && low <= s.MeanHigh
 }
 
-// predictedInterval returns the interval of the predicted mean, or the mean twice if the rate has
-// no interval.
+// predictedInterval returns the interval of the predicted mean. If the rate has no interval, both
+// ends are the mean.
 func (s *Solve) predictedInterval() (low, high float64) {
 	if s.PredictedLow == 0 {
 		return s.Predicted.Mean, s.Predicted.Mean
@@ -205,17 +205,17 @@ func (s *Solve) predictedInterval() (low, high float64) {
 	return s.PredictedLow, s.PredictedHigh
 }
 
-// chiSquared approximates the quantile of a chi-squared distribution for a quantile of
-// the normal one: Wilson and Hilferty 1931.
+// chiSquared approximates the quantile of a chi-squared distribution that corresponds to
+// a quantile of the standard normal distribution (Wilson and Hilferty 1931).
 func chiSquared(degrees, normal float64) float64 {
 	k := 2 / (9 * degrees)
 	return degrees * math.Pow(1-k+normal*math.Sqrt(k), 3)
 }
 
-// errLate is the cause of the end of solving when the time is up.
+// errLate is the context's cause when the time for solving is up.
 var errLate = fmt.Errorf("the time is up: %w", context.DeadlineExceeded)
 
-// puzzles makes puzzles, each with its own salt.
+// puzzles generates puzzles, each with its own salt.
 type puzzles struct {
 	rng                *rand.Rand
 	length, difficulty int
@@ -237,8 +237,8 @@ func (r *runner) plan(ctx context.Context, t *track, p solver.Puzzle) (*solver.P
 	if err != nil {
 		return nil, err
 	}
-	// The rate is that of the main segment. Other segments differ in proportion to
-	// their operations.
+	// The measured rate is that of the main segment. The time per hash in other segments is
+	// in proportion to their operations.
 	scale := rate * mainSegment(plan).OpsPerHash
 	plan.Workers = 1
 	for i := range plan.Segments {
@@ -247,7 +247,7 @@ func (r *runner) plan(ctx context.Context, t *track, p solver.Puzzle) (*solver.P
 	return plan, nil
 }
 
-// predict fills in the prediction from the plan and the time that a search takes to begin.
+// predict computes the prediction from the plan and the time that a search takes to begin.
 func (s *Solve) predict(plan *solver.Plan) {
 	seconds := func(chance float64) float64 {
 		d, ok := plan.Quantile(chance)
@@ -273,7 +273,7 @@ func (s *Solve) predict(plan *solver.Plan) {
 	}
 }
 
-// quantiles returns the quantiles for which there are enough times.
+// quantiles returns the mean and the quantiles that there are enough times for.
 func quantiles(times []float64) (q Quantiles) {
 	sorted := slices.Sorted(slices.Values(times))
 	if len(sorted) == 0 {
@@ -292,8 +292,8 @@ func quantiles(times []float64) (q Quantiles) {
 	return q
 }
 
-// solve finds a solution: a kernel as package solver does for a program, any other strategy from
-// nonce 0 on.
+// solve finds a solution. A kernel runs through package solver, as in a program; any other strategy
+// searches from nonce 0.
 func (t *track) solve(ctx context.Context, p solver.Puzzle) (nonce uint64, err error) {
 	if backend := strategies.BackendOf(t.strategy); backend != "" {
 		s, err := solver.New(solver.Options{Backend: backend, Workers: t.threads})

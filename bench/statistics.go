@@ -10,10 +10,9 @@ import (
 // confidence is the level of all confidence intervals.
 const confidence = 0.95
 
-// An Estimate is the median of a sample, with a confidence interval from
-// golang.org/x/perf/benchmath, which assumes nothing about the distribution. Its unit
-// is that of the values. Of fewer than six values there is no interval: then Low, High
-// and Confidence are 0.
+// An Estimate is the median of some values, in their unit, with a confidence interval that
+// assumes nothing about their distribution (golang.org/x/perf/benchmath). Fewer than six
+// values have no interval: Low, High and Confidence are then 0.
 type Estimate struct {
 	Median     float64 `json:"median"`               // the middle value, in the unit of the values
 	Low        float64 `json:"low,omitempty"`        // lower end of the interval, in the same unit
@@ -25,7 +24,7 @@ type Estimate struct {
 	Count      int     `json:"count"`                // number of values
 }
 
-// estimate summarises values, in any order.
+// estimate summarises values, which may be in any order.
 func estimate(values []float64) Estimate {
 	if len(values) == 0 {
 		return Estimate{}
@@ -57,7 +56,7 @@ func newSample(values []float64) *benchmath.Sample {
 // known reports whether there is a confidence interval.
 func (e Estimate) known() bool { return e.Confidence > 0 }
 
-// spread returns the wider half of the interval, as a part of the median.
+// spread returns the wider half of the interval as a fraction of the median.
 func (e Estimate) spread() float64 {
 	if !e.known() || e.Median == 0 {
 		return 0
@@ -65,12 +64,12 @@ func (e Estimate) spread() float64 {
 	return max(e.High-e.Median, e.Median-e.Low) / e.Median
 }
 
-// fence is how many times the distance between the quartiles a value may lie
-// outside of them: Tukey's outer fences.
+// fence is how far outside the quartiles a value may lie, in interquartile ranges:
+// Tukey's outer fences.
 const fence = 3
 
-// outliers counts the values outside of the fences. Among fewer than five there
-// is no telling.
+// outliers counts the values outside the fences. Fewer than five values are too few for
+// fences and count as none.
 func outliers(sorted []float64) (count int) {
 	if len(sorted) < 5 {
 		return 0
@@ -95,9 +94,9 @@ func quantile(sorted []float64, q float64) float64 {
 	return sorted[i] + (at-float64(i))*(sorted[i+1]-sorted[i])
 }
 
-// A Ratio compares the medians of two samples. Low and High divide the ends of the two
-// confidence intervals, so the true ratio lies outside only if one of the medians lies
-// outside its interval. They are 0 if an interval is missing.
+// A Ratio compares the medians of two samples. Low and High are quotients of the ends of
+// the two confidence intervals, so the true ratio lies outside them only if one of the true
+// medians lies outside its interval. They are 0 if either sample has no interval.
 type Ratio struct {
 	Ratio       float64 `json:"ratio"`          // second median ÷ first
 	Low         float64 `json:"low,omitempty"`  // lower bound of second median ÷ first
@@ -106,7 +105,7 @@ type Ratio struct {
 	Significant bool    `json:"significant"`    // whether P is below 0.05
 }
 
-// ratio compares samples, neither of them empty.
+// ratio compares two samples, neither of which may be empty.
 func ratio(before, after []float64) Ratio {
 	a, b := estimate(before), estimate(after)
 	c := benchmath.AssumeNothing.Compare(newSample(before), newSample(after))

@@ -12,8 +12,8 @@ func TestEstimate(t *testing.T) {
 	require.Equal(t, 6.0, e.Median)
 	require.Equal(t, []float64{1, 11}, []float64{e.Min, e.Max})
 	require.Equal(t, 11, e.Count)
-	// Of Binomial(11, 1/2): the median is below the second value with a chance of
-	// (1+11)/2048, and above the ninth with one of (55+11+1)/2048.
+	// By Binomial(11, 1/2), the median is below the second value with probability
+	// (1+11)/2048, and above the ninth with probability (55+11+1)/2048.
 	require.Equal(t, []float64{2, 9}, []float64{e.Low, e.High})
 	require.InDelta(t, 1-(12.0+67)/2048, e.Confidence, 1e-9)
 	require.InDelta(t, 4.0/6, e.spread(), 1e-9)
@@ -28,7 +28,7 @@ func TestEstimate(t *testing.T) {
 	require.Zero(t, estimate(nil))
 }
 
-// The interval holds the true median as often as it says.
+// The interval contains the true median as often as its confidence level claims.
 func TestEstimateCovers(t *testing.T) {
 	rng := rand.New(rand.NewPCG(1, 2))
 	const runs = 4000

@@ -6,8 +6,8 @@ import (
 	"strings"
 )
 
-// summary says in one or two sentences what people want to know first. It claims no
-// more than the confidence intervals do.
+// summary states the result in one or two sentences. It claims nothing that the confidence
+// intervals do not support.
 func (r *Report) summary() string {
 	if r.Verdict == Fail {
 		return r.failure()
@@ -17,7 +17,7 @@ func (r *Report) summary() string {
 	case lead == "":
 	case r.Chosen == "":
 		lead += "."
-	case r.Solve.Strategy != r.Chosen: // as with --strategy, or when the time was short
+	case r.Solve.Strategy != r.Chosen: // --strategy left the chosen kernel out, or time was short
 		lead += "; gkpow chooses " + r.Chosen + ", which was not measured."
 	case strings.HasPrefix(winner, "Here "+r.Chosen+" is "):
 		lead += strings.Replace(winner, "Here "+r.Chosen+" is ", "; "+r.Chosen+" is chosen, ", 1)
@@ -36,8 +36,8 @@ func (r *Report) summary() string {
 	return strings.Join(parts, " ")
 }
 
-// lead says how long a challenge takes, without the full stop: "A challenge of
-// difficulty 6 takes 0.08 s here on average, 20 times faster than the textbook loop".
+// lead says how long a challenge takes, without a full stop: "A challenge of difficulty 6
+// takes 0.08 s here on average, 20 times faster than the textbook loop".
 func (r *Report) lead() string {
 	s := r.Solve
 	if s == nil || s.Predicted.Mean == 0 {
@@ -54,8 +54,9 @@ func (r *Report) lead() string {
 	return text
 }
 
-// winner says which kernel is the fastest on the fewest threads, if that can be told:
-// "Here avx512 is 2.02 times as fast as shani." Without kernels it is about strategies.
+// winner says which kernel is the fastest with the fewest threads, or that none clearly is:
+// "Here avx512 is 2.02 times as fast as shani." If the report has no two kernels, winner
+// compares strategies.
 func (r *Report) winner() string {
 	first, second := r.leaders()
 	switch {
@@ -77,7 +78,7 @@ func (r *Report) winner() string {
 	return fmt.Sprintf("No clear winner between %s and %s (%s).", first.Strategy, second.Strategy, why)
 }
 
-// above reports whether the interval lies above that of another estimate.
+// above reports whether the whole interval of e lies above that of other.
 func (e *Estimate) above(other *Estimate) bool {
 	return e.known() && other.known() && e.Low > other.High
 }
@@ -96,7 +97,7 @@ func (r *Report) failure() string {
 		}
 		reasons[row.Strategy] = append(reasons[row.Strategy], row.Reason)
 	}
-	if len(failed) == 0 && r.Solve != nil { // a solve that failed has a row that did
+	if len(failed) == 0 && r.Solve != nil { // no row failed, so the time to solution did
 		failed, reasons[r.Solve.Strategy] = []string{r.Solve.Strategy}, []string{r.Solve.Fault}
 	}
 	var parts []string
@@ -111,9 +112,9 @@ func (r *Report) failure() string {
 		strings.Join(failed, ", "), verb, strings.Join(parts, "; "))
 }
 
-// leaders returns the fastest row for the main salt length and the fewest threads,
-// and the next one of another kernel of the engine, or of any strategy if there is
-// none.
+// leaders returns the fastest row for the main salt length and the fewest threads, and the
+// row to compare it with: the fastest of the engine's other kernels, or of the other
+// strategies if there is no such kernel. Either is nil if it was not measured.
 func (r *Report) leaders() (first, second *Row) {
 	threads := r.Settings.Threads[0]
 	for _, name := range r.byRate(r.Settings.mainSalt(), threads) {

@@ -7,10 +7,9 @@ import (
 	"unicode/utf8"
 )
 
-// A drawing is an SVG in the making. Its unit is a CSS pixel at full size, with
-// the origin at the top left. Colours and line styles are classes of the page's
-// style sheet, so a chart follows the reader's colour scheme and needs no inline
-// styles.
+// A drawing builds an SVG. Its unit is a CSS pixel at full size, and its origin is at the
+// top left. Colours and line styles come from classes in the page's style sheet, so a chart
+// follows the reader's colour scheme without inline styles.
 type drawing struct {
 	width, height float64
 	narrow        bool // for phones
@@ -53,8 +52,8 @@ func (d *drawing) dot(class string, x, y float64) {
 	fmt.Fprintf(&d.body, `<circle class="%s" cx="%s" cy="%s" r="4"/>`+"\n", class, px(x), px(y))
 }
 
-// Where a text lies relative to its x. The browser places it by the width that it
-// has in the reader's font, which is not known here.
+// An anchor says which part of a text lies at its x. The browser does the placing, since
+// only it knows the text's width in the reader's font.
 type anchor string
 
 const (
@@ -63,16 +62,16 @@ const (
 	untilHere anchor = "end"
 )
 
-// text writes a line whose letters stand on y.
+// text draws a line of text with its baseline at y.
 func (d *drawing) text(a anchor, x, y float64, s string) {
 	fmt.Fprintf(&d.body, `<text text-anchor="%s" x="%s" y="%s">%s</text>`+"\n", a, px(x), px(y), html.EscapeString(s))
 }
 
-// wideLetter is the width to set aside for each letter of a text: more than
-// letters take on average in a wide font such as Verdana.
+// wideLetter is the width to reserve for each letter of a text: more than the average
+// letter takes in a wide font such as Verdana.
 const wideLetter = 7.5
 
-// room returns the width to set aside for the longest of some texts.
+// room returns the width to reserve for the longest of the texts.
 func room(texts ...string) float64 {
 	longest := 0
 	for _, s := range texts {
@@ -97,7 +96,7 @@ func (d *drawing) svg(id, title, description string) vector {
 %[7]s</svg>`, class, px(d.width), px(d.height), id, html.EscapeString(title), html.EscapeString(description), d.body.String()))
 }
 
-// px writes a length with at most one decimal.
+// px formats a length with at most one decimal.
 func px(v float64) string {
 	return strings.TrimSuffix(fmt.Sprintf("%.1f", v), ".0")
 }

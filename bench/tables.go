@@ -8,17 +8,17 @@ import (
 	"strings"
 )
 
-// A table is a part of a report as people read it, whatever the format.
+// A table is a part of a report, independent of the output format.
 type table struct {
 	title string
-	note  string   // below the table, in lines
-	head  []string // the first column has names, the others numbers
-	wide  []int    // columns that are shown only on request
+	note  string   // lines to show below the table
+	head  []string // the first column holds names, the others numbers
+	wide  []int    // columns to show only on request
 	rows  [][]string
-	bars  []float64 // for each row, 0 to 1; nil if there are none
+	bars  []float64 // length of each row's bar, 0 to 1; nil for a table without bars
 }
 
-// tables returns the figures of a report.
+// tables returns the tables of a report.
 func (r *Report) tables() (list []table) {
 	s := &r.Settings
 	for _, threads := range s.Threads {
@@ -43,10 +43,10 @@ func (r *Report) tables() (list []table) {
 	return list
 }
 
-// chosenMark is before the name of the kernel that the engine chooses.
+// chosenMark precedes the name of the kernel that the engine chooses.
 const chosenMark = "> "
 
-// throughput is the table of all strategies for one salt length, the fastest first.
+// throughput returns the table of all strategies for one salt length, fastest first.
 func (r *Report) throughput(saltLength, threads int) table {
 	t := table{
 		title: fmt.Sprintf("Salt of %s, %s", plural(saltLength, "character", "characters"), plural(threads, "thread", "threads")),
@@ -86,8 +86,8 @@ func (r *Report) throughput(saltLength, threads int) table {
 	return t
 }
 
-// byRate returns the names of the strategies with a row, those with a rate first,
-// the fastest at their head.
+// byRate returns the names of the strategies that have a row, fastest first; those without
+// a rate come last.
 func (r *Report) byRate(saltLength, threads int) (names []string) {
 	rates := map[string]float64{}
 	for _, name := range r.Settings.Strategies {
@@ -113,7 +113,7 @@ func (r *Report) highest(saltLength, threads int) (highest float64) {
 	return highest
 }
 
-// bySalt is the table of rates by salt length.
+// bySalt returns the table of rates by salt length.
 func (r *Report) bySalt(threads int) table {
 	t := table{
 		title: fmt.Sprintf("MH/s by salt length, %s", plural(threads, "thread", "threads")),
@@ -198,7 +198,7 @@ func (s *Solve) table() table {
 		if low, high := tested.predictedInterval(); low < high {
 			prediction = fmt.Sprintf(" of %s to %s", formatSeconds(low), formatSeconds(high))
 		}
-		t.note += fmt.Sprintf("\nBy the measured times the true mean%s is %s to %s (95 %%), which %s the prediction%s.",
+		t.note += fmt.Sprintf("\nThe measured times put the true mean%s at %s to %s (95 %% confidence), which %s the prediction%s.",
 			at, formatSeconds(tested.MeanLow), formatSeconds(tested.MeanHigh), verdict, prediction)
 	}
 	if tested.Note != "" {

@@ -16,7 +16,7 @@ type TextOptions struct {
 	Wide  bool // show all columns, although lines may be longer than Width
 }
 
-// WriteText writes the report for people, with a bar for each rate.
+// WriteText writes the report for a terminal, with a bar for each rate.
 func (r *Report) WriteText(w io.Writer, o TextOptions) error {
 	if o.Width == 0 {
 		o.Width = 80
@@ -43,7 +43,7 @@ func (r *Report) WriteText(w io.Writer, o TextOptions) error {
 	return buffer.Flush()
 }
 
-// String returns the warning in a line, without a full stop.
+// String returns the warning as one line, without a full stop.
 func (w Warning) String() string {
 	return fmt.Sprintf("warning: %s: %s; %s", w.Name, w.Message, w.Hint)
 }
@@ -54,8 +54,9 @@ type textWriter struct {
 	TextOptions
 }
 
-// ascii has what to write for characters that are not ASCII, in as many columns.
-var ascii = strings.NewReplacer("×", "x", "±", "+", "µ", "u", "–", "-", "…", ".", "⁻", "-", "¹", "1", "²", "2")
+// ascii replaces characters that are not ASCII, in as many columns. The exception is ±, which
+// occurs only in headings.
+var ascii = strings.NewReplacer("×", "x", "÷", "/", "±", "+/-", "µ", "u", "–", "-", "…", ".", "⁻", "-", "¹", "1", "²", "2")
 
 func (t *textWriter) line(s string) {
 	if t.ASCII {
@@ -64,18 +65,18 @@ func (t *textWriter) line(s string) {
 	fmt.Fprintln(t.w, strings.TrimRight(s, " "))
 }
 
-// paragraph writes text in lines that fit the width.
+// paragraph writes text, wrapped to the width.
 func (t *textWriter) paragraph(s string) {
 	for _, line := range wrapped(s, t.Width) {
 		t.line(line)
 	}
 }
 
-// fixedSpace stands for a space at which wrapped breaks no line.
+// fixedSpace stands for a space at which wrapped must not break a line.
 const fixedSpace = "\x1f"
 
-// wrapped breaks a text between words. Lines after the first are indented. A word that
-// does not fit has a line of its own.
+// wrapped breaks a text into lines between words. Lines after the first are indented. A word
+// that is wider than a line gets a line of its own.
 func wrapped(s string, width int) (lines []string) {
 	line := ""
 	for _, word := range strings.Fields(strings.ReplaceAll(s, " %", fixedSpace+"%")) {
@@ -95,13 +96,19 @@ func wrapped(s string, width int) (lines []string) {
 	return lines
 }
 
-// columnGap is between the columns of a table.
+// columnGap is the number of spaces between the columns of a table.
 const columnGap = 2
 
-// table writes a table: names to the left, numbers to the right, then bars in what is
-// left of the width. A table with too many columns is written in parts, each with the
-// names. Bars, and rows that have words instead of figures, are only in the first part.
+// table writes a table, with names aligned to the left, numbers to the right, and bars in
+// the rest of the width. It splits a table with too many columns into parts, each of which
+// repeats the names. Bars, and rows with words instead of figures, appear only in the first
+// part.
 func (t *textWriter) table(table *table) {
+	if t.ASCII { // before the columns are measured, since the replacement of ± is wider
+		for i, name := range table.head {
+			table.head[i] = ascii.Replace(name)
+		}
+	}
 	t.line("")
 	t.paragraph(table.title)
 	var shown []int // columns
@@ -130,12 +137,12 @@ func (t *textWriter) table(table *table) {
 	}
 }
 
-// widths returns how many characters the columns need.
+// widths returns the width of each column in characters.
 func (t *table) widths() []int {
 	widths := make([]int, len(t.head))
 	for _, cells := range append([][]string{t.head}, t.rows...) {
 		if len(cells) < len(t.head) {
-			cells = cells[:1] // what follows is not in columns
+			cells = cells[:1] // the rest is words, which do not follow the columns
 		}
 		for i, cell := range cells {
 			widths[i] = max(widths[i], utf8.RuneCountInString(cell))
@@ -144,7 +151,7 @@ func (t *table) widths() []int {
 	return widths
 }
 
-// part writes some columns of a table, which take width characters together.
+// part writes some columns of a table, which together take width characters.
 func (t *textWriter) part(table *table, columns, widths []int, width int, first bool) {
 	line := func(cells []string, end string) {
 		var b strings.Builder
@@ -184,8 +191,8 @@ func (t *textWriter) part(table *table, columns, widths []int, width int, first 
 	}
 }
 
-// bar draws a part, 0 to 1, of a longest bar of so many characters: in eighths of a
-// character, or of "#" in ASCII.
+// bar draws a bar as a part, 0 to 1, of the longest one, whose length is given in
+// characters. Its resolution is an eighth of a character, or one "#" in ASCII.
 func (t *textWriter) bar(part float64, longest int) string {
 	if t.ASCII {
 		n := int(part*float64(longest) + 0.5)
@@ -206,7 +213,7 @@ func (t *textWriter) bar(part float64, longest int) string {
 	return s
 }
 
-// header says what was measured, where and with what.
+// header returns lines about the machine, the versions and the run.
 func (r *Report) header() (lines []string) {
 	m, s := &r.Machine, &r.Settings
 	cpus := plural(m.CPUs, "CPU", "CPUs")
@@ -242,7 +249,7 @@ func (r *Report) header() (lines []string) {
 	return append(lines, run)
 }
 
-// answers says how the answers were checked.
+// answers returns a sentence about how the answers were checked.
 func (r *Report) answers() string {
 	var hashes, found float64
 	for _, w := range r.Work {

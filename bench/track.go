@@ -11,34 +11,34 @@ import (
 	"github.com/gkpow/gkpow/strategies"
 )
 
-// A track measures one row: a strategy, a ground and a number of threads.
+// A track measures one row: a strategy with a salt length and a number of threads.
 type track struct {
 	strategy strategies.Strategy
 	*ground
-	width   int // decimal digits of the nonces that it is measured with
+	width   int // decimal digits of the nonces to measure with
 	threads int
 	rate    float64       // hashes per second of all threads, in the latest sample
-	spent   time.Duration // on samples
+	spent   time.Duration // time spent on samples
 	least   time.Duration // minimum length of a sample, if a search takes long to begin
-	warm    Sample        // the last one of warming up
+	warm    Sample        // the last sample of the warm-up
 	samples []Sample
-	failed  string // what was wrong, if anything was
-	late    bool   // whether there was no time to check its answers
+	failed  string // the reason for failing, or ""
+	late    bool   // whether time ran out before its answers were checked
 
-	searches int     // in samples and audits
-	found    uint64  // solutions in them
-	expected float64 // by the hashes that the strategy has counted
+	searches int     // searches in samples and audits
+	found    uint64  // solutions that they found
+	expected float64 // solutions to expect for the hashes that the strategy counted
 }
 
-// A wrongCount is the error of a strategy that counted more or fewer nonces than it was
-// given.
+// A wrongCount is the error of a strategy that counted more or fewer hashes than its range
+// has nonces.
 type wrongCount struct{ got, want uint64 }
 
 func (e *wrongCount) Error() string {
-	return fmt.Sprintf("counted %d hashes of %d", e.got, e.want)
+	return fmt.Sprintf("counted %d hashes instead of %d", e.got, e.want)
 }
 
-// search searches a range with the threads of the track, and returns the solutions in
+// search searches a range with the track's number of threads, and returns the solutions in
 // ascending order.
 func (t *track) search(ctx context.Context, bits int, first, last uint64) (found []uint64, err error) {
 	p := solver.Puzzle{Prefix: t.prefix, Bits: bits}
@@ -53,7 +53,7 @@ func (t *track) search(ctx context.Context, bits int, first, last uint64) (found
 	return found, err
 }
 
-// isStop reports whether a search ended because its context did.
+// isStop reports whether err says that the context ended the search.
 func isStop(err error) bool {
 	return errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded)
 }
@@ -64,8 +64,8 @@ func isLate(ctx context.Context) bool {
 	return ok && !time.Now().Before(deadline)
 }
 
-// verify makes the track do the fixed work, and returns the checksum of the solutions.
-// It fails the track if they are wrong; the error is the context's.
+// verify makes the track do the fixed work, and returns the checksum of the solutions. If
+// they are wrong, verify fails the track. It returns an error only if the context ends.
 func (t *track) verify(ctx context.Context) (sum string, err error) {
 	var lists [][]uint64
 	for i, r := range t.work.Ranges {
@@ -78,7 +78,7 @@ func (t *track) verify(ctx context.Context) (sum string, err error) {
 	return checksum(lists...), nil
 }
 
-// verifyRange makes the track do the work in one range.
+// verifyRange is verify for one range; it returns the solutions.
 func (t *track) verifyRange(ctx context.Context, bits int, r Range, want []uint64) (found []uint64, err error) {
 	found, err = t.search(ctx, bits, r.First, r.Last)
 	if err != nil {
@@ -93,8 +93,8 @@ func (t *track) verifyRange(ctx context.Context, bits int, r Range, want []uint6
 	return found, nil
 }
 
-// stopped reports whether the search ended because the context did. Any other error fails the
-// track.
+// stopped reports whether the search ended because the context did. It fails the track for any
+// other error.
 func (t *track) stopped(ctx context.Context, err error) bool {
 	if err == nil {
 		return false

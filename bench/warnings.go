@@ -6,16 +6,16 @@ import (
 	"strings"
 )
 
-// Limits beyond which there is a warning.
+// Limits beyond which a figure causes a warning.
 const (
-	busyCPUs        = 0.1  // CPUs that others use
-	stealShare      = 0.01 // of all CPU time
-	frequencyChange = 0.05 // between the slowest and the fastest clock, without the extremes
-	outlierShare    = 0.05 // of all samples
-	fewRounds       = 6    // fewer have no confidence interval
+	busyCPUs        = 0.1  // number of CPUs that other processes use
+	stealShare      = 0.01 // stolen share of all CPU time
+	frequencyChange = 0.05 // relative difference between the slowest and the fastest clock, without the extremes
+	outlierShare    = 0.05 // outliers as a share of all samples
+	fewRounds       = 6    // fewer samples give no confidence interval
 )
 
-// warnings returns what may have disturbed the figures of a report.
+// warnings returns a warning for everything that may have disturbed the figures.
 func warnings(r *Report, clocks []float64, before, after usage) []Warning {
 	list := []Warning{}
 	warn := func(name, hint, format string, args ...any) {
@@ -31,7 +31,7 @@ func warnings(r *Report, clocks []float64, before, after usage) []Warning {
 			warn(WarningSteal, "measure again later", "other guests took %.1f %% of the CPU time", 100*steal/all)
 		}
 		if n := after.throttled - before.throttled; after.throttled > before.throttled {
-			warn(WarningThrottled, "raise it", "the container hit its CPU limit %s", plural(int(n), "time", "times"))
+			warn(WarningThrottled, "raise the limit", "the container hit its CPU limit %s", plural(int(n), "time", "times"))
 		}
 	}
 	if low, high := clockRange(clocks); low > 0 && high/low-1 > frequencyChange {
@@ -50,7 +50,7 @@ func warnings(r *Report, clocks []float64, before, after usage) []Warning {
 		warn(WarningFewRounds, orFinish("raise --count"), "rows with %d samples have no interval", rounds)
 	}
 	if slice := r.Settings.Slice; slice > 0 && slice < shortSlice.Seconds() {
-		warn(WarningShortSamples, "raise --time", "a sample took %s, so its start counts", formatSeconds(slice))
+		warn(WarningShortSamples, "raise --time", "each sample took only %s", formatSeconds(slice))
 	}
 	if n := r.notMeasured(); n > 0 && r.Complete {
 		warn(WarningNotMeasured, "raise --time", "there was no time for %s of %d", plural(n, "row", "rows"), len(r.Rows))
@@ -63,10 +63,10 @@ func warnings(r *Report, clocks []float64, before, after usage) []Warning {
 		warn(WarningFewerCPUs, "lower --threads", "%d threads share %.4g %s", most, cpus, word)
 	}
 	if count, all := r.outliers(); all > 0 && float64(count) > outlierShare*float64(all) {
-		warn(WarningOutliers, "raise --time", "%d of %d samples are far from the others", count, all)
+		warn(WarningOutliers, "raise --time", "%d of %d samples lie far from the others", count, all)
 	}
 	if m := &r.Machine; m.Hypervisor != "" {
-		warn(WarningVirtualMachine, "measure again", "%s may have other guests", m.Hypervisor)
+		warn(WarningVirtualMachine, "measure again", "%s may be running other guests", m.Hypervisor)
 	}
 	if g := r.Machine.Governor; strings.HasPrefix(g, "powersave") && !strings.Contains(g, "pstate") {
 		warn(WarningGovernor, "set it to performance", "the governor is powersave")
@@ -77,11 +77,11 @@ func warnings(r *Report, clocks []float64, before, after usage) []Warning {
 		case n == 0:
 			warn(WarningFewSolves, orFinish("raise --time"), "no puzzle of difficulty %d was solved", s.Difficulty)
 		case n < fewSolves:
-			warn(WarningFewSolves, orFinish("raise --time"), "only %s of difficulty %d solved", plural(n, "puzzle", "puzzles"), s.Difficulty)
+			warn(WarningFewSolves, orFinish("raise --time"), "solved only %s of difficulty %d", plural(n, "puzzle", "puzzles"), s.Difficulty)
 		}
 		if len(s.Times) > 0 && !s.agrees() {
-			warn(WarningPrediction, "measure again", "a solution took %s, not %s",
-				formatSeconds(s.Measured.Mean), formatSeconds(s.Predicted.Mean))
+			warn(WarningPrediction, "measure again", "predicted %s, measured %s",
+				formatSeconds(s.Predicted.Mean), formatSeconds(s.Measured.Mean))
 		}
 	}
 	return list
@@ -95,8 +95,8 @@ func (m *Machine) usableCPUs() float64 {
 	return float64(m.CPUs)
 }
 
-// clockRange returns the slowest and the fastest clock but for the tenth at either
-// end: a measurement that is interrupted shows a slow clock.
+// clockRange returns the slowest and the fastest clock, ignoring a tenth of the
+// measurements at either end: an interrupted measurement shows too slow a clock.
 func clockRange(clocks []float64) (low, high float64) {
 	if len(clocks) < 3 {
 		return 0, 0
@@ -105,7 +105,7 @@ func clockRange(clocks []float64) (low, high float64) {
 	return quantile(sorted, 0.1), quantile(sorted, 0.9)
 }
 
-// samples returns the fewest and the most samples that a row with any has.
+// samples returns the smallest and the largest number of samples among the rows that have any.
 func (r *Report) samples() (fewest, most int) {
 	for i := range r.Rows {
 		if n := len(r.Rows[i].Samples); n > 0 {
@@ -118,7 +118,7 @@ func (r *Report) samples() (fewest, most int) {
 	return fewest, most
 }
 
-// notMeasured counts the rows that there was no time for.
+// notMeasured counts the rows that were not measured for lack of time.
 func (r *Report) notMeasured() (n int) {
 	for i := range r.Rows {
 		if r.Rows[i].Status == NotMeasured {
@@ -128,7 +128,7 @@ func (r *Report) notMeasured() (n int) {
 	return n
 }
 
-// outliers counts those of all rows, and all samples.
+// outliers returns the number of outliers and the number of samples in all rows.
 func (r *Report) outliers() (count, all int) {
 	for i := range r.Rows {
 		if e := r.Rows[i].Rate; e != nil {

@@ -47,7 +47,7 @@ func TestWarnings(t *testing.T) {
 		{name: "powersave", want: WarningGovernor, message: "is powersave", change: func(r *Report) { r.Machine.Governor = "powersave (acpi-cpufreq)" }},
 		{name: "powersave of intel_pstate", change: func(r *Report) { r.Machine.Governor = "powersave (intel_pstate)" }},
 		{name: "performance", change: func(r *Report) { r.Machine.Governor = "performance (acpi-cpufreq)" }},
-		{name: "few solves", want: WarningFewSolves, message: "only 1 puzzle of difficulty 2 solved", change: func(r *Report) { r.Solve.Times = r.Solve.Times[:1] }},
+		{name: "few solves", want: WarningFewSolves, message: "solved only 1 puzzle of difficulty 2", change: func(r *Report) { r.Solve.Times = r.Solve.Times[:1] }},
 		{name: "no solves", want: WarningFewSolves, message: "no puzzle of difficulty 2 was solved", change: func(r *Report) { r.Solve.Times = nil }},
 	} {
 		t.Run(test.name, func(t *testing.T) {
@@ -78,7 +78,7 @@ func TestWarnings(t *testing.T) {
 	}
 }
 
-// keepSamples leaves so many samples of each row.
+// keepSamples keeps only the first n samples of each row.
 func keepSamples(r *Report, n int) {
 	for i := range r.Rows {
 		r.Rows[i].fill(r.Rows[i].Samples[:n])

@@ -16,46 +16,47 @@ import (
 	"github.com/gkpow/gkpow/solver"
 )
 
-// The fixed work for a salt length: consecutive nonces of each of workWidths, and as
-// many where the number of digits changes.
+// The fixed work for a salt length has several parts of consecutive nonces: one for each of
+// workWidths, and one across a change in the number of digits.
 const (
 	mostNonces = 2_000
-	workBits   = 6 // one nonce of 64 is found
+	workBits   = 6 // one nonce in 64 is a solution
 )
 
-// workNonces returns how many nonces each part of the work has: fewer for long
-// salts, which most strategies hash anew for each nonce.
+// workNonces returns the number of nonces in each part of the work. Long salts have fewer,
+// since most strategies hash the salt again for every nonce.
 func workNonces(length int) uint64 {
 	const bytes = 16 << 20 // hashed in each part
 	return uint64(min(bytes/(length+1)+1, mostNonces))
 }
 
-// workWidths are the numbers of digits that searches meet: those of a loop that counts
-// from 0, the widest that fit in 32 bits, and the widest that JavaScript's numbers hold.
+// workWidths are the numbers of digits that matter in practice: that of most nonces in a
+// loop that counts from 0, the most that fit in 32 bits, and the most that a JavaScript
+// number holds exactly.
 var workWidths = []int{8, 10, 16}
 
-// Kernels also have to find all solutions among the nonces of one width, which makes
-// them scan whole chunks.
+// A kernel must also find all solutions among the nonces of one width, for which it scans
+// whole chunks.
 const (
 	wholeWidth = 5
 	wholeBits  = 10
 )
 
-// A ground is the puzzle, work and plans for one salt length.
+// A ground holds the puzzle, the fixed work and the plans for one salt length.
 type ground struct {
 	length int
 	prefix []byte
 
 	work  Work
 	want  [][]uint64 // the solutions in each of work.Ranges, ascending
-	whole []uint64   // and those among nonces(wholeWidth); nil until needed
+	whole []uint64   // the solutions with wholeWidth digits, ascending; nil until needed
 
-	rng   *rand.Rand              // for the salts of samples
-	plans map[string]*solver.Plan // of searches by kernels of the engine, nil for those that are too slow for that
+	rng   *rand.Rand              // generates the salts of samples
+	plans map[string]*solver.Plan // search plans by kernel; nil for a kernel that is too slow to plan
 }
 
-// newGround makes the ground for a salt length. It depends on the seed and the
-// length only, not on the machine.
+// newGround creates the ground for a salt length. It depends only on the seed and the
+// length, not on the machine.
 func newGround(seed uint64, length int) *ground {
 	g := &ground{
 		length: length,
@@ -77,7 +78,7 @@ func newGround(seed uint64, length int) *ground {
 	return g
 }
 
-// wholeWork returns the solutions among nonces(wholeWidth).
+// wholeWork returns the solutions that have wholeWidth digits.
 func (g *ground) wholeWork() []uint64 {
 	if g.whole == nil {
 		g.whole = g.solutions(nonces(wholeWidth), wholeBits)
@@ -85,7 +86,7 @@ func (g *ground) wholeWork() []uint64 {
 	return g.whole
 }
 
-// nonces returns all nonces with that many decimal digits.
+// nonces returns the range of all nonces with the given number of decimal digits.
 func nonces(width int) Range {
 	last := uint64(10)
 	for range width - 1 {
@@ -97,7 +98,7 @@ func nonces(width int) Range {
 	return Range{last / 10, last - 1}
 }
 
-// anyPlan returns the plan of the first kernel that has one, by name, or nil.
+// anyPlan returns a plan, that of the first kernel by name, or nil if there is none.
 func (g *ground) anyPlan() *solver.Plan {
 	for _, name := range slices.Sorted(maps.Keys(g.plans)) {
 		if g.plans[name] != nil {
@@ -139,7 +140,7 @@ func (g *ground) add(first, last uint64) {
 	g.want = append(g.want, found)
 }
 
-// solutions returns the solutions in a range by crypto/sha256.
+// solutions finds the solutions in a range with crypto/sha256.
 func (g *ground) solutions(r Range, bits int) (found []uint64) {
 	ref := newReference(g.prefix)
 	for nonce := r.First; nonce <= r.Last; nonce++ {
@@ -150,15 +151,15 @@ func (g *ground) solutions(r Range, bits int) (found []uint64) {
 	return found
 }
 
-// A reference hashes nonces with crypto/sha256, and with nothing of this module. It
-// hashes a long prefix once.
+// A reference hashes nonces with crypto/sha256 only, without any code of this module's
+// engine. It hashes a long prefix only once.
 type reference struct {
-	prefix []byte // if it is short
+	prefix []byte // set only if the prefix is short
 	hash   interface {
 		hash.Hash
 		encoding.BinaryUnmarshaler
 	}
-	state   []byte // of hash, after the prefix; nil if it is short
+	state   []byte // state of hash after the prefix; nil if the prefix is short
 	message []byte
 }
 
@@ -203,8 +204,8 @@ func (r *reference) zeros(nonce uint64) int {
 	return n
 }
 
-// checksum returns 16 hex digits of the SHA-256 of numbers in decimal, one in a
-// line.
+// checksum returns the first 16 hex digits of the SHA-256 of the numbers, written in
+// decimal, one per line.
 func checksum(lists ...[]uint64) string {
 	h := sha256.New()
 	for _, list := range lists {
@@ -216,8 +217,8 @@ func checksum(lists ...[]uint64) string {
 	return hex.EncodeToString(h.Sum(nil)[:8])
 }
 
-// difference describes how the solutions found differ from the correct ones, both
-// ascending, or returns "".
+// difference describes how the solutions found differ from the correct ones, or returns ""
+// if they do not. Both lists must be in ascending order.
 func difference(got, want []uint64) string {
 	var wrong, missed []uint64
 	for _, n := range got {
@@ -235,7 +236,7 @@ func difference(got, want []uint64) string {
 		parts = append(parts, fmt.Sprintf("missed %d of %d solutions, the first %d", len(missed), len(want), missed[0]))
 	}
 	if len(wrong) > 0 {
-		parts = append(parts, fmt.Sprintf("found %d that are none, the first %d", len(wrong), wrong[0]))
+		parts = append(parts, fmt.Sprintf("reported %d wrong solutions, the first %d", len(wrong), wrong[0]))
 	}
 	if len(parts) == 0 && len(got) != len(want) {
 		parts = append(parts, "found a solution twice")
