@@ -87,13 +87,16 @@ func servers(t *testing.T) map[string]string {
 // but not three times in a row.
 func TestAloneSoon(t *testing.T) {
 	for name, url := range servers(t) {
-		late := func() bool {
+		soon := func() bool {
 			c := member(t, &issuer{secret: "a"}, Options{URL: url, Timeout: 50 * time.Millisecond})
 			begun := time.Now()
 			get(t, c)
-			return time.Since(begun) > 5*time.Second
+			return time.Since(begun) <= 5*time.Second
 		}
-		require.False(t, late() && late() && late(), name)
+		attempts := 1
+		for ; attempts <= 3 && !soon(); attempts++ {
+		}
+		require.LessOrEqual(t, attempts, 3, name)
 	}
 }
 
