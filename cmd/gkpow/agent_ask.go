@@ -25,8 +25,8 @@ func newAgentStatus(env environment) *cobra.Command {
 		Long: `Ask a running agent for its status: its token, the next renewal, its latest failures,
 kernel and rate. To say which agent, export the variables that it printed:
 GKPOW_AGENT_SOCKET, or GKPOW_AGENT_URL and GKPOW_AGENT_BEARER_FILE. The exit code is
-0 if the agent is ready, 1 if its last attempt to get a token failed, and 8 if it does
-not answer.`,
+0 if the agent is ready; 1 if its last attempt to get a token failed, or if an agent that
+renews its token by itself has none yet; and 8 if the agent does not answer.`,
 		Args: noArguments,
 		RunE: action(func(ctx context.Context) error { return askStatus(ctx, env, asJSON) }),
 	}
@@ -45,6 +45,11 @@ func askStatus(ctx context.Context, env environment, asJSON bool) error {
 		err = printJSON(env.stdout, status)
 	} else {
 		w := tabwriter.NewWriter(env.stdout, 0, 0, 2, ' ', 0)
+		ready := "yes"
+		if !status.Ready {
+			ready = "no"
+		}
+		fmt.Fprintf(w, "ready\t%s\n", ready)
 		for _, row := range status.rows() {
 			fmt.Fprintf(w, "%s\t%s\n", row[0], row[1])
 		}
@@ -53,8 +58,12 @@ func askStatus(ctx context.Context, env environment, asJSON bool) error {
 		}
 		err = w.Flush()
 	}
-	if err == nil && !status.Ready {
+	switch {
+	case err != nil || status.Ready:
+	case len(status.Failures) > 0:
 		err = errors.New("the agent's last attempt to get a token failed")
+	default:
+		err = errors.New("the agent has not got its first token yet")
 	}
 	return err
 }

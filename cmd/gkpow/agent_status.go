@@ -51,8 +51,10 @@ type agentStatus struct {
 	Tokens   int     `json:"tokens"`             // got since the start
 	HashRate float64 `json:"hashRate,omitempty"` // of the latest search, hashes per second
 
-	// Figures of the token in use, in seconds; omitted if there is none. The first request
-	// after RenewsIn starts a renewal.
+	RenewsItself bool `json:"renewsItself"` // whether the agent renews its token without a request
+
+	// Figures of the token in use, in seconds; omitted if there is none. After RenewsIn the
+	// agent, or the first request, starts a renewal.
 	Age       float64 `json:"age,omitempty"`
 	RenewsIn  float64 `json:"renewsIn,omitempty"`
 	ExpiresIn float64 `json:"expiresIn,omitempty"`
@@ -118,13 +120,14 @@ func (s *agentState) status() agentStatus {
 	defer s.mu.Unlock()
 	now := time.Now()
 	status := agentStatus{
-		Version:  solver.BuildInfo().Version,
-		Kernel:   firstKernel(s.env),
-		Uptime:   now.Sub(s.started).Seconds(),
-		Ready:    !s.unhealthy && (s.got > 0 || !s.eager),
-		Tokens:   s.got,
-		HashRate: s.solved.HashRate(),
-		Failures: append([]agentFailure{}, s.last...),
+		Version:      solver.BuildInfo().Version,
+		Kernel:       firstKernel(s.env),
+		Uptime:       now.Sub(s.started).Seconds(),
+		Ready:        !s.unhealthy && (s.got > 0 || !s.eager),
+		Tokens:       s.got,
+		HashRate:     s.solved.HashRate(),
+		RenewsItself: s.eager,
+		Failures:     append([]agentFailure{}, s.last...),
 	}
 	if s.solved.Backend != "" {
 		status.Kernel = s.solved.Backend
@@ -205,9 +208,14 @@ func (s agentStatus) rows() [][2]string {
 	seconds := func(n float64) string { return time.Duration(n * float64(time.Second)).Round(time.Second).String() }
 	token := "none in use"
 	renewal := "with the next request"
+	if s.RenewsItself {
+		renewal = "as soon as the service gives a token"
+	}
 	if s.ExpiresIn > 0 {
 		token = "got " + seconds(s.Age) + " ago, expires in " + seconds(s.ExpiresIn)
-		if s.RenewsIn > 0 {
+		if s.RenewsItself {
+			renewal = "in " + seconds(s.RenewsIn)
+		} else if s.RenewsIn > 0 {
 			renewal = "with the first request in " + seconds(s.RenewsIn) + " or later"
 		}
 	}

@@ -32,6 +32,7 @@ func TestAgentStatus(t *testing.T) {
 	a := u.startAgent(t, "--listen", "127.0.0.1:0", "--no-cache")
 	code, stdout, stderr := askAgentStatus(t, a)
 	require.Equal(t, exitOK, code, stderr)
+	require.Regexp(t, `(?m)^ready +yes$`, stdout)
 	require.Regexp(t, `(?m)^token +none in use$`, stdout)
 	require.Zero(t, u.service.Counts().Challenges, "to look costs nothing")
 
@@ -96,6 +97,7 @@ func TestAgentNotReady(t *testing.T) {
 	require.Contains(t, metrics, `gkpow_tokens_total{from="service"} 0`+"\n", "the alert GkpowNoTokens compares it with 0")
 	code, stdout, _ := askAgentStatus(t, a)
 	require.Equal(t, exitOther, code)
+	require.Regexp(t, `(?m)^ready +no$`, stdout)
 	require.Regexp(t, `(?m)^failed +[0-9:]{8} misconfigured: challenge: m2m_disabled`, stdout)
 	_, _, page := a.call("GET", "/", "")
 	require.Contains(t, page, "not ready")

@@ -52,6 +52,8 @@ func TestAgentWrite(t *testing.T) {
 			require.NoError(t, err)
 			require.Equal(t, os.FileMode(0o600), info.Mode())
 			require.Equal(t, 1, u.service.Counts().Challenges)
+			_, stdout, _ := askAgentStatus(t, a)
+			require.Regexp(t, `(?m)^next renewal +in [0-9ms]+$`, stdout)
 
 			// A token that was refused is replaced in the file, although nobody asks.
 			status, _, _ := a.call("DELETE", "/token", `{"token":"`+a.token()+`"}`)
