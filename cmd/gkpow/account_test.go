@@ -11,7 +11,7 @@ import (
 	"github.com/gkpow/gkpow/client/gktest"
 )
 
-// goneURL is where nobody listens.
+// goneURL has a port on which nothing listens.
 func goneURL() string {
 	server := httptest.NewServer(nil)
 	defer server.Close()
@@ -42,10 +42,10 @@ func TestDoctorExitCodes(t *testing.T) {
 			code, stdout, stderr := u.run(t.Context(), "doctor")
 			require.Equal(t, test.code, code, stdout+stderr)
 			require.Contains(t, stdout, test.stdout)
-			require.Contains(t, stdout, "time to solve", "what can be found out without the service")
+			require.Contains(t, stdout, "time to solve", "checks that need no service still run")
 			require.Equal(t, code == exitOK, !strings.Contains(stdout, "FAIL"))
 			require.NotContains(t, stdout+stderr, "SENTINEL")
-			require.Zero(t, u.service.Counts().Verifies, "a token that nobody wants")
+			require.Zero(t, u.service.Counts().Verifies, "doctor must not create a token")
 		})
 	}
 	t.Run("quota", func(t *testing.T) {

@@ -16,7 +16,7 @@ import (
 	"github.com/gkpow/gkpow/client/gktinc"
 )
 
-// A Judge for the emulator that remembers what it was asked.
+// A witness is a Judge for the emulator that records the validations it receives.
 type witness struct {
 	mu  sync.Mutex
 	got []gktest.GKTincValidation
@@ -65,12 +65,12 @@ func TestAgentJSON(t *testing.T) {
 	status, body := j.ask(describe(target, jsonForm(map[string]any{"once": config["once"], "challenge_level": 1})))
 	require.Equal(t, 200, status, body)
 	got := w.last(t)
-	require.Equal(t, config["session"], got.Once, "what the page's script was given")
+	require.Equal(t, config["session"], got.Once, "the once that the page's script received")
 	require.Equal(t, "198.51.100.9", got.ClientIP.String())
-	require.Equal(t, 77, got.FormPayloadSize, "a size that only the program knows, such as WordPress's")
+	require.Equal(t, 77, got.FormPayloadSize, "a size that only the application knows, such as WordPress's")
 	require.Equal(t, "böb", got.FormInputElementValue)
 	require.Equal(t, "Mozilla/5.0", got.UserAgent)
-	require.Equal(t, 3, got.ChallengeLevel, "that of the page")
+	require.Equal(t, 3, got.ChallengeLevel, "the page's level")
 	status, body = j.ask(describe(target, jsonForm(map[string]any{"once": config["once"]})))
 	require.Equal(t, 403, status, body)
 	require.Equal(t, "unknown_once", body["reason"])
@@ -125,7 +125,7 @@ func TestAgentJSON(t *testing.T) {
 	require.Equal(t, 413, status, body)
 }
 
-// What nginx needs: an internal redirect to a named location, and the fields as HTML.
+// nginx needs an internal redirect to a named location, and the fields as HTML.
 func TestAgentForNginx(t *testing.T) {
 	j := newJudge(t, gktest.GKTincOptions{}, guardFlags{})
 	answer := httptest.NewRecorder()
@@ -156,7 +156,7 @@ func TestAgentForNginx(t *testing.T) {
 	}
 }
 
-// What a visitor may see says what to do, and nothing about the inside.
+// The answer that a visitor may see tells them what to do and reveals no internals.
 func TestAgentRefusals(t *testing.T) {
 	inside := []string{"SENTINEL", "GKTINC", "gktinc", "127.0.0.1", "localhost", "client:", "Guard", "Config", "HTTP 4", "redirected", "field"}
 	for name, test := range map[string]struct {
@@ -189,9 +189,9 @@ func TestAgentRefusals(t *testing.T) {
 				require.NotContains(t, answer.Body.String(), word)
 			}
 			if test.status != 403 && test.status != 413 {
-				require.Contains(t, j.journal.String(), `"error":`, "the log says more")
+				require.Contains(t, j.journal.String(), `"error":`, "only the log has the error")
 			}
-			// And the same to a program, in JSON.
+			// Programs get the same message in JSON.
 			status, body := j.ask(visitor("POST", validateURL, test.body(j.page()["once"])))
 			require.Equal(t, test.status, status)
 			for _, word := range []string{"SENTINEL", "gktinc/", "client:", "127.0.0.1", "Config"} {
@@ -242,7 +242,7 @@ func TestGuardFlags(t *testing.T) {
 	}
 }
 
-// Pages outlive the agent, used ones too.
+// Pages stay valid after the agent restarts, and used pages stay used.
 func TestAgentRestarts(t *testing.T) {
 	_, env := gktincUser(t, gktest.GKTincOptions{})
 	env.cacheDir = t.TempDir()
@@ -263,7 +263,7 @@ func TestAgentRestarts(t *testing.T) {
 	require.Equal(t, 403, status, body)
 }
 
-// A service that does not answer stalls the first visitors, and nobody after them.
+// A service that does not answer delays only the visitors before the circuit breaker opens.
 func TestAgentOutage(t *testing.T) {
 	j := newJudge(t, gktest.GKTincOptions{Fault: gktest.GKTincFault{Delay: time.Hour}}, guardFlags{timeout: 50 * time.Millisecond, policy: gktinc.OpenOnOutage})
 	for range 5 {

@@ -20,8 +20,8 @@ import (
 
 const gktincKey = "gktinc_SENTINEL"
 
-// gktincUser returns a service, and an environment with keys for it and a cache
-// directory, but no keys for gkCAPTCHA.
+// gktincUser returns a GKTinc service and an environment that has its keys and a cache
+// directory, but no gkCAPTCHA keys.
 func gktincUser(t *testing.T, o gktest.GKTincOptions) (*gktest.Service, environment) {
 	o.APIKey = gktincKey
 	service := gktest.New(gktest.Options{GKTinc: o})
@@ -35,7 +35,7 @@ func gktincUser(t *testing.T, o gktest.GKTincOptions) (*gktest.Service, environm
 	}
 }
 
-// A judge is an agent with the routes of GKTinc only, without a listener.
+// A judge is an agent that has only the GKTinc routes and no listener.
 type judge struct {
 	*testing.T
 	service *gktest.Service
@@ -58,7 +58,7 @@ func newJudge(t *testing.T, o gktest.GKTincOptions, f guardFlags) *judge {
 	return j
 }
 
-// visitor makes a request of the caller for a visitor at 203.0.113.7.
+// visitor returns the caller's request on behalf of a visitor at 203.0.113.7.
 func visitor(method, target, body string) *http.Request {
 	r := httptest.NewRequest(method, target, strings.NewReader(body))
 	r.Header.Set("X-Real-IP", "203.0.113.7")
@@ -68,7 +68,7 @@ func visitor(method, target, body string) *http.Request {
 	return r
 }
 
-// ask makes a request and returns the status and the decoded answer.
+// ask sends a request and returns the status and the decoded answer.
 func (j *judge) ask(r *http.Request) (int, map[string]any) {
 	answer := httptest.NewRecorder()
 	j.agent.ServeHTTP(answer, r)
@@ -84,8 +84,8 @@ func (j *judge) ask(r *http.Request) (int, map[string]any) {
 
 const aPage = "/gktinc/page?url=example.com%2Flogin"
 
-// page asks for a page and returns its configuration, in which the once is replaced by
-// the value of the hidden field.
+// page requests a page and returns its configuration, with the once replaced by the value
+// of the hidden field.
 func (j *judge) page() map[string]any { return j.pageOf(aPage) }
 
 func (j *judge) pageOf(target string) map[string]any {
@@ -96,7 +96,7 @@ func (j *judge) pageOf(target string) map[string]any {
 	return config
 }
 
-// form is the fields of a form with a once.
+// form returns the fields of a form that contains a once.
 func form(once any) string {
 	return url.Values{"gktinc_once": {once.(string)}, "username": {"bob"}, "gktinc_solution": {"AAAA"}}.Encode()
 }
@@ -213,7 +213,7 @@ func TestAgentForm(t *testing.T) {
 		require.Nil(t, body["score"], "a proxy may show it to the visitor")
 	}
 
-	// As Traefik asks, unless it is told to keep the method.
+	// Traefik asks like this unless it is configured to preserve the method.
 	r = visitor("GET", validateURL, form(j.page()["once"]))
 	for name, value := range map[string]string{"X-Forwarded-Method": "POST", "X-Forwarded-Host": "example.com", "X-Forwarded-Uri": "/login",
 		"X-Forwarded-For": "203.0.113.7", "X-Forwarded-Proto": "https"} {
@@ -285,7 +285,7 @@ func TestAgentAsksLevel(t *testing.T) {
 		j := newJudge(t, gktest.GKTincOptions{LevelAction: "BLOCK", Level: 7}, guardFlags{
 			askLevel: true, preEnforce: preEnforce, ipHeader: "x-forwarded-for", trusted: []string{"10.1.0.0/16", "192.0.2.1"}})
 		r := visitor("GET", aPage, "")
-		r.Header.Set("X-Forwarded-For", "198.51.100.9, 192.0.2.2, 192.0.2.1, 10.1.2.3") // X-Real-IP is not looked at
+		r.Header.Set("X-Forwarded-For", "198.51.100.9, 192.0.2.2, 192.0.2.1, 10.1.2.3") // X-Real-IP is ignored
 		status, body := j.ask(r)
 		require.Equal(t, 200, status, body)
 		config := body["gktinc_config"].(map[string]any)
@@ -305,20 +305,20 @@ func TestAgentAsksLevel(t *testing.T) {
 		require.Equal(t, 200, status, body)
 	}
 
-	// Without an answer the page is made with the default level.
+	// If the service does not answer, the page has the default level.
 	j := newJudge(t, gktest.GKTincOptions{Fault: gktest.GKTincFault{Status: 404}, Level: 7}, guardFlags{askLevel: true})
 	require.Equal(t, 3.0, j.page()["challenge_level"])
 	require.Contains(t, j.journal.String(), "a check failed without stopping the request")
 }
 
-// brief is a context for an agent that should not even start.
+// brief returns a context for an agent that must fail to start.
 func brief(t *testing.T) context.Context {
 	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
 	t.Cleanup(cancel)
 	return ctx
 }
 
-// An agent serves what it has keys for.
+// An agent serves only the routes that it has keys for.
 func TestAgentKeys(t *testing.T) {
 	service, env := gktincUser(t, gktest.GKTincOptions{})
 	a := startAgent(t, env, "--listen", "127.0.0.1:0")
@@ -347,7 +347,7 @@ func TestAgentKeys(t *testing.T) {
 	require.Equal(t, 400, status, body)
 
 	for name, test := range map[string]struct {
-		drop   string // variable that is not set
+		drop   string // variable to leave unset
 		args   []string
 		code   int
 		stderr string

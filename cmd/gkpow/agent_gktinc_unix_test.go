@@ -24,8 +24,8 @@ import (
 	"github.com/gkpow/gkpow/cmd/gkpow/internal/metrics"
 )
 
-// A page that one agent has made is good once, however many sockets send its form to
-// however many agents at the same time, and after they have been restarted.
+// A page's form is accepted exactly once, even if many connections send it to several
+// agents at the same time or the agents restart in between.
 func TestAgentsShareUsedPages(t *testing.T) {
 	service := gktest.New(gktest.Options{})
 	server := httptest.NewServer(service)
@@ -38,7 +38,7 @@ func TestAgentsShareUsedPages(t *testing.T) {
 			"XDG_CACHE_HOME="+dir, "HOME="+dir)
 		startProcess(t, cmd)
 		c := socketClient(socket)
-		c.Transport.(*http.Transport).DisableKeepAlives = true // a socket for each request
+		c.Transport.(*http.Transport).DisableKeepAlives = true // one connection per request
 		return c
 	}
 	ask := func(c *http.Client, method, target, body string) (int, string) {
@@ -82,7 +82,7 @@ func TestAgentsShareUsedPages(t *testing.T) {
 	require.Equal(t, 200, status, body)
 }
 
-// Agents on two machines, which have no directory in common, share used pages by Redis.
+// Agents on two machines without a shared directory share used pages through Redis.
 func TestInteropAgentsShareByRedis(t *testing.T) {
 	interop(t)
 	port := freePort(t)

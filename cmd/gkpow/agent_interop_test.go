@@ -19,17 +19,17 @@ import (
 	"github.com/gkpow/gkpow/client/gktest"
 )
 
-// codeBlock finds what a document shows of a language.
+// codeBlock matches a fenced code block in a document.
 var codeBlock = regexp.MustCompile("(?ms)^```([a-z]+)\n(.*?)^```\n")
 
-// agentDocument returns the code blocks of docs/agent.md by their language.
+// agentDocument returns the code blocks of docs/agent.md by language.
 func agentDocument(t *testing.T) map[string][]string {
 	doc, err := os.ReadFile("../../docs/agent.md")
 	require.NoError(t, err)
 	return codeBlocks(doc)
 }
 
-// codeBlocks returns the code blocks of a document by their language.
+// codeBlocks returns a document's code blocks by language.
 func codeBlocks(doc []byte) map[string][]string {
 	blocks := map[string][]string{}
 	for _, found := range codeBlock.FindAllSubmatch(doc, -1) {
@@ -38,8 +38,8 @@ func codeBlocks(doc []byte) map[string][]string {
 	return blocks
 }
 
-// TestInteropAgent runs the programs in docs/agent.md, as they stand, with an
-// agent that is started as it says there.
+// TestInteropAgent runs the programs of docs/agent.md unchanged, against an agent that is
+// started by the document's commands.
 func TestInteropAgent(t *testing.T) {
 	interop(t)
 	blocks := agentDocument(t)
@@ -88,11 +88,11 @@ func TestInteropAgent(t *testing.T) {
 	t.Run("file", func(t *testing.T) {
 		require.Equal(t, "eyJ", script(t, strings.Replace(blocks["sh"][2], "kill", "head -c 3 captcha-token\nkill", 1)+"wait $!\n"))
 	})
-	require.Equal(t, 1, u.service.Counts().Challenges, "they share a token")
+	require.Equal(t, 1, u.service.Counts().Challenges, "all programs share one token")
 }
 
-// interpreter returns where it is: what stands in its place may need the home
-// directory that the programs do not get.
+// interpreter returns the path of the real interpreter. A version manager's shim in PATH
+// would need the home directory, which the programs do not get.
 func interpreter(t *testing.T, name string) string {
 	ask := map[string][]string{
 		"node":    {"-p", "process.execPath"},

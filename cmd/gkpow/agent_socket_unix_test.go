@@ -21,7 +21,7 @@ import (
 	"github.com/gkpow/gkpow/client/gktest"
 )
 
-// longSocket is the longest path that a socket can have, in an existing directory.
+// longSocket returns a socket path of the maximum length, in an existing directory.
 func longSocket(t *testing.T, more int) string {
 	dir := filepath.Join(socketDir(t), strings.Repeat("d", 60))
 	require.NoError(t, os.MkdirAll(dir, 0o700))
@@ -37,18 +37,18 @@ func TestSocketPaths(t *testing.T) {
 		"":                                    "--socket is empty",
 		filepath.Join(socketDir(t), "no/dir"): "no such file or directory",
 	} {
-		u.url = "http://not.used.invalid:1" // the path is refused before the keys are
+		u.url = "http://not.used.invalid:1" // the path is rejected before any request
 		code, stdout, stderr := u.run(t.Context(), "agent", "--socket", path)
 		require.Equal(t, exitUsage, code)
 		require.Empty(t, stdout)
 		if want != "no such file or directory" {
-			require.Regexp(t, `^gkpow: error: --socket`, stderr, "nothing is logged before")
+			require.Regexp(t, `^gkpow: error: --socket`, stderr, "nothing may be logged before the error")
 			require.Contains(t, stderr, want)
 		}
 	}
 	u = newUser(t, gktest.Options{})
 
-	// The longest path works, and the log names it.
+	// A path of the maximum length works, and the log names it.
 	path := longSocket(t, 0)
 	a := u.startAgent(t, "--socket", path)
 	require.Equal(t, path, a.socket)
@@ -59,7 +59,7 @@ func TestSocketPaths(t *testing.T) {
 	require.NoError(t, err)
 	require.Empty(t, entries)
 
-	// A relative path becomes an absolute one, for programs elsewhere.
+	// A relative path is printed as an absolute one, for programs in other directories.
 	dir := socketDir(t)
 	t.Chdir(dir)
 	a = u.startAgent(t, "--socket", "agent.sock")
@@ -68,7 +68,7 @@ func TestSocketPaths(t *testing.T) {
 	require.Contains(t, a.journal.String(), `"address":"`+dir+`/agent.sock"`)
 	a.stop()
 
-	// Where the absolute path is too long, the relative one is enough.
+	// If the absolute path is too long, the agent uses the relative one.
 	deep := filepath.Join(dir, strings.Repeat("d", 100))
 	require.NoError(t, os.Mkdir(deep, 0o700))
 	t.Chdir(deep)
@@ -77,12 +77,12 @@ func TestSocketPaths(t *testing.T) {
 	require.Equal(t, first, a.token())
 }
 
-// Of agents that start at the same time on one socket, one lives, and it is the
-// one that programs find there.
+// When several agents start on one socket at the same time, exactly one survives, and
+// programs reach that one.
 func TestSimultaneousSockets(t *testing.T) {
 	path := filepath.Join(socketDir(t), "agent.sock")
 	for try := range 300 {
-		if try%3 == 0 { // what an agent that was killed has left
+		if try%3 == 0 { // left by an agent that was killed
 			stale, err := net.ListenUnix("unix", &net.UnixAddr{Name: path, Net: "unix"})
 			require.NoError(t, err)
 			stale.SetUnlinkOnClose(false)
@@ -100,7 +100,7 @@ func TestSimultaneousSockets(t *testing.T) {
 					}
 					others.Add(1)
 				} else if !listening.CompareAndSwap(nil, s) {
-					t.Errorf("try %d: two agents listen", try)
+					t.Errorf("try %d: two agents are listening", try)
 				}
 			})
 		}
@@ -108,19 +108,19 @@ func TestSimultaneousSockets(t *testing.T) {
 		require.EqualValues(t, 3, others.Load())
 		s := listening.Load()
 		connection, err := net.Dial("unix", path)
-		require.NoError(t, err, "try %d: the agent listens on a socket that nobody finds", try)
+		require.NoError(t, err, "try %d: the agent listens, but its path does not lead to its socket", try)
 		connection.Close()
 		info, err := os.Stat(path)
 		require.NoError(t, err)
 		require.Equal(t, os.ModeSocket|0o600, info.Mode())
 
-		// The next one starts while this one stops.
+		// The next agent starts while this one stops.
 		var next *unixSocket
 		starting.Go(s.remove)
 		starting.Go(func() {
 			var err error
 			if next, err = listenUnix(t.Context(), path); err != nil {
-				next = nil // it was earlier
+				next = nil // the next agent came too early and lost
 			}
 		})
 		starting.Wait()
@@ -136,7 +136,7 @@ func TestSimultaneousSockets(t *testing.T) {
 	require.Empty(t, entries)
 }
 
-// The same with processes.
+// The same holds for separate processes.
 func TestSimultaneousAgents(t *testing.T) {
 	u := newUser(t, gktest.Options{Difficulty: 1})
 	path := filepath.Join(socketDir(t), "agent.sock")
@@ -160,11 +160,11 @@ func TestSimultaneousAgents(t *testing.T) {
 				codes <- ended{cmd.ProcessState.ExitCode()}
 			}()
 		}
-		select { // one ends by itself
+		select { // exactly one exits by itself
 		case one := <-codes:
 			require.Equal(t, exitUsage, one.code, "%s%s", cmds[0], cmds[1])
 		case <-time.After(time.Minute):
-			t.Fatal("two agents live")
+			t.Fatal("two agents are still running")
 		}
 		require.Eventually(t, func() bool {
 			connection, err := net.Dial("unix", path)
@@ -180,10 +180,10 @@ func TestSimultaneousAgents(t *testing.T) {
 	}
 }
 
-// The lock is no obstacle for ever.
+// A lock file without a living owner does not block the next agent.
 func TestSocketLock(t *testing.T) {
 	path := filepath.Join(socketDir(t), "agent.sock")
-	require.NoError(t, os.WriteFile(path+".lock", nil, 0o600)) // of an agent that was killed
+	require.NoError(t, os.WriteFile(path+".lock", nil, 0o600)) // left by an agent that was killed
 	s, err := listenUnix(t.Context(), path)
 	require.NoError(t, err)
 	s.remove()
@@ -193,7 +193,7 @@ func TestSocketLock(t *testing.T) {
 	require.ErrorContains(t, err, ".lock is not a plain file: remove it")
 }
 
-// A keyedService accepts one key, which changes.
+// A keyedService accepts one key at a time and can change it.
 type keyedService struct {
 	*httptest.Server
 	accepts atomic.Pointer[http.Handler]
@@ -219,7 +219,7 @@ func (s *keyedService) accept(secret, gktincKey string) {
 	s.accepts.Store(&h)
 }
 
-// keyedAgent starts an agent in a process of its own whose keys are in files.
+// keyedAgent starts an agent in a separate process that reads its keys from files.
 func (s *keyedService) agent(t *testing.T, u *user, socket string) (dir string, process *os.Process, log *journal) {
 	dir = t.TempDir()
 	require.NoError(t, os.WriteFile(filepath.Join(dir, "secret"), []byte("sk_test_first\n"), 0o600))
@@ -244,7 +244,7 @@ func checkLevel(t *testing.T, socket string) int {
 	return response.StatusCode
 }
 
-// SIGHUP reloads the keys, and the agent goes on.
+// SIGHUP reloads the keys without interrupting the agent.
 func TestAgentHangup(t *testing.T) {
 	s, u := newKeyedService(t), newUser(t, gktest.Options{})
 	socket := filepath.Join(socketDir(t), "agent.sock")
@@ -255,9 +255,9 @@ func TestAgentHangup(t *testing.T) {
 	require.Eventually(t, func() bool {
 		return strings.Count(log.String(), `"msg":"the key has not changed"`) == 2
 	}, time.Minute, 5*time.Millisecond, log)
-	require.Equal(t, first, askSocket(t, socket), "the token is still good")
+	require.Equal(t, first, askSocket(t, socket), "the token is still valid")
 
-	// The new keys are in use before the old ones end: nothing is refused.
+	// The agent uses the new keys before the old ones expire, so no request is refused.
 	require.NoError(t, os.WriteFile(filepath.Join(dir, "secret"), []byte("sk_test_second"), 0o600))
 	require.NoError(t, os.WriteFile(filepath.Join(dir, "gktinc"), []byte("second"), 0o600))
 	require.NoError(t, process.Signal(syscall.SIGHUP))
@@ -269,7 +269,7 @@ func TestAgentHangup(t *testing.T) {
 	require.Equal(t, http.StatusNoContent, checkLevel(t, socket))
 	require.EqualValues(t, 1, s.asked.Load())
 
-	// A file that cannot be read is an error in the log, and the old key stays.
+	// If a key file cannot be read, the agent logs an error and keeps the old key.
 	require.NoError(t, os.Remove(filepath.Join(dir, "secret")))
 	require.NoError(t, process.Signal(syscall.SIGHUP))
 	require.Eventually(t, func() bool {
@@ -282,7 +282,7 @@ func TestAgentHangup(t *testing.T) {
 	log.check(t, "sk_test_", first)
 }
 
-// An agent that was not told of new keys finds them when the old ones are refused.
+// Even without SIGHUP the agent reads the key files again when the service refuses the old keys.
 func TestAgentKeysRotated(t *testing.T) {
 	s, u := newKeyedService(t), newUser(t, gktest.Options{})
 	socket := filepath.Join(socketDir(t), "agent.sock")
@@ -295,14 +295,14 @@ func TestAgentKeysRotated(t *testing.T) {
 	require.Equal(t, http.StatusNoContent, checkLevel(t, socket), log)
 	require.EqualValues(t, 5, s.asked.Load())
 
-	// Keys that are wrong are tried once.
+	// Wrong keys are tried only once.
 	s.accept("sk_test_third", "third")
 	require.Equal(t, http.StatusInternalServerError, checkLevel(t, socket))
 	require.EqualValues(t, 6, s.asked.Load())
 	log.check(t, "sk_test_")
 }
 
-// A key that came through a pipe is not waited for a second time.
+// The agent does not read a key from a pipe a second time, since that would block.
 func TestAgentKeyFromPipe(t *testing.T) {
 	s, u := newKeyedService(t), newUser(t, gktest.Options{})
 	u.url = s.URL

@@ -16,7 +16,7 @@ import (
 	"github.com/gkpow/gkpow/client/gktest"
 )
 
-// askAgentStatus runs "gkpow agent status" with what an agent has printed.
+// askAgentStatus runs "gkpow agent status" with the variables that an agent exported.
 func askAgentStatus(t *testing.T, a *runningAgent, args ...string) (code int, stdout, stderr string) {
 	variables := map[string]string{"GKPOW_AGENT_SOCKET": a.socket, "GKPOW_AGENT_URL": a.url, "GKPOW_AGENT_BEARER_FILE": a.bearerFile}
 	var out, errs bytes.Buffer
@@ -34,10 +34,10 @@ func TestAgentStatus(t *testing.T) {
 	require.Equal(t, exitOK, code, stderr)
 	require.Regexp(t, `(?m)^ready +yes$`, stdout)
 	require.Regexp(t, `(?m)^token +none in use$`, stdout)
-	require.Zero(t, u.service.Counts().Challenges, "to look costs nothing")
+	require.Zero(t, u.service.Counts().Challenges, "asking for the status must not request a challenge")
 
-	// The first probe asks for a token; those at the same time wait for it, and those
-	// after it do not renew it.
+	// The first probe requests a token. Concurrent probes wait for that token, and later
+	// probes do not renew it.
 	for range 2 {
 		var probes sync.WaitGroup
 		for range 3 {
@@ -63,7 +63,7 @@ func TestAgentStatus(t *testing.T) {
 	require.Equal(t, 1, status.Tokens)
 	require.NotNil(t, status.Failures)
 
-	// The page has no script and no secret, and is behind the bearer.
+	// The page contains no script and no secret, and requires the bearer.
 	code, header, page := a.call("GET", "/", "")
 	require.Equal(t, 200, code)
 	require.Contains(t, header.Get("Content-Security-Policy"), "default-src 'none'")
@@ -85,7 +85,7 @@ func TestAgentStatus(t *testing.T) {
 func TestAgentNotReady(t *testing.T) {
 	u := newUser(t, gktest.Options{M2MDisabled: true})
 	a := u.startAgent(t, "--listen", "127.0.0.1:0", "--no-cache")
-	for range 3 { // which ask once
+	for range 3 { // only the first probe reaches the service
 		status, _, body := a.call("GET", "/readyz", "")
 		require.Equal(t, 503, status)
 		require.Equal(t, `{"error":"misconfigured","status":"not ready"}`+"\n", body)
@@ -112,7 +112,7 @@ func TestAgentNotReady(t *testing.T) {
 	require.Equal(t, 200, status)
 }
 
-// What a service says of a failure is text on the page, not markup.
+// The page escapes the service's error message.
 func TestAgentPageHostile(t *testing.T) {
 	const hostile = `</td></table><script>alert(1)</script>"'&`
 	page := agentStatus{

@@ -29,7 +29,7 @@ import (
 	"github.com/gkpow/gkpow/cmd/gkpow/internal/metrics"
 )
 
-// A journal is what an agent has logged.
+// A journal collects an agent's log.
 type journal struct {
 	mu  sync.Mutex
 	all bytes.Buffer
@@ -47,7 +47,7 @@ func (j *journal) String() string {
 	return j.all.String()
 }
 
-// check fails if a line is not JSON or holds what nobody should read.
+// check fails the test if a line is not JSON or contains a secret.
 func (j *journal) check(t *testing.T, secrets ...string) {
 	for line := range strings.Lines(j.String()) {
 		var event struct{ Time, Level, Msg string }
@@ -61,7 +61,7 @@ func (j *journal) check(t *testing.T, secrets ...string) {
 	}
 }
 
-// A runningAgent is an agent in this process.
+// A runningAgent is an agent that runs in this process.
 type runningAgent struct {
 	t                       *testing.T
 	url, bearerFile, socket string
@@ -72,10 +72,10 @@ type runningAgent struct {
 	exited                  chan int
 }
 
-// exports is what an agent prints.
+// exports matches the lines that an agent prints.
 var exports = regexp.MustCompile(`^export GKPOW_AGENT_([A-Z_]+)='(.*)'\n$`)
 
-// startAgent starts an agent of the user's. It is stopped when the test ends.
+// startAgent starts an agent for the user and stops it when the test ends.
 func (u *user) startAgent(t *testing.T, args ...string) *runningAgent {
 	return startAgent(t, u.environment(nil, nil), args...)
 }
@@ -119,7 +119,7 @@ func socketClient(path string) *http.Client {
 	}}}
 }
 
-// stop asks the agent to stop, waits for it and looks at its journal.
+// stop stops the agent, waits for it and checks its journal.
 func (a *runningAgent) stop() {
 	a.cancel()
 	if code, ok := <-a.exited; ok {
@@ -133,8 +133,7 @@ func (a *runningAgent) stop() {
 	a.journal.check(a.t, secrets...)
 }
 
-// call makes a request with the bearer, and returns the answer's status, header
-// and body.
+// call sends a request with the bearer and returns the answer's status, header and body.
 func (a *runningAgent) call(method, path, body string) (int, http.Header, string) {
 	request, err := http.NewRequest(method, a.url+path, strings.NewReader(body))
 	require.NoError(a.t, err)
@@ -175,14 +174,14 @@ func TestAgent(t *testing.T) {
 		require.NoError(t, err)
 		require.Equal(t, os.FileMode(0o600), info.Mode().Perm())
 	}
-	require.Zero(t, u.service.Counts().Challenges, "a token that nobody has asked for")
+	require.Zero(t, u.service.Counts().Challenges, "the agent must not request a token before a program asks")
 
 	first := a.token()
 	require.Equal(t, first, a.token())
 	require.Equal(t, 1, u.service.Counts().Challenges)
 	code, stdout, stderr := u.run(t.Context(), "token")
 	require.Equal(t, exitOK, code, stderr)
-	require.Equal(t, first+"\n", stdout, "commands and the agent share a cache")
+	require.Equal(t, first+"\n", stdout, "commands and the agent must share the cache")
 
 	status, _, body := a.call("DELETE", "/token", `{"token":"eyJ.another.one"}`)
 	require.Equal(t, 204, status)
@@ -224,7 +223,7 @@ func TestAgent(t *testing.T) {
 	_, err := os.Stat(a.bearerFile)
 	require.ErrorIs(t, err, os.ErrNotExist)
 
-	// The next agent takes the token from the cache.
+	// A new agent takes the token from the cache.
 	again := u.startAgent(t, "--listen", "127.0.0.1:0")
 	require.NotEqual(t, a.bearer, again.bearer)
 	require.Equal(t, second, again.token())
@@ -233,14 +232,14 @@ func TestAgent(t *testing.T) {
 	require.Contains(t, metrics, `gkpow_tokens_total{from="cache"} 1`+"\n")
 }
 
-// A token is replaced before it expires, and nobody is refused meanwhile.
+// The agent renews a token before it expires, and no request fails meanwhile.
 func TestAgentRenews(t *testing.T) {
 	t.Parallel()
 	u := newUser(t, gktest.Options{TokenLifetime: 10 * time.Second})
 	a := u.startAgent(t, "--listen", "127.0.0.1:0")
 	tokens := map[string]bool{}
 	for deadline := time.Now().Add(time.Minute); len(tokens) < 2; time.Sleep(10 * time.Millisecond) {
-		require.True(t, time.Now().Before(deadline), "there was no new token")
+		require.True(t, time.Now().Before(deadline), "the agent did not renew the token")
 		status, _, body := a.call("GET", "/token", "")
 		require.Equal(t, 200, status, body)
 		var answer struct{ Token string }
@@ -249,12 +248,12 @@ func TestAgentRenews(t *testing.T) {
 	}
 }
 
-// sourceFunc is a TokenSource.
+// sourceFunc is a TokenSource made from a function.
 type sourceFunc func(context.Context) (client.Token, error)
 
 func (f sourceFunc) Token(ctx context.Context) (client.Token, error) { return f(ctx) }
 
-// always is a source of one token.
+// always returns the same token every time.
 func always(context.Context) (client.Token, error) {
 	return client.Token{Value: client.NewSecret("eyJ.a.b"), ExpiresAt: time.Now().Add(5 * time.Minute)}, nil
 }
@@ -264,7 +263,7 @@ func TestAgentRefuses(t *testing.T) {
 	for _, test := range []struct {
 		name, method, path, host, bearer string
 		status                           int
-		code                             string // "" if it is served
+		code                             string // "" if the request succeeds
 	}{
 		{"token", "GET", "/token", "127.0.0.1:8788", bearer, 200, ""},
 		{"scheme in lower case", "GET", "/token", "127.0.0.1:8788", "bearer RIGHT", 200, ""},
@@ -355,7 +354,7 @@ func TestAgentErrors(t *testing.T) {
 			if test.url != "" {
 				u.url = test.url
 			}
-			code, _, stderr := u.run(t.Context(), "token", "--no-cache") // uses up what is limited
+			code, _, stderr := u.run(t.Context(), "token", "--no-cache") // uses up the quota or the rate limit
 			if test.name == "quota" || test.name == "rate limit" {
 				require.Equal(t, exitOK, code, stderr)
 			}
@@ -448,7 +447,7 @@ func TestAgentOneSolve(t *testing.T) {
 	require.Equal(t, gktest.Counts{Challenges: 1, Verifies: 1, Tokens: 1}, u.service.Counts())
 }
 
-// An agent that is asked to stop first finishes what it has begun.
+// A stopping agent finishes the requests in progress.
 func TestAgentStopsGracefully(t *testing.T) {
 	u := newUser(t, gktest.Options{})
 	asked, release := make(chan struct{}), make(chan struct{})
@@ -470,7 +469,7 @@ func TestAgentStopsGracefully(t *testing.T) {
 	}()
 	<-asked
 	a.cancel()
-	require.Eventually(t, func() bool { // it lets nobody in any more
+	require.Eventually(t, func() bool { // the agent accepts no new connections
 		connection, err := net.Dial("tcp", strings.TrimPrefix(a.url, "http://"))
 		if err == nil {
 			connection.Close()
@@ -494,7 +493,7 @@ func TestAgentListens(t *testing.T) {
 	require.Equal(t, exitUsage, code)
 	require.Contains(t, stderr, "none of the others can be")
 
-	// Each agent has its own bearer, and takes no file of another's with it.
+	// Each agent has its own bearer and never removes another agent's file.
 	one, two := u.startAgent(t, "--listen", "127.0.0.1:0"), u.startAgent(t, "--listen", "127.0.0.1:0")
 	require.NotEqual(t, one.bearerFile, two.bearerFile)
 	file := filepath.Join(t.TempDir(), "bearer")
@@ -516,7 +515,7 @@ func TestAgentListens(t *testing.T) {
 	code, _, stderr = u.run(t.Context(), "agent", "--listen", strings.TrimPrefix(two.url, "http://"))
 	require.Equal(t, exitUsage, code)
 	require.Contains(t, stderr, "--listen")
-	require.FileExists(t, two.bearerFile, "an agent that could not listen has taken the bearer of one that does")
+	require.FileExists(t, two.bearerFile, "an agent that could not listen has removed another agent's bearer file")
 
 	u.url = "http://gkcaptcha.invalid"
 	code, _, stderr = u.run(t.Context(), "agent")
@@ -525,8 +524,8 @@ func TestAgentListens(t *testing.T) {
 	require.NotContains(t, stderr, "SENTINEL")
 }
 
-// BenchmarkAgent is an agent that has a token, asked by several clients over
-// loopback TCP with connections that they keep.
+// BenchmarkAgent measures requests for a cached token by several clients, which keep their
+// loopback TCP connections open.
 func BenchmarkAgent(b *testing.B) {
 	source := client.NewSource(sourceFunc(always), client.SourceOptions{})
 	defer source.Close()
@@ -565,7 +564,7 @@ func BenchmarkAgent(b *testing.B) {
 		}
 	})
 	if failed.Load() > 0 {
-		b.Fatalf("%d answers were no tokens", failed.Load())
+		b.Fatalf("%d answers contained no token", failed.Load())
 	}
 	b.ReportMetric(float64(b.N)/b.Elapsed().Seconds(), "requests/s")
 }

@@ -22,7 +22,7 @@ import (
 	"github.com/gkpow/gkpow/client/gktest"
 )
 
-// socketDir returns a directory with a name that is short enough for sockets.
+// socketDir returns a directory whose path is short enough for sockets.
 func socketDir(t *testing.T) string {
 	dir, err := os.MkdirTemp("/tmp", "gkpow-test")
 	require.NoError(t, err)
@@ -34,7 +34,7 @@ func TestAgentSocket(t *testing.T) {
 	u := newUser(t, gktest.Options{})
 	path := filepath.Join(socketDir(t), "agent.sock")
 
-	// What is left of an agent that was killed.
+	// This is the socket of an agent that was killed.
 	stale, err := net.Listen("unix", path)
 	require.NoError(t, err)
 	stale.(*net.UnixListener).SetUnlinkOnClose(false)
@@ -49,10 +49,10 @@ func TestAgentSocket(t *testing.T) {
 	require.Empty(t, a.bearer)
 	first := a.token()
 	a.url = "http://any.example"
-	require.Equal(t, first, a.token(), "a host that does not matter")
+	require.Equal(t, first, a.token(), "on a socket any host is accepted")
 	entries, err := os.ReadDir(filepath.Dir(path))
 	require.NoError(t, err)
-	require.Len(t, entries, 1, "what was used to make the socket is still there")
+	require.Len(t, entries, 1, "temporary files are left beside the socket")
 
 	code, stdout, stderr := u.run(t.Context(), "agent", "--socket", path)
 	require.Equal(t, exitUsage, code)
@@ -62,7 +62,7 @@ func TestAgentSocket(t *testing.T) {
 	a.stop()
 	require.NoFileExists(t, path)
 
-	// An agent takes no socket of another's with it.
+	// A stopping agent does not remove another agent's socket.
 	lost := u.startAgent(t, "--socket", path)
 	require.NoError(t, os.Remove(path))
 	found := u.startAgent(t, "--socket", path)
@@ -82,8 +82,8 @@ func TestAgentSocket(t *testing.T) {
 	require.Contains(t, stderr, "--socket /nowhere/agent.sock")
 }
 
-// startProcess starts a command in a process of its own and waits for its first
-// line. The journal is what it writes on standard error.
+// startProcess starts a command in a separate process and returns its first line of
+// output. The journal collects its standard error.
 func startProcess(t *testing.T, cmd *exec.Cmd) (line string, log *journal) {
 	log = &journal{}
 	cmd.Stderr = log
@@ -96,7 +96,7 @@ func startProcess(t *testing.T, cmd *exec.Cmd) (line string, log *journal) {
 	return line, log
 }
 
-// askSocket gets a token from an agent.
+// askSocket gets a token from the agent on a socket.
 func askSocket(t *testing.T, socket string) string {
 	c := socketClient(socket)
 	defer c.CloseIdleConnections()
@@ -133,7 +133,7 @@ func TestAgentKilled(t *testing.T) {
 	require.Equal(t, 1, u.service.Counts().Challenges)
 }
 
-// activated is an agent that is given files as systemd gives them.
+// activated returns an agent that inherits sockets in the way systemd passes them.
 func (u *user) activated(notify string, files ...*os.File) *exec.Cmd {
 	cmd := u.command("sh", "-c", "LISTEN_PID=$$ exec gkpow agent")
 	cmd.Env = append(cmd.Env, fmt.Sprintf("LISTEN_FDS=%d", len(files)), "NOTIFY_SOCKET="+notify)
@@ -180,9 +180,9 @@ func TestAgentUnderSystemd(t *testing.T) {
 	require.Equal(t, "STOPPING=1", said())
 	require.NoError(t, cmd.Wait(), log)
 	log.check(t, token)
-	require.FileExists(t, path, "the socket is systemd's")
+	require.FileExists(t, path, "the socket belongs to systemd, so the agent must not remove it")
 
-	// On loopback TCP, with a bearer as ever.
+	// On loopback TCP the agent still requires a bearer.
 	file, address := listenFile(t, "tcp", "127.0.0.1:0")
 	line, _ = startProcess(t, u.activated("", file))
 	require.Equal(t, "export GKPOW_AGENT_URL='http://"+address.String()+"'\n", line)
@@ -191,7 +191,7 @@ func TestAgentUnderSystemd(t *testing.T) {
 	response.Body.Close()
 	require.Equal(t, http.StatusUnauthorized, response.StatusCode)
 
-	// Not on the network, not on several, and not on what is no listener.
+	// The agent rejects a network address, several sockets, and a file that is not a listener.
 	wide, _ := listenFile(t, "tcp", "0.0.0.0:0")
 	null, err := os.Open(os.DevNull)
 	require.NoError(t, err)
@@ -213,7 +213,7 @@ func TestExecSignals(t *testing.T) {
 	u := newUser(t, gktest.Options{})
 	cmd := u.command("gkpow", "exec", "--", "sh", "-c", `trap 'exit 7' TERM; echo $$; while :; do sleep 0.02; done`)
 	line, log := startProcess(t, cmd)
-	require.Equal(t, fmt.Sprintln(cmd.Process.Pid), line, "the command has taken the place of gkpow")
+	require.Equal(t, fmt.Sprintln(cmd.Process.Pid), line, "the command must replace the gkpow process")
 	require.NoError(t, cmd.Process.Signal(syscall.SIGTERM))
 	require.Error(t, cmd.Wait())
 	require.Equal(t, 7, cmd.ProcessState.ExitCode(), log)

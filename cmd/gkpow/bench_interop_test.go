@@ -18,14 +18,14 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// frame is a page that shows another one in a frame of so many pixels, and says
-// what it sees of it.
+// frame is a page that shows another page in a frame of a given width and reports what the
+// frame displays.
 const frame = `<!DOCTYPE html><body><iframe src="/report" width="%[1]d" height="900"></iframe><pre></pre><script>
 document.querySelector("iframe").addEventListener("load", e => {
 	const inside = e.target.contentDocument, root = inside.documentElement;
 	if ("%[2]s") inside.styleSheets[0].insertRule(".chart text { font-family: '%[2]s' !important }", inside.styleSheets[0].cssRules.length);
 	const box = x => x.getBoundingClientRect();
-	const hidden = []; // labels that run into a bar or out of their chart
+	const hidden = []; // labels that overlap a bar or leave their chart
 	for (const chart of inside.querySelectorAll("svg.chart")) for (const text of chart.querySelectorAll("text")) {
 		const t = box(text), c = box(chart);
 		const into = [...chart.querySelectorAll("rect")].some(x => { const b = box(x);
@@ -44,22 +44,22 @@ document.querySelector("iframe").addEventListener("load", e => {
 });
 </script></body>`
 
-// seen is what a frame says.
+// seen is the report of a frame.
 type seen struct {
 	Width, Needs           int
-	Wide, Narrow           int // charts of either kind that are shown
+	Wide, Narrow           int // number of visible charts of each kind
 	Tables, Labels         int
-	Hidden                 []string // labels that run into a bar or out of their chart
-	Smallest               float64  // height of text in charts, in pixels
+	Hidden                 []string // labels that overlap a bar or leave their chart
+	Smallest               float64  // smallest height of text in charts, in pixels
 	Background, Color, Bar string
 }
 
-// TestInteropBenchPage opens the page of gkpow bench in Chromium: wide and on a
-// phone, light and dark.
+// TestInteropBenchPage opens the report of gkpow bench in Chromium, on a desktop and on a
+// phone, in light and in dark mode.
 func TestInteropBenchPage(t *testing.T) {
 	interop(t)
 	file := filepath.Join(t.TempDir(), "page.html")
-	// Canned figures have all charts; on a busy machine a quick measurement may lack one.
+	// The canned figures produce every chart; a quick measurement on a busy machine may not.
 	var stderr bytes.Buffer
 	code := run(t.Context(), []string{"bench", "--strategy", "textbook,append,generic", "--salt-length", "20,32,48,64", "--difficulty", "3", "--threads", "1,2", "--html", file},
 		environment{stdout: io.Discard, stderr: &stderr, lookup: noVariables, bench: cannedBench})
@@ -101,12 +101,12 @@ func TestInteropBenchPage(t *testing.T) {
 	require.Equal(t, []int{4, 0}, []int{wide.Wide, wide.Narrow})
 	require.Equal(t, []int{0, 4}, []int{phone.Wide, phone.Narrow})
 	for _, s := range []seen{wide, phone, night} {
-		require.LessOrEqual(t, s.Needs, s.Width, "the page is not to scroll sideways")
+		require.LessOrEqual(t, s.Needs, s.Width, "the page must not scroll sideways")
 		require.Greater(t, s.Labels, 40)
-		require.Greater(t, s.Smallest, 9.0, "labels can be read")
+		require.Greater(t, s.Smallest, 9.0, "labels must be legible")
 		require.GreaterOrEqual(t, s.Tables, 4)
 	}
-	// The browser places labels by their width in the reader's font, here a wide one.
+	// The browser positions labels by their width in the reader's font, which is a wide one here.
 	const font = "?font=DejaVu+Sans+Mono"
 	for _, s := range []seen{wide, phone, look("/1000" + font), look("/375" + font)} {
 		require.Empty(t, s.Hidden)
@@ -116,18 +116,17 @@ func TestInteropBenchPage(t *testing.T) {
 	require.NotEqual(t, wide.Bar, night.Bar)
 	require.NotContains(t, []string{"rgb(0, 0, 0)", "none", ""}, wide.Bar)
 	for _, path := range asked {
-		require.Contains(t, []string{"/375", "/1000", "/report", "/favicon.ico"}, path, "the page loads nothing")
+		require.Contains(t, []string{"/375", "/1000", "/report", "/favicon.ico"}, path, "the page must not load anything else")
 	}
 
-	// The page alone, from the file, and proof that errors would be seen.
+	// The page opens from a file without errors; an injected error proves that errors are detected.
 	_, console := chromium(t, "file://"+file)
 	require.Empty(t, console)
 	_, console = chromium(t, server.URL+"/broken")
 	require.Contains(t, console, "Content Security Policy")
 }
 
-// chromium opens a page and returns what has become of it, and what the console
-// says.
+// chromium opens a page and returns the resulting DOM and the console's output.
 func chromium(t *testing.T, address string, flags ...string) (dom []byte, console string) {
 	t.Helper()
 	cmd := exec.CommandContext(t.Context(), "chromium", append(flags,
@@ -146,7 +145,7 @@ func chromium(t *testing.T, address string, flags ...string) (dom []byte, consol
 	return dom, console
 }
 
-// TestInteropBenchstat gives what gkpow bench writes to benchstat, as it stands.
+// TestInteropBenchstat passes the unchanged output of gkpow bench to benchstat.
 func TestInteropBenchstat(t *testing.T) {
 	interop(t)
 	code, stdout, stderr := gkpow(t.Context(), "", "", "bench", "--strategy", "textbook,append", "--salt-length", "32,64", "--threads", "1",

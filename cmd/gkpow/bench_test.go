@@ -12,8 +12,8 @@ import (
 	"github.com/gkpow/gkpow/bench"
 )
 
-// cannedMain is gkpow whose bench does not measure, so that scripts take no time and
-// see the same figures on every machine.
+// cannedMain runs gkpow with canned benchmark figures, so that scripts take no time and see
+// the same figures on every machine.
 func cannedMain() {
 	os.Exit(run(context.Background(), os.Args[1:], environment{
 		stdin: os.Stdin, stdout: os.Stdout, stderr: os.Stderr, lookup: os.LookupEnv, environ: os.Environ, bench: cannedBench,
@@ -23,8 +23,8 @@ func cannedMain() {
 // cannedRates are in hashes per second of one thread.
 var cannedRates = map[string]float64{"textbook": 2e6, "append": 8e6, "generic": 4e6}
 
-// cannedBench is bench.Run with figures that were made up. A context with a deadline
-// stops it then, halfway.
+// cannedBench replaces bench.Run and returns made-up figures. If its context has a
+// deadline, it stops halfway at the deadline.
 func cannedBench(ctx context.Context, o bench.Options) (*bench.Report, error) {
 	stopped := true
 	if _, ok := ctx.Deadline(); ok {
@@ -70,7 +70,7 @@ func cannedBench(ctx context.Context, o bench.Options) (*bench.Report, error) {
 	return rebuilt(r), err
 }
 
-// rebuilt returns the report with what follows from its samples.
+// rebuilt returns the report with every figure that is computed from its samples.
 func rebuilt(r *bench.Report) *bench.Report {
 	var file bytes.Buffer
 	if err := r.WriteJSON(&file); err != nil {
@@ -83,7 +83,7 @@ func rebuilt(r *bench.Report) *bench.Report {
 	return loaded
 }
 
-// The flags become options.
+// Every flag sets its option.
 func TestBenchOptions(t *testing.T) {
 	var got bench.Options
 	env := environment{stdout: &bytes.Buffer{}, stderr: &bytes.Buffer{}, lookup: func(string) (string, bool) { return "", false },

@@ -18,7 +18,7 @@ import (
 	"github.com/gkpow/gkpow/client/gktest"
 )
 
-// A user has keys for a service and a cache directory.
+// A user is an environment with a service, keys for it and a cache directory.
 type user struct {
 	service *gktest.Service
 	url     string
@@ -36,7 +36,7 @@ func newUser(t *testing.T, o gktest.Options) *user {
 	return &user{service, server.URL, t.TempDir()}
 }
 
-// cacheDir is where commands in processes of their own keep files.
+// cacheDir returns the directory in which commands in separate processes keep files.
 func (u *user) cacheDir() string {
 	if runtime.GOOS == "darwin" || runtime.GOOS == "ios" {
 		return filepath.Join(u.home, "Library", "Caches", "gkpow")
@@ -51,7 +51,7 @@ func (u *user) variables() []string {
 	}
 }
 
-// environment is the user's for a command in this process.
+// environment returns the user's environment for a command in this process.
 func (u *user) environment(stdout, stderr *bytes.Buffer) environment {
 	return environment{
 		stdin: strings.NewReader(""), stdout: stdout, stderr: stderr, cacheDir: u.cacheDir(),
@@ -73,14 +73,14 @@ func (u *user) run(ctx context.Context, args ...string) (code int, stdout, stder
 	return code, out.String(), errs.String()
 }
 
-// command prepares one in a process of its own.
+// command returns a command that runs in a separate process.
 func (u *user) command(name string, args ...string) *exec.Cmd {
 	cmd := exec.Command(name, args...)
 	cmd.Env = append(append(os.Environ(), quickExit), u.variables()...)
 	return cmd
 }
 
-// tokenFile is the one file in the cache directory that is no lock.
+// tokenFile returns the only file in the cache directory that is not a lock.
 func (u *user) tokenFile(t *testing.T) string {
 	files, err := filepath.Glob(filepath.Join(u.cacheDir(), "*"))
 	require.NoError(t, err)
@@ -127,7 +127,7 @@ func TestCacheFile(t *testing.T) {
 		code, stdout, stderr := u.run(t.Context(), "token")
 		require.Equal(t, exitOK, code, stderr)
 		require.Contains(t, stderr, "ignoring and replacing "+file, name)
-		require.False(t, tokens[stdout], "%s: an old token", name)
+		require.False(t, tokens[stdout], "%s: the command printed an old token", name)
 		tokens[stdout] = true
 		require.Equal(t, stdout, token(), name)
 	}
@@ -159,7 +159,7 @@ func TestProcessesShareToken(t *testing.T) {
 	require.Equal(t, gktest.Counts{Challenges: 1, Verifies: 1, Tokens: 1}, u.service.Counts())
 }
 
-// A command that is killed at any moment leaves a cache that can be used.
+// A command can be killed at any moment without corrupting the cache.
 func TestKilledCommands(t *testing.T) {
 	u := newUser(t, gktest.Options{Difficulty: gktest.NoWork})
 	start := time.Now()
@@ -174,7 +174,7 @@ func TestKilledCommands(t *testing.T) {
 		cmd := u.command("gkpow", "token")
 		require.NoError(t, cmd.Start())
 		time.Sleep(whole/2 + whole*time.Duration(n)/time.Duration(kills))
-		_ = cmd.Process.Kill() // fails if it has ended
+		_ = cmd.Process.Kill() // fails if the command has already exited
 		_ = cmd.Wait()
 
 		code, first, stderr := u.run(t.Context(), "token")
@@ -186,8 +186,8 @@ func TestKilledCommands(t *testing.T) {
 	}
 }
 
-// A URL of a shared cache that cannot be used is refused before anything is asked; one
-// whose server cannot be reached is a warning.
+// An invalid URL of a shared cache is an error before any request is sent; an unreachable
+// server only causes a warning.
 func TestSharedCacheURLs(t *testing.T) {
 	u := newUser(t, gktest.Options{})
 	for url, text := range map[string]string{
@@ -207,7 +207,7 @@ func TestSharedCacheURLs(t *testing.T) {
 	require.Contains(t, stderr, "gkpow: warning: the cache server is unavailable: 127.0.0.1:1")
 	code, second, _ := u.run(t.Context(), "token")
 	require.Equal(t, exitOK, code)
-	require.Equal(t, first, second, "the cache on disk has it")
+	require.Equal(t, first, second, "the second command must use the cache on disk")
 	code, _, stderr = u.run(t.Context(), "token", "--no-cache", "--cache-url", "redis://127.0.0.1:1")
 	require.Equal(t, exitOK, code)
 	require.Empty(t, stderr)

@@ -22,7 +22,7 @@ var (
 	commandLine  = regexp.MustCompile(`(?m)(?:^|[\s(|])gkpow ([^|;)>#\n]+)`)
 )
 
-// Every command line in the documents has subcommands and flags that exist.
+// Every command line in the documents uses existing subcommands and flags.
 func TestDocumentedCommands(t *testing.T) {
 	files, err := filepath.Glob("../../docs/*.md")
 	require.NoError(t, err)
@@ -49,7 +49,7 @@ func TestDocumentedCommands(t *testing.T) {
 	require.Greater(t, checked, 100)
 }
 
-// wrongCommand says which word of a command line no command knows, "" if all are known.
+// wrongCommand returns what is wrong with a command line, or "" if nothing is.
 func wrongCommand(args []string) string {
 	cmd, rest, err := newRoot(environment{}).Find(args)
 	if err != nil {
@@ -80,10 +80,10 @@ func flagOf(cmd *cobra.Command, name string) *pflag.Flag {
 	return cmd.InheritedFlags().Lookup(name)
 }
 
-// The documents' sessions of gkpow solve print what they say.
+// The gkpow solve sessions in the documents show the actual output.
 func TestDocumentedOutput(t *testing.T) {
 	if runtime.GOOS == "windows" {
-		t.Skip("the documents are for sh")
+		t.Skip("the documents' sessions need sh")
 	}
 	program, err := os.Executable()
 	require.NoError(t, err)

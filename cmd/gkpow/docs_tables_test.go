@@ -15,7 +15,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// section returns the part of a document below a heading, up to the next one.
+// section returns the text of a document from one heading to the next.
 func section(t *testing.T, name, heading string) string {
 	t.Helper()
 	_, rest, found := strings.Cut(readDocument(t, name), "\n## "+heading+"\n")
@@ -26,7 +26,7 @@ func section(t *testing.T, name, heading string) string {
 
 var codeOrNumber = regexp.MustCompile("`([^`]+)`|[0-9]+")
 
-// firstColumn returns the code and the numbers in the first column of a text's tables.
+// firstColumn returns the code spans and numbers in the first column of every table in a text.
 func firstColumn(text string) (cells []string) {
 	for line := range strings.Lines(text) {
 		if cell := strings.Split(line, "|"); len(cell) > 2 {
@@ -54,7 +54,7 @@ func parseSources(t *testing.T, files string) (parsed []*ast.File) {
 	return parsed
 }
 
-// literals returns the strings in the files that match the pattern, each once.
+// literals returns the distinct string literals that match the pattern in the files.
 func literals(t *testing.T, files, pattern string) (found []string) {
 	t.Helper()
 	for _, file := range parseSources(t, files) {
@@ -73,13 +73,13 @@ func literals(t *testing.T, files, pattern string) (found []string) {
 	return found
 }
 
-// docs/metrics.md has every metric that the command registers, and no other.
+// docs/metrics.md lists exactly the metrics that the command registers.
 func TestMetricsDocument(t *testing.T) {
 	const metric = `^gkpow_[a-z_]+$`
 	require.ElementsMatch(t, literals(t, "*.go", metric), firstColumn(readDocument(t, "metrics.md")))
 }
 
-// docs/environment.md has every variable that the command reads or sets.
+// docs/environment.md lists every variable that the command reads or sets.
 func TestEnvironmentDocument(t *testing.T) {
 	documented := firstColumn(readDocument(t, "environment.md"))
 	read := literals(t, "*.go", `^(GKPOW|GKCAPTCHA|GKTINC)_[A-Z_]+=?$`)
@@ -96,7 +96,7 @@ func TestEnvironmentDocument(t *testing.T) {
 	}
 }
 
-// Help and docs/troubleshooting.md have all exit codes.
+// Help and docs/troubleshooting.md list every exit code.
 func TestExitCodesDocument(t *testing.T) {
 	codes := firstColumn(section(t, "troubleshooting.md", "By exit code"))
 	for code := exitOK; code <= exitNone; code++ {
@@ -106,7 +106,7 @@ func TestExitCodesDocument(t *testing.T) {
 	require.Equal(t, []string{strconv.Itoa(exitNotExecutable), strconv.Itoa(exitNotFound), strconv.Itoa(exitSignal + 2)}, codes[exitNone+1:])
 }
 
-// docs/troubleshooting.md has all warnings of bench and all checks of the doctor.
+// docs/troubleshooting.md lists every warning of bench and every check of doctor.
 func TestWarningsDocument(t *testing.T) {
 	report, err := os.ReadFile("../../bench/report.go")
 	require.NoError(t, err)
@@ -123,7 +123,7 @@ func TestWarningsDocument(t *testing.T) {
 		firstColumn(section(t, "troubleshooting.md", "Checks of gkpow doctor")))
 }
 
-// unique returns the pattern's first group wherever it matches, each text once.
+// unique returns the distinct texts of the pattern's first group in all its matches.
 func unique(pattern *regexp.Regexp, text []byte) (found []string) {
 	for _, m := range pattern.FindAllSubmatch(text, -1) {
 		if !slices.Contains(found, string(m[1])) {

@@ -16,7 +16,7 @@ import (
 
 var update = flag.Bool("update", false, "write docs/commands.md")
 
-// docs/commands.md is the help of every command.
+// docs/commands.md contains the current help of every command.
 func TestCommandsDocument(t *testing.T) {
 	const file = "../../docs/commands.md"
 	var doc bytes.Buffer

@@ -39,7 +39,7 @@ func TestExchangeMetrics(t *testing.T) {
 func TestRateLimitMetric(t *testing.T) {
 	registry := &metrics.Registry{}
 	var m exchangeMetrics
-	m.onExchange(client.Exchange{Op: "gktinc/level", Status: 200}) // before there is a registry
+	m.onExchange(client.Exchange{Op: "gktinc/level", Status: 200}) // counted before the metrics are registered
 	m.register(registry, "gktinc")
 	m.onExchange(client.Exchange{Op: "gktinc/level", Status: 429, RetryAfter: time.Hour})
 	m.onExchange(client.Exchange{Op: "gktinc/level"})
@@ -48,8 +48,7 @@ func TestRateLimitMetric(t *testing.T) {
 	require.Contains(t, text, `gkpow_service_answers_total{operation="level",service="gktinc",status="none"} 1`+"\n")
 }
 
-// Prometheus' own linter has nothing to say about the agent's metrics, and the agent's
-// document names all of them.
+// The agent's metrics pass the Prometheus linter, and docs/metrics.md names all of them.
 func TestMetricsLint(t *testing.T) {
 	u := newUser(t, gktest.Options{})
 	env := u.environment(nil, nil)

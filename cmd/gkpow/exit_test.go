@@ -20,7 +20,7 @@ import (
 
 const secret = "sk_live_SENTINEL"
 
-// gkpow runs a command line in this process, with keys for the API at url.
+// gkpow runs a command line in this process, with keys for the service at url.
 func gkpow(ctx context.Context, url, stdin string, args ...string) (code int, stdout, stderr string) {
 	variables := map[string]string{
 		"GKCAPTCHA_API_URL":    url,
@@ -37,10 +37,10 @@ func gkpow(ctx context.Context, url, stdin string, args ...string) (code int, st
 	return code, out.String(), errs.String()
 }
 
-// noVariables is an environment without variables.
+// noVariables looks up variables in an empty environment.
 func noVariables(string) (string, bool) { return "", false }
 
-// answer is a handler that always says the same.
+// answer returns a handler that gives every request the same answer.
 func answer(status int, contentType, body string) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("Content-Type", contentType)
@@ -52,18 +52,18 @@ func answer(status int, contentType, body string) http.Handler {
 func challengeJSON(change string) string {
 	body := fmt.Sprintf(`{"challengeId":"c","salt":"s","nonce":"n","difficulty":1,"expiresAt":%d`, time.Now().Unix()+60)
 	if change != "" {
-		body += "," + change // of two fields with one name, the last counts
+		body += "," + change // the last of two fields with the same name wins
 	}
 	return body + "}"
 }
 
-// service returns the emulator with the keys of func gkpow.
+// service returns an emulator that accepts the keys of func gkpow.
 func service(o gktest.Options) http.Handler {
 	o.SiteKey, o.SecretKey, o.Difficulty = "pk_live_site", secret, 1
 	return gktest.New(o)
 }
 
-// verifies answers challenges as the service does, and verify in its own way.
+// verifies answers challenges as the service does, and verifications with a handler.
 func verifies(verify http.Handler) http.Handler {
 	mux := http.NewServeMux()
 	mux.Handle("/api/v1/m2m/challenge", service(gktest.Options{}))
@@ -90,7 +90,7 @@ func TestTokenExitCodes(t *testing.T) {
 		handler http.Handler
 		args    []string
 		code    int
-		stderr  string // part of it
+		stderr  string // a substring
 	}{
 		{"ok", service(gktest.Options{}), nil, exitOK, ""},
 		{"wrong keys", gktest.New(gktest.Options{}), nil, exitCredentials, "GKCAPTCHA_SECRET_KEY"},
@@ -176,7 +176,7 @@ func TestSolveExitCodes(t *testing.T) {
 	})
 }
 
-// brokenWriter is a full disk or a closed pipe.
+// brokenWriter fails every write, like a full disk or a closed pipe.
 type brokenWriter struct{}
 
 func (brokenWriter) Write([]byte) (int, error) { return 0, io.ErrClosedPipe }
@@ -200,8 +200,8 @@ func TestOutputFails(t *testing.T) {
 	}
 }
 
-// The emulator serves until its context ends, and its exports are what gkpow
-// token needs.
+// The emulator serves until its context ends and prints the variables that gkpow token
+// needs.
 func TestEmulatorCommand(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	reader, writer := io.Pipe()
@@ -335,7 +335,7 @@ func TestGKTincExitCodes(t *testing.T) {
 	}
 }
 
-// A command is not run with a token that is dead, whether it is to be kept or not.
+// gkpow exec never runs a command with an expired token, whether or not the cache is used.
 func TestExecDeadToken(t *testing.T) {
 	server := httptest.NewServer(verifies(answer(200, "application/json", `{"success":true,"token":"eyJ","expiresAt":1700000360}`)))
 	defer server.Close()
@@ -348,7 +348,7 @@ func TestExecDeadToken(t *testing.T) {
 	}
 }
 
-// What the verdict's words mean together decides, not success alone.
+// The exit code depends on all fields of the verdict, not on success alone.
 func TestVerifyContradictions(t *testing.T) {
 	for body, want := range map[string]int{
 		`{"success":true}`:                                                                 exitOK,

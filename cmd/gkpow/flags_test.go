@@ -10,17 +10,17 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// No flag of any command answers a value that it cannot read with the words of the
-// function that did not.
+// No flag of any command reports an invalid value with the message of the Go function that
+// failed to parse it.
 func TestFlagErrors(t *testing.T) {
 	env := environment{stdin: strings.NewReader(""), lookup: noVariables}
-	refused := map[string]int{} // flags that refuse the value, by their type
+	refused := map[string]int{} // number of flags that reject the value, by type
 	var walk func(cmd *cobra.Command)
 	walk = func(cmd *cobra.Command) {
 		cmd.InitDefaultHelpFlag()
 		cmd.Flags().VisitAll(func(flag *pflag.Flag) {
 			if kind := flag.Value.Type(); kind == "string" || kind == "stringArray" {
-				return // these take anything
+				return // these flags accept any value
 			}
 			refused[flag.Value.Type()]++
 			var stdout, stderr bytes.Buffer

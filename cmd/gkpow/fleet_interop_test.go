@@ -17,7 +17,7 @@ import (
 	"github.com/gkpow/gkpow/client/gktest"
 )
 
-// startRedis starts a server that keeps nothing on disk, and returns its address.
+// startRedis starts a server without persistence and returns its address.
 func startRedis(t *testing.T) string {
 	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
@@ -38,7 +38,7 @@ func startRedis(t *testing.T) string {
 	return address
 }
 
-// Two hundred commands on four machines (cache directories) ask at once: one handshake.
+// Two hundred commands on four machines (cache directories) start at once and share one handshake.
 func TestInteropFleet(t *testing.T) {
 	interop(t)
 	u := newUser(t, gktest.Options{Difficulty: 4})
@@ -73,10 +73,10 @@ func TestInteropFleet(t *testing.T) {
 		require.NoError(t, err)
 		kept += len(files)
 	}
-	require.Equal(t, 1, kept, "only who has done the handshake keeps the token on disk")
+	require.Equal(t, 1, kept, "only the machine that did the handshake stores the token on disk")
 }
 
-// Two agents share a token, and one that was refused is forgotten by both.
+// Two agents share a token, and both drop it after the service refuses it.
 func TestInteropAgentsShare(t *testing.T) {
 	interop(t)
 	u := newUser(t, gktest.Options{})

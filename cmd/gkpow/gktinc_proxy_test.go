@@ -78,7 +78,7 @@ func (s *guardedSite) request(method, path, body string) *http.Request {
 
 var hiddenOnce = regexp.MustCompile(`<input type="hidden" name="gktinc_once" value="([^"]+)">`)
 
-// page gets a page and returns what its form would send.
+// page gets a page and returns the body that its form would send.
 func (s *guardedSite) page(path string) string {
 	status, body, _ := s.do(s.request("GET", path, ""))
 	require.Equal(s, 200, status, body)
@@ -89,7 +89,7 @@ func (s *guardedSite) page(path string) string {
 
 const plainPage = "<!DOCTYPE html>\n<FORM action=/search><input name=q></FORM>\n<form Method = 'POST'  action=\"/login\">\n<input name=username>&amp; </form ><form method=post></form>\n"
 
-// What a login application does that knows nothing of GKTinc.
+// application returns a login application that knows nothing about GKTinc.
 func application() http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("ETag", `"x"`)
@@ -110,12 +110,12 @@ func TestProxyGuards(t *testing.T) {
 	require.Empty(t, header.Get("ETag"))
 	before, after, _ := strings.Cut(plainPage, "</form >")
 	require.True(t, strings.HasPrefix(body, before+`<input type="hidden"`), body)
-	require.True(t, strings.HasSuffix(body, "</script>\n</form >"+after), "every other byte is as it was")
+	require.True(t, strings.HasSuffix(body, "</script>\n</form >"+after), "every other byte must stay the same")
 	require.Equal(t, 1, strings.Count(body, "gktinc_init("))
 
 	form := s.page("/login")
 	r := s.request("POST", "/login", form)
-	r.Header.Set("X-Real-IP", "203.0.113.66") // made up, as the next
+	r.Header.Set("X-Real-IP", "203.0.113.66") // forged, as is the next header
 	r.Header.Set("X-Forwarded-For", "203.0.113.66")
 	r.Host = "shop.example"
 	status, body, _ = s.do(r)
@@ -127,12 +127,12 @@ func TestProxyGuards(t *testing.T) {
 	require.Equal(t, 403, status, body)
 	require.Contains(t, body, "The form was not accepted")
 
-	// A page that answers a form has a form too.
+	// If the answer to a form is a page with a form, the proxy prepares that form too.
 	status, body, _ = s.do(s.request("POST", "/login", strings.Replace(s.page("/login"), "bob", "eve", 1)))
 	require.Equal(t, 200, status)
 	require.Regexp(t, hiddenOnce, body)
 
-	// By whatever way, there is no other.
+	// No other spelling of the path bypasses the guard.
 	for _, path := range []string{"/login", "/login/", "//login", "/LOGIN", "/x/../login", "/./login", "/login;x=1", "/%6cogin", "/login?a=b",
 		"/login/more", "/login.", "/login%20", "/login%00.html", "/x%2f..%2flogin", `/x%5c..%5clogin`, "/login;/x"} {
 		r := s.request("POST", "/", "username=bob")
@@ -159,7 +159,7 @@ func TestProxyGuards(t *testing.T) {
 	require.NotContains(t, body, "401")
 	require.Contains(t, s.journal.String(), "401")
 
-	// Other paths are none of its business.
+	// The proxy leaves other paths alone.
 	for _, path := range []string{"/", "/loginx", "/other/login", "/logi"} {
 		status, body, header := s.do(s.request("POST", path, "username=bob"))
 		require.Equal(t, 200, status, body)
@@ -169,7 +169,7 @@ func TestProxyGuards(t *testing.T) {
 	require.Equal(t, 200, status)
 	require.Equal(t, plainPage, body)
 
-	// A client has its answer before the handler has returned; Close waits for the handlers.
+	// A client can receive its answer before the handler returns; Close waits for the handlers.
 	s.server.Close()
 	answer := httptest.NewRecorder()
 	s.registry.ServeHTTP(answer, httptest.NewRequest("GET", "/metrics", nil))
@@ -203,7 +203,7 @@ func TestProxyForms(t *testing.T) {
 	require.Regexp(t, `^<form method=post>1</form><form id="loginform" method=post>2<input type="hidden"`, body)
 	require.Contains(t, body, `document.getElementById("loginform"), "log",`)
 	require.Contains(t, body, `"client_ip":"2001:db8::7"`)
-	require.True(t, strings.HasSuffix(body, "</form>"), "nothing compressed, nothing in parts: %s", body)
+	require.True(t, strings.HasSuffix(body, "</form>"), "the page must be neither compressed nor partial: %s", body)
 
 	page = `<form method=post><!-- gktinc -->1</form><script>"</form><!--gktinc-->"</script>`
 	body = get("/")
@@ -223,7 +223,7 @@ func TestProxyForms(t *testing.T) {
 	require.True(t, strings.HasSuffix(end, "</script>\n</form>"))
 }
 
-// Everything but forms goes through as it is.
+// The proxy passes on everything except forms unchanged.
 func TestProxyPasses(t *testing.T) {
 	mux := http.NewServeMux()
 	mux.HandleFunc("/upload", func(w http.ResponseWriter, r *http.Request) {
@@ -238,7 +238,7 @@ func TestProxyPasses(t *testing.T) {
 		for i := range 3 {
 			fmt.Fprintf(w, "%d\n", i)
 			_ = http.NewResponseController(w).Flush()
-			<-r.Context().Done() // the visitor has read what there is
+			<-r.Context().Done() // the visitor has read the first part
 		}
 	})
 	mux.HandleFunc("/socket", func(w http.ResponseWriter, r *http.Request) {
@@ -257,7 +257,7 @@ func TestProxyPasses(t *testing.T) {
 	mux.HandleFunc("/broken", func(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) })
 	s := newGuardedSite(t, proxyFlags{maxRequests: 3}, mux)
 
-	// An upload of which nobody has the whole in memory, in chunks, with trailers.
+	// A chunked upload with trailers is streamed: the proxy never holds all of it in memory.
 	const size = 64 << 20
 	reader, writer := io.Pipe()
 	r, err := http.NewRequest("POST", s.url+"/upload", reader)
@@ -284,7 +284,7 @@ func TestProxyPasses(t *testing.T) {
 	_, query, _ := s.do(s.request("GET", "/query?a;b=%zz&c=%2F", ""))
 	require.Equal(t, "/query?a;b=%zz&c=%2F", query)
 
-	// An answer is passed on as it comes.
+	// The proxy flushes each part of an answer as it arrives.
 	answer, err = http.DefaultClient.Do(s.request("GET", "/slow", ""))
 	require.NoError(t, err)
 	line, err := bufio.NewReader(answer.Body).ReadString('\n')
@@ -292,7 +292,7 @@ func TestProxyPasses(t *testing.T) {
 	require.Equal(t, "0\n", line)
 	answer.Body.Close()
 
-	// WebSockets and other upgrades.
+	// WebSockets and other protocol upgrades work.
 	conn, err := net.Dial("tcp", strings.TrimPrefix(s.url, "http://"))
 	require.NoError(t, err)
 	defer conn.Close()
@@ -313,7 +313,7 @@ func TestProxyPasses(t *testing.T) {
 	require.NotContains(t, text, "127.0.0.1")
 	require.Contains(t, s.journal.String(), "no answer from the application")
 
-	// No more at a time than it is told.
+	// The proxy does not exceed the limit on requests in progress.
 	results := make(chan int, 10)
 	for range cap(results) {
 		go func() {

@@ -51,7 +51,7 @@ func background(t *testing.T, path string, args []string, environment ...string)
 	})
 }
 
-// eventually waits for a server to answer.
+// eventually waits until a server answers.
 func eventually(t *testing.T, c *http.Client, url string) {
 	require.Eventually(t, func() bool {
 		answer, err := c.Get(url)
@@ -63,7 +63,7 @@ func eventually(t *testing.T, c *http.Client, url string) {
 	}, time.Minute, 20*time.Millisecond)
 }
 
-// freePort returns a port that nobody listens on, just now.
+// freePort returns a port on which nothing was listening a moment ago.
 func freePort(t *testing.T) string {
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	require.NoError(t, err)
@@ -71,13 +71,13 @@ func freePort(t *testing.T) string {
 	return fmt.Sprint(listener.Addr().(*net.TCPAddr).Port)
 }
 
-// A webServer is a program that docs/gktinc-servers.md has a configuration of, with
-// what it stands between: an application that knows nothing of GKTinc, and an agent or
-// a proxy that asks an emulator.
+// A webServer is a server that docs/gktinc-servers.md configures, together with its
+// surroundings: an application that knows nothing about GKTinc, and an agent or a proxy
+// that uses an emulator.
 type webServer struct {
 	*testing.T
-	dir     string // which the server may read
-	address string // what visitors connect to
+	dir     string // readable by the server
+	address string // to which visitors connect
 	socket  string // the agent's
 	proxy   string // the proxy's address
 	client  *http.Client
@@ -86,10 +86,10 @@ type webServer struct {
 	env     environment
 
 	mu    sync.Mutex
-	forms []string // that the application got
+	forms []string // received by the application
 }
 
-// serverBlocks returns what the document shows, with this server's addresses.
+// serverBlocks returns the document's code blocks, with this server's addresses filled in.
 func (s *webServer) blocks(language string) []string {
 	doc, err := os.ReadFile("../../docs/gktinc-servers.md")
 	require.NoError(s, err)
@@ -113,7 +113,7 @@ func newWebServer(t *testing.T) *webServer {
 	return s
 }
 
-// startAgent starts an agent, whose socket is that of the user that servers run as.
+// startAgent starts an agent whose socket belongs to the user that servers run as.
 func (s *webServer) startAgent(arguments ...string) {
 	startAgent(s.T, s.env, append([]string{"--socket", s.socket}, arguments...)...)
 	if os.Getuid() == 0 {
@@ -146,7 +146,7 @@ func (s *webServer) startProxy(arguments ...string) {
 	})
 }
 
-// wwwData returns the user that Debian's servers run as.
+// wwwData returns the IDs of the user that Debian's servers run as.
 func wwwData(t *testing.T) (uid, gid int) {
 	found, err := osuser.Lookup("www-data")
 	require.NoError(t, err)
@@ -157,7 +157,7 @@ func wwwData(t *testing.T) (uid, gid int) {
 	return uid, gid
 }
 
-// application is a login page that notes the forms it gets.
+// application starts a login page that records the forms it receives.
 func (s *webServer) application() http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if r.Method == http.MethodPost && strings.HasPrefix(r.URL.Path, "/login") {
@@ -186,7 +186,7 @@ func (s *webServer) send(method, path, contentType, body string) (int, string) {
 		request.Header.Set("Content-Type", contentType)
 	}
 	request.Header.Set("User-Agent", "Mozilla/5.0")
-	request.Header.Set("X-Real-IP", "203.0.113.66") // made up, as the next
+	request.Header.Set("X-Real-IP", "203.0.113.66") // forged, as is the next header
 	request.Header.Set("X-Forwarded-For", "203.0.113.66")
 	answer, err := s.client.Do(request)
 	require.NoError(s, err)
@@ -209,8 +209,8 @@ func (s *webServer) post(body string) (int, string) {
 	return s.send("POST", "/login", "application/x-www-form-urlencoded", body)
 }
 
-// requireGuarded demands what all of them do: one page is good for one form, whose
-// value is plain, from an address that the server has seen.
+// requireGuarded checks what every server must ensure: a page is good for one form, the
+// monitored value arrives decoded, and the visitor's address is the one that the server sees.
 func (s *webServer) requireGuarded() {
 	form := s.page()
 	status, body := s.post(form)
@@ -218,7 +218,7 @@ func (s *webServer) requireGuarded() {
 	require.Equal(s, "welcome, böb", body)
 	got := s.witness.last(s.T)
 	require.Equal(s, "böb", got.FormInputElementValue)
-	require.Equal(s, "127.0.0.1", got.ClientIP.String(), "the address that the server has seen")
+	require.Equal(s, "127.0.0.1", got.ClientIP.String(), "the address that the server sees")
 	require.Equal(s, "example.com/login", got.URL)
 	require.Equal(s, "Mozilla/5.0", got.UserAgent)
 	status, body = s.post(form)
@@ -232,7 +232,7 @@ func (s *webServer) requireGuarded() {
 	require.Equal(s, 413, status, body)
 }
 
-// requireReplayed demands that the application got one form, as it was sent.
+// requireReplayed checks that the application received the form unchanged.
 func (s *webServer) requireReplayed(times int) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -246,7 +246,7 @@ func (s *webServer) file(name, content string) string {
 	return path
 }
 
-// startNginx runs nginx, as www-data if that is possible, with these server blocks.
+// startNginx runs nginx with the given server blocks, as www-data if possible.
 func (s *webServer) startNginx(servers string) {
 	config := "daemon off;\nerror_log stderr;\npid nginx.pid;\n"
 	if os.Getuid() == 0 {
@@ -270,7 +270,7 @@ func TestInteropNginx(t *testing.T) {
 	s.requireGuarded()
 	s.requireReplayed(1)
 
-	// A page that answers a form has a form too.
+	// A form on the page that answers a form is prepared as well.
 	status, body := s.post(s.page() + "&password=wrong")
 	require.Equal(t, 200, status)
 	require.Contains(t, body, "gktinc_init(")
@@ -285,7 +285,7 @@ func TestInteropNginx(t *testing.T) {
 	}
 	require.Contains(t, func() string { _, body := s.get("/other"); return body }(), "<form")
 
-	// The address alone, and an outage.
+	// During an outage the configuration that checks only the address denies visitors too.
 	form := s.page()
 	s.service.SetGKTincFault(gktest.GKTincFault{Status: 403})
 	status, body = s.get("/login")
@@ -312,7 +312,7 @@ func TestInteropCaddy(t *testing.T) {
 	s.requireGuarded()
 	s.requireReplayed(1)
 
-	// And for addresses alone.
+	// The second configuration checks addresses only.
 	s.address = "127.0.0.1:" + freePort(t)
 	level := s.blocks("caddyfile")[1]
 	start(level)
@@ -350,7 +350,7 @@ func TestInteropApache(t *testing.T) {
 	s.requireReplayed(1)
 }
 
-// program returns where a server is: not every user has the directory in PATH.
+// program returns the path of a server, whose directory may be missing from a user's PATH.
 func program(t *testing.T, name string) string {
 	path, err := exec.LookPath(name)
 	if err != nil {
@@ -360,7 +360,7 @@ func program(t *testing.T, name string) string {
 	return path
 }
 
-// The programs in the document, as they stand but for the socket.
+// The document's programs run unchanged except for the path of the socket.
 func TestInteropPrograms(t *testing.T) {
 	interop(t)
 	for _, p := range []struct{ language, file, interpreter string }{{"js", "login.mjs", "node"}, {"python", "login.py", "python3"}} {
@@ -375,7 +375,7 @@ func TestInteropPrograms(t *testing.T) {
 			if p.language != "js" {
 				return
 			}
-			// A login by fetch.
+			// A page can also log in with fetch.
 			form, err := url.ParseQuery(s.page())
 			require.NoError(t, err)
 			fields := map[string]any{"username": "zoë", "gktinc_once": form.Get("gktinc_once"), "gktinc_solution": "AAAA"}
@@ -398,7 +398,7 @@ func TestInteropPrograms(t *testing.T) {
 	}
 }
 
-// requireHonest demands that an outage is told from a refusal.
+// requireHonest checks that an outage is distinguished from a refusal.
 func (s *webServer) requireHonest() {
 	form := s.page()
 	s.service.SetGKTincFault(gktest.GKTincFault{Status: 503})
@@ -407,8 +407,8 @@ func (s *webServer) requireHonest() {
 	require.Equal(s, "not accepted", body)
 }
 
-// The PHP program runs under PHP-FPM and nginx as Debian packages them: as www-data, with
-// an environment that was cleared.
+// The PHP program runs under Debian's PHP-FPM and nginx: as www-data, with a cleared
+// environment.
 func TestInteropPHP(t *testing.T) {
 	interop(t)
 	s := newWebServer(t)
@@ -447,7 +447,7 @@ func TestInteropPHP(t *testing.T) {
 	status, body = s.post(form)
 	require.Equal(t, 403, status, body)
 
-	// A multipart form is in $_POST only.
+	// PHP provides a multipart form only in $_POST.
 	var multi bytes.Buffer
 	w := multipart.NewWriter(&multi)
 	fields, err := url.ParseQuery(s.page())
@@ -477,9 +477,9 @@ func TestInteropPHP(t *testing.T) {
 	s.requireHonest()
 }
 
-// A visitor needs no account to see all of it: pages of agent and proxy with --emulator
-// load the emulator's script, and their forms are judged. GKPOW_TEST_SCREENSHOTS names a
-// directory for pictures.
+// With --emulator the whole flow works without an account: pages of the agent and the proxy
+// load the emulator's script, and the emulator judges their forms. GKPOW_TEST_SCREENSHOTS
+// names a directory for screenshots.
 func TestInteropBrowser(t *testing.T) {
 	interop(t)
 	b := devtools.Start(t)

@@ -6,7 +6,8 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// A form without the monitored field is refused, as by the guard, unless the page has none.
+// Like the guard, gkpow gktinc validate rejects a form without the monitored field, unless
+// the page has no such field.
 func TestParseValidationField(t *testing.T) {
 	const rest = `"client_ip":"192.0.2.1","url":"example.com/login","once":"o","form_payload_size":1`
 	for _, form := range []string{`{` + rest + `}`, `{` + rest + `,"form_input_element_value":null}`} {

@@ -17,7 +17,7 @@ func TestMain(m *testing.M) {
 	testscript.Main(m, map[string]func(){"gkpow": main, "gkpow-canned": cannedMain})
 }
 
-// emulators are services that scripts can use, by the variable with the URL.
+// emulators maps the variable that holds a service's URL to the options of that service.
 var emulators = map[string]gktest.Options{
 	"EMULATOR_URL": {},
 	"DISABLED_URL": {M2MDisabled: true},
@@ -27,8 +27,8 @@ var emulators = map[string]gktest.Options{
 	"ONCE_URL":     {SingleUse: true, VerifyShape: gktest.ShapeSDK},
 }
 
-// startEmulators starts a service for each of emulators. The first one's is the
-// value "service" of the script.
+// startEmulators starts every service in emulators. The script's value "service" is the
+// first one.
 func startEmulators(env *testscript.Env) {
 	for name, options := range emulators {
 		options.Difficulty = 3
@@ -42,13 +42,13 @@ func startEmulators(env *testscript.Env) {
 	}
 }
 
-// quickExit, in the environment of a command that was built with the race
-// detector, spares the second that it would wait when it ends.
+// quickExit is a variable that makes commands built with the race detector exit at once
+// instead of waiting for a second.
 const quickExit = "GORACE=atexit_sleep_ms=0"
 
-// TestScripts runs the sessions in testdata/script. Each has an environment
-// without keys and a directory of its own. "challenges N" is true if the service
-// at EMULATOR_URL has given out N challenges.
+// TestScripts runs the sessions in testdata/script, each in its own directory and with an
+// environment without keys. "challenges N" fails unless the service at EMULATOR_URL has
+// issued exactly N challenges.
 func TestScripts(t *testing.T) {
 	testscript.Run(t, testscript.Params{
 		Dir:                 "testdata/script",
@@ -65,15 +65,15 @@ func TestScripts(t *testing.T) {
 			"challenges": func(ts *testscript.TestScript, neg bool, args []string) {
 				got := strconv.Itoa(ts.Value("service").(*gktest.Service).Counts().Challenges)
 				if neg || len(args) != 1 || args[0] != got {
-					ts.Fatalf("there were %s challenges; want %q", got, args)
+					ts.Fatalf("the service issued %s challenges; want %q", got, args)
 				}
 			},
 		},
 	})
 }
 
-// interop skips a test that needs programs in other languages, unless it is asked for:
-// see the Makefile.
+// interop skips a test that needs other programs, unless GKPOW_TEST_INTEROP is set, as by
+// make test-all.
 func interop(t *testing.T) {
 	t.Helper()
 	if os.Getenv("GKPOW_TEST_INTEROP") == "" {
@@ -81,8 +81,8 @@ func interop(t *testing.T) {
 	}
 }
 
-// TestInterop runs clients in other languages against the emulator. It needs
-// their interpreters, so it is asked for by name: see the Makefile.
+// TestInterop runs clients in other languages against the emulator. It needs their
+// interpreters.
 func TestInterop(t *testing.T) {
 	interop(t)
 	testscript.Run(t, testscript.Params{
@@ -93,7 +93,7 @@ func TestInterop(t *testing.T) {
 			env.Setenv("GKCAPTCHA_API_URL", env.Getenv("EMULATOR_URL"))
 			env.Setenv("GKCAPTCHA_SITE_KEY", gktest.SiteKey)
 			env.Setenv("GKCAPTCHA_SECRET_KEY", gktest.SecretKey)
-			env.Setenv("HOME", os.Getenv("HOME")) // where version managers of interpreters look
+			env.Setenv("HOME", os.Getenv("HOME")) // interpreters' version managers need it
 			return nil
 		},
 	})

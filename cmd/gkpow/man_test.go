@@ -24,15 +24,15 @@ var (
 	manDate = flag.String("man-date", "2000-01-01", "date of the manual pages")
 )
 
-// writeManPages writes a manual page for each command. It is part of the tests so
-// that the command does not contain what makes the pages.
+// writeManPages writes a manual page for each command. It is part of the tests so that the
+// gkpow binary does not include the generator.
 func writeManPages(t *testing.T, dir string, date time.Time) {
 	root := newRoot(environment{})
 	root.Long += "\n\n# EXIT STATUS\n\n" + newExitCodes().Long
 	var write func(cmd *cobra.Command)
 	write = func(cmd *cobra.Command) {
 		if !cmd.IsAvailableCommand() {
-			return // help, and topics of help
+			return // help and its topics
 		}
 		for _, sub := range cmd.Commands() {
 			write(sub)
@@ -49,11 +49,11 @@ func writeManPages(t *testing.T, dir string, date time.Time) {
 	write(root)
 }
 
-// optionsSection is what package doc makes of the flags.
+// optionsSection matches the section that package doc generates for the flags.
 var optionsSection = regexp.MustCompile(`(?s)\n\.SH OPTIONS\n.*?(\n\.SH [^O]|$)`)
 
-// withOptions replaces the flags' section by one that reads as in other pages: the
-// name of the value after the flag, and the description indented below.
+// withOptions replaces the section of the flags with one in the usual format of manual
+// pages: the name of the value after the flag, and the description indented below.
 func withOptions(page []byte, cmd *cobra.Command) []byte {
 	var b strings.Builder
 	b.WriteString("\n.SH OPTIONS\n")
@@ -84,14 +84,14 @@ func withOptions(page []byte, cmd *cobra.Command) []byte {
 	})
 }
 
-// indented is what help sets apart by two spaces; a manual page wants four.
+// indented matches the two spaces that help indents examples by; Markdown needs four.
 var indented = regexp.MustCompile(`(?m)^  `)
 
-// placeholder is what a reader of Markdown would take for markup.
+// placeholder escapes the characters that Markdown would take for markup.
 var placeholder = strings.NewReplacer("_", `\_`, "*", `\*`, "<", `\<`)
 
-// markdown makes Markdown of a command's description: what is indented is an
-// example.
+// markdown converts a command's description to Markdown, in which indented lines are
+// examples.
 func markdown(text string) string {
 	text = indented.ReplaceAllString(text, "      ")
 	var lines []string
@@ -126,7 +126,7 @@ func TestManPages(t *testing.T) {
 	}
 	solve, err := os.ReadFile(filepath.Join(dir, "gkpow-solve.1"))
 	require.NoError(t, err)
-	// Examples keep their lines, and no paragraph swallows them.
+	// Examples keep their line breaks and stay separate from paragraphs.
 	require.Regexp(t, `(?m)^\.EX\n.*gkpow solve --salt 7f8e9d0c --difficulty 4 --sequential$`, string(solve))
 	require.Contains(t, string(solve), `GKPOW_SHARD_COUNT`)
 	require.Contains(t, string(solve), "\n.TP\n\\fB\\-\\-difficulty\\fR \\fIINT\\fR\nleading zero hex digits, 0 to 64 (default 6)\n.TP\n")

@@ -17,11 +17,11 @@ import (
 	"github.com/gkpow/gkpow/client/gktest"
 )
 
-// A hundred commands that start together during an outage take as long as one, and
-// ask the service as often as one: what the first is told, all are told. On a quiet
-// machine a hundred take 1.01 to 1.05 times as long as one (docs/service.md); a busy
-// one also waits for its CPUs, so the test only tells that from a queue, in which they
-// take a hundred times as long.
+// A hundred commands that start together during an outage take as long as one command and
+// send as many requests, because they all share the first one's result. On a quiet machine
+// a hundred take 1.01 to 1.05 times as long as one (docs/service.md). On a busy machine
+// they also wait for CPUs, so the test only rules out a queue, in which they would take a
+// hundred times as long.
 func TestInteropOutage(t *testing.T) {
 	interop(t)
 	const processes = 100
@@ -59,7 +59,7 @@ func TestInteropOutage(t *testing.T) {
 			u := newUser(t, gktest.Options{})
 			u.url = server.URL
 
-			// together runs commands at once, and returns how long all of them took.
+			// together runs commands at the same time and returns the time until all have exited.
 			together := func(n, code int, args ...string) time.Duration {
 				var running sync.WaitGroup
 				begun := time.Now()

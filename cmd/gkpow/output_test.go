@@ -11,8 +11,8 @@ import (
 	"github.com/gkpow/gkpow/solver"
 )
 
-// A kernel that fails its self-test is a warning of every command that searches,
-// whether it finds a solution or not, and one line in the agent's log.
+// If a kernel fails its self-test, every command that searches prints a warning, whether or
+// not it finds a solution, and the agent logs one line.
 func TestKernelFaults(t *testing.T) {
 	u := newUser(t, gktest.Options{Difficulty: 1})
 	faulty := func() []solver.Backend {

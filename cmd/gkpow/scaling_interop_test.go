@@ -18,7 +18,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// scalingExample returns the first code block in a language of a section of
+// scalingExample returns the first code block in the given language from a section of
 // docs/scaling.md.
 func scalingExample(t *testing.T, section, language string) string {
 	doc, err := os.ReadFile("../../docs/scaling.md")
@@ -32,8 +32,8 @@ func scalingExample(t *testing.T, section, language string) string {
 	return blocks[0]
 }
 
-// A farm is a directory in which the examples of docs/scaling.md run, with
-// commands of its own in PATH.
+// A farm is a directory in which the examples of docs/scaling.md run, with its own
+// commands in PATH.
 type farm struct {
 	t   *testing.T
 	dir string
@@ -59,12 +59,12 @@ func newFarm(t *testing.T) *farm {
 
 func (f *farm) path(name string) string { return filepath.Join(f.dir, name) }
 
-// install puts a shell script into the farm's PATH.
+// install adds a shell script to the farm's PATH.
 func (f *farm) install(name, script string) {
 	require.NoError(f.t, os.WriteFile(filepath.Join(f.path("bin"), name), []byte("#!/bin/sh\n"+script), 0o755))
 }
 
-// sh runs a shell script, for two minutes at most.
+// sh runs a shell script for at most two minutes.
 func (f *farm) sh(script string) (code int, stdout, stderr string) {
 	ctx, cancel := context.WithTimeout(f.t.Context(), 2*time.Minute)
 	defer cancel()
@@ -79,11 +79,11 @@ func (f *farm) sh(script string) (code int, stdout, stderr string) {
 	return cmd.ProcessState.ExitCode(), out.String(), errs.String()
 }
 
-// solutionLine is what gkpow solve prints for the examples' puzzle.
+// solutionLine matches the output of gkpow solve for the examples' puzzle.
 var solutionLine = regexp.MustCompile(`^[0-9]+ 000000[0-9a-f]{58}\n$`)
 
-// endless is a gkpow that never finds a solution unless the variable has the
-// value: who runs it must end it.
+// endless returns a gkpow script that never finds a solution unless the variable has the
+// value, so the scheduler must end it.
 func endless(variable, value string) string {
 	return fmt.Sprintf(`[ "$%s" = %s ] || set -- solve --salt x --bits 256 --threads 1 --shard auto
 exec "$REAL" "$@"
@@ -96,7 +96,7 @@ func TestInteropParallel(t *testing.T) {
 	f := newFarm(t)
 	example := scalingExample(t, "GNU parallel", "sh")
 
-	f.install("gkpow", endless("PARALLEL_SEQ", "2")) // it starts with the first, even on one CPU
+	f.install("gkpow", endless("PARALLEL_SEQ", "2")) // the second job must start together with the first, even on one CPU
 	code, stdout, stderr := f.sh(strings.Replace(example, "-N0", "-N0 --jobs 8", 1))
 	require.Equal(t, 0, code, stderr)
 	require.Regexp(t, solutionLine, stdout)
@@ -114,8 +114,7 @@ func TestInteropParallel(t *testing.T) {
 	}
 }
 
-// TestInteropSlurm runs the example for Slurm on a cluster of one node, this
-// machine.
+// TestInteropSlurm runs the example for Slurm on a one-node cluster on this machine.
 func TestInteropSlurm(t *testing.T) {
 	interop(t)
 	f := newFarm(t)
@@ -141,7 +140,7 @@ func TestInteropSlurm(t *testing.T) {
 		return counts
 	}
 
-	// One part has a solution, the others search until they are cancelled.
+	// One part finds the solution; the others search until they are cancelled.
 	f.install("gkpow", endless("SLURM_ARRAY_TASK_ID", "3"))
 	job := submit("sbatch", example)
 	solution, err := os.ReadFile(f.path("gkpow-" + job + ".solution"))
@@ -151,7 +150,7 @@ func TestInteropSlurm(t *testing.T) {
 	require.Equal(t, 1, got["COMPLETED 0:0"], "%v", got)
 	require.Zero(t, got["FAILED 9:0"], "%v", got)
 
-	// No part has one. Every part is searched, and says so.
+	// No part contains a solution. Every part is searched and reports that.
 	f.install("gkpow", `exec "$REAL" "$@"`)
 	none := strings.Replace(example, "--difficulty 6", "--bits 256 --max-nonce 999", 1)
 	job = submit("sbatch", none)
@@ -162,7 +161,7 @@ func TestInteropSlurm(t *testing.T) {
 		require.Contains(t, string(log), fmt.Sprintf("in shard %d/8 solves the puzzle", i))
 	}
 
-	// Other arrays: from 1, in steps, and some parts again.
+	// Other arrays start at 1, have steps, or repeat some parts.
 	for flags, want := range map[string]map[int]string{
 		"sbatch --array=1-3":                       {1: "0/3", 2: "1/3", 3: "2/3"},
 		"sbatch --array=10-14:2":                   {10: "0/3", 12: "1/3", 14: "2/3"},
@@ -185,8 +184,8 @@ func TestInteropSlurm(t *testing.T) {
 	require.Contains(t, string(log), "SLURM_STEP_NUM_TASKS is 2")
 }
 
-// startSlurm starts munge, a controller and a node with four CPUs, all of them
-// with files and ports of their own.
+// startSlurm starts munge, a controller and a node with four CPUs, all with their own files
+// and ports.
 func startSlurm(f *farm) {
 	f.t.Helper()
 	host, err := os.Hostname()
@@ -262,8 +261,8 @@ PartitionName=all Nodes=ALL Default=YES MaxTime=INFINITE State=UP
 	}, 40*time.Second, 200*time.Millisecond, "the node does not come up")
 }
 
-// TestInteropBatch runs the commands for AWS Batch with an aws that plays the
-// service: it has no account.
+// TestInteropBatch runs the commands for AWS Batch with a fake aws command, so it needs no
+// account.
 func TestInteropBatch(t *testing.T) {
 	interop(t)
 	f := newFarm(t)
@@ -272,7 +271,7 @@ func TestInteropBatch(t *testing.T) {
 	require.NoError(t, err)
 	require.Contains(t, string(doc), "### AWS Batch")
 	f.install("sleep", `exit 0`)
-	// The second look finds what $1 of the file "end" says.
+	// The second query returns the test case's status and solution.
 	f.install("aws", `echo "$*" >>"$HOME/aws.log"
 case "$*" in
 batch\ submit-job*) echo job-1 ;;
@@ -288,7 +287,7 @@ esac
 		code          int
 	}{
 		{"PENDING", "job-1:5", 0},
-		{"FAILED", "job-1:7", 0}, // the last child has found it, and the others have not
+		{"FAILED", "job-1:7", 0}, // the last child found a solution; the others did not
 		{"FAILED", "None", 9},
 	} {
 		os.Remove(f.path("looks"))

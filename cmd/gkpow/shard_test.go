@@ -16,7 +16,7 @@ func TestShard(t *testing.T) {
 	for _, test := range []struct {
 		name, flag, variables string
 		want                  solver.Shard
-		err                   string // parts of it, with | in between
+		err                   string // substrings, separated by |
 	}{
 		{"by hand", "3/4", "", solver.Shard{Index: 3, Count: 4}, ""},
 		{"by hand, although a scheduler is there", "3/4", "JOB_COMPLETION_INDEX=x", solver.Shard{Index: 3, Count: 4}, ""},
@@ -84,8 +84,8 @@ func TestShard(t *testing.T) {
 	}
 }
 
-// Under each scheduler the processes search everything once: one of four finds
-// the only solution, the others end with the code for none.
+// Under each scheduler the processes together search every nonce once: one of four finds
+// the only solution, and the others exit with the code for "no solution".
 func TestShardAuto(t *testing.T) {
 	for _, test := range []struct {
 		scheduler string

@@ -6,7 +6,8 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// The JSON decoder would replace invalid Unicode with U+FFFD and so change the salt.
+// Invalid Unicode is an error, because the JSON decoder would replace it with U+FFFD and so
+// change the salt.
 func TestStreamUnicode(t *testing.T) {
 	for line, valid := range map[string]bool{
 		`{"salt":"\u00e9 \uD7ff \ue000 \uFFFD","difficulty":0}`: true,

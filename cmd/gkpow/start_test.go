@@ -17,10 +17,10 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// initTrace is a line of GODEBUG=inittrace=1.
+// initTrace matches a line that GODEBUG=inittrace=1 prints.
 var initTrace = regexp.MustCompile(`(?m)^init (\S+) @.* (\d+) bytes, \d+ allocs$`)
 
-// TestStart looks at gkpow as go build makes it, without the tests.
+// TestStart inspects the gkpow binary as go build produces it, without test code.
 func TestStart(t *testing.T) {
 	program := filepath.Join(t.TempDir(), "gkpow")
 	cmd := exec.Command("go", "build", "-ldflags=-dumpdep", "-o", program, ".")
@@ -28,19 +28,18 @@ func TestStart(t *testing.T) {
 	cmd.Stderr = &graph
 	require.NoError(t, cmd.Run(), "%.2000s", &graph)
 
-	// Nothing calls methods by names that are not constants, as text/template and
-	// html/template do. For a program that does, the linker keeps every exported method of
-	// every type: with the builders of all Redis commands that was 12 MB more. The linker
-	// marks the functions that do it.
+	// gkpow never looks up methods by non-constant names, as text/template and html/template
+	// do. If it did, the linker would keep every exported method of every type, which adds
+	// 12 MB of Redis command builders. The linker marks the functions that do so.
 	t.Run("methods by name", func(t *testing.T) {
 		require.Contains(t, graph.String(), "main.main -> ")
 		for line := range strings.Lines(graph.String()) {
-			require.NotContains(t, line, "<ReflectMethod>", "write pages as bench/markup.go does, and ask for methods by constants")
+			require.NotContains(t, line, "<ReflectMethod>", "write pages as bench/markup.go does, and look up methods by constant names")
 		}
 	})
 
-	// No package of this module prepares at the start of every command what few of them
-	// need, such as regular expressions and templates.
+	// No package of this module initializes data that few commands need, such as regular
+	// expressions and templates, when gkpow starts.
 	t.Run("initializers", func(t *testing.T) {
 		cmd := exec.Command(program, "version")
 		cmd.Env = append(os.Environ(), "GODEBUG=inittrace=1")
@@ -54,14 +53,15 @@ func TestStart(t *testing.T) {
 			own = append(own, found[1])
 			bytes, err := strconv.Atoi(found[2])
 			require.NoError(t, err)
-			require.Less(t, bytes, 16<<10, found[0]) // one expression with a counted repeat takes 30 KB and more
+			require.Less(t, bytes, 16<<10, found[0]) // a single expression with a counted repeat takes at least 30 KB
 		}
 		require.Contains(t, own, "main")
 		require.Greater(t, len(own), 1)
 	})
 }
 
-// A command line that names a command makes that one only, which behaves no differently.
+// If the command line names a command, newRoot creates only that one, which behaves as it
+// does among all the others.
 func TestRootMakesOneCommand(t *testing.T) {
 	all := newRoot(environment{})
 	for _, group := range commandGroups {
@@ -81,7 +81,7 @@ func TestRootMakesOneCommand(t *testing.T) {
 	}
 }
 
-// Commands that a signal can interrupt catch signals; "gkpow version" does not wait for that.
+// Interruptible commands catch signals; "gkpow version" does not spend time on that.
 func TestVersionCatchesNoSignals(t *testing.T) {
 	for _, test := range []struct {
 		args   []string
@@ -106,7 +106,7 @@ func TestVersionCatchesNoSignals(t *testing.T) {
 	}
 }
 
-// The context of a command is the one that signals end.
+// Signals cancel a command's context.
 func TestSignalsEndCommands(t *testing.T) {
 	var stderr bytes.Buffer
 	code := run(t.Context(), []string{"solve", "--salt", "7f8e9d0c", "--bits", "60"}, environment{

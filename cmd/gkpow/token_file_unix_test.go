@@ -20,7 +20,8 @@ import (
 	"github.com/gkpow/gkpow/client/gktest"
 )
 
-// awaitFile waits until the file's content is accepted; "" is no file.
+// awaitFile waits until the function accepts the file's content, which is "" if there is no
+// file.
 func awaitFile(t *testing.T, path string, accepted func(string) bool) (content string) {
 	t.Helper()
 	require.Eventually(t, func() bool {
@@ -47,7 +48,7 @@ func TestAgentWrite(t *testing.T) {
 			whole := regexp.MustCompile(form)
 			first := awaitFile(t, file, func(s string) bool { return s != "old" })
 			require.Regexp(t, whole, first)
-			require.Equal(t, whole.FindStringSubmatch(first)[1], a.token(), "programs that ask get the same one")
+			require.Equal(t, whole.FindStringSubmatch(first)[1], a.token(), "programs that ask must get the same token")
 			info, err := os.Stat(file)
 			require.NoError(t, err)
 			require.Equal(t, os.FileMode(0o600), info.Mode())
@@ -55,10 +56,10 @@ func TestAgentWrite(t *testing.T) {
 			_, stdout, _ := askAgentStatus(t, a)
 			require.Regexp(t, `(?m)^next renewal +in [0-9ms]+$`, stdout)
 
-			// A token that was refused is replaced in the file, although nobody asks.
+			// The agent replaces a refused token in the file even if no program asks for one.
 			status, _, _ := a.call("DELETE", "/token", `{"token":"`+a.token()+`"}`)
 			require.Equal(t, 204, status)
-			second := awaitFile(t, file, func(s string) bool { require.NotEmpty(t, s, "the file is never missing"); return s != first })
+			second := awaitFile(t, file, func(s string) bool { require.NotEmpty(t, s, "the file must never be missing"); return s != first })
 			require.Regexp(t, whole, second)
 
 			a.stop()
@@ -70,7 +71,7 @@ func TestAgentWrite(t *testing.T) {
 	}
 }
 
-// The agent renews the token by itself, and the file never holds a dead one.
+// The agent renews the token by itself, and the file never contains an expired one.
 func TestAgentWriteRenews(t *testing.T) {
 	u := newUser(t, gktest.Options{TokenLifetime: 4 * time.Second})
 	file := filepath.Join(t.TempDir(), "token")
@@ -87,11 +88,11 @@ func TestAgentWriteRenews(t *testing.T) {
 	third := awaitFile(t, file, func(s string) bool { return s != "" })
 	require.NotEqual(t, second, third)
 
-	// What somebody else has put there stays.
+	// The agent does not remove a file that somebody else has written.
 	require.NoError(t, os.WriteFile(file, []byte("theirs"), 0o600))
 	a.stop()
 	data, err := os.ReadFile(file)
-	if err == nil { // unless a renewal came between
+	if err == nil { // unless the agent renewed the token in between
 		require.Equal(t, "theirs", string(data))
 	}
 }
@@ -113,14 +114,14 @@ func TestAgentWriteUsage(t *testing.T) {
 	}
 }
 
-// runRenewing starts a shell script under exec --renew. The script prints the path of the
-// file first.
+// runRenewing starts a shell script under exec --renew. The script first prints the path of
+// the token file.
 func runRenewing(t *testing.T, u *user, script string, flags ...string) (cmd *exec.Cmd, file string, log *journal) {
 	runtime := t.TempDir()
 	t.Cleanup(func() {
 		entries, err := os.ReadDir(runtime)
 		require.NoError(t, err)
-		require.Empty(t, entries, "left behind")
+		require.Empty(t, entries, "gkpow must remove its directory")
 	})
 	cmd = u.command("gkpow", append(append([]string{"exec", "--renew"}, flags...), "--", "sh", "-c", `echo "$GKCAPTCHA_TOKEN_FILE"; `+script)...)
 	cmd.Env = append(cmd.Env, "XDG_RUNTIME_DIR="+runtime)
@@ -146,7 +147,7 @@ func TestExecRenew(t *testing.T) {
 		while [ "$(cat "$GKCAPTCHA_TOKEN_FILE")" = "$first" ]; do sleep 0.05; done
 		exit 42`, "--no-cache")
 		_ = cmd.Wait()
-		// If the script stood still, the token was renewed before the script looked.
+		// If the script was delayed, gkpow renewed the token before the script first read it.
 		code := cmd.ProcessState.ExitCode()
 		if early = code == 3 && u.service.Counts().Tokens > before+1; !early {
 			require.Equal(t, 42, code, log)
@@ -157,7 +158,7 @@ func TestExecRenew(t *testing.T) {
 	require.NotContains(t, log.String(), "eyJ")
 }
 
-// Signals are the command's, and so is the exit code.
+// exec --renew forwards signals to the command and returns the command's exit code.
 func TestExecRenewSignals(t *testing.T) {
 	u := newUser(t, gktest.Options{})
 	for _, test := range []struct {
@@ -193,7 +194,7 @@ func TestExecRenewSignals(t *testing.T) {
 	}
 }
 
-// Renewals that fail are warned of, and the file comes back when they succeed.
+// gkpow warns of failed renewals and writes the file again once a renewal succeeds.
 func TestExecRenewOutage(t *testing.T) {
 	u := newUser(t, gktest.Options{TokenLifetime: 4 * time.Second})
 	disabled := filepath.Join(t.TempDir(), "disabled")
@@ -217,7 +218,7 @@ func TestExecRenewOutage(t *testing.T) {
 	require.NoFileExists(t, file)
 }
 
-// A killed gkpow leaves its directory behind. A later one removes it, and no other.
+// A killed gkpow leaves its directory behind. A later gkpow removes only such directories.
 func TestExecRenewKilled(t *testing.T) {
 	u := newUser(t, gktest.Options{})
 	runtime := t.TempDir()
@@ -235,7 +236,7 @@ func TestExecRenewKilled(t *testing.T) {
 	require.Equal(t, -1, renew(`kill -KILL $PPID`).ProcessState.ExitCode())
 	require.Len(t, locks(), 1)
 	require.Equal(t, 0, renew("true").ProcessState.ExitCode())
-	require.Len(t, locks(), 1, "it may just be starting")
+	require.Len(t, locks(), 1, "a recent directory may belong to a gkpow that is just starting")
 
 	killed, running, foreign := locks()[0], filepath.Join(runtime, "gkpow-exec-running", "lock"), filepath.Join(runtime, "gkpow-exec-shared", "lock")
 	for path, mode := range map[string]os.FileMode{running: 0o700, foreign: 0o755} {
@@ -264,7 +265,7 @@ func TestExecRenewFails(t *testing.T) {
 	code, _, _ = u.run(t.Context(), "exec", "--renew", "--", "no-such-command")
 	require.Equal(t, exitNotFound, code)
 
-	var out bytes.Buffer // a command that is in no process of its own sees no difference
+	var out bytes.Buffer // run in this process, the command still inherits stdin and stdout
 	env := newUser(t, gktest.Options{}).environment(&out, new(bytes.Buffer))
 	env.environ = os.Environ
 	env.stdin = io.NopCloser(strings.NewReader("from stdin"))

@@ -27,7 +27,7 @@ func mkfifo(t *testing.T, name string) string {
 	return path
 }
 
-// waiting are commands that read what may never come.
+// waiting returns commands whose input may never arrive.
 func waiting(fifo string) map[string]struct {
 	args      string
 	variables []string
@@ -57,13 +57,13 @@ func waiting(fifo string) map[string]struct {
 	}
 }
 
-// A FIFO that nobody writes to, as a key file or as input, does not keep a command
-// past its --timeout.
+// A command that reads a key file or its input from a FIFO without a writer still ends at
+// its --timeout.
 func TestTimeoutWhileReading(t *testing.T) {
 	u := newUser(t, gktest.Options{})
 	for name, test := range waiting(mkfifo(t, "fifo")) {
 		if strings.HasPrefix(test.args, "agent") {
-			continue // which has no --timeout
+			continue // the agent has no --timeout
 		}
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -87,13 +87,13 @@ func TestTimeoutWhileReading(t *testing.T) {
 			require.Equal(t, exitTime, run(t.Context(), args, env), stderr.String())
 			require.Contains(t, stdout.String()+stderr.String(), "still waiting for ")
 			require.Contains(t, stderr.String(), "--timeout has passed (100ms)")
-			require.NotContains(t, stderr.String(), "--threads", "advice for searches")
+			require.NotContains(t, stderr.String(), "--threads", "this advice is only for searches")
 		})
 	}
 }
 
-// A pipe that nobody reads does not keep a command either, and one that is read gets the
-// report even if the time was over before.
+// A command that writes to a pipe without a reader ends at its --timeout, too. A pipe with
+// a reader gets the report even if the timeout has already passed.
 func TestTimeoutWhileWriting(t *testing.T) {
 	u := newUser(t, gktest.Options{})
 	bench := func(ctx context.Context, fifo string) (int, string) {
@@ -118,7 +118,7 @@ func TestTimeoutWhileWriting(t *testing.T) {
 	require.Contains(t, string(<-report), `"format"`)
 }
 
-// Nor does it keep a command that gets a signal, whose exit code tells which.
+// A signal ends a command that waits for a FIFO, and the exit code tells which signal it was.
 func TestSignalWhileReading(t *testing.T) {
 	for _, sent := range []syscall.Signal{syscall.SIGINT, syscall.SIGTERM} {
 		u := newUser(t, gktest.Options{})
@@ -138,7 +138,7 @@ func TestSignalWhileReading(t *testing.T) {
 				for deadline := time.After(time.Minute); ; {
 					select {
 					case <-ended:
-						// A signal that came before the command could heed it ends the process.
+						// A signal that arrives before the command catches signals kills the process.
 						if status := cmd.ProcessState.Sys().(syscall.WaitStatus); !status.Signaled() {
 							require.Equal(t, 128+int(sent), cmd.ProcessState.ExitCode(), stderr.String())
 							require.Contains(t, stderr.String(), "gkpow: error: ")
@@ -146,7 +146,7 @@ func TestSignalWhileReading(t *testing.T) {
 						return
 					case <-deadline:
 						_ = cmd.Process.Kill()
-						t.Fatal("the command goes on")
+						t.Fatal("the signal did not stop the command")
 					case <-time.After(300 * time.Millisecond):
 						if err := cmd.Process.Signal(sent); !errors.Is(err, os.ErrProcessDone) {
 							require.NoError(t, err)
@@ -158,7 +158,7 @@ func TestSignalWhileReading(t *testing.T) {
 	}
 }
 
-// A FIFO in the place of a lock file is passed over with a warning.
+// If the lock file is a FIFO, the command warns and goes on without it.
 func TestLockIsFIFO(t *testing.T) {
 	u := newUser(t, gktest.Options{})
 	code, first, stderr := u.run(t.Context(), "token")
@@ -173,7 +173,7 @@ func TestLockIsFIFO(t *testing.T) {
 	require.Contains(t, stderr, file+".lock is not a regular file: remove it")
 }
 
-// A key may come through a FIFO, as from a shell's <(command).
+// A command can read a key from a FIFO, such as a shell's <(command).
 func TestKeyThroughFIFO(t *testing.T) {
 	u := newUser(t, gktest.Options{})
 	fifo := mkfifo(t, "key")
@@ -191,21 +191,21 @@ func TestKeyThroughFIFO(t *testing.T) {
 	require.Regexp(t, `^eyJ`, stdout.String())
 }
 
-// readsInput waits until a command reads its standard input. A pipe holds less than that many
-// spaces, which JSON ignores.
+// readsInput waits until a command reads its standard input. It writes more spaces, which
+// JSON ignores, than a pipe can hold.
 func readsInput(t *testing.T, stdin io.Writer) {
 	_, err := io.WriteString(stdin, strings.Repeat(" ", 1<<17))
 	require.NoError(t, err)
 }
 
-// The exit codes of shells.
+// An interrupted search has the exit code that shells expect.
 func TestInterruptedSearch(t *testing.T) {
 	u := newUser(t, gktest.Options{})
 	for sent, want := range map[syscall.Signal]string{syscall.SIGINT: "interrupted", syscall.SIGTERM: "stopped by a signal (terminated)"} {
 		var cmd *exec.Cmd
 		var stderr bytes.Buffer
-		// On a busy machine the signal may come before the command has read all of its input.
-		// It then waits longer.
+		// On a busy machine the signal may arrive before the command has read its whole input. The
+		// next try then waits longer.
 		for wait := 100 * time.Millisecond; wait < time.Minute; wait *= 2 {
 			cmd = u.command("gkpow", "solve", "--challenge", "-")
 			stderr.Reset()

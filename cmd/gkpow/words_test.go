@@ -18,14 +18,14 @@ import (
 	"github.com/gkpow/gkpow/client/gktest"
 )
 
-// goField is how an error names a field of a Go struct.
+// goField matches the name of a Go struct's field in an error message.
 var goField = regexp.MustCompile(`\b(Config|[A-Z]\w*Options|Options|Limits)\.[A-Z]\w+|config: [A-Z][a-z]\w+`)
 
-// Every text of the packages below that names a field is one that words puts into
-// the words of whoever runs a command.
+// Every error message in the client packages that names a Go field is translated by words
+// into the terms of the command line.
 func TestWords(t *testing.T) {
-	unreachable := regexp.MustCompile(`SourceOptions.Spare` + // a panic
-		`|config: (Solver|Policy|Margin|MaxRounds|Timeout|UserAgent|Limits)\b`) // commands set these only to what can be
+	unreachable := regexp.MustCompile(`SourceOptions.Spare` + // only in a panic
+		`|config: (Solver|Policy|Margin|MaxRounds|Timeout|UserAgent|Limits)\b`) // commands only set these to valid values
 	found := 0
 	for _, dir := range []string{"../../client", "../../client/gktinc"} {
 		for _, file := range parseSources(t, filepath.Join(dir, "*.go")) {
@@ -48,7 +48,7 @@ func TestWords(t *testing.T) {
 					if filepath.Base(dir) == "gktinc" && misconfigured {
 						text = "gktinc/" + text
 					}
-					if !goField.MatchString(text) || unreachable.MatchString(text) || strings.Contains(text, "{{") { // a template's
+					if !goField.MatchString(text) || unreachable.MatchString(text) || strings.Contains(text, "{{") { // part of a template
 						return true
 					}
 					found++
@@ -73,7 +73,7 @@ func exprString(e ast.Expr) string {
 	return ""
 }
 
-// No package's name is left, wherever in the text it stood.
+// words removes package names wherever they occur in the text.
 func TestWordsWithoutPackages(t *testing.T) {
 	for text, want := range map[string]string{
 		"client: challenge: m2m_disabled (HTTP 403)":                "challenge: m2m_disabled (HTTP 403)",
@@ -89,7 +89,7 @@ func TestWordsWithoutPackages(t *testing.T) {
 	}
 }
 
-// The exit code for a key does not depend on who finds that it is wrong.
+// The exit code for a wrong key is the same whether gkpow or the service rejects it.
 func TestMalformedKeys(t *testing.T) {
 	for variable, test := range map[string]struct{ args, names string }{
 		"GKCAPTCHA_SITE_KEY":   {"token", "GKCAPTCHA_SITE_KEY has white space"},
@@ -145,7 +145,7 @@ func TestMeant(t *testing.T) {
 	}
 }
 
-// What went wrong, and what the person can do, in the words of the command line.
+// Errors say what went wrong and what the user can do, in the terms of the command line.
 func TestAdvice(t *testing.T) {
 	expired := answer(200, "application/json", challengeJSON(`"expiresAt":1700000060`))
 	hard := service(gktest.Options{ChallengeLifetime: time.Second})
@@ -192,7 +192,7 @@ func TestAdvice(t *testing.T) {
 	}
 }
 
-// The agent answers and logs in the same words.
+// The agent uses the same terms in answers and in its log.
 func TestAgentWords(t *testing.T) {
 	u := newUser(t, gktest.Options{})
 	page := httptest.NewServer(answer(200, "text/html", "<html>"))
@@ -206,7 +206,7 @@ func TestAgentWords(t *testing.T) {
 	}
 }
 
-// The closest name is suggested, not the first that is close.
+// gkpow suggests the closest name, not the first one that is close enough.
 func TestMeantClosest(t *testing.T) {
 	names := []string{"avx512", "shani", "avx2"}
 	for typed, want := range map[string]string{
