@@ -1,6 +1,6 @@
-// Package manifests checks what the documents show of other systems'
-// configuration against those systems' own types. It is a module of its own, so
-// that gkpow does not depend on them.
+// Package manifests checks the documents' configuration examples for other systems
+// against those systems' own types. It is a separate module, so that gkpow does not
+// depend on them.
 package manifests
 
 import (
@@ -28,7 +28,7 @@ import (
 	"k8s.io/apimachinery/pkg/util/yaml"
 )
 
-// blocks returns the code blocks in a language of all documents, by document.
+// blocks returns the code blocks in a language from all documents, by document.
 func blocks(t *testing.T, language string) map[string][]string {
 	documents, err := filepath.Glob("../../docs/*.md")
 	require.NoError(t, err)
@@ -46,8 +46,8 @@ func blocks(t *testing.T, language string) map[string][]string {
 	return found
 }
 
-// kubernetes decodes every object of Kubernetes that a document shows. A field
-// that its type does not have is an error.
+// kubernetes decodes every Kubernetes object in the documents. An unknown field is an
+// error.
 func kubernetes(t *testing.T) map[string][]runtime.Object {
 	scheme := runtime.NewScheme()
 	for _, add := range []func(*runtime.Scheme) error{batchv1.AddToScheme, corev1.AddToScheme, appsv1.AddToScheme} {
@@ -65,7 +65,7 @@ func kubernetes(t *testing.T) map[string][]runtime.Object {
 				}
 				require.NoError(t, err)
 				if !bytes.Contains(one, []byte("apiVersion:")) {
-					continue // of another system
+					continue // belongs to another system
 				}
 				object, _, err := decoder.Decode(one, nil, nil)
 				require.NoError(t, err, "%s:\n%s", document, one)
@@ -91,7 +91,7 @@ func TestKubernetes(t *testing.T) {
 	}
 }
 
-// The side-car of docs/agent.md: what its parts say of each other.
+// The parts of the side-car in docs/agent.md refer to each other correctly.
 func TestKubernetesSidecar(t *testing.T) {
 	var pod *corev1.PodSpec
 	for _, o := range kubernetes(t)["agent.md"] {
@@ -115,7 +115,7 @@ func TestKubernetesSidecar(t *testing.T) {
 	for _, path := range []string{variables["GKPOW_AGENT_SOCKET"], variables["GKCAPTCHA_TOKEN_FILE"], variables["GKCAPTCHA_SECRET_KEY_FILE"]} {
 		require.True(t, slices.ContainsFunc(agent.VolumeMounts, func(m corev1.VolumeMount) bool { return m.MountPath == filepath.Dir(path) }), path)
 	}
-	require.NotEqual(t, "/gkpow", agent.VolumeMounts[0].MountPath, "that is the program in the image")
+	require.NotEqual(t, "/gkpow", agent.VolumeMounts[0].MountPath, "the volume would hide the program in the image")
 }
 
 // The loader checks the schema of the Compose Specification and references.
@@ -156,7 +156,7 @@ func podSpec(object runtime.Object) *corev1.PodSpec {
 	return nil
 }
 
-// checkPod checks what the types leave open: references inside of the pod.
+// checkPod checks the references inside a pod, which the types do not cover.
 func checkPod(t *testing.T, document string, pod *corev1.PodSpec) {
 	var volumes []string
 	for _, v := range pod.Volumes {
@@ -176,8 +176,8 @@ func checkPod(t *testing.T, document string, pod *corev1.PodSpec) {
 	}
 }
 
-// The rules are those of https://kubernetes.io/docs/concepts/workloads/controllers/job/
-// for success policies and pod failure policies.
+// The test follows the rules for success policies and pod failure policies in
+// https://kubernetes.io/docs/concepts/workloads/controllers/job/.
 func TestKubernetesIndexedJob(t *testing.T) {
 	i := slices.IndexFunc(kubernetes(t)["scaling.md"], func(o runtime.Object) bool { _, ok := o.(*batchv1.Job); return ok })
 	require.GreaterOrEqual(t, i, 0)
@@ -185,14 +185,14 @@ func TestKubernetesIndexedJob(t *testing.T) {
 	spec, pod := job.Spec, job.Spec.Template.Spec
 
 	require.Equal(t, batchv1.IndexedCompletion, *spec.CompletionMode)
-	require.Equal(t, *spec.Completions, *spec.Parallelism, "all parts are searched at once")
+	require.Equal(t, *spec.Completions, *spec.Parallelism, "all parts must be searched at the same time")
 	require.Len(t, spec.SuccessPolicy.Rules, 1)
 	require.EqualValues(t, 1, *spec.SuccessPolicy.Rules[0].SucceededCount)
-	require.Nil(t, spec.SuccessPolicy.Rules[0].SucceededIndexes, "any of them")
+	require.Nil(t, spec.SuccessPolicy.Rules[0].SucceededIndexes, "success of any part must suffice")
 
-	require.Equal(t, corev1.RestartPolicyNever, pod.RestartPolicy, "a pod failure policy needs that")
+	require.Equal(t, corev1.RestartPolicyNever, pod.RestartPolicy, "a pod failure policy requires it")
 	require.NotNil(t, spec.BackoffLimitPerIndex, "FailIndex needs that")
-	require.Nil(t, spec.BackoffLimit, "it would end all parts")
+	require.Nil(t, spec.BackoffLimit, "a limit would end all parts")
 	container := pod.Containers[0]
 	none := spec.PodFailurePolicy.Rules[0]
 	require.Equal(t, batchv1.PodFailurePolicyActionFailIndex, none.Action)
@@ -232,7 +232,7 @@ func TestAWSBatch(t *testing.T) {
 					exits = append(exits, *e.OnExitCode)
 				}
 			}
-			require.Contains(t, exits, "9", "a part without solution is not searched again")
+			require.Contains(t, exits, "9", "a part without a solution must not be searched again")
 		}
 	}
 	require.Equal(t, 1, definitions)

@@ -13,11 +13,11 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// metricNames finds the names of gkpow's metrics, without what Prometheus adds to those of
-// histograms.
+// metricNames matches the names of gkpow's metrics, without the suffixes that Prometheus
+// adds for histograms.
 var metricNames = regexp.MustCompile(`\bgkpow_[a-z_]+`)
 
-// requireDocumented fails if docs/metrics.md does not list a metric that a text uses.
+// requireDocumented checks that docs/metrics.md lists every metric that a text uses.
 func requireDocumented(t *testing.T, text string) {
 	t.Helper()
 	document, err := os.ReadFile("../../docs/metrics.md")
@@ -91,7 +91,7 @@ func TestDashboard(t *testing.T) {
 	}
 }
 
-// The expressions of the dashboard are checked as recording rules.
+// promtool checks the dashboard's expressions as recording rules.
 func TestInteropDashboard(t *testing.T) {
 	interop(t)
 	type rule struct {

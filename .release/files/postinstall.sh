@@ -1,5 +1,5 @@
 #!/bin/sh
-# After dpkg or rpm has unpacked the files: "configure" or the number of versions.
+# Runs after the files are unpacked. dpkg passes "configure", rpm the number of versions.
 set -e
 if ! getent group gkpow >/dev/null; then
 	groupadd --system gkpow

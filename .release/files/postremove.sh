@@ -1,6 +1,6 @@
 #!/bin/sh
-# After the files are gone. dpkg says "purge" when the settings go, too; the secret
-# key, which the administrator has put there, stays.
+# Runs after the files are removed. dpkg passes "purge" if the settings are removed too.
+# The keys that the administrator has stored stay.
 set -e
 if [ -d /run/systemd/system ]; then
 	systemctl daemon-reload

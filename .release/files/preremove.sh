@@ -1,5 +1,6 @@
 #!/bin/sh
-# Before the files go. dpkg says "remove" or "upgrade", rpm how many versions stay.
+# Runs before the files are removed. dpkg passes "remove" or "upgrade", rpm the number of
+# versions that stay installed.
 set -e
 if [ "$1" = remove ] || [ "$1" = 0 ]; then
 	if [ -d /run/systemd/system ]; then

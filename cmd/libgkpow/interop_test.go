@@ -23,7 +23,7 @@ func interop(t *testing.T) {
 	}
 }
 
-// examples returns the code blocks in docs/languages.md of a language.
+// examples returns the code blocks of docs/languages.md in a language.
 func examples(t *testing.T, language string) (blocks []string) {
 	document, err := os.ReadFile("../../docs/languages.md")
 	require.NoError(t, err)
@@ -97,7 +97,7 @@ func TestInteropLibrary(t *testing.T) {
 		compile("all.c", "all")
 		before := service.Counts().Challenges
 		require.Equal(t, "ok\n", run(t, dir, env, "./all"))
-		require.Equal(t, before+2, service.Counts().Challenges, "one token, and one after it was refused")
+		require.Equal(t, before+2, service.Counts().Challenges, "one token, and a second after the first was refused")
 	})
 	t.Run("Python", func(t *testing.T) {
 		write(t, dir, "example.py", examples(t, "python")[0])

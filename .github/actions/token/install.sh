@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
-# Downloads the release VERSION from RELEASE_URL for this runner, checks it against
-# SHA256 or the release's own SHA256SUMS, and puts gkpow into the PATH of the
-# steps that follow.
+# Downloads the release VERSION for this runner from RELEASE_URL, checks it against
+# SHA256 or the release's own SHA256SUMS, and adds gkpow to the PATH of later
+# steps.
 set -euo pipefail
 
 if ! [[ $VERSION =~ ^v?[0-9]+\.[0-9]+\.[0-9]+(-[0-9A-Za-z.-]+)?$ ]]; then

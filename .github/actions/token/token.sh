@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Gets a token with gkpow, masks it in the logs, and makes it an output of the step.
+# Gets a token with gkpow, masks it in the logs, and sets it as an output of the step.
 set -euo pipefail
 
 [ -n "${GKCAPTCHA_API_URL:-}" ] || unset GKCAPTCHA_API_URL
