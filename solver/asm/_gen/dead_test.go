@@ -13,21 +13,22 @@ import (
 	"github.com/gkpow/gkpow/solver/asm"
 )
 
-// uses records which instructions made something that another instruction, or the caller, read.
+// uses records the instructions whose results another instruction, or the caller, has read.
 type uses struct {
 	used    map[*ir.Instruction]bool
-	writers map[place]*ir.Instruction // of what is in each place
+	writers map[place]*ir.Instruction // the instruction that last wrote each place
 }
 
-// A place is what an instruction may write: a register, the flags, or four bytes of memory.
+// A place is a location that an instruction can write: a register, the flags, or four bytes of
+// memory.
 type place struct {
-	kind reg.Kind // of registers, inMemory or inFlags
-	at   uint64
+	kind reg.Kind // a kind of register, inMemory or inFlags
+	at   uint64   // index of the register, or address
 }
 
 const inMemory, inFlags reg.Kind = 254, 255
 
-// observer is what the machines of a test tell of what they execute, or nil.
+// observer records the instructions that the machines of a test execute. nil records nothing.
 var observer *uses
 
 func (u *uses) read(p place) {
@@ -36,7 +37,7 @@ func (u *uses) read(p place) {
 	}
 }
 
-// note records an instruction that is about to be executed.
+// note records an instruction that the machine is about to execute.
 func (u *uses) note(s step) {
 	flags := place{kind: inFlags}
 	if s.IsConditional || strings.HasPrefix(s.Opcode, "CMOV") {
@@ -54,14 +55,15 @@ func (u *uses) note(s step) {
 	write := func(p place) {
 		u.writers[p] = s.Instruction
 		if p.kind == inMemory && slices.Contains([]string{"States", "arguments"}, s.machine.memory[p.at>>32-1].name) {
-			u.used[s.Instruction] = true // by the caller
+			u.used[s.Instruction] = true // the caller reads it
 		}
 	}
 	eachRegister(s.Outputs, write)
 	s.eachWord(s.Outputs, write)
-	if !s.IsBranch && !slices.ContainsFunc([]string{"V", "MOV", "CMOV", "KMOV", "LEA", "SHA256"}, func(prefix string) bool {
+	keepsFlags := slices.ContainsFunc([]string{"V", "MOV", "CMOV", "KMOV", "LEA", "SHA256"}, func(prefix string) bool {
 		return strings.HasPrefix(s.Opcode, prefix)
-	}) {
+	})
+	if !s.IsBranch && !keepsFlags {
 		write(flags)
 	}
 }
@@ -74,7 +76,7 @@ func eachRegister(ops []operand.Op, f func(place)) {
 	}
 }
 
-// eachWord calls f for what the instruction reads or writes in memory.
+// eachWord calls f for each four bytes of memory that the operands cover.
 func (s step) eachWord(ops []operand.Op, f func(place)) {
 	if s.Opcode == "LEAQ" {
 		return
@@ -87,7 +89,7 @@ func (s step) eachWord(ops []operand.Op, f func(place)) {
 	}
 }
 
-// memoryWidth returns how many bytes the instruction reads or writes in memory.
+// memoryWidth returns the number of bytes of memory that the instruction reads or writes.
 func (s step) memoryWidth() uint64 {
 	switch {
 	case s.Opcode == "VPBROADCASTD", s.Opcode == "VBROADCASTSS", s.Opcode == "VMOVD", slices.Contains(s.Suffixes, "BCST"):
@@ -102,8 +104,8 @@ func (s step) memoryWidth() uint64 {
 	return 8
 }
 
-// Each instruction of a kernel makes something that is read, in one of these calls at least.
-// VZEROUPPER saves time only.
+// Another instruction, or the caller, reads the result of every instruction of a kernel in at least
+// one of the test's calls. VZEROUPPER is an exception, since it only saves time.
 func TestNoDeadInstructions(t *testing.T) {
 	for _, k := range kernels {
 		t.Run(k.name, func(t *testing.T) {
@@ -120,7 +122,7 @@ func TestNoDeadInstructions(t *testing.T) {
 			for _, f := range functions {
 				for _, i := range f.Instructions() {
 					if !i.IsBranch && !i.IsTerminal && i.Opcode != "VZEROUPPER" && !observer.used[i] {
-						t.Errorf("%s: nothing reads what %s %v makes", f.Name, i.Opcode, i.Operands)
+						t.Errorf("%s: nothing reads the result of %s %v", f.Name, i.Opcode, i.Operands)
 					}
 				}
 			}
@@ -128,7 +130,7 @@ func TestNoDeadInstructions(t *testing.T) {
 	}
 }
 
-// observeSearch calls Scan, Hash and ScanTails.
+// observeSearch calls Scan, Hash and ScanTails, with and without hits.
 func observeSearch(t *testing.T, k kernel, rng *rand.Rand, vary int) {
 	c := newChunk(rng, vary, maxStates)
 	c.block.Mask = none
@@ -157,7 +159,7 @@ func observeSearch(t *testing.T, k kernel, rng *rand.Rand, vary int) {
 	}
 }
 
-// observeGrid calls ScanGrid.
+// observeGrid calls ScanGrid, with and without hits.
 func observeGrid(t *testing.T, k kernel, rng *rand.Rand, counter int) {
 	g := &asm.Grid{Vary: counter}
 	for i := range g.Words {

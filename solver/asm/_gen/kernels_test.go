@@ -15,10 +15,11 @@ import (
 	"github.com/gkpow/gkpow/solver/asm"
 )
 
-// The tests of this file execute what the generator writes on a machine and compare
-// it with crypto/sha256, so that the kernels are tested on CPUs that cannot run them, too.
+// The tests of this file interpret the generated code on a machine and compare its results with
+// crypto/sha256. They test all kernels on every CPU, even one that cannot run them.
 
-// built returns the functions of a kernel and their counts. Building takes seconds.
+// built returns the functions of a kernel and their counts. It builds each kernel once, since that
+// takes seconds.
 func built(t *testing.T, k kernel) (map[string]*ir.Function, counts) {
 	t.Helper()
 	file, n, err := builds[k.name]()
@@ -48,7 +49,7 @@ var builds = func() map[string]func() (*ir.File, counts, error) {
 	return builds
 }()
 
-// newMachine returns a machine with Go's tables and those of the files.
+// newMachine returns a machine whose memory holds the tables that the kernels use.
 func newMachine() *machine {
 	m := &machine{uses: observer}
 	var k [64]uint32
@@ -83,10 +84,12 @@ func newMachine() *machine {
 // bytesOf returns the memory of a value.
 func bytesOf[T any](p *T) []byte { return unsafe.Slice((*byte)(unsafe.Pointer(p)), unsafe.Sizeof(*p)) }
 
-// give gives the machine a value, on a boundary of four bytes, and returns the address.
+// give adds a value to the machine's memory, aligned to no more than four bytes, and returns its
+// address.
 func give[T any](m *machine, name string, p *T) uint64 { return m.add(name, bytesOf(p), 4) }
 
-// giveSlice returns the arguments for a slice: address, length and capacity.
+// giveSlice adds a slice to the machine's memory and returns the arguments that pass it: address,
+// length and capacity.
 func giveSlice[T any](m *machine, name string, s []T) []uint64 {
 	n := uint64(len(s))
 	if n == 0 {
@@ -95,15 +98,15 @@ func giveSlice[T any](m *machine, name string, s []T) []uint64 {
 	return []uint64{m.add(name, unsafe.Slice((*byte)(unsafe.Pointer(&s[0])), uintptr(n)*unsafe.Sizeof(s[0])), 4), n, n}
 }
 
-// none is the mask that no hash meets: all bits of its first word would have to be zero.
+// none is a mask that no hash in a test meets: all bits of its first word would have to be zero.
 const none = ^uint32(0)
 
-// A chunk is a Block of random content after a random block, with words that vary.
+// A chunk is a random Block that follows a random block, with values for its varying word.
 type chunk struct {
-	before, message []byte
+	before, message []byte // the block before, and the buffer of with
 	block           asm.Block
-	words           []uint32
-	h0              []uint32 // the first word of the hash value for each of words
+	words           []uint32 // values of the varying word
+	h0              []uint32 // the first word of the hash for each of words
 }
 
 func newChunk(rng *rand.Rand, vary, n int) *chunk {
@@ -124,7 +127,8 @@ func newChunk(rng *rand.Rand, vary, n int) *chunk {
 	return c
 }
 
-// with returns the message with bits set in a word.
+// with returns the message with the given bits set in one of its words. The next call overwrites
+// it.
 func (c *chunk) with(vary int, bits uint32) []byte {
 	for i, w := range c.block.Words {
 		if i == vary {
@@ -135,7 +139,7 @@ func (c *chunk) with(vary int, bits uint32) []byte {
 	return c.message
 }
 
-// hashState returns the hash state that crypto/sha256 has after whole blocks.
+// hashState returns the state of crypto/sha256 after whole blocks.
 func hashState(blocks ...[]byte) (state [8]uint32) {
 	h := sha256.New()
 	for _, b := range blocks {
@@ -145,13 +149,13 @@ func hashState(blocks ...[]byte) (state [8]uint32) {
 	if err != nil {
 		panic(err)
 	}
-	for i := range state { // after a 4-byte mark
+	for i := range state { // the state follows a 4-byte magic number
 		state[i] = binary.BigEndian.Uint32(encoded[4+4*i:])
 	}
 	return state
 }
 
-// runSearch executes Scan, or Hash if there are states.
+// runSearch executes Hash if states is not nil, and Scan otherwise.
 func runSearch(t *testing.T, k kernel, b *asm.Block, words []uint32, states *asm.States) int {
 	t.Helper()
 	functions, _ := built(t, k)
@@ -167,8 +171,8 @@ func runSearch(t *testing.T, k kernel, b *asm.Block, words []uint32, states *asm
 	return result
 }
 
-// checkTransitions fails if SHA instructions ran with upper halves in use, which only
-// mixed256 does.
+// checkTransitions fails if a kernel other than mixed256 executed SHA instructions while upper
+// halves of vector registers were in use.
 func checkTransitions(t *testing.T, k kernel, m *machine) {
 	t.Helper()
 	if m.transitions > 0 && k.name != "mixed256" {
@@ -188,7 +192,7 @@ func TestScan(t *testing.T) {
 					{0, n, k.lanes - 1},
 					{0, n, k.lanes + 1},
 					{0, n, n - 1},
-					{0, n - 1, n - 1}, // the hit is the next word
+					{0, n - 1, n - 1}, // the hit is just past the end
 					{1, 3, 2},
 					{1, 1, 1},
 				} {
@@ -198,7 +202,8 @@ func TestScan(t *testing.T) {
 					}
 					want := slices.IndexFunc(c.h0[test.from:test.to], func(h0 uint32) bool { return h0&c.block.Mask == 0 })
 					if got := runSearch(t, k, &c.block, c.words[test.from:test.to], nil); got != want {
-						t.Fatalf("Scan(word %d varies, %d to %d, hit at %d) = %d; want %d", vary, test.from, test.to, test.hit, got, want)
+						t.Fatalf("Scan(word %d varies, %d to %d, hit at %d) = %d; want %d",
+							vary, test.from, test.to, test.hit, got, want)
 					}
 				}
 				c.block.Mask = 0
@@ -214,7 +219,7 @@ func TestScanTails(t *testing.T) {
 	for _, k := range kernels {
 		t.Run(k.name, func(t *testing.T) {
 			scanner := k
-			if k.tails == nil { // it has shani's
+			if k.tails == nil { // the kernel uses shani's ScanTails
 				scanner = kernels[slices.IndexFunc(kernels, func(k kernel) bool { return k.name == "shani" })]
 			}
 			functions, _ := built(t, scanner)
@@ -242,7 +247,7 @@ func TestScanTails(t *testing.T) {
 				if got := scan(none); got != -1 {
 					t.Fatalf("ScanTails(word %d varies, no hit) = %d; want -1", vary, got)
 				}
-				var h0 [][]uint32 // after each of tails, of each hash value
+				var h0 [][]uint32 // the first word of the hash, by tail and hash value
 				for i := range tails {
 					h0 = append(h0, nil)
 					for _, word := range c.words {
@@ -263,7 +268,8 @@ func TestScanTails(t *testing.T) {
 	}
 }
 
-// spreadFirst8 is that of asm.States, which mixed512 needs between Hash and ScanTails.
+// spreadFirst8 does the same as the unexported method of asm.States, which mixed512 needs between
+// Hash and ScanTails.
 func spreadFirst8(s *asm.States) {
 	values := (*[8 * maxStates]uint32)(unsafe.Pointer(s))
 	first := [64]uint32(values[:])
@@ -291,7 +297,7 @@ func TestScanGrid(t *testing.T) {
 				}
 				g.Prepare()
 				n := len(c.words)
-				var h0 [][]uint32 // with each of words, of each chunk
+				var h0 [][]uint32 // the first word of the hash, by word and chunk
 				for i, word := range c.words {
 					h0 = append(h0, nil)
 					for _, lane := range g.Lanes {
@@ -306,7 +312,7 @@ func TestScanGrid(t *testing.T) {
 					{0, n, 8, 8},
 					{0, n, 17, 15},
 					{0, n, n - 1, 5},
-					{0, n - 1, n - 1, 12}, // the hit is the next word
+					{0, n - 1, n - 1, 12}, // the hit is just past the end
 					{3, 5, 4, 2},
 					{1, 1, 1, 1},
 				} {
@@ -331,7 +337,7 @@ func TestScanGrid(t *testing.T) {
 	}
 }
 
-// runGrid executes ScanGrid, by halves if the kernel has fewer lanes.
+// runGrid executes ScanGrid, once per half of the grid if the kernel has eight lanes.
 func runGrid(t *testing.T, k kernel, g *asm.Grid, words []uint32) int {
 	t.Helper()
 	functions, _ := built(t, k)

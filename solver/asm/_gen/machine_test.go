@@ -11,10 +11,10 @@ import (
 	"github.com/mmcloughlin/avo/reg"
 )
 
-// A machine executes the functions that the generator writes, on any computer: it is an
-// interpreter of the instructions that the kernels use, AVX-512 and SHA-NI included, and panics
-// at any other. It also panics at what a CPU may not show: an access outside of the memory that
-// the function was given, or on a boundary that the instruction does not allow, and a
+// A machine interprets the functions that the generator writes, on any computer. It knows the
+// instructions that the kernels use, including AVX-512 and SHA-NI, and panics at any other. It also
+// panics at errors that may go unnoticed on a CPU: an access outside the memory that the function
+// was given, a misaligned operand of an instruction that needs an aligned one, and a signed
 // condition that no comparison has set.
 type machine struct {
 	general [16]uint64
@@ -22,48 +22,48 @@ type machine struct {
 	masks   [8]uint16
 	memory  []*region
 
-	zero, less, compared bool // what conditions ask for; less is known after a comparison only
+	zero, less, compared bool // the flags; less is valid only if compared is set
 
-	// upperDirty is set if an upper half of one of the first sixteen vector registers may be in use,
-	// and transitions counts the SHA instructions executed in that state. Each of those takes
-	// hundreds of cycles on Intel CPUs and on AMD's before Zen 4.
+	// upperDirty is set if the upper half of any of the first sixteen vector registers may be in
+	// use. transitions counts the SHA instructions executed in that state, each of which takes
+	// hundreds of cycles on Intel CPUs and on AMD CPUs before Zen 4.
 	upperDirty  bool
 	transitions int
 
-	uses *uses // of results, if somebody asks
+	uses *uses // records the uses of results, unless nil
 }
 
 // A vector512 is a vector register, the lowest word first.
 type vector512 [16]uint32
 
-// A region is memory of one owner. Regions have 4 GiB of addresses each, so what strays from one
-// does not get into another.
+// A region is the memory of one value. Each region has 4 GiB of addresses to itself, so an access
+// beyond its end does not reach another region.
 type region struct {
 	name  string
 	first uint64
 	bytes []byte
 }
 
-// add adds memory to the machine, at an address that is so many bytes above a boundary of 64.
-// It returns the address.
+// add adds memory to the machine and returns its address, which is offset bytes above a multiple of
+// 64.
 func (m *machine) add(name string, bytes []byte, offset uint64) uint64 {
 	r := &region{name, uint64(len(m.memory)+1)<<32 + offset, bytes}
 	m.memory = append(m.memory, r)
 	return r.first
 }
 
-// at returns n bytes of memory.
+// at returns n bytes of memory, and panics unless a single region has all of them.
 func (m *machine) at(address uint64, n int) []byte {
 	for _, r := range m.memory {
 		if r.first <= address && address+uint64(n) <= r.first+uint64(len(r.bytes)) {
 			return r.bytes[address-r.first:][:n]
 		}
 	}
-	panic(fmt.Sprintf("%d bytes at %#x are outside", n, address))
+	panic(fmt.Sprintf("no region has the %d bytes at %#x", n, address))
 }
 
-// call executes a function with arguments of eight bytes each and returns its result. Its
-// stack is on a boundary of eight bytes, as in Go.
+// call executes a function with arguments of eight bytes each and returns its result. As in Go, the
+// stack is aligned to eight bytes only.
 func (m *machine) call(f *ir.Function, arguments ...uint64) int {
 	frame := m.add("arguments", make([]byte, 8*len(arguments)+8), 8)
 	for i, x := range arguments {
@@ -99,7 +99,7 @@ func (m *machine) call(f *ir.Function, arguments ...uint64) int {
 	}
 }
 
-// holds reports whether a branch or a conditional move is done.
+// holds reports whether the condition of a branch or a conditional move is true.
 func (m *machine) holds(opcode string) bool {
 	switch opcode {
 	case "JMP":
@@ -121,14 +121,14 @@ func (m *machine) holds(opcode string) bool {
 	panic("unknown condition " + opcode)
 }
 
-// A step is an instruction that is being executed.
+// A step is the execution of an instruction.
 type step struct {
 	*machine
 	*ir.Instruction
 	frame, stack uint64
 }
 
-// execute executes an instruction. Operands are in the order of Go's assembler: the result comes
+// execute executes an instruction. Operands are in the order of Go's assembler, with the result
 // last.
 func (m *machine) execute(s step) {
 	switch opcode := s.Opcode; opcode {
@@ -172,7 +172,7 @@ func (m *machine) execute(s step) {
 	// Moves of vectors.
 	case "VMOVDQU", "VMOVDQA", "VMOVDQA32":
 		if m, ok := s.memory(); ok && opcode != "VMOVDQU" && s.address(m)%uint64(4*s.width()) != 0 {
-			panic("not on a boundary")
+			panic("misaligned operand of " + opcode)
 		}
 		s.setVector(1, s.vector(0))
 	case "VMOVDQU32":
@@ -267,7 +267,7 @@ func (m *machine) execute(s step) {
 	case "KORTESTW":
 		m.zero, m.compared = s.mask(0)|s.mask(1) == 0, false
 
-	// Moves of words among lanes, in each quarter of a register alike.
+	// Moves of words between lanes, the same in each quarter of a register.
 	case "VPUNPCKLDQ":
 		s.quarters(func(x, y []uint32) [4]uint32 { return [4]uint32{y[0], x[0], y[1], x[1]} })
 	case "VPUNPCKHDQ":
@@ -276,7 +276,7 @@ func (m *machine) execute(s step) {
 		s.quarters(func(x, y []uint32) [4]uint32 { return [4]uint32{y[2], y[3], x[2], x[3]} })
 	case "VPALIGNR":
 		if s.integer(0) != 4 {
-			panic("VPALIGNR by other than a word")
+			panic("VPALIGNR by other than one word")
 		}
 		s.quarters(func(x, y []uint32) [4]uint32 { return [4]uint32{x[1], x[2], x[3], y[0]} })
 	case "VSHUFPS":
@@ -295,7 +295,7 @@ func (m *machine) execute(s step) {
 			return result
 		})
 
-	// SHA-NI. These do not change the upper parts of a register.
+	// SHA-NI. These instructions change only the lowest quarter of a register.
 	case "SHA256RNDS2":
 		kw, abef, cdgh := s.vector(0), s.vector(1), s.vector(2)
 		a, b, e, f := abef[3], abef[2], abef[1], abef[0]
@@ -308,7 +308,10 @@ func (m *machine) execute(s step) {
 		s.setSHA(2, [4]uint32{f, e, b, a})
 	case "SHA256MSG1":
 		x, y := s.shaSource(0), s.vector(1)
-		s.setSHA(1, [4]uint32{y[0] + smallSigma0(y[1]), y[1] + smallSigma0(y[2]), y[2] + smallSigma0(y[3]), y[3] + smallSigma0(x[0])})
+		s.setSHA(1, [4]uint32{
+			y[0] + smallSigma0(y[1]), y[1] + smallSigma0(y[2]),
+			y[2] + smallSigma0(y[3]), y[3] + smallSigma0(x[0]),
+		})
 	case "SHA256MSG2":
 		x, y := s.shaSource(0), s.vector(1)
 		w16, w17 := y[0]+smallSigma1(x[2]), y[1]+smallSigma1(x[3])
@@ -328,7 +331,7 @@ func rotations(x uint32, r ...int) (result uint32) {
 func smallSigma0(x uint32) uint32 { return rotations(x, 7, 18) ^ x>>3 }
 func smallSigma1(x uint32) uint32 { return rotations(x, 17, 19) ^ x>>10 }
 
-// address returns the address that an operand names.
+// address returns the address of a memory operand.
 func (s step) address(m operand.Mem) uint64 {
 	address := uint64(m.Disp)
 	switch m.Base {
@@ -351,7 +354,7 @@ func (s step) address(m operand.Mem) uint64 {
 	return address
 }
 
-// memory returns the operand that is in memory, if there is one.
+// memory returns the memory operand, if there is one.
 func (s step) memory() (m operand.Mem, ok bool) {
 	for _, op := range s.Operands {
 		if m, ok := op.(operand.Mem); ok {
@@ -361,12 +364,13 @@ func (s step) memory() (m operand.Mem, ok bool) {
 	return m, false
 }
 
-// load returns the bytes of an operand in memory.
+// load returns n bytes at the address of a memory operand. Writing to them writes to memory.
 func (s step) load(i, n int) []byte { return s.at(s.address(s.Operands[i].(operand.Mem)), n) }
 
 func word(bytes []byte, i int) uint32 { return binary.LittleEndian.Uint32(bytes[4*i:]) }
 
-// integer returns the value of an operand: of four bytes if the opcode ends in L.
+// integer returns the value of an operand, which has four bytes if the opcode ends in L and eight
+// otherwise.
 func (s step) integer(i int) uint64 {
 	size := 8
 	if s.Opcode[len(s.Opcode)-1] == 'L' {
@@ -396,7 +400,7 @@ func (s step) integer(i int) uint64 {
 	panic(fmt.Sprintf("unknown operand %T", s.Operands[i]))
 }
 
-// setInteger sets an operand. Four bytes in a register clear the upper four.
+// setInteger sets an operand. Writing four bytes to a register clears its upper four.
 func (s step) setInteger(i int, x uint64) {
 	switch op := s.Operands[i].(type) {
 	case operand.Mem:
@@ -413,7 +417,7 @@ func (s step) setInteger(i int, x uint64) {
 	}
 }
 
-// setResult sets an operand and the flags.
+// setResult sets an operand and the zero flag.
 func (s step) setResult(i int, x uint64) {
 	s.setInteger(i, x)
 	s.zero, s.compared = s.integer(i) == 0, false
@@ -421,7 +425,7 @@ func (s step) setResult(i int, x uint64) {
 
 func (s step) mask(i int) uint16 { return s.masks[s.Operands[i].(reg.Physical).PhysicalIndex()] }
 
-// width returns how many words the vectors of the instruction have.
+// width returns the number of words in a vector of the instruction.
 func (s step) width() int {
 	for _, op := range slices.Backward(s.Operands) {
 		if r, ok := op.(reg.VecPhysical); ok {
@@ -431,8 +435,8 @@ func (s step) width() int {
 	panic("no vector in " + s.Opcode)
 }
 
-// vector returns the words of an operand: a register, memory, or a word in memory that is spread
-// over the lanes.
+// vector returns the words of an operand: a register, memory, or a word in memory that is broadcast
+// to all lanes.
 func (s step) vector(i int) (v vector512) {
 	switch op := s.Operands[i].(type) {
 	case reg.VecPhysical:
@@ -443,10 +447,10 @@ func (s step) vector(i int) (v vector512) {
 		}
 		return s.loadLanes(i, func(int) bool { return true })
 	}
-	panic(fmt.Sprintf("%T is no vector", s.Operands[i]))
+	panic(fmt.Sprintf("operand %T is not a vector", s.Operands[i]))
 }
 
-// spread returns a word in memory in all lanes.
+// spread returns a vector with a word of memory in every lane.
 func (s step) spread(i int) (v vector512) {
 	x := word(s.load(i, 4), 0)
 	for lane := range v {
@@ -455,7 +459,8 @@ func (s step) spread(i int) (v vector512) {
 	return v
 }
 
-// loadLanes loads the lanes that count, and does not touch the memory of the others.
+// loadLanes loads the lanes for which counts returns true. It does not access the memory of the
+// others.
 func (s step) loadLanes(i int, counts func(lane int) bool) (v vector512) {
 	address := s.address(s.Operands[i].(operand.Mem))
 	for lane := range s.width() {
@@ -466,7 +471,7 @@ func (s step) loadLanes(i int, counts func(lane int) bool) (v vector512) {
 	return v
 }
 
-// setVector sets an operand. The rest of a register becomes zero.
+// setVector sets an operand, and clears the rest of a register.
 func (s step) setVector(i int, v vector512) {
 	n := s.width()
 	switch op := s.Operands[i].(type) {
@@ -498,7 +503,7 @@ func (s step) shift(f func(x uint32, n int) uint32) {
 	s.setVector(2, x)
 }
 
-// quarters sets the last operand from the two before it.
+// quarters computes each quarter of the last operand from the same quarter of the two before it.
 func (s step) quarters(f func(x, y []uint32) [4]uint32) {
 	last := len(s.Operands) - 1
 	x, y := s.vector(last-2), s.vector(last-1)
@@ -509,10 +514,11 @@ func (s step) quarters(f func(x, y []uint32) [4]uint32) {
 	s.setVector(last, y)
 }
 
-// shaSource is vector for instructions without VEX encoding, whose memory is on a boundary.
+// shaSource is like vector for instructions without VEX encoding, whose memory operands must be
+// aligned.
 func (s step) shaSource(i int) vector512 {
 	if m, ok := s.memory(); ok && s.address(m)%16 != 0 {
-		panic("not on a boundary")
+		panic("misaligned operand of " + s.Opcode)
 	}
 	return s.vector(i)
 }
