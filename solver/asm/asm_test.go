@@ -13,13 +13,13 @@ import (
 	"github.com/gkpow/gkpow/solver/internal/cases"
 )
 
-// required lists the kernels that must run on this machine, from the environment.
+// required returns the names of the kernels that must run on this machine, from the environment
+// variable GKPOW_TEST_REQUIRE.
 func required() []string {
 	return strings.FieldsFunc(os.Getenv("GKPOW_TEST_REQUIRE"), func(r rune) bool { return r == ',' })
 }
 
-// testKernels returns the kernels of this architecture, and std whether it is one of them or
-// not: it can run everywhere.
+// testKernels returns the kernels of this architecture and std, which runs on every architecture.
 func testKernels() []Kernel {
 	list := Kernels()
 	if !slices.ContainsFunc(list, func(k Kernel) bool { return k.Name == std.Name }) {
@@ -28,13 +28,13 @@ func testKernels() []Kernel {
 	return list
 }
 
-// eachKernel runs a test on every kernel that this CPU can run. One that is
-// required and cannot run is a failure.
+// eachKernel runs a test on every kernel that this CPU can run. It fails if the CPU cannot run a
+// required kernel.
 func eachKernel(t *testing.T, f func(t *testing.T, k Kernel)) {
 	for _, k := range testKernels() {
 		t.Run("kernel="+k.Name, func(t *testing.T) {
 			if k.Missing != "" && slices.Contains(required(), k.Name) {
-				t.Fatalf("required, but this CPU has no %s", k.Missing)
+				t.Fatalf("GKPOW_TEST_REQUIRE names this kernel, but this CPU has no %s", k.Missing)
 			}
 			if k.Missing != "" {
 				t.Skipf("this CPU has no %s", k.Missing)
@@ -51,15 +51,15 @@ func TestRequiredKernelsExist(t *testing.T) {
 	}
 	for _, name := range required() {
 		if !slices.Contains(names, name) {
-			t.Errorf("GKPOW_TEST_REQUIRE names %q; there are %q", name, names)
+			t.Errorf("GKPOW_TEST_REQUIRE names kernel %q; the kernels are %q", name, names)
 		}
 	}
 	if last := Kernels()[len(names)-1]; last.Name != Generic().Name || last.Missing != "" {
-		t.Errorf("the last kernel is %q (missing %q); want the one that runs everywhere", last.Name, last.Missing)
+		t.Errorf("the last kernel is %q (missing %q); want the generic one, which runs everywhere", last.Name, last.Missing)
 	}
 }
 
-// hashState returns the hash state that crypto/sha256 has after whole blocks.
+// hashState returns the state of crypto/sha256 after whole blocks.
 func hashState(blocks ...[]byte) (state [8]uint32) {
 	h := sha256.New()
 	for _, b := range blocks {
@@ -69,19 +69,19 @@ func hashState(blocks ...[]byte) (state [8]uint32) {
 	if err != nil {
 		panic(err)
 	}
-	for i := range state { // after a 4-byte mark
+	for i := range state { // the state follows a 4-byte magic number
 		state[i] = binary.BigEndian.Uint32(encoded[4+4*i:])
 	}
 	return state
 }
 
-// A sample is a chunk of random content, and what crypto/sha256 says of it.
+// A sample is a random chunk with its hashes by crypto/sha256.
 type sample struct {
 	block Block
 	words []uint32
 	tails []Tail
-	h0    []uint32   // the first word of the hash value for each of words
-	after [][]uint32 // and that after each of tails
+	h0    []uint32   // the first word of the hash, by word
+	after [][]uint32 // the same after a tail, by word and tail
 }
 
 func randomBlock(rng *rand.Rand) (b []byte, words [16]uint32) {
@@ -109,7 +109,7 @@ func newSample(rng *rand.Rand, vary, n, tails int) *sample {
 	for i := range n {
 		word := rng.Uint32() & varying
 		if i == 0 {
-			word = 0 // as is what nobody sets
+			word = 0 // the value of a lane that a kernel fails to set
 		}
 		binary.BigEndian.PutUint32(message[4*vary:], s.block.Words[vary]|word)
 		s.words = append(s.words, word)
@@ -123,7 +123,7 @@ func newSample(rng *rand.Rand, vary, n, tails int) *sample {
 	return s
 }
 
-// check compares Scan with crypto/sha256 for words from to to and a mask.
+// check compares Scan with crypto/sha256 for a mask and words[from:to].
 func (s *sample) check(t *testing.T, k Kernel, from, to int, mask uint32) {
 	t.Helper()
 	want := slices.IndexFunc(s.h0[from:to], func(h0 uint32) bool { return h0&mask == 0 })
@@ -144,7 +144,7 @@ func (s *sample) hash(t *testing.T, k Kernel) *States {
 	return &s.hashes(t, k, 0, MaxStates)[0]
 }
 
-// hashes returns the hash values for words from to to, a multiple of MaxStates.
+// hashes returns the hash values for words[from:to], whose length is a multiple of MaxStates.
 func (s *sample) hashes(t *testing.T, k Kernel, from, to int) []States {
 	t.Helper()
 	before, words := s.block, slices.Clone(s.words)
@@ -153,7 +153,7 @@ func (s *sample) hashes(t *testing.T, k Kernel, from, to int) []States {
 	states[n].values[0] = 1
 	k.Hash(&s.block, s.words[from:to], states[:n])
 	if states[n] != (States{values: [8 * MaxStates]uint32{1}}) {
-		t.Fatalf("Hash(vary %d) of %d words wrote beyond %d States", s.block.Vary, to-from, n)
+		t.Fatalf("Hash(vary %d) of %d words wrote beyond the first %d States", s.block.Vary, to-from, n)
 	}
 	states = states[:n]
 	if s.block != before || !slices.Equal(words, s.words) {
@@ -162,8 +162,8 @@ func (s *sample) hashes(t *testing.T, k Kernel, from, to int) []States {
 	return states
 }
 
-// checkTails compares ScanTails with crypto/sha256 for the hash values of words
-// from to to, and a mask.
+// checkTails compares ScanTails with crypto/sha256 for a mask and the hash values of
+// words[from:to].
 func (s *sample) checkTails(t *testing.T, k Kernel, states *States, from, to int, mask uint32) {
 	t.Helper()
 	want := -1
@@ -181,15 +181,14 @@ func (s *sample) checkTails(t *testing.T, k Kernel, states *States, from, to int
 	}
 }
 
-// eachWord runs f for every word that can vary, or for a few of them: see cases.Stride.
+// eachWord runs f for every word that can vary, or for some of them (see cases.Stride).
 func eachWord(f func(rng *rand.Rand, vary int)) {
 	for vary := 0; vary < 16; vary += cases.Stride() {
 		f(rand.New(rand.NewPCG(1, uint64(vary))), vary)
 	}
 }
 
-// A lone hit is found wherever it is: the mask is made from the very hash that
-// is to be found.
+// Scan finds a single hit at every position. The mask is derived from the hash at that position.
 func TestScanFindsEveryPosition(t *testing.T) {
 	eachKernel(t, func(t *testing.T, k Kernel) {
 		eachWord(func(rng *rand.Rand, vary int) {
@@ -201,6 +200,7 @@ func TestScanFindsEveryPosition(t *testing.T) {
 	})
 }
 
+// ScanTails finds a single hit at every position.
 func TestScanTailsFindsEveryPosition(t *testing.T) {
 	eachKernel(t, func(t *testing.T, k Kernel) {
 		eachWord(func(rng *rand.Rand, vary int) {
@@ -215,7 +215,7 @@ func TestScanTailsFindsEveryPosition(t *testing.T) {
 	})
 }
 
-// Any range of words is searched, all of it and nothing beside it.
+// Scan searches every word of a range and none outside it.
 func TestScanRanges(t *testing.T) {
 	eachKernel(t, func(t *testing.T, k Kernel) {
 		eachWord(func(rng *rand.Rand, vary int) {
@@ -232,8 +232,8 @@ func TestScanRanges(t *testing.T) {
 	})
 }
 
-// Any number of States is filled in one call, from anywhere in the words, and the ones
-// after stay as they are.
+// One call of Hash fills any number of States, from any position in the words, and does not change
+// the States after them.
 func TestHash(t *testing.T) {
 	eachKernel(t, func(t *testing.T, k Kernel) {
 		eachWord(func(rng *rand.Rand, vary int) {
@@ -253,7 +253,7 @@ func TestHash(t *testing.T) {
 	})
 }
 
-// No tail is no hit, and only those given are searched.
+// ScanTails searches only the given tails, and finds no hit if there are none.
 func TestScanTailsRanges(t *testing.T) {
 	eachKernel(t, func(t *testing.T, k Kernel) {
 		s := newSample(rand.New(rand.NewPCG(8, 0)), 13, MaxStates, 40)
@@ -275,7 +275,7 @@ func TestScanTailsRanges(t *testing.T) {
 	})
 }
 
-// With few bits wanted there are several hits in a step; the first one counts.
+// If a mask has few bits, several hits share a step, and Scan and ScanTails return the first one.
 func TestScanMasks(t *testing.T) {
 	eachKernel(t, func(t *testing.T, k Kernel) {
 		eachWord(func(rng *rand.Rand, vary int) {
@@ -293,7 +293,7 @@ func TestScanMasks(t *testing.T) {
 	})
 }
 
-// Prepare from the first word that changed does the same as from the start.
+// Prepare from the first changed word has the same result as Prepare from the start.
 func TestPrepareFrom(t *testing.T) {
 	eachWord(func(rng *rand.Rand, vary int) {
 		s := newSample(rng, vary, 0, 0)
@@ -331,7 +331,7 @@ func TestCompress(t *testing.T) {
 func TestScanDoesNotAllocate(t *testing.T) {
 	eachKernel(t, func(t *testing.T, k Kernel) {
 		if cases.Race && k.Name == std.Name {
-			return // its sync.Pool drops some of what it keeps, on purpose, under the race detector
+			return // under the race detector, its sync.Pool drops some values on purpose
 		}
 		s := newSample(rand.New(rand.NewPCG(4, 0)), 10, max(MaxStates, 3*k.Lanes), 3)
 		s.block.Mask = ^uint32(0)
@@ -343,7 +343,7 @@ func TestScanDoesNotAllocate(t *testing.T) {
 			s.block.Prepare(3)
 		}
 		if n := testing.AllocsPerRun(10, chunk); n != 0 {
-			t.Errorf("%v allocations for a chunk; want none", n)
+			t.Errorf("%v allocations per chunk; want none", n)
 		}
 	})
 }
@@ -371,35 +371,36 @@ func FuzzScan(f *testing.F) {
 	})
 }
 
-// Hash values cost what hashes do, tails cost more of the rounds but have no
-// schedule, and later words cost least.
+// Hash takes one to two times the operations of Scan for as many hashes. A tail takes fewer than
+// Hash, since it has no schedule. The later the varying word, the fewer operations Scan takes.
 func TestOps(t *testing.T) {
 	eachKernel(t, func(t *testing.T, k Kernel) {
 		o := k.Ops
 		for vary := range 16 {
 			scan := o.Scan[vary] * MaxStates / k.Lanes
 			if scan <= 0 || o.Hash[vary] < scan || o.Hash[vary] > 2*scan {
-				t.Errorf("word %d: %d operations for %d hashes, %d for as many hash values", vary, scan, MaxStates, o.Hash[vary])
+				t.Errorf("word %d: Scan takes %d operations for %d hashes, Hash %d; want 1 to 2 times as many",
+					vary, scan, MaxStates, o.Hash[vary])
 			}
 		}
 		if k.Name == std.Name {
 			return // it always hashes whole blocks
 		}
 		if o.Scan[13] >= o.Scan[0] {
-			t.Errorf("word 13 takes %d operations, word 0 %d", o.Scan[13], o.Scan[0])
+			t.Errorf("Scan takes %d operations for word 13 and %d for word 0; want fewer for word 13", o.Scan[13], o.Scan[0])
 		}
 		if o.Tail <= 0 || o.Tail >= o.Hash[0] {
-			t.Errorf("%d operations for a tail, %d for hash values", o.Tail, o.Hash[0])
+			t.Errorf("a tail takes %d operations and Hash %d; want fewer for the tail", o.Tail, o.Hash[0])
 		}
 	})
 }
 
-// Each function that has operations has a weight.
+// Each function for which a kernel has operations has a weight.
 func TestWeights(t *testing.T) {
 	for _, k := range Kernels() {
 		w := k.Weights
 		if w.Scan <= 0 || w.Hash <= 0 || w.Tail <= 0 || k.Ops.Grid[1] > 0 && w.Grid <= 0 {
-			t.Errorf("kernel %s has weights %+v", k.Name, w)
+			t.Errorf("kernel %s: the weights are %+v; want positive ones", k.Name, w)
 		}
 	}
 }

@@ -6,7 +6,7 @@ import (
 	"testing"
 )
 
-// BenchmarkScan gives the rate of each kernel by the word that varies.
+// BenchmarkScan measures the rate of each kernel for several varying words.
 func BenchmarkScan(b *testing.B) {
 	for _, k := range Kernels() {
 		for _, vary := range []int{0, 3, 8, 10, 13} {

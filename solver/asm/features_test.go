@@ -11,8 +11,8 @@ import (
 	"golang.org/x/sys/cpu"
 )
 
-// otherNames are what cpuid calls features for which x/sys/cpu has another name, or that
-// x/sys/cpu reports only together with AVX-512.
+// otherNames maps features of x/sys/cpu to their counterparts in cpuid, where the names differ or
+// x/sys/cpu reports a feature only together with AVX-512.
 var otherNames = map[string][]cpuid.FeatureID{
 	"amd64/AES":              {cpuid.AESNI},
 	"amd64/AVX512GFNI":       {cpuid.GFNI, cpuid.AVX512F},
@@ -26,11 +26,12 @@ var otherNames = map[string][]cpuid.FeatureID{
 	"arm64/CPUID":            {cpuid.ARMCPUID},
 }
 
-// unknownNames are the features that cpuid does not know, and AVX512, which is several.
+// unknownNames are the features of x/sys/cpu that cpuid does not know, and AVX512, which stands for
+// several features.
 var unknownNames = []string{"AVX512", "AVX5124VNNIW", "AVX5124FMAPS", "DIT"}
 
-// What decides whether a kernel runs agrees with an independent reading of the CPU, for
-// each feature that both know.
+// cpuid, which decides whether a kernel can run, agrees with x/sys/cpu on every feature that both
+// know.
 func TestFeaturesAgree(t *testing.T) {
 	var known reflect.Value
 	switch runtime.GOARCH {
@@ -39,7 +40,7 @@ func TestFeaturesAgree(t *testing.T) {
 	case "arm64":
 		known = reflect.ValueOf(cpu.ARM64)
 	default:
-		t.Skip("there are no kernels for this architecture")
+		t.Skip("this architecture has no kernels of its own")
 	}
 	compared := 0
 	for field, value := range known.Fields() {
@@ -52,7 +53,7 @@ func TestFeaturesAgree(t *testing.T) {
 			ids = []cpuid.FeatureID{cpuid.ParseFeature(name)}
 		}
 		if ids[0] == cpuid.UNKNOWN {
-			t.Errorf("cpuid does not know %s: is there another name for it?", name)
+			t.Errorf("cpuid does not know %s: if it has another name for it, add that to otherNames", name)
 			continue
 		}
 		compared++
@@ -61,6 +62,6 @@ func TestFeaturesAgree(t *testing.T) {
 		}
 	}
 	if compared < 20 {
-		t.Errorf("only %d features were compared", compared)
+		t.Errorf("compared %d features; want at least 20", compared)
 	}
 }

@@ -9,11 +9,11 @@ import (
 	"github.com/gkpow/gkpow/solver/internal/cases"
 )
 
-// A gridSample is a Grid of random content, and what crypto/sha256 says of it.
+// A gridSample is a random Grid with its hashes by crypto/sha256.
 type gridSample struct {
 	grid  Grid
 	words []uint32
-	h0    [][]uint32 // the first word of the hash value for each of words and each chunk
+	h0    [][]uint32 // the first word of the hash, by word and chunk
 }
 
 func newGridSample(rng *rand.Rand, vary, n int) *gridSample {
@@ -40,7 +40,7 @@ func newGridSample(rng *rand.Rand, vary, n int) *gridSample {
 	return s
 }
 
-// check compares ScanGrid with crypto/sha256 for words from to to and a mask.
+// check compares ScanGrid with crypto/sha256 for a mask and words[from:to].
 func (s *gridSample) check(t *testing.T, k Kernel, from, to int, mask uint32) {
 	t.Helper()
 	want := slices.IndexFunc(s.h0[from:to], func(h0 []uint32) bool {
@@ -57,18 +57,19 @@ func (s *gridSample) check(t *testing.T, k Kernel, from, to int, mask uint32) {
 	}
 }
 
-// eachGridKernel runs a test on every kernel that has a Grid, and one that has not.
+// eachGridKernel runs a test on every kernel that has its own ScanGrid, and on the generic one as
+// an example of the others.
 func eachGridKernel(t *testing.T, f func(t *testing.T, k Kernel)) {
 	eachKernel(t, func(t *testing.T, k Kernel) {
 		if k.Ops.Grid[1] == 0 && k.Name != generic.Name {
-			t.Skip("searches chunk by chunk, like the generic kernel")
+			t.Skip("this kernel scans grids chunk by chunk, like the generic one")
 		}
 		f(t, k)
 	})
 }
 
-// eachGrid runs f for every word that can be the second that varies, or for a few
-// where the kernel goes through a grid chunk by chunk.
+// eachGrid runs f for every word that can be the counter, or for some of them (see cases.Stride).
+// It runs f less often for kernels that scan grids chunk by chunk.
 func eachGrid(k Kernel, f func(rng *rand.Rand, vary int)) {
 	step := cases.Stride()
 	if k.Ops.Grid[1] == 0 {
@@ -79,7 +80,7 @@ func eachGrid(k Kernel, f func(rng *rand.Rand, vary int)) {
 	}
 }
 
-// A lone hit is found wherever it is.
+// ScanGrid finds a single hit at every position.
 func TestScanGridFindsEveryPosition(t *testing.T) {
 	eachGridKernel(t, func(t *testing.T, k Kernel) {
 		eachGrid(k, func(rng *rand.Rand, vary int) {
@@ -93,7 +94,7 @@ func TestScanGridFindsEveryPosition(t *testing.T) {
 	})
 }
 
-// Any range of words is searched, all of it and nothing beside it.
+// ScanGrid searches every word of a range and none outside it.
 func TestScanGridRanges(t *testing.T) {
 	eachGridKernel(t, func(t *testing.T, k Kernel) {
 		eachGrid(k, func(rng *rand.Rand, vary int) {
@@ -102,7 +103,8 @@ func TestScanGridRanges(t *testing.T) {
 			for from := range n + 1 {
 				for to := from; to <= n; to += 1 + (to-from)/5 {
 					lane := (from + to) % GridLanes
-					for _, mask := range []uint32{^uint32(0), ^s.h0[(from+n-1)%n][lane], ^s.h0[(to+n-1)%n][lane], ^s.h0[to%n][lane], 0} {
+					before, last, after := s.h0[(from+n-1)%n][lane], s.h0[(to+n-1)%n][lane], s.h0[to%n][lane]
+					for _, mask := range []uint32{^uint32(0), ^before, ^last, ^after, 0} {
 						s.check(t, k, from, to, mask)
 					}
 				}
@@ -111,7 +113,7 @@ func TestScanGridRanges(t *testing.T) {
 	})
 }
 
-// With few bits wanted there are several hits in a step, and in many steps.
+// If a mask has few bits, several hits share a step, and many steps have hits.
 func TestScanGridMasks(t *testing.T) {
 	eachGridKernel(t, func(t *testing.T, k Kernel) {
 		eachGrid(k, func(rng *rand.Rand, vary int) {
@@ -134,7 +136,7 @@ func TestScanGridDoesNotAllocate(t *testing.T) {
 			k.ScanGrid(&s.grid, s.words)
 		}
 		if n := testing.AllocsPerRun(10, chunks); n != 0 {
-			t.Errorf("%v allocations for chunks; want none", n)
+			t.Errorf("%v allocations per grid; want none", n)
 		}
 	})
 }
@@ -154,15 +156,17 @@ func FuzzScanGrid(f *testing.F) {
 	})
 }
 
-// A kernel has a Grid for all words or none, and only if it takes less than Scan.
+// A kernel has its own ScanGrid for all counters or for none, and it takes fewer operations than
+// Scan.
 func TestGridOps(t *testing.T) {
 	for _, k := range Kernels() {
 		for vary, ops := range k.Ops.Grid {
 			if possible := 1 <= vary && vary <= 13; (ops > 0) != (possible && k.Ops.Grid[1] > 0) {
-				t.Errorf("kernel %s, word %d: %d operations", k.Name, vary, ops)
+				t.Errorf("kernel %s: ScanGrid has %d operations for counter %d; want all counters from 1 to 13 or none",
+					k.Name, ops, vary)
 			}
 			if ops*k.Lanes >= k.Ops.Scan[vary]*GridLanes {
-				t.Errorf("kernel %s, word %d: %d operations for %d hashes, with Scan %d for %d",
+				t.Errorf("kernel %s, word %d: ScanGrid takes %d operations for %d hashes, Scan %d for %d; want fewer per hash",
 					k.Name, vary, ops, GridLanes, k.Ops.Scan[vary], k.Lanes)
 			}
 		}

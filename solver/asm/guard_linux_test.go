@@ -8,8 +8,8 @@ import (
 	"unsafe"
 )
 
-// Kernels touch nothing outside of what they are given: here there is nothing but
-// pages that cannot be touched, before it or after.
+// Kernels access no memory outside their arguments. The test puts the arguments at both ends of a
+// page that lies between two inaccessible ones.
 func TestKernelsStayInside(t *testing.T) {
 	page := os.Getpagesize()
 	memory, err := syscall.Mmap(-1, 0, 3*page, syscall.PROT_READ|syscall.PROT_WRITE, syscall.MAP_ANON|syscall.MAP_PRIVATE)
@@ -34,7 +34,7 @@ func TestKernelsStayInside(t *testing.T) {
 					for _, words := range [][]uint32{inside[:n], inside[len(inside)-n:]} {
 						copy(words, s.words)
 						if got := k.ScanGrid(&s.grid, words); got != -1 {
-							t.Fatalf("ScanGrid of %d words that have no hit = %d", n, got)
+							t.Fatalf("ScanGrid of %d words without a hit = %d; want -1", n, got)
 						}
 					}
 				}
@@ -45,7 +45,7 @@ func TestKernelsStayInside(t *testing.T) {
 				for _, words := range [][]uint32{inside[:n], inside[len(inside)-n:]} {
 					copy(words, s.words)
 					if got := k.Scan(&s.block, words); got != -1 {
-						t.Fatalf("Scan of %d words that have no hit = %d", n, got)
+						t.Fatalf("Scan of %d words without a hit = %d; want -1", n, got)
 					}
 				}
 			}
@@ -56,7 +56,7 @@ func TestKernelsStayInside(t *testing.T) {
 					k.Hash(&s.block, words, make([]States, n/MaxStates))
 				}
 			}
-			// Structures that begin where the page does, and that end where it ends.
+			// Structures at the start and at the end of the page.
 			for _, at := range []func(size uintptr) unsafe.Pointer{
 				func(uintptr) unsafe.Pointer { return unsafe.Pointer(&memory[page]) },
 				func(size uintptr) unsafe.Pointer { return unsafe.Pointer(&memory[2*page-int(size)]) },
@@ -65,19 +65,19 @@ func TestKernelsStayInside(t *testing.T) {
 				*block = s.block
 				block.Mask = ^uint32(0)
 				if got := k.Scan(block, s.words); got != -1 {
-					t.Fatalf("Scan for nothing = %d", got)
+					t.Fatalf("Scan of a block at an edge of the page = %d; want -1", got)
 				}
 				states := (*[2]States)(at(unsafe.Sizeof([2]States{})))
 				k.Hash(&s.block, s.words[:2*MaxStates], states[:])
 				if got := k.ScanTails(&states[1], s.tails, ^uint32(0)); got != -1 {
-					t.Fatalf("ScanTails for nothing = %d", got)
+					t.Fatalf("ScanTails of states at an edge of the page = %d; want -1", got)
 				}
 				tails := (*[3]Tail)(at(unsafe.Sizeof([3]Tail{})))
 				all := make([]States, 1)
 				copy(tails[:], s.tails)
 				k.Hash(&s.block, s.words[:MaxStates], all)
 				if got := k.ScanTails(&all[0], tails[:], ^uint32(0)); got != -1 {
-					t.Fatalf("ScanTails for nothing = %d", got)
+					t.Fatalf("ScanTails of tails at an edge of the page = %d; want -1", got)
 				}
 				if k.Ops.Grid[vary] > 0 {
 					chunks := newGridSample(rng, vary, 9)
@@ -85,7 +85,7 @@ func TestKernelsStayInside(t *testing.T) {
 					*grid = chunks.grid
 					grid.Mask = ^uint32(0)
 					if got := k.ScanGrid(grid, chunks.words); got != -1 {
-						t.Fatalf("ScanGrid for nothing = %d", got)
+						t.Fatalf("ScanGrid of a grid at an edge of the page = %d; want -1", got)
 					}
 				}
 			}

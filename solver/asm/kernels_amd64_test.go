@@ -12,8 +12,7 @@ import (
 	"github.com/klauspost/cpuid/v2"
 )
 
-// A kernel is not offered to a CPU without the features that the assembler found
-// in its code.
+// A kernel requires every CPU feature that its code uses, according to the generated assembly.
 func TestFeaturesCoverTheCode(t *testing.T) {
 	requires := regexp.MustCompile(`(?m)^// Requires: (.*)$`)
 	for _, k := range ownKernels {
@@ -23,12 +22,12 @@ func TestFeaturesCoverTheCode(t *testing.T) {
 		}
 		found := requires.FindAllSubmatch(source, -1)
 		if found == nil {
-			t.Fatalf("%s: the assembly does not say what it requires", k.Name)
+			t.Fatalf("%s: the assembly has no \"// Requires:\" comment", k.Name)
 		}
 		for _, function := range found {
 			for _, name := range strings.Split(string(function[1]), ", ") {
 				if !slices.ContainsFunc(features[k.Name], func(f cpuid.FeatureID) bool { return f.String() == name }) {
-					t.Errorf("%s: the code needs %s, which is not asked of the CPU", k.Name, name)
+					t.Errorf("%s: the code uses %s, which the kernel does not require", k.Name, name)
 				}
 			}
 		}

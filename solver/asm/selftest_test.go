@@ -24,7 +24,7 @@ func TestSelfTest(t *testing.T) {
 	})
 }
 
-// Kernels that are wrong in one way each do not pass.
+// A kernel with any one of these faults fails its self-test.
 func TestSelfTestFindsFaults(t *testing.T) {
 	type scan = func(b *Block, words []uint32) int
 	scans := map[string]scan{
@@ -33,16 +33,16 @@ func TestSelfTestFindsFaults(t *testing.T) {
 		"finds the last word": func(_ *Block, words []uint32) int {
 			return len(words) - 1
 		},
-		"the word before": func(b *Block, words []uint32) int {
+		"returns the word before": func(b *Block, words []uint32) int {
 			return max(-1, scanGeneric(b, words)-1)
 		},
-		"the word after": func(b *Block, words []uint32) int {
+		"returns the word after": func(b *Block, words []uint32) int {
 			if i := scanGeneric(b, words); i >= 0 {
 				return i + 1
 			}
 			return -1
 		},
-		"the last hit": func(b *Block, words []uint32) int {
+		"returns the last hit": func(b *Block, words []uint32) int {
 			last := -1
 			for i := range words {
 				if scanGeneric(b, words[i:i+1]) == 0 {
@@ -51,19 +51,19 @@ func TestSelfTestFindsFaults(t *testing.T) {
 			}
 			return last
 		},
-		"no rest": func(b *Block, words []uint32) int {
+		"skips the remainder of a range": func(b *Block, words []uint32) int {
 			return scanGeneric(b, words[:len(words)/16*16])
 		},
-		"no word but the last of a short range": func(b *Block, words []uint32) int {
+		"skips the remainder of a short range": func(b *Block, words []uint32) int {
 			if len(words) < 16 {
 				words = words[:len(words)/4*4]
 			}
 			return scanGeneric(b, words)
 		},
-		"beyond the range": func(b *Block, words []uint32) int {
+		"searches beyond the range": func(b *Block, words []uint32) int {
 			return scanGeneric(b, words[:min(len(words)+1, cap(words))])
 		},
-		"half the mask": func(b *Block, words []uint32) int {
+		"ignores half the mask": func(b *Block, words []uint32) int {
 			block := *b
 			block.Mask &= 0xffff0000
 			return scanGeneric(&block, words)
@@ -97,16 +97,16 @@ func TestSelfTestFindsFaults(t *testing.T) {
 	}
 }
 
-// The same for the functions that search after other blocks.
+// The same for Hash and ScanTails.
 func TestSelfTestFindsFaultsInTails(t *testing.T) {
 	g := Generic()
 	kernels := map[string]Kernel{
 		"finds nothing":  {Hash: g.Hash, ScanTails: func(*States, []Tail, uint32) int { return -1 }},
 		"finds anything": {Hash: g.Hash, ScanTails: func(*States, []Tail, uint32) int { return 0 }},
-		"the tail before": {Hash: g.Hash, ScanTails: func(s *States, tails []Tail, mask uint32) int {
+		"returns the tail before": {Hash: g.Hash, ScanTails: func(s *States, tails []Tail, mask uint32) int {
 			return max(-1, g.ScanTails(s, tails, mask)-1)
 		}},
-		"the last tail": {Hash: g.Hash, ScanTails: func(s *States, tails []Tail, mask uint32) int {
+		"returns the last tail": {Hash: g.Hash, ScanTails: func(s *States, tails []Tail, mask uint32) int {
 			last := -1
 			for i := range tails {
 				if g.ScanTails(s, tails[i:i+1], mask) == 0 {
@@ -115,36 +115,42 @@ func TestSelfTestFindsFaultsInTails(t *testing.T) {
 			}
 			return last
 		}},
-		"half the mask": {Hash: g.Hash, ScanTails: func(s *States, tails []Tail, mask uint32) int {
+		"ignores half the mask": {Hash: g.Hash, ScanTails: func(s *States, tails []Tail, mask uint32) int {
 			return g.ScanTails(s, tails, mask&0xffff0000)
 		}},
-		"not the last words": {ScanTails: g.ScanTails, Hash: func(b *Block, words []uint32, s []States) {
+		"skips the last word": {ScanTails: g.ScanTails, Hash: func(b *Block, words []uint32, s []States) {
 			g.Hash(b, words[:len(words)-1], s)
 		}},
-		"the first words only": {ScanTails: g.ScanTails, Hash: func(b *Block, words []uint32, s []States) {
+		"hashes the first words only": {ScanTails: g.ScanTails, Hash: func(b *Block, words []uint32, s []States) {
 			g.Hash(b, words[:MaxStates], s)
 		}},
-		"the words before": {ScanTails: g.ScanTails, Hash: func(b *Block, words []uint32, s []States) {
+		"repeats the first words": {ScanTails: g.ScanTails, Hash: func(b *Block, words []uint32, s []States) {
 			for i := range s {
 				g.Hash(b, words[:MaxStates], s[i:i+1])
 			}
 		}},
 	}
 	for lane := range MaxStates {
-		kernels[fmt.Sprintf("misses state %d", lane)] = Kernel{Hash: g.Hash, ScanTails: func(s *States, tails []Tail, mask uint32) int {
-			broken := *s
-			broken.values[8*lane+3] ^= 1
-			return g.ScanTails(&broken, tails, mask)
-		}}
+		kernels[fmt.Sprintf("misses state %d", lane)] = Kernel{
+			Hash: g.Hash,
+			ScanTails: func(s *States, tails []Tail, mask uint32) int {
+				broken := *s
+				broken.values[8*lane+3] ^= 1
+				return g.ScanTails(&broken, tails, mask)
+			},
+		}
 	}
 	for vary := range 16 {
-		kernels[fmt.Sprintf("wrong for word %d", vary)] = Kernel{ScanTails: g.ScanTails, Hash: func(b *Block, words []uint32, s []States) {
-			block := *b
-			if b.Vary == vary {
-				block.after[0] ^= 1
-			}
-			g.Hash(&block, words, s)
-		}}
+		kernels[fmt.Sprintf("wrong for word %d", vary)] = Kernel{
+			ScanTails: g.ScanTails,
+			Hash: func(b *Block, words []uint32, s []States) {
+				block := *b
+				if b.Vary == vary {
+					block.after[0] ^= 1
+				}
+				g.Hash(&block, words, s)
+			},
+		}
 	}
 	for name, k := range kernels {
 		t.Run(name, func(t *testing.T) {
@@ -156,22 +162,26 @@ func TestSelfTestFindsFaultsInTails(t *testing.T) {
 	}
 }
 
-// The same for the function that searches chunks together.
+// The same for ScanGrid.
 func TestSelfTestFindsFaultsInGrids(t *testing.T) {
 	right := func(g *Grid, words []uint32) int { return ByChunks(scanGeneric)(g, words) }
 	type scan = func(g *Grid, words []uint32) int
 	scans := map[string]scan{
 		"finds nothing":  func(*Grid, []uint32) int { return -1 },
 		"finds anything": func(*Grid, []uint32) int { return 0 },
-		"the word after": func(g *Grid, words []uint32) int {
+		"returns the word after": func(g *Grid, words []uint32) int {
 			if i := right(g, words); i >= 0 {
 				return i + 1
 			}
 			return -1
 		},
-		"no rest":          func(g *Grid, words []uint32) int { return right(g, words[:len(words)/16*16]) },
-		"beyond the range": func(g *Grid, words []uint32) int { return right(g, words[:min(len(words)+1, cap(words))]) },
-		"half the mask": func(g *Grid, words []uint32) int {
+		"skips the remainder of a range": func(g *Grid, words []uint32) int {
+			return right(g, words[:len(words)/16*16])
+		},
+		"searches beyond the range": func(g *Grid, words []uint32) int {
+			return right(g, words[:min(len(words)+1, cap(words))])
+		},
+		"ignores half the mask": func(g *Grid, words []uint32) int {
 			half := *g
 			half.Mask &= 0xffff0000
 			return right(&half, words)
@@ -201,7 +211,7 @@ func TestSelfTestFindsFaultsInGrids(t *testing.T) {
 	}
 	k := Generic()
 	for vary := 1; vary <= 13; vary++ {
-		k.Ops.Grid[vary] = 1 // it has a Grid of its own
+		k.Ops.Grid[vary] = 1 // the kernel claims a ScanGrid of its own
 	}
 	if k.ScanGrid = right; k.SelfTest() != nil {
 		t.Error("a correct kernel fails the self-test")
