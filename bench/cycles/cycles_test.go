@@ -14,7 +14,7 @@ import (
 	"github.com/gkpow/gkpow/solver/asm"
 )
 
-// The command runs copies of its binary, here of the test's.
+// The command runs copies of its own binary, which is the test binary here.
 func TestMain(m *testing.M) {
 	if slices.Contains(os.Args, "-worker") {
 		main()
@@ -23,7 +23,7 @@ func TestMain(m *testing.M) {
 	os.Exit(m.Run())
 }
 
-// fakeParts returns parts of a kernel, of which each has so many operations for a hash.
+// fakeParts returns parts of a kernel with the given numbers of operations per hash.
 func fakeParts(name, kind string, operations ...float64) (parts []part) {
 	for i, o := range operations {
 		parts = append(parts, part{kernel: asm.Kernel{Name: name, Lanes: 8}, kind: kind, number: i, operations: o})
@@ -31,7 +31,7 @@ func fakeParts(name, kind string, operations ...float64) (parts []part) {
 	return parts
 }
 
-// inCycles returns the bursts of a copy, in cycles of a clock of 1 GHz.
+// inCycles returns the bursts of a copy, by part, given in cycles at 1 GHz.
 func inCycles(bursts ...[]float64) measured {
 	m := measured{Hz: 1e9}
 	for _, list := range bursts {
@@ -57,7 +57,7 @@ func standouts(r report) map[int]float64 {
 func TestLeastAndMedianOfTheFasterCopy(t *testing.T) {
 	slow := inCycles([]float64{60, 61, 62})
 	fast := inCycles([]float64{90, 50, 55})
-	fast.Hz = 0.9e9 // the clock was slower, so the higher one counts
+	fast.Hz = 0.9e9 // a slower clock, which the report ignores
 	r := newReport(fakeParts("a", scan, 200), []measured{slow, fast}, bench.Ports{Vector256: 8})
 	require.Equal(t, 1e9, r.Hz)
 	f := r.Parts[0]
@@ -68,11 +68,13 @@ func TestLeastAndMedianOfTheFasterCopy(t *testing.T) {
 }
 
 func TestPartsThatStandOut(t *testing.T) {
-	flat := func(cycles ...float64) (bursts [][]float64) {
+	// flat returns bursts of a copy that measured each part once.
+	flat := func(cycles ...float64) measured {
+		var bursts [][]float64
 		for _, c := range cycles {
 			bursts = append(bursts, []float64{c})
 		}
-		return bursts
+		return inCycles(bursts...)
 	}
 	for _, test := range []struct {
 		name   string
@@ -80,18 +82,26 @@ func TestPartsThatStandOut(t *testing.T) {
 		copies []measured
 		want   map[int]float64
 	}{
-		{"equal", fakeParts("a", scan, 100, 100, 100), []measured{inCycles(flat(50, 50, 50)...)}, map[int]float64{}},
-		{"in proportion to operations", fakeParts("a", scan, 100, 120, 140), []measured{inCycles(flat(50, 60, 70)...)}, map[int]float64{}},
-		{"4 % is none", fakeParts("a", scan, 100, 100, 100), []measured{inCycles(flat(50, 52, 50)...)}, map[int]float64{}},
-		{"6 % is one", fakeParts("a", scan, 100, 100, 100), []measured{inCycles(flat(50, 53, 50)...)}, map[int]float64{1: 1.06}},
-		{"at the end", fakeParts("a", scan, 100, 100, 100), []measured{inCycles(flat(50, 50, 60)...)}, map[int]float64{2: 1.2}},
+		{"equal", fakeParts("a", scan, 100, 100, 100),
+			[]measured{flat(50, 50, 50)}, map[int]float64{}},
+		{"in proportion to operations", fakeParts("a", scan, 100, 120, 140),
+			[]measured{flat(50, 60, 70)}, map[int]float64{}},
+		{"4 % does not stand out", fakeParts("a", scan, 100, 100, 100),
+			[]measured{flat(50, 52, 50)}, map[int]float64{}},
+		{"6 % stands out", fakeParts("a", scan, 100, 100, 100),
+			[]measured{flat(50, 53, 50)}, map[int]float64{1: 1.06}},
+		{"at the end", fakeParts("a", scan, 100, 100, 100),
+			[]measured{flat(50, 50, 60)}, map[int]float64{2: 1.2}},
 		{"in one copy only", fakeParts("a", scan, 100, 100, 100),
-			[]measured{inCycles(flat(50, 90, 50)...), inCycles(flat(50, 50, 90)...)}, map[int]float64{}},
+			[]measured{flat(50, 90, 50), flat(50, 50, 90)}, map[int]float64{}},
 		{"in both copies", fakeParts("a", grid, 100, 100, 100),
-			[]measured{inCycles(flat(50, 75, 50)...), inCycles(flat(50, 80, 50)...)}, map[int]float64{1: 1.5}},
-		{"numbers of tails", fakeParts("a", tails, 100, 100, 100), []measured{inCycles(flat(50, 90, 50)...)}, map[int]float64{}},
-		{"another kernel", append(fakeParts("a", scan, 100), fakeParts("b", scan, 100)...), []measured{inCycles(flat(50, 90)...)}, map[int]float64{}},
-		{"another kind", append(fakeParts("a", scan, 100), fakeParts("a", grid, 100)...), []measured{inCycles(flat(50, 90)...)}, map[int]float64{}},
+			[]measured{flat(50, 75, 50), flat(50, 80, 50)}, map[int]float64{1: 1.5}},
+		{"numbers of tails", fakeParts("a", tails, 100, 100, 100),
+			[]measured{flat(50, 90, 50)}, map[int]float64{}},
+		{"another kernel", append(fakeParts("a", scan, 100), fakeParts("b", scan, 100)...),
+			[]measured{flat(50, 90)}, map[int]float64{}},
+		{"another kind", append(fakeParts("a", scan, 100), fakeParts("a", grid, 100)...),
+			[]measured{flat(50, 90)}, map[int]float64{}},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			got := standouts(newReport(test.parts, test.copies, bench.Ports{}))
@@ -104,7 +114,8 @@ func TestPartsThatStandOut(t *testing.T) {
 }
 
 func TestPrint(t *testing.T) {
-	r := newReport(fakeParts("a", scan, 100, 100, 100), []measured{inCycles([]float64{50}, []float64{60}, []float64{50})}, bench.Ports{})
+	copies := []measured{inCycles([]float64{50}, []float64{60}, []float64{50})}
+	r := newReport(fakeParts("a", scan, 100, 100, 100), copies, bench.Ports{})
 	r.Missing = []missing{{"wide", "AVX512F"}}
 	var out bytes.Buffer
 	require.NoError(t, r.print(&out))
@@ -117,8 +128,8 @@ func TestPrint(t *testing.T) {
 	require.Contains(t, out.String(), "no part takes over 5 % longer than its neighbours\n")
 }
 
-// Every kernel has all parts: sixteen words, the counters that it has code for, and four numbers of
-// tails.
+// Every kernel has parts for sixteen words, for the counters for which it has code, and for four
+// numbers of tails.
 func TestParts(t *testing.T) {
 	counters := map[string]int{"avx512": 13, "mixed512": 13, "mixed256": 13}
 	for _, k := range asm.Kernels() {
@@ -133,7 +144,8 @@ func TestParts(t *testing.T) {
 	}
 }
 
-// A short run of two real kernels; the figures are whatever the machine gives.
+// A short run measures a real kernel. The test accepts any figures, since they depend on the
+// machine.
 func TestRun(t *testing.T) {
 	var out bytes.Buffer
 	require.NoError(t, run(t.Context(), []string{"-kernels", "generic", "-rounds", "3", "-json"}, &out))
@@ -155,7 +167,7 @@ func TestRun(t *testing.T) {
 	require.Equal(t, 16+4, strings.Count(out.String(), " generic "), out.String())
 }
 
-// Kernels that this CPU cannot run are named, with what they need.
+// The command names the kernels that this CPU cannot run and the features that they need.
 func TestMissingKernels(t *testing.T) {
 	_, lacking, err := partsOf("")
 	require.NoError(t, err)

@@ -1,16 +1,16 @@
-// Command cycles measures every part of every kernel, in CPU cycles for one hash: each word of
+// Command cycles measures every part of every kernel in CPU cycles per hash: each word of
 // Scan, each counter of ScanGrid, and ScanTails with 1 to 1,000 tails.
 //
 //	go run ./bench/cycles [-kernels shani,avx2] [-rounds 60] [-json]
 //
-// All parts take turns in short bursts, so a disturbance hits all of them. The least of many bursts
-// is the time of a part; a median far above it is the sign of a busy machine. The command names
-// parts that take over 5 % longer than their neighbours.
+// All parts take turns in short bursts, so a disturbance affects all of them. The time of a part is
+// the least of many bursts; a median far above it indicates a busy machine. The command names parts
+// that take over 5 % longer than their neighbours.
 //
-// It runs two copies of its own binary in turn and takes the faster one for each part. Two code
-// pages that are used in turn may clash in the instruction cache by their physical addresses, and
-// their part then takes 5 to 80 % longer in every run: on Zen 4 one file in seventeen has such a
-// part. The pages of a file keep their addresses while they are cached; a copy has others.
+// It runs two copies of its own binary in turn and takes the faster one for each part. If two code
+// pages of a part clash in the instruction cache by their physical addresses, the part takes 5 to
+// 80 % longer in every run; on Zen 4 one file in seventeen has such a part. The pages of a file
+// keep their addresses while they are cached, and a copy has other addresses.
 package main
 
 import (
@@ -50,13 +50,16 @@ func main() {
 	}
 }
 
-// run measures and prints a report, or the bursts if it is a worker.
+// run measures the kernels and prints a report, or with -worker the bursts.
 func run(ctx context.Context, arguments []string, stdout io.Writer) error {
 	flags := flag.NewFlagSet("cycles", flag.ContinueOnError)
-	kernels := flags.String("kernels", "", "names of the kernels to measure, separated by commas (default: all that this CPU can run)")
-	rounds := flags.Int("rounds", 60, fmt.Sprintf("bursts of each part in each of %d copies of the binary, at least %d", copies, passes))
+	kernels := flags.String("kernels", "",
+		"names of the kernels to measure, separated by commas (default: all that this CPU can run)")
+	rounds := flags.Int("rounds", 60,
+		fmt.Sprintf("bursts of each part in each of %d copies of the binary, at least %d", copies, passes))
 	asJSON := flags.Bool("json", false, "print JSON")
-	isWorker := flags.Bool("worker", false, "print the bursts of one run as JSON: the command runs copies of itself with this flag")
+	isWorker := flags.Bool("worker", false,
+		"print the bursts of one run as JSON; the command starts copies of itself with this flag")
 	if err := flags.Parse(arguments); err != nil {
 		return err
 	}
@@ -108,11 +111,11 @@ func measureCopies(ctx context.Context, kernels string, rounds int) ([]measured,
 			worker.Stderr = os.Stderr
 			output, err := worker.Output()
 			if err != nil {
-				return nil, fmt.Errorf("a copy of this command: %w", errors.Join(err, context.Cause(ctx)))
+				return nil, fmt.Errorf("run a copy of this command: %w", errors.Join(err, context.Cause(ctx)))
 			}
 			var m measured
 			if err := json.Unmarshal(output, &m); err != nil {
-				return nil, fmt.Errorf("what a copy of this command printed: %w", err)
+				return nil, fmt.Errorf("parse the output of a copy of this command: %w", err)
 			}
 			bursts[i].add(m)
 		}
@@ -120,7 +123,7 @@ func measureCopies(ctx context.Context, kernels string, rounds int) ([]measured,
 	return bursts, nil
 }
 
-// copySelf copies the running binary.
+// copySelf copies the running binary to a file.
 func copySelf(to string) error {
 	self, err := os.Executable()
 	if err != nil {

@@ -13,10 +13,11 @@ import (
 	"github.com/gkpow/gkpow/solver/asm/cpuclock"
 )
 
-// burst is about how long a part runs at a time: so short that most bursts are not interrupted.
+// burst is the approximate time that a part runs at a stretch, so short that most bursts are not
+// interrupted.
 const burst = 40 * time.Microsecond
 
-// none is a mask that no hash meets.
+// none is a mask that practically no hash meets: all bits of its first word would have to be zero.
 const none = ^uint32(0)
 
 // The kinds of parts.
@@ -26,24 +27,24 @@ const (
 	tails = "tails"
 )
 
-// A part is a function of a kernel for one word or number of tails.
+// A part is a function of a kernel for one word, counter or number of tails.
 type part struct {
 	kernel     asm.Kernel
 	kind       string
 	number     int           // word that varies, counter, or number of tails
-	operations float64       // for one hash
-	rounds     float64       // SHA256RNDS2 for one hash
-	prepare    func() runner // makes what a burst needs
+	operations float64       // per hash
+	rounds     float64       // SHA256RNDS2 per hash
+	prepare    func() runner // creates the data for bursts
 }
 
-// A runner runs a part once, for so many hashes.
+// A runner runs a part once, which computes the given number of hashes.
 type runner struct {
 	run    func()
 	hashes int
 }
 
-// partsOf returns the parts of the named kernels, separated by commas, or of all that the CPU can
-// run; then it also returns the kernels that the CPU cannot run.
+// partsOf returns the parts of the named kernels, separated by commas. Without names, it returns
+// the parts of all kernels that the CPU can run, and the kernels that it cannot run.
 func partsOf(names string) (parts []part, lacking []missing, err error) {
 	wanted := strings.FieldsFunc(names, func(r rune) bool { return r == ',' || r == ' ' })
 	var known []string
@@ -70,12 +71,14 @@ func partsOf(names string) (parts []part, lacking []missing, err error) {
 func partsOfKernel(k asm.Kernel) (parts []part) {
 	lanes := float64(k.Lanes)
 	for word := range 16 {
-		parts = append(parts, part{k, scan, word, float64(k.Ops.Scan[word]) / lanes, float64(k.Rounds.Scan[word]) / lanes,
+		operations, rounds := float64(k.Ops.Scan[word])/lanes, float64(k.Rounds.Scan[word])/lanes
+		parts = append(parts, part{k, scan, word, operations, rounds,
 			func() runner { return runScan(k, word) }})
 	}
 	for counter, operations := range k.Ops.Grid {
 		if operations > 0 {
-			parts = append(parts, part{k, grid, counter, float64(operations) / asm.GridLanes, float64(k.Rounds.Grid[counter]) / asm.GridLanes,
+			perHash := func(n int) float64 { return float64(n) / asm.GridLanes }
+			parts = append(parts, part{k, grid, counter, perHash(operations), perHash(k.Rounds.Grid[counter]),
 				func() runner { return runGrid(k, counter) }})
 		}
 	}
@@ -87,7 +90,7 @@ func partsOfKernel(k asm.Kernel) (parts []part) {
 	return parts
 }
 
-// tailsWord is the word that varies in the first block where tails follow.
+// tailsWord is the word that varies in the first block before tails.
 const tailsWord = 13
 
 func random(rng *rand.Rand) (words [16]uint32) {
@@ -136,7 +139,8 @@ func runGrid(k asm.Kernel, counter int) runner {
 	return r
 }
 
-// runTails hashes as many values as the kernel takes at once, or a few if there are many tails.
+// runTails runs Hash for the largest number of values that a call takes, or for fewer if there are
+// many tails, and then ScanTails.
 func runTails(k asm.Kernel, n int) runner {
 	rng := rand.New(rand.NewPCG(3, uint64(n)))
 	values := asm.MaxHash
@@ -157,8 +161,8 @@ func runTails(k asm.Kernel, n int) runner {
 	}, n * values}
 }
 
-// within returns a runner that takes about as long as a burst: a multiple of lanes, and no more
-// than all words.
+// within returns a runner that takes about as long as a burst. It runs part for a multiple of
+// lanes, up to the number of hashes of r.
 func (r runner) within(lanes int, part func(n int) func()) runner {
 	few := part(lanes)
 	few()
@@ -169,10 +173,10 @@ func (r runner) within(lanes int, part func(n int) func()) runner {
 	return runner{part(n), n}
 }
 
-// measured are the bursts of all parts, in one process or several.
+// measured holds the bursts of all parts, in one process or several.
 type measured struct {
 	Hz      float64     // highest clock
-	Seconds [][]float64 // for one hash, by part: an element for each burst
+	Seconds [][]float64 // per hash, by part and burst
 }
 
 // add adds the bursts of another process.
@@ -186,7 +190,7 @@ func (m *measured) add(other measured) {
 	}
 }
 
-// measure has the parts take turns, and measures the clock before each round.
+// measure runs the parts in turn, and measures the CPU's clock before each round.
 func measure(ctx context.Context, parts []part, rounds int) measured {
 	m := measured{Seconds: make([][]float64, len(parts))}
 	runners := make([]runner, len(parts))
@@ -197,7 +201,7 @@ func measure(ctx context.Context, parts []part, rounds int) measured {
 		m.Hz = max(m.Hz, cpuclock.Measure(ctx))
 		for i, r := range runners {
 			best := math.Inf(1)
-			for range 2 { // the first one has cold caches
+			for range 2 { // the first run has cold caches
 				start := time.Now()
 				r.run()
 				best = min(best, time.Since(start).Seconds())

@@ -13,28 +13,29 @@ import (
 	"github.com/gkpow/gkpow/bench"
 )
 
-// standout is how many times the cycles of its neighbours a part may take before it is named.
+// standout is the ratio of a part's cycles to those of its neighbours above which the report names
+// the part.
 const standout = 1.05
 
-// A report is the result, which -json prints.
+// A report is the result of the command, in the form that -json prints.
 type report struct {
-	CPU     string    `json:"cpu"`               // brand
-	Go      string    `json:"go"`                // version
-	Hz      float64   `json:"hz"`                // highest clock that was measured
+	CPU     string    `json:"cpu"`               // brand name
+	Go      string    `json:"go"`                // Go version
+	Hz      float64   `json:"hz"`                // highest clock measured
 	Parts   []figures `json:"parts"`             // in the order of measurement
-	Missing []missing `json:"missing,omitempty"` // kernels that this CPU cannot run, unless others were asked for
+	Missing []missing `json:"missing,omitempty"` // kernels that this CPU cannot run; empty with -kernels
 }
 
-// figures are those of one part: a function of a kernel for one word or number of tails.
+// figures are the measurements of one part.
 type figures struct {
 	Kernel   string  `json:"kernel"`             // name
 	Kind     string  `json:"kind"`               // "scan", "grid" or "tails"
 	Number   int     `json:"number"`             // word that varies, counter, or number of tails
-	Cycles   float64 `json:"cycles"`             // for one hash, the least of all bursts of the faster copy
-	Median   float64 `json:"median"`             // for one hash, the median of the same copy's bursts
-	Bound    float64 `json:"bound,omitempty"`    // the CPU's minimum cycles for one hash; 0 if unknown
+	Cycles   float64 `json:"cycles"`             // per hash, the least of all bursts of the faster copy
+	Median   float64 `json:"median"`             // per hash, the median of the same copy's bursts
+	Bound    float64 `json:"bound,omitempty"`    // the CPU's minimum cycles per hash; 0 if unknown
 	Share    float64 `json:"share,omitempty"`    // Bound ÷ Cycles: 1 is perfect
-	Standout float64 `json:"standout,omitempty"` // Cycles ÷ those that the neighbours suggest, if above 1.05
+	Standout float64 `json:"standout,omitempty"` // Cycles ÷ cycles that the neighbours suggest, if above 1.05
 }
 
 // missing is a kernel that this CPU cannot run.
@@ -43,14 +44,17 @@ type missing struct {
 	Feature string `json:"feature"` // CPU feature that it needs and this CPU lacks
 }
 
-// newReport takes the faster of the copies for each part.
+// newReport returns the report on the bursts of all copies. For each part it takes the faster copy.
 func newReport(parts []part, copies []measured, ports bench.Ports) report {
 	r := report{CPU: cpuid.CPU.BrandName, Go: runtime.Version()}
 	for _, m := range copies {
 		r.Hz = max(r.Hz, m.Hz)
 	}
 	for i, p := range parts {
-		f := figures{Kernel: p.kernel.Name, Kind: p.kind, Number: p.number, Bound: ports.Bound(p.kernel.Lanes, p.operations, p.rounds)}
+		f := figures{
+			Kernel: p.kernel.Name, Kind: p.kind, Number: p.number,
+			Bound: ports.Bound(p.kernel.Lanes, p.operations, p.rounds),
+		}
 		for _, m := range copies {
 			seconds := slices.Sorted(slices.Values(m.Seconds[i]))
 			if cycles := seconds[0] * r.Hz; f.Cycles == 0 || cycles < f.Cycles {
@@ -68,9 +72,9 @@ func newReport(parts []part, copies []measured, ports bench.Ports) report {
 	return r
 }
 
-// suggested returns the cycles of a part if each of its operations took as long as in its two
-// nearest neighbours: parts of the same kernel and kind. Different numbers of tails are not
-// neighbours.
+// suggested returns the cycles that a part would take if its operations were as fast as those of
+// its two nearest neighbours, which are parts of the same kernel and kind. Parts with different numbers
+// of tails are not neighbours.
 func suggested(all []figures, parts []part, i int) float64 {
 	cycles, operations, neighbours := 0.0, 0.0, 0
 	for _, j := range []int{i - 1, i + 1, i - 2, i + 2} {
@@ -86,7 +90,7 @@ func suggested(all []figures, parts []part, i int) float64 {
 	return cycles / operations * parts[i].operations
 }
 
-// print writes the report for people.
+// print writes the report as text.
 func (r report) print(w io.Writer) error {
 	fmt.Fprintf(w, "%s, %.2f GHz, %s\n", r.CPU, r.Hz/1e9, r.Go)
 	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', tabwriter.AlignRight)
@@ -99,7 +103,8 @@ func (r report) print(w io.Writer) error {
 		}
 		fmt.Fprintf(t, "%s\t%s %d\t%.1f\t%.1f\t%s\t%s\t\n", f.Kernel, f.Kind, f.Number, f.Cycles, f.Median, bound, share)
 		if f.Standout > 0 {
-			notes = append(notes, fmt.Sprintf("%s %s %d takes %.0f %% longer than its neighbours", f.Kernel, f.Kind, f.Number, 100*(f.Standout-1)))
+			notes = append(notes, fmt.Sprintf("%s %s %d takes %.0f %% longer than its neighbours",
+				f.Kernel, f.Kind, f.Number, 100*(f.Standout-1)))
 		}
 	}
 	if err := t.Flush(); err != nil {
