@@ -37,7 +37,8 @@ func TestRun(t *testing.T) {
 	require.Equal(t, []string{"preparing", "checking answers", "throughput", "scaling", "time to solution"}, phases)
 	require.Equal(t, Pass, r.Verdict)
 	require.True(t, r.Complete)
-	require.Equal(t, "A challenge of difficulty 2 takes 12.8 ms here on average. Here fast is 2.00 times as fast as slow.", r.Summary)
+	// The start of a search with two threads depends on how their goroutines are scheduled.
+	require.Regexp(t, `^A challenge of difficulty 2 takes 1[23]\.\d ms here on average\. Here fast is 2\.00 times as fast as slow\.$`, r.Summary)
 	require.Equal(t, start.UTC(), r.Date)
 	require.InDelta(t, clock.Now().Sub(start).Seconds(), r.Seconds, 1e-9)
 	require.LessOrEqual(t, r.Seconds, 1.05*o.Budget.Seconds())
