@@ -253,7 +253,7 @@ func tellSystemd(log *slog.Logger, state string) {
 // newTokenMetrics registers the metrics of tokens, and returns a hook that counts and
 // logs each token.
 func newTokenMetrics(env environment, registry *metrics.Registry, log *slog.Logger) func(client.Token) {
-	tokens := registry.CounterVec("gkpow_tokens_total", "Tokens got, by where they came from.", "from")
+	tokens := registry.CounterVec("gkpow_tokens_total", "Tokens obtained, by source.", "from")
 	for _, from := range []string{"service", "cache"} {
 		tokens.With(from) // so that rates start at 0, and alerts see an agent that never got a token
 	}

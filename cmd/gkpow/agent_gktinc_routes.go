@@ -43,7 +43,7 @@ func (g *gktincRoutes) addTo(a *agentServer, registry *metrics.Registry) {
 // newVerdictMetrics registers the counter of verdicts.
 func newVerdictMetrics(registry *metrics.Registry) *metrics.Vec[*metrics.Counter] {
 	return registry.CounterVec("gkpow_gktinc_verdicts_total",
-		"Visitors judged by their level, and forms, by outcome and its reason.", "of", "allowed", "reason")
+		"Verdicts on visitors' levels and on forms, by outcome and reason.", "of", "allowed", "reason")
 }
 
 func countVerdict(verdicts *metrics.Vec[*metrics.Counter], of string, v gktinc.Verdict) {

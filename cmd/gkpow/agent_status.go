@@ -65,9 +65,9 @@ type agentStatus struct {
 // newAgentState registers the metrics of failures and of the build.
 func newAgentState(env environment, registry *metrics.Registry) *agentState {
 	s := &agentState{env: env, started: time.Now(), changed: make(chan struct{}, 1)}
-	s.failures = registry.CounterVec("gkpow_token_failures_total", "Attempts to get a token that failed, by kind.", "kind")
+	s.failures = registry.CounterVec("gkpow_token_failures_total", "Failed attempts to obtain a token, by kind of error.", "kind")
 	build := solver.BuildInfo()
-	registry.Gauge("gkpow_build_info", "1, with the version, commit and kernel as labels.",
+	registry.Gauge("gkpow_build_info", "Always 1; the labels give the version, commit and kernel.",
 		"version", build.Version, "commit", build.Revision, "kernel", firstKernel(env)).Set(1)
 	for _, kind := range failureKinds {
 		s.failures.With(kind.name) // so that rates start at 0

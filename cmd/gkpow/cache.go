@@ -97,13 +97,12 @@ func (d *diagnosis) sharedCache(ctx context.Context, env environment, f *account
 	}
 }
 
-// registerShared registers metrics of the shared cache, as long as the function returns
-// one.
+// registerShared registers the metrics of the shared cache, if there is one.
 func registerShared(registry *metrics.Registry, shared func() (rediscache.Stats, bool)) {
 	if _, ok := shared(); !ok {
 		return
 	}
-	registry.GaugeFunc("gkpow_cache_up", "Whether the shared cache answered last.", func() float64 {
+	registry.GaugeFunc("gkpow_cache_up", "1 if the last exchange with the shared cache succeeded, 0 if it failed.", func() float64 {
 		if stats, _ := shared(); stats.Up {
 			return 1
 		}
@@ -112,8 +111,8 @@ func registerShared(registry *metrics.Registry, shared func() (rediscache.Stats,
 	counter := func(name, help string, value func(rediscache.Stats) uint64) {
 		registry.CounterFunc(name, help, func() float64 { stats, _ := shared(); return float64(value(stats)) })
 	}
-	counter("gkpow_cache_errors_total", "Exchanges with the shared cache that failed.", func(s rediscache.Stats) uint64 { return s.Errors })
+	counter("gkpow_cache_errors_total", "Failed exchanges with the shared cache.", func(s rediscache.Stats) uint64 { return s.Errors })
 	counter("gkpow_cache_shared_total", "Tokens that came from the shared cache.", func(s rediscache.Stats) uint64 { return s.Shared })
-	counter("gkpow_cache_alone_total", "Tokens got without the shared cache because it could not be used.", func(s rediscache.Stats) uint64 { return s.Alone })
-	counter("gkpow_cache_refused_total", "Tokens dropped because another machine had them refused.", func(s rediscache.Stats) uint64 { return s.Refused })
+	counter("gkpow_cache_alone_total", "Tokens obtained without the shared cache because it was unavailable.", func(s rediscache.Stats) uint64 { return s.Alone })
+	counter("gkpow_cache_refused_total", "Tokens dropped because another machine reported them refused.", func(s rediscache.Stats) uint64 { return s.Refused })
 }

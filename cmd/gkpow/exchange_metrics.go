@@ -28,13 +28,13 @@ func (m *exchangeMetrics) onExchange(e client.Exchange) {
 // register registers the metrics, and begins to measure.
 func (m *exchangeMetrics) register(registry *metrics.Registry, service string) {
 	answers := registry.CounterVec("gkpow_service_answers_total",
-		"Answers of the service, by operation and HTTP status; status none is no complete answer.", "service", "operation", "status")
+		"Answers of the service by operation and HTTP status; status none means that the answer was missing or incomplete.", "service", "operation", "status")
 	seconds := registry.HistogramVec("gkpow_service_answer_seconds",
-		"Time from a request to the end of its answer, or to its failure.", metrics.ExponentialBounds(0.005, 2, 12), "service", "operation")
+		"Time from sending a request to the end of its answer or its failure.", metrics.ExponentialBounds(0.005, 2, 12), "service", "operation")
 	exceeded := registry.Gauge("gkpow_quota_exceeded",
-		"Whether the service said last that the quota is used up: 1, or 0 since a challenge was given.", "service", service)
+		"1 after the service reported that the quota is used up, 0 again once it issues a challenge.", "service", service)
 	limited := registry.Gauge("gkpow_rate_limit_ends_timestamp_seconds",
-		"When the rate limit ends that the service reported last, by the local clock; 0 if it has reported none.", "service", service)
+		"When the last reported rate limit ends, in Unix seconds by the local clock; 0 if none was reported.", "service", service)
 	observe := func(e client.Exchange) {
 		operation, status := path.Base(e.Op), "none"
 		if e.Status != 0 {

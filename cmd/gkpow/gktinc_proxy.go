@@ -213,8 +213,8 @@ func (f *proxyFlags) newProxy(guard *formGuard, registry *metrics.Registry, log 
 	guard.exchanges.register(registry, "gktinc")
 	registerTraffic(registry, "gktinc", func() client.Traffic { return guard.client.Load().Traffic() })
 	p.requests = registry.CounterVec("gkpow_proxy_requests_total",
-		"Requests, by what became of them: passed, judged and passed, refused, busy, or failed at the application.", "outcome")
-	registry.GaugeFunc("gkpow_proxy_requests", "Requests that are being passed on, WebSockets included.",
+		"Requests by outcome: passed on unjudged, judged and passed on, refused, turned away because the proxy was busy, or failed at the application.", "outcome")
+	registry.GaugeFunc("gkpow_proxy_requests", "Requests that the proxy is passing on now, including WebSockets.",
 		func() float64 { return float64(len(p.places)) })
 	p.upstream = p.newReverseProxy(upstream, f.upstreamTimeout)
 	return p, nil
