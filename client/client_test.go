@@ -20,7 +20,7 @@ import (
 	"github.com/gkpow/gkpow/solver"
 )
 
-// solverFunc is a function as a PuzzleSolver.
+// solverFunc is a PuzzleSolver made from a function.
 type solverFunc func(context.Context, solver.Puzzle) (solver.Solution, error)
 
 func (f solverFunc) Solve(ctx context.Context, p solver.Puzzle) (solver.Solution, error) {
@@ -210,7 +210,7 @@ func TestInvalidSolution(t *testing.T) {
 	require.Equal(t, 1, service.Counts().Challenges, "the client retried")
 }
 
-// fakeClock is a clock that the test moves.
+// fakeClock is a clock that the test advances.
 type fakeClock struct{ nanos atomic.Int64 }
 
 func newFakeClock() *fakeClock {

@@ -18,7 +18,7 @@ import (
 	"github.com/gkpow/gkpow/client/internal/pause"
 )
 
-// sourceFunc is a function as a TokenSource.
+// sourceFunc is a TokenSource made from a function.
 type sourceFunc func(context.Context) (Token, error)
 
 func (f sourceFunc) Token(ctx context.Context) (Token, error) { return f(ctx) }
@@ -149,7 +149,7 @@ func TestRenewal(t *testing.T) {
 		requireToken(t, s, 1)
 		time.Sleep(255 * time.Second)
 		m.fail(ErrUnavailable, 0)
-		for range 200 { // 20 s
+		for range 200 { // for 20 s
 			requireToken(t, s, 1)
 			time.Sleep(100 * time.Millisecond)
 		}
@@ -350,7 +350,7 @@ func TestInvalidate(t *testing.T) {
 		m.fail(ErrUnavailable, 0)
 		s.Invalidate(Token{Value: NewSecret("token-2")})
 		_, err = s.Token(t.Context())
-		require.ErrorIs(t, err, ErrUnavailable, "the rejected token was given out")
+		require.ErrorIs(t, err, ErrUnavailable, "the Source returned the rejected token")
 	})
 	bubble(t, "while a caller waits for the next one", func(t *testing.T) {
 		m := new(mint)
@@ -361,7 +361,7 @@ func TestInvalidate(t *testing.T) {
 		m.fail(ErrUnavailable, 0)
 		time.AfterFunc(time.Second/2, func() { s.Invalidate(old) })
 		_, err = s.Token(t.Context())
-		require.ErrorIs(t, err, ErrUnavailable, "the rejected token was given out")
+		require.ErrorIs(t, err, ErrUnavailable, "the Source returned the rejected token")
 	})
 	bubble(t, "tells the source behind", func(t *testing.T) {
 		m := new(mint)
@@ -424,7 +424,7 @@ func TestClosedSourceGivesNothing(t *testing.T) {
 	bubble(t, "spares", func(t *testing.T) {
 		s := NewSource(new(mint), SourceOptions{SingleUse: true, Spare: 3})
 		requireToken(t, s, 1)
-		time.Sleep(10 * time.Second) // until the spares are in stock
+		time.Sleep(10 * time.Second) // until the spare tokens have arrived
 		s.Close()
 		for range 5 {
 			token, err := s.Token(t.Context())

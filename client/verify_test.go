@@ -508,7 +508,8 @@ func TestOneDoubtRefuses(t *testing.T) {
 	}
 }
 
-// Random answers, composed of elements of all known answers.
+// A Client accepts no random answer that contains a sign against the token. The answers
+// consist of elements of all known answers.
 func TestRandomAnswers(t *testing.T) {
 	r := rand.New(rand.NewPCG(1, 2))
 	names := []string{"success", "verified", "data", "error", "reasonCode", "error_codes", "score", "x", "code", "Success", "challenge_ts"}

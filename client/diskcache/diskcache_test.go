@@ -230,7 +230,7 @@ func TestBadFiles(t *testing.T) {
 			t.Cleanup(func() {
 				data, err := os.ReadFile(elsewhere)
 				require.NoError(t, err)
-				require.Contains(t, string(data), "a-token-1", "the Cache wrote to the link's target")
+				require.Contains(t, string(data), "a-token-1", "the Cache overwrote the link's target")
 			})
 		}, "not a regular file", true},
 	} {
@@ -360,7 +360,7 @@ func TestDeadToken(t *testing.T) {
 	}
 }
 
-// bubble runs a subtest with a fake clock: however long the machine stands still, no time passes.
+// bubble runs a subtest with a fake clock, which does not advance while the machine is busy.
 func bubble(t *testing.T, name string, f func(t *testing.T)) {
 	t.Helper()
 	t.Run(name, func(t *testing.T) { synctest.Test(t, f) })

@@ -126,8 +126,8 @@ func TestPageHostile(t *testing.T) {
 	require.Equal(t, strings.ToValidUTF8(hostile, "\uFFFD"), back.Sign)
 }
 
-// html/template, which knows the grammar of HTML, JavaScript and URLs, makes the same of
-// the same values, but for a NUL and the plus signs that it escapes.
+// html/template, which knows the grammar of HTML, JavaScript and URLs, renders the same
+// values identically, except that it escapes NUL and plus signs differently.
 func TestPageAgainstTemplates(t *testing.T) {
 	field := template.Must(template.New("field").Parse(`<input type="hidden" name="{{.OnceField}}" value="{{.OnceValue}}">`))
 	scripts := template.Must(template.New("scripts").Parse(`<script{{with .Nonce}} nonce="{{.}}"{{end}}>

@@ -58,7 +58,7 @@ func startPHP(t *testing.T) (address string) {
 	return address
 }
 
-// agree checks that PHP and this package find the same in a form.
+// agree checks that PHP and this package read a form identically.
 func agree(t *testing.T, address, contentType string, body []byte) {
 	t.Helper()
 	response, err := http.Post("http://"+address+"/", contentType, bytes.NewReader(body))

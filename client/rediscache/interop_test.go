@@ -134,7 +134,7 @@ func TestInteropRenewal(t *testing.T) {
 		}
 	}
 	require.NotZero(t, old.Load(), "no member got the old token during a renewal")
-	require.LessOrEqual(t, i.asked.Load(), int32(4), "20 s are three lives of 6.4 s")
+	require.LessOrEqual(t, i.asked.Load(), int32(4), "20 s are about three lifetimes of 6.4 s")
 	require.LessOrEqual(t, waited.Load(), int32(8), "callers waited for renewals")
 }
 
@@ -157,7 +157,7 @@ func TestInteropSingleUse(t *testing.T) {
 				mu.Lock()
 				defer mu.Unlock()
 				if given[token] {
-					t.Errorf("%s was given twice", token)
+					t.Errorf("two callers got %s", token)
 				}
 				given[token] = true
 			})
@@ -201,9 +201,9 @@ func TestInteropKilledHolder(t *testing.T) {
 			cache := fmt.Sprintf("redis://%s?prefix=kill%d:", server.address(), n)
 			holder, _ := start(t, cache, slow.URL)
 			select {
-			case <-entered: // it holds the lease
+			case <-entered: // the holder has the lease
 			case <-time.After(time.Minute):
-				t.Error("the holder does not start")
+				t.Error("the holder did not start")
 				return
 			}
 			heir, output := start(t, cache, slow.URL)

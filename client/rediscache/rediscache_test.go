@@ -55,7 +55,7 @@ func listen(t *testing.T, answer func(net.Conn)) string {
 	return "redis://" + l.Addr().String()
 }
 
-// servers returns the URLs of servers that do not work, by what is wrong with them.
+// servers returns the URLs of broken servers, by the kind of fault.
 func servers(t *testing.T) map[string]string {
 	ended, end := context.WithCancel(context.Background())
 	urls := map[string]string{
@@ -100,7 +100,7 @@ func TestAloneSoon(t *testing.T) {
 	}
 }
 
-// Without a server each member gets tokens alone, and warns once.
+// If the server is unavailable, each member gets its own tokens and warns once.
 func TestAlone(t *testing.T) {
 	for name, url := range servers(t) {
 		t.Run(name, func(t *testing.T) {

@@ -25,7 +25,7 @@ import (
 )
 
 // failoverTime is the most that a step of a failover may take. A sentinel does nothing for 30 s
-// after each time that its machine stood still for two (Redis calls that TILT).
+// after each time that its machine was suspended for two seconds (Redis calls that TILT).
 const failoverTime = 4 * time.Minute
 
 // When the master of a Sentinel group is killed while members drain the pool, no two
@@ -52,7 +52,7 @@ func TestInteropSentinel(t *testing.T) {
 		role, _ := replica.admin("INFO", "replication").ToString()
 		return strings.Contains(role, "master_link_status:up")
 	}, failoverTime, 100*time.Millisecond)
-	for _, s := range admins { // which find the replica and each other
+	for _, s := range admins { // the sentinels find the replica and each other
 		require.Eventually(t, func() bool {
 			info, _ := s.admin("INFO", "sentinel").ToString()
 			return strings.Contains(info, "status=ok,") && strings.Contains(info, "slaves=1,sentinels=3")
@@ -82,7 +82,7 @@ func TestInteropSentinel(t *testing.T) {
 				token := get(t, c)
 				mu.Lock()
 				if given[token] {
-					t.Errorf("%s was given twice", token)
+					t.Errorf("two callers got %s", token)
 				}
 				given[token] = true
 				mu.Unlock()
@@ -98,7 +98,7 @@ func TestInteropSentinel(t *testing.T) {
 	time.Sleep(time.Second)
 	close(ended)
 	running.Wait()
-	t.Logf("%d tokens, each given once", len(given))
+	t.Logf("%d tokens, each returned once", len(given))
 
 	require.Eventually(t, func() bool {
 		c := member(t, i, Options{URL: url})
