@@ -12,7 +12,7 @@ import (
 // minio is suffix with the SHA-256 of another library.
 var minio = &loop{
 	name:        "minio",
-	description: "as suffix, with github.com/minio/sha256-simd, which is crypto/sha256 on CPUs without SHA instructions",
+	description: "like suffix, but with github.com/minio/sha256-simd, which uses crypto/sha256 on CPUs without SHA instructions",
 	message:     wholeMessage,
 	start: func(_ context.Context, p solver.Puzzle, first uint64) (scanner, error) {
 		return newSuffixScanner(p, first, sha256.Sum256), nil

@@ -13,7 +13,7 @@ import (
 // suffix avoids the conversion to decimal: it increments the digits in place.
 var suffix = &loop{
 	name:        "suffix",
-	description: "counts in the decimal digits at the end of the message, crypto/sha256",
+	description: "increments the decimal digits at the end of the message in place, crypto/sha256",
 	message:     wholeMessage,
 	start: func(_ context.Context, p solver.Puzzle, first uint64) (scanner, error) {
 		return newSuffixScanner(p, first, sha256.Sum256), nil

@@ -1,15 +1,14 @@
-// Command compare runs gkpow and other searches on the same puzzles, in turn, and
-// prints a table in Markdown: the loops of the service's Node.js, Python and PHP
-// samples, the strategies of package strategies, the command gkpow, and openssl speed
-// for scale.
+// Command compare measures gkpow and other searches on the same puzzles, in turn, and
+// prints a table in Markdown. The others are the loops of the service's Node.js, Python
+// and PHP samples, the strategies of package strategies, and openssl speed for scale.
 //
 //	cd bench/compare && go run .
 //
-// Every search must find the one correct nonce, or its row says FAIL and the exit
-// code is 1. A search whose program is not installed has a row that says so.
+// If a search does not find the one correct nonce, its row says FAIL and the exit code
+// is 1. If a search needs a program that is not installed, its row says so.
 //
-// It is a module of its own, so that gkpow does not depend on what rivals need.
-// To read it, start here and go on with rivals.go and table.go.
+// The command is a separate module, so that gkpow does not depend on what the rivals
+// need. To read it, start here and go on with rivals.go and table.go.
 package main
 
 import (
@@ -49,11 +48,11 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	var o options
 	flags := flag.NewFlagSet("compare", flag.ContinueOnError)
 	flags.SetOutput(stderr)
-	flags.IntVar(&o.rounds, "rounds", 7, "times to measure each search; the median counts")
+	flags.IntVar(&o.rounds, "rounds", 7, "number of measurements of each search; the table shows their median")
 	flags.Uint64Var(&o.seed, "seed", 1, "seed for the salts and the order")
 	flags.IntVar(&o.saltLength, "salt-length", 32, "salt length in characters, 1 to 64")
-	flags.StringVar(&o.only, "only", "", "searches to compare: names from the table, separated by commas")
-	flags.BoolVar(&o.quick, "quick", false, "small puzzles and one round, to see that all searches work")
+	flags.StringVar(&o.only, "only", "", "comma-separated searches to compare, by their names in the table")
+	flags.BoolVar(&o.quick, "quick", false, "run one round of small puzzles, to check that all searches work")
 	switch err := flags.Parse(args); {
 	case err != nil:
 		return err
@@ -104,7 +103,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	return nil
 }
 
-// choose returns the named rivals, or all if there are no names.
+// choose returns the named rivals, or all of them if only is empty.
 func choose(rivals []*rival, only string) (chosen []*rival, err error) {
 	if only == "" {
 		return rivals, nil
@@ -123,11 +122,11 @@ func choose(rivals []*rival, only string) (chosen []*rival, err error) {
 	return chosen, nil
 }
 
-// slice is the longest that a rival should take in a round, in seconds.
+// slice is the longest time that a rival should take in a round, in seconds.
 const slice = 0.7
 
-// measure runs all rivals in turn, round after round, in a new random order each time.
-// The first round does not count: it finds the largest puzzle that suits each rival.
+// measure runs all rivals in turn, in a new random order in each round. The first round is a
+// warm-up that finds the largest puzzle that each rival can solve within slice.
 func measure(ctx context.Context, o options, rivals []*rival, puzzles []puzzle, log io.Writer) error {
 	rng := rand.New(rand.NewPCG(o.seed, 0))
 	for round := range o.rounds + 1 {

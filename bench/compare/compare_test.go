@@ -12,8 +12,8 @@ import (
 	"github.com/gkpow/gkpow/strategies"
 )
 
-// TestInterop runs every rival once. It needs the interpreters, so it is asked
-// for by name, as that of cmd/gkpow is.
+// TestInterop runs every rival once. It needs the interpreters, so it runs only on request,
+// as the interop tests of cmd/gkpow do.
 func TestInterop(t *testing.T) {
 	if os.Getenv("GKPOW_TEST_INTEROP") == "" {
 		t.Skip("GKPOW_TEST_INTEROP is not set")
@@ -30,8 +30,7 @@ func TestInterop(t *testing.T) {
 	}
 }
 
-// Every search that counts from 0 is found out if it does not find the nonce
-// that is right.
+// A search that counts from 0 fails if it does not find the correct nonce.
 func TestWrongNonceFails(t *testing.T) {
 	puzzles, err := newPuzzles(t.Context(), options{seed: 3, saltLength: 24, quick: true})
 	require.NoError(t, err)
@@ -64,7 +63,7 @@ func TestWrongNonceFails(t *testing.T) {
 	}
 }
 
-// A rival that fails has its row, and the others go on.
+// A rival that fails still has a row, and does not stop the others.
 func TestFailShows(t *testing.T) {
 	puzzles, err := newPuzzles(t.Context(), options{seed: 1, saltLength: 32, quick: true})
 	require.NoError(t, err)

@@ -18,7 +18,7 @@ type puzzle struct {
 	nonce      uint64
 }
 
-// solverPuzzle returns the puzzle as package solver takes it.
+// solverPuzzle returns the puzzle for package solver.
 func (p puzzle) solverPuzzle() solver.Puzzle {
 	s, err := solver.NewPuzzle(p.salt, p.difficulty)
 	if err != nil {
@@ -27,8 +27,8 @@ func (p puzzle) solverPuzzle() solver.Puzzle {
 	return s
 }
 
-// newPuzzles returns puzzles that take about 0.1, 0.5, 4 and 25 million hashes, or one
-// of a few thousand with -quick.
+// newPuzzles returns puzzles that take about 0.1, 0.5, 4 and 25 million hashes, or with
+// -quick a single one that takes a few thousand.
 func newPuzzles(ctx context.Context, o options) (puzzles []puzzle, err error) {
 	sizes := []struct {
 		difficulty  int
@@ -68,7 +68,7 @@ func newPuzzles(ctx context.Context, o options) (puzzles []puzzle, err error) {
 	return puzzles, nil
 }
 
-// newSalt returns the salt with a number: hex digits, as the service sends.
+// newSalt returns the salt with the given number, in hex digits as the service sends it.
 func newSalt(o options, number int) string {
 	sum := sha256.Sum256(fmt.Appendf(nil, "%d/%d", o.seed, number))
 	return hex.EncodeToString(sum[:])[:o.saltLength]

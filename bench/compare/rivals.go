@@ -20,26 +20,26 @@ import (
 // A rival is a search to compare.
 type rival struct {
 	name    string
-	what    string // for the table: version, or what it does
+	what    string // description for the table: a version, or what the search does
 	threads int
 	missing string // why it cannot run on this machine
 	search  func(ctx context.Context, p puzzle) (took, error)
 
-	size int    // index of the puzzle that suits it
-	runs []took // without the first, which is the warm-up
+	size int    // index of the puzzle to solve
+	runs []took // measured runs, without the warm-up
 	err  error  // why it failed
 }
 
-// took is what a search took.
+// took holds the cost of a search.
 type took struct {
 	hashes  uint64
-	seconds float64 // of the search itself
+	seconds float64 // duration of the search itself
 	start   float64 // seconds to start the process
 }
 
 func (t took) rate() float64 { return float64(t.hashes) / t.seconds }
 
-// time returns how many seconds that many hashes take, with the start of the process.
+// time returns the seconds for a number of hashes, including the start of the process.
 func (t took) time(hashes float64) float64 { return t.start + hashes/t.rate() }
 
 //go:embed search.mjs
@@ -51,7 +51,7 @@ var pythonLoop string
 //go:embed search.php
 var phpLoop string
 
-// newRivals lists all rivals, and writes the files that they need to dir.
+// newRivals returns all rivals, and writes the files that they need to dir.
 func newRivals(ctx context.Context, dir string) ([]*rival, error) {
 	var list []*rival
 	for _, s := range []struct{ name, tool, file, loop string }{
@@ -102,12 +102,12 @@ func newScript(ctx context.Context, name, tool, file string) *rival {
 	return r
 }
 
-// newOpenSSL returns openssl speed, which hashes messages of the same length but does
-// not search.
+// newOpenSSL returns openssl speed, which does not search but hashes a message of the same
+// length repeatedly.
 func newOpenSSL(ctx context.Context) *rival {
 	r := &rival{name: "openssl-speed", threads: 1}
 	r.what, r.missing = version(ctx, "openssl", "version")
-	r.what += "; no search, one message over and over"
+	r.what += "; hashes one message repeatedly, without searching"
 	r.search = func(ctx context.Context, p puzzle) (t took, err error) {
 		length := len(p.salt) + len(":") + len(strconv.FormatUint(p.nonce, 10))
 		out, err := command(ctx, "openssl", "speed", "-elapsed", "-mr", "-seconds", "1", "-bytes", strconv.Itoa(length), "-evp", "sha256")
@@ -136,7 +136,7 @@ func newStrategy(s strategies.Strategy) *rival {
 		r.missing = "this CPU has no " + s.Missing()
 	}
 	if s.Name() == "minio-avx512" {
-		r.threads = runtime.GOMAXPROCS(0) // of its goroutines
+		r.threads = runtime.GOMAXPROCS(0) // its 16 goroutines use all of them
 	}
 	r.search = func(ctx context.Context, p puzzle) (took, error) {
 		return searchAll(p, func(found func(uint64) bool) (uint64, error) {
@@ -146,8 +146,8 @@ func newStrategy(s strategies.Strategy) *rival {
 	return r
 }
 
-// newThreads returns the engine with default options, except that it searches the same
-// nonces as the others.
+// newThreads returns the engine with default options, restricted to the nonces that the
+// other rivals search.
 func newThreads() *rival {
 	r := &rival{name: "gkpow", what: "the engine with default options", threads: runtime.GOMAXPROCS(0)}
 	r.search = func(ctx context.Context, p puzzle) (took, error) {
@@ -162,8 +162,8 @@ func newThreads() *rival {
 	return r
 }
 
-// searchAll searches the nonces up to the solution, and checks that the search found
-// only that one and tried all.
+// searchAll searches all nonces up to the solution, and checks that the search tried each of
+// them and found only that solution.
 func searchAll(p puzzle, search func(found func(uint64) bool) (uint64, error)) (t took, err error) {
 	var nonces []uint64
 	start := time.Now()
@@ -181,10 +181,10 @@ func searchAll(p puzzle, search func(found func(uint64) bool) (uint64, error)) (
 	return t, nil
 }
 
-// newCommand returns the command gkpow, which runs a process for each search.
+// newCommand returns the command gkpow, run as a new process for each search.
 func newCommand(ctx context.Context, dir string) (*rival, error) {
 	r := &rival{name: "gkpow-solve", what: "the command gkpow solve --sequential", threads: runtime.GOMAXPROCS(0)}
-	gkpow := filepath.Join(dir, "gkpow.exe") // Windows insists on it
+	gkpow := filepath.Join(dir, "gkpow.exe") // Windows requires the suffix
 	if out, err := command(ctx, "go", "build", "-C", "../..", "-trimpath", "-o", gkpow, "./cmd/gkpow"); err != nil {
 		return nil, fmt.Errorf("building gkpow (is this bench/compare?): %w\n%s", err, out)
 	}
@@ -224,7 +224,7 @@ func command(ctx context.Context, name string, args ...string) (string, error) {
 	return string(out), nil
 }
 
-// version returns the first line of a program's version, or why there is none.
+// version returns the first line of a program's version output, or why it cannot be run.
 func version(ctx context.Context, name string, args ...string) (line, missing string) {
 	if _, err := exec.LookPath(name); err != nil {
 		return "", "not installed"

@@ -1,5 +1,5 @@
 // The loop of the service's Node.js sample: node search.mjs SALT DIFFICULTY
-// prints the nonce, the hash and the seconds the loop took.
+// prints the nonce, the hash and the duration of the loop in seconds.
 import crypto from "node:crypto";
 
 function search(salt, difficulty) {

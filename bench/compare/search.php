@@ -1,6 +1,6 @@
 <?php
 // The loop of the service's PHP sample: php search.php SALT DIFFICULTY prints
-// the nonce, the hash and the seconds the loop took.
+// the nonce, the hash and the duration of the loop in seconds.
 
 function search(string $salt, int $difficulty): array {
     $zeros = str_repeat("0", $difficulty);

@@ -1,5 +1,5 @@
 """The loop of the service's Python sample: python3 search.py SALT DIFFICULTY
-prints the nonce, the hash and the seconds the loop took."""
+prints the nonce, the hash and the duration of the loop in seconds."""
 
 import hashlib
 import sys

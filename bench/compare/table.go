@@ -19,13 +19,13 @@ import (
 	"github.com/gkpow/gkpow/strategies"
 )
 
-// A machine is where the numbers were measured.
+// A machine describes where the figures were measured.
 type machine struct {
 	cpu     string
-	clock   float64 // Hz, now
+	clock   float64 // current clock of the CPU in Hz
 	threads int
 	system  string
-	load    string // average of the last minute: how busy the machine is
+	load    string // one-minute load average
 	date    string
 	source  string // the version of gkpow
 }
@@ -49,7 +49,7 @@ func newMachine(ctx context.Context) machine {
 	return m
 }
 
-// median returns the middle number, or the mean of the two middle ones.
+// median returns the middle number, or the mean of the middle two.
 func median(x []float64) float64 {
 	x = slices.Sorted(slices.Values(x))
 	return (x[(len(x)-1)/2] + x[len(x)/2]) / 2
@@ -69,9 +69,9 @@ const (
 	lifetime   = 60 // seconds
 )
 
-// printTable prints one row for each rival, the slowest first.
+// printTable prints one row for each rival, slowest first.
 func printTable(out io.Writer, m machine, o options, rivals []*rival) {
-	fmt.Fprintf(out, "%s at %.2f GHz, %d threads, %s, gkpow %s, %s, load %s before. Salts of %d characters, seed %d; medians of %d rounds in which all take turns, and the range.\n\n",
+	fmt.Fprintf(out, "%s at %.2f GHz, %d threads, %s, gkpow %s, %s, load %s before the run. Salts of %d characters, seed %d; median and range of %d rounds, in which the searches take turns.\n\n",
 		m.cpu, m.clock/1e9, m.threads, m.system, m.source, m.date, m.load, o.saltLength, o.seed, o.rounds)
 	rate := func(r *rival) float64 {
 		if len(r.runs) == 0 || r.err != nil {
@@ -134,14 +134,14 @@ func percent(chance float64) string {
 	return fmt.Sprintf("%.2g%%", 100*chance)
 }
 
-// printSmall compares the engine with the simplest good loop on easy puzzles.
+// printSmall compares the engine with a simple but efficient loop on easy puzzles.
 func printSmall(ctx context.Context, out io.Writer, o options) error {
 	const puzzles = 300
 	loop, err := strategies.Named("append")
 	if err != nil {
 		return err
 	}
-	fmt.Fprintf(out, "\nThe median time to a solution of easy puzzles, over %d salts, in this process:\n\n", puzzles)
+	fmt.Fprintf(out, "\nMedian time to solve easy puzzles, over %d salts, in this process:\n\n", puzzles)
 	fmt.Fprintf(out, "| difficulty | append | gkpow |\n|--:|--:|--:|\n")
 	for difficulty := range 5 {
 		var times [2][]float64

@@ -33,7 +33,7 @@ import (
 
 const processes = 50
 
-// A worker is this test's own program, started with these variables.
+// A worker is the test program itself, started with these variables.
 const (
 	workerURL   = "GKPOW_TEST_FLEET_URL"
 	workerCache = "GKPOW_TEST_FLEET_CACHE" // directory of the shared cache; empty for none
@@ -51,14 +51,14 @@ func TestMain(m *testing.M) {
 	os.Exit(m.Run())
 }
 
-// Requests are made at this rate, in each process, for this long.
+// Each process makes requests at this rate for this long.
 const (
 	requestRate   = 0.5
 	tokenLifetime = 5 * time.Second
 	fleetTime     = 40 * time.Second
 )
 
-// work makes requests at random moments, once standard input says when to begin.
+// work makes requests at random times, once standard input says when to begin.
 func work(url string) error {
 	seed, err := strconv.ParseUint(os.Getenv(workerSeed), 10, 64)
 	if err != nil {
@@ -99,8 +99,8 @@ func interop(t *testing.T) {
 	}
 }
 
-// The simulation foretells how many challenges 50 real processes ask for, with a
-// token each and with one for all.
+// The simulation predicts how many challenges 50 real processes request, both with a token
+// each and with one shared token.
 func TestInteropTokens(t *testing.T) {
 	interop(t)
 	executable, err := os.Executable()
@@ -162,8 +162,8 @@ func TestInteropTokens(t *testing.T) {
 
 var stopped = regexp.MustCompile(`stopped after ([0-9]+) hashes`)
 
-// The simulation foretells how many hashes 50 real processes compute before the
-// first of them finds a solution, and so how long they take.
+// The simulation predicts how many hashes 50 real processes compute before the first of them
+// finds a solution, and so how long they take.
 func TestInteropSearch(t *testing.T) {
 	interop(t)
 	difficulty, searches := 7, 20
@@ -189,7 +189,7 @@ func TestInteropSearch(t *testing.T) {
 	slices.Sort(seconds)
 	slices.Sort(hashes)
 
-	// With the rate that the processes had, hashes and time say the same.
+	// At the processes' measured rate, the hashes and the time are equivalent.
 	f := bench.SearchFleet{Bits: 4 * difficulty, Rates: slices.Repeat([]float64{rate / processes}, processes)}
 	rng := rand.New(rand.NewPCG(1, 2))
 	var simulated []float64
@@ -200,8 +200,8 @@ func TestInteropSearch(t *testing.T) {
 	t.Logf("%d searches at %.1f MH/s: p50 %.2f s, simulated %.2f s; p90 %.2f s, simulated %.2f s", searches, rate/1e6,
 		seconds[searches/2], simulated[10_000], seconds[searches*9/10], simulated[18_000])
 
-	// The test of Kolmogorov and Smirnov. Its statistic exceeds 1.95/√n in one
-	// case of a thousand; the puzzles are always the same, so it passes or not.
+	// In a Kolmogorov–Smirnov test, the statistic exceeds 1.95/√n by chance once in a thousand
+	// times. The puzzles are always the same, so the result does not vary.
 	distance := 0.0
 	for i, work := range hashes {
 		below, _ := slices.BinarySearch(simulated, work/rate)
@@ -212,8 +212,8 @@ func TestInteropSearch(t *testing.T) {
 	require.Less(t, distance, 1.95/math.Sqrt(float64(searches)))
 }
 
-// search lets 50 processes begin at once and ends them when one has found a
-// solution. It returns the hashes of all of them and the time until then.
+// search starts 50 processes at once and stops them when one finds a solution. It returns the
+// hashes of all processes and the time until then.
 func search(t *testing.T, program, challenge string) (hashes float64, elapsed time.Duration) {
 	type result struct {
 		found  bool
@@ -265,7 +265,7 @@ func search(t *testing.T, program, challenge string) (hashes float64, elapsed ti
 			n, err := strconv.ParseFloat(m[1], 64)
 			require.NoError(t, err)
 			hashes += n
-		case strings.Contains(r.output, "still waiting for"): // it had yet to read the end of its input
+		case strings.Contains(r.output, "still waiting for"): // it has not read the end of its input yet
 		default:
 			require.Fail(t, "a process ended without a solution", r.output)
 		}

@@ -1,6 +1,6 @@
-// Command fleet simulates fleets of machines that share tokens, or a search, and
-// prints the tables of docs/scaling.md. It is seeded: the same flags print the
-// same. "gkpow bench" or "gkpow explain" measure the rates that go in.
+// Command fleet simulates fleets of machines that share tokens or a search, and prints
+// the tables of docs/scaling.md. The same flags always print the same tables. To measure
+// the rates to pass, use "gkpow bench" or "gkpow explain".
 //
 //	go run ./bench/fleet -rate 54 -slowest 4 -cores 2 -start 2s
 package main
@@ -20,9 +20,9 @@ import (
 	"github.com/gkpow/gkpow/bench"
 )
 
-// The rates were measured by gkpow explain --salt-length 32 on an AMD EPYC of
-// family 25, model 1: the kernel shani, and generic for a machine that has none of
-// the instructions that the others need.
+// The rates come from gkpow explain --salt-length 32 on an AMD EPYC of family 25, model 1:
+// the kernel shani, and generic for a machine without the instructions that the other
+// kernels need.
 //
 //go:generate go run . -rate 53.6 -slowest 3.9 -cores 2 -start 2s -into ../../docs/scaling.md -svg ../../docs/scaling.svg
 
@@ -43,14 +43,14 @@ func run(args []string, stdout, stderr io.Writer) error {
 	slowest := flags.Float64("slowest", 3.9, "million hashes per second of a core of the slowest machine")
 	cores := flags.Int("cores", 2, "cores of a machine")
 	start := flags.Duration("start", 2*time.Second, "longest time that the scheduler takes to start a process")
-	handshake := flags.Duration("handshake", 500*time.Millisecond, "time from asking for a challenge to having the token")
-	quotas := flags.String("quota", "10000,100000,1000000", "monthly quotas to compare with, with commas in between")
+	handshake := flags.Duration("handshake", 500*time.Millisecond, "time from requesting a challenge to receiving the token")
+	quotas := flags.String("quota", "10000,100000,1000000", "comma-separated monthly quotas to compare with")
 	seed := flags.Uint64("seed", 1, "seed of the random numbers")
 	trials := flags.Int("trials", 5_000, "searches to simulate for each figure")
-	into := flags.String("into", "", "Markdown file in which to replace what is between the lines <!-- fleet --> and <!-- /fleet -->")
+	into := flags.String("into", "", "Markdown file in which to replace the text between the lines <!-- fleet --> and <!-- /fleet -->")
 	svg := flags.String("svg", "", "file for a chart of the searches")
 	if err := flags.Parse(args); err != nil {
-		return flag.ErrHelp // it has been printed
+		return flag.ErrHelp // flags has printed the error already
 	}
 	if flags.NArg() > 0 {
 		return fmt.Errorf("%q is not a flag: see -help", flags.Arg(0))
@@ -85,7 +85,7 @@ func run(args []string, stdout, stderr io.Writer) error {
 	return replace(*into, report.Markdown())
 }
 
-// replace puts text between the markers in a file.
+// replace replaces the text between the markers in a file.
 func replace(file, text string) error {
 	const begin, end = "<!-- fleet -->\n", "<!-- /fleet -->\n"
 	data, err := os.ReadFile(file)

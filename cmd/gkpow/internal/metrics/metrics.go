@@ -27,12 +27,11 @@ const (
 	summaryKind   kind = "summary"
 )
 
-// A Registry is a set of metrics. Its methods register metrics, and panic if the name of
-// a metric is taken by one of another type or help, or with the same labels. The zero
-// value is an empty set. It is safe for concurrent use, and an http.Handler that serves
-// the metrics.
+// A Registry is a set of metrics and an http.Handler that serves them. Its methods register
+// metrics. They panic if the name is already registered with another type or help, or with
+// the same labels. The zero value is an empty set. A Registry is safe for concurrent use.
 type Registry struct {
-	mu       sync.Mutex // guards what follows
+	mu       sync.Mutex // guards the fields below
 	families map[string]*family
 	collect  []func(*batch)
 }
@@ -54,7 +53,7 @@ type series struct {
 
 type label struct{ name, value string }
 
-// labels makes labels of names and values in turn, sorted by name.
+// labels converts alternating names and values to labels, sorted by name.
 func labels(pairs []string) []label {
 	if len(pairs)%2 != 0 {
 		panic(fmt.Sprintf("metrics: label %q has no value", pairs[len(pairs)-1]))
@@ -75,7 +74,7 @@ func compare(a, b []label) int {
 	)
 }
 
-// family returns the family of a name, which it makes if there is none.
+// family returns the family with the given name, and creates it if necessary.
 func (r *Registry) family(kind kind, name, help string) *family {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -114,7 +113,7 @@ func (f *family) list() []series {
 // A Counter is a number that only grows. It is safe for concurrent use.
 type Counter struct{ value float }
 
-// Counter registers a counter with labels, which are names and values in turn.
+// Counter registers a counter. labelPairs are alternating label names and values.
 func (r *Registry) Counter(name, help string, labelPairs ...string) *Counter {
 	c := &Counter{}
 	r.CounterFunc(name, help, c.value.load, labelPairs...)
@@ -141,7 +140,7 @@ func (c *Counter) Add(n float64) {
 // A Gauge is a number that goes up and down. It is safe for concurrent use.
 type Gauge struct{ value float }
 
-// Gauge registers a gauge with labels, which are names and values in turn.
+// Gauge registers a gauge. labelPairs are alternating label names and values.
 func (r *Registry) Gauge(name, help string, labelPairs ...string) *Gauge {
 	g := &Gauge{}
 	r.GaugeFunc(name, help, g.value.load, labelPairs...)
@@ -162,16 +161,16 @@ func (g *Gauge) Add(n float64) { g.value.add(n) }
 
 // A Histogram counts observations in buckets. It is safe for concurrent use.
 type Histogram struct {
-	bounds []float64 // of the buckets but the last, whose bound is +Inf
+	bounds []float64 // inclusive upper bounds of the buckets, except the last, which is +Inf
 
-	mu     sync.Mutex // guards what follows
-	counts []uint64   // of observations up to a bound and above the one before
+	mu     sync.Mutex // guards the fields below
+	counts []uint64   // number of observations in each bucket
 	sum    float64
 }
 
-// Histogram registers a histogram with labels, which are names and values in turn. The
-// bounds of its buckets are inclusive and increase; a bucket for all that is above the
-// last of them is added.
+// Histogram registers a histogram. labelPairs are alternating label names and values. The
+// bounds are the inclusive upper bounds of the buckets, in increasing order; Histogram adds a
+// bucket for larger values.
 func (r *Registry) Histogram(name, help string, bounds []float64, labelPairs ...string) *Histogram {
 	h := newHistogram(bounds)
 	r.family(histogramKind, name, help).add(labels(labelPairs), h.write)
@@ -213,8 +212,8 @@ func (h *Histogram) write(w *writer, labels []label) {
 	w.count("_count", labels, nil, total)
 }
 
-// ExponentialBounds returns the bounds of n buckets, the first of which is first, and
-// each other one factor times the one before.
+// ExponentialBounds returns the bounds of n buckets: first, and then each one factor times
+// the previous one.
 func ExponentialBounds(first, factor float64, n int) []float64 {
 	bounds := make([]float64, n)
 	for i := range bounds {
@@ -237,28 +236,28 @@ func newVec[M any](names []string, register func(labelPairs []string) M) *Vec[M]
 	return &Vec[M]{names: names, register: register, made: map[string]M{}}
 }
 
-// CounterVec registers counters with these names of labels.
+// CounterVec registers a family of counters with the given label names.
 func (r *Registry) CounterVec(name, help string, labelNames ...string) *Vec[*Counter] {
 	r.family(counterKind, name, help)
 	return newVec(labelNames, func(pairs []string) *Counter { return r.Counter(name, help, pairs...) })
 }
 
-// GaugeVec registers gauges with these names of labels.
+// GaugeVec registers a family of gauges with the given label names.
 func (r *Registry) GaugeVec(name, help string, labelNames ...string) *Vec[*Gauge] {
 	r.family(gaugeKind, name, help)
 	return newVec(labelNames, func(pairs []string) *Gauge { return r.Gauge(name, help, pairs...) })
 }
 
-// HistogramVec registers histograms with these names of labels. Bounds are as for
-// Registry.Histogram.
+// HistogramVec registers a family of histograms with the given label names. The bounds are as
+// for Registry.Histogram.
 func (r *Registry) HistogramVec(name, help string, bounds []float64, labelNames ...string) *Vec[*Histogram] {
 	r.family(histogramKind, name, help)
-	newHistogram(bounds) // which panics early
+	newHistogram(bounds) // panics now if the bounds are invalid
 	return newVec(labelNames, func(pairs []string) *Histogram { return r.Histogram(name, help, bounds, pairs...) })
 }
 
-// With returns the metric with these values of the labels, in the order of the names. It
-// is made when it is first asked for, and written from then on.
+// With returns the metric with the given label values, in the order of the names. The first
+// call with these values creates the metric, which is served from then on.
 func (v *Vec[M]) With(values ...string) M {
 	if len(values) != len(v.names) {
 		panic(fmt.Sprintf("metrics: %d values for the labels %v", len(values), v.names))

@@ -38,7 +38,7 @@ func scrapeReference(r *prometheus.Registry, accept string) (contentType, body s
 	return contentType, answer.Body.String()
 }
 
-// The reference implementation writes the same bytes of the same metrics, in both formats.
+// The reference implementation writes the same bytes for the same metrics, in both formats.
 func TestAgainstReference(t *testing.T) {
 	ours, reference := &Registry{}, prometheus.NewRegistry()
 	numbers := []float64{0, 1, -1, 0.1, 1e21, 123456789, 1.795744571e+09, math.Inf(1), math.Inf(-1), math.NaN(), math.MaxUint64, 5e-324}
@@ -85,7 +85,7 @@ func TestAgainstReference(t *testing.T) {
 	}
 }
 
-// The process and the runtime are described by the names, types and help of the reference.
+// The metrics of the process and the runtime have the names, types and help of the reference.
 func TestCollectProcess(t *testing.T) {
 	ours, reference := &Registry{}, prometheus.NewRegistry()
 	ours.CollectProcess()
@@ -106,7 +106,7 @@ func TestCollectProcess(t *testing.T) {
 	// Limits are the same; a counter has what the reference read between two readings of it.
 	for _, name := range []string{"go_info{version", "go_gc_gogc_percent", "go_gc_gomemlimit_bytes", "go_sched_gomaxprocs_threads", "process_max_fds",
 		"process_virtual_memory_max_bytes"} {
-		if strings.Contains(want, "\n"+name) { // else not on this system
+		if strings.Contains(want, "\n"+name) { // otherwise this system does not have it
 			require.Equal(t, valueOf(t, want, name), valueOf(t, got, name), name)
 		}
 	}
@@ -229,7 +229,7 @@ func TestMistakes(t *testing.T) {
 	}
 }
 
-// A metric can be used, and its registry read, by many goroutines; nothing is lost.
+// Many goroutines can use a metric and read its registry at once without losing anything.
 func TestConcurrency(t *testing.T) {
 	const goroutines, each = 8, 500
 	r := &Registry{}

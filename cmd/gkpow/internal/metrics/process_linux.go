@@ -7,11 +7,11 @@ import (
 	"strings"
 )
 
-// readProcess reads /proc/self; proc(5) has the fields.
+// readProcess reads /proc/self; see proc(5) for the fields.
 func readProcess() process {
 	p := usageAndLimits()
 	if open, err := os.ReadDir("/proc/self/fd"); err == nil {
-		p.openFiles = float64(len(open) - 1) // one is of the directory
+		p.openFiles = float64(len(open) - 1) // one of them is the directory itself
 	}
 	if data, err := os.ReadFile("/proc/self/statm"); err == nil {
 		if pages := strings.Fields(string(data)); len(pages) > 1 {
@@ -23,8 +23,9 @@ func readProcess() process {
 	return p
 }
 
-// networkBytes returns what the network namespace of the process has received and sent,
-// as all Prometheus libraries do. One line has the names, the next one the values.
+// networkBytes returns how many bytes the network namespace of the process has received and
+// sent; Prometheus client libraries report the same figures. In the file, a line of names
+// precedes a line of values.
 func networkBytes() (received, sent float64) {
 	received, sent = math.NaN(), math.NaN()
 	data, _ := os.ReadFile("/proc/self/net/netstat")
@@ -47,7 +48,7 @@ func networkBytes() (received, sent float64) {
 	return received, sent
 }
 
-// number returns what a field holds, NaN if it is no number.
+// number parses a field as a number, and returns NaN if it is not one.
 func number(field string) float64 {
 	if n, err := strconv.ParseFloat(field, 64); err == nil {
 		return n

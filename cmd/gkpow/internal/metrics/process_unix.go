@@ -4,7 +4,7 @@ package metrics
 
 import "syscall"
 
-// usageAndLimits is what every Unix tells alike.
+// usageAndLimits returns the values that every Unix reports in the same way.
 func usageAndLimits() process {
 	p := unknownProcess
 	var used syscall.Rusage

@@ -9,9 +9,9 @@ import (
 
 func readProcess() process {
 	p := usageAndLimits()
-	if runtime.GOOS == "darwin" { // whose /dev/fd has every file
+	if runtime.GOOS == "darwin" { // its /dev/fd lists every open file
 		if open, err := os.ReadDir("/dev/fd"); err == nil {
-			p.openFiles = float64(len(open) - 1) // one is of the directory
+			p.openFiles = float64(len(open) - 1) // one of them is the directory itself
 		}
 	}
 	return p

@@ -9,8 +9,8 @@ import (
 	"time"
 )
 
-// CollectProcess registers the metrics that Prometheus' client libraries give of the
-// process (process_*) and of the Go runtime (go_*).
+// CollectProcess registers the metrics of the process (process_*) and of the Go runtime (go_*)
+// that Prometheus client libraries provide.
 func (r *Registry) CollectProcess() {
 	started := time.Now()
 	r.mu.Lock()
@@ -62,12 +62,12 @@ func collectRuntime(b *batch) {
 	b.gauge("go_memstats_sys_bytes", "Number of bytes obtained from system. Equals to /memory/classes/total:byte.", float64(m.Sys))
 }
 
-// gcPercent returns what the runtime takes from GOGC when it starts. Package
-// runtime/metrics would tell, but takes 0.1 ms of the start of every command.
+// gcPercent returns the value that the runtime takes from GOGC when it starts. Package
+// runtime/metrics could report it, but would add 0.1 ms to the start of every command.
 func gcPercent() float64 {
 	text := os.Getenv("GOGC")
 	if text == "off" {
-		return math.MaxUint64 // as runtime/metrics has it
+		return math.MaxUint64 // as in runtime/metrics
 	}
 	if n, err := strconv.ParseInt(text, 10, 32); err == nil {
 		return float64(uint64(n))
@@ -75,7 +75,7 @@ func gcPercent() float64 {
 	return 100
 }
 
-// A process is what the operating system tells of this process. What is not known is NaN.
+// A process holds what the operating system reports about this process. Unknown values are NaN.
 type process struct {
 	cpu                         float64 // seconds
 	openFiles, maxFiles         float64
@@ -83,7 +83,7 @@ type process struct {
 	received, sent              float64 // bytes
 }
 
-// unknownProcess is where readProcess begins.
+// unknownProcess is a process with no known values.
 var unknownProcess = process{
 	math.NaN(), math.NaN(), math.NaN(), math.NaN(), math.NaN(), math.NaN(), math.NaN(), math.NaN(),
 }

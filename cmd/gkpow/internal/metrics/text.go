@@ -17,8 +17,8 @@ const (
 	openFormat = "application/openmetrics-text; version=1.0.0; charset=utf-8" // https://prometheus.io/docs/specs/om/open_metrics_spec/
 )
 
-// ServeHTTP answers with all metrics, in the format of OpenMetrics if the caller asks for
-// it, and that of Prometheus otherwise.
+// ServeHTTP writes all metrics, in the OpenMetrics format if the caller accepts it and in the
+// Prometheus format otherwise.
 func (r *Registry) ServeHTTP(w http.ResponseWriter, request *http.Request) {
 	open := acceptsOpenMetrics(request.Header)
 	w.Header().Set("Vary", "Accept")
@@ -29,7 +29,8 @@ func (r *Registry) ServeHTTP(w http.ResponseWriter, request *http.Request) {
 	_, _ = w.Write(r.text(open))
 }
 
-// acceptsOpenMetrics reports whether a caller prefers OpenMetrics to text, or does not mind.
+// acceptsOpenMetrics reports whether the caller accepts OpenMetrics and does not prefer plain
+// text.
 func acceptsOpenMetrics(header http.Header) bool {
 	open, text := 0.0, 0.0
 	for _, accepted := range strings.Split(strings.Join(header.Values("Accept"), ","), ",") {
@@ -89,7 +90,7 @@ func (r *Registry) text(open bool) []byte {
 	return w.Bytes()
 }
 
-// A batch is families whose values are read together whenever the metrics are written.
+// A batch holds families whose values are read together each time the metrics are written.
 type batch struct{ families []*family }
 
 func (b *batch) add(kind kind, name, help string, write func(*writer, []label), labelPairs ...string) {
@@ -109,18 +110,19 @@ func (b *batch) counter(name, help string, value float64) {
 // A writer writes metrics in one of the formats.
 type writer struct {
 	bytes.Buffer
-	open   bool   // in the format of OpenMetrics
+	open   bool   // whether to write OpenMetrics
 	family string // the name of the family that is being written
 }
 
-// bounded is the label with a bound of a bucket, or with a quantile.
+// A bounded is the label with the bound of a bucket or with a quantile.
 type bounded struct {
 	name  string
 	value float64
 }
 
-// head writes what comes before the samples of a family. In OpenMetrics the name of a
-// counter's family lacks the suffix _total, unless another family has that name.
+// head writes the lines before the samples of a family. In OpenMetrics, the name of a
+// counter's family lacks the suffix _total, unless another family already has the shorter
+// name.
 func (w *writer) head(f *family, taken bool) {
 	name, kind := f.name, string(f.kind)
 	if w.open && f.kind == counterKind {
@@ -140,7 +142,7 @@ func (w *writer) head(f *family, taken bool) {
 
 var labelEscaper = strings.NewReplacer(`\`, `\\`, "\n", `\n`, `"`, `\"`)
 
-// sample returns what writes a number.
+// sample returns a function that writes a single value.
 func sample(value func() float64) func(*writer, []label) {
 	return func(w *writer, labels []label) { w.float("", labels, nil, value()) }
 }
@@ -179,7 +181,8 @@ func (w *writer) name(suffix string, labels []label, bound *bounded) {
 	w.WriteByte(' ')
 }
 
-// number writes a number as the format has it: OpenMetrics marks one as no integer.
+// number formats a number. In OpenMetrics, a floating-point number must not look like an
+// integer.
 func (w *writer) number(v float64) string {
 	switch {
 	case math.IsInf(v, 1):
