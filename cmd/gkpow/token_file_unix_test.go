@@ -167,7 +167,7 @@ func TestExecRenewSignals(t *testing.T) {
 		want         int
 	}{
 		{"handled", `trap 'exit 7' TERM; echo ready >&2; while :; do sleep 0.02; done`, syscall.SIGTERM, 7},
-		{"handled twice", `n=0; trap 'n=$((n+1)); [ $n = 1 ] && echo once >&2 || exit 8' HUP; echo ready >&2; while :; do sleep 0.02; done`, syscall.SIGHUP, 8},
+		{"handled twice", `n=0; trap 'n=$((n+1)); [ $n = 1 ] && echo once >&2 || exit 8' USR1; echo ready >&2; while :; do sleep 0.02; done`, syscall.SIGUSR1, 8},
 		{"deadly", `echo ready >&2; exec sleep 60`, syscall.SIGTERM, 128 + 15},
 		{"interrupt", `echo ready >&2; exec sleep 60`, syscall.SIGINT, 128 + 2},
 		{"killed", `echo ready >&2; kill -KILL $$`, 0, 128 + 9},
