@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"io"
 	"net/http"
 	"slices"
@@ -21,6 +22,8 @@ type agentState struct {
 	changed  chan struct{} // announces that there may be another token
 	failures *metrics.Vec[*metrics.Counter]
 
+	probing sync.Mutex // held while a call of /readyz asks for a token
+
 	mu        sync.Mutex // guards what follows
 	token     client.Token
 	got       int             // tokens
@@ -29,7 +32,6 @@ type agentState struct {
 	unhealthy bool            // whether the latest attempt failed
 	eager     bool            // whether the agent asks for a token by itself
 	asked     time.Time       // when /readyz last asked for a token
-	asking    int             // calls of /readyz that wait for a token
 }
 
 // keptFailures is how many failures the status shows.
@@ -155,29 +157,10 @@ func (s *agentState) addTo(a *agentServer) {
 // readyInterval is how often /readyz asks for a token while there is none.
 const readyInterval = 5 * time.Second
 
-// ready answers whether the agent can get a token. It requests a token only if the agent
-// has had none yet or the latest attempt failed, so probes do not renew a token that
-// nobody uses. Probes that arrive meanwhile wait for the same token.
+// ready answers whether the agent can get a token.
 func (s *agentState) ready(a *agentServer, w http.ResponseWriter, r *http.Request) {
-	s.mu.Lock()
-	now := time.Now()
-	ask := a.source != nil && (s.got == 0 || s.unhealthy) && (s.asking > 0 || now.Sub(s.asked) >= readyInterval)
-	if ask {
-		s.asked = now
-		s.asking++
-	}
-	s.mu.Unlock()
-	if ask {
-		_, err := a.source.Token(r.Context())
-		if err != nil && r.Context().Err() == nil {
-			s.failed(err)
-		}
-		s.mu.Lock()
-		s.asking--
-		if err == nil {
-			s.unhealthy = false
-		}
-		s.mu.Unlock()
+	if a.source != nil {
+		s.probe(r.Context(), a.source)
 	}
 	s.mu.Lock()
 	ready := a.source == nil || s.got > 0 && !s.unhealthy
@@ -191,6 +174,29 @@ func (s *agentState) ready(a *agentServer, w http.ResponseWriter, r *http.Reques
 		return
 	}
 	a.answer(w, http.StatusOK, map[string]string{"status": "ready"})
+}
+
+// probe requests a token if the agent has had none yet or the latest attempt failed, so probes
+// do not renew a token that nobody uses. Probes that arrive meanwhile wait for the result.
+func (s *agentState) probe(ctx context.Context, source client.TokenSource) {
+	s.probing.Lock()
+	defer s.probing.Unlock()
+	s.mu.Lock()
+	ask := (s.got == 0 || s.unhealthy) && time.Since(s.asked) >= readyInterval
+	s.mu.Unlock()
+	if !ask {
+		return
+	}
+	_, err := source.Token(ctx)
+	if err != nil && ctx.Err() == nil {
+		s.failed(err)
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.asked = time.Now()
+	if err == nil {
+		s.unhealthy = false
+	}
 }
 
 // page answers with the status as a web page.
