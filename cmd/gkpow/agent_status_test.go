@@ -85,11 +85,15 @@ func TestAgentStatus(t *testing.T) {
 func TestAgentNotReady(t *testing.T) {
 	u := newUser(t, gktest.Options{M2MDisabled: true})
 	a := u.startAgent(t, "--listen", "127.0.0.1:0", "--no-cache")
+	var probes sync.WaitGroup
 	for range 3 { // only the first probe reaches the service
-		status, _, body := a.call("GET", "/readyz", "")
-		require.Equal(t, 503, status)
-		require.Equal(t, `{"error":"misconfigured","status":"not ready"}`+"\n", body)
+		probes.Go(func() {
+			status, _, body := a.call("GET", "/readyz", "")
+			assert.Equal(t, 503, status)
+			assert.Equal(t, `{"error":"misconfigured","status":"not ready"}`+"\n", body)
+		})
 	}
+	probes.Wait()
 	status, _, _ := a.call("GET", "/healthz", "")
 	require.Equal(t, 200, status)
 	_, _, metrics := a.call("GET", "/metrics", "")
