@@ -16,11 +16,15 @@ const (
 	// muchFaster is how many times as fast as a slow strategy another one must be for all
 	// its salt lengths to be checked before the main one of the slow strategy.
 	muchFaster = 10
+	// leadShare limits the fixed work of rows that are checked first to 1/leadShare of the budget.
+	leadShare = 40
 )
 
 // arrange orders the tracks for checking, fastest first, so that slow ones do not delay
 // the others. It times each strategy with a probe that ignores answers. Tracks of the main
-// salt length, which a report shows first, come before all but much faster ones.
+// salt length, which a report shows first, come before all but much faster ones. The kernel
+// that the engine chooses and the sample loop come first of all, since the summary compares
+// them, and since a probe on a busy machine may put them last.
 func (r *runner) arrange(ctx context.Context) error {
 	perHash := map[string]float64{} // seconds, by strategy
 	costs := make([]float64, len(r.tracks))
@@ -31,16 +35,23 @@ func (r *runner) arrange(ctx context.Context) error {
 		name := t.strategy.Name()
 		if _, ok := perHash[name]; !ok {
 			r.progress("preparing")
-			for range 2 { // a kernel's first search tests it, so the second counts
-				perHash[name] = r.probe(ctx, t)
-			}
+			// The fastest probe counts: a kernel's first search also tests the kernel, and other
+			// processes interrupt some.
+			perHash[name] = min(r.probe(ctx, t), r.probe(ctx, t), r.probe(ctx, t))
 			if ctx.Err() != nil {
 				return ctx.Err()
 			}
 		}
 		costs[i] = perHash[name]
-		if t.length != r.report.Settings.mainSalt() {
+		work := seconds(perHash[name] * float64(t.work.Hashes))
+		switch {
+		case t.length != r.report.Settings.mainSalt():
 			costs[i] *= muchFaster
+		case work > r.Budget/leadShare:
+		case r.report.Rows[i].Backend != "" && r.report.Rows[i].Backend == r.report.Chosen:
+			costs[i] = -2
+		case name == sampleLoop:
+			costs[i] = -1
 		}
 		r.order = append(r.order, i)
 	}

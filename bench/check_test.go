@@ -76,6 +76,30 @@ func TestFirstFigures(t *testing.T) {
 	}
 }
 
+// The rows that the summary compares are checked first, even if other strategies are faster:
+// those of the chosen kernel, and those of the sample loop.
+func TestLeadFirst(t *testing.T) {
+	w, clock := fakeWorld()
+	w.choose = func(context.Context) string { return "generic" }
+	o := fakeOptions(
+		&fakeStrategy{name: sampleLoop, rate: 20_000, clock: clock},
+		&fakeStrategy{name: "fast", rate: 1e6, clock: clock},
+		&fakeKernel{fakeStrategy{name: "generic", rate: 30_000, clock: clock}},
+	)
+	r := stopAt(t, w, o, 5)
+	for _, row := range r.Rows {
+		leads := row.Strategy != "fast" && row.SaltLength == 32
+		require.Equal(t, leads, row.Status == Measured, row.name())
+	}
+	require.Equal(t, "generic", r.Chosen)
+
+	// With a tight budget, they wait for their turn.
+	o.Budget = 2 * time.Second
+	for _, row := range stopAt(t, w, o, 3).Rows {
+		require.Equal(t, row.Strategy == "fast" && row.SaltLength == 32, row.Status == Measured, row.name())
+	}
+}
+
 // The warm-up sample counts only for rows that have no other sample.
 func TestFirstFiguresGiveWay(t *testing.T) {
 	w, clock := fakeWorld()

@@ -61,12 +61,13 @@ func TestText(t *testing.T) {
 	require.Contains(t, narrow, "\n> is the kernel that gkpow chooses here.\n")
 	require.Regexp(t, `(?m)^STRATEGY +32 +64\nfast +0\.0200 +0\.0200\nslow +0\.0100 +0\.0100$`, narrow)
 	require.Regexp(t, `(?m)^THREADS +MH/s .*\n1 +0.0200 .* 1\.00 +100 % `, narrow)
-	require.Regexp(t, `(?m)^measured, [0-9]+ puzzles +[0-9.]+ ms`, narrow)
+	require.Regexp(t, `(?m)^measured +[0-9]+ +[0-9.]+ ms`, narrow)
 	require.Contains(t, narrow, "answers OK: every row found the same ")
 	requireWidth(t, narrow, 80)
 
 	wide := written(t, func(w io.Writer) error { return r.WriteText(w, TextOptions{Wide: true}) })
-	require.Regexp(t, `(?m)^STRATEGY .* CYCLES/HASH  OPS/HASH  OF BOUND$`, wide)
+	requireWidth(t, wide, 80)
+	require.Regexp(t, `(?m)^STRATEGY .* CYCLES/HASH  OPS  OF BOUND$`, wide)
 	require.Regexp(t, `(?m)^  slow .* 82\.5 +50 %`, wide)
 
 	stopped := fakeReport(t)
@@ -98,13 +99,13 @@ func TestTextFits(t *testing.T) {
 	r.Rows[5].Status, r.Rows[5].Reason = Failed, strings.Repeat("it is wrong in many words ", 10)
 	r.Comparison = Compare(r, r)
 	r.Warnings = warnings(r, nil, usage{}, usage{})
-	r.Solve.Missed = 0
-	for _, width := range []int{40, 80, 200} {
-		for _, ascii := range []bool{false, true} {
-			out := written(t, func(w io.Writer) error { return r.WriteText(w, TextOptions{Width: width, ASCII: ascii}) })
-			if width >= 80 {
-				requireWidth(t, out, width)
-			}
+	easier := *r.Solve
+	r.Solve.Missed, r.Solve.Easier = 0, &easier
+	for _, width := range []int{40, 60, 80, 200} {
+		for i := range 4 {
+			ascii, wide := i&1 != 0, i&2 != 0
+			out := written(t, func(w io.Writer) error { return r.WriteText(w, TextOptions{Width: width, ASCII: ascii, Wide: wide}) })
+			requireWidth(t, out, width)
 			require.NotContains(t, out, "e+")
 			for _, length := range o.SaltLengths {
 				require.Regexp(t, fmt.Sprintf(`(?m)^STRATEGY.* %d\b`, length), out)
@@ -142,26 +143,38 @@ func TestBar(t *testing.T) {
 	require.Equal(t, []string{"####", "#", ""}, []string{w.bar(0.2, 20), w.bar(1e-9, 20), w.bar(0, 20)})
 }
 
-// Every warning fits on one line of a terminal.
-func TestWarningLines(t *testing.T) {
+// everyWarning returns every warning, in each of its forms.
+func everyWarning(t *testing.T) (list []Warning) {
+	t.Helper()
 	r := fakeReport(t)
-	r.Machine.Hypervisor, r.Machine.Governor, r.Machine.CgroupLimit = "VirtualBox", "powersave (acpi-cpufreq)", 1.5
+	r.Machine.Hypervisor, r.Machine.Governor, r.Machine.CgroupLimit = "KVM", "powersave (acpi-cpufreq)", 1.5
 	r.Settings.Slice = 0.0004
-	r.Solve.Times = r.Solve.Times[:3]
 	r.Solve.MeanLow, r.Solve.MeanHigh = 1, 2
-	names := map[string]bool{}
-	for rounds := range 2 {
-		keepSamples(r, 5-4*rounds)
-		r.Seconds, r.Rows[0].Status = 10, NotMeasured
+	r.Seconds = 10
+	clocks := []float64{1e9, 1e9, 1e9, 3e9, 3e9, 3e9}
+	after := usage{known: true, busy: 99, steal: 20, throttled: 1234, idle: 9}
+	for _, n := range []int{5, 1, 0} { // samples of a row, and puzzles solved
+		keepSamples(r, max(n, 1))
+		r.Rows[0].Status = NotMeasured
 		for i := range r.Rows {
 			r.Rows[i].Rate.Outliers = 1
 		}
-		for _, w := range warnings(r, []float64{1e9, 1e9, 1e9, 3e9, 3e9, 3e9}, usage{known: true, idle: 1}, usage{known: true, busy: 99, steal: 20, throttled: 1234, idle: 9}) {
-			names[w.Name] = true
-			require.LessOrEqual(t, len([]rune(w.String())), 80, w.String())
-		}
+		r.Solve.Times = r.Solve.Times[:n]
+		list = append(list, warnings(r, clocks, usage{known: true, idle: 1}, after)...)
+	}
+	names := map[string]bool{}
+	for _, w := range list {
+		names[w.Name] = true
 	}
 	require.Len(t, names, 14)
+	return list
+}
+
+// Every warning fits on one line of a terminal.
+func TestWarningLines(t *testing.T) {
+	for _, w := range everyWarning(t) {
+		require.LessOrEqual(t, len([]rune(w.String())), 80, w.String())
+	}
 }
 
 func TestCSV(t *testing.T) {

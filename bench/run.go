@@ -95,7 +95,7 @@ func (r *runner) begin() {
 
 // phases runs all phases in order.
 func (r *runner) phases(ctx context.Context) error {
-	for _, phase := range []func(context.Context) error{r.prepare, r.check, r.rows, r.choice, r.scaling, r.solve} {
+	for _, phase := range []func(context.Context) error{r.choice, r.prepare, r.check, r.rows, r.scaling, r.solve} {
 		if err := phase(ctx); err != nil {
 			return err
 		}
@@ -108,7 +108,7 @@ func (r *runner) choice(ctx context.Context) error {
 	if slices.ContainsFunc(r.report.Rows, func(row Row) bool { return row.Backend != "" }) {
 		r.report.Chosen = r.choose(ctx)
 	}
-	return ctx.Err()
+	return nil
 }
 
 // prepare creates the ground for each salt length and a track for every row that can be

@@ -50,7 +50,7 @@ const chosenMark = "> "
 func (r *Report) throughput(saltLength, threads int) table {
 	t := table{
 		title: fmt.Sprintf("Salt of %s, %s", plural(saltLength, "character", "characters"), plural(threads, "thread", "threads")),
-		head:  []string{"strategy", "MH/s", "±", "× textbook", "ns/hash", "cycles/hash", "ops/hash", "of bound"},
+		head:  []string{"strategy", "MH/s", "±", "× textbook", "ns/hash", "cycles/hash", "ops", "of bound"},
 		wide:  []int{6, 7},
 	}
 	highest := r.highest(saltLength, threads)
@@ -173,20 +173,20 @@ func (s *Solve) table() table {
 	t := table{
 		title: fmt.Sprintf("Time to solution at difficulty %d: %s, %s, salt of %s", s.Difficulty, s.Strategy,
 			plural(s.Threads, "thread", "threads"), plural(s.SaltLength, "character", "characters")),
-		head: []string{"", "mean", "p50", "p95", "p99"},
+		head: []string{"", "puzzles", "mean", "p50", "p95", "p99"},
 	}
-	row := func(name string, q Quantiles) {
-		t.rows = append(t.rows, []string{name, formatSeconds(q.Mean), formatSeconds(q.P50), formatSeconds(q.P95), formatSeconds(q.P99)})
+	row := func(name, puzzles string, q Quantiles) {
+		t.rows = append(t.rows, []string{name, puzzles, formatSeconds(q.Mean), formatSeconds(q.P50), formatSeconds(q.P95), formatSeconds(q.P99)})
 	}
-	row("predicted from the rate", s.Predicted)
+	row("predicted from the rate", "", s.Predicted)
 	tested := s.tested()
 	at := ""
 	if tested != s {
 		at = fmt.Sprintf(" at difficulty %d", tested.Difficulty)
-		row("predicted"+at, tested.Predicted)
+		row("predicted"+at, "", tested.Predicted)
 	}
 	if len(tested.Times) > 0 {
-		row(fmt.Sprintf("measured%s, %s", at, plural(len(tested.Times), "puzzle", "puzzles")), tested.Measured)
+		row("measured"+at, grouped(float64(len(tested.Times))), tested.Measured)
 	}
 	t.note = fmt.Sprintf("Chance of missing the %s deadline: %s.", formatSeconds(s.Deadline), formatChance(s.Missed))
 	if tested.MeanLow > 0 {

@@ -13,7 +13,7 @@ import (
 type TextOptions struct {
 	Width int  // columns of the terminal; 0 means 80, and fewer than 40 are taken for 40
 	ASCII bool // write ASCII only, for terminals without UTF-8
-	Wide  bool // show all columns, although lines may be longer than Width
+	Wide  bool // show all columns, in parts if they do not fit
 }
 
 // WriteText writes the report for a terminal, with a bar for each rate.
@@ -120,7 +120,7 @@ func (t *textWriter) table(table *table) {
 	widths := table.widths()
 	for first := 1; ; {
 		last, width := first, widths[0]
-		for last < len(shown) && (t.Wide || last == first || width+columnGap+widths[shown[last]] <= t.Width) {
+		for last < len(shown) && (last == first || width+columnGap+widths[shown[last]] <= t.Width) {
 			width += columnGap + widths[shown[last]]
 			last++
 		}

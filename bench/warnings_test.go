@@ -1,6 +1,8 @@
 package bench
 
 import (
+	"os"
+	"regexp"
 	"strings"
 	"testing"
 
@@ -82,5 +84,42 @@ func TestWarnings(t *testing.T) {
 func keepSamples(r *Report, n int) {
 	for i := range r.Rows {
 		r.Rows[i].fill(r.Rows[i].Samples[:n])
+	}
+}
+
+// form replaces what may differ between two messages of the same warning: numbers, units of time,
+// and plurals.
+func form(message string) string {
+	message = regexp.MustCompile(`[0-9][0-9.,]*( [nµm]?s\b)?`).ReplaceAllString(message, "N")
+	return regexp.MustCompile(`\b(CPU|puzzle|row|sample|time)s\b`).ReplaceAllString(message, "$1")
+}
+
+// docs/troubleshooting.md quotes every warning as bench prints it, with advice that begins as the
+// hint does. docs/benchmarks.md names them all.
+func TestWarningsDocuments(t *testing.T) {
+	troubleshooting, err := os.ReadFile("../docs/troubleshooting.md")
+	require.NoError(t, err)
+	_, section, _ := strings.Cut(string(troubleshooting), "\n## Warnings of gkpow bench\n")
+	section, _, _ = strings.Cut(section, "\n## ")
+	quoted, name := map[string]string{}, "" // the advice, by name and message
+	for _, row := range regexp.MustCompile("(?m)^\\| (?:`(.+?)` )?\\| `(.+)` \\| (.+) \\|$").FindAllStringSubmatch(section, -1) {
+		if row[1] != "" {
+			name = row[1]
+		}
+		quoted[name+": "+form(row[2])] = strings.ReplaceAll(row[3], "`", "")
+	}
+	benchmarks, err := os.ReadFile("../docs/benchmarks.md")
+	require.NoError(t, err)
+
+	printed := map[string]bool{}
+	for _, w := range everyWarning(t) {
+		key := w.Name + ": " + form(w.Message)
+		printed[key] = true
+		require.Contains(t, quoted, key)
+		require.True(t, strings.HasPrefix(quoted[key], w.Hint), "%s: %q does not begin with %q", key, quoted[key], w.Hint)
+		require.Regexp(t, `(?m)^\| ([a-z-]+, )?`+w.Name+`(, [a-z-]+)? \| `, string(benchmarks))
+	}
+	for key := range quoted {
+		require.True(t, printed[key], "bench never prints %q", key)
 	}
 }

@@ -122,7 +122,7 @@ exit code is 1.
 
 and with --wide
 
-  OPS/HASH     operations of the kernel for a hash, as in "gkpow explain"
+  OPS          operations of the kernel for a hash: OPS/HASH of "gkpow explain"
   OF BOUND     the CPU's minimum cycles ÷ measured cycles; 100 % is perfect
 
 If there is no time for ten puzzles of --difficulty, easier ones are solved to test
@@ -136,8 +136,8 @@ troubleshooting:
 
 --save keeps the report as JSON, and a later --compare says how many times as fast
 each row is now. --format benchfmt is for benchstat. If interrupted, gkpow prints
-and saves what it has measured so far. The text is as wide as the terminal, or as
-COLUMNS says.`,
+and saves what it has measured so far. The text is as wide as the terminal or as
+COLUMNS says, but at least 40 columns.`,
 		Example: `  gkpow bench --quick
   gkpow bench --strategy avx512,shani --salt-length 32,64 --time 10s
   gkpow bench --save before.json

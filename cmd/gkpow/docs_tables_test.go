@@ -123,6 +123,32 @@ func TestWarningsDocument(t *testing.T) {
 		firstColumn(section(t, "troubleshooting.md", "Checks of gkpow doctor")))
 }
 
+// docs/troubleshooting.md explains every warning in a log, and quotes only messages that exist.
+func TestLogWarningsDocument(t *testing.T) {
+	explained := section(t, "troubleshooting.md", "Warnings of other commands")
+	files, err := filepath.Glob("*.go")
+	require.NoError(t, err)
+	var sources []byte
+	for _, name := range files {
+		if !strings.HasSuffix(name, "_test.go") {
+			text, err := os.ReadFile(name)
+			require.NoError(t, err)
+			sources = append(sources, text...)
+		}
+	}
+	words := func(text string) string { return strings.Join(strings.Fields(text), " ") }
+	for _, message := range unique(regexp.MustCompile(`\.Warn\("([^",:]+)`), sources) {
+		if message != "refused" { // which records a request, not a problem
+			require.True(t, strings.Contains(words(explained), message), "not explained: %s", message)
+		}
+	}
+	for _, quote := range unique(regexp.MustCompile("(?m)^- `([^`]+)`:"), []byte(explained)) {
+		for part := range strings.SplitSeq(words(quote), "…") {
+			require.True(t, strings.Contains(string(sources), strings.TrimSpace(part)), "no such message: %s", quote)
+		}
+	}
+}
+
 // unique returns the distinct texts of the pattern's first group in all its matches.
 func unique(pattern *regexp.Regexp, text []byte) (found []string) {
 	for _, m := range pattern.FindAllSubmatch(text, -1) {
