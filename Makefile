@@ -14,11 +14,11 @@ help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.* ## /\1\t/p' $(MAKEFILE_LIST) | expand -t 12
 
 .PHONY: build
-build: ## build bin/gkpow, without a C library, which takes a millisecond to load
+build: ## build bin/gkpow without cgo, since a C library takes a millisecond to load
 	CGO_ENABLED=0 go build -trimpath -o bin/gkpow ./cmd/gkpow
 
 .PHONY: release
-release: ## build archives, packages and all else of a release from the commit into bin/release
+release: ## build a release (archives, packages, notices) from the current commit into bin/release
 	cd .release && go run . -source .. -out ../bin/release
 
 .PHONY: test
@@ -26,9 +26,9 @@ test: ## run the tests, with and without assembly; needs Go and make only
 	GKPOW_TEST_REQUIRE=$(KERNELS) go test ./...
 	go test -tags purego $(PUREGO)
 
-# What test-all runs besides test: targets that can run at the same time, those that mostly wait
-# first. With -short the tests are the same, with fewer repetitions; SHORT= gives race, interop and
-# release-interop all of them.
+# The targets that test-all runs besides test. They can run at the same time; those that mostly
+# wait come first. -short runs the same tests with fewer repetitions; SHORT= makes race, interop
+# and release-interop run all repetitions.
 SHORT := -short
 ALL := interop release-interop race arm64 wasm compare-interop manifests fuzz bench-once
 
@@ -60,18 +60,18 @@ manifests:
 release-interop:
 	cd .release && GKPOW_TEST_INTEROP=1 go test $(SHORT) -count=1 -timeout 30m .
 
-bench-once: # BenchmarkLayouts takes minutes, above all for kernels that the CPU is bad at
+bench-once: # skips BenchmarkLayouts, which takes minutes, most of them for slow kernels
 	go test -run '^$$' -bench . -skip Layouts -benchtime 1x $$(grep -rl '^func Benchmark' --include='*_test.go' bench client cmd solver strategies | grep -v -e /_ -e bench/compare | xargs -n1 dirname | sort -u | sed 's|^|./|')
 
 .PHONY: test-arch
 test-arch: s390x riscv64 wasm ## test the search on other architectures: s390x and riscv64 (qemu-user), js/wasm (node)
 
-# The modules beside the one of gkpow.
+# The modules besides gkpow itself.
 MODULES := solver/asm/_gen bench/compare .ci/manifests .release
 CHECKS := check-format check-vet check-purego check-arm64 check-386 check-static check-actions $(MODULES:%=check-module/%)
 
 .PHONY: check check-generated $(CHECKS)
-check: $(CHECKS) ## format, vet, staticcheck, module files and generated files in step; faster with make -j2
+check: $(CHECKS) ## check format, vet, staticcheck, modules and generated files; faster with make -j2
 	$(MAKE) check-generated # last: it writes files that the others read
 
 check-format:
@@ -103,18 +103,18 @@ check-generated:
 	cd solver/asm/_gen && go test .
 	cd bench/compare && go test .
 	$(MAKE) asm generate
-	@test -z "$$(git status --porcelain -- docs solver/asm)" || { git diff --stat -- docs solver/asm; echo 'generated files were out of step: commit them'; exit 1; }
+	@test -z "$$(git status --porcelain -- docs solver/asm)" || { git diff --stat -- docs solver/asm; echo 'generated files were out of date: commit the new ones'; exit 1; }
 
 .PHONY: vulnerabilities
-vulnerabilities: ## look for known vulnerabilities in what gkpow calls; needs vuln.go.dev
+vulnerabilities: ## report known vulnerabilities in code that gkpow calls; needs vuln.go.dev
 	$(GOVULNCHECK) ./...
 
 .PHONY: asm
-asm: ## write the assembly of the kernels again
+asm: ## regenerate the assembly of the kernels
 	cd solver/asm/_gen && go run . ..
 
 .PHONY: generate
-generate: ## write generated files again
+generate: ## regenerate the other generated files
 	go generate ./...
 
 .PHONY: bench
@@ -122,15 +122,15 @@ bench: ## run the benchmarks
 	go test -run '^$$' -bench . ./...
 
 .PHONY: cycles
-cycles: ## CPU cycles of every part of every kernel; ARGS=-json for other programs
+cycles: ## measure every part of every kernel in CPU cycles; ARGS=-json for other programs
 	go run ./bench/cycles $(ARGS)
 
 .PHONY: compare
 compare: ## compare with interpreters, other libraries and openssl (those that are installed)
 	cd bench/compare && go run .
 
-# A number of runs, not a time: before Go 1.27 the end of the time may count as
-# a failure, "context deadline exceeded" (go.dev/issue/75804).
+# A number of runs rather than a time: before Go 1.27, fuzzing may fail with "context deadline
+# exceeded" when its time ends (go.dev/issue/75804).
 FUZZTIME := 2000x
 .PHONY: fuzz
 fuzz: ## fuzz every target, FUZZTIME=1000000x for longer
@@ -139,5 +139,5 @@ fuzz: ## fuzz every target, FUZZTIME=1000000x for longer
 
 MUTANTS := 3000
 .PHONY: mutate
-mutate: ## measure how many faults in the machine code of the kernels their self-tests find; MUTATE='-goarch arm64 -exec "qemu-aarch64 -cpu max"'
+mutate: ## measure how many planted faults the self-tests of the kernels find; MUTATE='-goarch arm64 -exec "qemu-aarch64 -cpu max"'
 	go run ./solver/asm/_mutate -n $(MUTANTS) $(MUTATE)

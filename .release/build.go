@@ -29,19 +29,19 @@ func (b *build) exe() string {
 	return "gkpow"
 }
 
-// compile builds gkpow for a target. The version is the one that the Go command
-// records: the tag of the commit, or a pseudo-version.
+// compile builds gkpow for a target. The Go command determines the version: the tag of the
+// commit, or a pseudo-version.
 func compile(source, work, target string) (*build, error) {
 	goos, goarch, ok := strings.Cut(target, "/")
 	if !ok {
-		return nil, fmt.Errorf("-targets: %q is not GOOS/GOARCH", target)
+		return nil, fmt.Errorf("-targets: %q is not of the form GOOS/GOARCH", target)
 	}
 	b := &build{os: goos, arch: goarch}
 	b.path = filepath.Join(work, goos+"_"+goarch, b.exe())
 	cmd := exec.Command("go", "build", "-trimpath", "-buildvcs=true", "-mod=readonly", "-ldflags=-s -w", "-o", b.path, "./cmd/gkpow")
 	cmd.Dir = source
 	cmd.Env = append(os.Environ(), "CGO_ENABLED=0", "GOOS="+goos, "GOARCH="+goarch,
-		// What a user may have set for his own machine.
+		// Overrides what the user may have set for this machine.
 		"GOFLAGS=", "GOEXPERIMENT=", "GOAMD64=v1", "GOARM64=v8.0", "GOARM=7", "GOPPC64=power8", "GORISCV64=rva20u64", "GOWORK=off")
 	cmd.Stderr = os.Stderr
 	if err := cmd.Run(); err != nil {
@@ -65,12 +65,12 @@ func compile(source, work, target string) (*build, error) {
 			}
 		case "vcs.modified":
 			if s.Value == "true" {
-				return nil, fmt.Errorf("%s has changes that are not committed: a release is built from a commit", source)
+				return nil, fmt.Errorf("%s has changes that are not committed: commit them, since a release is built from a commit", source)
 			}
 		}
 	}
 	if b.date.IsZero() {
-		return nil, fmt.Errorf("%s is not a git repository: a release is built from a commit", source)
+		return nil, fmt.Errorf("%s is not a git repository: a release is built from a commit of gkpow's repository", source)
 	}
 	return b, nil
 }

@@ -10,13 +10,13 @@ import (
 	"golang.org/x/crypto/x509roots/fallback/bundle"
 )
 
-// writeContainer writes what the Containerfile copies: the binaries for Linux, by
+// writeContainer writes the files that the Containerfile copies: the binaries for Linux, by
 // architecture, and the certificate authorities that Mozilla trusts.
 func (r *release) writeContainer() error {
 	var roots bytes.Buffer
 	for root := range bundle.Roots() {
 		if root.Constraint != nil {
-			continue // cannot be said in a PEM file
+			continue // a PEM file cannot express constraints
 		}
 		if err := pem.Encode(&roots, &pem.Block{Type: "CERTIFICATE", Bytes: root.Certificate}); err != nil {
 			return err

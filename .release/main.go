@@ -1,10 +1,10 @@
-// Command release builds what a release of gkpow consists of, from the commit that
-// is checked out: archives, packages for Debian and Red Hat, checksums, a bill of
-// materials, notices of third parties, manual pages, completions, units for systemd
-// and the context of a container image. The same commit and Go release give the
-// same bytes, wherever and whenever it runs.
+// Command release builds a release of gkpow from the commit that is checked out:
+// archives, packages for Debian and Red Hat, checksums, a bill of materials,
+// third-party notices, manual pages, completions, systemd units and the context of
+// a container image. The same commit and Go release produce the same bytes on every
+// machine, at any time.
 //
-// It is a module of its own, so that gkpow does not depend on what it needs.
+// It is a separate module, so that gkpow does not depend on its packaging libraries.
 // "make release" runs it.
 package main
 
@@ -17,7 +17,7 @@ import (
 	"strings"
 )
 
-// targets are what a release is built for, as GOOS/GOARCH.
+// targets are the platforms of a release, as GOOS/GOARCH.
 var targets = []string{
 	"linux/amd64", "linux/arm64", "linux/arm", "linux/ppc64le", "linux/riscv64", "linux/s390x",
 	"darwin/amd64", "darwin/arm64", "freebsd/amd64", "freebsd/arm64", "windows/amd64", "windows/arm64",
@@ -25,8 +25,8 @@ var targets = []string{
 
 func main() {
 	source := flag.String("source", "..", "directory of gkpow's module")
-	out := flag.String("out", "../bin/release", "directory to write to, which is emptied first")
-	only := flag.String("targets", strings.Join(targets, ","), "GOOS/GOARCH of the binaries, with commas in between")
+	out := flag.String("out", "../bin/release", "directory to write to; an earlier release in it is removed")
+	only := flag.String("targets", strings.Join(targets, ","), "GOOS/GOARCH of the binaries, separated by commas")
 	flag.Parse()
 	if err := run(*source, *out, strings.Split(*only, ",")); err != nil {
 		fmt.Fprintln(os.Stderr, "release:", err)
@@ -70,8 +70,8 @@ func run(source, out string, targets []string) error {
 	return nil
 }
 
-// empty makes the directory anew. It removes one only if it looks like an earlier
-// release.
+// empty creates an empty directory. It removes an existing one only if that is empty or looks
+// like an earlier release.
 func empty(dir string) error {
 	entries, err := os.ReadDir(dir)
 	if err != nil && !errors.Is(err, os.ErrNotExist) {
@@ -79,7 +79,7 @@ func empty(dir string) error {
 	}
 	if len(entries) > 0 {
 		if _, err := os.Stat(filepath.Join(dir, checksums)); err != nil {
-			return fmt.Errorf("%s is not empty and holds no earlier release: remove it, or name another directory", dir)
+			return fmt.Errorf("-out %s is not empty and is not an earlier release: remove it, or choose another directory", dir)
 		}
 	}
 	if err := os.RemoveAll(dir); err != nil {

@@ -15,7 +15,7 @@ import (
 	"github.com/google/licensecheck"
 )
 
-// A module is one that some of the binaries contain.
+// A module is a Go module that at least one of the binaries contains.
 type module struct {
 	path, version string
 	sum           string   // as in go.sum
@@ -23,8 +23,7 @@ type module struct {
 	texts         []file   // licences and notices
 }
 
-// licenseFile matches the names of files that say what a module's users must
-// hand on.
+// licenseFile matches the names of files that a module's users must pass on.
 var licenseFile = regexp.MustCompile(`(?i)^(licen[cs]e|copying|notice|patents|authors)([.-].*)?$`)
 
 // findModules finds the modules in the binaries, with their licences.
@@ -33,7 +32,7 @@ func (r *release) findModules() error {
 	for _, b := range r.builds {
 		for _, m := range b.modules {
 			if m.Replace != nil {
-				return fmt.Errorf("%s is replaced by %s: a release is made of published modules", m.Path, m.Replace.Path)
+				return fmt.Errorf("go.mod replaces %s by %s: a release may contain published modules only", m.Path, m.Replace.Path)
 			}
 			if seen[m.Path] {
 				continue
@@ -54,7 +53,7 @@ func (r *release) findModules() error {
 	return nil
 }
 
-// moduleDir returns where a module's source is: for std, that of Go itself.
+// moduleDir returns the directory of a module's source. The source of std is that of Go itself.
 func (r *release) moduleDir(path, version string) (string, error) {
 	if path == "std" {
 		output, err := r.goCommand("env", "GOROOT")
@@ -101,12 +100,12 @@ func (m *module) readLicenses(dir string) error {
 	}
 	slices.Sort(m.licenses)
 	if len(m.licenses) == 0 {
-		return fmt.Errorf("%s@%s has no licence that is known: look at it, and teach findModules", m.path, m.version)
+		return fmt.Errorf("%s@%s has no known licence: read its licence, and add it to readLicenses", m.path, m.version)
 	}
 	return nil
 }
 
-// name is what readers call the module.
+// name returns the name for readers.
 func (m *module) name() string {
 	if m.path == "std" {
 		return "Go standard library"

@@ -100,7 +100,7 @@ func (r *release) packageInfo(b *build, zsh string) (*nfpm.Info, error) {
 	}
 	add("", "/etc/gkpow", 0o750, nfpmfiles.TypeDir)
 	add(r.packaging("agent.env"), "/etc/gkpow/agent.env", 0o640, nfpmfiles.TypeConfigNoReplace)
-	for _, key := range []string{"secret-key", "gktinc-key"} { // which the unit loads, used or not
+	for _, key := range []string{"secret-key", "gktinc-key"} { // the unit loads both, even if only one is used
 		path := filepath.Join(dir, key)
 		if err := os.WriteFile(path, nil, 0o600); err != nil {
 			return nil, err

@@ -18,7 +18,7 @@ import (
 	"time"
 )
 
-// A release is what is built from one commit.
+// A release holds everything that is built from one commit.
 type release struct {
 	source, work, out string
 	version           string
@@ -30,21 +30,20 @@ type release struct {
 	completions       []file
 }
 
-// A file is one of an archive or a package.
+// A file is a file in an archive or a package.
 type file struct {
 	name string // with slashes, in the archive or package
 	mode os.FileMode
 	data []byte
 }
 
-// read returns a file of the source, or of the packaging files.
+// read returns a file of the source or a packaging file.
 func (r *release) read(name string, mode os.FileMode, as string) (file, error) {
 	data, err := os.ReadFile(filepath.Join(r.source, filepath.FromSlash(name)))
 	return file{as, mode, data}, err
 }
 
-// writePages makes the manual pages and the completions, both from the commands
-// themselves.
+// writePages generates the manual pages and the completions from the commands themselves.
 func (r *release) writePages() error {
 	dir := filepath.Join(r.work, "man")
 	if err := os.Mkdir(dir, 0o755); err != nil {
@@ -57,7 +56,7 @@ func (r *release) writePages() error {
 	}
 	pages, err := filepath.Glob(filepath.Join(dir, "*.1"))
 	if err != nil || len(pages) == 0 {
-		return fmt.Errorf("there are no manual pages in %s", dir)
+		return fmt.Errorf("the test that writes manual pages wrote none to %s", dir)
 	}
 	for _, page := range pages {
 		data, err := os.ReadFile(page)
@@ -171,7 +170,7 @@ func (r *release) zip(w io.Writer, files []file) error {
 	return z.Close()
 }
 
-// checksums is the file with the checksums of all others, as sha256sum writes it.
+// checksums is the name of the file with the checksums of all others, in the format of sha256sum.
 const checksums = "SHA256SUMS"
 
 func (r *release) writeChecksums() error {

@@ -44,7 +44,7 @@ func command(t *testing.T, dir, name string, args ...string) string {
 	return string(output)
 }
 
-// checkout clones the repository at the present commit and tags it.
+// checkout clones the repository at the current commit and tags it.
 func checkout(t *testing.T, dir, tag string) string {
 	t.Helper()
 	command(t, ".", "git", "clone", "--quiet", "--no-hardlinks", "..", dir)
@@ -52,8 +52,8 @@ func checkout(t *testing.T, dir, tag string) string {
 	return dir
 }
 
-// The same commit gives the same bytes, in another directory and with another
-// umask, and they are what a release needs.
+// The same commit produces the same bytes in another directory and with another umask, and the
+// release is complete.
 func TestInteropReproducible(t *testing.T) {
 	interop(t, "git", "sha256sum", "dpkg-deb")
 	targets := []string{"linux/amd64", "windows/amd64", "darwin/arm64"}
@@ -116,15 +116,14 @@ func TestInteropReproducible(t *testing.T) {
 	}
 	require.Subset(t, parts, []string{"std", "github.com/spf13/cobra", "github.com/klauspost/cpuid/v2"})
 
-	// A release is of a commit.
+	// A release needs a clean commit.
 	dirty := checkout(t, filepath.Join(t.TempDir(), "dirty"), "v0.9.0")
 	require.NoError(t, os.WriteFile(filepath.Join(dirty, "LICENSE"), nil, 0o644))
 	require.ErrorContains(t, run(dirty, filepath.Join(t.TempDir(), "out"), targets[:1]), "not committed")
 	require.ErrorContains(t, run(dirty, dirty, targets[:1]), "is not empty")
 }
 
-// inside runs a shell script as root on a copy of this system that goes away
-// afterwards.
+// inside runs a shell script as root on a temporary copy of this system.
 func inside(t *testing.T, script string) string {
 	t.Helper()
 	require.Zero(t, os.Getuid(), "mounting needs root")
@@ -235,7 +234,7 @@ echo all is well
 	require.Contains(t, output, "all is well\n")
 }
 
-// serveRelease serves the releases, an emulator, and returns where they are.
+// serveRelease serves the releases and an emulator, and returns their URLs.
 func serveRelease(t *testing.T) (releases, api string) {
 	files := httptest.NewServer(http.FileServer(http.Dir(packages(t))))
 	t.Cleanup(files.Close)
@@ -244,7 +243,7 @@ func serveRelease(t *testing.T) (releases, api string) {
 	return files.URL, service.URL
 }
 
-// A runner is what CI systems give a job: files, and variables.
+// A runner imitates the environment of a CI job: its files and variables.
 func runner(t *testing.T, variables ...string) (env []string, file func(name string) string) {
 	dir := t.TempDir()
 	env = append([]string{"PATH=" + os.Getenv("PATH"), "HOME=" + dir, "RUNNER_TEMP=" + dir,
@@ -294,7 +293,7 @@ func TestInteropAction(t *testing.T) {
 	}
 }
 
-// The script of the GitLab template gives the job gkpow.
+// The script of the GitLab template installs gkpow for the job.
 func TestInteropGitLab(t *testing.T) {
 	interop(t, "sh", "curl")
 	releases, api := serveRelease(t)
@@ -327,7 +326,7 @@ func TestInteropGitLab(t *testing.T) {
 	}
 }
 
-// The score is the one that docs/SECURITY.md gives: 12 is 1.2.
+// docs/SECURITY.md states the score of the unit. A threshold of 12 is a score of 1.2.
 func TestInteropUnits(t *testing.T) {
 	interop(t, "systemd-analyze")
 	output := command(t, "files", "systemd-analyze", "security", "--offline=yes", "--no-pager", "--threshold=12", "./gkpow-agent.service")
@@ -337,8 +336,8 @@ func TestInteropUnits(t *testing.T) {
 	require.Contains(t, string(document), "(`systemd-analyze security`: 1.2, OK)")
 }
 
-// The image is built, and run with a read-only root and without capabilities: by docker if its
-// daemon runs, or else by buildah.
+// The image builds, and runs with a read-only root and without capabilities. The test uses docker
+// if its daemon runs, and buildah otherwise.
 func TestInteropContainer(t *testing.T) {
 	interop(t)
 	dir := t.TempDir()
@@ -368,7 +367,7 @@ func TestInteropContainer(t *testing.T) {
 	container := strings.TrimSpace(buildah("from", "gkpow-test"))
 	root := strings.TrimSpace(buildah("mount", container))
 	defer buildah("umount", container)
-	// What buildah can run is not read-only, so the kernel is told directly.
+	// buildah cannot run a container with a read-only root, so the script mounts the root itself.
 	runs := func(args string) string {
 		return command(t, dir, "unshare", "--mount", "--propagation=private", "sh", "-e", "-c",
 			`mount --bind "$1" "$1"; mount -o remount,bind,ro "$1"; cd "$1"; exec chroot --userspec=65532:65532 . /gkpow `+args, "sh", root)
