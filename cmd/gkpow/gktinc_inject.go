@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"compress/gzip"
 	"io"
 	"strings"
 
@@ -9,17 +10,16 @@ import (
 )
 
 // An injector reads a page and puts HTML into its form: in place of the comment
-// <!--gktinc-->, or else before the end of the form. It leaves every other byte as it
-// is.
+// <!--gktinc-->, or else at the end of the form. It leaves every other byte as it is.
 type injector struct {
 	page   *html.Tokenizer
 	body   io.Closer
 	formID string        // "" is the first form that is sent by POST
 	insert func() []byte // called when there is a place for it, at most once
 
-	inForm, done bool
-	out          bytes.Buffer
-	err          error
+	open, inForm, done bool // whether a form is open, and whether it is the one
+	out                bytes.Buffer
+	err                error
 }
 
 func newInjector(body io.ReadCloser, formID string, insert func() []byte) *injector {
@@ -47,20 +47,33 @@ func (i *injector) next() {
 	switch kind {
 	case html.ErrorToken:
 		i.err = i.page.Err()
-	case html.StartTagToken:
-		if name, more := i.page.TagName(); string(name) == "form" {
-			i.inForm = i.isTheForm(more)
+		if i.err == io.EOF {
+			i.leave(0)
+		}
+	case html.StartTagToken, html.SelfClosingTagToken: // the slash has no meaning in HTML
+		// Browsers ignore a form inside a form.
+		if name, more := i.page.TagName(); string(name) == "form" && !i.open {
+			i.open, i.inForm = true, i.isTheForm(more)
 		}
 	case html.EndTagToken:
-		if name, _ := i.page.TagName(); string(name) == "form" && i.inForm {
-			i.inForm = false
-			i.put(len(i.page.Raw()), 0)
+		switch name, _ := i.page.TagName(); string(name) {
+		case "form", "body", "html": // a form without an end tag extends to the end of the page
+			i.leave(len(i.page.Raw()))
 		}
 	case html.CommentToken:
 		if size := len(i.page.Raw()); strings.TrimSpace(string(i.page.Text())) == "gktinc" {
 			i.put(size, size)
 		}
 	}
+}
+
+// leave ends the open form, and inserts the HTML before the last bytes of the output if
+// the form is the one.
+func (i *injector) leave(last int) {
+	if i.inForm {
+		i.put(last, 0)
+	}
+	i.open, i.inForm = false, false
 }
 
 // isTheForm reports whether a form with these attributes is the one to insert into.
@@ -94,3 +107,24 @@ func (i *injector) put(last, replaced int) {
 	i.out.Write(i.insert())
 	i.out.Write(end)
 }
+
+// A gunzip decompresses a page.
+type gunzip struct {
+	compressed io.ReadCloser
+	page       *gzip.Reader
+}
+
+func newGunzip(compressed io.ReadCloser) io.ReadCloser { return &gunzip{compressed: compressed} }
+
+// Read returns the decompressed page.
+func (g *gunzip) Read(p []byte) (n int, err error) {
+	if g.page == nil { // now, so that an invalid page is not an error of the connection
+		if g.page, err = gzip.NewReader(g.compressed); err != nil {
+			return 0, err
+		}
+	}
+	return g.page.Read(p)
+}
+
+// Close closes the compressed page.
+func (g *gunzip) Close() error { return g.compressed.Close() }

@@ -50,9 +50,10 @@ any size, chunked bodies and trailers.
   gkpow gktinc proxy --upstream http://127.0.0.1:3000 --guard example.com/login
 
 A guard is the host and path by which GKTinc knows the page. The proxy guards the
-path, and everything below it, on all hosts. Parameters describe the form, as for the agent:
-field (the monitored input, username), field-optional, form (its id), input, verbose
-and script, as in 'example.com/wp-login.php?field=log&form=loginform'.
+path, and everything below it, on all hosts; the path / is guarded alone. Parameters
+describe the form, as for the agent: field (the monitored input, username),
+field-optional, form (its id), input, verbose and script, as in
+'example.com/wp-login.php?field=log&form=loginform'.
 
 The visitor's address is that of the connection, unless it comes from a
 --trusted-proxy: then it is in the --client-ip-header, which that proxy must set.
@@ -158,7 +159,7 @@ func gktincProxy(ctx context.Context, env environment, f proxyFlags) error {
 
 // A guardedForm is a form as --guard describes it.
 type guardedForm struct {
-	path       string // as canonicalPath has it
+	path       []string // as pathSegments returns it
 	parameters url.Values
 }
 
@@ -185,10 +186,11 @@ func (f *proxyFlags) parseForms(guard *formGuard) ([]guardedForm, error) {
 			return nil, usagef("--guard %s: %w", text, err)
 		}
 		_, path, _ := strings.Cut(page, "/")
-		if path, err = url.PathUnescape(path); err != nil {
-			return nil, usagef("--guard %s: %w", text, err)
+		segments, up := pathSegments(path)
+		if up {
+			return nil, usagef("--guard %s: write the path without ..", text)
 		}
-		forms = append(forms, guardedForm{canonicalPath("/" + path), query})
+		forms = append(forms, guardedForm{segments, query})
 	}
 	return forms, nil
 }

@@ -1,6 +1,8 @@
 package main
 
 import (
+	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"log/slog"
@@ -9,7 +11,6 @@ import (
 	"net/http"
 	"net/http/httputil"
 	"net/url"
-	"path"
 	"regexp"
 	"strings"
 	"sync"
@@ -53,9 +54,7 @@ func (p *proxy) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	outcome := "passed"
-	switch r.Method {
-	case http.MethodGet, http.MethodHead, http.MethodOptions:
-	default:
+	if !asksForPage(r) {
 		if !p.judge(w, r, form) {
 			p.count("refused")
 			return
@@ -67,34 +66,6 @@ func (p *proxy) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 }
 
 func (p *proxy) count(outcome string) { p.requests.With(outcome).Inc() }
-
-// find returns the guarded form at a path, or nil if there is none.
-func (p *proxy) find(requested string) *guardedForm {
-	requested = canonicalPath(requested)
-	for i := range p.forms {
-		guarded := p.forms[i].path
-		if requested == guarded || guarded != "/" && strings.HasPrefix(requested, guarded+"/") {
-			return &p.forms[i]
-		}
-	}
-	return nil
-}
-
-// canonicalPath maps all paths that some application treats as equal to one path: it
-// ignores case, kinds of slashes, dots, parameters after a semicolon, and anything after
-// a NUL. Guarding one path too many does no harm.
-func canonicalPath(requested string) string {
-	requested, _, _ = strings.Cut(requested, "\x00")
-	segments := strings.Split(strings.ReplaceAll(requested, `\`, "/"), "/")
-	for i, segment := range segments {
-		segment, _, _ = strings.Cut(segment, ";")
-		if trimmed := strings.TrimRight(segment, " ."); trimmed != "" {
-			segment = trimmed
-		}
-		segments[i] = segment
-	}
-	return strings.ToLower(path.Clean("/" + strings.Join(segments, "/")))
-}
 
 // judge reports whether GKTinc accepts a form. If not, it has answered the request.
 func (p *proxy) judge(w http.ResponseWriter, r *http.Request, form *guardedForm) bool {
@@ -192,7 +163,16 @@ func (p *proxy) rewrite(r *httputil.ProxyRequest, upstream *url.URL) {
 			}
 		}
 	}
-	r.Out.Header.Del("X-Real-IP") // the visitor's own word
+	for name := range r.Out.Header { // the visitor's own word; CGI does not tell X_Real_IP from X-Real-IP
+		switch strings.ToLower(strings.ReplaceAll(name, "_", "-")) {
+		case "x-real-ip":
+			delete(r.Out.Header, name)
+		case "x-forwarded-for", "x-forwarded-host", "x-forwarded-proto", "forwarded":
+			if strings.Contains(name, "_") {
+				delete(r.Out.Header, name)
+			}
+		}
+	}
 	if ip := p.options.Proxies.ClientIP(r.In); ip.IsValid() {
 		r.Out.Header.Set("X-Real-IP", ip.String())
 	}
@@ -213,13 +193,23 @@ func (p *proxy) modify(response *http.Response) error {
 		response.StatusCode == http.StatusSwitchingProtocols || response.StatusCode == http.StatusPartialContent {
 		return nil
 	}
-	if encoding := response.Header.Get("Content-Encoding"); encoding != "" && encoding != "identity" {
+	switch encoding := response.Header.Get("Content-Encoding"); strings.ToLower(encoding) {
+	case "", "identity":
+	case "gzip", "x-gzip": // although the proxy did not ask for it
+		response.Body = newGunzip(response.Body)
+	default:
 		p.log.Warn("the application compressed a page although the proxy did not ask for it, so the form gets no hidden field", "encoding", encoding)
 		return nil
 	}
 	nonce := nonceOf(response.Header)
-	response.Body = newInjector(response.Body, page.form.parameters.Get("form"), func() []byte { return p.fields(page, nonce) })
-	for _, name := range []string{"Content-Length", "Etag", "Last-Modified", "Accept-Ranges", "Content-Md5", "Digest"} {
+	response.Body = newInjector(response.Body, page.form.parameters.Get("form"), func() []byte {
+		fields := p.fields(page, nonce)
+		if media == "application/xhtml+xml" {
+			fields = bytes.Replace(fields, []byte(`">`), []byte(`"/>`), 1) // XML needs the end of the input element
+		}
+		return fields
+	})
+	for _, name := range []string{"Content-Encoding", "Content-Length", "Etag", "Last-Modified", "Accept-Ranges", "Content-Md5", "Digest"} {
 		response.Header.Del(name)
 	}
 	response.ContentLength = -1
@@ -255,18 +245,19 @@ func (p *proxy) makeFields(page *guardedPage, nonce string) (string, error) {
 	return string(field) + "\n" + string(scripts), err
 }
 
-var cspNonce = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`'nonce-([A-Za-z0-9+/_=-]+)'`) })
+var cspNonce = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`(?i)'nonce-([a-z0-9+/_-]+=*)'`) })
 
 // nonceOf returns the nonce by which a page's Content-Security-Policy allows scripts,
 // "" if there is none.
 func nonceOf(h http.Header) string {
+	nonces := map[string]string{} // by directive
 	for _, policy := range h.Values("Content-Security-Policy") {
-		for directive := range strings.SplitSeq(policy, ";") {
-			name, sources, _ := strings.Cut(strings.TrimSpace(directive), " ")
-			if found := cspNonce().FindStringSubmatch(sources); found != nil && (strings.HasPrefix(name, "script-src") || name == "default-src") {
-				return found[1]
+		for directive := range strings.FieldsFuncSeq(policy, func(r rune) bool { return r == ';' || r == ',' }) {
+			words := strings.Fields(directive)
+			if found := cspNonce().FindStringSubmatch(directive); found != nil && len(words) > 0 {
+				nonces[strings.ToLower(words[0])] = found[1]
 			}
 		}
 	}
-	return ""
+	return cmp.Or(nonces["script-src-elem"], nonces["script-src"], nonces["default-src"])
 }

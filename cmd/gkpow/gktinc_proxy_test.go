@@ -3,7 +3,9 @@ package main
 import (
 	"bufio"
 	"bytes"
+	"compress/gzip"
 	"crypto/sha256"
+	"encoding/xml"
 	"fmt"
 	"io"
 	"log/slog"
@@ -210,7 +212,7 @@ func TestProxyForms(t *testing.T) {
 	require.Regexp(t, `(?s)^<form method=post><input type="hidden".*</script>\n1</form><script>"</form><!--gktinc-->"</script>$`, body)
 
 	for _, page = range []string{"", "no form", "<form>x</form>", "<form method=get></form>", `<script>"<form method=post></form>"</script>`,
-		"<textarea><form method=post></form></textarea>", "<!-- <form method=post></form> -->", "<form method=post>", "</form>", "<form method=post", "\x00<\xff"} {
+		"<textarea><form method=post></form></textarea>", "<!-- <form method=post></form> -->", "</form>", "<form method=post", "\x00<\xff"} {
 		require.Equal(t, page, get("/"))
 	}
 
@@ -221,6 +223,160 @@ func TestProxyForms(t *testing.T) {
 	require.True(t, found)
 	require.Equal(t, strings.TrimSuffix(page, "</form>"), before)
 	require.True(t, strings.HasSuffix(end, "</script>\n</form>"))
+}
+
+// Browsers end a form that has no end tag at the end of the page, and ignore a form in a
+// form.
+func TestProxyOddPages(t *testing.T) {
+	var page []byte
+	header := http.Header{}
+	s := newGuardedSite(t, proxyFlags{}, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Content-Type", "text/html")
+		for name, values := range header {
+			w.Header()[name] = values
+		}
+		_, _ = w.Write(page)
+	}))
+	get := func(text string) string {
+		page = []byte(text)
+		_, body, _ := s.do(s.request("GET", "/login", ""))
+		return body
+	}
+	for name, test := range map[string]struct{ before, after string }{
+		"no end tag":         {"<form method=post><p>x", ""},
+		"no end tag in body": {"<body><form method=post><p>x", "</body></html>"},
+		"no end of the body": {"<form method=post><p>x", "</html>"},
+		"form in a form":     {"<form method=post><form method=get>x", "</form><form method=post></form>"},
+		"form in another":    {"<form><form method=post>x</form><form method=post>y", "</form>"},
+		"attributes":         {`<form method=post data-x="a>b" title='</form>'><!-- </form> --><b a="</form>">x`, "</form>"},
+		"slash":              {"<form method=post />x<input/>", "</form >"},
+		"method twice":       {"<form method=post method=get>x", "</form>"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			body := get(test.before + test.after)
+			require.True(t, strings.HasPrefix(body, test.before+`<input type="hidden"`), body)
+			require.True(t, strings.HasSuffix(body, "</script>\n"+test.after), body)
+			require.Len(t, hiddenOnce.FindAllString(body, -1), 1)
+		})
+	}
+
+	// XML needs the end of every element.
+	header.Set("Content-Type", "application/xhtml+xml; charset=utf-8")
+	const xhtml = `<html xmlns="http://www.w3.org/1999/xhtml"><body><form method="post"><p>&#228;</p></form></body></html>`
+	body := get(xhtml)
+	require.Contains(t, body, "gktinc_init(")
+	d := xml.NewDecoder(strings.NewReader(body))
+	for {
+		if _, err := d.Token(); err != nil {
+			require.ErrorIs(t, err, io.EOF, body)
+			break
+		}
+	}
+
+	// An application may compress although the proxy does not ask for it.
+	var packed bytes.Buffer
+	z := gzip.NewWriter(&packed)
+	_, _ = io.WriteString(z, plainPage)
+	require.NoError(t, z.Close())
+	header = http.Header{"Content-Encoding": {"gzip"}}
+	page = packed.Bytes()
+	r := s.request("GET", "/login", "")
+	r.Header.Set("Accept-Encoding", "br") // or net/http decompresses
+	status, body, answered := s.do(r)
+	require.Equal(t, 200, status)
+	require.Empty(t, answered.Get("Content-Encoding"))
+	require.Regexp(t, hiddenOnce, body)
+	require.True(t, strings.HasSuffix(body, "</form ><form method=post></form>\n"), body)
+
+	header = http.Header{"Content-Security-Policy": {"default-src 'nonce-no='; STYLE-SRC 'nonce-no='; Script-Src 'self' 'nonce-yes_-='", "img-src *"}}
+	require.Equal(t, 3, strings.Count(get(plainPage), `<script nonce="yes_-="`))
+}
+
+// Applications read some paths differently than the proxy does: all that could mean the
+// guarded one are guarded.
+func TestProxyPaths(t *testing.T) {
+	_, env := gktincUser(t, gktest.GKTincOptions{})
+	log := slog.New(slog.DiscardHandler)
+	guard, err := (&guardFlags{}).open(t.Context(), env, "", "", log)
+	require.NoError(t, err)
+	forms := func(guards ...string) *proxy {
+		f := proxyFlags{upstream: "http://127.0.0.1:1", maxRequests: 1, forms: guards}
+		p, err := f.newProxy(guard, &metrics.Registry{}, log)
+		require.NoError(t, err)
+		return p
+	}
+	p := forms("example.com/login", "example.com/App/sign-in.php?form=x")
+	for _, target := range []string{
+		"//host/login", `/\host/login`, "///host/login", "//host:80/login/", // URL parsers: PHP, Node, Python
+		"/a%5Cb/../login", `/a\b/../login`, "/a%2Fb/../login", "/a;b/../login", "/a%2F../login", // what separates segments
+		"/login/..;/", "/login/..%5Cx", "/login//..", "/login/..%2f..%2fx", "/login/.../", "/login/%2e%2e/x", // what leads up
+		"/app//../sign-in.php", "/x/..//app/sign-in.php", "/app/x//../sign-in.php/y",
+		"/login%0A", "/login%0d%0a", "/%20login", "/login%09", "/login%E2%80%A8", "/login%C2%A0", // white space
+		"/login.json", "/login.html/", "/login~", "/login::$DATA", "/login%3fx", "/login%23", "/login&x", "/login,x", "/app;v=1/sign-in.php", // suffixes
+		"/%256cogin", "/x%252f..%252flogin", "/x/%252e%252e/login", "/;/login", "/.;/login", "/%2e/login", "/ /login", // escapes, nothing
+		"/L\u00d6GIN/../login", "/\u017fogin/../login", "/app/\u017fign-in.php", "/LOGIN",
+	} {
+		u := &url.URL{}
+		var err error
+		u.Path, err = url.PathUnescape(target)
+		require.NoError(t, err)
+		require.NotNil(t, p.find(u.Path), target)
+	}
+	for _, path := range []string{"/", "//", "", "*", "/loginx", "/login-now", "/login_now", "/login2", "/loginé", "/other/login", "/x/y/../z", "/app",
+		"/app/sign-in", "/sign-in.php", "/static/100%", "/a%2Fb", "/logi", "//host/other/login"} {
+		require.Nil(t, p.find(path), path)
+	}
+	require.Equal(t, "x", p.find("/app/sign-in.php").parameters.Get("form"))
+	root := forms("example.com/")
+	for _, path := range []string{"/", "//", "/.", "/%2e/", "//host", "//host/", "/;x", "/x/..", "/x/y/../..", `/x\..`} {
+		require.NotNil(t, root.find(path), path)
+	}
+	for _, path := range []string{"/x", "/index.php", "//host/x"} {
+		require.Nil(t, root.find(path), path)
+	}
+}
+
+// A request that only looks like one for a page is judged.
+func TestProxyMethods(t *testing.T) {
+	s := newGuardedSite(t, proxyFlags{}, application())
+	for _, method := range []string{"GET", "OPTIONS", "HEAD"} {
+		status, body, _ := s.do(s.request(method, "/login", "username=bob&password=x"))
+		require.Equal(t, 403, status, "%s with a body: %s", method, body)
+		for _, name := range []string{"X-HTTP-Method-Override", "X-HTTP-Method", "X-Method-Override"} {
+			r := s.request(method, "/login", "")
+			r.Header.Set(name, "POST")
+			status, body, _ := s.do(r)
+			require.Equal(t, 403, status, "%s with %s: %s", method, name, body)
+		}
+		status, _, _ = s.do(s.request(method, "/login", ""))
+		require.Equal(t, 200, status, method)
+	}
+	r := s.request("GET", "/login", "")
+	r.Body, r.ContentLength = io.NopCloser(strings.NewReader("username=bob")), -1 // chunked
+	status, _, _ := s.do(r)
+	require.Equal(t, 403, status)
+	// With a valid form such a request passes.
+	r = s.request("GET", "/login", s.page("/login"))
+	status, _, _ = s.do(r)
+	require.Equal(t, 200, status)
+}
+
+// An application that reads headers as CGI variables finds no value that a visitor has
+// chosen.
+func TestProxyHeaders(t *testing.T) {
+	s := newGuardedSite(t, proxyFlags{}, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		for name := range r.Header {
+			if strings.Contains(name, "_") {
+				fmt.Fprintln(w, name)
+			}
+		}
+	}))
+	r := s.request("GET", "/x", "")
+	for _, name := range []string{"X_Real_IP", "x_real-ip", "X_FORWARDED_FOR", "X-Forwarded_Host", "x_forwarded_proto", "Session_Token"} {
+		r.Header[name] = []string{"203.0.113.66"}
+	}
+	_, body, _ := s.do(r)
+	require.Equal(t, "Session_token\n", body)
 }
 
 // The proxy passes on everything except forms unchanged.

@@ -1,0 +1,91 @@
+package main
+
+import (
+	"net/http"
+	"net/url"
+	"slices"
+	"strings"
+	"unicode"
+	"unicode/utf8"
+)
+
+// asksForPage reports whether a request cannot be a form, whatever the application makes
+// of it. Some applications read the body of a GET, or take the method from a header.
+func asksForPage(r *http.Request) bool {
+	for _, name := range []string{"X-Http-Method-Override", "X-Http-Method", "X-Method-Override"} {
+		if r.Header.Get(name) != "" {
+			return false
+		}
+	}
+	return r.ContentLength == 0 && slices.Contains([]string{http.MethodGet, http.MethodHead, http.MethodOptions}, r.Method)
+}
+
+// find returns the guarded form at a path, or nil if there is none.
+//
+// Applications disagree about which paths are equal, and a visitor must not get past the
+// guard by a spelling that only the application takes for the guarded path. Guarding one
+// path too many does no harm, so find guards every path that some application could mean.
+func (p *proxy) find(requested string) *guardedForm {
+	segments, up := pathSegments(requested)
+	// Programs that parse the path as a URL take the first segment of //a/b for a host.
+	host := len(requested) > 1 && isSlash(rune(requested[0])) && isSlash(rune(requested[1])) && len(segments) > 0
+	for i := range p.forms {
+		guarded := p.forms[i].path
+		if isBelow(segments, guarded) || host && isBelow(segments[1:], guarded) || up && mentions(segments, guarded) {
+			return &p.forms[i]
+		}
+	}
+	return nil
+}
+
+// pathSegments splits a path wherever some application does, and leaves out what some
+// application ignores: case, repeated escapes, empty segments, parameters after a
+// semicolon, and white space. up reports whether the path has a segment "..".
+func pathSegments(requested string) (segments []string, up bool) {
+	for range 3 {
+		decoded, err := url.PathUnescape(requested)
+		if err != nil {
+			break
+		}
+		requested = decoded
+	}
+	for segment := range strings.FieldsFuncSeq(requested, isSlash) {
+		segment, _, _ = strings.Cut(segment, ";")
+		segment = strings.TrimFunc(segment, func(r rune) bool { return unicode.IsSpace(r) || unicode.IsControl(r) })
+		if dots := strings.Trim(segment, " ."); dots == "" {
+			up = up || strings.Count(segment, ".") > 1
+			continue
+		}
+		segments = append(segments, strings.ToLower(strings.ToUpper(segment))) // so that all letters with the same upper case are equal
+	}
+	return segments, up
+}
+
+func isSlash(r rune) bool { return r == '/' || r == '\\' }
+
+// isBelow reports whether a path is a guarded one or below it. The path / has nothing
+// below it.
+func isBelow(segments, guarded []string) bool {
+	if len(guarded) == 0 {
+		return len(segments) == 0
+	}
+	return len(segments) >= len(guarded) && slices.EqualFunc(segments[:len(guarded)], guarded, isSegment)
+}
+
+// isSegment reports whether some application takes a segment for the guarded one: /login
+// also answers as /login.json in Rails, and routes that regular expressions describe often
+// allow for a line break at the end.
+func isSegment(segment, guarded string) bool {
+	rest, ok := strings.CutPrefix(segment, guarded)
+	next, _ := utf8.DecodeRuneInString(rest)
+	return ok && (rest == "" || !unicode.IsLetter(next) && !unicode.IsDigit(next) && next != '-' && next != '_')
+}
+
+// mentions reports whether a path with ".." may lead to a guarded path. Where it leads
+// depends on which of its characters separate segments, so the last segment of the guarded
+// path anywhere in it is enough. Browsers never send such a path.
+func mentions(segments, guarded []string) bool {
+	return len(guarded) == 0 || slices.ContainsFunc(segments, func(segment string) bool {
+		return isSegment(segment, guarded[len(guarded)-1])
+	})
+}
