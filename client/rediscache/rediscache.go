@@ -79,7 +79,8 @@ type Options struct {
 	Policy Policy
 
 	// Timeout limits each exchange with the server, 10 ms to 1 s; 0 means the timeout in
-	// the URL, or else DefaultTimeout. Connecting may take twice as long. The holder of
+	// the URL, or else DefaultTimeout. Time in which this process does not run hardly
+	// counts. Connecting may take twice as long. The holder of
 	// the lease renews it once per Timeout; without renewal the lease expires after
 	// twelve.
 	Timeout time.Duration

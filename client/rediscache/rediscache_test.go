@@ -24,6 +24,10 @@ func TestMain(m *testing.M) {
 		child()
 		return
 	}
+	if os.Getenv(childPatience) != "" {
+		impatient()
+		return
+	}
 	// rueidis probes for a cluster first, and leaves a goroutine that sleeps for a second.
 	goleak.VerifyTestMain(m, goleak.IgnoreAnyFunction("github.com/redis/rueidis.(*call).DelayDo.func1"))
 }

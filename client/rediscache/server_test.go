@@ -1,6 +1,7 @@
 package rediscache
 
 import (
+	"bufio"
 	"bytes"
 	"context"
 	"fmt"
@@ -166,6 +167,27 @@ func child() {
 	}
 	fmt.Fprintln(os.Stderr, err)
 	os.Exit(1)
+}
+
+// childPatience makes the test binary run impatient.
+const childPatience = "GKPOW_TEST_PATIENCE"
+
+// impatient waits for a line, with patience for one second, and prints whether it came.
+func impatient() {
+	ctx, cancel := patience(context.Background(), time.Second)
+	defer cancel()
+	line := make(chan struct{})
+	go func() {
+		_, _ = bufio.NewReader(os.Stdin).ReadString('\n')
+		close(line)
+	}()
+	fmt.Println("waiting")
+	select {
+	case <-ctx.Done():
+		fmt.Println(context.Cause(ctx))
+	case <-line:
+		fmt.Println("answered")
+	}
 }
 
 // start starts a copy of the test binary as a member.

@@ -82,9 +82,11 @@ func (s *store) do(ctx context.Context, exchange func(context.Context, rueidis.C
 	client, err := s.connect(ctx)
 	var answer []rueidis.RedisMessage
 	if err == nil {
-		limited, cancel := context.WithTimeout(ctx, s.timeout)
+		limited, cancel := patience(ctx, s.timeout)
 		defer cancel()
-		answer, err = exchange(limited, client)
+		if answer, err = exchange(limited, client); err != nil && limited.Err() != nil {
+			err = context.Cause(limited)
+		}
 	}
 	switch _, replied := rueidis.IsRedisErr(err); {
 	case err == nil:
@@ -102,7 +104,7 @@ func (s *store) do(ctx context.Context, exchange func(context.Context, rueidis.C
 	}
 	s.errors.Add(1)
 	s.up.Store(false)
-	if errors.Is(err, context.DeadlineExceeded) {
+	if errors.Is(err, errSlow) || errors.Is(err, context.DeadlineExceeded) {
 		err = fmt.Errorf("no answer within %v", s.timeout)
 	}
 	err = fmt.Errorf("%s: %w", s.server.address, err)
@@ -128,7 +130,7 @@ func isWriteFault(err error) bool {
 // connect returns the client. If there is none it starts to connect and waits, up to twice
 // the timeout. The attempt continues after that, so a later caller may find it done.
 func (s *store) connect(ctx context.Context) (rueidis.Client, error) {
-	ctx, cancel := context.WithTimeout(ctx, 2*s.timeout)
+	ctx, cancel := patience(ctx, 2*s.timeout)
 	defer cancel()
 	s.mu.Lock()
 	if s.client != nil || s.closed {
@@ -147,7 +149,7 @@ func (s *store) connect(ctx context.Context) (rueidis.Client, error) {
 	select {
 	case <-connecting:
 	case <-ctx.Done():
-		return nil, ctx.Err()
+		return nil, context.Cause(ctx)
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()

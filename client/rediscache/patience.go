@@ -1,0 +1,33 @@
+package rediscache
+
+import (
+	"context"
+	"errors"
+	"time"
+)
+
+// errSlow is the cause of a context whose patience has run out.
+var errSlow = errors.New("the server is slow")
+
+// ticks is the number of parts in which patience counts.
+const ticks = 20
+
+// patience returns a context that ends after d, with the cause errSlow. Time in which this
+// process does not run hardly counts: on a busy machine, or in a container that has used
+// up its CPU quota, the process is slow rather than the server.
+func patience(ctx context.Context, d time.Duration) (context.Context, context.CancelFunc) {
+	ctx, cancel := context.WithCancelCause(ctx)
+	go func() {
+		ticker := time.NewTicker(d / ticks)
+		defer ticker.Stop()
+		for range ticks {
+			select {
+			case <-ticker.C: // a Ticker drops the ticks for which its receiver is late
+			case <-ctx.Done():
+				return
+			}
+		}
+		cancel(errSlow)
+	}()
+	return ctx, func() { cancel(nil) }
+}
