@@ -37,7 +37,7 @@ func Check(ctx context.Context, url string) (Report, error) {
 	store := newStore(s, s.prefix+"doctor:", func(string) {}, nil)
 	defer store.close()
 	key := s.prefix + "doctor:" + rand.Text()
-	_, err = store.do(ctx, func(ctx context.Context, c rueidis.Client) ([]rueidis.RedisMessage, error) {
+	_, err = store.do(ctx, answers, func(ctx context.Context, c rueidis.Client) ([]rueidis.RedisMessage, error) {
 		if info, err := c.Do(ctx, c.B().Info().Section("server").Build()).ToString(); err == nil {
 			report.Server = serverName(info)
 		}
@@ -48,7 +48,7 @@ func Check(ctx context.Context, url string) (Report, error) {
 	}
 	if err == nil {
 		begun := time.Now()
-		_, err = store.run(ctx, checkScript, []string{key})
+		_, err = store.run(ctx, stores, checkScript, []string{key})
 		report.Latency = time.Since(begun)
 	}
 	if err != nil && ctx.Err() == nil {

@@ -285,6 +285,71 @@ func TestInteropOutages(t *testing.T) {
 	}
 }
 
+// A server that answers but rejects writes causes one warning, however often members ask
+// it, and is not up until it accepts writes again.
+func TestInteropRejectsWrites(t *testing.T) {
+	interop(t)
+	t.Parallel()
+	for code, r := range map[string]struct{ reject, accept []string }{
+		"OOM":      {[]string{"CONFIG", "SET", "maxmemory", "1"}, []string{"CONFIG", "SET", "maxmemory", "0"}},
+		"READONLY": {[]string{"REPLICAOF", "127.0.0.1", "1"}, []string{"REPLICAOF", "NO", "ONE"}},
+	} {
+		server := startRedis(t)
+		var mu sync.Mutex
+		var warnings []string
+		i := &issuer{secret: "a"}
+		c := member(t, i, Options{URL: server.url(), Bare: true, OnWarning: func(err error) {
+			mu.Lock()
+			defer mu.Unlock()
+			warnings = append(warnings, err.Error())
+		}})
+		for outage := 1; outage <= 2; outage++ {
+			require.NoError(t, server.admin(r.reject...).Error())
+			for range 2 {
+				token, err := c.Token(t.Context())
+				require.NoError(t, err)
+				require.False(t, c.Stats().Up)
+				c.Invalidate(token)
+				require.False(t, c.Stats().Up)
+			}
+			_, err := Check(t.Context(), server.url())
+			require.ErrorContains(t, err, "rejects writes ("+code+")")
+			require.NotContains(t, err.Error(), "script")
+			require.NoError(t, server.admin(r.accept...).Error())
+			token, err := c.Token(t.Context())
+			require.NoError(t, err)
+			require.True(t, c.Stats().Up)
+			c.Invalidate(token)
+			mu.Lock()
+			require.Len(t, warnings, outage)
+			require.Contains(t, warnings[0], "the server rejects writes ("+code+"), since it is ")
+			mu.Unlock()
+		}
+	}
+}
+
+// A full server still hands out the tokens in its pool, each of them once.
+func TestInteropFullPool(t *testing.T) {
+	interop(t)
+	server := startRedis(t)
+	i := &issuer{secret: "a"}
+	c := member(t, i, Options{URL: server.url(), SingleUse: true, Spare: 3})
+	stock := func() int64 {
+		n, err := server.admin("ZCARD", c.keys.pool).AsInt64()
+		require.NoError(t, err)
+		return n
+	}
+	get(t, c)
+	require.Eventually(t, func() bool { return stock() == 3 }, time.Minute, 10*time.Millisecond)
+	server.admin("CONFIG", "SET", "maxmemory", "1")
+	given := map[string]bool{}
+	for range 5 {
+		given[get(t, c)] = true
+	}
+	require.Len(t, given, 5)
+	require.EqualValues(t, 3, c.Stats().Shared)
+}
+
 // Members ignore a value that somebody puts back after it was refused or has expired.
 func TestInteropReplay(t *testing.T) {
 	interop(t)

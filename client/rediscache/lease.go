@@ -91,7 +91,11 @@ type seen struct {
 }
 
 func (c *Cache) look(ctx context.Context, wanted claim) (seen, error) {
-	answer, err := c.store.run(ctx, lookScript, c.keys.all(), wanted.owner, milliseconds(wanted.term), wanted.token, wanted.failed)
+	shows := answers
+	if wanted != (claim{}) {
+		shows = stores
+	}
+	answer, err := c.store.run(ctx, shows, lookScript, c.keys.all(), wanted.owner, milliseconds(wanted.term), wanted.token, wanted.failed)
 	if err != nil {
 		return seen{}, err
 	}
@@ -207,7 +211,7 @@ func (c *Cache) handshake(ctx context.Context, held claim, s seen) (client.Token
 		}
 	}
 	// Tell the fleet even if the caller has stopped waiting.
-	_, _ = c.store.run(context.WithoutCancel(ctx), settleScript, c.keys.all(), held.owner, kind, value, milliseconds(ttl), s.token)
+	_, _ = c.store.run(context.WithoutCancel(ctx), stores, settleScript, c.keys.all(), held.owner, kind, value, milliseconds(ttl), s.token)
 	return token, err
 }
 
@@ -217,7 +221,7 @@ func (c *Cache) whileHeld(ctx context.Context, key string, held claim, work func
 	var beating sync.WaitGroup
 	beating.Go(func() {
 		for pause.For(ended, c.options.Timeout) {
-			answer, err := c.store.run(ended, beatScript, append(c.keys.all(), key), held.owner, milliseconds(held.term))
+			answer, err := c.store.run(ended, answers, beatScript, append(c.keys.all(), key), held.owner, milliseconds(held.term))
 			if err != nil {
 				continue
 			}

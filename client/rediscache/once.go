@@ -34,7 +34,7 @@ const onceMargin = 15 * time.Minute
 // whether this was its first use. On an error, which means that the server did not answer
 // in time, the page must not be accepted.
 func (o *OnceStore) Use(ctx context.Context, once string, expires time.Time) (first bool, err error) {
-	answer, err := o.store.do(ctx, func(ctx context.Context, client rueidis.Client) ([]rueidis.RedisMessage, error) {
+	answer, err := o.store.do(ctx, stores, func(ctx context.Context, client rueidis.Client) ([]rueidis.RedisMessage, error) {
 		left := max(time.Until(expires), 0) + onceMargin
 		message, err := client.Do(ctx, client.B().Set().Key(o.prefix+once).Value("1").Nx().Px(left).Build()).ToMessage()
 		if rueidis.IsRedisNil(err) {

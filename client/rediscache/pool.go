@@ -60,7 +60,7 @@ func (c *Cache) remember(ctx context.Context, err error, now int64) {
 	if sealErr != nil {
 		return
 	}
-	_, _ = c.store.do(context.WithoutCancel(ctx), func(ctx context.Context, client rueidis.Client) ([]rueidis.RedisMessage, error) {
+	_, _ = c.store.do(context.WithoutCancel(ctx), stores, func(ctx context.Context, client rueidis.Client) ([]rueidis.RedisMessage, error) {
 		return nil, client.Do(ctx, client.B().Set().Key(c.keys.failed).Value(value).Px(failure.Until.Sub(failure.At)).Build()).Error()
 	})
 }
@@ -108,9 +108,9 @@ func (c *Cache) take(ctx context.Context) (client.Token, error) {
 func (c *Cache) takeOnce(ctx context.Context) ([]rueidis.RedisMessage, error) {
 	least := milliseconds(5 * time.Second)
 	if !c.store.server.replicated {
-		return c.store.run(ctx, takeScript, c.keys.all(), least)
+		return c.store.run(ctx, answers, takeScript, c.keys.all(), least)
 	}
-	return c.store.do(ctx, func(ctx context.Context, whole rueidis.Client) (answer []rueidis.RedisMessage, err error) {
+	return c.store.do(ctx, answers, func(ctx context.Context, whole rueidis.Client) (answer []rueidis.RedisMessage, err error) {
 		err = whole.Dedicated(func(one rueidis.DedicatedClient) error {
 			keys := c.keys.all()
 			// In a cluster, the keys of the first command select the node.
@@ -151,7 +151,7 @@ func (c *Cache) refill() {
 // fill gets tokens until the pool is full, while it holds the lease on filling.
 func (c *Cache) fill(ctx context.Context) error {
 	held := claim{owner: rand.Text(), term: leaseTimeouts * c.options.Timeout}
-	claimed, err := c.store.do(ctx, func(ctx context.Context, client rueidis.Client) ([]rueidis.RedisMessage, error) {
+	claimed, err := c.store.do(ctx, stores, func(ctx context.Context, client rueidis.Client) ([]rueidis.RedisMessage, error) {
 		message, err := client.Do(ctx, client.B().Set().Key(c.keys.fill).Value(held.owner).Nx().Px(held.term).Build()).ToMessage()
 		if rueidis.IsRedisNil(err) {
 			return nil, nil
@@ -162,7 +162,7 @@ func (c *Cache) fill(ctx context.Context) error {
 		return nil // another member fills the pool, or the server is down
 	}
 	defer func() {
-		_, _ = c.store.run(context.WithoutCancel(ctx), releaseScript, append(c.keys.all(), c.keys.fill), held.owner)
+		_, _ = c.store.run(context.WithoutCancel(ctx), answers, releaseScript, append(c.keys.all(), c.keys.fill), held.owner)
 	}()
 	_, err = c.whileHeld(ctx, c.keys.fill, held, func() (client.Token, error) {
 		for count := c.count(ctx); count >= 0 && count < c.options.Spare; {
@@ -187,7 +187,7 @@ func (c *Cache) fill(ctx context.Context) error {
 
 // count returns the number of tokens in the pool, -1 if the server does not answer.
 func (c *Cache) count(ctx context.Context) int {
-	answer, err := c.store.run(ctx, putScript, c.keys.all(), "", "0", "0")
+	answer, err := c.store.run(ctx, answers, putScript, c.keys.all(), "", "0", "0")
 	if err != nil {
 		return -1
 	}
@@ -202,7 +202,7 @@ func (c *Cache) put(ctx context.Context, token client.Token, now int64) (int, er
 	if err != nil {
 		return 0, err
 	}
-	answer, err := c.store.run(ctx, putScript, c.keys.all(), id+":"+value, milliseconds(left), fmt.Sprint(c.options.Spare))
+	answer, err := c.store.run(ctx, stores, putScript, c.keys.all(), id+":"+value, milliseconds(left), fmt.Sprint(c.options.Spare))
 	if err != nil {
 		return 0, err
 	}

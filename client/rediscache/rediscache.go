@@ -116,7 +116,7 @@ const leaseTimeouts = 12
 
 // Stats counts events since New.
 type Stats struct {
-	Up         bool   // whether the last exchange with the server succeeded
+	Up         bool   // whether the server answered last time, and accepts writes
 	Shared     uint64 // tokens that came from the server
 	Handshakes uint64 // tokens requested from Options.From, Alone included
 	Alone      uint64 // tokens requested without a lease because the server was unavailable
@@ -312,7 +312,7 @@ func (c *Cache) refuse(token client.Token) {
 	if kept == nil || kept.Token != token.Value.Reveal() {
 		return
 	}
-	_, _ = c.store.run(ctx, refuseScript, c.keys.all(), seen.token, c.seal.tag(token), milliseconds(max(time.Until(token.Expires()), time.Second)))
+	_, _ = c.store.run(ctx, answers, refuseScript, c.keys.all(), seen.token, c.seal.tag(token), milliseconds(max(time.Until(token.Expires()), time.Second)))
 }
 
 // onChange is called by the store with each key that has changed, or with "" when the

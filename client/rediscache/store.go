@@ -32,6 +32,7 @@ type store struct {
 	up     atomic.Bool
 	errors atomic.Uint64
 	warned atomic.Bool
+	full   atomic.Bool // whether the server rejected the latest write
 
 	mu         sync.Mutex // guards the fields below
 	client     rueidis.Client
@@ -58,10 +59,18 @@ func newStore(s server, tracked string, onChange func(string), warn func(error))
 // says nothing about the server.
 var errNotCounted = errors.New("neither success nor failure")
 
+// A proof is what the success of an exchange shows about the server.
+type proof bool
+
+const (
+	answers proof = false // it answers, though it may reject new values
+	stores  proof = true  // it stores new values
+)
+
 // run executes a script. An error means that the server is unavailable or that ctx is
 // done.
-func (s *store) run(ctx context.Context, script lua, keys []string, args ...string) ([]rueidis.RedisMessage, error) {
-	return s.do(ctx, func(ctx context.Context, client rueidis.Client) ([]rueidis.RedisMessage, error) {
+func (s *store) run(ctx context.Context, shows proof, script lua, keys []string, args ...string) ([]rueidis.RedisMessage, error) {
+	return s.do(ctx, shows, func(ctx context.Context, client rueidis.Client) ([]rueidis.RedisMessage, error) {
 		message, err := script().Exec(ctx, client, keys, args).ToMessage()
 		if err != nil {
 			return nil, err
@@ -74,7 +83,7 @@ func (s *store) run(ctx context.Context, script lua, keys []string, args ...stri
 }
 
 // do makes one exchange with the server, within the timeout.
-func (s *store) do(ctx context.Context, exchange func(context.Context, rueidis.Client) ([]rueidis.RedisMessage, error)) ([]rueidis.RedisMessage, error) {
+func (s *store) do(ctx context.Context, shows proof, exchange func(context.Context, rueidis.Client) ([]rueidis.RedisMessage, error)) ([]rueidis.RedisMessage, error) {
 	done, err := s.breaker.Allow()
 	if err != nil {
 		return nil, errDown
@@ -88,17 +97,26 @@ func (s *store) do(ctx context.Context, exchange func(context.Context, rueidis.C
 			err = context.Cause(limited)
 		}
 	}
-	switch _, replied := rueidis.IsRedisErr(err); {
+	var rejected error
+	if _, replied := rueidis.IsRedisErr(err); replied {
+		rejected = writeFault(err)
+	}
+	switch {
 	case err == nil:
 		done(nil)
-		s.up.Store(true)
-		s.warned.Store(false)
+		if shows == stores || !s.full.Load() {
+			s.full.Store(false)
+			s.up.Store(true)
+			s.warned.Store(false)
+		}
 		return answer, nil
 	case ctx.Err() != nil:
 		done(errNotCounted)
 		return nil, ctx.Err()
-	case replied && isWriteFault(err): // the server still serves reads
+	case rejected != nil: // the server still serves reads
 		done(errNotCounted)
+		s.full.Store(true)
+		err = rejected
 	default:
 		done(err)
 	}
@@ -116,15 +134,23 @@ func (s *store) do(ctx context.Context, exchange func(context.Context, rueidis.C
 
 var errDown = errors.New("it failed a moment ago")
 
-// isWriteFault reports whether the server rejects writes because it is out of memory, is
-// a replica, or cannot save to disk.
-func isWriteFault(err error) bool {
-	for _, code := range []string{"OOM", "READONLY", "MISCONF", "NOREPLICAS"} {
-		if strings.Contains(err.Error(), code) {
-			return true
+// writeFaults explain why a server rejects writes, by the code of its error.
+var writeFaults = map[string]string{
+	"OOM":        "it is out of memory: raise its maxmemory",
+	"READONLY":   "it is a read-only replica: use the address of the master",
+	"MISCONF":    "it cannot save its data to disk: see its log",
+	"NOREPLICAS": "too few of its replicas are connected",
+}
+
+// writeFault returns an error that explains why the server rejects writes, or nil if err
+// is not such an error. A script's error contains that of the command.
+func writeFault(err error) error {
+	for code, why := range writeFaults {
+		if strings.Contains(err.Error(), code+" ") {
+			return fmt.Errorf("the server rejects writes (%s), since %s", code, why)
 		}
 	}
-	return false
+	return nil
 }
 
 // connect returns the client. If there is none it starts to connect and waits, up to twice

@@ -3,7 +3,6 @@ package main
 import (
 	"cmp"
 	"context"
-	"errors"
 	"time"
 
 	"github.com/spf13/pflag"
@@ -88,13 +87,8 @@ func (d *diagnosis) sharedCache(ctx context.Context, env environment, f *account
 	if !report.Encrypted {
 		encryption = "without TLS"
 	}
-	if d.check("shared cache", err, "%s at %s, %s: read and written in %v",
-		cmp.Or(report.Server, "a server"), report.Address, encryption, report.Latency.Round(10*time.Microsecond)) {
-		return
-	}
-	if errors.Is(err, client.ErrUnavailable) {
-		d.advise("check that " + cacheVariable + " is right and the server is up; until then each machine gets its own token")
-	}
+	d.check("shared cache", err, "%s at %s, %s: read and written in %v",
+		cmp.Or(report.Server, "a server"), report.Address, encryption, report.Latency.Round(10*time.Microsecond))
 }
 
 // registerShared registers the metrics of the shared cache, if there is one.
@@ -102,7 +96,7 @@ func registerShared(registry *metrics.Registry, shared func() (rediscache.Stats,
 	if _, ok := shared(); !ok {
 		return
 	}
-	registry.GaugeFunc("gkpow_cache_up", "1 if the last exchange with the shared cache succeeded, 0 if it failed.", func() float64 {
+	registry.GaugeFunc("gkpow_cache_up", "1 if the shared cache answered last time and accepts writes, else 0.", func() float64 {
 		if stats, _ := shared(); stats.Up {
 			return 1
 		}

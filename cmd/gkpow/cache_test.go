@@ -211,4 +211,9 @@ func TestSharedCacheURLs(t *testing.T) {
 	code, _, stderr = u.run(t.Context(), "token", "--no-cache", "--cache-url", "redis://127.0.0.1:1")
 	require.Equal(t, exitOK, code)
 	require.Empty(t, stderr)
+
+	code, stdout, stderr := u.run(t.Context(), "doctor", "--cache-url", "redis://127.0.0.1:1?timeout=20ms")
+	require.Equal(t, exitNetwork, code)
+	require.Regexp(t, `FAIL  shared cache   .*127\.0\.0\.1:1.*\n +do: check GKPOW_CACHE_URL or --cache-url`, stdout)
+	require.Contains(t, stderr, "hint: check GKPOW_CACHE_URL or --cache-url")
 }

@@ -142,6 +142,8 @@ func diagnose(err error) (code int, hint string) {
 		return exitRejected, ""
 	case is(errNoAgent):
 		return exitNetwork, "check that the agent is running, and that the variables match what it printed"
+	case is(client.ErrUnavailable) && errorOp(err) == "cache":
+		return exitNetwork, "check " + cacheVariable + " or --cache-url, and the server; until then each machine gets its own token"
 	case is(client.ErrUnavailable):
 		return exitNetwork, "check that " + urlVariable(err) + " is right and the service is up, then try again"
 	case is(solver.ErrExhausted):
@@ -163,9 +165,17 @@ func moreThreads(err error) string {
 
 // urlVariable returns the variable with the URL of the service that an error is about.
 func urlVariable(err error) string {
-	var failure *client.Error
-	if errors.As(err, &failure) && strings.HasPrefix(failure.Op, "gktinc/") {
+	if strings.HasPrefix(errorOp(err), "gktinc/") {
 		return "GKTINC_API_URL"
 	}
 	return "GKCAPTCHA_API_URL"
+}
+
+// errorOp returns what failed, or "" if err is not from a client.
+func errorOp(err error) string {
+	var failure *client.Error
+	if errors.As(err, &failure) {
+		return failure.Op
+	}
+	return ""
 }
