@@ -167,7 +167,7 @@ func chosenKernel(ctx context.Context) (kernel string) {
 	ctx, cancel := context.WithTimeout(ctx, time.Second)
 	defer cancel()
 	for i := range 3 { // the engine chooses during the first search, which may end too soon
-		p := solver.Puzzle{Prefix: fmt.Appendf(nil, "%032d:", i), Bits: 20}
+		p := solver.Puzzle{Prefix: fmt.Appendf(nil, "%032d:", i), Bits: 18}
 		if solution, err := solver.Solve(ctx, p); err == nil {
 			kernel = solution.Backend
 		}

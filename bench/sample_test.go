@@ -142,6 +142,9 @@ func TestRunOutOfTime(t *testing.T) {
 	require.Equal(t, NotMeasured, r.row("slow", 32, 1).Status)
 	require.Regexp(t, `(?m)^slow +not measured: there was no time to check its answers$`, text(t, r))
 	require.Contains(t, text(t, r), "warning: not-measured: there was no time for 2 rows of 4; raise --time\n")
+
+	o.Strategies, o.Budget = o.Strategies[1:], time.Second
+	require.Equal(t, "There was no time to measure anything.", mustRun(t, o, w).Summary)
 }
 
 // Long salts reduce the fixed work instead of making the run longer.

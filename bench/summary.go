@@ -30,7 +30,11 @@ func (r *Report) summary() string {
 		parts = []string{"Incomplete: " + r.Stopped + ".", lead, winner}
 	}
 	parts = slices.DeleteFunc(parts, func(s string) bool { return s == "" })
-	if len(parts) == 0 {
+	switch {
+	case len(parts) > 0:
+	case r.notMeasured() > 0:
+		return "There was no time to measure anything."
+	default:
 		return "Nothing could be measured here."
 	}
 	return strings.Join(parts, " ")
