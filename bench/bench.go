@@ -105,23 +105,23 @@ func (o Options) complete() (Options, error) {
 	names := map[string]bool{}
 	for _, s := range o.Strategies {
 		if names[s.Name()] {
-			return o, fmt.Errorf("bench: strategy %s is given twice", s.Name())
+			return o, fmt.Errorf("bench: Options.Strategies contains %s twice", s.Name())
 		}
 		names[s.Name()] = true
 	}
 	switch {
 	case len(o.Strategies) == 0:
-		return o, fmt.Errorf("bench: no strategy to measure")
+		return o, fmt.Errorf("bench: Options.Strategies is empty")
 	case len(o.SaltLengths) == 0 || o.SaltLengths[0] < 0 || slices.Max(o.SaltLengths) > maxSaltLength:
-		return o, fmt.Errorf("bench: salt lengths %v: each must be 0 to %d", o.SaltLengths, maxSaltLength)
+		return o, fmt.Errorf("bench: Options.SaltLengths %v: each length must be 0 to %d", o.SaltLengths, maxSaltLength)
 	case len(o.Threads) == 0 || o.Threads[0] < 1 || slices.Max(o.Threads) > maxThreads:
-		return o, fmt.Errorf("bench: threads %v: each must be 1 to %d", o.Threads, maxThreads)
+		return o, fmt.Errorf("bench: Options.Threads %v: each number must be 1 to %d", o.Threads, maxThreads)
 	case o.Budget < 0 || o.Budget > maxBudget:
-		return o, fmt.Errorf("bench: time %v: it must be more than 0 and at most %v", o.Budget, maxBudget)
+		return o, fmt.Errorf("bench: Options.Budget %v: the time must be more than 0 and at most %v", o.Budget, maxBudget)
 	case o.Rounds < 0 || o.Rounds > maxRounds:
-		return o, fmt.Errorf("bench: %d rounds: the number must be 1 to %d, or 0 for as many as fit", o.Rounds, maxRounds)
+		return o, fmt.Errorf("bench: Options.Rounds %d: the number must be 1 to %d", o.Rounds, maxRounds)
 	case o.Difficulty < 1 || o.Difficulty > solver.MaxBits/4:
-		return o, fmt.Errorf("bench: difficulty %d: it must be 1 to %d", o.Difficulty, solver.MaxBits/4)
+		return o, fmt.Errorf("bench: Options.Difficulty %d: it must be 1 to %d", o.Difficulty, solver.MaxBits/4)
 	}
 	return o, nil
 }

@@ -496,19 +496,19 @@ func TestRunOptions(t *testing.T) {
 		change func(*Options)
 		want   string
 	}{
-		{func(o *Options) { o.Strategies = []strategies.Strategy{} }, "no strategy"},
-		{func(o *Options) { o.Strategies = append(o.Strategies, one) }, "strategy one is given twice"},
-		{func(o *Options) { o.SaltLengths = []int{} }, "salt lengths"},
-		{func(o *Options) { o.SaltLengths = []int{-1, 3} }, "salt lengths [-1 3]"},
-		{func(o *Options) { o.SaltLengths = []int{maxSaltLength + 1} }, "salt lengths"},
-		{func(o *Options) { o.Threads = []int{0} }, "threads [0]"},
-		{func(o *Options) { o.Threads = []int{} }, "threads []"},
-		{func(o *Options) { o.Threads = []int{5000} }, "threads"},
-		{func(o *Options) { o.Budget = -1 }, "time -1ns"},
-		{func(o *Options) { o.Budget = 48 * time.Hour }, "time 48h"},
-		{func(o *Options) { o.Rounds = -1 }, "-1 rounds"},
-		{func(o *Options) { o.Difficulty = 65 }, "difficulty 65"},
-		{func(o *Options) { o.Difficulty = -1 }, "difficulty -1"},
+		{func(o *Options) { o.Strategies = []strategies.Strategy{} }, "Options.Strategies is empty"},
+		{func(o *Options) { o.Strategies = append(o.Strategies, one) }, "Options.Strategies contains one twice"},
+		{func(o *Options) { o.SaltLengths = []int{} }, "Options.SaltLengths"},
+		{func(o *Options) { o.SaltLengths = []int{-1, 3} }, "Options.SaltLengths [-1 3]: each length must be 0 to 1048576"},
+		{func(o *Options) { o.SaltLengths = []int{maxSaltLength + 1} }, "Options.SaltLengths"},
+		{func(o *Options) { o.Threads = []int{0} }, "Options.Threads [0]"},
+		{func(o *Options) { o.Threads = []int{} }, "Options.Threads []"},
+		{func(o *Options) { o.Threads = []int{5000} }, "Options.Threads"},
+		{func(o *Options) { o.Budget = -1 }, "Options.Budget -1ns"},
+		{func(o *Options) { o.Budget = 48 * time.Hour }, "Options.Budget 48h"},
+		{func(o *Options) { o.Rounds = -1 }, "Options.Rounds -1"},
+		{func(o *Options) { o.Difficulty = 65 }, "Options.Difficulty 65"},
+		{func(o *Options) { o.Difficulty = -1 }, "Options.Difficulty -1"},
 	} {
 		o := fakeOptions(one)
 		test.change(&o)

@@ -13,6 +13,9 @@ func (r *Report) summary() string {
 		return r.failure()
 	}
 	lead, winner := r.lead(), r.winner()
+	if _, second := r.leaders(); second != nil && second.Strategy == sampleLoop && strings.Contains(lead, sampleLoop) {
+		winner = "" // the lead has just compared with the sample loop
+	}
 	switch {
 	case lead == "":
 	case r.Chosen == "":
