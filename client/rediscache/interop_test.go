@@ -3,6 +3,7 @@
 package rediscache
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"net/http"
@@ -77,6 +78,63 @@ func TestInteropInvalidate(t *testing.T) {
 		require.Equal(t, "token-a-2", get(t, c))
 	}
 	require.EqualValues(t, 2, i.asked.Load())
+}
+
+// A disk holds a token of one machine, like diskcache.
+type disk struct {
+	*issuer
+	mu   sync.Mutex
+	held client.Token
+}
+
+func (d *disk) Token(ctx context.Context) (token client.Token, err error) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if !d.held.Alive() {
+		d.held, err = d.issuer.Token(ctx)
+	}
+	return d.held, err
+}
+
+func (d *disk) Invalidate(token client.Token) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.held.Value.Reveal() == token.Value.Reveal() {
+		d.held = client.Token{}
+	}
+}
+
+// A machine whose disk still has a refused token does not share it again, even if other
+// tokens were refused since. Nor do members accept any of them that somebody puts back.
+func TestInteropRefusedEarlier(t *testing.T) {
+	interop(t)
+	server := startRedis(t)
+	i := &issuer{secret: "a"}
+	disks := make([]disk, 3)
+	restarted := func(n int) *Cache { return member(t, i, Options{URL: server.url(), From: &disks[n], Bare: true}) }
+	var values []string
+	for n := range disks {
+		disks[n].issuer = i
+		c := restarted(n)
+		require.Equal(t, fmt.Sprint("token-a-", n+1), get(t, c))
+		value, err := server.admin("GET", c.keys.token).ToString()
+		require.NoError(t, err)
+		values = append(values, value)
+
+		other := member(t, i, Options{URL: server.url(), Bare: true})
+		token, err := other.Token(t.Context())
+		require.NoError(t, err)
+		other.Invalidate(token)
+	}
+	require.Equal(t, "token-a-4", get(t, restarted(0)))
+	for n, value := range values {
+		c := restarted(n)
+		server.admin("SET", c.keys.token, value, "EX", "300")
+		require.Equal(t, fmt.Sprint("token-a-", []int{4, 5, 6}[n]), get(t, c))
+	}
+	names, err := server.admin("ZRANGE", restarted(0).keys.refused, "0", "-1").AsStrSlice()
+	require.NoError(t, err)
+	require.Len(t, names, 3)
 }
 
 func TestInteropFailures(t *testing.T) {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/rand"
 	"fmt"
+	"slices"
 	"strconv"
 	"sync"
 	"time"
@@ -85,7 +86,7 @@ type seen struct {
 	now                    int64  // Unix ms, by the server's clock
 	token, failed          string // sealed
 	tokenLeft, failureLeft time.Duration
-	refused                string        // the tag of the last token that was refused
+	refused                []string      // the tags of tokens that were refused
 	leased                 time.Duration // until the lease expires; 0 if it is free
 	claimed                bool          // whether the caller now holds the lease
 }
@@ -104,17 +105,18 @@ func (c *Cache) look(ctx context.Context, wanted claim) (seen, error) {
 	}
 	number := func(i int) int64 { n, _ := answer[i].AsInt64(); return n }
 	text := func(i int) string { s, _ := answer[i].ToString(); return s }
+	refused, _ := answer[5].AsStrSlice()
 	span := func(i int) time.Duration { return time.Duration(max(number(i), 0)) * time.Millisecond }
 	return seen{
 		now: number(0), token: text(1), tokenLeft: span(2), failed: text(3), failureLeft: span(4),
-		refused: text(5), leased: span(6), claimed: number(7) == 1,
+		refused: refused, leased: span(6), claimed: number(7) == 1,
 	}, nil
 }
 
 // open returns the token on the server, nil if there is none or it was refused.
 func (c *Cache) open(s seen) *kept {
 	k := c.seal.kept("token", s.token, s.now, s.tokenLeft)
-	if k == nil || k.tag == s.refused || c.isRejected(k.tag) {
+	if k == nil || slices.Contains(s.refused, k.tag) || c.isRejected(k.tag) {
 		return nil
 	}
 	return k
@@ -192,7 +194,7 @@ func (c *Cache) handshake(ctx context.Context, held claim, s seen) (client.Token
 	begun := time.Now()
 	token, err := c.whileHeld(ctx, c.keys.lease, held, func() (client.Token, error) {
 		token, err := c.fetch(ctx)
-		if tag := c.seal.tag(token); err == nil && tag == s.refused {
+		if tag := c.seal.tag(token); err == nil && slices.Contains(s.refused, tag) {
 			// Options.From still had a token that another member has reported refused.
 			c.reject(token)
 			token, err = c.fetch(ctx)

@@ -24,6 +24,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -274,10 +275,8 @@ func (c *Cache) reject(token client.Token) bool {
 	tag := c.seal.tag(token)
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	for _, known := range c.rejected {
-		if known == tag {
-			return false
-		}
+	if slices.Contains(c.rejected, tag) {
+		return false
 	}
 	c.rejected = append(c.rejected, tag)
 	if len(c.rejected) > maxRejected {
@@ -292,12 +291,7 @@ const maxRejected = 16
 func (c *Cache) isRejected(tag string) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	for _, known := range c.rejected {
-		if known == tag {
-			return true
-		}
-	}
-	return false
+	return slices.Contains(c.rejected, tag)
 }
 
 // refuse deletes the token from the server if it is still there, and stores its tag for
@@ -358,7 +352,7 @@ func (c *Cache) checkOnce() bool {
 	c.again = false
 	c.mu.Unlock()
 	s, err := c.look(c.work(), claim{})
-	if err == nil && s.refused != "" && s.refused == c.seal.tag(last) {
+	if err == nil && slices.Contains(s.refused, c.seal.tag(last)) {
 		if c.reject(last) {
 			c.refused.Add(1)
 			if c.options.OnRefused != nil {

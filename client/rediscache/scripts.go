@@ -13,7 +13,7 @@ type keys struct {
 
 	token   string // the sealed token, until it expires
 	failed  string // the sealed failure, while it lasts
-	refused string // the tag of the last refused token
+	refused string // the tags of refused tokens, until those expire
 	lease   string // the owner of the lease on getting a token
 	news    string // set when the holder of the lease gives up
 	pool    string // with SingleUse: sealed tokens, sorted by expiry
@@ -59,7 +59,7 @@ local value, failure, claimed = redis.call('GET', token) or '', redis.call('GET'
 if ARGV[2] ~= '0' and value == ARGV[3] and failure == ARGV[4] and redis.call('SET', lease, ARGV[1], 'NX', 'PX', ARGV[2]) then
 	claimed = 1
 end
-return {now, value, redis.call('PTTL', token), failure, redis.call('PTTL', failed), redis.call('GET', refused) or '', redis.call('PTTL', lease), claimed}`)
+return {now, value, redis.call('PTTL', token), failure, redis.call('PTTL', failed), redis.call('ZRANGEBYSCORE', refused, now, '+inf'), redis.call('PTTL', lease), claimed}`)
 
 	// beatScript renews a lease (KEYS[9]; ARGV: owner, term).
 	beatScript = script(`
@@ -83,11 +83,16 @@ end
 return mine and 1 or 0`)
 
 	// refuseScript deletes the token and stores its tag (ARGV: sealed token, tag, time to
-	// live). A server that is out of memory cannot store the tag, but still deletes.
+	// live), beside those of 15 others at most. A server that is out of memory cannot
+	// store the tag, but still deletes.
 	refuseScript = script(`
 if redis.call('GET', token) ~= ARGV[1] then return 0 end
-redis.pcall('SET', refused, ARGV[2], 'PX', ARGV[3])
-return redis.call('DEL', token)`)
+local deleted = redis.call('DEL', token)
+redis.call('ZREMRANGEBYSCORE', refused, '-inf', now)
+redis.pcall('ZADD', refused, now + ARGV[3], ARGV[2])
+redis.call('ZREMRANGEBYRANK', refused, 0, -17)
+redis.call('PEXPIRE', refused, 90000000)
+return deleted`)
 
 	// takeScript removes from the pool the token that expires first, among those that live
 	// longer than ARGV[1], and returns it. It never returns a token twice, even if somebody
