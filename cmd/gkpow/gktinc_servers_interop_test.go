@@ -270,15 +270,29 @@ func TestInteropNginx(t *testing.T) {
 	s.requireGuarded()
 	s.requireReplayed(1)
 
+	// The application gets the path as the visitor sent it, and may read it differently.
+	for path, want := range map[string]int{"/login/": 403, "/LOGIN": 403, "/login;x": 403, "//login": 403, "/%6cogin": 403, "//host/login": 403, `/\host/login`: 403,
+		"/login.json": 403, "/login%0A": 403, "/%20login": 403, "/login%20": 403, `/x\..\login`: 403, "/;/login": 403, "/login%3fx": 403,
+		"/x/../login": 400, "/a%2Fb/../login": 400, "/a%5Cb/../login": 400, "/login//..": 400, "/login/..;/": 400, "/x/%2e%2E/login": 400, "/x/.%2e/login": 400} {
+		status := s.raw("POST " + path + " HTTP/1.1\r\nContent-Type: application/x-www-form-urlencoded\r\nContent-Length: 12\r\n\r\nusername=bob")
+		require.Equal(t, want, status, path)
+	}
+	// It may also take a GET for a form.
+	for _, header := range []string{"Content-Length: 12\r\n\r\nusername=bob", "Transfer-Encoding: chunked\r\n\r\nc\r\nusername=bob\r\n0\r\n\r\n", "X-HTTP-Method-Override: POST\r\n\r\n"} {
+		require.Equal(t, 403, s.raw("GET /login HTTP/1.1\r\n"+header), header)
+	}
+	require.Equal(t, 200, s.raw("GET /login HTTP/1.1\r\nContent-Length: 0\r\n\r\n"))
+	require.Equal(t, 200, s.raw("POST /othe-login HTTP/1.1\r\nContent-Length: 0\r\n\r\n"))
+	require.Equal(t, 403, s.raw("POST /login HTTP/1.1\r\nX-Accel-Redirect: @accepted\r\nContent-Length: 0\r\n\r\n"), "only the agent may redirect")
+	s.requireReplayed(1)
+	status, body := s.post(s.page() + "&x=" + strings.Repeat("x", 500<<10)) // nginx keeps it in a file
+	require.Equal(t, 200, status, body)
+	require.Equal(t, "welcome, böb", body)
 	// A form on the page that answers a form is prepared as well.
-	status, body := s.post(s.page() + "&password=wrong")
+	status, body = s.post(s.page() + "&password=wrong")
 	require.Equal(t, 200, status)
 	require.Contains(t, body, "gktinc_init(")
 	require.Regexp(t, hiddenOnce, body)
-	for _, path := range []string{"/login/", "/LOGIN", "/login;x", "//login", "/x/../login", "/%6cogin"} {
-		status, body := s.send("POST", path, "application/x-www-form-urlencoded", "username=bob")
-		require.Equal(t, 403, status, "%s: %s", path, body)
-	}
 	for _, path := range []string{"/gktinc/page", "/gktinc/level-check", "/@accepted"} {
 		status, body := s.get(path)
 		require.Equal(t, path == "/@accepted", status == 200, "%s is internal: %s", path, body)
@@ -293,6 +307,29 @@ func TestInteropNginx(t *testing.T) {
 	status, body = s.post(form)
 	require.Equal(t, 500, status, body)
 	require.NotContains(t, body, "welcome")
+
+	// Without an agent the page shows no error within the form.
+	s.address, s.socket = "127.0.0.1:"+freePort(t), filepath.Join(s.dir, "none.sock")
+	s.startNginx(regexp.MustCompile(`auth_request .*`).ReplaceAllString(s.blocks("nginx")[0], ""))
+	status, body = s.get("/login")
+	require.Equal(t, 200, status, body)
+	require.Contains(t, body, "<button>Log in</button>\n</form>")
+	status, body = s.post("username=bob")
+	require.Equal(t, 502, status, body)
+}
+
+// raw sends a request, whose line net/http might change, and returns the status.
+func (s *webServer) raw(request string) int {
+	conn, err := net.Dial("tcp", s.address)
+	require.NoError(s, err)
+	defer conn.Close()
+	head, rest, _ := strings.Cut(request, "\r\n")
+	_, err = io.WriteString(conn, head+"\r\nHost: x\r\nConnection: close\r\n"+rest)
+	require.NoError(s, err)
+	answer, err := http.ReadResponse(bufio.NewReader(conn), nil)
+	require.NoError(s, err, request)
+	defer answer.Body.Close()
+	return answer.StatusCode
 }
 
 func TestInteropCaddy(t *testing.T) {
@@ -371,6 +408,7 @@ func TestInteropPrograms(t *testing.T) {
 			background(t, interpreter(t, p.interpreter), []string{s.file(p.file, s.blocks(p.language)[0])}, "PORT="+port, "GKPOW_AGENT_SOCKET="+s.socket)
 			eventually(t, s.client, "http://"+s.address+"/")
 			s.requireGuarded()
+			s.requireRobust()
 			s.requireHonest()
 			if p.language != "js" {
 				return
@@ -382,7 +420,7 @@ func TestInteropPrograms(t *testing.T) {
 			sent, err := json.Marshal(fields)
 			require.NoError(t, err)
 			s.service.SetGKTincFault(gktest.GKTincFault{})
-			status, body := s.send("POST", "/login", "application/json", string(sent))
+			status, body := s.send("POST", "/login", "application/json; charset=utf-8", string(sent))
 			require.Equal(t, 200, status, body)
 			require.Equal(t, "welcome, zoë", body)
 			require.Equal(t, "zoë", s.witness.last(t).FormInputElementValue)
@@ -395,6 +433,42 @@ func TestInteropPrograms(t *testing.T) {
 			status, body = s.send("POST", "/login", "application/json", string(sent))
 			require.Equal(t, 400, status, body)
 		})
+	}
+}
+
+// requireRobust checks that a program outlives requests that no browser sends.
+func (s *webServer) requireRobust() {
+	for _, body := range []string{"null", "5", "[]", "{", `{"username":null}`, `{"gktinc_once":{"toString":1},"username":"bob"}`, `{"__proto__":null,"gktinc_once":[]}`} {
+		status, text := s.send("POST", "/login", "application/json", body)
+		require.Contains(s, []int{400, 403, 415}, status, "%s: %s", body, text)
+	}
+	const head = "POST /login HTTP/1.1\r\nContent-Type: application/x-www-form-urlencoded\r\n"
+	for _, rest := range []string{"Content-Length: -1\r\n\r\n", "Content-Length: x\r\n\r\n", "Transfer-Encoding: chunked\r\n\r\n3\r\na=b\r\n0\r\n\r\n"} {
+		require.Contains(s, []int{400, 403, 411}, s.raw(head+rest), rest)
+	}
+	conn, err := net.Dial("tcp", s.address)
+	require.NoError(s, err)
+	_, err = io.WriteString(conn, head+"Host: x\r\nContent-Length: 100\r\n\r\nusername=")
+	require.NoError(s, err)
+	conn.Close() // in the middle of the form
+
+	status, body := s.post(s.page() + "&other=%FF\xff")
+	require.Equal(s, 200, status, body)
+	require.Equal(s, "welcome, böb", body)
+
+	// A multipart form is read or refused, but never accepted with its fields lost.
+	var multi bytes.Buffer
+	w := multipart.NewWriter(&multi)
+	fields, err := url.ParseQuery(s.page())
+	require.NoError(s, err)
+	for name, values := range fields {
+		require.NoError(s, w.WriteField(name, values[0]))
+	}
+	require.NoError(s, w.Close())
+	status, body = s.send("POST", "/login", w.FormDataContentType(), multi.String())
+	if status != 415 {
+		require.Equal(s, 200, status, body)
+		require.Equal(s, "welcome, böb", body)
 	}
 }
 
