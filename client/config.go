@@ -29,6 +29,7 @@ const (
 // concurrent use. When the context is done, Solve must soon return an error for which
 // errors.Is finds the context's error.
 type PuzzleSolver interface {
+	// Solve returns a solution of the puzzle.
 	Solve(context.Context, solver.Puzzle) (solver.Solution, error)
 }
 

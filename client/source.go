@@ -16,12 +16,13 @@ import (
 // cache of package diskcache share one. Token must be safe for concurrent use, return soon
 // after its context is done, and return only tokens that have not expired.
 type TokenSource interface {
+	// Token returns a token that has not expired.
 	Token(ctx context.Context) (Token, error)
 }
 
-// An Invalidator is a TokenSource that stores tokens. Invalidate reports that one of them
-// was rejected, so that it is not returned again.
+// An Invalidator is a TokenSource that stores tokens.
 type Invalidator interface {
+	// Invalidate reports that a token was rejected. Token does not return that token again.
 	Invalidate(Token)
 }
 

@@ -68,6 +68,73 @@ func TestFieldsHaveComments(t *testing.T) {
 	require.Greater(t, structs, 100)
 }
 
+// Every exported function, method, type, constant and variable has a comment. A comment on a group
+// of constants or variables counts for all of them.
+func TestIdentifiersHaveComments(t *testing.T) {
+	identifiers := 0
+	eachPublicFile(t, func(set *token.FileSet, file *ast.File) {
+		check := func(name *ast.Ident, comments ...*ast.CommentGroup) {
+			if !name.IsExported() {
+				return
+			}
+			identifiers++
+			for _, c := range comments {
+				if c.Text() != "" {
+					return
+				}
+			}
+			t.Errorf("%s: %s has no comment", set.Position(name.Pos()), name.Name)
+		}
+		for _, declaration := range file.Decls {
+			switch d := declaration.(type) {
+			case *ast.FuncDecl:
+				if receiver(d).IsExported() {
+					check(d.Name, d.Doc)
+				}
+			case *ast.GenDecl:
+				for _, spec := range d.Specs {
+					switch spec := spec.(type) {
+					case *ast.TypeSpec:
+						check(spec.Name, d.Doc, spec.Doc)
+						if methods, ok := spec.Type.(*ast.InterfaceType); ok && spec.Name.IsExported() {
+							for _, method := range methods.Methods.List {
+								for _, name := range method.Names {
+									check(name, method.Doc, method.Comment)
+								}
+							}
+						}
+					case *ast.ValueSpec:
+						for _, name := range spec.Names {
+							check(name, d.Doc, spec.Doc, spec.Comment)
+						}
+					}
+				}
+			}
+		}
+	})
+	require.Greater(t, identifiers, 400)
+}
+
+// receiver returns the type of a method's receiver, or the name of a function.
+func receiver(d *ast.FuncDecl) *ast.Ident {
+	if d.Recv == nil {
+		return d.Name
+	}
+	expr := d.Recv.List[0].Type
+	for {
+		switch e := expr.(type) {
+		case *ast.Ident:
+			return e
+		case *ast.StarExpr:
+			expr = e.X
+		case *ast.IndexExpr:
+			expr = e.X
+		default:
+			return d.Name
+		}
+	}
+}
+
 // eachPublicFile calls f with every file of the packages that other modules can import,
 // but for tests.
 func eachPublicFile(t *testing.T, f func(*token.FileSet, *ast.File)) {

@@ -16,6 +16,7 @@ type PuzzleError struct {
 	Reason string // why it is invalid, and the allowed range
 }
 
+// Error names the invalid field and the reason.
 func (e *PuzzleError) Error() string {
 	return "solver: invalid puzzle: " + e.Field + ": " + e.Reason
 }
@@ -30,6 +31,7 @@ type ExhaustedError struct {
 	Elapsed  time.Duration // from the call of Solve to its return
 }
 
+// Error says which nonces were tried.
 func (e *ExhaustedError) Error() string {
 	where := fmt.Sprintf("up to %d", e.MaxNonce)
 	if e.MinNonce > 0 {
@@ -41,6 +43,7 @@ func (e *ExhaustedError) Error() string {
 	return fmt.Sprintf("%v: none of the %d nonces %s solves the puzzle", ErrExhausted, e.Hashes, where)
 }
 
+// Unwrap returns ErrExhausted.
 func (e *ExhaustedError) Unwrap() error { return ErrExhausted }
 
 // A StoppedError says that the context ended before the search did, and how far the search had got.
@@ -52,11 +55,13 @@ type StoppedError struct {
 	Cause   error         // context.Cause of the context, or Err if it has none
 }
 
+// Error says how far the search had got, and why the context ended.
 func (e *StoppedError) Error() string {
 	elapsed := e.Elapsed.Round(time.Millisecond)
 	return fmt.Sprintf("solver: stopped after %d hashes in %v: %v", e.Hashes, elapsed, e.Cause)
 }
 
+// Unwrap returns Err and Cause.
 func (e *StoppedError) Unwrap() []error { return []error{e.Err, e.Cause} }
 
 // A KernelFault says that a kernel reported a nonce that crypto/sha256 rejects. A kernel that
@@ -68,6 +73,7 @@ type KernelFault struct {
 	Nonce   uint64 // the nonce that it reported
 }
 
+// Error names the kernel and the nonce.
 func (e *KernelFault) Error() string {
 	return fmt.Sprintf(
 		"solver: kernel %s reported nonce %d, which crypto/sha256 rejects; the kernel is now disabled",

@@ -44,6 +44,7 @@ type Range struct {
 	Last  uint64 // the largest nonce, included
 }
 
+// String returns the range as text: "0 to 99".
 func (r Range) String() string { return fmt.Sprintf("%d to %d", r.First, r.Last) }
 
 // A RangeError says that a range ends before it begins.
@@ -51,6 +52,7 @@ type RangeError struct {
 	Range Range // the invalid range
 }
 
+// Error names the range.
 func (e *RangeError) Error() string {
 	return fmt.Sprintf("strategies: nonces %v: the range ends before it begins", e.Range)
 }
