@@ -1,11 +1,15 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"net/netip"
 	"slices"
+	"strings"
+	"unicode/utf8"
 
 	"github.com/spf13/cobra"
 
@@ -104,8 +108,8 @@ func parseFields(data []byte) (v gktinc.Validation, has func(name string) bool, 
 		"sec_ch_ua_mobile":         &v.SecCHUAMobile,
 		"sec_ch_ua_platform":       &v.SecCHUAPlatform,
 	}
-	var object map[string]json.RawMessage
-	if err := json.Unmarshal(data, &object); err != nil {
+	object, err := strictObject(data)
+	if err != nil {
 		return v, nil, fmt.Errorf("the validation is not a JSON object: %w", err)
 	}
 	for name, value := range object {
@@ -120,6 +124,11 @@ func parseFields(data []byte) (v gktinc.Validation, has func(name string) bool, 
 			return v, nil, fmt.Errorf("the validation's %s: %w", name, err)
 		}
 	}
+	for _, text := range []string{v.FormInputElementValue, v.Solution, v.Once} {
+		if strings.ContainsRune(text, utf8.RuneError) && !bytes.ContainsRune(data, utf8.RuneError) && !bytes.Contains(bytes.ToLower(data), []byte(`\ufffd`)) {
+			return v, nil, fmt.Errorf("the validation has an escape of half a character")
+		}
+	}
 	switch {
 	case v.FormPayloadSize < 0:
 		return v, nil, fmt.Errorf("the validation has no form_payload_size of 0 or more")
@@ -130,4 +139,31 @@ func parseFields(data []byte) (v gktinc.Validation, has func(name string) bool, 
 		v.ClientIP = *ip
 	}
 	return v, func(name string) bool { return string(object[name]) != "null" && len(object[name]) > 0 }, nil
+}
+
+// strictObject decodes a JSON object. Where encoding/json would choose one of several
+// fields with the same name, or change text that is not UTF-8, it returns an error: the
+// program that wrote the object means one value, and GKTinc could judge another.
+func strictObject(data []byte) (map[string]json.RawMessage, error) {
+	var object map[string]json.RawMessage
+	if err := json.Unmarshal(data, &object); err != nil {
+		return nil, err
+	}
+	if object == nil || !utf8.Valid(data) {
+		return nil, errors.New("it is null or not UTF-8")
+	}
+	seen := map[string]bool{}
+	d := json.NewDecoder(bytes.NewReader(data))
+	_, err := d.Token() // the opening brace
+	for err == nil && d.More() {
+		var name json.Token
+		if name, err = d.Token(); err == nil && seen[name.(string)] {
+			return nil, fmt.Errorf("the field %.40q is repeated", name)
+		}
+		if err == nil {
+			seen[name.(string)] = true
+			err = d.Decode(new(json.RawMessage))
+		}
+	}
+	return object, err
 }

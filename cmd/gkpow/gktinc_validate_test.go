@@ -20,3 +20,29 @@ func TestParseValidationField(t *testing.T) {
 	require.NoError(t, err)
 	require.Empty(t, v.FormInputElementValue)
 }
+
+// A description that programs could read differently is an error.
+func TestParseValidationStrict(t *testing.T) {
+	const rest = `"client_ip":"192.0.2.1","url":"example.com/login","once":"o","form_payload_size":1`
+	for form, says := range map[string]string{
+		`{` + rest + `,"form_input_element_value":"admin","form_input_element_value":"bob"}`:  `"form_input_element_value" is repeated`,
+		`{` + rest + `,"form_input_element_value":"bob","form_input_element_valu\u0065":"x"}`: `"form_input_element_value" is repeated`,
+		`{` + rest + `,"form_input_element_value":"b` + "\xf6" + `b"}`:                        "not UTF-8",
+		`{` + rest + `,"form_input_element_value":"\ud800admin"}`:                             "half a character",
+		`{` + rest + `,"form_input_element_value":{"form_input_element_value":"bob"}}`:        "form_input_element_value",
+		`{` + rest + `,"form_input_element_value":1}`:                                         "form_input_element_value",
+		`{` + rest + `,"form_input_element_value":"bob"} {}`:                                  "after top-level value",
+		`{` + rest + `,"form_input_element_value":"bob","Gktinc_Solution":"AAAA"}`:            "unknown field",
+		`null`:                                   "null",
+		`[]`:                                     "not a JSON object",
+		`{"form_payload_size":1.5,` + rest + `}`: "repeated",
+	} {
+		_, err := parseValidation([]byte(form), false)
+		require.ErrorContains(t, err, says, form)
+	}
+	for value, want := range map[string]string{`"\ufffdx"`: "\ufffdx", "\"\ufffd\"": "\ufffd", `"\ud83d\ude00"`: "😀"} {
+		v, err := parseValidation([]byte(`{`+rest+`,"form_input_element_value":`+value+`}`), false)
+		require.NoError(t, err)
+		require.Equal(t, want, v.FormInputElementValue)
+	}
+}
