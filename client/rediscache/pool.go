@@ -107,15 +107,23 @@ func (c *Cache) take(ctx context.Context) (client.Token, error) {
 // the same one.
 func (c *Cache) takeOnce(ctx context.Context) ([]rueidis.RedisMessage, error) {
 	least := milliseconds(5 * time.Second)
-	if !c.store.server.replicated {
-		return c.store.run(ctx, answers, takeScript, c.keys.all(), least)
+	if !c.store.server.replicated && !c.replicated.Load() {
+		answer, err := c.store.run(ctx, answers, takeScript, c.keys.all(), least, "unconfirmed")
+		if err != nil || online(answer) <= 0 {
+			return answer, err
+		}
+		c.replicated.Store(true)
+	}
+	mode := "any"
+	if c.store.server.replicated {
+		mode = "confirmed"
 	}
 	return c.store.do(ctx, answers, func(ctx context.Context, whole rueidis.Client) (answer []rueidis.RedisMessage, err error) {
 		err = whole.Dedicated(func(one rueidis.DedicatedClient) error {
 			keys := c.keys.all()
 			// In a cluster, the keys of the first command select the node.
-			taken := one.Do(ctx, one.B().Eval().Script(takeSource).Numkeys(int64(len(keys))).Key(keys...).Arg(least).Build())
-			if answer, err = taken.ToArray(); err != nil {
+			taken := one.Do(ctx, one.B().Eval().Script(takeSource).Numkeys(int64(len(keys))).Key(keys...).Arg(least, mode).Build())
+			if answer, err = taken.ToArray(); err != nil || online(answer) == 0 {
 				return err
 			}
 			heard, err := one.Do(ctx, one.B().Wait().Numreplicas(1).Timeout(c.options.Timeout.Milliseconds()).Build()).AsInt64()
@@ -126,6 +134,15 @@ func (c *Cache) takeOnce(ctx context.Context) ([]rueidis.RedisMessage, error) {
 		})
 		return answer, err
 	})
+}
+
+// online returns the number of replicas in the answer of takeScript.
+func online(answer []rueidis.RedisMessage) int64 {
+	n := int64(-1)
+	if len(answer) == 4 {
+		n, _ = answer[3].AsInt64()
+	}
+	return n
 }
 
 // refill fills the pool in the background, unless another member is filling it.

@@ -96,7 +96,9 @@ return deleted`)
 
 	// takeScript removes from the pool the token that expires first, among those that live
 	// longer than ARGV[1], and returns it. It never returns a token twice, even if somebody
-	// puts it back.
+	// puts it back. It also returns the number of replicas that are online, -1 if the user
+	// may not run INFO. With ARGV[2] = "unconfirmed" it takes nothing if there are any, and
+	// with "confirmed" it takes nothing if there are none.
 	takeScript = script(takeBody)
 
 	// releaseScript releases a lease (KEYS[9]; ARGV: owner).
@@ -116,14 +118,18 @@ return redis.call('ZCARD', pool)`)
 )
 
 const takeBody = `
+local info, online = redis.pcall('INFO', 'replication'), -1
+if type(info) == 'string' then online = select(2, string.gsub(info, 'state=online', '')) end
+if online > 0 and ARGV[2] == 'unconfirmed' then return {now, '', 0, online} end
+if online == 0 and ARGV[2] == 'confirmed' then return redis.error_reply('NOREPLICAS no replica is online') end
 redis.call('ZREMRANGEBYSCORE', pool, '-inf', now + ARGV[1])
 redis.call('ZREMRANGEBYSCORE', used, '-inf', now)
 while true do
 	local first = redis.call('ZPOPMIN', pool)
-	if #first == 0 then return {now, '', 0, 0} end
+	if #first == 0 then return {now, '', 0, online} end
 	if redis.call('ZADD', used, 'NX', first[2], string.sub(first[1], 1, 32)) == 1 then
 		redis.call('PEXPIRE', used, 90000000)
-		return {now, first[1], first[2] - now, redis.call('ZCARD', pool)}
+		return {now, first[1], first[2] - now, online}
 	end
 end`
 

@@ -18,6 +18,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"syscall"
 	"testing"
 	"time"
 
@@ -106,6 +107,65 @@ func TestInteropSentinel(t *testing.T) {
 	}, failoverTime, 500*time.Millisecond, "the new master is not used")
 }
 
+// A replica that missed a removal from the pool does not hand the token out again after a
+// failover, although the URL does not say that there are replicas.
+func TestInteropUnknownReplica(t *testing.T) {
+	interop(t)
+	master := startRedis(t, "--repl-diskless-sync-delay", "0")
+	replica := startRedis(t, "--replicaof", "127.0.0.1", strconv.Itoa(master.port))
+	require.Eventually(t, func() bool {
+		role, _ := master.admin("INFO", "replication").ToString()
+		return strings.Contains(role, "state=online")
+	}, time.Minute, 10*time.Millisecond)
+	i := &issuer{secret: "a"}
+	options := Options{URL: master.url(), SingleUse: true, Spare: 2}
+	c := member(t, i, options)
+	given := map[string]bool{get(t, c): true}
+	require.Eventually(t, func() bool {
+		n, err := replica.admin("ZCARD", c.keys.pool).AsInt64()
+		return err == nil && n == 2
+	}, time.Minute, 10*time.Millisecond)
+	given[get(t, c)] = true
+	require.EqualValues(t, 1, c.Stats().Shared, "from the pool, confirmed by the replica")
+	require.Eventually(t, func() bool {
+		n, err := replica.admin("ZCARD", c.keys.pool).AsInt64()
+		return err == nil && n == 2
+	}, time.Minute, 10*time.Millisecond)
+
+	require.NoError(t, replica.cmd.Process.Signal(syscall.SIGSTOP))
+	given[get(t, c)] = true // alone
+	require.EqualValues(t, 1, c.Stats().Shared)
+	master.kill()
+	require.NoError(t, replica.cmd.Process.Signal(syscall.SIGCONT))
+	require.NoError(t, replica.admin("REPLICAOF", "NO", "ONE").Error())
+	options.URL = replica.url()
+	next := member(t, i, options)
+	given[get(t, next)], given[get(t, next)] = true, true
+	require.Len(t, given, 5, "a token was handed out twice")
+	require.NotZero(t, next.Stats().Shared)
+}
+
+// Without a replica to confirm it, members take no token from the pool of a cluster, and
+// so discard none.
+func TestInteropNoReplica(t *testing.T) {
+	interop(t)
+	server := startRedis(t, "--cluster-enabled", "yes")
+	require.NoError(t, server.admin("CLUSTER", "ADDSLOTSRANGE", "0", "16383").Error())
+	i := &issuer{secret: "a"}
+	filling := member(t, i, Options{URL: server.url(), SingleUse: true, Spare: 2})
+	stock := func() int64 {
+		n, _ := server.admin("ZCARD", filling.keys.pool).AsInt64()
+		return n
+	}
+	require.Eventually(t, func() bool { get(t, filling); return stock() == 2 }, time.Minute, 100*time.Millisecond)
+	c := member(t, i, Options{URL: server.url() + "&addr=" + server.address(), SingleUse: true, Spare: 2})
+	for range 3 {
+		get(t, c)
+	}
+	require.EqualValues(t, 2, stock())
+	require.Zero(t, c.Stats().Shared)
+}
+
 func TestInteropCluster(t *testing.T) {
 	interop(t)
 	server := startRedis(t, "--cluster-enabled", "yes")
@@ -143,7 +203,11 @@ func TestInteropTLS(t *testing.T) {
 	port, socket := freePort(t), filepath.Join(dir, "redis.sock")
 	args := []string{"--tls-port", strconv.Itoa(port), "--tls-cert-file", certificate, "--tls-key-file", key, "--tls-ca-cert-file", certificate,
 		"--unixsocket", socket, "--user", "default", "off", "--user", "gkpow"}
-	const rights = "on >PASSWORD ~gkpow:* resetchannels +@read +@write +@scripting +@connection +time +wait +cluster|slots +cluster|shards"
+	doc, err := os.ReadFile("../../docs/fleet.md")
+	require.NoError(t, err)
+	_, rights, _ := strings.Cut(string(doc), "`ACL SETUSER`")
+	_, rights, _ = strings.Cut(rights, "```\n")
+	rights, _, _ = strings.Cut(rights, "```")
 	startRedis(t, append(args, strings.Fields(rights)...)...)
 	password := filepath.Join(dir, "password")
 	require.NoError(t, os.WriteFile(password, []byte("PASSWORD\n"), 0o600))
@@ -169,6 +233,7 @@ func TestInteropTLS(t *testing.T) {
 	report, err := Check(t.Context(), url)
 	require.NoError(t, err)
 	require.True(t, report.Encrypted)
+	require.NotEmpty(t, report.Server)
 
 	_, err = Check(t.Context(), fmt.Sprintf("rediss://gkpow@localhost:%d?timeout=1s", port))
 	require.ErrorContains(t, err, "certificate")
