@@ -24,3 +24,13 @@ func BenchmarkScan(b *testing.B) {
 		}
 	}
 }
+
+// BenchmarkTailSet measures the message schedule of a tail.
+func BenchmarkTailSet(b *testing.B) {
+	words := [16]uint32(append(IV[:], IV[:]...))
+	var tail Tail
+	for b.Loop() {
+		words[0]++
+		tail.Set(&words)
+	}
+}
