@@ -16,10 +16,11 @@ type cursor struct {
 	layout    layout
 	message   [128]byte // from the block in which the nonce begins; bytes that vary in a chunk are 0
 	high, low number
-	words     []uint32  // the inner digits, by value
-	gridWords []uint32  // the digits in which chunks of a grid differ, by value
-	tails     tailTable // the blocks that can follow
-	changed   int       // the first byte changed since the last setBlock
+	words     []uint32     // the inner digits, by value
+	gridWords []uint32     // the digits in which chunks of a grid differ, by value
+	tails     tailTable    // the blocks that can follow
+	shared    *sharedTails // the tables that tails come from; nil if the cursor builds its own
+	changed   int          // the first byte changed since the last setBlock
 }
 
 // A number is a run of digits in the message.
@@ -70,25 +71,32 @@ func (c *cursor) enter(mid *midstate, l layout, mask uint32) {
 	if l.block() == 1 {
 		c.hashFirst()
 	}
-	c.tails = nil // do not overwrite the table: other searches may share it
+	c.tails, c.shared = nil, nil // do not overwrite a table that other searches share
 	if l.hasTail() {
+		if l.keepsTails() {
+			c.shared = shareTails(l, mid.length+l.width)
+		}
 		c.setTails()
 	}
 }
 
 // setTails updates the tails after a change of the outer digits in their block.
 func (c *cursor) setTails() {
-	if c.ownTails() {
+	if c.shared == nil {
 		c.tails.set(c.layout, &c.message)
-	} else {
-		c.tails = sharedTails(c.layout, c.message)
+		return
 	}
+	outer := c.low.value % uint64(len(c.shared.tables))
+	c.tails = c.shared.table(outer, &c.message)
 }
 
-// ownTails reports whether the cursor builds tails of its own. It does so if the block that follows
-// holds too many outer digits to keep a table of tails for each of their values.
-func (c *cursor) ownTails() bool {
-	return c.layout.hasTail() && c.layout.outerFrom(64) > c.layout.keptDigits()
+// buildTails builds all tables of tails that are kept. Call seek next.
+func (c *cursor) buildTails() {
+	if c.shared != nil {
+		for outer := range c.shared.tables {
+			c.seek(c.high.value, uint64(outer))
+		}
+	}
 }
 
 // mask returns a mask of the bits that must be zero in the first word of the digest.

@@ -128,6 +128,9 @@ func (l layout) values() uint64 {
 	return pow10[l.count]
 }
 
+// firstValue returns the smallest inner value.
+func (l layout) firstValue() uint64 { return pow10[l.count] - l.values() }
+
 // size returns the number of nonces in a chunk.
 func (l layout) size() uint64 { return l.values() * l.tails() }
 
@@ -137,7 +140,7 @@ func (l layout) size() uint64 { return l.values() * l.tails() }
 func (l layout) stretches() iter.Seq[layout] {
 	least := uint64(shortestStretch)
 	if l.hasTail() {
-		least = asm.MaxHash
+		least = asm.MaxStates
 	}
 	return func(yield func(layout) bool) {
 		if !yield(l) || l.gridDigits > 0 {
@@ -171,7 +174,7 @@ func (l layout) parts() uint64 {
 	if l.stretch == 0 {
 		return 1
 	}
-	return (pow10[l.count] + uint64(l.stretch) - 1) / uint64(l.stretch)
+	return (l.values() + uint64(l.stretch) - 1) / uint64(l.stretch)
 }
 
 // together returns the number of chunks in a row. The last row of a group may have a few less.
@@ -206,7 +209,7 @@ func (l layout) outerFrom(byte int) int {
 const (
 	prepareCycles  = 450  // asm.Block.Prepare and cursor.seek
 	compressCycles = 1500 // asm.Compress
-	expandCycles   = 600  // asm.Tail.Set
+	expandCycles   = 350  // asm.Tail.Set
 	callCycles     = 150  // two calls of a kernel
 	gridCycles     = 900  // asm.Grid.Prepare and a kernel's work before the first step
 )
@@ -214,7 +217,7 @@ const (
 // chunkCycles estimates the cycles to prepare a chunk, or a row's part of it.
 func (l layout) chunkCycles() float64 {
 	cycles, second := float64(prepareCycles), l.outerFrom(64)
-	if l.hasTail() && second > l.keptDigits() {
+	if l.hasTail() && !l.keepsTails() {
 		cycles += expandCycles * float64(l.tails())
 	}
 	if l.block() == 1 {
@@ -227,19 +230,18 @@ func (l layout) chunkCycles() float64 {
 
 // tableCycles estimates the cycles to build the tables of tails that are kept.
 func (l layout) tableCycles() float64 {
-	if second := l.outerFrom(64); l.hasTail() && second <= l.keptDigits() {
-		return expandCycles * float64(l.tails()*pow10[second])
+	if l.hasTail() && l.keepsTails() {
+		return expandCycles * float64(l.tails()*pow10[l.outerFrom(64)])
 	}
 	return 0
 }
 
-// keptDigits returns the most outer digits in the last block for which tables of tails are kept,
-// one per value of these digits. With short rows, a search soon returns to each table.
-func (l layout) keptDigits() int {
-	if l.stretch > 0 {
-		return 1
-	}
-	return 0
+// keepsTails reports whether the tables of tails are kept, one for each value of the outer digits
+// in the last block. With short rows, a search soon returns to each table. A table takes up to
+// 256 KB; a hundred of them would take longer to allocate than they save.
+func (l layout) keepsTails() bool {
+	outer := l.outerFrom(64)
+	return outer == 0 || outer == 1 && l.stretch > 0
 }
 
 // cost estimates the time per hash, in operations of Scan. Layouts that the kernel does not support

@@ -109,6 +109,9 @@ func (r *registry) newMeter(k *asm.Kernel, l layout) *meter {
 	s.beyond.Store(math.MaxUint64)
 	s.workers[0].search = s
 	s.begin(0)
+	if s.workers[0].claim() {
+		s.workers[0].walk.buildTails() // it would take longer than the measurement
+	}
 	return &meter{search: s}
 }
 

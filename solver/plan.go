@@ -63,8 +63,8 @@ func (sp space) cheapest(width int, s segment, kernels lineup) segment {
 			}
 			s.cost += s.sparseCost(k.Kernel)
 			s.time = s.cost * k.pace
-			total := s.time * (1 + sp.excess(&s)/hashes)
-			total += k.pace * l.tableCycles() / k.Weights.Scan / hashes
+			s.tables = l.tableCycles() / k.Weights.Scan * k.pace
+			total := s.time*(1+sp.excess(&s)/hashes) + s.tables/hashes
 			if total < least {
 				best, least = s, total
 			}
@@ -76,14 +76,15 @@ func (sp space) cheapest(width int, s segment, kernels lineup) segment {
 	return best
 }
 
-// excess estimates how many nonces above the smallest solution a sequential search tries: the rest
-// of its window, and the rows of other workers.
+// excess estimates how many nonces above the smallest solution a sequential search tries in a
+// segment: if the segment holds the solution, the rest of its window and rows of other workers.
 func (sp space) excess(s *segment) float64 {
 	if sp.order != byWindow {
 		return 0
 	}
 	others := max(0, sp.workers-1)
-	return min(s.window()+float64(others)*float64(s.rowSize()), s.nonces()) / 2
+	above := min(s.window()+float64(others)*float64(s.rowSize()), s.nonces()) / 2
+	return sp.odds().found(s.nonces()) * above
 }
 
 // nonces returns the number of nonces in the plan.
@@ -112,6 +113,33 @@ func (p plan) expectedTime() (time float64) {
 		time += t
 	}
 	return time
+}
+
+// sequentialTime is expectedTime for a sequential search. It includes the tables of tails and the
+// nonces above the smallest solution that the search tries.
+func (p plan) sequentialTime() (time float64) {
+	before, o := 0.0, p.space.odds()
+	for i := range p.segments {
+		s := &p.segments[i]
+		tried := o.expected(s.nonces()) + p.space.excess(s)
+		time += o.missed(before) * (tried*s.time + s.tables)
+		before += s.nonces()
+	}
+	return time
+}
+
+// sequentialBound is the least sequentialTime that any order of the nonces of each width could
+// achieve: each segment has its fastest layout, and no nonce above the smallest solution is tried.
+func (p plan) sequentialBound(kernels lineup) float64 {
+	o, free := p.space.odds(), p.space
+	free.order = cheapestFirst
+	fastest := plan{space: p.space, segments: slices.Clone(p.segments)}
+	for i := range fastest.segments {
+		s := &fastest.segments[i]
+		whole := free.cheapest(s.width, segment{first: s.first, last: s.last}, kernels)
+		s.time = min(whole.time, s.time+s.tables/o.expected(s.nonces()))
+	}
+	return fastest.expectedTime()
 }
 
 // main returns the segment with the longest expected time.

@@ -8,6 +8,7 @@ type segment struct {
 	first, last uint64  // the range of nonces, both included
 	cost        float64 // per hash, see layout.cost
 	time        float64 // per hash, in ns or any unit that all segments of a plan share
+	tables      float64 // time to build the tables of tails that are kept, in the unit of time
 }
 
 // nonces returns the number of nonces in the segment.
@@ -49,7 +50,7 @@ func (s *segment) windowOf(nonce uint64) (number uint64) {
 		number = (high/same*s.groups() + high%same/s.together()) * s.parts()
 	}
 	if s.stretch > 0 {
-		number += nonce / s.step() % pow10[s.count] / uint64(s.stretch)
+		number += (nonce/s.step()%pow10[s.count] - s.firstValue()) / uint64(s.stretch)
 	}
 	return number
 }
@@ -62,7 +63,8 @@ func (s *segment) row(number uint64) row {
 	start, of := group/s.groups()*same, group%s.groups()*s.together()
 	r := row{low: low, high: start + of, end: start + min(of+s.together(), same), to: pow10[s.count]}
 	if n := uint64(s.stretch); n > 0 {
-		r.from, r.to = part*n, min((part+1)*n, r.to)
+		r.from = s.firstValue() + part*n
+		r.to = min(r.from+n, r.to)
 	}
 	return r
 }

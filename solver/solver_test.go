@@ -492,7 +492,7 @@ func BenchmarkSolver(b *testing.B) {
 // A rate is a number of nonces divided by the time: in any order, all nonces tried; in numeric
 // order, the nonces up to the smallest solution, so that tries above it count as a loss.
 func BenchmarkSequential(b *testing.B) {
-	for _, salt := range []int{16, 24, 32, 40, 44, 58, 59, 60} {
+	for _, salt := range []int{16, 24, 32, 40, 44, 48, 56, 58, 59, 60, 61} {
 		for _, workers := range []int{1, 2} {
 			b.Run(fmt.Sprintf("salt=%d/workers=%d", salt, workers), func(b *testing.B) {
 				var nonces, seconds [2]float64

@@ -37,40 +37,42 @@ func (t *tailTable) set(l layout, message *[128]byte) {
 	}
 }
 
-// latestTails holds the most recent shared tables, all for one layout.
-var latestTails struct {
-	mu     sync.Mutex
+// sharedTails holds the tables of a layout for messages of one length: one for each value of the
+// outer digits in the last block, built on first use. The tables are the same for all prefixes of
+// one length, so searches share them.
+type sharedTails struct {
 	layout layout
-	made   []madeTails
+	length int // of the message, in bytes
+	tables []lazyTable
 }
 
-// madeTails is a table and the block that it was built from.
-type madeTails struct {
-	last  [64]byte
+// A lazyTable is a table that the first cursor to use it builds.
+type lazyTable struct {
+	once  sync.Once
 	table tailTable
 }
 
-// sharedTails returns the table for a layout and the outer digits of the message. The table is the
-// same for all prefixes of one length, so sharedTails keeps it for later searches, along with the
-// tables for other values of the outer digits. Callers must not modify it.
-func sharedTails(l layout, message [128]byte) tailTable {
+// table returns the table for a value of the outer digits in the last block. The message contains
+// that value. Callers must not modify the table.
+func (s *sharedTails) table(outer uint64, message *[128]byte) tailTable {
+	t := &s.tables[outer]
+	t.once.Do(func() { t.table.set(s.layout, message) })
+	return t.table
+}
+
+// latestTails holds the tables made last, for later searches.
+var latestTails struct {
+	mu     sync.Mutex
+	tables *sharedTails
+}
+
+// shareTails returns the tables for a layout and a length of the message in bytes.
+func shareTails(l layout, length int) *sharedTails {
 	latest := &latestTails
 	latest.mu.Lock()
 	defer latest.mu.Unlock()
-	if latest.layout != l {
-		latest.layout, latest.made = l, nil
+	if s := latest.tables; s == nil || s.layout != l || s.length != length {
+		latest.tables = &sharedTails{layout: l, length: length, tables: make([]lazyTable, pow10[l.outerFrom(64)])}
 	}
-	last := [64]byte(message[64:])
-	for _, made := range latest.made {
-		if made.last == last {
-			return made.table
-		}
-	}
-	var table tailTable
-	table.set(l, &message)
-	if len(latest.made) >= int(pow10[l.keptDigits()]) { // they are for messages of another length
-		latest.made = nil
-	}
-	latest.made = append(latest.made, madeTails{last, table})
-	return table
+	return latest.tables
 }

@@ -182,7 +182,7 @@ func TestEveryLayout(t *testing.T) {
 					w.begin(&mid, seg, mask(32), from, to)
 					for _, start := range []uint64{from, max(from, to/10*9-min(2, to)), to - min(3, to-from)} {
 						n := uint64(4)
-						if l.tailDigits == maxTailDigits && w.ownTails() && rng.IntN(4) > 0 {
+						if l.tailDigits == maxTailDigits && w.shared == nil && rng.IntN(4) > 0 {
 							n = 1 // each chunk builds a thousand tails
 						}
 						for row := start; row < min(start+n, to); row++ {
@@ -449,7 +449,7 @@ func TestSharedTailsStay(t *testing.T) {
 	}
 	var c cursor
 	c.enter(&mid, segmentOf(6).layout, mask(32)) // all three digits of its second block vary
-	if c.ownTails() {
+	if c.shared == nil {
 		t.Fatal("the second block has digits outside the tail")
 	}
 	shared, before := c.tails, slices.Clone(c.tails)
@@ -458,7 +458,7 @@ func TestSharedTailsStay(t *testing.T) {
 	c.enter(&mid, wide.layout, mask(32))
 	r := wide.row(1)
 	c.seek(r.high, r.low)
-	if !c.ownTails() || len(c.tails) != len(shared) {
+	if c.shared != nil || len(c.tails) != len(shared) {
 		t.Fatal("the other segment does not build as many tails of its own")
 	}
 	if !slices.Equal(shared, before) {
