@@ -26,6 +26,22 @@ type Plan struct {
 	// HashRate is the hashes per second of one worker, measured on the segment that most of the
 	// search time goes into.
 	HashRate float64
+	// Sequential compares numeric order with any order. It is nil without Options.Sequential.
+	Sequential *SequentialPlan
+}
+
+// A SequentialPlan says what numeric order costs. Its rates are for one worker and whole searches,
+// derived from Plan.HashRate and the operation counts.
+type SequentialPlan struct {
+	// HashRate is the number of nonces up to the smallest solution, tried per second. The nonces
+	// above it that the search tries do not count.
+	HashRate float64
+	// Bound is the most hashes per second that numeric order permits with this kernel: the nonces
+	// of each width in their fastest layout, none above the solution.
+	Bound float64
+	// AnyOrder is the hashes per second of a search without Options.Sequential, which may prefer
+	// wider nonces that cost less.
+	AnyOrder float64
 }
 
 // A WiderLimit says how much faster a search would be with a larger limit on nonces.
@@ -115,7 +131,24 @@ func (s *Solver) Explain(ctx context.Context, p Puzzle) (Plan, error) {
 		})
 		before += seg.nonces()
 	}
+	if s.options.Sequential {
+		plan.Sequential = s.compareOrders(p, planned, k, rate*main.cost)
+	}
 	return plan, nil
+}
+
+// compareOrders compares a planned sequential search with one in any order. operations is the
+// kernel's operations per second.
+func (s *Solver) compareOrders(p Puzzle, ordered plan, k *asm.Kernel, operations float64) *SequentialPlan {
+	o := s.options
+	o.Sequential = false
+	free := o.plan(o.space(p), allKinds(k))
+	rate := func(p plan, time float64) float64 { return p.space.odds().expected(p.nonces()) / time * operations }
+	return &SequentialPlan{
+		HashRate: rate(ordered, ordered.sequentialTime()),
+		Bound:    rate(ordered, ordered.sequentialBound(allKinds(k))),
+		AnyOrder: rate(free, free.expectedTime()),
+	}
 }
 
 // wider returns the larger limits that would speed up a planned search.

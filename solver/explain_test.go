@@ -48,6 +48,27 @@ func TestExplainIsThePlan(t *testing.T) {
 	}
 }
 
+// Explain compares numeric order with any order: numeric order does not exceed its bound, and the
+// bound is low if smaller nonces take two blocks.
+func TestExplainSequential(t *testing.T) {
+	stage := newStage(1000, 2000)
+	for _, test := range []struct {
+		salt             int
+		reached, allowed float64 // least HashRate / Bound, most Bound / AnyOrder
+	}{
+		{32, 0.95, 1.05}, {48, 0.95, 0.6}, {56, 0.95, 0.75}, {60, 0.75, 1.05}, {64, 0.95, 1.05},
+	} {
+		p := Puzzle{Prefix: make([]byte, test.salt+1), Bits: 24}
+		require.Nil(t, explain(t, stage, Options{}, p).Sequential)
+		plan := explain(t, stage, Options{Sequential: true, MaxNonce: MaxSafeInteger}, p)
+		s := plan.Sequential
+		require.LessOrEqual(t, s.HashRate, s.Bound, test.salt)
+		require.GreaterOrEqual(t, s.HashRate, test.reached*s.Bound, test.salt)
+		require.LessOrEqual(t, s.Bound, test.allowed*s.AnyOrder, test.salt)
+		require.InEpsilon(t, plan.HashRate, s.HashRate, 0.7, test.salt)
+	}
+}
+
 func TestExplainTimes(t *testing.T) {
 	stage := newStage(1000, 2000)
 	p := Puzzle{Prefix: make([]byte, 33), Bits: 24}

@@ -41,7 +41,12 @@ nothing else to do.
   OPS/HASH  estimated operations of the kernel for one hash: with 16 lanes one
             operation serves 16 hashes
   REACHED   chance that the search reaches these nonces
-  CHANCE    chance that a solution is among them`,
+  CHANCE    chance that a solution is among them
+
+With --sequential it also compares three rates of whole searches on one thread:
+the nonces up to the smallest solution per second; the most that numeric order
+permits with this kernel, if no nonce above the solution were tried; and the rate
+in any order, which may prefer wider nonces that cost less.`,
 		Args: noArguments,
 		RunE: action(func(ctx context.Context) error { return explain(ctx, env, f) }),
 	}
@@ -100,7 +105,14 @@ func printPlan(out io.Writer, puzzle solver.Puzzle, minNonce uint64, plan solver
 		fmt.Fprintf(w, "wider\tup to %d would be %.3g times as fast\n", l.MaxNonce, l.Speedup)
 	}
 	fmt.Fprintf(w, "kernel\t%s: %s\n", plan.Backend, plan.Why)
-	fmt.Fprintf(w, "rate\t%.1f MH/s on one thread, measured now\n\n", plan.HashRate/1e6)
+	fmt.Fprintf(w, "rate\t%.1f MH/s on one thread, measured now\n", plan.HashRate/1e6)
+	if s := plan.Sequential; s != nil {
+		fmt.Fprintf(w, "order\tnumeric: %.1f MH/s up to the smallest solution, %s of the %.1f MH/s in any order\n",
+			s.HashRate/1e6, percent(s.HashRate/s.AnyOrder), s.AnyOrder/1e6)
+		fmt.Fprintf(w, "bound\t%.1f MH/s, %s: the most that numeric order permits with this kernel\n",
+			s.Bound/1e6, percent(s.Bound/s.AnyOrder))
+	}
+	fmt.Fprintln(w)
 
 	fmt.Fprintf(w, "WIDTH\tNONCES\tWORD\tCHUNK\tOPS/HASH\tREACHED\tCHANCE\n")
 	for _, s := range plan.Segments {
@@ -170,24 +182,33 @@ func human(d time.Duration) string {
 
 // planJSON is how --json shows a plan. Times are in seconds.
 type planJSON struct {
-	Prefix   int           `json:"prefix"` // bytes
-	Bits     int           `json:"bits"`
-	MinNonce uint64        `json:"minNonce,omitempty"`
-	MaxNonce uint64        `json:"maxNonce"`
-	WhyMax   string        `json:"whyMax"`
-	Wider    []widerJSON   `json:"wider"` // what larger limits would win
-	Backend  string        `json:"backend"`
-	Why      string        `json:"why"`
-	Threads  int           `json:"threads"`
-	HashRate float64       `json:"hashRate"` // of one thread, where most of the search goes
-	Segments []segmentJSON `json:"segments"`
-	Hashes   float64       `json:"hashes"`
-	Seconds  float64       `json:"seconds"`
-	P50      *float64      `json:"p50"` // null: there are too few nonces
-	P95      *float64      `json:"p95"`
-	P99      *float64      `json:"p99"`
-	Missed   float64       `json:"missed"`   // chance of taking longer than a challenge lives
-	NotFound float64       `json:"notFound"` // chance that no nonce is a solution
+	Prefix   int         `json:"prefix"` // bytes
+	Bits     int         `json:"bits"`
+	MinNonce uint64      `json:"minNonce,omitempty"`
+	MaxNonce uint64      `json:"maxNonce"`
+	WhyMax   string      `json:"whyMax"`
+	Wider    []widerJSON `json:"wider"` // what larger limits would win
+	Backend  string      `json:"backend"`
+	Why      string      `json:"why"`
+	Threads  int         `json:"threads"`
+	HashRate float64     `json:"hashRate"` // of one thread, where most of the search goes
+	// What numeric order costs; only with --sequential.
+	Sequential *sequentialJSON `json:"sequential,omitempty"`
+	Segments   []segmentJSON   `json:"segments"`
+	Hashes     float64         `json:"hashes"`
+	Seconds    float64         `json:"seconds"`
+	P50        *float64        `json:"p50"` // null: there are too few nonces
+	P95        *float64        `json:"p95"`
+	P99        *float64        `json:"p99"`
+	Missed     float64         `json:"missed"`   // chance of taking longer than a challenge lives
+	NotFound   float64         `json:"notFound"` // chance that no nonce is a solution
+}
+
+// sequentialJSON holds hashes per second of one thread.
+type sequentialJSON struct {
+	HashRate float64 `json:"hashRate"` // nonces up to the smallest solution
+	Bound    float64 `json:"bound"`    // the most that numeric order permits with this kernel
+	AnyOrder float64 `json:"anyOrder"` // without --sequential
 }
 
 type widerJSON struct {
@@ -227,6 +248,9 @@ func newPlanJSON(puzzle solver.Puzzle, minNonce uint64, plan solver.Plan) planJS
 		Seconds:  plan.Time().Seconds(),
 		Missed:   plan.Missed(solver.ChallengeLifetime),
 		NotFound: plan.Missed(math.MaxInt64),
+	}
+	if s := plan.Sequential; s != nil {
+		p.Sequential = new(sequentialJSON(*s))
 	}
 	p.Wider = []widerJSON{}
 	for _, l := range plan.Wider {
