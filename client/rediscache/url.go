@@ -79,7 +79,7 @@ func parseURL(raw string) (server, error) {
 		return fault("must begin with rediss://, valkeys://, redis://, valkey:// or unix://")
 	case u.Scheme != "unix" && u.Hostname() == "":
 		return fault("has no host: write it like rediss://cache.example:6379")
-	case u.Scheme == "unix" && u.Path == "":
+	case u.Scheme == "unix" && (u.Path == "" || u.Host != ""):
 		return fault("has no socket path: write it like unix:///run/redis/redis.sock")
 	case u.Fragment != "":
 		return fault("has a fragment (#): write a # in the password as %%23")
@@ -88,9 +88,18 @@ func parseURL(raw string) (server, error) {
 	if err != nil {
 		return fault("has malformed parameters after the question mark")
 	}
-	for name := range query {
-		if !slices.Contains(parameters, name) {
+	for name, values := range query {
+		switch {
+		case !slices.Contains(parameters, name):
 			return fault("has an unknown parameter %q: use one of %s", name, strings.Join(parameters, ", "))
+		case len(values) > 1 && name != "addr":
+			return fault("has the parameter %s twice: remove one of them", name)
+		case slices.Contains(values, "") && name != "prefix":
+			return fault("has the parameter %s without a value: set it, or remove it", name)
+		case u.Scheme == "unix" && (name == "addr" || name == "master_set"):
+			return fault("has the parameter %s, but a socket is one server: remove it", name)
+		case strings.HasPrefix(name, "sentinel_") && !query.Has("master_set"):
+			return fault("has the parameter %s, but no master_set: set it to the name of the master", name)
 		}
 	}
 	option, err := serverOption(u, query)
@@ -113,8 +122,8 @@ func parseURL(raw string) (server, error) {
 	if query.Has("prefix") {
 		s.prefix = query.Get("prefix")
 	}
-	if strings.ContainsAny(s.prefix, "{} \r\n") || len(s.prefix) > 256 {
-		return fault("has an invalid prefix: use up to 256 bytes without braces and white space")
+	if strings.ContainsFunc(s.prefix, func(r rune) bool { return r == '{' || r == '}' || r <= ' ' || r == 0x7f }) || len(s.prefix) > 256 {
+		return fault("has an invalid prefix: use up to 256 bytes without braces, white space and control characters")
 	}
 	return s, nil
 }
@@ -129,13 +138,26 @@ func serverOption(u *url.URL, query url.Values) (rueidis.ClientOption, error) {
 			if err != nil {
 				host, port = strings.Trim(address, "[]"), ""
 			}
+			if n, err := strconv.ParseUint(cmp.Or(port, "6379"), 10, 16); err != nil || n == 0 || host == "" {
+				return option, fmt.Errorf("has an invalid address %q: write HOST or HOST:PORT, with a port from 1 to 65535", address)
+			}
 			option.InitAddress = append(option.InitAddress, net.JoinHostPort(host, cmp.Or(port, "6379")))
 		}
 	}
-	if number := cmp.Or(query.Get("db"), strings.Trim(u.Path, "/")); number != "" && u.Scheme != "unix" || query.Has("db") {
-		db, err := strconv.Atoi(cmp.Or(query.Get("db"), number))
+	number, inPath := query.Get("db"), ""
+	if u.Scheme != "unix" {
+		inPath = strings.Trim(u.Path, "/")
+	}
+	if number != "" && inPath != "" {
+		return option, fmt.Errorf("has a database after the host and the parameter db: remove one of them")
+	}
+	if number = cmp.Or(number, inPath); number != "" {
+		db, err := strconv.Atoi(number)
 		if err != nil || db < 0 {
 			return option, fmt.Errorf("has an invalid database %q: write a number, 0 or more", number)
+		}
+		if db > 0 && query.Has("addr") && !query.Has("master_set") {
+			return option, fmt.Errorf("has the database %d, but a cluster has only database 0: remove it, or name the master_set of the sentinels", db)
 		}
 		option.SelectDB = db
 	}
