@@ -157,6 +157,18 @@ func TestPolicyFail(t *testing.T) {
 	}
 }
 
+// The error for a port of the other kind says that TLS may be the reason.
+func TestTLSMismatch(t *testing.T) {
+	broken := servers(t)
+	for url, text := range map[string]string{
+		broken["hangs up"] + "?timeout=50ms":                            "expects TLS (rediss://)",
+		"rediss" + broken["is silent"][len("redis"):] + "?timeout=50ms": "port for TLS?",
+	} {
+		_, err := Check(t.Context(), url)
+		require.ErrorContains(t, err, text)
+	}
+}
+
 func TestContextEnds(t *testing.T) {
 	url := servers(t)["is silent"]
 	for _, bare := range []bool{false, true} {

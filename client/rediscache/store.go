@@ -175,7 +175,13 @@ func (s *store) connect(ctx context.Context) (rueidis.Client, error) {
 	select {
 	case <-connecting:
 	case <-ctx.Done():
-		return nil, context.Cause(ctx)
+		err := context.Cause(ctx)
+		if err == errSlow && s.server.encrypted {
+			err = fmt.Errorf("no TLS connection within %v: is this the server's port for TLS?", 2*s.timeout)
+		} else if err == errSlow {
+			err = fmt.Errorf("no connection within %v", 2*s.timeout)
+		}
+		return nil, err
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -255,7 +261,7 @@ func greet(conn net.Conn, timeout time.Duration) error {
 	var line []byte
 	for one := make([]byte, 1); !bytes.HasSuffix(line, []byte("\r\n")); {
 		if _, err := io.ReadFull(conn, one); err != nil {
-			return fmt.Errorf("connected, but got no answer: %w", err)
+			return fmt.Errorf("connected, but got no answer, which may mean that the server expects TLS (rediss://): %w", err)
 		}
 		if line = append(line, one[0]); len(line) > maxGreeting || line[0] != '+' && line[0] != '-' {
 			return errNotRedis
