@@ -337,7 +337,7 @@ func TestSearchLoopDoesNotAllocate(t *testing.T) {
 			}
 		}
 		m := s.newMeter(s.entries[0].kernel, suits)
-		w := &m.workers[0]
+		w := m.workers[0]
 		slice := func() {
 			w.until = s.now().Add(100 * time.Microsecond)
 			w.run(t.Context())
@@ -360,7 +360,7 @@ func TestSearchLoopDoesNotAllocate(t *testing.T) {
 func TestTrialIsOfOneKind(t *testing.T) {
 	s := newStage(14, 10)
 	m := s.newMeter(s.entries[1].kernel, layout{width: 5, at: 34, blocks: 1, inner: 2, count: 3, gridDigits: 2})
-	w := &m.workers[0]
+	w := m.workers[0]
 	require.True(t, w.claim())
 	w.trial, _ = s.startTrial(grid, 10)
 	require.NotNil(t, w.trial)
@@ -405,7 +405,7 @@ func TestYieldsByTime(t *testing.T) {
 			}
 			m := s.newMeter(s.entries[0].kernel, layout{width: 5, at: 33, blocks: 1, inner: 3, count: 2})
 			m.processors = test.processors
-			w := &m.workers[0]
+			w := m.workers[0]
 			start := time.Now()
 			w.until = s.now().Add(test.time) // by the stage's clock
 			w.run(ctx)

@@ -6,6 +6,7 @@ import (
 	"runtime"
 	"strings"
 	"testing"
+	"unsafe"
 
 	"github.com/stretchr/testify/require"
 
@@ -81,10 +82,9 @@ func TestSequentialAfterTheCaller(t *testing.T) {
 	require.NotZero(t, later, "the calling goroutine solved every puzzle")
 }
 
-func TestEasyPuzzlesMakeLittleGarbage(t *testing.T) {
-	s := mustNew(t, Options{})
-	p, err := NewPuzzle("7f8e9d0cab12cd34ef567890a1b2c3d4", 2)
-	require.NoError(t, err)
+// garbage returns the bytes that a Solver allocates on average to solve a puzzle.
+func garbage(t *testing.T, s *Solver, p Puzzle) uint64 {
+	t.Helper()
 	const times = 100
 	var before, after runtime.MemStats
 	runtime.ReadMemStats(&before)
@@ -93,7 +93,21 @@ func TestEasyPuzzlesMakeLittleGarbage(t *testing.T) {
 		require.NoError(t, err)
 	}
 	runtime.ReadMemStats(&after)
-	require.Less(t, (after.TotalAlloc-before.TotalAlloc)/times, uint64(2048))
+	return (after.TotalAlloc - before.TotalAlloc) / times
+}
+
+func TestEasyPuzzlesMakeLittleGarbage(t *testing.T) {
+	p, err := NewPuzzle("7f8e9d0cab12cd34ef567890a1b2c3d4", 2)
+	require.NoError(t, err)
+	require.Less(t, garbage(t, mustNew(t, Options{}), p), uint64(2048))
+}
+
+// Searches hand their workers on to later searches.
+func TestSearchesReuseWorkers(t *testing.T) {
+	const workers = 16
+	s := mustNew(t, Options{Workers: workers})
+	p := Puzzle{Prefix: make([]byte, 33), Bits: easyColdBits + 1}
+	require.Less(t, garbage(t, s, p), uint64(workers*unsafe.Sizeof(worker{})*3/4))
 }
 
 func TestEasyPuzzlesCheckTheContext(t *testing.T) {

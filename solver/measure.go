@@ -101,7 +101,7 @@ func (r *registry) newMeter(k *asm.Kernel, l layout) *meter {
 		puzzle: p, registry: r, asked: k, endless: true, processors: int64(runtime.GOMAXPROCS(0)),
 		mid:     midstate{state: asm.IV, rest: p.Prefix, length: len(p.Prefix)},
 		plan:    plan{segments: []segment{{layout: l, first: first, last: last}}},
-		workers: make([]worker, 1),
+		workers: []*worker{new(worker)},
 	}
 	for kind := range s.kernels {
 		s.kernels[kind].Store(k)
@@ -120,7 +120,7 @@ func (m *meter) run(ctx context.Context) error { return m.slice(ctx, measureSlic
 
 // slice measures one slice of the given length.
 func (m *meter) slice(ctx context.Context, length time.Duration) error {
-	w, now := &m.workers[0], m.registry.now
+	w, now := m.workers[0], m.registry.now
 	begin, before := now(), w.hashes.Load()
 	w.until = begin.Add(length)
 	w.run(ctx)

@@ -21,7 +21,7 @@ type search struct {
 	plan     plan
 	registry *registry
 	asked    *asm.Kernel // the kernel that the caller named, nil if none
-	workers  []worker
+	workers  []*worker
 	easy     uint64 // nonces tried before the workers started
 
 	processors int64 // GOMAXPROCS when the search started
@@ -166,8 +166,8 @@ func (s *search) deliver(solution Solution) {
 // hashes returns the number of nonces tried so far.
 func (s *search) hashes() uint64 {
 	n := s.easy
-	for i := range s.workers {
-		n += s.workers[i].hashes.Load()
+	for _, w := range s.workers {
+		n += w.hashes.Load()
 	}
 	return n
 }
@@ -184,8 +184,9 @@ func (s *search) fail(err error) {
 // to s.err instead of the result.
 func (s *search) run(ctx context.Context, o Options) (err error) {
 	s.processors = int64(runtime.GOMAXPROCS(0))
-	s.workers = make([]worker, o.workers())
+	s.workers = make([]*worker, o.workers())
 	for i := range s.workers {
+		s.workers[i] = idleWorkers.Get().(*worker)
 		s.workers[i].search = s
 	}
 	if o.Progress == nil {
@@ -216,8 +217,7 @@ func (s *search) attempts(ctx context.Context) error {
 	for {
 		s.begin(0)
 		var running sync.WaitGroup
-		for i := range s.workers {
-			w := &s.workers[i]
+		for _, w := range s.workers {
 			running.Go(func() { w.run(ctx) })
 		}
 		running.Wait()
@@ -243,10 +243,19 @@ func (s *search) restart() error {
 	s.stop.Store(false)
 	s.again = slices.Clone(s.told)
 	slices.Sort(s.again)
-	for i := range s.workers {
-		s.workers[i].reset()
+	for _, w := range s.workers {
+		w.reset()
 	}
 	return nil
+}
+
+// release hands the workers back when the search is over and its hashes are counted.
+func (s *search) release() {
+	for _, w := range s.workers {
+		*w = worker{}
+		idleWorkers.Put(w)
+	}
+	s.workers = nil
 }
 
 // equip sets the kernel for each kind of layout, and returns them with their speeds.

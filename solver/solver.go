@@ -183,6 +183,7 @@ func (s *Solver) Solve(ctx context.Context, p Puzzle) (Solution, error) {
 	}
 
 	run := &search{start: loaded.Add(start), puzzle: p, easy: easy}
+	defer run.release()
 	err := s.search(ctx, run, sp)
 	if run.solution != nil {
 		solution := *run.solution
@@ -237,6 +238,7 @@ func (s *Solver) All(ctx context.Context, p Puzzle, found func(Solution) bool) (
 	if s.options.Sequential {
 		sp.order = numeric
 	}
+	defer run.release()
 	err = s.search(ctx, run, sp)
 	if run.enough {
 		err = nil

@@ -2,6 +2,7 @@ package solver
 
 import (
 	"context"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -27,9 +28,10 @@ type worker struct {
 	hashed   uint64                                  // the serial number of that run
 	hashedBy *asm.Kernel                             // the kernel that hashed it; nil if there is none
 	padded   [asm.MaxHash]uint32                     // the run's values, padded to whole groups
-
-	_ [64]byte // keeps the counters of neighbouring workers in different cache lines
 }
+
+// idleWorkers holds the workers of finished searches for later ones.
+var idleWorkers = sync.Pool{New: func() any { return new(worker) }}
 
 // reset discards the worker's counts and position, before another attempt.
 func (w *worker) reset() {
