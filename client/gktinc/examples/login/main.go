@@ -18,6 +18,7 @@ import (
 	"fmt"
 	"html/template"
 	"log"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -53,13 +54,17 @@ func main() {
 	if err != nil {
 		log.Fatal(err)
 	}
-	server := &http.Server{Addr: *listen, Handler: handler, ReadTimeout: 10 * time.Second}
+	listener, err := net.Listen("tcp", *listen)
+	if err != nil {
+		log.Fatal(err)
+	}
+	server := &http.Server{Handler: handler, ReadTimeout: 10 * time.Second}
 	context.AfterFunc(ctx, func() { server.Close() })
 	fmt.Printf("Open http://%s/login and log in as alice with the password wonderland.\n", *listen)
 	if script != "" {
 		fmt.Println("The page uses an emulator of GKTinc, which accepts every form that its stand-in for the vendor's script has filled in.")
 	}
-	if err := server.ListenAndServe(); err != http.ErrServerClosed {
+	if err := server.Serve(listener); err != http.ErrServerClosed {
 		log.Fatal(err)
 	}
 }
