@@ -64,6 +64,11 @@ func writeRefusal(w http.ResponseWriter, status int) {
 	if !ok {
 		text = [2]string{"The form could not be checked", "Try again in a few minutes."}
 	}
+	writeMessage(w, status, text[0], text[1])
+}
+
+// writeMessage writes a page with a title and a sentence.
+func writeMessage(w http.ResponseWriter, status int, title, text string) {
 	w.Header().Set("Content-Type", "text/html; charset=utf-8")
 	w.Header().Set("Cache-Control", "no-store")
 	w.WriteHeader(status)
@@ -75,5 +80,5 @@ func writeRefusal(w http.ResponseWriter, status int) {
 <style>body { font: 1rem/1.5 system-ui, sans-serif; max-width: 30rem; margin: 4rem auto; padding: 0 1rem; }</style>
 <h1>%[1]s</h1>
 <p>%[2]s</p>
-`, html.EscapeString(text[0]), html.EscapeString(text[1]))
+`, html.EscapeString(title), html.EscapeString(text))
 }

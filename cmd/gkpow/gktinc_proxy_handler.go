@@ -44,7 +44,7 @@ func (p *proxy) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	default:
 		p.count("busy")
 		w.Header().Set("Retry-After", "1")
-		writeRefusal(w, http.StatusServiceUnavailable)
+		writeMessage(w, http.StatusServiceUnavailable, "The site is busy", "Try again in a few seconds.")
 		return
 	}
 	form := p.find(r.URL.Path)
@@ -140,7 +140,7 @@ func (p *proxy) newReverseProxy(upstream *url.URL, timeout time.Duration) *httpu
 			}
 			p.count("failed")
 			p.log.Warn("no answer from the application", "error", err.Error())
-			writeRefusal(w, http.StatusBadGateway)
+			writeMessage(w, http.StatusBadGateway, "The site does not answer", "Try again in a few minutes.")
 		},
 	}
 }

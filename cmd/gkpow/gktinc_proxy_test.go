@@ -467,6 +467,8 @@ func TestProxyPasses(t *testing.T) {
 	status, text, _ := s.do(s.request("GET", "/broken", ""))
 	require.Equal(t, 502, status)
 	require.NotContains(t, text, "127.0.0.1")
+	require.Contains(t, text, "The site does not answer")
+	require.NotContains(t, text, "form")
 	require.Contains(t, s.journal.String(), "no answer from the application")
 
 	// The proxy does not exceed the limit on requests in progress.
