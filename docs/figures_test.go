@@ -3,6 +3,7 @@ package docs
 import (
 	"fmt"
 	"os"
+	"regexp"
 	"strconv"
 	"strings"
 	"testing"
@@ -78,5 +79,20 @@ func TestSameFigures(t *testing.T) {
 		"gkpow needs " + rival("gkpow", "difficulty 6", 2) + " s on two cores",
 	} {
 		require.Contains(t, readme, want)
+	}
+}
+
+// docs/kernels.md states the same rates of whole searches on Zen 4 as docs/benchmarks.md.
+func TestSameFiguresOfSearches(t *testing.T) {
+	read := func(name string) string {
+		text, err := os.ReadFile(name)
+		require.NoError(t, err)
+		return string(text)
+	}
+	benchmarks, kernels := read("benchmarks.md"), strings.Join(strings.Fields(read("kernels.md")), " ")
+	for _, salt := range []string{"48", "56", "64"} {
+		row := regexp.MustCompile(`(?m)^\| ` + salt + ` \| the fastest kernel \|[^|]*\| \*\*([0-9]+)\*\* \|`).FindStringSubmatch(benchmarks)
+		require.NotNil(t, row, salt)
+		require.Contains(t, kernels, row[1]+" after "+salt)
 	}
 }
