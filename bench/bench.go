@@ -3,11 +3,11 @@
 // and the time to solution.
 //
 //	report, err := bench.Run(ctx, bench.Options{})
-//	report.WriteText(os.Stdout)
+//	report.WriteText(os.Stdout, bench.TextOptions{})
 //
 // Run measures a strategy only after it has found every solution of a fixed piece of work,
 // and verifies its later answers too. Strategies take turns in many short rounds, in
-// random order, so that a disturbance hits all of them. Each figure is a median with its
+// random order, so that a disturbance affects all of them. Each figure is a median with its
 // confidence interval. Run measures the CPU's clock between samples, and reports anything
 // that may have disturbed the figures as a Warning.
 //

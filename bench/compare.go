@@ -147,7 +147,7 @@ func (c *Comparison) table() table {
 	return t
 }
 
-// some lists up to six names. Of more it lists five and counts the rest.
+// some lists up to six names. If there are more, it lists five and counts the rest.
 func some(names []string) string {
 	const most = 6
 	if len(names) <= most {

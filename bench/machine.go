@@ -16,14 +16,14 @@ type Machine struct {
 	Family         int      `json:"family,omitempty"`         // CPUID's display family
 	Model          int      `json:"model,omitempty"`          // CPUID's display model
 	Stepping       int      `json:"stepping,omitempty"`       // revision of the model
-	Features       []string `json:"features,omitempty"`       // instruction sets and the like
+	Features       []string `json:"features,omitempty"`       // CPU features, such as "AVX2"
 	Cores          int      `json:"cores,omitempty"`          // physical cores
 	ThreadsPerCore int      `json:"threadsPerCore,omitempty"` // hardware threads of each core
 	CPUs           int      `json:"cpus"`                     // logical CPUs that the system lets this process use
 	GOMAXPROCS     int      `json:"gomaxprocs"`               // CPUs that Go uses
 	CgroupLimit    float64  `json:"cgroupLimit,omitempty"`    // CPUs that the container's quota allows
-	Governor       string   `json:"governor,omitempty"`       // of the CPU's frequency, with its driver
-	Hypervisor     string   `json:"hypervisor,omitempty"`     // if this is a virtual machine
+	Governor       string   `json:"governor,omitempty"`       // frequency governor, with its driver
+	Hypervisor     string   `json:"hypervisor,omitempty"`     // name of the hypervisor, or "" if none is known
 	Load           float64  `json:"load,omitempty"`           // one-minute load average before the run
 
 	OS     string `json:"os"`               // name of the system, or GOOS

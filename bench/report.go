@@ -21,7 +21,7 @@ type Report struct {
 
 	Verdict  Verdict `json:"verdict"`           // Pass, or Fail if any answer was wrong
 	Complete bool    `json:"complete"`          // false if the run was stopped early
-	Stopped  string  `json:"stopped,omitempty"` // why, if it was
+	Stopped  string  `json:"stopped,omitempty"` // why the run was stopped, or ""
 	Summary  string  `json:"summary"`           // the result in one or two sentences
 
 	Date     time.Time `json:"date"`             // start of the run, UTC
@@ -37,7 +37,7 @@ type Report struct {
 	Scaling    *Scaling    `json:"scaling,omitempty"`    // nil if only one number of threads was measured
 	Solve      *Solve      `json:"solve,omitempty"`      // time to solution; nil if nothing could be measured
 	Warnings   []Warning   `json:"warnings"`             // what may have disturbed the figures
-	Comparison *Comparison `json:"comparison,omitempty"` // with an earlier report, if one was given
+	Comparison *Comparison `json:"comparison,omitempty"` // comparison with an earlier report, or nil
 }
 
 // A Verdict says whether all answers were correct.
@@ -101,7 +101,7 @@ type Row struct {
 	Threads    int    `json:"threads"`               // threads, or workers of package solver
 	Digits     int    `json:"nonceDigits,omitempty"` // decimal digits of the nonces searched
 	Status     Status `json:"status"`                // whether the row has figures
-	Reason     string `json:"reason,omitempty"`      // why not
+	Reason     string `json:"reason,omitempty"`      // why the row has no figures, or ""
 
 	Checksum string   `json:"checksum,omitempty"` // checksum of the solutions that the strategy found in the Work
 	Samples  []Sample `json:"samples,omitempty"`  // one for each round, or only the warm-up if the run ended before the first

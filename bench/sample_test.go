@@ -67,7 +67,7 @@ func TestBusyMachine(t *testing.T) {
 // On a busyMachine, some reads of the clock come after another process has used the CPU.
 type busyMachine struct {
 	*fakeClock
-	mu     sync.Mutex // guards what follows
+	mu     sync.Mutex // guards the fields below
 	rng    *rand.Rand
 	waited time.Duration
 }

@@ -7,8 +7,8 @@
 // If a search does not find the one correct nonce, its row says FAIL and the exit code
 // is 1. If a search needs a program that is not installed, its row says so.
 //
-// The command is a separate module, so that gkpow does not depend on what the rivals
-// need. To read it, start here and go on with rivals.go and table.go.
+// The command is a separate module, so that gkpow does not depend on the rivals'
+// libraries. To read it, start here and go on with rivals.go and table.go.
 package main
 
 import (

@@ -40,7 +40,7 @@ type accountFlags struct {
 	difficulty    int
 	maxDifficulty int
 	noCache       bool
-	minLeft       time.Duration // remaining life that a kept token needs; 0 means a fifth of its life
+	minLeft       time.Duration // remaining lifetime that a cached token needs; 0 means a fifth of its lifetime
 	cacheURL      string
 
 	given       func(flag string) bool // whether a flag is on the command line

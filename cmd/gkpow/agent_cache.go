@@ -14,7 +14,7 @@ type agentCaches struct {
 	source  atomic.Pointer[client.Source] // nil until there is one
 	refused func()                        // called after another machine had a token refused
 
-	mu     sync.Mutex // guards what follows
+	mu     sync.Mutex // guards the fields below
 	shared *rediscache.Cache
 	done   func()
 }

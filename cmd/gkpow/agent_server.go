@@ -49,7 +49,7 @@ type tokenAnswer struct {
 	ExpiresIn float64 `json:"expiresIn"` // seconds from now
 }
 
-// errorAnswer is the body of any answer but 2xx.
+// errorAnswer is the body of every answer except 2xx.
 type errorAnswer struct {
 	Error      string  `json:"error"`
 	Message    string  `json:"message"`

@@ -24,7 +24,7 @@ type agentState struct {
 
 	probing sync.Mutex // held while a call of /readyz asks for a token
 
-	mu        sync.Mutex // guards what follows
+	mu        sync.Mutex // guards the fields below
 	token     client.Token
 	got       int             // tokens
 	solved    solver.Solution // the latest

@@ -42,7 +42,7 @@ type benchFlags struct {
 	list        bool
 
 	given     func(flag string) bool // whether a flag is on the command line
-	arguments func() []string        // the flags that are
+	arguments func() []string        // the flags on the command line
 }
 
 // benchFormats are the values of --format.
@@ -203,7 +203,7 @@ func runBench(ctx context.Context, env environment, f benchFlags) error {
 			return err
 		}
 	}
-	// A file that cannot be written is reported before the run rather than after it.
+	// Report a file that cannot be written before the run, not after it.
 	save, err := newOutput("save", f.save, f.given("save"))
 	if err != nil {
 		return err
@@ -291,8 +291,7 @@ func (f *benchFlags) options() (o bench.Options, err error) {
 	return o, err
 }
 
-// chosenStrategies returns the strategies of these names, in the order in which all
-// are.
+// chosenStrategies returns the strategies with these names, in the order of strategies.All.
 func chosenStrategies(names []string) ([]strategies.Strategy, error) {
 	all := strategies.All()
 	chosen := make([]bool, len(all))
@@ -335,7 +334,7 @@ func readReport(ctx context.Context, name string) (*bench.Report, error) {
 	})
 }
 
-// showBench shows how far a run is.
+// showBench shows the progress of a run.
 func (p *progress) showBench(now bench.Progress) {
 	if p.bar == nil {
 		return

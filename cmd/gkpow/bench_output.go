@@ -32,7 +32,7 @@ func newOutput(flag, path string, asked bool) (o output, err error) {
 		return o, usagef("--%s %q is not a file name", flag, path)
 	}
 	if real, err := filepath.EvalSymlinks(path); err == nil {
-		path = real // or the link would be replaced
+		path = real // otherwise, the new file would replace the link
 	}
 	o = output{flag: flag, path: path, plain: true}
 	info, err := os.Stat(path)
@@ -47,12 +47,12 @@ func newOutput(flag, path string, asked bool) (o output, err error) {
 	case !errors.Is(err, fs.ErrNotExist):
 		return o, o.wrap(err)
 	}
-	// Creating a file beside it shows that this is possible, and the mode of a new file.
+	// A temporary file beside it shows whether it can be created, and which mode a new file gets.
 	probe, err := os.OpenFile(fmt.Sprintf("%s.%d", path, os.Getpid()), os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o666)
 	if err != nil {
 		var failure *fs.PathError
 		if errors.As(err, &failure) {
-			err = failure.Err // the name is the probe's
+			err = failure.Err // without the name of the temporary file
 		}
 		return o, o.wrap(err)
 	}

@@ -22,7 +22,7 @@ func (d *diagnosis) keyFile(env environment, variable string) {
 	}
 	info, err := os.Stat(file)
 	if err != nil {
-		return // which the keys' check has said
+		return // the check of the keys has reported this
 	}
 	d.check("key file", nil, "%s (%s_FILE), mode %04o", file, variable, info.Mode().Perm())
 	if runtime.GOOS != "windows" && info.Mode().IsRegular() && info.Mode().Perm()&0o077 != 0 {
@@ -38,7 +38,7 @@ func (d *diagnosis) route(env environment, variable, standard string) {
 	}
 	parsed, err := url.Parse(target)
 	if err != nil {
-		return // which the keys' check has said
+		return // the check of the keys has reported this
 	}
 	d.check("URL", nil, "%s (%s)", parsed.Redacted(), from)
 

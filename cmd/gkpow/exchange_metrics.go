@@ -11,9 +11,8 @@ import (
 )
 
 // exchangeMetrics measure the answers of a service, and the limits that they report. The
-// documents of the services define no header for that, so a limit is seen when an answer
-// with status 429 reports it. The zero value measures nothing. It is safe for concurrent
-// use.
+// services document no header for limits, so a limit becomes known only when an answer with
+// status 429 reports it. The zero value measures nothing. It is safe for concurrent use.
 type exchangeMetrics struct {
 	observe atomic.Pointer[func(client.Exchange)]
 }

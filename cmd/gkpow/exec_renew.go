@@ -126,8 +126,8 @@ const (
 	lockName        = "lock"
 )
 
-// removeAbandoned removes the directories that were left behind because gkpow was killed. It
-// leaves alone those of other users, and for a minute new ones, which may not be locked yet.
+// removeAbandoned removes directories that a killed gkpow left behind. It skips directories of
+// other users, and those less than a minute old, which may not be locked yet.
 func removeAbandoned(parent string) {
 	locks, _ := filepath.Glob(filepath.Join(parent, directoryPrefix+"*", lockName))
 	for _, path := range locks {

@@ -187,7 +187,7 @@ type planJSON struct {
 	MinNonce uint64      `json:"minNonce,omitempty"`
 	MaxNonce uint64      `json:"maxNonce"`
 	WhyMax   string      `json:"whyMax"`
-	Wider    []widerJSON `json:"wider"` // what larger limits would win
+	Wider    []widerJSON `json:"wider"` // how much faster larger limits would be
 	Backend  string      `json:"backend"`
 	Why      string      `json:"why"`
 	Threads  int         `json:"threads"`
@@ -200,7 +200,7 @@ type planJSON struct {
 	P50        *float64        `json:"p50"` // null: there are too few nonces
 	P95        *float64        `json:"p95"`
 	P99        *float64        `json:"p99"`
-	Missed     float64         `json:"missed"`   // chance of taking longer than a challenge lives
+	Missed     float64         `json:"missed"`   // chance of taking longer than a challenge's lifetime
 	NotFound   float64         `json:"notFound"` // chance that no nonce is a solution
 }
 

@@ -29,7 +29,7 @@ type environment struct {
 	// signals makes signals end a command's context; nil ignores them.
 	signals func(context.Context) context.Context
 
-	// bench measures; nil means bench.Run.
+	// bench runs the benchmark; nil means bench.Run.
 	bench func(context.Context, bench.Options) (*bench.Report, error)
 }
 
@@ -137,7 +137,7 @@ asks GuardianKey GKTinc about visitors and their forms.`,
 		SilenceUsage:  true,
 		Args:          noSuchCommand,
 		PersistentPreRun: func(cmd *cobra.Command, _ []string) {
-			// To catch signals takes a tenth of "gkpow version", which needs none of them.
+			// Catching signals would take a tenth of the time of "gkpow version", which does not need them.
 			if env.signals != nil && !version && cmd.Name() != "version" {
 				cmd.SetContext(env.signals(cmd.Context()))
 			}

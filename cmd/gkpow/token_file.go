@@ -27,7 +27,7 @@ type tokenFile struct {
 
 	onFailure func(error) // if not nil, called with errors of the source
 
-	mu      sync.Mutex  // guards what follows
+	mu      sync.Mutex  // guards the fields below
 	written []byte      // content, nil if there is no file
 	expires time.Time   // of the token in the file
 	timer   *time.Timer // removes the file at that time; nil before the first token
@@ -118,7 +118,7 @@ func (f *tokenFile) expire() {
 	}
 }
 
-// write writes the token unless the file holds it.
+// write writes the token unless the file already contains it.
 func (f *tokenFile) write(token client.Token) error {
 	var content bytes.Buffer
 	if err := printToken(&content, f.format, token); err != nil {
