@@ -135,12 +135,12 @@ func TestRunWrong(t *testing.T) {
 	}{
 		{"misses some", "missed", fakeStrategy{reports: func(nonce uint64, solves bool) int { return once(solves && nonce%16 != 5) }}},
 		{"finds nothing", "missed", fakeStrategy{reports: func(uint64, bool) int { return 0 }}},
-		{"finds what is none", "wrong solutions, the first", fakeStrategy{reports: func(nonce uint64, solves bool) int { return once(solves || nonce%1000 == 7) }}},
-		{"finds it twice", "twice", fakeStrategy{reports: func(_ uint64, solves bool) int { return 2 * once(solves) }}},
+		{"reports a wrong nonce", "wrong solutions, the first", fakeStrategy{reports: func(nonce uint64, solves bool) int { return once(solves || nonce%1000 == 7) }}},
+		{"reports a solution twice", "twice", fakeStrategy{reports: func(_ uint64, solves bool) int { return 2 * once(solves) }}},
 		{"counts too much", "hashes instead of ", fakeStrategy{counts: 1.1}},
 		{"counts hardly anything", "counted 0 hashes", fakeStrategy{counts: 1e-9}},
-		{"is refused", "the self-test failed", fakeStrategy{err: errors.New("the self-test failed")}},
-		{"says it was stopped", "canceled", fakeStrategy{err: context.Canceled}},
+		{"returns an error", "the self-test failed", fakeStrategy{err: errors.New("the self-test failed")}},
+		{"claims to be stopped", "canceled", fakeStrategy{err: context.Canceled}},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			w, clock := fakeWorld()
@@ -205,7 +205,7 @@ func TestRunWrongLater(t *testing.T) {
 			return 0
 		}, reason: "the hashes that it counted should give about"},
 		"counts a third more": {counts: 1.33, reason: "the hashes that it counted should give about"},
-		"finds what is none": {reports: func(nonce uint64, solves bool) int {
+		"reports a wrong nonce": {reports: func(nonce uint64, solves bool) int {
 			if solves || nonce%1000 == 7 {
 				return 1
 			}

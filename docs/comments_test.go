@@ -14,7 +14,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// unit is what a number that need not be whole is measured in.
+// unit matches the unit of a floating-point field in its comment.
 var unit = regexp.MustCompile(`seconds?\b|per second|hertz|cycles|operations|degrees|CPUs|hashes|tokens|requests|` +
 	`\bto 1\b|\b1 is\b|÷|times as|load average|SHA256RNDS2|\bunit\b`)
 
@@ -135,8 +135,8 @@ func receiver(d *ast.FuncDecl) *ast.Ident {
 	}
 }
 
-// eachPublicFile calls f with every file of the packages that other modules can import,
-// but for tests.
+// eachPublicFile calls f with every file, except tests, of the packages that other modules can
+// import.
 func eachPublicFile(t *testing.T, f func(*token.FileSet, *ast.File)) {
 	t.Helper()
 	require.NoError(t, filepath.WalkDir("..", func(path string, entry fs.DirEntry, err error) error {

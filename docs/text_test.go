@@ -1,4 +1,4 @@
-// Package docs has no code. Its tests hold what every document promises.
+// Package docs contains only tests, which check the documents and the comments of public packages.
 package docs
 
 import (

@@ -21,7 +21,7 @@ import (
 const coldVariable = "GKPOW_TEST_COLD"
 
 // In processes that solve a single puzzle, the best kernel and those within 3 % of it do at least
-// 95 % of the hashes, with and without a busy loop (a hog) on each processor. The test also logs
+// 95 % of the hashes, with and without a busy loop on each processor. The test also logs
 // the time for first looks and self-tests, which should be below a millisecond. Run it by hand:
 //
 //	GKPOW_TEST_COLD=1 go test -run TestColdProcesses -v -timeout 1h ./solver
@@ -30,7 +30,7 @@ func TestColdProcesses(t *testing.T) {
 	case "":
 		t.Skip("set " + coldVariable + "=1 to start 1,600 processes, which takes minutes")
 	case "1":
-	case "hog":
+	case "busy loop":
 		for sum := sha256.Sum256(nil); ; {
 			sum = sha256.Sum256(sum[:])
 		}
@@ -49,15 +49,15 @@ func TestColdProcesses(t *testing.T) {
 				best = append(best, k.Name)
 			}
 		}
-		for _, hogs := range []int{0, runtime.NumCPU()} {
+		for _, loops := range []int{0, runtime.NumCPU()} {
 			for _, difficulty := range []int{5, 6} {
-				t.Run(fmt.Sprintf("salt=%d/hogs=%d/difficulty=%d", salt, hogs, difficulty), func(t *testing.T) {
-					for range hogs {
-						hog := cold(t, "hog")
-						require.NoError(t, hog.Start())
+				t.Run(fmt.Sprintf("salt=%d/loops=%d/difficulty=%d", salt, loops, difficulty), func(t *testing.T) {
+					for range loops {
+						loop := cold(t, "busy loop")
+						require.NoError(t, loop.Start())
 						t.Cleanup(func() {
-							hog.Process.Kill()
-							hog.Wait()
+							loop.Process.Kill()
+							loop.Wait()
 						})
 					}
 					coldProcesses(t, best, salt, difficulty)

@@ -43,7 +43,7 @@ func readProcess() process {
 	return p
 }
 
-// seconds returns a duration, of which a Filetime counts the units of 100 ns.
+// seconds converts a Filetime, which counts units of 100 ns.
 func seconds(t windows.Filetime) float64 {
 	return float64(uint64(t.HighDateTime)<<32|uint64(t.LowDateTime)) / 1e7
 }
