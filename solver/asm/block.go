@@ -23,6 +23,9 @@ type Block struct {
 	sum [64]uint32
 	// last is K[63] + State[0]. Used as K[63], it makes the last round yield H0.
 	last uint32
+	// old[t-32] is the sum of the constant ones among two terms of W[t], smallSigma0(W[t-15]) and
+	// W[t-16]. From W[42] on, both vary.
+	old [10]uint32
 }
 
 // Prepare computes the values that all hashes of the chunk share. It reuses the rounds
@@ -54,6 +57,9 @@ func (b *Block) Prepare(from int) {
 		if terms[t] == 0 {
 			w[t] = b.sum[t]
 		}
+	}
+	for i := range b.old {
+		b.old[i] = smallSigma0(w[i+17]) + w[i+16]
 	}
 }
 

@@ -6,6 +6,8 @@ import (
 	"github.com/mmcloughlin/avo/gotypes"
 	"github.com/mmcloughlin/avo/operand"
 	"github.com/mmcloughlin/avo/reg"
+
+	"github.com/gkpow/gkpow/solver/asm/internal/schedule"
 )
 
 // chains runs several hashes side by side with SHA-NI. SHA256RNDS2 does two rounds with a
@@ -135,6 +137,22 @@ func (v chains) packStart(block gotypes.Component, vary reg.GPVirtual, to operan
 	v.VPSUBD(reg.X0, abef, abef)
 	v.Label("packed")
 	v.put(0, 0, to)
+}
+
+// constantPair reports whether K + W of a pair of rounds is the same for all nonces of a chunk.
+func constantPair(vary, pair int) bool {
+	varying := schedule.Varying(vary)
+	return pair != vary/2 && varying[2*pair] == 0 && varying[2*pair+1] == 0
+}
+
+// packConstants stores K + W of pairs 8 to 11, eight bytes each. Those that vary are undefined.
+// Later pairs always vary.
+func (v chains) packConstants(block gotypes.Component, to operand.Mem) {
+	for i := range 2 {
+		v.VMOVDQU(fieldOf(block, "sum", 16+4*i), reg.X0)
+		v.VPADDD(constant(16+4*i), reg.X0, reg.X0)
+		v.VMOVDQU(reg.X0, to.Offset(16*i))
+	}
 }
 
 // begin loads a chain's working variables before firstPair. kw is the address of K + W of the

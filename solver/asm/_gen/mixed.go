@@ -28,6 +28,7 @@ type mixed struct {
 	begun      operand.Mem // working variables of the first four nonces before the rest
 	target     operand.Mem // State[0] and Mask, four times each
 	hashed     operand.Mem // for Hash: State, in the order of a chain
+	constants  operand.Mem // for Scan and Hash: K + W of pairs 8 to 11 that do not vary
 	done, next reg.GPVirtual
 }
 
@@ -50,8 +51,9 @@ type scheduler interface {
 	spare() reg.VecPhysical
 	// order returns a stream of the schedule in its fastest order.
 	order(stream) stream
-	// plan sets which terms vary in the words that follow.
-	plan(varying func(t int) terms)
+	// plan sets which terms vary in the words that follow, and where the sums of the constant old
+	// terms of W[32] and later words are. constant is nil if there are none.
+	plan(varying func(t int) terms, constant func(t int) operand.Mem)
 
 	// noteHits records which words of x, those of nonces 4*group to 4*group+3, have all bits
 	// of the mask, four words in memory, zero. It may overwrite x and X0.
@@ -68,7 +70,7 @@ func newMixed(c *build.Context, block gotypes.Component, newSet func(memory oper
 	const kw = 32 * 8 * mixedBatch
 	v := &mixed{chains: chains{c}}
 	v.Context, v.block = c, block
-	memory := alignedLocal(c, 2*kw+ringSize+32*mixedChains+32+32+start, 64)
+	memory := alignedLocal(c, 2*kw+ringSize+32*mixedChains+32+32+32+start, 64)
 	v.done, v.next = v.GP64(), v.GP64()
 	v.LEAQ(memory, v.done)
 	v.LEAQ(memory.Offset(kw), v.next)
@@ -77,7 +79,8 @@ func newMixed(c *build.Context, block gotypes.Component, newSet func(memory oper
 	v.begun = memory.Offset(2*kw + ringSize)
 	v.target = v.begun.Offset(32 * mixedChains)
 	v.hashed = v.target.Offset(32)
-	v.start = v.hashed.Offset(32)
+	v.constants = v.hashed.Offset(32)
+	v.start = v.constants.Offset(32)
 	return v
 }
 
@@ -95,6 +98,7 @@ func writeMixed(c *build.Context, newSet func(memory operand.Mem) scheduler) {
 	v.VZEROUPPER()
 	v.chains.packStart(v.block, vary, v.start)
 	v.chains.keepTarget(v.block, v.target)
+	v.chains.packConstants(v.block, v.constants)
 	v.chains.pack(v.field("State", 0), 0)
 	v.chains.put(0, 0, v.hashed)
 
@@ -184,10 +188,13 @@ func (v *mixed) beginning(vary int, digits reg.VecPhysical) {
 	rounds := record(v.Context, func() {
 		begin := func(chain, nonce int) { v.chains.begin(chain, vary, v.start, v.kw(nonce, vary/2)) }
 		v.firstRounds(begin, firstPair(vary), sharedPair, func(nonce, pair int) operand.Mem {
-			if pair == vary/2 || pair >= 8 {
+			switch {
+			case !constantPair(vary, pair):
 				return v.kw(nonce, pair)
+			case pair < 8:
+				return v.field("sum", 2*pair)
 			}
-			return v.field("sum", 2*pair)
+			return v.constants.Offset(8 * (pair - 8))
 		})
 	})
 	schedule := record(v.Context, func() {
@@ -196,15 +203,26 @@ func (v *mixed) beginning(vary int, digits reg.VecPhysical) {
 			if t < 32 {
 				return s[t]
 			}
-			return allTerms // the rest treats all words alike
-		})
+			return s[t] | allTerms&^oldTerms // the rest adds W[t-2] and W[t-7] even if they are constant
+		}, func(t int) operand.Mem { return v.field("old", t-32) })
 		w := v.draft(vary)
 		v.or(v.field("Words", vary), digits, w)
 		v.keep(vary)
 		v.setConstant(v.field("Words", vary^1), v.draft(vary^1))
 		v.storePair(vary|1, v.next)
 		for t := 16; t < 32; t++ {
-			v.scheduled(t, s[t])
+			switch {
+			case s[t] != 0 || t >= 32-7: // the rest adds W[25] to W[31] to others
+				v.schedule(t, s[t])
+			case !constantPair(vary, t/2):
+				v.setConstant(v.field("sum", t), v.draft(t))
+				v.keep(t)
+			default:
+				v.keep(t)
+			}
+			if t%2 == 1 && !constantPair(vary, t/2) {
+				v.storePair(t, v.next)
+			}
 		}
 	})
 	interleave(v.Context, rounds, v.set.order(schedule))
@@ -225,7 +243,7 @@ func (v *mixed) rest(fromPair, fromWord int, finish func(group int)) {
 		finish(0)
 	})
 	schedule := record(v.Context, func() {
-		v.set.plan(func(int) terms { return allTerms })
+		v.set.plan(func(int) terms { return allTerms }, nil)
 		for t := fromWord; t < 64; t++ {
 			v.scheduled(t, allTerms)
 		}

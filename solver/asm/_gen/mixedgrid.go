@@ -116,7 +116,7 @@ func mixedGridPath(counter int) map[string]int {
 
 // plan sets the terms of class c as those that vary.
 func (g *mixedGrid) plan(c class) {
-	g.m.set.plan(func(t int) terms { return termsOf(&g.classes, t, c) })
+	g.m.set.plan(func(t int) terms { return termsOf(&g.classes, t, c) }, nil)
 }
 
 // keepW stores W[t].

@@ -14,34 +14,61 @@ import (
 type ring struct {
 	olds    operand.Mem // the old terms of the next sixteen words
 	varying func(t int) terms
+	// constant returns the address of the sum of the old terms of W[t] that do not vary. It is nil
+	// if something else adds them.
+	constant func(t int) operand.Mem
 }
 
 // ringSize is the size in bytes of the old terms of sixteen words and of sixteen words.
 const ringSize = 2 * 16 * 32
 
-func (r *ring) plan(varying func(t int) terms) {
+func (r *ring) plan(varying func(t int) terms, constant func(t int) operand.Mem) {
 	r.varying = func(t int) terms {
 		if t < 16 || t > 63 {
 			return 0 // not computed
 		}
 		return varying(t)
 	}
+	r.constant = constant
 }
 
 func (r *ring) old(t int) operand.Op { return r.olds.Offset(32 * (t % 16)) }
 
-// keepOld stores the old terms that W[t], which is in a register, completes.
-func (r *ring) keepOld(t int, v isa) {
+// addsConstant reports whether keepOld adds constant old terms to those of W[t] that vary.
+// Package asm adds up all constant terms of the words before W[32].
+func (r *ring) addsConstant(t int) bool {
+	return r.constant != nil && t >= 32 && r.varying(t)&oldTerms != oldTerms
+}
+
+// keepOld stores the old terms that W[t], which is in a register if it varies, completes.
+func (r *ring) keepOld(t int, v scheduler) {
 	store := func(x reg.VecPhysical, t int) { v.put(x, r.olds.Offset(32*(t%16))) }
-	switch r.varying(t+15) & oldTerms {
-	case oldTerms:
+	complete := t + 15
+	set := r.varying(complete) & oldTerms
+	switch {
+	case set == oldTerms:
 		x := v.smallSigma0(v.draft(t))
 		v.add(v.word(t-1), x, x)
-		store(x, t+15)
-	case termSigma0:
-		store(v.smallSigma0(v.draft(t)), t+15)
+		store(x, complete)
+	case r.addsConstant(complete):
+		var x operand.Op
+		switch set {
+		case termSigma0:
+			x = v.smallSigma0(v.draft(t))
+		case term16:
+			x = v.word(t - 1)
+		}
+		sum := v.spare()
+		if x == nil {
+			v.setConstant(r.constant(complete), sum)
+		} else {
+			v.addConstant(r.constant(complete), x, sum)
+		}
+		store(sum, complete)
+	case set == termSigma0:
+		store(v.smallSigma0(v.draft(t)), complete)
 	}
-	if r.varying(t+16)&oldTerms == term16 {
+	if r.varying(t+16)&oldTerms == term16 && !r.addsConstant(t+16) {
 		store(v.draft(t), t+16)
 	}
 }

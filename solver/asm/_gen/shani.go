@@ -19,10 +19,11 @@ type shani struct {
 	chains
 	block gotypes.Component
 
-	start   operand.Mem // working variables before firstPair
-	message operand.Mem // the quads of the message that do not vary
-	w       operand.Mem // all quads of four nonces, 256 bytes for each
-	states  reg.GPVirtual
+	start     operand.Mem // working variables before firstPair
+	message   operand.Mem // the quads of the message and of W[16] to W[19] that do not vary
+	constants operand.Mem // K + W of pairs 8 to 11 that do not vary
+	w         operand.Mem // all quads of four nonces, 256 bytes for each
+	states    reg.GPVirtual
 
 	done, next reg.GPVirtual // K + W, in the order of w, of the batch in the chains and of the next one
 }
@@ -30,6 +31,11 @@ type shani struct {
 const (
 	shaniBatch = 4
 	lastQuad   = 15
+
+	// shaniSharedPair is the first pair of rounds in the shared rest. A beginning has a third of
+	// the schedule, which takes longer than the rounds beside it, so it has a third or more of
+	// the rounds too.
+	shaniSharedPair = 16
 )
 
 func (v *shani) field(name string, index int) operand.Mem {
@@ -47,14 +53,15 @@ func writeSHANI(c *build.Context) {
 	v.states = v.Load(v.Param("s"), v.GP64()).(reg.GPVirtual)
 	vary := v.Load(v.block.Field("Vary"), v.GP64()).(reg.GPVirtual)
 
-	memory := alignedLocal(c, 2*1024+1024+64+64+32, 64)
+	memory := alignedLocal(c, 2*1024+1024+80+32+32+32, 64)
 	v.done, v.next = v.GP64(), v.GP64()
 	v.LEAQ(memory, v.done)
 	v.LEAQ(memory.Offset(1024), v.next)
 	v.w = memory.Offset(2048)
 	v.message = memory.Offset(3072)
-	v.start = memory.Offset(3136)
-	target := memory.Offset(3168) // State[0] and Mask, four times each
+	v.constants = memory.Offset(3152)
+	v.start = memory.Offset(3184)
+	target := memory.Offset(3216) // State[0] and Mask, four times each
 
 	index := v.GP64()
 	v.XORQ(index, index)
@@ -165,15 +172,25 @@ func (v *shani) prepare(vary reg.GPVirtual) {
 		v.VMOVDQU(v.field("Words", 4*q), reg.X0)
 		v.VMOVDQA(reg.X0, v.message.Offset(16*q))
 	}
+	v.Comment("Copy W[16] to W[19], which all nonces share if they are constant.")
+	v.VMOVDQU(v.field("sum", 16), reg.X0)
+	v.VMOVDQA(reg.X0, v.message.Offset(16*4))
+	for i := range shaniBatch {
+		v.VMOVDQA(reg.X0, v.quadOf(i, 4))
+	}
+	v.packConstants(v.block, v.constants)
 }
 
-// beginning writes the rounds up to 15, and W[16] to W[31], for a varying word.
+// beginning writes the rounds before shaniSharedPair, and W[16] to W[31], for a varying word.
 func (v *shani) beginning(vary int) {
 	v.Commentf("Word %d varies.", vary)
 	v.Label(fmt.Sprintf("vary%d", vary))
-	varying := vary / 4
+	varying, first := vary/4, 4 // first is the first quad that is not constant
+	if constantPair(vary, 8) && constantPair(vary, 9) {
+		first = 5
+	}
 	at := func(nonce, q int) operand.Mem {
-		if q < 4 && q != varying {
+		if q < first && q != varying {
 			return v.message.Offset(16 * q)
 		}
 		return v.quadOf(nonce, q)
@@ -182,12 +199,15 @@ func (v *shani) beginning(vary int) {
 		for i := range shaniBatch {
 			v.begin(i, vary, v.start, v.kw(v.done, i, vary/2))
 		}
-		for pair := firstPair(vary); pair < 8; pair++ {
+		for pair := firstPair(vary); pair < shaniSharedPair; pair++ {
 			v.rounds(shaniBatch, pair, func(chain int) operand.Mem {
-				if pair == vary/2 {
+				switch {
+				case !constantPair(vary, pair):
 					return v.kw(v.done, chain, pair)
+				case pair < 8:
+					return v.field("sum", 2*pair)
 				}
-				return v.field("sum", 2*pair)
+				return v.constants.Offset(8 * (pair - 8))
 			})
 		}
 	})
@@ -199,18 +219,18 @@ func (v *shani) beginning(vary int) {
 				v.VPADDD(constant(4*varying), w, w)
 				v.VMOVDQA(w, v.kw(v.next, i, 2*varying))
 			}
-			v.schedule(nonce, 4, 8, at)
+			v.schedule(nonce, first, 8, at)
 		}
 	})
 	interleave(v.Context, rounds, schedule)
 	v.JMP(operand.LabelRef("rest"))
 }
 
-// rest writes rounds 16 to 63, and W[32] to W[63].
+// rest writes the rounds from shaniSharedPair on, and W[32] to W[63].
 func (v *shani) rest() {
 	v.Label("rest")
 	rounds := record(v.Context, func() {
-		for pair := 8; pair < 32; pair++ {
+		for pair := shaniSharedPair; pair < 32; pair++ {
 			v.rounds(shaniBatch, pair, func(chain int) operand.Mem { return v.kw(v.done, chain, pair) })
 		}
 	})
