@@ -60,7 +60,7 @@ func BenchmarkEasy(b *testing.B) {
 			return err
 		},
 	}
-	for difficulty := range 5 {
+	for difficulty := range solver.ServiceDifficulty + 1 {
 		puzzles := make([]solver.Puzzle, 300)
 		for i := range puzzles {
 			if puzzles[i], err = solver.NewPuzzle(fmt.Sprintf("%032x", i), difficulty); err != nil {
