@@ -47,6 +47,7 @@ func (p *proxy) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		writeMessage(w, http.StatusServiceUnavailable, "The site is busy", "Try again in a few seconds.")
 		return
 	}
+	w.Header()["Content-Type"] = nil // net/http would guess one if the application sends none
 	form := p.find(r.URL.Path)
 	if form == nil {
 		p.count("passed")

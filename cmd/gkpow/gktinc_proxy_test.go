@@ -410,6 +410,10 @@ func TestProxyPasses(t *testing.T) {
 	})
 	hold := make(chan struct{})
 	mux.HandleFunc("/hold", func(http.ResponseWriter, *http.Request) { <-hold })
+	mux.HandleFunc("/untyped", func(w http.ResponseWriter, _ *http.Request) {
+		w.Header()["Content-Type"] = nil
+		_, _ = io.WriteString(w, "<p>")
+	})
 	mux.HandleFunc("/broken", func(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) })
 	s := newGuardedSite(t, proxyFlags{maxRequests: 3}, mux)
 
@@ -464,7 +468,13 @@ func TestProxyPasses(t *testing.T) {
 	require.Equal(t, "ping\n", line)
 	conn.Close()
 
-	status, text, _ := s.do(s.request("GET", "/broken", ""))
+	_, _, header := s.do(s.request("GET", "/untyped", ""))
+	require.NotContains(t, header, "Content-Type")
+	_, _, header = s.do(s.request("GET", "/query", ""))
+	require.Equal(t, []string{"text/plain; charset=utf-8"}, header["Content-Type"])
+
+	status, text, header := s.do(s.request("GET", "/broken", ""))
+	require.Equal(t, []string{"text/html; charset=utf-8"}, header["Content-Type"])
 	require.Equal(t, 502, status)
 	require.NotContains(t, text, "127.0.0.1")
 	require.Contains(t, text, "The site does not answer")
