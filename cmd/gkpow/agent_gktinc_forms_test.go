@@ -2,12 +2,15 @@ package main
 
 import (
 	"encoding/json"
+	"io"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"os"
 	"strings"
 	"sync"
 	"testing"
+	"testing/iotest"
 	"time"
 
 	"github.com/stretchr/testify/require"
@@ -202,6 +205,46 @@ func TestAgentRefusals(t *testing.T) {
 			}
 		})
 	}
+}
+
+// A proxy that asks the agent wrongly finds out from the log; its visitors find out nothing.
+func TestAgentMisused(t *testing.T) {
+	for target, says := range map[string]string{
+		"/gktinc/validate?url=example.com/login":              "X-Real-IP",
+		"/gktinc/level-check":                                 "X-Real-IP",
+		"/gktinc/validate?url=example.com/login&redirect=/in": "redirect",
+		"/gktinc/validate?url=example.com/login&secret=x":     "secret",
+		"/gktinc/validate?url=/":                              "url",
+	} {
+		j := newJudge(t, gktest.GKTincOptions{}, guardFlags{})
+		r := visitor("POST", target, "username=bob")
+		if says == "X-Real-IP" {
+			r.Header.Del("X-Real-IP")
+		}
+		status, body := j.ask(r)
+		require.Equal(t, 400, status)
+		require.Contains(t, body["message"], says)
+		require.Contains(t, j.journal.String(), says)
+		r = r.Clone(t.Context())
+		r.Header.Set("Accept", "text/html")
+		answer := httptest.NewRecorder()
+		j.agent.ServeHTTP(answer, r)
+		require.Equal(t, 400, answer.Code)
+		require.Contains(t, answer.Body.String(), "<h1>The form could not be checked</h1>")
+		require.NotContains(t, answer.Body.String(), says)
+	}
+}
+
+// A form that stops arriving is no occasion to tell addresses.
+func TestAgentBrokenForm(t *testing.T) {
+	j := newJudge(t, gktest.GKTincOptions{}, guardFlags{})
+	r := visitor("POST", validateURL, "username=bob")
+	broken := &net.OpError{Op: "read", Net: "tcp", Addr: &net.TCPAddr{IP: net.IPv4(192, 0, 2, 7), Port: 1234}, Err: os.ErrDeadlineExceeded}
+	r.Body = io.NopCloser(iotest.ErrReader(broken))
+	status, body := j.ask(r)
+	require.Equal(t, 400, status)
+	require.Equal(t, "the form did not arrive", body["message"])
+	require.Contains(t, j.journal.String(), "192.0.2.7")
 }
 
 func TestGuardFlags(t *testing.T) {

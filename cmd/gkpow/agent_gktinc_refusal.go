@@ -41,6 +41,18 @@ func (g *gktincRoutes) failed(w http.ResponseWriter, r *http.Request, err error)
 	g.reject(w, r, status, answer)
 }
 
+// misused answers a request that the proxy or the program gets wrong. A visitor who sends
+// it through a proxy cannot mend it, and learns nothing about it.
+func (g *gktincRoutes) misused(w http.ResponseWriter, r *http.Request, message string) {
+	message = words(message)
+	g.agent.log.Warn("a request to check a visitor is wrong", "path", r.URL.Path, "error", message)
+	if wantsHTML(r) {
+		writeMessage(w, http.StatusBadRequest, "The form could not be checked", "Try again in a few minutes.")
+		return
+	}
+	g.agent.answer(w, http.StatusBadRequest, errorAnswer{Error: "bad_request", Message: message})
+}
+
 // reject answers with JSON, or with a page for a browser: nginx and Traefik pass on the
 // Accept header of the visitor's browser.
 func (g *gktincRoutes) reject(w http.ResponseWriter, r *http.Request, status int, body any) {

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"mime"
+	"net"
 	"net/http"
 	"net/url"
 	"regexp"
@@ -93,12 +94,12 @@ func (g *gktincRoutes) page(w http.ResponseWriter, r *http.Request) {
 	}
 	format := query.Get("format")
 	if query.Has("format") && format != "json" && format != "html" {
-		g.agent.fail(w, http.StatusBadRequest, "bad_request", "format must be json or html")
+		g.misused(w, r, "format must be json or html")
 		return
 	}
 	guard, err := g.of(query)
 	if err != nil {
-		g.agent.fail(w, http.StatusBadRequest, "bad_request", err.Error())
+		g.misused(w, r, err.Error())
 		return
 	}
 	page, err := guard.Page(r)
@@ -141,7 +142,7 @@ func (g *gktincRoutes) validate(w http.ResponseWriter, r *http.Request) {
 	}
 	redirect := query.Get("redirect")
 	if query.Has("redirect") && !namedLocation().MatchString(redirect) {
-		g.agent.fail(w, http.StatusBadRequest, "bad_request", "redirect must be a named location of nginx, such as @application")
+		g.misused(w, r, "redirect must be a named location of nginx, such as @application")
 		return
 	}
 	var verdict gktinc.Verdict
@@ -154,7 +155,7 @@ func (g *gktincRoutes) validate(w http.ResponseWriter, r *http.Request) {
 		}
 		guard, invalid := g.of(query)
 		if invalid != nil {
-			g.agent.fail(w, http.StatusBadRequest, "bad_request", invalid.Error())
+			g.misused(w, r, invalid.Error())
 			return
 		}
 		r.URL.RawQuery = "" // the proxy's, not the visitor's
@@ -162,9 +163,13 @@ func (g *gktincRoutes) validate(w http.ResponseWriter, r *http.Request) {
 	}
 	countVerdict(g.verdicts, "form", verdict)
 	var tooLarge *http.MaxBytesError
+	var broken *net.OpError
 	switch {
 	case errors.As(err, &tooLarge):
 		g.reject(w, r, http.StatusRequestEntityTooLarge, errorAnswer{Error: "too_large", Message: fmt.Sprintf("the form has more than %d bytes", tooLarge.Limit)})
+	case errors.As(err, &broken): // whose text has addresses
+		g.agent.log.Warn("could not check a form", "error", err.Error())
+		g.reject(w, r, http.StatusBadRequest, errorAnswer{Error: "bad_request", Message: "the form did not arrive"})
 	case errors.Is(err, gktinc.ErrForm):
 		g.agent.log.Warn("could not check a form", "error", err.Error())
 		g.reject(w, r, http.StatusBadRequest, errorAnswer{Error: "bad_request", Message: words(err.Error())})
@@ -193,7 +198,7 @@ func (g *gktincRoutes) query(w http.ResponseWriter, r *http.Request, known ...st
 		}
 	}
 	if err != nil {
-		g.agent.fail(w, http.StatusBadRequest, "bad_request", err.Error())
+		g.misused(w, r, err.Error())
 		return nil, false
 	}
 	return query, true
@@ -206,7 +211,7 @@ func (g *gktincRoutes) visitor(w http.ResponseWriter, r *http.Request) bool {
 	if g.options.Proxies.ClientIP(r).IsValid() {
 		return true
 	}
-	g.agent.fail(w, http.StatusBadRequest, "bad_request", fmt.Sprintf("send the visitor's address in the header %s", g.options.Proxies.Header))
+	g.misused(w, r, fmt.Sprintf("send the visitor's address in the header %s", g.options.Proxies.Header))
 	return false
 }
 
