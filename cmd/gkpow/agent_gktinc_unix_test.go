@@ -82,7 +82,8 @@ func TestAgentsShareUsedPages(t *testing.T) {
 	require.Equal(t, 200, status, body)
 }
 
-// Agents on two machines without a shared directory share used pages through Redis.
+// Agents on two machines without a shared directory share used pages through Redis, also
+// with one that starts later.
 func TestInteropAgentsShareByRedis(t *testing.T) {
 	interop(t)
 	port := freePort(t)
@@ -99,7 +100,7 @@ func TestInteropAgentsShareByRedis(t *testing.T) {
 		lookup := env.lookup
 		env.lookup = func(name string) (string, bool) {
 			if name == cacheVariable {
-				return "redis://127.0.0.1:" + port, true
+				return "redis://127.0.0.1:" + port + "?timeout=1s", true
 			}
 			return lookup(name)
 		}
@@ -116,8 +117,9 @@ func TestInteropAgentsShareByRedis(t *testing.T) {
 		return j
 	}
 	one, two := machine(), machine()
+	open, sent := form(one.page()["once"]), ""
 	for range 20 {
-		sent := form(one.page()["once"])
+		sent = form(one.page()["once"])
 		var running sync.WaitGroup
 		var accepted atomic.Int64
 		for i := range 10 {
@@ -132,4 +134,9 @@ func TestInteropAgentsShareByRedis(t *testing.T) {
 		running.Wait()
 		require.EqualValues(t, 1, accepted.Load())
 	}
+	late := machine()
+	status, body := late.ask(visitor("POST", validateURL, sent))
+	require.Equal(t, 403, status, body)
+	status, body = late.ask(visitor("POST", validateURL, open))
+	require.Equal(t, 200, status, body)
 }
