@@ -65,22 +65,24 @@ func (c *Cache) remember(ctx context.Context, err error, now int64) {
 	})
 }
 
+// minLeft is how long a token from the pool lives at least.
+const minLeft = 5 * time.Second
+
 // errEmpty means that the pool has no token.
 var errEmpty = fmt.Errorf("the pool is empty")
 
 // take removes a token from the pool and returns it. It skips entries that cannot be
-// opened or were refused. With replicas, it fails unless one of them has confirmed the
-// removal.
+// opened or were refused.
 func (c *Cache) take(ctx context.Context) (client.Token, error) {
 	if c.options.Spare == 0 {
 		return client.Token{}, errEmpty
 	}
 	for {
-		answer, err := c.takeOnce(ctx)
+		answer, err := c.store.run(ctx, answers, takeScript, c.keys.all(), milliseconds(minLeft))
 		if err != nil {
 			return client.Token{}, err
 		}
-		if len(answer) != 4 {
+		if len(answer) != 3 {
 			return client.Token{}, fmt.Errorf("the server answered with %d values", len(answer))
 		}
 		entry, _ := answer[1].ToString()
@@ -99,50 +101,6 @@ func (c *Cache) take(ctx context.Context) (client.Token, error) {
 			return token, nil
 		}
 	}
-}
-
-// takeOnce runs takeScript. If there are replicas, it waits until one has confirmed the
-// removal; otherwise the token would be back in the pool after a failover to a replica
-// that missed it. WAIT covers only the writes of its own connection, so both commands use
-// the same one.
-func (c *Cache) takeOnce(ctx context.Context) ([]rueidis.RedisMessage, error) {
-	least := milliseconds(5 * time.Second)
-	if !c.store.server.replicated && !c.replicated.Load() {
-		answer, err := c.store.run(ctx, answers, takeScript, c.keys.all(), least, "unconfirmed")
-		if err != nil || online(answer) <= 0 {
-			return answer, err
-		}
-		c.replicated.Store(true)
-	}
-	mode := "any"
-	if c.store.server.replicated {
-		mode = "confirmed"
-	}
-	return c.store.do(ctx, answers, func(ctx context.Context, whole rueidis.Client) (answer []rueidis.RedisMessage, err error) {
-		err = whole.Dedicated(func(one rueidis.DedicatedClient) error {
-			keys := c.keys.all()
-			// In a cluster, the keys of the first command select the node.
-			taken := one.Do(ctx, one.B().Eval().Script(takeSource).Numkeys(int64(len(keys))).Key(keys...).Arg(least, mode).Build())
-			if answer, err = taken.ToArray(); err != nil || online(answer) == 0 {
-				return err
-			}
-			heard, err := one.Do(ctx, one.B().Wait().Numreplicas(1).Timeout(c.options.Timeout.Milliseconds()).Build()).AsInt64()
-			if err == nil && heard < 1 {
-				err = fmt.Errorf("discarding a single-use token: no replica has confirmed that it was taken")
-			}
-			return err
-		})
-		return answer, err
-	})
-}
-
-// online returns the number of replicas in the answer of takeScript.
-func online(answer []rueidis.RedisMessage) int64 {
-	n := int64(-1)
-	if len(answer) == 4 {
-		n, _ = answer[3].AsInt64()
-	}
-	return n
 }
 
 // refill fills the pool in the background, unless another member is filling it.

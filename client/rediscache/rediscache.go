@@ -149,7 +149,6 @@ type Cache struct {
 	closed   bool
 
 	shared, handshakes, alone, refused atomic.Uint64
-	replicated                         atomic.Bool // whether the server was seen to have replicas
 }
 
 // New returns a Cache. It does not connect; the first call of Token does. The error is

@@ -18,6 +18,7 @@ type keys struct {
 	news    string // set when the holder of the lease gives up
 	pool    string // with SingleUse: sealed tokens, sorted by expiry
 	used    string // with SingleUse: identifiers of the tokens handed out
+	run     string // with SingleUse: the run of the server to which the pool belongs
 	fill    string // the owner of the lease on filling the pool
 }
 
@@ -26,18 +27,18 @@ func newKeys(prefix, name string) keys {
 	return keys{
 		tracked: base,
 		token:   base + "token", failed: base + "failed", refused: base + "refused", lease: base + "lease",
-		news: base + "news", pool: base + "pool", used: base + "used", fill: base + "fill",
+		news: base + "news", pool: base + "pool", used: base + "used", run: base + "run", fill: base + "fill",
 	}
 }
 
 func (k keys) all() []string {
-	return []string{k.token, k.failed, k.refused, k.lease, k.news, k.pool, k.used, k.fill}
+	return []string{k.token, k.failed, k.refused, k.lease, k.news, k.pool, k.used, k.run, k.fill}
 }
 
 // preamble names the keys that every script gets, in the order of keys.all. Times are in
 // milliseconds by the server's clock.
 const preamble = `
-local token, failed, refused, lease, news, pool, used, fill = unpack(KEYS)
+local token, failed, refused, lease, news, pool, used, run, fill = unpack(KEYS)
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
 `
@@ -61,10 +62,10 @@ if ARGV[2] ~= '0' and value == ARGV[3] and failure == ARGV[4] and redis.call('SE
 end
 return {now, value, redis.call('PTTL', token), failure, redis.call('PTTL', failed), redis.call('ZRANGEBYSCORE', refused, now, '+inf'), redis.call('PTTL', lease), claimed}`)
 
-	// beatScript renews a lease (KEYS[9]; ARGV: owner, term).
+	// beatScript renews a lease (KEYS[10]; ARGV: owner, term).
 	beatScript = script(`
-if redis.call('GET', KEYS[9]) ~= ARGV[1] then return 0 end
-return redis.call('PEXPIRE', KEYS[9], ARGV[2])`)
+if redis.call('GET', KEYS[10]) ~= ARGV[1] then return 0 end
+return redis.call('PEXPIRE', KEYS[10], ARGV[2])`)
 
 	// settleScript releases the lease and stores a token, a failure or nothing (ARGV:
 	// owner, kind, value, time to live, token). A former holder may store a token only if
@@ -96,19 +97,27 @@ return deleted`)
 
 	// takeScript removes from the pool the token that expires first, among those that live
 	// longer than ARGV[1], and returns it. It never returns a token twice, even if somebody
-	// puts it back. It also returns the number of replicas that are online, -1 if the user
-	// may not run INFO. With ARGV[2] = "unconfirmed" it takes nothing if there are any, and
-	// with "confirmed" it takes nothing if there are none.
-	takeScript = script(takeBody)
+	// puts it back.
+	takeScript = script(thisRun + `
+redis.call('ZREMRANGEBYSCORE', pool, '-inf', now + ARGV[1])
+redis.call('ZREMRANGEBYSCORE', used, '-inf', now)
+while true do
+	local first = redis.call('ZPOPMIN', pool)
+	if #first == 0 then return {now, '', 0} end
+	if redis.call('ZADD', used, 'NX', first[2], string.sub(first[1], 1, 32)) == 1 then
+		redis.call('PEXPIRE', used, 90000000)
+		return {now, first[1], first[2] - now}
+	end
+end`)
 
-	// releaseScript releases a lease (KEYS[9]; ARGV: owner).
+	// releaseScript releases a lease (KEYS[10]; ARGV: owner).
 	releaseScript = script(`
-if redis.call('GET', KEYS[9]) == ARGV[1] then return redis.call('DEL', KEYS[9]) end
+if redis.call('GET', KEYS[10]) == ARGV[1] then return redis.call('DEL', KEYS[10]) end
 return 0`)
 
 	// putScript adds a token to the pool, unless it is full, and returns the number of
 	// tokens there (ARGV: value, time to live, limit).
-	putScript = script(`
+	putScript = script(thisRun + `
 redis.call('ZREMRANGEBYSCORE', pool, '-inf', now)
 if redis.call('ZCARD', pool) < tonumber(ARGV[3]) then
 	redis.call('ZADD', pool, now + ARGV[2], ARGV[1])
@@ -117,21 +126,18 @@ end
 return redis.call('ZCARD', pool)`)
 )
 
-const takeBody = `
-local info, online = redis.pcall('INFO', 'replication'), -1
-if type(info) == 'string' then online = select(2, string.gsub(info, 'state=online', '')) end
-if online > 0 and ARGV[2] == 'unconfirmed' then return {now, '', 0, online} end
-if online == 0 and ARGV[2] == 'confirmed' then return redis.error_reply('NOREPLICAS no replica is online') end
-redis.call('ZREMRANGEBYSCORE', pool, '-inf', now + ARGV[1])
-redis.call('ZREMRANGEBYSCORE', used, '-inf', now)
-while true do
-	local first = redis.call('ZPOPMIN', pool)
-	if #first == 0 then return {now, '', 0, online} end
-	if redis.call('ZADD', used, 'NX', first[2], string.sub(first[1], 1, 32)) == 1 then
-		redis.call('PEXPIRE', used, 90000000)
-		return {now, first[1], first[2] - now, online}
-	end
-end`
-
-// takeSource is the source of takeScript, for a dedicated connection.
-const takeSource = preamble + takeBody
+// thisRun empties the pool if its tokens were put there in another run of the server, or
+// before a failover. A server that restarts from a file, or a replica that becomes the
+// master, may have missed that tokens were taken. Both identifiers are random: each run has
+// its own run_id, and a replica that becomes the master gets a new master_replid.
+const thisRun = `
+local function identifier(section, name)
+	return string.match(redis.call('INFO', section), name .. ':(%w+)') or error('INFO contains no ' .. name)
+end
+local this = identifier('server', 'run_id') .. ' ' .. identifier('replication', 'master_replid')
+if redis.call('GET', run) ~= this then
+	redis.call('DEL', pool)
+	redis.call('SET', run, this)
+end
+redis.call('PEXPIRE', run, 90000000)
+`

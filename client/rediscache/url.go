@@ -20,12 +20,11 @@ import (
 
 // A server is the location of a cache server and the way to connect to it.
 type server struct {
-	prefix     string // of key names
-	address    string // the first address, for messages
-	encrypted  bool
-	socket     bool // address is the path of a unix socket
-	timeout    time.Duration
-	replicated bool // a failover may lose a write that the server has confirmed
+	prefix    string // of key names
+	address   string // the first address, for messages
+	encrypted bool
+	socket    bool // address is the path of a unix socket
+	timeout   time.Duration
 
 	option func() rueidis.ClientOption // a closure, so that a dump shows no password
 }
@@ -107,12 +106,11 @@ func parseURL(raw string) (server, error) {
 		return fault("%w", err)
 	}
 	s := server{
-		prefix:     DefaultPrefix,
-		address:    option.InitAddress[0],
-		socket:     u.Scheme == "unix",
-		encrypted:  option.TLSConfig != nil,
-		option:     func() rueidis.ClientOption { return option },
-		replicated: option.Sentinel.MasterSet != "" || len(option.InitAddress) > 1,
+		prefix:    DefaultPrefix,
+		address:   option.InitAddress[0],
+		socket:    u.Scheme == "unix",
+		encrypted: option.TLSConfig != nil,
+		option:    func() rueidis.ClientOption { return option },
 	}
 	if timeout := query.Get("timeout"); timeout != "" {
 		if s.timeout, err = time.ParseDuration(timeout); err != nil {
