@@ -108,10 +108,10 @@ salt length, on one thread and on all. Also show how the rate grows with the
 number of threads, and how long a solution takes, predicted and measured.
 
 Kernels and strategies take turns in short rounds. Rates are medians with 95 %
-confidence intervals; warnings say what may have disturbed them. Before a strategy
-is measured it must find the same solutions as crypto/sha256 in some fixed work,
-and its later answers are verified too. A wrong answer is reported as FAIL, and the
-exit code is 1.
+confidence intervals; warnings say what may have disturbed them. Before gkpow
+measures a strategy, it requires the strategy to find the same solutions as
+crypto/sha256 in some fixed work. It verifies later answers, too. If an answer is
+wrong, the report says FAIL, and the exit code is 1.
 
   STRATEGY     a way to search: see "gkpow bench --list". ">" marks the kernel
                that gkpow chooses, or that GKPOW_BACKEND names
@@ -125,11 +125,10 @@ and with --wide
   OPS          operations of the kernel for a hash: OPS/HASH of "gkpow explain"
   OF BOUND     the CPU's minimum cycles ÷ measured cycles; 100 % is perfect
 
-If there is no time for ten puzzles of --difficulty, easier ones are solved to test
-the prediction.
+If there is no time for ten puzzles of --difficulty, gkpow solves easier ones to
+test the prediction.
 
-These words are explained in the glossary, and the warnings in the guide to
-troubleshooting:
+The glossary explains these words, and the troubleshooting guide the warnings:
 
   https://github.com/gkpow/gkpow/blob/main/docs/glossary.md
   https://github.com/gkpow/gkpow/blob/main/docs/troubleshooting.md
