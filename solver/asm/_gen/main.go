@@ -153,11 +153,23 @@ func generate(dir string) error {
 
 // write writes the operations as a Go variable.
 func (o operations) write(w io.Writer, name string) {
-	fmt.Fprintf(w, "var %s = Ops{\nScan: %#v,\nHash: %#v,\nTail: %d,\n", name, o.scan, o.hash, o.tail)
+	fmt.Fprintf(w, "var %s = Ops{\nScan: %s,\nHash: %s,\nTail: %d,\n", name, array(o.scan), array(o.hash), o.tail)
 	if o.grid[firstCounter] > 0 {
-		fmt.Fprintf(w, "Grid: %#v,\n", o.grid)
+		fmt.Fprintf(w, "Grid: %s,\n", array(o.grid))
 	}
 	fmt.Fprintln(w, "}")
+}
+
+// array returns the Go source of an array, with eight numbers on a line.
+func array(numbers [16]int) string {
+	source := "[16]int{"
+	for i, n := range numbers {
+		if i%8 == 0 {
+			source += "\n"
+		}
+		source += fmt.Sprintf("%d, ", n)
+	}
+	return source + "\n}"
 }
 
 // build generates the functions, counts their operations, and lets avo allocate registers and
