@@ -95,7 +95,7 @@ func (e shardEnvironment) number(name string, least int) (int, error) {
 	value, _ := e.lookup(name)
 	n, err := strconv.Atoi(value)
 	if err != nil || n < least || n > math.MaxInt32 {
-		return 0, usagef("--shard auto: %s is %q, not a whole number of %d or more", name, value, least)
+		return 0, usagef("--shard auto: %s is %q, not a whole number from %d to %d", name, value, least, math.MaxInt32)
 	}
 	return n, nil
 }
@@ -172,7 +172,10 @@ func (e shardEnvironment) slurmShard(s scheduler) (solver.Shard, error) {
 		}
 	}
 	first, last, step, count := v[0], v[1], v[2], v[3]
-	if (last-first)/step+1 != count || (last-first)%step != 0 || (id-first)%step != 0 || id < first || id > last {
+	if id < first || id > last {
+		return solver.Shard{}, usagef("--shard auto: %s is %d but must be %d to %d, by SLURM_ARRAY_TASK_MIN and SLURM_ARRAY_TASK_MAX", s.index, id, first, last)
+	}
+	if (last-first)/step+1 != count || (last-first)%step != 0 || (id-first)%step != 0 {
 		return solver.Shard{}, usagef("--shard auto: the %d ids of this Slurm array, from %d to %d, are not consecutive: "+
 			"set %s to the number of shards, to use the id as the index", count, first, last, shardCountVariable)
 	}

@@ -40,6 +40,7 @@ func TestShard(t *testing.T) {
 		{"Slurm, id too large for the count", "auto", slurm + "GKPOW_SHARD_COUNT=8 SLURM_ARRAY_TASK_ID=8", solver.Shard{}, "SLURM_ARRAY_TASK_ID is 8 but must be 0 to 7"},
 		{"Slurm, a variable is missing", "auto", slurm + "SLURM_ARRAY_TASK_ID=5 SLURM_ARRAY_TASK_MIN=0 SLURM_ARRAY_TASK_MAX=7 SLURM_ARRAY_TASK_STEP=1", solver.Shard{}, "SLURM_ARRAY_TASK_COUNT is not|GKPOW_SHARD_COUNT"},
 		{"Slurm, not a number", "auto", slurm + "SLURM_ARRAY_TASK_ID=5 SLURM_ARRAY_TASK_MIN=0 SLURM_ARRAY_TASK_MAX=7 SLURM_ARRAY_TASK_STEP=0 SLURM_ARRAY_TASK_COUNT=8", solver.Shard{}, `SLURM_ARRAY_TASK_STEP is "0"`},
+		{"Slurm, id out of range", "auto", slurm + "SLURM_ARRAY_TASK_ID=9 SLURM_ARRAY_TASK_MIN=0 SLURM_ARRAY_TASK_MAX=7 SLURM_ARRAY_TASK_STEP=1 SLURM_ARRAY_TASK_COUNT=8", solver.Shard{}, "SLURM_ARRAY_TASK_ID is 9 but must be 0 to 7, by SLURM_ARRAY_TASK_MIN"},
 		{"Slurm, one task by srun", "auto", slurm + "SLURM_STEP_NUM_TASKS=1 GKPOW_SHARD_COUNT=8 SLURM_ARRAY_TASK_ID=3", solver.Shard{Index: 3, Count: 8}, ""},
 		{"Slurm, many tasks by srun", "auto", slurm + "SLURM_STEP_NUM_TASKS=4 GKPOW_SHARD_COUNT=8 SLURM_ARRAY_TASK_ID=3", solver.Shard{}, "SLURM_STEP_NUM_TASKS is 4|the same part|--ntasks=1"},
 		{"Slurm without an array", "auto", "SLURM_JOB_ID=7", solver.Shard{}, "this Slurm job is not an array|SLURM_ARRAY_TASK_ID|sbatch --array"},
@@ -61,7 +62,7 @@ func TestShard(t *testing.T) {
 		{"no scheduler, index given", "auto", "GKPOW_SHARD_INDEX=0 GKPOW_SHARD_COUNT=1", solver.Shard{Count: 1}, ""},
 		{"no scheduler, index only", "auto", "GKPOW_SHARD_INDEX=0", solver.Shard{}, "GKPOW_SHARD_INDEX is set|GKPOW_SHARD_COUNT is not"},
 		{"no scheduler, index too large", "auto", "GKPOW_SHARD_INDEX=2 GKPOW_SHARD_COUNT=2", solver.Shard{}, "GKPOW_SHARD_INDEX is 2 but must be 0 to 1"},
-		{"beyond 32 bits", "auto", "GKPOW_SHARD_INDEX=0 GKPOW_SHARD_COUNT=2147483648", solver.Shard{}, `GKPOW_SHARD_COUNT is "2147483648"`},
+		{"beyond 32 bits", "auto", "GKPOW_SHARD_INDEX=0 GKPOW_SHARD_COUNT=2147483648", solver.Shard{}, `GKPOW_SHARD_COUNT is "2147483648", not a whole number from 1 to 2147483647`},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			variables := map[string]string{}
