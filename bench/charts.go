@@ -110,7 +110,7 @@ func (r *Report) ratesChart() *chart {
 	c.Legend = append(c.Legend, entry...)
 	fastest, slowest := b.groups[0], b.groups[len(b.groups)-1]
 	c.Description = fmt.Sprintf("Median rates in million hashes a second (MH/s) for a salt of %s. "+
-		"%s is the fastest with %s MH/s on %s, %s the slowest with %s.",
+		"The highest is that of %s, %s MH/s on %s, and the lowest that of %s, %s MH/s.",
 		plural(salt, "character", "characters"), fastest.label, megahashes(fastest.bars[0].rate.Median),
 		plural(most, "thread", "threads"), slowest.label, megahashes(slowest.bars[0].rate.Median))
 	c.draw = b.draw
@@ -254,7 +254,7 @@ func (r *Report) scalingChart() *chart {
 		ID:    "scaling",
 		Title: fmt.Sprintf("Scaling by threads: %s", r.Scaling.Strategy),
 		Description: fmt.Sprintf("The median rate in million hashes a second (MH/s) by number of threads; the dashed line is perfect scaling. "+
-			"From %s to %s the rate grows from %s to %s MH/s, by a factor of %s; perfect scaling would be a factor of %s.",
+			"From %s to %s the rate changes from %s to %s MH/s, by a factor of %s; perfect scaling would be a factor of %s.",
 			plural(first.Threads, "thread", "threads"), plural(last.Threads, "thread", "threads"), megahashes(first.Rate.Median),
 			megahashes(last.Rate.Median), figure(last.Rate.Median/first.Rate.Median), figure(times)),
 		Legend: append([]legendEntry{{series(0), "measured", "line"}, {"ideal", "perfect scaling", "line"}}, entry...),

@@ -98,7 +98,7 @@ func TestSampleRate(t *testing.T) {
 	require.Equal(t, 1e6, Sample{Hashes: 1000, Seconds: 0.001, CPUSeconds: 0.002}.rate())
 }
 
-// The summary claims no winner when the intervals overlap.
+// The report claims no winner when the intervals overlap.
 func TestNoClearWinner(t *testing.T) {
 	r := fakeReport(t)
 	for i := range r.Rows {
@@ -109,6 +109,8 @@ func TestNoClearWinner(t *testing.T) {
 	}
 	require.Contains(t, r.summary(), "No clear winner between ")
 	require.Contains(t, r.summary(), "(their intervals overlap).")
+	r.Summary = r.summary()
+	require.NotContains(t, written(t, r.WriteHTML), " is the fastest")
 	r.Warnings = []Warning{{Name: WarningBusy}}
 	require.Contains(t, r.summary(), "(busy machine).")
 	keepSamples(r, 3)
