@@ -58,6 +58,9 @@ field-optional, form (its id), input, verbose and script, as in
 The visitor's address is that of the connection, unless it comes from a
 --trusted-proxy: then it is in the --client-ip-header, which that proxy must set.
 
+With GKPOW_CACHE_URL, the URL of a Redis or Valkey server, proxies on several machines
+together accept a page only once (docs/fleet.md).
+
 ` + gktincHelp,
 		Args: noArguments,
 		RunE: action(func(ctx context.Context) error { return gktincProxy(ctx, env, f) }),
