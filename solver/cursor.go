@@ -99,9 +99,6 @@ func (c *cursor) buildTails() {
 	}
 }
 
-// mask returns a mask of the bits that must be zero in the first word of the digest.
-func mask(bits int) uint32 { return ^(^uint32(0) >> min(bits, 32)) }
-
 // seek moves to a chunk. Call setBlock or setGrid next.
 func (c *cursor) seek(high, low uint64) {
 	changed := c.high.set(&c.message, high)

@@ -107,18 +107,18 @@ func (l layout) shift() int { return 24 - 8*((l.at+l.inner+l.count-1)%4) }
 // hasTail reports whether a block follows the one that varies.
 func (l layout) hasTail() bool { return l.block() < l.blocks-1 }
 
-// tails returns the number of blocks that can follow for one value of the other digits.
-func (l layout) tails() uint64 { return pow10[l.tailDigits] }
+// tailCount returns the number of blocks that can follow for one value of the other digits.
+func (l layout) tailCount() uint64 { return pow10[l.tailDigits] }
 
-// step returns the difference between nonces with consecutive inner values.
-func (l layout) step() uint64 { return pow10[l.width-l.inner-l.count] }
+// innerStride returns the difference between nonces with consecutive inner values.
+func (l layout) innerStride() uint64 { return pow10[l.width-l.inner-l.count] }
 
-// stride returns the difference between nonces with consecutive high parts. Some digits must
+// highStride returns the difference between nonces with consecutive high parts. Some digits must
 // precede the inner ones.
-func (l layout) stride() uint64 { return pow10[l.width-l.inner] }
+func (l layout) highStride() uint64 { return pow10[l.width-l.inner] }
 
 // after returns the number of values of the digits between the inner ones and the tail.
-func (l layout) after() uint64 { return l.step() / l.tails() }
+func (l layout) after() uint64 { return l.innerStride() / l.tailCount() }
 
 // values returns the number of inner values in a chunk.
 func (l layout) values() uint64 {
@@ -132,7 +132,7 @@ func (l layout) values() uint64 {
 func (l layout) firstValue() uint64 { return pow10[l.count] - l.values() }
 
 // size returns the number of nonces in a chunk.
-func (l layout) size() uint64 { return l.values() * l.tails() }
+func (l layout) size() uint64 { return l.values() * l.tailCount() }
 
 // stretches yields the layout with whole chunks in a row, then with ever fewer inner values per
 // row. Shorter rows make windows smaller, but there are more of them to prepare. If tails follow,
@@ -167,10 +167,10 @@ func (l layout) rowValues() uint64 {
 }
 
 // rowSize returns the number of nonces in a row.
-func (l layout) rowSize() uint64 { return l.together() * l.rowValues() * l.tails() }
+func (l layout) rowSize() uint64 { return l.together() * l.rowValues() * l.tailCount() }
 
-// parts returns the number of rows that a chunk's inner values are divided into.
-func (l layout) parts() uint64 {
+// rowsPerChunk returns the number of rows that a chunk's inner values are divided into.
+func (l layout) rowsPerChunk() uint64 {
 	if l.stretch == 0 {
 		return 1
 	}
@@ -191,7 +191,7 @@ func (l layout) groups() uint64 { return (pow10[l.gridDigits] + l.together() - 1
 // window returns the number of nonces in a window: consecutive nonces that a search tries, in any
 // order, before any above them.
 func (l layout) window() float64 {
-	return float64(l.together()) * float64(l.rowValues()) * float64(l.step())
+	return float64(l.together()) * float64(l.rowValues()) * float64(l.innerStride())
 }
 
 // outerFrom returns the number of outer digits at or after a byte offset.
@@ -218,7 +218,7 @@ const (
 func (l layout) chunkCycles() float64 {
 	cycles, second := float64(prepareCycles), l.outerFrom(64)
 	if l.hasTail() && !l.keepsTails() {
-		cycles += expandCycles * float64(l.tails())
+		cycles += expandCycles * float64(l.tailCount())
 	}
 	if l.block() == 1 {
 		// The first block is hashed again each time the outer digits of the second block wrap
@@ -231,7 +231,7 @@ func (l layout) chunkCycles() float64 {
 // tableCycles estimates the cycles to build the tables of tails that are kept.
 func (l layout) tableCycles() float64 {
 	if l.hasTail() && l.keepsTails() {
-		return expandCycles * float64(l.tails()*pow10[l.outerFrom(64)])
+		return expandCycles * float64(l.tailCount()*pow10[l.outerFrom(64)])
 	}
 	return 0
 }
@@ -281,7 +281,7 @@ func (l layout) kernelWork(lanes int, o *asm.Ops, w asm.Weights) float64 {
 		rest, alone := l.leftOver()
 		return (1-rest)*together + rest*alone.kernelWork(lanes, o, w)
 	case l.hasTail():
-		group := w.Hash*float64(o.Hash[word]) + float64(l.tails())*w.Tail*float64(o.Tail)
+		group := w.Hash*float64(o.Hash[word]) + float64(l.tailCount())*w.Tail*float64(o.Tail)
 		return l.calls(asm.MaxStates) * group / float64(l.rowSize())
 	}
 	return l.calls(lanes) * w.Scan * float64(o.Scan[word]) / float64(l.rowSize())

@@ -65,3 +65,6 @@ func leadingZeros(digest [sha256.Size]byte) int {
 	}
 	return MaxBits
 }
+
+// mask returns a mask of the bits that must be zero in the first word of the digest.
+func mask(bits int) uint32 { return ^(^uint32(0) >> min(bits, 32)) }

@@ -46,11 +46,11 @@ func (s *segment) rows() (from, to uint64) {
 // windowOf returns the number of the window that holds the nonce.
 func (s *segment) windowOf(nonce uint64) (number uint64) {
 	if s.inner > 0 {
-		high, same := nonce/s.stride(), pow10[s.gridDigits]
-		number = (high/same*s.groups() + high%same/s.together()) * s.parts()
+		high, same := nonce/s.highStride(), pow10[s.gridDigits]
+		number = (high/same*s.groups() + high%same/s.together()) * s.rowsPerChunk()
 	}
 	if s.stretch > 0 {
-		number += (nonce/s.step()%pow10[s.count] - s.firstValue()) / uint64(s.stretch)
+		number += (nonce/s.innerStride()%pow10[s.count] - s.firstValue()) / uint64(s.stretch)
 	}
 	return number
 }
@@ -58,12 +58,12 @@ func (s *segment) windowOf(nonce uint64) (number uint64) {
 // row returns the row with the given number.
 func (s *segment) row(number uint64) row {
 	window, low := number/s.after(), number%s.after()
-	group, part := window/s.parts(), window%s.parts()
+	group, stretch := window/s.rowsPerChunk(), window%s.rowsPerChunk()
 	same := pow10[s.gridDigits]
 	start, of := group/s.groups()*same, group%s.groups()*s.together()
 	r := row{low: low, high: start + of, end: start + min(of+s.together(), same), to: pow10[s.count]}
 	if n := uint64(s.stretch); n > 0 {
-		r.from = s.firstValue() + part*n
+		r.from = s.firstValue() + stretch*n
 		r.to = min(r.from+n, r.to)
 	}
 	return r
@@ -73,31 +73,31 @@ func (s *segment) row(number uint64) row {
 // holds nonces of the segment, and the chunk's base: its nonce with zeros for the inner and tail
 // digits. The range is empty if from is not below to.
 func (s *segment) chunk(r *row, high uint64) (base, from, to uint64) {
-	step, tails := s.step(), s.tails()
+	stride, tailCount := s.innerStride(), s.tailCount()
 	if s.inner > 0 {
-		if high > s.last/s.stride() {
+		if high > s.last/s.highStride() {
 			return 0, 0, 0
 		}
-		base = high * s.stride()
+		base = high * s.highStride()
 	}
-	low := r.low * tails
+	low := r.low * tailCount
 	if low > s.last-base {
 		return 0, 0, 0
 	}
 	base += low
-	if base < s.first && s.first-base >= tails {
-		from = (s.first-base-tails)/step + 1
+	if base < s.first && s.first-base >= tailCount {
+		from = (s.first-base-tailCount)/stride + 1
 	}
-	return base, max(from, r.from), min((s.last-base)/step+1, r.to)
+	return base, max(from, r.from), min((s.last-base)/stride+1, r.to)
 }
 
 // least returns a lower bound on the nonces of the row with the given number and all later rows.
 func (s *segment) least(number uint64) (nonce uint64) {
 	r := s.row(number)
 	if s.inner > 0 {
-		nonce = r.high * s.stride()
+		nonce = r.high * s.highStride()
 	}
-	return nonce + r.from*s.step()
+	return nonce + r.from*s.innerStride()
 }
 
 // tailRange returns the range [from, to) of values of the tail digits that give nonces of the
@@ -106,5 +106,5 @@ func (s *segment) tailRange(nonce uint64) (from, to uint64) {
 	if nonce < s.first {
 		from = s.first - nonce
 	}
-	return from, min(s.last-nonce, s.tails()-1) + 1
+	return from, min(s.last-nonce, s.tailCount()-1) + 1
 }

@@ -13,7 +13,7 @@ type tailTable []asm.Tail
 // set fills the table for a layout. The message supplies all bytes of the last block except the
 // tail digits.
 func (t *tailTable) set(l layout, message *[128]byte) {
-	if n := int(l.tails()); len(*t) != n {
+	if n := int(l.tailCount()); len(*t) != n {
 		*t = make(tailTable, n)
 	}
 	block := [64]byte(message[64:])

@@ -144,31 +144,31 @@ func (w *walk) nextChunk() {
 // piece returns the next piece, of up to most nonces, or of as few as a kernel can search at once
 // if that is more. Call it only after more has returned true.
 func (w *walk) piece(most uint64) piece {
-	step := w.seg.step()
-	p := piece{kind: w.kind, along: step}
+	stride := w.seg.innerStride()
+	p := piece{kind: w.kind, along: stride}
 	switch w.kind {
 	case fixedTail, varyingTail:
 		return w.tailPiece(most)
 	case grid:
-		p.across = w.seg.stride()
+		p.across = w.seg.highStride()
 		most /= asm.GridLanes
 	}
 	n := min(max(1, most), w.to-w.from)
-	p.base, p.values = w.base+w.from*step, w.words[w.from:w.from+n]
+	p.base, p.values = w.base+w.from*stride, w.words[w.from:w.from+n]
 	w.from += n
 	return p
 }
 
 // tailPiece is piece for layouts with a tail.
 func (w *walk) tailPiece(most uint64) piece {
-	step := w.seg.step()
+	stride := w.seg.innerStride()
 	if w.run == nil {
-		w.runBase = w.base + w.from*step
+		w.runBase = w.base + w.from*stride
 		w.tail, w.lastTail = w.seg.tailRange(w.runBase)
 		n := uint64(1)
-		if w.tail == 0 && w.lastTail == w.seg.tails() {
+		if w.tail == 0 && w.lastTail == w.seg.tailCount() {
 			n = min(w.to-w.from, asm.MaxHash, max(1, most/asm.MaxStates)*asm.MaxStates)
-			if _, whole := w.seg.tailRange(w.runBase + (n-1)*step); whole != w.lastTail {
+			if _, whole := w.seg.tailRange(w.runBase + (n-1)*stride); whole != w.lastTail {
 				n-- // the last value has fewer nonces: it gets a run of its own
 			}
 		}
@@ -184,8 +184,8 @@ func (w *walk) tailPiece(most uint64) piece {
 	}
 	first := w.group * asm.MaxStates
 	p := piece{
-		kind: w.kind, along: 1, across: step,
-		base:   w.runBase + uint64(first)*step + w.tail,
+		kind: w.kind, along: 1, across: stride,
+		base:   w.runBase + uint64(first)*stride + w.tail,
 		values: w.run[first:min(len(w.run), first+asm.MaxStates)],
 		tails:  w.tails[w.tail:w.slice],
 		run:    w.run, serial: w.serial, group: w.group,

@@ -52,8 +52,8 @@ func checkChunk(t *testing.T, k asm.Kernel, rng *rand.Rand, p Puzzle, c *walk, r
 		return from + rng.Uint64N(to-from)
 	}
 	inner := pick(from, to)
-	tail := pick(seg.tailRange(base + inner*seg.step()))
-	nonce := base + inner*seg.step() + tail
+	tail := pick(seg.tailRange(base + inner*seg.innerStride()))
+	nonce := base + inner*seg.innerStride() + tail
 	digest := p.Hash(nonce)
 	c.block.Mask = ^binary.BigEndian.Uint32(digest[:])
 
@@ -64,11 +64,11 @@ func checkChunk(t *testing.T, k asm.Kernel, rng *rand.Rand, p Puzzle, c *walk, r
 		first := tail - min(tail, rng.Uint64N(3))
 		states := make([]asm.States, 1)
 		k.Hash(&c.block, padded(words), states)
-		got, want = k.ScanTails(&states[0], c.tails[first:min(seg.tails(), tail+3)], c.block.Mask), int(tail-first)
+		got, want = k.ScanTails(&states[0], c.tails[first:min(seg.tailCount(), tail+3)], c.block.Mask), int(tail-first)
 		// In rare cases the hash of another nonce has the same bits zero.
 		for i := first; got >= 0 && got < want && i <= first+uint64(got); i++ {
 			for value := range uint64(len(words)) {
-				other := p.Hash(base + (begin+value)*seg.step() + i)
+				other := p.Hash(base + (begin+value)*seg.innerStride() + i)
 				if binary.BigEndian.Uint32(other[:])&c.block.Mask == 0 {
 					return
 				}
@@ -79,7 +79,7 @@ func checkChunk(t *testing.T, k asm.Kernel, rng *rand.Rand, p Puzzle, c *walk, r
 				len(p.Prefix), seg.layout, high, low, nonce, c.firstWord(c.words[inner], &c.tails[tail]), h0)
 		}
 	} else if got = k.Scan(&c.block, words); got >= 0 && got < want {
-		other := p.Hash(base + (begin+uint64(got))*seg.step())
+		other := p.Hash(base + (begin+uint64(got))*seg.innerStride())
 		if binary.BigEndian.Uint32(other[:])&c.block.Mask == 0 {
 			return
 		}
@@ -117,9 +117,9 @@ func variants(prefix, width int) iter.Seq[layout] {
 // rowOf returns the number of the row that holds a nonce, and the high part of the nonce's chunk.
 func rowOf(seg *segment, nonce uint64) (row, high uint64) {
 	if seg.inner > 0 {
-		high = nonce / seg.stride()
+		high = nonce / seg.highStride()
 	}
-	return seg.windowOf(nonce)*seg.after() + nonce/seg.tails()%seg.after(), high
+	return seg.windowOf(nonce)*seg.after() + nonce/seg.tailCount()%seg.after(), high
 }
 
 // checkGrid picks a nonce of a grid, has a kernel scan the grid for the nonce's hash by
@@ -135,7 +135,7 @@ func checkGrid(t *testing.T, k asm.Kernel, rng *rand.Rand, p Puzzle, c *walk, ro
 	base, from, end, high := c.base, c.from, c.to, c.row.high-asm.GridLanes
 	c.from = c.to
 	lane, inner := rng.IntN(asm.GridLanes), from+rng.Uint64N(end-from)
-	nonce := base + inner*seg.step() + uint64(lane)*seg.stride()
+	nonce := base + inner*seg.innerStride() + uint64(lane)*seg.highStride()
 	digest := p.Hash(nonce)
 	c.grid.Mask = ^binary.BigEndian.Uint32(digest[:])
 	if got := c.gridFirstWord(c.words[inner], lane); got != ^c.grid.Mask {
@@ -213,7 +213,7 @@ func TestSeekRewritesWhatChanges(t *testing.T) {
 				from, to := seg.rows()
 				var walking cursor
 				walking.enter(&mid, l, mask(32))
-				steps := max(40, 1500/seg.tails()) // fewer if each builds a thousand tails
+				steps := max(40, 1500/seg.tailCount()) // fewer if each builds a thousand tails
 				for row := from; row < min(from+steps, to); row++ {
 					r := seg.row(row)
 					if rng.IntN(50) == 0 { // jump away and back
@@ -226,7 +226,7 @@ func TestSeekRewritesWhatChanges(t *testing.T) {
 						continue // as for a grid
 					}
 					walking.setBlock()
-					if row%37 != 0 && row%100 != 0 && row%1000 != 0 && (seg.tails() == 1 || row%10 != 0) {
+					if row%37 != 0 && row%100 != 0 && row%1000 != 0 && (seg.tailCount() == 1 || row%10 != 0) {
 						continue
 					}
 					var seeking cursor
@@ -262,7 +262,7 @@ func TestChunksPartitionTheSegment(t *testing.T) {
 						for high := r.high; high < r.end; high++ {
 							base, i, to := seg.chunk(&r, high)
 							for ; i < to; i++ {
-								nonce := base + i*seg.step()
+								nonce := base + i*seg.innerStride()
 								for tail, last := seg.tailRange(nonce); tail < last; tail++ {
 									if nonces = append(nonces, nonce+tail); nonce+tail < least {
 										t.Fatalf("layout %+v: nonce %d is in row %d, from %d on",
@@ -299,7 +299,7 @@ func TestChunksAtTheLimit(t *testing.T) {
 			if from >= end {
 				t.Fatalf("layout %+v: chunk %d, %d is empty", l, high, r.low)
 			}
-			nonce := base + (end-1)*seg.step()
+			nonce := base + (end-1)*seg.innerStride()
 			if tail, n := seg.tailRange(nonce); tail >= n || nonce+n-1 != last {
 				t.Errorf("layout %+v: row %d ends with %d + [%d, %d); want it to end with %d",
 					l, number, nonce, tail, n, last)
@@ -349,7 +349,7 @@ func TestEndsOfSegments(t *testing.T) {
 						c.seek(high, r.low)
 						c.setBlock()
 						c.block.Mask = ^binary.BigEndian.Uint32(digest[:])
-						at, i := base+first*alone.step(), -1
+						at, i := base+first*alone.innerStride(), -1
 						if alone.hasTail() {
 							states := make([]asm.States, 1)
 							k.Hash(&c.block, padded(c.words[first:last]), states)
