@@ -1,6 +1,10 @@
 package bench
 
-import "github.com/gkpow/gkpow/solver"
+import (
+	"slices"
+
+	"github.com/gkpow/gkpow/solver"
+)
 
 // Ports is the throughput of a CPU's execution units. An unknown CPU has zeros.
 type Ports struct {
@@ -37,6 +41,7 @@ func (p Ports) Bound(lanes int, operations, rnds2 float64) float64 {
 
 // bound returns the bound of a kernel for a segment of its plan.
 func (p Ports) bound(backend string, s *solver.PlanSegment) float64 {
-	lanes := map[string]int{"avx512": 16, "avx2": 8}[backend]
-	return p.Bound(lanes, s.OpsPerHash, s.RoundsPerHash)
+	kernels := solver.Backends()
+	i := slices.IndexFunc(kernels, func(b solver.Backend) bool { return b.Name == backend })
+	return p.Bound(kernels[i].Lanes, s.OpsPerHash, s.RoundsPerHash)
 }

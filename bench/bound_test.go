@@ -15,22 +15,22 @@ func TestBound(t *testing.T) {
 	for _, test := range []struct {
 		name    string
 		ports   Ports
-		backend string
+		lanes   int
 		segment *solver.PlanSegment
 		want    float64
 	}{
-		{"avx512 on Intel", intel, "avx512", vectors, 165},
-		{"avx512 on Zen 4", zen4, "avx512", vectors, 165},
-		{"avx2 on Intel", intel, "avx2", vectors, 110},
-		{"avx2 on Zen 4", zen4, "avx2", vectors, 82.5},
-		{"shani on Intel", intel, "shani", rounds, 54},
-		{"shani on Zen 4", zen4, "shani", rounds, 27},
-		{"mixed512 on Zen 4", zen4, "mixed512", rounds, 27},
-		{"generic", intel, "generic", vectors, 0},
-		{"unknown CPU", PortsOf("Abacus", 6), "avx512", vectors, 0},
-		{"newer AMD", PortsOf("AuthenticAMD", 0x1A), "shani", rounds, 0},
+		{"avx512 on Intel", intel, 16, vectors, 165},
+		{"avx512 on Zen 4", zen4, 16, vectors, 165},
+		{"avx2 on Intel", intel, 8, vectors, 110},
+		{"avx2 on Zen 4", zen4, 8, vectors, 82.5},
+		{"shani on Intel", intel, 4, rounds, 54},
+		{"shani on Zen 4", zen4, 4, rounds, 27},
+		{"mixed512 on Zen 4", zen4, 8, rounds, 27},
+		{"generic", intel, 1, vectors, 0},
+		{"unknown CPU", PortsOf("Abacus", 6), 16, vectors, 0},
+		{"newer AMD", PortsOf("AuthenticAMD", 0x1A), 4, rounds, 0},
 	} {
-		require.Equal(t, test.want, test.ports.bound(test.backend, test.segment), test.name)
+		require.Equal(t, test.want, test.ports.Bound(test.lanes, test.segment.OpsPerHash, test.segment.RoundsPerHash), test.name)
 	}
 }
 
