@@ -14,9 +14,6 @@ import (
 	"github.com/spf13/cobra"
 )
 
-// errNoAgent means that the agent does not answer.
-var errNoAgent = errors.New("no answer from the agent")
-
 func newAgentStatus(env environment) *cobra.Command {
 	var asJSON bool
 	cmd := &cobra.Command{

@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"context"
 	"encoding/hex"
-	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -85,9 +84,6 @@ func (f *searchFlags) registerForService(flags *pflag.FlagSet) {
 	f.engineFlags.register(flags)
 	f.timeFlags.registerForService(flags)
 }
-
-// errTimeout is the cause of a context that ended because of --timeout or its default.
-var errTimeout = errors.New("--timeout has passed")
 
 // withTimeout returns the context for a command.
 func (f *timeFlags) withTimeout(ctx context.Context) (context.Context, context.CancelFunc, error) {

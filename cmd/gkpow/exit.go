@@ -59,6 +59,15 @@ executed, or with 127 if it does not exist. If a signal ends a command, the code
 	}
 }
 
+// errTimeout is the cause of a context that ended because of --timeout or its default.
+var errTimeout = errors.New("--timeout has passed")
+
+// errNoAgent means that the agent does not answer.
+var errNoAgent = errors.New("no answer from the agent")
+
+// errRefused is a verdict against a token.
+var errRefused = errors.New("the token is refused")
+
 // An actionError is an error of a command whose command line was valid.
 type actionError struct{ error }
 

@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -64,9 +63,6 @@ is valid, 7 if not.
 	flags.BoolVar(&f.json, "json", false, "print a JSON object")
 	return cmd
 }
-
-// errRefused is a verdict against a token.
-var errRefused = errors.New("the token is refused")
 
 func verify(ctx context.Context, env environment, f verifyFlags, args []string) error {
 	profile, ok := wireProfiles[f.profile]
