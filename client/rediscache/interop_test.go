@@ -236,10 +236,7 @@ func TestInteropKilledHolder(t *testing.T) {
 	interop(t)
 	t.Parallel()
 	server := startRedis(t)
-	kills := 100
-	if testing.Short() {
-		kills = 30
-	}
+	const kills = 100
 	places := make(chan struct{}, 10) // at most 10 kills at a time
 	var running sync.WaitGroup
 	var slowest atomic.Int64
