@@ -21,7 +21,7 @@ type Plan struct {
 	Bits    int // leading zero bits that the puzzle asks for
 	// Segments lists the parts of the search, in search order.
 	Segments []PlanSegment
-	// Hashes is the average number of hashes in a search.
+	// Hashes is the average number of hashes in a search, up to the solution.
 	Hashes float64
 	// HashRate is the hashes per second of one worker, measured on the segment that most of the
 	// search time goes into.
@@ -181,6 +181,9 @@ func (s *Solver) candidates() ([]*asm.Kernel, error) {
 
 // Time returns the average duration of the search, whether or not it finds a solution.
 func (p *Plan) Time() time.Duration {
+	if p.Sequential != nil { // it tries nonces above the solution too
+		return duration(p.Hashes / (p.Sequential.HashRate * float64(p.Workers)))
+	}
 	seconds := 0.0
 	for i := range p.Segments {
 		s := &p.Segments[i]

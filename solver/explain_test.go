@@ -66,6 +66,12 @@ func TestExplainSequential(t *testing.T) {
 		require.GreaterOrEqual(t, s.HashRate, test.reached*s.Bound, test.salt)
 		require.LessOrEqual(t, s.Bound, test.allowed*s.AnyOrder, test.salt)
 		require.InEpsilon(t, plan.HashRate, s.HashRate, 0.7, test.salt)
+
+		// The time includes tables and the nonces above the solution.
+		time := plan.Time()
+		plan.Sequential = nil
+		require.LessOrEqual(t, plan.Time(), time, test.salt)
+		require.GreaterOrEqual(t, float64(plan.Time()), test.reached*float64(time), test.salt)
 	}
 }
 
