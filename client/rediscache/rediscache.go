@@ -63,6 +63,7 @@ type Options struct {
 	//	db                      number of the database, like the number after the host
 	//	prefix                  prefix of the key names; the default is DefaultPrefix
 	//	timeout                 same as Timeout, such as 100ms
+	//	policy                  same as Policy: alone or fail
 	//	password_file           file with the password, read for each connection
 	//	addr                    another node of the cluster, or another sentinel
 	//	master_set              name of the master, if the addresses are sentinels
@@ -76,7 +77,8 @@ type Options struct {
 	// processes of one machine share a token while the server is unavailable.
 	From client.TokenSource
 
-	// Policy decides what happens while the server is unavailable.
+	// Policy decides what happens while the server is unavailable. Alone means the policy
+	// in the URL, if there is one.
 	Policy Policy
 
 	// Timeout limits each exchange with the server, 10 ms to 1 s; 0 means the timeout in
@@ -163,7 +165,7 @@ func New(issuer Issuer, options Options) (*Cache, error) {
 	case options.Policy != Alone && options.Policy != Fail:
 		return nil, misconfigured("Options.Policy is %d: set it to Alone or Fail", options.Policy)
 	}
-	options.Timeout = server.timeout
+	options.Timeout, options.Policy = server.timeout, max(options.Policy, server.policy)
 	c := &Cache{from: options.From, options: options}
 	if c.from == nil {
 		c.from = issuer

@@ -139,10 +139,12 @@ func TestPolicyFail(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			i := &issuer{secret: "a"}
 			for _, single := range []bool{false, true} {
-				c := member(t, i, Options{URL: url, Timeout: 50 * time.Millisecond, Policy: Fail, SingleUse: single, Spare: 1})
-				_, err := c.Token(t.Context())
-				require.ErrorIs(t, err, client.ErrUnavailable)
-				require.ErrorContains(t, err, "the policy is to fail")
+				for _, options := range []Options{{URL: url, Policy: Fail}, {URL: url + "?policy=fail"}} {
+					options.Timeout, options.SingleUse, options.Spare = 50*time.Millisecond, single, 1
+					_, err := member(t, i, options).Token(t.Context())
+					require.ErrorIs(t, err, client.ErrUnavailable)
+					require.ErrorContains(t, err, "the policy is to fail")
+				}
 			}
 			require.Zero(t, i.asked.Load())
 			store, err := NewOnceStore(Options{URL: url, Timeout: 50 * time.Millisecond})

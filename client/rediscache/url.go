@@ -25,6 +25,7 @@ type server struct {
 	encrypted bool
 	socket    bool // address is the path of a unix socket
 	timeout   time.Duration
+	policy    Policy
 
 	option func() rueidis.ClientOption // a closure, so that a dump shows no password
 }
@@ -34,7 +35,7 @@ const DefaultPrefix = "gkpow:"
 
 // parameters are the valid query parameters of a URL.
 var parameters = []string{
-	"addr", "ca_file", "cert_file", "db", "key_file", "master_set", "password_file", "prefix",
+	"addr", "ca_file", "cert_file", "db", "key_file", "master_set", "password_file", "policy", "prefix",
 	"sentinel_password_file", "sentinel_user", "timeout",
 }
 
@@ -116,6 +117,13 @@ func parseURL(raw string) (server, error) {
 		if s.timeout, err = time.ParseDuration(timeout); err != nil {
 			return fault("has an invalid timeout %q: write a duration with a unit, such as 100ms", timeout)
 		}
+	}
+	switch policy := query.Get("policy"); policy {
+	case "", "alone":
+	case "fail":
+		s.policy = Fail
+	default:
+		return fault("has an invalid policy %q: write alone or fail", policy)
 	}
 	if query.Has("prefix") {
 		s.prefix = query.Get("prefix")

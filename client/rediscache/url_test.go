@@ -86,6 +86,7 @@ func TestBadURLs(t *testing.T) {
 		"redis://a?db=-1":                           "write a number, 0 or more",
 		"redis://a?skip_verify=1":                   `unknown parameter "skip_verify"`,
 		"redis://a?prefix=%7Ba%7D":                  "braces",
+		"redis://a?policy=Fail":                     "write alone or fail",
 		"redis://a?timeout=5":                       "write a duration with a unit",
 		"redis://a?timeout=2s":                      "set it to a value from 10ms to 1s",
 		"redis://a?password_file=/no":               "cannot be read",

@@ -212,7 +212,14 @@ func TestSharedCacheURLs(t *testing.T) {
 	require.Equal(t, exitOK, code)
 	require.Empty(t, stderr)
 
-	code, stdout, stderr := u.run(t.Context(), "doctor", "--cache-url", "redis://127.0.0.1:1?timeout=20ms")
+	before := u.service.Counts()
+	code, stdout, stderr := u.run(t.Context(), "token", "--cache-url", "redis://127.0.0.1:1?timeout=20ms&policy=fail")
+	require.Equal(t, exitNetwork, code, stderr)
+	require.Empty(t, stdout)
+	require.Contains(t, stderr, "the policy is to fail")
+	require.Equal(t, before, u.service.Counts())
+
+	code, stdout, stderr = u.run(t.Context(), "doctor", "--cache-url", "redis://127.0.0.1:1?timeout=20ms")
 	require.Equal(t, exitNetwork, code)
 	require.Regexp(t, `FAIL  shared cache   .*127\.0\.0\.1:1.*\n +do: check GKPOW_CACHE_URL or --cache-url`, stdout)
 	require.Contains(t, stderr, "hint: check GKPOW_CACHE_URL or --cache-url")

@@ -152,7 +152,7 @@ func diagnose(err error) (code int, hint string) {
 	case is(errNoAgent):
 		return exitNetwork, "check that the agent is running, and that the variables match what it printed"
 	case is(client.ErrUnavailable) && errorOp(err) == "cache":
-		return exitNetwork, "check " + cacheVariable + " or --cache-url, and the server; until then each machine gets its own token"
+		return exitNetwork, "check " + cacheVariable + " or --cache-url, and the server"
 	case is(client.ErrUnavailable):
 		return exitNetwork, "check that " + urlVariable(err) + " is right and the service is up, then try again"
 	case is(solver.ErrExhausted):
