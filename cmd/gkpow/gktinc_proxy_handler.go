@@ -48,7 +48,7 @@ func (p *proxy) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	w.Header()["Content-Type"] = nil // net/http would guess one if the application sends none
-	form := p.find(r.URL.Path)
+	form := p.formOf(r)
 	if form == nil {
 		p.count("passed")
 		p.upstream.ServeHTTP(w, r)

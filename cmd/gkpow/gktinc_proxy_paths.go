@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"net/http"
 	"net/url"
 	"slices"
@@ -12,12 +13,33 @@ import (
 // asksForPage reports whether a request cannot be a form, whatever the application makes
 // of it. Some applications read the body of a GET, or take the method from a header.
 func asksForPage(r *http.Request) bool {
-	for _, name := range []string{"X-Http-Method-Override", "X-Http-Method", "X-Method-Override"} {
-		if r.Header.Get(name) != "" {
-			return false
+	overridden := len(headers(r, "x-http-method-override", "x-http-method", "x-method-override")) > 0
+	return !overridden && r.ContentLength == 0 && slices.Contains([]string{http.MethodGet, http.MethodHead, http.MethodOptions}, r.Method)
+}
+
+// headers returns the values of headers whose names are given in lower case. Applications
+// that get headers as CGI variables do not tell a dash from an underscore.
+func headers(r *http.Request, names ...string) (values []string) {
+	for name, of := range r.Header {
+		if slices.Contains(names, strings.ToLower(strings.ReplaceAll(name, "_", "-"))) {
+			values = append(values, of...)
 		}
 	}
-	return r.ContentLength == 0 && slices.Contains([]string{http.MethodGet, http.MethodHead, http.MethodOptions}, r.Method)
+	return values
+}
+
+// formOf returns the guarded form that a request is for, or nil if there is none. Some
+// frameworks let a header replace the path.
+func (p *proxy) formOf(r *http.Request) *guardedForm {
+	form := p.find(r.URL.Path)
+	for _, target := range headers(r, "x-original-url", "x-rewrite-url") {
+		path, _, _ := strings.Cut(target, "?")
+		if u, err := url.Parse(target); err == nil && u.IsAbs() {
+			path = u.Path
+		}
+		form = cmp.Or(form, p.find(path))
+	}
+	return form
 }
 
 // find returns the guarded form at a path, or nil if there is none.

@@ -355,6 +355,19 @@ func TestProxyMethods(t *testing.T) {
 	r.Body, r.ContentLength = io.NopCloser(strings.NewReader("username=bob")), -1 // chunked
 	status, _, _ := s.do(r)
 	require.Equal(t, 403, status)
+	r = s.request("GET", "/login", "")
+	r.Header["X_http_method-Override"] = []string{"POST"} // the same for CGI
+	status, _, _ = s.do(r)
+	require.Equal(t, 403, status)
+	// A header can replace the path, too.
+	for _, name := range []string{"X-Original-URL", "X-Rewrite-URL", "X_Original_URL"} {
+		for target, want := range map[string]int{"/login": 403, "/LOGIN?x": 403, "http://host/login": 403, "//host/login": 403, "/other": 200} {
+			r := s.request("POST", "/other", "username=bob")
+			r.Header[http.CanonicalHeaderKey(name)] = []string{"/", target}
+			status, _, _ := s.do(r)
+			require.Equal(t, want, status, "%s: %s", name, target)
+		}
+	}
 	// With a valid form such a request passes.
 	r = s.request("GET", "/login", s.page("/login"))
 	status, _, _ = s.do(r)

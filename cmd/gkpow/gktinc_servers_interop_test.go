@@ -171,6 +171,9 @@ func (s *webServer) application() http.Handler {
 				return
 			}
 		}
+		if r.Header.Get("X-Original-URL") != "" || r.Header.Get("X-Rewrite-URL") != "" {
+			w.WriteHeader(http.StatusTeapot)
+		}
 		w.Header().Set("Content-Type", "text/html; charset=utf-8")
 		_, _ = io.WriteString(w, "<!doctype html>\n<title>Log in</title>\n<h1>Log in</h1>\n<form method=\"post\" action=\"/login\" id=\"login\">\n"+
 			"<p><label>User name <input id=\"username\" name=\"username\"></label>\n<p><button>Log in</button>\n</form>\n")
@@ -282,7 +285,8 @@ func TestInteropNginx(t *testing.T) {
 		require.Equal(t, 403, s.raw("GET /login HTTP/1.1\r\n"+header), header)
 	}
 	require.Equal(t, 200, s.raw("GET /login HTTP/1.1\r\nContent-Length: 0\r\n\r\n"))
-	require.Equal(t, 200, s.raw("POST /othe-login HTTP/1.1\r\nContent-Length: 0\r\n\r\n"))
+	require.Equal(t, 200, s.raw("POST /other HTTP/1.1\r\nX-Original-URL: /login\r\nX-Rewrite-URL: /login\r\nContent-Length: 0\r\n\r\n"), "without these headers")
+	require.Equal(t, 200, s.raw("POST /other-login HTTP/1.1\r\nContent-Length: 0\r\n\r\n"))
 	require.Equal(t, 403, s.raw("POST /login HTTP/1.1\r\nX-Accel-Redirect: @accepted\r\nContent-Length: 0\r\n\r\n"), "only the agent may redirect")
 	s.requireReplayed(1)
 	status, body := s.post(s.page() + "&x=" + strings.Repeat("x", 500<<10)) // nginx keeps it in a file
