@@ -175,20 +175,26 @@ func (s *store) connect(ctx context.Context) (rueidis.Client, error) {
 	select {
 	case <-connecting:
 	case <-ctx.Done():
-		err := context.Cause(ctx)
-		if err == errSlow && s.server.encrypted {
-			err = fmt.Errorf("no TLS connection within %v: is this the server's port for TLS?", 2*s.timeout)
-		} else if err == errSlow {
-			err = fmt.Errorf("no connection within %v", 2*s.timeout)
-		}
-		return nil, err
+		return nil, s.unconnected(context.Cause(ctx))
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.client == nil {
-		return nil, s.failed
+		return nil, s.unconnected(s.failed)
 	}
 	return s.client, nil
+}
+
+// unconnected returns the error of an attempt to connect, which says so if it took too long.
+func (s *store) unconnected(err error) error {
+	var limit net.Error
+	switch slow := err == errSlow || errors.As(err, &limit) && limit.Timeout(); {
+	case slow && s.server.encrypted:
+		return fmt.Errorf("no TLS connection within %v: is this the server's port for TLS?", 2*s.timeout)
+	case slow:
+		return fmt.Errorf("no connection within %v", 2*s.timeout)
+	}
+	return err
 }
 
 func (s *store) dial(connecting chan struct{}) {
