@@ -68,10 +68,10 @@ func TestExplainSequential(t *testing.T) {
 		require.InEpsilon(t, plan.HashRate, s.HashRate, 0.7, test.salt)
 
 		// The time includes tables and the nonces above the solution.
-		time := plan.Time()
+		average := plan.Time()
 		plan.Sequential = nil
-		require.LessOrEqual(t, plan.Time(), time, test.salt)
-		require.GreaterOrEqual(t, float64(plan.Time()), test.reached*float64(time), test.salt)
+		require.LessOrEqual(t, plan.Time(), average, test.salt)
+		require.GreaterOrEqual(t, float64(plan.Time()), test.reached*float64(average), test.salt)
 	}
 }
 
