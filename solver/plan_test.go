@@ -2,6 +2,7 @@ package solver
 
 import (
 	"math"
+	"reflect"
 	"testing"
 
 	"github.com/gkpow/gkpow/solver/asm"
@@ -34,6 +35,35 @@ func TestPlanIsComplete(t *testing.T) {
 				}
 			}
 		}
+	}
+}
+
+// A Solver uses its latest plan again for a search that differs from the latest one only in the
+// bytes of the prefix.
+func TestLatestPlanIsUsedAgain(t *testing.T) {
+	s := mustNew(t, Options{})
+	generic, other := allKinds(new(asm.Generic())), allKinds(new(asm.Generic()))
+	sp := s.options.space(Puzzle{Prefix: make([]byte, 33), Bits: 24})
+	latest := s.plan(sp, generic)
+	for _, change := range []func(sp *space, kernels *lineup){
+		func(*space, *lineup) {},
+		func(sp *space, _ *lineup) { sp.prefix = 49 },
+		func(sp *space, _ *lineup) { sp.bits = 40 },
+		func(sp *space, _ *lineup) { sp.tried = 4096 },
+		func(sp *space, _ *lineup) { sp.order = byWindow },
+		func(_ *space, kernels *lineup) { *kernels = other },
+		func(_ *space, kernels *lineup) { kernels[grid].pace = 7 },
+	} {
+		space, kernels := sp, generic
+		change(&space, &kernels)
+		p, want := s.plan(space, kernels), s.options.plan(space, kernels)
+		if !reflect.DeepEqual(p, want) {
+			t.Errorf("%+v; want %+v", p, want)
+		}
+		if same := &p.segments[0] == &latest.segments[0]; same != (space == sp && kernels == generic) {
+			t.Errorf("space %+v: uses the latest plan: %v", space, same)
+		}
+		latest = s.plan(sp, generic)
 	}
 }
 

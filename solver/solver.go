@@ -23,6 +23,7 @@ import (
 	"fmt"
 	"runtime"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/gkpow/gkpow/solver/asm"
@@ -68,6 +69,15 @@ type Solver struct {
 	registry *registry
 	asked    *asm.Kernel // the kernel that the caller named, nil if none
 	why      string      // where it was named: the option or the variable
+
+	latest atomic.Pointer[keptPlan] // the plan of the latest search
+}
+
+// A keptPlan is a plan and what it depends on.
+type keptPlan struct {
+	space   space
+	kernels lineup
+	plan    plan
 }
 
 // A Solution is a nonce that solves a puzzle, and how it was found.
@@ -257,7 +267,7 @@ func (s *Solver) search(ctx context.Context, run *search, sp space) error {
 	if err != nil {
 		return err
 	}
-	run.plan = s.options.plan(sp, kernels)
+	run.plan = s.plan(sp, kernels)
 	if run.mid, err = newMidstate(ctx, run.puzzle.Prefix); err == nil {
 		run.beyond.Store(^uint64(0))
 		if err := run.run(ctx, s.options); err != nil {
@@ -269,6 +279,18 @@ func (s *Solver) search(ctx context.Context, run *search, sp space) error {
 		return stopped(ctx, err, run.hashes(), run.start)
 	}
 	return nil
+}
+
+// plan plans a search of the space. The puzzles of a service differ only in their salt, so the
+// latest search usually had the same plan.
+func (s *Solver) plan(sp space, kernels lineup) plan {
+	sp.workers = s.options.workers()
+	if k := s.latest.Load(); k != nil && k.space == sp && k.kernels == kernels {
+		return k.plan
+	}
+	p := s.options.plan(sp, kernels)
+	s.latest.Store(&keptPlan{sp, kernels, p})
+	return p
 }
 
 // space returns the space to search for a puzzle. Its limit is 0 if the caller did not set
