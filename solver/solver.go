@@ -48,7 +48,7 @@ type Options struct {
 	MaxNonce uint64
 	// Sequential makes Solve return the smallest nonce that solves the puzzle (within its shard, if
 	// any) and makes All search in numeric order. It hardly slows down Solve as long as messages
-	// with small nonces take one block; it does slow down All.
+	// with small nonces take one block; Explain says how much. It does slow down All.
 	Sequential bool
 	// Shard is the part of the nonce space to search. The zero value means all of it.
 	Shard Shard
