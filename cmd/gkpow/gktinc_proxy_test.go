@@ -4,7 +4,9 @@ import (
 	"bufio"
 	"bytes"
 	"compress/gzip"
+	"crypto/sha1"
 	"crypto/sha256"
+	"encoding/base64"
 	"encoding/xml"
 	"fmt"
 	"io"
@@ -392,6 +394,41 @@ func TestProxyHeaders(t *testing.T) {
 	require.Equal(t, "Session_token\n", body)
 }
 
+// echo is a handler that upgrades to a protocol and returns what it gets.
+func echo(w http.ResponseWriter, r *http.Request) {
+	conn, rw, err := http.NewResponseController(w).Hijack()
+	if err != nil {
+		http.Error(w, err.Error(), http.StatusInternalServerError)
+		return
+	}
+	defer conn.Close()
+	accept := sha1.Sum([]byte(r.Header.Get("Sec-WebSocket-Key") + "258EAFA5-E914-47DA-95CA-C5AB0DC85B11")) // RFC 6455, section 4.2.2
+	_, _ = rw.WriteString("HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: " + r.Header.Get("Upgrade") +
+		"\r\nSec-WebSocket-Accept: " + base64.StdEncoding.EncodeToString(accept[:]) + "\r\n\r\n")
+	_ = rw.Flush()
+	_, _ = io.Copy(conn, rw)
+}
+
+// requireEcho checks that WebSockets reach the handler echo at /socket.
+func requireEcho(t *testing.T, address string) {
+	conn, err := net.Dial("tcp", address)
+	require.NoError(t, err)
+	defer conn.Close()
+	fmt.Fprint(conn, "GET /socket HTTP/1.1\r\nHost: "+address+"\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n"+
+		"Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n")
+	in := bufio.NewReader(conn)
+	upgraded, err := http.ReadResponse(in, nil)
+	require.NoError(t, err)
+	require.Equal(t, 101, upgraded.StatusCode)
+	require.Equal(t, "websocket", upgraded.Header.Get("Upgrade"))
+	for _, line := range []string{"ping\n", "pong\n"} {
+		fmt.Fprint(conn, line)
+		got, err := in.ReadString('\n')
+		require.NoError(t, err)
+		require.Equal(t, line, got)
+	}
+}
+
 // The proxy passes on everything except forms unchanged.
 func TestProxyPasses(t *testing.T) {
 	mux := http.NewServeMux()
@@ -410,17 +447,7 @@ func TestProxyPasses(t *testing.T) {
 			<-r.Context().Done() // the visitor has read the first part
 		}
 	})
-	mux.HandleFunc("/socket", func(w http.ResponseWriter, r *http.Request) {
-		conn, rw, err := http.NewResponseController(w).Hijack()
-		if err != nil {
-			t.Error(err)
-			return
-		}
-		defer conn.Close()
-		_, _ = rw.WriteString("HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: " + r.Header.Get("Upgrade") + "\r\n\r\n")
-		_ = rw.Flush()
-		_, _ = io.Copy(conn, rw)
-	})
+	mux.HandleFunc("/socket", echo)
 	hold := make(chan struct{})
 	mux.HandleFunc("/hold", func(http.ResponseWriter, *http.Request) { <-hold })
 	mux.HandleFunc("/untyped", func(w http.ResponseWriter, _ *http.Request) {
@@ -466,20 +493,7 @@ func TestProxyPasses(t *testing.T) {
 	answer.Body.Close()
 
 	// WebSockets and other protocol upgrades work.
-	conn, err := net.Dial("tcp", strings.TrimPrefix(s.url, "http://"))
-	require.NoError(t, err)
-	defer conn.Close()
-	fmt.Fprint(conn, "GET /socket HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n")
-	in := bufio.NewReader(conn)
-	upgraded, err := http.ReadResponse(in, nil)
-	require.NoError(t, err)
-	require.Equal(t, 101, upgraded.StatusCode)
-	require.Equal(t, "websocket", upgraded.Header.Get("Upgrade"))
-	fmt.Fprint(conn, "ping\n")
-	line, err = in.ReadString('\n')
-	require.NoError(t, err)
-	require.Equal(t, "ping\n", line)
-	conn.Close()
+	requireEcho(t, strings.TrimPrefix(s.url, "http://"))
 
 	_, _, header := s.do(s.request("GET", "/untyped", ""))
 	require.NotContains(t, header, "Content-Type")

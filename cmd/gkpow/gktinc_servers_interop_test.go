@@ -160,6 +160,10 @@ func wwwData(t *testing.T) (uid, gid int) {
 // application starts a login page that records the forms it receives.
 func (s *webServer) application() http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Path == "/socket" {
+			echo(w, r)
+			return
+		}
 		if r.Method == http.MethodPost && strings.HasPrefix(r.URL.Path, "/login") {
 			body, _ := io.ReadAll(r.Body)
 			fields, _ := url.ParseQuery(string(body))
@@ -352,6 +356,7 @@ func TestInteropCaddy(t *testing.T) {
 	start(blocks[0])
 	s.requireGuarded()
 	s.requireReplayed(1)
+	requireEcho(t, s.address)
 
 	// The second configuration checks addresses only.
 	s.address = "127.0.0.1:" + freePort(t)
@@ -372,6 +377,7 @@ func TestInteropHAProxy(t *testing.T) {
 	eventually(t, s.client, "http://"+s.address+"/")
 	s.requireGuarded()
 	s.requireReplayed(1)
+	requireEcho(t, s.address)
 }
 
 func TestInteropApache(t *testing.T) {
@@ -389,6 +395,7 @@ func TestInteropApache(t *testing.T) {
 	eventually(t, s.client, "http://"+s.address+"/")
 	s.requireGuarded()
 	s.requireReplayed(1)
+	requireEcho(t, s.address)
 }
 
 // program returns the path of a server, whose directory may be missing from a user's PATH.
