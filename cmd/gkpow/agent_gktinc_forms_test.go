@@ -230,9 +230,34 @@ func TestAgentMisused(t *testing.T) {
 		answer := httptest.NewRecorder()
 		j.agent.ServeHTTP(answer, r)
 		require.Equal(t, 400, answer.Code)
-		require.Contains(t, answer.Body.String(), "<h1>The form could not be checked</h1>")
+		title := "The form could not be checked"
+		if strings.HasPrefix(target, "/gktinc/level-check") {
+			title = "The page is not available"
+		}
+		require.Contains(t, answer.Body.String(), "<h1>"+title+"</h1>")
 		require.NotContains(t, answer.Body.String(), says)
 	}
+}
+
+// A visitor who has sent no form reads nothing about a form: Caddy passes these pages on.
+func TestAgentRefusesAddresses(t *testing.T) {
+	ask := func(j *judge) (int, string) {
+		r := visitor("GET", "/gktinc/level-check", "")
+		r.Header.Set("Accept", "text/html")
+		answer := httptest.NewRecorder()
+		j.agent.ServeHTTP(answer, r)
+		require.NotContains(t, answer.Body.String(), "form")
+		require.NotContains(t, answer.Body.String(), "203.0.113.7")
+		return answer.Code, answer.Body.String()
+	}
+	j := newJudge(t, gktest.GKTincOptions{LevelAction: "BLOCK"}, guardFlags{})
+	status, body := ask(j)
+	require.Equal(t, 403, status)
+	require.Contains(t, body, "You cannot open this page")
+	j.service.SetGKTincFault(gktest.GKTincFault{Status: 403})
+	status, body = ask(j)
+	require.Equal(t, 500, status)
+	require.Contains(t, body, "The page is not available")
 }
 
 // A form that stops arriving is no occasion to tell addresses.

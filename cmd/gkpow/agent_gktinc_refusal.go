@@ -47,7 +47,11 @@ func (g *gktincRoutes) misused(w http.ResponseWriter, r *http.Request, message s
 	message = words(message)
 	g.agent.log.Warn("a request to check a visitor is wrong", "path", r.URL.Path, "error", message)
 	if wantsHTML(r) {
-		writeMessage(w, http.StatusBadRequest, "The form could not be checked", "Try again in a few minutes.")
+		title := "The page is not available"
+		if isFormRoute(r) {
+			title = "The form could not be checked"
+		}
+		writeMessage(w, http.StatusBadRequest, title, "Try again in a few minutes.")
 		return
 	}
 	g.agent.answer(w, http.StatusBadRequest, errorAnswer{Error: "bad_request", Message: message})
@@ -60,8 +64,23 @@ func (g *gktincRoutes) reject(w http.ResponseWriter, r *http.Request, status int
 		g.agent.answer(w, status, body)
 		return
 	}
-	writeRefusal(w, status)
+	writeRefusalOf(w, r, status)
 }
+
+// writeRefusalOf writes a page for the visitor, who has sent a form, or has asked for a
+// page that a proxy protects with /gktinc/level-check.
+func writeRefusalOf(w http.ResponseWriter, r *http.Request, status int) {
+	switch {
+	case isFormRoute(r):
+		writeRefusal(w, status)
+	case status == http.StatusForbidden:
+		writeMessage(w, status, "You cannot open this page", "The site has blocked your connection. If you think that this is a mistake, ask its owner.")
+	default:
+		writeMessage(w, status, "The page is not available", "Try again in a few minutes.")
+	}
+}
+
+func isFormRoute(r *http.Request) bool { return r.URL.Path == "/gktinc/validate" }
 
 func wantsHTML(r *http.Request) bool { return strings.Contains(r.Header.Get("Accept"), "text/html") }
 
