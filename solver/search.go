@@ -198,6 +198,10 @@ func (s *search) run(ctx context.Context, o Options) (err error) {
 		defer close(done)
 		err = s.attempts(ctx)
 	}()
+	defer func() { // also if Progress panics
+		s.stop.Store(true)
+		<-done
+	}()
 	ticker := time.NewTicker(o.ProgressInterval)
 	defer ticker.Stop()
 	for {

@@ -352,6 +352,20 @@ func TestProgress(t *testing.T) {
 	require.InEpsilon(t, math.Ldexp(1, 40)/last.HashRate, last.Remaining.Seconds(), 0.01)
 }
 
+// A panic of Progress reaches the caller, and no worker goes on: later searches use the same
+// workers.
+func TestProgressPanics(t *testing.T) {
+	hopeless := Puzzle{Prefix: []byte("s:"), Bits: MaxBits}
+	s := mustNew(t, Options{Workers: 2, ProgressInterval: time.Millisecond, Progress: func(Progress) { panic("no") }})
+	for range 3 {
+		require.PanicsWithValue(t, "no", func() { _, _ = s.Solve(t.Context(), hopeless) })
+		require.Zero(t, working.Load())
+		solution, err := mustNew(t, Options{Workers: 2}).Solve(t.Context(), Puzzle{Prefix: []byte("s:"), Bits: 16})
+		require.NoError(t, err)
+		require.NotZero(t, solution.Hashes)
+	}
+}
+
 func TestNewProgress(t *testing.T) {
 	p := newProgress(odds{24}, 1<<24, time.Second, math.Inf(1))
 	require.InDelta(t, 1-1/math.E, p.Chance, 1e-6)
