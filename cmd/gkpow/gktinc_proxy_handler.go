@@ -152,6 +152,11 @@ func (p *proxy) rewrite(r *httputil.ProxyRequest, upstream *url.URL) {
 	r.Out.URL.RawQuery = r.In.URL.RawQuery // as it is, with what cannot be parsed
 	r.Out.Host = r.In.Host
 	r.Out.Trailer = r.In.Trailer // which is filled in after the body
+	if tunnelsHTTP(r.Out.Header.Get("Upgrade")) {
+		for _, name := range []string{"Connection", "Upgrade", "Http2-Settings"} {
+			r.Out.Header.Del(name)
+		}
+	}
 	trusted := p.options.Proxies.TrustsPeer(r.In)
 	if trusted {
 		r.Out.Header["X-Forwarded-For"] = r.In.Header["X-Forwarded-For"]

@@ -111,3 +111,15 @@ func mentions(segments, guarded []string) bool {
 		return isSegment(segment, guarded[len(guarded)-1])
 	})
 }
+
+// tunnelsHTTP reports whether a connection upgraded to a protocol carries further requests,
+// which the proxy could not check (h2c and TLS, unlike websocket).
+func tunnelsHTTP(upgrade string) bool {
+	for protocol := range strings.SplitSeq(strings.ToLower(upgrade), ",") {
+		name, _, _ := strings.Cut(strings.TrimSpace(protocol), "/")
+		if slices.Contains([]string{"h2c", "h2", "http", "tls"}, name) {
+			return true
+		}
+	}
+	return false
+}

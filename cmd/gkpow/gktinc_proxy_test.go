@@ -376,6 +376,33 @@ func TestProxyMethods(t *testing.T) {
 	require.Equal(t, 200, status)
 }
 
+// No request reaches the application inside a connection that the proxy no longer reads.
+func TestProxyUpgrades(t *testing.T) {
+	s := newGuardedSite(t, proxyFlags{}, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if upgrade := r.Header.Get("Upgrade"); upgrade != "" {
+			echo(w, r)
+			return
+		}
+		fmt.Fprint(w, r.Header["Connection"], r.Header["Http2-Settings"])
+	}))
+	for upgrade, want := range map[string]int{"h2c": 200, "H2C": 200, "h2": 200, "HTTP/2.0": 200, "TLS/1.2": 200, "websocket, h2c": 200, "foo,TLS/1.0": 200,
+		"websocket": 101, "WebSocket": 101, "tcp": 101} {
+		r := s.request("GET", "/other", "")
+		r.Header.Set("Connection", "Upgrade, HTTP2-Settings")
+		r.Header.Set("Upgrade", upgrade)
+		r.Header.Set("HTTP2-Settings", "AAMAAABkAAQCAAAAAAIAAAAA")
+		answer, err := http.DefaultTransport.RoundTrip(r)
+		require.NoError(t, err)
+		require.Equal(t, want, answer.StatusCode, upgrade)
+		if want == 200 {
+			body, err := io.ReadAll(answer.Body)
+			require.NoError(t, err)
+			require.Equal(t, "[] []", string(body))
+		}
+		answer.Body.Close()
+	}
+}
+
 // An application that reads headers as CGI variables finds no value that a visitor has
 // chosen.
 func TestProxyHeaders(t *testing.T) {
