@@ -491,7 +491,7 @@ func TestAgentListens(t *testing.T) {
 	}
 	code, _, stderr := u.run(t.Context(), "agent", "--listen", "127.0.0.1:0", "--socket", "s")
 	require.Equal(t, exitUsage, code)
-	require.Contains(t, stderr, "none of the others can be")
+	require.Contains(t, stderr, "cannot be used together")
 
 	// Each agent has its own bearer and never removes another agent's file.
 	one, two := u.startAgent(t, "--listen", "127.0.0.1:0"), u.startAgent(t, "--listen", "127.0.0.1:0")

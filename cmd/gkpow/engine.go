@@ -28,6 +28,10 @@ func (f *engineFlags) register(flags *pflag.FlagSet) {
 
 // newSolver returns a Solver with the given options and those of the flags.
 func (f *engineFlags) newSolver(o solver.Options) (*solver.Solver, error) {
+	const most = 4096 // as for solver.Options.Workers
+	if f.threads < 0 || f.threads > most {
+		return nil, usagef("--threads %d is not 1 to %d", f.threads, most)
+	}
 	o.Workers, o.Backend = f.threads, f.backend
 	s, err := solver.New(o)
 	if err != nil {
@@ -151,17 +155,23 @@ func (f *spaceFlags) options(lookup func(string) (string, bool)) (o solver.Optio
 
 // puzzle returns the puzzle for a salt or a prefix.
 func (f *spaceFlags) puzzle() (solver.Puzzle, error) {
+	switch {
+	case f.difficulty < 0 || f.difficulty > solver.MaxBits/4:
+		return solver.Puzzle{}, usagef("--difficulty %d is not 0 to %d", f.difficulty, solver.MaxBits/4)
+	case f.bits < 0 || f.bits > solver.MaxBits:
+		return solver.Puzzle{}, usagef("--bits %d is not 0 to %d", f.bits, solver.MaxBits)
+	}
 	p, err := solver.NewPuzzle(f.salt, f.difficulty)
 	if err != nil {
 		return p, err
 	}
 	if f.given("prefix-hex") {
 		if p.Prefix, err = hex.DecodeString(f.prefixHex); err != nil {
-			return p, usagef("--prefix-hex: %w", err)
+			return p, usagef("--prefix-hex %q: write two hex digits for each byte", f.prefixHex)
 		}
 	}
 	if f.given("bits") {
-		p.Bits = f.bits // the solver checks it
+		p.Bits = f.bits
 	}
 	return p, nil
 }

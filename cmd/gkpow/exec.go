@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"math"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -52,7 +53,7 @@ expires, gkpow removes the file until it has a new token.
 ` + cacheHelp + `
 
 ` + accountHelp,
-		Args: cobra.MinimumNArgs(1),
+		Args: between(1, math.MaxInt),
 		RunE: actionOn(func(ctx context.Context, args []string) error { return execCommand(ctx, env, f, args) }),
 	}
 	flags := cmd.Flags()

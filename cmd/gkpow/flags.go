@@ -10,6 +10,35 @@ import (
 	"github.com/spf13/pflag"
 )
 
+// groupError rewords cobra's errors about combinations of flags, which name the flags without
+// dashes and in terms of groups.
+func groupError(err error) error {
+	text := err.Error()
+	list := func(names, last string) string {
+		flags := strings.Fields(strings.NewReplacer(`"`, "", ",", "").Replace(names))
+		for i := range flags {
+			flags[i] = "--" + flags[i]
+		}
+		if n := len(flags) - 1; n > 0 {
+			return strings.Join(flags[:n], ", ") + " " + last + " " + flags[n]
+		}
+		return strings.Join(flags, "")
+	}
+	if rest, ok := strings.CutPrefix(text, "at least one of the flags in the group ["); ok {
+		names, _, _ := strings.Cut(rest, "]")
+		return errors.New("set " + list(names, "or"))
+	}
+	if _, rest, ok := strings.Cut(text, "] are set none of the others can be; ["); ok {
+		names, _, _ := strings.Cut(rest, "]")
+		return fmt.Errorf("%s cannot be used together", list(names, "and"))
+	}
+	if rest, ok := strings.CutPrefix(text, "required flag(s) "); ok {
+		names, _ := strings.CutSuffix(rest, " not set")
+		return errors.New("set " + list(names, "and"))
+	}
+	return err
+}
+
 // flagError says what values a flag takes if its value is malformed. The error of package
 // pflag would name the Go function that failed.
 func flagError(cmd *cobra.Command, err error) error {

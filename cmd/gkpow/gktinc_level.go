@@ -20,7 +20,7 @@ print it. The exit code is the verdict on the address: 0 to admit the visitor, 7
 the action is BLOCK or INVALID.
 
 ` + gktincHelp,
-		Args: cobra.ExactArgs(1),
+		Args: between(1, 1),
 		RunE: actionOn(func(ctx context.Context, args []string) error { return gktincLevel(ctx, env, f, args[0]) }),
 	}
 	f.register(cmd.Flags())

@@ -36,7 +36,7 @@ sec_ch_ua_platform, the visitor's headers. The exit code is the verdict: 0 to ac
 the form, 7 to refuse it.
 
 ` + gktincHelp,
-		Args: cobra.MaximumNArgs(1),
+		Args: between(0, 1),
 		RunE: actionOn(func(ctx context.Context, args []string) error {
 			return gktincValidate(ctx, env, f, append(args, "-")[0], optional)
 		}),

@@ -30,7 +30,7 @@ func run(ctx context.Context, args []string, env environment) int {
 		return child.code // the command has printed its own error
 	}
 	code, hint := diagnose(err)
-	fmt.Fprintf(env.stderr, "gkpow: error: %s\n", words(err.Error()))
+	fmt.Fprintf(env.stderr, "gkpow: error: %s\n", words(groupError(err).Error()))
 	if code == exitUsage && hint == "" {
 		hint = fmt.Sprintf("see %q", command.CommandPath()+" --help")
 	}
@@ -200,6 +200,19 @@ func noArguments(cmd *cobra.Command, args []string) error {
 		return nil
 	}
 	return fmt.Errorf("%s takes flags only, not %q", cmd.CommandPath(), args[0])
+}
+
+// between returns the error for fewer than least or more than most arguments.
+func between(least, most int) cobra.PositionalArgs {
+	return func(cmd *cobra.Command, args []string) error {
+		switch {
+		case len(args) < least:
+			return fmt.Errorf("%s needs an argument: %s", cmd.CommandPath(), cmd.UseLine())
+		case len(args) > most:
+			return fmt.Errorf("%s has too many arguments: %s", cmd.CommandPath(), cmd.UseLine())
+		}
+		return nil
+	}
 }
 
 // commandNames returns the names of a command's subcommands.

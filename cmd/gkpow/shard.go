@@ -202,5 +202,8 @@ func parseShard(s string, lookup func(string) (string, bool)) (solver.Shard, err
 	if !ok || err1 != nil || err2 != nil || n < 1 {
 		return solver.Shard{}, usagef(`--shard %q is neither I/N, such as 0/4, nor "auto"`, s)
 	}
+	if i < 0 || i >= n {
+		return solver.Shard{}, usagef("--shard %s: the index must be 0 to %d", s, n-1)
+	}
 	return solver.Shard{Index: i, Count: n}, nil
 }

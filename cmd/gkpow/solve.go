@@ -125,7 +125,7 @@ func solve(ctx context.Context, env environment, f solveFlags) error {
 func (f *solveFlags) readChallenge(ctx context.Context, stdin io.Reader) (p solver.Puzzle, deadline time.Time, err error) {
 	data, err := readLimited(ctx, f.challenge, stdin)
 	if err != nil {
-		return p, deadline, &usageError{err}
+		return p, deadline, usagef("--challenge: %w", err)
 	}
 	challenge, err := client.ParseChallenge(data)
 	if errors.Is(err, client.ErrUnavailable) || errors.Is(err, client.ErrDifficulty) {

@@ -48,7 +48,7 @@ from the first line of standard input. The exit code is the verdict: 0 if the to
 is valid, 7 if not.
 
 ` + accountHelp,
-		Args: cobra.MaximumNArgs(1),
+		Args: between(0, 1),
 		RunE: actionOn(func(ctx context.Context, args []string) error { return verify(ctx, env, f, args) }),
 	}
 	flags := cmd.Flags()
