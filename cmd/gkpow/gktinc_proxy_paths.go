@@ -4,8 +4,10 @@ import (
 	"cmp"
 	"net/http"
 	"net/url"
+	"regexp"
 	"slices"
 	"strings"
+	"sync"
 	"unicode"
 	"unicode/utf8"
 )
@@ -53,11 +55,24 @@ func (p *proxy) find(requested string) *guardedForm {
 	host := len(requested) > 1 && isSlash(rune(requested[0])) && isSlash(rune(requested[1])) && len(segments) > 0
 	for i := range p.forms {
 		guarded := p.forms[i].path
-		if isBelow(segments, guarded) || host && isBelow(segments[1:], guarded) || up && mentions(segments, guarded) {
+		if isBelow(segments, guarded) || host && isBelow(segments[1:], guarded) || up && mentions(segments, guarded) || isScript(segments, guarded) {
 			return &p.forms[i]
 		}
 	}
 	return nil
+}
+
+var script = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`\.(php[0-9]?|phtml|f?cgi|pl|py|rb|aspx?|jsp|cfm)$`) })
+
+// isScript reports whether a guarded path follows the name of a script: many PHP
+// frameworks answer /index.php/login as they do /login.
+func isScript(segments, guarded []string) bool {
+	for i, segment := range segments {
+		if len(guarded) > 0 && script().MatchString(segment) && isBelow(segments[i+1:], guarded) {
+			return true
+		}
+	}
+	return false
 }
 
 // pathSegments splits a path wherever some application does, and leaves out what some
@@ -85,11 +100,11 @@ func pathSegments(requested string) (segments []string, up bool) {
 
 func isSlash(r rune) bool { return r == '/' || r == '\\' }
 
-// isBelow reports whether a path is a guarded one or below it. The path / has nothing
-// below it.
+// isBelow reports whether a path is a guarded one or below it. The path / has only the
+// names of its page below it.
 func isBelow(segments, guarded []string) bool {
 	if len(guarded) == 0 {
-		return len(segments) == 0
+		return len(segments) == 0 || len(segments) == 1 && (isSegment(segments[0], "index") || isSegment(segments[0], "default"))
 	}
 	return len(segments) >= len(guarded) && slices.EqualFunc(segments[:len(guarded)], guarded, isSegment)
 }

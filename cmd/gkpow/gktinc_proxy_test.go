@@ -313,6 +313,7 @@ func TestProxyPaths(t *testing.T) {
 		"/a%5Cb/../login", `/a\b/../login`, "/a%2Fb/../login", "/a;b/../login", "/a%2F../login", // what separates segments
 		"/login/..;/", "/login/..%5Cx", "/login//..", "/login/..%2f..%2fx", "/login/.../", "/login/%2e%2e/x", // what leads up
 		"/app//../sign-in.php", "/x/..//app/sign-in.php", "/app/x//../sign-in.php/y",
+		"/index.php/login", "/blog/index.PHP/login/", "/app.fcgi/app/sign-in.php", "/index.php;x/login", // path info
 		"/login%0A", "/login%0d%0a", "/%20login", "/login%09", "/login%E2%80%A8", "/login%C2%A0", // white space
 		"/login.json", "/login.html/", "/login~", "/login::$DATA", "/login%3fx", "/login%23", "/login&x", "/login,x", "/app;v=1/sign-in.php", // suffixes
 		"/%256cogin", "/x%252f..%252flogin", "/x/%252e%252e/login", "/;/login", "/.;/login", "/%2e/login", "/ /login", // escapes, nothing
@@ -325,15 +326,16 @@ func TestProxyPaths(t *testing.T) {
 		require.NotNil(t, p.find(u.Path), target)
 	}
 	for _, path := range []string{"/", "//", "", "*", "/loginx", "/login-now", "/login_now", "/login2", "/loginé", "/other/login", "/x/y/../z", "/app",
-		"/app/sign-in", "/sign-in.php", "/static/100%", "/a%2Fb", "/logi", "//host/other/login"} {
+		"/app/sign-in", "/sign-in.php", "/static/100%", "/a%2Fb", "/logi", "//host/other/login",
+		"/v1.2/login", "/index.html/login", "/index.php/other", "/index.php"} {
 		require.Nil(t, p.find(path), path)
 	}
 	require.Equal(t, "x", p.find("/app/sign-in.php").parameters.Get("form"))
 	root := forms("example.com/")
-	for _, path := range []string{"/", "//", "/.", "/%2e/", "//host", "//host/", "/;x", "/x/..", "/x/y/../..", `/x\..`} {
+	for _, path := range []string{"/", "//", "/.", "/%2e/", "//host", "//host/", "/;x", "/x/..", "/x/y/../..", `/x\..`, "/index.php", "/Default.aspx", "//host/index.html"} {
 		require.NotNil(t, root.find(path), path)
 	}
-	for _, path := range []string{"/x", "/index.php", "//host/x"} {
+	for _, path := range []string{"/x", "/contact.php", "/index-2", "/x/index.php", "//host/x"} {
 		require.Nil(t, root.find(path), path)
 	}
 }

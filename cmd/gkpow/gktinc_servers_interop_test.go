@@ -175,6 +175,10 @@ func (s *webServer) application() http.Handler {
 				return
 			}
 		}
+		if r.Header.Get("If-None-Match")+r.Header.Get("If-Modified-Since")+r.Header.Get("Range") != "" {
+			w.WriteHeader(http.StatusNotModified)
+			return
+		}
 		if r.Header.Get("X-Original-URL") != "" || r.Header.Get("X-Rewrite-URL") != "" {
 			w.WriteHeader(http.StatusTeapot)
 		}
@@ -289,6 +293,7 @@ func TestInteropNginx(t *testing.T) {
 		require.Equal(t, 403, s.raw("GET /login HTTP/1.1\r\n"+header), header)
 	}
 	require.Equal(t, 200, s.raw("GET /login HTTP/1.1\r\nContent-Length: 0\r\n\r\n"))
+	require.Equal(t, 200, s.raw("GET /login HTTP/1.1\r\nIf-None-Match: \"x\"\r\nIf-Modified-Since: Fri, 27 Nov 2026 09:00:00 GMT\r\nRange: bytes=0-9\r\n\r\n"))
 	require.Equal(t, 200, s.raw("POST /other HTTP/1.1\r\nX-Original-URL: /login\r\nX-Rewrite-URL: /login\r\nContent-Length: 0\r\n\r\n"), "without these headers")
 	require.Equal(t, 200, s.raw("POST /other-login HTTP/1.1\r\nContent-Length: 0\r\n\r\n"))
 	require.Equal(t, 403, s.raw("POST /login HTTP/1.1\r\nX-Accel-Redirect: @accepted\r\nContent-Length: 0\r\n\r\n"), "only the agent may redirect")
@@ -315,6 +320,17 @@ func TestInteropNginx(t *testing.T) {
 	status, body = s.post(form)
 	require.Equal(t, 500, status, body)
 	require.NotContains(t, body, "welcome")
+
+	// The remark about queries works for every spelling of a field.
+	s.service.SetGKTincFault(gktest.GKTincFault{})
+	s.address = "127.0.0.1:" + freePort(t)
+	s.startNginx(strings.Replace(s.blocks("nginx")[0], "location @gktinc {", "location @gktinc {\nif ($args) { return 400; }\n", 1))
+	for _, query := range []string{"username=admin", "user%6eame=admin", "Username[]=admin", "x;username=admin"} {
+		status, body = s.send("POST", "/login?"+query, "application/x-www-form-urlencoded", s.page())
+		require.Equal(t, 400, status, "%s: %s", query, body)
+	}
+	status, body = s.post(s.page())
+	require.Equal(t, 200, status, body)
 
 	// Without an agent the page shows no error within the form.
 	s.address, s.socket = "127.0.0.1:"+freePort(t), filepath.Join(s.dir, "none.sock")
