@@ -9,6 +9,7 @@ import (
 	"io"
 	"math/rand/v2"
 	"net"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -216,7 +217,12 @@ func (s *store) dial(connecting chan struct{}) {
 	} else {
 		option.DisableCache = true
 	}
+	option.InitAddress = s.answering(option)
 	client, err := rueidis.NewClient(option)
+	if err == nil && s.server.nodes() && client.Mode() != rueidis.ClientModeCluster {
+		client.Close()
+		client, err = nil, errNoCluster
+	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.connecting = nil
@@ -228,6 +234,44 @@ func (s *store) dial(connecting chan struct{}) {
 	s.client, s.failed = client, err
 	if err != nil {
 		s.client = nil
+	}
+}
+
+var errNoCluster = errors.New("the URL names several nodes of a cluster, but the server is not one: remove addr, or add master_set if they are sentinels")
+
+// answering returns the addresses to begin with. A node that is down must not delay the
+// connection, so it is the node of the cluster that answers first; for sentinels, the
+// others follow.
+func (s *store) answering(option rueidis.ClientOption) []string {
+	addresses := option.InitAddress
+	if len(addresses) == 1 {
+		return addresses
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), 4*s.timeout)
+	defer cancel()
+	first := make(chan string, len(addresses))
+	var dialing sync.WaitGroup
+	for _, address := range addresses {
+		dialing.Go(func() {
+			conn, err := s.dialServer(ctx, address, &option.Dialer, option.TLSConfig)
+			if err == nil {
+				conn.Close()
+				first <- address
+			}
+		})
+	}
+	go func() {
+		dialing.Wait()
+		close(first)
+	}()
+	switch address, ok := <-first; {
+	case !ok:
+		return addresses
+	case s.server.nodes():
+		return []string{address}
+	default:
+		rest := slices.DeleteFunc(slices.Clone(addresses), func(a string) bool { return a == address })
+		return append([]string{address}, rest...)
 	}
 }
 
@@ -248,6 +292,8 @@ func (s *store) dialServer(ctx context.Context, address string, dialer *net.Dial
 	if err != nil {
 		return nil, err
 	}
+	stop := context.AfterFunc(ctx, func() { conn.Close() })
+	defer stop()
 	if err := greet(conn, 4*s.timeout); err != nil {
 		conn.Close()
 		return nil, err

@@ -59,7 +59,8 @@ func TestInteropSentinel(t *testing.T) {
 		}, failoverTime, 100*time.Millisecond)
 	}
 
-	url := "redis://" + sentinels[0] + "?timeout=1s&master_set=fleet&addr=" + sentinels[1] + "&addr=" + sentinels[2]
+	silent := servers(t)["is silent"] // must not delay the others
+	url := silent + "?timeout=1s&master_set=fleet&addr=" + strings.Join(sentinels, "&addr=")
 	i := &issuer{secret: "a", took: 5 * time.Millisecond}
 	shared := member(t, i, Options{URL: url})
 	require.Equal(t, "token-a-1", get(t, shared))
@@ -171,6 +172,28 @@ func TestInteropCluster(t *testing.T) {
 	require.NotEqual(t, get(t, single), get(t, single))
 	_, err = Check(t.Context(), server.url())
 	require.NoError(t, err)
+}
+
+// A node that is down or silent does not keep members from the cluster.
+func TestInteropClusterNodeDown(t *testing.T) {
+	interop(t)
+	server := startRedis(t, "--cluster-enabled", "yes")
+	require.NoError(t, server.admin("CLUSTER", "ADDSLOTSRANGE", "0", "16383").Error())
+	require.Eventually(t, func() bool {
+		info, _ := server.admin("CLUSTER", "INFO").ToString()
+		return strings.Contains(info, "cluster_state:ok")
+	}, time.Minute, 100*time.Millisecond)
+	i := &issuer{secret: "a"}
+	broken := servers(t)
+	for _, url := range []string{broken["nobody listens"], broken["is silent"]} {
+		for range 15 {
+			c := member(t, i, Options{URL: url + "?timeout=400ms&addr=" + server.address()})
+			require.Equal(t, "token-a-1", get(t, c))
+		}
+	}
+	alone := startRedis(t)
+	_, err := Check(t.Context(), alone.url()+"&addr="+alone.address())
+	require.ErrorContains(t, err, "remove addr")
 }
 
 // TestInteropTLS uses TLS with certificates on both sides, a user with the permissions

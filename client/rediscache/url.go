@@ -30,6 +30,12 @@ type server struct {
 	option func() rueidis.ClientOption // a closure, so that a dump shows no password
 }
 
+// nodes reports whether the URL names several nodes of a cluster.
+func (s server) nodes() bool {
+	option := s.option()
+	return len(option.InitAddress) > 1 && option.Sentinel.MasterSet == ""
+}
+
 // DefaultPrefix is the prefix of key names if the URL does not set one.
 const DefaultPrefix = "gkpow:"
 
