@@ -193,7 +193,7 @@ var stopped = regexp.MustCompile(`stopped after ([0-9]+) hashes`)
 // finds a solution, and so how long they take.
 func TestInteropSearch(t *testing.T) {
 	interop(t)
-	difficulty, searches := 7, 20
+	difficulty, searches := 7, 30
 	if testing.Short() {
 		difficulty, searches = 6, 6
 	}
