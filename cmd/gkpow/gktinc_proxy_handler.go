@@ -169,8 +169,8 @@ func (p *proxy) rewrite(r *httputil.ProxyRequest, upstream *url.URL) {
 			}
 		}
 	}
-	for name := range r.Out.Header { // the visitor's own word; CGI does not tell X_Real_IP from X-Real-IP
-		switch strings.ToLower(strings.ReplaceAll(name, "_", "-")) {
+	for name := range r.Out.Header { // drop what the visitor claims
+		switch cgiName(name) {
 		case "x-real-ip":
 			delete(r.Out.Header, name)
 		case "x-forwarded-for", "x-forwarded-host", "x-forwarded-proto", "forwarded":

@@ -19,11 +19,14 @@ func asksForPage(r *http.Request) bool {
 	return !overridden && r.ContentLength == 0 && slices.Contains([]string{http.MethodGet, http.MethodHead, http.MethodOptions}, r.Method)
 }
 
-// headers returns the values of headers whose names are given in lower case. Applications
-// that get headers as CGI variables do not tell a dash from an underscore.
+// cgiName returns a header's name in lower case with dashes for underscores: applications
+// that get headers as CGI variables do not tell one from the other.
+func cgiName(name string) string { return strings.ToLower(strings.ReplaceAll(name, "_", "-")) }
+
+// headers returns the values of the headers with these names, as cgiName returns them.
 func headers(r *http.Request, names ...string) (values []string) {
 	for name, of := range r.Header {
-		if slices.Contains(names, strings.ToLower(strings.ReplaceAll(name, "_", "-"))) {
+		if slices.Contains(names, cgiName(name)) {
 			values = append(values, of...)
 		}
 	}
