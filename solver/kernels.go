@@ -242,7 +242,7 @@ func (r *registry) named(name string) (*asm.Kernel, error) {
 func (r *registry) ask(option string) (k *asm.Kernel, why string, err error) {
 	if option != "" {
 		if k, err = r.named(option); err != nil {
-			return nil, "", fmt.Errorf("solver: %w", err)
+			return nil, "", fmt.Errorf("solver: Options.Backend: %w", err)
 		}
 		return k, "asked for", nil
 	}

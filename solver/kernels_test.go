@@ -180,7 +180,7 @@ func TestSelfTestComesFirst(t *testing.T) {
 
 	// A slow first call may have ruled the kernel out before its self-test, so ask for it.
 	_, err = newSolver(Options{Backend: "blind"}, r)
-	require.ErrorContains(t, err, "solver: backend blind: self-test")
+	require.ErrorContains(t, err, "solver: Options.Backend: backend blind: self-test")
 	b := r.backends()[0]
 	require.False(t, b.Usable)
 	require.Empty(t, b.Missing)
@@ -202,7 +202,7 @@ func TestMissing(t *testing.T) {
 	r := newRegistry([]asm.Kernel{foreign, asm.Generic()})
 	exhaust(t, r, unsolvable(0), Options{MaxNonce: 5000})
 	_, err := newSolver(Options{Backend: "foreign"}, r)
-	require.EqualError(t, err, "solver: backend foreign: this CPU has no SUBLEQ")
+	require.EqualError(t, err, "solver: Options.Backend: backend foreign: this CPU has no SUBLEQ")
 	list, err := r.measureBackends(t.Context())
 	require.NoError(t, err)
 	require.Equal(t, Backend{Name: "foreign", Lanes: 1, Missing: "SUBLEQ"}, list[0])

@@ -40,6 +40,7 @@ var m2mWords = strings.NewReplacer(
 	"so give the solver more CPU, or raise Config.MaxRounds", "so allow more --threads, or use a faster machine",
 	"Config.MaxDifficulty", "--max-difficulty",
 	"solver.Options.MaxNonce", "--max-nonce",
+	"Options.Backend", "--backend",
 	"Options.SaltLengths", "--salt-length",
 	"Options.Threads", "--threads",
 	"Options.Budget", "--time",
