@@ -230,6 +230,24 @@ func TestInteropSingleUse(t *testing.T) {
 	require.EqualValues(t, 4, n)
 }
 
+// A lease that no member can have taken, since it lasts too long, does not hold up the
+// fleet.
+func TestInteropStrangeLease(t *testing.T) {
+	interop(t)
+	server := startRedis(t)
+	i := &issuer{secret: "a"}
+	for n, planted := range [][]string{nil, {"PX", "3600000"}} {
+		c := member(t, i, Options{URL: server.url(), Bare: true})
+		server.admin("DEL", c.keys.token)
+		require.NoError(t, server.admin(append([]string{"SET", c.keys.lease, "x"}, planted...)...).Error())
+		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+		defer cancel()
+		token, err := c.Token(ctx)
+		require.NoError(t, err)
+		require.Equal(t, fmt.Sprint("token-a-", n+1), token.Value.Reveal())
+	}
+}
+
 // When the holder of the lease is killed, at whatever moment, another member takes over
 // within seconds, and there are at most two handshakes.
 func TestInteropKilledHolder(t *testing.T) {

@@ -96,7 +96,7 @@ func (c *Cache) look(ctx context.Context, wanted claim) (seen, error) {
 	if wanted != (claim{}) {
 		shows = stores
 	}
-	answer, err := c.store.run(ctx, shows, lookScript, c.keys.all(), wanted.owner, milliseconds(wanted.term), wanted.token, wanted.failed)
+	answer, err := c.store.run(ctx, shows, lookScript, c.keys.all(), wanted.owner, milliseconds(wanted.term), wanted.token, wanted.failed, milliseconds(longestTerm))
 	if err != nil {
 		return seen{}, err
 	}
@@ -107,9 +107,13 @@ func (c *Cache) look(ctx context.Context, wanted claim) (seen, error) {
 	text := func(i int) string { s, _ := answer[i].ToString(); return s }
 	refused, _ := answer[5].AsStrSlice()
 	span := func(i int) time.Duration { return time.Duration(max(number(i), 0)) * time.Millisecond }
+	leased := span(6)
+	if leased > longestTerm {
+		leased = 0
+	}
 	return seen{
 		now: number(0), token: text(1), tokenLeft: span(2), failed: text(3), failureLeft: span(4),
-		refused: refused, leased: span(6), claimed: number(7) == 1,
+		refused: refused, leased: leased, claimed: number(7) == 1,
 	}, nil
 }
 

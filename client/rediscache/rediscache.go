@@ -117,6 +117,9 @@ const DefaultTimeout = 250 * time.Millisecond
 // leaseTimeouts is the term of a lease, in timeouts.
 const leaseTimeouts = 12
 
+// longestTerm is the term of a lease with the longest timeout that Options accept.
+const longestTerm = leaseTimeouts * time.Second
+
 // Stats counts events since New.
 type Stats struct {
 	Up         bool   // whether the server answered last time, and accepts writes

@@ -52,13 +52,16 @@ func script(body string) lua {
 }
 
 var (
-	// lookScript returns the whole state (ARGV: owner, term, token, failure). If term is
-	// not 0, it also claims the lease, provided that the lease is free and that the token
-	// and the failure are still those that the caller saw.
+	// lookScript returns the whole state (ARGV: owner, term, token, failure, longest term).
+	// If term is not 0, it also claims the lease, provided that the lease is free and that
+	// the token and the failure are still those that the caller saw. A lease without an
+	// expiry or beyond the longest term is no member's, and counts as free.
 	lookScript = script(`
 local value, failure, claimed = redis.call('GET', token) or '', redis.call('GET', failed) or '', 0
-if ARGV[2] ~= '0' and value == ARGV[3] and failure == ARGV[4] and redis.call('SET', lease, ARGV[1], 'NX', 'PX', ARGV[2]) then
-	claimed = 1
+if ARGV[2] ~= '0' and value == ARGV[3] and failure == ARGV[4] then
+	local left = redis.call('PTTL', lease)
+	if left == -1 or left > tonumber(ARGV[5]) then redis.call('DEL', lease) end
+	if redis.call('SET', lease, ARGV[1], 'NX', 'PX', ARGV[2]) then claimed = 1 end
 end
 return {now, value, redis.call('PTTL', token), failure, redis.call('PTTL', failed), redis.call('ZRANGEBYSCORE', refused, now, '+inf'), redis.call('PTTL', lease), claimed}`)
 
