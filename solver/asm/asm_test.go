@@ -10,6 +10,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/gkpow/gkpow/solver/asm/internal/schedule"
 	"github.com/gkpow/gkpow/solver/internal/cases"
 )
 
@@ -402,5 +403,20 @@ func TestWeights(t *testing.T) {
 		if w.Scan <= 0 || w.Hash <= 0 || w.Tail <= 0 || k.Ops.Grid[1] > 0 && w.Grid <= 0 {
 			t.Errorf("kernel %s: the weights are %+v; want positive ones", k.Name, w)
 		}
+	}
+}
+
+// Prepare leaves out the words from allVary on, of which no term is constant.
+func TestAllVary(t *testing.T) {
+	first := 0
+	for _, terms := range varying {
+		for word := 16; word < 64; word++ {
+			if terms[word] != schedule.All {
+				first = max(first, word+1)
+			}
+		}
+	}
+	if first != allVary {
+		t.Errorf("all terms vary from W[%d] on; want W[%d]", first, allVary)
 	}
 }

@@ -24,9 +24,13 @@ type Block struct {
 	// last is K[63] + State[0]. Used as K[63], it makes the last round yield H0.
 	last uint32
 	// old[t-32] is the sum of the constant ones among two terms of W[t], smallSigma0(W[t-15]) and
-	// W[t-16]. From W[42] on, both vary.
-	old [10]uint32
+	// W[t-16].
+	old [allVary - 32]uint32
 }
+
+// allVary is the first word of the schedule such that all terms of it and of all later words
+// vary, whichever word of the message varies.
+const allVary = 42
 
 // Prepare computes the values that all hashes of the chunk share. It reuses the rounds
 // before round from, which is valid if State, Vary and Words[:from] are the same as in the
@@ -36,19 +40,17 @@ func (b *Block) Prepare(from int) {
 		b.before[0] = b.State
 		b.last = k[63] + b.State[0]
 	}
-	for t := from; t < b.Vary; t++ {
-		b.before[t+1] = step(&b.before[t], k[t]+b.Words[t])
-	}
+	b.roundsBefore(from)
 	b.after = step(&b.before[b.Vary], k[b.Vary])
 
-	var w [64]uint32 // zero where the word varies
+	var w [allVary]uint32 // zero where the word varies
 	copy(w[:], b.Words[:])
 	w[b.Vary] = 0
 	for t := range 16 {
 		b.sum[t] = k[t] + w[t]
 	}
 	terms := &varying[b.Vary]
-	for t := 16; t < 64; t++ {
+	for t := 16; t < allVary; t++ {
 		b.sum[t] = 0
 		if terms[t] != schedule.All {
 			// W[t] is 0 where it varies, and so are its sigmas: only constant terms add up.
@@ -60,6 +62,18 @@ func (b *Block) Prepare(from int) {
 	}
 	for i := range b.old {
 		b.old[i] = smallSigma0(w[i+17]) + w[i+16]
+	}
+}
+
+// roundsBefore does the rounds before Vary, starting at round from. The working variables stay in
+// registers, which is twice as fast as loading each round's from memory.
+func (b *Block) roundsBefore(from int) {
+	s := b.before[from]
+	s0, s1, s2, s3, s4, s5, s6, s7 := s[0], s[1], s[2], s[3], s[4], s[5], s[6], s[7]
+	for t := from; t < b.Vary; t++ {
+		e, a := round(s0, s1, s2, s3, s4, s5, s6, s7, k[t]+b.Words[t])
+		s0, s1, s2, s3, s4, s5, s6, s7 = a, s0, s1, s2, e, s4, s5, s6
+		b.before[t+1] = [8]uint32{s0, s1, s2, s3, s4, s5, s6, s7}
 	}
 }
 
