@@ -7,6 +7,7 @@
 TEXT ·searchAVX2(SB), $544-48
 	LEAQ 31(SP), DX
 	ANDQ $-32, DX
+	SUBQ $-128, DX
 	MOVQ b+0(FP), BX
 	MOVQ words_base+8(FP), SI
 	MOVQ words_len+16(FP), DI
@@ -116,202 +117,193 @@ vary15to15:
 	JMP vary15
 
 	// Word 0 varies.
+	PCALIGN $0x40
+
 vary0:
 	VPBROADCASTD 32(BX), Y13
 	VPOR         Y8, Y13, Y13
-	VMOVDQA      Y13, (DX)
+	VMOVDQA      Y13, -128(DX)
 
 	// Complete round 0 by adding W[0] to a and e.
 	VPBROADCASTD 620(BX), Y7
-	VPADDD       Y13, Y7, Y7
+	VPADDD       Y7, Y13, Y7
 	VPBROADCASTD 624(BX), Y0
 	VPBROADCASTD 628(BX), Y1
 	VPBROADCASTD 632(BX), Y2
 	VPBROADCASTD 636(BX), Y3
-	VPADDD       Y13, Y3, Y3
+	VPADDD       Y3, Y13, Y3
 	VPBROADCASTD 640(BX), Y4
 	VPBROADCASTD 644(BX), Y5
 	VPBROADCASTD 648(BX), Y6
-	VPXOR        Y0, Y1, Y14
 
 	// W[16]: t-16.
-	VPBROADCASTD 716(BX), Y13
-	VPADDD       (DX), Y13, Y13
-	VMOVDQA      Y13, (DX)
+	VPBROADCASTD 716(BX), Y14
+	VPADDD       -128(DX), Y14, Y14
+	VMOVDQA      Y14, -128(DX)
 
 	// W[17]: constant.
-	VPBROADCASTD 720(BX), Y13
-	VMOVDQA      Y13, 32(DX)
+	VPBROADCASTD 720(BX), Y15
+	VMOVDQA      Y15, -96(DX)
 
 	// W[18]: sigma1.
-	VMOVDQA      (DX), Y10
-	VPSRLD       $0x0a, Y10, Y8
-	VPSRLD       $0x11, Y10, Y9
-	VPSLLD       $0x0f, Y10, Y11
+	VPSRLD       $0x0a, Y14, Y8
+	VPSRLD       $0x11, Y14, Y9
+	VPSLLD       $0x0f, Y14, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y8, Y8
-	VPSRLD       $0x13, Y10, Y9
-	VPSLLD       $0x0d, Y10, Y11
+	VPSRLD       $0x13, Y14, Y9
+	VPSLLD       $0x0d, Y14, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y8, Y8
 	VPBROADCASTD 724(BX), Y13
 	VPADDD       Y8, Y13, Y13
-	VMOVDQA      Y13, 64(DX)
+	VMOVDQA      Y13, -64(DX)
 
 	// W[19]: constant.
-	VPBROADCASTD 728(BX), Y13
-	VMOVDQA      Y13, 96(DX)
+	VPBROADCASTD 728(BX), Y14
+	VMOVDQA      Y14, -32(DX)
 
 	// W[20]: sigma1.
-	VMOVDQA      64(DX), Y10
-	VPSRLD       $0x0a, Y10, Y8
-	VPSRLD       $0x11, Y10, Y9
-	VPSLLD       $0x0f, Y10, Y11
+	VPSRLD       $0x0a, Y13, Y8
+	VPSRLD       $0x11, Y13, Y9
+	VPSLLD       $0x0f, Y13, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y8, Y8
-	VPSRLD       $0x13, Y10, Y9
-	VPSLLD       $0x0d, Y10, Y11
+	VPSRLD       $0x13, Y13, Y9
+	VPSLLD       $0x0d, Y13, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y8, Y8
-	VPBROADCASTD 732(BX), Y13
-	VPADDD       Y8, Y13, Y13
-	VMOVDQA      Y13, 128(DX)
+	VPBROADCASTD 732(BX), Y15
+	VPADDD       Y8, Y15, Y15
+	VMOVDQA      Y15, (DX)
 
 	// W[21]: constant.
 	VPBROADCASTD 736(BX), Y13
-	VMOVDQA      Y13, 160(DX)
+	VMOVDQA      Y13, 32(DX)
 
 	// W[22]: sigma1.
-	VMOVDQA      128(DX), Y10
-	VPSRLD       $0x0a, Y10, Y8
-	VPSRLD       $0x11, Y10, Y9
-	VPSLLD       $0x0f, Y10, Y11
+	VPSRLD       $0x0a, Y15, Y8
+	VPSRLD       $0x11, Y15, Y9
+	VPSLLD       $0x0f, Y15, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y8, Y8
-	VPSRLD       $0x13, Y10, Y9
-	VPSLLD       $0x0d, Y10, Y11
+	VPSRLD       $0x13, Y15, Y9
+	VPSLLD       $0x0d, Y15, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y8, Y8
-	VPBROADCASTD 740(BX), Y13
-	VPADDD       Y8, Y13, Y13
-	VMOVDQA      Y13, 192(DX)
+	VPBROADCASTD 740(BX), Y14
+	VPADDD       Y8, Y14, Y14
+	VMOVDQA      Y14, 64(DX)
 
 	// W[23]: t-7.
-	VPBROADCASTD 744(BX), Y13
-	VPADDD       (DX), Y13, Y13
-	VMOVDQA      Y13, 224(DX)
+	VPBROADCASTD 744(BX), Y15
+	VPADDD       -128(DX), Y15, Y15
+	VMOVDQA      Y15, 96(DX)
 
 	// W[24]: sigma1.
-	VMOVDQA      192(DX), Y10
-	VPSRLD       $0x0a, Y10, Y8
-	VPSRLD       $0x11, Y10, Y9
-	VPSLLD       $0x0f, Y10, Y11
+	VPSRLD       $0x0a, Y14, Y8
+	VPSRLD       $0x11, Y14, Y9
+	VPSLLD       $0x0f, Y14, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y8, Y8
-	VPSRLD       $0x13, Y10, Y9
-	VPSLLD       $0x0d, Y10, Y11
+	VPSRLD       $0x13, Y14, Y9
+	VPSLLD       $0x0d, Y14, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y8, Y8
 	VPBROADCASTD 748(BX), Y13
 	VPADDD       Y8, Y13, Y13
-	VMOVDQA      Y13, 256(DX)
+	VMOVDQA      Y13, 128(DX)
 
 	// W[25]: sigma1, t-7.
-	VPBROADCASTD 752(BX), Y13
-	VPADDD       64(DX), Y13, Y13
-	VMOVDQA      224(DX), Y10
-	VPSRLD       $0x0a, Y10, Y8
-	VPSRLD       $0x11, Y10, Y9
-	VPSLLD       $0x0f, Y10, Y11
+	VPBROADCASTD 752(BX), Y14
+	VPADDD       -64(DX), Y14, Y14
+	VPSRLD       $0x0a, Y15, Y8
+	VPSRLD       $0x11, Y15, Y9
+	VPSLLD       $0x0f, Y15, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y8, Y8
-	VPSRLD       $0x13, Y10, Y9
-	VPSLLD       $0x0d, Y10, Y11
+	VPSRLD       $0x13, Y15, Y9
+	VPSLLD       $0x0d, Y15, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y8, Y8
-	VPADDD       Y8, Y13, Y13
-	VMOVDQA      Y13, 288(DX)
+	VPADDD       Y8, Y14, Y14
+	VMOVDQA      Y14, 160(DX)
 
 	// W[26]: sigma1.
-	VMOVDQA      256(DX), Y10
-	VPSRLD       $0x0a, Y10, Y8
-	VPSRLD       $0x11, Y10, Y9
-	VPSLLD       $0x0f, Y10, Y11
+	VPSRLD       $0x0a, Y13, Y8
+	VPSRLD       $0x11, Y13, Y9
+	VPSLLD       $0x0f, Y13, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y8, Y8
-	VPSRLD       $0x13, Y10, Y9
-	VPSLLD       $0x0d, Y10, Y11
+	VPSRLD       $0x13, Y13, Y9
+	VPSLLD       $0x0d, Y13, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y8, Y8
-	VPBROADCASTD 756(BX), Y13
-	VPADDD       Y8, Y13, Y13
-	VMOVDQA      Y13, 320(DX)
+	VPBROADCASTD 756(BX), Y15
+	VPADDD       Y8, Y15, Y15
+	VMOVDQA      Y15, 192(DX)
 
 	// W[27]: sigma1, t-7.
 	VPBROADCASTD 760(BX), Y13
-	VPADDD       128(DX), Y13, Y13
-	VMOVDQA      288(DX), Y10
-	VPSRLD       $0x0a, Y10, Y8
-	VPSRLD       $0x11, Y10, Y9
-	VPSLLD       $0x0f, Y10, Y11
+	VPADDD       (DX), Y13, Y13
+	VPSRLD       $0x0a, Y14, Y8
+	VPSRLD       $0x11, Y14, Y9
+	VPSLLD       $0x0f, Y14, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y8, Y8
-	VPSRLD       $0x13, Y10, Y9
-	VPSLLD       $0x0d, Y10, Y11
+	VPSRLD       $0x13, Y14, Y9
+	VPSLLD       $0x0d, Y14, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y8, Y8
 	VPADDD       Y8, Y13, Y13
-	VMOVDQA      Y13, 352(DX)
+	VMOVDQA      Y13, 224(DX)
 
 	// W[28]: sigma1.
-	VMOVDQA      320(DX), Y10
-	VPSRLD       $0x0a, Y10, Y8
-	VPSRLD       $0x11, Y10, Y9
-	VPSLLD       $0x0f, Y10, Y11
+	VPSRLD       $0x0a, Y15, Y8
+	VPSRLD       $0x11, Y15, Y9
+	VPSLLD       $0x0f, Y15, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y8, Y8
-	VPSRLD       $0x13, Y10, Y9
-	VPSLLD       $0x0d, Y10, Y11
+	VPSRLD       $0x13, Y15, Y9
+	VPSLLD       $0x0d, Y15, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y8, Y8
-	VPBROADCASTD 764(BX), Y13
-	VPADDD       Y8, Y13, Y13
-	VMOVDQA      Y13, 384(DX)
+	VPBROADCASTD 764(BX), Y14
+	VPADDD       Y8, Y14, Y14
+	VMOVDQA      Y14, 256(DX)
 
 	// W[29]: sigma1, t-7.
-	VPBROADCASTD 768(BX), Y13
-	VPADDD       192(DX), Y13, Y13
-	VMOVDQA      352(DX), Y10
-	VPSRLD       $0x0a, Y10, Y8
-	VPSRLD       $0x11, Y10, Y9
-	VPSLLD       $0x0f, Y10, Y11
+	VPBROADCASTD 768(BX), Y15
+	VPADDD       64(DX), Y15, Y15
+	VPSRLD       $0x0a, Y13, Y8
+	VPSRLD       $0x11, Y13, Y9
+	VPSLLD       $0x0f, Y13, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y8, Y8
-	VPSRLD       $0x13, Y10, Y9
-	VPSLLD       $0x0d, Y10, Y11
+	VPSRLD       $0x13, Y13, Y9
+	VPSLLD       $0x0d, Y13, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y8, Y8
-	VPADDD       Y8, Y13, Y13
-	VMOVDQA      Y13, 416(DX)
+	VPADDD       Y8, Y15, Y15
+	VMOVDQA      Y15, 288(DX)
 
 	// W[30]: sigma1, t-7.
 	VPBROADCASTD 772(BX), Y13
-	VPADDD       224(DX), Y13, Y13
-	VMOVDQA      384(DX), Y10
-	VPSRLD       $0x0a, Y10, Y8
-	VPSRLD       $0x11, Y10, Y9
-	VPSLLD       $0x0f, Y10, Y11
+	VPADDD       96(DX), Y13, Y13
+	VPSRLD       $0x0a, Y14, Y8
+	VPSRLD       $0x11, Y14, Y9
+	VPSLLD       $0x0f, Y14, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y8, Y8
-	VPSRLD       $0x13, Y10, Y9
-	VPSLLD       $0x0d, Y10, Y11
+	VPSRLD       $0x13, Y14, Y9
+	VPSLLD       $0x0d, Y14, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y8, Y8
 	VPADDD       Y8, Y13, Y13
-	VMOVDQA      Y13, 448(DX)
+	VMOVDQA      Y13, 320(DX)
 
 	// W[31]: sigma1, t-7, sigma0.
-	VMOVDQA      (DX), Y10
+	VMOVDQA      -128(DX), Y10
 	VPSRLD       $0x03, Y10, Y8
 	VPSRLD       $0x07, Y10, Y9
 	VPSLLD       $0x19, Y10, Y11
@@ -321,44 +313,45 @@ vary0:
 	VPSLLD       $0x0e, Y10, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y8, Y8
-	VPBROADCASTD 776(BX), Y13
-	VPADDD       Y8, Y13, Y13
-	VPADDD       256(DX), Y13, Y13
-	VMOVDQA      416(DX), Y10
-	VPSRLD       $0x0a, Y10, Y8
-	VPSRLD       $0x11, Y10, Y9
-	VPSLLD       $0x0f, Y10, Y11
+	VPBROADCASTD 776(BX), Y14
+	VPADDD       Y8, Y14, Y14
+	VPADDD       128(DX), Y14, Y14
+	VPSRLD       $0x0a, Y15, Y8
+	VPSRLD       $0x11, Y15, Y9
+	VPSLLD       $0x0f, Y15, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y8, Y8
-	VPSRLD       $0x13, Y10, Y9
-	VPSLLD       $0x0d, Y10, Y11
+	VPSRLD       $0x13, Y15, Y9
+	VPSLLD       $0x0d, Y15, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y8, Y8
-	VPADDD       Y8, Y13, Y13
-	VMOVDQA      Y13, 480(DX)
+	VPADDD       Y8, Y14, Y14
+	VMOVDQA      Y14, 352(DX)
+	VPXOR        Y0, Y1, Y14
 	JMP          round1
 
 	// Word 1 varies.
+	PCALIGN $0x40
+
 vary1:
-	VPBROADCASTD 36(BX), Y13
-	VPOR         Y8, Y13, Y13
-	VMOVDQA      Y13, 32(DX)
+	VPBROADCASTD 36(BX), Y14
+	VPOR         Y8, Y14, Y14
+	VMOVDQA      Y14, -96(DX)
 
 	// Complete round 1 by adding W[1] to a and e.
 	VPBROADCASTD 620(BX), Y6
-	VPADDD       Y13, Y6, Y6
+	VPADDD       Y6, Y14, Y6
 	VPBROADCASTD 624(BX), Y7
 	VPBROADCASTD 628(BX), Y0
 	VPBROADCASTD 632(BX), Y1
 	VPBROADCASTD 636(BX), Y2
-	VPADDD       Y13, Y2, Y2
+	VPADDD       Y2, Y14, Y2
 	VPBROADCASTD 640(BX), Y3
 	VPBROADCASTD 644(BX), Y4
 	VPBROADCASTD 648(BX), Y5
-	VPXOR        Y7, Y0, Y15
 
 	// W[16]: sigma0.
-	VMOVDQA      32(DX), Y10
+	VMOVDQA      -96(DX), Y10
 	VPSRLD       $0x03, Y10, Y8
 	VPSRLD       $0x07, Y10, Y9
 	VPSLLD       $0x19, Y10, Y11
@@ -368,220 +361,207 @@ vary1:
 	VPSLLD       $0x0e, Y10, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y8, Y8
-	VPBROADCASTD 716(BX), Y13
-	VPADDD       Y8, Y13, Y13
-	VMOVDQA      Y13, (DX)
+	VPBROADCASTD 716(BX), Y14
+	VPADDD       Y8, Y14, Y14
+	VMOVDQA      Y14, -128(DX)
 
 	// W[17]: t-16.
-	VPBROADCASTD 720(BX), Y13
-	VPADDD       32(DX), Y13, Y13
-	VMOVDQA      Y13, 32(DX)
+	VPBROADCASTD 720(BX), Y15
+	VPADDD       -96(DX), Y15, Y15
+	VMOVDQA      Y15, -96(DX)
 
 	// W[18]: sigma1.
-	VMOVDQA      (DX), Y10
-	VPSRLD       $0x0a, Y10, Y8
-	VPSRLD       $0x11, Y10, Y9
-	VPSLLD       $0x0f, Y10, Y11
+	VPSRLD       $0x0a, Y14, Y8
+	VPSRLD       $0x11, Y14, Y9
+	VPSLLD       $0x0f, Y14, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y8, Y8
-	VPSRLD       $0x13, Y10, Y9
-	VPSLLD       $0x0d, Y10, Y11
+	VPSRLD       $0x13, Y14, Y9
+	VPSLLD       $0x0d, Y14, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y8, Y8
 	VPBROADCASTD 724(BX), Y13
 	VPADDD       Y8, Y13, Y13
-	VMOVDQA      Y13, 64(DX)
+	VMOVDQA      Y13, -64(DX)
 
 	// W[19]: sigma1.
-	VMOVDQA      32(DX), Y10
-	VPSRLD       $0x0a, Y10, Y8
-	VPSRLD       $0x11, Y10, Y9
-	VPSLLD       $0x0f, Y10, Y11
+	VPSRLD       $0x0a, Y15, Y8
+	VPSRLD       $0x11, Y15, Y9
+	VPSLLD       $0x0f, Y15, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y8, Y8
-	VPSRLD       $0x13, Y10, Y9
-	VPSLLD       $0x0d, Y10, Y11
+	VPSRLD       $0x13, Y15, Y9
+	VPSLLD       $0x0d, Y15, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y8, Y8
-	VPBROADCASTD 728(BX), Y13
-	VPADDD       Y8, Y13, Y13
-	VMOVDQA      Y13, 96(DX)
+	VPBROADCASTD 728(BX), Y14
+	VPADDD       Y8, Y14, Y14
+	VMOVDQA      Y14, -32(DX)
 
 	// W[20]: sigma1.
-	VMOVDQA      64(DX), Y10
-	VPSRLD       $0x0a, Y10, Y8
-	VPSRLD       $0x11, Y10, Y9
-	VPSLLD       $0x0f, Y10, Y11
+	VPSRLD       $0x0a, Y13, Y8
+	VPSRLD       $0x11, Y13, Y9
+	VPSLLD       $0x0f, Y13, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y8, Y8
-	VPSRLD       $0x13, Y10, Y9
-	VPSLLD       $0x0d, Y10, Y11
+	VPSRLD       $0x13, Y13, Y9
+	VPSLLD       $0x0d, Y13, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y8, Y8
-	VPBROADCASTD 732(BX), Y13
-	VPADDD       Y8, Y13, Y13
-	VMOVDQA      Y13, 128(DX)
+	VPBROADCASTD 732(BX), Y15
+	VPADDD       Y8, Y15, Y15
+	VMOVDQA      Y15, (DX)
 
 	// W[21]: sigma1.
-	VMOVDQA      96(DX), Y10
-	VPSRLD       $0x0a, Y10, Y8
-	VPSRLD       $0x11, Y10, Y9
-	VPSLLD       $0x0f, Y10, Y11
+	VPSRLD       $0x0a, Y14, Y8
+	VPSRLD       $0x11, Y14, Y9
+	VPSLLD       $0x0f, Y14, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y8, Y8
-	VPSRLD       $0x13, Y10, Y9
-	VPSLLD       $0x0d, Y10, Y11
+	VPSRLD       $0x13, Y14, Y9
+	VPSLLD       $0x0d, Y14, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y8, Y8
 	VPBROADCASTD 736(BX), Y13
 	VPADDD       Y8, Y13, Y13
-	VMOVDQA      Y13, 160(DX)
+	VMOVDQA      Y13, 32(DX)
 
 	// W[22]: sigma1.
-	VMOVDQA      128(DX), Y10
-	VPSRLD       $0x0a, Y10, Y8
-	VPSRLD       $0x11, Y10, Y9
-	VPSLLD       $0x0f, Y10, Y11
+	VPSRLD       $0x0a, Y15, Y8
+	VPSRLD       $0x11, Y15, Y9
+	VPSLLD       $0x0f, Y15, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y8, Y8
-	VPSRLD       $0x13, Y10, Y9
-	VPSLLD       $0x0d, Y10, Y11
+	VPSRLD       $0x13, Y15, Y9
+	VPSLLD       $0x0d, Y15, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y8, Y8
-	VPBROADCASTD 740(BX), Y13
-	VPADDD       Y8, Y13, Y13
-	VMOVDQA      Y13, 192(DX)
+	VPBROADCASTD 740(BX), Y14
+	VPADDD       Y8, Y14, Y14
+	VMOVDQA      Y14, 64(DX)
 
 	// W[23]: sigma1, t-7.
-	VPBROADCASTD 744(BX), Y13
-	VPADDD       (DX), Y13, Y13
-	VMOVDQA      160(DX), Y10
-	VPSRLD       $0x0a, Y10, Y8
-	VPSRLD       $0x11, Y10, Y9
-	VPSLLD       $0x0f, Y10, Y11
+	VPBROADCASTD 744(BX), Y15
+	VPADDD       -128(DX), Y15, Y15
+	VPSRLD       $0x0a, Y13, Y8
+	VPSRLD       $0x11, Y13, Y9
+	VPSLLD       $0x0f, Y13, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y8, Y8
-	VPSRLD       $0x13, Y10, Y9
-	VPSLLD       $0x0d, Y10, Y11
+	VPSRLD       $0x13, Y13, Y9
+	VPSLLD       $0x0d, Y13, Y11
+	VPXOR        Y11, Y9, Y9
+	VPXOR        Y9, Y8, Y8
+	VPADDD       Y8, Y15, Y15
+	VMOVDQA      Y15, 96(DX)
+
+	// W[24]: sigma1, t-7.
+	VPBROADCASTD 748(BX), Y13
+	VPADDD       -96(DX), Y13, Y13
+	VPSRLD       $0x0a, Y14, Y8
+	VPSRLD       $0x11, Y14, Y9
+	VPSLLD       $0x0f, Y14, Y11
+	VPXOR        Y11, Y9, Y9
+	VPXOR        Y9, Y8, Y8
+	VPSRLD       $0x13, Y14, Y9
+	VPSLLD       $0x0d, Y14, Y11
+	VPXOR        Y11, Y9, Y9
+	VPXOR        Y9, Y8, Y8
+	VPADDD       Y8, Y13, Y13
+	VMOVDQA      Y13, 128(DX)
+
+	// W[25]: sigma1, t-7.
+	VPBROADCASTD 752(BX), Y14
+	VPADDD       -64(DX), Y14, Y14
+	VPSRLD       $0x0a, Y15, Y8
+	VPSRLD       $0x11, Y15, Y9
+	VPSLLD       $0x0f, Y15, Y11
+	VPXOR        Y11, Y9, Y9
+	VPXOR        Y9, Y8, Y8
+	VPSRLD       $0x13, Y15, Y9
+	VPSLLD       $0x0d, Y15, Y11
+	VPXOR        Y11, Y9, Y9
+	VPXOR        Y9, Y8, Y8
+	VPADDD       Y8, Y14, Y14
+	VMOVDQA      Y14, 160(DX)
+
+	// W[26]: sigma1, t-7.
+	VPBROADCASTD 756(BX), Y15
+	VPADDD       -32(DX), Y15, Y15
+	VPSRLD       $0x0a, Y13, Y8
+	VPSRLD       $0x11, Y13, Y9
+	VPSLLD       $0x0f, Y13, Y11
+	VPXOR        Y11, Y9, Y9
+	VPXOR        Y9, Y8, Y8
+	VPSRLD       $0x13, Y13, Y9
+	VPSLLD       $0x0d, Y13, Y11
+	VPXOR        Y11, Y9, Y9
+	VPXOR        Y9, Y8, Y8
+	VPADDD       Y8, Y15, Y15
+	VMOVDQA      Y15, 192(DX)
+
+	// W[27]: sigma1, t-7.
+	VPBROADCASTD 760(BX), Y13
+	VPADDD       (DX), Y13, Y13
+	VPSRLD       $0x0a, Y14, Y8
+	VPSRLD       $0x11, Y14, Y9
+	VPSLLD       $0x0f, Y14, Y11
+	VPXOR        Y11, Y9, Y9
+	VPXOR        Y9, Y8, Y8
+	VPSRLD       $0x13, Y14, Y9
+	VPSLLD       $0x0d, Y14, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y8, Y8
 	VPADDD       Y8, Y13, Y13
 	VMOVDQA      Y13, 224(DX)
 
-	// W[24]: sigma1, t-7.
-	VPBROADCASTD 748(BX), Y13
-	VPADDD       32(DX), Y13, Y13
-	VMOVDQA      192(DX), Y10
-	VPSRLD       $0x0a, Y10, Y8
-	VPSRLD       $0x11, Y10, Y9
-	VPSLLD       $0x0f, Y10, Y11
+	// W[28]: sigma1, t-7.
+	VPBROADCASTD 764(BX), Y14
+	VPADDD       32(DX), Y14, Y14
+	VPSRLD       $0x0a, Y15, Y8
+	VPSRLD       $0x11, Y15, Y9
+	VPSLLD       $0x0f, Y15, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y8, Y8
-	VPSRLD       $0x13, Y10, Y9
-	VPSLLD       $0x0d, Y10, Y11
+	VPSRLD       $0x13, Y15, Y9
+	VPSLLD       $0x0d, Y15, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y8, Y8
-	VPADDD       Y8, Y13, Y13
-	VMOVDQA      Y13, 256(DX)
+	VPADDD       Y8, Y14, Y14
+	VMOVDQA      Y14, 256(DX)
 
-	// W[25]: sigma1, t-7.
-	VPBROADCASTD 752(BX), Y13
-	VPADDD       64(DX), Y13, Y13
-	VMOVDQA      224(DX), Y10
-	VPSRLD       $0x0a, Y10, Y8
-	VPSRLD       $0x11, Y10, Y9
-	VPSLLD       $0x0f, Y10, Y11
+	// W[29]: sigma1, t-7.
+	VPBROADCASTD 768(BX), Y15
+	VPADDD       64(DX), Y15, Y15
+	VPSRLD       $0x0a, Y13, Y8
+	VPSRLD       $0x11, Y13, Y9
+	VPSLLD       $0x0f, Y13, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y8, Y8
-	VPSRLD       $0x13, Y10, Y9
-	VPSLLD       $0x0d, Y10, Y11
+	VPSRLD       $0x13, Y13, Y9
+	VPSLLD       $0x0d, Y13, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y8, Y8
-	VPADDD       Y8, Y13, Y13
-	VMOVDQA      Y13, 288(DX)
+	VPADDD       Y8, Y15, Y15
+	VMOVDQA      Y15, 288(DX)
 
-	// W[26]: sigma1, t-7.
-	VPBROADCASTD 756(BX), Y13
+	// W[30]: sigma1, t-7.
+	VPBROADCASTD 772(BX), Y13
 	VPADDD       96(DX), Y13, Y13
-	VMOVDQA      256(DX), Y10
-	VPSRLD       $0x0a, Y10, Y8
-	VPSRLD       $0x11, Y10, Y9
-	VPSLLD       $0x0f, Y10, Y11
+	VPSRLD       $0x0a, Y14, Y8
+	VPSRLD       $0x11, Y14, Y9
+	VPSLLD       $0x0f, Y14, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y8, Y8
-	VPSRLD       $0x13, Y10, Y9
-	VPSLLD       $0x0d, Y10, Y11
+	VPSRLD       $0x13, Y14, Y9
+	VPSLLD       $0x0d, Y14, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y8, Y8
 	VPADDD       Y8, Y13, Y13
 	VMOVDQA      Y13, 320(DX)
 
-	// W[27]: sigma1, t-7.
-	VPBROADCASTD 760(BX), Y13
-	VPADDD       128(DX), Y13, Y13
-	VMOVDQA      288(DX), Y10
-	VPSRLD       $0x0a, Y10, Y8
-	VPSRLD       $0x11, Y10, Y9
-	VPSLLD       $0x0f, Y10, Y11
-	VPXOR        Y11, Y9, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSRLD       $0x13, Y10, Y9
-	VPSLLD       $0x0d, Y10, Y11
-	VPXOR        Y11, Y9, Y9
-	VPXOR        Y9, Y8, Y8
-	VPADDD       Y8, Y13, Y13
-	VMOVDQA      Y13, 352(DX)
-
-	// W[28]: sigma1, t-7.
-	VPBROADCASTD 764(BX), Y13
-	VPADDD       160(DX), Y13, Y13
-	VMOVDQA      320(DX), Y10
-	VPSRLD       $0x0a, Y10, Y8
-	VPSRLD       $0x11, Y10, Y9
-	VPSLLD       $0x0f, Y10, Y11
-	VPXOR        Y11, Y9, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSRLD       $0x13, Y10, Y9
-	VPSLLD       $0x0d, Y10, Y11
-	VPXOR        Y11, Y9, Y9
-	VPXOR        Y9, Y8, Y8
-	VPADDD       Y8, Y13, Y13
-	VMOVDQA      Y13, 384(DX)
-
-	// W[29]: sigma1, t-7.
-	VPBROADCASTD 768(BX), Y13
-	VPADDD       192(DX), Y13, Y13
-	VMOVDQA      352(DX), Y10
-	VPSRLD       $0x0a, Y10, Y8
-	VPSRLD       $0x11, Y10, Y9
-	VPSLLD       $0x0f, Y10, Y11
-	VPXOR        Y11, Y9, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSRLD       $0x13, Y10, Y9
-	VPSLLD       $0x0d, Y10, Y11
-	VPXOR        Y11, Y9, Y9
-	VPXOR        Y9, Y8, Y8
-	VPADDD       Y8, Y13, Y13
-	VMOVDQA      Y13, 416(DX)
-
-	// W[30]: sigma1, t-7.
-	VPBROADCASTD 772(BX), Y13
-	VPADDD       224(DX), Y13, Y13
-	VMOVDQA      384(DX), Y10
-	VPSRLD       $0x0a, Y10, Y8
-	VPSRLD       $0x11, Y10, Y9
-	VPSLLD       $0x0f, Y10, Y11
-	VPXOR        Y11, Y9, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSRLD       $0x13, Y10, Y9
-	VPSLLD       $0x0d, Y10, Y11
-	VPXOR        Y11, Y9, Y9
-	VPXOR        Y9, Y8, Y8
-	VPADDD       Y8, Y13, Y13
-	VMOVDQA      Y13, 448(DX)
-
 	// W[31]: sigma1, t-7, sigma0.
-	VMOVDQA      (DX), Y10
+	VMOVDQA      -128(DX), Y10
 	VPSRLD       $0x03, Y10, Y8
 	VPSRLD       $0x07, Y10, Y9
 	VPSLLD       $0x19, Y10, Y11
@@ -591,48 +571,49 @@ vary1:
 	VPSLLD       $0x0e, Y10, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y8, Y8
-	VPBROADCASTD 776(BX), Y13
-	VPADDD       Y8, Y13, Y13
-	VPADDD       256(DX), Y13, Y13
-	VMOVDQA      416(DX), Y10
-	VPSRLD       $0x0a, Y10, Y8
-	VPSRLD       $0x11, Y10, Y9
-	VPSLLD       $0x0f, Y10, Y11
+	VPBROADCASTD 776(BX), Y14
+	VPADDD       Y8, Y14, Y14
+	VPADDD       128(DX), Y14, Y14
+	VPSRLD       $0x0a, Y15, Y8
+	VPSRLD       $0x11, Y15, Y9
+	VPSLLD       $0x0f, Y15, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y8, Y8
-	VPSRLD       $0x13, Y10, Y9
-	VPSLLD       $0x0d, Y10, Y11
+	VPSRLD       $0x13, Y15, Y9
+	VPSLLD       $0x0d, Y15, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y8, Y8
-	VPADDD       Y8, Y13, Y13
-	VMOVDQA      Y13, 480(DX)
+	VPADDD       Y8, Y14, Y14
+	VMOVDQA      Y14, 352(DX)
+	VPXOR        Y7, Y0, Y15
 	JMP          round2
 
 	// Word 2 varies.
+	PCALIGN $0x40
+
 vary2:
-	VPBROADCASTD 40(BX), Y13
-	VPOR         Y8, Y13, Y13
-	VMOVDQA      Y13, 64(DX)
+	VPBROADCASTD 40(BX), Y15
+	VPOR         Y8, Y15, Y15
+	VMOVDQA      Y15, -64(DX)
 
 	// Complete round 2 by adding W[2] to a and e.
 	VPBROADCASTD 620(BX), Y5
-	VPADDD       Y13, Y5, Y5
+	VPADDD       Y5, Y15, Y5
 	VPBROADCASTD 624(BX), Y6
 	VPBROADCASTD 628(BX), Y7
 	VPBROADCASTD 632(BX), Y0
 	VPBROADCASTD 636(BX), Y1
-	VPADDD       Y13, Y1, Y1
+	VPADDD       Y1, Y15, Y1
 	VPBROADCASTD 640(BX), Y2
 	VPBROADCASTD 644(BX), Y3
 	VPBROADCASTD 648(BX), Y4
-	VPXOR        Y6, Y7, Y14
 
 	// W[16]: constant.
-	VPBROADCASTD 716(BX), Y13
-	VMOVDQA      Y13, (DX)
+	VPBROADCASTD 716(BX), Y14
+	VMOVDQA      Y14, -128(DX)
 
 	// W[17]: sigma0.
-	VMOVDQA      64(DX), Y10
+	VMOVDQA      -64(DX), Y10
 	VPSRLD       $0x03, Y10, Y8
 	VPSRLD       $0x07, Y10, Y9
 	VPSLLD       $0x19, Y10, Y11
@@ -642,248 +623,237 @@ vary2:
 	VPSLLD       $0x0e, Y10, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y8, Y8
-	VPBROADCASTD 720(BX), Y13
-	VPADDD       Y8, Y13, Y13
-	VMOVDQA      Y13, 32(DX)
+	VPBROADCASTD 720(BX), Y15
+	VPADDD       Y8, Y15, Y15
+	VMOVDQA      Y15, -96(DX)
 
 	// W[18]: t-16.
 	VPBROADCASTD 724(BX), Y13
-	VPADDD       64(DX), Y13, Y13
-	VMOVDQA      Y13, 64(DX)
+	VPADDD       -64(DX), Y13, Y13
+	VMOVDQA      Y13, -64(DX)
 
 	// W[19]: sigma1.
-	VMOVDQA      32(DX), Y10
-	VPSRLD       $0x0a, Y10, Y8
-	VPSRLD       $0x11, Y10, Y9
-	VPSLLD       $0x0f, Y10, Y11
+	VPSRLD       $0x0a, Y15, Y8
+	VPSRLD       $0x11, Y15, Y9
+	VPSLLD       $0x0f, Y15, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y8, Y8
-	VPSRLD       $0x13, Y10, Y9
-	VPSLLD       $0x0d, Y10, Y11
+	VPSRLD       $0x13, Y15, Y9
+	VPSLLD       $0x0d, Y15, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y8, Y8
-	VPBROADCASTD 728(BX), Y13
-	VPADDD       Y8, Y13, Y13
-	VMOVDQA      Y13, 96(DX)
+	VPBROADCASTD 728(BX), Y14
+	VPADDD       Y8, Y14, Y14
+	VMOVDQA      Y14, -32(DX)
 
 	// W[20]: sigma1.
-	VMOVDQA      64(DX), Y10
-	VPSRLD       $0x0a, Y10, Y8
-	VPSRLD       $0x11, Y10, Y9
-	VPSLLD       $0x0f, Y10, Y11
+	VPSRLD       $0x0a, Y13, Y8
+	VPSRLD       $0x11, Y13, Y9
+	VPSLLD       $0x0f, Y13, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y8, Y8
-	VPSRLD       $0x13, Y10, Y9
-	VPSLLD       $0x0d, Y10, Y11
+	VPSRLD       $0x13, Y13, Y9
+	VPSLLD       $0x0d, Y13, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y8, Y8
-	VPBROADCASTD 732(BX), Y13
-	VPADDD       Y8, Y13, Y13
-	VMOVDQA      Y13, 128(DX)
+	VPBROADCASTD 732(BX), Y15
+	VPADDD       Y8, Y15, Y15
+	VMOVDQA      Y15, (DX)
 
 	// W[21]: sigma1.
-	VMOVDQA      96(DX), Y10
-	VPSRLD       $0x0a, Y10, Y8
-	VPSRLD       $0x11, Y10, Y9
-	VPSLLD       $0x0f, Y10, Y11
+	VPSRLD       $0x0a, Y14, Y8
+	VPSRLD       $0x11, Y14, Y9
+	VPSLLD       $0x0f, Y14, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y8, Y8
-	VPSRLD       $0x13, Y10, Y9
-	VPSLLD       $0x0d, Y10, Y11
+	VPSRLD       $0x13, Y14, Y9
+	VPSLLD       $0x0d, Y14, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y8, Y8
 	VPBROADCASTD 736(BX), Y13
 	VPADDD       Y8, Y13, Y13
-	VMOVDQA      Y13, 160(DX)
+	VMOVDQA      Y13, 32(DX)
 
 	// W[22]: sigma1.
-	VMOVDQA      128(DX), Y10
-	VPSRLD       $0x0a, Y10, Y8
-	VPSRLD       $0x11, Y10, Y9
-	VPSLLD       $0x0f, Y10, Y11
+	VPSRLD       $0x0a, Y15, Y8
+	VPSRLD       $0x11, Y15, Y9
+	VPSLLD       $0x0f, Y15, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y8, Y8
-	VPSRLD       $0x13, Y10, Y9
-	VPSLLD       $0x0d, Y10, Y11
+	VPSRLD       $0x13, Y15, Y9
+	VPSLLD       $0x0d, Y15, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y8, Y8
-	VPBROADCASTD 740(BX), Y13
-	VPADDD       Y8, Y13, Y13
-	VMOVDQA      Y13, 192(DX)
+	VPBROADCASTD 740(BX), Y14
+	VPADDD       Y8, Y14, Y14
+	VMOVDQA      Y14, 64(DX)
 
 	// W[23]: sigma1.
-	VMOVDQA      160(DX), Y10
-	VPSRLD       $0x0a, Y10, Y8
-	VPSRLD       $0x11, Y10, Y9
-	VPSLLD       $0x0f, Y10, Y11
+	VPSRLD       $0x0a, Y13, Y8
+	VPSRLD       $0x11, Y13, Y9
+	VPSLLD       $0x0f, Y13, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y8, Y8
-	VPSRLD       $0x13, Y10, Y9
-	VPSLLD       $0x0d, Y10, Y11
+	VPSRLD       $0x13, Y13, Y9
+	VPSLLD       $0x0d, Y13, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y8, Y8
-	VPBROADCASTD 744(BX), Y13
-	VPADDD       Y8, Y13, Y13
-	VMOVDQA      Y13, 224(DX)
+	VPBROADCASTD 744(BX), Y15
+	VPADDD       Y8, Y15, Y15
+	VMOVDQA      Y15, 96(DX)
 
 	// W[24]: sigma1, t-7.
 	VPBROADCASTD 748(BX), Y13
-	VPADDD       32(DX), Y13, Y13
-	VMOVDQA      192(DX), Y10
-	VPSRLD       $0x0a, Y10, Y8
-	VPSRLD       $0x11, Y10, Y9
-	VPSLLD       $0x0f, Y10, Y11
+	VPADDD       -96(DX), Y13, Y13
+	VPSRLD       $0x0a, Y14, Y8
+	VPSRLD       $0x11, Y14, Y9
+	VPSLLD       $0x0f, Y14, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y8, Y8
-	VPSRLD       $0x13, Y10, Y9
-	VPSLLD       $0x0d, Y10, Y11
+	VPSRLD       $0x13, Y14, Y9
+	VPSLLD       $0x0d, Y14, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y8, Y8
 	VPADDD       Y8, Y13, Y13
-	VMOVDQA      Y13, 256(DX)
+	VMOVDQA      Y13, 128(DX)
 
 	// W[25]: sigma1, t-7.
-	VPBROADCASTD 752(BX), Y13
-	VPADDD       64(DX), Y13, Y13
-	VMOVDQA      224(DX), Y10
-	VPSRLD       $0x0a, Y10, Y8
-	VPSRLD       $0x11, Y10, Y9
-	VPSLLD       $0x0f, Y10, Y11
+	VPBROADCASTD 752(BX), Y14
+	VPADDD       -64(DX), Y14, Y14
+	VPSRLD       $0x0a, Y15, Y8
+	VPSRLD       $0x11, Y15, Y9
+	VPSLLD       $0x0f, Y15, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y8, Y8
-	VPSRLD       $0x13, Y10, Y9
-	VPSLLD       $0x0d, Y10, Y11
+	VPSRLD       $0x13, Y15, Y9
+	VPSLLD       $0x0d, Y15, Y11
+	VPXOR        Y11, Y9, Y9
+	VPXOR        Y9, Y8, Y8
+	VPADDD       Y8, Y14, Y14
+	VMOVDQA      Y14, 160(DX)
+
+	// W[26]: sigma1, t-7.
+	VPBROADCASTD 756(BX), Y15
+	VPADDD       -32(DX), Y15, Y15
+	VPSRLD       $0x0a, Y13, Y8
+	VPSRLD       $0x11, Y13, Y9
+	VPSLLD       $0x0f, Y13, Y11
+	VPXOR        Y11, Y9, Y9
+	VPXOR        Y9, Y8, Y8
+	VPSRLD       $0x13, Y13, Y9
+	VPSLLD       $0x0d, Y13, Y11
+	VPXOR        Y11, Y9, Y9
+	VPXOR        Y9, Y8, Y8
+	VPADDD       Y8, Y15, Y15
+	VMOVDQA      Y15, 192(DX)
+
+	// W[27]: sigma1, t-7.
+	VPBROADCASTD 760(BX), Y13
+	VPADDD       (DX), Y13, Y13
+	VPSRLD       $0x0a, Y14, Y8
+	VPSRLD       $0x11, Y14, Y9
+	VPSLLD       $0x0f, Y14, Y11
+	VPXOR        Y11, Y9, Y9
+	VPXOR        Y9, Y8, Y8
+	VPSRLD       $0x13, Y14, Y9
+	VPSLLD       $0x0d, Y14, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y8, Y8
 	VPADDD       Y8, Y13, Y13
-	VMOVDQA      Y13, 288(DX)
+	VMOVDQA      Y13, 224(DX)
 
-	// W[26]: sigma1, t-7.
-	VPBROADCASTD 756(BX), Y13
-	VPADDD       96(DX), Y13, Y13
-	VMOVDQA      256(DX), Y10
-	VPSRLD       $0x0a, Y10, Y8
-	VPSRLD       $0x11, Y10, Y9
-	VPSLLD       $0x0f, Y10, Y11
+	// W[28]: sigma1, t-7.
+	VPBROADCASTD 764(BX), Y14
+	VPADDD       32(DX), Y14, Y14
+	VPSRLD       $0x0a, Y15, Y8
+	VPSRLD       $0x11, Y15, Y9
+	VPSLLD       $0x0f, Y15, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y8, Y8
-	VPSRLD       $0x13, Y10, Y9
-	VPSLLD       $0x0d, Y10, Y11
+	VPSRLD       $0x13, Y15, Y9
+	VPSLLD       $0x0d, Y15, Y11
+	VPXOR        Y11, Y9, Y9
+	VPXOR        Y9, Y8, Y8
+	VPADDD       Y8, Y14, Y14
+	VMOVDQA      Y14, 256(DX)
+
+	// W[29]: sigma1, t-7.
+	VPBROADCASTD 768(BX), Y15
+	VPADDD       64(DX), Y15, Y15
+	VPSRLD       $0x0a, Y13, Y8
+	VPSRLD       $0x11, Y13, Y9
+	VPSLLD       $0x0f, Y13, Y11
+	VPXOR        Y11, Y9, Y9
+	VPXOR        Y9, Y8, Y8
+	VPSRLD       $0x13, Y13, Y9
+	VPSLLD       $0x0d, Y13, Y11
+	VPXOR        Y11, Y9, Y9
+	VPXOR        Y9, Y8, Y8
+	VPADDD       Y8, Y15, Y15
+	VMOVDQA      Y15, 288(DX)
+
+	// W[30]: sigma1, t-7.
+	VPBROADCASTD 772(BX), Y13
+	VPADDD       96(DX), Y13, Y13
+	VPSRLD       $0x0a, Y14, Y8
+	VPSRLD       $0x11, Y14, Y9
+	VPSLLD       $0x0f, Y14, Y11
+	VPXOR        Y11, Y9, Y9
+	VPXOR        Y9, Y8, Y8
+	VPSRLD       $0x13, Y14, Y9
+	VPSLLD       $0x0d, Y14, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y8, Y8
 	VPADDD       Y8, Y13, Y13
 	VMOVDQA      Y13, 320(DX)
 
-	// W[27]: sigma1, t-7.
-	VPBROADCASTD 760(BX), Y13
-	VPADDD       128(DX), Y13, Y13
-	VMOVDQA      288(DX), Y10
-	VPSRLD       $0x0a, Y10, Y8
-	VPSRLD       $0x11, Y10, Y9
-	VPSLLD       $0x0f, Y10, Y11
-	VPXOR        Y11, Y9, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSRLD       $0x13, Y10, Y9
-	VPSLLD       $0x0d, Y10, Y11
-	VPXOR        Y11, Y9, Y9
-	VPXOR        Y9, Y8, Y8
-	VPADDD       Y8, Y13, Y13
-	VMOVDQA      Y13, 352(DX)
-
-	// W[28]: sigma1, t-7.
-	VPBROADCASTD 764(BX), Y13
-	VPADDD       160(DX), Y13, Y13
-	VMOVDQA      320(DX), Y10
-	VPSRLD       $0x0a, Y10, Y8
-	VPSRLD       $0x11, Y10, Y9
-	VPSLLD       $0x0f, Y10, Y11
-	VPXOR        Y11, Y9, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSRLD       $0x13, Y10, Y9
-	VPSLLD       $0x0d, Y10, Y11
-	VPXOR        Y11, Y9, Y9
-	VPXOR        Y9, Y8, Y8
-	VPADDD       Y8, Y13, Y13
-	VMOVDQA      Y13, 384(DX)
-
-	// W[29]: sigma1, t-7.
-	VPBROADCASTD 768(BX), Y13
-	VPADDD       192(DX), Y13, Y13
-	VMOVDQA      352(DX), Y10
-	VPSRLD       $0x0a, Y10, Y8
-	VPSRLD       $0x11, Y10, Y9
-	VPSLLD       $0x0f, Y10, Y11
-	VPXOR        Y11, Y9, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSRLD       $0x13, Y10, Y9
-	VPSLLD       $0x0d, Y10, Y11
-	VPXOR        Y11, Y9, Y9
-	VPXOR        Y9, Y8, Y8
-	VPADDD       Y8, Y13, Y13
-	VMOVDQA      Y13, 416(DX)
-
-	// W[30]: sigma1, t-7.
-	VPBROADCASTD 772(BX), Y13
-	VPADDD       224(DX), Y13, Y13
-	VMOVDQA      384(DX), Y10
-	VPSRLD       $0x0a, Y10, Y8
-	VPSRLD       $0x11, Y10, Y9
-	VPSLLD       $0x0f, Y10, Y11
-	VPXOR        Y11, Y9, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSRLD       $0x13, Y10, Y9
-	VPSLLD       $0x0d, Y10, Y11
-	VPXOR        Y11, Y9, Y9
-	VPXOR        Y9, Y8, Y8
-	VPADDD       Y8, Y13, Y13
-	VMOVDQA      Y13, 448(DX)
-
 	// W[31]: sigma1, t-7.
-	VPBROADCASTD 776(BX), Y13
-	VPADDD       256(DX), Y13, Y13
-	VMOVDQA      416(DX), Y10
-	VPSRLD       $0x0a, Y10, Y8
-	VPSRLD       $0x11, Y10, Y9
-	VPSLLD       $0x0f, Y10, Y11
+	VPBROADCASTD 776(BX), Y14
+	VPADDD       128(DX), Y14, Y14
+	VPSRLD       $0x0a, Y15, Y8
+	VPSRLD       $0x11, Y15, Y9
+	VPSLLD       $0x0f, Y15, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y8, Y8
-	VPSRLD       $0x13, Y10, Y9
-	VPSLLD       $0x0d, Y10, Y11
+	VPSRLD       $0x13, Y15, Y9
+	VPSLLD       $0x0d, Y15, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y8, Y8
-	VPADDD       Y8, Y13, Y13
-	VMOVDQA      Y13, 480(DX)
+	VPADDD       Y8, Y14, Y14
+	VMOVDQA      Y14, 352(DX)
+	VPXOR        Y6, Y7, Y14
 	JMP          round3
 
 	// Word 3 varies.
+	PCALIGN $0x40
+
 vary3:
 	VPBROADCASTD 44(BX), Y13
 	VPOR         Y8, Y13, Y13
-	VMOVDQA      Y13, 96(DX)
+	VMOVDQA      Y13, -32(DX)
 
 	// Complete round 3 by adding W[3] to a and e.
 	VPBROADCASTD 620(BX), Y4
-	VPADDD       Y13, Y4, Y4
+	VPADDD       Y4, Y13, Y4
 	VPBROADCASTD 624(BX), Y5
 	VPBROADCASTD 628(BX), Y6
 	VPBROADCASTD 632(BX), Y7
 	VPBROADCASTD 636(BX), Y0
-	VPADDD       Y13, Y0, Y0
+	VPADDD       Y0, Y13, Y0
 	VPBROADCASTD 640(BX), Y1
 	VPBROADCASTD 644(BX), Y2
 	VPBROADCASTD 648(BX), Y3
-	VPXOR        Y5, Y6, Y15
 
 	// W[16]: constant.
-	VPBROADCASTD 716(BX), Y13
-	VMOVDQA      Y13, (DX)
+	VPBROADCASTD 716(BX), Y14
+	VMOVDQA      Y14, -128(DX)
 
 	// W[17]: constant.
-	VPBROADCASTD 720(BX), Y13
-	VMOVDQA      Y13, 32(DX)
+	VPBROADCASTD 720(BX), Y15
+	VMOVDQA      Y15, -96(DX)
 
 	// W[18]: sigma0.
-	VMOVDQA      96(DX), Y10
+	VMOVDQA      -32(DX), Y10
 	VPSRLD       $0x03, Y10, Y8
 	VPSRLD       $0x07, Y10, Y9
 	VPSLLD       $0x19, Y10, Y11
@@ -895,234 +865,224 @@ vary3:
 	VPXOR        Y9, Y8, Y8
 	VPBROADCASTD 724(BX), Y13
 	VPADDD       Y8, Y13, Y13
-	VMOVDQA      Y13, 64(DX)
+	VMOVDQA      Y13, -64(DX)
 
 	// W[19]: t-16.
-	VPBROADCASTD 728(BX), Y13
-	VPADDD       96(DX), Y13, Y13
-	VMOVDQA      Y13, 96(DX)
+	VPBROADCASTD 728(BX), Y14
+	VPADDD       -32(DX), Y14, Y14
+	VMOVDQA      Y14, -32(DX)
 
 	// W[20]: sigma1.
-	VMOVDQA      64(DX), Y10
-	VPSRLD       $0x0a, Y10, Y8
-	VPSRLD       $0x11, Y10, Y9
-	VPSLLD       $0x0f, Y10, Y11
+	VPSRLD       $0x0a, Y13, Y8
+	VPSRLD       $0x11, Y13, Y9
+	VPSLLD       $0x0f, Y13, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y8, Y8
-	VPSRLD       $0x13, Y10, Y9
-	VPSLLD       $0x0d, Y10, Y11
+	VPSRLD       $0x13, Y13, Y9
+	VPSLLD       $0x0d, Y13, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y8, Y8
-	VPBROADCASTD 732(BX), Y13
-	VPADDD       Y8, Y13, Y13
-	VMOVDQA      Y13, 128(DX)
+	VPBROADCASTD 732(BX), Y15
+	VPADDD       Y8, Y15, Y15
+	VMOVDQA      Y15, (DX)
 
 	// W[21]: sigma1.
-	VMOVDQA      96(DX), Y10
-	VPSRLD       $0x0a, Y10, Y8
-	VPSRLD       $0x11, Y10, Y9
-	VPSLLD       $0x0f, Y10, Y11
+	VPSRLD       $0x0a, Y14, Y8
+	VPSRLD       $0x11, Y14, Y9
+	VPSLLD       $0x0f, Y14, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y8, Y8
-	VPSRLD       $0x13, Y10, Y9
-	VPSLLD       $0x0d, Y10, Y11
+	VPSRLD       $0x13, Y14, Y9
+	VPSLLD       $0x0d, Y14, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y8, Y8
 	VPBROADCASTD 736(BX), Y13
 	VPADDD       Y8, Y13, Y13
-	VMOVDQA      Y13, 160(DX)
+	VMOVDQA      Y13, 32(DX)
 
 	// W[22]: sigma1.
-	VMOVDQA      128(DX), Y10
-	VPSRLD       $0x0a, Y10, Y8
-	VPSRLD       $0x11, Y10, Y9
-	VPSLLD       $0x0f, Y10, Y11
+	VPSRLD       $0x0a, Y15, Y8
+	VPSRLD       $0x11, Y15, Y9
+	VPSLLD       $0x0f, Y15, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y8, Y8
-	VPSRLD       $0x13, Y10, Y9
-	VPSLLD       $0x0d, Y10, Y11
+	VPSRLD       $0x13, Y15, Y9
+	VPSLLD       $0x0d, Y15, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y8, Y8
-	VPBROADCASTD 740(BX), Y13
-	VPADDD       Y8, Y13, Y13
-	VMOVDQA      Y13, 192(DX)
+	VPBROADCASTD 740(BX), Y14
+	VPADDD       Y8, Y14, Y14
+	VMOVDQA      Y14, 64(DX)
 
 	// W[23]: sigma1.
-	VMOVDQA      160(DX), Y10
-	VPSRLD       $0x0a, Y10, Y8
-	VPSRLD       $0x11, Y10, Y9
-	VPSLLD       $0x0f, Y10, Y11
+	VPSRLD       $0x0a, Y13, Y8
+	VPSRLD       $0x11, Y13, Y9
+	VPSLLD       $0x0f, Y13, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y8, Y8
-	VPSRLD       $0x13, Y10, Y9
-	VPSLLD       $0x0d, Y10, Y11
+	VPSRLD       $0x13, Y13, Y9
+	VPSLLD       $0x0d, Y13, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y8, Y8
-	VPBROADCASTD 744(BX), Y13
-	VPADDD       Y8, Y13, Y13
-	VMOVDQA      Y13, 224(DX)
+	VPBROADCASTD 744(BX), Y15
+	VPADDD       Y8, Y15, Y15
+	VMOVDQA      Y15, 96(DX)
 
 	// W[24]: sigma1.
-	VMOVDQA      192(DX), Y10
-	VPSRLD       $0x0a, Y10, Y8
-	VPSRLD       $0x11, Y10, Y9
-	VPSLLD       $0x0f, Y10, Y11
+	VPSRLD       $0x0a, Y14, Y8
+	VPSRLD       $0x11, Y14, Y9
+	VPSLLD       $0x0f, Y14, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y8, Y8
-	VPSRLD       $0x13, Y10, Y9
-	VPSLLD       $0x0d, Y10, Y11
+	VPSRLD       $0x13, Y14, Y9
+	VPSLLD       $0x0d, Y14, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y8, Y8
 	VPBROADCASTD 748(BX), Y13
 	VPADDD       Y8, Y13, Y13
-	VMOVDQA      Y13, 256(DX)
+	VMOVDQA      Y13, 128(DX)
 
 	// W[25]: sigma1, t-7.
-	VPBROADCASTD 752(BX), Y13
-	VPADDD       64(DX), Y13, Y13
-	VMOVDQA      224(DX), Y10
-	VPSRLD       $0x0a, Y10, Y8
-	VPSRLD       $0x11, Y10, Y9
-	VPSLLD       $0x0f, Y10, Y11
+	VPBROADCASTD 752(BX), Y14
+	VPADDD       -64(DX), Y14, Y14
+	VPSRLD       $0x0a, Y15, Y8
+	VPSRLD       $0x11, Y15, Y9
+	VPSLLD       $0x0f, Y15, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y8, Y8
-	VPSRLD       $0x13, Y10, Y9
-	VPSLLD       $0x0d, Y10, Y11
+	VPSRLD       $0x13, Y15, Y9
+	VPSLLD       $0x0d, Y15, Y11
+	VPXOR        Y11, Y9, Y9
+	VPXOR        Y9, Y8, Y8
+	VPADDD       Y8, Y14, Y14
+	VMOVDQA      Y14, 160(DX)
+
+	// W[26]: sigma1, t-7.
+	VPBROADCASTD 756(BX), Y15
+	VPADDD       -32(DX), Y15, Y15
+	VPSRLD       $0x0a, Y13, Y8
+	VPSRLD       $0x11, Y13, Y9
+	VPSLLD       $0x0f, Y13, Y11
+	VPXOR        Y11, Y9, Y9
+	VPXOR        Y9, Y8, Y8
+	VPSRLD       $0x13, Y13, Y9
+	VPSLLD       $0x0d, Y13, Y11
+	VPXOR        Y11, Y9, Y9
+	VPXOR        Y9, Y8, Y8
+	VPADDD       Y8, Y15, Y15
+	VMOVDQA      Y15, 192(DX)
+
+	// W[27]: sigma1, t-7.
+	VPBROADCASTD 760(BX), Y13
+	VPADDD       (DX), Y13, Y13
+	VPSRLD       $0x0a, Y14, Y8
+	VPSRLD       $0x11, Y14, Y9
+	VPSLLD       $0x0f, Y14, Y11
+	VPXOR        Y11, Y9, Y9
+	VPXOR        Y9, Y8, Y8
+	VPSRLD       $0x13, Y14, Y9
+	VPSLLD       $0x0d, Y14, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y8, Y8
 	VPADDD       Y8, Y13, Y13
-	VMOVDQA      Y13, 288(DX)
+	VMOVDQA      Y13, 224(DX)
 
-	// W[26]: sigma1, t-7.
-	VPBROADCASTD 756(BX), Y13
-	VPADDD       96(DX), Y13, Y13
-	VMOVDQA      256(DX), Y10
-	VPSRLD       $0x0a, Y10, Y8
-	VPSRLD       $0x11, Y10, Y9
-	VPSLLD       $0x0f, Y10, Y11
+	// W[28]: sigma1, t-7.
+	VPBROADCASTD 764(BX), Y14
+	VPADDD       32(DX), Y14, Y14
+	VPSRLD       $0x0a, Y15, Y8
+	VPSRLD       $0x11, Y15, Y9
+	VPSLLD       $0x0f, Y15, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y8, Y8
-	VPSRLD       $0x13, Y10, Y9
-	VPSLLD       $0x0d, Y10, Y11
+	VPSRLD       $0x13, Y15, Y9
+	VPSLLD       $0x0d, Y15, Y11
+	VPXOR        Y11, Y9, Y9
+	VPXOR        Y9, Y8, Y8
+	VPADDD       Y8, Y14, Y14
+	VMOVDQA      Y14, 256(DX)
+
+	// W[29]: sigma1, t-7.
+	VPBROADCASTD 768(BX), Y15
+	VPADDD       64(DX), Y15, Y15
+	VPSRLD       $0x0a, Y13, Y8
+	VPSRLD       $0x11, Y13, Y9
+	VPSLLD       $0x0f, Y13, Y11
+	VPXOR        Y11, Y9, Y9
+	VPXOR        Y9, Y8, Y8
+	VPSRLD       $0x13, Y13, Y9
+	VPSLLD       $0x0d, Y13, Y11
+	VPXOR        Y11, Y9, Y9
+	VPXOR        Y9, Y8, Y8
+	VPADDD       Y8, Y15, Y15
+	VMOVDQA      Y15, 288(DX)
+
+	// W[30]: sigma1, t-7.
+	VPBROADCASTD 772(BX), Y13
+	VPADDD       96(DX), Y13, Y13
+	VPSRLD       $0x0a, Y14, Y8
+	VPSRLD       $0x11, Y14, Y9
+	VPSLLD       $0x0f, Y14, Y11
+	VPXOR        Y11, Y9, Y9
+	VPXOR        Y9, Y8, Y8
+	VPSRLD       $0x13, Y14, Y9
+	VPSLLD       $0x0d, Y14, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y8, Y8
 	VPADDD       Y8, Y13, Y13
 	VMOVDQA      Y13, 320(DX)
 
-	// W[27]: sigma1, t-7.
-	VPBROADCASTD 760(BX), Y13
-	VPADDD       128(DX), Y13, Y13
-	VMOVDQA      288(DX), Y10
-	VPSRLD       $0x0a, Y10, Y8
-	VPSRLD       $0x11, Y10, Y9
-	VPSLLD       $0x0f, Y10, Y11
-	VPXOR        Y11, Y9, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSRLD       $0x13, Y10, Y9
-	VPSLLD       $0x0d, Y10, Y11
-	VPXOR        Y11, Y9, Y9
-	VPXOR        Y9, Y8, Y8
-	VPADDD       Y8, Y13, Y13
-	VMOVDQA      Y13, 352(DX)
-
-	// W[28]: sigma1, t-7.
-	VPBROADCASTD 764(BX), Y13
-	VPADDD       160(DX), Y13, Y13
-	VMOVDQA      320(DX), Y10
-	VPSRLD       $0x0a, Y10, Y8
-	VPSRLD       $0x11, Y10, Y9
-	VPSLLD       $0x0f, Y10, Y11
-	VPXOR        Y11, Y9, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSRLD       $0x13, Y10, Y9
-	VPSLLD       $0x0d, Y10, Y11
-	VPXOR        Y11, Y9, Y9
-	VPXOR        Y9, Y8, Y8
-	VPADDD       Y8, Y13, Y13
-	VMOVDQA      Y13, 384(DX)
-
-	// W[29]: sigma1, t-7.
-	VPBROADCASTD 768(BX), Y13
-	VPADDD       192(DX), Y13, Y13
-	VMOVDQA      352(DX), Y10
-	VPSRLD       $0x0a, Y10, Y8
-	VPSRLD       $0x11, Y10, Y9
-	VPSLLD       $0x0f, Y10, Y11
-	VPXOR        Y11, Y9, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSRLD       $0x13, Y10, Y9
-	VPSLLD       $0x0d, Y10, Y11
-	VPXOR        Y11, Y9, Y9
-	VPXOR        Y9, Y8, Y8
-	VPADDD       Y8, Y13, Y13
-	VMOVDQA      Y13, 416(DX)
-
-	// W[30]: sigma1, t-7.
-	VPBROADCASTD 772(BX), Y13
-	VPADDD       224(DX), Y13, Y13
-	VMOVDQA      384(DX), Y10
-	VPSRLD       $0x0a, Y10, Y8
-	VPSRLD       $0x11, Y10, Y9
-	VPSLLD       $0x0f, Y10, Y11
-	VPXOR        Y11, Y9, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSRLD       $0x13, Y10, Y9
-	VPSLLD       $0x0d, Y10, Y11
-	VPXOR        Y11, Y9, Y9
-	VPXOR        Y9, Y8, Y8
-	VPADDD       Y8, Y13, Y13
-	VMOVDQA      Y13, 448(DX)
-
 	// W[31]: sigma1, t-7.
-	VPBROADCASTD 776(BX), Y13
-	VPADDD       256(DX), Y13, Y13
-	VMOVDQA      416(DX), Y10
-	VPSRLD       $0x0a, Y10, Y8
-	VPSRLD       $0x11, Y10, Y9
-	VPSLLD       $0x0f, Y10, Y11
+	VPBROADCASTD 776(BX), Y14
+	VPADDD       128(DX), Y14, Y14
+	VPSRLD       $0x0a, Y15, Y8
+	VPSRLD       $0x11, Y15, Y9
+	VPSLLD       $0x0f, Y15, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y8, Y8
-	VPSRLD       $0x13, Y10, Y9
-	VPSLLD       $0x0d, Y10, Y11
+	VPSRLD       $0x13, Y15, Y9
+	VPSLLD       $0x0d, Y15, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y8, Y8
-	VPADDD       Y8, Y13, Y13
-	VMOVDQA      Y13, 480(DX)
+	VPADDD       Y8, Y14, Y14
+	VMOVDQA      Y14, 352(DX)
+	VPXOR        Y5, Y6, Y15
 	JMP          round4
 
 	// Word 4 varies.
+	PCALIGN $0x40
+
 vary4:
-	VPBROADCASTD 48(BX), Y13
-	VPOR         Y8, Y13, Y13
-	VMOVDQA      Y13, 128(DX)
+	VPBROADCASTD 48(BX), Y14
+	VPOR         Y8, Y14, Y14
+	VMOVDQA      Y14, (DX)
 
 	// Complete round 4 by adding W[4] to a and e.
 	VPBROADCASTD 620(BX), Y3
-	VPADDD       Y13, Y3, Y3
+	VPADDD       Y3, Y14, Y3
 	VPBROADCASTD 624(BX), Y4
 	VPBROADCASTD 628(BX), Y5
 	VPBROADCASTD 632(BX), Y6
 	VPBROADCASTD 636(BX), Y7
-	VPADDD       Y13, Y7, Y7
+	VPADDD       Y7, Y14, Y7
 	VPBROADCASTD 640(BX), Y0
 	VPBROADCASTD 644(BX), Y1
 	VPBROADCASTD 648(BX), Y2
-	VPXOR        Y4, Y5, Y14
 
 	// W[16]: constant.
-	VPBROADCASTD 716(BX), Y13
-	VMOVDQA      Y13, (DX)
+	VPBROADCASTD 716(BX), Y14
+	VMOVDQA      Y14, -128(DX)
 
 	// W[17]: constant.
-	VPBROADCASTD 720(BX), Y13
-	VMOVDQA      Y13, 32(DX)
+	VPBROADCASTD 720(BX), Y15
+	VMOVDQA      Y15, -96(DX)
 
 	// W[18]: constant.
 	VPBROADCASTD 724(BX), Y13
-	VMOVDQA      Y13, 64(DX)
+	VMOVDQA      Y13, -64(DX)
 
 	// W[19]: sigma0.
-	VMOVDQA      128(DX), Y10
+	VMOVDQA      (DX), Y10
 	VPSRLD       $0x03, Y10, Y8
 	VPSRLD       $0x07, Y10, Y9
 	VPSLLD       $0x19, Y10, Y11
@@ -1132,224 +1092,215 @@ vary4:
 	VPSLLD       $0x0e, Y10, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y8, Y8
-	VPBROADCASTD 728(BX), Y13
-	VPADDD       Y8, Y13, Y13
-	VMOVDQA      Y13, 96(DX)
+	VPBROADCASTD 728(BX), Y14
+	VPADDD       Y8, Y14, Y14
+	VMOVDQA      Y14, -32(DX)
 
 	// W[20]: t-16.
-	VPBROADCASTD 732(BX), Y13
-	VPADDD       128(DX), Y13, Y13
-	VMOVDQA      Y13, 128(DX)
+	VPBROADCASTD 732(BX), Y15
+	VPADDD       (DX), Y15, Y15
+	VMOVDQA      Y15, (DX)
 
 	// W[21]: sigma1.
-	VMOVDQA      96(DX), Y10
-	VPSRLD       $0x0a, Y10, Y8
-	VPSRLD       $0x11, Y10, Y9
-	VPSLLD       $0x0f, Y10, Y11
+	VPSRLD       $0x0a, Y14, Y8
+	VPSRLD       $0x11, Y14, Y9
+	VPSLLD       $0x0f, Y14, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y8, Y8
-	VPSRLD       $0x13, Y10, Y9
-	VPSLLD       $0x0d, Y10, Y11
+	VPSRLD       $0x13, Y14, Y9
+	VPSLLD       $0x0d, Y14, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y8, Y8
 	VPBROADCASTD 736(BX), Y13
 	VPADDD       Y8, Y13, Y13
-	VMOVDQA      Y13, 160(DX)
+	VMOVDQA      Y13, 32(DX)
 
 	// W[22]: sigma1.
-	VMOVDQA      128(DX), Y10
-	VPSRLD       $0x0a, Y10, Y8
-	VPSRLD       $0x11, Y10, Y9
-	VPSLLD       $0x0f, Y10, Y11
+	VPSRLD       $0x0a, Y15, Y8
+	VPSRLD       $0x11, Y15, Y9
+	VPSLLD       $0x0f, Y15, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y8, Y8
-	VPSRLD       $0x13, Y10, Y9
-	VPSLLD       $0x0d, Y10, Y11
+	VPSRLD       $0x13, Y15, Y9
+	VPSLLD       $0x0d, Y15, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y8, Y8
-	VPBROADCASTD 740(BX), Y13
-	VPADDD       Y8, Y13, Y13
-	VMOVDQA      Y13, 192(DX)
+	VPBROADCASTD 740(BX), Y14
+	VPADDD       Y8, Y14, Y14
+	VMOVDQA      Y14, 64(DX)
 
 	// W[23]: sigma1.
-	VMOVDQA      160(DX), Y10
-	VPSRLD       $0x0a, Y10, Y8
-	VPSRLD       $0x11, Y10, Y9
-	VPSLLD       $0x0f, Y10, Y11
+	VPSRLD       $0x0a, Y13, Y8
+	VPSRLD       $0x11, Y13, Y9
+	VPSLLD       $0x0f, Y13, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y8, Y8
-	VPSRLD       $0x13, Y10, Y9
-	VPSLLD       $0x0d, Y10, Y11
+	VPSRLD       $0x13, Y13, Y9
+	VPSLLD       $0x0d, Y13, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y8, Y8
-	VPBROADCASTD 744(BX), Y13
-	VPADDD       Y8, Y13, Y13
-	VMOVDQA      Y13, 224(DX)
+	VPBROADCASTD 744(BX), Y15
+	VPADDD       Y8, Y15, Y15
+	VMOVDQA      Y15, 96(DX)
 
 	// W[24]: sigma1.
-	VMOVDQA      192(DX), Y10
-	VPSRLD       $0x0a, Y10, Y8
-	VPSRLD       $0x11, Y10, Y9
-	VPSLLD       $0x0f, Y10, Y11
+	VPSRLD       $0x0a, Y14, Y8
+	VPSRLD       $0x11, Y14, Y9
+	VPSLLD       $0x0f, Y14, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y8, Y8
-	VPSRLD       $0x13, Y10, Y9
-	VPSLLD       $0x0d, Y10, Y11
+	VPSRLD       $0x13, Y14, Y9
+	VPSLLD       $0x0d, Y14, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y8, Y8
 	VPBROADCASTD 748(BX), Y13
 	VPADDD       Y8, Y13, Y13
-	VMOVDQA      Y13, 256(DX)
+	VMOVDQA      Y13, 128(DX)
 
 	// W[25]: sigma1.
-	VMOVDQA      224(DX), Y10
-	VPSRLD       $0x0a, Y10, Y8
-	VPSRLD       $0x11, Y10, Y9
-	VPSLLD       $0x0f, Y10, Y11
+	VPSRLD       $0x0a, Y15, Y8
+	VPSRLD       $0x11, Y15, Y9
+	VPSLLD       $0x0f, Y15, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y8, Y8
-	VPSRLD       $0x13, Y10, Y9
-	VPSLLD       $0x0d, Y10, Y11
+	VPSRLD       $0x13, Y15, Y9
+	VPSLLD       $0x0d, Y15, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y8, Y8
-	VPBROADCASTD 752(BX), Y13
-	VPADDD       Y8, Y13, Y13
-	VMOVDQA      Y13, 288(DX)
+	VPBROADCASTD 752(BX), Y14
+	VPADDD       Y8, Y14, Y14
+	VMOVDQA      Y14, 160(DX)
 
 	// W[26]: sigma1, t-7.
-	VPBROADCASTD 756(BX), Y13
-	VPADDD       96(DX), Y13, Y13
-	VMOVDQA      256(DX), Y10
-	VPSRLD       $0x0a, Y10, Y8
-	VPSRLD       $0x11, Y10, Y9
-	VPSLLD       $0x0f, Y10, Y11
+	VPBROADCASTD 756(BX), Y15
+	VPADDD       -32(DX), Y15, Y15
+	VPSRLD       $0x0a, Y13, Y8
+	VPSRLD       $0x11, Y13, Y9
+	VPSLLD       $0x0f, Y13, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y8, Y8
-	VPSRLD       $0x13, Y10, Y9
-	VPSLLD       $0x0d, Y10, Y11
+	VPSRLD       $0x13, Y13, Y9
+	VPSLLD       $0x0d, Y13, Y11
+	VPXOR        Y11, Y9, Y9
+	VPXOR        Y9, Y8, Y8
+	VPADDD       Y8, Y15, Y15
+	VMOVDQA      Y15, 192(DX)
+
+	// W[27]: sigma1, t-7.
+	VPBROADCASTD 760(BX), Y13
+	VPADDD       (DX), Y13, Y13
+	VPSRLD       $0x0a, Y14, Y8
+	VPSRLD       $0x11, Y14, Y9
+	VPSLLD       $0x0f, Y14, Y11
+	VPXOR        Y11, Y9, Y9
+	VPXOR        Y9, Y8, Y8
+	VPSRLD       $0x13, Y14, Y9
+	VPSLLD       $0x0d, Y14, Y11
+	VPXOR        Y11, Y9, Y9
+	VPXOR        Y9, Y8, Y8
+	VPADDD       Y8, Y13, Y13
+	VMOVDQA      Y13, 224(DX)
+
+	// W[28]: sigma1, t-7.
+	VPBROADCASTD 764(BX), Y14
+	VPADDD       32(DX), Y14, Y14
+	VPSRLD       $0x0a, Y15, Y8
+	VPSRLD       $0x11, Y15, Y9
+	VPSLLD       $0x0f, Y15, Y11
+	VPXOR        Y11, Y9, Y9
+	VPXOR        Y9, Y8, Y8
+	VPSRLD       $0x13, Y15, Y9
+	VPSLLD       $0x0d, Y15, Y11
+	VPXOR        Y11, Y9, Y9
+	VPXOR        Y9, Y8, Y8
+	VPADDD       Y8, Y14, Y14
+	VMOVDQA      Y14, 256(DX)
+
+	// W[29]: sigma1, t-7.
+	VPBROADCASTD 768(BX), Y15
+	VPADDD       64(DX), Y15, Y15
+	VPSRLD       $0x0a, Y13, Y8
+	VPSRLD       $0x11, Y13, Y9
+	VPSLLD       $0x0f, Y13, Y11
+	VPXOR        Y11, Y9, Y9
+	VPXOR        Y9, Y8, Y8
+	VPSRLD       $0x13, Y13, Y9
+	VPSLLD       $0x0d, Y13, Y11
+	VPXOR        Y11, Y9, Y9
+	VPXOR        Y9, Y8, Y8
+	VPADDD       Y8, Y15, Y15
+	VMOVDQA      Y15, 288(DX)
+
+	// W[30]: sigma1, t-7.
+	VPBROADCASTD 772(BX), Y13
+	VPADDD       96(DX), Y13, Y13
+	VPSRLD       $0x0a, Y14, Y8
+	VPSRLD       $0x11, Y14, Y9
+	VPSLLD       $0x0f, Y14, Y11
+	VPXOR        Y11, Y9, Y9
+	VPXOR        Y9, Y8, Y8
+	VPSRLD       $0x13, Y14, Y9
+	VPSLLD       $0x0d, Y14, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y8, Y8
 	VPADDD       Y8, Y13, Y13
 	VMOVDQA      Y13, 320(DX)
 
-	// W[27]: sigma1, t-7.
-	VPBROADCASTD 760(BX), Y13
-	VPADDD       128(DX), Y13, Y13
-	VMOVDQA      288(DX), Y10
-	VPSRLD       $0x0a, Y10, Y8
-	VPSRLD       $0x11, Y10, Y9
-	VPSLLD       $0x0f, Y10, Y11
-	VPXOR        Y11, Y9, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSRLD       $0x13, Y10, Y9
-	VPSLLD       $0x0d, Y10, Y11
-	VPXOR        Y11, Y9, Y9
-	VPXOR        Y9, Y8, Y8
-	VPADDD       Y8, Y13, Y13
-	VMOVDQA      Y13, 352(DX)
-
-	// W[28]: sigma1, t-7.
-	VPBROADCASTD 764(BX), Y13
-	VPADDD       160(DX), Y13, Y13
-	VMOVDQA      320(DX), Y10
-	VPSRLD       $0x0a, Y10, Y8
-	VPSRLD       $0x11, Y10, Y9
-	VPSLLD       $0x0f, Y10, Y11
-	VPXOR        Y11, Y9, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSRLD       $0x13, Y10, Y9
-	VPSLLD       $0x0d, Y10, Y11
-	VPXOR        Y11, Y9, Y9
-	VPXOR        Y9, Y8, Y8
-	VPADDD       Y8, Y13, Y13
-	VMOVDQA      Y13, 384(DX)
-
-	// W[29]: sigma1, t-7.
-	VPBROADCASTD 768(BX), Y13
-	VPADDD       192(DX), Y13, Y13
-	VMOVDQA      352(DX), Y10
-	VPSRLD       $0x0a, Y10, Y8
-	VPSRLD       $0x11, Y10, Y9
-	VPSLLD       $0x0f, Y10, Y11
-	VPXOR        Y11, Y9, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSRLD       $0x13, Y10, Y9
-	VPSLLD       $0x0d, Y10, Y11
-	VPXOR        Y11, Y9, Y9
-	VPXOR        Y9, Y8, Y8
-	VPADDD       Y8, Y13, Y13
-	VMOVDQA      Y13, 416(DX)
-
-	// W[30]: sigma1, t-7.
-	VPBROADCASTD 772(BX), Y13
-	VPADDD       224(DX), Y13, Y13
-	VMOVDQA      384(DX), Y10
-	VPSRLD       $0x0a, Y10, Y8
-	VPSRLD       $0x11, Y10, Y9
-	VPSLLD       $0x0f, Y10, Y11
-	VPXOR        Y11, Y9, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSRLD       $0x13, Y10, Y9
-	VPSLLD       $0x0d, Y10, Y11
-	VPXOR        Y11, Y9, Y9
-	VPXOR        Y9, Y8, Y8
-	VPADDD       Y8, Y13, Y13
-	VMOVDQA      Y13, 448(DX)
-
 	// W[31]: sigma1, t-7.
-	VPBROADCASTD 776(BX), Y13
-	VPADDD       256(DX), Y13, Y13
-	VMOVDQA      416(DX), Y10
-	VPSRLD       $0x0a, Y10, Y8
-	VPSRLD       $0x11, Y10, Y9
-	VPSLLD       $0x0f, Y10, Y11
+	VPBROADCASTD 776(BX), Y14
+	VPADDD       128(DX), Y14, Y14
+	VPSRLD       $0x0a, Y15, Y8
+	VPSRLD       $0x11, Y15, Y9
+	VPSLLD       $0x0f, Y15, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y8, Y8
-	VPSRLD       $0x13, Y10, Y9
-	VPSLLD       $0x0d, Y10, Y11
+	VPSRLD       $0x13, Y15, Y9
+	VPSLLD       $0x0d, Y15, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y8, Y8
-	VPADDD       Y8, Y13, Y13
-	VMOVDQA      Y13, 480(DX)
+	VPADDD       Y8, Y14, Y14
+	VMOVDQA      Y14, 352(DX)
+	VPXOR        Y4, Y5, Y14
 	JMP          round5
 
 	// Word 5 varies.
+	PCALIGN $0x40
+
 vary5:
-	VPBROADCASTD 52(BX), Y13
-	VPOR         Y8, Y13, Y13
-	VMOVDQA      Y13, 160(DX)
+	VPBROADCASTD 52(BX), Y15
+	VPOR         Y8, Y15, Y15
+	VMOVDQA      Y15, 32(DX)
 
 	// Complete round 5 by adding W[5] to a and e.
 	VPBROADCASTD 620(BX), Y2
-	VPADDD       Y13, Y2, Y2
+	VPADDD       Y2, Y15, Y2
 	VPBROADCASTD 624(BX), Y3
 	VPBROADCASTD 628(BX), Y4
 	VPBROADCASTD 632(BX), Y5
 	VPBROADCASTD 636(BX), Y6
-	VPADDD       Y13, Y6, Y6
+	VPADDD       Y6, Y15, Y6
 	VPBROADCASTD 640(BX), Y7
 	VPBROADCASTD 644(BX), Y0
 	VPBROADCASTD 648(BX), Y1
-	VPXOR        Y3, Y4, Y15
 
 	// W[16]: constant.
-	VPBROADCASTD 716(BX), Y13
-	VMOVDQA      Y13, (DX)
+	VPBROADCASTD 716(BX), Y14
+	VMOVDQA      Y14, -128(DX)
 
 	// W[17]: constant.
-	VPBROADCASTD 720(BX), Y13
-	VMOVDQA      Y13, 32(DX)
+	VPBROADCASTD 720(BX), Y15
+	VMOVDQA      Y15, -96(DX)
 
 	// W[18]: constant.
 	VPBROADCASTD 724(BX), Y13
-	VMOVDQA      Y13, 64(DX)
+	VMOVDQA      Y13, -64(DX)
 
 	// W[19]: constant.
-	VPBROADCASTD 728(BX), Y13
-	VMOVDQA      Y13, 96(DX)
+	VPBROADCASTD 728(BX), Y14
+	VMOVDQA      Y14, -32(DX)
 
 	// W[20]: sigma0.
-	VMOVDQA      160(DX), Y10
+	VMOVDQA      32(DX), Y10
 	VPSRLD       $0x03, Y10, Y8
 	VPSRLD       $0x07, Y10, Y9
 	VPSLLD       $0x19, Y10, Y11
@@ -1359,212 +1310,204 @@ vary5:
 	VPSLLD       $0x0e, Y10, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y8, Y8
-	VPBROADCASTD 732(BX), Y13
-	VPADDD       Y8, Y13, Y13
-	VMOVDQA      Y13, 128(DX)
+	VPBROADCASTD 732(BX), Y15
+	VPADDD       Y8, Y15, Y15
+	VMOVDQA      Y15, (DX)
 
 	// W[21]: t-16.
 	VPBROADCASTD 736(BX), Y13
-	VPADDD       160(DX), Y13, Y13
-	VMOVDQA      Y13, 160(DX)
+	VPADDD       32(DX), Y13, Y13
+	VMOVDQA      Y13, 32(DX)
 
 	// W[22]: sigma1.
-	VMOVDQA      128(DX), Y10
-	VPSRLD       $0x0a, Y10, Y8
-	VPSRLD       $0x11, Y10, Y9
-	VPSLLD       $0x0f, Y10, Y11
+	VPSRLD       $0x0a, Y15, Y8
+	VPSRLD       $0x11, Y15, Y9
+	VPSLLD       $0x0f, Y15, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y8, Y8
-	VPSRLD       $0x13, Y10, Y9
-	VPSLLD       $0x0d, Y10, Y11
+	VPSRLD       $0x13, Y15, Y9
+	VPSLLD       $0x0d, Y15, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y8, Y8
-	VPBROADCASTD 740(BX), Y13
-	VPADDD       Y8, Y13, Y13
-	VMOVDQA      Y13, 192(DX)
+	VPBROADCASTD 740(BX), Y14
+	VPADDD       Y8, Y14, Y14
+	VMOVDQA      Y14, 64(DX)
 
 	// W[23]: sigma1.
-	VMOVDQA      160(DX), Y10
-	VPSRLD       $0x0a, Y10, Y8
-	VPSRLD       $0x11, Y10, Y9
-	VPSLLD       $0x0f, Y10, Y11
+	VPSRLD       $0x0a, Y13, Y8
+	VPSRLD       $0x11, Y13, Y9
+	VPSLLD       $0x0f, Y13, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y8, Y8
-	VPSRLD       $0x13, Y10, Y9
-	VPSLLD       $0x0d, Y10, Y11
+	VPSRLD       $0x13, Y13, Y9
+	VPSLLD       $0x0d, Y13, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y8, Y8
-	VPBROADCASTD 744(BX), Y13
-	VPADDD       Y8, Y13, Y13
-	VMOVDQA      Y13, 224(DX)
+	VPBROADCASTD 744(BX), Y15
+	VPADDD       Y8, Y15, Y15
+	VMOVDQA      Y15, 96(DX)
 
 	// W[24]: sigma1.
-	VMOVDQA      192(DX), Y10
-	VPSRLD       $0x0a, Y10, Y8
-	VPSRLD       $0x11, Y10, Y9
-	VPSLLD       $0x0f, Y10, Y11
+	VPSRLD       $0x0a, Y14, Y8
+	VPSRLD       $0x11, Y14, Y9
+	VPSLLD       $0x0f, Y14, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y8, Y8
-	VPSRLD       $0x13, Y10, Y9
-	VPSLLD       $0x0d, Y10, Y11
+	VPSRLD       $0x13, Y14, Y9
+	VPSLLD       $0x0d, Y14, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y8, Y8
 	VPBROADCASTD 748(BX), Y13
 	VPADDD       Y8, Y13, Y13
-	VMOVDQA      Y13, 256(DX)
+	VMOVDQA      Y13, 128(DX)
 
 	// W[25]: sigma1.
-	VMOVDQA      224(DX), Y10
-	VPSRLD       $0x0a, Y10, Y8
-	VPSRLD       $0x11, Y10, Y9
-	VPSLLD       $0x0f, Y10, Y11
+	VPSRLD       $0x0a, Y15, Y8
+	VPSRLD       $0x11, Y15, Y9
+	VPSLLD       $0x0f, Y15, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y8, Y8
-	VPSRLD       $0x13, Y10, Y9
-	VPSLLD       $0x0d, Y10, Y11
+	VPSRLD       $0x13, Y15, Y9
+	VPSLLD       $0x0d, Y15, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y8, Y8
-	VPBROADCASTD 752(BX), Y13
-	VPADDD       Y8, Y13, Y13
-	VMOVDQA      Y13, 288(DX)
+	VPBROADCASTD 752(BX), Y14
+	VPADDD       Y8, Y14, Y14
+	VMOVDQA      Y14, 160(DX)
 
 	// W[26]: sigma1.
-	VMOVDQA      256(DX), Y10
-	VPSRLD       $0x0a, Y10, Y8
-	VPSRLD       $0x11, Y10, Y9
-	VPSLLD       $0x0f, Y10, Y11
+	VPSRLD       $0x0a, Y13, Y8
+	VPSRLD       $0x11, Y13, Y9
+	VPSLLD       $0x0f, Y13, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y8, Y8
-	VPSRLD       $0x13, Y10, Y9
-	VPSLLD       $0x0d, Y10, Y11
+	VPSRLD       $0x13, Y13, Y9
+	VPSLLD       $0x0d, Y13, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y8, Y8
-	VPBROADCASTD 756(BX), Y13
-	VPADDD       Y8, Y13, Y13
-	VMOVDQA      Y13, 320(DX)
+	VPBROADCASTD 756(BX), Y15
+	VPADDD       Y8, Y15, Y15
+	VMOVDQA      Y15, 192(DX)
 
 	// W[27]: sigma1, t-7.
 	VPBROADCASTD 760(BX), Y13
-	VPADDD       128(DX), Y13, Y13
-	VMOVDQA      288(DX), Y10
-	VPSRLD       $0x0a, Y10, Y8
-	VPSRLD       $0x11, Y10, Y9
-	VPSLLD       $0x0f, Y10, Y11
+	VPADDD       (DX), Y13, Y13
+	VPSRLD       $0x0a, Y14, Y8
+	VPSRLD       $0x11, Y14, Y9
+	VPSLLD       $0x0f, Y14, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y8, Y8
-	VPSRLD       $0x13, Y10, Y9
-	VPSLLD       $0x0d, Y10, Y11
+	VPSRLD       $0x13, Y14, Y9
+	VPSLLD       $0x0d, Y14, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y8, Y8
 	VPADDD       Y8, Y13, Y13
-	VMOVDQA      Y13, 352(DX)
+	VMOVDQA      Y13, 224(DX)
 
 	// W[28]: sigma1, t-7.
-	VPBROADCASTD 764(BX), Y13
-	VPADDD       160(DX), Y13, Y13
-	VMOVDQA      320(DX), Y10
-	VPSRLD       $0x0a, Y10, Y8
-	VPSRLD       $0x11, Y10, Y9
-	VPSLLD       $0x0f, Y10, Y11
+	VPBROADCASTD 764(BX), Y14
+	VPADDD       32(DX), Y14, Y14
+	VPSRLD       $0x0a, Y15, Y8
+	VPSRLD       $0x11, Y15, Y9
+	VPSLLD       $0x0f, Y15, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y8, Y8
-	VPSRLD       $0x13, Y10, Y9
-	VPSLLD       $0x0d, Y10, Y11
+	VPSRLD       $0x13, Y15, Y9
+	VPSLLD       $0x0d, Y15, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y8, Y8
-	VPADDD       Y8, Y13, Y13
-	VMOVDQA      Y13, 384(DX)
+	VPADDD       Y8, Y14, Y14
+	VMOVDQA      Y14, 256(DX)
 
 	// W[29]: sigma1, t-7.
-	VPBROADCASTD 768(BX), Y13
-	VPADDD       192(DX), Y13, Y13
-	VMOVDQA      352(DX), Y10
-	VPSRLD       $0x0a, Y10, Y8
-	VPSRLD       $0x11, Y10, Y9
-	VPSLLD       $0x0f, Y10, Y11
+	VPBROADCASTD 768(BX), Y15
+	VPADDD       64(DX), Y15, Y15
+	VPSRLD       $0x0a, Y13, Y8
+	VPSRLD       $0x11, Y13, Y9
+	VPSLLD       $0x0f, Y13, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y8, Y8
-	VPSRLD       $0x13, Y10, Y9
-	VPSLLD       $0x0d, Y10, Y11
+	VPSRLD       $0x13, Y13, Y9
+	VPSLLD       $0x0d, Y13, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y8, Y8
-	VPADDD       Y8, Y13, Y13
-	VMOVDQA      Y13, 416(DX)
+	VPADDD       Y8, Y15, Y15
+	VMOVDQA      Y15, 288(DX)
 
 	// W[30]: sigma1, t-7.
 	VPBROADCASTD 772(BX), Y13
-	VPADDD       224(DX), Y13, Y13
-	VMOVDQA      384(DX), Y10
-	VPSRLD       $0x0a, Y10, Y8
-	VPSRLD       $0x11, Y10, Y9
-	VPSLLD       $0x0f, Y10, Y11
+	VPADDD       96(DX), Y13, Y13
+	VPSRLD       $0x0a, Y14, Y8
+	VPSRLD       $0x11, Y14, Y9
+	VPSLLD       $0x0f, Y14, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y8, Y8
-	VPSRLD       $0x13, Y10, Y9
-	VPSLLD       $0x0d, Y10, Y11
+	VPSRLD       $0x13, Y14, Y9
+	VPSLLD       $0x0d, Y14, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y8, Y8
 	VPADDD       Y8, Y13, Y13
-	VMOVDQA      Y13, 448(DX)
+	VMOVDQA      Y13, 320(DX)
 
 	// W[31]: sigma1, t-7.
-	VPBROADCASTD 776(BX), Y13
-	VPADDD       256(DX), Y13, Y13
-	VMOVDQA      416(DX), Y10
-	VPSRLD       $0x0a, Y10, Y8
-	VPSRLD       $0x11, Y10, Y9
-	VPSLLD       $0x0f, Y10, Y11
+	VPBROADCASTD 776(BX), Y14
+	VPADDD       128(DX), Y14, Y14
+	VPSRLD       $0x0a, Y15, Y8
+	VPSRLD       $0x11, Y15, Y9
+	VPSLLD       $0x0f, Y15, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y8, Y8
-	VPSRLD       $0x13, Y10, Y9
-	VPSLLD       $0x0d, Y10, Y11
+	VPSRLD       $0x13, Y15, Y9
+	VPSLLD       $0x0d, Y15, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y8, Y8
-	VPADDD       Y8, Y13, Y13
-	VMOVDQA      Y13, 480(DX)
+	VPADDD       Y8, Y14, Y14
+	VMOVDQA      Y14, 352(DX)
+	VPXOR        Y3, Y4, Y15
 	JMP          round6
 
 	// Word 6 varies.
+	PCALIGN $0x40
+
 vary6:
 	VPBROADCASTD 56(BX), Y13
 	VPOR         Y8, Y13, Y13
-	VMOVDQA      Y13, 192(DX)
+	VMOVDQA      Y13, 64(DX)
 
 	// Complete round 6 by adding W[6] to a and e.
 	VPBROADCASTD 620(BX), Y1
-	VPADDD       Y13, Y1, Y1
+	VPADDD       Y1, Y13, Y1
 	VPBROADCASTD 624(BX), Y2
 	VPBROADCASTD 628(BX), Y3
 	VPBROADCASTD 632(BX), Y4
 	VPBROADCASTD 636(BX), Y5
-	VPADDD       Y13, Y5, Y5
+	VPADDD       Y5, Y13, Y5
 	VPBROADCASTD 640(BX), Y6
 	VPBROADCASTD 644(BX), Y7
 	VPBROADCASTD 648(BX), Y0
-	VPXOR        Y2, Y3, Y14
 
 	// W[16]: constant.
-	VPBROADCASTD 716(BX), Y13
-	VMOVDQA      Y13, (DX)
+	VPBROADCASTD 716(BX), Y14
+	VMOVDQA      Y14, -128(DX)
 
 	// W[17]: constant.
-	VPBROADCASTD 720(BX), Y13
-	VMOVDQA      Y13, 32(DX)
+	VPBROADCASTD 720(BX), Y15
+	VMOVDQA      Y15, -96(DX)
 
 	// W[18]: constant.
 	VPBROADCASTD 724(BX), Y13
-	VMOVDQA      Y13, 64(DX)
+	VMOVDQA      Y13, -64(DX)
 
 	// W[19]: constant.
-	VPBROADCASTD 728(BX), Y13
-	VMOVDQA      Y13, 96(DX)
+	VPBROADCASTD 728(BX), Y14
+	VMOVDQA      Y14, -32(DX)
 
 	// W[20]: constant.
-	VPBROADCASTD 732(BX), Y13
-	VMOVDQA      Y13, 128(DX)
+	VPBROADCASTD 732(BX), Y15
+	VMOVDQA      Y15, (DX)
 
 	// W[21]: sigma0.
-	VMOVDQA      192(DX), Y10
+	VMOVDQA      64(DX), Y10
 	VPSRLD       $0x03, Y10, Y8
 	VPSRLD       $0x07, Y10, Y9
 	VPSLLD       $0x19, Y10, Y11
@@ -1576,198 +1519,191 @@ vary6:
 	VPXOR        Y9, Y8, Y8
 	VPBROADCASTD 736(BX), Y13
 	VPADDD       Y8, Y13, Y13
-	VMOVDQA      Y13, 160(DX)
+	VMOVDQA      Y13, 32(DX)
 
 	// W[22]: t-16.
-	VPBROADCASTD 740(BX), Y13
-	VPADDD       192(DX), Y13, Y13
-	VMOVDQA      Y13, 192(DX)
+	VPBROADCASTD 740(BX), Y14
+	VPADDD       64(DX), Y14, Y14
+	VMOVDQA      Y14, 64(DX)
 
 	// W[23]: sigma1.
-	VMOVDQA      160(DX), Y10
-	VPSRLD       $0x0a, Y10, Y8
-	VPSRLD       $0x11, Y10, Y9
-	VPSLLD       $0x0f, Y10, Y11
+	VPSRLD       $0x0a, Y13, Y8
+	VPSRLD       $0x11, Y13, Y9
+	VPSLLD       $0x0f, Y13, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y8, Y8
-	VPSRLD       $0x13, Y10, Y9
-	VPSLLD       $0x0d, Y10, Y11
+	VPSRLD       $0x13, Y13, Y9
+	VPSLLD       $0x0d, Y13, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y8, Y8
-	VPBROADCASTD 744(BX), Y13
-	VPADDD       Y8, Y13, Y13
-	VMOVDQA      Y13, 224(DX)
+	VPBROADCASTD 744(BX), Y15
+	VPADDD       Y8, Y15, Y15
+	VMOVDQA      Y15, 96(DX)
 
 	// W[24]: sigma1.
-	VMOVDQA      192(DX), Y10
-	VPSRLD       $0x0a, Y10, Y8
-	VPSRLD       $0x11, Y10, Y9
-	VPSLLD       $0x0f, Y10, Y11
+	VPSRLD       $0x0a, Y14, Y8
+	VPSRLD       $0x11, Y14, Y9
+	VPSLLD       $0x0f, Y14, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y8, Y8
-	VPSRLD       $0x13, Y10, Y9
-	VPSLLD       $0x0d, Y10, Y11
+	VPSRLD       $0x13, Y14, Y9
+	VPSLLD       $0x0d, Y14, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y8, Y8
 	VPBROADCASTD 748(BX), Y13
 	VPADDD       Y8, Y13, Y13
-	VMOVDQA      Y13, 256(DX)
+	VMOVDQA      Y13, 128(DX)
 
 	// W[25]: sigma1.
-	VMOVDQA      224(DX), Y10
-	VPSRLD       $0x0a, Y10, Y8
-	VPSRLD       $0x11, Y10, Y9
-	VPSLLD       $0x0f, Y10, Y11
+	VPSRLD       $0x0a, Y15, Y8
+	VPSRLD       $0x11, Y15, Y9
+	VPSLLD       $0x0f, Y15, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y8, Y8
-	VPSRLD       $0x13, Y10, Y9
-	VPSLLD       $0x0d, Y10, Y11
+	VPSRLD       $0x13, Y15, Y9
+	VPSLLD       $0x0d, Y15, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y8, Y8
-	VPBROADCASTD 752(BX), Y13
-	VPADDD       Y8, Y13, Y13
-	VMOVDQA      Y13, 288(DX)
+	VPBROADCASTD 752(BX), Y14
+	VPADDD       Y8, Y14, Y14
+	VMOVDQA      Y14, 160(DX)
 
 	// W[26]: sigma1.
-	VMOVDQA      256(DX), Y10
-	VPSRLD       $0x0a, Y10, Y8
-	VPSRLD       $0x11, Y10, Y9
-	VPSLLD       $0x0f, Y10, Y11
+	VPSRLD       $0x0a, Y13, Y8
+	VPSRLD       $0x11, Y13, Y9
+	VPSLLD       $0x0f, Y13, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y8, Y8
-	VPSRLD       $0x13, Y10, Y9
-	VPSLLD       $0x0d, Y10, Y11
+	VPSRLD       $0x13, Y13, Y9
+	VPSLLD       $0x0d, Y13, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y8, Y8
-	VPBROADCASTD 756(BX), Y13
-	VPADDD       Y8, Y13, Y13
-	VMOVDQA      Y13, 320(DX)
+	VPBROADCASTD 756(BX), Y15
+	VPADDD       Y8, Y15, Y15
+	VMOVDQA      Y15, 192(DX)
 
 	// W[27]: sigma1.
-	VMOVDQA      288(DX), Y10
-	VPSRLD       $0x0a, Y10, Y8
-	VPSRLD       $0x11, Y10, Y9
-	VPSLLD       $0x0f, Y10, Y11
+	VPSRLD       $0x0a, Y14, Y8
+	VPSRLD       $0x11, Y14, Y9
+	VPSLLD       $0x0f, Y14, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y8, Y8
-	VPSRLD       $0x13, Y10, Y9
-	VPSLLD       $0x0d, Y10, Y11
+	VPSRLD       $0x13, Y14, Y9
+	VPSLLD       $0x0d, Y14, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y8, Y8
 	VPBROADCASTD 760(BX), Y13
 	VPADDD       Y8, Y13, Y13
-	VMOVDQA      Y13, 352(DX)
+	VMOVDQA      Y13, 224(DX)
 
 	// W[28]: sigma1, t-7.
-	VPBROADCASTD 764(BX), Y13
-	VPADDD       160(DX), Y13, Y13
-	VMOVDQA      320(DX), Y10
-	VPSRLD       $0x0a, Y10, Y8
-	VPSRLD       $0x11, Y10, Y9
-	VPSLLD       $0x0f, Y10, Y11
+	VPBROADCASTD 764(BX), Y14
+	VPADDD       32(DX), Y14, Y14
+	VPSRLD       $0x0a, Y15, Y8
+	VPSRLD       $0x11, Y15, Y9
+	VPSLLD       $0x0f, Y15, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y8, Y8
-	VPSRLD       $0x13, Y10, Y9
-	VPSLLD       $0x0d, Y10, Y11
+	VPSRLD       $0x13, Y15, Y9
+	VPSLLD       $0x0d, Y15, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y8, Y8
-	VPADDD       Y8, Y13, Y13
-	VMOVDQA      Y13, 384(DX)
+	VPADDD       Y8, Y14, Y14
+	VMOVDQA      Y14, 256(DX)
 
 	// W[29]: sigma1, t-7.
-	VPBROADCASTD 768(BX), Y13
-	VPADDD       192(DX), Y13, Y13
-	VMOVDQA      352(DX), Y10
-	VPSRLD       $0x0a, Y10, Y8
-	VPSRLD       $0x11, Y10, Y9
-	VPSLLD       $0x0f, Y10, Y11
+	VPBROADCASTD 768(BX), Y15
+	VPADDD       64(DX), Y15, Y15
+	VPSRLD       $0x0a, Y13, Y8
+	VPSRLD       $0x11, Y13, Y9
+	VPSLLD       $0x0f, Y13, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y8, Y8
-	VPSRLD       $0x13, Y10, Y9
-	VPSLLD       $0x0d, Y10, Y11
+	VPSRLD       $0x13, Y13, Y9
+	VPSLLD       $0x0d, Y13, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y8, Y8
-	VPADDD       Y8, Y13, Y13
-	VMOVDQA      Y13, 416(DX)
+	VPADDD       Y8, Y15, Y15
+	VMOVDQA      Y15, 288(DX)
 
 	// W[30]: sigma1, t-7.
 	VPBROADCASTD 772(BX), Y13
-	VPADDD       224(DX), Y13, Y13
-	VMOVDQA      384(DX), Y10
-	VPSRLD       $0x0a, Y10, Y8
-	VPSRLD       $0x11, Y10, Y9
-	VPSLLD       $0x0f, Y10, Y11
+	VPADDD       96(DX), Y13, Y13
+	VPSRLD       $0x0a, Y14, Y8
+	VPSRLD       $0x11, Y14, Y9
+	VPSLLD       $0x0f, Y14, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y8, Y8
-	VPSRLD       $0x13, Y10, Y9
-	VPSLLD       $0x0d, Y10, Y11
+	VPSRLD       $0x13, Y14, Y9
+	VPSLLD       $0x0d, Y14, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y8, Y8
 	VPADDD       Y8, Y13, Y13
-	VMOVDQA      Y13, 448(DX)
+	VMOVDQA      Y13, 320(DX)
 
 	// W[31]: sigma1, t-7.
-	VPBROADCASTD 776(BX), Y13
-	VPADDD       256(DX), Y13, Y13
-	VMOVDQA      416(DX), Y10
-	VPSRLD       $0x0a, Y10, Y8
-	VPSRLD       $0x11, Y10, Y9
-	VPSLLD       $0x0f, Y10, Y11
+	VPBROADCASTD 776(BX), Y14
+	VPADDD       128(DX), Y14, Y14
+	VPSRLD       $0x0a, Y15, Y8
+	VPSRLD       $0x11, Y15, Y9
+	VPSLLD       $0x0f, Y15, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y8, Y8
-	VPSRLD       $0x13, Y10, Y9
-	VPSLLD       $0x0d, Y10, Y11
+	VPSRLD       $0x13, Y15, Y9
+	VPSLLD       $0x0d, Y15, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y8, Y8
-	VPADDD       Y8, Y13, Y13
-	VMOVDQA      Y13, 480(DX)
+	VPADDD       Y8, Y14, Y14
+	VMOVDQA      Y14, 352(DX)
+	VPXOR        Y2, Y3, Y14
 	JMP          round7
 
 	// Word 7 varies.
+	PCALIGN $0x40
+
 vary7:
-	VPBROADCASTD 60(BX), Y13
-	VPOR         Y8, Y13, Y13
-	VMOVDQA      Y13, 224(DX)
+	VPBROADCASTD 60(BX), Y14
+	VPOR         Y8, Y14, Y14
+	VMOVDQA      Y14, 96(DX)
 
 	// Complete round 7 by adding W[7] to a and e.
 	VPBROADCASTD 620(BX), Y0
-	VPADDD       Y13, Y0, Y0
+	VPADDD       Y0, Y14, Y0
 	VPBROADCASTD 624(BX), Y1
 	VPBROADCASTD 628(BX), Y2
 	VPBROADCASTD 632(BX), Y3
 	VPBROADCASTD 636(BX), Y4
-	VPADDD       Y13, Y4, Y4
+	VPADDD       Y4, Y14, Y4
 	VPBROADCASTD 640(BX), Y5
 	VPBROADCASTD 644(BX), Y6
 	VPBROADCASTD 648(BX), Y7
-	VPXOR        Y1, Y2, Y15
 
 	// W[16]: constant.
-	VPBROADCASTD 716(BX), Y13
-	VMOVDQA      Y13, (DX)
+	VPBROADCASTD 716(BX), Y14
+	VMOVDQA      Y14, -128(DX)
 
 	// W[17]: constant.
-	VPBROADCASTD 720(BX), Y13
-	VMOVDQA      Y13, 32(DX)
+	VPBROADCASTD 720(BX), Y15
+	VMOVDQA      Y15, -96(DX)
 
 	// W[18]: constant.
 	VPBROADCASTD 724(BX), Y13
-	VMOVDQA      Y13, 64(DX)
+	VMOVDQA      Y13, -64(DX)
 
 	// W[19]: constant.
-	VPBROADCASTD 728(BX), Y13
-	VMOVDQA      Y13, 96(DX)
+	VPBROADCASTD 728(BX), Y14
+	VMOVDQA      Y14, -32(DX)
 
 	// W[20]: constant.
-	VPBROADCASTD 732(BX), Y13
-	VMOVDQA      Y13, 128(DX)
+	VPBROADCASTD 732(BX), Y15
+	VMOVDQA      Y15, (DX)
 
 	// W[21]: constant.
 	VPBROADCASTD 736(BX), Y13
-	VMOVDQA      Y13, 160(DX)
+	VMOVDQA      Y13, 32(DX)
 
 	// W[22]: sigma0.
-	VMOVDQA      224(DX), Y10
+	VMOVDQA      96(DX), Y10
 	VPSRLD       $0x03, Y10, Y8
 	VPSRLD       $0x07, Y10, Y9
 	VPSLLD       $0x19, Y10, Y11
@@ -1777,188 +1713,182 @@ vary7:
 	VPSLLD       $0x0e, Y10, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y8, Y8
-	VPBROADCASTD 740(BX), Y13
-	VPADDD       Y8, Y13, Y13
-	VMOVDQA      Y13, 192(DX)
+	VPBROADCASTD 740(BX), Y14
+	VPADDD       Y8, Y14, Y14
+	VMOVDQA      Y14, 64(DX)
 
 	// W[23]: t-16.
-	VPBROADCASTD 744(BX), Y13
-	VPADDD       224(DX), Y13, Y13
-	VMOVDQA      Y13, 224(DX)
+	VPBROADCASTD 744(BX), Y15
+	VPADDD       96(DX), Y15, Y15
+	VMOVDQA      Y15, 96(DX)
 
 	// W[24]: sigma1.
-	VMOVDQA      192(DX), Y10
-	VPSRLD       $0x0a, Y10, Y8
-	VPSRLD       $0x11, Y10, Y9
-	VPSLLD       $0x0f, Y10, Y11
+	VPSRLD       $0x0a, Y14, Y8
+	VPSRLD       $0x11, Y14, Y9
+	VPSLLD       $0x0f, Y14, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y8, Y8
-	VPSRLD       $0x13, Y10, Y9
-	VPSLLD       $0x0d, Y10, Y11
+	VPSRLD       $0x13, Y14, Y9
+	VPSLLD       $0x0d, Y14, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y8, Y8
 	VPBROADCASTD 748(BX), Y13
 	VPADDD       Y8, Y13, Y13
-	VMOVDQA      Y13, 256(DX)
+	VMOVDQA      Y13, 128(DX)
 
 	// W[25]: sigma1.
-	VMOVDQA      224(DX), Y10
-	VPSRLD       $0x0a, Y10, Y8
-	VPSRLD       $0x11, Y10, Y9
-	VPSLLD       $0x0f, Y10, Y11
+	VPSRLD       $0x0a, Y15, Y8
+	VPSRLD       $0x11, Y15, Y9
+	VPSLLD       $0x0f, Y15, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y8, Y8
-	VPSRLD       $0x13, Y10, Y9
-	VPSLLD       $0x0d, Y10, Y11
+	VPSRLD       $0x13, Y15, Y9
+	VPSLLD       $0x0d, Y15, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y8, Y8
-	VPBROADCASTD 752(BX), Y13
-	VPADDD       Y8, Y13, Y13
-	VMOVDQA      Y13, 288(DX)
+	VPBROADCASTD 752(BX), Y14
+	VPADDD       Y8, Y14, Y14
+	VMOVDQA      Y14, 160(DX)
 
 	// W[26]: sigma1.
-	VMOVDQA      256(DX), Y10
-	VPSRLD       $0x0a, Y10, Y8
-	VPSRLD       $0x11, Y10, Y9
-	VPSLLD       $0x0f, Y10, Y11
+	VPSRLD       $0x0a, Y13, Y8
+	VPSRLD       $0x11, Y13, Y9
+	VPSLLD       $0x0f, Y13, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y8, Y8
-	VPSRLD       $0x13, Y10, Y9
-	VPSLLD       $0x0d, Y10, Y11
+	VPSRLD       $0x13, Y13, Y9
+	VPSLLD       $0x0d, Y13, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y8, Y8
-	VPBROADCASTD 756(BX), Y13
-	VPADDD       Y8, Y13, Y13
-	VMOVDQA      Y13, 320(DX)
+	VPBROADCASTD 756(BX), Y15
+	VPADDD       Y8, Y15, Y15
+	VMOVDQA      Y15, 192(DX)
 
 	// W[27]: sigma1.
-	VMOVDQA      288(DX), Y10
-	VPSRLD       $0x0a, Y10, Y8
-	VPSRLD       $0x11, Y10, Y9
-	VPSLLD       $0x0f, Y10, Y11
+	VPSRLD       $0x0a, Y14, Y8
+	VPSRLD       $0x11, Y14, Y9
+	VPSLLD       $0x0f, Y14, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y8, Y8
-	VPSRLD       $0x13, Y10, Y9
-	VPSLLD       $0x0d, Y10, Y11
+	VPSRLD       $0x13, Y14, Y9
+	VPSLLD       $0x0d, Y14, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y8, Y8
 	VPBROADCASTD 760(BX), Y13
 	VPADDD       Y8, Y13, Y13
-	VMOVDQA      Y13, 352(DX)
+	VMOVDQA      Y13, 224(DX)
 
 	// W[28]: sigma1.
-	VMOVDQA      320(DX), Y10
-	VPSRLD       $0x0a, Y10, Y8
-	VPSRLD       $0x11, Y10, Y9
-	VPSLLD       $0x0f, Y10, Y11
+	VPSRLD       $0x0a, Y15, Y8
+	VPSRLD       $0x11, Y15, Y9
+	VPSLLD       $0x0f, Y15, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y8, Y8
-	VPSRLD       $0x13, Y10, Y9
-	VPSLLD       $0x0d, Y10, Y11
+	VPSRLD       $0x13, Y15, Y9
+	VPSLLD       $0x0d, Y15, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y8, Y8
-	VPBROADCASTD 764(BX), Y13
-	VPADDD       Y8, Y13, Y13
-	VMOVDQA      Y13, 384(DX)
+	VPBROADCASTD 764(BX), Y14
+	VPADDD       Y8, Y14, Y14
+	VMOVDQA      Y14, 256(DX)
 
 	// W[29]: sigma1, t-7.
-	VPBROADCASTD 768(BX), Y13
-	VPADDD       192(DX), Y13, Y13
-	VMOVDQA      352(DX), Y10
-	VPSRLD       $0x0a, Y10, Y8
-	VPSRLD       $0x11, Y10, Y9
-	VPSLLD       $0x0f, Y10, Y11
+	VPBROADCASTD 768(BX), Y15
+	VPADDD       64(DX), Y15, Y15
+	VPSRLD       $0x0a, Y13, Y8
+	VPSRLD       $0x11, Y13, Y9
+	VPSLLD       $0x0f, Y13, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y8, Y8
-	VPSRLD       $0x13, Y10, Y9
-	VPSLLD       $0x0d, Y10, Y11
+	VPSRLD       $0x13, Y13, Y9
+	VPSLLD       $0x0d, Y13, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y8, Y8
-	VPADDD       Y8, Y13, Y13
-	VMOVDQA      Y13, 416(DX)
+	VPADDD       Y8, Y15, Y15
+	VMOVDQA      Y15, 288(DX)
 
 	// W[30]: sigma1, t-7.
 	VPBROADCASTD 772(BX), Y13
-	VPADDD       224(DX), Y13, Y13
-	VMOVDQA      384(DX), Y10
-	VPSRLD       $0x0a, Y10, Y8
-	VPSRLD       $0x11, Y10, Y9
-	VPSLLD       $0x0f, Y10, Y11
+	VPADDD       96(DX), Y13, Y13
+	VPSRLD       $0x0a, Y14, Y8
+	VPSRLD       $0x11, Y14, Y9
+	VPSLLD       $0x0f, Y14, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y8, Y8
-	VPSRLD       $0x13, Y10, Y9
-	VPSLLD       $0x0d, Y10, Y11
+	VPSRLD       $0x13, Y14, Y9
+	VPSLLD       $0x0d, Y14, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y8, Y8
 	VPADDD       Y8, Y13, Y13
-	VMOVDQA      Y13, 448(DX)
+	VMOVDQA      Y13, 320(DX)
 
 	// W[31]: sigma1, t-7.
-	VPBROADCASTD 776(BX), Y13
-	VPADDD       256(DX), Y13, Y13
-	VMOVDQA      416(DX), Y10
-	VPSRLD       $0x0a, Y10, Y8
-	VPSRLD       $0x11, Y10, Y9
-	VPSLLD       $0x0f, Y10, Y11
+	VPBROADCASTD 776(BX), Y14
+	VPADDD       128(DX), Y14, Y14
+	VPSRLD       $0x0a, Y15, Y8
+	VPSRLD       $0x11, Y15, Y9
+	VPSLLD       $0x0f, Y15, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y8, Y8
-	VPSRLD       $0x13, Y10, Y9
-	VPSLLD       $0x0d, Y10, Y11
+	VPSRLD       $0x13, Y15, Y9
+	VPSLLD       $0x0d, Y15, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y8, Y8
-	VPADDD       Y8, Y13, Y13
-	VMOVDQA      Y13, 480(DX)
+	VPADDD       Y8, Y14, Y14
+	VMOVDQA      Y14, 352(DX)
+	VPXOR        Y1, Y2, Y15
 	JMP          round8
 
 	// Word 8 varies.
+	PCALIGN $0x40
+
 vary8:
-	VPBROADCASTD 64(BX), Y13
-	VPOR         Y8, Y13, Y13
-	VMOVDQA      Y13, 256(DX)
+	VPBROADCASTD 64(BX), Y15
+	VPOR         Y8, Y15, Y15
+	VMOVDQA      Y15, 128(DX)
 
 	// Complete round 8 by adding W[8] to a and e.
 	VPBROADCASTD 620(BX), Y7
-	VPADDD       Y13, Y7, Y7
+	VPADDD       Y7, Y15, Y7
 	VPBROADCASTD 624(BX), Y0
 	VPBROADCASTD 628(BX), Y1
 	VPBROADCASTD 632(BX), Y2
 	VPBROADCASTD 636(BX), Y3
-	VPADDD       Y13, Y3, Y3
+	VPADDD       Y3, Y15, Y3
 	VPBROADCASTD 640(BX), Y4
 	VPBROADCASTD 644(BX), Y5
 	VPBROADCASTD 648(BX), Y6
-	VPXOR        Y0, Y1, Y14
 
 	// W[16]: constant.
-	VPBROADCASTD 716(BX), Y13
-	VMOVDQA      Y13, (DX)
+	VPBROADCASTD 716(BX), Y14
+	VMOVDQA      Y14, -128(DX)
 
 	// W[17]: constant.
-	VPBROADCASTD 720(BX), Y13
-	VMOVDQA      Y13, 32(DX)
+	VPBROADCASTD 720(BX), Y15
+	VMOVDQA      Y15, -96(DX)
 
 	// W[18]: constant.
 	VPBROADCASTD 724(BX), Y13
-	VMOVDQA      Y13, 64(DX)
+	VMOVDQA      Y13, -64(DX)
 
 	// W[19]: constant.
-	VPBROADCASTD 728(BX), Y13
-	VMOVDQA      Y13, 96(DX)
+	VPBROADCASTD 728(BX), Y14
+	VMOVDQA      Y14, -32(DX)
 
 	// W[20]: constant.
-	VPBROADCASTD 732(BX), Y13
-	VMOVDQA      Y13, 128(DX)
+	VPBROADCASTD 732(BX), Y15
+	VMOVDQA      Y15, (DX)
 
 	// W[21]: constant.
 	VPBROADCASTD 736(BX), Y13
-	VMOVDQA      Y13, 160(DX)
+	VMOVDQA      Y13, 32(DX)
 
 	// W[22]: constant.
-	VPBROADCASTD 740(BX), Y13
-	VMOVDQA      Y13, 192(DX)
+	VPBROADCASTD 740(BX), Y14
+	VMOVDQA      Y14, 64(DX)
 
 	// W[23]: sigma0.
-	VMOVDQA      256(DX), Y10
+	VMOVDQA      128(DX), Y10
 	VPSRLD       $0x03, Y10, Y8
 	VPSRLD       $0x07, Y10, Y9
 	VPSLLD       $0x19, Y10, Y11
@@ -1968,211 +1898,203 @@ vary8:
 	VPSLLD       $0x0e, Y10, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y8, Y8
-	VPBROADCASTD 744(BX), Y13
-	VPADDD       Y8, Y13, Y13
-	VMOVDQA      Y13, 224(DX)
+	VPBROADCASTD 744(BX), Y15
+	VPADDD       Y8, Y15, Y15
+	VMOVDQA      Y15, 96(DX)
 
 	// W[24]: t-16.
 	VPBROADCASTD 748(BX), Y13
-	VPADDD       256(DX), Y13, Y13
-	VMOVDQA      Y13, 256(DX)
+	VPADDD       128(DX), Y13, Y13
+	VMOVDQA      Y13, 128(DX)
 
 	// W[25]: sigma1.
-	VMOVDQA      224(DX), Y10
-	VPSRLD       $0x0a, Y10, Y8
-	VPSRLD       $0x11, Y10, Y9
-	VPSLLD       $0x0f, Y10, Y11
+	VPSRLD       $0x0a, Y15, Y8
+	VPSRLD       $0x11, Y15, Y9
+	VPSLLD       $0x0f, Y15, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y8, Y8
-	VPSRLD       $0x13, Y10, Y9
-	VPSLLD       $0x0d, Y10, Y11
+	VPSRLD       $0x13, Y15, Y9
+	VPSLLD       $0x0d, Y15, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y8, Y8
-	VPBROADCASTD 752(BX), Y13
-	VPADDD       Y8, Y13, Y13
-	VMOVDQA      Y13, 288(DX)
+	VPBROADCASTD 752(BX), Y14
+	VPADDD       Y8, Y14, Y14
+	VMOVDQA      Y14, 160(DX)
 
 	// W[26]: sigma1.
-	VMOVDQA      256(DX), Y10
-	VPSRLD       $0x0a, Y10, Y8
-	VPSRLD       $0x11, Y10, Y9
-	VPSLLD       $0x0f, Y10, Y11
+	VPSRLD       $0x0a, Y13, Y8
+	VPSRLD       $0x11, Y13, Y9
+	VPSLLD       $0x0f, Y13, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y8, Y8
-	VPSRLD       $0x13, Y10, Y9
-	VPSLLD       $0x0d, Y10, Y11
+	VPSRLD       $0x13, Y13, Y9
+	VPSLLD       $0x0d, Y13, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y8, Y8
-	VPBROADCASTD 756(BX), Y13
-	VPADDD       Y8, Y13, Y13
-	VMOVDQA      Y13, 320(DX)
+	VPBROADCASTD 756(BX), Y15
+	VPADDD       Y8, Y15, Y15
+	VMOVDQA      Y15, 192(DX)
 
 	// W[27]: sigma1.
-	VMOVDQA      288(DX), Y10
-	VPSRLD       $0x0a, Y10, Y8
-	VPSRLD       $0x11, Y10, Y9
-	VPSLLD       $0x0f, Y10, Y11
+	VPSRLD       $0x0a, Y14, Y8
+	VPSRLD       $0x11, Y14, Y9
+	VPSLLD       $0x0f, Y14, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y8, Y8
-	VPSRLD       $0x13, Y10, Y9
-	VPSLLD       $0x0d, Y10, Y11
+	VPSRLD       $0x13, Y14, Y9
+	VPSLLD       $0x0d, Y14, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y8, Y8
 	VPBROADCASTD 760(BX), Y13
 	VPADDD       Y8, Y13, Y13
-	VMOVDQA      Y13, 352(DX)
+	VMOVDQA      Y13, 224(DX)
 
 	// W[28]: sigma1.
-	VMOVDQA      320(DX), Y10
-	VPSRLD       $0x0a, Y10, Y8
-	VPSRLD       $0x11, Y10, Y9
-	VPSLLD       $0x0f, Y10, Y11
+	VPSRLD       $0x0a, Y15, Y8
+	VPSRLD       $0x11, Y15, Y9
+	VPSLLD       $0x0f, Y15, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y8, Y8
-	VPSRLD       $0x13, Y10, Y9
-	VPSLLD       $0x0d, Y10, Y11
+	VPSRLD       $0x13, Y15, Y9
+	VPSLLD       $0x0d, Y15, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y8, Y8
-	VPBROADCASTD 764(BX), Y13
-	VPADDD       Y8, Y13, Y13
-	VMOVDQA      Y13, 384(DX)
+	VPBROADCASTD 764(BX), Y14
+	VPADDD       Y8, Y14, Y14
+	VMOVDQA      Y14, 256(DX)
 
 	// W[29]: sigma1.
-	VMOVDQA      352(DX), Y10
-	VPSRLD       $0x0a, Y10, Y8
-	VPSRLD       $0x11, Y10, Y9
-	VPSLLD       $0x0f, Y10, Y11
+	VPSRLD       $0x0a, Y13, Y8
+	VPSRLD       $0x11, Y13, Y9
+	VPSLLD       $0x0f, Y13, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y8, Y8
-	VPSRLD       $0x13, Y10, Y9
-	VPSLLD       $0x0d, Y10, Y11
+	VPSRLD       $0x13, Y13, Y9
+	VPSLLD       $0x0d, Y13, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y8, Y8
-	VPBROADCASTD 768(BX), Y13
-	VPADDD       Y8, Y13, Y13
-	VMOVDQA      Y13, 416(DX)
+	VPBROADCASTD 768(BX), Y15
+	VPADDD       Y8, Y15, Y15
+	VMOVDQA      Y15, 288(DX)
 
 	// W[30]: sigma1, t-7.
 	VPBROADCASTD 772(BX), Y13
-	VPADDD       224(DX), Y13, Y13
-	VMOVDQA      384(DX), Y10
-	VPSRLD       $0x0a, Y10, Y8
-	VPSRLD       $0x11, Y10, Y9
-	VPSLLD       $0x0f, Y10, Y11
+	VPADDD       96(DX), Y13, Y13
+	VPSRLD       $0x0a, Y14, Y8
+	VPSRLD       $0x11, Y14, Y9
+	VPSLLD       $0x0f, Y14, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y8, Y8
-	VPSRLD       $0x13, Y10, Y9
-	VPSLLD       $0x0d, Y10, Y11
+	VPSRLD       $0x13, Y14, Y9
+	VPSLLD       $0x0d, Y14, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y8, Y8
 	VPADDD       Y8, Y13, Y13
-	VMOVDQA      Y13, 448(DX)
+	VMOVDQA      Y13, 320(DX)
 
 	// W[31]: sigma1, t-7.
-	VPBROADCASTD 776(BX), Y13
-	VPADDD       256(DX), Y13, Y13
-	VMOVDQA      416(DX), Y10
-	VPSRLD       $0x0a, Y10, Y8
-	VPSRLD       $0x11, Y10, Y9
-	VPSLLD       $0x0f, Y10, Y11
+	VPBROADCASTD 776(BX), Y14
+	VPADDD       128(DX), Y14, Y14
+	VPSRLD       $0x0a, Y15, Y8
+	VPSRLD       $0x11, Y15, Y9
+	VPSLLD       $0x0f, Y15, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y8, Y8
-	VPSRLD       $0x13, Y10, Y9
-	VPSLLD       $0x0d, Y10, Y11
+	VPSRLD       $0x13, Y15, Y9
+	VPSLLD       $0x0d, Y15, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y8, Y8
-	VPADDD       Y8, Y13, Y13
-	VMOVDQA      Y13, 480(DX)
+	VPADDD       Y8, Y14, Y14
+	VMOVDQA      Y14, 352(DX)
+	VPXOR        Y0, Y1, Y14
 	JMP          round9
 
 	// Word 9 varies.
+	PCALIGN $0x40
+
 vary9:
 	VPBROADCASTD 68(BX), Y13
 	VPOR         Y8, Y13, Y13
-	VMOVDQA      Y13, 288(DX)
+	VMOVDQA      Y13, 160(DX)
 
 	// Complete round 9 by adding W[9] to a and e.
 	VPBROADCASTD 620(BX), Y6
-	VPADDD       Y13, Y6, Y6
+	VPADDD       Y6, Y13, Y6
 	VPBROADCASTD 624(BX), Y7
 	VPBROADCASTD 628(BX), Y0
 	VPBROADCASTD 632(BX), Y1
 	VPBROADCASTD 636(BX), Y2
-	VPADDD       Y13, Y2, Y2
+	VPADDD       Y2, Y13, Y2
 	VPBROADCASTD 640(BX), Y3
 	VPBROADCASTD 644(BX), Y4
 	VPBROADCASTD 648(BX), Y5
-	VPXOR        Y7, Y0, Y15
 
 	// W[16]: t-7.
-	VPBROADCASTD 716(BX), Y13
-	VPADDD       288(DX), Y13, Y13
-	VMOVDQA      Y13, (DX)
+	VPBROADCASTD 716(BX), Y14
+	VPADDD       160(DX), Y14, Y14
+	VMOVDQA      Y14, -128(DX)
 
 	// W[17]: constant.
-	VPBROADCASTD 720(BX), Y13
-	VMOVDQA      Y13, 32(DX)
+	VPBROADCASTD 720(BX), Y15
+	VMOVDQA      Y15, -96(DX)
 
 	// W[18]: sigma1.
-	VMOVDQA      (DX), Y10
-	VPSRLD       $0x0a, Y10, Y8
-	VPSRLD       $0x11, Y10, Y9
-	VPSLLD       $0x0f, Y10, Y11
+	VPSRLD       $0x0a, Y14, Y8
+	VPSRLD       $0x11, Y14, Y9
+	VPSLLD       $0x0f, Y14, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y8, Y8
-	VPSRLD       $0x13, Y10, Y9
-	VPSLLD       $0x0d, Y10, Y11
+	VPSRLD       $0x13, Y14, Y9
+	VPSLLD       $0x0d, Y14, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y8, Y8
 	VPBROADCASTD 724(BX), Y13
 	VPADDD       Y8, Y13, Y13
-	VMOVDQA      Y13, 64(DX)
+	VMOVDQA      Y13, -64(DX)
 
 	// W[19]: constant.
-	VPBROADCASTD 728(BX), Y13
-	VMOVDQA      Y13, 96(DX)
+	VPBROADCASTD 728(BX), Y14
+	VMOVDQA      Y14, -32(DX)
 
 	// W[20]: sigma1.
-	VMOVDQA      64(DX), Y10
-	VPSRLD       $0x0a, Y10, Y8
-	VPSRLD       $0x11, Y10, Y9
-	VPSLLD       $0x0f, Y10, Y11
+	VPSRLD       $0x0a, Y13, Y8
+	VPSRLD       $0x11, Y13, Y9
+	VPSLLD       $0x0f, Y13, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y8, Y8
-	VPSRLD       $0x13, Y10, Y9
-	VPSLLD       $0x0d, Y10, Y11
+	VPSRLD       $0x13, Y13, Y9
+	VPSLLD       $0x0d, Y13, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y8, Y8
-	VPBROADCASTD 732(BX), Y13
-	VPADDD       Y8, Y13, Y13
-	VMOVDQA      Y13, 128(DX)
+	VPBROADCASTD 732(BX), Y15
+	VPADDD       Y8, Y15, Y15
+	VMOVDQA      Y15, (DX)
 
 	// W[21]: constant.
 	VPBROADCASTD 736(BX), Y13
-	VMOVDQA      Y13, 160(DX)
+	VMOVDQA      Y13, 32(DX)
 
 	// W[22]: sigma1.
-	VMOVDQA      128(DX), Y10
-	VPSRLD       $0x0a, Y10, Y8
-	VPSRLD       $0x11, Y10, Y9
-	VPSLLD       $0x0f, Y10, Y11
+	VPSRLD       $0x0a, Y15, Y8
+	VPSRLD       $0x11, Y15, Y9
+	VPSLLD       $0x0f, Y15, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y8, Y8
-	VPSRLD       $0x13, Y10, Y9
-	VPSLLD       $0x0d, Y10, Y11
+	VPSRLD       $0x13, Y15, Y9
+	VPSLLD       $0x0d, Y15, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y8, Y8
-	VPBROADCASTD 740(BX), Y13
-	VPADDD       Y8, Y13, Y13
-	VMOVDQA      Y13, 192(DX)
+	VPBROADCASTD 740(BX), Y14
+	VPADDD       Y8, Y14, Y14
+	VMOVDQA      Y14, 64(DX)
 
 	// W[23]: t-7.
-	VPBROADCASTD 744(BX), Y13
-	VPADDD       (DX), Y13, Y13
-	VMOVDQA      Y13, 224(DX)
+	VPBROADCASTD 744(BX), Y15
+	VPADDD       -128(DX), Y15, Y15
+	VMOVDQA      Y15, 96(DX)
 
 	// W[24]: sigma1, sigma0.
-	VMOVDQA      288(DX), Y10
+	VMOVDQA      160(DX), Y10
 	VPSRLD       $0x03, Y10, Y8
 	VPSRLD       $0x07, Y10, Y9
 	VPSLLD       $0x19, Y10, Y11
@@ -2184,116 +2106,109 @@ vary9:
 	VPXOR        Y9, Y8, Y8
 	VPBROADCASTD 748(BX), Y13
 	VPADDD       Y8, Y13, Y13
-	VMOVDQA      192(DX), Y10
-	VPSRLD       $0x0a, Y10, Y8
-	VPSRLD       $0x11, Y10, Y9
-	VPSLLD       $0x0f, Y10, Y11
+	VPSRLD       $0x0a, Y14, Y8
+	VPSRLD       $0x11, Y14, Y9
+	VPSLLD       $0x0f, Y14, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y8, Y8
-	VPSRLD       $0x13, Y10, Y9
-	VPSLLD       $0x0d, Y10, Y11
+	VPSRLD       $0x13, Y14, Y9
+	VPSLLD       $0x0d, Y14, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y8, Y8
 	VPADDD       Y8, Y13, Y13
-	VMOVDQA      Y13, 256(DX)
+	VMOVDQA      Y13, 128(DX)
 
 	// W[25]: sigma1, t-7, t-16.
-	VPBROADCASTD 752(BX), Y13
-	VPADDD       288(DX), Y13, Y13
-	VPADDD       64(DX), Y13, Y13
-	VMOVDQA      224(DX), Y10
-	VPSRLD       $0x0a, Y10, Y8
-	VPSRLD       $0x11, Y10, Y9
-	VPSLLD       $0x0f, Y10, Y11
+	VPBROADCASTD 752(BX), Y14
+	VPADDD       160(DX), Y14, Y14
+	VPADDD       -64(DX), Y14, Y14
+	VPSRLD       $0x0a, Y15, Y8
+	VPSRLD       $0x11, Y15, Y9
+	VPSLLD       $0x0f, Y15, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y8, Y8
-	VPSRLD       $0x13, Y10, Y9
-	VPSLLD       $0x0d, Y10, Y11
+	VPSRLD       $0x13, Y15, Y9
+	VPSLLD       $0x0d, Y15, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y8, Y8
-	VPADDD       Y8, Y13, Y13
-	VMOVDQA      Y13, 288(DX)
+	VPADDD       Y8, Y14, Y14
+	VMOVDQA      Y14, 160(DX)
 
 	// W[26]: sigma1.
-	VMOVDQA      256(DX), Y10
-	VPSRLD       $0x0a, Y10, Y8
-	VPSRLD       $0x11, Y10, Y9
-	VPSLLD       $0x0f, Y10, Y11
+	VPSRLD       $0x0a, Y13, Y8
+	VPSRLD       $0x11, Y13, Y9
+	VPSLLD       $0x0f, Y13, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y8, Y8
-	VPSRLD       $0x13, Y10, Y9
-	VPSLLD       $0x0d, Y10, Y11
+	VPSRLD       $0x13, Y13, Y9
+	VPSLLD       $0x0d, Y13, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y8, Y8
-	VPBROADCASTD 756(BX), Y13
-	VPADDD       Y8, Y13, Y13
-	VMOVDQA      Y13, 320(DX)
+	VPBROADCASTD 756(BX), Y15
+	VPADDD       Y8, Y15, Y15
+	VMOVDQA      Y15, 192(DX)
 
 	// W[27]: sigma1, t-7.
 	VPBROADCASTD 760(BX), Y13
-	VPADDD       128(DX), Y13, Y13
-	VMOVDQA      288(DX), Y10
-	VPSRLD       $0x0a, Y10, Y8
-	VPSRLD       $0x11, Y10, Y9
-	VPSLLD       $0x0f, Y10, Y11
+	VPADDD       (DX), Y13, Y13
+	VPSRLD       $0x0a, Y14, Y8
+	VPSRLD       $0x11, Y14, Y9
+	VPSLLD       $0x0f, Y14, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y8, Y8
-	VPSRLD       $0x13, Y10, Y9
-	VPSLLD       $0x0d, Y10, Y11
+	VPSRLD       $0x13, Y14, Y9
+	VPSLLD       $0x0d, Y14, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y8, Y8
 	VPADDD       Y8, Y13, Y13
-	VMOVDQA      Y13, 352(DX)
+	VMOVDQA      Y13, 224(DX)
 
 	// W[28]: sigma1.
-	VMOVDQA      320(DX), Y10
-	VPSRLD       $0x0a, Y10, Y8
-	VPSRLD       $0x11, Y10, Y9
-	VPSLLD       $0x0f, Y10, Y11
+	VPSRLD       $0x0a, Y15, Y8
+	VPSRLD       $0x11, Y15, Y9
+	VPSLLD       $0x0f, Y15, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y8, Y8
-	VPSRLD       $0x13, Y10, Y9
-	VPSLLD       $0x0d, Y10, Y11
+	VPSRLD       $0x13, Y15, Y9
+	VPSLLD       $0x0d, Y15, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y8, Y8
-	VPBROADCASTD 764(BX), Y13
-	VPADDD       Y8, Y13, Y13
-	VMOVDQA      Y13, 384(DX)
+	VPBROADCASTD 764(BX), Y14
+	VPADDD       Y8, Y14, Y14
+	VMOVDQA      Y14, 256(DX)
 
 	// W[29]: sigma1, t-7.
-	VPBROADCASTD 768(BX), Y13
-	VPADDD       192(DX), Y13, Y13
-	VMOVDQA      352(DX), Y10
-	VPSRLD       $0x0a, Y10, Y8
-	VPSRLD       $0x11, Y10, Y9
-	VPSLLD       $0x0f, Y10, Y11
+	VPBROADCASTD 768(BX), Y15
+	VPADDD       64(DX), Y15, Y15
+	VPSRLD       $0x0a, Y13, Y8
+	VPSRLD       $0x11, Y13, Y9
+	VPSLLD       $0x0f, Y13, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y8, Y8
-	VPSRLD       $0x13, Y10, Y9
-	VPSLLD       $0x0d, Y10, Y11
+	VPSRLD       $0x13, Y13, Y9
+	VPSLLD       $0x0d, Y13, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y8, Y8
-	VPADDD       Y8, Y13, Y13
-	VMOVDQA      Y13, 416(DX)
+	VPADDD       Y8, Y15, Y15
+	VMOVDQA      Y15, 288(DX)
 
 	// W[30]: sigma1, t-7.
 	VPBROADCASTD 772(BX), Y13
-	VPADDD       224(DX), Y13, Y13
-	VMOVDQA      384(DX), Y10
-	VPSRLD       $0x0a, Y10, Y8
-	VPSRLD       $0x11, Y10, Y9
-	VPSLLD       $0x0f, Y10, Y11
+	VPADDD       96(DX), Y13, Y13
+	VPSRLD       $0x0a, Y14, Y8
+	VPSRLD       $0x11, Y14, Y9
+	VPSLLD       $0x0f, Y14, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y8, Y8
-	VPSRLD       $0x13, Y10, Y9
-	VPSLLD       $0x0d, Y10, Y11
+	VPSRLD       $0x13, Y14, Y9
+	VPSLLD       $0x0d, Y14, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y8, Y8
 	VPADDD       Y8, Y13, Y13
-	VMOVDQA      Y13, 448(DX)
+	VMOVDQA      Y13, 320(DX)
 
 	// W[31]: sigma1, t-7, sigma0.
-	VMOVDQA      (DX), Y10
+	VMOVDQA      -128(DX), Y10
 	VPSRLD       $0x03, Y10, Y8
 	VPSRLD       $0x07, Y10, Y9
 	VPSLLD       $0x19, Y10, Y11
@@ -2303,115 +2218,113 @@ vary9:
 	VPSLLD       $0x0e, Y10, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y8, Y8
-	VPBROADCASTD 776(BX), Y13
-	VPADDD       Y8, Y13, Y13
-	VPADDD       256(DX), Y13, Y13
-	VMOVDQA      416(DX), Y10
-	VPSRLD       $0x0a, Y10, Y8
-	VPSRLD       $0x11, Y10, Y9
-	VPSLLD       $0x0f, Y10, Y11
+	VPBROADCASTD 776(BX), Y14
+	VPADDD       Y8, Y14, Y14
+	VPADDD       128(DX), Y14, Y14
+	VPSRLD       $0x0a, Y15, Y8
+	VPSRLD       $0x11, Y15, Y9
+	VPSLLD       $0x0f, Y15, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y8, Y8
-	VPSRLD       $0x13, Y10, Y9
-	VPSLLD       $0x0d, Y10, Y11
+	VPSRLD       $0x13, Y15, Y9
+	VPSLLD       $0x0d, Y15, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y8, Y8
-	VPADDD       Y8, Y13, Y13
-	VMOVDQA      Y13, 480(DX)
+	VPADDD       Y8, Y14, Y14
+	VMOVDQA      Y14, 352(DX)
+	VPXOR        Y7, Y0, Y15
 	JMP          round10
 
 	// Word 10 varies.
+	PCALIGN $0x40
+
 vary10:
-	VPBROADCASTD 72(BX), Y13
-	VPOR         Y8, Y13, Y13
-	VMOVDQA      Y13, 320(DX)
+	VPBROADCASTD 72(BX), Y14
+	VPOR         Y8, Y14, Y14
+	VMOVDQA      Y14, 192(DX)
 
 	// Complete round 10 by adding W[10] to a and e.
 	VPBROADCASTD 620(BX), Y5
-	VPADDD       Y13, Y5, Y5
+	VPADDD       Y5, Y14, Y5
 	VPBROADCASTD 624(BX), Y6
 	VPBROADCASTD 628(BX), Y7
 	VPBROADCASTD 632(BX), Y0
 	VPBROADCASTD 636(BX), Y1
-	VPADDD       Y13, Y1, Y1
+	VPADDD       Y1, Y14, Y1
 	VPBROADCASTD 640(BX), Y2
 	VPBROADCASTD 644(BX), Y3
 	VPBROADCASTD 648(BX), Y4
-	VPXOR        Y6, Y7, Y14
 
 	// W[16]: constant.
-	VPBROADCASTD 716(BX), Y13
-	VMOVDQA      Y13, (DX)
+	VPBROADCASTD 716(BX), Y14
+	VMOVDQA      Y14, -128(DX)
 
 	// W[17]: t-7.
-	VPBROADCASTD 720(BX), Y13
-	VPADDD       320(DX), Y13, Y13
-	VMOVDQA      Y13, 32(DX)
+	VPBROADCASTD 720(BX), Y15
+	VPADDD       192(DX), Y15, Y15
+	VMOVDQA      Y15, -96(DX)
 
 	// W[18]: constant.
 	VPBROADCASTD 724(BX), Y13
-	VMOVDQA      Y13, 64(DX)
+	VMOVDQA      Y13, -64(DX)
 
 	// W[19]: sigma1.
-	VMOVDQA      32(DX), Y10
-	VPSRLD       $0x0a, Y10, Y8
-	VPSRLD       $0x11, Y10, Y9
-	VPSLLD       $0x0f, Y10, Y11
+	VPSRLD       $0x0a, Y15, Y8
+	VPSRLD       $0x11, Y15, Y9
+	VPSLLD       $0x0f, Y15, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y8, Y8
-	VPSRLD       $0x13, Y10, Y9
-	VPSLLD       $0x0d, Y10, Y11
+	VPSRLD       $0x13, Y15, Y9
+	VPSLLD       $0x0d, Y15, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y8, Y8
-	VPBROADCASTD 728(BX), Y13
-	VPADDD       Y8, Y13, Y13
-	VMOVDQA      Y13, 96(DX)
+	VPBROADCASTD 728(BX), Y14
+	VPADDD       Y8, Y14, Y14
+	VMOVDQA      Y14, -32(DX)
 
 	// W[20]: constant.
-	VPBROADCASTD 732(BX), Y13
-	VMOVDQA      Y13, 128(DX)
+	VPBROADCASTD 732(BX), Y15
+	VMOVDQA      Y15, (DX)
 
 	// W[21]: sigma1.
-	VMOVDQA      96(DX), Y10
-	VPSRLD       $0x0a, Y10, Y8
-	VPSRLD       $0x11, Y10, Y9
-	VPSLLD       $0x0f, Y10, Y11
+	VPSRLD       $0x0a, Y14, Y8
+	VPSRLD       $0x11, Y14, Y9
+	VPSLLD       $0x0f, Y14, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y8, Y8
-	VPSRLD       $0x13, Y10, Y9
-	VPSLLD       $0x0d, Y10, Y11
+	VPSRLD       $0x13, Y14, Y9
+	VPSLLD       $0x0d, Y14, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y8, Y8
 	VPBROADCASTD 736(BX), Y13
 	VPADDD       Y8, Y13, Y13
-	VMOVDQA      Y13, 160(DX)
+	VMOVDQA      Y13, 32(DX)
 
 	// W[22]: constant.
-	VPBROADCASTD 740(BX), Y13
-	VMOVDQA      Y13, 192(DX)
+	VPBROADCASTD 740(BX), Y14
+	VMOVDQA      Y14, 64(DX)
 
 	// W[23]: sigma1.
-	VMOVDQA      160(DX), Y10
-	VPSRLD       $0x0a, Y10, Y8
-	VPSRLD       $0x11, Y10, Y9
-	VPSLLD       $0x0f, Y10, Y11
+	VPSRLD       $0x0a, Y13, Y8
+	VPSRLD       $0x11, Y13, Y9
+	VPSLLD       $0x0f, Y13, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y8, Y8
-	VPSRLD       $0x13, Y10, Y9
-	VPSLLD       $0x0d, Y10, Y11
+	VPSRLD       $0x13, Y13, Y9
+	VPSLLD       $0x0d, Y13, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y8, Y8
-	VPBROADCASTD 744(BX), Y13
-	VPADDD       Y8, Y13, Y13
-	VMOVDQA      Y13, 224(DX)
+	VPBROADCASTD 744(BX), Y15
+	VPADDD       Y8, Y15, Y15
+	VMOVDQA      Y15, 96(DX)
 
 	// W[24]: t-7.
 	VPBROADCASTD 748(BX), Y13
-	VPADDD       32(DX), Y13, Y13
-	VMOVDQA      Y13, 256(DX)
+	VPADDD       -96(DX), Y13, Y13
+	VMOVDQA      Y13, 128(DX)
 
 	// W[25]: sigma1, sigma0.
-	VMOVDQA      320(DX), Y10
+	VMOVDQA      192(DX), Y10
 	VPSRLD       $0x03, Y10, Y8
 	VPSRLD       $0x07, Y10, Y9
 	VPSLLD       $0x19, Y10, Y11
@@ -2421,213 +2334,205 @@ vary10:
 	VPSLLD       $0x0e, Y10, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y8, Y8
-	VPBROADCASTD 752(BX), Y13
-	VPADDD       Y8, Y13, Y13
-	VMOVDQA      224(DX), Y10
-	VPSRLD       $0x0a, Y10, Y8
-	VPSRLD       $0x11, Y10, Y9
-	VPSLLD       $0x0f, Y10, Y11
+	VPBROADCASTD 752(BX), Y14
+	VPADDD       Y8, Y14, Y14
+	VPSRLD       $0x0a, Y15, Y8
+	VPSRLD       $0x11, Y15, Y9
+	VPSLLD       $0x0f, Y15, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y8, Y8
-	VPSRLD       $0x13, Y10, Y9
-	VPSLLD       $0x0d, Y10, Y11
+	VPSRLD       $0x13, Y15, Y9
+	VPSLLD       $0x0d, Y15, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y8, Y8
-	VPADDD       Y8, Y13, Y13
-	VMOVDQA      Y13, 288(DX)
+	VPADDD       Y8, Y14, Y14
+	VMOVDQA      Y14, 160(DX)
 
 	// W[26]: sigma1, t-7, t-16.
-	VPBROADCASTD 756(BX), Y13
-	VPADDD       320(DX), Y13, Y13
-	VPADDD       96(DX), Y13, Y13
-	VMOVDQA      256(DX), Y10
-	VPSRLD       $0x0a, Y10, Y8
-	VPSRLD       $0x11, Y10, Y9
-	VPSLLD       $0x0f, Y10, Y11
+	VPBROADCASTD 756(BX), Y15
+	VPADDD       192(DX), Y15, Y15
+	VPADDD       -32(DX), Y15, Y15
+	VPSRLD       $0x0a, Y13, Y8
+	VPSRLD       $0x11, Y13, Y9
+	VPSLLD       $0x0f, Y13, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y8, Y8
-	VPSRLD       $0x13, Y10, Y9
-	VPSLLD       $0x0d, Y10, Y11
+	VPSRLD       $0x13, Y13, Y9
+	VPSLLD       $0x0d, Y13, Y11
+	VPXOR        Y11, Y9, Y9
+	VPXOR        Y9, Y8, Y8
+	VPADDD       Y8, Y15, Y15
+	VMOVDQA      Y15, 192(DX)
+
+	// W[27]: sigma1.
+	VPSRLD       $0x0a, Y14, Y8
+	VPSRLD       $0x11, Y14, Y9
+	VPSLLD       $0x0f, Y14, Y11
+	VPXOR        Y11, Y9, Y9
+	VPXOR        Y9, Y8, Y8
+	VPSRLD       $0x13, Y14, Y9
+	VPSLLD       $0x0d, Y14, Y11
+	VPXOR        Y11, Y9, Y9
+	VPXOR        Y9, Y8, Y8
+	VPBROADCASTD 760(BX), Y13
+	VPADDD       Y8, Y13, Y13
+	VMOVDQA      Y13, 224(DX)
+
+	// W[28]: sigma1, t-7.
+	VPBROADCASTD 764(BX), Y14
+	VPADDD       32(DX), Y14, Y14
+	VPSRLD       $0x0a, Y15, Y8
+	VPSRLD       $0x11, Y15, Y9
+	VPSLLD       $0x0f, Y15, Y11
+	VPXOR        Y11, Y9, Y9
+	VPXOR        Y9, Y8, Y8
+	VPSRLD       $0x13, Y15, Y9
+	VPSLLD       $0x0d, Y15, Y11
+	VPXOR        Y11, Y9, Y9
+	VPXOR        Y9, Y8, Y8
+	VPADDD       Y8, Y14, Y14
+	VMOVDQA      Y14, 256(DX)
+
+	// W[29]: sigma1.
+	VPSRLD       $0x0a, Y13, Y8
+	VPSRLD       $0x11, Y13, Y9
+	VPSLLD       $0x0f, Y13, Y11
+	VPXOR        Y11, Y9, Y9
+	VPXOR        Y9, Y8, Y8
+	VPSRLD       $0x13, Y13, Y9
+	VPSLLD       $0x0d, Y13, Y11
+	VPXOR        Y11, Y9, Y9
+	VPXOR        Y9, Y8, Y8
+	VPBROADCASTD 768(BX), Y15
+	VPADDD       Y8, Y15, Y15
+	VMOVDQA      Y15, 288(DX)
+
+	// W[30]: sigma1, t-7.
+	VPBROADCASTD 772(BX), Y13
+	VPADDD       96(DX), Y13, Y13
+	VPSRLD       $0x0a, Y14, Y8
+	VPSRLD       $0x11, Y14, Y9
+	VPSLLD       $0x0f, Y14, Y11
+	VPXOR        Y11, Y9, Y9
+	VPXOR        Y9, Y8, Y8
+	VPSRLD       $0x13, Y14, Y9
+	VPSLLD       $0x0d, Y14, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y8, Y8
 	VPADDD       Y8, Y13, Y13
 	VMOVDQA      Y13, 320(DX)
 
-	// W[27]: sigma1.
-	VMOVDQA      288(DX), Y10
-	VPSRLD       $0x0a, Y10, Y8
-	VPSRLD       $0x11, Y10, Y9
-	VPSLLD       $0x0f, Y10, Y11
-	VPXOR        Y11, Y9, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSRLD       $0x13, Y10, Y9
-	VPSLLD       $0x0d, Y10, Y11
-	VPXOR        Y11, Y9, Y9
-	VPXOR        Y9, Y8, Y8
-	VPBROADCASTD 760(BX), Y13
-	VPADDD       Y8, Y13, Y13
-	VMOVDQA      Y13, 352(DX)
-
-	// W[28]: sigma1, t-7.
-	VPBROADCASTD 764(BX), Y13
-	VPADDD       160(DX), Y13, Y13
-	VMOVDQA      320(DX), Y10
-	VPSRLD       $0x0a, Y10, Y8
-	VPSRLD       $0x11, Y10, Y9
-	VPSLLD       $0x0f, Y10, Y11
-	VPXOR        Y11, Y9, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSRLD       $0x13, Y10, Y9
-	VPSLLD       $0x0d, Y10, Y11
-	VPXOR        Y11, Y9, Y9
-	VPXOR        Y9, Y8, Y8
-	VPADDD       Y8, Y13, Y13
-	VMOVDQA      Y13, 384(DX)
-
-	// W[29]: sigma1.
-	VMOVDQA      352(DX), Y10
-	VPSRLD       $0x0a, Y10, Y8
-	VPSRLD       $0x11, Y10, Y9
-	VPSLLD       $0x0f, Y10, Y11
-	VPXOR        Y11, Y9, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSRLD       $0x13, Y10, Y9
-	VPSLLD       $0x0d, Y10, Y11
-	VPXOR        Y11, Y9, Y9
-	VPXOR        Y9, Y8, Y8
-	VPBROADCASTD 768(BX), Y13
-	VPADDD       Y8, Y13, Y13
-	VMOVDQA      Y13, 416(DX)
-
-	// W[30]: sigma1, t-7.
-	VPBROADCASTD 772(BX), Y13
-	VPADDD       224(DX), Y13, Y13
-	VMOVDQA      384(DX), Y10
-	VPSRLD       $0x0a, Y10, Y8
-	VPSRLD       $0x11, Y10, Y9
-	VPSLLD       $0x0f, Y10, Y11
-	VPXOR        Y11, Y9, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSRLD       $0x13, Y10, Y9
-	VPSLLD       $0x0d, Y10, Y11
-	VPXOR        Y11, Y9, Y9
-	VPXOR        Y9, Y8, Y8
-	VPADDD       Y8, Y13, Y13
-	VMOVDQA      Y13, 448(DX)
-
 	// W[31]: sigma1, t-7.
-	VPBROADCASTD 776(BX), Y13
-	VPADDD       256(DX), Y13, Y13
-	VMOVDQA      416(DX), Y10
-	VPSRLD       $0x0a, Y10, Y8
-	VPSRLD       $0x11, Y10, Y9
-	VPSLLD       $0x0f, Y10, Y11
+	VPBROADCASTD 776(BX), Y14
+	VPADDD       128(DX), Y14, Y14
+	VPSRLD       $0x0a, Y15, Y8
+	VPSRLD       $0x11, Y15, Y9
+	VPSLLD       $0x0f, Y15, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y8, Y8
-	VPSRLD       $0x13, Y10, Y9
-	VPSLLD       $0x0d, Y10, Y11
+	VPSRLD       $0x13, Y15, Y9
+	VPSLLD       $0x0d, Y15, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y8, Y8
-	VPADDD       Y8, Y13, Y13
-	VMOVDQA      Y13, 480(DX)
+	VPADDD       Y8, Y14, Y14
+	VMOVDQA      Y14, 352(DX)
+	VPXOR        Y6, Y7, Y14
 	JMP          round11
 
 	// Word 11 varies.
+	PCALIGN $0x40
+
 vary11:
-	VPBROADCASTD 76(BX), Y13
-	VPOR         Y8, Y13, Y13
-	VMOVDQA      Y13, 352(DX)
+	VPBROADCASTD 76(BX), Y15
+	VPOR         Y8, Y15, Y15
+	VMOVDQA      Y15, 224(DX)
 
 	// Complete round 11 by adding W[11] to a and e.
 	VPBROADCASTD 620(BX), Y4
-	VPADDD       Y13, Y4, Y4
+	VPADDD       Y4, Y15, Y4
 	VPBROADCASTD 624(BX), Y5
 	VPBROADCASTD 628(BX), Y6
 	VPBROADCASTD 632(BX), Y7
 	VPBROADCASTD 636(BX), Y0
-	VPADDD       Y13, Y0, Y0
+	VPADDD       Y0, Y15, Y0
 	VPBROADCASTD 640(BX), Y1
 	VPBROADCASTD 644(BX), Y2
 	VPBROADCASTD 648(BX), Y3
-	VPXOR        Y5, Y6, Y15
 
 	// W[16]: constant.
-	VPBROADCASTD 716(BX), Y13
-	VMOVDQA      Y13, (DX)
+	VPBROADCASTD 716(BX), Y14
+	VMOVDQA      Y14, -128(DX)
 
 	// W[17]: constant.
-	VPBROADCASTD 720(BX), Y13
-	VMOVDQA      Y13, 32(DX)
+	VPBROADCASTD 720(BX), Y15
+	VMOVDQA      Y15, -96(DX)
 
 	// W[18]: t-7.
 	VPBROADCASTD 724(BX), Y13
-	VPADDD       352(DX), Y13, Y13
-	VMOVDQA      Y13, 64(DX)
+	VPADDD       224(DX), Y13, Y13
+	VMOVDQA      Y13, -64(DX)
 
 	// W[19]: constant.
-	VPBROADCASTD 728(BX), Y13
-	VMOVDQA      Y13, 96(DX)
+	VPBROADCASTD 728(BX), Y14
+	VMOVDQA      Y14, -32(DX)
 
 	// W[20]: sigma1.
-	VMOVDQA      64(DX), Y10
-	VPSRLD       $0x0a, Y10, Y8
-	VPSRLD       $0x11, Y10, Y9
-	VPSLLD       $0x0f, Y10, Y11
+	VPSRLD       $0x0a, Y13, Y8
+	VPSRLD       $0x11, Y13, Y9
+	VPSLLD       $0x0f, Y13, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y8, Y8
-	VPSRLD       $0x13, Y10, Y9
-	VPSLLD       $0x0d, Y10, Y11
+	VPSRLD       $0x13, Y13, Y9
+	VPSLLD       $0x0d, Y13, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y8, Y8
-	VPBROADCASTD 732(BX), Y13
-	VPADDD       Y8, Y13, Y13
-	VMOVDQA      Y13, 128(DX)
+	VPBROADCASTD 732(BX), Y15
+	VPADDD       Y8, Y15, Y15
+	VMOVDQA      Y15, (DX)
 
 	// W[21]: constant.
 	VPBROADCASTD 736(BX), Y13
-	VMOVDQA      Y13, 160(DX)
+	VMOVDQA      Y13, 32(DX)
 
 	// W[22]: sigma1.
-	VMOVDQA      128(DX), Y10
-	VPSRLD       $0x0a, Y10, Y8
-	VPSRLD       $0x11, Y10, Y9
-	VPSLLD       $0x0f, Y10, Y11
+	VPSRLD       $0x0a, Y15, Y8
+	VPSRLD       $0x11, Y15, Y9
+	VPSLLD       $0x0f, Y15, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y8, Y8
-	VPSRLD       $0x13, Y10, Y9
-	VPSLLD       $0x0d, Y10, Y11
+	VPSRLD       $0x13, Y15, Y9
+	VPSLLD       $0x0d, Y15, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y8, Y8
-	VPBROADCASTD 740(BX), Y13
-	VPADDD       Y8, Y13, Y13
-	VMOVDQA      Y13, 192(DX)
+	VPBROADCASTD 740(BX), Y14
+	VPADDD       Y8, Y14, Y14
+	VMOVDQA      Y14, 64(DX)
 
 	// W[23]: constant.
-	VPBROADCASTD 744(BX), Y13
-	VMOVDQA      Y13, 224(DX)
+	VPBROADCASTD 744(BX), Y15
+	VMOVDQA      Y15, 96(DX)
 
 	// W[24]: sigma1.
-	VMOVDQA      192(DX), Y10
-	VPSRLD       $0x0a, Y10, Y8
-	VPSRLD       $0x11, Y10, Y9
-	VPSLLD       $0x0f, Y10, Y11
+	VPSRLD       $0x0a, Y14, Y8
+	VPSRLD       $0x11, Y14, Y9
+	VPSLLD       $0x0f, Y14, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y8, Y8
-	VPSRLD       $0x13, Y10, Y9
-	VPSLLD       $0x0d, Y10, Y11
+	VPSRLD       $0x13, Y14, Y9
+	VPSLLD       $0x0d, Y14, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y8, Y8
 	VPBROADCASTD 748(BX), Y13
 	VPADDD       Y8, Y13, Y13
-	VMOVDQA      Y13, 256(DX)
+	VMOVDQA      Y13, 128(DX)
 
 	// W[25]: t-7.
-	VPBROADCASTD 752(BX), Y13
-	VPADDD       64(DX), Y13, Y13
-	VMOVDQA      Y13, 288(DX)
+	VPBROADCASTD 752(BX), Y14
+	VPADDD       -64(DX), Y14, Y14
+	VMOVDQA      Y14, 160(DX)
 
 	// W[26]: sigma1, sigma0.
-	VMOVDQA      352(DX), Y10
+	VMOVDQA      224(DX), Y10
 	VPSRLD       $0x03, Y10, Y8
 	VPSRLD       $0x07, Y10, Y9
 	VPSLLD       $0x19, Y10, Y11
@@ -2637,201 +2542,194 @@ vary11:
 	VPSLLD       $0x0e, Y10, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y8, Y8
-	VPBROADCASTD 756(BX), Y13
-	VPADDD       Y8, Y13, Y13
-	VMOVDQA      256(DX), Y10
-	VPSRLD       $0x0a, Y10, Y8
-	VPSRLD       $0x11, Y10, Y9
-	VPSLLD       $0x0f, Y10, Y11
+	VPBROADCASTD 756(BX), Y15
+	VPADDD       Y8, Y15, Y15
+	VPSRLD       $0x0a, Y13, Y8
+	VPSRLD       $0x11, Y13, Y9
+	VPSLLD       $0x0f, Y13, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y8, Y8
-	VPSRLD       $0x13, Y10, Y9
-	VPSLLD       $0x0d, Y10, Y11
+	VPSRLD       $0x13, Y13, Y9
+	VPSLLD       $0x0d, Y13, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y8, Y8
-	VPADDD       Y8, Y13, Y13
-	VMOVDQA      Y13, 320(DX)
+	VPADDD       Y8, Y15, Y15
+	VMOVDQA      Y15, 192(DX)
 
 	// W[27]: sigma1, t-7, t-16.
 	VPBROADCASTD 760(BX), Y13
-	VPADDD       352(DX), Y13, Y13
-	VPADDD       128(DX), Y13, Y13
-	VMOVDQA      288(DX), Y10
-	VPSRLD       $0x0a, Y10, Y8
-	VPSRLD       $0x11, Y10, Y9
-	VPSLLD       $0x0f, Y10, Y11
+	VPADDD       224(DX), Y13, Y13
+	VPADDD       (DX), Y13, Y13
+	VPSRLD       $0x0a, Y14, Y8
+	VPSRLD       $0x11, Y14, Y9
+	VPSLLD       $0x0f, Y14, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y8, Y8
-	VPSRLD       $0x13, Y10, Y9
-	VPSLLD       $0x0d, Y10, Y11
+	VPSRLD       $0x13, Y14, Y9
+	VPSLLD       $0x0d, Y14, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y8, Y8
 	VPADDD       Y8, Y13, Y13
-	VMOVDQA      Y13, 352(DX)
+	VMOVDQA      Y13, 224(DX)
 
 	// W[28]: sigma1.
-	VMOVDQA      320(DX), Y10
-	VPSRLD       $0x0a, Y10, Y8
-	VPSRLD       $0x11, Y10, Y9
-	VPSLLD       $0x0f, Y10, Y11
+	VPSRLD       $0x0a, Y15, Y8
+	VPSRLD       $0x11, Y15, Y9
+	VPSLLD       $0x0f, Y15, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y8, Y8
-	VPSRLD       $0x13, Y10, Y9
-	VPSLLD       $0x0d, Y10, Y11
+	VPSRLD       $0x13, Y15, Y9
+	VPSLLD       $0x0d, Y15, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y8, Y8
-	VPBROADCASTD 764(BX), Y13
-	VPADDD       Y8, Y13, Y13
-	VMOVDQA      Y13, 384(DX)
+	VPBROADCASTD 764(BX), Y14
+	VPADDD       Y8, Y14, Y14
+	VMOVDQA      Y14, 256(DX)
 
 	// W[29]: sigma1, t-7.
-	VPBROADCASTD 768(BX), Y13
-	VPADDD       192(DX), Y13, Y13
-	VMOVDQA      352(DX), Y10
-	VPSRLD       $0x0a, Y10, Y8
-	VPSRLD       $0x11, Y10, Y9
-	VPSLLD       $0x0f, Y10, Y11
+	VPBROADCASTD 768(BX), Y15
+	VPADDD       64(DX), Y15, Y15
+	VPSRLD       $0x0a, Y13, Y8
+	VPSRLD       $0x11, Y13, Y9
+	VPSLLD       $0x0f, Y13, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y8, Y8
-	VPSRLD       $0x13, Y10, Y9
-	VPSLLD       $0x0d, Y10, Y11
+	VPSRLD       $0x13, Y13, Y9
+	VPSLLD       $0x0d, Y13, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y8, Y8
-	VPADDD       Y8, Y13, Y13
-	VMOVDQA      Y13, 416(DX)
+	VPADDD       Y8, Y15, Y15
+	VMOVDQA      Y15, 288(DX)
 
 	// W[30]: sigma1.
-	VMOVDQA      384(DX), Y10
-	VPSRLD       $0x0a, Y10, Y8
-	VPSRLD       $0x11, Y10, Y9
-	VPSLLD       $0x0f, Y10, Y11
+	VPSRLD       $0x0a, Y14, Y8
+	VPSRLD       $0x11, Y14, Y9
+	VPSLLD       $0x0f, Y14, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y8, Y8
-	VPSRLD       $0x13, Y10, Y9
-	VPSLLD       $0x0d, Y10, Y11
+	VPSRLD       $0x13, Y14, Y9
+	VPSLLD       $0x0d, Y14, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y8, Y8
 	VPBROADCASTD 772(BX), Y13
 	VPADDD       Y8, Y13, Y13
-	VMOVDQA      Y13, 448(DX)
+	VMOVDQA      Y13, 320(DX)
 
 	// W[31]: sigma1, t-7.
-	VPBROADCASTD 776(BX), Y13
-	VPADDD       256(DX), Y13, Y13
-	VMOVDQA      416(DX), Y10
-	VPSRLD       $0x0a, Y10, Y8
-	VPSRLD       $0x11, Y10, Y9
-	VPSLLD       $0x0f, Y10, Y11
+	VPBROADCASTD 776(BX), Y14
+	VPADDD       128(DX), Y14, Y14
+	VPSRLD       $0x0a, Y15, Y8
+	VPSRLD       $0x11, Y15, Y9
+	VPSLLD       $0x0f, Y15, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y8, Y8
-	VPSRLD       $0x13, Y10, Y9
-	VPSLLD       $0x0d, Y10, Y11
+	VPSRLD       $0x13, Y15, Y9
+	VPSLLD       $0x0d, Y15, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y8, Y8
-	VPADDD       Y8, Y13, Y13
-	VMOVDQA      Y13, 480(DX)
+	VPADDD       Y8, Y14, Y14
+	VMOVDQA      Y14, 352(DX)
+	VPXOR        Y5, Y6, Y15
 	JMP          round12
 
 	// Word 12 varies.
+	PCALIGN $0x40
+
 vary12:
 	VPBROADCASTD 80(BX), Y13
 	VPOR         Y8, Y13, Y13
-	VMOVDQA      Y13, 384(DX)
+	VMOVDQA      Y13, 256(DX)
 
 	// Complete round 12 by adding W[12] to a and e.
 	VPBROADCASTD 620(BX), Y3
-	VPADDD       Y13, Y3, Y3
+	VPADDD       Y3, Y13, Y3
 	VPBROADCASTD 624(BX), Y4
 	VPBROADCASTD 628(BX), Y5
 	VPBROADCASTD 632(BX), Y6
 	VPBROADCASTD 636(BX), Y7
-	VPADDD       Y13, Y7, Y7
+	VPADDD       Y7, Y13, Y7
 	VPBROADCASTD 640(BX), Y0
 	VPBROADCASTD 644(BX), Y1
 	VPBROADCASTD 648(BX), Y2
-	VPXOR        Y4, Y5, Y14
 
 	// W[16]: constant.
-	VPBROADCASTD 716(BX), Y13
-	VMOVDQA      Y13, (DX)
+	VPBROADCASTD 716(BX), Y14
+	VMOVDQA      Y14, -128(DX)
 
 	// W[17]: constant.
-	VPBROADCASTD 720(BX), Y13
-	VMOVDQA      Y13, 32(DX)
+	VPBROADCASTD 720(BX), Y15
+	VMOVDQA      Y15, -96(DX)
 
 	// W[18]: constant.
 	VPBROADCASTD 724(BX), Y13
-	VMOVDQA      Y13, 64(DX)
+	VMOVDQA      Y13, -64(DX)
 
 	// W[19]: t-7.
-	VPBROADCASTD 728(BX), Y13
-	VPADDD       384(DX), Y13, Y13
-	VMOVDQA      Y13, 96(DX)
+	VPBROADCASTD 728(BX), Y14
+	VPADDD       256(DX), Y14, Y14
+	VMOVDQA      Y14, -32(DX)
 
 	// W[20]: constant.
-	VPBROADCASTD 732(BX), Y13
-	VMOVDQA      Y13, 128(DX)
+	VPBROADCASTD 732(BX), Y15
+	VMOVDQA      Y15, (DX)
 
 	// W[21]: sigma1.
-	VMOVDQA      96(DX), Y10
-	VPSRLD       $0x0a, Y10, Y8
-	VPSRLD       $0x11, Y10, Y9
-	VPSLLD       $0x0f, Y10, Y11
+	VPSRLD       $0x0a, Y14, Y8
+	VPSRLD       $0x11, Y14, Y9
+	VPSLLD       $0x0f, Y14, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y8, Y8
-	VPSRLD       $0x13, Y10, Y9
-	VPSLLD       $0x0d, Y10, Y11
+	VPSRLD       $0x13, Y14, Y9
+	VPSLLD       $0x0d, Y14, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y8, Y8
 	VPBROADCASTD 736(BX), Y13
 	VPADDD       Y8, Y13, Y13
-	VMOVDQA      Y13, 160(DX)
+	VMOVDQA      Y13, 32(DX)
 
 	// W[22]: constant.
-	VPBROADCASTD 740(BX), Y13
-	VMOVDQA      Y13, 192(DX)
+	VPBROADCASTD 740(BX), Y14
+	VMOVDQA      Y14, 64(DX)
 
 	// W[23]: sigma1.
-	VMOVDQA      160(DX), Y10
-	VPSRLD       $0x0a, Y10, Y8
-	VPSRLD       $0x11, Y10, Y9
-	VPSLLD       $0x0f, Y10, Y11
+	VPSRLD       $0x0a, Y13, Y8
+	VPSRLD       $0x11, Y13, Y9
+	VPSLLD       $0x0f, Y13, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y8, Y8
-	VPSRLD       $0x13, Y10, Y9
-	VPSLLD       $0x0d, Y10, Y11
+	VPSRLD       $0x13, Y13, Y9
+	VPSLLD       $0x0d, Y13, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y8, Y8
-	VPBROADCASTD 744(BX), Y13
-	VPADDD       Y8, Y13, Y13
-	VMOVDQA      Y13, 224(DX)
+	VPBROADCASTD 744(BX), Y15
+	VPADDD       Y8, Y15, Y15
+	VMOVDQA      Y15, 96(DX)
 
 	// W[24]: constant.
 	VPBROADCASTD 748(BX), Y13
-	VMOVDQA      Y13, 256(DX)
+	VMOVDQA      Y13, 128(DX)
 
 	// W[25]: sigma1.
-	VMOVDQA      224(DX), Y10
-	VPSRLD       $0x0a, Y10, Y8
-	VPSRLD       $0x11, Y10, Y9
-	VPSLLD       $0x0f, Y10, Y11
+	VPSRLD       $0x0a, Y15, Y8
+	VPSRLD       $0x11, Y15, Y9
+	VPSLLD       $0x0f, Y15, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y8, Y8
-	VPSRLD       $0x13, Y10, Y9
-	VPSLLD       $0x0d, Y10, Y11
+	VPSRLD       $0x13, Y15, Y9
+	VPSLLD       $0x0d, Y15, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y8, Y8
-	VPBROADCASTD 752(BX), Y13
-	VPADDD       Y8, Y13, Y13
-	VMOVDQA      Y13, 288(DX)
+	VPBROADCASTD 752(BX), Y14
+	VPADDD       Y8, Y14, Y14
+	VMOVDQA      Y14, 160(DX)
 
 	// W[26]: t-7.
-	VPBROADCASTD 756(BX), Y13
-	VPADDD       96(DX), Y13, Y13
-	VMOVDQA      Y13, 320(DX)
+	VPBROADCASTD 756(BX), Y15
+	VPADDD       -32(DX), Y15, Y15
+	VMOVDQA      Y15, 192(DX)
 
 	// W[27]: sigma1, sigma0.
-	VMOVDQA      384(DX), Y10
+	VMOVDQA      256(DX), Y10
 	VPSRLD       $0x03, Y10, Y8
 	VPSRLD       $0x07, Y10, Y9
 	VPSLLD       $0x19, Y10, Y11
@@ -2843,187 +2741,181 @@ vary12:
 	VPXOR        Y9, Y8, Y8
 	VPBROADCASTD 760(BX), Y13
 	VPADDD       Y8, Y13, Y13
-	VMOVDQA      288(DX), Y10
-	VPSRLD       $0x0a, Y10, Y8
-	VPSRLD       $0x11, Y10, Y9
-	VPSLLD       $0x0f, Y10, Y11
+	VPSRLD       $0x0a, Y14, Y8
+	VPSRLD       $0x11, Y14, Y9
+	VPSLLD       $0x0f, Y14, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y8, Y8
-	VPSRLD       $0x13, Y10, Y9
-	VPSLLD       $0x0d, Y10, Y11
+	VPSRLD       $0x13, Y14, Y9
+	VPSLLD       $0x0d, Y14, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y8, Y8
 	VPADDD       Y8, Y13, Y13
-	VMOVDQA      Y13, 352(DX)
+	VMOVDQA      Y13, 224(DX)
 
 	// W[28]: sigma1, t-7, t-16.
-	VPBROADCASTD 764(BX), Y13
-	VPADDD       384(DX), Y13, Y13
-	VPADDD       160(DX), Y13, Y13
-	VMOVDQA      320(DX), Y10
-	VPSRLD       $0x0a, Y10, Y8
-	VPSRLD       $0x11, Y10, Y9
-	VPSLLD       $0x0f, Y10, Y11
+	VPBROADCASTD 764(BX), Y14
+	VPADDD       256(DX), Y14, Y14
+	VPADDD       32(DX), Y14, Y14
+	VPSRLD       $0x0a, Y15, Y8
+	VPSRLD       $0x11, Y15, Y9
+	VPSLLD       $0x0f, Y15, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y8, Y8
-	VPSRLD       $0x13, Y10, Y9
-	VPSLLD       $0x0d, Y10, Y11
+	VPSRLD       $0x13, Y15, Y9
+	VPSLLD       $0x0d, Y15, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y8, Y8
-	VPADDD       Y8, Y13, Y13
-	VMOVDQA      Y13, 384(DX)
+	VPADDD       Y8, Y14, Y14
+	VMOVDQA      Y14, 256(DX)
 
 	// W[29]: sigma1.
-	VMOVDQA      352(DX), Y10
-	VPSRLD       $0x0a, Y10, Y8
-	VPSRLD       $0x11, Y10, Y9
-	VPSLLD       $0x0f, Y10, Y11
+	VPSRLD       $0x0a, Y13, Y8
+	VPSRLD       $0x11, Y13, Y9
+	VPSLLD       $0x0f, Y13, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y8, Y8
-	VPSRLD       $0x13, Y10, Y9
-	VPSLLD       $0x0d, Y10, Y11
+	VPSRLD       $0x13, Y13, Y9
+	VPSLLD       $0x0d, Y13, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y8, Y8
-	VPBROADCASTD 768(BX), Y13
-	VPADDD       Y8, Y13, Y13
-	VMOVDQA      Y13, 416(DX)
+	VPBROADCASTD 768(BX), Y15
+	VPADDD       Y8, Y15, Y15
+	VMOVDQA      Y15, 288(DX)
 
 	// W[30]: sigma1, t-7.
 	VPBROADCASTD 772(BX), Y13
-	VPADDD       224(DX), Y13, Y13
-	VMOVDQA      384(DX), Y10
-	VPSRLD       $0x0a, Y10, Y8
-	VPSRLD       $0x11, Y10, Y9
-	VPSLLD       $0x0f, Y10, Y11
+	VPADDD       96(DX), Y13, Y13
+	VPSRLD       $0x0a, Y14, Y8
+	VPSRLD       $0x11, Y14, Y9
+	VPSLLD       $0x0f, Y14, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y8, Y8
-	VPSRLD       $0x13, Y10, Y9
-	VPSLLD       $0x0d, Y10, Y11
+	VPSRLD       $0x13, Y14, Y9
+	VPSLLD       $0x0d, Y14, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y8, Y8
 	VPADDD       Y8, Y13, Y13
-	VMOVDQA      Y13, 448(DX)
+	VMOVDQA      Y13, 320(DX)
 
 	// W[31]: sigma1.
-	VMOVDQA      416(DX), Y10
-	VPSRLD       $0x0a, Y10, Y8
-	VPSRLD       $0x11, Y10, Y9
-	VPSLLD       $0x0f, Y10, Y11
+	VPSRLD       $0x0a, Y15, Y8
+	VPSRLD       $0x11, Y15, Y9
+	VPSLLD       $0x0f, Y15, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y8, Y8
-	VPSRLD       $0x13, Y10, Y9
-	VPSLLD       $0x0d, Y10, Y11
+	VPSRLD       $0x13, Y15, Y9
+	VPSLLD       $0x0d, Y15, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y8, Y8
-	VPBROADCASTD 776(BX), Y13
-	VPADDD       Y8, Y13, Y13
-	VMOVDQA      Y13, 480(DX)
+	VPBROADCASTD 776(BX), Y14
+	VPADDD       Y8, Y14, Y14
+	VMOVDQA      Y14, 352(DX)
+	VPXOR        Y4, Y5, Y14
 	JMP          round13
 
 	// Word 13 varies.
+	PCALIGN $0x40
+
 vary13:
-	VPBROADCASTD 84(BX), Y13
-	VPOR         Y8, Y13, Y13
-	VMOVDQA      Y13, 416(DX)
+	VPBROADCASTD 84(BX), Y14
+	VPOR         Y8, Y14, Y14
+	VMOVDQA      Y14, 288(DX)
 
 	// Complete round 13 by adding W[13] to a and e.
 	VPBROADCASTD 620(BX), Y2
-	VPADDD       Y13, Y2, Y2
+	VPADDD       Y2, Y14, Y2
 	VPBROADCASTD 624(BX), Y3
 	VPBROADCASTD 628(BX), Y4
 	VPBROADCASTD 632(BX), Y5
 	VPBROADCASTD 636(BX), Y6
-	VPADDD       Y13, Y6, Y6
+	VPADDD       Y6, Y14, Y6
 	VPBROADCASTD 640(BX), Y7
 	VPBROADCASTD 644(BX), Y0
 	VPBROADCASTD 648(BX), Y1
-	VPXOR        Y3, Y4, Y15
 
 	// W[16]: constant.
-	VPBROADCASTD 716(BX), Y13
-	VMOVDQA      Y13, (DX)
+	VPBROADCASTD 716(BX), Y14
+	VMOVDQA      Y14, -128(DX)
 
 	// W[17]: constant.
-	VPBROADCASTD 720(BX), Y13
-	VMOVDQA      Y13, 32(DX)
+	VPBROADCASTD 720(BX), Y15
+	VMOVDQA      Y15, -96(DX)
 
 	// W[18]: constant.
 	VPBROADCASTD 724(BX), Y13
-	VMOVDQA      Y13, 64(DX)
+	VMOVDQA      Y13, -64(DX)
 
 	// W[19]: constant.
-	VPBROADCASTD 728(BX), Y13
-	VMOVDQA      Y13, 96(DX)
+	VPBROADCASTD 728(BX), Y14
+	VMOVDQA      Y14, -32(DX)
 
 	// W[20]: t-7.
-	VPBROADCASTD 732(BX), Y13
-	VPADDD       416(DX), Y13, Y13
-	VMOVDQA      Y13, 128(DX)
+	VPBROADCASTD 732(BX), Y15
+	VPADDD       288(DX), Y15, Y15
+	VMOVDQA      Y15, (DX)
 
 	// W[21]: constant.
 	VPBROADCASTD 736(BX), Y13
-	VMOVDQA      Y13, 160(DX)
+	VMOVDQA      Y13, 32(DX)
 
 	// W[22]: sigma1.
-	VMOVDQA      128(DX), Y10
-	VPSRLD       $0x0a, Y10, Y8
-	VPSRLD       $0x11, Y10, Y9
-	VPSLLD       $0x0f, Y10, Y11
+	VPSRLD       $0x0a, Y15, Y8
+	VPSRLD       $0x11, Y15, Y9
+	VPSLLD       $0x0f, Y15, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y8, Y8
-	VPSRLD       $0x13, Y10, Y9
-	VPSLLD       $0x0d, Y10, Y11
+	VPSRLD       $0x13, Y15, Y9
+	VPSLLD       $0x0d, Y15, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y8, Y8
-	VPBROADCASTD 740(BX), Y13
-	VPADDD       Y8, Y13, Y13
-	VMOVDQA      Y13, 192(DX)
+	VPBROADCASTD 740(BX), Y14
+	VPADDD       Y8, Y14, Y14
+	VMOVDQA      Y14, 64(DX)
 
 	// W[23]: constant.
-	VPBROADCASTD 744(BX), Y13
-	VMOVDQA      Y13, 224(DX)
+	VPBROADCASTD 744(BX), Y15
+	VMOVDQA      Y15, 96(DX)
 
 	// W[24]: sigma1.
-	VMOVDQA      192(DX), Y10
-	VPSRLD       $0x0a, Y10, Y8
-	VPSRLD       $0x11, Y10, Y9
-	VPSLLD       $0x0f, Y10, Y11
+	VPSRLD       $0x0a, Y14, Y8
+	VPSRLD       $0x11, Y14, Y9
+	VPSLLD       $0x0f, Y14, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y8, Y8
-	VPSRLD       $0x13, Y10, Y9
-	VPSLLD       $0x0d, Y10, Y11
+	VPSRLD       $0x13, Y14, Y9
+	VPSLLD       $0x0d, Y14, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y8, Y8
 	VPBROADCASTD 748(BX), Y13
 	VPADDD       Y8, Y13, Y13
-	VMOVDQA      Y13, 256(DX)
+	VMOVDQA      Y13, 128(DX)
 
 	// W[25]: constant.
-	VPBROADCASTD 752(BX), Y13
-	VMOVDQA      Y13, 288(DX)
+	VPBROADCASTD 752(BX), Y14
+	VMOVDQA      Y14, 160(DX)
 
 	// W[26]: sigma1.
-	VMOVDQA      256(DX), Y10
-	VPSRLD       $0x0a, Y10, Y8
-	VPSRLD       $0x11, Y10, Y9
-	VPSLLD       $0x0f, Y10, Y11
+	VPSRLD       $0x0a, Y13, Y8
+	VPSRLD       $0x11, Y13, Y9
+	VPSLLD       $0x0f, Y13, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y8, Y8
-	VPSRLD       $0x13, Y10, Y9
-	VPSLLD       $0x0d, Y10, Y11
+	VPSRLD       $0x13, Y13, Y9
+	VPSLLD       $0x0d, Y13, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y8, Y8
-	VPBROADCASTD 756(BX), Y13
-	VPADDD       Y8, Y13, Y13
-	VMOVDQA      Y13, 320(DX)
+	VPBROADCASTD 756(BX), Y15
+	VPADDD       Y8, Y15, Y15
+	VMOVDQA      Y15, 192(DX)
 
 	// W[27]: t-7.
 	VPBROADCASTD 760(BX), Y13
-	VPADDD       128(DX), Y13, Y13
-	VMOVDQA      Y13, 352(DX)
+	VPADDD       (DX), Y13, Y13
+	VMOVDQA      Y13, 224(DX)
 
 	// W[28]: sigma1, sigma0.
-	VMOVDQA      416(DX), Y10
+	VMOVDQA      288(DX), Y10
 	VPSRLD       $0x03, Y10, Y8
 	VPSRLD       $0x07, Y10, Y9
 	VPSLLD       $0x19, Y10, Y11
@@ -3033,258 +2925,246 @@ vary13:
 	VPSLLD       $0x0e, Y10, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y8, Y8
-	VPBROADCASTD 764(BX), Y13
-	VPADDD       Y8, Y13, Y13
-	VMOVDQA      320(DX), Y10
-	VPSRLD       $0x0a, Y10, Y8
-	VPSRLD       $0x11, Y10, Y9
-	VPSLLD       $0x0f, Y10, Y11
+	VPBROADCASTD 764(BX), Y14
+	VPADDD       Y8, Y14, Y14
+	VPSRLD       $0x0a, Y15, Y8
+	VPSRLD       $0x11, Y15, Y9
+	VPSLLD       $0x0f, Y15, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y8, Y8
-	VPSRLD       $0x13, Y10, Y9
-	VPSLLD       $0x0d, Y10, Y11
+	VPSRLD       $0x13, Y15, Y9
+	VPSLLD       $0x0d, Y15, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y8, Y8
-	VPADDD       Y8, Y13, Y13
-	VMOVDQA      Y13, 384(DX)
+	VPADDD       Y8, Y14, Y14
+	VMOVDQA      Y14, 256(DX)
 
 	// W[29]: sigma1, t-7, t-16.
-	VPBROADCASTD 768(BX), Y13
-	VPADDD       416(DX), Y13, Y13
-	VPADDD       192(DX), Y13, Y13
-	VMOVDQA      352(DX), Y10
-	VPSRLD       $0x0a, Y10, Y8
-	VPSRLD       $0x11, Y10, Y9
-	VPSLLD       $0x0f, Y10, Y11
+	VPBROADCASTD 768(BX), Y15
+	VPADDD       288(DX), Y15, Y15
+	VPADDD       64(DX), Y15, Y15
+	VPSRLD       $0x0a, Y13, Y8
+	VPSRLD       $0x11, Y13, Y9
+	VPSLLD       $0x0f, Y13, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y8, Y8
-	VPSRLD       $0x13, Y10, Y9
-	VPSLLD       $0x0d, Y10, Y11
+	VPSRLD       $0x13, Y13, Y9
+	VPSLLD       $0x0d, Y13, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y8, Y8
-	VPADDD       Y8, Y13, Y13
-	VMOVDQA      Y13, 416(DX)
+	VPADDD       Y8, Y15, Y15
+	VMOVDQA      Y15, 288(DX)
 
 	// W[30]: sigma1.
-	VMOVDQA      384(DX), Y10
-	VPSRLD       $0x0a, Y10, Y8
-	VPSRLD       $0x11, Y10, Y9
-	VPSLLD       $0x0f, Y10, Y11
+	VPSRLD       $0x0a, Y14, Y8
+	VPSRLD       $0x11, Y14, Y9
+	VPSLLD       $0x0f, Y14, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y8, Y8
-	VPSRLD       $0x13, Y10, Y9
-	VPSLLD       $0x0d, Y10, Y11
+	VPSRLD       $0x13, Y14, Y9
+	VPSLLD       $0x0d, Y14, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y8, Y8
 	VPBROADCASTD 772(BX), Y13
 	VPADDD       Y8, Y13, Y13
-	VMOVDQA      Y13, 448(DX)
+	VMOVDQA      Y13, 320(DX)
 
 	// W[31]: sigma1, t-7.
-	VPBROADCASTD 776(BX), Y13
-	VPADDD       256(DX), Y13, Y13
-	VMOVDQA      416(DX), Y10
-	VPSRLD       $0x0a, Y10, Y8
-	VPSRLD       $0x11, Y10, Y9
-	VPSLLD       $0x0f, Y10, Y11
+	VPBROADCASTD 776(BX), Y14
+	VPADDD       128(DX), Y14, Y14
+	VPSRLD       $0x0a, Y15, Y8
+	VPSRLD       $0x11, Y15, Y9
+	VPSLLD       $0x0f, Y15, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y8, Y8
-	VPSRLD       $0x13, Y10, Y9
-	VPSLLD       $0x0d, Y10, Y11
+	VPSRLD       $0x13, Y15, Y9
+	VPSLLD       $0x0d, Y15, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y8, Y8
-	VPADDD       Y8, Y13, Y13
-	VMOVDQA      Y13, 480(DX)
+	VPADDD       Y8, Y14, Y14
+	VMOVDQA      Y14, 352(DX)
+	VPXOR        Y3, Y4, Y15
 	JMP          round14
 
 	// Word 14 varies.
+	PCALIGN $0x40
+
 vary14:
-	VPBROADCASTD 88(BX), Y13
-	VPOR         Y8, Y13, Y13
-	VMOVDQA      Y13, 448(DX)
+	VPBROADCASTD 88(BX), Y15
+	VPOR         Y8, Y15, Y15
+	VMOVDQA      Y15, 320(DX)
 
 	// Complete round 14 by adding W[14] to a and e.
 	VPBROADCASTD 620(BX), Y1
-	VPADDD       Y13, Y1, Y1
+	VPADDD       Y1, Y15, Y1
 	VPBROADCASTD 624(BX), Y2
 	VPBROADCASTD 628(BX), Y3
 	VPBROADCASTD 632(BX), Y4
 	VPBROADCASTD 636(BX), Y5
-	VPADDD       Y13, Y5, Y5
+	VPADDD       Y5, Y15, Y5
 	VPBROADCASTD 640(BX), Y6
 	VPBROADCASTD 644(BX), Y7
 	VPBROADCASTD 648(BX), Y0
-	VPXOR        Y2, Y3, Y14
 
 	// W[16]: sigma1.
-	VMOVDQA      448(DX), Y10
-	VPSRLD       $0x0a, Y10, Y8
-	VPSRLD       $0x11, Y10, Y9
-	VPSLLD       $0x0f, Y10, Y11
+	VPSRLD       $0x0a, Y15, Y8
+	VPSRLD       $0x11, Y15, Y9
+	VPSLLD       $0x0f, Y15, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y8, Y8
-	VPSRLD       $0x13, Y10, Y9
-	VPSLLD       $0x0d, Y10, Y11
+	VPSRLD       $0x13, Y15, Y9
+	VPSLLD       $0x0d, Y15, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y8, Y8
-	VPBROADCASTD 716(BX), Y13
-	VPADDD       Y8, Y13, Y13
-	VMOVDQA      Y13, (DX)
+	VPBROADCASTD 716(BX), Y14
+	VPADDD       Y8, Y14, Y14
+	VMOVDQA      Y14, -128(DX)
 
 	// W[17]: constant.
-	VPBROADCASTD 720(BX), Y13
-	VMOVDQA      Y13, 32(DX)
+	VPBROADCASTD 720(BX), Y15
+	VMOVDQA      Y15, -96(DX)
 
 	// W[18]: sigma1.
-	VMOVDQA      (DX), Y10
-	VPSRLD       $0x0a, Y10, Y8
-	VPSRLD       $0x11, Y10, Y9
-	VPSLLD       $0x0f, Y10, Y11
+	VPSRLD       $0x0a, Y14, Y8
+	VPSRLD       $0x11, Y14, Y9
+	VPSLLD       $0x0f, Y14, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y8, Y8
-	VPSRLD       $0x13, Y10, Y9
-	VPSLLD       $0x0d, Y10, Y11
+	VPSRLD       $0x13, Y14, Y9
+	VPSLLD       $0x0d, Y14, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y8, Y8
 	VPBROADCASTD 724(BX), Y13
 	VPADDD       Y8, Y13, Y13
-	VMOVDQA      Y13, 64(DX)
+	VMOVDQA      Y13, -64(DX)
 
 	// W[19]: constant.
-	VPBROADCASTD 728(BX), Y13
-	VMOVDQA      Y13, 96(DX)
+	VPBROADCASTD 728(BX), Y14
+	VMOVDQA      Y14, -32(DX)
 
 	// W[20]: sigma1.
-	VMOVDQA      64(DX), Y10
-	VPSRLD       $0x0a, Y10, Y8
-	VPSRLD       $0x11, Y10, Y9
-	VPSLLD       $0x0f, Y10, Y11
+	VPSRLD       $0x0a, Y13, Y8
+	VPSRLD       $0x11, Y13, Y9
+	VPSLLD       $0x0f, Y13, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y8, Y8
-	VPSRLD       $0x13, Y10, Y9
-	VPSLLD       $0x0d, Y10, Y11
+	VPSRLD       $0x13, Y13, Y9
+	VPSLLD       $0x0d, Y13, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y8, Y8
-	VPBROADCASTD 732(BX), Y13
-	VPADDD       Y8, Y13, Y13
-	VMOVDQA      Y13, 128(DX)
+	VPBROADCASTD 732(BX), Y15
+	VPADDD       Y8, Y15, Y15
+	VMOVDQA      Y15, (DX)
 
 	// W[21]: t-7.
 	VPBROADCASTD 736(BX), Y13
-	VPADDD       448(DX), Y13, Y13
-	VMOVDQA      Y13, 160(DX)
+	VPADDD       320(DX), Y13, Y13
+	VMOVDQA      Y13, 32(DX)
 
 	// W[22]: sigma1.
-	VMOVDQA      128(DX), Y10
-	VPSRLD       $0x0a, Y10, Y8
-	VPSRLD       $0x11, Y10, Y9
-	VPSLLD       $0x0f, Y10, Y11
+	VPSRLD       $0x0a, Y15, Y8
+	VPSRLD       $0x11, Y15, Y9
+	VPSLLD       $0x0f, Y15, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y8, Y8
-	VPSRLD       $0x13, Y10, Y9
-	VPSLLD       $0x0d, Y10, Y11
+	VPSRLD       $0x13, Y15, Y9
+	VPSLLD       $0x0d, Y15, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y8, Y8
-	VPBROADCASTD 740(BX), Y13
-	VPADDD       Y8, Y13, Y13
-	VMOVDQA      Y13, 192(DX)
+	VPBROADCASTD 740(BX), Y14
+	VPADDD       Y8, Y14, Y14
+	VMOVDQA      Y14, 64(DX)
 
 	// W[23]: sigma1, t-7.
-	VPBROADCASTD 744(BX), Y13
-	VPADDD       (DX), Y13, Y13
-	VMOVDQA      160(DX), Y10
-	VPSRLD       $0x0a, Y10, Y8
-	VPSRLD       $0x11, Y10, Y9
-	VPSLLD       $0x0f, Y10, Y11
+	VPBROADCASTD 744(BX), Y15
+	VPADDD       -128(DX), Y15, Y15
+	VPSRLD       $0x0a, Y13, Y8
+	VPSRLD       $0x11, Y13, Y9
+	VPSLLD       $0x0f, Y13, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y8, Y8
-	VPSRLD       $0x13, Y10, Y9
-	VPSLLD       $0x0d, Y10, Y11
+	VPSRLD       $0x13, Y13, Y9
+	VPSLLD       $0x0d, Y13, Y11
+	VPXOR        Y11, Y9, Y9
+	VPXOR        Y9, Y8, Y8
+	VPADDD       Y8, Y15, Y15
+	VMOVDQA      Y15, 96(DX)
+
+	// W[24]: sigma1.
+	VPSRLD       $0x0a, Y14, Y8
+	VPSRLD       $0x11, Y14, Y9
+	VPSLLD       $0x0f, Y14, Y11
+	VPXOR        Y11, Y9, Y9
+	VPXOR        Y9, Y8, Y8
+	VPSRLD       $0x13, Y14, Y9
+	VPSLLD       $0x0d, Y14, Y11
+	VPXOR        Y11, Y9, Y9
+	VPXOR        Y9, Y8, Y8
+	VPBROADCASTD 748(BX), Y13
+	VPADDD       Y8, Y13, Y13
+	VMOVDQA      Y13, 128(DX)
+
+	// W[25]: sigma1, t-7.
+	VPBROADCASTD 752(BX), Y14
+	VPADDD       -64(DX), Y14, Y14
+	VPSRLD       $0x0a, Y15, Y8
+	VPSRLD       $0x11, Y15, Y9
+	VPSLLD       $0x0f, Y15, Y11
+	VPXOR        Y11, Y9, Y9
+	VPXOR        Y9, Y8, Y8
+	VPSRLD       $0x13, Y15, Y9
+	VPSLLD       $0x0d, Y15, Y11
+	VPXOR        Y11, Y9, Y9
+	VPXOR        Y9, Y8, Y8
+	VPADDD       Y8, Y14, Y14
+	VMOVDQA      Y14, 160(DX)
+
+	// W[26]: sigma1.
+	VPSRLD       $0x0a, Y13, Y8
+	VPSRLD       $0x11, Y13, Y9
+	VPSLLD       $0x0f, Y13, Y11
+	VPXOR        Y11, Y9, Y9
+	VPXOR        Y9, Y8, Y8
+	VPSRLD       $0x13, Y13, Y9
+	VPSLLD       $0x0d, Y13, Y11
+	VPXOR        Y11, Y9, Y9
+	VPXOR        Y9, Y8, Y8
+	VPBROADCASTD 756(BX), Y15
+	VPADDD       Y8, Y15, Y15
+	VMOVDQA      Y15, 192(DX)
+
+	// W[27]: sigma1, t-7.
+	VPBROADCASTD 760(BX), Y13
+	VPADDD       (DX), Y13, Y13
+	VPSRLD       $0x0a, Y14, Y8
+	VPSRLD       $0x11, Y14, Y9
+	VPSLLD       $0x0f, Y14, Y11
+	VPXOR        Y11, Y9, Y9
+	VPXOR        Y9, Y8, Y8
+	VPSRLD       $0x13, Y14, Y9
+	VPSLLD       $0x0d, Y14, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y8, Y8
 	VPADDD       Y8, Y13, Y13
 	VMOVDQA      Y13, 224(DX)
 
-	// W[24]: sigma1.
-	VMOVDQA      192(DX), Y10
-	VPSRLD       $0x0a, Y10, Y8
-	VPSRLD       $0x11, Y10, Y9
-	VPSLLD       $0x0f, Y10, Y11
-	VPXOR        Y11, Y9, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSRLD       $0x13, Y10, Y9
-	VPSLLD       $0x0d, Y10, Y11
-	VPXOR        Y11, Y9, Y9
-	VPXOR        Y9, Y8, Y8
-	VPBROADCASTD 748(BX), Y13
-	VPADDD       Y8, Y13, Y13
-	VMOVDQA      Y13, 256(DX)
-
-	// W[25]: sigma1, t-7.
-	VPBROADCASTD 752(BX), Y13
-	VPADDD       64(DX), Y13, Y13
-	VMOVDQA      224(DX), Y10
-	VPSRLD       $0x0a, Y10, Y8
-	VPSRLD       $0x11, Y10, Y9
-	VPSLLD       $0x0f, Y10, Y11
-	VPXOR        Y11, Y9, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSRLD       $0x13, Y10, Y9
-	VPSLLD       $0x0d, Y10, Y11
-	VPXOR        Y11, Y9, Y9
-	VPXOR        Y9, Y8, Y8
-	VPADDD       Y8, Y13, Y13
-	VMOVDQA      Y13, 288(DX)
-
-	// W[26]: sigma1.
-	VMOVDQA      256(DX), Y10
-	VPSRLD       $0x0a, Y10, Y8
-	VPSRLD       $0x11, Y10, Y9
-	VPSLLD       $0x0f, Y10, Y11
-	VPXOR        Y11, Y9, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSRLD       $0x13, Y10, Y9
-	VPSLLD       $0x0d, Y10, Y11
-	VPXOR        Y11, Y9, Y9
-	VPXOR        Y9, Y8, Y8
-	VPBROADCASTD 756(BX), Y13
-	VPADDD       Y8, Y13, Y13
-	VMOVDQA      Y13, 320(DX)
-
-	// W[27]: sigma1, t-7.
-	VPBROADCASTD 760(BX), Y13
-	VPADDD       128(DX), Y13, Y13
-	VMOVDQA      288(DX), Y10
-	VPSRLD       $0x0a, Y10, Y8
-	VPSRLD       $0x11, Y10, Y9
-	VPSLLD       $0x0f, Y10, Y11
-	VPXOR        Y11, Y9, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSRLD       $0x13, Y10, Y9
-	VPSLLD       $0x0d, Y10, Y11
-	VPXOR        Y11, Y9, Y9
-	VPXOR        Y9, Y8, Y8
-	VPADDD       Y8, Y13, Y13
-	VMOVDQA      Y13, 352(DX)
-
 	// W[28]: sigma1, t-7.
-	VPBROADCASTD 764(BX), Y13
-	VPADDD       160(DX), Y13, Y13
-	VMOVDQA      320(DX), Y10
-	VPSRLD       $0x0a, Y10, Y8
-	VPSRLD       $0x11, Y10, Y9
-	VPSLLD       $0x0f, Y10, Y11
+	VPBROADCASTD 764(BX), Y14
+	VPADDD       32(DX), Y14, Y14
+	VPSRLD       $0x0a, Y15, Y8
+	VPSRLD       $0x11, Y15, Y9
+	VPSLLD       $0x0f, Y15, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y8, Y8
-	VPSRLD       $0x13, Y10, Y9
-	VPSLLD       $0x0d, Y10, Y11
+	VPSRLD       $0x13, Y15, Y9
+	VPSLLD       $0x0d, Y15, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y8, Y8
-	VPADDD       Y8, Y13, Y13
-	VMOVDQA      Y13, 384(DX)
+	VPADDD       Y8, Y14, Y14
+	VMOVDQA      Y14, 256(DX)
 
 	// W[29]: sigma1, t-7, sigma0.
-	VMOVDQA      448(DX), Y10
+	VMOVDQA      320(DX), Y10
 	VPSRLD       $0x03, Y10, Y8
 	VPSRLD       $0x07, Y10, Y9
 	VPSLLD       $0x19, Y10, Y11
@@ -3294,41 +3174,39 @@ vary14:
 	VPSLLD       $0x0e, Y10, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y8, Y8
-	VPBROADCASTD 768(BX), Y13
-	VPADDD       Y8, Y13, Y13
-	VPADDD       192(DX), Y13, Y13
-	VMOVDQA      352(DX), Y10
-	VPSRLD       $0x0a, Y10, Y8
-	VPSRLD       $0x11, Y10, Y9
-	VPSLLD       $0x0f, Y10, Y11
+	VPBROADCASTD 768(BX), Y15
+	VPADDD       Y8, Y15, Y15
+	VPADDD       64(DX), Y15, Y15
+	VPSRLD       $0x0a, Y13, Y8
+	VPSRLD       $0x11, Y13, Y9
+	VPSLLD       $0x0f, Y13, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y8, Y8
-	VPSRLD       $0x13, Y10, Y9
-	VPSLLD       $0x0d, Y10, Y11
+	VPSRLD       $0x13, Y13, Y9
+	VPSLLD       $0x0d, Y13, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y8, Y8
-	VPADDD       Y8, Y13, Y13
-	VMOVDQA      Y13, 416(DX)
+	VPADDD       Y8, Y15, Y15
+	VMOVDQA      Y15, 288(DX)
 
 	// W[30]: sigma1, t-7, t-16.
 	VPBROADCASTD 772(BX), Y13
-	VPADDD       448(DX), Y13, Y13
-	VPADDD       224(DX), Y13, Y13
-	VMOVDQA      384(DX), Y10
-	VPSRLD       $0x0a, Y10, Y8
-	VPSRLD       $0x11, Y10, Y9
-	VPSLLD       $0x0f, Y10, Y11
+	VPADDD       320(DX), Y13, Y13
+	VPADDD       96(DX), Y13, Y13
+	VPSRLD       $0x0a, Y14, Y8
+	VPSRLD       $0x11, Y14, Y9
+	VPSLLD       $0x0f, Y14, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y8, Y8
-	VPSRLD       $0x13, Y10, Y9
-	VPSLLD       $0x0d, Y10, Y11
+	VPSRLD       $0x13, Y14, Y9
+	VPSLLD       $0x0d, Y14, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y8, Y8
 	VPADDD       Y8, Y13, Y13
-	VMOVDQA      Y13, 448(DX)
+	VMOVDQA      Y13, 320(DX)
 
 	// W[31]: sigma1, t-7, sigma0.
-	VMOVDQA      (DX), Y10
+	VMOVDQA      -128(DX), Y10
 	VPSRLD       $0x03, Y10, Y8
 	VPSRLD       $0x07, Y10, Y9
 	VPSLLD       $0x19, Y10, Y11
@@ -3338,215 +3216,206 @@ vary14:
 	VPSLLD       $0x0e, Y10, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y8, Y8
-	VPBROADCASTD 776(BX), Y13
-	VPADDD       Y8, Y13, Y13
-	VPADDD       256(DX), Y13, Y13
-	VMOVDQA      416(DX), Y10
-	VPSRLD       $0x0a, Y10, Y8
-	VPSRLD       $0x11, Y10, Y9
-	VPSLLD       $0x0f, Y10, Y11
+	VPBROADCASTD 776(BX), Y14
+	VPADDD       Y8, Y14, Y14
+	VPADDD       128(DX), Y14, Y14
+	VPSRLD       $0x0a, Y15, Y8
+	VPSRLD       $0x11, Y15, Y9
+	VPSLLD       $0x0f, Y15, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y8, Y8
-	VPSRLD       $0x13, Y10, Y9
-	VPSLLD       $0x0d, Y10, Y11
+	VPSRLD       $0x13, Y15, Y9
+	VPSLLD       $0x0d, Y15, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y8, Y8
-	VPADDD       Y8, Y13, Y13
-	VMOVDQA      Y13, 480(DX)
+	VPADDD       Y8, Y14, Y14
+	VMOVDQA      Y14, 352(DX)
+	VPXOR        Y2, Y3, Y14
 	JMP          round15
 
 	// Word 15 varies.
+	PCALIGN $0x40
+
 vary15:
 	VPBROADCASTD 92(BX), Y13
 	VPOR         Y8, Y13, Y13
-	VMOVDQA      Y13, 480(DX)
+	VMOVDQA      Y13, 352(DX)
 
 	// Complete round 15 by adding W[15] to a and e.
 	VPBROADCASTD 620(BX), Y0
-	VPADDD       Y13, Y0, Y0
+	VPADDD       Y0, Y13, Y0
 	VPBROADCASTD 624(BX), Y1
 	VPBROADCASTD 628(BX), Y2
 	VPBROADCASTD 632(BX), Y3
 	VPBROADCASTD 636(BX), Y4
-	VPADDD       Y13, Y4, Y4
+	VPADDD       Y4, Y13, Y4
 	VPBROADCASTD 640(BX), Y5
 	VPBROADCASTD 644(BX), Y6
 	VPBROADCASTD 648(BX), Y7
-	VPXOR        Y1, Y2, Y15
 
 	// W[16]: constant.
-	VPBROADCASTD 716(BX), Y13
-	VMOVDQA      Y13, (DX)
+	VPBROADCASTD 716(BX), Y14
+	VMOVDQA      Y14, -128(DX)
 
 	// W[17]: sigma1.
-	VMOVDQA      480(DX), Y10
-	VPSRLD       $0x0a, Y10, Y8
-	VPSRLD       $0x11, Y10, Y9
-	VPSLLD       $0x0f, Y10, Y11
+	VPSRLD       $0x0a, Y13, Y8
+	VPSRLD       $0x11, Y13, Y9
+	VPSLLD       $0x0f, Y13, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y8, Y8
-	VPSRLD       $0x13, Y10, Y9
-	VPSLLD       $0x0d, Y10, Y11
+	VPSRLD       $0x13, Y13, Y9
+	VPSLLD       $0x0d, Y13, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y8, Y8
-	VPBROADCASTD 720(BX), Y13
-	VPADDD       Y8, Y13, Y13
-	VMOVDQA      Y13, 32(DX)
+	VPBROADCASTD 720(BX), Y15
+	VPADDD       Y8, Y15, Y15
+	VMOVDQA      Y15, -96(DX)
 
 	// W[18]: constant.
 	VPBROADCASTD 724(BX), Y13
-	VMOVDQA      Y13, 64(DX)
+	VMOVDQA      Y13, -64(DX)
 
 	// W[19]: sigma1.
-	VMOVDQA      32(DX), Y10
-	VPSRLD       $0x0a, Y10, Y8
-	VPSRLD       $0x11, Y10, Y9
-	VPSLLD       $0x0f, Y10, Y11
+	VPSRLD       $0x0a, Y15, Y8
+	VPSRLD       $0x11, Y15, Y9
+	VPSLLD       $0x0f, Y15, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y8, Y8
-	VPSRLD       $0x13, Y10, Y9
-	VPSLLD       $0x0d, Y10, Y11
+	VPSRLD       $0x13, Y15, Y9
+	VPSLLD       $0x0d, Y15, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y8, Y8
-	VPBROADCASTD 728(BX), Y13
-	VPADDD       Y8, Y13, Y13
-	VMOVDQA      Y13, 96(DX)
+	VPBROADCASTD 728(BX), Y14
+	VPADDD       Y8, Y14, Y14
+	VMOVDQA      Y14, -32(DX)
 
 	// W[20]: constant.
-	VPBROADCASTD 732(BX), Y13
-	VMOVDQA      Y13, 128(DX)
+	VPBROADCASTD 732(BX), Y15
+	VMOVDQA      Y15, (DX)
 
 	// W[21]: sigma1.
-	VMOVDQA      96(DX), Y10
-	VPSRLD       $0x0a, Y10, Y8
-	VPSRLD       $0x11, Y10, Y9
-	VPSLLD       $0x0f, Y10, Y11
+	VPSRLD       $0x0a, Y14, Y8
+	VPSRLD       $0x11, Y14, Y9
+	VPSLLD       $0x0f, Y14, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y8, Y8
-	VPSRLD       $0x13, Y10, Y9
-	VPSLLD       $0x0d, Y10, Y11
+	VPSRLD       $0x13, Y14, Y9
+	VPSLLD       $0x0d, Y14, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y8, Y8
 	VPBROADCASTD 736(BX), Y13
 	VPADDD       Y8, Y13, Y13
-	VMOVDQA      Y13, 160(DX)
+	VMOVDQA      Y13, 32(DX)
 
 	// W[22]: t-7.
-	VPBROADCASTD 740(BX), Y13
-	VPADDD       480(DX), Y13, Y13
-	VMOVDQA      Y13, 192(DX)
+	VPBROADCASTD 740(BX), Y14
+	VPADDD       352(DX), Y14, Y14
+	VMOVDQA      Y14, 64(DX)
 
 	// W[23]: sigma1.
-	VMOVDQA      160(DX), Y10
-	VPSRLD       $0x0a, Y10, Y8
-	VPSRLD       $0x11, Y10, Y9
-	VPSLLD       $0x0f, Y10, Y11
+	VPSRLD       $0x0a, Y13, Y8
+	VPSRLD       $0x11, Y13, Y9
+	VPSLLD       $0x0f, Y13, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y8, Y8
-	VPSRLD       $0x13, Y10, Y9
-	VPSLLD       $0x0d, Y10, Y11
+	VPSRLD       $0x13, Y13, Y9
+	VPSLLD       $0x0d, Y13, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y8, Y8
-	VPBROADCASTD 744(BX), Y13
-	VPADDD       Y8, Y13, Y13
-	VMOVDQA      Y13, 224(DX)
+	VPBROADCASTD 744(BX), Y15
+	VPADDD       Y8, Y15, Y15
+	VMOVDQA      Y15, 96(DX)
 
 	// W[24]: sigma1, t-7.
 	VPBROADCASTD 748(BX), Y13
-	VPADDD       32(DX), Y13, Y13
-	VMOVDQA      192(DX), Y10
-	VPSRLD       $0x0a, Y10, Y8
-	VPSRLD       $0x11, Y10, Y9
-	VPSLLD       $0x0f, Y10, Y11
+	VPADDD       -96(DX), Y13, Y13
+	VPSRLD       $0x0a, Y14, Y8
+	VPSRLD       $0x11, Y14, Y9
+	VPSLLD       $0x0f, Y14, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y8, Y8
-	VPSRLD       $0x13, Y10, Y9
-	VPSLLD       $0x0d, Y10, Y11
+	VPSRLD       $0x13, Y14, Y9
+	VPSLLD       $0x0d, Y14, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y8, Y8
 	VPADDD       Y8, Y13, Y13
-	VMOVDQA      Y13, 256(DX)
+	VMOVDQA      Y13, 128(DX)
 
 	// W[25]: sigma1.
-	VMOVDQA      224(DX), Y10
-	VPSRLD       $0x0a, Y10, Y8
-	VPSRLD       $0x11, Y10, Y9
-	VPSLLD       $0x0f, Y10, Y11
+	VPSRLD       $0x0a, Y15, Y8
+	VPSRLD       $0x11, Y15, Y9
+	VPSLLD       $0x0f, Y15, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y8, Y8
-	VPSRLD       $0x13, Y10, Y9
-	VPSLLD       $0x0d, Y10, Y11
+	VPSRLD       $0x13, Y15, Y9
+	VPSLLD       $0x0d, Y15, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y8, Y8
-	VPBROADCASTD 752(BX), Y13
-	VPADDD       Y8, Y13, Y13
-	VMOVDQA      Y13, 288(DX)
+	VPBROADCASTD 752(BX), Y14
+	VPADDD       Y8, Y14, Y14
+	VMOVDQA      Y14, 160(DX)
 
 	// W[26]: sigma1, t-7.
-	VPBROADCASTD 756(BX), Y13
-	VPADDD       96(DX), Y13, Y13
-	VMOVDQA      256(DX), Y10
-	VPSRLD       $0x0a, Y10, Y8
-	VPSRLD       $0x11, Y10, Y9
-	VPSLLD       $0x0f, Y10, Y11
+	VPBROADCASTD 756(BX), Y15
+	VPADDD       -32(DX), Y15, Y15
+	VPSRLD       $0x0a, Y13, Y8
+	VPSRLD       $0x11, Y13, Y9
+	VPSLLD       $0x0f, Y13, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y8, Y8
-	VPSRLD       $0x13, Y10, Y9
-	VPSLLD       $0x0d, Y10, Y11
+	VPSRLD       $0x13, Y13, Y9
+	VPSLLD       $0x0d, Y13, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y8, Y8
-	VPADDD       Y8, Y13, Y13
-	VMOVDQA      Y13, 320(DX)
+	VPADDD       Y8, Y15, Y15
+	VMOVDQA      Y15, 192(DX)
 
 	// W[27]: sigma1.
-	VMOVDQA      288(DX), Y10
-	VPSRLD       $0x0a, Y10, Y8
-	VPSRLD       $0x11, Y10, Y9
-	VPSLLD       $0x0f, Y10, Y11
+	VPSRLD       $0x0a, Y14, Y8
+	VPSRLD       $0x11, Y14, Y9
+	VPSLLD       $0x0f, Y14, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y8, Y8
-	VPSRLD       $0x13, Y10, Y9
-	VPSLLD       $0x0d, Y10, Y11
+	VPSRLD       $0x13, Y14, Y9
+	VPSLLD       $0x0d, Y14, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y8, Y8
 	VPBROADCASTD 760(BX), Y13
 	VPADDD       Y8, Y13, Y13
-	VMOVDQA      Y13, 352(DX)
+	VMOVDQA      Y13, 224(DX)
 
 	// W[28]: sigma1, t-7.
-	VPBROADCASTD 764(BX), Y13
-	VPADDD       160(DX), Y13, Y13
-	VMOVDQA      320(DX), Y10
-	VPSRLD       $0x0a, Y10, Y8
-	VPSRLD       $0x11, Y10, Y9
-	VPSLLD       $0x0f, Y10, Y11
+	VPBROADCASTD 764(BX), Y14
+	VPADDD       32(DX), Y14, Y14
+	VPSRLD       $0x0a, Y15, Y8
+	VPSRLD       $0x11, Y15, Y9
+	VPSLLD       $0x0f, Y15, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y8, Y8
-	VPSRLD       $0x13, Y10, Y9
-	VPSLLD       $0x0d, Y10, Y11
+	VPSRLD       $0x13, Y15, Y9
+	VPSLLD       $0x0d, Y15, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y8, Y8
-	VPADDD       Y8, Y13, Y13
-	VMOVDQA      Y13, 384(DX)
+	VPADDD       Y8, Y14, Y14
+	VMOVDQA      Y14, 256(DX)
 
 	// W[29]: sigma1, t-7.
-	VPBROADCASTD 768(BX), Y13
-	VPADDD       192(DX), Y13, Y13
-	VMOVDQA      352(DX), Y10
-	VPSRLD       $0x0a, Y10, Y8
-	VPSRLD       $0x11, Y10, Y9
-	VPSLLD       $0x0f, Y10, Y11
+	VPBROADCASTD 768(BX), Y15
+	VPADDD       64(DX), Y15, Y15
+	VPSRLD       $0x0a, Y13, Y8
+	VPSRLD       $0x11, Y13, Y9
+	VPSLLD       $0x0f, Y13, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y8, Y8
-	VPSRLD       $0x13, Y10, Y9
-	VPSLLD       $0x0d, Y10, Y11
+	VPSRLD       $0x13, Y13, Y9
+	VPSLLD       $0x0d, Y13, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y8, Y8
-	VPADDD       Y8, Y13, Y13
-	VMOVDQA      Y13, 416(DX)
+	VPADDD       Y8, Y15, Y15
+	VMOVDQA      Y15, 288(DX)
 
 	// W[30]: sigma1, t-7, sigma0.
-	VMOVDQA      480(DX), Y10
+	VMOVDQA      352(DX), Y10
 	VPSRLD       $0x03, Y10, Y8
 	VPSRLD       $0x07, Y10, Y9
 	VPSLLD       $0x19, Y10, Y11
@@ -3558,37 +3427,37 @@ vary15:
 	VPXOR        Y9, Y8, Y8
 	VPBROADCASTD 772(BX), Y13
 	VPADDD       Y8, Y13, Y13
-	VPADDD       224(DX), Y13, Y13
-	VMOVDQA      384(DX), Y10
-	VPSRLD       $0x0a, Y10, Y8
-	VPSRLD       $0x11, Y10, Y9
-	VPSLLD       $0x0f, Y10, Y11
+	VPADDD       96(DX), Y13, Y13
+	VPSRLD       $0x0a, Y14, Y8
+	VPSRLD       $0x11, Y14, Y9
+	VPSLLD       $0x0f, Y14, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y8, Y8
-	VPSRLD       $0x13, Y10, Y9
-	VPSLLD       $0x0d, Y10, Y11
+	VPSRLD       $0x13, Y14, Y9
+	VPSLLD       $0x0d, Y14, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y8, Y8
 	VPADDD       Y8, Y13, Y13
-	VMOVDQA      Y13, 448(DX)
+	VMOVDQA      Y13, 320(DX)
 
 	// W[31]: sigma1, t-7, t-16.
-	VPBROADCASTD 776(BX), Y13
-	VPADDD       480(DX), Y13, Y13
-	VPADDD       256(DX), Y13, Y13
-	VMOVDQA      416(DX), Y10
-	VPSRLD       $0x0a, Y10, Y8
-	VPSRLD       $0x11, Y10, Y9
-	VPSLLD       $0x0f, Y10, Y11
+	VPBROADCASTD 776(BX), Y14
+	VPADDD       352(DX), Y14, Y14
+	VPADDD       128(DX), Y14, Y14
+	VPSRLD       $0x0a, Y15, Y8
+	VPSRLD       $0x11, Y15, Y9
+	VPSLLD       $0x0f, Y15, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y8, Y8
-	VPSRLD       $0x13, Y10, Y9
-	VPSLLD       $0x0d, Y10, Y11
+	VPSRLD       $0x13, Y15, Y9
+	VPSLLD       $0x0d, Y15, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y8, Y8
-	VPADDD       Y8, Y13, Y13
-	VMOVDQA      Y13, 480(DX)
+	VPADDD       Y8, Y14, Y14
+	VMOVDQA      Y14, 352(DX)
+	VPXOR        Y1, Y2, Y15
 	JMP          round16
+	PCALIGN $0x80
 
 round1:
 	// Round 1.
@@ -3597,7 +3466,7 @@ round1:
 	VPXOR        Y4, Y5, Y11
 	VPAND        Y3, Y11, Y11
 	VPXOR        Y5, Y11, Y11
-	VPADDD       Y11, Y6, Y6
+	VPADDD       Y6, Y11, Y6
 	VPSRLD       $0x06, Y3, Y8
 	VPSLLD       $0x1a, Y3, Y11
 	VPXOR        Y11, Y8, Y8
@@ -3609,12 +3478,12 @@ round1:
 	VPSLLD       $0x07, Y3, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y8, Y8
-	VPADDD       Y8, Y6, Y6
+	VPADDD       Y6, Y8, Y6
 	VPADDD       Y6, Y2, Y2
 	VPXOR        Y7, Y0, Y15
 	VPAND        Y15, Y14, Y14
 	VPXOR        Y0, Y14, Y14
-	VPADDD       Y14, Y6, Y6
+	VPADDD       Y6, Y14, Y6
 	VPSRLD       $0x02, Y7, Y8
 	VPSLLD       $0x1e, Y7, Y11
 	VPXOR        Y11, Y8, Y8
@@ -3626,7 +3495,7 @@ round1:
 	VPSLLD       $0x0a, Y7, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y8, Y8
-	VPADDD       Y8, Y6, Y6
+	VPADDD       Y6, Y8, Y6
 
 round2:
 	// Round 2.
@@ -3635,7 +3504,7 @@ round2:
 	VPXOR        Y3, Y4, Y11
 	VPAND        Y2, Y11, Y11
 	VPXOR        Y4, Y11, Y11
-	VPADDD       Y11, Y5, Y5
+	VPADDD       Y5, Y11, Y5
 	VPSRLD       $0x06, Y2, Y8
 	VPSLLD       $0x1a, Y2, Y11
 	VPXOR        Y11, Y8, Y8
@@ -3647,12 +3516,12 @@ round2:
 	VPSLLD       $0x07, Y2, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y8, Y8
-	VPADDD       Y8, Y5, Y5
+	VPADDD       Y5, Y8, Y5
 	VPADDD       Y5, Y1, Y1
 	VPXOR        Y6, Y7, Y14
 	VPAND        Y14, Y15, Y15
 	VPXOR        Y7, Y15, Y15
-	VPADDD       Y15, Y5, Y5
+	VPADDD       Y5, Y15, Y5
 	VPSRLD       $0x02, Y6, Y8
 	VPSLLD       $0x1e, Y6, Y11
 	VPXOR        Y11, Y8, Y8
@@ -3664,7 +3533,7 @@ round2:
 	VPSLLD       $0x0a, Y6, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y8, Y8
-	VPADDD       Y8, Y5, Y5
+	VPADDD       Y5, Y8, Y5
 
 round3:
 	// Round 3.
@@ -3673,7 +3542,7 @@ round3:
 	VPXOR        Y2, Y3, Y11
 	VPAND        Y1, Y11, Y11
 	VPXOR        Y3, Y11, Y11
-	VPADDD       Y11, Y4, Y4
+	VPADDD       Y4, Y11, Y4
 	VPSRLD       $0x06, Y1, Y8
 	VPSLLD       $0x1a, Y1, Y11
 	VPXOR        Y11, Y8, Y8
@@ -3685,12 +3554,12 @@ round3:
 	VPSLLD       $0x07, Y1, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y8, Y8
-	VPADDD       Y8, Y4, Y4
+	VPADDD       Y4, Y8, Y4
 	VPADDD       Y4, Y0, Y0
 	VPXOR        Y5, Y6, Y15
 	VPAND        Y15, Y14, Y14
 	VPXOR        Y6, Y14, Y14
-	VPADDD       Y14, Y4, Y4
+	VPADDD       Y4, Y14, Y4
 	VPSRLD       $0x02, Y5, Y8
 	VPSLLD       $0x1e, Y5, Y11
 	VPXOR        Y11, Y8, Y8
@@ -3702,7 +3571,7 @@ round3:
 	VPSLLD       $0x0a, Y5, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y8, Y8
-	VPADDD       Y8, Y4, Y4
+	VPADDD       Y4, Y8, Y4
 
 round4:
 	// Round 4.
@@ -3711,7 +3580,7 @@ round4:
 	VPXOR        Y1, Y2, Y11
 	VPAND        Y0, Y11, Y11
 	VPXOR        Y2, Y11, Y11
-	VPADDD       Y11, Y3, Y3
+	VPADDD       Y3, Y11, Y3
 	VPSRLD       $0x06, Y0, Y8
 	VPSLLD       $0x1a, Y0, Y11
 	VPXOR        Y11, Y8, Y8
@@ -3723,12 +3592,12 @@ round4:
 	VPSLLD       $0x07, Y0, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y8, Y8
-	VPADDD       Y8, Y3, Y3
+	VPADDD       Y3, Y8, Y3
 	VPADDD       Y3, Y7, Y7
 	VPXOR        Y4, Y5, Y14
 	VPAND        Y14, Y15, Y15
 	VPXOR        Y5, Y15, Y15
-	VPADDD       Y15, Y3, Y3
+	VPADDD       Y3, Y15, Y3
 	VPSRLD       $0x02, Y4, Y8
 	VPSLLD       $0x1e, Y4, Y11
 	VPXOR        Y11, Y8, Y8
@@ -3740,7 +3609,7 @@ round4:
 	VPSLLD       $0x0a, Y4, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y8, Y8
-	VPADDD       Y8, Y3, Y3
+	VPADDD       Y3, Y8, Y3
 
 round5:
 	// Round 5.
@@ -3749,7 +3618,7 @@ round5:
 	VPXOR        Y0, Y1, Y11
 	VPAND        Y7, Y11, Y11
 	VPXOR        Y1, Y11, Y11
-	VPADDD       Y11, Y2, Y2
+	VPADDD       Y2, Y11, Y2
 	VPSRLD       $0x06, Y7, Y8
 	VPSLLD       $0x1a, Y7, Y11
 	VPXOR        Y11, Y8, Y8
@@ -3761,12 +3630,12 @@ round5:
 	VPSLLD       $0x07, Y7, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y8, Y8
-	VPADDD       Y8, Y2, Y2
+	VPADDD       Y2, Y8, Y2
 	VPADDD       Y2, Y6, Y6
 	VPXOR        Y3, Y4, Y15
 	VPAND        Y15, Y14, Y14
 	VPXOR        Y4, Y14, Y14
-	VPADDD       Y14, Y2, Y2
+	VPADDD       Y2, Y14, Y2
 	VPSRLD       $0x02, Y3, Y8
 	VPSLLD       $0x1e, Y3, Y11
 	VPXOR        Y11, Y8, Y8
@@ -3778,7 +3647,7 @@ round5:
 	VPSLLD       $0x0a, Y3, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y8, Y8
-	VPADDD       Y8, Y2, Y2
+	VPADDD       Y2, Y8, Y2
 
 round6:
 	// Round 6.
@@ -3787,7 +3656,7 @@ round6:
 	VPXOR        Y7, Y0, Y11
 	VPAND        Y6, Y11, Y11
 	VPXOR        Y0, Y11, Y11
-	VPADDD       Y11, Y1, Y1
+	VPADDD       Y1, Y11, Y1
 	VPSRLD       $0x06, Y6, Y8
 	VPSLLD       $0x1a, Y6, Y11
 	VPXOR        Y11, Y8, Y8
@@ -3799,12 +3668,12 @@ round6:
 	VPSLLD       $0x07, Y6, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y8, Y8
-	VPADDD       Y8, Y1, Y1
+	VPADDD       Y1, Y8, Y1
 	VPADDD       Y1, Y5, Y5
 	VPXOR        Y2, Y3, Y14
 	VPAND        Y14, Y15, Y15
 	VPXOR        Y3, Y15, Y15
-	VPADDD       Y15, Y1, Y1
+	VPADDD       Y1, Y15, Y1
 	VPSRLD       $0x02, Y2, Y8
 	VPSLLD       $0x1e, Y2, Y11
 	VPXOR        Y11, Y8, Y8
@@ -3816,7 +3685,7 @@ round6:
 	VPSLLD       $0x0a, Y2, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y8, Y8
-	VPADDD       Y8, Y1, Y1
+	VPADDD       Y1, Y8, Y1
 
 round7:
 	// Round 7.
@@ -3825,7 +3694,7 @@ round7:
 	VPXOR        Y6, Y7, Y11
 	VPAND        Y5, Y11, Y11
 	VPXOR        Y7, Y11, Y11
-	VPADDD       Y11, Y0, Y0
+	VPADDD       Y0, Y11, Y0
 	VPSRLD       $0x06, Y5, Y8
 	VPSLLD       $0x1a, Y5, Y11
 	VPXOR        Y11, Y8, Y8
@@ -3837,12 +3706,12 @@ round7:
 	VPSLLD       $0x07, Y5, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y8, Y8
-	VPADDD       Y8, Y0, Y0
+	VPADDD       Y0, Y8, Y0
 	VPADDD       Y0, Y4, Y4
 	VPXOR        Y1, Y2, Y15
 	VPAND        Y15, Y14, Y14
 	VPXOR        Y2, Y14, Y14
-	VPADDD       Y14, Y0, Y0
+	VPADDD       Y0, Y14, Y0
 	VPSRLD       $0x02, Y1, Y8
 	VPSLLD       $0x1e, Y1, Y11
 	VPXOR        Y11, Y8, Y8
@@ -3854,7 +3723,7 @@ round7:
 	VPSLLD       $0x0a, Y1, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y8, Y8
-	VPADDD       Y8, Y0, Y0
+	VPADDD       Y0, Y8, Y0
 
 round8:
 	// Round 8.
@@ -3863,7 +3732,7 @@ round8:
 	VPXOR        Y5, Y6, Y11
 	VPAND        Y4, Y11, Y11
 	VPXOR        Y6, Y11, Y11
-	VPADDD       Y11, Y7, Y7
+	VPADDD       Y7, Y11, Y7
 	VPSRLD       $0x06, Y4, Y8
 	VPSLLD       $0x1a, Y4, Y11
 	VPXOR        Y11, Y8, Y8
@@ -3875,12 +3744,12 @@ round8:
 	VPSLLD       $0x07, Y4, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y8, Y8
-	VPADDD       Y8, Y7, Y7
+	VPADDD       Y7, Y8, Y7
 	VPADDD       Y7, Y3, Y3
 	VPXOR        Y0, Y1, Y14
 	VPAND        Y14, Y15, Y15
 	VPXOR        Y1, Y15, Y15
-	VPADDD       Y15, Y7, Y7
+	VPADDD       Y7, Y15, Y7
 	VPSRLD       $0x02, Y0, Y8
 	VPSLLD       $0x1e, Y0, Y11
 	VPXOR        Y11, Y8, Y8
@@ -3892,7 +3761,7 @@ round8:
 	VPSLLD       $0x0a, Y0, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y8, Y8
-	VPADDD       Y8, Y7, Y7
+	VPADDD       Y7, Y8, Y7
 
 round9:
 	// Round 9.
@@ -3901,7 +3770,7 @@ round9:
 	VPXOR        Y4, Y5, Y11
 	VPAND        Y3, Y11, Y11
 	VPXOR        Y5, Y11, Y11
-	VPADDD       Y11, Y6, Y6
+	VPADDD       Y6, Y11, Y6
 	VPSRLD       $0x06, Y3, Y8
 	VPSLLD       $0x1a, Y3, Y11
 	VPXOR        Y11, Y8, Y8
@@ -3913,12 +3782,12 @@ round9:
 	VPSLLD       $0x07, Y3, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y8, Y8
-	VPADDD       Y8, Y6, Y6
+	VPADDD       Y6, Y8, Y6
 	VPADDD       Y6, Y2, Y2
 	VPXOR        Y7, Y0, Y15
 	VPAND        Y15, Y14, Y14
 	VPXOR        Y0, Y14, Y14
-	VPADDD       Y14, Y6, Y6
+	VPADDD       Y6, Y14, Y6
 	VPSRLD       $0x02, Y7, Y8
 	VPSLLD       $0x1e, Y7, Y11
 	VPXOR        Y11, Y8, Y8
@@ -3930,7 +3799,7 @@ round9:
 	VPSLLD       $0x0a, Y7, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y8, Y8
-	VPADDD       Y8, Y6, Y6
+	VPADDD       Y6, Y8, Y6
 
 round10:
 	// Round 10.
@@ -3939,7 +3808,7 @@ round10:
 	VPXOR        Y3, Y4, Y11
 	VPAND        Y2, Y11, Y11
 	VPXOR        Y4, Y11, Y11
-	VPADDD       Y11, Y5, Y5
+	VPADDD       Y5, Y11, Y5
 	VPSRLD       $0x06, Y2, Y8
 	VPSLLD       $0x1a, Y2, Y11
 	VPXOR        Y11, Y8, Y8
@@ -3951,12 +3820,12 @@ round10:
 	VPSLLD       $0x07, Y2, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y8, Y8
-	VPADDD       Y8, Y5, Y5
+	VPADDD       Y5, Y8, Y5
 	VPADDD       Y5, Y1, Y1
 	VPXOR        Y6, Y7, Y14
 	VPAND        Y14, Y15, Y15
 	VPXOR        Y7, Y15, Y15
-	VPADDD       Y15, Y5, Y5
+	VPADDD       Y5, Y15, Y5
 	VPSRLD       $0x02, Y6, Y8
 	VPSLLD       $0x1e, Y6, Y11
 	VPXOR        Y11, Y8, Y8
@@ -3968,7 +3837,7 @@ round10:
 	VPSLLD       $0x0a, Y6, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y8, Y8
-	VPADDD       Y8, Y5, Y5
+	VPADDD       Y5, Y8, Y5
 
 round11:
 	// Round 11.
@@ -3977,7 +3846,7 @@ round11:
 	VPXOR        Y2, Y3, Y11
 	VPAND        Y1, Y11, Y11
 	VPXOR        Y3, Y11, Y11
-	VPADDD       Y11, Y4, Y4
+	VPADDD       Y4, Y11, Y4
 	VPSRLD       $0x06, Y1, Y8
 	VPSLLD       $0x1a, Y1, Y11
 	VPXOR        Y11, Y8, Y8
@@ -3989,12 +3858,12 @@ round11:
 	VPSLLD       $0x07, Y1, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y8, Y8
-	VPADDD       Y8, Y4, Y4
+	VPADDD       Y4, Y8, Y4
 	VPADDD       Y4, Y0, Y0
 	VPXOR        Y5, Y6, Y15
 	VPAND        Y15, Y14, Y14
 	VPXOR        Y6, Y14, Y14
-	VPADDD       Y14, Y4, Y4
+	VPADDD       Y4, Y14, Y4
 	VPSRLD       $0x02, Y5, Y8
 	VPSLLD       $0x1e, Y5, Y11
 	VPXOR        Y11, Y8, Y8
@@ -4006,7 +3875,7 @@ round11:
 	VPSLLD       $0x0a, Y5, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y8, Y8
-	VPADDD       Y8, Y4, Y4
+	VPADDD       Y4, Y8, Y4
 
 round12:
 	// Round 12.
@@ -4015,7 +3884,7 @@ round12:
 	VPXOR        Y1, Y2, Y11
 	VPAND        Y0, Y11, Y11
 	VPXOR        Y2, Y11, Y11
-	VPADDD       Y11, Y3, Y3
+	VPADDD       Y3, Y11, Y3
 	VPSRLD       $0x06, Y0, Y8
 	VPSLLD       $0x1a, Y0, Y11
 	VPXOR        Y11, Y8, Y8
@@ -4027,12 +3896,12 @@ round12:
 	VPSLLD       $0x07, Y0, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y8, Y8
-	VPADDD       Y8, Y3, Y3
+	VPADDD       Y3, Y8, Y3
 	VPADDD       Y3, Y7, Y7
 	VPXOR        Y4, Y5, Y14
 	VPAND        Y14, Y15, Y15
 	VPXOR        Y5, Y15, Y15
-	VPADDD       Y15, Y3, Y3
+	VPADDD       Y3, Y15, Y3
 	VPSRLD       $0x02, Y4, Y8
 	VPSLLD       $0x1e, Y4, Y11
 	VPXOR        Y11, Y8, Y8
@@ -4044,7 +3913,7 @@ round12:
 	VPSLLD       $0x0a, Y4, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y8, Y8
-	VPADDD       Y8, Y3, Y3
+	VPADDD       Y3, Y8, Y3
 
 round13:
 	// Round 13.
@@ -4053,7 +3922,7 @@ round13:
 	VPXOR        Y0, Y1, Y11
 	VPAND        Y7, Y11, Y11
 	VPXOR        Y1, Y11, Y11
-	VPADDD       Y11, Y2, Y2
+	VPADDD       Y2, Y11, Y2
 	VPSRLD       $0x06, Y7, Y8
 	VPSLLD       $0x1a, Y7, Y11
 	VPXOR        Y11, Y8, Y8
@@ -4065,12 +3934,12 @@ round13:
 	VPSLLD       $0x07, Y7, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y8, Y8
-	VPADDD       Y8, Y2, Y2
+	VPADDD       Y2, Y8, Y2
 	VPADDD       Y2, Y6, Y6
 	VPXOR        Y3, Y4, Y15
 	VPAND        Y15, Y14, Y14
 	VPXOR        Y4, Y14, Y14
-	VPADDD       Y14, Y2, Y2
+	VPADDD       Y2, Y14, Y2
 	VPSRLD       $0x02, Y3, Y8
 	VPSLLD       $0x1e, Y3, Y11
 	VPXOR        Y11, Y8, Y8
@@ -4082,7 +3951,7 @@ round13:
 	VPSLLD       $0x0a, Y3, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y8, Y8
-	VPADDD       Y8, Y2, Y2
+	VPADDD       Y2, Y8, Y2
 
 round14:
 	// Round 14.
@@ -4091,7 +3960,7 @@ round14:
 	VPXOR        Y7, Y0, Y11
 	VPAND        Y6, Y11, Y11
 	VPXOR        Y0, Y11, Y11
-	VPADDD       Y11, Y1, Y1
+	VPADDD       Y1, Y11, Y1
 	VPSRLD       $0x06, Y6, Y8
 	VPSLLD       $0x1a, Y6, Y11
 	VPXOR        Y11, Y8, Y8
@@ -4103,12 +3972,12 @@ round14:
 	VPSLLD       $0x07, Y6, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y8, Y8
-	VPADDD       Y8, Y1, Y1
+	VPADDD       Y1, Y8, Y1
 	VPADDD       Y1, Y5, Y5
 	VPXOR        Y2, Y3, Y14
 	VPAND        Y14, Y15, Y15
 	VPXOR        Y3, Y15, Y15
-	VPADDD       Y15, Y1, Y1
+	VPADDD       Y1, Y15, Y1
 	VPSRLD       $0x02, Y2, Y8
 	VPSLLD       $0x1e, Y2, Y11
 	VPXOR        Y11, Y8, Y8
@@ -4120,7 +3989,7 @@ round14:
 	VPSLLD       $0x0a, Y2, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y8, Y8
-	VPADDD       Y8, Y1, Y1
+	VPADDD       Y1, Y8, Y1
 
 round15:
 	// Round 15.
@@ -4129,7 +3998,7 @@ round15:
 	VPXOR        Y6, Y7, Y11
 	VPAND        Y5, Y11, Y11
 	VPXOR        Y7, Y11, Y11
-	VPADDD       Y11, Y0, Y0
+	VPADDD       Y0, Y11, Y0
 	VPSRLD       $0x06, Y5, Y8
 	VPSLLD       $0x1a, Y5, Y11
 	VPXOR        Y11, Y8, Y8
@@ -4141,12 +4010,12 @@ round15:
 	VPSLLD       $0x07, Y5, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y8, Y8
-	VPADDD       Y8, Y0, Y0
+	VPADDD       Y0, Y8, Y0
 	VPADDD       Y0, Y4, Y4
 	VPXOR        Y1, Y2, Y15
 	VPAND        Y15, Y14, Y14
 	VPXOR        Y2, Y14, Y14
-	VPADDD       Y14, Y0, Y0
+	VPADDD       Y0, Y14, Y0
 	VPSRLD       $0x02, Y1, Y8
 	VPSLLD       $0x1e, Y1, Y11
 	VPXOR        Y11, Y8, Y8
@@ -4158,17 +4027,21 @@ round15:
 	VPSLLD       $0x0a, Y1, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y8, Y8
-	VPADDD       Y8, Y0, Y0
+	VPADDD       Y0, Y8, Y0
 
 round16:
+	LEAQ ·k+64(SB), CX
+	LEAQ ·k+192(SB), R11
+
+sixteen:
 	// Round 16.
-	VPBROADCASTD ·k+64(SB), Y12
-	VPADDD       (DX), Y12, Y12
-	VPADDD       Y12, Y7, Y7
+	VPBROADCASTD (CX), Y12
+	VPADDD       -128(DX), Y12, Y12
+	VPADDD       Y7, Y12, Y7
 	VPXOR        Y5, Y6, Y11
 	VPAND        Y4, Y11, Y11
 	VPXOR        Y6, Y11, Y11
-	VPADDD       Y11, Y7, Y7
+	VPADDD       Y7, Y11, Y7
 	VPSRLD       $0x06, Y4, Y8
 	VPSLLD       $0x1a, Y4, Y11
 	VPXOR        Y11, Y8, Y8
@@ -4180,12 +4053,12 @@ round16:
 	VPSLLD       $0x07, Y4, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y8, Y8
-	VPADDD       Y8, Y7, Y7
+	VPADDD       Y7, Y8, Y7
 	VPADDD       Y7, Y3, Y3
 	VPXOR        Y0, Y1, Y14
 	VPAND        Y14, Y15, Y15
 	VPXOR        Y1, Y15, Y15
-	VPADDD       Y15, Y7, Y7
+	VPADDD       Y7, Y15, Y7
 	VPSRLD       $0x02, Y0, Y8
 	VPSLLD       $0x1e, Y0, Y11
 	VPXOR        Y11, Y8, Y8
@@ -4197,10 +4070,10 @@ round16:
 	VPSLLD       $0x0a, Y0, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y8, Y8
-	VPADDD       Y8, Y7, Y7
+	VPADDD       Y7, Y8, Y7
 
 	// W[32]: sigma1, t-7, sigma0, t-16.
-	VMOVDQA 32(DX), Y10
+	VMOVDQA -96(DX), Y10
 	VPSRLD  $0x03, Y10, Y8
 	VPSRLD  $0x07, Y10, Y9
 	VPSLLD  $0x19, Y10, Y11
@@ -4210,9 +4083,9 @@ round16:
 	VPSLLD  $0x0e, Y10, Y11
 	VPXOR   Y11, Y9, Y9
 	VPXOR   Y9, Y8, Y8
-	VPADDD  (DX), Y8, Y13
-	VPADDD  288(DX), Y13, Y13
-	VMOVDQA 448(DX), Y10
+	VPADDD  -128(DX), Y8, Y13
+	VPADDD  160(DX), Y13, Y13
+	VMOVDQA 320(DX), Y10
 	VPSRLD  $0x0a, Y10, Y8
 	VPSRLD  $0x11, Y10, Y9
 	VPSLLD  $0x0f, Y10, Y11
@@ -4223,16 +4096,16 @@ round16:
 	VPXOR   Y11, Y9, Y9
 	VPXOR   Y9, Y8, Y8
 	VPADDD  Y8, Y13, Y13
-	VMOVDQA Y13, (DX)
+	VMOVDQA Y13, -128(DX)
 
 	// Round 17.
-	VPBROADCASTD ·k+68(SB), Y12
-	VPADDD       32(DX), Y12, Y12
-	VPADDD       Y12, Y6, Y6
+	VPBROADCASTD 4(CX), Y12
+	VPADDD       -96(DX), Y12, Y12
+	VPADDD       Y6, Y12, Y6
 	VPXOR        Y4, Y5, Y11
 	VPAND        Y3, Y11, Y11
 	VPXOR        Y5, Y11, Y11
-	VPADDD       Y11, Y6, Y6
+	VPADDD       Y6, Y11, Y6
 	VPSRLD       $0x06, Y3, Y8
 	VPSLLD       $0x1a, Y3, Y11
 	VPXOR        Y11, Y8, Y8
@@ -4244,12 +4117,12 @@ round16:
 	VPSLLD       $0x07, Y3, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y8, Y8
-	VPADDD       Y8, Y6, Y6
+	VPADDD       Y6, Y8, Y6
 	VPADDD       Y6, Y2, Y2
 	VPXOR        Y7, Y0, Y15
 	VPAND        Y15, Y14, Y14
 	VPXOR        Y0, Y14, Y14
-	VPADDD       Y14, Y6, Y6
+	VPADDD       Y6, Y14, Y6
 	VPSRLD       $0x02, Y7, Y8
 	VPSLLD       $0x1e, Y7, Y11
 	VPXOR        Y11, Y8, Y8
@@ -4261,10 +4134,10 @@ round16:
 	VPSLLD       $0x0a, Y7, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y8, Y8
-	VPADDD       Y8, Y6, Y6
+	VPADDD       Y6, Y8, Y6
 
 	// W[33]: sigma1, t-7, sigma0, t-16.
-	VMOVDQA 64(DX), Y10
+	VMOVDQA -64(DX), Y10
 	VPSRLD  $0x03, Y10, Y8
 	VPSRLD  $0x07, Y10, Y9
 	VPSLLD  $0x19, Y10, Y11
@@ -4274,775 +4147,7 @@ round16:
 	VPSLLD  $0x0e, Y10, Y11
 	VPXOR   Y11, Y9, Y9
 	VPXOR   Y9, Y8, Y8
-	VPADDD  32(DX), Y8, Y13
-	VPADDD  320(DX), Y13, Y13
-	VMOVDQA 480(DX), Y10
-	VPSRLD  $0x0a, Y10, Y8
-	VPSRLD  $0x11, Y10, Y9
-	VPSLLD  $0x0f, Y10, Y11
-	VPXOR   Y11, Y9, Y9
-	VPXOR   Y9, Y8, Y8
-	VPSRLD  $0x13, Y10, Y9
-	VPSLLD  $0x0d, Y10, Y11
-	VPXOR   Y11, Y9, Y9
-	VPXOR   Y9, Y8, Y8
-	VPADDD  Y8, Y13, Y13
-	VMOVDQA Y13, 32(DX)
-
-	// Round 18.
-	VPBROADCASTD ·k+72(SB), Y12
-	VPADDD       64(DX), Y12, Y12
-	VPADDD       Y12, Y5, Y5
-	VPXOR        Y3, Y4, Y11
-	VPAND        Y2, Y11, Y11
-	VPXOR        Y4, Y11, Y11
-	VPADDD       Y11, Y5, Y5
-	VPSRLD       $0x06, Y2, Y8
-	VPSLLD       $0x1a, Y2, Y11
-	VPXOR        Y11, Y8, Y8
-	VPSRLD       $0x0b, Y2, Y9
-	VPSLLD       $0x15, Y2, Y11
-	VPXOR        Y11, Y9, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSRLD       $0x19, Y2, Y9
-	VPSLLD       $0x07, Y2, Y11
-	VPXOR        Y11, Y9, Y9
-	VPXOR        Y9, Y8, Y8
-	VPADDD       Y8, Y5, Y5
-	VPADDD       Y5, Y1, Y1
-	VPXOR        Y6, Y7, Y14
-	VPAND        Y14, Y15, Y15
-	VPXOR        Y7, Y15, Y15
-	VPADDD       Y15, Y5, Y5
-	VPSRLD       $0x02, Y6, Y8
-	VPSLLD       $0x1e, Y6, Y11
-	VPXOR        Y11, Y8, Y8
-	VPSRLD       $0x0d, Y6, Y9
-	VPSLLD       $0x13, Y6, Y11
-	VPXOR        Y11, Y9, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSRLD       $0x16, Y6, Y9
-	VPSLLD       $0x0a, Y6, Y11
-	VPXOR        Y11, Y9, Y9
-	VPXOR        Y9, Y8, Y8
-	VPADDD       Y8, Y5, Y5
-
-	// W[34]: sigma1, t-7, sigma0, t-16.
-	VMOVDQA 96(DX), Y10
-	VPSRLD  $0x03, Y10, Y8
-	VPSRLD  $0x07, Y10, Y9
-	VPSLLD  $0x19, Y10, Y11
-	VPXOR   Y11, Y9, Y9
-	VPXOR   Y9, Y8, Y8
-	VPSRLD  $0x12, Y10, Y9
-	VPSLLD  $0x0e, Y10, Y11
-	VPXOR   Y11, Y9, Y9
-	VPXOR   Y9, Y8, Y8
-	VPADDD  64(DX), Y8, Y13
-	VPADDD  352(DX), Y13, Y13
-	VMOVDQA (DX), Y10
-	VPSRLD  $0x0a, Y10, Y8
-	VPSRLD  $0x11, Y10, Y9
-	VPSLLD  $0x0f, Y10, Y11
-	VPXOR   Y11, Y9, Y9
-	VPXOR   Y9, Y8, Y8
-	VPSRLD  $0x13, Y10, Y9
-	VPSLLD  $0x0d, Y10, Y11
-	VPXOR   Y11, Y9, Y9
-	VPXOR   Y9, Y8, Y8
-	VPADDD  Y8, Y13, Y13
-	VMOVDQA Y13, 64(DX)
-
-	// Round 19.
-	VPBROADCASTD ·k+76(SB), Y12
-	VPADDD       96(DX), Y12, Y12
-	VPADDD       Y12, Y4, Y4
-	VPXOR        Y2, Y3, Y11
-	VPAND        Y1, Y11, Y11
-	VPXOR        Y3, Y11, Y11
-	VPADDD       Y11, Y4, Y4
-	VPSRLD       $0x06, Y1, Y8
-	VPSLLD       $0x1a, Y1, Y11
-	VPXOR        Y11, Y8, Y8
-	VPSRLD       $0x0b, Y1, Y9
-	VPSLLD       $0x15, Y1, Y11
-	VPXOR        Y11, Y9, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSRLD       $0x19, Y1, Y9
-	VPSLLD       $0x07, Y1, Y11
-	VPXOR        Y11, Y9, Y9
-	VPXOR        Y9, Y8, Y8
-	VPADDD       Y8, Y4, Y4
-	VPADDD       Y4, Y0, Y0
-	VPXOR        Y5, Y6, Y15
-	VPAND        Y15, Y14, Y14
-	VPXOR        Y6, Y14, Y14
-	VPADDD       Y14, Y4, Y4
-	VPSRLD       $0x02, Y5, Y8
-	VPSLLD       $0x1e, Y5, Y11
-	VPXOR        Y11, Y8, Y8
-	VPSRLD       $0x0d, Y5, Y9
-	VPSLLD       $0x13, Y5, Y11
-	VPXOR        Y11, Y9, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSRLD       $0x16, Y5, Y9
-	VPSLLD       $0x0a, Y5, Y11
-	VPXOR        Y11, Y9, Y9
-	VPXOR        Y9, Y8, Y8
-	VPADDD       Y8, Y4, Y4
-
-	// W[35]: sigma1, t-7, sigma0, t-16.
-	VMOVDQA 128(DX), Y10
-	VPSRLD  $0x03, Y10, Y8
-	VPSRLD  $0x07, Y10, Y9
-	VPSLLD  $0x19, Y10, Y11
-	VPXOR   Y11, Y9, Y9
-	VPXOR   Y9, Y8, Y8
-	VPSRLD  $0x12, Y10, Y9
-	VPSLLD  $0x0e, Y10, Y11
-	VPXOR   Y11, Y9, Y9
-	VPXOR   Y9, Y8, Y8
-	VPADDD  96(DX), Y8, Y13
-	VPADDD  384(DX), Y13, Y13
-	VMOVDQA 32(DX), Y10
-	VPSRLD  $0x0a, Y10, Y8
-	VPSRLD  $0x11, Y10, Y9
-	VPSLLD  $0x0f, Y10, Y11
-	VPXOR   Y11, Y9, Y9
-	VPXOR   Y9, Y8, Y8
-	VPSRLD  $0x13, Y10, Y9
-	VPSLLD  $0x0d, Y10, Y11
-	VPXOR   Y11, Y9, Y9
-	VPXOR   Y9, Y8, Y8
-	VPADDD  Y8, Y13, Y13
-	VMOVDQA Y13, 96(DX)
-
-	// Round 20.
-	VPBROADCASTD ·k+80(SB), Y12
-	VPADDD       128(DX), Y12, Y12
-	VPADDD       Y12, Y3, Y3
-	VPXOR        Y1, Y2, Y11
-	VPAND        Y0, Y11, Y11
-	VPXOR        Y2, Y11, Y11
-	VPADDD       Y11, Y3, Y3
-	VPSRLD       $0x06, Y0, Y8
-	VPSLLD       $0x1a, Y0, Y11
-	VPXOR        Y11, Y8, Y8
-	VPSRLD       $0x0b, Y0, Y9
-	VPSLLD       $0x15, Y0, Y11
-	VPXOR        Y11, Y9, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSRLD       $0x19, Y0, Y9
-	VPSLLD       $0x07, Y0, Y11
-	VPXOR        Y11, Y9, Y9
-	VPXOR        Y9, Y8, Y8
-	VPADDD       Y8, Y3, Y3
-	VPADDD       Y3, Y7, Y7
-	VPXOR        Y4, Y5, Y14
-	VPAND        Y14, Y15, Y15
-	VPXOR        Y5, Y15, Y15
-	VPADDD       Y15, Y3, Y3
-	VPSRLD       $0x02, Y4, Y8
-	VPSLLD       $0x1e, Y4, Y11
-	VPXOR        Y11, Y8, Y8
-	VPSRLD       $0x0d, Y4, Y9
-	VPSLLD       $0x13, Y4, Y11
-	VPXOR        Y11, Y9, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSRLD       $0x16, Y4, Y9
-	VPSLLD       $0x0a, Y4, Y11
-	VPXOR        Y11, Y9, Y9
-	VPXOR        Y9, Y8, Y8
-	VPADDD       Y8, Y3, Y3
-
-	// W[36]: sigma1, t-7, sigma0, t-16.
-	VMOVDQA 160(DX), Y10
-	VPSRLD  $0x03, Y10, Y8
-	VPSRLD  $0x07, Y10, Y9
-	VPSLLD  $0x19, Y10, Y11
-	VPXOR   Y11, Y9, Y9
-	VPXOR   Y9, Y8, Y8
-	VPSRLD  $0x12, Y10, Y9
-	VPSLLD  $0x0e, Y10, Y11
-	VPXOR   Y11, Y9, Y9
-	VPXOR   Y9, Y8, Y8
-	VPADDD  128(DX), Y8, Y13
-	VPADDD  416(DX), Y13, Y13
-	VMOVDQA 64(DX), Y10
-	VPSRLD  $0x0a, Y10, Y8
-	VPSRLD  $0x11, Y10, Y9
-	VPSLLD  $0x0f, Y10, Y11
-	VPXOR   Y11, Y9, Y9
-	VPXOR   Y9, Y8, Y8
-	VPSRLD  $0x13, Y10, Y9
-	VPSLLD  $0x0d, Y10, Y11
-	VPXOR   Y11, Y9, Y9
-	VPXOR   Y9, Y8, Y8
-	VPADDD  Y8, Y13, Y13
-	VMOVDQA Y13, 128(DX)
-
-	// Round 21.
-	VPBROADCASTD ·k+84(SB), Y12
-	VPADDD       160(DX), Y12, Y12
-	VPADDD       Y12, Y2, Y2
-	VPXOR        Y0, Y1, Y11
-	VPAND        Y7, Y11, Y11
-	VPXOR        Y1, Y11, Y11
-	VPADDD       Y11, Y2, Y2
-	VPSRLD       $0x06, Y7, Y8
-	VPSLLD       $0x1a, Y7, Y11
-	VPXOR        Y11, Y8, Y8
-	VPSRLD       $0x0b, Y7, Y9
-	VPSLLD       $0x15, Y7, Y11
-	VPXOR        Y11, Y9, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSRLD       $0x19, Y7, Y9
-	VPSLLD       $0x07, Y7, Y11
-	VPXOR        Y11, Y9, Y9
-	VPXOR        Y9, Y8, Y8
-	VPADDD       Y8, Y2, Y2
-	VPADDD       Y2, Y6, Y6
-	VPXOR        Y3, Y4, Y15
-	VPAND        Y15, Y14, Y14
-	VPXOR        Y4, Y14, Y14
-	VPADDD       Y14, Y2, Y2
-	VPSRLD       $0x02, Y3, Y8
-	VPSLLD       $0x1e, Y3, Y11
-	VPXOR        Y11, Y8, Y8
-	VPSRLD       $0x0d, Y3, Y9
-	VPSLLD       $0x13, Y3, Y11
-	VPXOR        Y11, Y9, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSRLD       $0x16, Y3, Y9
-	VPSLLD       $0x0a, Y3, Y11
-	VPXOR        Y11, Y9, Y9
-	VPXOR        Y9, Y8, Y8
-	VPADDD       Y8, Y2, Y2
-
-	// W[37]: sigma1, t-7, sigma0, t-16.
-	VMOVDQA 192(DX), Y10
-	VPSRLD  $0x03, Y10, Y8
-	VPSRLD  $0x07, Y10, Y9
-	VPSLLD  $0x19, Y10, Y11
-	VPXOR   Y11, Y9, Y9
-	VPXOR   Y9, Y8, Y8
-	VPSRLD  $0x12, Y10, Y9
-	VPSLLD  $0x0e, Y10, Y11
-	VPXOR   Y11, Y9, Y9
-	VPXOR   Y9, Y8, Y8
-	VPADDD  160(DX), Y8, Y13
-	VPADDD  448(DX), Y13, Y13
-	VMOVDQA 96(DX), Y10
-	VPSRLD  $0x0a, Y10, Y8
-	VPSRLD  $0x11, Y10, Y9
-	VPSLLD  $0x0f, Y10, Y11
-	VPXOR   Y11, Y9, Y9
-	VPXOR   Y9, Y8, Y8
-	VPSRLD  $0x13, Y10, Y9
-	VPSLLD  $0x0d, Y10, Y11
-	VPXOR   Y11, Y9, Y9
-	VPXOR   Y9, Y8, Y8
-	VPADDD  Y8, Y13, Y13
-	VMOVDQA Y13, 160(DX)
-
-	// Round 22.
-	VPBROADCASTD ·k+88(SB), Y12
-	VPADDD       192(DX), Y12, Y12
-	VPADDD       Y12, Y1, Y1
-	VPXOR        Y7, Y0, Y11
-	VPAND        Y6, Y11, Y11
-	VPXOR        Y0, Y11, Y11
-	VPADDD       Y11, Y1, Y1
-	VPSRLD       $0x06, Y6, Y8
-	VPSLLD       $0x1a, Y6, Y11
-	VPXOR        Y11, Y8, Y8
-	VPSRLD       $0x0b, Y6, Y9
-	VPSLLD       $0x15, Y6, Y11
-	VPXOR        Y11, Y9, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSRLD       $0x19, Y6, Y9
-	VPSLLD       $0x07, Y6, Y11
-	VPXOR        Y11, Y9, Y9
-	VPXOR        Y9, Y8, Y8
-	VPADDD       Y8, Y1, Y1
-	VPADDD       Y1, Y5, Y5
-	VPXOR        Y2, Y3, Y14
-	VPAND        Y14, Y15, Y15
-	VPXOR        Y3, Y15, Y15
-	VPADDD       Y15, Y1, Y1
-	VPSRLD       $0x02, Y2, Y8
-	VPSLLD       $0x1e, Y2, Y11
-	VPXOR        Y11, Y8, Y8
-	VPSRLD       $0x0d, Y2, Y9
-	VPSLLD       $0x13, Y2, Y11
-	VPXOR        Y11, Y9, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSRLD       $0x16, Y2, Y9
-	VPSLLD       $0x0a, Y2, Y11
-	VPXOR        Y11, Y9, Y9
-	VPXOR        Y9, Y8, Y8
-	VPADDD       Y8, Y1, Y1
-
-	// W[38]: sigma1, t-7, sigma0, t-16.
-	VMOVDQA 224(DX), Y10
-	VPSRLD  $0x03, Y10, Y8
-	VPSRLD  $0x07, Y10, Y9
-	VPSLLD  $0x19, Y10, Y11
-	VPXOR   Y11, Y9, Y9
-	VPXOR   Y9, Y8, Y8
-	VPSRLD  $0x12, Y10, Y9
-	VPSLLD  $0x0e, Y10, Y11
-	VPXOR   Y11, Y9, Y9
-	VPXOR   Y9, Y8, Y8
-	VPADDD  192(DX), Y8, Y13
-	VPADDD  480(DX), Y13, Y13
-	VMOVDQA 128(DX), Y10
-	VPSRLD  $0x0a, Y10, Y8
-	VPSRLD  $0x11, Y10, Y9
-	VPSLLD  $0x0f, Y10, Y11
-	VPXOR   Y11, Y9, Y9
-	VPXOR   Y9, Y8, Y8
-	VPSRLD  $0x13, Y10, Y9
-	VPSLLD  $0x0d, Y10, Y11
-	VPXOR   Y11, Y9, Y9
-	VPXOR   Y9, Y8, Y8
-	VPADDD  Y8, Y13, Y13
-	VMOVDQA Y13, 192(DX)
-
-	// Round 23.
-	VPBROADCASTD ·k+92(SB), Y12
-	VPADDD       224(DX), Y12, Y12
-	VPADDD       Y12, Y0, Y0
-	VPXOR        Y6, Y7, Y11
-	VPAND        Y5, Y11, Y11
-	VPXOR        Y7, Y11, Y11
-	VPADDD       Y11, Y0, Y0
-	VPSRLD       $0x06, Y5, Y8
-	VPSLLD       $0x1a, Y5, Y11
-	VPXOR        Y11, Y8, Y8
-	VPSRLD       $0x0b, Y5, Y9
-	VPSLLD       $0x15, Y5, Y11
-	VPXOR        Y11, Y9, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSRLD       $0x19, Y5, Y9
-	VPSLLD       $0x07, Y5, Y11
-	VPXOR        Y11, Y9, Y9
-	VPXOR        Y9, Y8, Y8
-	VPADDD       Y8, Y0, Y0
-	VPADDD       Y0, Y4, Y4
-	VPXOR        Y1, Y2, Y15
-	VPAND        Y15, Y14, Y14
-	VPXOR        Y2, Y14, Y14
-	VPADDD       Y14, Y0, Y0
-	VPSRLD       $0x02, Y1, Y8
-	VPSLLD       $0x1e, Y1, Y11
-	VPXOR        Y11, Y8, Y8
-	VPSRLD       $0x0d, Y1, Y9
-	VPSLLD       $0x13, Y1, Y11
-	VPXOR        Y11, Y9, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSRLD       $0x16, Y1, Y9
-	VPSLLD       $0x0a, Y1, Y11
-	VPXOR        Y11, Y9, Y9
-	VPXOR        Y9, Y8, Y8
-	VPADDD       Y8, Y0, Y0
-
-	// W[39]: sigma1, t-7, sigma0, t-16.
-	VMOVDQA 256(DX), Y10
-	VPSRLD  $0x03, Y10, Y8
-	VPSRLD  $0x07, Y10, Y9
-	VPSLLD  $0x19, Y10, Y11
-	VPXOR   Y11, Y9, Y9
-	VPXOR   Y9, Y8, Y8
-	VPSRLD  $0x12, Y10, Y9
-	VPSLLD  $0x0e, Y10, Y11
-	VPXOR   Y11, Y9, Y9
-	VPXOR   Y9, Y8, Y8
-	VPADDD  224(DX), Y8, Y13
-	VPADDD  (DX), Y13, Y13
-	VMOVDQA 160(DX), Y10
-	VPSRLD  $0x0a, Y10, Y8
-	VPSRLD  $0x11, Y10, Y9
-	VPSLLD  $0x0f, Y10, Y11
-	VPXOR   Y11, Y9, Y9
-	VPXOR   Y9, Y8, Y8
-	VPSRLD  $0x13, Y10, Y9
-	VPSLLD  $0x0d, Y10, Y11
-	VPXOR   Y11, Y9, Y9
-	VPXOR   Y9, Y8, Y8
-	VPADDD  Y8, Y13, Y13
-	VMOVDQA Y13, 224(DX)
-
-	// Round 24.
-	VPBROADCASTD ·k+96(SB), Y12
-	VPADDD       256(DX), Y12, Y12
-	VPADDD       Y12, Y7, Y7
-	VPXOR        Y5, Y6, Y11
-	VPAND        Y4, Y11, Y11
-	VPXOR        Y6, Y11, Y11
-	VPADDD       Y11, Y7, Y7
-	VPSRLD       $0x06, Y4, Y8
-	VPSLLD       $0x1a, Y4, Y11
-	VPXOR        Y11, Y8, Y8
-	VPSRLD       $0x0b, Y4, Y9
-	VPSLLD       $0x15, Y4, Y11
-	VPXOR        Y11, Y9, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSRLD       $0x19, Y4, Y9
-	VPSLLD       $0x07, Y4, Y11
-	VPXOR        Y11, Y9, Y9
-	VPXOR        Y9, Y8, Y8
-	VPADDD       Y8, Y7, Y7
-	VPADDD       Y7, Y3, Y3
-	VPXOR        Y0, Y1, Y14
-	VPAND        Y14, Y15, Y15
-	VPXOR        Y1, Y15, Y15
-	VPADDD       Y15, Y7, Y7
-	VPSRLD       $0x02, Y0, Y8
-	VPSLLD       $0x1e, Y0, Y11
-	VPXOR        Y11, Y8, Y8
-	VPSRLD       $0x0d, Y0, Y9
-	VPSLLD       $0x13, Y0, Y11
-	VPXOR        Y11, Y9, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSRLD       $0x16, Y0, Y9
-	VPSLLD       $0x0a, Y0, Y11
-	VPXOR        Y11, Y9, Y9
-	VPXOR        Y9, Y8, Y8
-	VPADDD       Y8, Y7, Y7
-
-	// W[40]: sigma1, t-7, sigma0, t-16.
-	VMOVDQA 288(DX), Y10
-	VPSRLD  $0x03, Y10, Y8
-	VPSRLD  $0x07, Y10, Y9
-	VPSLLD  $0x19, Y10, Y11
-	VPXOR   Y11, Y9, Y9
-	VPXOR   Y9, Y8, Y8
-	VPSRLD  $0x12, Y10, Y9
-	VPSLLD  $0x0e, Y10, Y11
-	VPXOR   Y11, Y9, Y9
-	VPXOR   Y9, Y8, Y8
-	VPADDD  256(DX), Y8, Y13
-	VPADDD  32(DX), Y13, Y13
-	VMOVDQA 192(DX), Y10
-	VPSRLD  $0x0a, Y10, Y8
-	VPSRLD  $0x11, Y10, Y9
-	VPSLLD  $0x0f, Y10, Y11
-	VPXOR   Y11, Y9, Y9
-	VPXOR   Y9, Y8, Y8
-	VPSRLD  $0x13, Y10, Y9
-	VPSLLD  $0x0d, Y10, Y11
-	VPXOR   Y11, Y9, Y9
-	VPXOR   Y9, Y8, Y8
-	VPADDD  Y8, Y13, Y13
-	VMOVDQA Y13, 256(DX)
-
-	// Round 25.
-	VPBROADCASTD ·k+100(SB), Y12
-	VPADDD       288(DX), Y12, Y12
-	VPADDD       Y12, Y6, Y6
-	VPXOR        Y4, Y5, Y11
-	VPAND        Y3, Y11, Y11
-	VPXOR        Y5, Y11, Y11
-	VPADDD       Y11, Y6, Y6
-	VPSRLD       $0x06, Y3, Y8
-	VPSLLD       $0x1a, Y3, Y11
-	VPXOR        Y11, Y8, Y8
-	VPSRLD       $0x0b, Y3, Y9
-	VPSLLD       $0x15, Y3, Y11
-	VPXOR        Y11, Y9, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSRLD       $0x19, Y3, Y9
-	VPSLLD       $0x07, Y3, Y11
-	VPXOR        Y11, Y9, Y9
-	VPXOR        Y9, Y8, Y8
-	VPADDD       Y8, Y6, Y6
-	VPADDD       Y6, Y2, Y2
-	VPXOR        Y7, Y0, Y15
-	VPAND        Y15, Y14, Y14
-	VPXOR        Y0, Y14, Y14
-	VPADDD       Y14, Y6, Y6
-	VPSRLD       $0x02, Y7, Y8
-	VPSLLD       $0x1e, Y7, Y11
-	VPXOR        Y11, Y8, Y8
-	VPSRLD       $0x0d, Y7, Y9
-	VPSLLD       $0x13, Y7, Y11
-	VPXOR        Y11, Y9, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSRLD       $0x16, Y7, Y9
-	VPSLLD       $0x0a, Y7, Y11
-	VPXOR        Y11, Y9, Y9
-	VPXOR        Y9, Y8, Y8
-	VPADDD       Y8, Y6, Y6
-
-	// W[41]: sigma1, t-7, sigma0, t-16.
-	VMOVDQA 320(DX), Y10
-	VPSRLD  $0x03, Y10, Y8
-	VPSRLD  $0x07, Y10, Y9
-	VPSLLD  $0x19, Y10, Y11
-	VPXOR   Y11, Y9, Y9
-	VPXOR   Y9, Y8, Y8
-	VPSRLD  $0x12, Y10, Y9
-	VPSLLD  $0x0e, Y10, Y11
-	VPXOR   Y11, Y9, Y9
-	VPXOR   Y9, Y8, Y8
-	VPADDD  288(DX), Y8, Y13
-	VPADDD  64(DX), Y13, Y13
-	VMOVDQA 224(DX), Y10
-	VPSRLD  $0x0a, Y10, Y8
-	VPSRLD  $0x11, Y10, Y9
-	VPSLLD  $0x0f, Y10, Y11
-	VPXOR   Y11, Y9, Y9
-	VPXOR   Y9, Y8, Y8
-	VPSRLD  $0x13, Y10, Y9
-	VPSLLD  $0x0d, Y10, Y11
-	VPXOR   Y11, Y9, Y9
-	VPXOR   Y9, Y8, Y8
-	VPADDD  Y8, Y13, Y13
-	VMOVDQA Y13, 288(DX)
-
-	// Round 26.
-	VPBROADCASTD ·k+104(SB), Y12
-	VPADDD       320(DX), Y12, Y12
-	VPADDD       Y12, Y5, Y5
-	VPXOR        Y3, Y4, Y11
-	VPAND        Y2, Y11, Y11
-	VPXOR        Y4, Y11, Y11
-	VPADDD       Y11, Y5, Y5
-	VPSRLD       $0x06, Y2, Y8
-	VPSLLD       $0x1a, Y2, Y11
-	VPXOR        Y11, Y8, Y8
-	VPSRLD       $0x0b, Y2, Y9
-	VPSLLD       $0x15, Y2, Y11
-	VPXOR        Y11, Y9, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSRLD       $0x19, Y2, Y9
-	VPSLLD       $0x07, Y2, Y11
-	VPXOR        Y11, Y9, Y9
-	VPXOR        Y9, Y8, Y8
-	VPADDD       Y8, Y5, Y5
-	VPADDD       Y5, Y1, Y1
-	VPXOR        Y6, Y7, Y14
-	VPAND        Y14, Y15, Y15
-	VPXOR        Y7, Y15, Y15
-	VPADDD       Y15, Y5, Y5
-	VPSRLD       $0x02, Y6, Y8
-	VPSLLD       $0x1e, Y6, Y11
-	VPXOR        Y11, Y8, Y8
-	VPSRLD       $0x0d, Y6, Y9
-	VPSLLD       $0x13, Y6, Y11
-	VPXOR        Y11, Y9, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSRLD       $0x16, Y6, Y9
-	VPSLLD       $0x0a, Y6, Y11
-	VPXOR        Y11, Y9, Y9
-	VPXOR        Y9, Y8, Y8
-	VPADDD       Y8, Y5, Y5
-
-	// W[42]: sigma1, t-7, sigma0, t-16.
-	VMOVDQA 352(DX), Y10
-	VPSRLD  $0x03, Y10, Y8
-	VPSRLD  $0x07, Y10, Y9
-	VPSLLD  $0x19, Y10, Y11
-	VPXOR   Y11, Y9, Y9
-	VPXOR   Y9, Y8, Y8
-	VPSRLD  $0x12, Y10, Y9
-	VPSLLD  $0x0e, Y10, Y11
-	VPXOR   Y11, Y9, Y9
-	VPXOR   Y9, Y8, Y8
-	VPADDD  320(DX), Y8, Y13
-	VPADDD  96(DX), Y13, Y13
-	VMOVDQA 256(DX), Y10
-	VPSRLD  $0x0a, Y10, Y8
-	VPSRLD  $0x11, Y10, Y9
-	VPSLLD  $0x0f, Y10, Y11
-	VPXOR   Y11, Y9, Y9
-	VPXOR   Y9, Y8, Y8
-	VPSRLD  $0x13, Y10, Y9
-	VPSLLD  $0x0d, Y10, Y11
-	VPXOR   Y11, Y9, Y9
-	VPXOR   Y9, Y8, Y8
-	VPADDD  Y8, Y13, Y13
-	VMOVDQA Y13, 320(DX)
-
-	// Round 27.
-	VPBROADCASTD ·k+108(SB), Y12
-	VPADDD       352(DX), Y12, Y12
-	VPADDD       Y12, Y4, Y4
-	VPXOR        Y2, Y3, Y11
-	VPAND        Y1, Y11, Y11
-	VPXOR        Y3, Y11, Y11
-	VPADDD       Y11, Y4, Y4
-	VPSRLD       $0x06, Y1, Y8
-	VPSLLD       $0x1a, Y1, Y11
-	VPXOR        Y11, Y8, Y8
-	VPSRLD       $0x0b, Y1, Y9
-	VPSLLD       $0x15, Y1, Y11
-	VPXOR        Y11, Y9, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSRLD       $0x19, Y1, Y9
-	VPSLLD       $0x07, Y1, Y11
-	VPXOR        Y11, Y9, Y9
-	VPXOR        Y9, Y8, Y8
-	VPADDD       Y8, Y4, Y4
-	VPADDD       Y4, Y0, Y0
-	VPXOR        Y5, Y6, Y15
-	VPAND        Y15, Y14, Y14
-	VPXOR        Y6, Y14, Y14
-	VPADDD       Y14, Y4, Y4
-	VPSRLD       $0x02, Y5, Y8
-	VPSLLD       $0x1e, Y5, Y11
-	VPXOR        Y11, Y8, Y8
-	VPSRLD       $0x0d, Y5, Y9
-	VPSLLD       $0x13, Y5, Y11
-	VPXOR        Y11, Y9, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSRLD       $0x16, Y5, Y9
-	VPSLLD       $0x0a, Y5, Y11
-	VPXOR        Y11, Y9, Y9
-	VPXOR        Y9, Y8, Y8
-	VPADDD       Y8, Y4, Y4
-
-	// W[43]: sigma1, t-7, sigma0, t-16.
-	VMOVDQA 384(DX), Y10
-	VPSRLD  $0x03, Y10, Y8
-	VPSRLD  $0x07, Y10, Y9
-	VPSLLD  $0x19, Y10, Y11
-	VPXOR   Y11, Y9, Y9
-	VPXOR   Y9, Y8, Y8
-	VPSRLD  $0x12, Y10, Y9
-	VPSLLD  $0x0e, Y10, Y11
-	VPXOR   Y11, Y9, Y9
-	VPXOR   Y9, Y8, Y8
-	VPADDD  352(DX), Y8, Y13
-	VPADDD  128(DX), Y13, Y13
-	VMOVDQA 288(DX), Y10
-	VPSRLD  $0x0a, Y10, Y8
-	VPSRLD  $0x11, Y10, Y9
-	VPSLLD  $0x0f, Y10, Y11
-	VPXOR   Y11, Y9, Y9
-	VPXOR   Y9, Y8, Y8
-	VPSRLD  $0x13, Y10, Y9
-	VPSLLD  $0x0d, Y10, Y11
-	VPXOR   Y11, Y9, Y9
-	VPXOR   Y9, Y8, Y8
-	VPADDD  Y8, Y13, Y13
-	VMOVDQA Y13, 352(DX)
-
-	// Round 28.
-	VPBROADCASTD ·k+112(SB), Y12
-	VPADDD       384(DX), Y12, Y12
-	VPADDD       Y12, Y3, Y3
-	VPXOR        Y1, Y2, Y11
-	VPAND        Y0, Y11, Y11
-	VPXOR        Y2, Y11, Y11
-	VPADDD       Y11, Y3, Y3
-	VPSRLD       $0x06, Y0, Y8
-	VPSLLD       $0x1a, Y0, Y11
-	VPXOR        Y11, Y8, Y8
-	VPSRLD       $0x0b, Y0, Y9
-	VPSLLD       $0x15, Y0, Y11
-	VPXOR        Y11, Y9, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSRLD       $0x19, Y0, Y9
-	VPSLLD       $0x07, Y0, Y11
-	VPXOR        Y11, Y9, Y9
-	VPXOR        Y9, Y8, Y8
-	VPADDD       Y8, Y3, Y3
-	VPADDD       Y3, Y7, Y7
-	VPXOR        Y4, Y5, Y14
-	VPAND        Y14, Y15, Y15
-	VPXOR        Y5, Y15, Y15
-	VPADDD       Y15, Y3, Y3
-	VPSRLD       $0x02, Y4, Y8
-	VPSLLD       $0x1e, Y4, Y11
-	VPXOR        Y11, Y8, Y8
-	VPSRLD       $0x0d, Y4, Y9
-	VPSLLD       $0x13, Y4, Y11
-	VPXOR        Y11, Y9, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSRLD       $0x16, Y4, Y9
-	VPSLLD       $0x0a, Y4, Y11
-	VPXOR        Y11, Y9, Y9
-	VPXOR        Y9, Y8, Y8
-	VPADDD       Y8, Y3, Y3
-
-	// W[44]: sigma1, t-7, sigma0, t-16.
-	VMOVDQA 416(DX), Y10
-	VPSRLD  $0x03, Y10, Y8
-	VPSRLD  $0x07, Y10, Y9
-	VPSLLD  $0x19, Y10, Y11
-	VPXOR   Y11, Y9, Y9
-	VPXOR   Y9, Y8, Y8
-	VPSRLD  $0x12, Y10, Y9
-	VPSLLD  $0x0e, Y10, Y11
-	VPXOR   Y11, Y9, Y9
-	VPXOR   Y9, Y8, Y8
-	VPADDD  384(DX), Y8, Y13
-	VPADDD  160(DX), Y13, Y13
-	VMOVDQA 320(DX), Y10
-	VPSRLD  $0x0a, Y10, Y8
-	VPSRLD  $0x11, Y10, Y9
-	VPSLLD  $0x0f, Y10, Y11
-	VPXOR   Y11, Y9, Y9
-	VPXOR   Y9, Y8, Y8
-	VPSRLD  $0x13, Y10, Y9
-	VPSLLD  $0x0d, Y10, Y11
-	VPXOR   Y11, Y9, Y9
-	VPXOR   Y9, Y8, Y8
-	VPADDD  Y8, Y13, Y13
-	VMOVDQA Y13, 384(DX)
-
-	// Round 29.
-	VPBROADCASTD ·k+116(SB), Y12
-	VPADDD       416(DX), Y12, Y12
-	VPADDD       Y12, Y2, Y2
-	VPXOR        Y0, Y1, Y11
-	VPAND        Y7, Y11, Y11
-	VPXOR        Y1, Y11, Y11
-	VPADDD       Y11, Y2, Y2
-	VPSRLD       $0x06, Y7, Y8
-	VPSLLD       $0x1a, Y7, Y11
-	VPXOR        Y11, Y8, Y8
-	VPSRLD       $0x0b, Y7, Y9
-	VPSLLD       $0x15, Y7, Y11
-	VPXOR        Y11, Y9, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSRLD       $0x19, Y7, Y9
-	VPSLLD       $0x07, Y7, Y11
-	VPXOR        Y11, Y9, Y9
-	VPXOR        Y9, Y8, Y8
-	VPADDD       Y8, Y2, Y2
-	VPADDD       Y2, Y6, Y6
-	VPXOR        Y3, Y4, Y15
-	VPAND        Y15, Y14, Y14
-	VPXOR        Y4, Y14, Y14
-	VPADDD       Y14, Y2, Y2
-	VPSRLD       $0x02, Y3, Y8
-	VPSLLD       $0x1e, Y3, Y11
-	VPXOR        Y11, Y8, Y8
-	VPSRLD       $0x0d, Y3, Y9
-	VPSLLD       $0x13, Y3, Y11
-	VPXOR        Y11, Y9, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSRLD       $0x16, Y3, Y9
-	VPSLLD       $0x0a, Y3, Y11
-	VPXOR        Y11, Y9, Y9
-	VPXOR        Y9, Y8, Y8
-	VPADDD       Y8, Y2, Y2
-
-	// W[45]: sigma1, t-7, sigma0, t-16.
-	VMOVDQA 448(DX), Y10
-	VPSRLD  $0x03, Y10, Y8
-	VPSRLD  $0x07, Y10, Y9
-	VPSLLD  $0x19, Y10, Y11
-	VPXOR   Y11, Y9, Y9
-	VPXOR   Y9, Y8, Y8
-	VPSRLD  $0x12, Y10, Y9
-	VPSLLD  $0x0e, Y10, Y11
-	VPXOR   Y11, Y9, Y9
-	VPXOR   Y9, Y8, Y8
-	VPADDD  416(DX), Y8, Y13
+	VPADDD  -96(DX), Y8, Y13
 	VPADDD  192(DX), Y13, Y13
 	VMOVDQA 352(DX), Y10
 	VPSRLD  $0x0a, Y10, Y8
@@ -5055,48 +4160,48 @@ round16:
 	VPXOR   Y11, Y9, Y9
 	VPXOR   Y9, Y8, Y8
 	VPADDD  Y8, Y13, Y13
-	VMOVDQA Y13, 416(DX)
+	VMOVDQA Y13, -96(DX)
 
-	// Round 30.
-	VPBROADCASTD ·k+120(SB), Y12
-	VPADDD       448(DX), Y12, Y12
-	VPADDD       Y12, Y1, Y1
-	VPXOR        Y7, Y0, Y11
-	VPAND        Y6, Y11, Y11
-	VPXOR        Y0, Y11, Y11
-	VPADDD       Y11, Y1, Y1
-	VPSRLD       $0x06, Y6, Y8
-	VPSLLD       $0x1a, Y6, Y11
+	// Round 18.
+	VPBROADCASTD 8(CX), Y12
+	VPADDD       -64(DX), Y12, Y12
+	VPADDD       Y5, Y12, Y5
+	VPXOR        Y3, Y4, Y11
+	VPAND        Y2, Y11, Y11
+	VPXOR        Y4, Y11, Y11
+	VPADDD       Y5, Y11, Y5
+	VPSRLD       $0x06, Y2, Y8
+	VPSLLD       $0x1a, Y2, Y11
 	VPXOR        Y11, Y8, Y8
-	VPSRLD       $0x0b, Y6, Y9
-	VPSLLD       $0x15, Y6, Y11
+	VPSRLD       $0x0b, Y2, Y9
+	VPSLLD       $0x15, Y2, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y8, Y8
-	VPSRLD       $0x19, Y6, Y9
-	VPSLLD       $0x07, Y6, Y11
+	VPSRLD       $0x19, Y2, Y9
+	VPSLLD       $0x07, Y2, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y8, Y8
-	VPADDD       Y8, Y1, Y1
-	VPADDD       Y1, Y5, Y5
-	VPXOR        Y2, Y3, Y14
+	VPADDD       Y5, Y8, Y5
+	VPADDD       Y5, Y1, Y1
+	VPXOR        Y6, Y7, Y14
 	VPAND        Y14, Y15, Y15
-	VPXOR        Y3, Y15, Y15
-	VPADDD       Y15, Y1, Y1
-	VPSRLD       $0x02, Y2, Y8
-	VPSLLD       $0x1e, Y2, Y11
+	VPXOR        Y7, Y15, Y15
+	VPADDD       Y5, Y15, Y5
+	VPSRLD       $0x02, Y6, Y8
+	VPSLLD       $0x1e, Y6, Y11
 	VPXOR        Y11, Y8, Y8
-	VPSRLD       $0x0d, Y2, Y9
-	VPSLLD       $0x13, Y2, Y11
+	VPSRLD       $0x0d, Y6, Y9
+	VPSLLD       $0x13, Y6, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y8, Y8
-	VPSRLD       $0x16, Y2, Y9
-	VPSLLD       $0x0a, Y2, Y11
+	VPSRLD       $0x16, Y6, Y9
+	VPSLLD       $0x0a, Y6, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y8, Y8
-	VPADDD       Y8, Y1, Y1
+	VPADDD       Y5, Y8, Y5
 
-	// W[46]: sigma1, t-7, sigma0, t-16.
-	VMOVDQA 480(DX), Y10
+	// W[34]: sigma1, t-7, sigma0, t-16.
+	VMOVDQA -32(DX), Y10
 	VPSRLD  $0x03, Y10, Y8
 	VPSRLD  $0x07, Y10, Y9
 	VPSLLD  $0x19, Y10, Y11
@@ -5106,9 +4211,9 @@ round16:
 	VPSLLD  $0x0e, Y10, Y11
 	VPXOR   Y11, Y9, Y9
 	VPXOR   Y9, Y8, Y8
-	VPADDD  448(DX), Y8, Y13
+	VPADDD  -64(DX), Y8, Y13
 	VPADDD  224(DX), Y13, Y13
-	VMOVDQA 384(DX), Y10
+	VMOVDQA -128(DX), Y10
 	VPSRLD  $0x0a, Y10, Y8
 	VPSRLD  $0x11, Y10, Y9
 	VPSLLD  $0x0f, Y10, Y11
@@ -5119,47 +4224,47 @@ round16:
 	VPXOR   Y11, Y9, Y9
 	VPXOR   Y9, Y8, Y8
 	VPADDD  Y8, Y13, Y13
-	VMOVDQA Y13, 448(DX)
+	VMOVDQA Y13, -64(DX)
 
-	// Round 31.
-	VPBROADCASTD ·k+124(SB), Y12
-	VPADDD       480(DX), Y12, Y12
-	VPADDD       Y12, Y0, Y0
-	VPXOR        Y6, Y7, Y11
-	VPAND        Y5, Y11, Y11
-	VPXOR        Y7, Y11, Y11
-	VPADDD       Y11, Y0, Y0
-	VPSRLD       $0x06, Y5, Y8
-	VPSLLD       $0x1a, Y5, Y11
+	// Round 19.
+	VPBROADCASTD 12(CX), Y12
+	VPADDD       -32(DX), Y12, Y12
+	VPADDD       Y4, Y12, Y4
+	VPXOR        Y2, Y3, Y11
+	VPAND        Y1, Y11, Y11
+	VPXOR        Y3, Y11, Y11
+	VPADDD       Y4, Y11, Y4
+	VPSRLD       $0x06, Y1, Y8
+	VPSLLD       $0x1a, Y1, Y11
 	VPXOR        Y11, Y8, Y8
-	VPSRLD       $0x0b, Y5, Y9
-	VPSLLD       $0x15, Y5, Y11
+	VPSRLD       $0x0b, Y1, Y9
+	VPSLLD       $0x15, Y1, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y8, Y8
-	VPSRLD       $0x19, Y5, Y9
-	VPSLLD       $0x07, Y5, Y11
+	VPSRLD       $0x19, Y1, Y9
+	VPSLLD       $0x07, Y1, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y8, Y8
-	VPADDD       Y8, Y0, Y0
-	VPADDD       Y0, Y4, Y4
-	VPXOR        Y1, Y2, Y15
+	VPADDD       Y4, Y8, Y4
+	VPADDD       Y4, Y0, Y0
+	VPXOR        Y5, Y6, Y15
 	VPAND        Y15, Y14, Y14
-	VPXOR        Y2, Y14, Y14
-	VPADDD       Y14, Y0, Y0
-	VPSRLD       $0x02, Y1, Y8
-	VPSLLD       $0x1e, Y1, Y11
+	VPXOR        Y6, Y14, Y14
+	VPADDD       Y4, Y14, Y4
+	VPSRLD       $0x02, Y5, Y8
+	VPSLLD       $0x1e, Y5, Y11
 	VPXOR        Y11, Y8, Y8
-	VPSRLD       $0x0d, Y1, Y9
-	VPSLLD       $0x13, Y1, Y11
+	VPSRLD       $0x0d, Y5, Y9
+	VPSLLD       $0x13, Y5, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y8, Y8
-	VPSRLD       $0x16, Y1, Y9
-	VPSLLD       $0x0a, Y1, Y11
+	VPSRLD       $0x16, Y5, Y9
+	VPSLLD       $0x0a, Y5, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y8, Y8
-	VPADDD       Y8, Y0, Y0
+	VPADDD       Y4, Y8, Y4
 
-	// W[47]: sigma1, t-7, sigma0, t-16.
+	// W[35]: sigma1, t-7, sigma0, t-16.
 	VMOVDQA (DX), Y10
 	VPSRLD  $0x03, Y10, Y8
 	VPSRLD  $0x07, Y10, Y9
@@ -5170,9 +4275,9 @@ round16:
 	VPSLLD  $0x0e, Y10, Y11
 	VPXOR   Y11, Y9, Y9
 	VPXOR   Y9, Y8, Y8
-	VPADDD  480(DX), Y8, Y13
+	VPADDD  -32(DX), Y8, Y13
 	VPADDD  256(DX), Y13, Y13
-	VMOVDQA 416(DX), Y10
+	VMOVDQA -96(DX), Y10
 	VPSRLD  $0x0a, Y10, Y8
 	VPSRLD  $0x11, Y10, Y9
 	VPSLLD  $0x0f, Y10, Y11
@@ -5183,47 +4288,47 @@ round16:
 	VPXOR   Y11, Y9, Y9
 	VPXOR   Y9, Y8, Y8
 	VPADDD  Y8, Y13, Y13
-	VMOVDQA Y13, 480(DX)
+	VMOVDQA Y13, -32(DX)
 
-	// Round 32.
-	VPBROADCASTD ·k+128(SB), Y12
+	// Round 20.
+	VPBROADCASTD 16(CX), Y12
 	VPADDD       (DX), Y12, Y12
-	VPADDD       Y12, Y7, Y7
-	VPXOR        Y5, Y6, Y11
-	VPAND        Y4, Y11, Y11
-	VPXOR        Y6, Y11, Y11
-	VPADDD       Y11, Y7, Y7
-	VPSRLD       $0x06, Y4, Y8
-	VPSLLD       $0x1a, Y4, Y11
+	VPADDD       Y3, Y12, Y3
+	VPXOR        Y1, Y2, Y11
+	VPAND        Y0, Y11, Y11
+	VPXOR        Y2, Y11, Y11
+	VPADDD       Y3, Y11, Y3
+	VPSRLD       $0x06, Y0, Y8
+	VPSLLD       $0x1a, Y0, Y11
 	VPXOR        Y11, Y8, Y8
-	VPSRLD       $0x0b, Y4, Y9
-	VPSLLD       $0x15, Y4, Y11
+	VPSRLD       $0x0b, Y0, Y9
+	VPSLLD       $0x15, Y0, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y8, Y8
-	VPSRLD       $0x19, Y4, Y9
-	VPSLLD       $0x07, Y4, Y11
+	VPSRLD       $0x19, Y0, Y9
+	VPSLLD       $0x07, Y0, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y8, Y8
-	VPADDD       Y8, Y7, Y7
-	VPADDD       Y7, Y3, Y3
-	VPXOR        Y0, Y1, Y14
+	VPADDD       Y3, Y8, Y3
+	VPADDD       Y3, Y7, Y7
+	VPXOR        Y4, Y5, Y14
 	VPAND        Y14, Y15, Y15
-	VPXOR        Y1, Y15, Y15
-	VPADDD       Y15, Y7, Y7
-	VPSRLD       $0x02, Y0, Y8
-	VPSLLD       $0x1e, Y0, Y11
+	VPXOR        Y5, Y15, Y15
+	VPADDD       Y3, Y15, Y3
+	VPSRLD       $0x02, Y4, Y8
+	VPSLLD       $0x1e, Y4, Y11
 	VPXOR        Y11, Y8, Y8
-	VPSRLD       $0x0d, Y0, Y9
-	VPSLLD       $0x13, Y0, Y11
+	VPSRLD       $0x0d, Y4, Y9
+	VPSLLD       $0x13, Y4, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y8, Y8
-	VPSRLD       $0x16, Y0, Y9
-	VPSLLD       $0x0a, Y0, Y11
+	VPSRLD       $0x16, Y4, Y9
+	VPSLLD       $0x0a, Y4, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y8, Y8
-	VPADDD       Y8, Y7, Y7
+	VPADDD       Y3, Y8, Y3
 
-	// W[48]: sigma1, t-7, sigma0, t-16.
+	// W[36]: sigma1, t-7, sigma0, t-16.
 	VMOVDQA 32(DX), Y10
 	VPSRLD  $0x03, Y10, Y8
 	VPSRLD  $0x07, Y10, Y9
@@ -5236,7 +4341,7 @@ round16:
 	VPXOR   Y9, Y8, Y8
 	VPADDD  (DX), Y8, Y13
 	VPADDD  288(DX), Y13, Y13
-	VMOVDQA 448(DX), Y10
+	VMOVDQA -64(DX), Y10
 	VPSRLD  $0x0a, Y10, Y8
 	VPSRLD  $0x11, Y10, Y9
 	VPSLLD  $0x0f, Y10, Y11
@@ -5249,45 +4354,45 @@ round16:
 	VPADDD  Y8, Y13, Y13
 	VMOVDQA Y13, (DX)
 
-	// Round 33.
-	VPBROADCASTD ·k+132(SB), Y12
+	// Round 21.
+	VPBROADCASTD 20(CX), Y12
 	VPADDD       32(DX), Y12, Y12
-	VPADDD       Y12, Y6, Y6
-	VPXOR        Y4, Y5, Y11
-	VPAND        Y3, Y11, Y11
-	VPXOR        Y5, Y11, Y11
-	VPADDD       Y11, Y6, Y6
-	VPSRLD       $0x06, Y3, Y8
-	VPSLLD       $0x1a, Y3, Y11
+	VPADDD       Y2, Y12, Y2
+	VPXOR        Y0, Y1, Y11
+	VPAND        Y7, Y11, Y11
+	VPXOR        Y1, Y11, Y11
+	VPADDD       Y2, Y11, Y2
+	VPSRLD       $0x06, Y7, Y8
+	VPSLLD       $0x1a, Y7, Y11
 	VPXOR        Y11, Y8, Y8
-	VPSRLD       $0x0b, Y3, Y9
-	VPSLLD       $0x15, Y3, Y11
+	VPSRLD       $0x0b, Y7, Y9
+	VPSLLD       $0x15, Y7, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y8, Y8
-	VPSRLD       $0x19, Y3, Y9
-	VPSLLD       $0x07, Y3, Y11
+	VPSRLD       $0x19, Y7, Y9
+	VPSLLD       $0x07, Y7, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y8, Y8
-	VPADDD       Y8, Y6, Y6
-	VPADDD       Y6, Y2, Y2
-	VPXOR        Y7, Y0, Y15
+	VPADDD       Y2, Y8, Y2
+	VPADDD       Y2, Y6, Y6
+	VPXOR        Y3, Y4, Y15
 	VPAND        Y15, Y14, Y14
-	VPXOR        Y0, Y14, Y14
-	VPADDD       Y14, Y6, Y6
-	VPSRLD       $0x02, Y7, Y8
-	VPSLLD       $0x1e, Y7, Y11
+	VPXOR        Y4, Y14, Y14
+	VPADDD       Y2, Y14, Y2
+	VPSRLD       $0x02, Y3, Y8
+	VPSLLD       $0x1e, Y3, Y11
 	VPXOR        Y11, Y8, Y8
-	VPSRLD       $0x0d, Y7, Y9
-	VPSLLD       $0x13, Y7, Y11
+	VPSRLD       $0x0d, Y3, Y9
+	VPSLLD       $0x13, Y3, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y8, Y8
-	VPSRLD       $0x16, Y7, Y9
-	VPSLLD       $0x0a, Y7, Y11
+	VPSRLD       $0x16, Y3, Y9
+	VPSLLD       $0x0a, Y3, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y8, Y8
-	VPADDD       Y8, Y6, Y6
+	VPADDD       Y2, Y8, Y2
 
-	// W[49]: sigma1, t-7, sigma0, t-16.
+	// W[37]: sigma1, t-7, sigma0, t-16.
 	VMOVDQA 64(DX), Y10
 	VPSRLD  $0x03, Y10, Y8
 	VPSRLD  $0x07, Y10, Y9
@@ -5300,7 +4405,7 @@ round16:
 	VPXOR   Y9, Y8, Y8
 	VPADDD  32(DX), Y8, Y13
 	VPADDD  320(DX), Y13, Y13
-	VMOVDQA 480(DX), Y10
+	VMOVDQA -32(DX), Y10
 	VPSRLD  $0x0a, Y10, Y8
 	VPSRLD  $0x11, Y10, Y9
 	VPSLLD  $0x0f, Y10, Y11
@@ -5313,45 +4418,45 @@ round16:
 	VPADDD  Y8, Y13, Y13
 	VMOVDQA Y13, 32(DX)
 
-	// Round 34.
-	VPBROADCASTD ·k+136(SB), Y12
+	// Round 22.
+	VPBROADCASTD 24(CX), Y12
 	VPADDD       64(DX), Y12, Y12
-	VPADDD       Y12, Y5, Y5
-	VPXOR        Y3, Y4, Y11
-	VPAND        Y2, Y11, Y11
-	VPXOR        Y4, Y11, Y11
-	VPADDD       Y11, Y5, Y5
-	VPSRLD       $0x06, Y2, Y8
-	VPSLLD       $0x1a, Y2, Y11
+	VPADDD       Y1, Y12, Y1
+	VPXOR        Y7, Y0, Y11
+	VPAND        Y6, Y11, Y11
+	VPXOR        Y0, Y11, Y11
+	VPADDD       Y1, Y11, Y1
+	VPSRLD       $0x06, Y6, Y8
+	VPSLLD       $0x1a, Y6, Y11
 	VPXOR        Y11, Y8, Y8
-	VPSRLD       $0x0b, Y2, Y9
-	VPSLLD       $0x15, Y2, Y11
+	VPSRLD       $0x0b, Y6, Y9
+	VPSLLD       $0x15, Y6, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y8, Y8
-	VPSRLD       $0x19, Y2, Y9
-	VPSLLD       $0x07, Y2, Y11
+	VPSRLD       $0x19, Y6, Y9
+	VPSLLD       $0x07, Y6, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y8, Y8
-	VPADDD       Y8, Y5, Y5
-	VPADDD       Y5, Y1, Y1
-	VPXOR        Y6, Y7, Y14
+	VPADDD       Y1, Y8, Y1
+	VPADDD       Y1, Y5, Y5
+	VPXOR        Y2, Y3, Y14
 	VPAND        Y14, Y15, Y15
-	VPXOR        Y7, Y15, Y15
-	VPADDD       Y15, Y5, Y5
-	VPSRLD       $0x02, Y6, Y8
-	VPSLLD       $0x1e, Y6, Y11
+	VPXOR        Y3, Y15, Y15
+	VPADDD       Y1, Y15, Y1
+	VPSRLD       $0x02, Y2, Y8
+	VPSLLD       $0x1e, Y2, Y11
 	VPXOR        Y11, Y8, Y8
-	VPSRLD       $0x0d, Y6, Y9
-	VPSLLD       $0x13, Y6, Y11
+	VPSRLD       $0x0d, Y2, Y9
+	VPSLLD       $0x13, Y2, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y8, Y8
-	VPSRLD       $0x16, Y6, Y9
-	VPSLLD       $0x0a, Y6, Y11
+	VPSRLD       $0x16, Y2, Y9
+	VPSLLD       $0x0a, Y2, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y8, Y8
-	VPADDD       Y8, Y5, Y5
+	VPADDD       Y1, Y8, Y1
 
-	// W[50]: sigma1, t-7, sigma0, t-16.
+	// W[38]: sigma1, t-7, sigma0, t-16.
 	VMOVDQA 96(DX), Y10
 	VPSRLD  $0x03, Y10, Y8
 	VPSRLD  $0x07, Y10, Y9
@@ -5377,45 +4482,45 @@ round16:
 	VPADDD  Y8, Y13, Y13
 	VMOVDQA Y13, 64(DX)
 
-	// Round 35.
-	VPBROADCASTD ·k+140(SB), Y12
+	// Round 23.
+	VPBROADCASTD 28(CX), Y12
 	VPADDD       96(DX), Y12, Y12
-	VPADDD       Y12, Y4, Y4
-	VPXOR        Y2, Y3, Y11
-	VPAND        Y1, Y11, Y11
-	VPXOR        Y3, Y11, Y11
-	VPADDD       Y11, Y4, Y4
-	VPSRLD       $0x06, Y1, Y8
-	VPSLLD       $0x1a, Y1, Y11
+	VPADDD       Y0, Y12, Y0
+	VPXOR        Y6, Y7, Y11
+	VPAND        Y5, Y11, Y11
+	VPXOR        Y7, Y11, Y11
+	VPADDD       Y0, Y11, Y0
+	VPSRLD       $0x06, Y5, Y8
+	VPSLLD       $0x1a, Y5, Y11
 	VPXOR        Y11, Y8, Y8
-	VPSRLD       $0x0b, Y1, Y9
-	VPSLLD       $0x15, Y1, Y11
+	VPSRLD       $0x0b, Y5, Y9
+	VPSLLD       $0x15, Y5, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y8, Y8
-	VPSRLD       $0x19, Y1, Y9
-	VPSLLD       $0x07, Y1, Y11
+	VPSRLD       $0x19, Y5, Y9
+	VPSLLD       $0x07, Y5, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y8, Y8
-	VPADDD       Y8, Y4, Y4
-	VPADDD       Y4, Y0, Y0
-	VPXOR        Y5, Y6, Y15
+	VPADDD       Y0, Y8, Y0
+	VPADDD       Y0, Y4, Y4
+	VPXOR        Y1, Y2, Y15
 	VPAND        Y15, Y14, Y14
-	VPXOR        Y6, Y14, Y14
-	VPADDD       Y14, Y4, Y4
-	VPSRLD       $0x02, Y5, Y8
-	VPSLLD       $0x1e, Y5, Y11
+	VPXOR        Y2, Y14, Y14
+	VPADDD       Y0, Y14, Y0
+	VPSRLD       $0x02, Y1, Y8
+	VPSLLD       $0x1e, Y1, Y11
 	VPXOR        Y11, Y8, Y8
-	VPSRLD       $0x0d, Y5, Y9
-	VPSLLD       $0x13, Y5, Y11
+	VPSRLD       $0x0d, Y1, Y9
+	VPSLLD       $0x13, Y1, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y8, Y8
-	VPSRLD       $0x16, Y5, Y9
-	VPSLLD       $0x0a, Y5, Y11
+	VPSRLD       $0x16, Y1, Y9
+	VPSLLD       $0x0a, Y1, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y8, Y8
-	VPADDD       Y8, Y4, Y4
+	VPADDD       Y0, Y8, Y0
 
-	// W[51]: sigma1, t-7, sigma0, t-16.
+	// W[39]: sigma1, t-7, sigma0, t-16.
 	VMOVDQA 128(DX), Y10
 	VPSRLD  $0x03, Y10, Y8
 	VPSRLD  $0x07, Y10, Y9
@@ -5427,7 +4532,7 @@ round16:
 	VPXOR   Y11, Y9, Y9
 	VPXOR   Y9, Y8, Y8
 	VPADDD  96(DX), Y8, Y13
-	VPADDD  384(DX), Y13, Y13
+	VPADDD  -128(DX), Y13, Y13
 	VMOVDQA 32(DX), Y10
 	VPSRLD  $0x0a, Y10, Y8
 	VPSRLD  $0x11, Y10, Y9
@@ -5441,45 +4546,45 @@ round16:
 	VPADDD  Y8, Y13, Y13
 	VMOVDQA Y13, 96(DX)
 
-	// Round 36.
-	VPBROADCASTD ·k+144(SB), Y12
+	// Round 24.
+	VPBROADCASTD 32(CX), Y12
 	VPADDD       128(DX), Y12, Y12
-	VPADDD       Y12, Y3, Y3
-	VPXOR        Y1, Y2, Y11
-	VPAND        Y0, Y11, Y11
-	VPXOR        Y2, Y11, Y11
-	VPADDD       Y11, Y3, Y3
-	VPSRLD       $0x06, Y0, Y8
-	VPSLLD       $0x1a, Y0, Y11
+	VPADDD       Y7, Y12, Y7
+	VPXOR        Y5, Y6, Y11
+	VPAND        Y4, Y11, Y11
+	VPXOR        Y6, Y11, Y11
+	VPADDD       Y7, Y11, Y7
+	VPSRLD       $0x06, Y4, Y8
+	VPSLLD       $0x1a, Y4, Y11
 	VPXOR        Y11, Y8, Y8
-	VPSRLD       $0x0b, Y0, Y9
-	VPSLLD       $0x15, Y0, Y11
+	VPSRLD       $0x0b, Y4, Y9
+	VPSLLD       $0x15, Y4, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y8, Y8
-	VPSRLD       $0x19, Y0, Y9
-	VPSLLD       $0x07, Y0, Y11
+	VPSRLD       $0x19, Y4, Y9
+	VPSLLD       $0x07, Y4, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y8, Y8
-	VPADDD       Y8, Y3, Y3
-	VPADDD       Y3, Y7, Y7
-	VPXOR        Y4, Y5, Y14
+	VPADDD       Y7, Y8, Y7
+	VPADDD       Y7, Y3, Y3
+	VPXOR        Y0, Y1, Y14
 	VPAND        Y14, Y15, Y15
-	VPXOR        Y5, Y15, Y15
-	VPADDD       Y15, Y3, Y3
-	VPSRLD       $0x02, Y4, Y8
-	VPSLLD       $0x1e, Y4, Y11
+	VPXOR        Y1, Y15, Y15
+	VPADDD       Y7, Y15, Y7
+	VPSRLD       $0x02, Y0, Y8
+	VPSLLD       $0x1e, Y0, Y11
 	VPXOR        Y11, Y8, Y8
-	VPSRLD       $0x0d, Y4, Y9
-	VPSLLD       $0x13, Y4, Y11
+	VPSRLD       $0x0d, Y0, Y9
+	VPSLLD       $0x13, Y0, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y8, Y8
-	VPSRLD       $0x16, Y4, Y9
-	VPSLLD       $0x0a, Y4, Y11
+	VPSRLD       $0x16, Y0, Y9
+	VPSLLD       $0x0a, Y0, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y8, Y8
-	VPADDD       Y8, Y3, Y3
+	VPADDD       Y7, Y8, Y7
 
-	// W[52]: sigma1, t-7, sigma0, t-16.
+	// W[40]: sigma1, t-7, sigma0, t-16.
 	VMOVDQA 160(DX), Y10
 	VPSRLD  $0x03, Y10, Y8
 	VPSRLD  $0x07, Y10, Y9
@@ -5491,7 +4596,7 @@ round16:
 	VPXOR   Y11, Y9, Y9
 	VPXOR   Y9, Y8, Y8
 	VPADDD  128(DX), Y8, Y13
-	VPADDD  416(DX), Y13, Y13
+	VPADDD  -96(DX), Y13, Y13
 	VMOVDQA 64(DX), Y10
 	VPSRLD  $0x0a, Y10, Y8
 	VPSRLD  $0x11, Y10, Y9
@@ -5505,45 +4610,45 @@ round16:
 	VPADDD  Y8, Y13, Y13
 	VMOVDQA Y13, 128(DX)
 
-	// Round 37.
-	VPBROADCASTD ·k+148(SB), Y12
+	// Round 25.
+	VPBROADCASTD 36(CX), Y12
 	VPADDD       160(DX), Y12, Y12
-	VPADDD       Y12, Y2, Y2
-	VPXOR        Y0, Y1, Y11
-	VPAND        Y7, Y11, Y11
-	VPXOR        Y1, Y11, Y11
-	VPADDD       Y11, Y2, Y2
-	VPSRLD       $0x06, Y7, Y8
-	VPSLLD       $0x1a, Y7, Y11
+	VPADDD       Y6, Y12, Y6
+	VPXOR        Y4, Y5, Y11
+	VPAND        Y3, Y11, Y11
+	VPXOR        Y5, Y11, Y11
+	VPADDD       Y6, Y11, Y6
+	VPSRLD       $0x06, Y3, Y8
+	VPSLLD       $0x1a, Y3, Y11
 	VPXOR        Y11, Y8, Y8
-	VPSRLD       $0x0b, Y7, Y9
-	VPSLLD       $0x15, Y7, Y11
+	VPSRLD       $0x0b, Y3, Y9
+	VPSLLD       $0x15, Y3, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y8, Y8
-	VPSRLD       $0x19, Y7, Y9
-	VPSLLD       $0x07, Y7, Y11
+	VPSRLD       $0x19, Y3, Y9
+	VPSLLD       $0x07, Y3, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y8, Y8
-	VPADDD       Y8, Y2, Y2
-	VPADDD       Y2, Y6, Y6
-	VPXOR        Y3, Y4, Y15
+	VPADDD       Y6, Y8, Y6
+	VPADDD       Y6, Y2, Y2
+	VPXOR        Y7, Y0, Y15
 	VPAND        Y15, Y14, Y14
-	VPXOR        Y4, Y14, Y14
-	VPADDD       Y14, Y2, Y2
-	VPSRLD       $0x02, Y3, Y8
-	VPSLLD       $0x1e, Y3, Y11
+	VPXOR        Y0, Y14, Y14
+	VPADDD       Y6, Y14, Y6
+	VPSRLD       $0x02, Y7, Y8
+	VPSLLD       $0x1e, Y7, Y11
 	VPXOR        Y11, Y8, Y8
-	VPSRLD       $0x0d, Y3, Y9
-	VPSLLD       $0x13, Y3, Y11
+	VPSRLD       $0x0d, Y7, Y9
+	VPSLLD       $0x13, Y7, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y8, Y8
-	VPSRLD       $0x16, Y3, Y9
-	VPSLLD       $0x0a, Y3, Y11
+	VPSRLD       $0x16, Y7, Y9
+	VPSLLD       $0x0a, Y7, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y8, Y8
-	VPADDD       Y8, Y2, Y2
+	VPADDD       Y6, Y8, Y6
 
-	// W[53]: sigma1, t-7, sigma0, t-16.
+	// W[41]: sigma1, t-7, sigma0, t-16.
 	VMOVDQA 192(DX), Y10
 	VPSRLD  $0x03, Y10, Y8
 	VPSRLD  $0x07, Y10, Y9
@@ -5555,7 +4660,7 @@ round16:
 	VPXOR   Y11, Y9, Y9
 	VPXOR   Y9, Y8, Y8
 	VPADDD  160(DX), Y8, Y13
-	VPADDD  448(DX), Y13, Y13
+	VPADDD  -64(DX), Y13, Y13
 	VMOVDQA 96(DX), Y10
 	VPSRLD  $0x0a, Y10, Y8
 	VPSRLD  $0x11, Y10, Y9
@@ -5569,45 +4674,45 @@ round16:
 	VPADDD  Y8, Y13, Y13
 	VMOVDQA Y13, 160(DX)
 
-	// Round 38.
-	VPBROADCASTD ·k+152(SB), Y12
+	// Round 26.
+	VPBROADCASTD 40(CX), Y12
 	VPADDD       192(DX), Y12, Y12
-	VPADDD       Y12, Y1, Y1
-	VPXOR        Y7, Y0, Y11
-	VPAND        Y6, Y11, Y11
-	VPXOR        Y0, Y11, Y11
-	VPADDD       Y11, Y1, Y1
-	VPSRLD       $0x06, Y6, Y8
-	VPSLLD       $0x1a, Y6, Y11
+	VPADDD       Y5, Y12, Y5
+	VPXOR        Y3, Y4, Y11
+	VPAND        Y2, Y11, Y11
+	VPXOR        Y4, Y11, Y11
+	VPADDD       Y5, Y11, Y5
+	VPSRLD       $0x06, Y2, Y8
+	VPSLLD       $0x1a, Y2, Y11
 	VPXOR        Y11, Y8, Y8
-	VPSRLD       $0x0b, Y6, Y9
-	VPSLLD       $0x15, Y6, Y11
+	VPSRLD       $0x0b, Y2, Y9
+	VPSLLD       $0x15, Y2, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y8, Y8
-	VPSRLD       $0x19, Y6, Y9
-	VPSLLD       $0x07, Y6, Y11
+	VPSRLD       $0x19, Y2, Y9
+	VPSLLD       $0x07, Y2, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y8, Y8
-	VPADDD       Y8, Y1, Y1
-	VPADDD       Y1, Y5, Y5
-	VPXOR        Y2, Y3, Y14
+	VPADDD       Y5, Y8, Y5
+	VPADDD       Y5, Y1, Y1
+	VPXOR        Y6, Y7, Y14
 	VPAND        Y14, Y15, Y15
-	VPXOR        Y3, Y15, Y15
-	VPADDD       Y15, Y1, Y1
-	VPSRLD       $0x02, Y2, Y8
-	VPSLLD       $0x1e, Y2, Y11
+	VPXOR        Y7, Y15, Y15
+	VPADDD       Y5, Y15, Y5
+	VPSRLD       $0x02, Y6, Y8
+	VPSLLD       $0x1e, Y6, Y11
 	VPXOR        Y11, Y8, Y8
-	VPSRLD       $0x0d, Y2, Y9
-	VPSLLD       $0x13, Y2, Y11
+	VPSRLD       $0x0d, Y6, Y9
+	VPSLLD       $0x13, Y6, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y8, Y8
-	VPSRLD       $0x16, Y2, Y9
-	VPSLLD       $0x0a, Y2, Y11
+	VPSRLD       $0x16, Y6, Y9
+	VPSLLD       $0x0a, Y6, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y8, Y8
-	VPADDD       Y8, Y1, Y1
+	VPADDD       Y5, Y8, Y5
 
-	// W[54]: sigma1, t-7, sigma0, t-16.
+	// W[42]: sigma1, t-7, sigma0, t-16.
 	VMOVDQA 224(DX), Y10
 	VPSRLD  $0x03, Y10, Y8
 	VPSRLD  $0x07, Y10, Y9
@@ -5619,7 +4724,7 @@ round16:
 	VPXOR   Y11, Y9, Y9
 	VPXOR   Y9, Y8, Y8
 	VPADDD  192(DX), Y8, Y13
-	VPADDD  480(DX), Y13, Y13
+	VPADDD  -32(DX), Y13, Y13
 	VMOVDQA 128(DX), Y10
 	VPSRLD  $0x0a, Y10, Y8
 	VPSRLD  $0x11, Y10, Y9
@@ -5633,45 +4738,45 @@ round16:
 	VPADDD  Y8, Y13, Y13
 	VMOVDQA Y13, 192(DX)
 
-	// Round 39.
-	VPBROADCASTD ·k+156(SB), Y12
+	// Round 27.
+	VPBROADCASTD 44(CX), Y12
 	VPADDD       224(DX), Y12, Y12
-	VPADDD       Y12, Y0, Y0
-	VPXOR        Y6, Y7, Y11
-	VPAND        Y5, Y11, Y11
-	VPXOR        Y7, Y11, Y11
-	VPADDD       Y11, Y0, Y0
-	VPSRLD       $0x06, Y5, Y8
-	VPSLLD       $0x1a, Y5, Y11
+	VPADDD       Y4, Y12, Y4
+	VPXOR        Y2, Y3, Y11
+	VPAND        Y1, Y11, Y11
+	VPXOR        Y3, Y11, Y11
+	VPADDD       Y4, Y11, Y4
+	VPSRLD       $0x06, Y1, Y8
+	VPSLLD       $0x1a, Y1, Y11
 	VPXOR        Y11, Y8, Y8
-	VPSRLD       $0x0b, Y5, Y9
-	VPSLLD       $0x15, Y5, Y11
+	VPSRLD       $0x0b, Y1, Y9
+	VPSLLD       $0x15, Y1, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y8, Y8
-	VPSRLD       $0x19, Y5, Y9
-	VPSLLD       $0x07, Y5, Y11
+	VPSRLD       $0x19, Y1, Y9
+	VPSLLD       $0x07, Y1, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y8, Y8
-	VPADDD       Y8, Y0, Y0
-	VPADDD       Y0, Y4, Y4
-	VPXOR        Y1, Y2, Y15
+	VPADDD       Y4, Y8, Y4
+	VPADDD       Y4, Y0, Y0
+	VPXOR        Y5, Y6, Y15
 	VPAND        Y15, Y14, Y14
-	VPXOR        Y2, Y14, Y14
-	VPADDD       Y14, Y0, Y0
-	VPSRLD       $0x02, Y1, Y8
-	VPSLLD       $0x1e, Y1, Y11
+	VPXOR        Y6, Y14, Y14
+	VPADDD       Y4, Y14, Y4
+	VPSRLD       $0x02, Y5, Y8
+	VPSLLD       $0x1e, Y5, Y11
 	VPXOR        Y11, Y8, Y8
-	VPSRLD       $0x0d, Y1, Y9
-	VPSLLD       $0x13, Y1, Y11
+	VPSRLD       $0x0d, Y5, Y9
+	VPSLLD       $0x13, Y5, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y8, Y8
-	VPSRLD       $0x16, Y1, Y9
-	VPSLLD       $0x0a, Y1, Y11
+	VPSRLD       $0x16, Y5, Y9
+	VPSLLD       $0x0a, Y5, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y8, Y8
-	VPADDD       Y8, Y0, Y0
+	VPADDD       Y4, Y8, Y4
 
-	// W[55]: sigma1, t-7, sigma0, t-16.
+	// W[43]: sigma1, t-7, sigma0, t-16.
 	VMOVDQA 256(DX), Y10
 	VPSRLD  $0x03, Y10, Y8
 	VPSRLD  $0x07, Y10, Y9
@@ -5697,45 +4802,45 @@ round16:
 	VPADDD  Y8, Y13, Y13
 	VMOVDQA Y13, 224(DX)
 
-	// Round 40.
-	VPBROADCASTD ·k+160(SB), Y12
+	// Round 28.
+	VPBROADCASTD 48(CX), Y12
 	VPADDD       256(DX), Y12, Y12
-	VPADDD       Y12, Y7, Y7
-	VPXOR        Y5, Y6, Y11
-	VPAND        Y4, Y11, Y11
-	VPXOR        Y6, Y11, Y11
-	VPADDD       Y11, Y7, Y7
-	VPSRLD       $0x06, Y4, Y8
-	VPSLLD       $0x1a, Y4, Y11
+	VPADDD       Y3, Y12, Y3
+	VPXOR        Y1, Y2, Y11
+	VPAND        Y0, Y11, Y11
+	VPXOR        Y2, Y11, Y11
+	VPADDD       Y3, Y11, Y3
+	VPSRLD       $0x06, Y0, Y8
+	VPSLLD       $0x1a, Y0, Y11
 	VPXOR        Y11, Y8, Y8
-	VPSRLD       $0x0b, Y4, Y9
-	VPSLLD       $0x15, Y4, Y11
+	VPSRLD       $0x0b, Y0, Y9
+	VPSLLD       $0x15, Y0, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y8, Y8
-	VPSRLD       $0x19, Y4, Y9
-	VPSLLD       $0x07, Y4, Y11
+	VPSRLD       $0x19, Y0, Y9
+	VPSLLD       $0x07, Y0, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y8, Y8
-	VPADDD       Y8, Y7, Y7
-	VPADDD       Y7, Y3, Y3
-	VPXOR        Y0, Y1, Y14
+	VPADDD       Y3, Y8, Y3
+	VPADDD       Y3, Y7, Y7
+	VPXOR        Y4, Y5, Y14
 	VPAND        Y14, Y15, Y15
-	VPXOR        Y1, Y15, Y15
-	VPADDD       Y15, Y7, Y7
-	VPSRLD       $0x02, Y0, Y8
-	VPSLLD       $0x1e, Y0, Y11
+	VPXOR        Y5, Y15, Y15
+	VPADDD       Y3, Y15, Y3
+	VPSRLD       $0x02, Y4, Y8
+	VPSLLD       $0x1e, Y4, Y11
 	VPXOR        Y11, Y8, Y8
-	VPSRLD       $0x0d, Y0, Y9
-	VPSLLD       $0x13, Y0, Y11
+	VPSRLD       $0x0d, Y4, Y9
+	VPSLLD       $0x13, Y4, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y8, Y8
-	VPSRLD       $0x16, Y0, Y9
-	VPSLLD       $0x0a, Y0, Y11
+	VPSRLD       $0x16, Y4, Y9
+	VPSLLD       $0x0a, Y4, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y8, Y8
-	VPADDD       Y8, Y7, Y7
+	VPADDD       Y3, Y8, Y3
 
-	// W[56]: sigma1, t-7, sigma0, t-16.
+	// W[44]: sigma1, t-7, sigma0, t-16.
 	VMOVDQA 288(DX), Y10
 	VPSRLD  $0x03, Y10, Y8
 	VPSRLD  $0x07, Y10, Y9
@@ -5761,45 +4866,45 @@ round16:
 	VPADDD  Y8, Y13, Y13
 	VMOVDQA Y13, 256(DX)
 
-	// Round 41.
-	VPBROADCASTD ·k+164(SB), Y12
+	// Round 29.
+	VPBROADCASTD 52(CX), Y12
 	VPADDD       288(DX), Y12, Y12
-	VPADDD       Y12, Y6, Y6
-	VPXOR        Y4, Y5, Y11
-	VPAND        Y3, Y11, Y11
-	VPXOR        Y5, Y11, Y11
-	VPADDD       Y11, Y6, Y6
-	VPSRLD       $0x06, Y3, Y8
-	VPSLLD       $0x1a, Y3, Y11
+	VPADDD       Y2, Y12, Y2
+	VPXOR        Y0, Y1, Y11
+	VPAND        Y7, Y11, Y11
+	VPXOR        Y1, Y11, Y11
+	VPADDD       Y2, Y11, Y2
+	VPSRLD       $0x06, Y7, Y8
+	VPSLLD       $0x1a, Y7, Y11
 	VPXOR        Y11, Y8, Y8
-	VPSRLD       $0x0b, Y3, Y9
-	VPSLLD       $0x15, Y3, Y11
+	VPSRLD       $0x0b, Y7, Y9
+	VPSLLD       $0x15, Y7, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y8, Y8
-	VPSRLD       $0x19, Y3, Y9
-	VPSLLD       $0x07, Y3, Y11
+	VPSRLD       $0x19, Y7, Y9
+	VPSLLD       $0x07, Y7, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y8, Y8
-	VPADDD       Y8, Y6, Y6
-	VPADDD       Y6, Y2, Y2
-	VPXOR        Y7, Y0, Y15
+	VPADDD       Y2, Y8, Y2
+	VPADDD       Y2, Y6, Y6
+	VPXOR        Y3, Y4, Y15
 	VPAND        Y15, Y14, Y14
-	VPXOR        Y0, Y14, Y14
-	VPADDD       Y14, Y6, Y6
-	VPSRLD       $0x02, Y7, Y8
-	VPSLLD       $0x1e, Y7, Y11
+	VPXOR        Y4, Y14, Y14
+	VPADDD       Y2, Y14, Y2
+	VPSRLD       $0x02, Y3, Y8
+	VPSLLD       $0x1e, Y3, Y11
 	VPXOR        Y11, Y8, Y8
-	VPSRLD       $0x0d, Y7, Y9
-	VPSLLD       $0x13, Y7, Y11
+	VPSRLD       $0x0d, Y3, Y9
+	VPSLLD       $0x13, Y3, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y8, Y8
-	VPSRLD       $0x16, Y7, Y9
-	VPSLLD       $0x0a, Y7, Y11
+	VPSRLD       $0x16, Y3, Y9
+	VPSLLD       $0x0a, Y3, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y8, Y8
-	VPADDD       Y8, Y6, Y6
+	VPADDD       Y2, Y8, Y2
 
-	// W[57]: sigma1, t-7, sigma0, t-16.
+	// W[45]: sigma1, t-7, sigma0, t-16.
 	VMOVDQA 320(DX), Y10
 	VPSRLD  $0x03, Y10, Y8
 	VPSRLD  $0x07, Y10, Y9
@@ -5825,45 +4930,45 @@ round16:
 	VPADDD  Y8, Y13, Y13
 	VMOVDQA Y13, 288(DX)
 
-	// Round 42.
-	VPBROADCASTD ·k+168(SB), Y12
+	// Round 30.
+	VPBROADCASTD 56(CX), Y12
 	VPADDD       320(DX), Y12, Y12
-	VPADDD       Y12, Y5, Y5
-	VPXOR        Y3, Y4, Y11
-	VPAND        Y2, Y11, Y11
-	VPXOR        Y4, Y11, Y11
-	VPADDD       Y11, Y5, Y5
-	VPSRLD       $0x06, Y2, Y8
-	VPSLLD       $0x1a, Y2, Y11
+	VPADDD       Y1, Y12, Y1
+	VPXOR        Y7, Y0, Y11
+	VPAND        Y6, Y11, Y11
+	VPXOR        Y0, Y11, Y11
+	VPADDD       Y1, Y11, Y1
+	VPSRLD       $0x06, Y6, Y8
+	VPSLLD       $0x1a, Y6, Y11
 	VPXOR        Y11, Y8, Y8
-	VPSRLD       $0x0b, Y2, Y9
-	VPSLLD       $0x15, Y2, Y11
+	VPSRLD       $0x0b, Y6, Y9
+	VPSLLD       $0x15, Y6, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y8, Y8
-	VPSRLD       $0x19, Y2, Y9
-	VPSLLD       $0x07, Y2, Y11
+	VPSRLD       $0x19, Y6, Y9
+	VPSLLD       $0x07, Y6, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y8, Y8
-	VPADDD       Y8, Y5, Y5
-	VPADDD       Y5, Y1, Y1
-	VPXOR        Y6, Y7, Y14
+	VPADDD       Y1, Y8, Y1
+	VPADDD       Y1, Y5, Y5
+	VPXOR        Y2, Y3, Y14
 	VPAND        Y14, Y15, Y15
-	VPXOR        Y7, Y15, Y15
-	VPADDD       Y15, Y5, Y5
-	VPSRLD       $0x02, Y6, Y8
-	VPSLLD       $0x1e, Y6, Y11
+	VPXOR        Y3, Y15, Y15
+	VPADDD       Y1, Y15, Y1
+	VPSRLD       $0x02, Y2, Y8
+	VPSLLD       $0x1e, Y2, Y11
 	VPXOR        Y11, Y8, Y8
-	VPSRLD       $0x0d, Y6, Y9
-	VPSLLD       $0x13, Y6, Y11
+	VPSRLD       $0x0d, Y2, Y9
+	VPSLLD       $0x13, Y2, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y8, Y8
-	VPSRLD       $0x16, Y6, Y9
-	VPSLLD       $0x0a, Y6, Y11
+	VPSRLD       $0x16, Y2, Y9
+	VPSLLD       $0x0a, Y2, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y8, Y8
-	VPADDD       Y8, Y5, Y5
+	VPADDD       Y1, Y8, Y1
 
-	// W[58]: sigma1, t-7, sigma0, t-16.
+	// W[46]: sigma1, t-7, sigma0, t-16.
 	VMOVDQA 352(DX), Y10
 	VPSRLD  $0x03, Y10, Y8
 	VPSRLD  $0x07, Y10, Y9
@@ -5889,46 +4994,46 @@ round16:
 	VPADDD  Y8, Y13, Y13
 	VMOVDQA Y13, 320(DX)
 
-	// Round 43.
-	VPBROADCASTD ·k+172(SB), Y12
+	// Round 31.
+	VPBROADCASTD 60(CX), Y12
 	VPADDD       352(DX), Y12, Y12
-	VPADDD       Y12, Y4, Y4
-	VPXOR        Y2, Y3, Y11
-	VPAND        Y1, Y11, Y11
-	VPXOR        Y3, Y11, Y11
-	VPADDD       Y11, Y4, Y4
-	VPSRLD       $0x06, Y1, Y8
-	VPSLLD       $0x1a, Y1, Y11
+	VPADDD       Y0, Y12, Y0
+	VPXOR        Y6, Y7, Y11
+	VPAND        Y5, Y11, Y11
+	VPXOR        Y7, Y11, Y11
+	VPADDD       Y0, Y11, Y0
+	VPSRLD       $0x06, Y5, Y8
+	VPSLLD       $0x1a, Y5, Y11
 	VPXOR        Y11, Y8, Y8
-	VPSRLD       $0x0b, Y1, Y9
-	VPSLLD       $0x15, Y1, Y11
+	VPSRLD       $0x0b, Y5, Y9
+	VPSLLD       $0x15, Y5, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y8, Y8
-	VPSRLD       $0x19, Y1, Y9
-	VPSLLD       $0x07, Y1, Y11
+	VPSRLD       $0x19, Y5, Y9
+	VPSLLD       $0x07, Y5, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y8, Y8
-	VPADDD       Y8, Y4, Y4
-	VPADDD       Y4, Y0, Y0
-	VPXOR        Y5, Y6, Y15
+	VPADDD       Y0, Y8, Y0
+	VPADDD       Y0, Y4, Y4
+	VPXOR        Y1, Y2, Y15
 	VPAND        Y15, Y14, Y14
-	VPXOR        Y6, Y14, Y14
-	VPADDD       Y14, Y4, Y4
-	VPSRLD       $0x02, Y5, Y8
-	VPSLLD       $0x1e, Y5, Y11
+	VPXOR        Y2, Y14, Y14
+	VPADDD       Y0, Y14, Y0
+	VPSRLD       $0x02, Y1, Y8
+	VPSLLD       $0x1e, Y1, Y11
 	VPXOR        Y11, Y8, Y8
-	VPSRLD       $0x0d, Y5, Y9
-	VPSLLD       $0x13, Y5, Y11
+	VPSRLD       $0x0d, Y1, Y9
+	VPSLLD       $0x13, Y1, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y8, Y8
-	VPSRLD       $0x16, Y5, Y9
-	VPSLLD       $0x0a, Y5, Y11
+	VPSRLD       $0x16, Y1, Y9
+	VPSLLD       $0x0a, Y1, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y8, Y8
-	VPADDD       Y8, Y4, Y4
+	VPADDD       Y0, Y8, Y0
 
-	// W[59]: sigma1, t-7, sigma0, t-16.
-	VMOVDQA 384(DX), Y10
+	// W[47]: sigma1, t-7, sigma0, t-16.
+	VMOVDQA -128(DX), Y10
 	VPSRLD  $0x03, Y10, Y8
 	VPSRLD  $0x07, Y10, Y9
 	VPSLLD  $0x19, Y10, Y11
@@ -5952,271 +5057,18 @@ round16:
 	VPXOR   Y9, Y8, Y8
 	VPADDD  Y8, Y13, Y13
 	VMOVDQA Y13, 352(DX)
-
-	// Round 44.
-	VPBROADCASTD ·k+176(SB), Y12
-	VPADDD       384(DX), Y12, Y12
-	VPADDD       Y12, Y3, Y3
-	VPXOR        Y1, Y2, Y11
-	VPAND        Y0, Y11, Y11
-	VPXOR        Y2, Y11, Y11
-	VPADDD       Y11, Y3, Y3
-	VPSRLD       $0x06, Y0, Y8
-	VPSLLD       $0x1a, Y0, Y11
-	VPXOR        Y11, Y8, Y8
-	VPSRLD       $0x0b, Y0, Y9
-	VPSLLD       $0x15, Y0, Y11
-	VPXOR        Y11, Y9, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSRLD       $0x19, Y0, Y9
-	VPSLLD       $0x07, Y0, Y11
-	VPXOR        Y11, Y9, Y9
-	VPXOR        Y9, Y8, Y8
-	VPADDD       Y8, Y3, Y3
-	VPADDD       Y3, Y7, Y7
-	VPXOR        Y4, Y5, Y14
-	VPAND        Y14, Y15, Y15
-	VPXOR        Y5, Y15, Y15
-	VPADDD       Y15, Y3, Y3
-	VPSRLD       $0x02, Y4, Y8
-	VPSLLD       $0x1e, Y4, Y11
-	VPXOR        Y11, Y8, Y8
-	VPSRLD       $0x0d, Y4, Y9
-	VPSLLD       $0x13, Y4, Y11
-	VPXOR        Y11, Y9, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSRLD       $0x16, Y4, Y9
-	VPSLLD       $0x0a, Y4, Y11
-	VPXOR        Y11, Y9, Y9
-	VPXOR        Y9, Y8, Y8
-	VPADDD       Y8, Y3, Y3
-
-	// W[60]: sigma1, t-7, sigma0, t-16.
-	VMOVDQA 416(DX), Y10
-	VPSRLD  $0x03, Y10, Y8
-	VPSRLD  $0x07, Y10, Y9
-	VPSLLD  $0x19, Y10, Y11
-	VPXOR   Y11, Y9, Y9
-	VPXOR   Y9, Y8, Y8
-	VPSRLD  $0x12, Y10, Y9
-	VPSLLD  $0x0e, Y10, Y11
-	VPXOR   Y11, Y9, Y9
-	VPXOR   Y9, Y8, Y8
-	VPADDD  384(DX), Y8, Y13
-	VPADDD  160(DX), Y13, Y13
-	VMOVDQA 320(DX), Y10
-	VPSRLD  $0x0a, Y10, Y8
-	VPSRLD  $0x11, Y10, Y9
-	VPSLLD  $0x0f, Y10, Y11
-	VPXOR   Y11, Y9, Y9
-	VPXOR   Y9, Y8, Y8
-	VPSRLD  $0x13, Y10, Y9
-	VPSLLD  $0x0d, Y10, Y11
-	VPXOR   Y11, Y9, Y9
-	VPXOR   Y9, Y8, Y8
-	VPADDD  Y8, Y13, Y13
-	VMOVDQA Y13, 384(DX)
-
-	// Round 45.
-	VPBROADCASTD ·k+180(SB), Y12
-	VPADDD       416(DX), Y12, Y12
-	VPADDD       Y12, Y2, Y2
-	VPXOR        Y0, Y1, Y11
-	VPAND        Y7, Y11, Y11
-	VPXOR        Y1, Y11, Y11
-	VPADDD       Y11, Y2, Y2
-	VPSRLD       $0x06, Y7, Y8
-	VPSLLD       $0x1a, Y7, Y11
-	VPXOR        Y11, Y8, Y8
-	VPSRLD       $0x0b, Y7, Y9
-	VPSLLD       $0x15, Y7, Y11
-	VPXOR        Y11, Y9, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSRLD       $0x19, Y7, Y9
-	VPSLLD       $0x07, Y7, Y11
-	VPXOR        Y11, Y9, Y9
-	VPXOR        Y9, Y8, Y8
-	VPADDD       Y8, Y2, Y2
-	VPADDD       Y2, Y6, Y6
-	VPXOR        Y3, Y4, Y15
-	VPAND        Y15, Y14, Y14
-	VPXOR        Y4, Y14, Y14
-	VPADDD       Y14, Y2, Y2
-	VPSRLD       $0x02, Y3, Y8
-	VPSLLD       $0x1e, Y3, Y11
-	VPXOR        Y11, Y8, Y8
-	VPSRLD       $0x0d, Y3, Y9
-	VPSLLD       $0x13, Y3, Y11
-	VPXOR        Y11, Y9, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSRLD       $0x16, Y3, Y9
-	VPSLLD       $0x0a, Y3, Y11
-	VPXOR        Y11, Y9, Y9
-	VPXOR        Y9, Y8, Y8
-	VPADDD       Y8, Y2, Y2
-
-	// W[61]: sigma1, t-7, sigma0, t-16.
-	VMOVDQA 448(DX), Y10
-	VPSRLD  $0x03, Y10, Y8
-	VPSRLD  $0x07, Y10, Y9
-	VPSLLD  $0x19, Y10, Y11
-	VPXOR   Y11, Y9, Y9
-	VPXOR   Y9, Y8, Y8
-	VPSRLD  $0x12, Y10, Y9
-	VPSLLD  $0x0e, Y10, Y11
-	VPXOR   Y11, Y9, Y9
-	VPXOR   Y9, Y8, Y8
-	VPADDD  416(DX), Y8, Y13
-	VPADDD  192(DX), Y13, Y13
-	VMOVDQA 352(DX), Y10
-	VPSRLD  $0x0a, Y10, Y8
-	VPSRLD  $0x11, Y10, Y9
-	VPSLLD  $0x0f, Y10, Y11
-	VPXOR   Y11, Y9, Y9
-	VPXOR   Y9, Y8, Y8
-	VPSRLD  $0x13, Y10, Y9
-	VPSLLD  $0x0d, Y10, Y11
-	VPXOR   Y11, Y9, Y9
-	VPXOR   Y9, Y8, Y8
-	VPADDD  Y8, Y13, Y13
-	VMOVDQA Y13, 416(DX)
-
-	// Round 46.
-	VPBROADCASTD ·k+184(SB), Y12
-	VPADDD       448(DX), Y12, Y12
-	VPADDD       Y12, Y1, Y1
-	VPXOR        Y7, Y0, Y11
-	VPAND        Y6, Y11, Y11
-	VPXOR        Y0, Y11, Y11
-	VPADDD       Y11, Y1, Y1
-	VPSRLD       $0x06, Y6, Y8
-	VPSLLD       $0x1a, Y6, Y11
-	VPXOR        Y11, Y8, Y8
-	VPSRLD       $0x0b, Y6, Y9
-	VPSLLD       $0x15, Y6, Y11
-	VPXOR        Y11, Y9, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSRLD       $0x19, Y6, Y9
-	VPSLLD       $0x07, Y6, Y11
-	VPXOR        Y11, Y9, Y9
-	VPXOR        Y9, Y8, Y8
-	VPADDD       Y8, Y1, Y1
-	VPADDD       Y1, Y5, Y5
-	VPXOR        Y2, Y3, Y14
-	VPAND        Y14, Y15, Y15
-	VPXOR        Y3, Y15, Y15
-	VPADDD       Y15, Y1, Y1
-	VPSRLD       $0x02, Y2, Y8
-	VPSLLD       $0x1e, Y2, Y11
-	VPXOR        Y11, Y8, Y8
-	VPSRLD       $0x0d, Y2, Y9
-	VPSLLD       $0x13, Y2, Y11
-	VPXOR        Y11, Y9, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSRLD       $0x16, Y2, Y9
-	VPSLLD       $0x0a, Y2, Y11
-	VPXOR        Y11, Y9, Y9
-	VPXOR        Y9, Y8, Y8
-	VPADDD       Y8, Y1, Y1
-
-	// W[62]: sigma1, t-7, sigma0, t-16.
-	VMOVDQA 480(DX), Y10
-	VPSRLD  $0x03, Y10, Y8
-	VPSRLD  $0x07, Y10, Y9
-	VPSLLD  $0x19, Y10, Y11
-	VPXOR   Y11, Y9, Y9
-	VPXOR   Y9, Y8, Y8
-	VPSRLD  $0x12, Y10, Y9
-	VPSLLD  $0x0e, Y10, Y11
-	VPXOR   Y11, Y9, Y9
-	VPXOR   Y9, Y8, Y8
-	VPADDD  448(DX), Y8, Y13
-	VPADDD  224(DX), Y13, Y13
-	VMOVDQA 384(DX), Y10
-	VPSRLD  $0x0a, Y10, Y8
-	VPSRLD  $0x11, Y10, Y9
-	VPSLLD  $0x0f, Y10, Y11
-	VPXOR   Y11, Y9, Y9
-	VPXOR   Y9, Y8, Y8
-	VPSRLD  $0x13, Y10, Y9
-	VPSLLD  $0x0d, Y10, Y11
-	VPXOR   Y11, Y9, Y9
-	VPXOR   Y9, Y8, Y8
-	VPADDD  Y8, Y13, Y13
-	VMOVDQA Y13, 448(DX)
-
-	// Round 47.
-	VPBROADCASTD ·k+188(SB), Y12
-	VPADDD       480(DX), Y12, Y12
-	VPADDD       Y12, Y0, Y0
-	VPXOR        Y6, Y7, Y11
-	VPAND        Y5, Y11, Y11
-	VPXOR        Y7, Y11, Y11
-	VPADDD       Y11, Y0, Y0
-	VPSRLD       $0x06, Y5, Y8
-	VPSLLD       $0x1a, Y5, Y11
-	VPXOR        Y11, Y8, Y8
-	VPSRLD       $0x0b, Y5, Y9
-	VPSLLD       $0x15, Y5, Y11
-	VPXOR        Y11, Y9, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSRLD       $0x19, Y5, Y9
-	VPSLLD       $0x07, Y5, Y11
-	VPXOR        Y11, Y9, Y9
-	VPXOR        Y9, Y8, Y8
-	VPADDD       Y8, Y0, Y0
-	VPADDD       Y0, Y4, Y4
-	VPXOR        Y1, Y2, Y15
-	VPAND        Y15, Y14, Y14
-	VPXOR        Y2, Y14, Y14
-	VPADDD       Y14, Y0, Y0
-	VPSRLD       $0x02, Y1, Y8
-	VPSLLD       $0x1e, Y1, Y11
-	VPXOR        Y11, Y8, Y8
-	VPSRLD       $0x0d, Y1, Y9
-	VPSLLD       $0x13, Y1, Y11
-	VPXOR        Y11, Y9, Y9
-	VPXOR        Y9, Y8, Y8
-	VPSRLD       $0x16, Y1, Y9
-	VPSLLD       $0x0a, Y1, Y11
-	VPXOR        Y11, Y9, Y9
-	VPXOR        Y9, Y8, Y8
-	VPADDD       Y8, Y0, Y0
-
-	// W[63]: sigma1, t-7, sigma0, t-16.
-	VMOVDQA (DX), Y10
-	VPSRLD  $0x03, Y10, Y8
-	VPSRLD  $0x07, Y10, Y9
-	VPSLLD  $0x19, Y10, Y11
-	VPXOR   Y11, Y9, Y9
-	VPXOR   Y9, Y8, Y8
-	VPSRLD  $0x12, Y10, Y9
-	VPSLLD  $0x0e, Y10, Y11
-	VPXOR   Y11, Y9, Y9
-	VPXOR   Y9, Y8, Y8
-	VPADDD  480(DX), Y8, Y13
-	VPADDD  256(DX), Y13, Y13
-	VMOVDQA 416(DX), Y10
-	VPSRLD  $0x0a, Y10, Y8
-	VPSRLD  $0x11, Y10, Y9
-	VPSLLD  $0x0f, Y10, Y11
-	VPXOR   Y11, Y9, Y9
-	VPXOR   Y9, Y8, Y8
-	VPSRLD  $0x13, Y10, Y9
-	VPSLLD  $0x0d, Y10, Y11
-	VPXOR   Y11, Y9, Y9
-	VPXOR   Y9, Y8, Y8
-	VPADDD  Y8, Y13, Y13
-	VMOVDQA Y13, 480(DX)
+	ADDQ    $0x40, CX
+	CMPQ    CX, R11
+	JNE     sixteen
 
 	// Round 48.
 	VPBROADCASTD ·k+192(SB), Y12
-	VPADDD       (DX), Y12, Y12
-	VPADDD       Y12, Y7, Y7
+	VPADDD       -128(DX), Y12, Y12
+	VPADDD       Y7, Y12, Y7
 	VPXOR        Y5, Y6, Y11
 	VPAND        Y4, Y11, Y11
 	VPXOR        Y6, Y11, Y11
-	VPADDD       Y11, Y7, Y7
+	VPADDD       Y7, Y11, Y7
 	VPSRLD       $0x06, Y4, Y8
 	VPSLLD       $0x1a, Y4, Y11
 	VPXOR        Y11, Y8, Y8
@@ -6228,12 +5080,12 @@ round16:
 	VPSLLD       $0x07, Y4, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y8, Y8
-	VPADDD       Y8, Y7, Y7
+	VPADDD       Y7, Y8, Y7
 	VPADDD       Y7, Y3, Y3
 	VPXOR        Y0, Y1, Y14
 	VPAND        Y14, Y15, Y15
 	VPXOR        Y1, Y15, Y15
-	VPADDD       Y15, Y7, Y7
+	VPADDD       Y7, Y15, Y7
 	VPSRLD       $0x02, Y0, Y8
 	VPSLLD       $0x1e, Y0, Y11
 	VPXOR        Y11, Y8, Y8
@@ -6245,16 +5097,16 @@ round16:
 	VPSLLD       $0x0a, Y0, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y8, Y8
-	VPADDD       Y8, Y7, Y7
+	VPADDD       Y7, Y8, Y7
 
 	// Round 49.
 	VPBROADCASTD ·k+196(SB), Y12
-	VPADDD       32(DX), Y12, Y12
-	VPADDD       Y12, Y6, Y6
+	VPADDD       -96(DX), Y12, Y12
+	VPADDD       Y6, Y12, Y6
 	VPXOR        Y4, Y5, Y11
 	VPAND        Y3, Y11, Y11
 	VPXOR        Y5, Y11, Y11
-	VPADDD       Y11, Y6, Y6
+	VPADDD       Y6, Y11, Y6
 	VPSRLD       $0x06, Y3, Y8
 	VPSLLD       $0x1a, Y3, Y11
 	VPXOR        Y11, Y8, Y8
@@ -6266,12 +5118,12 @@ round16:
 	VPSLLD       $0x07, Y3, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y8, Y8
-	VPADDD       Y8, Y6, Y6
+	VPADDD       Y6, Y8, Y6
 	VPADDD       Y6, Y2, Y2
 	VPXOR        Y7, Y0, Y15
 	VPAND        Y15, Y14, Y14
 	VPXOR        Y0, Y14, Y14
-	VPADDD       Y14, Y6, Y6
+	VPADDD       Y6, Y14, Y6
 	VPSRLD       $0x02, Y7, Y8
 	VPSLLD       $0x1e, Y7, Y11
 	VPXOR        Y11, Y8, Y8
@@ -6283,16 +5135,16 @@ round16:
 	VPSLLD       $0x0a, Y7, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y8, Y8
-	VPADDD       Y8, Y6, Y6
+	VPADDD       Y6, Y8, Y6
 
 	// Round 50.
 	VPBROADCASTD ·k+200(SB), Y12
-	VPADDD       64(DX), Y12, Y12
-	VPADDD       Y12, Y5, Y5
+	VPADDD       -64(DX), Y12, Y12
+	VPADDD       Y5, Y12, Y5
 	VPXOR        Y3, Y4, Y11
 	VPAND        Y2, Y11, Y11
 	VPXOR        Y4, Y11, Y11
-	VPADDD       Y11, Y5, Y5
+	VPADDD       Y5, Y11, Y5
 	VPSRLD       $0x06, Y2, Y8
 	VPSLLD       $0x1a, Y2, Y11
 	VPXOR        Y11, Y8, Y8
@@ -6304,12 +5156,12 @@ round16:
 	VPSLLD       $0x07, Y2, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y8, Y8
-	VPADDD       Y8, Y5, Y5
+	VPADDD       Y5, Y8, Y5
 	VPADDD       Y5, Y1, Y1
 	VPXOR        Y6, Y7, Y14
 	VPAND        Y14, Y15, Y15
 	VPXOR        Y7, Y15, Y15
-	VPADDD       Y15, Y5, Y5
+	VPADDD       Y5, Y15, Y5
 	VPSRLD       $0x02, Y6, Y8
 	VPSLLD       $0x1e, Y6, Y11
 	VPXOR        Y11, Y8, Y8
@@ -6321,16 +5173,16 @@ round16:
 	VPSLLD       $0x0a, Y6, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y8, Y8
-	VPADDD       Y8, Y5, Y5
+	VPADDD       Y5, Y8, Y5
 
 	// Round 51.
 	VPBROADCASTD ·k+204(SB), Y12
-	VPADDD       96(DX), Y12, Y12
-	VPADDD       Y12, Y4, Y4
+	VPADDD       -32(DX), Y12, Y12
+	VPADDD       Y4, Y12, Y4
 	VPXOR        Y2, Y3, Y11
 	VPAND        Y1, Y11, Y11
 	VPXOR        Y3, Y11, Y11
-	VPADDD       Y11, Y4, Y4
+	VPADDD       Y4, Y11, Y4
 	VPSRLD       $0x06, Y1, Y8
 	VPSLLD       $0x1a, Y1, Y11
 	VPXOR        Y11, Y8, Y8
@@ -6342,12 +5194,12 @@ round16:
 	VPSLLD       $0x07, Y1, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y8, Y8
-	VPADDD       Y8, Y4, Y4
+	VPADDD       Y4, Y8, Y4
 	VPADDD       Y4, Y0, Y0
 	VPXOR        Y5, Y6, Y15
 	VPAND        Y15, Y14, Y14
 	VPXOR        Y6, Y14, Y14
-	VPADDD       Y14, Y4, Y4
+	VPADDD       Y4, Y14, Y4
 	VPSRLD       $0x02, Y5, Y8
 	VPSLLD       $0x1e, Y5, Y11
 	VPXOR        Y11, Y8, Y8
@@ -6359,16 +5211,16 @@ round16:
 	VPSLLD       $0x0a, Y5, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y8, Y8
-	VPADDD       Y8, Y4, Y4
+	VPADDD       Y4, Y8, Y4
 
 	// Round 52.
 	VPBROADCASTD ·k+208(SB), Y12
-	VPADDD       128(DX), Y12, Y12
-	VPADDD       Y12, Y3, Y3
+	VPADDD       (DX), Y12, Y12
+	VPADDD       Y3, Y12, Y3
 	VPXOR        Y1, Y2, Y11
 	VPAND        Y0, Y11, Y11
 	VPXOR        Y2, Y11, Y11
-	VPADDD       Y11, Y3, Y3
+	VPADDD       Y3, Y11, Y3
 	VPSRLD       $0x06, Y0, Y8
 	VPSLLD       $0x1a, Y0, Y11
 	VPXOR        Y11, Y8, Y8
@@ -6380,12 +5232,12 @@ round16:
 	VPSLLD       $0x07, Y0, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y8, Y8
-	VPADDD       Y8, Y3, Y3
+	VPADDD       Y3, Y8, Y3
 	VPADDD       Y3, Y7, Y7
 	VPXOR        Y4, Y5, Y14
 	VPAND        Y14, Y15, Y15
 	VPXOR        Y5, Y15, Y15
-	VPADDD       Y15, Y3, Y3
+	VPADDD       Y3, Y15, Y3
 	VPSRLD       $0x02, Y4, Y8
 	VPSLLD       $0x1e, Y4, Y11
 	VPXOR        Y11, Y8, Y8
@@ -6397,16 +5249,16 @@ round16:
 	VPSLLD       $0x0a, Y4, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y8, Y8
-	VPADDD       Y8, Y3, Y3
+	VPADDD       Y3, Y8, Y3
 
 	// Round 53.
 	VPBROADCASTD ·k+212(SB), Y12
-	VPADDD       160(DX), Y12, Y12
-	VPADDD       Y12, Y2, Y2
+	VPADDD       32(DX), Y12, Y12
+	VPADDD       Y2, Y12, Y2
 	VPXOR        Y0, Y1, Y11
 	VPAND        Y7, Y11, Y11
 	VPXOR        Y1, Y11, Y11
-	VPADDD       Y11, Y2, Y2
+	VPADDD       Y2, Y11, Y2
 	VPSRLD       $0x06, Y7, Y8
 	VPSLLD       $0x1a, Y7, Y11
 	VPXOR        Y11, Y8, Y8
@@ -6418,12 +5270,12 @@ round16:
 	VPSLLD       $0x07, Y7, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y8, Y8
-	VPADDD       Y8, Y2, Y2
+	VPADDD       Y2, Y8, Y2
 	VPADDD       Y2, Y6, Y6
 	VPXOR        Y3, Y4, Y15
 	VPAND        Y15, Y14, Y14
 	VPXOR        Y4, Y14, Y14
-	VPADDD       Y14, Y2, Y2
+	VPADDD       Y2, Y14, Y2
 	VPSRLD       $0x02, Y3, Y8
 	VPSLLD       $0x1e, Y3, Y11
 	VPXOR        Y11, Y8, Y8
@@ -6435,16 +5287,16 @@ round16:
 	VPSLLD       $0x0a, Y3, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y8, Y8
-	VPADDD       Y8, Y2, Y2
+	VPADDD       Y2, Y8, Y2
 
 	// Round 54.
 	VPBROADCASTD ·k+216(SB), Y12
-	VPADDD       192(DX), Y12, Y12
-	VPADDD       Y12, Y1, Y1
+	VPADDD       64(DX), Y12, Y12
+	VPADDD       Y1, Y12, Y1
 	VPXOR        Y7, Y0, Y11
 	VPAND        Y6, Y11, Y11
 	VPXOR        Y0, Y11, Y11
-	VPADDD       Y11, Y1, Y1
+	VPADDD       Y1, Y11, Y1
 	VPSRLD       $0x06, Y6, Y8
 	VPSLLD       $0x1a, Y6, Y11
 	VPXOR        Y11, Y8, Y8
@@ -6456,12 +5308,12 @@ round16:
 	VPSLLD       $0x07, Y6, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y8, Y8
-	VPADDD       Y8, Y1, Y1
+	VPADDD       Y1, Y8, Y1
 	VPADDD       Y1, Y5, Y5
 	VPXOR        Y2, Y3, Y14
 	VPAND        Y14, Y15, Y15
 	VPXOR        Y3, Y15, Y15
-	VPADDD       Y15, Y1, Y1
+	VPADDD       Y1, Y15, Y1
 	VPSRLD       $0x02, Y2, Y8
 	VPSLLD       $0x1e, Y2, Y11
 	VPXOR        Y11, Y8, Y8
@@ -6473,16 +5325,16 @@ round16:
 	VPSLLD       $0x0a, Y2, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y8, Y8
-	VPADDD       Y8, Y1, Y1
+	VPADDD       Y1, Y8, Y1
 
 	// Round 55.
 	VPBROADCASTD ·k+220(SB), Y12
-	VPADDD       224(DX), Y12, Y12
-	VPADDD       Y12, Y0, Y0
+	VPADDD       96(DX), Y12, Y12
+	VPADDD       Y0, Y12, Y0
 	VPXOR        Y6, Y7, Y11
 	VPAND        Y5, Y11, Y11
 	VPXOR        Y7, Y11, Y11
-	VPADDD       Y11, Y0, Y0
+	VPADDD       Y0, Y11, Y0
 	VPSRLD       $0x06, Y5, Y8
 	VPSLLD       $0x1a, Y5, Y11
 	VPXOR        Y11, Y8, Y8
@@ -6494,12 +5346,12 @@ round16:
 	VPSLLD       $0x07, Y5, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y8, Y8
-	VPADDD       Y8, Y0, Y0
+	VPADDD       Y0, Y8, Y0
 	VPADDD       Y0, Y4, Y4
 	VPXOR        Y1, Y2, Y15
 	VPAND        Y15, Y14, Y14
 	VPXOR        Y2, Y14, Y14
-	VPADDD       Y14, Y0, Y0
+	VPADDD       Y0, Y14, Y0
 	VPSRLD       $0x02, Y1, Y8
 	VPSLLD       $0x1e, Y1, Y11
 	VPXOR        Y11, Y8, Y8
@@ -6511,16 +5363,16 @@ round16:
 	VPSLLD       $0x0a, Y1, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y8, Y8
-	VPADDD       Y8, Y0, Y0
+	VPADDD       Y0, Y8, Y0
 
 	// Round 56.
 	VPBROADCASTD ·k+224(SB), Y12
-	VPADDD       256(DX), Y12, Y12
-	VPADDD       Y12, Y7, Y7
+	VPADDD       128(DX), Y12, Y12
+	VPADDD       Y7, Y12, Y7
 	VPXOR        Y5, Y6, Y11
 	VPAND        Y4, Y11, Y11
 	VPXOR        Y6, Y11, Y11
-	VPADDD       Y11, Y7, Y7
+	VPADDD       Y7, Y11, Y7
 	VPSRLD       $0x06, Y4, Y8
 	VPSLLD       $0x1a, Y4, Y11
 	VPXOR        Y11, Y8, Y8
@@ -6532,12 +5384,12 @@ round16:
 	VPSLLD       $0x07, Y4, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y8, Y8
-	VPADDD       Y8, Y7, Y7
+	VPADDD       Y7, Y8, Y7
 	VPADDD       Y7, Y3, Y3
 	VPXOR        Y0, Y1, Y14
 	VPAND        Y14, Y15, Y15
 	VPXOR        Y1, Y15, Y15
-	VPADDD       Y15, Y7, Y7
+	VPADDD       Y7, Y15, Y7
 	VPSRLD       $0x02, Y0, Y8
 	VPSLLD       $0x1e, Y0, Y11
 	VPXOR        Y11, Y8, Y8
@@ -6549,16 +5401,16 @@ round16:
 	VPSLLD       $0x0a, Y0, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y8, Y8
-	VPADDD       Y8, Y7, Y7
+	VPADDD       Y7, Y8, Y7
 
 	// Round 57.
 	VPBROADCASTD ·k+228(SB), Y12
-	VPADDD       288(DX), Y12, Y12
-	VPADDD       Y12, Y6, Y6
+	VPADDD       160(DX), Y12, Y12
+	VPADDD       Y6, Y12, Y6
 	VPXOR        Y4, Y5, Y11
 	VPAND        Y3, Y11, Y11
 	VPXOR        Y5, Y11, Y11
-	VPADDD       Y11, Y6, Y6
+	VPADDD       Y6, Y11, Y6
 	VPSRLD       $0x06, Y3, Y8
 	VPSLLD       $0x1a, Y3, Y11
 	VPXOR        Y11, Y8, Y8
@@ -6570,12 +5422,12 @@ round16:
 	VPSLLD       $0x07, Y3, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y8, Y8
-	VPADDD       Y8, Y6, Y6
+	VPADDD       Y6, Y8, Y6
 	VPADDD       Y6, Y2, Y2
 	VPXOR        Y7, Y0, Y15
 	VPAND        Y15, Y14, Y14
 	VPXOR        Y0, Y14, Y14
-	VPADDD       Y14, Y6, Y6
+	VPADDD       Y6, Y14, Y6
 	VPSRLD       $0x02, Y7, Y8
 	VPSLLD       $0x1e, Y7, Y11
 	VPXOR        Y11, Y8, Y8
@@ -6587,16 +5439,16 @@ round16:
 	VPSLLD       $0x0a, Y7, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y8, Y8
-	VPADDD       Y8, Y6, Y6
+	VPADDD       Y6, Y8, Y6
 
 	// Round 58.
 	VPBROADCASTD ·k+232(SB), Y12
-	VPADDD       320(DX), Y12, Y12
-	VPADDD       Y12, Y5, Y5
+	VPADDD       192(DX), Y12, Y12
+	VPADDD       Y5, Y12, Y5
 	VPXOR        Y3, Y4, Y11
 	VPAND        Y2, Y11, Y11
 	VPXOR        Y4, Y11, Y11
-	VPADDD       Y11, Y5, Y5
+	VPADDD       Y5, Y11, Y5
 	VPSRLD       $0x06, Y2, Y8
 	VPSLLD       $0x1a, Y2, Y11
 	VPXOR        Y11, Y8, Y8
@@ -6608,12 +5460,12 @@ round16:
 	VPSLLD       $0x07, Y2, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y8, Y8
-	VPADDD       Y8, Y5, Y5
+	VPADDD       Y5, Y8, Y5
 	VPADDD       Y5, Y1, Y1
 	VPXOR        Y6, Y7, Y14
 	VPAND        Y14, Y15, Y15
 	VPXOR        Y7, Y15, Y15
-	VPADDD       Y15, Y5, Y5
+	VPADDD       Y5, Y15, Y5
 	VPSRLD       $0x02, Y6, Y8
 	VPSLLD       $0x1e, Y6, Y11
 	VPXOR        Y11, Y8, Y8
@@ -6625,16 +5477,16 @@ round16:
 	VPSLLD       $0x0a, Y6, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y8, Y8
-	VPADDD       Y8, Y5, Y5
+	VPADDD       Y5, Y8, Y5
 
 	// Round 59.
 	VPBROADCASTD ·k+236(SB), Y12
-	VPADDD       352(DX), Y12, Y12
-	VPADDD       Y12, Y4, Y4
+	VPADDD       224(DX), Y12, Y12
+	VPADDD       Y4, Y12, Y4
 	VPXOR        Y2, Y3, Y11
 	VPAND        Y1, Y11, Y11
 	VPXOR        Y3, Y11, Y11
-	VPADDD       Y11, Y4, Y4
+	VPADDD       Y4, Y11, Y4
 	VPSRLD       $0x06, Y1, Y8
 	VPSLLD       $0x1a, Y1, Y11
 	VPXOR        Y11, Y8, Y8
@@ -6646,12 +5498,12 @@ round16:
 	VPSLLD       $0x07, Y1, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y8, Y8
-	VPADDD       Y8, Y4, Y4
+	VPADDD       Y4, Y8, Y4
 	VPADDD       Y4, Y0, Y0
 	VPXOR        Y5, Y6, Y15
 	VPAND        Y15, Y14, Y14
 	VPXOR        Y6, Y14, Y14
-	VPADDD       Y14, Y4, Y4
+	VPADDD       Y4, Y14, Y4
 	VPSRLD       $0x02, Y5, Y8
 	VPSLLD       $0x1e, Y5, Y11
 	VPXOR        Y11, Y8, Y8
@@ -6663,16 +5515,16 @@ round16:
 	VPSLLD       $0x0a, Y5, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y8, Y8
-	VPADDD       Y8, Y4, Y4
+	VPADDD       Y4, Y8, Y4
 
 	// Round 60.
 	VPBROADCASTD ·k+240(SB), Y12
-	VPADDD       384(DX), Y12, Y12
-	VPADDD       Y12, Y3, Y3
+	VPADDD       256(DX), Y12, Y12
+	VPADDD       Y3, Y12, Y3
 	VPXOR        Y1, Y2, Y11
 	VPAND        Y0, Y11, Y11
 	VPXOR        Y2, Y11, Y11
-	VPADDD       Y11, Y3, Y3
+	VPADDD       Y3, Y11, Y3
 	VPSRLD       $0x06, Y0, Y8
 	VPSLLD       $0x1a, Y0, Y11
 	VPXOR        Y11, Y8, Y8
@@ -6684,12 +5536,12 @@ round16:
 	VPSLLD       $0x07, Y0, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y8, Y8
-	VPADDD       Y8, Y3, Y3
+	VPADDD       Y3, Y8, Y3
 	VPADDD       Y3, Y7, Y7
 	VPXOR        Y4, Y5, Y14
 	VPAND        Y14, Y15, Y15
 	VPXOR        Y5, Y15, Y15
-	VPADDD       Y15, Y3, Y3
+	VPADDD       Y3, Y15, Y3
 	VPSRLD       $0x02, Y4, Y8
 	VPSLLD       $0x1e, Y4, Y11
 	VPXOR        Y11, Y8, Y8
@@ -6701,16 +5553,16 @@ round16:
 	VPSLLD       $0x0a, Y4, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y8, Y8
-	VPADDD       Y8, Y3, Y3
+	VPADDD       Y3, Y8, Y3
 
 	// Round 61.
 	VPBROADCASTD ·k+244(SB), Y12
-	VPADDD       416(DX), Y12, Y12
-	VPADDD       Y12, Y2, Y2
+	VPADDD       288(DX), Y12, Y12
+	VPADDD       Y2, Y12, Y2
 	VPXOR        Y0, Y1, Y11
 	VPAND        Y7, Y11, Y11
 	VPXOR        Y1, Y11, Y11
-	VPADDD       Y11, Y2, Y2
+	VPADDD       Y2, Y11, Y2
 	VPSRLD       $0x06, Y7, Y8
 	VPSLLD       $0x1a, Y7, Y11
 	VPXOR        Y11, Y8, Y8
@@ -6722,12 +5574,12 @@ round16:
 	VPSLLD       $0x07, Y7, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y8, Y8
-	VPADDD       Y8, Y2, Y2
+	VPADDD       Y2, Y8, Y2
 	VPADDD       Y2, Y6, Y6
 	VPXOR        Y3, Y4, Y15
 	VPAND        Y15, Y14, Y14
 	VPXOR        Y4, Y14, Y14
-	VPADDD       Y14, Y2, Y2
+	VPADDD       Y2, Y14, Y2
 	VPSRLD       $0x02, Y3, Y8
 	VPSLLD       $0x1e, Y3, Y11
 	VPXOR        Y11, Y8, Y8
@@ -6739,16 +5591,16 @@ round16:
 	VPSLLD       $0x0a, Y3, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y8, Y8
-	VPADDD       Y8, Y2, Y2
+	VPADDD       Y2, Y8, Y2
 
 	// Round 62.
 	VPBROADCASTD ·k+248(SB), Y12
-	VPADDD       448(DX), Y12, Y12
-	VPADDD       Y12, Y1, Y1
+	VPADDD       320(DX), Y12, Y12
+	VPADDD       Y1, Y12, Y1
 	VPXOR        Y7, Y0, Y11
 	VPAND        Y6, Y11, Y11
 	VPXOR        Y0, Y11, Y11
-	VPADDD       Y11, Y1, Y1
+	VPADDD       Y1, Y11, Y1
 	VPSRLD       $0x06, Y6, Y8
 	VPSLLD       $0x1a, Y6, Y11
 	VPXOR        Y11, Y8, Y8
@@ -6760,12 +5612,12 @@ round16:
 	VPSLLD       $0x07, Y6, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y8, Y8
-	VPADDD       Y8, Y1, Y1
+	VPADDD       Y1, Y8, Y1
 	VPADDD       Y1, Y5, Y5
 	VPXOR        Y2, Y3, Y14
 	VPAND        Y14, Y15, Y15
 	VPXOR        Y3, Y15, Y15
-	VPADDD       Y15, Y1, Y1
+	VPADDD       Y1, Y15, Y1
 	VPSRLD       $0x02, Y2, Y8
 	VPSLLD       $0x1e, Y2, Y11
 	VPXOR        Y11, Y8, Y8
@@ -6777,18 +5629,18 @@ round16:
 	VPSLLD       $0x0a, Y2, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y8, Y8
-	VPADDD       Y8, Y1, Y1
+	VPADDD       Y1, Y8, Y1
 	TESTQ        R8, R8
 	JNE          hash
 
 	// Round 63 without e. Its constant includes State[0], so a is H0.
 	VPBROADCASTD 908(BX), Y12
-	VPADDD       480(DX), Y12, Y12
-	VPADDD       Y12, Y0, Y0
+	VPADDD       352(DX), Y12, Y12
+	VPADDD       Y0, Y12, Y0
 	VPXOR        Y6, Y7, Y11
 	VPAND        Y5, Y11, Y11
 	VPXOR        Y7, Y11, Y11
-	VPADDD       Y11, Y0, Y0
+	VPADDD       Y0, Y11, Y0
 	VPSRLD       $0x06, Y5, Y8
 	VPSLLD       $0x1a, Y5, Y11
 	VPXOR        Y11, Y8, Y8
@@ -6800,11 +5652,11 @@ round16:
 	VPSLLD       $0x07, Y5, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y8, Y8
-	VPADDD       Y8, Y0, Y0
+	VPADDD       Y0, Y8, Y0
 	VPXOR        Y1, Y2, Y15
 	VPAND        Y15, Y14, Y14
 	VPXOR        Y2, Y14, Y14
-	VPADDD       Y14, Y0, Y0
+	VPADDD       Y0, Y14, Y0
 	VPSRLD       $0x02, Y1, Y8
 	VPSLLD       $0x1e, Y1, Y11
 	VPXOR        Y11, Y8, Y8
@@ -6816,18 +5668,18 @@ round16:
 	VPSLLD       $0x0a, Y1, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y8, Y8
-	VPADDD       Y8, Y0, Y0
+	VPADDD       Y0, Y8, Y0
 	JMP          test
 
 	// Round 63; then store the hash values.
 hash:
 	VPBROADCASTD ·k+252(SB), Y12
-	VPADDD       480(DX), Y12, Y12
-	VPADDD       Y12, Y0, Y0
+	VPADDD       352(DX), Y12, Y12
+	VPADDD       Y0, Y12, Y0
 	VPXOR        Y6, Y7, Y11
 	VPAND        Y5, Y11, Y11
 	VPXOR        Y7, Y11, Y11
-	VPADDD       Y11, Y0, Y0
+	VPADDD       Y0, Y11, Y0
 	VPSRLD       $0x06, Y5, Y8
 	VPSLLD       $0x1a, Y5, Y11
 	VPXOR        Y11, Y8, Y8
@@ -6839,12 +5691,12 @@ hash:
 	VPSLLD       $0x07, Y5, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y8, Y8
-	VPADDD       Y8, Y0, Y0
+	VPADDD       Y0, Y8, Y0
 	VPADDD       Y0, Y4, Y4
 	VPXOR        Y1, Y2, Y15
 	VPAND        Y15, Y14, Y14
 	VPXOR        Y2, Y14, Y14
-	VPADDD       Y14, Y0, Y0
+	VPADDD       Y0, Y14, Y0
 	VPSRLD       $0x02, Y1, Y8
 	VPSLLD       $0x1e, Y1, Y11
 	VPXOR        Y11, Y8, Y8
@@ -6856,7 +5708,7 @@ hash:
 	VPSLLD       $0x0a, Y1, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y8, Y8
-	VPADDD       Y8, Y0, Y0
+	VPADDD       Y0, Y8, Y0
 	VPBROADCASTD (BX), Y12
 	VPADDD       Y0, Y12, Y0
 	VMOVDQU      Y0, (R8)
@@ -6947,7 +5799,7 @@ rounds:
 	VPXOR        Y5, Y6, Y11
 	VPAND        Y4, Y11, Y11
 	VPXOR        Y6, Y11, Y11
-	VPADDD       Y11, Y7, Y7
+	VPADDD       Y7, Y11, Y7
 	VPSRLD       $0x06, Y4, Y8
 	VPSLLD       $0x1a, Y4, Y11
 	VPXOR        Y11, Y8, Y8
@@ -6959,12 +5811,12 @@ rounds:
 	VPSLLD       $0x07, Y4, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y8, Y8
-	VPADDD       Y8, Y7, Y7
+	VPADDD       Y7, Y8, Y7
 	VPADDD       Y7, Y3, Y3
 	VPXOR        Y0, Y1, Y14
 	VPAND        Y14, Y15, Y15
 	VPXOR        Y1, Y15, Y15
-	VPADDD       Y15, Y7, Y7
+	VPADDD       Y7, Y15, Y7
 	VPSRLD       $0x02, Y0, Y8
 	VPSLLD       $0x1e, Y0, Y11
 	VPXOR        Y11, Y8, Y8
@@ -6976,7 +5828,7 @@ rounds:
 	VPSLLD       $0x0a, Y0, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y8, Y8
-	VPADDD       Y8, Y7, Y7
+	VPADDD       Y7, Y8, Y7
 
 	// Round 1 of 8.
 	VPBROADCASTD 4(R9), Y12
@@ -6984,7 +5836,7 @@ rounds:
 	VPXOR        Y4, Y5, Y11
 	VPAND        Y3, Y11, Y11
 	VPXOR        Y5, Y11, Y11
-	VPADDD       Y11, Y6, Y6
+	VPADDD       Y6, Y11, Y6
 	VPSRLD       $0x06, Y3, Y8
 	VPSLLD       $0x1a, Y3, Y11
 	VPXOR        Y11, Y8, Y8
@@ -6996,12 +5848,12 @@ rounds:
 	VPSLLD       $0x07, Y3, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y8, Y8
-	VPADDD       Y8, Y6, Y6
+	VPADDD       Y6, Y8, Y6
 	VPADDD       Y6, Y2, Y2
 	VPXOR        Y7, Y0, Y15
 	VPAND        Y15, Y14, Y14
 	VPXOR        Y0, Y14, Y14
-	VPADDD       Y14, Y6, Y6
+	VPADDD       Y6, Y14, Y6
 	VPSRLD       $0x02, Y7, Y8
 	VPSLLD       $0x1e, Y7, Y11
 	VPXOR        Y11, Y8, Y8
@@ -7013,7 +5865,7 @@ rounds:
 	VPSLLD       $0x0a, Y7, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y8, Y8
-	VPADDD       Y8, Y6, Y6
+	VPADDD       Y6, Y8, Y6
 
 	// Round 2 of 8.
 	VPBROADCASTD 8(R9), Y12
@@ -7021,7 +5873,7 @@ rounds:
 	VPXOR        Y3, Y4, Y11
 	VPAND        Y2, Y11, Y11
 	VPXOR        Y4, Y11, Y11
-	VPADDD       Y11, Y5, Y5
+	VPADDD       Y5, Y11, Y5
 	VPSRLD       $0x06, Y2, Y8
 	VPSLLD       $0x1a, Y2, Y11
 	VPXOR        Y11, Y8, Y8
@@ -7033,12 +5885,12 @@ rounds:
 	VPSLLD       $0x07, Y2, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y8, Y8
-	VPADDD       Y8, Y5, Y5
+	VPADDD       Y5, Y8, Y5
 	VPADDD       Y5, Y1, Y1
 	VPXOR        Y6, Y7, Y14
 	VPAND        Y14, Y15, Y15
 	VPXOR        Y7, Y15, Y15
-	VPADDD       Y15, Y5, Y5
+	VPADDD       Y5, Y15, Y5
 	VPSRLD       $0x02, Y6, Y8
 	VPSLLD       $0x1e, Y6, Y11
 	VPXOR        Y11, Y8, Y8
@@ -7050,7 +5902,7 @@ rounds:
 	VPSLLD       $0x0a, Y6, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y8, Y8
-	VPADDD       Y8, Y5, Y5
+	VPADDD       Y5, Y8, Y5
 
 	// Round 3 of 8.
 	VPBROADCASTD 12(R9), Y12
@@ -7058,7 +5910,7 @@ rounds:
 	VPXOR        Y2, Y3, Y11
 	VPAND        Y1, Y11, Y11
 	VPXOR        Y3, Y11, Y11
-	VPADDD       Y11, Y4, Y4
+	VPADDD       Y4, Y11, Y4
 	VPSRLD       $0x06, Y1, Y8
 	VPSLLD       $0x1a, Y1, Y11
 	VPXOR        Y11, Y8, Y8
@@ -7070,12 +5922,12 @@ rounds:
 	VPSLLD       $0x07, Y1, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y8, Y8
-	VPADDD       Y8, Y4, Y4
+	VPADDD       Y4, Y8, Y4
 	VPADDD       Y4, Y0, Y0
 	VPXOR        Y5, Y6, Y15
 	VPAND        Y15, Y14, Y14
 	VPXOR        Y6, Y14, Y14
-	VPADDD       Y14, Y4, Y4
+	VPADDD       Y4, Y14, Y4
 	VPSRLD       $0x02, Y5, Y8
 	VPSLLD       $0x1e, Y5, Y11
 	VPXOR        Y11, Y8, Y8
@@ -7087,7 +5939,7 @@ rounds:
 	VPSLLD       $0x0a, Y5, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y8, Y8
-	VPADDD       Y8, Y4, Y4
+	VPADDD       Y4, Y8, Y4
 
 	// Round 4 of 8.
 	VPBROADCASTD 16(R9), Y12
@@ -7095,7 +5947,7 @@ rounds:
 	VPXOR        Y1, Y2, Y11
 	VPAND        Y0, Y11, Y11
 	VPXOR        Y2, Y11, Y11
-	VPADDD       Y11, Y3, Y3
+	VPADDD       Y3, Y11, Y3
 	VPSRLD       $0x06, Y0, Y8
 	VPSLLD       $0x1a, Y0, Y11
 	VPXOR        Y11, Y8, Y8
@@ -7107,12 +5959,12 @@ rounds:
 	VPSLLD       $0x07, Y0, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y8, Y8
-	VPADDD       Y8, Y3, Y3
+	VPADDD       Y3, Y8, Y3
 	VPADDD       Y3, Y7, Y7
 	VPXOR        Y4, Y5, Y14
 	VPAND        Y14, Y15, Y15
 	VPXOR        Y5, Y15, Y15
-	VPADDD       Y15, Y3, Y3
+	VPADDD       Y3, Y15, Y3
 	VPSRLD       $0x02, Y4, Y8
 	VPSLLD       $0x1e, Y4, Y11
 	VPXOR        Y11, Y8, Y8
@@ -7124,7 +5976,7 @@ rounds:
 	VPSLLD       $0x0a, Y4, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y8, Y8
-	VPADDD       Y8, Y3, Y3
+	VPADDD       Y3, Y8, Y3
 
 	// Round 5 of 8.
 	VPBROADCASTD 20(R9), Y12
@@ -7132,7 +5984,7 @@ rounds:
 	VPXOR        Y0, Y1, Y11
 	VPAND        Y7, Y11, Y11
 	VPXOR        Y1, Y11, Y11
-	VPADDD       Y11, Y2, Y2
+	VPADDD       Y2, Y11, Y2
 	VPSRLD       $0x06, Y7, Y8
 	VPSLLD       $0x1a, Y7, Y11
 	VPXOR        Y11, Y8, Y8
@@ -7144,12 +5996,12 @@ rounds:
 	VPSLLD       $0x07, Y7, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y8, Y8
-	VPADDD       Y8, Y2, Y2
+	VPADDD       Y2, Y8, Y2
 	VPADDD       Y2, Y6, Y6
 	VPXOR        Y3, Y4, Y15
 	VPAND        Y15, Y14, Y14
 	VPXOR        Y4, Y14, Y14
-	VPADDD       Y14, Y2, Y2
+	VPADDD       Y2, Y14, Y2
 	VPSRLD       $0x02, Y3, Y8
 	VPSLLD       $0x1e, Y3, Y11
 	VPXOR        Y11, Y8, Y8
@@ -7161,7 +6013,7 @@ rounds:
 	VPSLLD       $0x0a, Y3, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y8, Y8
-	VPADDD       Y8, Y2, Y2
+	VPADDD       Y2, Y8, Y2
 
 	// Round 6 of 8.
 	VPBROADCASTD 24(R9), Y12
@@ -7169,7 +6021,7 @@ rounds:
 	VPXOR        Y7, Y0, Y11
 	VPAND        Y6, Y11, Y11
 	VPXOR        Y0, Y11, Y11
-	VPADDD       Y11, Y1, Y1
+	VPADDD       Y1, Y11, Y1
 	VPSRLD       $0x06, Y6, Y8
 	VPSLLD       $0x1a, Y6, Y11
 	VPXOR        Y11, Y8, Y8
@@ -7181,12 +6033,12 @@ rounds:
 	VPSLLD       $0x07, Y6, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y8, Y8
-	VPADDD       Y8, Y1, Y1
+	VPADDD       Y1, Y8, Y1
 	VPADDD       Y1, Y5, Y5
 	VPXOR        Y2, Y3, Y14
 	VPAND        Y14, Y15, Y15
 	VPXOR        Y3, Y15, Y15
-	VPADDD       Y15, Y1, Y1
+	VPADDD       Y1, Y15, Y1
 	VPSRLD       $0x02, Y2, Y8
 	VPSLLD       $0x1e, Y2, Y11
 	VPXOR        Y11, Y8, Y8
@@ -7198,7 +6050,7 @@ rounds:
 	VPSLLD       $0x0a, Y2, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y8, Y8
-	VPADDD       Y8, Y1, Y1
+	VPADDD       Y1, Y8, Y1
 
 	// Round 7 of 8.
 	VPBROADCASTD 28(R9), Y12
@@ -7206,7 +6058,7 @@ rounds:
 	VPXOR        Y6, Y7, Y11
 	VPAND        Y5, Y11, Y11
 	VPXOR        Y7, Y11, Y11
-	VPADDD       Y11, Y0, Y0
+	VPADDD       Y0, Y11, Y0
 	VPSRLD       $0x06, Y5, Y8
 	VPSLLD       $0x1a, Y5, Y11
 	VPXOR        Y11, Y8, Y8
@@ -7218,12 +6070,12 @@ rounds:
 	VPSLLD       $0x07, Y5, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y8, Y8
-	VPADDD       Y8, Y0, Y0
+	VPADDD       Y0, Y8, Y0
 	VPADDD       Y0, Y4, Y4
 	VPXOR        Y1, Y2, Y15
 	VPAND        Y15, Y14, Y14
 	VPXOR        Y2, Y14, Y14
-	VPADDD       Y14, Y0, Y0
+	VPADDD       Y0, Y14, Y0
 	VPSRLD       $0x02, Y1, Y8
 	VPSLLD       $0x1e, Y1, Y11
 	VPXOR        Y11, Y8, Y8
@@ -7235,7 +6087,7 @@ rounds:
 	VPSLLD       $0x0a, Y1, Y11
 	VPXOR        Y11, Y9, Y9
 	VPXOR        Y9, Y8, Y8
-	VPADDD       Y8, Y0, Y0
+	VPADDD       Y0, Y8, Y0
 	ADDQ         $0x20, R9
 	DECQ         R10
 	JNE          rounds

@@ -141,7 +141,7 @@ var ownKernels = []Kernel{
 		MaxScan: 2504,
 		Ops:     shaniOps,
 		Rounds:  shaniRounds,
-		Weights: Weights{Scan: 0.545, Hash: 0.61, Tail: 1.02}, // Zen 3
+		Weights: Weights{Scan: 0.545, Hash: 0.59, Tail: 1.01}, // Zen 3
 
 		Scan:      search(searchSHANI).scan,
 		Hash:      search(searchSHANI).hash,
@@ -168,7 +168,7 @@ var ownKernels = []Kernel{
 		Missing: missing("avx2"),
 		MaxScan: 2504,
 		Ops:     avx2Ops,
-		Weights: Weights{Scan: 0.337, Hash: 0.316, Tail: 0.303}, // Zen 3
+		Weights: Weights{Scan: 0.294, Hash: 0.298, Tail: 0.301}, // Zen 3
 
 		Scan:      search(searchAVX2).scan,
 		Hash:      search(searchAVX2).hash,

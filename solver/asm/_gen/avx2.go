@@ -13,12 +13,15 @@ type avx2 struct {
 	words operand.Mem   // aligned to 32 bytes, so that no access crosses a cache line
 	valid reg.GPVirtual // a mask of the lanes that have a nonce; nil if the kernel does not use it
 
+	now    int             // the index of the word being computed
 	result reg.VecPhysical // of load, hits and the rotations
 }
 
 func newAVX2(c *build.Context) isa {
 	v := newAVX2Rounds(c)
 	v.words = alignedLocal(c, 16*32, 32)
+	v.SUBQ(operand.I8(-128), v.words.Base)
+	v.words.Disp = -128 // displacements from -128 to 127 save three bytes
 	return v
 }
 
@@ -30,17 +33,47 @@ var ymm = []reg.VecPhysical{
 }
 
 func (*avx2) lanes() int                    { return 8 }
+func (*avx2) compact() bool                 { return true }
 func (*avx2) working(i int) reg.VecPhysical { return ymm[i] }
-func (v *avx2) word(t int) operand.Op       { return v.words.Offset(32 * (t % 16)) }
-func (*avx2) draft(int) reg.VecPhysical     { return reg.Y13 }
 func (v *avx2) old(int) operand.Op          { return nil }
-func (v *avx2) keep(t int)                  { v.VMOVDQA(v.draft(t), v.word(t)) }
+func (v *avx2) keep(t int)                  { v.VMOVDQA(v.draft(t), v.stored(t)) }
 func (*avx2) temporary() reg.VecPhysical    { return reg.Y12 }
 
-func (v *avx2) add(x operand.Op, y, sum reg.VecPhysical) { v.VPADDD(x, y, sum) }
+// stored returns the memory of W[t].
+func (v *avx2) stored(t int) operand.Mem { return v.words.Offset(32 * (t % 16)) }
+
+// draft and word keep the last two words of a prologue in registers, since each word depends on
+// the word two before it and has little else to wait for. In the rounds, the majority uses two of
+// these registers.
+func (v *avx2) draft(t int) reg.VecPhysical {
+	v.now = t
+	return v.recent(t)
+}
+
+func (*avx2) recent(t int) reg.VecPhysical {
+	if t < 32 {
+		return ringWords[t%3]
+	}
+	return reg.Y13
+}
+
+func (v *avx2) word(t int) operand.Op {
+	if v.now < 32 && v.now-t <= 2 {
+		return v.recent(t)
+	}
+	return v.stored(t)
+}
+
+// add makes a register below Y8 the first operand, which saves a byte.
+func (v *avx2) add(x operand.Op, y, sum reg.VecPhysical) {
+	if z, ok := x.(reg.VecPhysical); ok && z.PhysicalIndex() >= 8 && y.PhysicalIndex() < 8 {
+		x, y = y, z
+	}
+	v.VPADDD(x, y, sum)
+}
 
 func (v *avx2) addConstant(m operand.Mem, x operand.Op, sum reg.VecPhysical) {
-	v.VPADDD(x, v.spread(m, x, sum), sum)
+	v.add(x, v.spread(m, x, sum), sum)
 }
 
 // spread returns a register with the number at m in all lanes. It is the result's register

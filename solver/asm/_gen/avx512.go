@@ -25,6 +25,7 @@ func newAVX512(c *build.Context) isa {
 }
 
 func (v avx512) lanes() int                    { return int(v.regs[0].Size()) / 4 }
+func (avx512) compact() bool                   { return false }
 func (v avx512) working(i int) reg.VecPhysical { return v.regs[i] }
 func (v avx512) word(t int) operand.Op         { return v.regs[16+t%16] }
 func (v avx512) draft(t int) reg.VecPhysical   { return v.regs[16+t%16] }

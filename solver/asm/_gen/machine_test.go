@@ -80,7 +80,7 @@ func (m *machine) call(f *ir.Function, arguments ...uint64) int {
 	}
 	for at := 0; ; at++ {
 		i, ok := f.Nodes[at].(*ir.Instruction)
-		if !ok {
+		if !ok || i.Opcode == pcAlign {
 			continue
 		}
 		if i.Opcode == "RET" {

@@ -65,8 +65,8 @@ var kernels = []kernel{
 	{
 		name: "avx512", in: "AVX512", lanes: 16,
 		search:   func(c *build.Context) { writeVector(c, newAVX512(c)) },
-		scanPath: func(vary int) map[string]int { return vectorPath(vary, false) },
-		hashPath: func(vary int) map[string]int { return vectorPath(vary, true) },
+		scanPath: func(vary int) map[string]int { return vectorPath(vary, false, false) },
+		hashPath: func(vary int) map[string]int { return vectorPath(vary, true, false) },
 		grid:     func(c *build.Context) { writeGrid(c, newAVX512(c)) },
 		gridPath: gridPath,
 		tails:    func(c *build.Context) { writeVectorTails(c, newAVX512(c)) },
@@ -95,8 +95,8 @@ var kernels = []kernel{
 	{
 		name: "avx2", in: "AVX2", lanes: 8,
 		search:   func(c *build.Context) { writeVector(c, newAVX2(c)) },
-		scanPath: func(vary int) map[string]int { return vectorPath(vary, false) },
-		hashPath: func(vary int) map[string]int { return vectorPath(vary, true) },
+		scanPath: func(vary int) map[string]int { return vectorPath(vary, false, true) },
+		hashPath: func(vary int) map[string]int { return vectorPath(vary, true, true) },
 		tails:    func(c *build.Context) { writeVectorTails(c, newAVX2Rounds(c)) },
 		tailPath: vectorTailsPath(8),
 	},

@@ -179,12 +179,12 @@ func (v ringAVX2) word(t int) operand.Op {
 	if *v.now-t < 3 {
 		return ringWords[t%3]
 	}
-	return v.avx2.word(t)
+	return v.stored(t)
 }
 
 func (v ringAVX2) keep(t int) {
 	if v.varying(t+7)&term7 != 0 {
-		v.put(v.draft(t), v.avx2.word(t).(operand.Mem))
+		v.put(v.draft(t), v.stored(t))
 	}
 	v.keepOld(t, v)
 }

@@ -5,6 +5,7 @@ import (
 
 	"github.com/mmcloughlin/avo/build"
 	"github.com/mmcloughlin/avo/gotypes"
+	"github.com/mmcloughlin/avo/ir"
 	"github.com/mmcloughlin/avo/operand"
 	"github.com/mmcloughlin/avo/reg"
 
@@ -16,6 +17,10 @@ import (
 // next call of the same method.
 type isa interface {
 	lanes() int
+	// compact reports whether the code that a step executes must be small to fit into the CPU's
+	// cache of decoded instructions. Rounds 16 to 47 are then a loop of sixteen rounds, and the
+	// parts between which a step jumps are aligned.
+	compact() bool
 
 	working(i int) reg.VecPhysical // the i-th of eight registers for working variables
 	word(t int) operand.Op         // the register or memory that holds W[t]
@@ -121,8 +126,11 @@ func writeVector(c *build.Context, set isa) {
 }
 
 // vectorPath returns how often each part of the kernel runs for a vector of nonces.
-func vectorPath(vary int, hash bool) map[string]int {
-	path := map[string]int{fmt.Sprintf("vary%d", vary): 1, "round16": 1}
+func vectorPath(vary int, hash, compact bool) map[string]int {
+	path := map[string]int{fmt.Sprintf("vary%d", vary): 1, "round16": 1, "round48": 1}
+	if compact {
+		path["sixteen"] = 2
+	}
 	for t := vary + 1; t < 16; t++ {
 		path[fmt.Sprintf("round%d", t)] = 1
 	}
@@ -149,22 +157,34 @@ func dispatch(c *build.Context, name string, number reg.GPVirtual, first, last i
 	dispatch(c, name, number, middle, last)
 }
 
+// alignPart aligns a part of compact code. Otherwise the linker, which aligns functions to 32 bytes
+// only, would decide how many lines of the cache of decoded instructions the part takes.
+func (v *vector) alignPart(boundary uint8) {
+	if v.compact() {
+		v.Instruction(&ir.Instruction{Opcode: pcAlign, Operands: []operand.Op{operand.U8(boundary)}})
+	}
+}
+
+// pcAlign is the directive that aligns the next instruction, and with it the function. The
+// assembler fills the gap with instructions that do nothing.
+const pcAlign = "PCALIGN"
+
 // prologue writes the prologue for chunks in which word vary of the message varies.
 func (v *vector) prologue(vary int, digits reg.VecPhysical) {
 	v.Commentf("Word %d varies.", vary)
+	v.alignPart(64)
 	v.Label(fmt.Sprintf("vary%d", vary))
 	w := v.draft(vary)
 	v.or(v.field("Words", vary), digits, w)
 	v.keep(vary)
 
 	v.firstRound(vary, w)
-	_, b, c, _, _, _, _, _ := v.variables(vary + 1)
-	v.enter(vary+1, b, c)
-
 	s := schedule.Varying(vary)
 	for t := 16; t < 32; t++ {
 		v.schedule(t, s[t])
 	}
+	_, b, c, _, _, _, _, _ := v.variables(vary + 1)
+	v.enter(vary+1, b, c)
 	v.JMP(operand.LabelRef(fmt.Sprintf("round%d", vary+1)))
 }
 
@@ -272,21 +292,29 @@ func (v *vector) sum(t int, set terms, numbers, vectors []operand.Mem) {
 
 // rounds writes the shared rounds after the prologues, and the end of Hash.
 func (v *vector) rounds() {
-	for t := 1; t < 63; t++ {
-		if t <= 16 {
-			v.Label(fmt.Sprintf("round%d", t))
-		}
+	// At an odd multiple of 64, these rounds would compete with the prologue of word 7 for places
+	// in Zen 3's cache of decoded instructions, which would make it 8 % slower.
+	v.alignPart(128)
+	for t := 1; t < 16; t++ {
+		v.Label(fmt.Sprintf("round%d", t))
 		v.Commentf("Round %d.", t)
 		_, _, _, _, _, _, _, h := v.variables(t)
-		if t < 16 {
-			v.addConstant(v.field("sum", t), h, h)
-		} else {
-			v.addWord(t, constant(t))
-		}
+		v.addConstant(v.field("sum", t), h, h)
 		v.round(t)
-		if t >= 16 && t < 48 {
-			v.schedule(t+16, allTerms)
+	}
+	v.Label("round16")
+	if v.compact() {
+		v.twiceSixteenRounds()
+	} else {
+		for t := 16; t < 48; t++ {
+			v.scheduledRound(t, constant(t))
 		}
+	}
+	v.Label("round48")
+	for t := 48; t < 63; t++ {
+		v.Commentf("Round %d.", t)
+		v.addWord(t, constant(t))
+		v.round(t)
 	}
 	v.TESTQ(v.states, v.states)
 	v.JNE(operand.LabelRef("hash"))
@@ -306,6 +334,29 @@ func (v *vector) rounds() {
 	v.ADDQ(operand.U32(32*v.lanes()), v.states)
 	v.ADDQ(operand.U8(v.lanes()), v.index)
 	v.JMP(operand.LabelRef("next"))
+}
+
+// twiceSixteenRounds writes rounds 16 to 47 as a loop. After sixteen rounds, all names of working
+// variables and words repeat.
+func (v *vector) twiceSixteenRounds() {
+	k, end := v.GP64(), v.GP64()
+	v.LEAQ(constant(16), k)
+	v.LEAQ(constant(48), end)
+	v.Label("sixteen")
+	for t := 16; t < 32; t++ {
+		v.scheduledRound(t, operand.Mem{Base: k, Disp: 4 * (t - 16)})
+	}
+	v.ADDQ(operand.U8(4*16), k)
+	v.CMPQ(k, end)
+	v.JNE(operand.LabelRef("sixteen"))
+}
+
+// scheduledRound does round t and computes W[t+16].
+func (v *vector) scheduledRound(t int, k operand.Mem) {
+	v.Commentf("Round %d.", t)
+	v.addWord(t, k)
+	v.round(t)
+	v.schedule(t+16, allTerms)
 }
 
 // state returns the address of the i-th words of a vector of hash values.

@@ -117,11 +117,11 @@ func readLines(file *elf.File, suffix string) ([]row, error) {
 	return slices.CompactFunc(rows, func(a, b row) bool { return a.pc == b.pc }), nil
 }
 
-// mutable reports whether to make mutants of a line, given the line before it. It excludes TEXT
-// and RET, for which the assembler emits several instructions, and a JMP after a label: the
+// mutable reports whether to make mutants of a line, given the line before it. It excludes TEXT,
+// RET and PCALIGN, for which the assembler emits several instructions, and a JMP after a label: the
 // assembler redirects jumps to such a label past it.
 func mutable(line, before string) bool {
-	several := strings.HasPrefix(line, "TEXT") || line == "RET"
+	several := strings.HasPrefix(line, "TEXT") || strings.HasPrefix(line, "PCALIGN") || line == "RET"
 	bypassed := strings.HasPrefix(line, "JMP") && strings.HasSuffix(before, ":")
 	return !several && !bypassed
 }
