@@ -207,7 +207,7 @@ func (l layout) outerFrom(byte int) int {
 
 // Estimated costs of the work outside the kernels, in CPU cycles, for comparing layouts.
 const (
-	prepareCycles  = 450  // asm.Block.Prepare and cursor.seek
+	prepareCycles  = 600  // asm.Block.Prepare, cursor.seek, and the start of a Scan
 	compressCycles = 1500 // asm.Compress
 	expandCycles   = 350  // asm.Tail.Set
 	callCycles     = 150  // two calls of a kernel
