@@ -172,7 +172,7 @@ func (c *Client) solve(ctx context.Context, ch Challenge) (solver.Solution, erro
 	switch {
 	case ended != nil:
 		failure.Err = ended
-	case limited.Err() != nil && isContextError(err):
+	case contextError(limited) != nil && isContextError(err):
 		failure.Kind = ErrExpired
 		failure.Err = fmt.Errorf("no solution within %v, the lifetime of the challenge", rounded(ch.lifetime()))
 	case errors.Is(err, solver.ErrExhausted):

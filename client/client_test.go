@@ -43,6 +43,22 @@ var stuck = solverFunc(func(ctx context.Context, _ solver.Puzzle) (solver.Soluti
 	return solver.Solution{}, ctx.Err()
 })
 
+// On a busy machine, a solver may see that the deadline has passed before the context's timer
+// fires.
+func TestSolverSeesTheDeadlineFirst(t *testing.T) {
+	early := solverFunc(func(ctx context.Context, _ solver.Puzzle) (solver.Solution, error) {
+		for deadline, _ := ctx.Deadline(); time.Now().Before(deadline); {
+		}
+		return solver.Solution{}, context.DeadlineExceeded
+	})
+	c := newClient(t, gktest.New(gktest.Options{}), func(c *Config) { c.Solver = early })
+	for range 50 {
+		now := time.Now()
+		_, err := c.solve(t.Context(), Challenge{Salt: "s", Difficulty: 6, received: now, deadline: now.Add(2 * time.Millisecond)})
+		require.ErrorIs(t, err, ErrExpired)
+	}
+}
+
 func newClient(t testing.TB, h http.Handler, change ...func(*Config)) *Client {
 	t.Helper()
 	server := httptest.NewServer(h)
