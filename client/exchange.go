@@ -219,7 +219,7 @@ func (a *API) transportError(caller, limited context.Context, r APIRequest, stat
 		return interrupted(r.Op, ended)
 	}
 	failure := &Error{Op: r.Op, Kind: ErrUnavailable, Status: status, passing: !isTLS(err)}
-	if limited.Err() != nil {
+	if contextError(limited) != nil {
 		failure.timedOut = true
 		failure.Err = fmt.Errorf("no complete answer within %v (Config.Timeout)", r.limit.Round(time.Millisecond))
 		return failure
