@@ -189,7 +189,7 @@ func (s *store) connect(ctx context.Context) (rueidis.Client, error) {
 // unconnected returns the error of an attempt to connect, which says so if it took too long.
 func (s *store) unconnected(err error) error {
 	var limit net.Error
-	switch slow := err == errSlow || errors.As(err, &limit) && limit.Timeout(); {
+	switch slow := errors.Is(err, errSlow) || errors.As(err, &limit) && limit.Timeout(); {
 	case slow && s.server.encrypted:
 		return fmt.Errorf("no TLS connection within %v: is this the server's port for TLS?", 2*s.timeout)
 	case slow:
@@ -200,7 +200,7 @@ func (s *store) unconnected(err error) error {
 
 func (s *store) dial(connecting chan struct{}) {
 	option := s.server.option()
-	option.Dialer = net.Dialer{Timeout: 4 * s.timeout, KeepAlive: time.Second}
+	option.Dialer = net.Dialer{Timeout: time.Minute, KeepAlive: time.Second} // dialServer ends sooner
 	option.Sentinel.Dialer = option.Dialer
 	option.Sentinel.TopologyRefreshInterval = 5 * time.Second
 	option.DialCtxFn = s.dialServer
@@ -247,7 +247,7 @@ func (s *store) answering(option rueidis.ClientOption) []string {
 	if len(addresses) == 1 {
 		return addresses
 	}
-	ctx, cancel := context.WithTimeout(context.Background(), 4*s.timeout)
+	ctx, cancel := context.WithCancel(context.Background())
 	defer cancel()
 	first := make(chan string, len(addresses))
 	var dialing sync.WaitGroup
@@ -278,6 +278,8 @@ func (s *store) answering(option rueidis.ClientOption) []string {
 // dialServer connects and verifies that the peer speaks the Redis protocol. rueidis takes
 // any other protocol for a bug and panics.
 func (s *store) dialServer(ctx context.Context, address string, dialer *net.Dialer, config *tls.Config) (net.Conn, error) {
+	ctx, cancel := patience(ctx, 4*s.timeout)
+	defer cancel()
 	network := "tcp"
 	if s.server.socket {
 		network = "unix"
@@ -289,13 +291,17 @@ func (s *store) dialServer(ctx context.Context, address string, dialer *net.Dial
 	} else {
 		conn, err = dialer.DialContext(ctx, network, address)
 	}
-	if err != nil {
-		return nil, err
+	if err == nil {
+		stop := context.AfterFunc(ctx, func() { conn.Close() })
+		defer stop()
+		if err = greet(conn); err != nil {
+			conn.Close()
+		}
 	}
-	stop := context.AfterFunc(ctx, func() { conn.Close() })
-	defer stop()
-	if err := greet(conn, 4*s.timeout); err != nil {
-		conn.Close()
+	if ctx.Err() != nil {
+		return nil, context.Cause(ctx)
+	}
+	if err != nil {
 		return nil, err
 	}
 	return conn, nil
@@ -303,10 +309,7 @@ func (s *store) dialServer(ctx context.Context, address string, dialer *net.Dial
 
 // greet sends PING and reads the one-line answer: +PONG, or an error because no password
 // was sent yet.
-func greet(conn net.Conn, timeout time.Duration) error {
-	if err := conn.SetDeadline(time.Now().Add(timeout)); err != nil {
-		return err
-	}
+func greet(conn net.Conn) error {
 	if _, err := io.WriteString(conn, "*1\r\n$4\r\nPING\r\n"); err != nil {
 		return err
 	}
@@ -325,7 +328,7 @@ func greet(conn net.Conn, timeout time.Duration) error {
 		}
 		return errNotRedis
 	}
-	return conn.SetDeadline(time.Time{})
+	return nil
 }
 
 // maxGreeting is the maximum length of the line, in bytes.
