@@ -24,7 +24,7 @@ release: ## build a release (archives, packages, notices) from the current commi
 .PHONY: test
 test: ## run the tests, with and without assembly; needs Go and make only
 	GKPOW_TEST_REQUIRE=$(KERNELS) go test ./...
-	go test -tags purego $(PUREGO)
+	go test -short -tags purego $(PUREGO)
 
 # The targets that test-all runs besides test. They can run at the same time; those that mostly
 # wait come first. -short runs the same tests with fewer repetitions; SHORT= makes race, interop

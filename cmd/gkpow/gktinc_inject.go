@@ -26,15 +26,23 @@ func newInjector(body io.ReadCloser, formID string, insert func() []byte) *injec
 	return &injector{page: html.NewTokenizer(body), body: body, formID: formID, insert: insert}
 }
 
-// Read returns the page with the inserted HTML.
+// Read returns the page with the inserted HTML, and as much at once as has arrived: the
+// proxy flushes what each call returns.
 func (i *injector) Read(p []byte) (int, error) {
-	for i.out.Len() == 0 {
-		if i.err != nil {
-			return 0, i.err
-		}
+	for i.err == nil && (i.out.Len() == 0 || i.out.Len() < len(p) && i.hasNext()) {
 		i.next()
 	}
+	if i.out.Len() == 0 {
+		return 0, i.err
+	}
 	return i.out.Read(p)
+}
+
+// hasNext reports whether the next token has probably arrived whole, since the one after
+// it has begun.
+func (i *injector) hasNext() bool {
+	arrived := i.page.Buffered()
+	return len(arrived) > 1 && bytes.IndexByte(arrived[1:], '<') >= 0
 }
 
 // Close closes the page's body.

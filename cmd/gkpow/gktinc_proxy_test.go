@@ -227,6 +227,34 @@ func TestProxyForms(t *testing.T) {
 	require.True(t, strings.HasSuffix(end, "</script>\n</form>"))
 }
 
+// The proxy flushes what each Read returns, so that must not be a single token.
+func TestInjectorReads(t *testing.T) {
+	page := strings.Repeat("ä<b>x</b>", 10_000) + "<form method=post></form>"
+	i := newInjector(io.NopCloser(strings.NewReader(page)), "", func() []byte { return []byte("FIELD") })
+	var got []byte
+	reads := 0
+	for buffer := make([]byte, 32<<10); ; reads++ {
+		n, err := i.Read(buffer)
+		got = append(got, buffer[:n]...)
+		if err == io.EOF {
+			break
+		}
+		require.NoError(t, err)
+	}
+	require.Equal(t, strings.TrimSuffix(page, "</form>")+"FIELD</form>", string(got))
+	require.Less(t, reads, len(page)/1000)
+
+	// Read does not wait for the rest of the page.
+	r, w := io.Pipe()
+	defer w.Close()
+	i = newInjector(r, "", nil)
+	go io.WriteString(w, "<p>first</p>second")
+	got = make([]byte, len("<p>first</p>"))
+	_, err := io.ReadFull(i, got)
+	require.NoError(t, err)
+	require.Equal(t, "<p>first</p>", string(got))
+}
+
 // Browsers end a form that has no end tag at the end of the page, and ignore a form in a
 // form.
 func TestProxyOddPages(t *testing.T) {
