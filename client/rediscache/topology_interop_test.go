@@ -146,14 +146,21 @@ func TestInteropOldPool(t *testing.T) {
 	take(member(t, i, options), 5)
 }
 
-func TestInteropCluster(t *testing.T) {
-	interop(t)
+// startCluster starts a cluster of one node.
+func startCluster(t *testing.T) *process {
+	t.Helper()
 	server := startRedis(t, "--cluster-enabled", "yes")
 	require.NoError(t, server.admin("CLUSTER", "ADDSLOTSRANGE", "0", "16383").Error())
 	require.Eventually(t, func() bool {
 		info, _ := server.admin("CLUSTER", "INFO").ToString()
 		return strings.Contains(info, "cluster_state:ok")
 	}, time.Minute, 100*time.Millisecond)
+	return server
+}
+
+func TestInteropCluster(t *testing.T) {
+	interop(t)
+	server := startCluster(t)
 	i := &issuer{secret: "a", took: 100 * time.Millisecond}
 	var members []*Cache
 	var running sync.WaitGroup
@@ -177,12 +184,7 @@ func TestInteropCluster(t *testing.T) {
 // A node that is down or silent does not keep members from the cluster.
 func TestInteropClusterNodeDown(t *testing.T) {
 	interop(t)
-	server := startRedis(t, "--cluster-enabled", "yes")
-	require.NoError(t, server.admin("CLUSTER", "ADDSLOTSRANGE", "0", "16383").Error())
-	require.Eventually(t, func() bool {
-		info, _ := server.admin("CLUSTER", "INFO").ToString()
-		return strings.Contains(info, "cluster_state:ok")
-	}, time.Minute, 100*time.Millisecond)
+	server := startCluster(t)
 	i := &issuer{secret: "a"}
 	broken := servers(t)
 	for _, url := range []string{broken["nobody listens"], broken["is silent"]} {
