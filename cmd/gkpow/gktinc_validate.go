@@ -8,7 +8,6 @@ import (
 	"fmt"
 	"net/netip"
 	"slices"
-	"strings"
 	"unicode/utf8"
 
 	"github.com/spf13/cobra"
@@ -124,10 +123,8 @@ func parseFields(data []byte) (v gktinc.Validation, has func(name string) bool, 
 			return v, nil, fmt.Errorf("the validation's %s: %w", name, err)
 		}
 	}
-	for _, text := range []string{v.FormInputElementValue, v.Solution, v.Once} {
-		if strings.ContainsRune(text, utf8.RuneError) && !bytes.ContainsRune(data, utf8.RuneError) && !bytes.Contains(bytes.ToLower(data), []byte(`\ufffd`)) {
-			return v, nil, fmt.Errorf("the validation has an escape of half a character")
-		}
+	if !isText(data) {
+		return v, nil, fmt.Errorf("the validation has an escape of half a character")
 	}
 	switch {
 	case v.FormPayloadSize < 0:

@@ -29,6 +29,7 @@ func TestParseValidationStrict(t *testing.T) {
 		`{` + rest + `,"form_input_element_value":"bob","form_input_element_valu\u0065":"x"}`: `"form_input_element_value" is repeated`,
 		`{` + rest + `,"form_input_element_value":"b` + "\xf6" + `b"}`:                        "not UTF-8",
 		`{` + rest + `,"form_input_element_value":"\ud800admin"}`:                             "half a character",
+		`{` + rest + `,"form_input_element_value":"\ud800admin\ufffd"}`:                       "half a character",
 		`{` + rest + `,"form_input_element_value":{"form_input_element_value":"bob"}}`:        "form_input_element_value",
 		`{` + rest + `,"form_input_element_value":1}`:                                         "form_input_element_value",
 		`{` + rest + `,"form_input_element_value":"bob"} {}`:                                  "after top-level value",

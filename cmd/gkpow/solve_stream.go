@@ -152,9 +152,9 @@ var pairedSurrogates = sync.OnceValue(func() *regexp.Regexp {
 	return regexp.MustCompile(`^(?:[^\\]|\\[^u]|\\u(?:[^dD]|[dD][0-7])|\\u[dD][89abAB]..\\u[dD][c-fC-F])*$`)
 })
 
-// isText reports whether all strings in a line of JSON are valid Unicode. The decoder
-// replaces what is not with U+FFFD, so it would change a salt.
-func isText(line []byte) bool { return utf8.Valid(line) && pairedSurrogates().Match(line) }
+// isText reports whether all strings in JSON are valid Unicode. The decoder replaces what
+// is not with U+FFFD, so it would change a salt, or the value that GKTinc judges.
+func isText(data []byte) bool { return utf8.Valid(data) && pairedSurrogates().Match(data) }
 
 func answerLine(ctx context.Context, s *solver.Solver, line []byte) (a streamAnswer) {
 	var r streamRequest
