@@ -41,6 +41,7 @@ const preamble = `
 local token, failed, refused, lease, news, pool, used, run, fill = unpack(KEYS)
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
+local longest = 25 * 3600 * 1000 -- for keys that outlive the tokens they are about
 `
 
 // A lua returns a script, which it creates on the first call: most processes that link
@@ -95,7 +96,7 @@ local deleted = redis.call('DEL', token)
 redis.call('ZREMRANGEBYSCORE', refused, '-inf', now)
 redis.pcall('ZADD', refused, now + ARGV[3], ARGV[2])
 redis.call('ZREMRANGEBYRANK', refused, 0, -17)
-redis.call('PEXPIRE', refused, 90000000)
+redis.call('PEXPIRE', refused, longest)
 return deleted`)
 
 	// takeScript removes from the pool the token that expires first, among those that live
@@ -108,7 +109,7 @@ while true do
 	local first = redis.call('ZPOPMIN', pool)
 	if #first == 0 then return {now, '', 0} end
 	if redis.call('ZADD', used, 'NX', first[2], string.sub(first[1], 1, 32)) == 1 then
-		redis.call('PEXPIRE', used, 90000000)
+		redis.call('PEXPIRE', used, longest)
 		return {now, first[1], first[2] - now}
 	end
 end`)
@@ -124,7 +125,7 @@ return 0`)
 redis.call('ZREMRANGEBYSCORE', pool, '-inf', now)
 if redis.call('ZCARD', pool) < tonumber(ARGV[3]) then
 	redis.call('ZADD', pool, now + ARGV[2], ARGV[1])
-	redis.call('PEXPIRE', pool, 90000000)
+	redis.call('PEXPIRE', pool, longest)
 end
 return redis.call('ZCARD', pool)`)
 )
@@ -142,5 +143,5 @@ if redis.call('GET', run) ~= this then
 	redis.call('DEL', pool)
 	redis.call('SET', run, this)
 end
-redis.call('PEXPIRE', run, 90000000)
+redis.call('PEXPIRE', run, longest)
 `
