@@ -73,6 +73,7 @@ func TestAgentWrite(t *testing.T) {
 
 // The agent renews the token by itself, and the file never contains an expired one.
 func TestAgentWriteRenews(t *testing.T) {
+	t.Parallel()
 	u := newUser(t, gktest.Options{TokenLifetime: 4 * time.Second})
 	file := filepath.Join(t.TempDir(), "token")
 	a := u.startAgent(t, "--listen", "127.0.0.1:0", "--no-cache", "--write", file)
@@ -132,6 +133,7 @@ func runRenewing(t *testing.T, u *user, script string, flags ...string) (cmd *ex
 }
 
 func TestExecRenew(t *testing.T) {
+	t.Parallel()
 	u := newUser(t, gktest.Options{TokenLifetime: 5 * time.Second})
 	var file string
 	var log *journal
@@ -196,6 +198,7 @@ func TestExecRenewSignals(t *testing.T) {
 
 // gkpow warns of failed renewals and writes the file again once a renewal succeeds.
 func TestExecRenewOutage(t *testing.T) {
+	t.Parallel()
 	u := newUser(t, gktest.Options{TokenLifetime: 4 * time.Second})
 	disabled := filepath.Join(t.TempDir(), "disabled")
 	cmd, file, log := runRenewing(t, u, `
