@@ -74,9 +74,9 @@ func TestSameFigures(t *testing.T) {
 		"tests " + rate("textbook, the service's loop", "Xeon") + " million on that Xeon",
 		"the samples themselves test " + rival("node", "Xeon, MH/s", 1) + " to " + rival("php", "Xeon, MH/s", 2) + " million",
 		"gkpow tests " + rival("gkpow", "Xeon, MH/s", 3) + " million a second",
-		"on average, takes " + rival("gkpow", "difficulty 6", 2) + " s.",
-		"The service's Node sample needs " + rival("node", "difficulty 6", 2) + " s on one core",
-		"gkpow needs " + rival("gkpow", "difficulty 6", 2) + " s on two cores",
+		"on average) takes " + rival("gkpow", "difficulty 6", 2) + " s.",
+		"On one core, the service's Node sample takes " + rival("node", "difficulty 6", 2) + " s on average",
+		"gkpow takes " + rival("gkpow", "difficulty 6", 2) + " s on two cores",
 	} {
 		require.Contains(t, readme, want)
 	}
