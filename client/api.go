@@ -36,7 +36,7 @@ type APIConfig struct {
 	MaxRetries int            // retries of a failed request; 0 means 2, negative means none
 	Timeout    time.Duration  // of each request, up to the last byte of the answer; 0 means 10 s
 	UserAgent  string         // header User-Agent, printable ASCII; "" means DefaultUserAgent()
-	Limits     Limits         // limits on concurrent requests and on the total time of a call
+	Limits     Limits         // on concurrent requests, on requests to a failing service, and on the time of a call
 	OnExchange func(Exchange) // nil, or called after each request that was sent; must be safe for concurrent use
 
 	// Readable reports whether Do should return an answer; otherwise Do returns an
@@ -165,14 +165,14 @@ func (a *API) Do(ctx context.Context, r APIRequest) (APIAnswer, error) {
 		got, err := a.ask(ctx, r)
 		if failure := new(Error); a.total > 0 && errors.As(err, &failure) {
 			// Retry only if that leaves the service time to answer.
-			failure.passing = failure.passing && time.Until(end) > max(failure.RetryAfter, firstWait)+minAttempt
+			failure.transient = failure.transient && time.Until(end) > max(failure.RetryAfter, firstWait)+minAttempt
 		}
 		return APIAnswer{Status: got.status, Body: got.data, Attempts: attempts}, err
 	})
 }
 
-// minAttempt is the minimum time for an attempt; with less left of Limits.Total, Do does
-// not retry.
+// minAttempt is the minimum time for an attempt: with less than that left of Limits.Total,
+// Do does not retry.
 const minAttempt = 500 * time.Millisecond
 
 // Printable makes text from an answer safe to show: a single line of at most 300 bytes,

@@ -90,10 +90,10 @@ func New(config Config) (*Client, error) {
 	}, nil
 }
 
-// Fingerprint identifies the URL and the keys that the client's tokens are for: a SHA-256
+// Fingerprint identifies the service and the keys that the client uses: it is the SHA-256
 // of the URL, the site key and the SHA-256 of the secret key, as 64 hex digits. Caches
-// use it as a name, so that tokens for different keys, even before and after a rotation,
-// stay apart.
+// name their entries after it, so that a client never gets a token of other keys, not even
+// after a key rotation.
 func (c *Client) Fingerprint() string {
 	secret := sha256.Sum256([]byte(c.secretKey.Reveal()))
 	// A line feed ends each part but the last; no part can contain one.
@@ -107,15 +107,15 @@ func (c *Client) Fingerprint() string {
 // Token returns ErrExpired at once, since another token would cost quota and be no
 // better.
 //
-// Token retries requests according to Config.MaxRetries. It submits a solution again if
-// there was no answer; if the service has already used the challenge up, that counts as
-// expired.
+// Token retries requests according to Config.MaxRetries. If a submission gets no answer,
+// Token submits the solution again; if the service then says that the challenge is used
+// up, Token treats it as expired.
 //
 // When ctx is done, Token returns within milliseconds, with an error for which errors.Is
 // finds context.Canceled or context.DeadlineExceeded.
 func (c *Client) Token(ctx context.Context) (Token, error) {
 	var lifetimes []string
-	var arrived time.Duration // the sum of lifetimes
+	var total time.Duration // the sum of lifetimes
 	var last error
 	for round := 1; round <= c.maxRounds; round++ {
 		token, lifetime, err := c.round(ctx)
@@ -123,24 +123,24 @@ func (c *Client) Token(ctx context.Context) (Token, error) {
 			token.Rounds = round
 			return token, nil
 		}
-		if !errors.Is(err, ErrExpired) || errors.Is(err, errDead) {
+		if !errors.Is(err, ErrExpired) || errors.Is(err, errExpiredOnArrival) {
 			return Token{}, err
 		}
 		last = err
-		arrived += lifetime
+		total += lifetime
 		lifetimes = append(lifetimes, rounded(lifetime).String())
 	}
 	why := fmt.Sprintf("expired before they were solved; they lived for %s after they arrived, "+
 		"so give the solver more CPU, or raise Config.MaxRounds", strings.Join(lifetimes, ", "))
-	if arrived == 0 { // a faster CPU would not help
+	if total == 0 { // a faster CPU would not help
 		why = "had expired when they arrived: the service or a proxy returns old ones, or the network is too slow"
 	}
 	return Token{}, &Error{Op: "token", Kind: ErrExpired, Err: fmt.Errorf("%d challenges (Config.MaxRounds) %s; the last: %w",
 		c.maxRounds, why, last)}
 }
 
-// round performs the handshake once. lifetime is that of the challenge, 0 if there was
-// none.
+// round performs the handshake once. lifetime is how long the challenge was still valid
+// when it arrived; 0 if none arrived.
 func (c *Client) round(ctx context.Context) (token Token, lifetime time.Duration, err error) {
 	ch, err := retry(ctx, c.api, "challenge", func() (Challenge, error) { return c.Challenge(ctx) })
 	if err != nil {
@@ -154,8 +154,8 @@ func (c *Client) round(ctx context.Context) (token Token, lifetime time.Duration
 	return token, ch.lifetime(), err
 }
 
-// solve solves the challenge. It stops early enough for the solution to be submitted
-// before the deadline.
+// solve solves the challenge. It gives up early enough before the deadline that a solution
+// can still be submitted in time.
 func (c *Client) solve(ctx context.Context, ch Challenge) (solver.Solution, error) {
 	puzzle, err := ch.Puzzle()
 	if err != nil {

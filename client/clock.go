@@ -5,16 +5,16 @@ import (
 	"time"
 )
 
-// A serverClock relates the server's clock to the local one. Both readings are from the
-// moment an answer arrived. The local one has a monotonic reading, so that setting the
-// clock does not move deadlines.
+// A serverClock relates the server's clock to the local one: both fields are the time at
+// which an answer arrived. local has a monotonic reading, so deadlines do not move when
+// somebody sets the local clock.
 type serverClock struct {
 	local, server time.Time
 }
 
-// readClock reads the server's clock from the Date header. That is in whole seconds, so
-// times derived from it may be up to a second late. Without a valid header it assumes
-// that the clocks agree.
+// readClock reads the server's clock from the Date header. The header counts whole
+// seconds, so times derived from it may be up to a second late. Without a valid header,
+// readClock assumes that the clocks agree.
 func readClock(received time.Time, header http.Header) serverClock {
 	date, err := http.ParseTime(header.Get("Date"))
 	if err != nil {

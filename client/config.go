@@ -44,10 +44,10 @@ type Config struct {
 	// which prefixes the API's paths, but no user information, query or fragment.
 	URL string
 
-	// HTTPClient sends the requests. The Client makes a copy that never follows
+	// HTTPClient sends the requests. The Client uses a copy that never follows
 	// redirects, and does not modify the original. nil means a new client with its own
-	// connections and at least TLS 1.2. Do not dump your client by reflection: the
-	// buffers of its connections contain requests, and so the secret key.
+	// connections and at least TLS 1.2. Never dump your HTTP client by reflection: the
+	// buffers of its connections contain requests, and with them the secret key.
 	HTTPClient *http.Client
 
 	Solver PuzzleSolver // nil means solver.New with default Options
@@ -73,7 +73,7 @@ type Config struct {
 	Timeout   time.Duration // of each request, up to the last byte of the answer; 0 means 10 s
 	UserAgent string        // "" means DefaultUserAgent
 
-	Limits Limits // on concurrent requests, and on requests while the service fails
+	Limits Limits // how many requests run at once, and when to stop sending to a failing service
 
 	// OnExchange, if not nil, is called after each request that was sent. Several
 	// goroutines may call it at once.

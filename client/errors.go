@@ -11,8 +11,8 @@ import (
 
 // Every failure has one of these kinds; test for them with errors.Is.
 var (
-	// ErrRejected: the service rejected the request or the solution, or the client
-	// did not send a wrong solution. Do not retry.
+	// ErrRejected: the service rejected the request or the solution, or the client found
+	// the solution wrong and did not send it. Do not retry.
 	ErrRejected error = kind("rejected")
 	// ErrRateLimited: too many requests with this secret key. Retry after
 	// Error.RetryAfter.
@@ -90,9 +90,9 @@ func statusKind(status int) error {
 	return ErrRejected
 }
 
-// An Error is the error of all functions of this package. It is safe to log: it contains
-// neither the secret key nor a token, and nothing from the body of an answer except its
-// error code, and that only if it looks like one.
+// An Error is what all functions of this package return when they fail. It is safe to log:
+// it contains neither the secret key nor a token. Of an answer's body it contains only the
+// error code, if that looks like a code.
 //
 // errors.Is finds the Kind, the Code and the cause of an Error.
 type Error struct {
@@ -119,8 +119,8 @@ type Error struct {
 
 	Err error // details; nil if there are none
 
-	passing  bool // a retry is safe and may succeed
-	timedOut bool // after Config.Timeout
+	transient bool // a retry is safe and may succeed
+	timedOut  bool // after Config.Timeout
 
 	advise func(*Error) string // replaces advice in errors of other services
 }

@@ -88,7 +88,7 @@ func (a *API) send(ctx context.Context, r APIRequest) (answer, error) {
 	begun := time.Now()
 	got, err := a.exchange(ctx, r, request)
 	took := time.Since(begun)
-	leave(exchanged(got, err, took))
+	leave(outcomeOf(got, err, took))
 	a.observe(r.Op, got, err, took)
 	return got, err
 }
@@ -168,7 +168,7 @@ func (a *API) failure(op string, got answer) error {
 	case ok && e.Code.kind() == nil:
 		e.Err = errors.New("the service reports a failure")
 	}
-	e.passing = e.Kind == ErrUnavailable && (got.status >= 500 ||
+	e.transient = e.Kind == ErrUnavailable && (got.status >= 500 ||
 		got.status == http.StatusRequestTimeout || got.status == http.StatusTooManyRequests)
 	wait, clamped := retryAfter(got.fields, got.response.Header, got.clock)
 	e.RetryAfter = wait
@@ -218,7 +218,7 @@ func (a *API) transportError(caller, limited context.Context, r APIRequest, stat
 	if ended := contextError(caller); ended != nil {
 		return interrupted(r.Op, ended)
 	}
-	failure := &Error{Op: r.Op, Kind: ErrUnavailable, Status: status, passing: !isTLS(err)}
+	failure := &Error{Op: r.Op, Kind: ErrUnavailable, Status: status, transient: !isTLS(err)}
 	if contextError(limited) != nil {
 		failure.timedOut = true
 		failure.Err = fmt.Errorf("no complete answer within %v (Config.Timeout)", r.limit.Round(time.Millisecond))

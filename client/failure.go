@@ -11,10 +11,10 @@ import (
 	"github.com/gkpow/gkpow/client/internal/pause"
 )
 
-// A Failure is an error that would recur for some time, in a form that can be stored
-// outside the process for others that want the same token. It contains no secret.
-// Packages diskcache and rediscache store it next to the token; a Source does the same in
-// memory.
+// A Failure is an error that would recur for some time. It can be stored outside the
+// process, so that other processes that want the same token do not repeat the request. It
+// contains no secret. Packages diskcache and rediscache store it next to the token; a
+// Source remembers failures in memory.
 type Failure struct {
 	Kind     string    `json:"kind"`               // text of Error.Kind, such as "rate limited"
 	Op       string    `json:"op"`                 // as in Error
@@ -26,11 +26,15 @@ type Failure struct {
 	Until    time.Time `json:"until"`              // when to try again
 }
 
-// NewFailure returns the Failure for an error that happened at now. It is remembered
-// until a rate limit ends; for four to five seconds after an outage or an expired
-// challenge, or as long as the service asks, up to 30 s; and for one to five seconds
-// after an error that does not pass by itself. ok is false if there is nothing to
-// remember, for example because the caller's context was done.
+// NewFailure returns the Failure for an error that happened at now. How long it should be
+// remembered depends on the kind:
+//
+//   - ErrRateLimited: until the rate limit ends
+//   - ErrUnavailable, ErrExpired: four to five seconds, or as long as the service asks, up
+//     to 30 s
+//   - all others, which the user has to resolve: one to five seconds
+//
+// ok is false if the error has no kind, for example because the caller's context was done.
 func NewFailure(err error, now time.Time) (failure Failure, ok bool) {
 	var e *Error
 	if !errors.As(err, &e) || e.Kind == nil {
@@ -83,7 +87,7 @@ func (f Failure) Err(now time.Time) error {
 	return e
 }
 
-// kindOf returns the Err variable with the text, nil if there is none.
+// kindOf returns the Err variable with the given text, or nil if there is none.
 func kindOf(text string) error {
 	for _, k := range []error{ErrRejected, ErrRateLimited, ErrQuotaExceeded, ErrExpired, ErrMisconfigured, ErrUnavailable, ErrDifficulty} {
 		if string(k.(kind)) == text {
@@ -94,8 +98,8 @@ func kindOf(text string) error {
 }
 
 // Await returns the result of Err at once, unless the failure is a rate limit that ends
-// before ctx's deadline. Then it waits for the end and returns nil, or the error of ctx if
-// that is done first.
+// before ctx's deadline. In that case Await waits until the rate limit ends and returns
+// nil, or returns ctx's error if ctx is done first.
 func (f Failure) Await(ctx context.Context) error {
 	err := f.Err(time.Now())
 	wait, ok := worthWaiting(ctx, err)

@@ -32,9 +32,9 @@ type Limits struct {
 	// request tries the service, and its outcome closes or reopens the breaker.
 	OpenDuration time.Duration
 
-	// Total limits one call as a whole, including retries and the waits before them; 0
-	// means no limit other than the caller's context. Client.Token, which spends most
-	// of its time solving, ignores it.
+	// Total limits a whole call of API.Do, including retries and the waits before them;
+	// 0 means no limit other than the caller's context, except in package gktinc, where
+	// it means Config.Timeout. A Client ignores Total: limit its calls with a context.
 	Total time.Duration
 }
 
@@ -62,7 +62,7 @@ type Traffic struct {
 
 // A gate admits requests according to Limits. It is safe for concurrent use.
 type gate struct {
-	places  chan struct{}
+	slots   chan struct{}
 	breaker *gobreaker.TwoStepCircuitBreaker[struct{}] // nil admits everything
 
 	openUntil                          atomic.Int64 // Unix nanoseconds
@@ -74,7 +74,7 @@ type gate struct {
 var errNotCounted = errors.New("neither success nor failure")
 
 func newGate(l Limits) *gate {
-	g := &gate{places: make(chan struct{}, cmp.Or(l.MaxInFlight, defaultMaxInFlight))}
+	g := &gate{slots: make(chan struct{}, cmp.Or(l.MaxInFlight, defaultMaxInFlight))}
 	if l.FailureThreshold < 0 {
 		return g
 	}
@@ -97,14 +97,14 @@ func newGate(l Limits) *gate {
 // outcome of the request: nil, errNotCounted or any other error.
 func (g *gate) enter(ctx context.Context) (leave func(outcome error), err error) {
 	select {
-	case g.places <- struct{}{}:
+	case g.slots <- struct{}{}:
 	default:
 		select {
-		case g.places <- struct{}{}:
+		case g.slots <- struct{}{}:
 			if contextError(ctx) == nil {
 				break
 			}
-			<-g.places // the slot became free too late
+			<-g.slots // the slot became free too late
 			return nil, g.full()
 		case <-ctx.Done():
 			return nil, g.full()
@@ -113,20 +113,20 @@ func (g *gate) enter(ctx context.Context) (leave func(outcome error), err error)
 	done := func(error) {}
 	if g.breaker != nil {
 		if done, err = g.breaker.Allow(); err != nil {
-			<-g.places
+			<-g.slots
 			g.notSentOpen.Add(1)
 			return nil, ErrCircuitOpen
 		}
 	}
 	return func(outcome error) {
 		done(outcome)
-		<-g.places
+		<-g.slots
 	}, nil
 }
 
 func (g *gate) full() error {
 	g.notSentFull.Add(1)
-	return fmt.Errorf("%d requests are already waiting for an answer, which is the limit", cap(g.places))
+	return fmt.Errorf("%d requests are already waiting for an answer, which is the limit", cap(g.slots))
 }
 
 // notSent returns the error of a request that the gate did not admit.
@@ -143,8 +143,9 @@ func (a *API) notSent(caller context.Context, op string, err error) error {
 	}
 }
 
-// exchanged returns the outcome of an exchange for the circuit breaker.
-func exchanged(got answer, err error, took time.Duration) error {
+// outcomeOf tells the circuit breaker how an exchange ended: nil for success,
+// errNotCounted, or another error for failure.
+func outcomeOf(got answer, err error, took time.Duration) error {
 	var failure *Error
 	switch {
 	case errors.As(err, &failure) && failure.Kind == nil:
@@ -169,8 +170,8 @@ func (a *API) Traffic() Traffic {
 	g := a.gate
 	t := Traffic{
 		Circuit:         gobreaker.StateClosed.String(),
-		InFlight:        len(g.places),
-		MaxInFlight:     cap(g.places),
+		InFlight:        len(g.slots),
+		MaxInFlight:     cap(g.slots),
 		CircuitOpenings: g.openings.Load(),
 		NotSentOpen:     g.notSentOpen.Load(),
 		NotSentFull:     g.notSentFull.Load(),
@@ -184,7 +185,8 @@ func (a *API) Traffic() Traffic {
 // Traffic returns the state of the Client's requests to the service.
 func (c *Client) Traffic() Traffic { return c.api.Traffic() }
 
-// check returns the first invalid field and what is wrong with it, "" if all are valid.
+// check returns the first invalid field and what is wrong with it, or "" if all fields are
+// valid.
 func (l Limits) check() (field, fault string) {
 	switch {
 	case l.MaxInFlight < 0:

@@ -2,7 +2,7 @@ package client
 
 import "time"
 
-// An Exchange is one request of an API and its outcome, for metrics. It contains no
+// An Exchange is one request to an API and its outcome, for metrics. It contains no
 // secret.
 type Exchange struct {
 	Op         string        // as in Error.Op

@@ -82,8 +82,7 @@ func (r *Reloader) Invalidate(token Token) {
 // continue with the old keys. After an error the old keys stay in use.
 func (r *Reloader) Reload() (changed bool, err error) { return r.replace(r.current.Load()) }
 
-// replace replaces the Client that was used by a new one, unless another call has done so
-// already.
+// replace puts a new Client in place of used, unless another call has already done so.
 func (r *Reloader) replace(used *opened) (changed bool, err error) {
 	r.opening.Lock()
 	defer r.opening.Unlock()

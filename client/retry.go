@@ -78,14 +78,14 @@ func (w *waits) NextBackOff() time.Duration {
 	switch {
 	case failure.Kind == ErrRateLimited && inTime(w.ctx, wait):
 		return wait
-	case failure.passing && failure.RetryAfter <= maxWait && !tooLate(w.ctx, wait):
+	case failure.transient && failure.RetryAfter <= maxWait && !tooLate(w.ctx, wait):
 		return wait
 	}
 	return backoff.Stop
 }
 
-// withJitter adds up to a quarter. It never shortens a wait, so that no request comes
-// earlier than the service asks.
+// withJitter adds up to a quarter of the wait, at most maxJitter. It never shortens a wait,
+// so no request comes earlier than the service asks.
 func withJitter(wait time.Duration) time.Duration {
 	return wait + rand.N(min(wait/4, maxJitter)+1)
 }

@@ -16,8 +16,8 @@ const redacted = "[redacted]"
 //
 // The zero value is the empty string. A Secret is safe for concurrent use.
 type Secret struct {
-	// reveal is a closure, since reflection cannot see captured variables. It can dump
-	// an unexported string without calling any method.
+	// reveal is a closure, since reflection can dump an unexported string field but not
+	// the variables that a closure captures.
 	reveal func() string
 }
 

@@ -8,12 +8,12 @@ import (
 	"strings"
 )
 
-// signs are the signs in an answer of token/verify that the token should be rejected.
-// readSigns looks for them at any depth and in any spelling (errorCodes, error_codes,
-// Error-Codes), since overlooking one would accept a bad token.
+// signs are everything in an answer of token/verify that speaks against the token.
+// readSigns looks at any depth and accepts any spelling of a name (errorCodes,
+// error_codes, Error-Codes), since overlooking one sign would accept a bad token.
 type signs struct {
 	codes   []string // reasons that look like codes, redacted, at most maxCodes
-	against bool     // a success or verified that is not true
+	against bool     // a field such as success or verified rejects the token
 	unclear bool     // an error that is not a code, or an object with a repeated name
 
 	redact func(string) string
@@ -85,9 +85,10 @@ func (s *signs) look(value any) {
 	}
 }
 
-// A flag in mustBeTrue accepts the token if it is true; a flag in mustBeFalse rejects it
-// unless it is false. A text named in outcomes accepts the token if its value is in
-// positive. Names may begin with "token", "is" or "already".
+// A field in mustBeTrue rejects the token unless it is true, and one in mustBeFalse unless
+// it is false or null. A field in outcomes rejects the token unless it means success: a
+// text in positive, the number 0 or a status 2xx, true, or null. In an answer, the names
+// may begin with "token", "is" or "already".
 var (
 	mustBeTrue  = []string{"verified", "valid", "ok", "passed", "pass", "accepted", "allowed", "approved", "human"}
 	mustBeFalse = []string{"expired", "used", "revoked", "invalid", "rejected", "denied", "refused", "blocked",
@@ -163,8 +164,8 @@ func (s *signs) code(code string) {
 	}
 }
 
-// refuse reports whether there is any sign.
-func (s *signs) refuse() bool { return s.against || s.unclear || len(s.codes) > 0 }
+// any reports whether there is any sign.
+func (s *signs) any() bool { return s.against || s.unclear || len(s.codes) > 0 }
 
 // reasons returns the codes, or else one of this package's reasons if there is any sign.
 func (s *signs) reasons() []string {
@@ -179,7 +180,8 @@ func (s *signs) reasons() []string {
 	return nil
 }
 
-// plainName normalizes the spelling of a name: lower case, without separators.
+// plainName normalizes the spelling of a name: lower case, without separators. ToUpper
+// first replaces letters that only look special, such as the long s in "ſuccess".
 func plainName(name string) string {
 	return strings.ToLower(strings.ToUpper(strings.Map(func(r rune) rune {
 		if r == '_' || r == '-' || r == ' ' {

@@ -58,10 +58,9 @@ const MaxSpare = 16
 // token; if that fails, they get the old one until it expires. Only calls start a renewal,
 // so an unused Source costs no quota.
 //
-// However many calls wait, the Source gets one token for all of them. This work belongs
-// to no single caller: the Source cancels it when no caller is waiting any more or, if
-// none ever waited, when the old token expires. It does not see the values of the callers'
-// contexts.
+// However many calls wait, the Source gets one token for all of them. It does so with a
+// context of its own, without the values of any caller's context, and cancels it when the
+// last waiting caller leaves or, if none ever waited, when the old token expires.
 //
 // The Source remembers failures that would recur: ErrQuotaExceeded, ErrMisconfigured,
 // ErrRejected and ErrDifficulty for one to five seconds, and ErrRateLimited until the rate
@@ -282,11 +281,11 @@ func (s *Source) fly(ctx context.Context, f *flight) {
 	if f.release != nil {
 		f.release.Stop()
 	}
-	unheard := !f.awaited && f.err != nil
+	awaited := f.awaited
 	s.mu.Unlock()
 	close(f.done)
-	if unheard {
-		s.report(f.err)
+	if f.err != nil && !awaited {
+		s.report(f.err) // no caller gets this error
 	}
 }
 
@@ -329,8 +328,8 @@ func (s *Source) report(err error) {
 	}
 }
 
-// newShared chooses the times of renewal in proportion to the token's lifetime. The random
-// part spreads out the renewals of processes that started together.
+// newShared sets the renewal times in proportion to the token's lifetime. The random part
+// spreads out the renewals of processes that started together.
 func newShared(token Token, now time.Time) *shared {
 	expires, life := token.Expires(), token.life(now)
 	return &shared{
@@ -374,7 +373,7 @@ func (f *failed) keep(err error, now time.Time) {
 	}
 }
 
-// recall returns the remembered failure, nil if there is none or its time is over.
+// recall returns the remembered failure; nil if there is none or its time is over.
 func (f *failed) recall(now time.Time) error {
 	if f.err == nil || !now.Before(f.until) {
 		return nil

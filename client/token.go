@@ -34,10 +34,10 @@ type Token struct {
 	received, expires time.Time
 }
 
-// RestoreToken returns a token that was stored outside the process. The arguments are the
-// token's Value, ExpiresAt, Received and Expires; Challenge and Solution are zero. The
-// error is ErrRejected if value cannot be a token, and ErrExpired if by the local clock it
-// has expired or was received in the future.
+// RestoreToken returns a token that was stored outside the process. The arguments are what
+// the token's Value, ExpiresAt, Received and Expires were; Challenge and Solution of the
+// result are zero. The error is ErrRejected if value cannot be a token, and ErrExpired if
+// by the local clock the token has expired or was received in the future.
 func RestoreToken(value Secret, expiresAt, received, expires time.Time) (Token, error) {
 	now := time.Now()
 	switch {
@@ -79,10 +79,10 @@ func (t Token) CheckAlive() error {
 	if t.Alive() {
 		return nil
 	}
-	return &Error{Op: "token", Kind: ErrExpired, Err: errDead}
+	return &Error{Op: "token", Kind: ErrExpired, Err: errExpiredOnArrival}
 }
 
-var errDead = errors.New("the token had expired when it arrived, by the service's clock")
+var errExpiredOnArrival = errors.New("the token had expired when it arrived, by the service's clock")
 
 // verifyRequest is the body of gkCAPTCHA M2M API, "2. Solve and Submit".
 type verifyRequest struct {
@@ -125,7 +125,7 @@ func (c *Client) Submit(ctx context.Context, ch Challenge, solution solver.Solut
 		return Token{}, err
 	}
 	if !before(c.api.now(), token.Expires()) {
-		return Token{}, &Error{Op: "verify", Kind: ErrExpired, Err: errDead}
+		return Token{}, &Error{Op: "verify", Kind: ErrExpired, Err: errExpiredOnArrival}
 	}
 	token.Challenge, token.Solution, token.Rounds = ch, solution, 1
 	return token, nil
@@ -169,9 +169,8 @@ func isToken(s string) bool {
 	return s != "" && len(s) <= maxToken
 }
 
-// jwtExpiry reads the claim exp. It does not verify the signature, which is symmetric
-// (HS256) with a key that only the service has. It need not, since the token comes from
-// the service itself.
+// jwtExpiry reads the claim exp without verifying the signature. Only the service has the
+// key, since the signature is symmetric (HS256), and the token comes straight from it.
 func jwtExpiry(token string) (time.Time, bool) {
 	var claims jwt.RegisteredClaims
 	if _, _, err := jwt.NewParser().ParseUnverified(token, &claims); err != nil || claims.ExpiresAt == nil {

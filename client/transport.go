@@ -40,11 +40,11 @@ type TransportOptions struct {
 //
 // When a token is rejected, the Transport retries the request once with a fresh token,
 // unless the request has a body that cannot be sent again (see http.Request.GetBody). If
-// the fresh token is rejected too, the token is not the reason. The Transport then stops
-// retrying requests that are rejected with that token, and stops all retries for a second.
-// That pause doubles with each retry that does not help, up to five minutes, and ends
-// with one that does. So a service that rejects everything does not use up the quota, not
-// even if each request has its own token (SourceOptions.SingleUse).
+// the fresh token is rejected too, the cause is not the token. The Transport then no longer
+// retries requests that are rejected with that token, and pauses all retries for a second.
+// The pause doubles with each retry that fails, up to five minutes; a retry that succeeds
+// ends it. So a service that rejects everything does not use up the quota, not even if each
+// request has its own token (SourceOptions.SingleUse).
 //
 // The Transport sends the token over https, or to loopback addresses, only. If a request
 // would send it unencrypted to another host, RoundTrip returns ErrMisconfigured; a
@@ -57,10 +57,10 @@ type Transport struct {
 	hosts    []string
 	rejected func(*http.Response) bool
 
-	mu       sync.Mutex // guards the fields below
-	replayed Token      // the latest token that was rejected in a retry
-	pause    time.Duration
-	until    time.Time // no retries before this
+	mu      sync.Mutex // guards the fields below
+	retried Token      // the latest token that was rejected in a retry
+	pause   time.Duration
+	until   time.Time // no retries before this
 }
 
 // The pause in retries after a retry that did not help.
@@ -114,41 +114,41 @@ func (t *Transport) RoundTrip(request *http.Request) (*http.Response, error) {
 	if err != nil || !t.rejected(response) {
 		return response, err
 	}
-	if t.isStubborn(token) {
+	if t.isRetryFutile(token) {
 		return response, nil
 	}
 	if keeper, ok := t.tokens.(Invalidator); ok {
 		keeper.Invalidate(token)
 	}
-	repetition, fresh := t.again(request, token)
-	if repetition == nil {
+	retry, fresh := t.retryRequest(request, token)
+	if retry == nil {
 		return response, nil
 	}
 	discard(response)
-	response, err = t.send(request, repetition)
+	response, err = t.send(request, retry)
 	if err == nil {
-		t.repeated(fresh, !t.rejected(response))
+		t.recordRetry(fresh, !t.rejected(response))
 	}
 	return response, err
 }
 
-// isStubborn reports whether, judging by earlier retries, a retry would not help now that
-// this token was rejected.
-func (t *Transport) isStubborn(token Token) bool {
+// isRetryFutile reports whether earlier retries have shown that a retry will not help after
+// the rejection of this token.
+func (t *Transport) isRetryFutile(token Token) bool {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	return t.replayed.is(token) || time.Now().Before(t.until)
+	return t.retried.is(token) || time.Now().Before(t.until)
 }
 
-// repeated records whether a retry with a fresh token helped.
-func (t *Transport) repeated(fresh Token, helped bool) {
+// recordRetry records whether a retry with a fresh token helped.
+func (t *Transport) recordRetry(fresh Token, helped bool) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if helped {
-		t.replayed, t.pause, t.until = Token{}, 0, time.Time{}
+		t.retried, t.pause, t.until = Token{}, 0, time.Time{}
 		return
 	}
-	t.replayed = fresh
+	t.retried = fresh
 	t.pause = min(max(2*t.pause, firstPause), maxPause)
 	t.until = time.Now().Add(t.pause)
 }
@@ -160,9 +160,9 @@ func (t *Transport) CloseIdleConnections() {
 	}
 }
 
-// again returns the request with a fresh token, nil if there is no other token or the body
-// cannot be sent again.
-func (t *Transport) again(request *http.Request, rejected Token) (*http.Request, Token) {
+// retryRequest returns the request with a fresh token; nil if there is no other token or
+// the body cannot be sent again.
+func (t *Transport) retryRequest(request *http.Request, rejected Token) (*http.Request, Token) {
 	hasBody := request.Body != nil && request.Body != http.NoBody
 	if hasBody && request.GetBody == nil {
 		return nil, Token{}
@@ -171,13 +171,13 @@ func (t *Transport) again(request *http.Request, rejected Token) (*http.Request,
 	if err != nil || fresh.is(rejected) {
 		return nil, Token{}
 	}
-	repetition := t.with(request, fresh)
+	retry := t.with(request, fresh)
 	if hasBody {
-		if repetition.Body, err = request.GetBody(); err != nil {
+		if retry.Body, err = request.GetBody(); err != nil {
 			return nil, Token{}
 		}
 	}
-	return repetition, fresh
+	return retry, fresh
 }
 
 func (t *Transport) with(request *http.Request, token Token) *http.Request {
@@ -238,7 +238,7 @@ func closeBody(request *http.Request) {
 	}
 }
 
-// discard closes the body, after reading a short rest so that the connection can be
+// discard closes the body. It first reads up to 64 KiB of it, so that the connection can be
 // reused.
 func discard(response *http.Response) {
 	_, _ = io.CopyN(io.Discard, response.Body, 64<<10)

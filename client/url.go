@@ -6,8 +6,8 @@ import (
 	"strings"
 )
 
-// parseURL parses the URL of an API. fault says what is wrong with it, "" if nothing is.
-// It does not quote the URL, which may contain a password.
+// parseURL parses the URL of an API. fault says what is wrong with the URL, and is "" if
+// the URL is valid. It does not quote the URL, which may contain a password.
 func parseURL(s string) (u *url.URL, fault string) {
 	u, err := url.Parse(s)
 	switch {

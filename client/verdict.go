@@ -87,8 +87,8 @@ func reasonKind(code string) error {
 	return Code(code).kind()
 }
 
-// isAboutToken reports whether a reason code is a verdict on the token, whatever the
-// status.
+// isAboutToken reports whether a reason code describes the token, rather than the keys or
+// the service. Such a code is a verdict even if the HTTP status is an error.
 func isAboutToken(code string) bool {
 	switch code {
 	case "missing_token", "invalid_token", "invalid_signature", "token_expired", "site_key_mismatch", "domain_mismatch",
@@ -105,13 +105,13 @@ func isUsed(code string) bool { return code == "token_already_used" || code == "
 func (c *Client) decodeVerdict(a answer, token string) (Verdict, error) {
 	redact := func(s string) string { return printable(c.api.redact(strings.ReplaceAll(s, token, redacted))) }
 	signs := readSigns(a.data, redact)
-	judged := slices.ContainsFunc(signs.codes, isAboutToken)
+	aboutToken := slices.ContainsFunc(signs.codes, isAboutToken)
 	for _, code := range signs.codes {
 		kind := reasonKind(code)
-		if kind == nil || kind == ErrUnavailable && judged {
+		if kind == nil || kind == ErrUnavailable && aboutToken {
 			continue
 		}
-		failure := &Error{Op: opVerifyToken, Kind: kind, Status: a.status, Code: Code(code), passing: kind == ErrUnavailable}
+		failure := &Error{Op: opVerifyToken, Kind: kind, Status: a.status, Code: Code(code), transient: kind == ErrUnavailable}
 		failure.RetryAfter, _ = retryAfter(a.fields, a.response.Header, a.clock)
 		return Verdict{}, failure
 	}
@@ -121,9 +121,9 @@ func (c *Client) decodeVerdict(a answer, token string) (Verdict, error) {
 	}
 	succeeded := a.status >= 200 && a.status < 300
 	switch {
-	case a.fields == nil, !succeeded && !(a.status < 500 && judged):
+	case a.fields == nil, !succeeded && !(a.status < 500 && aboutToken):
 		return Verdict{}, c.api.failure(opVerifyToken, a)
-	case !a.fields.Has("success") && !signs.refuse():
+	case !a.fields.Has("success") && !signs.any():
 		return Verdict{}, &Error{Op: opVerifyToken, Kind: ErrUnavailable, Status: a.status,
 			Err: errors.New("the answer is malformed: success is missing")}
 	}
@@ -169,12 +169,13 @@ func jwtIssued(token string) time.Time {
 	return claims.IssuedAt.Time
 }
 
-// maxSkew is how far in the future a token may have been issued, since the clocks of the
+// maxSkew is how far in the future a token's issue time may lie, since the clocks of the
 // service's machines may differ.
 const maxSkew = time.Minute
 
-// judge adds reasons to an accepting verdict that is not as expected.
-func (e Expected) judge(v *Verdict) {
+// check rejects a token that the service accepted if the verdict does not meet e: it adds
+// a reason for each requirement that fails.
+func (e Expected) check(v *Verdict) {
 	if !v.OK() {
 		return
 	}

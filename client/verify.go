@@ -61,9 +61,9 @@ const opVerifyToken = "token/verify"
 // must not accept the token.
 //
 // VerifyToken accepts a token only if the whole answer agrees: the status is 2xx, success
-// is true, data (if present) is an object with verified true, no other verified at any
-// depth has another value, and there is no reason, error or error code. An answer that
-// this package understands only in part rejects the token.
+// is true, data (if present) is an object in which verified is true, no field verified at
+// any depth is anything but true, and there is no reason, error or error code. If this
+// package understands an answer only in part, VerifyToken rejects the token.
 //
 // VerifyToken retries requests according to Config.MaxRetries; see Verdict.Ambiguous.
 func (c *Client) VerifyToken(ctx context.Context, token string, options VerifyOptions) (Verdict, error) {
@@ -90,7 +90,7 @@ func (c *Client) VerifyToken(ctx context.Context, token string, options VerifyOp
 	switch {
 	case err == nil:
 		verdict.Ambiguous = unanswered > 0 && slices.ContainsFunc(verdict.ReasonCodes, isUsed)
-		options.Expected.judge(&verdict)
+		options.Expected.check(&verdict)
 		return verdict, nil
 	case options.FailOpen && isOutage(err):
 		if options.OnDegraded != nil {
