@@ -429,8 +429,8 @@ func TestConcurrentTokens(t *testing.T) {
 	require.Equal(t, 8, service.Counts().Tokens)
 }
 
-// A token that has expired on arrival is an error, and costs one challenge, not three.
-func TestDeadToken(t *testing.T) {
+// A token that has expired on arrival is an error and costs one challenge, not three.
+func TestTokenExpiredOnArrival(t *testing.T) {
 	for name, r := range map[string]struct {
 		life time.Duration // remaining lifetime of the token when it arrives
 		dead bool

@@ -13,7 +13,7 @@ const (
 	testSecret = "sk_live_0secret0"
 )
 
-func TestConfigIsRefused(t *testing.T) {
+func TestInvalidConfig(t *testing.T) {
 	for want, change := range map[string]func(*Config){
 		"SiteKey is empty":                 func(c *Config) { c.SiteKey = "" },
 		"SecretKey is empty":               func(c *Config) { c.SecretKey = Secret{} },

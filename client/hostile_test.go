@@ -292,8 +292,8 @@ func TestTimeout(t *testing.T) {
 	})
 }
 
-// raw starts a server that answers each connection with the given bytes. It can leave the
-// connection open, and it resets the connection if there are no bytes.
+// raw starts a server that answers each connection with the given bytes, and then closes the
+// connection unless open is set. If there are no bytes, it resets the connection.
 func raw(t *testing.T, answer string, open bool) string {
 	t.Helper()
 	listener, err := net.Listen("tcp", "127.0.0.1:0")

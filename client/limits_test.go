@@ -13,8 +13,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// limited returns an API whose requests are answered by a function without a network, for
-// use in a bubble.
+// limited returns an API that uses no network, for use in a bubble: answer answers its requests.
 func limited(t *testing.T, l Limits, answer func(*http.Request) (status int, body string)) *API {
 	a, err := NewAPI(APIConfig{
 		DefaultURL: "https://api.example",
@@ -53,7 +52,7 @@ func TestCircuitBreaker(t *testing.T) {
 		require.Equal(t, 50*time.Second, time.Since(start))
 		require.Equal(t, "open", a.Traffic().Circuit)
 
-		// From now on requests fail at once without reaching the service.
+		// From now on requests fail at once and do not reach the service.
 		start = time.Now()
 		for range 1000 {
 			err := do()
@@ -78,7 +77,7 @@ func TestCircuitBreaker(t *testing.T) {
 		require.ErrorIs(t, do(), ErrCircuitOpen)
 		require.Equal(t, 6, asked)
 
-		// If its caller gives up, the next request tries.
+		// If the caller of that request gives up, the next request tries the service.
 		time.Sleep(10*time.Second + 1)
 		ctx, cancel := context.WithCancel(t.Context())
 		go func() { _, err := a.Do(ctx, APIRequest{Op: "ask", Path: "/"}); probe <- err }()

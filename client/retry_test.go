@@ -185,7 +185,7 @@ func TestJitterOnlyAdds(t *testing.T) {
 }
 
 // If the service never answers, a call takes two Config.Timeouts and no longer.
-func TestSilenceIsRepeatedOnce(t *testing.T) {
+func TestTimeoutIsRetriedOnce(t *testing.T) {
 	asked := make(chan struct{}, 10)
 	silent := http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
 		_, _ = io.Copy(io.Discard, r.Body)

@@ -42,8 +42,8 @@ func TestNothingPrintsSecrets(t *testing.T) {
 	}
 }
 
-// The buffers of a connection contain the last request, so a client that was used refers
-// to more secrets than a new one.
+// The buffers of a connection contain the latest request, so a used client holds more secrets
+// than a new one.
 func TestUsedClientPrintsNoSecret(t *testing.T) {
 	c := newClient(t, gktest.New(gktest.Options{Difficulty: 1}))
 	token, err := c.Token(t.Context())

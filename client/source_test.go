@@ -317,8 +317,8 @@ func TestFailuresAreRemembered(t *testing.T) {
 	}
 }
 
-// With the rate limit of gktest behind a Client, the Source waits rather than the
-// handshake.
+// When gktest limits the rate of a Client, the Source waits for the end of the limit, not the
+// Client's handshake.
 func TestSourceWaitsForTheServicesLimit(t *testing.T) {
 	bubble(t, "", func(t *testing.T) {
 		service := gktest.New(gktest.Options{Difficulty: 1, RateLimit: 1})
@@ -389,7 +389,7 @@ func TestHooks(t *testing.T) {
 	}
 }
 
-func TestExpiredAtArrival(t *testing.T) {
+func TestSourceTokenExpiredOnArrival(t *testing.T) {
 	s := NewSource(sourceFunc(func(context.Context) (Token, error) {
 		return Token{Value: NewSecret("x"), ExpiresAt: time.Now()}, nil
 	}), SourceOptions{})

@@ -75,7 +75,7 @@ func rejects(first int) func(int, *http.Request) *http.Response {
 	}
 }
 
-func TestTransportReplays(t *testing.T) {
+func TestTransportRetries(t *testing.T) {
 	noGetBody := func(r *http.Request) { r.GetBody = nil }
 	badGetBody := func(r *http.Request) { r.GetBody = func() (io.ReadCloser, error) { return nil, errors.New("gone") } }
 	for name, r := range map[string]struct {
@@ -124,7 +124,7 @@ func TestTransportReplays(t *testing.T) {
 }
 
 // If a fresh token does not help, rejections cost one token, not one per request.
-func TestStubbornRejectionIsNotReplayed(t *testing.T) {
+func TestFutileRetryIsNotRepeated(t *testing.T) {
 	base := &wire{header: DefaultHeader, answer: rejects(100)}
 	tokens := new(numbered)
 	transport := NewTransport(tokens, TransportOptions{Base: base})
@@ -137,9 +137,9 @@ func TestStubbornRejectionIsNotReplayed(t *testing.T) {
 	require.Equal(t, 1, tokens.n)
 }
 
-// With single-use tokens, a request that a fresh token does not help must not make all
-// other requests cost two tokens each.
-func TestStubbornRejectionOfSingleUseTokens(t *testing.T) {
+// With single-use tokens, one request that fails even with a fresh token must not make all
+// others cost two tokens each.
+func TestFutileRetriesOfSingleUseTokens(t *testing.T) {
 	bubble(t, "", func(t *testing.T) {
 		m := &mint{took: time.Nanosecond}
 		base := &wire{header: DefaultHeader, answer: rejects(1 << 30)}

@@ -425,9 +425,8 @@ func TestRemoteIP(t *testing.T) {
 	}
 }
 
-// dissent returns the first sign in a decoded answer that the token should be rejected.
-// Independently of the package, it counts everything except the two documented forms of
-// agreement.
+// dissent returns the first sign against the token in a decoded answer, or "". It does not use
+// the package's code: it takes everything for a sign except the two documented forms of success.
 func dissent(name string, value any) string {
 	switch v := value.(type) {
 	case map[string]any:
@@ -472,9 +471,9 @@ func requireAgreement(t *testing.T, status int, body string) {
 	}
 }
 
-// A single sign of doubt, anywhere in an otherwise successful answer, rejects the token.
-func TestOneDoubtRefuses(t *testing.T) {
-	doubts := []string{
+// A single sign against the token, anywhere in an otherwise successful answer, rejects it.
+func TestOneSignRejects(t *testing.T) {
+	signs := []string{
 		`"verified":false`, `"verified":null`, `"verified":"true"`, `"verified":0`, `"verified":[]`, `"isVerified":false`, `"VERIFIED":{}`,
 		`"success":false`, `"success":"true"`, `"success":1`, `"valid":false`, `"ok":false`, `"error":"token_expired"`, `"error":"Oops, no."`,
 		`"error":{"code":"x"}`, `"error":{}`, `"error":false`, `"error":0`, `"errors":["x"]`, `"errors":[{}]`, `"error_codes":["timeout-or-duplicate"]`,
@@ -484,15 +483,15 @@ func TestOneDoubtRefuses(t *testing.T) {
 		`"human":false`, `"isHuman":null`, `"allowed":false`, `"verdict":"bot"`, `"decision":"deny"`, `"result":"fail"`, `"result":false`,
 		`"outcome":{}`,
 	}
-	shapes := []string{ // @ marks the place of the doubt
+	shapes := []string{ // @ marks the place of the sign
 		`{@,"success":true}`, `{"success":true,@}`, `{"success":true,"score":0.1,"timestamp":1,@}`,
 		`{"success":true,"data":{"verified":true},@}`, `{"success":true,"data":{"verified":true,@}}`, `{"success":true,"data":{@,"verified":true}}`,
 		`{"success":true,"data":{"verified":true,"more":[1,{@}]}}`, `{"success":true,"x":{"y":{"z":{@}}}}`, `{"success":true,"x":[[{@}]]}`,
 		`{@,"success":true,"data":{"verified":true,"hostname":"a","action":"b"}}`,
 	}
 	for _, shape := range shapes {
-		for _, doubt := range doubts {
-			body := strings.Replace(shape, "@", doubt, 1)
+		for _, sign := range signs {
+			body := strings.Replace(shape, "@", sign, 1)
 			verdict, err := verdictOf(t, saysJSON(200, body), VerifyOptions{FailOpen: true})
 			if err == nil && verdict.OK() && !verdict.Degraded {
 				t.Errorf("%s is accepted", body)

@@ -12,8 +12,7 @@
 // into place, so the file is complete at any moment, even after a crash. A second
 // file, with the suffix .lock, is locked while a process gets a token; it is never
 // removed. A third file, with the suffix .failed, records for a few seconds that a
-// handshake failed, so that during an outage not every process has to find that
-// out for itself.
+// handshake failed, so that during an outage most processes fail without a request.
 //
 // A Cache ignores and replaces a file that is damaged, expired, readable by other
 // users, owned by another user, not a regular file, in another format or for other
@@ -55,9 +54,9 @@ type Options struct {
 	// Dir is the directory of the files; "" means the result of DefaultDir.
 	Dir string
 
-	// MinLeft is the least remaining lifetime with which a token is returned from
-	// the file. 0 means a fifth of its lifetime, 60 s of 300 s; a negative value
-	// means any.
+	// MinLeft is the remaining lifetime below which a token in the file is replaced.
+	// 0 means a fifth of its lifetime, 60 s of 300 s; a negative value means that
+	// tokens are used until they expire.
 	MinLeft time.Duration
 
 	// OnWarning, if not nil, is called with each problem with the files. The errors
@@ -93,8 +92,8 @@ func New(issuer Issuer, options Options) *Cache {
 	return c
 }
 
-// Path returns the path of the token's file, "" if the system has no cache
-// directory.
+// Path returns the path of the token's file, or "" if Options.Dir is empty and
+// DefaultDir fails.
 func (c *Cache) Path() string { return c.path }
 
 // Token returns the token in the file. If that is missing or unusable, it gets a
@@ -103,11 +102,10 @@ func (c *Cache) Path() string { return c.path }
 // contexts are done. A token from the file has Rounds 0. Token returns the errors
 // of the issuer and of the context.
 //
-// If the issuer fails, all waiting callers get its error. So does every caller
-// that arrives while the failure is remembered: until a rate limit ends, and for
-// one to five seconds after any other failure (see client.NewFailure). If a
-// caller's deadline is later than the end of a rate limit, the caller waits for
-// that end and then tries again.
+// If the issuer fails, all waiting callers get its error. So do callers that arrive
+// while the failure is remembered: until a rate limit ends, and for some seconds
+// after any other failure (see client.NewFailure). If a caller's deadline is later
+// than the end of a rate limit, the caller waits for that end and then tries again.
 func (c *Cache) Token(ctx context.Context) (client.Token, error) {
 	if err := c.prepare(); err != nil {
 		c.warn(err)
@@ -195,8 +193,8 @@ func (c *Cache) acquire(ctx context.Context, lock *flock.Flock) error {
 // failedSuffix turns the name of the token's file into that of the failure's.
 const failedSuffix = ".failed"
 
-// recall returns the remembered failure if it still lasts or happened after the
-// caller began, and nil otherwise.
+// recall returns the recorded failure if it is still in force, or if it happened
+// after began, when the caller was already waiting. Otherwise it returns nil.
 func (c *Cache) recall(began time.Time) *client.Failure {
 	data, err := readOwn(c.path + failedSuffix)
 	if err != nil {
@@ -285,7 +283,7 @@ func (c *Cache) read() (client.Token, error) {
 
 var errStale = errors.New("the token is stale")
 
-// maxFile is the largest size of a file, in bytes. A token has at most 16 KiB.
+// maxFile is the maximum size of a file, in bytes. A token has at most 16 KiB.
 const maxFile = 64 << 10
 
 // readOwn reads a regular file that belongs to the user and that no other user can
@@ -355,7 +353,8 @@ func (c *Cache) replace(path string, e entry) error {
 	if err != nil {
 		return err
 	}
-	// Only the holder of the lock writes, so processes that were killed left these.
+	// Only the holder of the lock writes, so any temporary file is from a process that
+	// was killed.
 	entries, _ := os.ReadDir(c.dir)
 	for _, e := range entries {
 		if added, ok := strings.CutPrefix(e.Name(), filepath.Base(c.path)); ok && leftover().MatchString(added) {

@@ -348,7 +348,7 @@ func TestIssuersErrors(t *testing.T) {
 	require.ErrorIs(t, err, fs.ErrNotExist)
 }
 
-func TestDeadToken(t *testing.T) {
+func TestTokenExpiredOnArrival(t *testing.T) {
 	for name, c := range map[string]*Cache{
 		"kept":     New(&issuer{name: "a", life: -time.Second}, Options{Dir: t.TempDir()}),
 		"not kept": New(&issuer{name: "a", life: -time.Second}, Options{Dir: "a\x00b"}),

@@ -41,7 +41,7 @@ func Check(dir string) error {
 // A File describes a token in a cache directory. It contains neither the token nor
 // any keys.
 type File struct {
-	Name     string    // of the file: the fingerprint that the token is for
+	Name     string    // name of the file: Issuer.Fingerprint
 	Received time.Time // by the local clock
 	Expires  time.Time // by the local clock; zero if there is only a failure, or if Problem is set
 	Failure  string    // why the last handshake failed; "" if it succeeded
@@ -97,9 +97,9 @@ func (f *File) read(path string, failure bool) {
 var ours = pattern.New(`^[0-9a-f]{64}(\.failed)?[0-9]*$`)
 
 // Clear removes all tokens and failures from a cache directory and returns the
-// number of tokens removed. It waits for processes that are getting a token, until
-// ctx is done. It leaves lock files in place, since other processes may be waiting
-// for them.
+// number of tokens removed. If a process is getting a token, Clear waits for it or
+// until ctx is done. It leaves lock files in place, since other processes may be
+// waiting for them.
 func Clear(ctx context.Context, dir string) (tokens int, err error) {
 	entries, err := os.ReadDir(dir)
 	if errors.Is(err, fs.ErrNotExist) {

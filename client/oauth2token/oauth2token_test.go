@@ -56,7 +56,7 @@ func TestEnds(t *testing.T) {
 	require.ErrorIs(t, err, context.Canceled)
 }
 
-func TestDeadToken(t *testing.T) {
+func TestTokenExpiredOnArrival(t *testing.T) {
 	dead := sourceFunc(func(context.Context) (client.Token, error) {
 		return client.Token{Value: client.NewSecret("token-1"), ExpiresAt: time.Now().Add(-time.Second)}, nil
 	})

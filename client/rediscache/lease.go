@@ -13,9 +13,9 @@ import (
 	"github.com/gkpow/gkpow/client/internal/pause"
 )
 
-// A kept is a token as stored, sealed, on the server. Its age is measured by the server's
-// clock, which all members share.
-type kept struct {
+// A storedToken is what seal encrypts to store a token on the server. The token's age is
+// measured by the server's clock, which all members share.
+type storedToken struct {
 	Token     string    `json:"token"`
 	ExpiresAt time.Time `json:"expiresAt"` // by the service's clock
 	Life      int64     `json:"life"`      // lifetime from arrival to expiry, in ms
@@ -27,18 +27,20 @@ type kept struct {
 	tag  string
 }
 
-// maxWall is how far the clocks of two members may differ. If the member clocks say that
-// a value is older than the server's clock does by more than this, an attacker who also
-// controls the server's clock has replayed it.
+// maxWall is how much a value's age by the members' clocks may differ from its age by the
+// server's clock. The members' clocks may disagree a little; beyond maxWall, an attacker who
+// controls the server has probably set its clock back to replay an old value.
 const maxWall = 24 * time.Hour
 
-func (s *sealer) keep(kind string, token client.Token, now int64) (value string, left time.Duration, err error) {
+// sealToken returns the value to store for a token at now, the time of the server's clock in
+// Unix ms, and the token's remaining lifetime.
+func (s *sealer) sealToken(kind string, token client.Token, now int64) (value string, left time.Duration, err error) {
 	left = time.Until(token.Expires())
 	received := token.Received()
 	if received.IsZero() {
 		received = time.Now()
 	}
-	value, err = s.seal(kind, kept{
+	value, err = s.seal(kind, storedToken{
 		Token:     token.Value.Reveal(),
 		ExpiresAt: token.ExpiresAt,
 		Life:      token.Expires().Sub(received).Milliseconds(),
@@ -49,10 +51,11 @@ func (s *sealer) keep(kind string, token client.Token, now int64) (value string,
 	return value, left, err
 }
 
-// kept opens a sealed token. It returns nil if value is not one or has expired. The token
-// lives for ttl at most; now is the time of the server's clock in Unix ms.
-func (s *sealer) kept(kind, value string, now int64, ttl time.Duration) *kept {
-	k := new(kept)
+// openToken opens a value that sealToken made. It returns nil if value is anything else, or
+// if the token has expired. ttl limits the token's remaining lifetime; now is the time of
+// the server's clock in Unix ms.
+func (s *sealer) openToken(kind, value string, now int64, ttl time.Duration) *storedToken {
+	k := new(storedToken)
 	if value == "" || s.open(kind, value, k) != nil {
 		return nil
 	}
@@ -67,22 +70,22 @@ func (s *sealer) kept(kind, value string, now int64, ttl time.Duration) *kept {
 }
 
 // token returns it as a client.Token.
-func (k *kept) token() (client.Token, error) {
+func (k *storedToken) token() (client.Token, error) {
 	now := time.Now()
 	expires := now.Add(k.left)
 	received := expires.Add(-time.Duration(max(k.Life, k.left.Milliseconds())) * time.Millisecond)
 	return client.RestoreToken(client.NewSecret(k.Token), k.ExpiresAt, received, expires)
 }
 
-// A claim asks for the lease. The zero claim only looks at the server's state.
+// A claim asks for the lease. The zero claim does not.
 type claim struct {
 	owner         string
 	term          time.Duration
-	token, failed string // as the caller saw them last
+	token, failed string // as in the state that the caller saw last
 }
 
-// seen is the state of the server.
-type seen struct {
+// state is the state of the server.
+type state struct {
 	now                    int64  // Unix ms, by the server's clock
 	token, failed          string // sealed
 	tokenLeft, failureLeft time.Duration
@@ -91,17 +94,19 @@ type seen struct {
 	claimed                bool          // whether the caller now holds the lease
 }
 
-func (c *Cache) look(ctx context.Context, wanted claim) (seen, error) {
+// look returns the state of the server. Unless wanted is zero, it first tries to take the
+// lease.
+func (c *Cache) look(ctx context.Context, wanted claim) (state, error) {
 	shows := answers
 	if wanted != (claim{}) {
 		shows = stores
 	}
 	answer, err := c.store.run(ctx, shows, lookScript, c.keys.all(), wanted.owner, milliseconds(wanted.term), wanted.token, wanted.failed, milliseconds(longestTerm))
 	if err != nil {
-		return seen{}, err
+		return state{}, err
 	}
 	if len(answer) != 8 {
-		return seen{}, fmt.Errorf("the server answered with %d values", len(answer))
+		return state{}, fmt.Errorf("the server answered with %d values", len(answer))
 	}
 	number := func(i int) int64 { n, _ := answer[i].AsInt64(); return n }
 	text := func(i int) string { s, _ := answer[i].ToString(); return s }
@@ -111,23 +116,23 @@ func (c *Cache) look(ctx context.Context, wanted claim) (seen, error) {
 	if leased > longestTerm {
 		leased = 0
 	}
-	return seen{
+	return state{
 		now: number(0), token: text(1), tokenLeft: span(2), failed: text(3), failureLeft: span(4),
 		refused: refused, leased: leased, claimed: number(7) == 1,
 	}, nil
 }
 
-// open returns the token on the server, nil if there is none or it was refused.
-func (c *Cache) open(s seen) *kept {
-	k := c.seal.kept("token", s.token, s.now, s.tokenLeft)
+// open returns the token on the server, or nil if there is none or it was refused.
+func (c *Cache) open(s state) *storedToken {
+	k := c.seal.openToken("token", s.token, s.now, s.tokenLeft)
 	if k == nil || slices.Contains(s.refused, k.tag) || c.isRejected(k.tag) {
 		return nil
 	}
 	return k
 }
 
-// failure returns the failure on the server, nil if there is none.
-func (c *Cache) failure(s seen) *client.Failure {
+// failure returns the failure on the server, or nil if there is none.
+func (c *Cache) failure(s state) *client.Failure {
 	var f client.Failure
 	if s.failed == "" || c.seal.open("failed", s.failed, &f) != nil {
 		return nil
@@ -146,10 +151,10 @@ func (c *Cache) failure(s seen) *client.Failure {
 }
 
 // get returns the fleet's token, a failure that the fleet remembers, or an error. If the
-// fleet needs a new token and no member is getting one, get takes the lease and does.
+// fleet needs a new token and no member is getting one, get takes the lease and gets it.
 func (c *Cache) get(ctx context.Context) (client.Token, *client.Failure, error) {
-	w := c.told.join()
-	defer c.told.leave(w)
+	w := c.waiting.join()
+	defer c.waiting.leave(w)
 	c.mu.Lock()
 	last := c.last
 	c.mu.Unlock()
@@ -194,7 +199,7 @@ func (c *Cache) get(ctx context.Context) (client.Token, *client.Failure, error) 
 
 // handshake gets a token while it renews the lease, and shares the token or the failure
 // with the fleet.
-func (c *Cache) handshake(ctx context.Context, held claim, s seen) (client.Token, error) {
+func (c *Cache) handshake(ctx context.Context, held claim, s state) (client.Token, error) {
 	begun := time.Now()
 	token, err := c.whileHeld(ctx, c.keys.lease, held, func() (client.Token, error) {
 		token, err := c.fetch(ctx)
@@ -208,7 +213,7 @@ func (c *Cache) handshake(ctx context.Context, held claim, s seen) (client.Token
 	now := s.now + time.Since(begun).Milliseconds()
 	kind, value, ttl := "none", "", time.Duration(0)
 	if err == nil {
-		if sealed, left, sealErr := c.seal.keep("token", token, now); sealErr == nil {
+		if sealed, left, sealErr := c.seal.sealToken("token", token, now); sealErr == nil {
 			kind, value, ttl = "token", sealed, left
 		}
 	} else if failure, ok := client.NewFailure(err, time.UnixMilli(now)); ok {
@@ -254,8 +259,9 @@ func (c *Cache) fetch(ctx context.Context) (client.Token, error) {
 	return token, nil
 }
 
-// aloneAfter applies the policy after an exchange failed with err. The random pause keeps
-// a fleet that loses its server from calling the service all at once.
+// aloneAfter applies Options.Policy after an exchange failed with err: it returns an error,
+// or gets a token for this member alone. The random pause keeps a fleet that loses its
+// server from calling the service all at once.
 func (c *Cache) aloneAfter(ctx context.Context, err error) (client.Token, error) {
 	ended := ctx.Err() != nil
 	if !ended && c.options.Policy == Fail {

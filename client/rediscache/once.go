@@ -7,9 +7,9 @@ import (
 	"github.com/redis/rueidis"
 )
 
-// A OnceStore is a gktinc.OnceStore that records the used pages on the server. Several
-// processes, also after a restart, accept each page only once between them. It uses the
-// fields URL, Timeout and OnWarning of Options. It is safe for concurrent use.
+// A OnceStore is a gktinc.OnceStore that records the used pages on the server, so all
+// processes together accept each page only once, even after a restart. It uses the fields
+// URL, Timeout and OnWarning of Options. It is safe for concurrent use.
 type OnceStore struct {
 	store  *store
 	prefix string
@@ -31,8 +31,8 @@ func NewOnceStore(options Options) (*OnceStore, error) {
 const onceMargin = 15 * time.Minute
 
 // Use marks the page as used until expires, with one command (SET NX), and reports
-// whether this was its first use. On an error, which means that the server did not answer
-// in time, the page must not be accepted.
+// whether this was its first use. After an error, such as no answer in time, the caller
+// must not accept the page.
 func (o *OnceStore) Use(ctx context.Context, once string, expires time.Time) (first bool, err error) {
 	answer, err := o.store.do(ctx, stores, func(ctx context.Context, client rueidis.Client) ([]rueidis.RedisMessage, error) {
 		left := max(time.Until(expires), 0) + onceMargin

@@ -9,12 +9,13 @@ import (
 // errSlow is the cause of a context whose patience has run out.
 var errSlow = errors.New("the server is slow")
 
-// ticks is the number of parts in which patience counts.
+// ticks is the number of parts into which patience divides its duration.
 const ticks = 20
 
-// patience returns a context that ends after d, with the cause errSlow. Time in which this
-// process does not run hardly counts: on a busy machine, or in a container that has used
-// up its CPU quota, the process is slow rather than the server.
+// patience returns a context that ends with the cause errSlow after this process has run
+// for about d. While the process is suspended or waits for a CPU, on a busy machine or in a
+// container that has used up its CPU quota, the count stands still: the process is slow
+// then, not the server.
 func patience(ctx context.Context, d time.Duration) (context.Context, context.CancelFunc) {
 	ctx, cancel := context.WithCancelCause(ctx)
 	go func() {

@@ -50,7 +50,7 @@ func (c *Cache) single(ctx context.Context) (client.Token, error) {
 	}
 }
 
-// remember tells the fleet of a failure.
+// remember stores a failure on the server, so that no member repeats the request.
 func (c *Cache) remember(ctx context.Context, err error, now int64) {
 	failure, ok := client.NewFailure(err, time.UnixMilli(now))
 	if !ok {
@@ -65,7 +65,7 @@ func (c *Cache) remember(ctx context.Context, err error, now int64) {
 	})
 }
 
-// minLeft is how long a token from the pool lives at least.
+// minLeft is the minimum remaining lifetime of a token taken from the pool.
 const minLeft = 5 * time.Second
 
 // errEmpty means that the pool has no token.
@@ -92,7 +92,7 @@ func (c *Cache) take(ctx context.Context) (client.Token, error) {
 		now, _ := answer[0].AsInt64()
 		left, _ := answer[2].AsInt64()
 		id, value, _ := strings.Cut(entry, ":")
-		k := c.seal.kept("single "+id, value, now, time.Duration(left)*time.Millisecond)
+		k := c.seal.openToken("single "+id, value, now, time.Duration(left)*time.Millisecond)
 		if k == nil || c.isRejected(k.tag) {
 			continue
 		}
@@ -103,7 +103,7 @@ func (c *Cache) take(ctx context.Context) (client.Token, error) {
 	}
 }
 
-// refill fills the pool in the background, unless another member is filling it.
+// refill starts to fill the pool in the background, unless this member is doing so already.
 func (c *Cache) refill() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -123,7 +123,8 @@ func (c *Cache) refill() {
 	})
 }
 
-// fill gets tokens until the pool is full, while it holds the lease on filling.
+// fill takes the lease on filling the pool, and gets tokens until the pool is full. It does
+// nothing if another member holds that lease.
 func (c *Cache) fill(ctx context.Context) error {
 	held := claim{owner: rand.Text(), term: leaseTimeouts * c.options.Timeout}
 	claimed, err := c.store.do(ctx, stores, func(ctx context.Context, client rueidis.Client) ([]rueidis.RedisMessage, error) {
@@ -160,7 +161,7 @@ func (c *Cache) fill(ctx context.Context) error {
 	return err
 }
 
-// count returns the number of tokens in the pool, -1 if the server does not answer.
+// count returns the number of tokens in the pool, or -1 if the server does not answer.
 func (c *Cache) count(ctx context.Context) int {
 	answer, err := c.store.run(ctx, answers, putScript, c.keys.all(), "", "0", "0")
 	if err != nil {
@@ -170,10 +171,11 @@ func (c *Cache) count(ctx context.Context) int {
 	return int(n)
 }
 
-// put adds a token to the pool, unless it is full, and returns the number of tokens there.
+// put adds a token to the pool, unless the pool is full, and returns the number of tokens in
+// the pool.
 func (c *Cache) put(ctx context.Context, token client.Token, now int64) (int, error) {
 	id := strings.ToLower(rand.Text() + rand.Text())[:32]
-	value, left, err := c.seal.keep("single "+id, token, now)
+	value, left, err := c.seal.sealToken("single "+id, token, now)
 	if err != nil {
 		return 0, err
 	}

@@ -5,19 +5,19 @@
 //	token, err := tokens.Token(ctx) // c is a *client.Client
 //
 // The fleet does one handshake per lifetime of a token. The member that does it holds a
-// lease, which it renews while it works; if it dies, another takes over within seconds.
-// The server notifies the other members of the new token or of the failure (client
+// lease, which it renews while it works; if that member dies, another takes over within
+// seconds. The server notifies the other members of the new token or of the failure (client
 // tracking in broadcast mode), so they do not poll. When one member reports a token as
-// refused, all members drop it. In each process a client.Source holds the token, so a
-// warm call does not use the network.
+// refused, all members drop it. In each process a client.Source keeps the token in memory,
+// so most calls do not use the network.
 //
 // The server never sees a token: values are encrypted with AES-256-GCM under keys derived
 // from the secret key (seal.go), and the names of the server's keys contain no secret. The
 // age of a value is measured by the server's clock alone, so the members' clocks may
 // differ.
 //
-// A failure of the server does not prevent a member from getting a token: it gets one
-// alone, after half a second at most, unless Options.Policy is Fail.
+// If the server fails, each member gets a token of its own, after less than a second with
+// the default timeout. If Options.Policy is Fail, it gets an error instead.
 package rediscache
 
 import (
@@ -77,15 +77,15 @@ type Options struct {
 	// processes of one machine share a token while the server is unavailable.
 	From client.TokenSource
 
-	// Policy decides what happens while the server is unavailable. Alone means the policy
-	// in the URL, if there is one.
+	// Policy decides what happens while the server is unavailable. With Alone, the zero
+	// value, a policy in the URL takes precedence.
 	Policy Policy
 
 	// Timeout limits each exchange with the server, 10 ms to 1 s; 0 means the timeout in
-	// the URL, or else DefaultTimeout. Time in which this process does not run hardly
-	// counts. Connecting may take twice as long. The holder of
-	// the lease renews it once per Timeout; without renewal the lease expires after
-	// twelve.
+	// the URL, or else DefaultTimeout. Connecting may take twice as long. While this
+	// process is suspended or waits for a CPU, the timeout hardly advances. The holder of
+	// the lease renews it once per Timeout; without renewal it expires after twelve
+	// Timeouts.
 	Timeout time.Duration
 
 	// SingleUse gives every caller in the fleet its own token.
@@ -99,9 +99,9 @@ type Options struct {
 	// should then call Invalidate of that Source.
 	Bare bool
 
-	// OnRefused, if not nil, is called when another member reports that a token was
-	// refused that this member uses. Like OnWarning and OnError, it must return quickly;
-	// errors passed to these two contain no secret.
+	// OnRefused, if not nil, is called when another member reports the token that this
+	// member uses as refused. OnRefused, OnWarning and OnError must return quickly. The
+	// errors contain no secret.
 	OnRefused func(client.Token)
 
 	// OnWarning, if not nil, is called once for each outage of the server.
@@ -122,7 +122,7 @@ const longestTerm = leaseTimeouts * time.Second
 
 // Stats counts events since New.
 type Stats struct {
-	Up         bool   // whether the server answered last time, and accepts writes
+	Up         bool   // whether the server answered the latest exchange, and accepts writes
 	Shared     uint64 // tokens that came from the server
 	Handshakes uint64 // tokens requested from Options.From, Alone included
 	Alone      uint64 // tokens requested without a lease because the server was unavailable
@@ -143,13 +143,13 @@ type Cache struct {
 	work    func() context.Context // ends with Close
 	close   context.CancelFunc
 	running sync.WaitGroup
-	told    hub
+	waiting hub
 
 	mu       sync.Mutex // guards the fields below
 	last     client.Token
 	rejected []string // tags of refused tokens, the latest last
 	checking bool
-	again    bool // check once more, since a notification came during a check
+	recheck  bool // a notification came during a check, so check once more
 	filling  bool
 	closed   bool
 
@@ -271,8 +271,8 @@ func (l level2) Invalidate(token client.Token) {
 	}
 }
 
-// reject keeps this member from returning the token again. It returns false if the token
-// was rejected before.
+// reject keeps this member from returning the token again. It returns false if this member
+// has already rejected the token.
 func (c *Cache) reject(token client.Token) bool {
 	if behind, ok := c.from.(client.Invalidator); ok {
 		behind.Invalidate(token)
@@ -303,15 +303,15 @@ func (c *Cache) isRejected(tag string) bool {
 // the members that hold it in memory.
 func (c *Cache) refuse(token client.Token) {
 	ctx := c.work()
-	seen, err := c.look(ctx, claim{})
+	s, err := c.look(ctx, claim{})
 	if err != nil {
 		return // the other members have to find out themselves
 	}
-	kept := c.seal.kept("token", seen.token, seen.now, seen.tokenLeft)
-	if kept == nil || kept.Token != token.Value.Reveal() {
+	stored := c.seal.openToken("token", s.token, s.now, s.tokenLeft)
+	if stored == nil || stored.Token != token.Value.Reveal() {
 		return
 	}
-	_, _ = c.store.run(ctx, answers, refuseScript, c.keys.all(), seen.token, c.seal.tag(token), milliseconds(max(time.Until(token.Expires()), time.Second)))
+	_, _ = c.store.run(ctx, answers, refuseScript, c.keys.all(), s.token, c.seal.tag(token), milliseconds(max(time.Until(token.Expires()), time.Second)))
 }
 
 // onChange is called by the store with each key that has changed, or with "" when the
@@ -319,14 +319,14 @@ func (c *Cache) refuse(token client.Token) {
 func (c *Cache) onChange(key string) {
 	switch key {
 	case c.keys.lease:
-		c.told.beat()
+		c.waiting.beat()
 	case c.keys.refused:
 		c.check()
 	case "":
-		c.told.news()
+		c.waiting.news()
 		c.check()
 	default:
-		c.told.news()
+		c.waiting.news()
 	}
 }
 
@@ -338,7 +338,7 @@ func (c *Cache) check() {
 	if c.closed || !c.last.Alive() {
 		return
 	}
-	c.again = true
+	c.recheck = true
 	if c.checking {
 		return
 	}
@@ -354,7 +354,7 @@ func (c *Cache) check() {
 func (c *Cache) checkOnce() bool {
 	c.mu.Lock()
 	last := c.last
-	c.again = false
+	c.recheck = false
 	c.mu.Unlock()
 	s, err := c.look(c.work(), claim{})
 	if err == nil && slices.Contains(s.refused, c.seal.tag(last)) {
@@ -370,7 +370,7 @@ func (c *Cache) checkOnce() bool {
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.checking = !c.closed && (c.again || err != nil && c.last.Alive())
+	c.checking = !c.closed && (c.recheck || err != nil && c.last.Alive())
 	return c.checking
 }
 

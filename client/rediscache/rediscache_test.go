@@ -87,7 +87,7 @@ func servers(t *testing.T) map[string]string {
 	return urls
 }
 
-// Without a server each member soon gets a token alone. A machine that stands still may make it late,
+// Without a server each member soon gets a token of its own. A busy machine may delay a token,
 // but not three times in a row.
 func TestAloneSoon(t *testing.T) {
 	for name, url := range servers(t) {

@@ -55,8 +55,8 @@ func script(body string) lua {
 var (
 	// lookScript returns the whole state (ARGV: owner, term, token, failure, longest term).
 	// If term is not 0, it also claims the lease, provided that the lease is free and that
-	// the token and the failure are still those that the caller saw. A lease without an
-	// expiry or beyond the longest term is no member's, and counts as free.
+	// the token and the failure are still those that the caller saw. No member takes a
+	// lease without an expiry or beyond the longest term, so such a lease counts as free.
 	lookScript = script(`
 local value, failure, claimed = redis.call('GET', token) or '', redis.call('GET', failed) or '', 0
 if ARGV[2] ~= '0' and value == ARGV[3] and failure == ARGV[4] then
@@ -88,8 +88,8 @@ end
 return mine and 1 or 0`)
 
 	// refuseScript deletes the token and stores its tag (ARGV: sealed token, tag, time to
-	// live), beside those of 15 others at most. A server that is out of memory cannot
-	// store the tag, but still deletes.
+	// live). It keeps at most 16 tags. A server that is out of memory cannot store the tag,
+	// but still deletes the token.
 	refuseScript = script(`
 if redis.call('GET', token) ~= ARGV[1] then return 0 end
 local deleted = redis.call('DEL', token)
@@ -119,8 +119,8 @@ end`)
 if redis.call('GET', KEYS[10]) == ARGV[1] then return redis.call('DEL', KEYS[10]) end
 return 0`)
 
-	// putScript adds a token to the pool, unless it is full, and returns the number of
-	// tokens there (ARGV: value, time to live, limit).
+	// putScript adds a token to the pool, unless the pool is full, and returns the number of
+	// tokens in the pool (ARGV: value, time to live, limit).
 	putScript = script(thisRun + `
 redis.call('ZREMRANGEBYSCORE', pool, '-inf', now)
 if redis.call('ZCARD', pool) < tonumber(ARGV[3]) then
@@ -130,10 +130,11 @@ end
 return redis.call('ZCARD', pool)`)
 )
 
-// thisRun empties the pool if its tokens were put there in another run of the server, or
+// thisRun empties the pool if its tokens date from an earlier run of the server or from
 // before a failover. A server that restarts from a file, or a replica that becomes the
-// master, may have missed that tokens were taken. Both identifiers are random: each run has
-// its own run_id, and a replica that becomes the master gets a new master_replid.
+// master, may still have tokens that were already handed out. Both identifiers are random:
+// each run has its own run_id, and a replica that becomes the master gets a new
+// master_replid.
 const thisRun = `
 local function identifier(section, name)
 	return string.match(redis.call('INFO', section), name .. ':(%w+)') or error('INFO contains no ' .. name)

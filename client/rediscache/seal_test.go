@@ -66,10 +66,10 @@ func TestKept(t *testing.T) {
 	s := sealerOf(t, &issuer{secret: "a"})
 	token := client.Token{Value: client.NewSecret("token"), ExpiresAt: time.Now().Add(300 * time.Second)}
 	const at = 1_700_000_000_000 // the server's clock is years behind the local one
-	value, left, err := s.keep("token", token, at)
+	value, left, err := s.sealToken("token", token, at)
 	require.NoError(t, err)
 	require.InDelta(t, 300, left.Seconds(), 1)
-	after := func(d, ttl time.Duration) *kept { return s.kept("token", value, at+d.Milliseconds(), ttl) }
+	after := func(d, ttl time.Duration) *storedToken { return s.openToken("token", value, at+d.Milliseconds(), ttl) }
 
 	require.InDelta(t, 300, after(0, time.Hour).left.Seconds(), 1)
 	require.InDelta(t, 240, after(time.Minute, time.Hour).left.Seconds(), 1)
@@ -83,12 +83,12 @@ func TestKept(t *testing.T) {
 	require.Nil(t, after(301*time.Second, time.Hour), "put back after it expired")
 	require.Nil(t, after(0, 0), "no time to live")
 	require.Nil(t, after(-time.Hour, time.Hour), "from the future")
-	require.Nil(t, s.kept("single x", value, at, time.Hour), "another kind")
-	require.Nil(t, s.kept("token", "", at, time.Hour))
+	require.Nil(t, s.openToken("single x", value, at, time.Hour), "another kind")
+	require.Nil(t, s.openToken("token", "", at, time.Hour))
 
 	for wall, ok := range map[time.Duration]bool{0: true, 10 * time.Minute: true, -10 * time.Hour: true, 30 * time.Hour: false, -30 * time.Hour: false} {
-		value, err := s.seal("token", kept{Token: "token", ExpiresAt: time.Now().Add(time.Minute), Life: 300_000, Left: 300_000, At: at, Wall: time.Now().Add(wall)})
+		value, err := s.seal("token", storedToken{Token: "token", ExpiresAt: time.Now().Add(time.Minute), Life: 300_000, Left: 300_000, At: at, Wall: time.Now().Add(wall)})
 		require.NoError(t, err)
-		require.Equal(t, ok, s.kept("token", value, at, time.Hour) != nil, wall)
+		require.Equal(t, ok, s.openToken("token", value, at, time.Hour) != nil, wall)
 	}
 }

@@ -20,8 +20,8 @@ import (
 )
 
 // A store makes exchanges with the server, each within the timeout. After a failed
-// exchange a circuit breaker rejects further ones for one to two seconds, and then lets
-// one try.
+// exchange, a circuit breaker rejects all others for one to two seconds, and then lets one
+// through to try the server.
 type store struct {
 	server   server
 	timeout  time.Duration    // of server
@@ -60,12 +60,12 @@ func newStore(s server, tracked string, onChange func(string), warn func(error))
 // says nothing about the server.
 var errNotCounted = errors.New("neither success nor failure")
 
-// A proof is what the success of an exchange shows about the server.
+// A proof is what a successful exchange shows about the server.
 type proof bool
 
 const (
-	answers proof = false // it answers, though it may reject new values
-	stores  proof = true  // it stores new values
+	answers proof = false // the server answers, but may reject new values
+	stores  proof = true  // the server stores new values
 )
 
 // run executes a script. An error means that the server is unavailable or that ctx is
@@ -186,7 +186,8 @@ func (s *store) connect(ctx context.Context) (rueidis.Client, error) {
 	return s.client, nil
 }
 
-// unconnected returns the error of an attempt to connect, which says so if it took too long.
+// unconnected returns the error of an attempt to connect. If the attempt took too long, the
+// error says so.
 func (s *store) unconnected(err error) error {
 	var limit net.Error
 	switch slow := errors.Is(err, errSlow) || errors.As(err, &limit) && limit.Timeout(); {
@@ -239,9 +240,9 @@ func (s *store) dial(connecting chan struct{}) {
 
 var errNoCluster = errors.New("the URL names several nodes of a cluster, but the server is not one: remove addr, or add master_set if they are sentinels")
 
-// answering returns the addresses to begin with. A node that is down must not delay the
-// connection, so it is the node of the cluster that answers first; for sentinels, the
-// others follow.
+// answering returns the addresses to connect to, beginning with the one that answers first,
+// so that a node that is down does not delay the connection. In a cluster that one is
+// enough; for sentinels the others follow.
 func (s *store) answering(option rueidis.ClientOption) []string {
 	addresses := option.InitAddress
 	if len(addresses) == 1 {
@@ -331,7 +332,7 @@ func greet(conn net.Conn) error {
 	return nil
 }
 
-// maxGreeting is the maximum length of the line, in bytes.
+// maxGreeting is the maximum length of the answer to PING, in bytes.
 const maxGreeting = 512
 
 var errNotRedis = errors.New("the server is neither Redis nor Valkey")

@@ -24,8 +24,8 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// failoverTime is the most that a step of a failover may take. A sentinel does nothing for 30 s
-// after each time that its machine was suspended for two seconds (Redis calls that TILT).
+// failoverTime is the maximum duration of a step of a failover. After its machine was suspended
+// for two seconds, a sentinel does nothing for 30 s (Redis calls that TILT).
 const failoverTime = 4 * time.Minute
 
 // When the master of a Sentinel group is killed while members drain the pool, no two

@@ -6,7 +6,7 @@ import (
 	"testing"
 )
 
-// RequireSafe can fail: renderings do show a secret that nothing protects.
+// If nothing protects a secret, all renderings show it; otherwise RequireSafe could never fail.
 func TestRenderingsShow(t *testing.T) {
 	const secret = "sk_live_0secret0"
 	type open struct{ s string }

@@ -47,7 +47,8 @@ func (h *hub) tell(which func(*waiter) chan struct{}) {
 	}
 }
 
-// wait returns when there is news, or when no heartbeat came for about silence.
+// wait returns when there is news, or when the holder has sent no heartbeat for about the
+// duration silence.
 func (w *waiter) wait(ctx context.Context, silence time.Duration) error {
 	timer := time.NewTimer(jitter(silence) + silence/2)
 	defer timer.Stop()
