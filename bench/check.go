@@ -132,40 +132,18 @@ func (r *runner) lay(ctx context.Context, t *track, row *Row, took time.Duration
 	if row.Backend == "" || t.failed != "" {
 		return nil
 	}
-	plan, planned := t.plans[row.Backend]
-	if !planned {
-		var err error
-		if planTime(took.Seconds()/float64(t.work.Hashes)) <= r.Budget/planShare {
-			plan, err = explain(ctx, row.Backend, 1, solver.Puzzle{Prefix: t.prefix, Bits: sampleBits})
-		}
-		if t.stopped(ctx, err) || t.failed != "" {
-			return err
-		}
-		t.plans[row.Backend] = plan
-	}
-	if plan != nil {
-		s := mainSegment(plan)
-		t.width = s.Width
-		row.Operations, row.Bound = s.OpsPerHash, r.ports.bound(row.Backend, s)
-	} else if other := t.anyPlan(); other != nil {
-		t.width = mainSegment(other).Width // most kernels have the same main segment
-	}
-	row.Digits = t.width
-	const times = 10 // a whole width takes about ten times as long as the fixed work
-	if plan == nil || t.threads != r.Threads[0] || times*took > r.Budget/20 {
+	plan, err := outline(row.Backend, t.threads, solver.Puzzle{Prefix: t.prefix, Bits: sampleBits})
+	if err != nil {
+		t.failed = err.Error()
 		return nil
 	}
-	_, err := t.verifyRange(ctx, wholeBits, nonces(wholeWidth), t.wholeWork())
+	s := mainSegment(&plan)
+	t.width, row.Digits = s.Width, s.Width
+	row.Operations, row.Bound = s.OpsPerHash, r.ports.bound(row.Backend, s)
+	const times = 10 // a whole width takes about ten times as long as the fixed work
+	if t.threads != r.Threads[0] || times*took > r.Budget/20 {
+		return nil
+	}
+	_, err = t.verifyRange(ctx, wholeBits, nonces(wholeWidth), t.wholeWork())
 	return err
-}
-
-// planShare bounds the time that a kernel may take to plan a search for one salt length:
-// 1/planShare of the budget.
-const planShare = 40
-
-// planTime estimates how long solver.Solver.Explain takes with a kernel, given its seconds
-// per hash: some 40 slices of half a millisecond each, or of 12,800 hashes if the kernel is
-// slow.
-func planTime(perHash float64) time.Duration {
-	return 40 * seconds(max(0.0005, 12_800*perHash))
 }

@@ -136,14 +136,13 @@ func (r *runner) prepare(ctx context.Context) error {
 	return r.arrange(ctx)
 }
 
-// explain returns the plan of a search with one of the engine's kernels.
-func explain(ctx context.Context, backend string, workers int, p solver.Puzzle) (*solver.Plan, error) {
+// outline returns the plan of a search with one of the engine's kernels, without rates.
+func outline(backend string, workers int, p solver.Puzzle) (solver.Plan, error) {
 	s, err := solver.New(solver.Options{Backend: backend, Workers: workers})
 	if err != nil {
-		return nil, err
+		return solver.Plan{}, err
 	}
-	plan, err := s.Explain(ctx, p)
-	return &plan, err
+	return s.Outline(p)
 }
 
 // fail marks the rows of a failed track as failed for all numbers of threads: a strategy

@@ -31,7 +31,7 @@ func (r *runner) solve(ctx context.Context) error {
 	start, err := r.startOf(ctx, t)
 	var s *Solve
 	if err == nil {
-		s, err = r.predict(ctx, t, start, r.Difficulty)
+		s, err = r.predict(t, start, r.Difficulty)
 	}
 	if t.stopped(ctx, err) {
 		return err
@@ -42,11 +42,7 @@ func (r *runner) solve(ctx context.Context) error {
 	}
 	r.report.Solve = s
 	for difficulty := r.Difficulty - 1; difficulty > 0 && s.tested().Planned < fewSolves; difficulty-- {
-		easier, err := r.predict(ctx, t, start, difficulty)
-		if t.stopped(ctx, err) {
-			return err
-		}
-		if err == nil && easier.Planned >= fewSolves {
+		if easier, err := r.predict(t, start, difficulty); err == nil && easier.Planned >= fewSolves {
 			s.Easier = easier
 		}
 	}
@@ -86,8 +82,8 @@ func (r *runner) startOf(ctx context.Context, t *track) (float64, error) {
 func (r *runner) leftToSolve() time.Duration { return max(r.left(), r.Budget/solveShare) }
 
 // predict predicts the time to solution, and plans as many puzzles as there is time for.
-func (r *runner) predict(ctx context.Context, t *track, start float64, difficulty int) (*Solve, error) {
-	plan, err := r.plan(ctx, t, puzzles{r.rng, t.length, difficulty}.next())
+func (r *runner) predict(t *track, start float64, difficulty int) (*Solve, error) {
+	plan, err := t.plan(puzzles{r.rng, t.length, difficulty}.next())
 	if err != nil {
 		return nil, err
 	}
@@ -103,7 +99,7 @@ func (r *runner) predict(ctx context.Context, t *track, start float64, difficult
 		Missed:     plan.Missed(solver.ChallengeLifetime),
 		NotFound:   plan.Missed(math.MaxInt64),
 	}
-	s.predict(plan)
+	s.predict(&plan)
 	mean := plan.Time().Seconds() + start
 	if e := t.estimate(); e.known() && e.Low > 0 {
 		s.PredictedLow = start + plan.Time().Seconds()*e.Median/e.High
@@ -226,21 +222,21 @@ func (p puzzles) next() solver.Puzzle {
 }
 
 // plan returns the plan of a search by the track's strategy, at the measured rate.
-func (r *runner) plan(ctx context.Context, t *track, p solver.Puzzle) (*solver.Plan, error) {
+func (t *track) plan(p solver.Puzzle) (solver.Plan, error) {
 	rate := t.median()
 	backend := strategies.BackendOf(t.strategy)
 	if backend == "" {
 		all := solver.PlanSegment{Last: solver.MaxSafeInteger, HashRate: rate, Reached: 1, Chance: 1}
-		return &solver.Plan{Workers: 1, Bits: p.Bits, Segments: []solver.PlanSegment{all}, HashRate: rate}, nil
+		return solver.Plan{Workers: 1, Bits: p.Bits, Segments: []solver.PlanSegment{all}, HashRate: rate}, nil
 	}
-	plan, err := explain(ctx, backend, t.threads, p)
+	plan, err := outline(backend, t.threads, p)
 	if err != nil {
-		return nil, err
+		return plan, err
 	}
 	// The measured rate is that of the main segment. The time per hash in other segments is
 	// in proportion to their operations.
-	scale := rate * mainSegment(plan).OpsPerHash
-	plan.Workers = 1
+	scale := rate * mainSegment(&plan).OpsPerHash
+	plan.Workers, plan.HashRate = 1, rate
 	for i := range plan.Segments {
 		plan.Segments[i].HashRate = scale / plan.Segments[i].OpsPerHash
 	}

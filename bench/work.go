@@ -6,7 +6,6 @@ import (
 	"encoding/hex"
 	"fmt"
 	"hash"
-	"maps"
 	"math/bits"
 	"math/rand/v2"
 	"slices"
@@ -42,7 +41,7 @@ const (
 	wholeBits  = 10
 )
 
-// A ground holds the puzzle, the fixed work and the plans for one salt length.
+// A ground holds the puzzle and the fixed work for one salt length.
 type ground struct {
 	length int
 	prefix []byte
@@ -51,8 +50,7 @@ type ground struct {
 	want  [][]uint64 // the solutions in each of work.Ranges, ascending
 	whole []uint64   // the solutions with wholeWidth digits, ascending; nil until needed
 
-	rng   *rand.Rand              // generates the salts of samples
-	plans map[string]*solver.Plan // search plans by kernel; nil for a kernel that is too slow to plan
+	rng *rand.Rand // generates the salts of samples
 }
 
 // newGround creates the ground for a salt length. It depends only on the seed and the
@@ -61,7 +59,6 @@ func newGround(seed uint64, length int) *ground {
 	g := &ground{
 		length: length,
 		rng:    rand.New(rand.NewPCG(seed, uint64(length))),
-		plans:  map[string]*solver.Plan{},
 	}
 	salt := hexSalt(g.rng, length)
 	g.prefix = append([]byte(salt), ':')
@@ -96,16 +93,6 @@ func nonces(width int) Range {
 		return Range{0, 9}
 	}
 	return Range{last / 10, last - 1}
-}
-
-// anyPlan returns a plan, that of the first kernel by name, or nil if there is none.
-func (g *ground) anyPlan() *solver.Plan {
-	for _, name := range slices.Sorted(maps.Keys(g.plans)) {
-		if g.plans[name] != nil {
-			return g.plans[name]
-		}
-	}
-	return nil
 }
 
 // hexSalt returns random lower-case hex digits.

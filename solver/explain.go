@@ -24,7 +24,7 @@ type Plan struct {
 	// Hashes is the average number of hashes in a search, up to the solution.
 	Hashes float64
 	// HashRate is the hashes per second of one worker, measured on the segment that most of the
-	// search time goes into.
+	// search time goes into. It is 0 if the Plan comes from Outline.
 	HashRate float64
 	// Sequential compares numeric order with any order. It is nil without Options.Sequential.
 	Sequential *SequentialPlan
@@ -80,16 +80,9 @@ func (s *PlanSegment) nonces() float64 { return float64(s.Last-s.First) + 1 }
 // *ExhaustedError if there are no nonces to search (as when there are more shards than nonces), or
 // another error if no kernel works.
 func (s *Solver) Explain(ctx context.Context, p Puzzle) (Plan, error) {
-	if err := p.validate(); err != nil {
-		return Plan{}, err
-	}
-	candidates, err := s.candidates()
+	candidates, err := s.toExplain(p)
 	if err != nil {
 		return Plan{}, err
-	}
-	sp := s.options.space(p)
-	if none := s.options.plan(sp, allKinds(candidates[0])); len(none.segments) == 0 {
-		return Plan{}, &ExhaustedError{MaxNonce: none.space.limit, Shard: sp.shard}
 	}
 	rates, err := s.registry.measure(ctx, candidates, s.options, p)
 	if err != nil {
@@ -103,9 +96,51 @@ func (s *Solver) Explain(ctx context.Context, p Puzzle) (Plan, error) {
 	if k == s.asked {
 		why = s.why
 	}
+	return s.explain(p, k, rate, why), nil
+}
 
+// Outline plans the search for a puzzle as Explain does, but measures nothing: it plans from
+// operation counts alone, which takes less than a millisecond. Each HashRate is 0, so the methods
+// Time, Quantile and Missed of the Plan mean nothing. The kernel is the one that the caller named,
+// or else the one that a search would begin with. The errors are those of Explain, except the
+// context's.
+func (s *Solver) Outline(p Puzzle) (Plan, error) {
+	candidates, err := s.toExplain(p)
+	if err != nil {
+		return Plan{}, err
+	}
+	k, why := candidates[0], s.why
+	if k != s.asked {
+		if k, _, err = s.registry.pick(0); err != nil {
+			return Plan{}, err
+		}
+		why = "the fastest by a first look"
+	}
+	return s.explain(p, k, 0, why), nil
+}
+
+// toExplain returns the kernels that a search for the puzzle may use, or the reason why there
+// is no search to explain.
+func (s *Solver) toExplain(p Puzzle) ([]*asm.Kernel, error) {
+	if err := p.validate(); err != nil {
+		return nil, err
+	}
+	candidates, err := s.candidates()
+	if err != nil {
+		return nil, err
+	}
+	sp := s.options.space(p)
+	if none := s.options.plan(sp, allKinds(candidates[0])); len(none.segments) == 0 {
+		return nil, &ExhaustedError{MaxNonce: none.space.limit, Shard: sp.shard}
+	}
+	return candidates, nil
+}
+
+// explain describes the plan of a search with a kernel whose hashes per second are known for the
+// main segment.
+func (s *Solver) explain(p Puzzle, k *asm.Kernel, rate float64, why string) Plan {
 	o := odds{p.Bits}
-	planned := s.options.plan(sp, allKinds(k))
+	planned := s.options.plan(s.options.space(p), allKinds(k))
 	plan := Plan{
 		Backend: k.Name, Why: why,
 		MaxNonce: planned.space.limit, WhyMax: planned.why,
@@ -134,7 +169,7 @@ func (s *Solver) Explain(ctx context.Context, p Puzzle) (Plan, error) {
 	if s.options.Sequential {
 		plan.Sequential = s.compareOrders(p, planned, k, rate*main.cost)
 	}
-	return plan, nil
+	return plan
 }
 
 // compareOrders compares a planned sequential search with one in any order. operations is the

@@ -48,6 +48,34 @@ func TestExplainIsThePlan(t *testing.T) {
 	}
 }
 
+// Outline gives the plan of Explain without its rates, and runs no kernel.
+func TestOutline(t *testing.T) {
+	stage := newStage(3000, 2000, 5000)
+	rng := rand.New(rand.NewPCG(7, 0))
+	for _, o := range []Options{{}, {Sequential: true}, {MaxNonce: 12345}, {Shard: Shard{1, 3}}, {Backend: "k2"}} {
+		p := Puzzle{Prefix: randomPrefix(rng, rng.IntN(130)), Bits: 24}
+		want := explain(t, stage, o, p)
+		solver, err := newSolver(o, stage.registry)
+		require.NoError(t, err)
+		before := stage.counts()
+		got, err := solver.Outline(p)
+		require.NoError(t, err)
+		require.Equal(t, before, stage.counts())
+		if o.Backend == "" {
+			require.Equal(t, "the fastest by a first look", got.Why)
+			want.Why = got.Why
+		}
+		want.HashRate = 0
+		for i := range want.Segments {
+			want.Segments[i].HashRate = 0
+		}
+		if want.Sequential != nil {
+			want.Sequential = &SequentialPlan{}
+		}
+		require.Equal(t, want, got)
+	}
+}
+
 // Explain compares numeric order with any order: numeric order does not exceed its bound, and the
 // bound is low if smaller nonces take two blocks.
 func TestExplainSequential(t *testing.T) {
@@ -116,8 +144,12 @@ func TestExplainErrors(t *testing.T) {
 	require.NoError(t, err)
 	_, err = s.Explain(t.Context(), Puzzle{Bits: 4})
 	require.ErrorIs(t, err, ErrExhausted)
+	_, err = s.Outline(Puzzle{Bits: 4})
+	require.ErrorIs(t, err, ErrExhausted)
 	_, err = s.Explain(t.Context(), Puzzle{Bits: -1})
 	var invalid *PuzzleError
+	require.ErrorAs(t, err, &invalid)
+	_, err = s.Outline(Puzzle{Bits: -1})
 	require.ErrorAs(t, err, &invalid)
 
 	faulty := stage.entries[0].kernel
