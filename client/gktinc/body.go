@@ -105,20 +105,20 @@ func checkHeader(h http.Header) error {
 	return nil
 }
 
-// one reports whether the form has a field of this name. It returns an error unless
+// single reports whether the form has a field of this name. It returns an error unless
 // every program reads the field as the same single, plain value. Otherwise the service
-// could judge one value and the application use another.
-func (s submission) one(name string) (present bool, err error) {
+// could check one value while the application uses another.
+func (s submission) single(name string) (present bool, err error) {
 	wanted := newReading(name)
 	meets := func(other string) bool { return newReading(other).meets(wanted) }
-	notOne := slices.ContainsFunc(s.hidden, meets)
+	ambiguous := slices.ContainsFunc(s.hidden, meets)
 	for _, field := range s.form {
 		if meets(field.Name) {
-			notOne = notOne || present || field.Name != name
+			ambiguous = ambiguous || present || field.Name != name
 			present = true
 		}
 	}
-	if notOne {
+	if ambiguous {
 		return false, fmt.Errorf("%w: the field %q is repeated, or is not a plain value", ErrForm, name)
 	}
 	post := s.form.post()
@@ -151,9 +151,9 @@ func (s submission) agrees(query, name string) error {
 	return nil
 }
 
-// at returns the value at the place where PHP stores a field of this name; it stores
-// "a[b]" at $_POST["a"]["b"]. The value is "" if there is none, or if it is an array. ok is
-// false if PHP drops fields of this name.
+// at returns the value that PHP stores for a field of this name; it stores "a[b]" in
+// $_POST["a"]["b"]. The value is "" if there is none, or if it is an array. ok is false if
+// PHP drops fields of this name.
 func (a *array) at(name string) (value string, ok bool) {
 	path := phpPath(name)
 	if len(path) == 0 {
@@ -170,8 +170,8 @@ func (a *array) at(name string) (value string, ok bool) {
 	return value, true
 }
 
-// phpPath returns the keys in $_POST under which PHP stores a field of this name, nil if
-// PHP drops it.
+// phpPath returns the keys in $_POST under which PHP stores a field of this name, or nil if
+// PHP drops the field.
 func phpPath(name string) (keys []any) {
 	var where any = Form{{Name: name}}.post()
 	for {

@@ -37,8 +37,9 @@ type Config struct {
 	UserAgent  string        // of the requests; "" means client.DefaultUserAgent
 	AgentID    string        // agent_id of validations; "" means client.DefaultUserAgent
 
-	// Limits apply to the requests of all visitors together, except that Total limits
-	// how long one visitor waits for one answer, retries included; 0 means Timeout.
+	// Limits apply to the requests of all visitors together, except for Total: it limits
+	// how long one visitor waits for one answer, retries included. A Total of 0 means
+	// Timeout.
 	Limits client.Limits
 
 	// OnExchange, if not nil, is called after each request that was sent. Several
@@ -50,8 +51,8 @@ type Config struct {
 	// need the same key. Changing it invalidates all open pages.
 	PageKey client.Secret
 
-	// Predecessor, if not nil, is the Client whose key this one replaces. Pages signed
-	// by it stay valid; pages signed by its own predecessor do not.
+	// Predecessor, if not nil, is the Client whose key this one replaces. Pages that the
+	// Predecessor signed stay valid; pages that its own Predecessor signed do not.
 	Predecessor *Client
 
 	// DefaultLevel is the challenge level of pages for which no level was requested,

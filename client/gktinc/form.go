@@ -109,10 +109,12 @@ func parseURLEncoded(body string) (Form, error) {
 	return f, nil
 }
 
-// hiddenNames returns the names that only some programs find: after a semicolon (Rack 2,
-// Python before 3.10), up to a "]=" inside the value (qs, which Express uses), with
-// non-ASCII bytes that a program may decode in a charset of its choice, and with the
-// escape of IIS, %uXXXX.
+// hiddenNames returns the names that only some programs find:
+//
+//   - names after a semicolon (Rack 2, Python before 3.10)
+//   - names that end at a "]=" inside the value (qs, which Express uses)
+//   - names in a pair with non-ASCII bytes, whose charset a program may choose
+//   - names with the escape of IIS, %uXXXX
 func hiddenNames(body string) (names []string) {
 	for pair := range strings.SplitSeq(body, "&") {
 		if i := strings.Index(pair, "]="); i >= 0 && i+1 != strings.Index(pair, "=") {

@@ -102,8 +102,8 @@ func New(config Config) (*Client, error) {
 func (c *Client) Traffic() client.Traffic { return c.api.Traffic() }
 
 // Salt returns the documented salt: the SHA-1 of the API key followed by the hash id, in
-// lower-case hex. Browsers get the salt, so anybody can test guesses of the key against
-// it. That reveals a weak key, but not one that is long and random.
+// lower-case hex. Browsers get the salt, so anybody can guess keys and compare. That
+// reveals a weak key, but not one that is long and random.
 func (c *Client) Salt() string { return c.salt }
 
 // PayloadSize returns form_payload_size of a form, computed by Config.PayloadSize.

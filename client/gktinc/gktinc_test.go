@@ -207,7 +207,7 @@ func TestAgainstTheEmulator(t *testing.T) {
 	}
 }
 
-func TestConfigIsRefused(t *testing.T) {
+func TestInvalidConfig(t *testing.T) {
 	const key = "0secret0"
 	for want, change := range map[string]func(*Config){
 		"APIKey is empty":                  func(c *Config) { c.APIKey = client.Secret{} },

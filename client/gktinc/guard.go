@@ -69,9 +69,9 @@ type GuardOptions struct {
 	// other error. The once is used up, so visitors need a new page to try again.
 	Refuse func(w http.ResponseWriter, r *http.Request, verdict Verdict, err error)
 
-	// OnError, if not nil, is called with failures that do not stop a request: of the
-	// service to return a level, and of the Store if the policy allows to continue
-	// without it. See also Config.OnDegraded.
+	// OnError, if not nil, is called when a request continues despite a failure: the
+	// service returned no level, or the Store failed and the policy tolerates that. See
+	// also Config.OnDegraded.
 	OnError func(r *http.Request, err error)
 }
 
@@ -94,12 +94,12 @@ type Guard struct {
 const (
 	ReasonMissingOnce Reason = "missing_once" // the form has no once
 	ReasonUnknownOnce Reason = "unknown_once" // the once was not issued with this key, was used before, or has expired
-	ReasonForeignOnce Reason = "foreign_once" // the once was issued for another form or field, or with SameIP another address
+	ReasonForeignOnce Reason = "foreign_once" // the once was issued for another form or field or, with SameIP, another address
 	ReasonBlocked     Reason = "blocked"      // PreEnforce: the level of the address has an action that denies
 )
 
-// ErrForm means that a form cannot be read, or that programs would read it differently.
-// If it was too large, errors.As finds a *http.MaxBytesError.
+// ErrForm means that a form cannot be read, or that different programs would read it
+// differently. If the form was too large, errors.As finds a *http.MaxBytesError.
 var ErrForm = errors.New("gktinc: the form cannot be read")
 
 // NewGuard returns a Guard for a form. The error is client.ErrMisconfigured and names the
@@ -180,26 +180,26 @@ func (g *Guard) Page(r *http.Request) (Page, error) {
 	return Page{Config: config, Blocked: signed.Blocked, Options: o.Page, OnceField: o.OnceField, OnceValue: value}, nil
 }
 
-// Check judges the form in a request and uses its once up. The body can be read again
-// afterwards. A form is application/x-www-form-urlencoded or multipart/form-data. If the
-// body is already parsed, for example by middleware against cross-site request forgery,
-// Check uses PostForm.
+// Check decides whether to accept the form in a request, and marks its once as used. The
+// body can be read again afterwards. A form is application/x-www-form-urlencoded or
+// multipart/form-data. If the body is already parsed, for example by middleware against
+// cross-site request forgery, Check uses PostForm.
 //
 // Every program that reads the form must find the solution, the once and the monitored
-// input exactly once, as plain UTF-8 text. Otherwise the service could judge a value that
-// the application does not use. So repeated names, arrays such as "username[]", names in
-// other cases and encodings, malformed bodies, and a different value of the monitored
-// input in the URL's query are all an ErrForm.
+// input exactly one time each, as plain UTF-8 text. Otherwise the service could check a
+// value that the application does not use. So Check returns ErrForm for repeated names,
+// arrays such as "username[]", names in other cases and encodings, malformed bodies, and a
+// different value of the monitored input in the URL's query.
 //
 // Check returns the Verdict and the error of Client.Validate.
 func (g *Guard) Check(r *http.Request) (Verdict, error) {
 	o := &g.options
 	form, err := readForm(r, o.MaxBody)
 	if err == nil {
-		_, err = form.one(o.OnceField)
+		_, err = form.single(o.OnceField)
 	}
 	if err == nil {
-		_, err = form.one(SolutionField)
+		_, err = form.single(SolutionField)
 	}
 	if err != nil {
 		return undecided(err)
@@ -211,7 +211,7 @@ func (g *Guard) Check(r *http.Request) (Verdict, error) {
 	signed := form.values.Get(o.OnceField)
 	page, genuine := g.client.open(signed)
 	field, optional := g.field(page, genuine)
-	hasField, err := form.one(field)
+	hasField, err := form.single(field)
 	if err != nil {
 		return undecided(err)
 	}
@@ -239,10 +239,10 @@ func (g *Guard) Check(r *http.Request) (Verdict, error) {
 	})
 }
 
-// CheckRead judges a form that another program has read, and uses its once up. That
-// program fills in the Validation; its Once is the value of the hidden field, and
-// CheckRead takes the URL and the challenge level from the page. CheckRead trusts the
-// program, so visitors must not be able to call it. It returns what Check would.
+// CheckRead is Check for a form that another program has read. That program fills in the
+// Validation, with the value of the hidden field as Once; CheckRead takes the URL and the
+// challenge level from the page. CheckRead trusts the program, so visitors must not be
+// able to call it.
 func (g *Guard) CheckRead(r *http.Request, v Validation) (Verdict, error) {
 	page, genuine := g.client.open(v.Once)
 	if !v.ClientIP.IsValid() {
@@ -263,7 +263,7 @@ func (g *Guard) field(page ticket, genuine bool) (name string, optional bool) {
 	return g.options.Field, g.options.FieldOptional
 }
 
-// admit uses the page of a form up. The Verdict has a Reason if the form is rejected.
+// admit marks the page of a form as used. If it rejects the form, the Verdict has a Reason.
 func (g *Guard) admit(r *http.Request, signed string, page ticket, genuine bool, ip netip.Addr) (Verdict, error) {
 	field, _ := g.field(page, genuine)
 	var reason Reason
@@ -285,8 +285,8 @@ func (g *Guard) admit(r *http.Request, signed string, page ticket, genuine bool,
 	return Verdict{Reason: reason}, nil
 }
 
-// use uses a page up and returns the reason to reject its form, "" if there is none. The
-// error is one of the store that the policy does not tolerate.
+// use marks a page as used and returns the reason to reject its form, or "" if there is
+// none. It returns an error if the store failed and the policy does not tolerate that.
 func (g *Guard) use(r *http.Request, page ticket, field string, ip netip.Addr) (Reason, error) {
 	o := &g.options
 	first, err := o.Store.Use(r.Context(), page.Once, time.Unix(page.Expires, 0))

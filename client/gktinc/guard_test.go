@@ -235,7 +235,7 @@ func TestProtectOnce(t *testing.T) {
 	require.Equal(t, 403, s.do(request("DELETE", urlencoded, "gktinc_once="+once)).Code, "only GET, HEAD and OPTIONS pass")
 	require.Equal(t, ReasonUnknownOnce, s.verdict.Reason)
 
-	// The once of another form.
+	// The once is from another form.
 	other, err := c.NewGuard(GuardOptions{URL: "example.com/register", Store: store})
 	require.NoError(t, err)
 	page, err := other.Page(request("GET", "", ""))
@@ -245,14 +245,14 @@ func TestProtectOnce(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, ReasonUnknownOnce, verdict.Reason, "the once is used up, although it came to the wrong form")
 
-	// An expired once.
+	// The once has expired.
 	old := newSite(t, c, GuardOptions{Store: &careless{}, Lifetime: time.Minute})
 	expired := old.page()
 	c.now = func() time.Time { return time.Now().Add(time.Minute) }
 	old.requireRefused(v, old.post(append(good, expired)...), ReasonUnknownOnce)
 	c.now = time.Now
 
-	// The once of a page for another address.
+	// The once is from a page for another address.
 	for _, sameIP := range []bool{false, true} {
 		s := newSite(t, c, GuardOptions{SameIP: sameIP})
 		once := s.page()
@@ -559,8 +559,8 @@ func TestProtectBodies(t *testing.T) {
 	})
 }
 
-// A form is rejected if the service would judge a different part of it than the
-// application behind the guard uses, be that in Go or in PHP.
+// A form is rejected if the service would check one part of it while the application behind
+// the guard, in Go or in PHP, uses another.
 func TestProtectReadInTwoWays(t *testing.T) {
 	v, c := serve(t, Closed)
 	s := newSite(t, c, GuardOptions{})

@@ -18,7 +18,7 @@ const maxLevel = 1000
 // maxText is the maximum length of keys and of the sign, in bytes.
 const maxText = 4 << 10
 
-// A Level is the service's judgment of an address before the visitor has done anything:
+// A Level is the service's assessment of an address before the visitor has done anything:
 // GKTinc API Usage, "1) Get Challenge Level". Every text except Sign is printable and has
 // at most 300 bytes.
 type Level struct {
@@ -77,7 +77,7 @@ func (c *Client) DefaultLevel() Level { return Level{ChallengeLevel: c.defaultLe
 
 var errNoClientIP = errors.New("the visitor's address is missing, so nothing was sent")
 
-// address formats an address for the API, without a zone: that would need escaping, and
+// address formats an address for the API. It drops the zone, which would need escaping and
 // means nothing on another machine. IPv6 needs no escaping in a path (RFC 3986, "pchar").
 func address(ip netip.Addr) string { return ip.Unmap().WithZone("").String() }
 
@@ -90,7 +90,7 @@ func (c *Client) header() http.Header {
 func (c *Client) decodeLevel(got client.APIAnswer) (Level, error) {
 	var level Level
 	malformed := func(what string) (Level, error) {
-		if level.Action.Denies() { // an error would let the policy turn the denial into its opposite
+		if level.Action.Denies() { // after an error, the policy could admit a visitor whom the service denies
 			level.Sign = ""
 			return level, nil
 		}

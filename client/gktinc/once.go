@@ -51,7 +51,7 @@ type MemoryStore struct {
 	floor int64 // Unix nanoseconds; pages that expire no later count as used
 }
 
-// A onceKey represents a once in half its size.
+// A onceKey is the beginning of a once's hash, half as long as the once.
 type onceKey [16]byte
 
 // NewMemoryStore returns a store of at most max entries; 0 means DefaultMaxUsed.
@@ -66,12 +66,12 @@ func NewMemoryStore(max int) *MemoryStore {
 // always nil.
 func (s *MemoryStore) Use(_ context.Context, once string, expires time.Time) (first bool, err error) {
 	sum := sha256.Sum256([]byte(once))
-	entry := used{expires: expires.UnixNano(), key: onceKey(sum[:])}
+	entry := usedPage{expires: expires.UnixNano(), key: onceKey(sum[:])}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	now := s.now().UnixNano()
 	for len(s.queue) > 0 && s.queue[0].expires <= now {
-		delete(s.used, heap.Pop(&s.queue).(used).key)
+		delete(s.used, heap.Pop(&s.queue).(usedPage).key)
 	}
 	if _, twice := s.used[entry.key]; twice || entry.expires <= max(now, s.floor) {
 		return false, nil
@@ -79,26 +79,26 @@ func (s *MemoryStore) Use(_ context.Context, once string, expires time.Time) (fi
 	s.used[entry.key] = struct{}{}
 	heap.Push(&s.queue, entry)
 	if len(s.queue) > s.max {
-		oldest := heap.Pop(&s.queue).(used)
+		oldest := heap.Pop(&s.queue).(usedPage)
 		delete(s.used, oldest.key)
 		s.floor = oldest.expires
 	}
 	return true, nil
 }
 
-// A used is an element of a MemoryStore.
-type used struct {
+// A usedPage is an element of a MemoryStore.
+type usedPage struct {
 	expires int64 // Unix nanoseconds
 	key     onceKey
 }
 
 // An expiryQueue is a heap.Interface whose first element expires first.
-type expiryQueue []used
+type expiryQueue []usedPage
 
 func (q expiryQueue) Len() int           { return len(q) }
 func (q expiryQueue) Less(i, j int) bool { return q[i].expires < q[j].expires }
 func (q expiryQueue) Swap(i, j int)      { q[i], q[j] = q[j], q[i] }
-func (q *expiryQueue) Push(x any)        { *q = append(*q, x.(used)) }
+func (q *expiryQueue) Push(x any)        { *q = append(*q, x.(usedPage)) }
 func (q *expiryQueue) Pop() any {
 	last := (*q)[len(*q)-1]
 	*q = (*q)[:len(*q)-1]

@@ -27,8 +27,8 @@ func TestNewOnce(t *testing.T) {
 	}
 }
 
-// stores returns each store of this package, and the same store as another process opens
-// it, nil if that is impossible.
+// stores returns each store of this package, and the same store opened as by another process;
+// nil if that is impossible.
 func stores(t *testing.T) map[string][2]OnceStore {
 	open := func(dir string) OnceStore {
 		s, err := OpenDiskStore(dir)

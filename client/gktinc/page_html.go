@@ -49,19 +49,19 @@ gktinc_init(gktinc_config, %[5]s, %[6]s,  %[7]t );
 		javaScript(p.Options.InputID), p.Options.Verbose)), nil
 }
 
-// javaScript returns a value, a string or a PageConfig, as an expression that may stand
-// in a script element: JSON is JavaScript, and encoding/json escapes <, >, & and the line
-// ends of JavaScript that are none in JSON.
+// javaScript returns a string or a PageConfig as an expression for a script element: JSON
+// is JavaScript, and encoding/json escapes <, >, & and the two characters that end a line
+// in JavaScript but not in JSON, U+2028 and U+2029.
 func javaScript(v any) string {
 	data, err := json.Marshal(v)
 	if err != nil {
-		panic(err) // there are only strings and numbers in it
+		panic(err) // strings and numbers can always be encoded
 	}
 	return string(data)
 }
 
-// escapeURL escapes what has no place in a URL (RFC 3986, section 2). Escapes that are
-// there already stay.
+// escapeURL escapes characters that a URL cannot contain (RFC 3986, section 2). It keeps
+// existing escapes.
 func escapeURL(url string) string {
 	var b strings.Builder
 	for i := range len(url) {
@@ -70,7 +70,7 @@ func escapeURL(url string) string {
 		case 'a' <= c && c <= 'z', 'A' <= c && c <= 'Z', '0' <= c && c <= '9', strings.IndexByte("-._~!#$&*+,/:;=?@[]", c) >= 0,
 			c == '%' && i+2 < len(url) && isHex(url[i+1]) && isHex(url[i+2]):
 			b.WriteByte(c)
-		default: // with quotation marks and parentheses, which are also marks of HTML and CSS
+		default: // including quotation marks and parentheses, which HTML and CSS use
 			fmt.Fprintf(&b, "%%%02x", c)
 		}
 	}

@@ -86,7 +86,7 @@ gktinc_init(gktinc_config, null, "username",  false );
 	require.Contains(t, string(scripts), ` src="/js/own.js?v=2&amp;x=1"></script>`)
 	require.Contains(t, string(scripts), `gktinc_init(gktinc_config, document.getElementById("login"), "user",  true );`)
 
-	// A template does not escape either of them again.
+	// A template does not escape either of the two again.
 	var out bytes.Buffer
 	require.NoError(t, template.Must(template.New("").Parse(`<form>{{.Field}}</form>{{.Scripts}}`)).Execute(&out, page))
 	require.Equal(t, "<form>"+string(field)+"</form>"+string(scripts), out.String())

@@ -13,7 +13,7 @@ const maxNesting = 64
 // length of its serialization. Keys are int64 or string; values are string or *array.
 type array struct {
 	entries map[any]any
-	next    int64 // key of the next element that has none; math.MinInt64 means 0
+	next    int64 // key that PHP gives to the next element without a key; math.MinInt64 means 0
 }
 
 func newArray() *array { return &array{entries: map[any]any{}, next: math.MinInt64} }
@@ -37,7 +37,8 @@ func (a *array) set(key, value any) {
 	a.entries[key] = value
 }
 
-// nextKey returns the key for an element that has none. ok is false if none is left.
+// nextKey returns the key that PHP gives to an element without a key. ok is false if the
+// array has no free key left.
 func (a *array) nextKey() (key any, ok bool) {
 	n := a.next
 	if n == math.MinInt64 {
@@ -102,8 +103,8 @@ func (a *array) register(name, value string) {
 	}
 }
 
-// disguised reports whether a key has a prefix that browsers reserve for secure cookies
-// while the whole name does not have it.
+// disguised reports whether a key has a prefix that browsers reserve for secure cookies,
+// although the field's name does not begin with it. PHP drops such fields.
 func disguised(key any, name string) bool {
 	text, _ := key.(string)
 	for _, prefix := range []string{"__Host-", "__Secure-"} {

@@ -9,10 +9,10 @@ import (
 	"github.com/gkpow/gkpow/client"
 )
 
-// CheckLevel judges a visitor by the address alone, where there is no form yet. It uses
+// CheckLevel decides about a visitor by the address alone, before there is a form. It uses
 // the action that ChallengeLevel returns. The Verdict and the error follow the same rules
-// as in Validate, including the policy. If the service returns no level, the Level is the
-// one of DefaultLevel.
+// as in Validate, including the policy. If the service returns no level, CheckLevel returns
+// DefaultLevel.
 func (c *Client) CheckLevel(ctx context.Context, ip netip.Addr) (Level, Verdict, error) {
 	level, err := c.ChallengeLevel(ctx, ip)
 	if err != nil {

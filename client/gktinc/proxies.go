@@ -49,8 +49,8 @@ func (p Proxies) check() error {
 // address. If the peer is a trusted proxy, it is the last address in the header that does
 // not belong to a trusted proxy, or the first address if all do. It is the peer's address
 // if the peer is not trusted, if the header is missing, or if an entry that matters is
-// not an address. It is invalid if it would be the address of a peer that has none, as on
-// a unix socket.
+// not an address. On a unix socket the peer has no address; the result is then invalid in
+// these cases.
 func (p Proxies) ClientIP(r *http.Request) netip.Addr {
 	peer := peerIP(r.RemoteAddr)
 	if !p.trusts(peer) {
@@ -103,9 +103,9 @@ func (p Proxies) hops(h http.Header) []netip.Addr {
 }
 
 // forwardedFor returns the "for" node of an element of a Forwarded header (RFC 7239,
-// section 4), "" if there is none or the element is malformed. It does not support commas
-// and semicolons in quoted strings. No address has one, and they invalidate only their own
-// elements.
+// section 4), or "" if there is none or the element is malformed. It does not support
+// commas and semicolons in quoted strings: no address contains them, and they invalidate
+// only their own elements.
 func forwardedFor(element string) string {
 	node := ""
 	for pair := range strings.SplitSeq(element, ";") {
@@ -144,7 +144,7 @@ func parseNode(s string) netip.Addr {
 	return peerIP(s)
 }
 
-// peerIP returns the address in host:port, an invalid one if there is none.
+// peerIP returns the address in host:port; the result is invalid if there is none.
 func peerIP(hostport string) netip.Addr {
 	peer, err := netip.ParseAddrPort(hostport)
 	if err != nil {

@@ -111,7 +111,7 @@ func (r *reader) read(t *testing.T, contentType, body string) (found []any) {
 }
 
 // TestInteropReaders checks the promise of a Guard: every program that reads the monitored
-// field of an accepted form finds the value that was judged.
+// field of an accepted form finds the value that the service checked.
 func TestInteropReaders(t *testing.T) {
 	if os.Getenv("GKPOW_TEST_INTEROP") == "" {
 		t.Skip("GKPOW_TEST_INTEROP is not set")
@@ -128,7 +128,7 @@ func TestInteropReaders(t *testing.T) {
 		r.Header.Set("Content-Type", contentType)
 		form, err := readForm(r, 1<<20)
 		if err == nil {
-			_, err = form.one("user")
+			_, err = form.single("user")
 		}
 		if err != nil {
 			refused++

@@ -51,8 +51,8 @@ func segments(name, separators string) []string {
 	}
 }
 
-// meets reports whether some program would take a field with this reading for the wanted
-// field, for a part of it, or for its replacement.
+// meets reports whether some program would store a field with this reading in the same
+// place as the wanted field, inside it, or around it.
 func (r reading) meets(wanted reading) bool {
 	return overlap(r.brackets, wanted.brackets) || overlap(r.php, wanted.php) ||
 		len(r.dots) == len(wanted.dots) && overlap(r.dots, wanted.dots)

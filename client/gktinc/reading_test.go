@@ -10,7 +10,8 @@ import (
 	"github.com/gkpow/gkpow/client"
 )
 
-// A form is rejected if some program could find a value other than the judged one.
+// A form is rejected if some program could find a value other than the one that the service
+// checks.
 func TestProtectOneValue(t *testing.T) {
 	v, c := serve(t, Open) // even this policy denies these forms
 	s := newSite(t, c, GuardOptions{})

@@ -103,8 +103,8 @@ func TestBlockIsNotAmbiguous(t *testing.T) {
 	})
 }
 
-// If the service does not answer, a visitor waits for Config.Timeout and no longer.
-func TestSilence(t *testing.T) {
+// If the service does not answer, a visitor waits no longer than Config.Timeout.
+func TestTimeout(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		asked := 0
 		config := Config{APIKey: client.NewSecret("k"), HashID: "h", Policy: OpenOnOutage}

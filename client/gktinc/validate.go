@@ -58,9 +58,9 @@ type payload struct {
 // opValidate is Error.Op of Validate.
 const opValidate = "gktinc/validate"
 
-// Validate asks the service whether to accept a form. It is safe to look at
-// Verdict.Allowed only: it is true if the service accepts the form, or if the service
-// gives no verdict and Config.Policy allows the form.
+// Validate asks the service whether to accept a form. Callers need only Verdict.Allowed: it
+// is true if the service accepts the form, or if the service gives no verdict and
+// Config.Policy allows the form.
 //
 // If the service gives no verdict and the policy does not allow the form, Validate
 // returns an error, which is also Verdict.Err: answer 503 then, rather than 403. A status
@@ -196,8 +196,8 @@ func (c *Client) decodeVerdict(got client.APIAnswer) Verdict {
 	return verdict
 }
 
-// complaint returns the name of a field that says that the request failed, "" if there is
-// none. Such a field overrides an action that accepts.
+// complaint returns the name of a field that says that the request failed, or "" if there
+// is none. Such a field overrides an action that accepts.
 func complaint(fields jsonobject.Object) string {
 	if fields.Has("success") && !fields.IsTrue("success") {
 		return "success"

@@ -25,8 +25,8 @@ type Verdict struct {
 	// have an Err. errors.Is finds client.ErrUnavailable and the other kinds.
 	Err error
 
-	// Ambiguous means that the service answered INVALID to a retry after a request
-	// without an answer. The first request may have used the solution up.
+	// Ambiguous means that the service answered INVALID to a retry. The first request,
+	// whose answer was lost, may have used up the solution.
 	Ambiguous bool
 
 	Action   Action   // "" if there was none

@@ -98,7 +98,7 @@ func site(config gktinc.Config, url, script string) (http.Handler, error) {
 	return pages, nil
 }
 
-// login is the page itself. All it does about GKTinc is to place the guard's elements.
+// login is the login page. Its only task for GKTinc is to insert the guard's elements.
 type login struct {
 	guard    *gktinc.Guard
 	emulated bool
