@@ -46,7 +46,7 @@ the token, the agent renews it ahead of time; an idle agent uses no quota.
 
 --write also keeps a live token in a file, for programs that read files. The agent
 replaces the file atomically, and removes it when the agent stops or has no live
-token. This uses one token per token lifetime, even if no program reads it.
+token. It then renews the token even if no program reads it.
 
 With the GKTinc keys, the agent also checks the visitors of web sites and their forms,
 for nginx's auth_request, Traefik's ForwardAuth and programs in any language:

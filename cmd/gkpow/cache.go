@@ -17,13 +17,13 @@ import (
 const cacheVariable = "GKPOW_CACHE_URL"
 
 // cacheHelp is the section on the shared cache in the help of commands that use it.
-const cacheHelp = cacheVariable + ` or --cache-url is the URL of a Redis or Valkey server through which
-the machines of a fleet share one token, such as
+const cacheHelp = `The machines of a fleet can share one token through a Redis or Valkey server. Set
+` + cacheVariable + ` or --cache-url to its URL, for example
 
   rediss://user@host:6379?password_file=/run/secrets/redis
 
-gkpow asks it first. While it is unavailable, each machine gets its own token and keeps
-it in the user's cache directory. docs/fleet.md lists the parameters.`
+gkpow asks the server first. While the server is unavailable, each machine gets its own
+token and keeps it in the user's cache directory. docs/fleet.md lists the parameters.`
 
 // registerCache registers the flags of commands that use the caches.
 func (f *accountFlags) registerCache(flags *pflag.FlagSet) {

@@ -39,13 +39,13 @@ func newDoctor(env environment) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "doctor",
 		Short: "Check keys, service, clock, plan and CPU, and suggest fixes",
-		Long: `Check what a token needs, and suggest a fix for each problem: the keys and their
-file, the URL and the proxy and which variables set them, the connection to the
-service, the clock, the plan, the cache directory, the kernel, and the time to solve
-a challenge. gkpow also checks GKTinc if its keys are set.
+		Long: `Check everything that a token needs, and suggest a fix for each problem. The checks
+cover the keys and their file, the URL and the proxy (and which variables set them),
+the connection to the service, the clock, the plan, the cache directory, the kernel,
+and the time to solve a challenge. gkpow also checks GKTinc if its keys are set.
 
-It requests one challenge, which may count against the quota, and does not submit a
-solution. The exit code is that of the first failed check.
+gkpow requests one challenge, which may count against the quota, and does not submit
+a solution. The exit code is that of the first failed check.
 
 ` + accountHelp,
 		Args: noArguments,

@@ -65,7 +65,7 @@ The emulator logs requests to standard error, without their content.`,
 	flags.IntVar(&g.Level, "gktinc-level", 3, "GKTinc's challenge level, 1 to 1000")
 	flags.StringVar(&g.LevelAction, "gktinc-level-action", "ACCEPT", "GKTinc's action for an address, such as BLOCK")
 	flags.StringVar(&f.gktincAction, "gktinc-action", "", "GKTinc's action for every validation, such as BLOCK (default: by the solution)")
-	flags.BoolVar(&g.SingleUse, "gktinc-single-use", false, "let GKTinc accept each value of the field once a single time")
+	flags.BoolVar(&g.SingleUse, "gktinc-single-use", false, "let GKTinc accept each value of once only one time")
 	flags.IntVar(&g.Fault.Status, "gktinc-status", 0, "answer GKTinc requests with this HTTP status, 200 to 599")
 	flags.BoolVar(&g.Fault.HTML, "gktinc-html", false, "answer GKTinc requests with an HTML page")
 	flags.DurationVar(&g.Fault.Delay, "gktinc-delay", 0, "delay before each GKTinc answer")

@@ -29,24 +29,24 @@ func newExplain(env environment) *cobra.Command {
 		Short: "Show the plan of a search and how long it would take",
 		Long: `Show the plan of a search: the nonces of each width, in the order of the search,
 which word of the message varies innermost, what a hash costs, and how long the
-search takes. gkpow measures the rates now; the times assume that the machine has
-nothing else to do.
+search takes. gkpow measures the kernels first. The times assume that the machine
+has nothing else to do.
 
   WIDTH     decimal digits of the nonces
-  WORD      the message word that varies in a chunk. Two words: the second varies,
-            and 16 chunks that differ only in the first are searched together. If
-            the nonce takes two blocks, also which block the word is in, and how
-            many last digits, in the second block, vary too
+  WORD      the message word that varies in a chunk. If there are two, the second
+            varies, and gkpow searches 16 chunks that differ only in the first
+            together. If the nonce takes two blocks, WORD also shows which block
+            the word is in, and how many digits of the second block vary too
   CHUNK     number of nonces that differ only in these digits
   OPS/HASH  estimated operations of the kernel for one hash: with 16 lanes one
             operation serves 16 hashes
   REACHED   chance that the search reaches these nonces
   CHANCE    chance that a solution is among them
 
-With --sequential it also compares three rates of whole searches on one thread:
-the nonces up to the smallest solution per second; the most that numeric order
-permits with this kernel, if no nonce above the solution were tried; and the rate
-in any order, which may prefer wider nonces that cost less.`,
+With --sequential, gkpow also compares three rates on one thread: that of a search
+in numeric order, which counts the nonces up to the smallest solution; the bound of
+numeric order with this kernel, if no nonce above the solution were tried; and that
+of a search in any order, which may prefer wider nonces that cost less.`,
 		Args: noArguments,
 		RunE: action(func(ctx context.Context) error { return explain(ctx, env, f) }),
 	}

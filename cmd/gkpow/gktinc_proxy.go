@@ -49,14 +49,15 @@ any size, chunked bodies and trailers.
 
   gkpow gktinc proxy --upstream http://127.0.0.1:3000 --guard example.com/login
 
-A guard is the host and path by which GKTinc knows the page. The proxy guards the
-path, and everything below it, on all hosts; the path / is guarded alone. Parameters
-describe the form, as for the agent: field (the monitored input, username),
-field-optional, form (its id), input, verbose and script, as in
+A guard is the host and path by which GKTinc knows the page. The proxy guards that
+path and everything below it, on all hosts; if the path is /, only that page.
+Parameters describe the form, as for the agent: field (the monitored input, default
+username), field-optional, form (its id), input, verbose and script, as in
 'example.com/wp-login.php?field=log&form=loginform'.
 
-The visitor's address is that of the connection, unless it comes from a
---trusted-proxy: then it is in the --client-ip-header, which that proxy must set.
+The visitor's address is that of the connection. If the connection comes from a
+--trusted-proxy, gkpow takes the address from the --client-ip-header instead, which
+that proxy must set.
 
 With GKPOW_CACHE_URL, the URL of a Redis or Valkey server, proxies on several machines
 together accept a page only once (docs/fleet.md).
@@ -71,7 +72,7 @@ together accept a page only once (docs/fleet.md).
 	flags.StringVar(&f.metricsListen, "metrics-listen", "", "address and port for /metrics (Prometheus) and /healthz")
 	flags.StringVar(&f.upstream, "upstream", "", "URL of the application: http://, https:// or unix:///PATH")
 	flags.StringArrayVar(&f.forms, "guard", nil, "host and path of a form to guard, with parameters (may be repeated)")
-	flags.BoolVar(&f.inject, "inject", true, "add the field and the scripts to pages; otherwise the application must, with an agent's /gktinc/page")
+	flags.BoolVar(&f.inject, "inject", true, "add the field and the scripts to pages; with --inject=false the application adds them itself, from an agent's /gktinc/page")
 	flags.BoolVar(&f.emulator, "emulator", false, "use an emulator of GKTinc in this process")
 	flags.DurationVar(&f.upstreamTimeout, "upstream-timeout", time.Minute, "how long the application may take to start its answer")
 	flags.IntVar(&f.maxRequests, "max-requests", 1000, "largest number of concurrent requests; any more get status 503")

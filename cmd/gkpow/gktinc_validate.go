@@ -29,10 +29,10 @@ documented fields, except agent_id, salt and time, which gkpow fills in:
    "url":"example.com/wp-login.php", "once":"SESSION_ID", "form_payload_size":123,
    "form_input_element_value":"username", "challenge_level":3}
 
-challenge_level is optional (default 3). So is gktinc_solution: without it, the
-policy decides. So are user_agent, sec_ch_ua, sec_ch_ua_mobile and
-sec_ch_ua_platform, the visitor's headers. The exit code is the verdict: 0 to accept
-the form, 7 to refuse it.
+These fields are optional: challenge_level (default 3); the visitor's headers
+user_agent, sec_ch_ua, sec_ch_ua_mobile and sec_ch_ua_platform; and gktinc_solution,
+without which the policy decides. The exit code is the verdict: 0 to accept the form,
+7 to refuse it.
 
 ` + gktincHelp,
 		Args: between(0, 1),

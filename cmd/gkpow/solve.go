@@ -38,7 +38,7 @@ hex digits, and print it with the hash:
 --challenge reads a challenge as the API returns it, from a file or, with "-",
 from standard input, and stops when it expires.
 
---shard splits a search between machines. With --shard auto, gkpow searches the part
+--shard splits a search among machines. With --shard auto, gkpow searches the part
 that a Kubernetes indexed Job, a Slurm array, an AWS Batch array or GNU parallel
 assigns to this process. If the scheduler does not set the number of parts, set
 GKPOW_SHARD_COUNT; without a scheduler, set GKPOW_SHARD_INDEX and GKPOW_SHARD_COUNT.

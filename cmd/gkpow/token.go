@@ -54,8 +54,8 @@ next few seconds. With --no-cache, gkpow always gets a new token.
 
 ` + accountHelp + `
 
---min-left requires a kept token to have more of its life left, for programs that run
-longer; --refresh replaces it with a new one.
+For programs that run longer, --min-left requires a kept token to have more of its life
+left. --refresh always replaces the kept token with a new one.
 
 --format selects what gkpow prints: the token, a JSON object, a line for a shell to
 evaluate (GKCAPTCHA_TOKEN), or an HTTP header (X-Captcha-Token).
