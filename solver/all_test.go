@@ -89,7 +89,7 @@ func TestAllFindsEverythingInGrids(t *testing.T) {
 	for i, first := range starts {
 		p := Puzzle{Prefix: randomPrefix(rng, rng.IntN(50)), Bits: 5 + rng.IntN(4)}
 		last := first + 30_000 + rng.Uint64N(90_000)
-		s, err := newSolver(Options{Workers: 1 + i%3, MinNonce: first, MaxNonce: last}, trusting(*k, asm.Generic()))
+		s, err := newSolver(Options{Workers: 1 + i%3, MinNonce: first, MaxNonce: last}, testedRegistry(*k, asm.Generic()))
 		require.NoError(t, err)
 		got, hashes := mustFindAll(t, s, p)
 		require.Equal(t, solutions(p, first, last), got,
@@ -230,7 +230,7 @@ func TestAllWithFaultyKernel(t *testing.T) {
 	for name, scan := range wrongScans {
 		t.Run(name, func(t *testing.T) {
 			p := Puzzle{Prefix: []byte("faulty:"), Bits: 6}
-			requireFoundOut(t, trusting(broken("broken", scan), asm.Generic()), p,
+			requireFaultReported(t, testedRegistry(broken("broken", scan), asm.Generic()), p,
 				Options{Backend: "broken", MinNonce: 50, MaxNonce: 5000, Workers: 2})
 		})
 	}

@@ -8,19 +8,19 @@ import (
 	"github.com/gkpow/gkpow/solver/asm"
 )
 
-// The fastest kernel is chosen in two steps. Before the first search of the process, a first look
-// measures each kernel for a few microseconds, and the search starts with the fastest. Then a
-// worker tries the kernels that come close to it in turn, on pieces that have to be searched
+// A process chooses the fastest kernel in two steps. Before its first search, it estimates each
+// kernel's speed in a few microseconds, and starts with the fastest. In a trial, a worker then
+// measures the kernels that come close to that one, in turn, on pieces that have to be searched
 // anyway.
 
 // A lineup holds the kernel for each kind of layout.
 type lineup [kinds]contender
 
-// A contender is a kernel with its time per operation, in ns or any unit that all kernels share.
-// This makes layouts of different kinds comparable if different kernels search them.
+// A contender is a kernel with its time per operation, which makes layouts comparable that
+// different kernels search.
 type contender struct {
 	*asm.Kernel
-	pace float64
+	opTime float64 // in ns or any unit that all kernels share
 }
 
 // allKinds returns a lineup that uses one kernel for all kinds.
@@ -31,32 +31,32 @@ func allKinds(k *asm.Kernel) (l lineup) {
 	return l
 }
 
-// contender returns a kernel of the table with its time per operation from the first look.
+// contender returns a kernel of the table with its estimated time per operation.
 func (r *registry) contender(k *asm.Kernel) contender {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	e := r.entry(k)
-	r.look(e)
-	hash := float64(k.Ops.Scan[lookWord]) / float64(k.Lanes)
-	return contender{k, e.look / hash}
+	r.estimate(e)
+	hash := float64(k.Ops.Scan[estimateWord]) / float64(k.Lanes)
+	return contender{k, e.estimate / hash}
 }
 
-// near bounds which kernels get a trial: those whose first look took up to near times as long as
+// nearFactor decides which kernels get a trial: those with an estimate of up to nearFactor times
 // the fastest kernel's.
-const near = 1.5
+const nearFactor = 1.5
 
-// contenders returns the kernels that may be the fastest, sorted by their first look. The caller
-// holds r.mu.
+// contenders returns the kernels that may be the fastest, sorted by estimate. The caller holds
+// r.mu.
 func (r *registry) contenders() (list []*entry) {
 	for i := range r.entries {
 		if e := &r.entries[i]; e.usable() {
-			r.look(e)
+			r.estimate(e)
 			list = append(list, e)
 		}
 	}
-	slices.SortStableFunc(list, func(a, b *entry) int { return cmp.Compare(a.look, b.look) })
+	slices.SortStableFunc(list, func(a, b *entry) int { return cmp.Compare(a.estimate, b.estimate) })
 	for i, e := range list {
-		if e.look > near*list[0].look {
+		if e.estimate > nearFactor*list[0].estimate {
 			return list[:i]
 		}
 	}
@@ -64,8 +64,8 @@ func (r *registry) contenders() (list []*entry) {
 }
 
 // pick returns the kernel to start with for a kind of layout, and whether it was chosen for that
-// kind. If none was, pick returns the kernel chosen for another kind, or else the fastest by the
-// first look. It returns an error if no kernel works.
+// kind. If none was, pick returns the kernel chosen for another kind, or else the one with the
+// lowest estimate. It returns an error if no kernel works.
 func (r *registry) pick(kind kind) (k *asm.Kernel, chosen bool, err error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -118,7 +118,7 @@ func (r *registry) newTrial(kind kind, word int) *trial {
 		return nil
 	}
 	for _, e := range list {
-		t.kernels = append(t.kernels, tried{e.kernel, e.look})
+		t.kernels = append(t.kernels, trialKernel{e.kernel, e.estimate})
 	}
 	return t
 }

@@ -16,12 +16,12 @@ import (
 	"github.com/gkpow/gkpow/solver/asm"
 )
 
-// trusting returns a registry whose kernels count as tested, with first looks that make the first
+// testedRegistry returns a registry whose kernels count as tested, with estimates that make the first
 // kernel the fastest.
-func trusting(table ...asm.Kernel) *registry {
+func testedRegistry(table ...asm.Kernel) *registry {
 	r := newRegistry(table)
 	for i := range r.entries {
-		r.entries[i].tested, r.entries[i].look = testedAll, math.Pow(2, float64(i))
+		r.entries[i].tested, r.entries[i].estimate = testedAll, math.Pow(2, float64(i))
 	}
 	return r
 }
@@ -112,7 +112,7 @@ func TestTheFastestKernelIsChosen(t *testing.T) {
 				require.NoError(t, err)
 				require.False(t, chosen)
 				require.Same(t, s.entries[test.chosen].kernel, k,
-					"the search starts with the fastest by the first look")
+					"the search starts with the fastest by estimate")
 
 				exhaust(t, s.registry, unsolvable(kind), Options{MaxNonce: 99_999, Workers: 1})
 				k, chosen, err = s.pick(kind)
@@ -178,8 +178,8 @@ func (s *stage) kernels() (list []*asm.Kernel) {
 }
 
 // A trial chooses the fastest kernel for a kind of layout even if another kernel was faster in the
-// first look.
-func TestTrialCorrectsTheFirstLook(t *testing.T) {
+// estimate.
+func TestTrialCorrectsTheEstimate(t *testing.T) {
 	s := newStage(10, 11, 300)
 	slow := s.entries[0].kernel.ScanTails
 	s.entries[0].kernel.ScanTails = func(states *asm.States, tails []asm.Tail, mask uint32) int {
@@ -201,14 +201,14 @@ func TestSlowKernelsGetShortScans(t *testing.T) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for i := range s.entries {
-		s.look(&s.entries[i])
+		s.estimate(&s.entries[i])
 	}
 	require.Equal(t, 8, s.entries[0].kernel.MaxScan)
 	require.Equal(t, asm.Generic().MaxScan, s.entries[1].kernel.MaxScan)
-	require.Less(t, s.clock.Load(), (50 * time.Microsecond).Nanoseconds(), "the first look took too long")
+	require.Less(t, s.clock.Load(), (50 * time.Microsecond).Nanoseconds(), "the estimate took too long")
 }
 
-// The first look ignores the first call of a kernel, which is slow because its code is not in
+// The estimate ignores the first call of a kernel, which is slow because its code is not in
 // memory yet.
 func TestFirstCallsAreSlow(t *testing.T) {
 	s := newStage(10, 14, 300)
@@ -343,12 +343,12 @@ func TestSearchLoopDoesNotAllocate(t *testing.T) {
 			w.run(t.Context())
 		}
 		slice()
-		m.open[kind].Store(true)
+		m.undecided[kind].Store(true)
 		w.hashes.Store(trialAfter)
 		for range 20 {
 			slice() // completes the trial
 		}
-		require.False(t, m.open[kind].Load(), "%v: the trial is not complete", kind)
+		require.False(t, m.undecided[kind].Load(), "%v: the trial is not complete", kind)
 		if n := testing.AllocsPerRun(20, slice); n != 0 {
 			t.Errorf("%v: %v allocations in a slice of the search; want none", kind, n)
 		}

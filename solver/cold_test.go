@@ -22,7 +22,7 @@ const coldVariable = "GKPOW_TEST_COLD"
 
 // In processes that solve a single puzzle, the best kernel and those within 3 % of it do at least
 // 95 % of the hashes, with and without a busy loop on each processor. The test also logs
-// the time for first looks and self-tests, which should be below a millisecond. Run it by hand:
+// the time for estimates and self-tests, which should be below a millisecond. Run it by hand:
 //
 //	GKPOW_TEST_COLD=1 go test -run TestColdProcesses -v -timeout 1h ./solver
 func TestColdProcesses(t *testing.T) {
@@ -98,7 +98,7 @@ func coldProcesses(t *testing.T, best []string, salt, difficulty int) {
 	require.NotZero(t, total)
 	slices.Sort(choices)
 	share := float64(good) / float64(total)
-	t.Logf("%v: %.2f %% of %d hashes; first looks and self-tests: median %v, 95 %% within %v",
+	t.Logf("%v: %.2f %% of %d hashes; estimates and self-tests: median %v, 95 %% within %v",
 		best, 100*share, total, choices[len(choices)/2], choices[len(choices)*95/100])
 	if share < 0.95 {
 		t.Errorf("%v did %.1f %% of the hashes; want 95 %%", best, 100*share)
@@ -106,7 +106,7 @@ func coldProcesses(t *testing.T, best []string, salt, difficulty int) {
 }
 
 // coldSolve solves one puzzle. It prints the number of hashes of each kernel, including those of
-// first looks and self-tests, and the time that first looks and self-tests took.
+// estimates and self-tests, and the time that estimates and self-tests took.
 func coldSolve(t *testing.T, what string) {
 	var difficulty int
 	var salt string

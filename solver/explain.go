@@ -33,14 +33,14 @@ type Plan struct {
 // A SequentialPlan says what numeric order costs. Its rates are for one worker and whole searches,
 // derived from Plan.HashRate and the operation counts.
 type SequentialPlan struct {
-	// HashRate is the number of nonces up to the smallest solution, tried per second. The nonces
-	// above it that the search tries do not count.
+	// HashRate is how many of the nonces up to the smallest solution the search tries per second.
+	// Nonces above that solution, which the search also tries, do not count.
 	HashRate float64
-	// Bound is the most hashes per second that numeric order permits with this kernel: the nonces
-	// of each width in their fastest layout, none above the solution.
+	// Bound is the highest HashRate that a search in numeric order could reach with this kernel: if
+	// it tried the nonces of each width in their fastest layout, and none above the solution.
 	Bound float64
 	// AnyOrder is the hashes per second of a search without Options.Sequential, which may prefer
-	// wider nonces that cost less.
+	// wider nonces that take less time.
 	AnyOrder float64
 }
 
@@ -73,8 +73,9 @@ func (s *PlanSegment) nonces() float64 { return float64(s.Last-s.First) + 1 }
 
 // Explain plans the search for a puzzle as Solve would. It measures each candidate kernel on one
 // thread for about 20 ms, on the layout that takes most of the search time, and derives the rates
-// for other layouts from their operation counts. The candidates are all kernels that a search would
-// try, which excludes those far slower than generic, or only the kernel that the caller named.
+// for other layouts from their operation counts. The only candidate is the kernel that the caller
+// named; if the caller named none, the candidates are all kernels that are not far slower than
+// generic.
 //
 // The error is a *PuzzleError if the puzzle is invalid, the context's if that has ended, an
 // *ExhaustedError if there are no nonces to search (as when there are more shards than nonces), or
@@ -99,11 +100,10 @@ func (s *Solver) Explain(ctx context.Context, p Puzzle) (Plan, error) {
 	return s.explain(p, k, rate, why), nil
 }
 
-// Outline plans the search for a puzzle as Explain does, but measures nothing: it plans from
-// operation counts alone, which takes less than a millisecond. Each HashRate is 0, so the methods
-// Time, Quantile and Missed of the Plan mean nothing. The kernel is the one that the caller named,
-// or else the one that a search would begin with. The errors are those of Explain, except the
-// context's.
+// Outline plans the search for a puzzle as Explain does, but from operation counts alone, which
+// takes less than a millisecond. Each HashRate is 0, so the results of the Plan's methods Time,
+// Quantile and Missed are undefined. The kernel is the one that the caller named, or else the one
+// that a search would begin with. The errors are those of Explain, except the context's.
 func (s *Solver) Outline(p Puzzle) (Plan, error) {
 	candidates, err := s.toExplain(p)
 	if err != nil {
@@ -114,7 +114,7 @@ func (s *Solver) Outline(p Puzzle) (Plan, error) {
 		if k, _, err = s.registry.pick(0); err != nil {
 			return Plan{}, err
 		}
-		why = "the fastest by a first look"
+		why = "the fastest by a short measurement"
 	}
 	return s.explain(p, k, 0, why), nil
 }
@@ -216,7 +216,7 @@ func (s *Solver) candidates() ([]*asm.Kernel, error) {
 
 // Time returns the average duration of the search, whether or not it finds a solution.
 func (p *Plan) Time() time.Duration {
-	if p.Sequential != nil { // it tries nonces above the solution too
+	if p.Sequential != nil { // a sequential search also tries nonces above the solution
 		return duration(p.Hashes / (p.Sequential.HashRate * float64(p.Workers)))
 	}
 	seconds := 0.0
@@ -228,7 +228,7 @@ func (p *Plan) Time() time.Duration {
 }
 
 // Quantile returns the time within which a search finds a solution with the given probability, 0 to
-// 1. ok is false if the probability that any nonce is a solution is lower than that.
+// 1. ok is false if the probability that the allowed nonces include a solution is lower than that.
 func (p *Plan) Quantile(chance float64) (d time.Duration, ok bool) {
 	hashes := max(1, math.Log1p(-chance)/math.Log1p(-math.Ldexp(1, -p.Bits)))
 	seconds := 0.0

@@ -62,7 +62,7 @@ func TestOutline(t *testing.T) {
 		require.NoError(t, err)
 		require.Equal(t, before, stage.counts())
 		if o.Backend == "" {
-			require.Equal(t, "the fastest by a first look", got.Why)
+			require.Equal(t, "the fastest by a short measurement", got.Why)
 			want.Why = got.Why
 		}
 		want.HashRate = 0
@@ -162,8 +162,8 @@ func TestExplainErrors(t *testing.T) {
 	require.ErrorAs(t, err, &fault)
 }
 
-// Explain does not measure a hopeless kernel: with tails, only few slices would show how slow it
-// is.
+// Explain does not measure a kernel that is far too slow: with tails, only few slices would show
+// how slow it is.
 func TestExplainLeavesOutSlowKernels(t *testing.T) {
 	stage := newStage(5000, 40, 300)
 	slow := stage.entries[0].kernel

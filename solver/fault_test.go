@@ -10,11 +10,11 @@ import (
 	"github.com/gkpow/gkpow/solver/asm"
 )
 
-// sly returns a kernel that misses every hit in the given number of calls, and then reports wrong
-// hits. Its grids cost almost nothing, so the planner uses them wherever possible.
-func sly(calls int64) asm.Kernel {
+// faultyAfter returns a kernel that misses every hit in the given number of calls, and then reports
+// wrong hits. Its grids cost almost nothing, so the planner uses them wherever possible.
+func faultyAfter(calls int64) asm.Kernel {
 	k := asm.Generic()
-	k.Name = "sly"
+	k.Name = "faulty"
 	var called atomic.Int64
 	lie := func() int {
 		if called.Add(1) <= calls {
@@ -31,15 +31,15 @@ func sly(calls int64) asm.Kernel {
 	return k
 }
 
-// A moment is a search with a sly kernel.
-type moment struct {
+// A faultCase is a search with a kernel from faultyAfter.
+type faultCase struct {
 	puzzle   Puzzle
 	options  Options
 	want     []uint64 // the solutions among the allowed nonces
 	registry *registry
 }
 
-func (m *moment) solver(t *testing.T) *Solver {
+func (m *faultCase) solver(t *testing.T) *Solver {
 	t.Helper()
 	s, err := newSolver(m.options, m.registry)
 	require.NoError(t, err)
@@ -48,11 +48,11 @@ func (m *moment) solver(t *testing.T) *Solver {
 
 // caught reports whether the kernel was caught. If the search ended before that, it missed every
 // solution, and nothing can reveal it.
-func (m *moment) caught() bool { return m.registry.fault(m.registry.entries[0].kernel) != nil }
+func (m *faultCase) caught() bool { return m.registry.fault(m.registry.entries[0].kernel) != nil }
 
-// eachMoment runs a test with kernels that are caught at the first call, after the last nonce that
-// they can miss, or at moments in between.
-func eachMoment(t *testing.T, f func(t *testing.T, m *moment)) {
+// eachFaultCase runs a test with kernels that are caught at the first call, after the last nonce
+// that they can miss, or in between.
+func eachFaultCase(t *testing.T, f func(t *testing.T, m *faultCase)) {
 	for kind := range kinds {
 		p := Puzzle{Prefix: unsolvable(kind).Prefix, Bits: 11} // few steps have hits
 		const first, last = 1000, 39_999
@@ -60,7 +60,7 @@ func eachMoment(t *testing.T, f func(t *testing.T, m *moment)) {
 		for _, workers := range []int{1, 3} {
 			for _, calls := range []int64{0, 1, 2, 5, 11, 23, 47} {
 				o := Options{MinNonce: first, MaxNonce: last, Workers: workers}
-				m := &moment{p, o, want, trusting(sly(calls), asm.Generic())}
+				m := &faultCase{p, o, want, testedRegistry(faultyAfter(calls), asm.Generic())}
 				name := fmt.Sprintf("kind %d, %d workers, caught after %d calls", kind, workers, calls)
 				t.Run(name, func(t *testing.T) {
 					f(t, m)
@@ -73,14 +73,14 @@ func eachMoment(t *testing.T, f func(t *testing.T, m *moment)) {
 
 // All finds the solutions that a kernel missed before it was caught.
 func TestAllAfterMissedHits(t *testing.T) {
-	eachMoment(t, func(t *testing.T, m *moment) {
+	eachFaultCase(t, func(t *testing.T, m *faultCase) {
 		got, hashes, err := findAll(t, m.solver(t), m.puzzle)
 		if !m.caught() {
 			return
 		}
 		var fault *KernelFault
 		require.ErrorAs(t, err, &fault)
-		require.Equal(t, "sly", fault.Backend)
+		require.Equal(t, "faulty", fault.Backend)
 		require.Equal(t, m.options.MaxNonce-m.options.MinNonce+1, hashes)
 		require.Equal(t, m.want, got)
 	})
@@ -88,7 +88,7 @@ func TestAllAfterMissedHits(t *testing.T) {
 
 // A sequential search returns the smallest nonce even if a kernel missed it at first.
 func TestSequentialAfterMissedHits(t *testing.T) {
-	eachMoment(t, func(t *testing.T, m *moment) {
+	eachFaultCase(t, func(t *testing.T, m *faultCase) {
 		m.options.Sequential = true
 		solution, err := m.solver(t).Solve(t.Context(), m.puzzle)
 		if !m.caught() {
@@ -104,14 +104,14 @@ func TestSequentialAfterMissedHits(t *testing.T) {
 // Solve returns an ExhaustedError only if no nonce solves the puzzle, including the nonces that the
 // faulty kernel searched. It counts each nonce once.
 func TestExhaustedAfterMissedHits(t *testing.T) {
-	eachMoment(t, func(t *testing.T, m *moment) {
+	eachFaultCase(t, func(t *testing.T, m *faultCase) {
 		solution, err := m.solver(t).Solve(t.Context(), m.puzzle)
 		if m.caught() {
 			require.NoError(t, err)
 			require.Contains(t, m.want, solution.Nonce)
 		}
 	})
-	eachMoment(t, func(t *testing.T, m *moment) {
+	eachFaultCase(t, func(t *testing.T, m *faultCase) {
 		m.puzzle.Bits = MaxBits
 		_, err := m.solver(t).Solve(t.Context(), m.puzzle)
 		var exhausted *ExhaustedError
@@ -134,16 +134,16 @@ func TestAllReportsOnce(t *testing.T) {
 			return scan(b, words)
 		}
 		p := Puzzle{Prefix: []byte("turncoat:"), Bits: 7}
-		requireFoundOut(t, trusting(k, asm.Generic()), p, Options{MaxNonce: 9999, Workers: 1 + int(calls%3)})
+		requireFaultReported(t, testedRegistry(k, asm.Generic()), p, Options{MaxNonce: 9999, Workers: 1 + int(calls%3)})
 	}
 }
 
 // A search survives two faulty kernels, caught one after the other.
 func TestTwoFaults(t *testing.T) {
-	r := trusting(sly(3), sly(7), asm.Generic())
+	r := testedRegistry(faultyAfter(3), faultyAfter(7), asm.Generic())
 	r.entries[1].kernel.Name = "slier"
 	p := Puzzle{Prefix: unsolvable(0).Prefix, Bits: 9}
-	requireFoundOut(t, r, p, Options{MaxNonce: 59_999, Workers: 2})
+	requireFaultReported(t, r, p, Options{MaxNonce: 59_999, Workers: 2})
 	require.Error(t, r.fault(r.entries[1].kernel))
 }
 
@@ -165,7 +165,7 @@ func TestFaultOfAnotherSearch(t *testing.T) {
 			}
 			return -1
 		}
-		r = trusting(k, asm.Generic())
+		r = testedRegistry(k, asm.Generic())
 		s, err := newSolver(Options{MaxNonce: last, Workers: 1 + int(calls%3)}, r)
 		require.NoError(t, err)
 		got, hashes, err := findAll(t, s, p)

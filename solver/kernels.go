@@ -55,11 +55,11 @@ type registry struct {
 
 // An entry is a kernel and what is known about it.
 type entry struct {
-	kernel *asm.Kernel
-	look   float64       // ns per hash in the first look; 0 before it
-	slow   bool          // whether it is far slower than the last kernel
-	tested [kinds]uint16 // for each kind, the words whose self-test has run, as bits
-	fault  error         // found by a self-test or a search; nil if none
+	kernel   *asm.Kernel
+	estimate float64       // ns per hash, roughly; 0 before estimate has run
+	slow     bool          // whether it is far slower than the last kernel
+	tested   [kinds]uint16 // for each kind, the words whose self-test has run, as bits
+	fault    error         // found by a self-test or a search; nil if none
 }
 
 func newRegistry(table []asm.Kernel) *registry {
@@ -70,50 +70,50 @@ func newRegistry(table []asm.Kernel) *registry {
 	return r
 }
 
-// lookWord is the message word that varies in the first look.
-const lookWord = 10
+// estimateWord is the message word that varies when estimate measures a kernel.
+const estimateWord = 10
 
-// far bounds which kernels are worth using: one that takes more than far times as long as the last
-// kernel is hopeless.
-const far = 4
+// slowFactor decides which kernels are too slow to use: those that take more than slowFactor times
+// as long as the last kernel, which runs everywhere.
+const slowFactor = 4
 
-// look measures a kernel for the first time, if that has not been done. The CPU must be able to run
-// it. The caller holds r.mu.
-func (r *registry) look(e *entry) {
-	if e.look > 0 {
+// estimate sets the entry's estimate, unless that is set already, by measuring the kernel for a few
+// microseconds. The CPU must be able to run the kernel. The caller holds r.mu.
+func (r *registry) estimate(e *entry) {
+	if e.estimate > 0 {
 		return
 	}
 	last := &r.entries[len(r.entries)-1]
 	if e != last {
-		r.look(last)
+		r.estimate(last)
 	}
-	e.look = math.Inf(1)
+	e.estimate = math.Inf(1)
 	for n := range 5 {
 		count := e.kernel.Lanes
 		if n >= 2 {
 			count = min(8*count, 128)
 		}
-		e.look = min(e.look, r.time(e.kernel, count))
-		// Do not judge a kernel by its first call: the operating system then maps each page of the
-		// code, which takes as long as hundreds of hashes.
-		if n > 0 && e.look > far*last.look {
+		e.estimate = min(e.estimate, r.time(e.kernel, count))
+		// Ignore the first call, during which the operating system maps each page of the code: that
+		// takes as long as hundreds of hashes.
+		if n > 0 && e.estimate > slowFactor*last.estimate {
 			break
 		}
 	}
 	// Keep scans short for a kernel far slower than the last one: on some CPUs, mixing SHA-NI and
 	// AVX2 costs a hundred times as much as using either alone.
-	if e.slow = e.look > far*last.look; e.slow {
+	if e.slow = e.estimate > slowFactor*last.estimate; e.slow {
 		e.kernel.MaxScan = 8 * e.kernel.Lanes
 	}
 }
 
 // time returns the ns per hash of a kernel in one scan of count nonces.
 func (r *registry) time(k *asm.Kernel, count int) float64 {
-	b := &asm.Block{State: asm.IV, Vary: lookWord, Mask: ^uint32(0)}
+	b := &asm.Block{State: asm.IV, Vary: estimateWord, Mask: ^uint32(0)}
 	for i := range b.Words {
 		b.Words[i] = asm.IV[i%8] * uint32(2*i+1) // CPUs may be faster with zeros
 	}
-	b.Words[lookWord] = 0
+	b.Words[estimateWord] = 0
 	b.Prepare(0)
 	words := make([]uint32, count)
 	for i := range words {
@@ -121,19 +121,19 @@ func (r *registry) time(k *asm.Kernel, count int) float64 {
 	}
 	start := r.now()
 	k.Scan(b, words)
-	const least = 0.1 // the clock may be coarse
+	const least = 0.1 // the clock may be too coarse to show any time
 	return max(least, float64(r.now().Sub(start).Nanoseconds())/float64(count))
 }
 
-// ready runs the kernel's self-test for pieces of a kind whose given word varies, unless it has
-// already run in this process. A kernel that fails is disabled.
-func (r *registry) ready(k *asm.Kernel, kind kind, word int) {
+// selfTest runs the kernel's self-test for pieces of a kind in which the given word varies, unless
+// this process has already run it. A kernel that fails is disabled.
+func (r *registry) selfTest(k *asm.Kernel, kind kind, word int) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.test(r.entry(k), kind, word)
 }
 
-// test is ready for callers that hold r.mu.
+// test is selfTest for callers that hold r.mu.
 func (r *registry) test(e *entry, kind kind, word int) {
 	if e.fault != nil || e.tested[kind]>>word&1 == 1 {
 		return
@@ -141,17 +141,17 @@ func (r *registry) test(e *entry, kind kind, word int) {
 	e.tested[kind] |= 1 << word
 	switch kind {
 	case oneBlock:
-		r.blame(e, e.kernel.SelfTestScan(word))
+		r.setFault(e, e.kernel.SelfTestScan(word))
 	case grid:
-		r.blame(e, e.kernel.SelfTestGrid(word))
+		r.setFault(e, e.kernel.SelfTestGrid(word))
 	default:
-		r.blame(e, e.kernel.SelfTestTails(word))
+		r.setFault(e, e.kernel.SelfTestTails(word))
 	}
 }
 
-// blame disables a kernel for the rest of the process. It does nothing if err is nil or the kernel
-// is already disabled. The caller holds r.mu.
-func (r *registry) blame(e *entry, err error) {
+// setFault disables a kernel for the rest of the process. It does nothing if err is nil or the
+// kernel is already disabled. The caller holds r.mu.
+func (r *registry) setFault(e *entry, err error) {
 	if err == nil || e.fault != nil {
 		return
 	}
@@ -172,7 +172,7 @@ var testedAll = [kinds]uint16{1<<16 - 1, 1<<16 - 1, 1<<16 - 1, 1<<16 - 1}
 func (r *registry) cold() bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	return r.entries[len(r.entries)-1].look == 0
+	return r.entries[len(r.entries)-1].estimate == 0
 }
 
 // usable returns the kernels that can be used, in table order. It runs all their self-tests, except
@@ -185,12 +185,12 @@ func (r *registry) usable() (list []*asm.Kernel) {
 		if !e.usable() {
 			continue
 		}
-		switch r.look(e); {
+		switch r.estimate(e); {
 		case e.slow:
-			r.test(e, oneBlock, lookWord)
+			r.test(e, oneBlock, estimateWord)
 		case e.tested != testedAll:
 			e.tested = testedAll
-			r.blame(e, e.kernel.SelfTest())
+			r.setFault(e, e.kernel.SelfTest())
 		}
 		if e.usable() {
 			list = append(list, e.kernel)
@@ -199,8 +199,8 @@ func (r *registry) usable() (list []*asm.Kernel) {
 	return list
 }
 
-// promising returns the usable kernels except slow ones. Short slices would misjudge a slow kernel:
-// one slice may hold only the first block of a run, and the others only tails.
+// promising returns the usable kernels except slow ones. A slow kernel cannot be measured in short
+// slices: one slice may hold only the first block of a run, and the others only tails.
 func (r *registry) promising() []*asm.Kernel {
 	return slices.DeleteFunc(r.usable(), func(k *asm.Kernel) bool {
 		r.mu.Lock()
@@ -221,8 +221,8 @@ func (r *registry) named(name string) (*asm.Kernel, error) {
 		e := &r.entries[i]
 		switch {
 		case name == e.kernel.Name && e.usable():
-			r.look(e) // sets MaxScan
-			if r.test(e, oneBlock, lookWord); e.fault == nil {
+			r.estimate(e) // sets MaxScan
+			if r.test(e, oneBlock, estimateWord); e.fault == nil {
 				return e.kernel, nil
 			}
 			return nil, fmt.Errorf("backend %s: %w", name, e.fault)
@@ -263,7 +263,7 @@ func (r *registry) disable(k *asm.Kernel, fault error) bool {
 	if k == r.entries[len(r.entries)-1].kernel {
 		return false
 	}
-	r.blame(r.entry(k), fault)
+	r.setFault(r.entry(k), fault)
 	return true
 }
 

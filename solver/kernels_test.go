@@ -33,7 +33,7 @@ func TestFaultyKernel(t *testing.T) {
 	for name, scan := range wrongScans {
 		for _, asked := range []string{"", "broken"} {
 			t.Run(name+asked, func(t *testing.T) {
-				r := trusting(broken("broken", scan), asm.Generic())
+				r := testedRegistry(broken("broken", scan), asm.Generic())
 				s, err := newSolver(Options{Sequential: true, Backend: asked}, r)
 				require.NoError(t, err)
 				p := Puzzle{Prefix: []byte("faulty:"), Bits: 12}
@@ -64,7 +64,7 @@ func TestFaultyKernel(t *testing.T) {
 			})
 		}
 		t.Run(name+", exhausted", func(t *testing.T) {
-			s, err := newSolver(Options{MaxNonce: 5000}, trusting(broken("broken", scan), asm.Generic()))
+			s, err := newSolver(Options{MaxNonce: 5000}, testedRegistry(broken("broken", scan), asm.Generic()))
 			require.NoError(t, err)
 			_, err = s.Solve(t.Context(), Puzzle{Bits: MaxBits})
 			var fault *KernelFault
@@ -76,9 +76,9 @@ func TestFaultyKernel(t *testing.T) {
 	}
 }
 
-// requireFoundOut runs All with a registry whose first kernel is broken. It requires that All
-// blames the kernel and that all other results are correct.
-func requireFoundOut(t *testing.T, r *registry, p Puzzle, o Options) {
+// requireFaultReported runs All with a registry whose first kernel is broken. It requires that All
+// reports the kernel's fault and that all other results are correct.
+func requireFaultReported(t *testing.T, r *registry, p Puzzle, o Options) {
 	t.Helper()
 	s, err := newSolver(o, r)
 	require.NoError(t, err)
@@ -102,7 +102,7 @@ func TestFaultyKernelAfterTails(t *testing.T) {
 				k := broken("broken", asm.Generic().Scan)
 				k.ScanTails = func(_ *asm.States, tails []asm.Tail, _ uint32) int { return scan(tails) }
 				p := Puzzle{Prefix: unsolvable(kind).Prefix, Bits: 9}
-				requireFoundOut(t, trusting(k, asm.Generic()), p, Options{MinNonce: 1000, MaxNonce: 39_999, Workers: 2})
+				requireFaultReported(t, testedRegistry(k, asm.Generic()), p, Options{MinNonce: 1000, MaxNonce: 39_999, Workers: 2})
 			})
 		}
 	}
@@ -118,7 +118,7 @@ func TestFaultyKernelInGrids(t *testing.T) {
 				k.Ops.Grid[word] = 1
 			}
 			p := Puzzle{Prefix: unsolvable(grid).Prefix, Bits: 9}
-			requireFoundOut(t, trusting(k, asm.Generic()), p, Options{MinNonce: 1000, MaxNonce: 59_999, Workers: 2})
+			requireFaultReported(t, testedRegistry(k, asm.Generic()), p, Options{MinNonce: 1000, MaxNonce: 59_999, Workers: 2})
 		})
 	}
 }

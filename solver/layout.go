@@ -15,7 +15,7 @@ const (
 	oneBlock    kind = iota // the block that varies is the last
 	fixedTail               // the block that follows is the same for all nonces
 	varyingTail             // the block that follows holds digits that vary
-	grid                    // as oneBlock, with chunks that differ in one word searched together
+	grid                    // like oneBlock, but the kernel searches chunks that differ in one word together
 	kinds                   // the number of kinds
 )
 
@@ -24,10 +24,13 @@ func (k kind) String() string {
 }
 
 // A layout says where the digits of nonces of one width fall in the last blocks of the message, and
-// which of them vary within a chunk. These are the inner digits, a run of digits in one message
-// word, and, if a block follows that word's block, up to three tail digits: the last digits of the
-// nonce, in that last block. Byte offsets count from the start of the block in which the nonce
-// begins.
+// which of these digits vary within a chunk:
+//
+//   - the inner digits, a run of digits in one message word
+//   - up to three tail digits, the last digits of the nonce, if they are in a block after the one
+//     with the inner digits
+//
+// Byte offsets count from the start of the block in which the nonce begins.
 type layout struct {
 	width      int // number of digits of the nonce
 	at         int // byte offset of the first digit, 0 to 63
@@ -134,9 +137,9 @@ func (l layout) firstValue() uint64 { return pow10[l.count] - l.values() }
 // size returns the number of nonces in a chunk.
 func (l layout) size() uint64 { return l.values() * l.tailCount() }
 
-// stretches yields the layout with whole chunks in a row, then with ever fewer inner values per
-// row. Shorter rows make windows smaller, but there are more of them to prepare. If tails follow,
-// the stretches fill whole groups of hash states.
+// stretches yields the layout with whole chunks as rows, and then variants with fewer inner values
+// per row. Shorter rows make windows smaller, but a search has to prepare more of them. If a tail
+// follows, the stretches fill whole groups of hash states.
 func (l layout) stretches() iter.Seq[layout] {
 	least := uint64(shortestStretch)
 	if l.hasTail() {
@@ -185,7 +188,7 @@ func (l layout) together() uint64 {
 	return asm.GridLanes
 }
 
-// groups returns the number of rows needed for all chunks that differ in one word only.
+// groups returns the number of rows that hold all chunks that differ in one word only.
 func (l layout) groups() uint64 { return (pow10[l.gridDigits] + l.together() - 1) / l.together() }
 
 // window returns the number of nonces in a window: consecutive nonces that a search tries, in any
@@ -287,12 +290,13 @@ func (l layout) kernelWork(lanes int, o *asm.Ops, w asm.Weights) float64 {
 	return l.calls(lanes) * w.Scan * float64(o.Scan[word]) / float64(l.rowSize())
 }
 
-// calls returns the number of vectors, each of the given number of lanes, that it takes to hold the
-// inner values that a row has of one chunk.
+// calls returns the number of vectors, each with the given number of lanes, that hold the inner
+// values that a row takes from one chunk.
 func (l layout) calls(lanes int) float64 { return math.Ceil(float64(l.rowValues()) / float64(lanes)) }
 
-// leftOver returns the share of chunks that are searched one by one, because the number of chunks
-// that differ in one word only is not a multiple of the grid's lanes, and their layout.
+// leftOver returns the share of a grid layout's chunks that are searched one by one, and the layout
+// for these. Some chunks are left over if the number of chunks that differ in one word only is not
+// a multiple of the grid's lanes.
 func (l layout) leftOver() (share float64, alone layout) {
 	share = float64(pow10[l.gridDigits]%asm.GridLanes) / float64(pow10[l.gridDigits])
 	l.gridDigits = 0

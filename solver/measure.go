@@ -87,8 +87,8 @@ func (r *registry) measure(ctx context.Context, candidates []*asm.Kernel, o Opti
 	return rates, nil
 }
 
-// A meter is an endless search with one kernel and one layout that finds nothing. Its only worker
-// runs one slice at a time.
+// A meter measures one kernel on one layout. It is an endless search that finds nothing, whose only
+// worker runs one slice at a time.
 type meter struct {
 	*search
 	rates []float64 // hashes per second in each slice

@@ -62,8 +62,8 @@ func (sp space) cheapest(width int, s segment, kernels lineup) segment {
 				break
 			}
 			s.cost += s.sparseCost(k.Kernel)
-			s.time = s.cost * k.pace
-			s.tables = l.tableCycles() / k.Weights.Scan * k.pace
+			s.time = s.cost * k.opTime
+			s.tables = l.tableCycles() / k.Weights.Scan * k.opTime
 			total := s.time*(1+sp.excess(&s)/hashes) + s.tables/hashes
 			if total < least {
 				best, least = s, total
@@ -77,7 +77,8 @@ func (sp space) cheapest(width int, s segment, kernels lineup) segment {
 }
 
 // excess estimates how many nonces above the smallest solution a sequential search tries in a
-// segment: if the segment holds the solution, the rest of its window and rows of other workers.
+// segment. If the segment holds that solution, they are half of the solution's window and of the
+// rows of the other workers, on average.
 func (sp space) excess(s *segment) float64 {
 	if sp.order != byWindow {
 		return 0
@@ -128,8 +129,8 @@ func (p plan) sequentialTime() (time float64) {
 	return time
 }
 
-// sequentialBound is the least sequentialTime that any order of the nonces of each width could
-// achieve: each segment has its fastest layout, and no nonce above the smallest solution is tried.
+// sequentialBound is a lower bound on sequentialTime: each segment has its fastest layout, whatever
+// the order of its nonces, and the search tries no nonce above the smallest solution.
 func (p plan) sequentialBound(kernels lineup) float64 {
 	o, free := p.space.odds(), p.space
 	free.order = cheapestFirst

@@ -52,7 +52,7 @@ func TestLatestPlanIsUsedAgain(t *testing.T) {
 		func(sp *space, _ *lineup) { sp.tried = 4096 },
 		func(sp *space, _ *lineup) { sp.order = byWindow },
 		func(_ *space, kernels *lineup) { *kernels = other },
-		func(_ *space, kernels *lineup) { kernels[grid].pace = 7 },
+		func(_ *space, kernels *lineup) { kernels[grid].opTime = 7 },
 	} {
 		space, kernels := sp, generic
 		change(&space, &kernels)

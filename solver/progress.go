@@ -42,7 +42,7 @@ func duration(seconds float64) time.Duration {
 }
 
 // monotonic returns the current time, for measuring durations only: it ignores changes of the wall
-// clock. It takes half as long as time.Now, which shows in easy puzzles.
+// clock. It takes half as long as time.Now, which matters in easy puzzles.
 func monotonic() time.Time { return loaded.Add(time.Since(loaded)) }
 
 var loaded = time.Now()

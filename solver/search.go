@@ -27,17 +27,17 @@ type search struct {
 	processors int64 // GOMAXPROCS when the search started
 	endless    bool  // whether to start over at the end of the plan
 
-	calls  sync.Mutex          // serializes calls of found; guards the fields below
-	found  func(Solution) bool // the callback of All; nil for Solve
-	enough bool                // whether found has returned false
-	told   []uint64            // the nonces passed to found
-	again  []uint64            // nonces reported by earlier attempts, sorted; this attempt finds them again
+	calls           sync.Mutex          // serializes calls of found; guards the fields below
+	found           func(Solution) bool // the callback of All; nil for Solve
+	enough          bool                // whether found has returned false
+	delivered       []uint64            // the nonces passed to found
+	deliveredBefore []uint64            // those that earlier attempts passed to found, sorted
 
-	kernels [kinds]atomic.Pointer[asm.Kernel] // the kernel in use for each kind of layout
-	open    [kinds]atomic.Bool                // whether the kernel for that kind has yet to be chosen
-	faults  atomic.Int64                      // registry.faults at the last inspection
-	stop    atomic.Bool                       // tells all workers to stop
-	beyond  atomic.Uint64                     // nonces above it need not be searched
+	kernels   [kinds]atomic.Pointer[asm.Kernel] // the kernel in use for each kind of layout
+	undecided [kinds]atomic.Bool                // whether the kernel for that kind has yet to be chosen
+	faults    atomic.Int64                      // registry.faults at the last inspection
+	stop      atomic.Bool                       // tells all workers to stop
+	beyond    atomic.Uint64                     // nonces above it need not be searched
 
 	mu       sync.Mutex    // guards the fields below
 	segment  int           // index in plan.segments of the segment being handed out
@@ -71,7 +71,7 @@ func (s *search) claim() (seg *segment, from, to uint64, ok bool) {
 	}
 	seg = &s.plan.segments[s.segment]
 	if s.plan.space.order != cheapestFirst && seg.least(s.row) > s.beyond.Load() {
-		return nil, 0, 0, false // later rows are above it too
+		return nil, 0, 0, false // so are all later rows
 	}
 	const grain = 8192 // nonces to hand out at a time if rows are smaller
 	from = s.row
@@ -123,7 +123,7 @@ func (s *search) inspect() bool {
 	return !s.void
 }
 
-// report records a nonce that check has accepted, if it solves the puzzle.
+// report records a nonce that check has accepted, if the nonce solves the puzzle.
 func (s *search) report(k *asm.Kernel, nonce uint64, digest [sha256.Size]byte) {
 	if leadingZeros(digest) < s.puzzle.Bits {
 		return // kernels test the first 32 bits only
@@ -151,10 +151,10 @@ func (s *search) deliver(solution Solution) {
 	s.mu.Unlock()
 	s.calls.Lock()
 	defer s.calls.Unlock()
-	if _, told := slices.BinarySearch(s.again, solution.Nonce); told || s.enough {
+	if _, known := slices.BinarySearch(s.deliveredBefore, solution.Nonce); known || s.enough {
 		return
 	}
-	s.told = append(s.told, solution.Nonce)
+	s.delivered = append(s.delivered, solution.Nonce)
 	solution.Hashes, solution.Workers = s.hashes(), len(s.workers)
 	solution.Elapsed = time.Since(s.start)
 	if !s.found(solution) {
@@ -245,8 +245,8 @@ func (s *search) restart() error {
 	s.plan.segments = newPlan(s.plan.space, kernels).segments
 	s.void, s.used = false, nil
 	s.stop.Store(false)
-	s.again = slices.Clone(s.told)
-	slices.Sort(s.again)
+	s.deliveredBefore = slices.Clone(s.delivered)
+	slices.Sort(s.deliveredBefore)
 	for _, w := range s.workers {
 		w.reset()
 	}
@@ -273,7 +273,7 @@ func (s *search) equip() (kernels lineup, err error) {
 		}
 		kernels[i] = s.registry.contender(k)
 		s.kernels[i].Store(k)
-		s.open[i].Store(!chosen)
+		s.undecided[i].Store(!chosen)
 	}
 	return kernels, nil
 }
@@ -282,7 +282,7 @@ func (s *search) equip() (kernels lineup, err error) {
 func (s *search) settle(kind kind, k *asm.Kernel) {
 	if k != nil {
 		s.kernels[kind].Store(k)
-		s.open[kind].Store(false)
+		s.undecided[kind].Store(false)
 	}
 }
 

@@ -14,8 +14,8 @@ type segment struct {
 // nonces returns the number of nonces in the segment.
 func (s *segment) nonces() float64 { return float64(s.last-s.first) + 1 }
 
-// sparseCost estimates the cost per hash, in the unit of cost, of rows that hold few of the
-// segment's nonces or none. If a segment has few nonces and their last digits are outer ones,
+// sparseCost estimates how much rows that hold few or none of the segment's nonces add to the cost
+// per hash, in the unit of cost. If a segment has few nonces and their last digits are outer ones,
 // nearly all rows may be like that.
 func (s *segment) sparseCost(k *asm.Kernel) float64 {
 	from, to := s.rows()
@@ -60,8 +60,8 @@ func (s *segment) row(number uint64) row {
 	window, low := number/s.after(), number%s.after()
 	group, stretch := window/s.rowsPerChunk(), window%s.rowsPerChunk()
 	same := pow10[s.gridDigits]
-	start, of := group/s.groups()*same, group%s.groups()*s.together()
-	r := row{low: low, high: start + of, end: start + min(of+s.together(), same), to: pow10[s.count]}
+	start, offset := group/s.groups()*same, group%s.groups()*s.together()
+	r := row{low: low, high: start + offset, end: start + min(offset+s.together(), same), to: pow10[s.count]}
 	if n := uint64(s.stretch); n > 0 {
 		r.from = s.firstValue() + stretch*n
 		r.to = min(r.from+n, r.to)

@@ -169,7 +169,7 @@ func Solve(ctx context.Context, p Puzzle) (Solution, error) {
 // Solve tries the first nonces of an easy puzzle on the calling goroutine, with crypto/sha256,
 // unless a Backend is named.
 func (s *Solver) Solve(ctx context.Context, p Puzzle) (Solution, error) {
-	start := time.Since(loaded) // takes half as long as time.Now, which shows in easy puzzles
+	start := time.Since(loaded) // takes half as long as time.Now, which matters in easy puzzles
 	if err := p.validate(); err != nil {
 		return Solution{}, err
 	}
@@ -281,7 +281,7 @@ func (s *Solver) search(ctx context.Context, run *search, sp space) error {
 	return nil
 }
 
-// plan plans a search of the space. The puzzles of a service differ only in their salt, so the
+// plan plans a search of the space. The puzzles of one service differ only in their salts, so the
 // latest search usually had the same plan.
 func (s *Solver) plan(sp space, kernels lineup) plan {
 	sp.workers = s.options.workers()

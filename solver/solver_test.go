@@ -34,13 +34,13 @@ func eachKernel(t *testing.T, f func(t *testing.T, k asm.Kernel)) {
 	}
 }
 
-// thin returns n such that a test should run every n-th case. n is larger for a kernel that is far
-// too slow on this CPU to be chosen.
+// thin returns n if a test should run only every n-th case. n is larger for a kernel that is far too
+// slow on this CPU to be chosen.
 func thin(k asm.Kernel) int {
 	r := newRegistry([]asm.Kernel{k, asm.Generic()})
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if r.look(&r.entries[0]); r.entries[0].slow {
+	if r.estimate(&r.entries[0]); r.entries[0].slow {
 		return 11
 	}
 	return cases.Stride()
@@ -113,9 +113,9 @@ func TestSolveBeyond32Bits(t *testing.T) {
 		block.Mask = mask(12)
 		return asm.Generic().Scan(&block, words)
 	}
-	// The last kernel of a table is never disabled, so wrong hits are tolerated like those of any
-	// kernel for the bits beyond 32.
-	s, err := newSolver(Options{MaxNonce: 10_000_000}, trusting(shortSighted))
+	// The last kernel of a table is never disabled, so the search tolerates its wrong hits, as it
+	// tolerates any kernel's hits that miss only bits beyond the 32nd.
+	s, err := newSolver(Options{MaxNonce: 10_000_000}, testedRegistry(shortSighted))
 	require.NoError(t, err)
 	solution, err := s.Solve(t.Context(), p)
 	require.NoError(t, err)

@@ -50,7 +50,7 @@ func (s Shard) part(first, last uint64) (_, _ uint64, ok bool) {
 		return first + quotient
 	}
 	from, to := bound(s.Index), bound(s.Index+1)
-	return from, to - 1, from != to // to wraps to 0 after the last 64-bit nonce
+	return from, to - 1, from != to // to is 0 if the part ends with the largest 64-bit nonce
 }
 
 // An order says in which order to search nonces.

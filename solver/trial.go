@@ -30,7 +30,7 @@ const (
 type trial struct {
 	now     func() time.Time
 	kind    kind
-	kernels []tried
+	kernels []trialKernel
 	round   int // completed rounds
 	turn    int // index of the kernel whose turn it is
 
@@ -39,13 +39,13 @@ type trial struct {
 	hashes uint64    // how many of them have been tried
 }
 
-// A tried is a kernel under trial.
-type tried struct {
+// A trialKernel is a kernel in a trial.
+type trialKernel struct {
 	*asm.Kernel
-	least float64 // least ns per hash in a turn; before the first round, from the first look
+	least float64 // least ns per hash in a turn; before the first round, the estimate
 }
 
-// next returns the kernel whose turn it is, and the most hashes for its next piece.
+// next returns the kernel whose turn it is, and the maximum number of hashes in its next piece.
 func (t *trial) next() (k *asm.Kernel, most uint64) {
 	current := t.kernels[t.turn]
 	if t.began.IsZero() {
@@ -71,7 +71,7 @@ func (t *trial) record(hashes uint64) bool {
 		t.turn = 0
 		if t.round++; t.round >= trialEarly {
 			behind := trialBehind * t.fastest().least
-			t.kernels = slices.DeleteFunc(t.kernels, func(k tried) bool { return k.least > behind })
+			t.kernels = slices.DeleteFunc(t.kernels, func(k trialKernel) bool { return k.least > behind })
 		}
 	}
 	return t.over()
@@ -83,6 +83,6 @@ func (t *trial) interrupt() { t.began = time.Time{} }
 func (t *trial) over() bool { return t.round == trialRounds || len(t.kernels) == 1 }
 
 // fastest returns the kernel with the least time per hash, the first one on a tie.
-func (t *trial) fastest() tried {
-	return slices.MinFunc(t.kernels, func(a, b tried) int { return cmp.Compare(a.least, b.least) })
+func (t *trial) fastest() trialKernel {
+	return slices.MinFunc(t.kernels, func(a, b trialKernel) int { return cmp.Compare(a.least, b.least) })
 }

@@ -13,8 +13,8 @@ type piece struct {
 	values []uint32   // the inner digits, as words
 	tails  []asm.Tail // the blocks that can follow, if the kind has any
 
-	// If a tail follows: the run of values that is hashed at once, and which group of asm.MaxStates
-	// values of the run belongs to this piece.
+	// If a tail follows: the run of values that the kernel hashes at once, and which group of
+	// asm.MaxStates values of the run belongs to this piece.
 	run    []uint32
 	serial uint64 // identifies the run within its walk
 	group  int
@@ -70,8 +70,8 @@ type walk struct {
 	base     uint64
 	from, to uint64 // inner values yet to be searched, [from, to)
 
-	// If a tail follows: the run of values that is hashed at once. The tails are searched slice by
-	// slice, and each slice group by group.
+	// If a tail follows: the run of values that the kernel hashes at once. The walk goes through the
+	// tails slice by slice, and through each slice group by group.
 	run      []uint32
 	serial   uint64 // counts runs
 	runBase  uint64 // the nonce of the first value and tail 0
@@ -141,8 +141,8 @@ func (w *walk) nextChunk() {
 	r.high++
 }
 
-// piece returns the next piece, of up to most nonces, or of as few as a kernel can search at once
-// if that is more. Call it only after more has returned true.
+// piece returns the next piece, of at most most nonces, or of the fewest that a kernel can search
+// at once if those are more. Call it only after more has returned true.
 func (w *walk) piece(most uint64) piece {
 	stride := w.seg.innerStride()
 	p := piece{kind: w.kind, along: stride}

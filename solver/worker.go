@@ -21,7 +21,7 @@ type worker struct {
 	until    time.Time          // when to leave the loop, by the registry's clock; zero means never
 
 	candidates uint64                              // candidates that kernels have reported
-	looked     struct{ hashes, candidates uint64 } // the two counts at the last context check
+	checked    struct{ hashes, candidates uint64 } // the two counts at the last context check
 	yielded    time.Time                           // when the worker last yielded
 
 	states   [asm.MaxHash / asm.MaxStates]asm.States // hash states of the current run
@@ -36,7 +36,7 @@ var idleWorkers = sync.Pool{New: func() any { return new(worker) }}
 // reset discards the worker's counts and position, before another attempt.
 func (w *worker) reset() {
 	w.hashes.Store(0)
-	w.looked.hashes, w.hashedBy = 0, nil
+	w.checked.hashes, w.hashedBy = 0, nil
 	w.admitted = [kinds]*asm.Kernel{}
 	w.walk = walk{}
 }
@@ -84,11 +84,11 @@ func (w *worker) claim() bool {
 	return true
 }
 
-// kernel returns the kernel for the next piece, and the most hashes to ask of it in one call. ok is
+// kernel returns the kernel for the next piece, and the maximum number of hashes in one call. ok is
 // false if the kernel has been disabled.
 func (w *worker) kernel() (k *asm.Kernel, most uint64, ok bool) {
 	kind := w.walk.kind
-	if kind == w.walk.seg.kind() && w.search.open[kind].Load() {
+	if kind == w.walk.seg.kind() && w.search.undecided[kind].Load() {
 		w.choose()
 	}
 	if w.trial != nil && w.trial.kind == kind {
@@ -136,7 +136,7 @@ func (w *worker) timed(kind kind, hashes uint64, candidates bool) {
 // passed already. admit returns false, and the search stops, if the kernel has been disabled.
 func (w *worker) admit(k *asm.Kernel, kind kind) bool {
 	s := w.search
-	s.registry.ready(k, kind, w.walk.seg.word())
+	s.registry.selfTest(k, kind, w.walk.seg.word())
 	if !s.use(k) {
 		return false
 	}
@@ -151,7 +151,7 @@ func (w *worker) try(ctx context.Context, k *asm.Kernel, p piece) bool {
 			return false
 		}
 		w.scan(k, &p)
-		if !w.look(ctx, k) {
+		if !w.checkContext(ctx, k) {
 			return false
 		}
 	}
@@ -215,21 +215,21 @@ func (w *worker) hash(k *asm.Kernel, p *piece) *asm.States {
 		n := copy(words[:], p.run)
 		groups := (n + asm.MaxStates - 1) / asm.MaxStates
 		for i := n; i < groups*asm.MaxStates; i++ {
-			words[i] = words[n-1] // repeat the last value: its hits are hits of the real one too
+			words[i] = words[n-1] // pad with the last value, whose copies have the same hits
 		}
 		k.Hash(&w.walk.block, words[:groups*asm.MaxStates], w.states[:groups])
 	}
 	return &w.states[p.group]
 }
 
-// look checks the context from time to time, and yields to other goroutines. It returns false if
+// checkContext checks the context from time to time, and yields to other goroutines. It returns false if
 // the context has ended or the worker must leave the loop.
-func (w *worker) look(ctx context.Context, k *asm.Kernel) bool {
+func (w *worker) checkContext(ctx context.Context, k *asm.Kernel) bool {
 	hashes := w.hashes.Load()
-	if hashes-w.looked.hashes < uint64(k.MaxScan)/2 && w.candidates == w.looked.candidates {
+	if hashes-w.checked.hashes < uint64(k.MaxScan)/2 && w.candidates == w.checked.candidates {
 		return true
 	}
-	w.looked.hashes, w.looked.candidates = hashes, w.candidates // verifying candidates takes time too
+	w.checked.hashes, w.checked.candidates = hashes, w.candidates // verifying candidates takes time too
 	if err := ended(ctx); err != nil {
 		w.search.fail(err)
 		return false
@@ -241,8 +241,8 @@ func (w *worker) look(ctx context.Context, k *asm.Kernel) bool {
 // working is the number of workers of this process that are running.
 var working atomic.Int64
 
-// yieldEvery is how often a worker yields. Other goroutines wait at most this long, plus the time
-// for one piece, for a processor.
+// yieldEvery is the interval at which a worker yields. Other goroutines wait for a processor at
+// most this long, plus the time for one piece.
 const yieldEvery = 250 * time.Microsecond
 
 // yield yields the processor if that is due and the workers of this process occupy all processors.
