@@ -105,7 +105,7 @@ func (m *module) readLicenses(dir string) error {
 	return nil
 }
 
-// name returns the name for readers.
+// name returns the module's name as the notices show it.
 func (m *module) name() string {
 	if m.path == "std" {
 		return "Go standard library"

@@ -28,7 +28,7 @@ import (
 	"k8s.io/apimachinery/pkg/util/yaml"
 )
 
-// blocks returns the code blocks in a language from all documents, by document.
+// blocks returns all code blocks in a language, by document.
 func blocks(t *testing.T, language string) map[string][]string {
 	documents, err := filepath.Glob("../../docs/*.md")
 	require.NoError(t, err)

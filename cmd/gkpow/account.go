@@ -78,8 +78,8 @@ func newClient(config client.Config) (*client.Client, error) {
 	return c, nil
 }
 
-// configError returns malformed keys as they are, so that they have the same exit code
-// as refused keys, and any other invalid setting as a usageError.
+// configError turns an error about an invalid setting into a usageError. It leaves errors about
+// malformed keys unchanged, so that they have the same exit code as refused keys.
 func configError(err error) error {
 	for _, field := range []string{"SiteKey", "SecretKey", "APIKey", "HashID"} {
 		if strings.Contains(err.Error(), "config: "+field) {
@@ -97,7 +97,7 @@ func (f *accountFlags) config(ctx context.Context, env environment, s *solver.So
 		return config, nil, usagef("--difficulty needs --emulator: the service sets its own difficulty")
 	}
 	if f.given("max-difficulty") && (f.maxDifficulty < 1 || f.maxDifficulty > 64) {
-		return config, nil, usagef("--max-difficulty %d is not 1 to 64", f.maxDifficulty)
+		return config, nil, usagef("--max-difficulty must be 1 to 64, not %d", f.maxDifficulty)
 	}
 	stop := func() {}
 	if f.emulator {

@@ -207,7 +207,8 @@ func TestAgentRefusals(t *testing.T) {
 	}
 }
 
-// A proxy that asks the agent wrongly finds out from the log; its visitors find out nothing.
+// If a proxy sends the agent a wrong request, the log says what is wrong, and the visitor's page
+// does not.
 func TestAgentMisused(t *testing.T) {
 	for target, says := range map[string]string{
 		"/gktinc/validate?url=example.com/login":              "X-Real-IP",
@@ -239,7 +240,7 @@ func TestAgentMisused(t *testing.T) {
 	}
 }
 
-// A visitor who has sent no form reads nothing about a form: Caddy passes these pages on.
+// The page for a visitor who has sent no form does not mention a form. Caddy passes these pages on.
 func TestAgentRefusesAddresses(t *testing.T) {
 	ask := func(j *judge) (int, string) {
 		r := visitor("GET", "/gktinc/level-check", "")
@@ -260,7 +261,7 @@ func TestAgentRefusesAddresses(t *testing.T) {
 	require.Contains(t, body, "The page is not available")
 }
 
-// A form that stops arriving is no occasion to tell addresses.
+// The answer to a form that stops arriving contains no addresses.
 func TestAgentBrokenForm(t *testing.T) {
 	j := newJudge(t, gktest.GKTincOptions{}, guardFlags{})
 	r := visitor("POST", validateURL, "username=bob")
@@ -331,7 +332,7 @@ func TestAgentRestarts(t *testing.T) {
 	require.Equal(t, 403, status, body)
 }
 
-// A service that does not answer delays only the visitors before the circuit breaker opens.
+// If the service does not answer, only the visitors before the circuit breaker opens have to wait.
 func TestAgentOutage(t *testing.T) {
 	j := newJudge(t, gktest.GKTincOptions{Fault: gktest.GKTincFault{Delay: time.Hour}}, guardFlags{timeout: 50 * time.Millisecond, policy: gktinc.OpenOnOutage})
 	for range 5 {

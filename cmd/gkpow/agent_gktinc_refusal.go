@@ -41,8 +41,8 @@ func (g *gktincRoutes) failed(w http.ResponseWriter, r *http.Request, err error)
 	g.reject(w, r, status, answer)
 }
 
-// misused answers a request that the proxy or the program gets wrong. A visitor who sends
-// it through a proxy cannot mend it, and learns nothing about it.
+// misused answers a request that a proxy or a program built wrongly. Behind a proxy, the visitor
+// cannot fix that, so the page for browsers does not describe the mistake.
 func (g *gktincRoutes) misused(w http.ResponseWriter, r *http.Request, message string) {
 	message = words(message)
 	g.agent.log.Warn("a request to check a visitor is wrong", "path", r.URL.Path, "error", message)

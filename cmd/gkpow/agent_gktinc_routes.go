@@ -86,7 +86,7 @@ type hiddenField struct {
 	Value string `json:"value"`
 }
 
-// page answers with what a page with a form must contain.
+// page answers with the elements that a page with a form must contain.
 func (g *gktincRoutes) page(w http.ResponseWriter, r *http.Request) {
 	query, ok := g.query(w, r, append(pageParameters, "input", "script", "verbose", "nonce", "format")...)
 	if !ok || !g.visitor(w, r) {
@@ -129,8 +129,8 @@ func (g *gktincRoutes) page(w http.ResponseWriter, r *http.Request) {
 	}{page.Config, page.Blocked, hiddenField{page.OnceField, page.OnceValue}, string(field), string(scripts)})
 }
 
-// namedLocation matches a named location. nginx replays a POST to one; to a path it would
-// send a GET.
+// namedLocation matches the name of an nginx location, such as @application. nginx replays a POST
+// only to a named location; to a path it would send a GET.
 var namedLocation = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`^@[A-Za-z0-9_.-]{1,100}$`) })
 
 // validate answers 200 or 403, for the form in the body or for a program's description
@@ -167,7 +167,7 @@ func (g *gktincRoutes) validate(w http.ResponseWriter, r *http.Request) {
 	switch {
 	case errors.As(err, &tooLarge):
 		g.reject(w, r, http.StatusRequestEntityTooLarge, errorAnswer{Error: "too_large", Message: fmt.Sprintf("the form has more than %d bytes", tooLarge.Limit)})
-	case errors.As(err, &broken): // whose text has addresses
+	case errors.As(err, &broken): // its text contains addresses
 		g.agent.log.Warn("could not check a form", "error", err.Error())
 		g.reject(w, r, http.StatusBadRequest, errorAnswer{Error: "bad_request", Message: "the form did not arrive"})
 	case errors.Is(err, gktinc.ErrForm):

@@ -16,17 +16,17 @@ import (
 	"github.com/natefinch/atomic"
 )
 
-// An entrance is the address at which programs reach the agent.
-type entrance struct {
+// An endpoint is the address at which programs reach the agent.
+type endpoint struct {
 	net.Listener
 	bearer  string // secret that programs must send; "" on a unix socket
 	exports string // shell lines that tell programs the address
-	remove  func() // removes the files of the entrance
+	remove  func() // removes the files of the endpoint
 }
 
-// listenOn opens the entrance: the socket that systemd passed, or the one that the flags
+// listenOn opens the endpoint: the socket that systemd passed, or the one that the flags
 // name.
-func (f *agentFlags) listenOn(ctx context.Context, env environment, log *slog.Logger) (*entrance, error) {
+func (f *agentFlags) listenOn(ctx context.Context, env environment, log *slog.Logger) (*endpoint, error) {
 	listener, err := passedListener()
 	if err != nil {
 		return nil, err
@@ -36,14 +36,14 @@ func (f *agentFlags) listenOn(ctx context.Context, env environment, log *slog.Lo
 		if info, err := os.Stat(path); err == nil && info.Mode().Perm()&0o007 != 0 {
 			log.Warn("any user can connect to the socket: set SocketMode=0600", "socket", path, "mode", info.Mode().Perm().String())
 		}
-		return &entrance{Listener: listener, exports: exportSocket(path), remove: func() {}}, nil
+		return &endpoint{Listener: listener, exports: exportSocket(path), remove: func() {}}, nil
 	}
 	if listener == nil && f.socket != "" {
 		s, err := listenUnix(ctx, f.socket)
 		if err != nil {
 			return nil, err
 		}
-		return &entrance{Listener: s, exports: exportSocket(s.path), remove: s.remove}, nil
+		return &endpoint{Listener: s, exports: exportSocket(s.path), remove: s.remove}, nil
 	}
 	if listener == nil {
 		if listener, err = listenTCP(f.listen); err != nil {
@@ -55,7 +55,7 @@ func (f *agentFlags) listenOn(ctx context.Context, env environment, log *slog.Lo
 		listener.Close()
 		return nil, err
 	}
-	return &entrance{
+	return &endpoint{
 		Listener: listener,
 		bearer:   bearer,
 		exports: fmt.Sprintf("export GKPOW_AGENT_URL=%s\nexport GKPOW_AGENT_BEARER_FILE=%s\n",

@@ -24,7 +24,7 @@ type unixSocket struct {
 // system's socket address without the terminating zero.
 const longestSocket = len(syscall.RawSockaddrUnix{}.Path) - 1
 
-// checkSocket returns an error if there can be no socket with this path.
+// checkSocket returns an error if a socket cannot have this path.
 func checkSocket(path string) error {
 	switch {
 	case path == "":

@@ -68,8 +68,8 @@ func (f *benchFlags) writer(env environment) func(*bench.Report, io.Writer) erro
 	return nil
 }
 
-// terminalWidth returns how many columns there are for standard output: COLUMNS, or else what the
-// terminal says. It returns 0 if neither is known.
+// terminalWidth returns the width of standard output in columns, from COLUMNS or else from the
+// terminal. It returns 0 if neither says.
 func terminalWidth(env environment) int {
 	columns, _ := env.lookup("COLUMNS")
 	if width, err := strconv.Atoi(columns); err == nil && width > 0 {
@@ -83,8 +83,8 @@ func terminalWidth(env environment) int {
 	return 0
 }
 
-// isUTF8 reports whether the locale uses UTF-8, by the first variable that is set in the order of
-// POSIX. Windows has no such variables, and its terminals show UTF-8.
+// isUTF8 reports whether the locale uses UTF-8. The first variable that is set decides, in the
+// order of POSIX. Windows has no such variables, and its terminals show UTF-8.
 func isUTF8(env environment) bool {
 	for _, name := range []string{"LC_ALL", "LC_CTYPE", "LANG"} {
 		if value, _ := env.lookup(name); value != "" {
@@ -239,7 +239,7 @@ func runBench(ctx context.Context, env environment, f benchFlags) error {
 	)
 }
 
-// verdict is an error if any answer was wrong.
+// verdict returns an error if any answer was wrong.
 func verdict(r *bench.Report) error {
 	if r.Verdict != bench.Pass {
 		return errWrong
@@ -259,11 +259,11 @@ func (f *benchFlags) options() (o bench.Options, err error) {
 	}
 	switch {
 	case f.given("time") && f.time <= 0:
-		return o, usagef("--time %v is not more than 0", f.time)
+		return o, usagef("--time must be above 0, not %v", f.time)
 	case f.given("count") && f.count < 1:
-		return o, usagef("--count %d is less than 1", f.count)
+		return o, usagef("--count must be 1 or more, not %d", f.count)
 	case f.difficulty < 1:
-		return o, usagef("--difficulty %d is not 1 to 64", f.difficulty)
+		return o, usagef("--difficulty must be 1 to 64, not %d", f.difficulty)
 	}
 	if f.given("salt-length") {
 		o.SaltLengths = f.saltLengths

@@ -68,8 +68,8 @@ func newOutput(flag, path string, asked bool) (o output, err error) {
 	return o, nil
 }
 
-// handover is how long the reader of a pipe has to take a report after the context of the
-// command has ended.
+// handover is the time that the reader of a pipe has to read a report after the command's context
+// has ended.
 const handover = time.Second
 
 // write fills the file, if there is one. It writes a plain file even after the context has

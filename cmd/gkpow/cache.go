@@ -52,10 +52,10 @@ func (f *accountFlags) sharedURL(env environment) (string, error) {
 	return url, nil
 }
 
-// tokens returns where to get tokens from, and a function that closes it: the shared
-// cache, if there is one, in front of the cache on disk, in front of the client. An
-// emulator's tokens are not cached, since they are useless elsewhere. If refused is not
-// nil, it is called with each token that another machine reports as refused.
+// tokens returns the source of tokens, and a function that closes it. The source asks the shared
+// cache first, if there is one, then the cache on disk, and then the client. It does not cache an
+// emulator's tokens, which are useless elsewhere. If refused is not nil, the source calls it with
+// each token that another machine reports as refused.
 func (f *accountFlags) tokens(env environment, c *client.Client, refused func(client.Token)) (client.TokenSource, func(), error) {
 	if f.emulator || f.noCache {
 		return c, func() {}, nil
@@ -73,7 +73,7 @@ func (f *accountFlags) tokens(env environment, c *client.Client, refused func(cl
 	return shared, shared.Close, nil
 }
 
-// sharedCache finds out whether the shared cache can be used, if there is one.
+// sharedCache checks whether the shared cache works, if there is one.
 func (d *diagnosis) sharedCache(ctx context.Context, env environment, f *accountFlags) {
 	url, err := f.sharedURL(env)
 	if url == "" && err == nil {

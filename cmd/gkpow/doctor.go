@@ -125,8 +125,8 @@ func (d *diagnosis) check(name string, err error, result string, args ...any) bo
 // advise sets what to do about the last finding.
 func (d diagnosis) advise(what string) { d[len(d)-1].Do = what }
 
-// service finds out whether the service can be reached and gives out challenges.
-// It returns the puzzle of the challenge that it got.
+// service checks whether the service answers and issues challenges. It returns the puzzle of the
+// challenge that it got.
 func (d *diagnosis) service(ctx context.Context, env environment, f doctorFlags, c *client.Client) (solver.Puzzle, bool) {
 	url, _ := env.lookup("GKCAPTCHA_API_URL")
 	if url == "" {
@@ -186,9 +186,9 @@ func reach(ctx context.Context, url string) (*tls.ConnectionState, error) {
 // trialTime is how long the doctor searches to measure the rate of this machine.
 const trialTime = 100 * time.Millisecond
 
-// engine measures the rate of this machine by a search with the kernel and the threads
-// that a challenge would get; 0 threads means one for each CPU. It takes trialTime, even
-// on a busy machine.
+// engine measures the rate of this machine. It searches for trialTime, even on a busy machine, with
+// the kernel and the number of threads that a challenge would get; 0 threads means one for each
+// CPU.
 func (d *diagnosis) engine(ctx context.Context, env environment, s *solver.Solver, threads int, puzzle solver.Puzzle) {
 	rate, kernel, err := tryEngine(ctx, s, puzzle)
 	for _, b := range env.kernels() {
@@ -219,7 +219,7 @@ func (d *diagnosis) engine(ctx context.Context, env environment, s *solver.Solve
 // tryEngine returns the rate of all threads together, in hashes per second, and the
 // kernel.
 func tryEngine(ctx context.Context, s *solver.Solver, puzzle solver.Puzzle) (rate float64, kernel string, err error) {
-	puzzle.Bits = solver.MaxBits // which no nonce solves
+	puzzle.Bits = solver.MaxBits // no nonce solves it
 	limited, cancel := context.WithTimeout(ctx, trialTime)
 	defer cancel()
 	_, err = s.Solve(limited, puzzle)

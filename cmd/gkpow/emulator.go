@@ -75,9 +75,9 @@ The emulator logs requests to standard error, without their content.`,
 func serveEmulator(ctx context.Context, env environment, f emulatorFlags) error {
 	switch {
 	case f.options.ChallengeLifetime < time.Second:
-		return usagef("--challenge-lifetime %v is less than 1s", f.options.ChallengeLifetime)
+		return usagef("--challenge-lifetime must be 1s or more, not %v", f.options.ChallengeLifetime)
 	case f.options.TokenLifetime < time.Second:
-		return usagef("--token-lifetime %v is less than 1s", f.options.TokenLifetime)
+		return usagef("--token-lifetime must be 1s or more, not %v", f.options.TokenLifetime)
 	case f.options.RateLimit < 0:
 		return usagef("--rate-limit %d is negative", f.options.RateLimit)
 	case f.options.Quota < 0:
@@ -85,9 +85,9 @@ func serveEmulator(ctx context.Context, env environment, f emulatorFlags) error 
 	}
 	switch g := &f.options.GKTinc; {
 	case g.Level < 1 || g.Level > 1000:
-		return usagef("--gktinc-level %d is not 1 to 1000", g.Level)
+		return usagef("--gktinc-level must be 1 to 1000, not %d", g.Level)
 	case g.Fault.Status != 0 && (g.Fault.Status < 200 || g.Fault.Status > 599):
-		return usagef("--gktinc-status %d is not 200 to 599", g.Fault.Status)
+		return usagef("--gktinc-status must be 200 to 599, not %d", g.Fault.Status)
 	case g.Fault.Delay < 0:
 		return usagef("--gktinc-delay %v is negative", g.Fault.Delay)
 	case f.gktincAction != "":
@@ -126,7 +126,7 @@ type emulator struct {
 func startEmulator(address string, o gktest.Options, difficulty int, log *slog.Logger) (*emulator, error) {
 	switch {
 	case difficulty < 0 || difficulty > 64:
-		return nil, usagef("--difficulty %d is not 0 to 64", difficulty)
+		return nil, usagef("--difficulty must be 0 to 64, not %d", difficulty)
 	case difficulty == 0:
 		difficulty = gktest.NoWork
 	}

@@ -30,7 +30,7 @@ func (f *engineFlags) register(flags *pflag.FlagSet) {
 func (f *engineFlags) newSolver(o solver.Options) (*solver.Solver, error) {
 	const most = 4096 // as for solver.Options.Workers
 	if f.threads < 0 || f.threads > most {
-		return nil, usagef("--threads %d is not 1 to %d", f.threads, most)
+		return nil, usagef("--threads must be 1 to %d, not %d", most, f.threads)
 	}
 	o.Workers, o.Backend = f.threads, f.backend
 	s, err := solver.New(o)
@@ -145,7 +145,7 @@ func (f *spaceFlags) register(flags *pflag.FlagSet) {
 func (f *spaceFlags) options(lookup func(string) (string, bool)) (o solver.Options, err error) {
 	o.MinNonce, o.MaxNonce, o.Sequential = f.minNonce, f.maxNonce, f.sequential
 	if f.given("max-nonce") && f.maxNonce == 0 {
-		return o, usagef("--max-nonce 0 leaves nothing to search; it must be at least 1")
+		return o, usagef("--max-nonce must be 1 or more, not 0")
 	}
 	if f.given("shard") {
 		o.Shard, err = parseShard(f.shard, lookup)
@@ -157,9 +157,9 @@ func (f *spaceFlags) options(lookup func(string) (string, bool)) (o solver.Optio
 func (f *spaceFlags) puzzle() (solver.Puzzle, error) {
 	switch {
 	case f.difficulty < 0 || f.difficulty > solver.MaxBits/4:
-		return solver.Puzzle{}, usagef("--difficulty %d is not 0 to %d", f.difficulty, solver.MaxBits/4)
+		return solver.Puzzle{}, usagef("--difficulty must be 0 to %d, not %d", solver.MaxBits/4, f.difficulty)
 	case f.bits < 0 || f.bits > solver.MaxBits:
-		return solver.Puzzle{}, usagef("--bits %d is not 0 to %d", f.bits, solver.MaxBits)
+		return solver.Puzzle{}, usagef("--bits must be 0 to %d, not %d", solver.MaxBits, f.bits)
 	}
 	p, err := solver.NewPuzzle(f.salt, f.difficulty)
 	if err != nil {

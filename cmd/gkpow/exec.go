@@ -99,11 +99,11 @@ func (f *execFlags) variables(env environment, t client.Token, more ...string) [
 		hidden = append(hidden, "GKPOW_AGENT_SOCKET", "GKPOW_AGENT_URL", "GKPOW_AGENT_BEARER_FILE")
 	}
 	if !f.keepKeys {
-		hidden = append(hidden, "GKCAPTCHA_SECRET_KEY", "GKCAPTCHA_SECRET_KEY_FILE", cacheVariable) // which may hold a password
+		hidden = append(hidden, "GKCAPTCHA_SECRET_KEY", "GKCAPTCHA_SECRET_KEY_FILE", cacheVariable) // its value may contain a password
 	}
 	variables := slices.DeleteFunc(env.environ(), func(variable string) bool {
 		name, _, _ := strings.Cut(variable, "=")
-		return slices.ContainsFunc(hidden, func(h string) bool { return strings.EqualFold(h, name) }) // as on Windows
+		return slices.ContainsFunc(hidden, func(h string) bool { return strings.EqualFold(h, name) }) // Windows ignores case
 	})
 	return append(append(variables,
 		"GKCAPTCHA_TOKEN="+t.Value.Reveal(),

@@ -33,7 +33,7 @@ func runForwarding(ctx context.Context, cmd *exec.Cmd) error {
 		}
 	}
 	defer signal.Stop(signals)
-	if err := ctx.Err(); err != nil { // which came just before
+	if err := ctx.Err(); err != nil { // a signal arrived before Notify
 		return err
 	}
 	if err := cmd.Start(); err != nil {

@@ -30,7 +30,7 @@ const (
 	// As in shells.
 	exitNotExecutable = 126
 	exitNotFound      = 127
-	exitSignal        = 128 // and the signal's number is added
+	exitSignal        = 128 // plus the signal's number
 )
 
 func newExitCodes() *cobra.Command {

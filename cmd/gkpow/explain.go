@@ -64,7 +64,7 @@ of a search in any order, which may prefer wider nonces that cost less.`,
 func explain(ctx context.Context, env environment, f explainFlags) error {
 	const longest = 1 << 20
 	if f.saltLength < 0 || f.saltLength > longest {
-		return usagef("--salt-length %d is not 0 to %d", f.saltLength, longest)
+		return usagef("--salt-length must be 0 to %d, not %d", longest, f.saltLength)
 	}
 	if f.given("salt-length") {
 		f.salt = strings.Repeat("0", f.saltLength)
@@ -223,9 +223,9 @@ type segmentJSON struct {
 	Word          int     `json:"word"`
 	Block         int     `json:"block"`
 	Blocks        int     `json:"blocks"`
-	Tails         int     `json:"tails"` // last digits, in the second block, that vary too
+	Tails         int     `json:"tails"` // number of digits of the second block that vary too
 	ChunkSize     uint64  `json:"chunkSize"`
-	Together      int     `json:"together"` // chunks, which differ in the word before
+	Together      int     `json:"together"` // number of chunks that differ only in the word before
 	OpsPerHash    float64 `json:"opsPerHash"`
 	RoundsPerHash float64 `json:"roundsPerHash,omitempty"` // SHA256RNDS2
 	HashRate      float64 `json:"hashRate"`                // hashes per second of one thread

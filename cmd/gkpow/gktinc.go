@@ -57,9 +57,9 @@ func (f *gktincFlags) registerClient(flags *pflag.FlagSet) {
 func (f *gktincFlags) open(ctx context.Context, env environment) (*gktinc.Client, error) {
 	switch {
 	case f.defaultLevel < 1 || f.defaultLevel > 1000:
-		return nil, usagef("--default-level %d is not 1 to 1000", f.defaultLevel)
+		return nil, usagef("--default-level must be 1 to 1000, not %d", f.defaultLevel)
 	case f.requestTimeout <= 0:
-		return nil, usagef("--request-timeout %v is not a time above 0", f.requestTimeout)
+		return nil, usagef("--request-timeout must be above 0, not %v", f.requestTimeout)
 	}
 	config := gktinc.Config{Policy: f.policy, AgentID: f.agentID, DefaultLevel: f.defaultLevel, Timeout: f.requestTimeout,
 		OnDegraded: func(err error) { warn(env, err) }}

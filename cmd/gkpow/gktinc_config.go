@@ -64,7 +64,7 @@ func gktincConfig(ctx context.Context, env environment, f pageFlags) error {
 	case err != nil:
 		return err
 	case f.level < 0 || f.level > 1000:
-		return usagef("--level %d is not 1 to 1000", f.level)
+		return usagef("--level must be 1 to 1000, not %d", f.level)
 	case strings.ContainsFunc(f.once, func(r rune) bool { return !unicode.IsPrint(r) }):
 		return usagef("--once %q contains characters that are not printable", f.once)
 	}
@@ -96,7 +96,7 @@ func gktincConfig(ctx context.Context, env environment, f pageFlags) error {
 	if f.once != "" {
 		config.Once = f.once
 	}
-	encoded, err := json.Marshal(config) // which escapes what could end a script element
+	encoded, err := json.Marshal(config) // escapes what could end a script element
 	if err != nil {
 		return err
 	}

@@ -85,7 +85,7 @@ func (f *guardFlags) firstGiven() string {
 type formGuard struct {
 	log     *slog.Logger
 	client  atomic.Pointer[gktinc.Client]
-	reopen  func(used *gktinc.Client) (*gktinc.Client, error) // with the keys as they are now
+	reopen  func(used *gktinc.Client) (*gktinc.Client, error) // with the current keys
 	opening sync.Mutex
 	options gktinc.GuardOptions // URL and Field are left out
 	close   func()
@@ -174,7 +174,7 @@ func (g *formGuard) replace(used *gktinc.Client) (changed bool, err error) {
 	if err != nil {
 		return false, err
 	}
-	if c.Salt() == used.Salt() { // which is made of the keys
+	if c.Salt() == used.Salt() { // the salt derives from the keys
 		return false, nil
 	}
 	g.client.Store(c)
@@ -202,13 +202,13 @@ func (f *guardFlags) options() (gktinc.GuardOptions, error) {
 	case !slices.Contains([]string{"", gktinc.HeaderRealIP, gktinc.HeaderForwardedFor, gktinc.HeaderForwarded}, http.CanonicalHeaderKey(f.ipHeader)):
 		return o, usagef("--client-ip-header %q is not X-Real-IP, X-Forwarded-For or Forwarded", f.ipHeader)
 	case f.defaultLevel < 0 || f.defaultLevel > 1000 || f.defaultLevel == 0 && f.given != nil && f.given("default-level"):
-		return o, usagef("--default-level %d is not 1 to 1000", f.defaultLevel)
+		return o, usagef("--default-level must be 1 to 1000, not %d", f.defaultLevel)
 	case f.timeout < 0 || f.timeout == 0 && f.given != nil && f.given("gktinc-timeout"):
-		return o, usagef("--gktinc-timeout %v is not a time above 0", f.timeout)
+		return o, usagef("--gktinc-timeout must be above 0, not %v", f.timeout)
 	case f.lifetime != 0 && f.lifetime < time.Second || f.lifetime == 0 && f.given != nil && f.given("page-lifetime"):
-		return o, usagef("--page-lifetime %v is less than 1s", f.lifetime)
+		return o, usagef("--page-lifetime must be 1s or more, not %v", f.lifetime)
 	case f.maxBody < 0 || f.maxBody == 0 && f.given != nil && f.given("max-body"):
-		return o, usagef("--max-body %d is not a number of bytes above 0", f.maxBody)
+		return o, usagef("--max-body must be 1 or more, not %d", f.maxBody)
 	case !knownSize:
 		return o, usagef("--form-size %q is not php, wordpress or values", f.formSize)
 	}

@@ -17,7 +17,7 @@ type injector struct {
 	formID string        // "" is the first form that is sent by POST
 	insert func() []byte // called when there is a place for it, at most once
 
-	open, inForm, done bool // whether a form is open, and whether it is the one
+	open, inForm, done bool // whether a form is open, is the one to insert into, and whether the HTML is inserted
 	out                bytes.Buffer
 	err                error
 }
@@ -26,8 +26,8 @@ func newInjector(body io.ReadCloser, formID string, insert func() []byte) *injec
 	return &injector{page: html.NewTokenizer(body), body: body, formID: formID, insert: insert}
 }
 
-// Read returns the page with the inserted HTML, and as much at once as has arrived: the
-// proxy flushes what each call returns.
+// Read returns the page with the inserted HTML. Since the proxy flushes after each call, Read
+// returns as much as has arrived, not just one token.
 func (i *injector) Read(p []byte) (int, error) {
 	for i.err == nil && (i.out.Len() == 0 || i.out.Len() < len(p) && i.hasNext()) {
 		i.next()
@@ -51,7 +51,7 @@ func (i *injector) Close() error { return i.body.Close() }
 // next copies one token.
 func (i *injector) next() {
 	kind := i.page.Next()
-	i.out.Write(i.page.Raw()) // now, since what follows changes it
+	i.out.Write(i.page.Raw()) // before reading the attributes changes it
 	switch kind {
 	case html.ErrorToken:
 		i.err = i.page.Err()
@@ -75,8 +75,8 @@ func (i *injector) next() {
 	}
 }
 
-// leave ends the open form, and inserts the HTML before the last bytes of the output if
-// the form is the one.
+// leave ends the open form. If that is the form to insert into, leave inserts the HTML before the
+// last bytes of the output.
 func (i *injector) leave(last int) {
 	if i.inForm {
 		i.put(last, 0)
@@ -126,7 +126,7 @@ func newGunzip(compressed io.ReadCloser) io.ReadCloser { return &gunzip{compress
 
 // Read returns the decompressed page.
 func (g *gunzip) Read(p []byte) (n int, err error) {
-	if g.page == nil { // now, so that an invalid page is not an error of the connection
+	if g.page == nil { // not in newGunzip, so that an invalid page is an error of Read
 		if g.page, err = gzip.NewReader(g.compressed); err != nil {
 			return 0, err
 		}

@@ -211,7 +211,7 @@ func (f *proxyFlags) newProxy(guard *formGuard, registry *metrics.Registry, log 
 		upstream.Scheme == "unix" && (upstream.Host != "" || !filepath.IsAbs(upstream.Path)), upstream.Scheme != "unix" && upstream.Host == "":
 		return nil, usagef("--upstream %s is not a URL such as http://127.0.0.1:3000 or unix:///run/app.sock", f.upstream)
 	case f.maxRequests < 1:
-		return nil, usagef("--max-requests %d is less than 1", f.maxRequests)
+		return nil, usagef("--max-requests must be 1 or more, not %d", f.maxRequests)
 	case f.upstreamTimeout < 0:
 		return nil, usagef("--upstream-timeout %v is negative", f.upstreamTimeout)
 	}

@@ -71,7 +71,7 @@ func (p *proxy) count(outcome string) { p.requests.With(outcome).Inc() }
 // judge reports whether GKTinc accepts a form. If not, it has answered the request.
 func (p *proxy) judge(w http.ResponseWriter, r *http.Request, form *guardedForm) bool {
 	guard, err := p.of(form.parameters)
-	if err != nil { // it was right at the start
+	if err != nil { // parseForms has checked it
 		panic(err)
 	}
 	controller := http.NewResponseController(w)
@@ -149,9 +149,9 @@ func (p *proxy) newReverseProxy(upstream *url.URL, timeout time.Duration) *httpu
 // rewrite turns a request to the proxy into one to the application.
 func (p *proxy) rewrite(r *httputil.ProxyRequest, upstream *url.URL) {
 	r.SetURL(upstream)
-	r.Out.URL.RawQuery = r.In.URL.RawQuery // as it is, with what cannot be parsed
+	r.Out.URL.RawQuery = r.In.URL.RawQuery // unchanged, even if it cannot be parsed
 	r.Out.Host = r.In.Host
-	r.Out.Trailer = r.In.Trailer // which is filled in after the body
+	r.Out.Trailer = r.In.Trailer // net/http fills it in after the body
 	if tunnelsHTTP(r.Out.Header.Get("Upgrade")) {
 		for _, name := range []string{"Connection", "Upgrade", "Http2-Settings"} {
 			r.Out.Header.Del(name)

@@ -12,8 +12,8 @@ import (
 	"unicode/utf8"
 )
 
-// asksForPage reports whether a request cannot be a form, whatever the application makes
-// of it. Some applications read the body of a GET, or take the method from a header.
+// asksForPage reports whether a request cannot be a form for any application. Some applications
+// read the body of a GET, or take the method from a header.
 func asksForPage(r *http.Request) bool {
 	overridden := len(headers(r, "x-http-method-override", "x-http-method", "x-method-override")) > 0
 	return !overridden && r.ContentLength == 0 && slices.Contains([]string{http.MethodGet, http.MethodHead, http.MethodOptions}, r.Method)
@@ -103,8 +103,8 @@ func pathSegments(requested string) (segments []string, up bool) {
 
 func isSlash(r rune) bool { return r == '/' || r == '\\' }
 
-// isBelow reports whether a path is a guarded one or below it. The path / has only the
-// names of its page below it.
+// isBelow reports whether a path is a guarded one or below it. For the guarded path /, that means
+// only / itself and the usual names of its page, such as /index.html.
 func isBelow(segments, guarded []string) bool {
 	if len(guarded) == 0 {
 		return len(segments) == 0 || len(segments) == 1 && (isSegment(segments[0], "index") || isSegment(segments[0], "default"))

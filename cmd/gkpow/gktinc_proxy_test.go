@@ -322,8 +322,8 @@ func TestProxyOddPages(t *testing.T) {
 	require.Equal(t, 3, strings.Count(get(plainPage), `<script nonce="yes_-="`))
 }
 
-// Applications read some paths differently than the proxy does: all that could mean the
-// guarded one are guarded.
+// Applications disagree about some paths. The proxy guards every path that some application could
+// take for the guarded one.
 func TestProxyPaths(t *testing.T) {
 	_, env := gktincUser(t, gktest.GKTincOptions{})
 	log := slog.New(slog.DiscardHandler)
@@ -338,13 +338,13 @@ func TestProxyPaths(t *testing.T) {
 	p := forms("example.com/login", "example.com/App/sign-in.php?form=x")
 	for _, target := range []string{
 		"//host/login", `/\host/login`, "///host/login", "//host:80/login/", // URL parsers: PHP, Node, Python
-		"/a%5Cb/../login", `/a\b/../login`, "/a%2Fb/../login", "/a;b/../login", "/a%2F../login", // what separates segments
-		"/login/..;/", "/login/..%5Cx", "/login//..", "/login/..%2f..%2fx", "/login/.../", "/login/%2e%2e/x", // what leads up
+		"/a%5Cb/../login", `/a\b/../login`, "/a%2Fb/../login", "/a;b/../login", "/a%2F../login", // separators of segments
+		"/login/..;/", "/login/..%5Cx", "/login//..", "/login/..%2f..%2fx", "/login/.../", "/login/%2e%2e/x", // segments that lead up
 		"/app//../sign-in.php", "/x/..//app/sign-in.php", "/app/x//../sign-in.php/y",
 		"/index.php/login", "/blog/index.PHP/login/", "/app.fcgi/app/sign-in.php", "/index.php;x/login", // path info
 		"/login%0A", "/login%0d%0a", "/%20login", "/login%09", "/login%E2%80%A8", "/login%C2%A0", // white space
 		"/login.json", "/login.html/", "/login~", "/login::$DATA", "/login%3fx", "/login%23", "/login&x", "/login,x", "/app;v=1/sign-in.php", // suffixes
-		"/%256cogin", "/x%252f..%252flogin", "/x/%252e%252e/login", "/;/login", "/.;/login", "/%2e/login", "/ /login", // escapes, nothing
+		"/%256cogin", "/x%252f..%252flogin", "/x/%252e%252e/login", "/;/login", "/.;/login", "/%2e/login", "/ /login", // escapes, and segments that mean nothing
 		"/L\u00d6GIN/../login", "/\u017fogin/../login", "/app/\u017fign-in.php", "/LOGIN",
 	} {
 		u := &url.URL{}
@@ -615,7 +615,7 @@ func TestProxyUsage(t *testing.T) {
 		"guard's script":     {[]string{"--upstream", "http://127.0.0.1:1", "--guard", "example.com/?script=javascript:x"}, "script"},
 		"port":               {[]string{"--upstream", "http://127.0.0.1:1", "--guard", "example.com/", "--listen", "x"}, "--listen x"},
 		"port of metrics":    {[]string{"--upstream", "http://127.0.0.1:1", "--guard", "example.com/", "--listen", "127.0.0.1:0", "--metrics-listen", "x"}, "--metrics-listen x"},
-		"number of requests": {[]string{"--upstream", "http://127.0.0.1:1", "--guard", "example.com/", "--max-requests", "0"}, "--max-requests 0"},
+		"number of requests": {[]string{"--upstream", "http://127.0.0.1:1", "--guard", "example.com/", "--max-requests", "0"}, "--max-requests must be 1 or more, not 0"},
 		"emulator's default": {[]string{"--upstream", "http://127.0.0.1:1", "--guard", "example.com/", "--emulator", "--policy", "ajar"}, "ajar"},
 	} {
 		t.Run(name, func(t *testing.T) {

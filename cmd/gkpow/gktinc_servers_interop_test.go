@@ -321,7 +321,7 @@ func TestInteropNginx(t *testing.T) {
 	require.Equal(t, 500, status, body)
 	require.NotContains(t, body, "welcome")
 
-	// The remark about queries works for every spelling of a field.
+	// The rule that the document gives for queries works for every spelling of a field.
 	s.service.SetGKTincFault(gktest.GKTincFault{})
 	s.address = "127.0.0.1:" + freePort(t)
 	s.startNginx(strings.Replace(s.blocks("nginx")[0], "location @gktinc {", "location @gktinc {\nif ($args) { return 400; }\n", 1))

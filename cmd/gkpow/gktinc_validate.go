@@ -65,9 +65,9 @@ func gktincValidate(ctx context.Context, env environment, f gktincFlags, file st
 	})
 }
 
-// parseValidation reads the documented payload, except the fields that the client fills
-// in. The monitored field is required unless it is optional: a visitor who leaves it out
-// would be judged by another visitor's name, or by none.
+// parseValidation reads the documented payload, except the fields that the client fills in. Unless
+// optional is set, it requires the monitored field: a visitor could leave that out, so that GKTinc
+// judges the form without a name.
 func parseValidation(data []byte, optional bool) (gktinc.Validation, error) {
 	v, has, err := parseFields(data)
 	if err != nil {

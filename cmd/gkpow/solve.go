@@ -131,7 +131,7 @@ func (f *solveFlags) readChallenge(ctx context.Context, stdin io.Reader) (p solv
 	if errors.Is(err, client.ErrUnavailable) || errors.Is(err, client.ErrDifficulty) {
 		var failure *client.Error
 		if errors.As(err, &failure) && failure.Err != nil {
-			err = failure.Err // no service is concerned
+			err = failure.Err // without the prefix for errors of a service
 		}
 		return p, deadline, usagef("--challenge %s: %w", f.challenge, err)
 	}

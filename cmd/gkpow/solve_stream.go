@@ -51,7 +51,7 @@ func (f *solveFlags) solveStream(ctx context.Context, env environment, options s
 		}
 	}
 	if f.parallel < 1 || f.parallel > maxParallel {
-		return usagef("--parallel %d is not 1 to %d", f.parallel, maxParallel)
+		return usagef("--parallel must be 1 to %d, not %d", maxParallel, f.parallel)
 	}
 	s, err := f.newSolver(options)
 	if err != nil {
@@ -152,8 +152,8 @@ var pairedSurrogates = sync.OnceValue(func() *regexp.Regexp {
 	return regexp.MustCompile(`^(?:[^\\]|\\[^u]|\\u(?:[^dD]|[dD][0-7])|\\u[dD][89abAB]..\\u[dD][c-fC-F])*$`)
 })
 
-// isText reports whether all strings in JSON are valid Unicode. The decoder replaces what
-// is not with U+FFFD, so it would change a salt, or the value that GKTinc judges.
+// isText reports whether all strings in JSON are valid Unicode. The decoder replaces anything else
+// with U+FFFD, which would change a salt, or the value that GKTinc judges.
 func isText(data []byte) bool { return utf8.Valid(data) && pairedSurrogates().Match(data) }
 
 func answerLine(ctx context.Context, s *solver.Solver, line []byte) (a streamAnswer) {

@@ -49,8 +49,8 @@ func newTokenFile(flag, path, format string, log *slog.Logger) (*tokenFile, erro
 	return &tokenFile{path: absolute, format: format, log: log}, nil
 }
 
-// start keeps the file in the background. The function it returns stops that and removes
-// the file.
+// start keeps the file up to date in the background. The function that it returns stops this and
+// removes the file.
 func (f *tokenFile) start(ctx context.Context, source client.TokenSource, state *agentState) (stop func()) {
 	ctx, cancel := context.WithCancel(ctx)
 	done := make(chan struct{})

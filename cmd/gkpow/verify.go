@@ -72,7 +72,7 @@ func verify(ctx context.Context, env environment, f verifyFlags, args []string) 
 	case f.options.Expected.MaxAge < 0:
 		return usagef("--max-age %v is negative", f.options.Expected.MaxAge)
 	case f.options.Expected.MaxScore < 0 || f.options.Expected.MaxScore > 1:
-		return usagef("--max-score %v is not 0 to 1", f.options.Expected.MaxScore)
+		return usagef("--max-score must be 0 to 1, not %v", f.options.Expected.MaxScore)
 	}
 	f.options.Profile = profile
 	ctx, cancel, err := f.withTimeout(ctx)

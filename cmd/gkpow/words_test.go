@@ -150,7 +150,7 @@ func TestMeant(t *testing.T) {
 func TestAdvice(t *testing.T) {
 	expired := answer(200, "application/json", challengeJSON(`"expiresAt":1700000060`))
 	hard := service(gktest.Options{ChallengeLifetime: time.Second})
-	hard.(*gktest.Service).SetDifficulty(16) // no luck solves that in time
+	hard.(*gktest.Service).SetDifficulty(16) // too hard to solve in time, even with luck
 	html := answer(200, "text/html", "<html>")
 	hangs := http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
 		io.Copy(io.Discard, r.Body)

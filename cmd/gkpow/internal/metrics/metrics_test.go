@@ -103,7 +103,7 @@ func TestCollectProcess(t *testing.T) {
 	}
 	require.Equal(t, shape(want), shape(got))
 
-	// Limits are the same; a counter has what the reference read between two readings of it.
+	// Limits are equal. The reference's value of a counter lies between two readings of ours.
 	for _, name := range []string{"go_info{version", "go_gc_gogc_percent", "go_gc_gomemlimit_bytes", "go_sched_gomaxprocs_threads", "process_max_fds",
 		"process_virtual_memory_max_bytes"} {
 		if strings.Contains(want, "\n"+name) { // otherwise this system does not have it
