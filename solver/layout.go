@@ -212,16 +212,15 @@ func (l layout) outerFrom(byte int) int {
 const (
 	prepareCycles  = 600  // asm.Block.Prepare, cursor.seek, and the start of a Scan
 	compressCycles = 1500 // asm.Compress
-	expandCycles   = 350  // asm.Tail.Set
 	callCycles     = 150  // two calls of a kernel
 	gridCycles     = 900  // asm.Grid.Prepare and a kernel's work before the first step
 )
 
 // chunkCycles estimates the cycles to prepare a chunk, or a row's part of it.
-func (l layout) chunkCycles() float64 {
+func (l layout) chunkCycles(w asm.Weights) float64 {
 	cycles, second := float64(prepareCycles), l.outerFrom(64)
 	if l.hasTail() && !l.keepsTails() {
-		cycles += expandCycles * float64(l.tailCount())
+		cycles += w.Expand * float64(l.tailCount())
 	}
 	if l.block() == 1 {
 		// The first block is hashed again each time the outer digits of the second block wrap
@@ -232,9 +231,9 @@ func (l layout) chunkCycles() float64 {
 }
 
 // tableCycles estimates the cycles to build the tables of tails that are kept.
-func (l layout) tableCycles() float64 {
+func (l layout) tableCycles(w asm.Weights) float64 {
 	if l.hasTail() && l.keepsTails() {
-		return expandCycles * float64(l.tailCount()*pow10[l.outerFrom(64)])
+		return w.Expand * float64(l.tailCount()*pow10[l.outerFrom(64)])
 	}
 	return 0
 }
@@ -253,7 +252,7 @@ func (l layout) cost(k *asm.Kernel) float64 {
 	if l.gridDigits > 0 && k.Ops.Grid[l.word()] == 0 {
 		return math.Inf(1)
 	}
-	return (l.setUpCycles() + l.kernelWork(k.Lanes, &k.Ops, k.Weights)) / k.Weights.Scan
+	return (l.setUpCycles(k.Weights) + l.kernelWork(k.Lanes, &k.Ops, k.Weights)) / k.Weights.Scan
 }
 
 // rounds returns the number of SHA256RNDS2 instructions per hash.
@@ -262,12 +261,12 @@ func (l layout) rounds(k *asm.Kernel) float64 {
 }
 
 // setUpCycles estimates the cycles per hash outside the kernel's loops.
-func (l layout) setUpCycles() float64 {
-	cycles := l.chunkCycles()
+func (l layout) setUpCycles(w asm.Weights) float64 {
+	cycles := l.chunkCycles(w)
 	if l.gridDigits > 0 {
 		together := (cycles + gridCycles) / float64(asm.GridLanes*l.values())
 		rest, alone := l.leftOver()
-		return (1-rest)*together + rest*alone.setUpCycles()
+		return (1-rest)*together + rest*alone.setUpCycles(w)
 	}
 	if l.hasTail() {
 		cycles += l.calls(asm.MaxStates) * callCycles

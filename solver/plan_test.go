@@ -150,9 +150,9 @@ func TestWindowsCostLittle(t *testing.T) {
 				want := 0.9
 				switch salt {
 				case 60:
-					want = 0.75
+					want = 0.88
 				case 61:
-					want = 0.7
+					want = 0.75
 				}
 				if share := ideal / time; share < want {
 					t.Errorf("%s, %d characters, %d workers: "+

@@ -76,6 +76,8 @@ type Weights struct {
 	Hash float64 // cycles per operation of Ops.Hash
 	Tail float64 // cycles per operation of Ops.Tail
 	Grid float64 // cycles per operation of Ops.Grid
+
+	Expand float64 // cycles per tail in Expand, with the message words that the caller sets
 }
 
 // Kernels returns all kernels for this architecture, including the ones that this CPU cannot

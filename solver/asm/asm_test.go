@@ -105,8 +105,9 @@ func newSample(rng *rand.Rand, vary, n, tails int) *sample {
 	s.tails = make([]Tail, tails)
 	for i := range last {
 		last[i], words = randomBlock(rng)
-		s.tails[i].Set(&words)
+		copy(s.tails[i][:], words[:])
 	}
+	Expand(s.tails)
 	for i := range n {
 		word := rng.Uint32() & varying
 		if i == 0 {

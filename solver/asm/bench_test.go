@@ -25,12 +25,21 @@ func BenchmarkScan(b *testing.B) {
 	}
 }
 
-// BenchmarkTailSet measures the message schedule of a tail.
-func BenchmarkTailSet(b *testing.B) {
-	words := [16]uint32(append(IV[:], IV[:]...))
-	var tail Tail
-	for b.Loop() {
-		words[0]++
-		tail.Set(&words)
+// BenchmarkExpand measures the message schedule of a tail.
+func BenchmarkExpand(b *testing.B) {
+	for _, f := range []struct {
+		name   string
+		expand func([]Tail)
+	}{{"generic", expandGeneric}, {"sha", expandSHA}} {
+		b.Run("code="+f.name, func(b *testing.B) {
+			if f.expand == nil {
+				b.Skip("this CPU has no SHA instructions")
+			}
+			tails := make([]Tail, 100)
+			for b.Loop() {
+				f.expand(tails)
+			}
+			b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N*len(tails)), "ns/tail")
+		})
 	}
 }

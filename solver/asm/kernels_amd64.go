@@ -41,6 +41,9 @@ func searchSHANI(b *Block, words []uint32, s *States) int
 func tailsSHANI(s *States, tails []Tail, mask uint32) int
 
 //go:noescape
+func expandSHANI(tails []Tail)
+
+//go:noescape
 func searchAVX2(b *Block, words []uint32, s *States) int
 
 //go:noescape
@@ -108,7 +111,7 @@ var ownKernels = []Kernel{
 		Missing: missing("avx512"),
 		MaxScan: 5008,
 		Ops:     avx512Ops,
-		Weights: Weights{Scan: 0.545, Hash: 0.56, Tail: 0.53, Grid: 0.544}, // Sapphire Rapids
+		Weights: Weights{Scan: 0.545, Hash: 0.56, Tail: 0.53, Grid: 0.544, Expand: expandSHACycles}, // Sapphire Rapids
 
 		Scan:      search(searchAVX512).scan,
 		Hash:      search(searchAVX512).hash,
@@ -122,7 +125,7 @@ var ownKernels = []Kernel{
 		MaxScan: 5008,
 		Ops:     mixed512Ops,
 		Rounds:  mixed512Rounds,
-		Weights: Weights{Scan: 0.322, Hash: 0.41, Tail: 0.36, Grid: 0.321}, // Zen 4
+		Weights: Weights{Scan: 0.322, Hash: 0.41, Tail: 0.36, Grid: 0.321, Expand: expandSHACycles}, // Zen 4
 
 		Scan: search(searchMixed512).scan,
 		Hash: func(b *Block, words []uint32, s []States) {
@@ -141,7 +144,7 @@ var ownKernels = []Kernel{
 		MaxScan: 2504,
 		Ops:     shaniOps,
 		Rounds:  shaniRounds,
-		Weights: Weights{Scan: 0.545, Hash: 0.59, Tail: 1.01}, // Zen 3
+		Weights: Weights{Scan: 0.545, Hash: 0.59, Tail: 1.01, Expand: expandSHACycles}, // Zen 3
 
 		Scan:      search(searchSHANI).scan,
 		Hash:      search(searchSHANI).hash,
@@ -155,7 +158,7 @@ var ownKernels = []Kernel{
 		MaxScan: 5008,
 		Ops:     mixed256Ops.withTail(shaniOps.Tail),
 		Rounds:  mixed256Rounds.withTail(shaniRounds.Tail),
-		Weights: Weights{Scan: 0.311, Hash: 0.33, Tail: 1.02, Grid: 0.308}, // Zen 4
+		Weights: Weights{Scan: 0.311, Hash: 0.33, Tail: 1.02, Grid: 0.308, Expand: expandSHACycles}, // Zen 4
 
 		Scan:      search(searchMixed256).scan,
 		Hash:      search(searchMixed256).hash,
@@ -168,7 +171,7 @@ var ownKernels = []Kernel{
 		Missing: missing("avx2"),
 		MaxScan: 2504,
 		Ops:     avx2Ops,
-		Weights: Weights{Scan: 0.294, Hash: 0.298, Tail: 0.301}, // Zen 3
+		Weights: Weights{Scan: 0.294, Hash: 0.298, Tail: 0.301, Expand: expandGenericCycles}, // Zen 3
 
 		Scan:      search(searchAVX2).scan,
 		Hash:      search(searchAVX2).hash,
@@ -176,6 +179,14 @@ var ownKernels = []Kernel{
 		ScanGrid:  ByChunks(search(searchAVX2).scan),
 	},
 }
+
+// expandSHA is Expand with SHA-NI, or nil if this CPU cannot run it.
+var expandSHA = func() func([]Tail) {
+	if missing("shani") != "" {
+		return nil
+	}
+	return expandSHANI
+}()
 
 // missing returns the name of the first required feature of a kernel that this CPU or its
 // operating system lacks, or "".

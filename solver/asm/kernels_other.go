@@ -3,3 +3,6 @@
 package asm
 
 var kernels = []Kernel{std, generic}
+
+// expandSHA is nil: Expand is in Go.
+var expandSHA func([]Tail)

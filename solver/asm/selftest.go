@@ -96,8 +96,9 @@ func (k Kernel) SelfTestTails(vary int) error {
 	tails := make([]Tail, 5)
 	for i := range tails {
 		block := p.words()
-		tails[i].Set(&block)
+		copy(tails[i][:], block[:])
 	}
+	Expand(tails)
 	scan := func(s *States, hashes [][8]uint32, tails []Tail, mask uint32, want int) error {
 		got := k.ScanTails(s, tails, mask)
 		if agree(got, want, len(tails), func(i int) bool {

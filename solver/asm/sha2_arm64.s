@@ -638,3 +638,67 @@ none:
 found:
 	MOVD index, ret+40(FP)
 	RET
+
+// Registers of expandSHA2, besides tail and count.
+#define second R0 // the other tail
+#define kt     R1 // the next element of K
+#define round  R2 // the next K + W of the first tail
+#define beside R5 // and of the second
+
+// STOREK stores K + W of four rounds of both tails.
+#define STOREK(w0, w1) \
+	VLD1.P 16(kt), [kv.S4]              \
+	VADD   kv.S4, w0.S4, kw0.S4         \
+	VADD   kv.S4, w1.S4, kw1.S4         \
+	VST1.P [kw0.S4], 16(round)          \
+	VST1.P [kw1.S4], 16(beside)
+
+// EXPAND replaces p, the oldest four words of each tail, by the next four.
+#define EXPAND(p0, q0, s0, t0, p1, q1, s1, t1) \
+	SHA256SU0 q0.S4, p0.S4        \
+	SHA256SU0 q1.S4, p1.S4        \
+	SHA256SU1 t0.S4, s0.S4, p0.S4 \
+	SHA256SU1 t1.S4, s1.S4, p1.S4 \
+	STOREK(p0, p1)
+
+// func expandSHA2(tails []Tail)
+//
+// Two tails at a time: the words of one fill the latency of the other's.
+TEXT ·expandSHA2(SB), NOSPLIT, $0-24
+	MOVD tails_base+0(FP), tail
+	MOVD tails_len+8(FP), count
+	CBZ  count, done
+
+pair:
+	// If there is no second tail, expand the first one twice.
+	ADD  $256, tail, second
+	CMP  $1, count
+	CSEL GT, second, tail, second
+
+	VLD1 (tail), [P0.S4, P1.S4, P2.S4, P3.S4]
+	VLD1 (second), [Q0.S4, Q1.S4, Q2.S4, Q3.S4]
+	MOVD $·k(SB), kt
+	MOVD tail, round
+	MOVD second, beside
+	STOREK(P0, Q0)
+	STOREK(P1, Q1)
+	STOREK(P2, Q2)
+	STOREK(P3, Q3)
+	EXPAND(P0, P1, P2, P3, Q0, Q1, Q2, Q3)
+	EXPAND(P1, P2, P3, P0, Q1, Q2, Q3, Q0)
+	EXPAND(P2, P3, P0, P1, Q2, Q3, Q0, Q1)
+	EXPAND(P3, P0, P1, P2, Q3, Q0, Q1, Q2)
+	EXPAND(P0, P1, P2, P3, Q0, Q1, Q2, Q3)
+	EXPAND(P1, P2, P3, P0, Q1, Q2, Q3, Q0)
+	EXPAND(P2, P3, P0, P1, Q2, Q3, Q0, Q1)
+	EXPAND(P3, P0, P1, P2, Q3, Q0, Q1, Q2)
+	EXPAND(P0, P1, P2, P3, Q0, Q1, Q2, Q3)
+	EXPAND(P1, P2, P3, P0, Q1, Q2, Q3, Q0)
+	EXPAND(P2, P3, P0, P1, Q2, Q3, Q0, Q1)
+	EXPAND(P3, P0, P1, P2, Q3, Q0, Q1, Q2)
+	ADD  $512, tail, tail
+	SUBS $2, count, count
+	BGT  pair
+
+done:
+	RET

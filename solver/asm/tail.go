@@ -1,5 +1,10 @@
 package asm
 
+import (
+	"slices"
+	"sync"
+)
+
 const (
 	MaxStates = 32            // number of hash values in a States
 	MaxHash   = 4 * MaxStates // maximum number of words for one call of Hash
@@ -17,8 +22,52 @@ type States struct {
 // digits and the length of the message, so it also serves all prefixes of the same length.
 type Tail [64]uint32
 
-// Set computes the message schedule of a block and adds the round constants.
-func (t *Tail) Set(words *[16]uint32) { expand((*[64]uint32)(t), words) }
+// Expand computes the message schedules of tails and adds the round constants. The first 16
+// words of each tail are those of its block. Expand uses the CPU's SHA instructions if it has
+// them: then a tail takes 15 ns instead of 120 (Zen 3).
+func Expand(tails []Tail) { expander()(tails) }
+
+// Expand's cycles per tail, for Weights. The CPUs on which AVX-512 is the fastest kernel have the
+// SHA instructions too.
+const (
+	expandSHACycles     = 90
+	expandGenericCycles = 400
+)
+
+// expander returns expandSHA if this CPU can run it and it is right, else expandGeneric.
+var expander = sync.OnceValue(func() func([]Tail) {
+	if expandSHA != nil && expandsRight(expandSHA) {
+		return expandSHA
+	}
+	return expandGeneric
+})
+
+func expandGeneric(tails []Tail) {
+	for i := range tails {
+		block := [16]uint32(tails[i][:])
+		expand((*[64]uint32)(&tails[i]), &block)
+	}
+}
+
+// expandsRight is a self-test: it compares the function with expandGeneric. Faults of Expand
+// would otherwise be blamed on the kernels, whose self-tests use its results.
+func expandsRight(expand func([]Tail)) bool {
+	for n := range 6 {
+		got := make([]Tail, n+1) // and one that must not change
+		for i := range got {
+			for t := range 16 {
+				got[i][t] = k[(3*n+5*i+t)%64]
+			}
+		}
+		want := slices.Clone(got)
+		expand(got[:n])
+		expandGeneric(want[:n])
+		if !slices.Equal(got, want) {
+			return false
+		}
+	}
+	return true
+}
 
 // FirstWord returns the first word of the hash value after the tail, given the hash value
 // before it.

@@ -54,7 +54,7 @@ func (u *uses) note(s step) {
 
 	write := func(p place) {
 		u.writers[p] = s.Instruction
-		if p.kind == inMemory && slices.Contains([]string{"States", "arguments"}, s.machine.memory[p.at>>32-1].name) {
+		if p.kind == inMemory && slices.Contains([]string{"States", "tails", "arguments"}, s.machine.memory[p.at>>32-1].name) {
 			u.used[s.Instruction] = true // the caller reads it
 		}
 	}
@@ -118,6 +118,9 @@ func TestNoDeadInstructions(t *testing.T) {
 					observeGrid(t, k, rng, vary)
 				}
 			}
+			if k.expand != nil {
+				observeExpand(t, k)
+			}
 			functions, _ := built(t, k)
 			for _, f := range functions {
 				for _, i := range f.Instructions() {
@@ -156,6 +159,13 @@ func observeSearch(t *testing.T, k kernel, rng *rand.Rand, vary int) {
 		m := newMachine()
 		arguments := append([]uint64{give(m, "States", &states)}, giveSlice(m, "tails", tails)...)
 		m.call(functions["tails"+k.in], append(arguments, uint64(mask))...)
+	}
+}
+
+// observeExpand calls Expand for odd and even numbers of tails, whose results the caller reads.
+func observeExpand(t *testing.T, k kernel) {
+	for n := range 4 {
+		runExpand(t, k, make([]asm.Tail, n))
 	}
 }
 

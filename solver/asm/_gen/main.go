@@ -9,7 +9,7 @@
 // varying hash values.
 //
 // shani.go is the kernel for SHA-NI, whose instructions do whole rounds. chains.go runs
-// several hashes with them side by side. mixed.go, mixedgrid.go and ring.go run these chains
+// several hashes with them side by side. expand.go computes the schedules of tails. mixed.go, mixedgrid.go and ring.go run these chains
 // beside vectors, with the variant of AVX-512 in avx512vl.go. order.go and stream.go order
 // the instructions of the two streams. count.go counts operations.
 package main
@@ -45,6 +45,8 @@ type kernel struct {
 
 	tails    func(*build.Context) // writes ScanTails; nil if the kernel uses another one's
 	tailPath map[string]int
+
+	expand func(*build.Context) // writes Expand; nil if there is none
 }
 
 var kernels = []kernel{
@@ -91,6 +93,7 @@ var kernels = []kernel{
 		hashPath: func(vary int) map[string]int { return shaniPath(vary, true) },
 		tails:    writeChainTails,
 		tailPath: chainTailsPath,
+		expand:   writeExpand,
 	},
 	{
 		name: "avx2", in: "AVX2", lanes: 8,
@@ -191,6 +194,7 @@ func (k kernel) build() (*ir.File, counts, error) {
 			"does Scan if s is nil, else Hash", k.search},
 		{"tails" + k.in, "func(s *States, tails []Tail, mask uint32) int", "does ScanTails", k.tails},
 		{"grid" + k.in, gridSignature, "does ScanGrid", k.grid},
+		{"expand" + k.in, "func(tails []Tail)", "does Expand", k.expand},
 	} {
 		if f.write == nil {
 			continue
