@@ -21,10 +21,10 @@ type loop struct {
 
 // A scanner tries nonces in numeric order.
 type scanner interface {
-	// scan tries up to n nonces (n > 0), starting at nonce, which follows the last one tried, and
-	// stops at a solution. It returns the number of nonces tried, and whether the last one is a
-	// solution.
-	scan(nonce uint64, n int) (looked int, solved bool)
+	// scan tries up to n nonces (n > 0), and stops at a solution. nonce is the first of them: it
+	// follows the last one tried. scan returns the number of nonces tried, and whether the last one
+	// is a solution.
+	scan(nonce uint64, n int) (tried int, solved bool)
 }
 
 func (l *loop) Name() string        { return l.name }
@@ -49,10 +49,10 @@ func (l *loop) Search(
 	for nonce := r.First; ; {
 		n := min(piece-1, r.Last-nonce) + 1
 		for left := int(n); left > 0; {
-			looked, solved := s.scan(nonce, left)
-			hashes += uint64(looked)
-			left -= looked
-			last := nonce + uint64(looked) - 1
+			tried, solved := s.scan(nonce, left)
+			hashes += uint64(tried)
+			left -= tried
+			last := nonce + uint64(tried) - 1
 			if solved && !found(last) {
 				return hashes, nil
 			}

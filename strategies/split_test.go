@@ -72,9 +72,9 @@ type outcome struct {
 	nonce  uint64
 	time   time.Duration // to the solution
 	hashes uint64
-	// wasted is the number of hashes that could not bring the solution nearer: those made after it
-	// was found, by workers that did not know yet, and those of nonces tried before. All other
-	// hashes had the same chance, in whatever order they were made.
+	// wasted is the number of hashes that could not find the solution: those that workers made
+	// after it was found, before they noticed, and those of nonces already tried. All other hashes
+	// had the same chance, in whatever order they were made.
 	wasted uint64
 }
 
@@ -202,8 +202,8 @@ func BenchmarkSplit(b *testing.B) {
 	}
 }
 
-// Without a solution, the workers try all nonces and waste nothing, unless they do not know of each
-// other's work.
+// Without a solution, the workers try all nonces. They waste nothing, except in splits in which
+// they do not know of each other's work.
 func TestSplits(t *testing.T) {
 	for _, s := range splits {
 		t.Run("split="+s.name, func(t *testing.T) {

@@ -169,7 +169,7 @@ func TestSameAnswers(t *testing.T) {
 	})
 }
 
-// No search finds this many bits.
+// TestTarget checks numbers of bits that no search could find.
 func TestTarget(t *testing.T) {
 	for zeros := range 256 {
 		digest := [32]byte{}
@@ -259,14 +259,14 @@ type lateContext struct {
 
 func (c lateContext) Deadline() (time.Time, bool) { return c.deadline, true }
 
-// lookedAt is cancelled after a given number of calls of Err.
-type lookedAt struct {
+// countingContext is cancelled after a given number of calls of Err.
+type countingContext struct {
 	context.Context
 	mu   sync.Mutex
 	left int
 }
 
-func (c *lookedAt) Err() error {
+func (c *countingContext) Err() error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.left--; c.left < 0 {
@@ -277,7 +277,7 @@ func (c *lookedAt) Err() error {
 
 // Strategies check the context after a bounded amount of work. The engine's own tests check the
 // kernels.
-func TestLooksAtTheContextOften(t *testing.T) {
+func TestChecksTheContextOften(t *testing.T) {
 	each(t, func(t *testing.T, s Strategy) {
 		if _, ok := s.(engine); ok {
 			t.Skip("package solver tests it")
@@ -286,25 +286,25 @@ func TestLooksAtTheContextOften(t *testing.T) {
 			if s.Name() == "midstate" {
 				test.most = 128 // it hashes the prefix once
 			}
-			const looks = 100
-			ctx := &lookedAt{Context: t.Context(), left: looks}
+			const checks = 100
+			ctx := &countingContext{Context: t.Context(), left: checks}
 			p := solver.Puzzle{Prefix: make([]byte, test.prefix), Bits: solver.MaxBits}
 			hashes, err := s.Search(ctx, p, Range{0, math.MaxUint64}, nil)
 			require.ErrorIs(t, err, context.Canceled)
 			require.NotZero(t, hashes)
-			require.LessOrEqual(t, hashes, uint64((looks+16)*test.most))
+			require.LessOrEqual(t, hashes, uint64((checks+16)*test.most))
 		}
 	})
 }
 
-func TestMidstateLooksWhileItHashesThePrefix(t *testing.T) {
-	ctx := &lookedAt{Context: t.Context(), left: 10}
+func TestMidstateChecksTheContext(t *testing.T) {
+	ctx := &countingContext{Context: t.Context(), left: 10}
 	hashes, err := midstate.Search(ctx, solver.Puzzle{Prefix: make([]byte, 1<<20)}, Range{0, 0}, nil)
 	require.ErrorIs(t, err, context.Canceled)
 	require.Zero(t, hashes)
 }
 
-func TestRefused(t *testing.T) {
+func TestInvalidArguments(t *testing.T) {
 	each(t, func(t *testing.T, s Strategy) {
 		for _, bits := range []int{-1, solver.MaxBits + 1} {
 			_, err := s.Search(t.Context(), solver.Puzzle{Bits: bits}, Range{0, 9}, nil)

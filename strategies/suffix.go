@@ -30,15 +30,15 @@ func newSuffixScanner(p solver.Puzzle, first uint64, sum func([]byte) [sha256.Si
 	return &suffixScanner{sum: sum, target: newTarget(p.Bits), odometer: newOdometer(newMessage(p), first)}
 }
 
-func (s *suffixScanner) scan(_ uint64, n int) (looked int, solved bool) {
-	for looked = 1; ; looked++ {
+func (s *suffixScanner) scan(_ uint64, n int) (tried int, solved bool) {
+	for tried = 1; ; tried++ {
 		sum := s.sum(s.message)
 		s.next()
 		if s.target.met(&sum) {
-			return looked, true
+			return tried, true
 		}
-		if looked == n {
-			return looked, false
+		if tried == n {
+			return tried, false
 		}
 	}
 }
@@ -103,9 +103,9 @@ type midstateScanner struct {
 	odometer
 }
 
-func (m *midstateScanner) scan(_ uint64, n int) (looked int, solved bool) {
+func (m *midstateScanner) scan(_ uint64, n int) (tried int, solved bool) {
 	var sum [sha256.Size]byte
-	for looked = 1; ; looked++ {
+	for tried = 1; ; tried++ {
 		if err := m.restore(m.state); err != nil {
 			panic(err) // crypto/sha256 wrote the state
 		}
@@ -113,10 +113,10 @@ func (m *midstateScanner) scan(_ uint64, n int) (looked int, solved bool) {
 		m.hash.Sum(sum[:0])
 		m.next()
 		if m.target.met(&sum) {
-			return looked, true
+			return tried, true
 		}
-		if looked == n {
-			return looked, false
+		if tried == n {
+			return tried, false
 		}
 	}
 }

@@ -31,15 +31,15 @@ type textbookScanner struct {
 	below  byte   // exclusive upper bound of the next hex digit, at most '8'; 0 means any digit
 }
 
-func (t *textbookScanner) scan(nonce uint64, n int) (looked int, solved bool) {
-	for looked = 1; ; looked++ {
+func (t *textbookScanner) scan(nonce uint64, n int) (tried int, solved bool) {
+	for tried = 1; ; tried++ {
 		sum := sha256.Sum256([]byte(fmt.Sprintf("%s%d", t.prefix, nonce)))
 		digest := hex.EncodeToString(sum[:])
 		if strings.HasPrefix(digest, t.zeros) && (t.below == 0 || digest[len(t.zeros)] < t.below) {
-			return looked, true
+			return tried, true
 		}
-		if looked == n {
-			return looked, false
+		if tried == n {
+			return tried, false
 		}
 		nonce++
 	}
@@ -61,15 +61,15 @@ type appendScanner struct {
 	message []byte
 }
 
-func (a *appendScanner) scan(nonce uint64, n int) (looked int, solved bool) {
-	for looked = 1; ; looked++ {
+func (a *appendScanner) scan(nonce uint64, n int) (tried int, solved bool) {
+	for tried = 1; ; tried++ {
 		a.message = strconv.AppendUint(a.message[:a.prefix], nonce, 10)
 		sum := sha256.Sum256(a.message)
 		if a.target.met(&sum) {
-			return looked, true
+			return tried, true
 		}
-		if looked == n {
-			return looked, false
+		if tried == n {
+			return tried, false
 		}
 		nonce++
 	}

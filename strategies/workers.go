@@ -54,7 +54,7 @@ func pool(
 		enough  bool        // whether found has returned false
 		stopErr error       // from a worker whose context ended
 	)
-	team := stoppable{ctx, &stop}
+	shared := stoppable{ctx, &stop}
 	report := func(nonce uint64) bool {
 		mu.Lock()
 		defer mu.Unlock()
@@ -67,7 +67,7 @@ func pool(
 	for worker := range workers {
 		running.Go(func() {
 			for part := range deal(worker) {
-				n, failure := s.Search(team, p, part, report)
+				n, failure := s.Search(shared, p, part, report)
 				mu.Lock()
 				hashes += n
 				switch {
@@ -97,8 +97,8 @@ func pool(
 	return hashes, stopErr
 }
 
-// A stoppable is a context that also ends when a flag is set. Only Err reflects the flag;
-// strategies call nothing else.
+// A stoppable is a context that also ends when a flag is set. Only Err reflects the flag. That is
+// enough, since strategies call Err regularly and never wait for Done.
 type stoppable struct {
 	context.Context
 	stop *atomic.Bool

@@ -62,13 +62,13 @@ func TestSearchStops(t *testing.T) {
 	})
 }
 
-// acted is a strategy whose behaviour a test supplies.
-type acted struct {
+// fakeStrategy is a strategy whose behaviour a test supplies.
+type fakeStrategy struct {
 	minioAVX512
 	search func(ctx context.Context, r Range, found func(uint64) bool) (uint64, error)
 }
 
-func (a acted) Search(ctx context.Context, _ solver.Puzzle, r Range, found func(uint64) bool) (uint64, error) {
+func (a fakeStrategy) Search(ctx context.Context, _ solver.Puzzle, r Range, found func(uint64) bool) (uint64, error) {
 	return a.search(ctx, r, found)
 }
 
@@ -87,7 +87,7 @@ func TestSearchErrors(t *testing.T) {
 
 	// The error of one worker stops the others.
 	broken := errors.New("broken")
-	strategy := acted{search: func(ctx context.Context, r Range, _ func(uint64) bool) (uint64, error) {
+	strategy := fakeStrategy{search: func(ctx context.Context, r Range, _ func(uint64) bool) (uint64, error) {
 		if r.First > 0 {
 			return 0, broken
 		}
@@ -98,7 +98,7 @@ func TestSearchErrors(t *testing.T) {
 	require.ErrorIs(t, search(strategy, 3, solver.Puzzle{}, Range{0, 99_999}), broken)
 
 	// Search returns the error of a strategy that wrongly reports that its context has ended.
-	liar := acted{search: func(context.Context, Range, func(uint64) bool) (uint64, error) {
+	liar := fakeStrategy{search: func(context.Context, Range, func(uint64) bool) (uint64, error) {
 		return 0, context.Canceled
 	}}
 	require.ErrorIs(t, search(liar, 2, solver.Puzzle{}, Range{0, 99_999}), context.Canceled)
