@@ -138,7 +138,7 @@ func distinct(numbers []int) []int {
 // not an error: they set Report.Verdict. With any other error, such as an invalid option,
 // the Report is nil.
 func Run(ctx context.Context, o Options) (*Report, error) {
-	return run(ctx, o, world{
+	return run(ctx, o, environment{
 		now:    time.Now,
 		until:  context.WithDeadline,
 		cpu:    thisSystem.cpu,
@@ -148,14 +148,14 @@ func Run(ctx context.Context, o Options) (*Report, error) {
 	})
 }
 
-// A world is everything outside the package that a run depends on, so that tests can
+// An environment is everything outside the package that a run depends on, so that tests can
 // replace it.
-type world struct {
+type environment struct {
 	now    func() time.Time
 	until  func(context.Context, time.Time) (context.Context, context.CancelFunc)
-	cpu    func() time.Duration                  // CPU time of the process, 0 if unknown
+	cpu    func() time.Duration                  // CPU time of the process; 0 if unknown
 	clock  func(context.Context) float64         // the CPU's clock in Hz
-	choose func(context.Context) (kernel string) // the kernel that the engine uses, "" if unknown
+	choose func(context.Context) (kernel string) // the kernel that the engine uses; "" if unknown
 	system interface {
 		describe(*Machine)
 		usage() usage

@@ -282,9 +282,9 @@ func (r *Report) scalingChart() *chart {
 				}
 				p.dot(series(0), line[i].x, line[i].y)
 				p.xTick(float64(s.Threads), strconv.Itoa(s.Threads))
-				a := untilHere // the line rises to the right
+				a := anchorEnd // the line rises to the right
 				if i == 0 {
-					a = fromHere
+					a = anchorStart
 				}
 				p.text(a, line[i].x, line[i].y+20, megahashes(s.Rate.Median))
 			}

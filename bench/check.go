@@ -13,22 +13,22 @@ import (
 const (
 	probeNonces = 100
 	probeTime   = time.Millisecond // at most
-	// muchFaster is how many times as fast as a slow strategy another one must be for all
-	// its salt lengths to be checked before the main one of the slow strategy.
+	// A strategy that is muchFaster times as fast as another is checked with all its salt
+	// lengths before the slower one is checked with the main salt length.
 	muchFaster = 10
 	// leadShare limits the fixed work of rows that are checked first to 1/leadShare of the budget.
 	leadShare = 40
 )
 
-// arrange orders the tracks for checking, fastest first, so that slow ones do not delay
-// the others. It times each strategy with a probe that ignores answers. Tracks of the main
-// salt length, which a report shows first, come before all but much faster ones. The kernel
-// that the engine chooses and the sample loop come first of all, since the summary compares
-// them, and since a probe on a busy machine may put them last.
+// arrange orders the meters for checking, fastest first, so that slow ones do not delay
+// the others. It times each strategy with a probe that ignores answers. Meters for the main
+// salt length, which a report shows first, come before all others except much faster ones.
+// The kernel that the engine chooses and the sample loop come first of all: the summary
+// compares them, and on a busy machine a probe may put them last.
 func (r *runner) arrange(ctx context.Context) error {
 	perHash := map[string]float64{} // seconds, by strategy
-	costs := make([]float64, len(r.tracks))
-	for i, t := range r.tracks {
+	costs := make([]float64, len(r.meters))
+	for i, t := range r.meters {
 		if t == nil {
 			continue
 		}
@@ -61,7 +61,7 @@ func (r *runner) arrange(ctx context.Context) error {
 
 // probe returns the seconds per hash of a short search. It ignores errors, which check
 // will find.
-func (r *runner) probe(ctx context.Context, t *track) float64 {
+func (r *runner) probe(ctx context.Context, t *meter) float64 {
 	begin := r.now()
 	inner, cancel := r.until(ctx, begin.Add(probeTime))
 	defer cancel()
@@ -74,9 +74,9 @@ func (r *runner) probe(ctx context.Context, t *track) float64 {
 	return r.now().Sub(begin).Seconds() / float64(max(hashes, 1))
 }
 
-// check makes every track do the fixed work. A correct track warms up at once, so that it
-// has a figure even if the run is stopped before the first round. Tracks that fail, and
-// tracks whose turn does not come in time, are not measured.
+// check makes every strategy do the fixed work. A meter whose answers are correct warms up at
+// once, so that it has a figure even if the run is stopped before the first round. Meters
+// that fail, and those whose turn does not come in time, are not measured.
 func (r *runner) check(ctx context.Context) error {
 	inner, cancel := r.until(ctx, r.start.Add(r.Budget-r.Budget/leastRowsShare))
 	defer cancel()
@@ -90,7 +90,7 @@ func (r *runner) check(ctx context.Context) error {
 		if ctx.Err() != nil {
 			return ctx.Err()
 		}
-		t := r.tracks[i]
+		t := r.meters[i]
 		if t.failed != "" {
 			r.fail(t)
 		} else if inner.Err() != nil && t.warm.Hashes == 0 {
@@ -101,33 +101,33 @@ func (r *runner) check(ctx context.Context) error {
 	return nil
 }
 
-// checkRow checks one track. It returns early if the track fails or the context ends.
+// checkRow checks one meter. It returns early if the meter fails or the context ends.
 func (r *runner) checkRow(ctx context.Context, i int, slice time.Duration) {
-	t, row := r.tracks[i], &r.report.Rows[i]
+	t, row := r.meters[i], &r.report.Rows[i]
 	begin := r.now()
 	sum, err := t.verify(ctx)
 	if err != nil {
 		return
 	}
 	row.Checksum = sum
-	if err := r.lay(ctx, t, row, r.now().Sub(begin)); err != nil || t.failed != "" {
+	if err := r.chooseWidth(ctx, t, row, r.now().Sub(begin)); err != nil || t.failed != "" {
 		return
 	}
 	r.watchClock(ctx)
-	if err := t.warmUp(ctx, r.world, slice); t.stopped(ctx, err) {
+	if err := t.warmUp(ctx, r.environment, slice); t.stopped(ctx, err) {
 		t.warm = Sample{}
 		return
 	}
 	t.warm.Hz = r.hz
 	t.spent = 0 // the rounds have a time budget of their own
-	t.judge()
+	t.checkCounts()
 }
 
-// lay chooses the width of the nonces that the track is measured with. For a kernel it is
-// the width that most of the engine's searches go through; for another strategy it is that
-// of a loop that counts from 0. A kernel must also find all solutions of one width, unless
-// the time it took for the fixed work shows that it is too slow for that.
-func (r *runner) lay(ctx context.Context, t *track, row *Row, took time.Duration) error {
+// chooseWidth chooses the width of the nonces to measure with: for a kernel, the width that
+// most of the engine's searches go through, and for any other strategy, that of most nonces
+// in a loop that counts from 0. A kernel must also find all solutions of one width, unless
+// the time that it took for the fixed work shows that it is too slow.
+func (r *runner) chooseWidth(ctx context.Context, t *meter, row *Row, took time.Duration) error {
 	row.Digits = t.width
 	if row.Backend == "" || t.failed != "" {
 		return nil

@@ -13,10 +13,10 @@ import (
 	"github.com/gkpow/gkpow/strategies"
 )
 
-var errLid = errors.New("the lid was closed")
+var errLidClosed = errors.New("the lid was closed")
 
 // stopAt runs the benchmark and stops it at the given check, before its answers are verified.
-func stopAt(t *testing.T, w world, o Options, checks int) *Report {
+func stopAt(t *testing.T, w environment, o Options, checks int) *Report {
 	t.Helper()
 	ctx, cancel := context.WithCancelCause(t.Context())
 	defer cancel(nil)
@@ -27,12 +27,12 @@ func stopAt(t *testing.T, w world, o Options, checks int) *Report {
 		}
 		if p.Phase == "checking answers" {
 			if checks--; checks == 0 {
-				cancel(errLid)
+				cancel(errLidClosed)
 			}
 		}
 	}
 	r, err := run(ctx, o, w)
-	require.ErrorIs(t, err, errLid)
+	require.ErrorIs(t, err, errLidClosed)
 	require.False(t, r.Complete)
 	return r
 }
@@ -46,7 +46,7 @@ func TestFirstFigures(t *testing.T) {
 	}
 	rates := map[string]float64{"slow": 2_000, "medium": 40_000, "fast": 100_000}
 	for checks := 1; checks <= len(order); checks++ {
-		w, clock := fakeWorld()
+		w, clock := fakeEnvironment()
 		var list []strategies.Strategy
 		for _, name := range []string{"slow", "medium", "fast"} {
 			list = append(list, &fakeStrategy{name: name, rate: rates[name], clock: clock})
@@ -79,7 +79,7 @@ func TestFirstFigures(t *testing.T) {
 // The rows that the summary compares are checked first, even if other strategies are faster:
 // those of the chosen kernel, and those of the sample loop.
 func TestLeadFirst(t *testing.T) {
-	w, clock := fakeWorld()
+	w, clock := fakeEnvironment()
 	w.choose = func(context.Context) string { return "generic" }
 	o := fakeOptions(
 		&fakeStrategy{name: sampleLoop, rate: 20_000, clock: clock},
@@ -102,7 +102,7 @@ func TestLeadFirst(t *testing.T) {
 
 // The warm-up sample counts only for rows that have no other sample.
 func TestFirstFiguresGiveWay(t *testing.T) {
-	w, clock := fakeWorld()
+	w, clock := fakeEnvironment()
 	one := &fakeStrategy{name: "one", rate: 10_000, clock: clock}
 	o := fakeOptions(one)
 	searches := 0
@@ -131,7 +131,7 @@ func TestFirstFiguresWrong(t *testing.T) {
 		"where it is measured, once": {counts: 20, samplesOnly: true, after: 2},
 	} {
 		t.Run(name, func(t *testing.T) {
-			w, clock := fakeWorld()
+			w, clock := fakeEnvironment()
 			bad.fakeStrategy = fakeStrategy{name: "bad", rate: 100_000, clock: clock}
 			o := fakeOptions(bad, &fakeStrategy{name: "good", rate: 20_000, clock: clock})
 			o.Progress = func(p Progress) {
@@ -176,7 +176,7 @@ func (s *forger) Search(ctx context.Context, p solver.Puzzle, r strategies.Range
 // However little time the checks leave, there are enough rounds for a confidence interval,
 // since the time for warming up does not count against them.
 func TestRunQuickRounds(t *testing.T) {
-	w, clock := fakeWorld()
+	w, clock := fakeEnvironment()
 	o := fakeOptions(&fakeStrategy{name: "one", rate: 1e7, clock: clock})
 	o.Quick, o.Rounds, o.SaltLengths, o.Threads, o.Budget = true, 0, []int{32}, []int{1}, 20*time.Millisecond
 	r := mustRun(t, o, w)
@@ -189,7 +189,7 @@ func TestRunQuickRounds(t *testing.T) {
 // searches go through: after 48 characters those of 16 digits, which take one block per hash.
 func TestRunSearchesAsTheEngine(t *testing.T) {
 	for _, budget := range []time.Duration{500 * time.Millisecond, 8 * time.Second, time.Minute} {
-		w, clock := fakeWorld()
+		w, clock := fakeEnvironment()
 		o := fakeOptions(&fakeKernel{fakeStrategy{name: "kernel", rate: 60_000, clock: clock}})
 		o.Rounds, o.SaltLengths, o.Budget = 1, []int{48}, budget
 		for _, row := range mustRun(t, o, w).Rows {

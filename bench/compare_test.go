@@ -9,7 +9,7 @@ import (
 )
 
 func TestCompare(t *testing.T) {
-	w, clock := fakeWorld()
+	w, clock := fakeEnvironment()
 	before := fakeReport(t)
 	o := fakeOptions(
 		&fakeStrategy{name: "slow", rate: 10_000, clock: clock},

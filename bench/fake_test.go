@@ -45,10 +45,10 @@ func (s *fakeSystem) usage() (u usage) {
 
 const fakeHz = 3e9
 
-// fakeWorld returns a world and the clock that it uses.
-func fakeWorld() (world, *fakeClock) {
+// fakeEnvironment returns an environment and the clock that it uses.
+func fakeEnvironment() (environment, *fakeClock) {
 	clock := &fakeClock{now: time.Date(2026, 11, 21, 12, 0, 0, 0, time.UTC)}
-	return world{
+	return environment{
 		now: clock.Now,
 		until: func(ctx context.Context, end time.Time) (context.Context, context.CancelFunc) {
 			return untilContext{ctx, clock, end}, func() {}
@@ -141,8 +141,8 @@ func fakeOptions(list ...strategies.Strategy) Options {
 	}
 }
 
-// mustRun runs the benchmark in the given world and requires that it succeeds.
-func mustRun(t *testing.T, o Options, w world) *Report {
+// mustRun runs the benchmark in the given environment and requires that it succeeds.
+func mustRun(t *testing.T, o Options, w environment) *Report {
 	t.Helper()
 	r, err := run(t.Context(), o, w)
 	require.NoError(t, err)
@@ -151,7 +151,7 @@ func mustRun(t *testing.T, o Options, w world) *Report {
 
 // fakeReport returns a complete report of two strategies, one twice as fast as the other.
 func fakeReport(t *testing.T) *Report {
-	w, clock := fakeWorld()
+	w, clock := fakeEnvironment()
 	r := mustRun(t, fakeOptions(
 		&fakeStrategy{name: "slow", rate: 10_000, clock: clock},
 		&fakeStrategy{name: "fast", rate: 20_000, clock: clock},

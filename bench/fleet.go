@@ -287,7 +287,7 @@ func (r *FleetReport) SVG() string {
 		p.path("curve "+series(i), median)
 		p.path("curve late "+series(i), late)
 		last := median[len(median)-1]
-		p.text(fromHere, last.x+textGap, last.y+4, fmt.Sprintf("difficulty %d", difficulty))
+		p.text(anchorStart, last.x+textGap, last.y+4, fmt.Sprintf("difficulty %d", difficulty))
 	}
 	svg := string(d.svg("fleet", "Time of a search by cores and difficulty",
 		"On logarithmic scales. The tables say the same in figures."))

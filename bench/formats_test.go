@@ -92,7 +92,7 @@ func requireWidth(t *testing.T, out string, width int) {
 
 // Lines fit the terminal whatever the report holds, and a terminal without UTF-8 gets ASCII.
 func TestTextFits(t *testing.T) {
-	w, clock := fakeWorld()
+	w, clock := fakeEnvironment()
 	o := fakeOptions(&fakeStrategy{name: "minio-avx512", rate: 1e6, clock: clock}, &fakeStrategy{name: "textbook", rate: 1e4, clock: clock})
 	o.SaltLengths = []int{0, 1, 2, 16, 24, 32, 40, 48, 56, 64, 128, 256, 512, 1024, 2048, 65536}
 	o.Budget = 2 * time.Second

@@ -95,7 +95,7 @@ func TestHTML(t *testing.T) {
 
 // Text from a report never becomes markup.
 func TestHTMLHostile(t *testing.T) {
-	w, clock := fakeWorld()
+	w, clock := fakeEnvironment()
 	const hostile = `<script>alert(1)</script>"'&`
 	r := mustRun(t, fakeOptions(&fakeStrategy{name: hostile, rate: 1e4, clock: clock}, &fakeStrategy{name: "b", rate: 1e4, clock: clock}), w)
 	r.Machine.CPU = `</title></style><img src=x onerror=alert(1)>`
@@ -116,7 +116,7 @@ func (r *Report) Row0(reason string) {
 
 // A report without figures gives a page without charts.
 func TestHTMLEmpty(t *testing.T) {
-	w, clock := fakeWorld()
+	w, clock := fakeEnvironment()
 	r := mustRun(t, fakeOptions(&fakeStrategy{name: "absent", clock: clock, missing: "ABACUS"}), w)
 	require.Equal(t, "Nothing could be measured here.", r.Summary)
 	page := written(t, r.WriteHTML)

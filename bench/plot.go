@@ -54,7 +54,7 @@ func (b *bars) draw(d *drawing) {
 	}
 	if b.title != "" {
 		top += 18
-		d.text(fromHere, 0, 14, b.title)
+		d.text(anchorStart, 0, 14, b.title)
 	}
 	left := min(room(labels...), 0.4*d.width) + textGap
 	right := max(d.width-textGap-min(room(values...), 0.4*d.width), left+40)
@@ -63,15 +63,15 @@ func (b *bars) draw(d *drawing) {
 	x := func(rate float64) float64 { return left + (right-left)*rate/highest }
 	for _, t := range roundTicks(highest/1e6, int((right-left)/45)) {
 		d.line("grid", x(t*1e6), top, x(t*1e6), bottom)
-		d.text(centered, x(t*1e6), bottom+16, formatTick(t))
+		d.text(anchorMiddle, x(t*1e6), bottom+16, formatTick(t))
 	}
-	d.text(centered, (left+right)/2, bottom+34, "MH/s")
+	d.text(anchorMiddle, (left+right)/2, bottom+34, "MH/s")
 	if b.reference > 0 {
 		d.line("reference", x(b.reference), top, x(b.reference), bottom)
 	}
 	y := top + groupGap/2.0
 	for _, g := range b.groups {
-		d.text(untilHere, left-textGap, y+float64(len(g.bars))*barHeight/2+4, g.label)
+		d.text(anchorEnd, left-textGap, y+float64(len(g.bars))*barHeight/2+4, g.label)
 		for _, bar := range g.bars {
 			e := bar.rate
 			d.rect(bar.class, left, y, max(x(e.Median)-left, 1), barHeight-2)
@@ -80,7 +80,7 @@ func (b *bars) draw(d *drawing) {
 				end = max(end, x(e.High))
 				d.line("whisker", x(e.Low), y+barHeight/2-1, x(e.High), y+barHeight/2-1)
 			}
-			d.text(fromHere, end+textGap, y+barHeight-4, bar.label())
+			d.text(anchorStart, end+textGap, y+barHeight-4, bar.label())
 			y += barHeight
 		}
 		y += groupGap
@@ -120,18 +120,18 @@ func (p *plot) y(v float64) float64 { return p.bottom - (p.bottom-p.top)*p.ys.pa
 
 // labels names the axes.
 func (p *plot) labels(x, y string) {
-	p.text(centered, (p.left+p.right)/2, p.height-4, x)
-	p.text(fromHere, 0, 14, y)
+	p.text(anchorMiddle, (p.left+p.right)/2, p.height-4, x)
+	p.text(anchorStart, 0, 14, y)
 }
 
 func (p *plot) xTick(v float64, label string) {
 	p.line("axis", p.x(v), p.bottom, p.x(v), p.bottom+4)
-	p.text(centered, p.x(v), p.bottom+18, label)
+	p.text(anchorMiddle, p.x(v), p.bottom+18, label)
 }
 
 func (p *plot) yTick(v float64, label string) {
 	p.line("grid", p.left, p.y(v), p.right, p.y(v))
-	p.text(untilHere, p.left-textGap, p.y(v)+4, label)
+	p.text(anchorEnd, p.left-textGap, p.y(v)+4, label)
 }
 
 // rateTicks marks round numbers on the vertical axis.

@@ -25,8 +25,9 @@ const (
 	clockEvery    = 30 * time.Millisecond // interval between measurements of the clock
 )
 
-// cut divides the time into rounds, each with the given number of samples and their audits.
-// It returns Options.Rounds, or as many rounds as fit well, and the length of a sample.
+// cut divides the time into rounds, each with the given number of samples and their audits,
+// and returns the number of rounds and the length of a sample. The number is Options.Rounds;
+// if that is 0, it is as many rounds as fit with samples of goodSlice, within limits.
 func (r *runner) cut(budget time.Duration, samples int) (rounds int, slice time.Duration) {
 	each := budget.Seconds() / float64(max(samples, 1)) * auditShare / (auditShare + 1)
 	rounds = r.Rounds
@@ -42,61 +43,61 @@ func (r *runner) cut(budget time.Duration, samples int) (rounds int, slice time.
 	return rounds, min(max(slice, leastSlice), longestSlice)
 }
 
-// rows measures the throughput of all tracks, in turn.
+// rows measures the throughput of all meters, in turn.
 func (r *runner) rows(ctx context.Context) error {
-	var tracks []*track
-	for _, t := range r.tracks {
+	var meters []*meter
+	for _, t := range r.meters {
 		if t != nil && t.failed == "" && !t.late {
-			tracks = append(tracks, t)
+			meters = append(meters, t)
 		}
 	}
-	if len(tracks) == 0 {
+	if len(meters) == 0 {
 		return nil
 	}
 	end := r.now().Add(max(seconds(r.left().Seconds()*rowsShare), r.Budget/leastRowsShare))
-	rounds, slice := r.cut(end.Sub(r.now()), len(tracks))
+	rounds, slice := r.cut(end.Sub(r.now()), len(meters))
 	r.report.Settings.Rounds, r.report.Settings.Slice = rounds, slice.Seconds()
-	return r.rounds(ctx, "throughput", tracks, rounds, slice, end)
+	return r.rounds(ctx, "throughput", meters, rounds, slice, end)
 }
 
-// rounds measures the tracks in turn, in a new random order in each round, until all rounds
+// rounds measures the meters in turn, in a new random order in each round, until all rounds
 // are done or the time is up.
-func (r *runner) rounds(ctx context.Context, phase string, tracks []*track, rounds int, slice time.Duration, end time.Time) error {
+func (r *runner) rounds(ctx context.Context, phase string, meters []*meter, rounds int, slice time.Duration, end time.Time) error {
 	if r.Rounds > 0 { // a given number of rounds may take up to half as long again
 		end = end.Add(end.Sub(r.now()) / 2)
 	}
 	r.measureClock(ctx)
-	for _, t := range tracks {
+	for _, t := range meters {
 		if t.rate > 0 {
 			continue // it warmed up after its check
 		}
 		r.progress(phase)
-		if err := t.warmUp(ctx, r.world, slice); t.stopped(ctx, err) {
+		if err := t.warmUp(ctx, r.environment, slice); t.stopped(ctx, err) {
 			return err
 		}
 	}
 	defer func() {
-		for _, t := range tracks {
-			if t.judge(); t.failed != "" {
+		for _, t := range meters {
+			if t.checkCounts(); t.failed != "" {
 				r.fail(t)
 			}
 		}
 	}()
 	for round := range rounds {
-		for _, i := range r.rng.Perm(len(tracks)) {
-			t := tracks[i]
+		for _, i := range r.rng.Perm(len(meters)) {
+			t := meters[i]
 			slow := r.Rounds == 0 && t.spent > time.Duration(rounds+2)*slice*5/4
 			if t.failed != "" || slow {
 				continue // it used up its share of the time
 			}
-			// The first round gives every track a sample while any of the budget is left.
+			// The first round gives every meter a sample while any of the budget is left.
 			late := round > 0 || r.Rounds == 0 && r.left() <= 0 && t.warm.Hashes > 0
 			if late && !r.now().Before(end) {
 				return nil
 			}
 			r.watchClock(ctx)
 			r.progress(phase)
-			s, err := t.sample(ctx, r.world, max(slice, t.least))
+			s, err := t.sample(ctx, r.environment, max(slice, t.least))
 			if t.stopped(ctx, err) {
 				return err
 			}
@@ -107,7 +108,7 @@ func (r *runner) rounds(ctx context.Context, phase string, tracks []*track, roun
 			if s.Seconds > 5*slice.Seconds() {
 				continue // its searches start so slowly that an audit would use up the others' time
 			}
-			if err := t.audit(ctx, r.world, slice/auditShare); t.stopped(ctx, err) {
+			if err := t.audit(ctx, r.environment, slice/auditShare); t.stopped(ctx, err) {
 				return err
 			}
 		}
@@ -123,14 +124,14 @@ func (r *runner) scaling(ctx context.Context) error {
 		return nil
 	}
 	s := &Scaling{Strategy: fastest.strategy.Name(), SaltLength: fastest.length}
-	var tracks []*track
+	var meters []*meter
 	for _, n := range threads {
-		tracks = append(tracks, &track{strategy: fastest.strategy, ground: fastest.ground, width: fastest.width, threads: n})
+		meters = append(meters, &meter{strategy: fastest.strategy, workload: fastest.workload, width: fastest.width, threads: n})
 	}
 	end := r.now().Add(seconds(r.left().Seconds() * scalingShare / (1 - rowsShare)))
-	rounds, slice := r.cut(end.Sub(r.now()), len(tracks))
-	err := r.rounds(ctx, "scaling", tracks, rounds, slice, end)
-	for _, t := range tracks {
+	rounds, slice := r.cut(end.Sub(r.now()), len(meters))
+	err := r.rounds(ctx, "scaling", meters, rounds, slice, end)
+	for _, t := range meters {
 		s.Points = append(s.Points, ScalingPoint{Threads: t.threads, Samples: t.results()})
 	}
 	r.report.Scaling = s
@@ -154,11 +155,11 @@ func scalingThreads(asked []int) []int {
 	return append(threads, most)
 }
 
-// fastest returns the track with the highest median rate for the main salt length and the
+// fastest returns the meter with the highest median rate for the main salt length and the
 // given number of threads, or nil if none was measured.
-func (r *runner) fastest(threads int) (best *track) {
+func (r *runner) fastest(threads int) (best *meter) {
 	rate := math.Inf(-1)
-	for _, t := range r.tracks {
+	for _, t := range r.meters {
 		if t == nil || t.failed != "" || t.threads != threads || t.length != r.report.Settings.mainSalt() || len(t.results()) == 0 {
 			continue
 		}
@@ -169,11 +170,11 @@ func (r *runner) fastest(threads int) (best *track) {
 	return best
 }
 
-// median returns the track's median rate.
-func (t *track) median() float64 { return t.estimate().Median }
+// median returns the meter's median rate.
+func (t *meter) median() float64 { return t.estimate().Median }
 
-// estimate returns the track's rate with its confidence interval.
-func (t *track) estimate() Estimate {
+// estimate returns the meter's rate with its confidence interval.
+func (t *meter) estimate() Estimate {
 	var rates []float64
 	for _, s := range t.results() {
 		rates = append(rates, s.rate())

@@ -14,10 +14,10 @@ import (
 // A runner holds the state of one call of Run.
 type runner struct {
 	Options
-	world
+	environment
 	report  *Report
-	tracks  []*track // in the order of the report's rows
-	order   []int    // indexes of the tracks that can be measured, in the order of checking
+	meters  []*meter // in the order of the report's rows
+	order   []int    // indexes of the meters that can be measured, in the order of checking
 	rng     *rand.Rand
 	start   time.Time
 	before  usage
@@ -36,12 +36,12 @@ const (
 	leastRowsShare = 5
 )
 
-func run(ctx context.Context, o Options, w world) (*Report, error) {
+func run(ctx context.Context, o Options, w environment) (*Report, error) {
 	o, err := o.complete()
 	if err != nil {
 		return nil, err
 	}
-	r := &runner{Options: o, world: w, rng: rand.New(rand.NewPCG(o.Seed, 0))}
+	r := &runner{Options: o, environment: w, rng: rand.New(rand.NewPCG(o.Seed, 0))}
 	r.begin()
 	err = r.phases(ctx)
 	if err != nil && ctx.Err() == nil {
@@ -95,7 +95,7 @@ func (r *runner) begin() {
 
 // phases runs all phases in order.
 func (r *runner) phases(ctx context.Context) error {
-	for _, phase := range []func(context.Context) error{r.choice, r.prepare, r.check, r.rows, r.scaling, r.solve} {
+	for _, phase := range []func(context.Context) error{r.findChosen, r.prepare, r.check, r.rows, r.scaling, r.solve} {
 		if err := phase(ctx); err != nil {
 			return err
 		}
@@ -103,31 +103,31 @@ func (r *runner) phases(ctx context.Context) error {
 	return nil
 }
 
-// choice finds out which kernel the engine chooses, unless the run measures no kernel.
-func (r *runner) choice(ctx context.Context) error {
+// findChosen finds out which kernel the engine chooses, unless the run measures no kernel.
+func (r *runner) findChosen(ctx context.Context) error {
 	if slices.ContainsFunc(r.report.Rows, func(row Row) bool { return row.Backend != "" }) {
 		r.report.Chosen = r.choose(ctx)
 	}
 	return nil
 }
 
-// prepare creates the ground for each salt length and a track for every row that can be
-// measured, and puts the tracks in order.
+// prepare creates the workload for each salt length and a meter for every row that can be
+// measured, and orders the meters for checking.
 func (r *runner) prepare(ctx context.Context) error {
-	byLength := map[int]*ground{}
+	byLength := map[int]*workload{}
 	for _, length := range r.SaltLengths {
 		r.progress("preparing")
-		g := newGround(r.Seed, length)
+		g := newWorkload(r.Seed, length)
 		byLength[length] = g
 		r.report.Work = append(r.report.Work, g.work)
 	}
-	r.tracks = make([]*track, len(r.report.Rows))
+	r.meters = make([]*meter, len(r.report.Rows))
 	i := 0
 	for _, s := range r.Strategies {
 		for _, length := range r.SaltLengths {
 			for _, threads := range r.Threads {
 				if r.report.Rows[i].Status != Unavailable {
-					r.tracks[i] = &track{strategy: s, ground: byLength[length], width: workWidths[0], threads: threads}
+					r.meters[i] = &meter{strategy: s, workload: byLength[length], width: workWidths[0], threads: threads}
 				}
 				i++
 			}
@@ -145,11 +145,11 @@ func outline(backend string, workers int, p solver.Puzzle) (solver.Plan, error) 
 	return s.Outline(p)
 }
 
-// fail marks the rows of a failed track as failed for all numbers of threads: a strategy
+// fail marks the rows of a failed meter as failed for all numbers of threads: a strategy
 // that is wrong with one number of threads cannot be trusted with another.
-func (r *runner) fail(t *track) {
-	for i, other := range r.tracks {
-		if other == nil || other.strategy.Name() != t.strategy.Name() || other.ground != t.ground {
+func (r *runner) fail(t *meter) {
+	for i, other := range r.meters {
+		if other == nil || other.strategy.Name() != t.strategy.Name() || other.workload != t.workload {
 			continue
 		}
 		if other.failed == "" {
@@ -194,7 +194,7 @@ func (r *runner) end() {
 	report.Seconds = r.now().Sub(r.start).Seconds()
 	report.Clock = estimate(r.clocks)
 	report.Checksum = workChecksum(report.Work)
-	for i, t := range r.tracks {
+	for i, t := range r.meters {
 		if t == nil {
 			continue
 		}
@@ -219,8 +219,8 @@ func (r *runner) end() {
 	report.Summary = report.summary()
 }
 
-// results returns the samples of a track, or its warm-up sample if it has no others.
-func (t *track) results() []Sample {
+// results returns the samples of a meter, or its warm-up sample if it has no others.
+func (t *meter) results() []Sample {
 	if len(t.samples) == 0 && t.failed == "" && t.warm.Hashes > 0 {
 		return []Sample{t.warm}
 	}

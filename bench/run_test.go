@@ -18,7 +18,7 @@ import (
 )
 
 func TestRun(t *testing.T) {
-	w, clock := fakeWorld()
+	w, clock := fakeEnvironment()
 	start := clock.Now()
 	slow := &fakeStrategy{name: "slow", rate: 10_000, clock: clock}
 	fast := &fakeStrategy{name: "fast", rate: 20_000, clock: clock}
@@ -78,7 +78,7 @@ func TestRun(t *testing.T) {
 func TestRunSeed(t *testing.T) {
 	checksums := map[string]int{}
 	for _, seed := range []uint64{1, 1, 2} {
-		w, clock := fakeWorld()
+		w, clock := fakeEnvironment()
 		o := fakeOptions(&fakeStrategy{name: "one", rate: 1e4, clock: clock})
 		o.Seed = seed
 		checksums[mustRun(t, o, w).Checksum]++
@@ -89,7 +89,7 @@ func TestRunSeed(t *testing.T) {
 // The fixed work depends only on the seed, and its answers agree with package solver's own
 // check.
 func TestWork(t *testing.T) {
-	g := newGround(1, 32)
+	g := newWorkload(1, 32)
 	require.Equal(t, 4*workNonces(32), g.work.Hashes)
 	require.InDelta(t, float64(g.work.Hashes)/64, g.work.Found, 60)
 	require.Len(t, g.work.Salt, 32)
@@ -113,7 +113,7 @@ func TestWork(t *testing.T) {
 // Very short and very long salts have work too.
 func TestWorkLengths(t *testing.T) {
 	for _, length := range []int{0, 1, 55, 62, 63, 64, 1000} {
-		g := newGround(1, length)
+		g := newWorkload(1, length)
 		require.Len(t, g.work.Salt, length)
 		require.NotZero(t, g.work.Found)
 	}
@@ -143,7 +143,7 @@ func TestRunWrong(t *testing.T) {
 		{"claims to be stopped", "canceled", fakeStrategy{err: context.Canceled}},
 	} {
 		t.Run(test.name, func(t *testing.T) {
-			w, clock := fakeWorld()
+			w, clock := fakeEnvironment()
 			bad := test.bad
 			bad.name, bad.rate, bad.clock = "bad", 1e5, clock
 			r := mustRun(t, fakeOptions(&fakeStrategy{name: "good", rate: 10_000, clock: clock}, &bad), w)
@@ -167,7 +167,7 @@ func TestRunWrong(t *testing.T) {
 // A strategy that is wrong with one number of threads is not trusted with any other. One that
 // is wrong for a single salt length fails only there.
 func TestRunWrongInPlaces(t *testing.T) {
-	w, clock := fakeWorld()
+	w, clock := fakeEnvironment()
 	bad := &fakeStrategy{name: "bad", rate: 20_000, clock: clock}
 	o := fakeOptions(bad)
 	checked := 0
@@ -213,7 +213,7 @@ func TestRunWrongLater(t *testing.T) {
 		}, reason: "is not a solution for the salt"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			w, clock := fakeWorld()
+			w, clock := fakeEnvironment()
 			good := &fakeStrategy{name: "good", rate: 50_000, clock: clock}
 			bad := &fakeStrategy{name: "bad", rate: 1e5, clock: clock}
 			o := fakeOptions(good, bad)
@@ -236,17 +236,17 @@ func TestRunWrongLater(t *testing.T) {
 
 // A strategy that stops finding solutions fails without stopping the run.
 func TestAuditStuck(t *testing.T) {
-	w, clock := fakeWorld()
-	stuck := &track{
+	w, clock := fakeEnvironment()
+	stuck := &meter{
 		strategy: &fakeStrategy{name: "stuck", rate: 1e6, clock: clock, reports: func(uint64, bool) int { return 0 }},
-		ground:   newGround(1, 32), width: 8, threads: 2,
+		workload: newWorkload(1, 32), width: 8, threads: 2,
 	}
 	require.NoError(t, stuck.audit(t.Context(), w, 10*time.Millisecond))
-	stuck.judge()
+	stuck.checkCounts()
 	require.Contains(t, stuck.failed, "found 0 solutions")
 }
 
-func TestJudge(t *testing.T) {
+func TestCheckCounts(t *testing.T) {
 	for _, test := range []struct {
 		found    uint64
 		expected float64
@@ -255,38 +255,38 @@ func TestJudge(t *testing.T) {
 		{0, 0, false}, {10_000, 10_000, false}, {10_690, 10_000, false}, {10_710, 10_000, true}, {9_310, 10_000, false},
 		{9_290, 10_000, true}, {0, 60, true}, {0, 40, false}, {3, 1, false}, {9, 1, true},
 	} {
-		track := &track{ground: &ground{length: 32}, searches: 100, found: test.found, expected: test.expected}
-		track.judge()
-		require.Equal(t, test.fails, track.failed != "", "%d of %v", test.found, test.expected)
+		meter := &meter{workload: &workload{length: 32}, searches: 100, found: test.found, expected: test.expected}
+		meter.checkCounts()
+		require.Equal(t, test.fails, meter.failed != "", "%d of %v", test.found, test.expected)
 	}
 }
 
 // There is only one empty salt, so all samples find the same solutions, and an unlikely number
 // of them in one sample occurs in all.
-func TestJudgeShortSalts(t *testing.T) {
+func TestCheckCountsShortSalts(t *testing.T) {
 	seeds := uint64(5)
 	if testing.Short() {
 		seeds = 1
 	}
 	for _, length := range []int{0, 1} {
-		w, clock := fakeWorld()
+		w, clock := fakeEnvironment()
 		for seed := range seeds {
-			track := &track{
+			meter := &meter{
 				strategy: &fakeStrategy{name: "right", rate: 1e6, clock: clock},
-				ground:   newGround(seed, length), width: 8, threads: 2,
+				workload: newWorkload(seed, length), width: 8, threads: 2,
 			}
 			for range 2_000 {
-				require.NoError(t, track.audit(t.Context(), w, time.Millisecond/4))
+				require.NoError(t, meter.audit(t.Context(), w, time.Millisecond/4))
 			}
-			track.judge()
-			require.Empty(t, track.failed, "length %d, seed %d", length, seed)
+			meter.checkCounts()
+			require.Empty(t, meter.failed, "length %d, seed %d", length, seed)
 		}
 	}
 }
 
 // A strategy that is wrong only in the time to solution fails too.
 func TestRunWrongSolution(t *testing.T) {
-	w, clock := fakeWorld()
+	w, clock := fakeEnvironment()
 	bad := &fakeStrategy{name: "bad", rate: 20_000, clock: clock}
 	o := fakeOptions(bad)
 	o.Progress = func(p Progress) {
@@ -304,7 +304,7 @@ func TestRunWrongSolution(t *testing.T) {
 // The prediction includes the time that a search takes to begin, here four times as long as the
 // hashes.
 func TestSolveStart(t *testing.T) {
-	w, clock := fakeWorld()
+	w, clock := fakeEnvironment()
 	o := fakeOptions(&fakeStrategy{name: "a", rate: 20_000, clock: clock, start: 50 * time.Millisecond})
 	o.SaltLengths, o.Threads, o.Budget = []int{32}, []int{1}, 60*time.Second
 	r := mustRun(t, o, w)
@@ -317,7 +317,7 @@ func TestSolveStart(t *testing.T) {
 
 // If there is no time for enough puzzles, easier ones test the prediction.
 func TestSolveEasier(t *testing.T) {
-	w, clock := fakeWorld()
+	w, clock := fakeEnvironment()
 	o := fakeOptions(&fakeStrategy{name: "a", rate: 20_000, clock: clock})
 	o.SaltLengths, o.Threads, o.Difficulty = []int{32}, []int{1}, 8
 	r := mustRun(t, o, w)
@@ -352,7 +352,7 @@ func TestRunStopped(t *testing.T) {
 		"preparing": {0, 0}, "checking answers": {0, 0}, "throughput": {8, 8}, "scaling": {8, 8}, "time to solution": {8, 8},
 	} {
 		t.Run(phase, func(t *testing.T) {
-			w, clock := fakeWorld()
+			w, clock := fakeEnvironment()
 			ctx, cancel := context.WithCancelCause(t.Context())
 			o := fakeOptions(
 				&fakeStrategy{name: "slow", rate: 10_000, clock: clock},
@@ -394,7 +394,7 @@ func TestRunStopped(t *testing.T) {
 // Running out of time for puzzles is not an error, even if the search notices the deadline before
 // the context does.
 func TestRunLateSolution(t *testing.T) {
-	w, clock := fakeWorld()
+	w, clock := fakeEnvironment()
 	solving := false
 	late := &lateStrategy{fakeStrategy{name: "late", rate: 1e6, clock: clock}, &solving}
 	o := fakeOptions(late)
@@ -429,7 +429,7 @@ func TestRunBudget(t *testing.T) {
 		rate  float64
 		start time.Duration
 	}{{2_000, 0}, {1e5, 0}, {1e5, 5 * time.Millisecond}} {
-		w, clock := fakeWorld()
+		w, clock := fakeEnvironment()
 		o := fakeOptions(
 			&fakeStrategy{name: "a", rate: test.rate, clock: clock},
 			&fakeStrategy{name: "b", rate: test.rate / 3, clock: clock, start: test.start},
@@ -449,7 +449,7 @@ func TestRunBudget(t *testing.T) {
 // When every sample takes much longer than planned, because the machine has become busy, the run
 // still ends near its budget, and every row has a figure.
 func TestRunBusy(t *testing.T) {
-	w, clock := fakeWorld()
+	w, clock := fakeEnvironment()
 	var list []strategies.Strategy
 	var fakes []*fakeStrategy
 	for i := range 16 {
@@ -475,7 +475,7 @@ func TestRunBusy(t *testing.T) {
 
 // A strategy whose searches start slowly takes no time from the others.
 func TestRunSlowToAnswer(t *testing.T) {
-	w, clock := fakeWorld()
+	w, clock := fakeEnvironment()
 	slow := &fakeStrategy{name: "slow to answer", rate: 20_000, clock: clock}
 	o := fakeOptions(&fakeStrategy{name: "quick", rate: 20_000, clock: clock}, slow)
 	o.Rounds, o.SaltLengths, o.Threads, o.Budget = 0, []int{32}, []int{1}, 20*time.Second

@@ -24,7 +24,7 @@ const (
 
 // sample searches for about the given time. The result has no hashes if the thread did not
 // get a CPU in that time.
-func (t *track) sample(ctx context.Context, w world, length time.Duration) (Sample, error) {
+func (t *meter) sample(ctx context.Context, w environment, length time.Duration) (Sample, error) {
 	s, err := t.run(ctx, w, sampleBits, length)
 	if err == nil && s.Hashes > 0 {
 		t.rate = s.rate()
@@ -34,7 +34,7 @@ func (t *track) sample(ctx context.Context, w world, length time.Duration) (Samp
 
 // audit searches for about the given time. The puzzle is easy enough for the number of solutions
 // to show whether the strategy counts its hashes correctly.
-func (t *track) audit(ctx context.Context, w world, length time.Duration) error {
+func (t *meter) audit(ctx context.Context, w environment, length time.Duration) error {
 	bits := firstBits
 	if t.rate > 0 {
 		bits = min(max(int(math.Log2(t.rate/float64(t.threads)*hitEvery.Seconds())), 0), maxBits)
@@ -47,8 +47,8 @@ func (t *track) audit(ctx context.Context, w world, length time.Duration) error 
 }
 
 // run searches until the time is up, with a new salt. It verifies the solutions, and counts
-// them for judge.
-func (t *track) run(ctx context.Context, w world, bits int, length time.Duration) (s Sample, err error) {
+// them for checkCounts.
+func (t *meter) run(ctx context.Context, w environment, bits int, length time.Duration) (s Sample, err error) {
 	p := solver.Puzzle{Prefix: append([]byte(hexSalt(t.rng, t.length)), ':'), Bits: bits}
 	var found []uint64
 	cpu, begin := w.cpu(), w.now()
@@ -81,8 +81,8 @@ func (t *track) run(ctx context.Context, w world, bits int, length time.Duration
 	return s, err
 }
 
-// leastCPUShare sets the smallest CPU time to trust: 1/leastCPUShare of a sample's time. A smaller
-// value means that the system counts CPU time in coarse steps.
+// leastCPUShare decides which CPU times to trust: those of at least 1/leastCPUShare of a sample's
+// time. A shorter one means that the system counts CPU time in coarse steps.
 const leastCPUShare = 1000
 
 // wrongSolution names the first of the nonces that is not a solution, or returns "".
@@ -100,10 +100,10 @@ func wrongSolution(p solver.Puzzle, found []uint64) string {
 // standard deviations. The chance of a larger deviation is below 1 in 10^11.
 const maxDeviation = 7
 
-// judge fails a track that found too few or too many solutions for the hashes that it
-// counted. Searches with very short salts often get the same salt and then find the same
+// checkCounts fails a meter that found too few or too many solutions for the hashes that it
+// counted. If salts are very short, searches often get the same salt and find the same
 // solutions, so their deviations add up; the variance allows for that.
-func (t *track) judge() {
+func (t *meter) checkCounts() {
 	salts := math.Ldexp(1, 4*t.length)
 	variance := max(t.expected, 1) * (1 + float64(max(t.searches-1, 0))/salts)
 	deviation := math.Abs(float64(t.found)-t.expected) / math.Sqrt(variance)
@@ -114,7 +114,7 @@ func (t *track) judge() {
 }
 
 // warmUp searches until the rate is known, and then takes a first sample.
-func (t *track) warmUp(ctx context.Context, w world, length time.Duration) error {
+func (t *meter) warmUp(ctx context.Context, w environment, length time.Duration) error {
 	for range 2 {
 		if err := t.audit(ctx, w, length/2); err != nil {
 			return err

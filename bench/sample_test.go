@@ -15,19 +15,19 @@ import (
 	"github.com/gkpow/gkpow/strategies"
 )
 
-// Solutions are as rare in samples as in a real search, so handling them costs nothing. The
-// audits between the samples find many.
+// Solutions are as rare in samples as in a real search, so handling them takes no time from the
+// samples. The audits between the samples find many.
 func TestSamplesRarelyFind(t *testing.T) {
-	w, clock := fakeWorld()
+	w, clock := fakeEnvironment()
 	handled := &costlyHits{fakeStrategy{name: "grids", rate: 1e6, clock: clock}}
 	o := fakeOptions(handled)
 	o.SaltLengths, o.Threads, o.Budget = []int{32}, []int{1}, 400*time.Millisecond
 	r := mustRun(t, o, w)
 	require.InEpsilon(t, 1e6, r.Rows[0].Rate.Median, 1e-3)
 
-	track := &track{strategy: handled, ground: newGround(1, 32), width: 8, threads: 1}
-	require.NoError(t, track.audit(t.Context(), w, 10*time.Millisecond))
-	require.Greater(t, track.found, uint64(5))
+	meter := &meter{strategy: handled, workload: newWorkload(1, 32), width: 8, threads: 1}
+	require.NoError(t, meter.audit(t.Context(), w, 10*time.Millisecond))
+	require.Greater(t, meter.found, uint64(5))
 }
 
 // costlyHits is a strategy that takes a millisecond for each solution that it reports.
@@ -43,7 +43,7 @@ func (s *costlyHits) Search(ctx context.Context, p solver.Puzzle, r strategies.R
 // On a busy machine, threads sometimes wait a long time for a CPU. CPU time still shows
 // which of two strategies is faster.
 func TestBusyMachine(t *testing.T) {
-	w, clock := fakeWorld()
+	w, clock := fakeEnvironment()
 	busy := &busyMachine{fakeClock: clock, rng: rand.New(rand.NewPCG(1, 2))}
 	w.cpu = busy.cpu
 	w.now = busy.Now
@@ -132,7 +132,7 @@ func TestSameSamples(t *testing.T) {
 
 // When checks take too long, Run leaves rows out and keeps to its budget.
 func TestRunOutOfTime(t *testing.T) {
-	w, clock := fakeWorld()
+	w, clock := fakeEnvironment()
 	o := fakeOptions(&fakeStrategy{name: "quick", rate: 1e6, clock: clock}, &fakeStrategy{name: "slow", rate: 2_000, clock: clock})
 	o.SaltLengths, o.Rounds, o.Budget = []int{32}, 0, 5*time.Second
 	start := clock.Now()
@@ -152,7 +152,7 @@ func TestRunOutOfTime(t *testing.T) {
 // Long salts reduce the fixed work instead of making the run longer.
 func TestWorkOfLongSalts(t *testing.T) {
 	require.EqualValues(t, mostNonces, workNonces(4096))
-	g := newGround(1, maxSaltLength)
+	g := newWorkload(1, maxSaltLength)
 	require.Less(t, g.work.Hashes*maxSaltLength, uint64(100<<20))
 	require.Len(t, g.wholeWork(), len(g.solutions(nonces(wholeWidth), wholeBits)))
 	p := solver.Puzzle{Prefix: g.prefix, Bits: wholeBits}
@@ -185,7 +185,7 @@ func TestMeanInterval(t *testing.T) {
 
 // The report marks the kernel that the engine chooses, and gives its time to solution.
 func TestChosen(t *testing.T) {
-	w, clock := fakeWorld()
+	w, clock := fakeEnvironment()
 	w.choose = func(context.Context) string { return "generic" }
 	o := fakeOptions(&fakeKernel{fakeStrategy{name: "generic", rate: 50_000, clock: clock}}, &fakeStrategy{name: "quick", rate: 60_000, clock: clock})
 	o.SaltLengths, o.Threads = []int{32}, []int{1}
@@ -199,7 +199,7 @@ func TestChosen(t *testing.T) {
 // The summary says when the time to solution is that of a strategy other than the chosen
 // kernel.
 func TestChosenNotMeasured(t *testing.T) {
-	w, clock := fakeWorld()
+	w, clock := fakeEnvironment()
 	w.choose = func(context.Context) string { return "avx2" }
 	o := fakeOptions(&fakeKernel{fakeStrategy{name: "generic", rate: 50_000, clock: clock}})
 	o.SaltLengths, o.Threads = []int{32}, []int{1}

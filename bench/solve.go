@@ -24,11 +24,11 @@ const (
 // solve predicts the time to solution with the most threads, and then measures it by solving
 // puzzles. If there is not enough time for that, it predicts and solves easier puzzles instead.
 func (r *runner) solve(ctx context.Context) error {
-	t := r.solving()
+	t := r.solveMeter()
 	if t == nil {
 		return nil
 	}
-	start, err := r.startOf(ctx, t)
+	start, err := r.startDelay(ctx, t)
 	var s *Solve
 	if err == nil {
 		s, err = r.predict(t, start, r.Difficulty)
@@ -49,9 +49,9 @@ func (r *runner) solve(ctx context.Context) error {
 	return r.solvePuzzles(ctx, t, s.tested())
 }
 
-// startOf returns how many seconds a search takes to begin: the median time of searches whose
+// startDelay returns how many seconds a search takes to begin: the median time of searches whose
 // first nonce is a solution, or 0 if there is no time to measure it.
-func (r *runner) startOf(ctx context.Context, t *track) (float64, error) {
+func (r *runner) startDelay(ctx context.Context, t *meter) (float64, error) {
 	inner, cancel := context.WithTimeoutCause(ctx, r.leftToSolve()+r.Budget/10, errLate)
 	defer cancel()
 	p := puzzles{rand.New(rand.NewPCG(r.Seed, 1<<33)), t.length, 0}
@@ -82,7 +82,7 @@ func (r *runner) startOf(ctx context.Context, t *track) (float64, error) {
 func (r *runner) leftToSolve() time.Duration { return max(r.left(), r.Budget/solveShare) }
 
 // predict predicts the time to solution, and plans as many puzzles as there is time for.
-func (r *runner) predict(t *track, start float64, difficulty int) (*Solve, error) {
+func (r *runner) predict(t *meter, start float64, difficulty int) (*Solve, error) {
 	plan, err := t.plan(puzzles{r.rng, t.length, difficulty}.next())
 	if err != nil {
 		return nil, err
@@ -114,7 +114,7 @@ func (r *runner) predict(t *track, start float64, difficulty int) (*Solve, error
 }
 
 // solvePuzzles solves as many puzzles as planned, but stops when the time is up.
-func (r *runner) solvePuzzles(ctx context.Context, t *track, s *Solve) error {
+func (r *runner) solvePuzzles(ctx context.Context, t *meter, s *Solve) error {
 	if s.Planned == 0 {
 		return nil
 	}
@@ -159,12 +159,12 @@ func (s *Solve) tested() *Solve {
 	return s
 }
 
-// solving returns the track for the time to solution, with the most threads: that of the
+// solveMeter returns the meter for the time to solution, with the most threads: that of the
 // kernel that the engine chose, or the fastest if that kernel was not measured.
-func (r *runner) solving() *track {
+func (r *runner) solveMeter() *meter {
 	threads := slices.Max(r.Threads)
 	for i, row := range r.report.Rows {
-		t := r.tracks[i]
+		t := r.meters[i]
 		if t != nil && row.Backend == r.report.Chosen && row.Backend != "" && t.failed == "" && len(t.results()) > 0 &&
 			row.Threads == threads && row.SaltLength == r.report.Settings.mainSalt() {
 			return t
@@ -221,8 +221,8 @@ func (p puzzles) next() solver.Puzzle {
 	return solver.Puzzle{Prefix: append([]byte(hexSalt(p.rng, p.length)), ':'), Bits: 4 * p.difficulty}
 }
 
-// plan returns the plan of a search by the track's strategy, at the measured rate.
-func (t *track) plan(p solver.Puzzle) (solver.Plan, error) {
+// plan returns the plan of a search by the meter's strategy, at the measured rate.
+func (t *meter) plan(p solver.Puzzle) (solver.Plan, error) {
 	rate := t.median()
 	backend := strategies.BackendOf(t.strategy)
 	if backend == "" {
@@ -290,7 +290,7 @@ func quantiles(times []float64) (q Quantiles) {
 
 // solve finds a solution. A kernel runs through package solver, as in a program; any other strategy
 // searches from nonce 0.
-func (t *track) solve(ctx context.Context, p solver.Puzzle) (nonce uint64, err error) {
+func (t *meter) solve(ctx context.Context, p solver.Puzzle) (nonce uint64, err error) {
 	if backend := strategies.BackendOf(t.strategy); backend != "" {
 		s, err := solver.New(solver.Options{Backend: backend, Workers: t.threads})
 		if err != nil {

@@ -64,8 +64,8 @@ func (e Estimate) spread() float64 {
 	return max(e.High-e.Median, e.Median-e.Low) / e.Median
 }
 
-// fence is how far outside the quartiles a value may lie, in interquartile ranges:
-// Tukey's outer fences.
+// fence is how far outside the quartiles a value may lie, in interquartile ranges, before it
+// counts as an outlier: Tukey's outer fences.
 const fence = 3
 
 // outliers counts the values outside the fences. Fewer than five values are too few for

@@ -52,14 +52,14 @@ func (d *drawing) dot(class string, x, y float64) {
 	fmt.Fprintf(&d.body, `<circle class="%s" cx="%s" cy="%s" r="4"/>`+"\n", class, px(x), px(y))
 }
 
-// An anchor says which part of a text lies at its x. The browser does the placing, since
-// only it knows the text's width in the reader's font.
+// An anchor says whether a text starts, is centered or ends at its x. The browser places the
+// text, since only the browser knows how wide it is in the reader's font.
 type anchor string
 
 const (
-	fromHere  anchor = "start"
-	centered  anchor = "middle"
-	untilHere anchor = "end"
+	anchorStart  anchor = "start"
+	anchorMiddle anchor = "middle"
+	anchorEnd    anchor = "end"
 )
 
 // text draws a line of text with its baseline at y.

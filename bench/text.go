@@ -54,8 +54,8 @@ type textWriter struct {
 	TextOptions
 }
 
-// ascii replaces characters that are not ASCII, in as many columns. The exception is ±, which
-// occurs only in headings.
+// ascii replaces each other character by an ASCII one, so that columns stay aligned. The
+// exception is ±, which becomes wider; it occurs only in headings.
 var ascii = strings.NewReplacer("×", "x", "÷", "/", "±", "+/-", "µ", "u", "–", "-", "…", ".", "⁻", "-", "¹", "1", "²", "2")
 
 func (t *textWriter) line(s string) {

@@ -41,8 +41,8 @@ const (
 	wholeBits  = 10
 )
 
-// A ground holds the puzzle and the fixed work for one salt length.
-type ground struct {
+// A workload holds the puzzle and the fixed work for one salt length.
+type workload struct {
 	length int
 	prefix []byte
 
@@ -53,10 +53,10 @@ type ground struct {
 	rng *rand.Rand // generates the salts of samples
 }
 
-// newGround creates the ground for a salt length. It depends only on the seed and the
+// newWorkload creates the workload for a salt length. It depends only on the seed and the
 // length, not on the machine.
-func newGround(seed uint64, length int) *ground {
-	g := &ground{
+func newWorkload(seed uint64, length int) *workload {
+	g := &workload{
 		length: length,
 		rng:    rand.New(rand.NewPCG(seed, uint64(length))),
 	}
@@ -76,7 +76,7 @@ func newGround(seed uint64, length int) *ground {
 }
 
 // wholeWork returns the solutions that have wholeWidth digits.
-func (g *ground) wholeWork() []uint64 {
+func (g *workload) wholeWork() []uint64 {
 	if g.whole == nil {
 		g.whole = g.solutions(nonces(wholeWidth), wholeBits)
 	}
@@ -118,7 +118,7 @@ func mainSegment(p *solver.Plan) *solver.PlanSegment {
 }
 
 // add adds a range and its solutions to the work.
-func (g *ground) add(first, last uint64) {
+func (g *workload) add(first, last uint64) {
 	r := Range{first, last}
 	found := g.solutions(r, workBits)
 	g.work.Ranges = append(g.work.Ranges, r)
@@ -128,7 +128,7 @@ func (g *ground) add(first, last uint64) {
 }
 
 // solutions finds the solutions in a range with crypto/sha256.
-func (g *ground) solutions(r Range, bits int) (found []uint64) {
+func (g *workload) solutions(r Range, bits int) (found []uint64) {
 	ref := newReference(g.prefix)
 	for nonce := r.First; nonce <= r.Last; nonce++ {
 		if ref.zeros(nonce) >= bits {

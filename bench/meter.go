@@ -11,10 +11,10 @@ import (
 	"github.com/gkpow/gkpow/strategies"
 )
 
-// A track measures one row: a strategy with a salt length and a number of threads.
-type track struct {
+// A meter measures one row: a strategy with a salt length and a number of threads.
+type meter struct {
 	strategy strategies.Strategy
-	*ground
+	*workload
 	width   int // decimal digits of the nonces to measure with
 	threads int
 	rate    float64       // hashes per second of all threads, in the latest sample
@@ -38,9 +38,9 @@ func (e *wrongCount) Error() string {
 	return fmt.Sprintf("counted %d hashes instead of %d", e.got, e.want)
 }
 
-// search searches a range with the track's number of threads, and returns the solutions in
+// search searches a range with the meter's number of threads, and returns the solutions in
 // ascending order.
-func (t *track) search(ctx context.Context, bits int, first, last uint64) (found []uint64, err error) {
+func (t *meter) search(ctx context.Context, bits int, first, last uint64) (found []uint64, err error) {
 	p := solver.Puzzle{Prefix: t.prefix, Bits: bits}
 	hashes, err := strategies.Search(ctx, t.strategy, t.threads, p, strategies.Range{First: first, Last: last}, func(nonce uint64) bool {
 		found = append(found, nonce)
@@ -64,9 +64,9 @@ func isLate(ctx context.Context) bool {
 	return ok && !time.Now().Before(deadline)
 }
 
-// verify makes the track do the fixed work, and returns the checksum of the solutions. If
-// they are wrong, verify fails the track. It returns an error only if the context ends.
-func (t *track) verify(ctx context.Context) (sum string, err error) {
+// verify makes the strategy do the fixed work, and returns the checksum of the solutions. If
+// they are wrong, verify fails the meter. It returns an error only if the context ends.
+func (t *meter) verify(ctx context.Context) (sum string, err error) {
 	var lists [][]uint64
 	for i, r := range t.work.Ranges {
 		found, err := t.verifyRange(ctx, workBits, r, t.want[i])
@@ -79,7 +79,7 @@ func (t *track) verify(ctx context.Context) (sum string, err error) {
 }
 
 // verifyRange is verify for one range; it returns the solutions.
-func (t *track) verifyRange(ctx context.Context, bits int, r Range, want []uint64) (found []uint64, err error) {
+func (t *meter) verifyRange(ctx context.Context, bits int, r Range, want []uint64) (found []uint64, err error) {
 	found, err = t.search(ctx, bits, r.First, r.Last)
 	if err != nil {
 		if t.stopped(ctx, err) {
@@ -93,9 +93,9 @@ func (t *track) verifyRange(ctx context.Context, bits int, r Range, want []uint6
 	return found, nil
 }
 
-// stopped reports whether the search ended because the context did. It fails the track for any
+// stopped reports whether the search ended because the context did. It fails the meter for any
 // other error.
-func (t *track) stopped(ctx context.Context, err error) bool {
+func (t *meter) stopped(ctx context.Context, err error) bool {
 	if err == nil {
 		return false
 	}
