@@ -4,6 +4,7 @@ import (
 	"crypto/sha256"
 	"encoding"
 	"encoding/binary"
+	"iter"
 	"math/rand/v2"
 	"os"
 	"slices"
@@ -286,13 +287,32 @@ func TestScanMasks(t *testing.T) {
 			states := tails.hash(t, k)
 			for bits := range 33 {
 				mask := ^(^uint32(0) >> bits)
-				for from := 0; from < len(s.words); from += 7 {
+				hit := func(i int) bool { return s.h0[i]&mask == 0 }
+				for from := range informative(len(s.words), 3*k.Lanes, hit) {
 					s.check(t, k, from, len(s.words), mask)
 				}
 				tails.checkTails(t, k, states, 0, MaxStates, mask)
 			}
 		})
 	})
+}
+
+// informative yields every seventh start of a range that ends at n, but leaves out most ranges that
+// contain no hit: of those it yields the longest one and the ones no longer than last.
+func informative(n, last int, hit func(i int) bool) iter.Seq[int] {
+	return func(yield func(from int) bool) {
+		next := 0 // the first hit that is not before from
+		for from := 0; from < n; from += 7 {
+			if !yield(from) {
+				return
+			}
+			for next = max(next, from); next < n && !hit(next); next++ {
+			}
+			if next == n {
+				from = max(from, (n-last)/7*7)
+			}
+		}
+	}
 }
 
 // Prepare from the first changed word has the same result as Prepare from the start.
