@@ -37,7 +37,7 @@ func newExec(env environment) *cobra.Command {
   GKCAPTCHA_TOKEN_EXPIRES_AT  when it expires, in Unix seconds
 
 The command replaces the gkpow process, so signals reach it and its exit code is the
-result. A token lives for about five minutes. gkpow does not pass the secret key on.
+result. A token is valid for about five minutes. gkpow does not pass the secret key on.
 
 With --renew, for programs that run longer, gkpow keeps running beside the command and
 gives it two more variables:

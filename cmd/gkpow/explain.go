@@ -143,7 +143,7 @@ func printPlan(out io.Writer, puzzle solver.Puzzle, minNonce uint64, plan solver
 		}
 		fmt.Fprintf(w, "p%.0f\t%s\n", 100*chance, end)
 	}
-	fmt.Fprintf(w, "missed\t%s is the chance of taking longer than a challenge lives, %.0f s\n",
+	fmt.Fprintf(w, "missed\t%s is the chance of taking longer than the %.0f s until a challenge expires\n",
 		percent(plan.Missed(solver.ChallengeLifetime)), solver.ChallengeLifetime.Seconds())
 	fmt.Fprintf(w, "none\t%s is the chance that no nonce is a solution\n", percent(plan.Missed(math.MaxInt64)))
 	return w.Flush()

@@ -71,7 +71,7 @@ same process, without an account.`,
 	f.searchFlags.registerForService(flags)
 	flags.StringVar(&f.format, "format", "token", "what to print: "+strings.Join(tokenFormats, ", "))
 	flags.BoolVar(&f.json, "json", false, "the same as --format json")
-	flags.DurationVar(&f.minLeft, "min-left", 0, "use a kept token only if it lives at least this long, such as 2m (default: a fifth of its life)")
+	flags.DurationVar(&f.minLeft, "min-left", 0, "use a kept token only if it stays valid at least this long, such as 2m (default: a fifth of its life)")
 	flags.BoolVar(&f.refresh, "refresh", false, "get a new token, and replace the kept one with it")
 	flags.BoolVar(&f.mask, "add-mask", false, "in GitHub Actions, mask the token in logs (::add-mask:: on standard error)")
 	cmd.MarkFlagsMutuallyExclusive("format", "json")
@@ -99,7 +99,7 @@ func token(ctx context.Context, env environment, f tokenFlags) error {
 		return err
 	}
 	if left := time.Until(t.Expires()); left < f.minLeft {
-		warn(env, fmt.Errorf("the new token lives only %v, less than --min-left %v: the service's tokens do not live longer",
+		warn(env, fmt.Errorf("the new token is valid for only %v, less than --min-left %v: the service issues no tokens that last longer",
 			left.Round(time.Second), f.minLeft))
 	}
 	if f.mask {
