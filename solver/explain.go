@@ -36,8 +36,9 @@ type SequentialPlan struct {
 	// HashRate is how many of the nonces up to the smallest solution the search tries per second.
 	// Nonces above that solution, which the search also tries, do not count.
 	HashRate float64
-	// Bound is the highest HashRate that a search in numeric order could reach with this kernel: if
-	// it tried the nonces of each width in their fastest layout, and none above the solution.
+	// Bound is the highest HashRate, in nonces per second, that a search in numeric order could
+	// reach with this kernel: if it tried the nonces of each width in their fastest layout, and
+	// none above the solution.
 	Bound float64
 	// AnyOrder is the hashes per second of a search without Options.Sequential, which may prefer
 	// wider nonces that take less time.
