@@ -136,7 +136,7 @@ func measure(ctx context.Context, o options, rivals []*rival, puzzles []puzzle, 
 			if r.missing != "" || r.err != nil {
 				continue
 			}
-			var took took
+			var took cost
 			took, r.err = r.search(ctx, puzzles[r.size])
 			if round > 0 && r.err == nil {
 				r.runs = append(r.runs, took)

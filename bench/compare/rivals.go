@@ -23,24 +23,24 @@ type rival struct {
 	what    string // description for the table: a version, or what the search does
 	threads int
 	missing string // why it cannot run on this machine
-	search  func(ctx context.Context, p puzzle) (took, error)
+	search  func(ctx context.Context, p puzzle) (cost, error)
 
 	size int    // index of the puzzle to solve
-	runs []took // measured runs, without the warm-up
+	runs []cost // measured runs, without the warm-up
 	err  error  // why it failed
 }
 
-// took holds the cost of a search.
-type took struct {
+// A cost is what a search took.
+type cost struct {
 	hashes  uint64
 	seconds float64 // duration of the search itself
 	start   float64 // seconds to start the process
 }
 
-func (t took) rate() float64 { return float64(t.hashes) / t.seconds }
+func (t cost) rate() float64 { return float64(t.hashes) / t.seconds }
 
 // time returns the seconds for a number of hashes, including the start of the process.
-func (t took) time(hashes float64) float64 { return t.start + hashes/t.rate() }
+func (t cost) time(hashes float64) float64 { return t.start + hashes/t.rate() }
 
 //go:embed search.mjs
 var nodeLoop string
@@ -81,7 +81,7 @@ func newRivals(ctx context.Context, dir string) ([]*rival, error) {
 func newScript(ctx context.Context, name, tool, file string) *rival {
 	r := &rival{name: name, threads: 1}
 	r.what, r.missing = version(ctx, tool, "--version")
-	r.search = func(ctx context.Context, p puzzle) (t took, err error) {
+	r.search = func(ctx context.Context, p puzzle) (t cost, err error) {
 		start := time.Now()
 		out, err := command(ctx, tool, file, p.salt, strconv.Itoa(p.difficulty))
 		if err != nil {
@@ -108,7 +108,7 @@ func newOpenSSL(ctx context.Context) *rival {
 	r := &rival{name: "openssl-speed", threads: 1}
 	r.what, r.missing = version(ctx, "openssl", "version")
 	r.what += "; hashes one message repeatedly, without searching"
-	r.search = func(ctx context.Context, p puzzle) (t took, err error) {
+	r.search = func(ctx context.Context, p puzzle) (t cost, err error) {
 		length := len(p.salt) + len(":") + len(strconv.FormatUint(p.nonce, 10))
 		out, err := command(ctx, "openssl", "speed", "-elapsed", "-mr", "-seconds", "1", "-bytes", strconv.Itoa(length), "-evp", "sha256")
 		if err != nil {
@@ -121,7 +121,7 @@ func newOpenSSL(ctx context.Context) *rival {
 				continue
 			}
 			if bytes, err := strconv.ParseFloat(fields[3], 64); err == nil && bytes > 0 {
-				return took{hashes: uint64(bytes) / uint64(length), seconds: 1}, nil
+				return cost{hashes: uint64(bytes) / uint64(length), seconds: 1}, nil
 			}
 		}
 		return t, fmt.Errorf("no rate in %q", out)
@@ -138,7 +138,7 @@ func newStrategy(s strategies.Strategy) *rival {
 	if s.Name() == "minio-avx512" {
 		r.threads = runtime.GOMAXPROCS(0) // its 16 goroutines use all of them
 	}
-	r.search = func(ctx context.Context, p puzzle) (took, error) {
+	r.search = func(ctx context.Context, p puzzle) (cost, error) {
 		return searchAll(p, func(found func(uint64) bool) (uint64, error) {
 			return s.Search(ctx, p.solverPuzzle(), strategies.Range{First: 0, Last: p.nonce}, found)
 		})
@@ -150,10 +150,10 @@ func newStrategy(s strategies.Strategy) *rival {
 // other rivals search.
 func newThreads() *rival {
 	r := &rival{name: "gkpow", what: "the engine with default options", threads: runtime.GOMAXPROCS(0)}
-	r.search = func(ctx context.Context, p puzzle) (took, error) {
+	r.search = func(ctx context.Context, p puzzle) (cost, error) {
 		s, err := solver.New(solver.Options{MaxNonce: p.nonce})
 		if err != nil {
-			return took{}, err
+			return cost{}, err
 		}
 		return searchAll(p, func(found func(uint64) bool) (uint64, error) {
 			return s.All(ctx, p.solverPuzzle(), func(solution solver.Solution) bool { return found(solution.Nonce) })
@@ -164,7 +164,7 @@ func newThreads() *rival {
 
 // searchAll searches all nonces up to the solution, and checks that the search tried each of
 // them and found only that solution.
-func searchAll(p puzzle, search func(found func(uint64) bool) (uint64, error)) (t took, err error) {
+func searchAll(p puzzle, search func(found func(uint64) bool) (uint64, error)) (t cost, err error) {
 	var nonces []uint64
 	start := time.Now()
 	t.hashes, err = search(func(nonce uint64) bool {
@@ -188,7 +188,7 @@ func newCommand(ctx context.Context, dir string) (*rival, error) {
 	if out, err := command(ctx, "go", "build", "-C", "../..", "-trimpath", "-o", gkpow, "./cmd/gkpow"); err != nil {
 		return nil, fmt.Errorf("building gkpow (is this bench/compare?): %w\n%s", err, out)
 	}
-	r.search = func(ctx context.Context, p puzzle) (t took, err error) {
+	r.search = func(ctx context.Context, p puzzle) (t cost, err error) {
 		start := time.Now()
 		out, err := command(ctx, gkpow, "solve", "--salt", p.salt, "--difficulty", strconv.Itoa(p.difficulty), "--sequential", "--json")
 		if err != nil {
@@ -205,7 +205,7 @@ func newCommand(ctx context.Context, dir string) (*rival, error) {
 		if solution.Nonce != p.nonce {
 			return t, fmt.Errorf("it found nonce %d; want %d", solution.Nonce, p.nonce)
 		}
-		return took{hashes: p.nonce + 1, seconds: solution.Seconds, start: elapsed - solution.Seconds}, nil
+		return cost{hashes: p.nonce + 1, seconds: solution.Seconds, start: elapsed - solution.Seconds}, nil
 	}
 	return r, nil
 }

@@ -56,7 +56,7 @@ func median(x []float64) float64 {
 }
 
 // each returns a figure for every run.
-func each(runs []took, figure func(took) float64) (x []float64) {
+func each(runs []cost, figure func(cost) float64) (x []float64) {
 	for _, t := range runs {
 		x = append(x, figure(t))
 	}
@@ -77,7 +77,7 @@ func printTable(out io.Writer, m machine, o options, rivals []*rival) {
 		if len(r.runs) == 0 || r.err != nil {
 			return 0
 		}
-		return median(each(r.runs, took.rate))
+		return median(each(r.runs, cost.rate))
 	}
 	rivals = slices.Clone(rivals)
 	slices.SortStableFunc(rivals, func(a, b *rival) int { return cmp.Compare(rate(a), rate(b)) })
@@ -93,8 +93,8 @@ func printTable(out io.Writer, m machine, o options, rivals []*rival) {
 			fmt.Fprintf(out, "| %s | | FAIL | | | | | %s |\n", r.name, strings.ReplaceAll(r.err.Error(), "\n", " "))
 			continue
 		}
-		rates := each(r.runs, took.rate)
-		begin, started := median(each(r.runs, func(t took) float64 { return t.start })), ""
+		rates := each(r.runs, cost.rate)
+		begin, started := median(each(r.runs, func(t cost) float64 { return t.start })), ""
 		if begin > 0 {
 			started = fmt.Sprintf("%.0f ms", 1e3*begin)
 		}

@@ -7,10 +7,11 @@
 // the least of many bursts; a median far above it indicates a busy machine. The command names parts
 // that take over 5 % longer than their neighbours.
 //
-// It runs two copies of its own binary in turn and takes the faster one for each part. If two code
-// pages of a part clash in the instruction cache by their physical addresses, the part takes 5 to
-// 80 % longer in every run; on Zen 4 one file in seventeen has such a part. The pages of a file
-// keep their addresses while they are cached, and a copy has other addresses.
+// It runs two copies of its own binary in turn and takes the faster one for each part, because the
+// physical addresses of code pages matter: if two pages of a part clash in the instruction cache,
+// the part takes 5 to 80 % longer. On Zen 4 one file in seventeen has such a part. The pages of a
+// file keep their addresses while the system caches the file, so all its runs are slow; a copy has
+// other addresses.
 package main
 
 import (

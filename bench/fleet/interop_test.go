@@ -264,7 +264,7 @@ func search(t *testing.T, program, challenge string) (hashes float64, elapsed ti
 			results <- result{err == nil, output.String(), time.Now()}
 		}()
 	}
-	for _, input := range inputs { // each holds less than that many spaces until its process reads
+	for _, input := range inputs { // more spaces than a pipe holds, so this waits until the process reads
 		_, err := io.WriteString(input, strings.Repeat(" ", 1<<17))
 		require.NoError(t, err)
 	}

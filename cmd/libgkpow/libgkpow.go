@@ -47,7 +47,8 @@ const (
 	statusCanceled
 )
 
-// errUsage marks errors in the caller's arguments.
+// errUsage marks errors in the caller's arguments. It has no text of its own, so usagef can wrap it
+// without changing the message.
 var errUsage = errors.New("")
 
 func usagef(format string, args ...any) error {
@@ -231,7 +232,7 @@ func source(siteKey, secretKey, url *C.constant) (*client.Source, error) {
 	return s, nil
 }
 
-// text returns a copy of a C string, "" for NULL.
+// text returns a copy of a C string, or "" for NULL.
 func text(s *C.constant) string { return C.GoString((*C.char)(unsafe.Pointer(s))) }
 
 //export gkpow_token
