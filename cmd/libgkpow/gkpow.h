@@ -36,7 +36,7 @@ enum {
 
 /* Sufficient buffer sizes in bytes, including the terminating null byte. */
 #define GKPOW_HASH_SIZE 65
-#define GKPOW_TOKEN_SIZE 16384
+#define GKPOW_TOKEN_SIZE 16385
 #define GKPOW_ERROR_SIZE 512
 
 /* Returns the version of the library, such as "v1.2.3". The string is static. */
