@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"net/url"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 )
@@ -26,7 +27,9 @@ func newRedactor(secrets ...string) func(string) string {
 			secret, quoted[1 : len(quoted)-1], string(encoded[1 : len(encoded)-1]),
 			url.QueryEscape(secret), url.PathEscape(secret),
 		} {
-			alternatives = append(alternatives, "(?i:"+regexp.QuoteMeta(form)+")")
+			if alternative := "(?i:" + regexp.QuoteMeta(form) + ")"; !slices.Contains(alternatives, alternative) {
+				alternatives = append(alternatives, alternative)
+			}
 		}
 	}
 	pattern := regexp.MustCompile(strings.Join(alternatives, "|"))
