@@ -535,10 +535,14 @@ func TestRandomAnswers(t *testing.T) {
 		}
 		return pick("false", "null", `""`, `"token_expired"`, `"a sentence"`, "0", "1", "200", "[]", "{}", `{"verified":true}`)
 	}
+	var status int
+	var body string
+	c := newMemoryClient(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		saysJSON(status, body).ServeHTTP(w, r)
+	}), func(c *Config) { c.MaxRetries, c.Solver = -1, loop })
 	accepted := 0
 	for range 20000 {
-		status, body := []int{200, 200, 200, 201, 302, 400, 403, 500}[r.IntN(8)], object(0)
-		c := newMemoryClient(t, saysJSON(status, body), func(c *Config) { c.MaxRetries, c.Solver = -1, loop })
+		status, body = []int{200, 200, 200, 201, 302, 400, 403, 500}[r.IntN(8)], object(0)
 		verdict, err := c.VerifyToken(t.Context(), testJWT, VerifyOptions{})
 		if verdict.OK() {
 			accepted++
