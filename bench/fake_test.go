@@ -102,7 +102,7 @@ func (s *fakeStrategy) Search(ctx context.Context, p solver.Puzzle, r strategies
 		return hashes
 	}
 	s.clock.advance(s.start)
-	ref := newReference(p.Prefix)
+	ref := knownZeros{prefix: string(p.Prefix)}
 	for nonce := r.First; ; nonce++ {
 		if hashes%64 == 0 && ctx.Err() != nil {
 			return counted(), ctx.Err()
@@ -125,6 +125,42 @@ func (s *fakeStrategy) Search(ctx context.Context, p solver.Puzzle, r strategies
 			return counted(), s.err
 		}
 	}
+}
+
+// knownZeros counts the leading zero bits of hashes, like reference. It remembers the counts in
+// hashed, since most runs of the tests search the same nonces.
+type knownZeros struct {
+	prefix string
+	block  uint64 // the number of the current block
+	counts *[hashedBlock]uint8
+}
+
+// hashedBlock is the number of nonces that are hashed at once.
+const hashedBlock = 128
+
+// hashed holds a *[hashedBlock]uint8 for each knownBlock.
+var hashed sync.Map
+
+type knownBlock struct {
+	prefix string
+	block  uint64
+}
+
+func (z *knownZeros) zeros(nonce uint64) int {
+	if block := nonce / hashedBlock; z.counts == nil || block != z.block {
+		z.block = block
+		key := knownBlock{z.prefix, block}
+		known, ok := hashed.Load(key)
+		if !ok {
+			ref, counts := newReference([]byte(z.prefix)), new([hashedBlock]uint8)
+			for i := range counts {
+				counts[i] = uint8(min(ref.zeros(block*hashedBlock+uint64(i)), math.MaxUint8))
+			}
+			known, _ = hashed.LoadOrStore(key, counts)
+		}
+		z.counts = known.(*[hashedBlock]uint8)
+	}
+	return int(z.counts[nonce%hashedBlock])
 }
 
 // fakeOptions returns options for a run of about a second by the fake clock.
