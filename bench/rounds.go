@@ -3,6 +3,7 @@ package bench
 import (
 	"context"
 	"math"
+	"slices"
 	"time"
 )
 
@@ -43,7 +44,8 @@ func (r *runner) cut(budget time.Duration, samples int) (rounds int, slice time.
 	return rounds, min(max(slice, leastSlice), longestSlice)
 }
 
-// rows measures the throughput of all meters, in turn.
+// rows measures the throughput of all meters, in turn. Meters for the numbers of threads that only
+// Scaling shows take part, so that each of its points is measured under the same conditions.
 func (r *runner) rows(ctx context.Context) error {
 	var meters []*meter
 	for _, t := range r.meters {
@@ -54,15 +56,29 @@ func (r *runner) rows(ctx context.Context) error {
 	if len(meters) == 0 {
 		return nil
 	}
+	points := r.scaling()
+	for _, t := range points {
+		if !slices.Contains(meters, t) {
+			meters = append(meters, t)
+		}
+	}
 	end := r.now().Add(max(seconds(r.left().Seconds()*rowsShare), r.Budget/leastRowsShare))
 	rounds, slice := r.cut(end.Sub(r.now()), len(meters))
 	r.report.Settings.Rounds, r.report.Settings.Slice = rounds, slice.Seconds()
-	return r.rounds(ctx, "throughput", meters, rounds, slice, end)
+	err := r.rounds(ctx, meters, rounds, slice, end)
+	if len(points) > 0 {
+		s := &Scaling{Strategy: points[0].strategy.Name(), SaltLength: points[0].length}
+		for _, t := range points {
+			s.Points = append(s.Points, ScalingPoint{Threads: t.threads, Samples: t.results()})
+		}
+		r.report.Scaling = s
+	}
+	return err
 }
 
 // rounds measures the meters in turn, in a new random order in each round, until all rounds
 // are done or the time is up.
-func (r *runner) rounds(ctx context.Context, phase string, meters []*meter, rounds int, slice time.Duration, end time.Time) error {
+func (r *runner) rounds(ctx context.Context, meters []*meter, rounds int, slice time.Duration, end time.Time) error {
 	if r.Rounds > 0 { // a given number of rounds may take up to half as long again
 		end = end.Add(end.Sub(r.now()) / 2)
 	}
@@ -71,7 +87,7 @@ func (r *runner) rounds(ctx context.Context, phase string, meters []*meter, roun
 		if t.rate > 0 {
 			continue // it warmed up after its check
 		}
-		r.progress(phase)
+		r.progress("throughput")
 		if err := t.warmUp(ctx, r.environment, slice); t.stopped(ctx, err) {
 			return err
 		}
@@ -96,7 +112,7 @@ func (r *runner) rounds(ctx context.Context, phase string, meters []*meter, roun
 				return nil
 			}
 			r.watchClock(ctx)
-			r.progress(phase)
+			r.progress("throughput")
 			s, err := t.sample(ctx, r.environment, max(slice, t.least))
 			if t.stopped(ctx, err) {
 				return err
@@ -116,26 +132,28 @@ func (r *runner) rounds(ctx context.Context, phase string, meters []*meter, roun
 	return nil
 }
 
-// scaling measures the fastest strategy with increasing numbers of threads.
-func (r *runner) scaling(ctx context.Context) error {
+// scaling returns a meter for each number of threads that Scaling shows: those of the rows where
+// they exist, and new ones for the numbers between. It returns none for a single number. The
+// strategy is the kernel that the engine chose, or else the fastest so far.
+func (r *runner) scaling() (points []*meter) {
 	threads := scalingThreads(r.Threads)
-	fastest := r.fastest(r.Threads[0])
-	if len(threads) < 2 || fastest == nil {
+	first := r.preferred(r.Threads[0])
+	if len(threads) < 2 || first == nil {
 		return nil
 	}
-	s := &Scaling{Strategy: fastest.strategy.Name(), SaltLength: fastest.length}
-	var meters []*meter
 	for _, n := range threads {
-		meters = append(meters, &meter{strategy: fastest.strategy, workload: fastest.workload, width: fastest.width, threads: n})
+		i := slices.IndexFunc(r.meters, func(t *meter) bool {
+			return t != nil && t.strategy.Name() == first.strategy.Name() && t.workload == first.workload && t.threads == n
+		})
+		if i >= 0 {
+			if !r.meters[i].late { // its answers were checked
+				points = append(points, r.meters[i])
+			}
+			continue
+		}
+		points = append(points, &meter{strategy: first.strategy, workload: first.workload, width: first.width, threads: n})
 	}
-	end := r.now().Add(seconds(r.left().Seconds() * scalingShare / (1 - rowsShare)))
-	rounds, slice := r.cut(end.Sub(r.now()), len(meters))
-	err := r.rounds(ctx, "scaling", meters, rounds, slice, end)
-	for _, t := range meters {
-		s.Points = append(s.Points, ScalingPoint{Threads: t.threads, Samples: t.results()})
-	}
-	r.report.Scaling = s
-	return err
+	return points
 }
 
 // scalingThreads returns the numbers of threads to measure. If asked is 1 and one larger
@@ -153,6 +171,20 @@ func scalingThreads(asked []int) []int {
 		}
 	}
 	return append(threads, most)
+}
+
+// preferred returns the meter for the main salt length and the given number of threads of the kernel
+// that the engine chose, or of the fastest strategy if that kernel was not measured. It returns nil
+// if none was.
+func (r *runner) preferred(threads int) *meter {
+	for i, row := range r.report.Rows {
+		t := r.meters[i]
+		if t != nil && row.Backend == r.report.Chosen && row.Backend != "" && t.failed == "" && len(t.results()) > 0 &&
+			row.Threads == threads && row.SaltLength == r.report.Settings.mainSalt() {
+			return t
+		}
+	}
+	return r.fastest(threads)
 }
 
 // fastest returns the meter with the highest median rate for the main salt length and the

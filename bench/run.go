@@ -31,8 +31,7 @@ type runner struct {
 // not use goes to the next. However long the checks take, throughput gets at least
 // 1/leastRowsShare of the whole budget.
 const (
-	rowsShare      = 0.70
-	scalingShare   = 0.10
+	rowsShare      = 0.80
 	leastRowsShare = 5
 )
 
@@ -95,7 +94,7 @@ func (r *runner) begin() {
 
 // phases runs all phases in order.
 func (r *runner) phases(ctx context.Context) error {
-	for _, phase := range []func(context.Context) error{r.findChosen, r.prepare, r.check, r.rows, r.scaling, r.solve} {
+	for _, phase := range []func(context.Context) error{r.findChosen, r.prepare, r.check, r.rows, r.solve} {
 		if err := phase(ctx); err != nil {
 			return err
 		}
@@ -248,20 +247,20 @@ func (row *Row) fill(samples []Sample) {
 	if row.Status == NotMeasured {
 		row.Status = Measured
 	}
-	var rates, ns, cycles []float64
+	threads := float64(row.Threads)
+	var rates, perCycle []float64 // hashes per second of all threads, and per cycle of one
 	for _, s := range samples {
-		perHash := float64(row.Threads) / s.rate()
-		rates, ns = append(rates, s.rate()), append(ns, 1e9*perHash)
+		rates = append(rates, s.rate())
 		if s.Hz > 0 {
-			cycles = append(cycles, s.Hz*perHash)
+			perCycle = append(perCycle, s.rate()/threads/s.Hz)
 		}
 	}
-	row.Rate, row.Nanoseconds = new(estimate(rates)), new(estimate(ns))
-	if len(cycles) == len(samples) { // rate and cycles must come from the same samples
-		e := estimate(cycles)
-		row.Cycles = &e
+	rate := estimate(rates)
+	row.Rate, row.Nanoseconds = &rate, new(rate.under(1e9*threads))
+	if len(perCycle) == len(samples) { // rate and cycles must come from the same samples
+		row.Cycles = new(estimate(perCycle).under(1))
 		if row.Bound > 0 {
-			row.BoundShare = row.Bound / e.Median
+			row.BoundShare = row.Bound / row.Cycles.Median
 		}
 	}
 }

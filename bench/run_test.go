@@ -34,7 +34,7 @@ func TestRun(t *testing.T) {
 	}
 	r := mustRun(t, o, w)
 
-	require.Equal(t, []string{"preparing", "checking answers", "throughput", "scaling", "time to solution"}, phases)
+	require.Equal(t, []string{"preparing", "checking answers", "throughput", "time to solution"}, phases)
 	require.Equal(t, Pass, r.Verdict)
 	require.True(t, r.Complete)
 	// The start of a search with two threads depends on how their goroutines are scheduled.
@@ -70,6 +70,9 @@ func TestRun(t *testing.T) {
 		require.Equal(t, r.Work[i].Checksum, row.Checksum)
 	}
 	require.Equal(t, "fast", r.Scaling.Strategy)
+	for _, p := range r.Scaling.Points {
+		require.Equal(t, r.row("fast", 32, p.Threads).Rate, p.Rate, "the same thing has the same figure")
+	}
 	require.Equal(t, 1.0, r.Scaling.Points[0].Efficiency)
 	require.InDelta(t, 0.5, r.Scaling.Points[1].Efficiency, 1e-6)
 }
@@ -349,7 +352,7 @@ func TestSolveEasier(t *testing.T) {
 func TestRunStopped(t *testing.T) {
 	cause := errors.New("the lid was closed")
 	for phase, measured := range map[string][]int{
-		"preparing": {0, 0}, "checking answers": {0, 0}, "throughput": {8, 8}, "scaling": {8, 8}, "time to solution": {8, 8},
+		"preparing": {0, 0}, "checking answers": {0, 0}, "throughput": {8, 8}, "time to solution": {8, 8},
 	} {
 		t.Run(phase, func(t *testing.T) {
 			w, clock := fakeEnvironment()
@@ -522,6 +525,27 @@ func TestRunOptions(t *testing.T) {
 	require.Equal(t, []int{1, 2}, o.Threads)
 	require.Equal(t, DefaultQuickBudget, o.Budget)
 	require.Equal(t, DefaultDifficulty, o.Difficulty)
+}
+
+// Numbers of threads between those of the rows are measured with them, for the chosen kernel.
+func TestScalingPoints(t *testing.T) {
+	w, clock := fakeEnvironment()
+	w.choose = func(context.Context) string { return "generic" }
+	o := fakeOptions(&fakeStrategy{name: "fast", rate: 80_000, clock: clock}, &fakeKernel{fakeStrategy{name: "generic", rate: 50_000, clock: clock}})
+	o.SaltLengths, o.Threads = []int{32}, []int{1, 4}
+	r := mustRun(t, o, w)
+	require.Len(t, r.Rows, 4)
+	require.Equal(t, "generic", r.Scaling.Strategy)
+	var threads []int
+	for _, p := range r.Scaling.Points {
+		threads = append(threads, p.Threads)
+		require.Len(t, p.Samples, o.Rounds)
+		require.InEpsilon(t, 50_000, p.Rate.Median, 1e-6)
+		if row := r.row("generic", 32, p.Threads); row != nil {
+			require.Equal(t, row.Samples, p.Samples)
+		}
+	}
+	require.Equal(t, []int{1, 2, 3, 4}, threads)
 }
 
 func TestScalingThreads(t *testing.T) {

@@ -24,7 +24,7 @@ const (
 // solve predicts the time to solution with the most threads, and then measures it by solving
 // puzzles. If there is not enough time for that, it predicts and solves easier puzzles instead.
 func (r *runner) solve(ctx context.Context) error {
-	t := r.solveMeter()
+	t := r.preferred(slices.Max(r.Threads))
 	if t == nil {
 		return nil
 	}
@@ -157,20 +157,6 @@ func (s *Solve) tested() *Solve {
 		return s.Easier
 	}
 	return s
-}
-
-// solveMeter returns the meter for the time to solution, with the most threads: that of the
-// kernel that the engine chose, or the fastest if that kernel was not measured.
-func (r *runner) solveMeter() *meter {
-	threads := slices.Max(r.Threads)
-	for i, row := range r.report.Rows {
-		t := r.meters[i]
-		if t != nil && row.Backend == r.report.Chosen && row.Backend != "" && t.failed == "" && len(t.results()) > 0 &&
-			row.Threads == threads && row.SaltLength == r.report.Settings.mainSalt() {
-			return t
-		}
-	}
-	return r.fastest(threads)
 }
 
 // fill computes the measured figures from the times.

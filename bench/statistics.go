@@ -64,6 +64,17 @@ func (e Estimate) spread() float64 {
 	return max(e.High-e.Median, e.Median-e.Low) / e.Median
 }
 
+// under returns the estimate of a numerator ÷ the values, so that it agrees with this one: the median
+// of few quotients would not.
+func (e Estimate) under(numerator float64) Estimate {
+	u := e
+	u.Median, u.Min, u.Max = numerator/e.Median, numerator/e.Max, numerator/e.Min
+	if e.known() {
+		u.Low, u.High = numerator/e.High, numerator/e.Low
+	}
+	return u
+}
+
 // fence is how far outside the quartiles a value may lie, in interquartile ranges, before it
 // counts as an outlier: Tukey's outer fences.
 const fence = 3
