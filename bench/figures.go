@@ -7,15 +7,19 @@ import (
 )
 
 // figure formats a number with three significant digits. 0 means unknown and gives "".
-func figure(v float64) string {
-	switch {
-	case v == 0 || math.IsNaN(v) || math.IsInf(v, 0):
+func figure(v float64) string { return figureTo(v, 3) }
+
+// figureTo formats a number with the given number of significant digits, but all digits before the
+// decimal point.
+func figureTo(v float64, digits int) string {
+	if v == 0 || math.IsNaN(v) || math.IsInf(v, 0) {
 		return ""
-	case v >= 100:
+	}
+	decimals := digits - 1 - int(math.Floor(math.Log10(math.Abs(v))))
+	if decimals <= 0 {
 		return grouped(math.Round(v))
 	}
-	digits := 2 - int(math.Floor(math.Log10(math.Abs(v))))
-	return strconv.FormatFloat(v, 'f', min(max(digits, 0), 6), 64)
+	return strconv.FormatFloat(v, 'f', min(decimals, 6), 64)
 }
 
 // grouped formats a whole number with a comma after every three digits.
@@ -57,7 +61,11 @@ func percent(share float64) string {
 }
 
 // formatSeconds formats a time in a suitable unit. 0 means unknown and gives "–".
-func formatSeconds(s float64) string {
+func formatSeconds(s float64) string { return secondsTo(s, 3) }
+
+// secondsTo is formatSeconds with another number of significant digits.
+func secondsTo(s float64, digits int) string {
+	figure := func(v float64) string { return figureTo(v, digits) }
 	const minute, hour, day, year = 60, 3600, 86400, 365.25 * 86400
 	switch {
 	case s == 0:

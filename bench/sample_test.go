@@ -118,16 +118,56 @@ func TestNoClearWinner(t *testing.T) {
 	require.Contains(t, r.summary(), "(too few samples).")
 }
 
+// The summary is as precise as the intervals: it gives both ends of wide ones, and says if the
+// measured times contradict the prediction.
+func TestSummaryPrecision(t *testing.T) {
+	r := fakeReport(t)
+	require.Regexp(t, `^A challenge of difficulty 2 takes 12\.\d ms here on average\. Here fast is 2\.00 times as fast as slow\.$`, r.summary())
+
+	for i := range r.Rows {
+		row := &r.Rows[i]
+		for j := range row.Samples {
+			if row.Strategy == "fast" {
+				row.Samples[j].Seconds *= 1 + float64(j)/10
+			}
+		}
+		row.fill(row.Samples)
+	}
+	r.Solve.PredictedLow, r.Solve.PredictedHigh = 0.0128, 0.0205
+	require.Equal(t, "A challenge of difficulty 2 takes 13 ms to 21 ms here on average. Here fast is 1.25 to 2.00 times as fast as slow.", r.summary())
+
+	for i := range r.Solve.Times {
+		r.Solve.Times[i] *= 5
+	}
+	r.Solve.fill()
+	require.Regexp(t, `on average\. But \d+ puzzles of difficulty 2 took [45]\.\d times as long as predicted\. Here fast is `, r.summary())
+
+	r.Solve.PredictedLow, r.Solve.PredictedHigh = 0, 0
+	require.Regexp(t, `^A challenge of difficulty 2 takes about 1[23] ms here on average\.`, r.summary())
+}
+
 // A row's time and cycles come from the same samples, so their quotient is the clock.
 func TestSameSamples(t *testing.T) {
 	samples := []Sample{{1000, 1, 0, 3e9}, {1100, 1, 0, 3e9}, {1300, 1, 0, 3e9}, {900, 1, 0, 3e9}}
 	row := Row{Threads: 1, Status: NotMeasured}
 	row.fill(samples)
 	require.InEpsilon(t, 3.0, row.Cycles.Median/row.Nanoseconds.Median, 1e-12)
+	require.InEpsilon(t, 1e9, row.Nanoseconds.Median*row.Rate.Median, 1e-12, "of an even number of samples too")
+	require.Equal(t, []float64{1e9 / row.Rate.Max, 1e9 / row.Rate.Min}, []float64{row.Nanoseconds.Min, row.Nanoseconds.Max})
 	samples[2].Hz = 0
 	row = Row{Threads: 1, Status: NotMeasured}
 	row.fill(samples)
 	require.Nil(t, row.Cycles)
+}
+
+// An interval of nanoseconds is that of the rate.
+func TestEstimateUnder(t *testing.T) {
+	e := estimate([]float64{2, 3, 4, 5, 6, 7, 8})
+	u := e.under(840)
+	require.Equal(t, Estimate{
+		Median: 168, Low: 840 / e.High, High: 840 / e.Low, Confidence: e.Confidence, Min: 105, Max: 420, Count: 7,
+	}, u)
+	require.False(t, estimate([]float64{1, 2}).under(1).known())
 }
 
 // When checks take too long, Run leaves rows out and keeps to its budget.
@@ -146,7 +186,9 @@ func TestRunOutOfTime(t *testing.T) {
 	require.Contains(t, text(t, r), "warning: not-measured: there was no time for 2 rows of 4; raise --time\n")
 
 	o.Strategies, o.Budget = o.Strategies[1:], time.Second
-	require.Equal(t, "There was no time to measure anything.", mustRun(t, o, w).Summary)
+	r = mustRun(t, o, w)
+	require.Equal(t, "There was no time to measure anything.", r.Summary)
+	require.Contains(t, text(t, r), "\nanswers not checked, since no row was measured\n")
 }
 
 // Long salts reduce the fixed work instead of making the run longer.

@@ -28,9 +28,9 @@ func (r *Report) summary() string {
 	default:
 		lead += "; " + r.Chosen + " is chosen."
 	}
-	parts := []string{lead, winner}
+	parts := []string{lead, r.contradiction(), winner}
 	if !r.Complete {
-		parts = []string{"Incomplete: " + r.Stopped + ".", lead, winner}
+		parts = append([]string{"Incomplete: " + r.Stopped + "."}, parts...)
 	}
 	parts = slices.DeleteFunc(parts, func(s string) bool { return s == "" })
 	switch {
@@ -50,15 +50,56 @@ func (r *Report) lead() string {
 	if s == nil || s.Predicted.Mean == 0 {
 		return ""
 	}
-	text := fmt.Sprintf("A challenge of difficulty %d takes %s here on average", s.Difficulty, formatSeconds(s.Predicted.Mean))
+	text := fmt.Sprintf("A challenge of difficulty %d takes %s here on average", s.Difficulty, s.averageTime())
 	if r.Chosen != "" && s.Strategy != r.Chosen {
 		text += " with " + s.Strategy
 	}
 	mine, loop := r.measured(s.Strategy, s.SaltLength, s.Threads), r.measured(sampleLoop, s.SaltLength, s.Threads)
 	if mine != nil && loop != nil && mine.above(loop) {
-		text += fmt.Sprintf(", %s times faster than the textbook loop", timesFigure(mine.Median/loop.Median))
+		text += fmt.Sprintf(", %s times faster than the textbook loop", mine.times(loop, timesFigure))
 	}
 	return text
+}
+
+// wide is the ratio of an interval's ends from which the summary gives both ends: a single figure
+// would claim too much.
+const wide = 1.25
+
+// averageTime returns the predicted mean as precisely as it is known: "0.20 s", "0.15 s to 0.31 s",
+// or "about 0.2 s" if the rate has no interval.
+func (s *Solve) averageTime() string {
+	low, high := s.predictedInterval()
+	switch {
+	case s.PredictedLow == 0:
+		return "about " + secondsTo(s.Predicted.Mean, 1)
+	case high < wide*low:
+		return formatSeconds(s.Predicted.Mean)
+	}
+	return secondsTo(low, 2) + " to " + secondsTo(high, 2)
+}
+
+// times returns e ÷ other in the given format, or if the intervals are wide, the least and the most
+// that the quotient may be. Both estimates must have an interval.
+func (e *Estimate) times(other *Estimate, format func(float64) string) string {
+	low, high := format(e.Low/other.High), format(e.High/other.Low)
+	if e.High/other.Low < wide*e.Low/other.High || low == high {
+		return format(e.Median / other.Median)
+	}
+	return low + " to " + high
+}
+
+// contradiction says how far the measured times are from the prediction, or returns "" if they
+// agree with it.
+func (r *Report) contradiction() string {
+	if r.Solve == nil {
+		return ""
+	}
+	s := r.Solve.tested()
+	if len(s.Times) == 0 || s.agrees() {
+		return ""
+	}
+	return fmt.Sprintf("But %s of difficulty %d took %s times as long as predicted.",
+		plural(len(s.Times), "puzzle", "puzzles"), s.Difficulty, timesFigure(s.Measured.Mean/s.Predicted.Mean))
 }
 
 // winner says which kernel is the fastest with the fewest threads, or that none clearly is:
@@ -73,7 +114,7 @@ func (r *Report) winner() string {
 		return fmt.Sprintf("Here %s does %s MH/s with %s.", first.Strategy, megahashes(first.Rate.Median),
 			plural(first.Threads, "thread", "threads"))
 	case first.Rate.above(second.Rate):
-		return fmt.Sprintf("Here %s is %s times as fast as %s.", first.Strategy, figure(first.Rate.Median/second.Rate.Median), second.Strategy)
+		return fmt.Sprintf("Here %s is %s times as fast as %s.", first.Strategy, first.Rate.times(second.Rate, figure), second.Strategy)
 	}
 	why := "their intervals overlap"
 	switch {

@@ -251,6 +251,11 @@ func (r *Report) header() (lines []string) {
 
 // answers returns a sentence about how the answers were checked.
 func (r *Report) answers() string {
+	if !slices.ContainsFunc(r.Rows, func(row Row) bool {
+		return row.Checksum != "" || row.Status == Measured || row.Status == Failed
+	}) {
+		return "answers not checked, since no row was measured"
+	}
 	var hashes, found float64
 	for _, w := range r.Work {
 		hashes += float64(w.Hashes)
