@@ -43,11 +43,12 @@ func warnings(r *Report, clocks []float64, before, after usage) []Warning {
 		}
 		return hint
 	}
-	switch rounds, _ := r.samples(); {
-	case rounds == 1:
-		warn(WarningOneRun, orFinish("raise --count"), "rows with one sample have no interval")
-	case rounds > 1 && rounds < fewRounds:
-		warn(WarningFewRounds, orFinish("raise --count"), "rows with %d samples have no interval", rounds)
+	single, few := r.withoutInterval()
+	if single > 0 {
+		warn(WarningOneRun, orFinish("raise --count"), "no interval for %s of %d: one sample", plural(single, "row", "rows"), len(r.Rows))
+	}
+	if few > 0 {
+		warn(WarningFewRounds, orFinish("raise --count"), "no interval for %s of %d: few samples", plural(few, "row", "rows"), len(r.Rows))
 	}
 	if slice := r.Settings.Slice; slice > 0 && slice < shortSlice.Seconds() {
 		warn(WarningShortSamples, "raise --time", "each sample took only %s", formatSeconds(slice))
@@ -116,6 +117,20 @@ func (r *Report) samples() (fewest, most int) {
 		}
 	}
 	return fewest, most
+}
+
+// withoutInterval counts the rows that have a single sample, and those that have more, but too few
+// for an interval.
+func (r *Report) withoutInterval() (single, few int) {
+	for i := range r.Rows {
+		switch n := len(r.Rows[i].Samples); {
+		case n == 1:
+			single++
+		case n > 1 && n < fewRounds:
+			few++
+		}
+	}
+	return single, few
 }
 
 // notMeasured counts the rows that were not measured for lack of time.

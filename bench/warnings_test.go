@@ -28,12 +28,13 @@ func TestWarnings(t *testing.T) {
 		{name: "throttled", want: WarningThrottled, message: "7 times", used: []usage{{known: true, throttled: 3}, {known: true, throttled: 10}}},
 		{name: "frequency", want: WarningFrequency, message: "from 2.00 to 3.00 GHz", clocks: []float64{3e9, 3e9, 3e9, 2e9, 2e9, 2e9}},
 		{name: "one slow measurement of the clock", clocks: []float64{3e9, 3e9, 3e9, 3e9, 3e9, 1e9, 3e9, 3e9, 3e9, 3e9, 3e9, 3e9}},
-		{name: "one run", want: WarningOneRun, message: "one sample", hint: "--count", change: func(r *Report) { keepSamples(r, 1) }},
+		{name: "one run", want: WarningOneRun, message: "no interval for 8 rows of 8: one sample", hint: "--count", change: func(r *Report) { keepSamples(r, 1) }},
 		{name: "stopped early", want: WarningOneRun, message: "one sample", hint: "to its end", change: func(r *Report) {
 			keepSamples(r, 1)
 			r.Complete = false
 		}},
-		{name: "few rounds", want: WarningFewRounds, message: "5 samples", change: func(r *Report) { keepSamples(r, 5) }},
+		{name: "few rounds", want: WarningFewRounds, message: "no interval for 8 rows of 8: few samples", change: func(r *Report) { keepSamples(r, 5) }},
+		{name: "few rounds of one row", want: WarningFewRounds, message: "for 1 row of 8: few", change: func(r *Report) { r.Rows[3].fill(r.Rows[3].Samples[:5]) }},
 		{name: "six rounds", change: func(r *Report) { keepSamples(r, 6) }},
 		{name: "short samples", want: WarningShortSamples, message: "400 µs", change: func(r *Report) { r.Settings.Slice = 0.0004 }},
 		{name: "more threads", want: WarningFewerCPUs, message: "2 threads share 1 CPU", change: func(r *Report) { r.Machine.CPUs = 1 }},
