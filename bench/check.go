@@ -16,8 +16,14 @@ const (
 	// A strategy that is muchFaster times as fast as another is checked with all its salt
 	// lengths before the slower one is checked with the main salt length.
 	muchFaster = 10
-	// leadShare limits the fixed work of rows that are checked first to 1/leadShare of the budget.
-	leadShare = 40
+	// loopShare limits the fixed work of the sample loop, if it is to be checked early, to
+	// 1/loopShare of the budget.
+	loopShare = 40
+	// mostProbes is how many times to probe a strategy while little of the budget is used. The
+	// fastest probe counts: a kernel's first search also tests the kernel, and other processes
+	// interrupt some.
+	mostProbes  = 3
+	probesShare = 5 // later probes may begin until 1/probesShare of the budget is used
 )
 
 // arrange orders the meters for checking, fastest first, so that slow ones do not delay
@@ -35,9 +41,10 @@ func (r *runner) arrange(ctx context.Context) error {
 		name := t.strategy.Name()
 		if _, ok := perHash[name]; !ok {
 			r.progress("preparing")
-			// The fastest probe counts: a kernel's first search also tests the kernel, and other
-			// processes interrupt some.
-			perHash[name] = min(r.probe(ctx, t), r.probe(ctx, t), r.probe(ctx, t))
+			perHash[name] = r.probe(ctx, t)
+			for n := 1; n < mostProbes && r.left() > r.Budget-r.Budget/probesShare; n++ {
+				perHash[name] = min(perHash[name], r.probe(ctx, t))
+			}
 			if ctx.Err() != nil {
 				return ctx.Err()
 			}
@@ -47,10 +54,9 @@ func (r *runner) arrange(ctx context.Context) error {
 		switch {
 		case t.length != r.report.Settings.mainSalt():
 			costs[i] *= muchFaster
-		case work > r.Budget/leadShare:
 		case r.report.Rows[i].Backend != "" && r.report.Rows[i].Backend == r.report.Chosen:
 			costs[i] = -2
-		case name == sampleLoop:
+		case name == sampleLoop && work <= r.Budget/loopShare:
 			costs[i] = -1
 		}
 		r.order = append(r.order, i)
@@ -60,7 +66,7 @@ func (r *runner) arrange(ctx context.Context) error {
 }
 
 // probe returns the seconds per hash of a short search. It ignores errors, which check
-// will find.
+// will find. A search that tried nothing spent its time on a long salt, which counts once.
 func (r *runner) probe(ctx context.Context, t *meter) float64 {
 	begin := r.now()
 	inner, cancel := r.until(ctx, begin.Add(probeTime))
@@ -68,10 +74,10 @@ func (r *runner) probe(ctx context.Context, t *meter) float64 {
 	p := solver.Puzzle{Prefix: t.prefix, Bits: sampleBits}
 	first := nonces(t.width).First
 	hashes, err := t.strategy.Search(inner, p, strategies.Range{First: first, Last: first + probeNonces - 1}, func(uint64) bool { return true })
-	if err == nil {
+	if err == nil || hashes == 0 {
 		hashes = probeNonces // the strategy's own count is not checked yet
 	}
-	return r.now().Sub(begin).Seconds() / float64(max(hashes, 1))
+	return r.now().Sub(begin).Seconds() / float64(hashes)
 }
 
 // check makes every strategy do the fixed work. A meter whose answers are correct warms up at
