@@ -64,7 +64,7 @@ func cannedBench(ctx context.Context, o bench.Options) (*bench.Report, error) {
 	}
 	r.Solve = &bench.Solve{
 		Strategy: "append", SaltLength: 32, Threads: most, Difficulty: r.Settings.Difficulty, Rate: 8e6,
-		Predicted: bench.Quantiles{Mean: 0.0125, P50: 0.0087, P95: 0.0374, P99: 0.0576},
+		Predicted:    bench.Quantiles{Mean: 0.0125, P50: 0.0087, P95: 0.0374, P99: 0.0576},
 		PredictedLow: 0.0124, PredictedHigh: 0.0126, Planned: 2, Times: []float64{0.01, 0.02}, Deadline: 60,
 		Curve: []bench.CurvePoint{{Seconds: 0.001, Chance: 0.08}, {Seconds: 0.0087, Chance: 0.5}, {Seconds: 0.0576, Chance: 0.99}},
 	}
