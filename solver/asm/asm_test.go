@@ -297,8 +297,9 @@ func TestScanMasks(t *testing.T) {
 	})
 }
 
-// informative yields every seventh start of a range that ends at n, but leaves out most ranges that
-// contain no hit: of those it yields the longest one and the ones no longer than last.
+// informative yields every seventh start of a range that ends at n. Of the ranges without a hit it
+// yields only the longest one and those no longer than last, since the others would show nothing
+// new.
 func informative(n, last int, hit func(i int) bool) iter.Seq[int] {
 	return func(yield func(from int) bool) {
 		next := 0 // the first hit that is not before from
@@ -393,8 +394,9 @@ func FuzzScan(f *testing.F) {
 	})
 }
 
-// Hash takes one to two times the operations of Scan for as many hashes. A tail takes fewer than
-// Hash, since it has no schedule. The later the varying word, the fewer operations Scan takes.
+// For the same number of hashes, Hash takes one to two times as many operations as Scan. A tail takes
+// fewer than Hash, since it has no schedule. The later the varying word, the fewer operations Scan
+// takes.
 func TestOps(t *testing.T) {
 	eachKernel(t, func(t *testing.T, k Kernel) {
 		o := k.Ops

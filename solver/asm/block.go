@@ -19,17 +19,17 @@ type Block struct {
 	// Adding W[Vary] to a and e completes the round.
 	after [8]uint32
 	// sum[t] for t < 16 is K[t] + W[t], or K[t] for the word that varies. For t >= 16 it
-	// is the sum of the constant ones among the four terms of W[t], without K[t].
+	// is the sum of the constant terms of W[t], which has four terms, without K[t].
 	sum [64]uint32
 	// last is K[63] + State[0]. Used as K[63], it makes the last round yield H0.
 	last uint32
-	// old[t-32] is the sum of the constant ones among two terms of W[t], smallSigma0(W[t-15]) and
-	// W[t-16].
+	// old[t-32] is the sum of smallSigma0(W[t-15]) and W[t-16], the old terms of W[t], without
+	// those that vary.
 	old [allVary - 32]uint32
 }
 
-// allVary is the first word of the schedule such that all terms of it and of all later words
-// vary, whichever word of the message varies.
+// allVary is the index of a word of the schedule. From this word on, all terms of all words vary,
+// whichever word of the message varies.
 const allVary = 42
 
 // Prepare computes the values that all hashes of the chunk share. It reuses the rounds

@@ -6,8 +6,8 @@ import "github.com/gkpow/gkpow/solver/asm/internal/schedule"
 const GridLanes = 16
 
 // A Grid is sixteen chunks that differ in a single word, the one before the word that
-// varies within each chunk. A kernel computes values that depend on only one of the two
-// words once for many hashes. One goroutine owns a Grid and reuses it for many chunks.
+// varies within each chunk. Where a value depends on only one of these two words, a kernel
+// computes it once for many hashes. One goroutine owns a Grid and reuses it for many chunks.
 //
 // The owner sets the exported fields and calls Prepare. A kernel's ScanGrid then does
 // not change the exported fields.
@@ -30,14 +30,14 @@ type Grid struct {
 	sum [64]uint32
 	// last is K[63] + State[0]. Used as K[63], it makes the last round yield H0.
 	last uint32
-	// each is the chunk that ByChunks is searching.
-	each *Block
+	// chunk is the one that ByChunks is searching.
+	chunk *Block
 }
 
 // Prepare computes the values that all chunks share.
 func (g *Grid) Prepare() {
-	if g.each == nil {
-		g.each = new(Block)
+	if g.chunk == nil {
+		g.chunk = new(Block)
 	}
 	first := g.Vary - 1
 	even := first &^ 1
@@ -71,8 +71,8 @@ func (g *Grid) Prepare() {
 	}
 }
 
-// byHalves returns a ScanGrid that calls search twice, for eight chunks each. The argument
-// first of search is the first of these chunks.
+// byHalves returns a ScanGrid that calls search twice, for eight chunks each: those from
+// the chunk with the index first on.
 func byHalves(search func(g *Grid, first int, words []uint32) int) func(*Grid, []uint32) int {
 	return func(g *Grid, words []uint32) int {
 		found := -1
@@ -88,7 +88,7 @@ func byHalves(search func(g *Grid, first int, words []uint32) int) func(*Grid, [
 // ByChunks returns a ScanGrid that scans the chunks one by one.
 func ByChunks(scan func(*Block, []uint32) int) func(*Grid, []uint32) int {
 	return func(g *Grid, words []uint32) int {
-		b := g.each
+		b := g.chunk
 		*b = Block{State: g.State, Words: g.Words, Vary: g.Vary, Mask: g.Mask}
 		found := -1
 		first, from := g.Vary-1, 0

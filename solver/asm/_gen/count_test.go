@@ -9,11 +9,11 @@ import (
 	"github.com/gkpow/gkpow/solver/asm/internal/schedule"
 )
 
-// least returns the model's number of operations with 16 lanes, three-input logic and rotations, if
-// no constant is computed for each nonce. The first varying round takes two operations, and each
-// later one 17. A constant word saves one of these, the constant h of three rounds one each, and
-// the last round one, since it needs no e. A word of the schedule takes four operations for each
-// smallSigma and one for each addition.
+// least returns how many operations a search needs by a simple model: 16 lanes, three-input logic
+// and rotations, and no constant computed for each nonce. The first varying round takes two
+// operations and each later round 17, with three savings: one operation for each constant word, one
+// in each of three rounds in which h is constant, and one in the last round, which needs no e. A
+// word of the schedule takes four operations for each smallSigma and one for each addition.
 func least(vary int) int {
 	varying := schedule.Varying(vary)
 	ops := 2 + 1 // the first varying round and the comparison

@@ -10,7 +10,7 @@ import (
 	"github.com/gkpow/gkpow/solver/asm/internal/schedule"
 )
 
-// A class describes on what a word of the schedule depends in a Grid, where two words of the
+// A class says what a word of the schedule depends on in a Grid, where two words of the
 // message vary. The first has a value for each lane, the same in all steps. The second, the
 // counter, has a value for each step, the same in all lanes.
 type class uint8
@@ -263,8 +263,8 @@ func (g *grid) keepKW(t int, made slots) {
 	g.put(kw, made.add("kw", t))
 }
 
-// constantTerms returns the address of the sum of W[t]'s constant terms if class c has to add
-// it. That is the first of perLane, perStep and perHash of which W[t] has terms.
+// constantTerms returns the address of the sum of W[t]'s constant terms if c is the class that
+// adds this sum: the first of perLane, perStep and perHash of which W[t] has terms.
 func (g *grid) constantTerms(t int, c class) []operand.Mem {
 	if termsOf(&g.classes, t, unvarying) == 0 {
 		return nil

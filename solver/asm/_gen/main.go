@@ -9,9 +9,10 @@
 // varying hash values.
 //
 // shani.go is the kernel for SHA-NI, whose instructions do whole rounds. chains.go runs
-// several hashes with them side by side. expand.go computes the schedules of tails. mixed.go, mixedgrid.go and ring.go run these chains
-// beside vectors, with the variant of AVX-512 in avx512vl.go. order.go and stream.go order
-// the instructions of the two streams. count.go counts operations.
+// several hashes with them side by side, in chains; expand.go computes the schedules of tails
+// with them. mixed.go, mixedgrid.go and ring.go run chains beside vectors, with the variant of
+// AVX-512 in avx512vl.go. order.go and stream.go order the instructions of the two streams.
+// count.go counts operations.
 package main
 
 import (

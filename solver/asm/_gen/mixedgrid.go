@@ -16,9 +16,9 @@ type mixedGrid struct {
 	m *mixed
 }
 
-// The shared rest begins at mixedGridWord, the first word of which all terms depend on both
-// varying words for every counter. It begins at mixedGridPair in the rounds, so that it has
-// about the same share of both streams, which are some 27 pairs and 44 words long.
+// In the schedule, the shared rest begins at mixedGridWord: from this word on, all terms depend on
+// both varying words, whatever the counter. In the rounds, it begins at mixedGridPair, so that it
+// has about the same share of both streams, which are some 27 pairs and 44 words long.
 var (
 	mixedGridWord = firstFullWord()
 	mixedGridPair = 32 - (64-mixedGridWord)*27/44

@@ -10,7 +10,7 @@ import (
 )
 
 // This file list-schedules a stream of vector instructions. A CPU reorders instructions too, but
-// only within its window, and the rounds of the chains take half of that.
+// only within its window, half of which the rounds of the chains occupy.
 //
 // The model is a simplified Zen 4, in which only proportions matter. A cycle starts up to four
 // vector instructions, of which at most two are rotations, and up to two loads and one store.

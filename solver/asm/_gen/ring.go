@@ -19,7 +19,7 @@ type ring struct {
 	constant func(t int) operand.Mem
 }
 
-// ringSize is the size in bytes of the old terms of sixteen words and of sixteen words.
+// ringSize is the size in bytes of sixteen vectors of old terms and sixteen vectors of words.
 const ringSize = 2 * 16 * 32
 
 func (r *ring) plan(varying func(t int) terms, constant func(t int) operand.Mem) {
@@ -40,7 +40,8 @@ func (r *ring) addsConstant(t int) bool {
 	return r.constant != nil && t >= 32 && r.varying(t)&oldTerms != oldTerms
 }
 
-// keepOld stores the old terms that W[t], which is in a register if it varies, completes.
+// keepOld stores the old terms of later words that can be computed once W[t] is complete. If W[t]
+// varies, it is in a register.
 func (r *ring) keepOld(t int, v scheduler) {
 	store := func(x reg.VecPhysical, t int) { v.put(x, r.olds.Offset(32*(t%16))) }
 	complete := t + 15

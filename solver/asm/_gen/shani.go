@@ -248,8 +248,8 @@ func (v *shani) kw(buffer reg.GPVirtual, nonce, pair int) operand.Mem {
 }
 
 // quads are the registers that compute the schedule of a nonce: the last quad, the one before
-// it, and the next one. Older quads are in memory. If before were in memory too, every quad
-// would wait for a load that waits for a store.
+// it, and the next one. Older quads are in memory. If the one before were in memory too, every
+// quad would wait for a load that waits for a store.
 type quads struct{ last, before, next reg.VecPhysical }
 
 // scheduleOf returns the registers for a nonce. Two nonces are scheduled at a time.

@@ -9,8 +9,8 @@
 // more, without the mutants that are equivalent to the original. equivalent.go lists the kinds of
 // equivalent mutants with reasons.
 //
-// The command builds itself for the chosen architecture and runs the result, which starts itself
-// again as a fork server, which forks a child for each mutant (child.go).
+// The command builds itself for the chosen architecture and runs the result. That program starts
+// itself again as a fork server, which forks a child for each mutant (child.go).
 package main
 
 import (

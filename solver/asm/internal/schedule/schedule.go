@@ -16,7 +16,7 @@ const (
 	T16                      // W[t-16]
 
 	All = Sigma1 | T7 | Sigma0 | T16
-	Old = Sigma0 | T16
+	Old = Sigma0 | T16 // the terms of the two oldest words
 )
 
 // Back lists the distances from W[t] back to the words in its terms.
