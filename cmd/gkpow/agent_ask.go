@@ -60,7 +60,7 @@ func askStatus(ctx context.Context, env environment, asJSON bool) error {
 	case len(status.Failures) > 0:
 		err = errors.New("the agent's last attempt to get a token failed")
 	default:
-		err = errors.New("the agent has not got its first token yet")
+		err = errors.New("the agent has no token yet")
 	}
 	return err
 }

@@ -151,7 +151,7 @@ func (d *diagnosis) service(ctx context.Context, env environment, f doctorFlags,
 	if !d.check("plan", err, "M2M is enabled: got a challenge of difficulty %d, with a salt of %d characters", challenge.Difficulty, len(challenge.Salt)) {
 		return solver.Puzzle{}, false
 	}
-	const setClock = "tokens are not affected, since gkpow uses the service's clock for them; for everything else, synchronize this clock by NTP"
+	const setClock = "tokens are not affected, since gkpow uses the service's clock for them; other programs may be, so synchronize this clock with NTP"
 	switch skew := challenge.ExpiresAt.Sub(challenge.Deadline()).Round(time.Second); {
 	case skew > 2*time.Second:
 		d.check("clock", nil, "%v behind the service's", skew)

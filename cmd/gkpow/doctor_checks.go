@@ -76,7 +76,7 @@ func (d *diagnosis) cacheDir(env environment) {
 	}
 	if err != nil {
 		d.check("cache", fmt.Errorf("gkpow cannot keep tokens, so each command gets a new one: %w", err), "")
-		d.advise("make the user who runs gkpow the owner of the directory, with permission to write, or set " + cacheVariableOf() + " to the parent of another one")
+		d.advise("give the directory to the user who runs gkpow, with permission to write, or set " + cacheVariableOf() + " to a directory in which gkpow can create its own")
 		return
 	}
 	d.check("cache", nil, "%s is writable and belongs to this user", dir)

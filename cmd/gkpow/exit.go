@@ -136,7 +136,7 @@ func diagnose(err error) (code int, hint string) {
 	case is(errKeys):
 		return exitCredentials, "set GKCAPTCHA_SITE_KEY and GKCAPTCHA_SECRET_KEY (or GKCAPTCHA_SECRET_KEY_FILE), or try --emulator"
 	case is(errGKTincKeys):
-		return exitCredentials, "set GKTINC_HASHID and GKTINC_API_KEY (or GKTINC_API_KEY_FILE); for a trial, use the ones that gkpow emulator prints"
+		return exitCredentials, "set GKTINC_HASHID and GKTINC_API_KEY (or GKTINC_API_KEY_FILE); to try it, use the keys that gkpow emulator prints"
 	case is(client.ErrMisconfigured), is(errKeyForm):
 		return exitCredentials, ""
 	case is(client.ErrRateLimited):
