@@ -20,10 +20,12 @@ func newAgentStatus(env environment) *cobra.Command {
 		Use:   "status",
 		Short: "Ask a running agent for its status",
 		Long: `Ask a running agent for its status: its token, the next renewal, its latest failures,
-kernel and rate. To say which agent, export the variables that it printed:
-GKPOW_AGENT_SOCKET, or GKPOW_AGENT_URL and GKPOW_AGENT_BEARER_FILE. The exit code is
-0 if the agent is ready; 1 if its last attempt to get a token failed, or if an agent that
-renews its token by itself has none yet; and 8 if the agent does not answer.`,
+kernel and rate. Export the variables that the agent printed: GKPOW_AGENT_SOCKET, or
+GKPOW_AGENT_URL and GKPOW_AGENT_BEARER_FILE.
+
+The exit code is 0 if the agent is ready, 1 if its last attempt to get a token failed,
+and 8 if it does not answer. It is also 1 if an agent that renews its token by itself
+has no token yet.`,
 		Args: noArguments,
 		RunE: action(func(ctx context.Context) error { return askStatus(ctx, env, asJSON) }),
 	}

@@ -23,8 +23,8 @@ func (f *agentFlags) openGKTinc(ctx context.Context, env environment, log *slog.
 	if err != nil {
 		return nil, err
 	}
-	// Every caller of the routes has shown the bearer or may use the socket, and speaks
-	// for the visitor, so the address that it connects from does not matter.
+	// Callers of the routes have shown the bearer or may use the socket, and they speak for the
+	// visitor. The address that they connect from does not matter.
 	guard.options.Proxies.TrustSocket = true
 	return &gktincRoutes{formGuard: guard}, nil
 }

@@ -43,10 +43,12 @@ has nothing else to do.
   REACHED   chance that the search reaches these nonces
   CHANCE    chance that a solution is among them
 
-With --sequential, gkpow also compares three rates on one thread: that of a search
-in numeric order, which counts the nonces up to the smallest solution; the bound of
-numeric order with this kernel, if no nonce above the solution were tried; and that
-of a search in any order, which may prefer wider nonces that cost less.`,
+With --sequential, gkpow also prints two rates of one thread, and compares them with
+a search in any order, which may prefer wider nonces that cost less:
+
+  order     nonces up to the smallest solution, per second
+  bound     the most that numeric order permits with this kernel: the same rate, if
+            no nonce above the solution were tried`,
 		Args: noArguments,
 		RunE: action(func(ctx context.Context) error { return explain(ctx, env, f) }),
 	}

@@ -43,9 +43,9 @@ func newGKTincProxy(env environment) *cobra.Command {
 		Long: `Pass requests on to a web application, and check the forms among them: a form sent
 to a guarded path reaches the application only if GKTinc accepts it. The application
 needs no change. The proxy adds the hidden field and the scripts to pages under
-guarded paths, before the end of the first form with the method POST, or in place of
-the comment <!--gktinc-->. Everything else passes unchanged: WebSockets, uploads of
-any size, chunked bodies and trailers.
+guarded paths: in place of the comment <!--gktinc-->, or else at the end of the first
+form with the method POST. It passes everything else on unchanged: WebSockets,
+uploads of any size, chunked bodies and trailers.
 
   gkpow gktinc proxy --upstream http://127.0.0.1:3000 --guard example.com/login
 

@@ -49,9 +49,9 @@ func (p *proxy) formOf(r *http.Request) *guardedForm {
 
 // find returns the guarded form at a path, or nil if there is none.
 //
-// Applications disagree about which paths are equal, and a visitor must not get past the
-// guard by a spelling that only the application takes for the guarded path. Guarding one
-// path too many does no harm, so find guards every path that some application could mean.
+// Applications disagree about which paths are equal. A visitor must not get past the guard by a
+// spelling that only the application takes for the guarded path. Guarding one path too many does no
+// harm, so find guards every path that some application could mean.
 func (p *proxy) find(requested string) *guardedForm {
 	segments, up := pathSegments(requested)
 	// Programs that parse the path as a URL take the first segment of //a/b for a host.
@@ -112,9 +112,9 @@ func isBelow(segments, guarded []string) bool {
 	return len(segments) >= len(guarded) && slices.EqualFunc(segments[:len(guarded)], guarded, isSegment)
 }
 
-// isSegment reports whether some application takes a segment for the guarded one: /login
-// also answers as /login.json in Rails, and routes that regular expressions describe often
-// allow for a line break at the end.
+// isSegment reports whether some application takes a segment for the guarded one. Rails serves
+// /login.json as /login, and routes that are regular expressions often allow a line break at the
+// end.
 func isSegment(segment, guarded string) bool {
 	rest, ok := strings.CutPrefix(segment, guarded)
 	next, _ := utf8.DecodeRuneInString(rest)

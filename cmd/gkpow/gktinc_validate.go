@@ -138,9 +138,9 @@ func parseFields(data []byte) (v gktinc.Validation, has func(name string) bool, 
 	return v, func(name string) bool { return string(object[name]) != "null" && len(object[name]) > 0 }, nil
 }
 
-// strictObject decodes a JSON object. Where encoding/json would choose one of several
-// fields with the same name, or change text that is not UTF-8, it returns an error: the
-// program that wrote the object means one value, and GKTinc could judge another.
+// strictObject decodes a JSON object. It returns an error where encoding/json would choose one of
+// several fields with the same name, or change text that is not UTF-8. Otherwise GKTinc could judge
+// another value than the one that the program means.
 func strictObject(data []byte) (map[string]json.RawMessage, error) {
 	var object map[string]json.RawMessage
 	if err := json.Unmarshal(data, &object); err != nil {

@@ -45,13 +45,14 @@ GKPOW_SHARD_COUNT; without a scheduler, set GKPOW_SHARD_INDEX and GKPOW_SHARD_CO
 The exit code is 9 if the part has no solution. docs/scaling.md has an example for
 each scheduler.
 
---stream solves many puzzles in one process: it reads lines such as
+--stream solves many puzzles in one process. It reads lines such as
 
   {"id":1,"salt":"7f8e9d0c","difficulty":4,"timeout":30}
 
-and writes a line for each as soon as it is done, in any order. An answer has the
-same id, with nonce and hash, or with error and the exit code that a single puzzle
-would give, as code. gkpow itself exits with 0, whatever the answers are.`,
+and writes a line for each as soon as it is done, in any order. Each answer repeats
+the id. It has the fields nonce and hash, or else error and code: the exit code that
+gkpow would give for this puzzle alone. gkpow itself exits with 0, even if answers
+are errors.`,
 		Args: noArguments,
 		RunE: action(func(ctx context.Context) error { return solve(ctx, env, f) }),
 	}

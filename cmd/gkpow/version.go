@@ -28,8 +28,8 @@ func newVersion(env environment) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "version",
 		Short: "Print version, commit, date and kernel",
-		Long: `Print the version, the commit it was built from and its date, the Go release, and
-the kernel that searches begin with on this CPU ("gkpow backends" measures them).`,
+		Long: `Print the version, commit, date and Go release of gkpow, and the kernel that searches
+begin with on this CPU. "gkpow backends" measures the kernels.`,
 		Args: noArguments,
 		RunE: action(func(context.Context) error { return printVersion(env, asJSON) }),
 	}
