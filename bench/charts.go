@@ -117,7 +117,7 @@ func (r *Report) ratesChart() *chart {
 	return c
 }
 
-// comparisonChart compares the rates with those of the earlier report, for the main salt
+// comparisonChart compares this report's rates with the earlier report's, for the main salt
 // length and the most threads.
 func (r *Report) comparisonChart() *chart {
 	if r.Comparison == nil {

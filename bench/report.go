@@ -141,8 +141,8 @@ type Scaling struct {
 	Points     []ScalingPoint `json:"points"`     // by number of threads, ascending
 }
 
-// A ScalingPoint is the rate with some number of threads: that of the row with this number, if there
-// is one.
+// A ScalingPoint is the rate with some number of threads. If there is a row with that number, both
+// have the same samples.
 type ScalingPoint struct {
 	Threads    int       `json:"threads"`              // number of threads
 	Samples    []Sample  `json:"samples,omitempty"`    // one for each round

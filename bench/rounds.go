@@ -132,8 +132,8 @@ func (r *runner) rounds(ctx context.Context, meters []*meter, rounds int, slice 
 	return nil
 }
 
-// scaling returns a meter for each number of threads that Scaling shows: those of the rows where
-// they exist, and new ones for the numbers between. It returns none for a single number. The
+// scaling returns a meter for each number of threads that Scaling shows: the row's meter if there is
+// a row with that number, and otherwise a new one. It returns none if there is only one number. The
 // strategy is the kernel that the engine chose, or else the fastest so far.
 func (r *runner) scaling() (points []*meter) {
 	threads := scalingThreads(r.Threads)

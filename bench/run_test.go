@@ -527,7 +527,7 @@ func TestRunOptions(t *testing.T) {
 	require.Equal(t, DefaultDifficulty, o.Difficulty)
 }
 
-// Numbers of threads between those of the rows are measured with them, for the chosen kernel.
+// The chosen kernel is measured with the rows' numbers of threads and with those between them.
 func TestScalingPoints(t *testing.T) {
 	w, clock := fakeEnvironment()
 	w.choose = func(context.Context) string { return "generic" }

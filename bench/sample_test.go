@@ -160,7 +160,7 @@ func TestSameSamples(t *testing.T) {
 	require.Nil(t, row.Cycles)
 }
 
-// An interval of nanoseconds is that of the rate.
+// The interval of the nanoseconds is derived from the interval of the rate.
 func TestEstimateUnder(t *testing.T) {
 	e := estimate([]float64{2, 3, 4, 5, 6, 7, 8})
 	u := e.under(840)

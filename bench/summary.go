@@ -126,7 +126,7 @@ func (r *Report) winner() string {
 	return fmt.Sprintf("No clear winner between %s and %s (%s).", first.Strategy, second.Strategy, why)
 }
 
-// above reports whether the whole interval of e lies above that of other.
+// above reports whether the interval of e lies entirely above the interval of other.
 func (e *Estimate) above(other *Estimate) bool {
 	return e.known() && other.known() && e.Low > other.High
 }

@@ -20,12 +20,12 @@ type APIConfig struct {
 	Variable   string // environment variable that sets the URL
 
 	// Kind classifies an error answer: it returns one of the Err variables for a
-	// status and an error code, "" if the answer has none. nil decides by the status
-	// alone, or, if Name is "", by the rules of gkCAPTCHA.
+	// status and an error code, which is "" if the answer has none. If Kind is nil, the
+	// status alone decides, or, if Name is "", the rules of gkCAPTCHA.
 	Kind func(status int, code Code) error
 
-	// Advise returns what the user can do about an error, "" if it does not know. nil
-	// gives no advice, or, if Name is "", the advice of gkCAPTCHA.
+	// Advise returns what the user can do about an error, or "" if it does not know. If
+	// Advise is nil, errors contain no advice, or, if Name is "", that of gkCAPTCHA.
 	Advise func(*Error) string
 
 	// These fields are configured by the user, as in Config and with the same

@@ -8,7 +8,7 @@
 //	token, err := c.Token(ctx)
 //
 // Token does all three steps. Programs that solve puzzles themselves use Challenge and
-// Submit for the first and the last. Each token counts against the quota and lives for
+// Submit for the first and the last. Each token counts against the quota and is valid for
 // five minutes, so reuse it. A Source shares one token among all callers in a program, a
 // Transport adds it to HTTP requests, and package diskcache shares it among processes:
 //

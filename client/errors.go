@@ -162,7 +162,7 @@ func (e *Error) Error() string {
 	return b.String()
 }
 
-// Unwrap returns those of Kind, Code and Err that are set.
+// Unwrap returns Kind, Code and Err, as far as they are set.
 func (e *Error) Unwrap() []error {
 	var all []error
 	if e.Kind != nil {

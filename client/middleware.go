@@ -73,7 +73,7 @@ func VerdictFrom(ctx context.Context) (Verdict, bool) {
 	return verdict, ok
 }
 
-// remoteIP returns RemoteAddr without port and zone, "" if it is not an address.
+// remoteIP returns RemoteAddr without port and zone, or "" if it is not an address.
 func remoteIP(r *http.Request) string {
 	remote, err := netip.ParseAddrPort(r.RemoteAddr)
 	if err != nil {

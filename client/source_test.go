@@ -23,7 +23,7 @@ type sourceFunc func(context.Context) (Token, error)
 
 func (f sourceFunc) Token(ctx context.Context) (Token, error) { return f(ctx) }
 
-// mint makes tokens that live for 300 s. Each takes a second.
+// mint makes tokens that are valid for 300 s. Each takes a second to make.
 type mint struct {
 	tokens atomic.Int32 // number of calls
 	err    atomic.Pointer[Error]

@@ -70,7 +70,7 @@ func (t Token) Expires() time.Time {
 }
 
 // Alive reports whether the token has not expired, by both the monotonic clock and the
-// wall clock. Every TokenSource of this module returns only tokens that are alive.
+// wall clock. Every TokenSource of this module returns only such tokens.
 func (t Token) Alive() bool { return before(time.Now(), t.Expires()) }
 
 // CheckAlive returns ErrExpired if the token has expired. A TokenSource returns that error

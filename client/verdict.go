@@ -160,7 +160,7 @@ func (c *Client) decodeVerdict(a answer, token string) (Verdict, error) {
 	return verdict, nil
 }
 
-// jwtIssued returns the claim iat, zero if there is none.
+// jwtIssued returns the claim iat, or the zero time if there is none.
 func jwtIssued(token string) time.Time {
 	var claims jwt.RegisteredClaims
 	if _, _, err := jwt.NewParser().ParseUnverified(token, &claims); err != nil || claims.IssuedAt == nil {

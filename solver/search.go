@@ -20,7 +20,7 @@ type search struct {
 	mid      midstate
 	plan     plan
 	registry *registry
-	asked    *asm.Kernel // the kernel that the caller named, nil if none
+	asked    *asm.Kernel // the kernel that the caller named; nil if none
 	workers  []*worker
 	easy     uint64 // nonces tried before the workers started
 

@@ -67,7 +67,7 @@ const maxWorkers = 4096
 type Solver struct {
 	options  Options
 	registry *registry
-	asked    *asm.Kernel // the kernel that the caller named, nil if none
+	asked    *asm.Kernel // the kernel that the caller named; nil if none
 	why      string      // where it was named: the option or the variable
 
 	latest atomic.Pointer[keptPlan] // the plan of the latest search

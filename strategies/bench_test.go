@@ -12,9 +12,9 @@ import (
 // saltLengths are likely salt lengths, in bytes.
 var saltLengths = []int{16, 24, 32, 40, 48, 64, 128}
 
-// BenchmarkSearch compares the strategies on one thread, on nonces of 8 digits (and in long runs 9)
-// of which none is a solution. An operation is a hash. It leaves out strategies that this CPU
-// cannot run.
+// BenchmarkSearch compares the strategies on one thread, on nonces of 8 digits, or 9 in long runs,
+// none of which is a solution. An operation is a hash. The benchmark leaves out strategies that
+// this CPU cannot run.
 func BenchmarkSearch(b *testing.B) {
 	for _, s := range All() {
 		if missing := s.Missing(); missing != "" {

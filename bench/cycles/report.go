@@ -13,8 +13,8 @@ import (
 	"github.com/gkpow/gkpow/bench"
 )
 
-// standout is the ratio of a part's cycles to those of its neighbours above which the report names
-// the part.
+// standout is a limit: the report names a part that takes more than standout times the cycles that
+// its neighbours suggest.
 const standout = 1.05
 
 // A report is the result of the command, in the form that -json prints.

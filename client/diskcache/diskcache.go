@@ -190,7 +190,7 @@ func (c *Cache) acquire(ctx context.Context, lock *flock.Flock) error {
 	return err
 }
 
-// failedSuffix turns the name of the token's file into that of the failure's.
+// failedSuffix follows the name of the token's file in the name of the failure's file.
 const failedSuffix = ".failed"
 
 // recall returns the recorded failure if it is still in force, or if it happened
@@ -227,8 +227,8 @@ func (c *Cache) issue(ctx context.Context) (client.Token, error) {
 const lockInterval = 20 * time.Millisecond
 
 // Invalidate marks the token as rejected. The Cache does not return it again, and
-// the next call of Token replaces it in the file. Other processes have to find out
-// themselves that it is rejected.
+// the next call of Token replaces it in the file. Until then, other processes may
+// still read it from the file.
 func (c *Cache) Invalidate(token client.Token) { c.rejected.Store(&token.Value) }
 
 // prepare creates the directory, or makes an existing one private.

@@ -48,7 +48,7 @@ type File struct {
 	Problem  error     // why a Cache ignores the file; nil if it does not
 }
 
-// fileName matches the file of a token and that of a failure.
+// fileName matches the names of token files and failure files.
 var fileName = pattern.New(`^([0-9a-f]{64})(\.failed)?$`)
 
 // List returns the tokens in a cache directory, sorted by name. It returns none if

@@ -40,7 +40,7 @@ func readObject(w http.ResponseWriter, r *http.Request) (object, *reply) {
 	return body, nil
 }
 
-// text returns a string field, "" if it is absent. ok is false for any other type, null
+// text returns a string field, or "" if it is absent. ok is false for any other type, null
 // included.
 func (o object) text(name string) (value string, ok bool) {
 	if _, present := o.Object[name]; !present {

@@ -55,8 +55,8 @@ type Config struct {
 	// Predecessor signed stay valid; pages that its own Predecessor signed do not.
 	Predecessor *Client
 
-	// DefaultLevel is the challenge level of pages for which no level was requested,
-	// 1 to 1000; 0 means 3.
+	// DefaultLevel is the challenge level of a page if none was requested for it, 1 to
+	// 1000; 0 means 3.
 	DefaultLevel int
 
 	Policy Policy // decides when the service has given no verdict; 0 means Closed

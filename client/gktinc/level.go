@@ -71,8 +71,8 @@ func (c *Client) ChallengeLevel(ctx context.Context, ip netip.Addr) (Level, erro
 	return c.decodeLevel(got)
 }
 
-// DefaultLevel returns Config.DefaultLevel, without a sign, for pages for which no level
-// was requested.
+// DefaultLevel returns Config.DefaultLevel, without a sign. It is for pages for which no
+// level was requested.
 func (c *Client) DefaultLevel() Level { return Level{ChallengeLevel: c.defaultLevel} }
 
 var errNoClientIP = errors.New("the visitor's address is missing, so nothing was sent")
@@ -128,7 +128,7 @@ func (c *Client) decodeLevel(got client.APIAnswer) (Level, error) {
 	return level, nil
 }
 
-// text returns an optional field, "" if it is neither text nor a number.
+// text returns an optional field, or "" if it is neither text nor a number.
 func (c *Client) text(fields jsonobject.Object, name string) string {
 	s, _ := fields.TextOrNumber(name)
 	return c.api.Printable(s)

@@ -9,8 +9,8 @@ import (
 //
 //	strlen(serialize($_POST)) - strlen($_POST["gktinc_solution"])
 //
-// For a Form from ParseForm the result is exactly that of PHP with default settings,
-// including nested names and numeric keys.
+// For a Form from ParseForm the result equals PHP's with default settings, including
+// nested names and numeric keys.
 func PayloadSizePHP(f Form) int { return payloadSize(f.post()) }
 
 // PayloadSizeWordPress returns the same in WordPress, which inserts a backslash before

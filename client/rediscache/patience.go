@@ -23,7 +23,7 @@ func patience(ctx context.Context, d time.Duration) (context.Context, context.Ca
 		defer ticker.Stop()
 		for range ticks {
 			select {
-			case <-ticker.C: // a Ticker drops the ticks for which its receiver is late
+			case <-ticker.C: // a Ticker drops ticks if its receiver is late
 			case <-ctx.Done():
 				return
 			}

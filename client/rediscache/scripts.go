@@ -18,7 +18,7 @@ type keys struct {
 	news    string // set when the holder of the lease gives up
 	pool    string // with SingleUse: sealed tokens, sorted by expiry
 	used    string // with SingleUse: identifiers of the tokens handed out
-	run     string // with SingleUse: the run of the server to which the pool belongs
+	run     string // with SingleUse: identifies the run of the server in which the pool was filled
 	fill    string // the owner of the lease on filling the pool
 }
 
@@ -99,8 +99,8 @@ redis.call('ZREMRANGEBYRANK', refused, 0, -17)
 redis.call('PEXPIRE', refused, longest)
 return deleted`)
 
-	// takeScript removes from the pool the token that expires first, among those that live
-	// longer than ARGV[1], and returns it. It never returns a token twice, even if somebody
+	// takeScript removes from the pool the token that expires first, among those that are
+	// valid for longer than ARGV[1], and returns it. It never returns a token twice, even if somebody
 	// puts it back.
 	takeScript = script(thisRun + `
 redis.call('ZREMRANGEBYSCORE', pool, '-inf', now + ARGV[1])

@@ -144,7 +144,7 @@ var writeFaults = map[string]string{
 }
 
 // writeFault returns an error that explains why the server rejects writes, or nil if err
-// is not such an error. A script's error contains that of the command.
+// has another reason. The error of a script contains the error of the failed command.
 func writeFault(err error) error {
 	for code, why := range writeFaults {
 		if strings.Contains(err.Error(), code+" ") {

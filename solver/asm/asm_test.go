@@ -429,7 +429,7 @@ func TestWeights(t *testing.T) {
 	}
 }
 
-// Prepare leaves out the words from allVary on, of which no term is constant.
+// Prepare leaves out the words from allVary on, because none of their terms is constant.
 func TestAllVary(t *testing.T) {
 	first := 0
 	for _, terms := range varying {

@@ -90,8 +90,8 @@ func (v chains) gatherA() reg.VecPhysical {
 	return abef[0]
 }
 
-// zeroWords sets a bit for each of the four words of x in which all bits of the mask, four
-// words in memory, are zero. It overwrites x and X0.
+// zeroWords compares the four words of x with a mask, four words in memory. It sets a bit in bits for
+// each word in which all bits of the mask are zero. It overwrites x and X0.
 func (v chains) zeroWords(mask operand.Mem, x reg.VecPhysical, bits reg.GPVirtual) {
 	v.VPAND(mask, x, x)
 	v.VPXOR(reg.X0, reg.X0, reg.X0)
