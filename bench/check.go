@@ -129,10 +129,10 @@ func (r *runner) checkRow(ctx context.Context, i int, slice time.Duration) {
 	t.checkCounts()
 }
 
-// chooseWidth chooses the width of the nonces to measure with: for a kernel, the width that
-// most of the engine's searches go through, and for any other strategy, that of most nonces
-// in a loop that counts from 0. A kernel must also find all solutions of one width, unless
-// the time that it took for the fixed work shows that it is too slow.
+// chooseWidth chooses how many digits the nonces to measure with have. A kernel gets the
+// width that most of the engine's searches go through; any other strategy keeps the width of
+// most nonces in a loop that counts from 0. A kernel must also find all solutions of one
+// width, unless the time that it took for the fixed work shows that it is too slow.
 func (r *runner) chooseWidth(ctx context.Context, t *meter, row *Row, took time.Duration) error {
 	row.Digits = t.width
 	if row.Backend == "" || t.failed != "" {

@@ -12,9 +12,9 @@ import (
 )
 
 // A TokenFleet is a set of machines that all need tokens. Each machine makes requests at
-// random times, independently of the others (a Poisson process), and renews its token as
-// client.Source does: at its first request in the last fifth of the token's lifetime, after
-// a random delay of up to a thirtieth of the lifetime.
+// random times, independently of the others (a Poisson process). It renews its token as
+// client.Source does, in the last fifth of the token's lifetime: the first request after a
+// random delay of up to a thirtieth of the lifetime starts the renewal.
 type TokenFleet struct {
 	Machines int     // number of machines
 	Requests float64 // requests per second of each machine

@@ -173,9 +173,9 @@ func scalingThreads(asked []int) []int {
 	return append(threads, most)
 }
 
-// preferred returns the meter for the main salt length and the given number of threads of the kernel
-// that the engine chose, or of the fastest strategy if that kernel was not measured. It returns nil
-// if none was.
+// preferred returns the meter of the kernel that the engine chose, or of the fastest strategy if that
+// kernel was not measured, for the main salt length and the given number of threads. It returns nil
+// if no strategy was measured.
 func (r *runner) preferred(threads int) *meter {
 	for i, row := range r.report.Rows {
 		t := r.meters[i]

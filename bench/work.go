@@ -29,10 +29,12 @@ func workNonces(length int) uint64 {
 	return uint64(min(bytes/(length+1)+1, mostNonces))
 }
 
-// workWidths are the numbers of digits that matter in practice: that of most nonces in a
-// loop that counts from 0, the most that fit in 32 bits, and the most that a JavaScript
-// number holds exactly.
-var workWidths = []int{8, 10, 16}
+// workWidths are the numbers of digits that matter in practice.
+var workWidths = []int{
+	8,  // most nonces of a loop that counts from 0
+	10, // the largest nonces that fit in 32 bits
+	16, // the largest nonces that a JavaScript number holds exactly
+}
 
 // A kernel must also find all solutions among the nonces of one width, for which it scans
 // whole chunks.

@@ -57,12 +57,12 @@ type Config struct {
 
 	// MaxRetries is the maximum number of retries of a request by Token and
 	// VerifyToken: 0 means 2, negative means none. They retry when there is no complete
-	// answer, and after status 5xx and 408. The first wait is a quarter of a second,
-	// and each further one doubles; if the answer has a longer Retry-After, they wait
-	// for that, but give up if it exceeds 30 s. They also give up after two timeouts.
-	// They wait for the end of a rate limit only if the context has a deadline after
-	// it. They do not retry after any other rejection, such as an exceeded quota, nor
-	// after a redirect or an untrusted certificate. Challenge and Submit never retry.
+	// answer, and after status 5xx and 408. The first wait is 250 ms, and each later
+	// one twice as long. If the answer has a longer Retry-After, they wait for that, but
+	// give up if it exceeds 30 s. They also give up after two timeouts. They wait for
+	// the end of a rate limit only if the context has a deadline after it. They do not
+	// retry after any other rejection, such as an exceeded quota, nor after a redirect
+	// or an untrusted certificate. Challenge and Submit never retry.
 	MaxRetries int
 
 	// Margin is the time between the end of solving and the challenge's deadline. It

@@ -60,10 +60,14 @@ const opVerifyToken = "token/verify"
 // token is a Verdict, not an error. An error means that there is no verdict, so the caller
 // must not accept the token.
 //
-// VerifyToken accepts a token only if the whole answer agrees: the status is 2xx, success
-// is true, data (if present) is an object in which verified is true, no field verified at
-// any depth is anything but true, and there is no reason, error or error code. If this
-// package understands an answer only in part, VerifyToken rejects the token.
+// VerifyToken accepts a token only if the whole answer agrees:
+//
+//   - the status is 2xx, and success is true
+//   - data, if present, is an object in which verified is true
+//   - every field verified, at any depth, is true
+//   - there is no reason, error or error code
+//
+// If this package understands an answer only in part, VerifyToken rejects the token.
 //
 // VerifyToken retries requests according to Config.MaxRetries; see Verdict.Ambiguous.
 func (c *Client) VerifyToken(ctx context.Context, token string, options VerifyOptions) (Verdict, error) {

@@ -2,9 +2,9 @@ package solver
 
 import "sync"
 
-// digitWords returns, for every number of count digits (1 to 4, leading zeros included), its ASCII
-// digits as part of a big-endian message word, with the last digit shift bits from the right. Each
-// table is built on first use and shared; callers must not modify it.
+// digitWords returns a table of all numbers of count digits, 1 to 4, leading zeros included. Each
+// entry holds the number's ASCII digits as part of a big-endian message word, with the last digit
+// shift bits from the right. The table is built on first use and shared; callers must not modify it.
 func digitWords(count, shift int) []uint32 { return digitTables[count-1][shift/8]() }
 
 var digitTables = func() (tables [4][4]func() []uint32) {

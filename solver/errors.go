@@ -66,8 +66,8 @@ func (e *StoppedError) Unwrap() []error { return []error{e.Err, e.Cause} }
 
 // A KernelFault says that a kernel reported a nonce that crypto/sha256 rejects. A kernel that
 // reports wrong hits may also have missed right ones, so the search disabled the kernel and started
-// over; nonces tried before that do not count. crypto/sha256 has verified any Solution found after
-// a fault, but the kernel or the machine is broken.
+// over. Nonces tried before that do not count. Solutions found after a fault are right, since
+// crypto/sha256 has verified them, but the kernel or the machine is broken.
 type KernelFault struct {
 	Backend string // the kernel that failed
 	Nonce   uint64 // the nonce that it reported

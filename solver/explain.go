@@ -78,9 +78,12 @@ func (s *PlanSegment) nonces() float64 { return float64(s.Last-s.First) + 1 }
 // named; if the caller named none, the candidates are all kernels that are not far slower than
 // generic.
 //
-// The error is a *PuzzleError if the puzzle is invalid, the context's if that has ended, an
-// *ExhaustedError if there are no nonces to search (as when there are more shards than nonces), or
-// another error if no kernel works.
+// The error is one of:
+//
+//   - a *PuzzleError if the puzzle is invalid
+//   - the context's error if the context has ended
+//   - an *ExhaustedError if there are no nonces to search, as when there are more shards than nonces
+//   - another error if no kernel works
 func (s *Solver) Explain(ctx context.Context, p Puzzle) (Plan, error) {
 	candidates, err := s.toExplain(p)
 	if err != nil {

@@ -46,9 +46,14 @@ type layout struct {
 // 256 bytes each, and save only a tenth of the first block's cost, which is small by then.
 const maxTailDigits = 3
 
-// layouts yields every layout for nonces of one width after a prefix of the given length in bytes:
-// one for each message word that holds digits, another if its chunks can form grids, and one for
-// each number of tail digits if a block with more digits follows. The last layout is strict.
+// layouts yields every layout for nonces of one width after a prefix of the given length in bytes.
+// For each message word that holds digits these are:
+//
+//   - a layout of grids, if its chunks can form grids
+//   - one without tail digits, or one for each number of tail digits if a block with more digits
+//     follows
+//
+// The last layout is strict.
 func layouts(prefix, width int) iter.Seq[layout] {
 	at := prefix % 64
 	const padding = 1 + 8 // 0x80 and the length

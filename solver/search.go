@@ -79,9 +79,9 @@ func (s *search) claim() (seg *segment, from, to uint64, ok bool) {
 	return seg, from, s.row, true
 }
 
-// check verifies a nonce that a kernel found, with crypto/sha256. ok is false if crypto/sha256
-// contradicts the kernel: the first word of the digest misses the target. check then disables the
-// kernel and stops the attempt, so that the search can start over without it.
+// check verifies with crypto/sha256 a nonce that a kernel found. If the first word of the digest
+// misses the target, ok is false: check has disabled the kernel and stopped the attempt, so that the
+// search can start over without it.
 func (s *search) check(k *asm.Kernel, nonce uint64) (digest [sha256.Size]byte, ok bool) {
 	digest = s.puzzle.Hash(nonce)
 	if leadingZeros(digest) >= min(s.puzzle.Bits, 32) {

@@ -42,9 +42,9 @@ type Options struct {
 	Backend string
 	// MinNonce is the smallest nonce allowed. If it is above MaxSafeInteger, set MaxNonce too.
 	MinNonce uint64
-	// MaxNonce is the largest nonce allowed. 0 selects a default: MaxInt32 if some nonce up to that
-	// limit almost certainly solves the puzzle (the chance of none is below one in a billion) and
-	// the search costs at most 1.2 times as much as with the wider limit; otherwise MaxSafeInteger.
+	// MaxNonce is the largest nonce allowed. 0 selects MaxInt32, if two conditions hold, and
+	// MaxSafeInteger otherwise: the chance that no nonce up to MaxInt32 solves the puzzle is below
+	// one in a billion, and the search takes at most 1.2 times as long as with MaxSafeInteger.
 	MaxNonce uint64
 	// Sequential makes Solve return the smallest nonce that solves the puzzle (within its shard, if
 	// any) and makes All search in numeric order. It hardly slows down Solve as long as messages

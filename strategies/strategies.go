@@ -30,9 +30,11 @@ type Strategy interface {
 	// order, from one goroutine at a time. It stops when found returns false. hashes is the number
 	// of distinct nonces tried, even if the search stopped early.
 	//
-	// The error is a *solver.PuzzleError, a *RangeError, a *solver.StoppedError if the context
-	// ended first (strategies check it about every 100 µs), or an error that says that the strategy
-	// cannot run on this machine or returned a wrong answer.
+	// The error is one of:
+	//
+	//   - a *solver.PuzzleError or a *RangeError if an argument is invalid
+	//   - a *solver.StoppedError if the context ended first; strategies check it about every 100 µs
+	//   - another error if the strategy cannot run on this machine or returned a wrong answer
 	//
 	// The search uses one thread, unless the description says otherwise.
 	Search(ctx context.Context, p solver.Puzzle, r Range, found func(nonce uint64) bool) (hashes uint64, err error)

@@ -201,12 +201,18 @@ func (s *Service) Counts() Counts {
 }
 
 // ServeHTTP answers one request. Every answer is JSON and has a Date header by
-// Options.Clock. An error has the form {"success":false,"error":CODE}. Besides the
-// documented codes there are not_found (404), method_not_allowed (405),
-// unsupported_media_type (415), payload_too_large (413, above 64 KiB) and bad_request
-// (400: the body is not exactly one JSON object, or a field is missing or has the wrong
-// type). GKTinc's page documents no errors; its paths answer invalid_key (403) and
-// invalid_FIELD (400), where FIELD is "field" for an unknown field.
+// Options.Clock. An error has the form {"success":false,"error":CODE}. In addition to the
+// documented codes there are:
+//
+//   - bad_request (400): the body is not exactly one JSON object, or a field is missing or
+//     has the wrong type
+//   - not_found (404)
+//   - method_not_allowed (405)
+//   - payload_too_large (413): the body is larger than 64 KiB
+//   - unsupported_media_type (415)
+//
+// GKTinc's page documents no errors. Its paths answer invalid_key (403) and invalid_FIELD
+// (400), where FIELD is "field" for an unknown field.
 func (s *Service) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	now := s.options.Clock()
 	var handle func(*http.Request, object, time.Time) reply

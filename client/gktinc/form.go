@@ -230,10 +230,12 @@ func parseMultipart(contentType string, body []byte) (parsedForm, error) {
 	}
 }
 
-// isStrict reports whether a body is framed as browsers do it: nothing but a line break
-// before the first boundary and after the last, every line ends with CR LF, and there is
-// no boundary that only some programs recognize. PHP ends a line at a bare LF, others do
-// not.
+// isStrict reports whether a body is framed as browsers do it, so that all programs find the
+// same parts (PHP, for example, ends a line at a bare LF, and others do not):
+//
+//   - every line ends with CR LF
+//   - before the first boundary and after the last there is at most a line break
+//   - no boundary is one that only some programs recognize
 func isStrict(body []byte, boundary string) bool {
 	delimiter := []byte("--" + boundary)
 	rest, ok := bytes.CutPrefix(bytes.TrimPrefix(body, []byte("\r\n")), delimiter)

@@ -46,11 +46,13 @@ func (p Proxies) check() error {
 }
 
 // ClientIP returns the visitor's address, without zone and never as an IPv4-mapped IPv6
-// address. If the peer is a trusted proxy, it is the last address in the header that does
-// not belong to a trusted proxy, or the first address if all do. It is the peer's address
-// if the peer is not trusted, if the header is missing, or if an entry that matters is
-// not an address. On a unix socket the peer has no address; the result is then invalid in
-// these cases.
+// address:
+//
+//   - If the peer is a trusted proxy, it is the last address in the header that does not
+//     belong to a trusted proxy, or the first address if all do.
+//   - If the peer is not trusted, if the header is missing, or if an entry that matters is
+//     not an address, it is the peer's address. This is invalid for a peer that has none,
+//     as on a unix socket.
 func (p Proxies) ClientIP(r *http.Request) netip.Addr {
 	peer := peerIP(r.RemoteAddr)
 	if !p.trusts(peer) {

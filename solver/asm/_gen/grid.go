@@ -195,9 +195,11 @@ func gridPath(counter int) map[string]int {
 	return path
 }
 
-// makeLanes computes the values that do not depend on the counter: the working variables after
-// its round without W[counter], h of the next three rounds plus K + W, and the terms of the
-// schedule that depend on the lane.
+// makeLanes computes the values that do not depend on the counter:
+//
+//   - the working variables after the counter's round, without W[counter]
+//   - h of the next three rounds, plus K + W
+//   - the terms of the schedule that depend on the lane
 func (g *grid) makeLanes() {
 	lane := g.counter - 1
 	g.Commentf("Word %d is the counter; word %d has a value for each lane.", g.counter, lane)
