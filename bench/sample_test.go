@@ -134,7 +134,7 @@ func TestSummaryPrecision(t *testing.T) {
 		row.fill(row.Samples)
 	}
 	r.Solve.PredictedLow, r.Solve.PredictedHigh = 0.0128, 0.0205
-	require.Equal(t, "A challenge of difficulty 2 takes 13 ms to 21 ms here on average. Here fast is 1.25 to 2.00 times as fast as slow.", r.summary())
+	require.Equal(t, "A challenge of difficulty 2 takes 13 to 21 ms here on average. Here fast is 1.25 to 2.00 times as fast as slow.", r.summary())
 
 	for i := range r.Solve.Times {
 		r.Solve.Times[i] *= 5

@@ -65,7 +65,7 @@ func (r *Report) lead() string {
 // would claim too much.
 const wide = 1.25
 
-// averageTime returns the predicted mean as precisely as it is known: "0.20 s", "0.15 s to 0.31 s",
+// averageTime returns the predicted mean as precisely as it is known: "0.20 s", "0.15 to 0.31 s",
 // or "about 0.2 s" if the rate has no interval.
 func (s *Solve) averageTime() string {
 	low, high := s.predictedInterval()
@@ -75,7 +75,11 @@ func (s *Solve) averageTime() string {
 	case high < wide*low:
 		return formatSeconds(s.Predicted.Mean)
 	}
-	return secondsTo(low, 2) + " to " + secondsTo(high, 2)
+	first, last := secondsTo(low, 2), secondsTo(high, 2)
+	if value, unit, _ := strings.Cut(first, " "); strings.HasSuffix(last, " "+unit) {
+		first = value
+	}
+	return first + " to " + last
 }
 
 // times returns e ÷ other in the given format, or if the intervals are wide, the least and the most
