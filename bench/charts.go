@@ -139,7 +139,7 @@ func (r *Report) comparisonChart() *chart {
 		if !row.Ratio.Significant {
 			note += " ~"
 		}
-		b.groups = append(b.groups, barGroup{row.Strategy, []bar{
+		b.groups = append(b.groups, barGroup{label: row.Strategy, bars: []bar{
 			{class: "before", rate: row.Before}, {class: series(0), rate: row.After, note: note},
 		}})
 	}
@@ -249,46 +249,25 @@ func (r *Report) scalingChart() *chart {
 	}
 	first, last := points[0], points[len(points)-1]
 	times := float64(last.Threads) / float64(first.Threads)
-	reference, entry := r.sampleRate()
+	b := bars{title: "threads"}
+	for _, p := range points {
+		ideal := first.Rate.Median * float64(p.Threads) / float64(first.Threads)
+		b.groups = append(b.groups, barGroup{
+			strconv.Itoa(p.Threads), []bar{{class: series(0), rate: *p.Rate, note: "(" + percent(p.Efficiency) + ")"}}, ideal,
+		})
+	}
+	var entry []legendEntry
+	b.reference, entry = r.sampleRate()
 	return &chart{
 		ID:    "scaling",
 		Title: fmt.Sprintf("Scaling by threads: %s", r.Scaling.Strategy),
-		Description: fmt.Sprintf("The median rate in million hashes a second (MH/s) by number of threads; the dashed line is perfect scaling. "+
-			"From %s to %s the rate changes from %s to %s MH/s, by a factor of %s; perfect scaling would be a factor of %s.",
+		Description: fmt.Sprintf("The median rate in million hashes a second (MH/s) by number of threads, with the efficiency; dashed marks "+
+			"are perfect scaling. From %s to %s the rate changes from %s to %s MH/s, by a factor of %s; perfect scaling would be a factor of %s.",
 			plural(first.Threads, "thread", "threads"), plural(last.Threads, "thread", "threads"), megahashes(first.Rate.Median),
 			megahashes(last.Rate.Median), figure(last.Rate.Median/first.Rate.Median), figure(times)),
-		Legend: append([]legendEntry{{series(0), "measured", "line"}, {"ideal", "perfect scaling", "line"}}, entry...),
+		Legend: append([]legendEntry{{series(0), "measured", "bar"}, {"ideal", "perfect scaling", "line"}}, entry...),
 		Data:   r.Scaling.table(),
-		draw: func(d *drawing) {
-			highest := max(first.Rate.Median*times, last.Rate.Median)
-			margin := float64(last.Threads-first.Threads) * 0.06
-			p := newPlot(d, span{float64(first.Threads) - margin, float64(last.Threads) + margin, false}, span{0, highest * 1.08 / 1e6, false})
-			p.rateTicks()
-			p.labels("threads", "MH/s")
-			if reference > 0 {
-				p.line("reference", p.left, p.y(reference/1e6), p.right, p.y(reference/1e6))
-			}
-			at := func(threads int, rate float64) point { return point{p.x(float64(threads)), p.y(rate / 1e6)} }
-			p.path("ideal", []point{at(first.Threads, first.Rate.Median), at(last.Threads, first.Rate.Median*times)})
-			var line []point
-			for _, s := range points {
-				line = append(line, at(s.Threads, s.Rate.Median))
-			}
-			p.path("curve "+series(0), line)
-			for i, s := range points {
-				if s.Rate.known() {
-					low, high := at(s.Threads, s.Rate.Low), at(s.Threads, s.Rate.High)
-					p.line("whisker", low.x, low.y, high.x, high.y)
-				}
-				p.dot(series(0), line[i].x, line[i].y)
-				p.xTick(float64(s.Threads), strconv.Itoa(s.Threads))
-				a := anchorEnd // the line rises to the right
-				if i == 0 {
-					a = anchorStart
-				}
-				p.text(a, line[i].x, line[i].y+20, megahashes(s.Rate.Median))
-			}
-		},
+		draw:   b.draw,
 	}
 }
 
@@ -301,7 +280,7 @@ func (r *Report) solveChart() *chart {
 	c := &chart{
 		ID:    "solve",
 		Title: fmt.Sprintf("Time to solution at difficulty %d: %s, %s", s.Difficulty, s.Strategy, plural(s.Threads, "thread", "threads")),
-		Description: fmt.Sprintf("The chance of a solution within a time, on a logarithmic scale. Half of all searches take less than %s, "+
+		Description: fmt.Sprintf("The predicted chance of a solution within a time, on a logarithmic scale. Half of all searches take less than %s, "+
 			"99 of 100 less than %s. The chance of missing the %s deadline is %s.",
 			formatSeconds(s.Predicted.P50), formatSeconds(s.Predicted.P99), formatSeconds(s.Deadline), formatChance(s.Missed)),
 		Legend: []legendEntry{{series(0), "predicted from the rate", "line"}},

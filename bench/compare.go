@@ -126,7 +126,7 @@ func (c *Comparison) table() table {
 		}
 		t.rows = append(t.rows, []string{row.Strategy, fmt.Sprint(row.SaltLength), fmt.Sprint(row.Threads),
 			megahashes(row.Before.Median), plusMinus(row.Before), megahashes(row.After.Median), plusMinus(row.After),
-			times, bounds, fmt.Sprintf("%.3f", row.Ratio.P)})
+			times, bounds, formatP(row.Ratio.P)})
 	}
 	var notes []string
 	if len(c.Rows) == 0 {

@@ -103,6 +103,14 @@ func formatChance(p float64) string {
 	return figure(100*p) + " %"
 }
 
+// formatP formats a p value.
+func formatP(p float64) string {
+	if p < 0.0005 {
+		return "<0.001"
+	}
+	return fmt.Sprintf("%.3f", p)
+}
+
 // roughly formats a large number with two significant digits.
 func roughly(v float64) string {
 	switch {

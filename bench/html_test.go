@@ -7,6 +7,7 @@ import (
 	"errors"
 	"io"
 	"regexp"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -175,4 +176,84 @@ func TestMarkup(t *testing.T) {
 	m.add("<p a=\"%s\">%s %s 100%%", `"'<>&`, 1, literal("<b>"))
 	m.add("%s%s", vector("<svg/>"), errors.New("</p>"))
 	require.Equal(t, `<p a="&#34;&#39;&lt;&gt;&amp;">1 <b> 100%<svg/>&lt;/p&gt;`, m.String())
+}
+
+// However long the names and however many the rows, all texts of bar charts stay within the
+// drawing, with room for a wide font, and beside the bars.
+func TestChartsFit(t *testing.T) {
+	long := func(s string) string { return s + strings.Repeat("x", 60-2*len(s)) + s }
+	for name, o := range map[string]Options{
+		"one row":       {Threads: []int{1}, SaltLengths: []int{32}},
+		"many threads":  {Threads: []int{1, 2, 3, 5, 8, 16, 32, 64, 100, 200, 400, 1000}, SaltLengths: []int{32}},
+		"many salts":    {Threads: []int{1, 2}, SaltLengths: []int{0, 1, 32, 48, 1000, 1 << 20}},
+		"many and long": {Threads: []int{1, 128}, SaltLengths: []int{32, 64}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			r := &Report{Settings: Settings{Threads: o.Threads, SaltLengths: o.SaltLengths}}
+			names := []string{"textbook"}
+			for i := range map[bool]int{true: 40, false: 1}[strings.Contains(name, "long")] {
+				names = append(names, long("strategy-"+strconv.Itoa(i)))
+			}
+			for _, s := range names {
+				for _, salt := range o.SaltLengths {
+					for _, threads := range o.Threads {
+						row := Row{Strategy: s, Backend: s, SaltLength: salt, Threads: threads, Status: NotMeasured}
+						for i := range uint64(7) {
+							row.Samples = append(row.Samples, Sample{Hashes: uint64(threads) * 100_000 * (7 + i), Seconds: 0.01})
+						}
+						row.fill(row.Samples)
+						r.Rows = append(r.Rows, row)
+					}
+				}
+			}
+			r.Settings.Strategies = names
+			if len(o.Threads) > 1 {
+				r.Scaling = &Scaling{Strategy: names[1], SaltLength: 32}
+				for _, n := range o.Threads {
+					r.Scaling.Points = append(r.Scaling.Points, ScalingPoint{Threads: n, Samples: r.row(names[1], 32, n).Samples})
+				}
+				r.Scaling.fill()
+			}
+			r.Comparison = Compare(r, r)
+			drawn := 0
+			for _, c := range r.charts() {
+				for width, svg := range map[float64]vector{720: c.Wide, 360: c.Narrow} {
+					bars := regexp.MustCompile(`<rect class="[a-z0-9]+" x="([0-9.]+)"`).FindStringSubmatch(string(svg))
+					require.NotNil(t, bars, c.ID)
+					left, err := strconv.ParseFloat(bars[1], 64)
+					require.NoError(t, err)
+					for _, text := range regexp.MustCompile(`<text text-anchor="(start|end)" x="([0-9.-]+)" y="[0-9.]+">(.*?)</text>`).FindAllStringSubmatch(string(svg), -1) {
+						x, err := strconv.ParseFloat(text[2], 64)
+						require.NoError(t, err)
+						if text[1] == "end" {
+							require.GreaterOrEqual(t, x-room(text[3]), 0.0, "%s: %s", c.ID, text[3])
+							require.Less(t, x, left, "%s: %s", c.ID, text[3])
+						} else {
+							require.LessOrEqual(t, x+room(text[3]), width, "%s: %s", c.ID, text[3])
+						}
+						drawn++
+					}
+				}
+			}
+			require.Greater(t, drawn, 4)
+		})
+	}
+}
+
+func TestElided(t *testing.T) {
+	for _, test := range []struct {
+		s     string
+		width float64
+		want  string
+	}{
+		{"mixed512", 60, "mixed512"}, {"mixed512", 59, "mix…512"}, {"µ-edition", 30, "µ-…n"}, {"ab", 0, "…"}, {"ab", -9, "…"}, {"", 0, ""},
+	} {
+		require.Equal(t, test.want, elided(test.s, test.width))
+	}
+}
+
+func TestFormatP(t *testing.T) {
+	for p, want := range map[float64]string{0: "<0.001", 4e-4: "<0.001", 0.00058: "0.001", 0.05: "0.050", 1: "1.000"} {
+		require.Equal(t, want, formatP(p))
+	}
 }

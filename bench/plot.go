@@ -16,6 +16,7 @@ type bars struct {
 type barGroup struct {
 	label string
 	bars  []bar
+	ideal float64 // a rate to mark beside the bars, in hashes per second; 0 for none
 }
 
 // A bar shows a rate in hashes per second, with its confidence interval as a whisker.
@@ -25,11 +26,13 @@ type bar struct {
 	note  string // after the value
 }
 
-func (b *bar) label() string {
+// label returns the value and the note, which is shortened to fit the width.
+func (b *bar) label(width float64) string {
+	value := megahashes(b.rate.Median)
 	if b.note == "" {
-		return megahashes(b.rate.Median)
+		return value
 	}
-	return megahashes(b.rate.Median) + " " + b.note
+	return value + " " + elided(b.note, width-room(value+" "))
 }
 
 const (
@@ -40,15 +43,17 @@ const (
 )
 
 // draw draws the bars. Labels end where the bars begin, and values begin where the whiskers
-// end, so neither can overlap a bar in any font.
+// end, so neither can overlap a bar in any font. Long names are shortened.
 func (b *bars) draw(d *drawing) {
+	most := 0.4 * d.width // of a label, or of a value with its note
 	labels, values := []string{}, []string{}
 	highest, top, height := b.reference, 8.0, 0.0
 	for _, g := range b.groups {
-		labels = append(labels, g.label)
+		labels = append(labels, elided(g.label, most))
+		highest = max(highest, g.ideal)
 		height += float64(len(g.bars))*barHeight + groupGap
 		for _, bar := range g.bars {
-			values = append(values, bar.label())
+			values = append(values, bar.label(most))
 			highest = max(highest, bar.rate.Median, bar.rate.High)
 		}
 	}
@@ -56,8 +61,8 @@ func (b *bars) draw(d *drawing) {
 		top += 18
 		d.text(anchorStart, 0, 14, b.title)
 	}
-	left := min(room(labels...), 0.4*d.width) + textGap
-	right := max(d.width-textGap-min(room(values...), 0.4*d.width), left+40)
+	left := room(labels...) + textGap
+	right := d.width - textGap - room(values...)
 	bottom := top + height
 	d.height = bottom + axisRoom
 	x := func(rate float64) float64 { return left + (right-left)*rate/highest }
@@ -70,17 +75,22 @@ func (b *bars) draw(d *drawing) {
 		d.line("reference", x(b.reference), top, x(b.reference), bottom)
 	}
 	y := top + groupGap/2.0
-	for _, g := range b.groups {
-		d.text(anchorEnd, left-textGap, y+float64(len(g.bars))*barHeight/2+4, g.label)
+	for i, g := range b.groups {
+		d.text(anchorEnd, left-textGap, y+float64(len(g.bars))*barHeight/2+4, labels[i])
+		if g.ideal > 0 {
+			d.line("ideal", x(g.ideal), y-2, x(g.ideal), y+float64(len(g.bars))*barHeight)
+		}
 		for _, bar := range g.bars {
 			e := bar.rate
 			d.rect(bar.class, left, y, max(x(e.Median)-left, 1), barHeight-2)
-			end := x(e.Median)
+			end := max(x(e.Median), x(g.ideal))
 			if e.known() {
 				end = max(end, x(e.High))
-				d.line("whisker", x(e.Low), y+barHeight/2-1, x(e.High), y+barHeight/2-1)
+				middle := y + barHeight/2 - 1
+				d.line("halo", x(e.Low), middle, x(e.High), middle) // sets the whisker off from a dark bar
+				d.line("whisker", x(e.Low), middle, x(e.High), middle)
 			}
-			d.text(anchorStart, end+textGap, y+barHeight-4, bar.label())
+			d.text(anchorStart, end+textGap, y+barHeight-4, bar.label(most))
 			y += barHeight
 		}
 		y += groupGap
@@ -132,13 +142,6 @@ func (p *plot) xTick(v float64, label string) {
 func (p *plot) yTick(v float64, label string) {
 	p.line("grid", p.left, p.y(v), p.right, p.y(v))
 	p.text(anchorEnd, p.left-textGap, p.y(v)+4, label)
-}
-
-// rateTicks marks round numbers on the vertical axis.
-func (p *plot) rateTicks() {
-	for _, t := range roundTicks(p.ys.high, 7) {
-		p.yTick(t, formatTick(t))
-	}
 }
 
 // roundTicks returns evenly spaced round numbers from 0 to high: as many as possible up to

@@ -48,10 +48,6 @@ func (d *drawing) path(class string, points []point) {
 	d.body.WriteString("\"/>\n")
 }
 
-func (d *drawing) dot(class string, x, y float64) {
-	fmt.Fprintf(&d.body, `<circle class="%s" cx="%s" cy="%s" r="4"/>`+"\n", class, px(x), px(y))
-}
-
 // An anchor says whether a text starts, is centered or ends at its x. The browser places the
 // text, since only the browser knows how wide it is in the reader's font.
 type anchor string
@@ -78,6 +74,17 @@ func room(texts ...string) float64 {
 		longest = max(longest, utf8.RuneCountInString(s))
 	}
 	return wideLetter * float64(longest)
+}
+
+// elided shortens a text to a width that room would reserve. It leaves out the middle, since names
+// often differ at one end.
+func elided(s string, width float64) string {
+	letters, most := []rune(s), max(int(width/wideLetter), 0)
+	if len(letters) <= most {
+		return s
+	}
+	head, tail := most/2, max(most-most/2-1, 0)
+	return string(letters[:head]) + "…" + string(letters[len(letters)-tail:])
 }
 
 // A vector is an SVG element.
