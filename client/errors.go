@@ -107,7 +107,7 @@ type Error struct {
 	// context.DeadlineExceeded.
 	Kind error
 
-	Status int  // HTTP status; 0 if there was no answer
+	Status int  // HTTP status; 0 if there was no response
 	Code   Code // error code of the answer, not always a documented one; "" if there was none
 
 	Attempts int // number of requests if there were retries, otherwise 0

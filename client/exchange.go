@@ -110,7 +110,7 @@ func (a *API) exchange(ctx context.Context, r APIRequest, request *http.Request)
 	}
 	if len(data) > maxBody {
 		return answer{}, &Error{Op: r.Op, Kind: ErrUnavailable, Status: response.StatusCode,
-			Err: errors.New("the answer is larger than 1 MiB")}
+			Err: errors.New("the response is larger than 1 MiB")}
 	}
 	return answer{
 		response: response,
@@ -208,7 +208,7 @@ func (a *API) foreign(got answer) error {
 	if got.fields != nil {
 		what = "is JSON, but not in the API's format"
 	}
-	return fmt.Errorf("the answer %s: something other than the API answered, such as a proxy or a firewall, or Config.URL is wrong", what)
+	return fmt.Errorf("the response %s: something other than the API answered, such as a proxy or a firewall, or Config.URL is wrong", what)
 }
 
 // transportError returns an error that explains why there was no complete answer. The
@@ -221,7 +221,7 @@ func (a *API) transportError(caller, limited context.Context, r APIRequest, stat
 	failure := &Error{Op: r.Op, Kind: ErrUnavailable, Status: status, transient: !isTLS(err)}
 	if contextError(limited) != nil {
 		failure.timedOut = true
-		failure.Err = fmt.Errorf("no complete answer within %v (Config.Timeout)", r.limit.Round(time.Millisecond))
+		failure.Err = fmt.Errorf("no complete response within %v (Config.Timeout)", r.limit.Round(time.Millisecond))
 		return failure
 	}
 	if wrapped := new(url.Error); errors.As(err, &wrapped) {

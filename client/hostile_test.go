@@ -71,8 +71,8 @@ func TestHostileChallenge(t *testing.T) {
 		kind   error
 		text   string
 	}{
-		"HTML 200":       {says(200, "text/html; charset=utf-8", "<p>"+testSecret), ErrUnavailable, "(HTTP 200): the answer is not a JSON object (media type text/html)"},
-		"HTML 502":       {says(502, "text/html", "<p>"+testSecret), ErrUnavailable, "(HTTP 502): the answer is not a JSON object (media type text/html)"},
+		"HTML 200":       {says(200, "text/html; charset=utf-8", "<p>"+testSecret), ErrUnavailable, "(HTTP 200): the response is not a JSON object (media type text/html)"},
+		"HTML 502":       {says(502, "text/html", "<p>"+testSecret), ErrUnavailable, "(HTTP 502): the response is not a JSON object (media type text/html)"},
 		"HTML 404":       {says(404, "text/html", "<p>"), ErrUnavailable, "Config.URL is wrong"},
 		"HTML 401":       {says(401, "text/html", "<h1>Proxy login</h1>"), ErrUnavailable, "a proxy or a firewall"},
 		"HTML 403":       {says(403, "text/html", "<p>"), ErrUnavailable, "something other than the API"},
@@ -239,7 +239,7 @@ func TestEndlessBodyIsCutOff(t *testing.T) {
 	}))
 	_, err := c.Challenge(t.Context())
 	require.ErrorIs(t, err, ErrUnavailable)
-	require.ErrorContains(t, err, "answer is larger than 1 MiB")
+	require.ErrorContains(t, err, "response is larger than 1 MiB")
 	<-done
 	require.Less(t, sent.Load(), int64(100<<20), "the client read the whole body")
 }
@@ -253,7 +253,7 @@ func TestReadIsLimited(t *testing.T) {
 		})}
 	})
 	_, err := c.Challenge(t.Context())
-	require.ErrorContains(t, err, "answer is larger than 1 MiB")
+	require.ErrorContains(t, err, "response is larger than 1 MiB")
 	require.Equal(t, maxBody+1, read)
 }
 
@@ -280,7 +280,7 @@ func TestTimeout(t *testing.T) {
 			c := hanging(t, beginning, func(c *Config) { c.Timeout = 50 * time.Millisecond })
 			_, err := c.Token(t.Context())
 			require.ErrorIs(t, err, ErrUnavailable)
-			require.ErrorContains(t, err, "no complete answer within 50ms (Config.Timeout)")
+			require.ErrorContains(t, err, "no complete response within 50ms (Config.Timeout)")
 			require.NotErrorIs(t, err, context.DeadlineExceeded)
 		})
 	}

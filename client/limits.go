@@ -126,7 +126,7 @@ func (g *gate) enter(ctx context.Context) (leave func(outcome error), err error)
 
 func (g *gate) full() error {
 	g.notSentFull.Add(1)
-	return fmt.Errorf("%d requests are already waiting for an answer, which is the limit", cap(g.slots))
+	return fmt.Errorf("%d requests are already waiting for a response, which is the limit", cap(g.slots))
 }
 
 // notSent returns the error of a request that the gate did not admit.

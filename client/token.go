@@ -136,7 +136,7 @@ func (c *Client) Submit(ctx context.Context, ch Challenge, solution solver.Solut
 func decodeToken(a answer) (Token, error) {
 	malformed := func(what string) (Token, error) {
 		return Token{}, &Error{Op: "verify", Kind: ErrUnavailable, Status: a.status,
-			Err: errors.New("the answer is malformed: " + what)}
+			Err: errors.New("the response is malformed: " + what)}
 	}
 	if !a.fields.IsTrue("success") {
 		return malformed("success is missing")

@@ -16,7 +16,7 @@ const (
 	ReasonMissingToken     = "missing_token"     // the token is empty; nothing was sent
 	ReasonMalformedToken   = "malformed_token"   // the text cannot be a token; nothing was sent
 	ReasonNotVerified      = "not_verified"      // the service rejected the token without a reason
-	ReasonUnclear          = "unclear_answer"    // the answer says success, but also something that may mean the opposite
+	ReasonUnclear          = "unclear_response"  // the response says success, but also something that may mean the opposite
 	ReasonHostnameMismatch = "hostname_mismatch" // not Expected.Hostname
 	ReasonActionMismatch   = "action_mismatch"   // not Expected.Action
 	ReasonTooOld           = "token_too_old"     // older than Expected.MaxAge, issued in the future, or at an unknown time
@@ -68,7 +68,7 @@ func (v Verdict) Err() error {
 	}
 	switch {
 	case v.Ambiguous:
-		e.Err = errors.New("the token was already used, perhaps by an earlier attempt of this verification whose answer was lost")
+		e.Err = errors.New("the token was already used, perhaps by an earlier attempt of this verification whose response was lost")
 	case len(more) > 0:
 		e.Err = errors.New("also " + strings.Join(more, ", "))
 	}
@@ -125,7 +125,7 @@ func (c *Client) decodeVerdict(a answer, token string) (Verdict, error) {
 		return Verdict{}, c.api.failure(opVerifyToken, a)
 	case !a.fields.Has("success") && !signs.any():
 		return Verdict{}, &Error{Op: opVerifyToken, Kind: ErrUnavailable, Status: a.status,
-			Err: errors.New("the answer is malformed: success is missing")}
+			Err: errors.New("the response is malformed: success is missing")}
 	}
 
 	verdict := Verdict{

@@ -95,7 +95,7 @@ func (c *Client) decodeLevel(got client.APIAnswer) (Level, error) {
 			return level, nil
 		}
 		return Level{}, &client.Error{Op: opLevel, Kind: client.ErrUnavailable, Status: got.Status,
-			Err: fmt.Errorf("the answer is malformed: %s", what)}
+			Err: fmt.Errorf("the response is malformed: %s", what)}
 	}
 	fields := jsonobject.Decode(got.Body)
 	level = Level{

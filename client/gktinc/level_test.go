@@ -47,6 +47,6 @@ func TestLevels(t *testing.T) {
 	} {
 		_, err := clientOf(t, saysJSON(200, body)).ChallengeLevel(t.Context(), visitor)
 		require.ErrorIs(t, err, client.ErrUnavailable, body)
-		require.ErrorContains(t, err, "gktinc/level: unavailable (HTTP 200): the answer is malformed: "+want)
+		require.ErrorContains(t, err, "gktinc/level: unavailable (HTTP 200): the response is malformed: "+want)
 	}
 }

@@ -33,7 +33,7 @@ func (c *Client) CheckLevel(ctx context.Context, ip netip.Addr) (Level, Verdict,
 	default:
 		verdict.Reason = ReasonUnknownAction
 		verdict.Err = &client.Error{Op: opLevel, Kind: client.ErrUnavailable,
-			Err: fmt.Errorf("the answer's action is %.40q, which neither accepts nor denies", level.Action)}
+			Err: fmt.Errorf("the response's action is %.40q, which neither accepts nor denies", level.Action)}
 	}
 	if verdict = c.degrade(verdict); verdict.Allowed {
 		return level, verdict, nil

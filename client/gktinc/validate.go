@@ -191,7 +191,7 @@ func (c *Client) decodeVerdict(got client.APIAnswer) Verdict {
 	default:
 		verdict.Reason = ReasonUnknownAction
 		verdict.Err = &client.Error{Op: opValidate, Kind: client.ErrUnavailable, Status: got.Status,
-			Err: fmt.Errorf("the answer's action is %.40q, which neither accepts nor denies", verdict.Action)}
+			Err: fmt.Errorf("the response's action is %.40q, which neither accepts nor denies", verdict.Action)}
 	}
 	return verdict
 }
@@ -211,7 +211,7 @@ func complaint(fields jsonobject.Object) string {
 }
 
 func complains(field string) error {
-	return fmt.Errorf("the answer's field %s says that the request failed", field)
+	return fmt.Errorf("the response's field %s says that the request failed", field)
 }
 
 // degrade lets the policy decide and reports an allowed visitor to OnDegraded.

@@ -124,7 +124,7 @@ func (s *store) do(ctx context.Context, shows proof, exchange func(context.Conte
 	s.errors.Add(1)
 	s.up.Store(false)
 	if errors.Is(err, errSlow) || errors.Is(err, context.DeadlineExceeded) {
-		err = fmt.Errorf("no answer within %v", s.timeout)
+		err = fmt.Errorf("no response within %v", s.timeout)
 	}
 	err = fmt.Errorf("%s: %w", s.server.address, err)
 	if !s.warned.Swap(true) {
@@ -317,7 +317,7 @@ func greet(conn net.Conn) error {
 	var line []byte
 	for one := make([]byte, 1); !bytes.HasSuffix(line, []byte("\r\n")); {
 		if _, err := io.ReadFull(conn, one); err != nil {
-			return fmt.Errorf("connected, but got no answer, which may mean that the server expects TLS (rediss://): %w", err)
+			return fmt.Errorf("connected, but got no response, which may mean that the server expects TLS (rediss://): %w", err)
 		}
 		if line = append(line, one[0]); len(line) > maxGreeting || line[0] != '+' && line[0] != '-' {
 			return errNotRedis

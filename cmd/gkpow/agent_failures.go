@@ -7,12 +7,12 @@ import (
 	"github.com/gkpow/gkpow/client"
 )
 
-// A failureKind is a kind of failure, under its name in the agent's answers, metrics and
+// A failureKind is a kind of failure, under its name in the agent's responses, metrics and
 // status.
 type failureKind struct {
 	err    error  // of package client; nil matches every error
-	name   string // "error" in answers, the label "kind" of metrics
-	status int    // HTTP status of the agent's answer
+	name   string // "error" in responses, the label "kind" of metrics
+	status int    // HTTP status of the agent's response
 }
 
 // failureKinds are all kinds. The last one matches every error.

@@ -159,7 +159,7 @@ func TestAgentForNginx(t *testing.T) {
 	}
 }
 
-// The answer that a visitor may see tells them what to do and reveals no internals.
+// The response that a visitor may see tells them what to do and reveals no internals.
 func TestAgentRefusals(t *testing.T) {
 	inside := []string{"SENTINEL", "GKTINC", "gktinc", "127.0.0.1", "localhost", "client:", "Guard", "Config", "HTTP 4", "redirected", "field"}
 	for name, test := range map[string]struct {
@@ -261,7 +261,7 @@ func TestAgentRefusesAddresses(t *testing.T) {
 	require.Contains(t, body, "The page is not available")
 }
 
-// The answer to a form that stops arriving contains no addresses.
+// The response to a form that stops arriving contains no addresses.
 func TestAgentBrokenForm(t *testing.T) {
 	j := newJudge(t, gktest.GKTincOptions{}, guardFlags{})
 	r := visitor("POST", validateURL, "username=bob")

@@ -9,7 +9,7 @@ import (
 	"github.com/gkpow/gkpow/client/gktinc"
 )
 
-// A refusal is the body of the answer for a refused visitor or form. A proxy may show it
+// A refusal is the body of the response to a refused visitor or form. A proxy may show it
 // to the visitor, so it does not include the score.
 type refusal struct {
 	errorAnswer
@@ -29,7 +29,7 @@ func (g *gktincRoutes) refuse(w http.ResponseWriter, r *http.Request, what strin
 	})
 }
 
-// failed answers when there is no verdict. The log says why; the answer does not, since
+// failed answers when there is no verdict. The log says why; the response does not, since
 // a proxy may show it to the visitor.
 func (g *gktincRoutes) failed(w http.ResponseWriter, r *http.Request, err error) {
 	g.renewed(g.client.Load(), err) // for the next request: this one's form cannot be checked twice

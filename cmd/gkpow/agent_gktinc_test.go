@@ -68,7 +68,7 @@ func visitor(method, target, body string) *http.Request {
 	return r
 }
 
-// ask sends a request and returns the status and the decoded answer.
+// ask sends a request and returns the status and the decoded response.
 func (j *judge) ask(r *http.Request) (int, map[string]any) {
 	answer := httptest.NewRecorder()
 	j.agent.ServeHTTP(answer, r)

@@ -49,7 +49,7 @@ type tokenAnswer struct {
 	ExpiresIn float64 `json:"expiresIn"` // seconds from now
 }
 
-// errorAnswer is the body of every answer except 2xx.
+// errorAnswer is the body of every response except 2xx.
 type errorAnswer struct {
 	Error      string  `json:"error"`
 	Message    string  `json:"message"`
@@ -189,7 +189,7 @@ func (a *agentServer) failed(w http.ResponseWriter, r *http.Request, missing str
 	}
 }
 
-// failure logs a failure and returns the answer for it. If the caller has gone it only
+// failure logs a failure and returns the response for it. If the caller has gone it only
 // says so.
 func (a *agentServer) failure(w http.ResponseWriter, r *http.Request, missing string, err error) (status int, answer errorAnswer, gone bool) {
 	if r.Context().Err() != nil {

@@ -136,5 +136,5 @@ func TestAgentStatusUsage(t *testing.T) {
 	gone.Close()
 	code, _, stderr = askAgentStatus(t, &runningAgent{socket: "/nowhere/agent.sock"})
 	require.Equal(t, exitNetwork, code)
-	require.Contains(t, stderr, "no answer from the agent")
+	require.Contains(t, stderr, "no response from the agent")
 }

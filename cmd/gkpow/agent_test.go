@@ -133,7 +133,7 @@ func (a *runningAgent) stop() {
 	a.journal.check(a.t, secrets...)
 }
 
-// call sends a request with the bearer and returns the answer's status, header and body.
+// call sends a request with the bearer and returns the response's status, header and body.
 func (a *runningAgent) call(method, path, body string) (int, http.Header, string) {
 	request, err := http.NewRequest(method, a.url+path, strings.NewReader(body))
 	require.NoError(a.t, err)

@@ -166,7 +166,7 @@ func (d *diagnosis) service(ctx context.Context, env environment, f doctorFlags,
 	return puzzle, err == nil
 }
 
-// reach sends a request to the URL. Any answer counts as success.
+// reach sends a request to the URL. Any response counts as success.
 func reach(ctx context.Context, url string) (*tls.ConnectionState, error) {
 	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
 	defer cancel()

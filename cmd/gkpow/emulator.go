@@ -68,7 +68,7 @@ The emulator logs requests to standard error, without their content.`,
 	flags.BoolVar(&g.SingleUse, "gktinc-single-use", false, "let GKTinc accept each value of once only one time")
 	flags.IntVar(&g.Fault.Status, "gktinc-status", 0, "answer GKTinc requests with this HTTP status, 200 to 599")
 	flags.BoolVar(&g.Fault.HTML, "gktinc-html", false, "answer GKTinc requests with an HTML page")
-	flags.DurationVar(&g.Fault.Delay, "gktinc-delay", 0, "delay before each GKTinc answer")
+	flags.DurationVar(&g.Fault.Delay, "gktinc-delay", 0, "delay before each GKTinc response")
 	return cmd
 }
 

@@ -10,8 +10,8 @@ import (
 	"github.com/gkpow/gkpow/cmd/gkpow/internal/metrics"
 )
 
-// exchangeMetrics measure the answers of a service, and the limits that they report. The
-// services document no header for limits, so a limit becomes known only when an answer with
+// exchangeMetrics measure the responses of a service, and the limits that they report. The
+// services document no header for limits, so a limit becomes known only when a response with
 // status 429 reports it. The zero value measures nothing. It is safe for concurrent use.
 type exchangeMetrics struct {
 	observe atomic.Pointer[func(client.Exchange)]
@@ -26,10 +26,10 @@ func (m *exchangeMetrics) onExchange(e client.Exchange) {
 
 // register registers the metrics, and begins to measure.
 func (m *exchangeMetrics) register(registry *metrics.Registry, service string) {
-	answers := registry.CounterVec("gkpow_service_answers_total",
-		"Answers of the service by operation and HTTP status; status none means that the answer was missing or incomplete.", "service", "operation", "status")
-	seconds := registry.HistogramVec("gkpow_service_answer_seconds",
-		"Time from sending a request to the end of its answer or its failure.", metrics.ExponentialBounds(0.005, 2, 12), "service", "operation")
+	answers := registry.CounterVec("gkpow_service_responses_total",
+		"Responses of the service by operation and HTTP status; status none means that the response was missing or incomplete.", "service", "operation", "status")
+	seconds := registry.HistogramVec("gkpow_service_response_seconds",
+		"Time from sending a request to the end of its response or its failure.", metrics.ExponentialBounds(0.005, 2, 12), "service", "operation")
 	exceeded := registry.Gauge("gkpow_quota_exceeded",
 		"1 after the service reported that the quota is used up, 0 again once it issues a challenge.", "service", service)
 	limited := registry.Gauge("gkpow_rate_limit_ends_timestamp_seconds",

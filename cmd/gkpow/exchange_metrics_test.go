@@ -22,16 +22,16 @@ func TestExchangeMetrics(t *testing.T) {
 	a := u.startAgent(t, "--listen", "127.0.0.1:0", "--no-cache")
 	first := a.token()
 	_, _, text := a.call("GET", "/metrics", "")
-	require.Contains(t, text, `gkpow_service_answers_total{operation="challenge",service="gkcaptcha",status="200"} 1`+"\n")
-	require.Contains(t, text, `gkpow_service_answers_total{operation="verify",service="gkcaptcha",status="200"} 1`+"\n")
-	require.Contains(t, text, `gkpow_service_answer_seconds_count{operation="challenge",service="gkcaptcha"} 1`+"\n")
+	require.Contains(t, text, `gkpow_service_responses_total{operation="challenge",service="gkcaptcha",status="200"} 1`+"\n")
+	require.Contains(t, text, `gkpow_service_responses_total{operation="verify",service="gkcaptcha",status="200"} 1`+"\n")
+	require.Contains(t, text, `gkpow_service_response_seconds_count{operation="challenge",service="gkcaptcha"} 1`+"\n")
 	require.Contains(t, text, `gkpow_quota_exceeded{service="gkcaptcha"} 0`+"\n")
 
 	a.call("DELETE", "/token", `{"token":"`+first+`"}`)
 	status, _, _ := a.call("GET", "/token", "")
 	require.Equal(t, http.StatusServiceUnavailable, status)
 	_, _, text = a.call("GET", "/metrics", "")
-	require.Contains(t, text, `gkpow_service_answers_total{operation="challenge",service="gkcaptcha",status="429"} 1`+"\n")
+	require.Contains(t, text, `gkpow_service_responses_total{operation="challenge",service="gkcaptcha",status="429"} 1`+"\n")
 	require.Contains(t, text, `gkpow_quota_exceeded{service="gkcaptcha"} 1`+"\n")
 	require.Contains(t, text, `gkpow_token_failures_total{kind="quota_exceeded"} 1`+"\n")
 }
@@ -45,7 +45,7 @@ func TestRateLimitMetric(t *testing.T) {
 	m.onExchange(client.Exchange{Op: "gktinc/level"})
 	text := serveMetrics(registry)
 	require.Regexp(t, `(?m)^gkpow_rate_limit_ends_timestamp_seconds{service="gktinc"} 1\.`, text)
-	require.Contains(t, text, `gkpow_service_answers_total{operation="level",service="gktinc",status="none"} 1`+"\n")
+	require.Contains(t, text, `gkpow_service_responses_total{operation="level",service="gktinc",status="none"} 1`+"\n")
 }
 
 // The agent's metrics pass the Prometheus linter, and docs/metrics.md names all of them.

@@ -49,8 +49,8 @@ func newExitCodes() *cobra.Command {
   7  rejected: the service rejected the solution, the request, the token (verify)
      or the visitor (gktinc), or gkpow rejected a challenge harder than
      --max-difficulty
-  8  network: no usable answer from the service: connection refused, no response
-     for 10 s twice, a redirect, or a server that is not the API
+  8  network: no usable response from the service: connection refused, two
+     timeouts of 10 s, a redirect, or a server that is not the API
   9  no solution: no allowed nonce, or none in the --shard, solves the puzzle
 
 gkpow exec exits with the code of its command, with 126 if the command cannot be
@@ -63,7 +63,7 @@ executed, or with 127 if it does not exist. If a signal ends a command, the code
 var errTimeout = errors.New("--timeout has passed")
 
 // errNoAgent means that the agent does not answer.
-var errNoAgent = errors.New("no answer from the agent")
+var errNoAgent = errors.New("no response from the agent")
 
 // errRefused is a verdict against a token.
 var errRefused = errors.New("the token is refused")

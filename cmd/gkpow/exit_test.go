@@ -40,7 +40,7 @@ func gkpow(ctx context.Context, url, stdin string, args ...string) (code int, st
 // noVariables looks up variables in an empty environment.
 func noVariables(string) (string, bool) { return "", false }
 
-// answer returns a handler that gives every request the same answer.
+// answer returns a handler that gives every request the same response.
 func answer(status int, contentType, body string) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("Content-Type", contentType)
@@ -307,7 +307,7 @@ func TestGKTincExitCodes(t *testing.T) {
 	}{
 		{"accepted", emulator(gktest.GKTincOptions{}), "closed", nil, exitOK, exitOK, ""},
 		{"blocked", emulator(gktest.GKTincOptions{LevelAction: "BLOCK", Judge: judge("BLOCK")}), "open", nil, exitRejected, exitRejected, "denied: the action is BLOCK"},
-		{"unknown action", emulator(gktest.GKTincOptions{LevelAction: "X", Judge: judge("X")}), "open-on-outage", nil, exitNetwork, exitNetwork, `the answer's action is "X"`},
+		{"unknown action", emulator(gktest.GKTincOptions{LevelAction: "X", Judge: judge("X")}), "open-on-outage", nil, exitNetwork, exitNetwork, `the response's action is "X"`},
 		{"wrong keys", gktest.New(gktest.Options{}), "open", nil, exitCredentials, exitCredentials, "GKTINC_API_KEY"},
 		{"rate limited", answer(429, "application/json", "{}"), "open-on-outage", nil, exitRateLimited, exitRateLimited, "rate limited"},
 		{"down", html, "closed", nil, exitNetwork, exitNetwork, "GKTINC_API_URL"},

@@ -111,7 +111,7 @@ func denied(v gktinc.Verdict) error {
 	case v.Allowed:
 		return nil
 	case v.Ambiguous:
-		return fmt.Errorf("%w: the action is %s, perhaps because an earlier attempt, whose answer was lost, used up the solution", errDenied, v.Action)
+		return fmt.Errorf("%w: the action is %s, perhaps because an earlier attempt whose response was lost used up the solution", errDenied, v.Action)
 	case v.Err != nil:
 		return fmt.Errorf("%w: %w", errDenied, v.Err)
 	}

@@ -271,8 +271,8 @@ func registerTraffic(registry *metrics.Registry, service string, traffic func() 
 		func(t client.Traffic) float64 {
 			return map[string]float64{"open": 1, "half-open": 0.5}[t.Circuit]
 		})
-	gauge("gkpow_requests_in_flight", "Requests waiting for the service's answer.", func(t client.Traffic) float64 { return float64(t.InFlight) })
-	gauge("gkpow_requests_in_flight_limit", "Maximum number of requests that may wait for an answer at the same time.", func(t client.Traffic) float64 { return float64(t.MaxInFlight) })
+	gauge("gkpow_requests_in_flight", "Requests waiting for the service's response.", func(t client.Traffic) float64 { return float64(t.InFlight) })
+	gauge("gkpow_requests_in_flight_limit", "Maximum number of requests that may wait for a response at the same time.", func(t client.Traffic) float64 { return float64(t.MaxInFlight) })
 	counter("gkpow_circuit_openings_total", "Number of times the circuit breaker has opened.", func(t client.Traffic) uint64 { return t.CircuitOpenings })
 	const notSent, notSentHelp = "gkpow_requests_not_sent_total", "Requests that failed without being sent, by reason."
 	counter(notSent, notSentHelp, func(t client.Traffic) uint64 { return t.NotSentOpen }, "reason", "circuit_open")

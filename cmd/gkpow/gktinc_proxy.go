@@ -74,7 +74,7 @@ together accept a page only once (docs/fleet.md).
 	flags.StringArrayVar(&f.forms, "guard", nil, "host and path of a form to guard, with parameters (may be repeated)")
 	flags.BoolVar(&f.inject, "inject", true, "add the field and the scripts to pages; with --inject=false the application adds them itself, from an agent's /gktinc/page")
 	flags.BoolVar(&f.emulator, "emulator", false, "use an emulator of GKTinc in this process")
-	flags.DurationVar(&f.upstreamTimeout, "upstream-timeout", time.Minute, "how long the application may take to start its answer")
+	flags.DurationVar(&f.upstreamTimeout, "upstream-timeout", time.Minute, "how long the application may take to start its response")
 	flags.IntVar(&f.maxRequests, "max-requests", 1000, "largest number of concurrent requests; any more get status 503")
 	for _, name := range []string{"upstream", "guard"} {
 		if err := cmd.MarkFlagRequired(name); err != nil {

@@ -116,7 +116,7 @@ func (p *proxy) newReverseProxy(upstream *url.URL, timeout time.Duration) *httpu
 	dialer := &net.Dialer{Timeout: 10 * time.Second}
 	transport := &http.Transport{
 		DialContext:           dialer.DialContext,
-		DisableCompression:    true, // or it would change answers
+		DisableCompression:    true, // or it would change responses
 		MaxIdleConnsPerHost:   100,
 		IdleConnTimeout:       90 * time.Second,
 		ResponseHeaderTimeout: timeout,
@@ -140,7 +140,7 @@ func (p *proxy) newReverseProxy(upstream *url.URL, timeout time.Duration) *httpu
 				return
 			}
 			p.count("failed")
-			p.log.Warn("no answer from the application", "error", err.Error())
+			p.log.Warn("no response from the application", "error", err.Error())
 			writeMessage(w, http.StatusBadGateway, "The site does not answer", "Try again in a few minutes.")
 		},
 	}

@@ -131,7 +131,7 @@ func TestProxyGuards(t *testing.T) {
 	require.Equal(t, 403, status, body)
 	require.Contains(t, body, "The form was not accepted")
 
-	// If the answer to a form is a page with a form, the proxy prepares that form too.
+	// If the response to a form is a page with a form, the proxy prepares that form too.
 	status, body, _ = s.do(s.request("POST", "/login", strings.Replace(s.page("/login"), "bob", "eve", 1)))
 	require.Equal(t, 200, status)
 	require.Regexp(t, hiddenOnce, body)
@@ -173,7 +173,7 @@ func TestProxyGuards(t *testing.T) {
 	require.Equal(t, 200, status)
 	require.Equal(t, plainPage, body)
 
-	// A client can receive its answer before the handler returns; Close waits for the handlers.
+	// A client can receive its response before the handler returns; Close waits for the handlers.
 	s.server.Close()
 	answer := httptest.NewRecorder()
 	s.registry.ServeHTTP(answer, httptest.NewRequest("GET", "/metrics", nil))
@@ -544,7 +544,7 @@ func TestProxyPasses(t *testing.T) {
 	_, query, _ := s.do(s.request("GET", "/query?a;b=%zz&c=%2F", ""))
 	require.Equal(t, "/query?a;b=%zz&c=%2F", query)
 
-	// The proxy flushes each part of an answer as it arrives.
+	// The proxy flushes each part of a response as it arrives.
 	answer, err = http.DefaultClient.Do(s.request("GET", "/slow", ""))
 	require.NoError(t, err)
 	line, err := bufio.NewReader(answer.Body).ReadString('\n')
@@ -566,7 +566,7 @@ func TestProxyPasses(t *testing.T) {
 	require.NotContains(t, text, "127.0.0.1")
 	require.Contains(t, text, "The site does not answer")
 	require.NotContains(t, text, "form")
-	require.Contains(t, s.journal.String(), "no answer from the application")
+	require.Contains(t, s.journal.String(), "no response from the application")
 
 	// The proxy does not exceed the limit on requests in progress. The requests above may
 	// still be among them for a moment.

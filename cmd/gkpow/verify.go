@@ -29,7 +29,7 @@ var wireProfiles = map[string]client.WireProfile{
 // verdictJSON is how --json shows a verdict.
 type verdictJSON struct {
 	OK        bool     `json:"ok"`
-	Ambiguous bool     `json:"ambiguous,omitempty"` // used already, perhaps by an attempt whose answer was lost
+	Ambiguous bool     `json:"ambiguous,omitempty"` // used already, perhaps by an attempt whose response was lost
 	Score     *float64 `json:"score,omitempty"`     // 0 is harmless, 1 is a bot
 	Hostname  string   `json:"hostname,omitempty"`
 	Action    string   `json:"action,omitempty"`

@@ -169,7 +169,7 @@ func TestAdvice(t *testing.T) {
 		{"page for GKTinc", html, "gktinc level 192.0.2.1", `or GKTINC_API_URL is wrong`, `Config|GKCAPTCHA`},
 		{"redirect", http.RedirectHandler("https://elsewhere.invalid/", http.StatusTemporaryRedirect), "token --no-cache", `set GKCAPTCHA_API_URL to it`, `Config`},
 		{"redirect of GKTinc", http.RedirectHandler("https://elsewhere.invalid/", http.StatusTemporaryRedirect), "gktinc level 192.0.2.1", `set GKTINC_API_URL to it`, `Config|GKCAPTCHA`},
-		{"no answer of GKTinc in time", hangs, "gktinc level --request-timeout 300ms 192.0.2.1", `no complete answer within`, `Config|threads|GKCAPTCHA`},
+		{"no response of GKTinc in time", hangs, "gktinc level --request-timeout 300ms 192.0.2.1", `no complete response within`, `Config|threads|GKCAPTCHA`},
 		{"timeout of GKTinc", hangs, "gktinc level --timeout 100ms 192.0.2.1", `hint: raise --timeout\n`, `Config|threads|GKCAPTCHA`},
 		{"timeout of a request", hangs, "token --no-cache --timeout 100ms", `hint: raise --timeout\n`, `Config|threads`},
 	} {
@@ -193,7 +193,7 @@ func TestAdvice(t *testing.T) {
 	}
 }
 
-// The agent uses the same terms in answers and in its log.
+// The agent uses the same terms in responses and in its log.
 func TestAgentWords(t *testing.T) {
 	u := newUser(t, gktest.Options{})
 	page := httptest.NewServer(answer(200, "text/html", "<html>"))
