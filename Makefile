@@ -21,9 +21,19 @@ build: ## build bin/gkpow without cgo, since a C library takes a millisecond to 
 release: ## build a release (archives, packages, notices) from the current commit into bin/release
 	cd .release && go run . -source .. -out ../bin/release
 
-.PHONY: test
+# Without -j, run two jobs at a time where that takes about half as long.
+JOBS = $(if $(findstring jobserver,$(MAKEFLAGS)),,-j2)
+
+.PHONY: test test-assembly test-purego
 test: ## run the tests, with and without assembly; needs Go and make only
-	GKPOW_TEST_REQUIRE=$(KERNELS) go test ./...
+	@$(MAKE) --no-print-directory $(JOBS) test-assembly test-purego
+
+# The longest packages come first. Many tests of cmd/gkpow only wait, so more of them than CPUs run
+# at a time.
+test-assembly:
+	GKPOW_TEST_REQUIRE=$(KERNELS) go test -parallel 8 ./cmd/gkpow ./solver/... ./...
+
+test-purego:
 	go test -short -tags purego $(PUREGO)
 
 # The targets that test-all runs besides test. They can run at the same time; those that mostly
@@ -71,8 +81,9 @@ MODULES := solver/asm/_gen bench/compare .ci/manifests .release
 CHECKS := check-format check-vet check-purego check-arm64 check-386 check-static check-actions $(MODULES:%=check-module/%)
 
 .PHONY: check check-generated $(CHECKS)
-check: $(CHECKS) ## check format, vet, staticcheck, modules and generated files; faster with make -j2
-	$(MAKE) check-generated # last: it writes files that the others read
+check: ## check format, vet, staticcheck, modules and generated files
+	@$(MAKE) --no-print-directory $(JOBS) $(CHECKS)
+	@$(MAKE) --no-print-directory check-generated # last: it writes files that the others read
 
 check-format:
 	@test -z "$$(gofmt -l .)" || { gofmt -l . ; echo 'not formatted: run gofmt -w .'; exit 1; }

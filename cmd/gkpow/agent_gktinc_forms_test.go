@@ -161,6 +161,7 @@ func TestAgentForNginx(t *testing.T) {
 
 // The response that a visitor may see tells them what to do and reveals no internals.
 func TestAgentRefusals(t *testing.T) {
+	t.Parallel()
 	inside := []string{"SENTINEL", "GKTINC", "gktinc", "127.0.0.1", "localhost", "client:", "Guard", "Config", "HTTP 4", "redirected", "field"}
 	for name, test := range map[string]struct {
 		fault  gktest.GKTincFault

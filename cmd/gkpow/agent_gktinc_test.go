@@ -104,6 +104,7 @@ func form(once any) string {
 const validateURL = "/gktinc/validate?url=example.com%2Flogin"
 
 func TestAgentLevelCheck(t *testing.T) {
+	t.Parallel()
 	outage, html := gktest.GKTincFault{Status: 500}, gktest.GKTincFault{HTML: true, Status: 502}
 	for _, test := range []struct {
 		name   string

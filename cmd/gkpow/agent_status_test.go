@@ -83,6 +83,7 @@ func TestAgentStatus(t *testing.T) {
 }
 
 func TestAgentNotReady(t *testing.T) {
+	t.Parallel()
 	u := newUser(t, gktest.Options{M2MDisabled: true})
 	a := u.startAgent(t, "--listen", "127.0.0.1:0", "--no-cache")
 	var probes sync.WaitGroup

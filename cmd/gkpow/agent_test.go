@@ -333,6 +333,7 @@ func TestAgentRefuses(t *testing.T) {
 }
 
 func TestAgentErrors(t *testing.T) {
+	t.Parallel()
 	gone := httptest.NewServer(nil)
 	gone.Close()
 	for _, test := range []struct {

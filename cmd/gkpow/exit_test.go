@@ -72,6 +72,7 @@ func verifies(verify http.Handler) http.Handler {
 }
 
 func TestTokenExitCodes(t *testing.T) {
+	t.Parallel()
 	html := "<html><body>Access denied to " + secret + "</body></html>"
 	endless := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Content-Type", "application/json")

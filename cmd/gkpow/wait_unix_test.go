@@ -120,6 +120,7 @@ func TestTimeoutWhileWriting(t *testing.T) {
 
 // A signal ends a command that waits for a FIFO, and the exit code tells which signal it was.
 func TestSignalWhileReading(t *testing.T) {
+	t.Parallel()
 	for _, sent := range []syscall.Signal{syscall.SIGINT, syscall.SIGTERM} {
 		u := newUser(t, gktest.Options{})
 		for name, test := range waiting(mkfifo(t, "fifo")) {
