@@ -3,7 +3,6 @@ package main
 import (
 	"bytes"
 	"context"
-	"errors"
 	"fmt"
 	"strings"
 	"time"
@@ -114,13 +113,6 @@ func (f *accountFlags) config(ctx context.Context, env environment, s *solver.So
 	return config, stop, nil
 }
 
-// Errors for keys that are missing, unreadable or swapped.
-var (
-	errKeys       = errors.New("keys")
-	errGKTincKeys = errors.New("GKTinc keys")
-	errKeyForm    = errors.New("keys of the wrong kind")
-)
-
 // readKeys sets the URL and the keys from the environment.
 func readKeys(ctx context.Context, c *client.Config, env environment) error {
 	get := func(name string) string {
@@ -201,4 +193,9 @@ func readSecret(ctx context.Context, env environment, variable string) (client.S
 		return client.Secret{}, fmt.Errorf("neither %s nor %[1]s_FILE is set", variable)
 	}
 	return client.NewSecret(secret), nil
+}
+
+// hasGKTincKeys reports whether at least some of the keys are set.
+func hasGKTincKeys(env environment) bool {
+	return hasAny(env, "GKTINC_HASHID", "GKTINC_API_KEY", "GKTINC_API_KEY_FILE")
 }

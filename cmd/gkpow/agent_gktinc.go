@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"log/slog"
-	"slices"
 )
 
 // openGKTinc returns the routes of GKTinc, or nil if there are no keys. With --emulator
@@ -27,17 +26,4 @@ func (f *agentFlags) openGKTinc(ctx context.Context, env environment, log *slog.
 	// visitor. The address that they connect from does not matter.
 	guard.options.Proxies.TrustSocket = true
 	return &gktincRoutes{formGuard: guard}, nil
-}
-
-// hasGKTincKeys reports whether at least some of the keys are set.
-func hasGKTincKeys(env environment) bool {
-	return hasAny(env, "GKTINC_HASHID", "GKTINC_API_KEY", "GKTINC_API_KEY_FILE")
-}
-
-// hasAny reports whether at least one of the variables is set.
-func hasAny(env environment, names ...string) bool {
-	return slices.ContainsFunc(names, func(name string) bool {
-		value, _ := env.lookup(name)
-		return value != ""
-	})
 }

@@ -13,9 +13,6 @@ import (
 	"github.com/gkpow/gkpow/cmd/gkpow/internal/metrics"
 )
 
-// cacheVariable is the environment variable for the URL of a fleet's shared cache.
-const cacheVariable = "GKPOW_CACHE_URL"
-
 // cacheHelp is the section on the shared cache in the help of commands that use it.
 const cacheHelp = `The machines of a fleet can share one token through a Redis or Valkey server. Set
 ` + cacheVariable + ` or --cache-url to its URL, for example

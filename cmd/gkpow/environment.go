@@ -3,11 +3,15 @@ package main
 import (
 	"context"
 	"io"
+	"slices"
 
 	"github.com/gkpow/gkpow/bench"
 	"github.com/gkpow/gkpow/client/diskcache"
 	"github.com/gkpow/gkpow/solver"
 )
+
+// cacheVariable is the environment variable for the URL of a fleet's shared cache.
+const cacheVariable = "GKPOW_CACHE_URL"
 
 // An environment is what a command can access outside the process.
 type environment struct {
@@ -39,4 +43,25 @@ func (e environment) kernels() []solver.Backend {
 		return e.backends()
 	}
 	return solver.Backends()
+}
+
+// hasAny reports whether at least one of the variables is set.
+func hasAny(env environment, names ...string) bool {
+	return slices.ContainsFunc(names, func(name string) bool {
+		value, _ := env.lookup(name)
+		return value != ""
+	})
+}
+
+// firstKernel returns the name of the kernel that a search starts with.
+func firstKernel(env environment) string {
+	if name, _ := env.lookup("GKPOW_BACKEND"); name != "" {
+		return name
+	}
+	for _, b := range env.kernels() {
+		if b.Usable {
+			return b.Name
+		}
+	}
+	return "none"
 }

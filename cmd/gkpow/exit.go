@@ -65,8 +65,18 @@ var errTimeout = errors.New("--timeout has passed")
 // errNoAgent means that the agent does not answer.
 var errNoAgent = errors.New("no response from the agent")
 
+// Errors for keys that are missing, unreadable or swapped.
+var (
+	errKeys       = errors.New("keys")
+	errGKTincKeys = errors.New("GKTinc keys")
+	errKeyForm    = errors.New("keys of the wrong kind")
+)
+
 // errRefused is a verdict against a token.
 var errRefused = errors.New("the token is refused")
+
+// errDenied is a verdict against a visitor.
+var errDenied = errors.New("denied")
 
 // An actionError is an error of a command whose command line was valid.
 type actionError struct{ error }

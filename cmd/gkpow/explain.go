@@ -7,7 +7,6 @@ import (
 	"math"
 	"strings"
 	"text/tabwriter"
-	"time"
 
 	"github.com/spf13/cobra"
 
@@ -152,35 +151,6 @@ func printPlan(out io.Writer, puzzle solver.Puzzle, minNonce uint64, plan solver
 }
 
 var quantiles = []float64{0.5, 0.95, 0.99}
-
-// percent formats a chance.
-func percent(chance float64) string {
-	switch p := 100 * chance; {
-	case p >= 0.1 || p == 0:
-		return fmt.Sprintf("%.1f%%", p)
-	case p >= 1e-6:
-		return fmt.Sprintf("%.2g%%", p)
-	}
-	return "<1e-6%"
-}
-
-// human formats a time with about three digits.
-func human(d time.Duration) string {
-	const day, year = 24 * time.Hour, 365 * 24 * time.Hour
-	switch {
-	case d == math.MaxInt64:
-		return "more than 292 years"
-	case d >= year:
-		return fmt.Sprintf("%.3g years", float64(d)/float64(year))
-	case d >= 2*day:
-		return fmt.Sprintf("%.3g days", float64(d)/float64(day))
-	}
-	unit := time.Duration(1)
-	for d/unit >= 1000 {
-		unit *= 10
-	}
-	return d.Round(unit).String()
-}
 
 // planJSON is how --json shows a plan. Times are in seconds.
 type planJSON struct {

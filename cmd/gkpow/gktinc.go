@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"time"
 
@@ -101,9 +100,6 @@ func (f *gktincFlags) ask(ctx context.Context, env environment, ask func(context
 	}
 	return denied(got.verdict)
 }
-
-// errDenied is a verdict against a visitor.
-var errDenied = errors.New("denied")
 
 // denied returns an error for a verdict against the visitor.
 func denied(v gktinc.Verdict) error {

@@ -1,13 +1,13 @@
 package main
 
 import (
-	"context"
 	"encoding/json"
 	"fmt"
 	"io"
+	"math"
 	"net/http"
-	"os"
 	"strings"
+	"time"
 
 	"github.com/gkpow/gkpow/solver"
 )
@@ -45,57 +45,6 @@ func shellQuote(s string) string {
 	return "'" + strings.ReplaceAll(s, "'", `'\''`) + "'"
 }
 
-// await calls f, which reads or writes the named file, and returns its results. If the
-// context ends first, await returns the context's error at once: f may wait forever for
-// the other end of a FIFO or a terminal.
-func await[T any](ctx context.Context, name string, f func() (T, error)) (result T, err error) {
-	type outcome struct {
-		result T
-		err    error
-	}
-	done := make(chan outcome, 1)
-	go func() {
-		result, err := f()
-		done <- outcome{result, err}
-	}()
-	select {
-	case o := <-done:
-		return o.result, o.err
-	case <-ctx.Done():
-		return result, fmt.Errorf("still waiting for %s: %w", name, context.Cause(ctx))
-	}
-}
-
-// readLimited reads a file of up to 1 MiB, or standard input if the name is "-".
-func readLimited(ctx context.Context, name string, stdin io.Reader) ([]byte, error) {
-	source := name
-	if name == "-" {
-		source = "standard input"
-	}
-	return await(ctx, source, func() ([]byte, error) { return readAll(name, stdin) })
-}
-
-func readAll(name string, stdin io.Reader) ([]byte, error) {
-	const most = 1 << 20
-	in := stdin
-	if name != "-" {
-		file, err := os.Open(name)
-		if err != nil {
-			return nil, err
-		}
-		defer file.Close()
-		in = file
-	}
-	data, err := io.ReadAll(io.LimitReader(in, most+1))
-	if err != nil {
-		return nil, err
-	}
-	if len(data) > most {
-		return nil, fmt.Errorf("%s is larger than 1 MiB", name)
-	}
-	return data, nil
-}
-
 // A statusRecorder is an http.ResponseWriter that records the status of the response.
 type statusRecorder struct {
 	http.ResponseWriter
@@ -105,4 +54,33 @@ type statusRecorder struct {
 func (r *statusRecorder) WriteHeader(status int) {
 	r.status = status
 	r.ResponseWriter.WriteHeader(status)
+}
+
+// percent formats a chance.
+func percent(chance float64) string {
+	switch p := 100 * chance; {
+	case p >= 0.1 || p == 0:
+		return fmt.Sprintf("%.1f%%", p)
+	case p >= 1e-6:
+		return fmt.Sprintf("%.2g%%", p)
+	}
+	return "<1e-6%"
+}
+
+// human formats a time with about three digits.
+func human(d time.Duration) string {
+	const day, year = 24 * time.Hour, 365 * 24 * time.Hour
+	switch {
+	case d == math.MaxInt64:
+		return "more than 292 years"
+	case d >= year:
+		return fmt.Sprintf("%.3g years", float64(d)/float64(year))
+	case d >= 2*day:
+		return fmt.Sprintf("%.3g days", float64(d)/float64(day))
+	}
+	unit := time.Duration(1)
+	for d/unit >= 1000 {
+		unit *= 10
+	}
+	return d.Round(unit).String()
 }

@@ -10,7 +10,6 @@ import (
 	"fmt"
 	"io"
 	"math"
-	"regexp"
 	"strings"
 	"sync"
 	"time"
@@ -146,15 +145,6 @@ func lineError(err error) error {
 	}
 	return usagef("%s: %s", strings.TrimPrefix(err.Error(), "json: "), want)
 }
-
-// pairedSurrogates matches JSON in which every escaped surrogate is half of a pair.
-var pairedSurrogates = sync.OnceValue(func() *regexp.Regexp {
-	return regexp.MustCompile(`^(?:[^\\]|\\[^u]|\\u(?:[^dD]|[dD][0-7])|\\u[dD][89abAB]..\\u[dD][c-fC-F])*$`)
-})
-
-// isText reports whether all strings in JSON are valid Unicode. The decoder replaces anything else
-// with U+FFFD, which would change a salt, or the value that GKTinc judges.
-func isText(data []byte) bool { return utf8.Valid(data) && pairedSurrogates().Match(data) }
 
 func answerLine(ctx context.Context, s *solver.Solver, line []byte) (a streamAnswer) {
 	var r streamRequest

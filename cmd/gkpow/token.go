@@ -3,8 +3,6 @@ package main
 import (
 	"context"
 	"fmt"
-	"io"
-	"slices"
 	"strings"
 	"time"
 
@@ -14,9 +12,6 @@ import (
 	"github.com/gkpow/gkpow/solver"
 )
 
-// tokenFormats are the values of --format.
-var tokenFormats = []string{"token", "json", "env", "header"}
-
 // tokenFlags are the flags of gkpow token.
 type tokenFlags struct {
 	searchFlags
@@ -25,16 +20,6 @@ type tokenFlags struct {
 	json    bool
 	refresh bool
 	mask    bool
-}
-
-// tokenJSON is how --json shows a token. The figures of the search are missing
-// if the token was in the cache.
-type tokenJSON struct {
-	Token      string `json:"token"`
-	ExpiresAt  int64  `json:"expiresAt"` // Unix seconds, by the service's clock
-	Cached     bool   `json:"cached"`
-	Challenges int    `json:"challenges"` // number of challenges that it took
-	*solutionJSON
 }
 
 func newToken(env environment) *cobra.Command {
@@ -110,14 +95,6 @@ func token(ctx context.Context, env environment, f tokenFlags) error {
 	return printToken(env.stdout, f.format, t)
 }
 
-// checkTokenFormat returns an error for an invalid value of --format.
-func checkTokenFormat(format string) error {
-	if !slices.Contains(tokenFormats, format) {
-		return usagef("--format %q is not one of %s%s", format, strings.Join(tokenFormats, ", "), meant(format, tokenFormats))
-	}
-	return nil
-}
-
 // getToken gets a token according to the flags, or a new one if fresh is set.
 func getToken(ctx context.Context, env environment, search searchFlags, account accountFlags, fresh bool) (client.Token, error) {
 	s, searched, err := search.solver(solver.Options{}, env.stderr)
@@ -147,25 +124,4 @@ func getToken(ctx context.Context, env environment, search searchFlags, account 
 	searched()
 	warnFaults(env)
 	return t, err
-}
-
-func printToken(w io.Writer, format string, t client.Token) error {
-	value := t.Value.Reveal()
-	var err error
-	switch format {
-	case "json":
-		out := tokenJSON{Token: value, ExpiresAt: t.ExpiresAt.Unix(), Cached: t.Rounds == 0, Challenges: t.Rounds}
-		if !out.Cached {
-			solution := newSolutionJSON(t.Solution)
-			out.solutionJSON = &solution
-		}
-		err = printJSON(w, out)
-	case "env":
-		_, err = fmt.Fprintf(w, "export GKCAPTCHA_TOKEN=%s GKCAPTCHA_TOKEN_EXPIRES_AT=%d\n", shellQuote(value), t.ExpiresAt.Unix())
-	case "header":
-		_, err = fmt.Fprintf(w, "X-Captcha-Token: %s\n", value)
-	default:
-		_, err = fmt.Fprintln(w, value)
-	}
-	return err
 }

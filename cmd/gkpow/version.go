@@ -61,16 +61,3 @@ func printVersion(env environment, asJSON bool) error {
 	_, err := fmt.Fprintf(env.stdout, "gkpow %s%s (%s %s/%s, kernel %s)\n", v.Version, source, v.Go, v.OS, v.Arch, v.Kernel)
 	return err
 }
-
-// firstKernel returns the name of the kernel that a search starts with.
-func firstKernel(env environment) string {
-	if name, _ := env.lookup("GKPOW_BACKEND"); name != "" {
-		return name
-	}
-	for _, b := range env.kernels() {
-		if b.Usable {
-			return b.Name
-		}
-	}
-	return "none"
-}
