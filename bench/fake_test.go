@@ -3,6 +3,7 @@ package bench
 import (
 	"context"
 	"math"
+	"slices"
 	"sync"
 	"testing"
 	"time"
@@ -198,5 +199,7 @@ func fakeReport(t *testing.T) *Report {
 		r.Solve.Times[i] = -r.Solve.Predicted.Mean * math.Log(1-(float64(i)+0.5)/float64(len(r.Solve.Times)))
 	}
 	r.Solve.fill()
+	r.Warnings = slices.DeleteFunc(r.Warnings, func(w Warning) bool { return w.Name == WarningPrediction })
+	r.Summary = r.summary()
 	return r
 }
