@@ -177,14 +177,21 @@ func scalingThreads(asked []int) []int {
 // kernel was not measured, for the main salt length and the given number of threads. It returns nil
 // if no strategy was measured.
 func (r *runner) preferred(threads int) *meter {
-	for i, row := range r.report.Rows {
-		t := r.meters[i]
-		if t != nil && row.Backend == r.report.Chosen && row.Backend != "" && t.failed == "" && len(t.results()) > 0 &&
-			row.Threads == threads && row.SaltLength == r.report.Settings.mainSalt() {
+	for i, t := range r.meters {
+		if backend := r.report.Rows[i].Backend; backend != "" && backend == r.report.Chosen && r.represents(t, threads) {
 			return t
 		}
 	}
 	return r.fastest(threads)
+}
+
+// represents reports whether a meter has a rate, and is for the main salt length and the given
+// number of threads.
+func (r *runner) represents(t *meter, threads int) bool {
+	if t == nil || t.failed != "" || len(t.results()) == 0 {
+		return false
+	}
+	return t.threads == threads && t.length == r.report.Settings.mainSalt()
 }
 
 // fastest returns the meter with the highest median rate for the main salt length and the
@@ -192,7 +199,7 @@ func (r *runner) preferred(threads int) *meter {
 func (r *runner) fastest(threads int) (best *meter) {
 	rate := math.Inf(-1)
 	for _, t := range r.meters {
-		if t == nil || t.failed != "" || t.threads != threads || t.length != r.report.Settings.mainSalt() || len(t.results()) == 0 {
+		if !r.represents(t, threads) {
 			continue
 		}
 		if median := t.median(); median > rate {

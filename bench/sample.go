@@ -75,7 +75,7 @@ func (t *meter) run(ctx context.Context, w environment, bits int, length time.Du
 	if wrong := wrongSolution(p, found); wrong != "" {
 		t.failed = wrong
 	}
-	if err != nil && isStop(err) && ctx.Err() == nil && !w.now().Before(end) {
+	if isStop(err) && ctx.Err() == nil && !w.now().Before(end) { // the time was up
 		err = nil
 	}
 	return s, err

@@ -146,6 +146,8 @@ func (a *API) request(ctx context.Context, r APIRequest) (*http.Request, error) 
 // the status.
 func (a *API) failure(op string, got answer) error {
 	ok := got.status >= 200 && got.status < 300
+	redirect := got.status >= 300 && got.status < 400
+	clientError := got.status >= 400 && got.status < 500
 	readable := ok && (!got.fields.Has("success") || got.fields.IsTrue("success"))
 	if a.readable != nil && got.fields != nil {
 		readable = a.readable(got.status, got.data)
@@ -156,9 +158,9 @@ func (a *API) failure(op string, got answer) error {
 	e := &Error{Op: op, Status: got.status, Code: errorCode(got.fields, a.redact), advise: a.advise}
 	e.Kind = a.kind(got.status, e.Code)
 	switch {
-	case got.status >= 300 && got.status < 400 && e.Code.kind() == nil:
+	case redirect && e.Code.kind() == nil:
 		e.Err = a.redirected(got.response)
-	case got.fields == nil || got.status >= 400 && got.status < 500 && !a.own(got.fields):
+	case got.fields == nil || clientError && !a.own(got.fields):
 		e.Err = a.foreign(got)
 		if ok || e.Kind == ErrRejected || !a.own(got.fields) {
 			// A proxy or a firewall has answered, so the status and the code say
@@ -173,7 +175,7 @@ func (a *API) failure(op string, got answer) error {
 	wait, clamped := retryAfter(got.fields, got.response.Header, got.clock)
 	e.RetryAfter = wait
 	if clamped {
-		more := fmt.Errorf("the service asks to wait longer than %v, which is the most that is passed on", maxRetryAfter)
+		more := fmt.Errorf("the service asks to wait longer than %v, so the wait was capped", maxRetryAfter)
 		if e.Err != nil {
 			more = fmt.Errorf("%w; %w", e.Err, more)
 		}

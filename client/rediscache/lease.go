@@ -69,6 +69,18 @@ func (s *sealer) openToken(kind, value string, now int64, ttl time.Duration) *st
 	return k
 }
 
+// usable reports whether a member returns the token rather than wait for a new one. In the
+// last fifth of its lifetime one member renews the token, holding the lease. Until the last
+// thirtieth, the others return the old token meanwhile, but not to a client.Source that
+// already has it.
+func (k *storedToken) usable(leased bool, last client.Token) bool {
+	life := time.Duration(k.Life) * time.Millisecond
+	if k.left > life/5 {
+		return true
+	}
+	return leased && k.left > life/30 && k.Token != last.Value.Reveal()
+}
+
 // token returns it as a client.Token.
 func (k *storedToken) token() (client.Token, error) {
 	now := time.Now()
@@ -169,15 +181,7 @@ func (c *Cache) get(ctx context.Context) (client.Token, *client.Failure, error) 
 			token, err := c.handshake(ctx, wanted, s)
 			return token, nil, err
 		}
-		k := c.open(s)
-		life := time.Duration(0)
-		if k != nil {
-			life = time.Duration(k.Life) * time.Millisecond
-		}
-		// In the last fifth of a token's life one member renews it. Meanwhile, until the
-		// last thirtieth, the others return the old one, but not to a client.Source that
-		// already has it.
-		if k != nil && (k.left > life/5 || s.leased > 0 && k.left > life/30 && k.Token != last.Value.Reveal()) {
+		if k := c.open(s); k != nil && k.usable(s.leased > 0, last) {
 			if token, err := k.token(); err == nil {
 				c.shared.Add(1)
 				return token, nil, nil

@@ -134,75 +134,31 @@ func parseURL(raw string) (server, error) {
 	if query.Has("prefix") {
 		s.prefix = query.Get("prefix")
 	}
-	if strings.ContainsFunc(s.prefix, func(r rune) bool { return r == '{' || r == '}' || r <= ' ' || r == 0x7f }) || len(s.prefix) > 256 {
+	notInPrefix := func(r rune) bool { return r == '{' || r == '}' || r <= ' ' || r == 0x7f }
+	if len(s.prefix) > 256 || strings.ContainsFunc(s.prefix, notInPrefix) {
 		return fault("has an invalid prefix: use up to 256 bytes without braces, white space and control characters")
 	}
 	return s, nil
 }
 
-func serverOption(u *url.URL, query url.Values) (rueidis.ClientOption, error) {
-	var option rueidis.ClientOption
-	if u.Scheme == "unix" {
-		option.InitAddress = []string{u.Path}
-	} else {
-		for _, address := range append([]string{u.Host}, query["addr"]...) {
-			host, port, err := net.SplitHostPort(address)
-			if err != nil {
-				host, port = strings.Trim(address, "[]"), ""
-			}
-			if n, err := strconv.ParseUint(cmp.Or(port, "6379"), 10, 16); err != nil || n == 0 || host == "" {
-				return option, fmt.Errorf("has an invalid address %q: write HOST or HOST:PORT, with a port from 1 to 65535", address)
-			}
-			option.InitAddress = append(option.InitAddress, net.JoinHostPort(host, cmp.Or(port, "6379")))
-		}
+// serverOption returns what rueidis has to know. Its errors continue "the cache URL ...".
+func serverOption(u *url.URL, query url.Values) (option rueidis.ClientOption, err error) {
+	if option.InitAddress, err = addresses(u, query); err != nil {
+		return option, err
 	}
-	number, inPath := query.Get("db"), ""
-	if u.Scheme != "unix" {
-		inPath = strings.Trim(u.Path, "/")
+	if option.SelectDB, err = database(u, query); err != nil {
+		return option, err
 	}
-	if number != "" && inPath != "" {
-		return option, fmt.Errorf("has a database after the host and the parameter db: remove one of them")
-	}
-	if number = cmp.Or(number, inPath); number != "" {
-		db, err := strconv.Atoi(number)
-		if err != nil || db < 0 {
-			return option, fmt.Errorf("has an invalid database %q: write a number, 0 or more", number)
-		}
-		if db > 0 && query.Has("addr") && !query.Has("master_set") {
-			return option, fmt.Errorf("has the database %d, but a cluster has only database 0: remove it, or name the master_set of the sentinels", db)
-		}
-		option.SelectDB = db
-	}
-	password, given := "", false
-	if u.User != nil {
-		option.Username = u.User.Username()
-		password, given = u.User.Password()
-	}
-	if given && query.Has("password_file") {
-		return option, fmt.Errorf("has both a password and password_file: remove one of them")
-	}
-	user := option.Username
-	if path := query.Get("password_file"); path != "" {
-		if _, err := readPassword(path); err != nil {
-			return option, err
-		}
-		option.AuthCredentialsFn = func(rueidis.AuthCredentialsContext) (rueidis.AuthCredentials, error) {
-			password, err := readPassword(path)
-			return rueidis.AuthCredentials{Username: user, Password: password}, err
-		}
-	} else if given {
-		option.AuthCredentialsFn = func(rueidis.AuthCredentialsContext) (rueidis.AuthCredentials, error) {
-			return rueidis.AuthCredentials{Username: user, Password: password}, nil
-		}
+	option.Username = u.User.Username()
+	if option.AuthCredentialsFn, err = credentials(u, query); err != nil {
+		return option, err
 	}
 	option.Sentinel.MasterSet = query.Get("master_set")
 	option.Sentinel.Username = query.Get("sentinel_user")
 	if path := query.Get("sentinel_password_file"); path != "" {
-		password, err := readPassword(path)
-		if err != nil {
+		if option.Sentinel.Password, err = readPassword(path); err != nil {
 			return option, err
 		}
-		option.Sentinel.Password = password
 	}
 	if u.Scheme == "rediss" || u.Scheme == "valkeys" {
 		config, err := tlsConfig(query)
@@ -214,6 +170,72 @@ func serverOption(u *url.URL, query url.Values) (rueidis.ClientOption, error) {
 		return option, fmt.Errorf("has certificates but does not use TLS: begin it with rediss://")
 	}
 	return option, nil
+}
+
+// addresses returns the path of the socket, or HOST:PORT of each node.
+func addresses(u *url.URL, query url.Values) (list []string, err error) {
+	if u.Scheme == "unix" {
+		return []string{u.Path}, nil
+	}
+	for _, address := range append([]string{u.Host}, query["addr"]...) {
+		host, port, err := net.SplitHostPort(address)
+		if err != nil {
+			host, port = strings.Trim(address, "[]"), ""
+		}
+		port = cmp.Or(port, "6379")
+		if n, err := strconv.ParseUint(port, 10, 16); err != nil || n == 0 || host == "" {
+			return nil, fmt.Errorf("has an invalid address %q: write HOST or HOST:PORT, with a port from 1 to 65535", address)
+		}
+		list = append(list, net.JoinHostPort(host, port))
+	}
+	return list, nil
+}
+
+// database returns the number of the database, which comes after the host or in a parameter.
+func database(u *url.URL, query url.Values) (int, error) {
+	number, inPath := query.Get("db"), ""
+	if u.Scheme != "unix" {
+		inPath = strings.Trim(u.Path, "/")
+	}
+	if number != "" && inPath != "" {
+		return 0, fmt.Errorf("has a database after the host and the parameter db: remove one of them")
+	}
+	if number = cmp.Or(number, inPath); number == "" {
+		return 0, nil
+	}
+	db, err := strconv.Atoi(number)
+	if err != nil || db < 0 {
+		return 0, fmt.Errorf("has an invalid database %q: write a number, 0 or more", number)
+	}
+	if db > 0 && query.Has("addr") && !query.Has("master_set") {
+		return 0, fmt.Errorf("has the database %d, but a cluster has only database 0: remove it, or name the master_set of the sentinels", db)
+	}
+	return db, nil
+}
+
+// credentials returns a function that gets the user name and the password for each connection,
+// or nil if there is no password.
+func credentials(u *url.URL, query url.Values) (func(rueidis.AuthCredentialsContext) (rueidis.AuthCredentials, error), error) {
+	user := u.User.Username()
+	password, given := u.User.Password()
+	path := query.Get("password_file")
+	switch {
+	case given && query.Has("password_file"):
+		return nil, fmt.Errorf("has both a password and password_file: remove one of them")
+	case given:
+		return func(rueidis.AuthCredentialsContext) (rueidis.AuthCredentials, error) {
+			return rueidis.AuthCredentials{Username: user, Password: password}, nil
+		}, nil
+	case path == "":
+		return nil, nil
+	}
+	if _, err := readPassword(path); err != nil {
+		return nil, err
+	}
+	return func(rueidis.AuthCredentialsContext) (rueidis.AuthCredentials, error) {
+		password, err := readPassword(path)
+		return rueidis.AuthCredentials{Username: user, Password: password}, err
+	}, nil
 }
 
 func tlsConfig(query url.Values) (*tls.Config, error) {
