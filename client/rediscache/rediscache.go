@@ -127,7 +127,7 @@ type Stats struct {
 	Handshakes uint64 // tokens requested from Options.From, Alone included
 	Alone      uint64 // tokens requested without a lease because the server was unavailable
 	Errors     uint64 // failed exchanges with the server
-	Refused    uint64 // tokens dropped because another member reported them refused
+	Refused    uint64 // tokens dropped because another member reported them as rejected
 }
 
 // A Cache is a client.TokenSource and a client.Invalidator. It is safe for concurrent

@@ -38,7 +38,7 @@ func newAgent(env environment) *cobra.Command {
 the token, the agent renews it ahead of time; an idle agent uses no quota.
 
   GET /token     {"token":"...","expiresAt":1700000360,"expiresIn":240.5}
-  DELETE /token  with {"token":"..."}: a service refused it, so stop serving it
+  DELETE /token  with {"token":"..."}: a service rejected it, so stop serving it
   GET /healthz   {"status":"ok"} while the agent runs
   GET /readyz    200 if the agent can get a token, else 503
   GET /metrics   metrics for Prometheus
@@ -64,7 +64,7 @@ programs need as shell exports, and logs events to standard error as JSON object
 docs/agent.md has example programs.
 
 SIGHUP makes the agent reread the key files. It also rereads them, once, when a
-service refuses a key.
+service rejects a key.
 
 ` + accountHelp + `
 

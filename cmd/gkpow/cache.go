@@ -105,5 +105,5 @@ func registerShared(registry *metrics.Registry, shared func() (rediscache.Stats,
 	counter("gkpow_cache_errors_total", "Failed exchanges with the shared cache.", func(s rediscache.Stats) uint64 { return s.Errors })
 	counter("gkpow_cache_shared_total", "Tokens that came from the shared cache.", func(s rediscache.Stats) uint64 { return s.Shared })
 	counter("gkpow_cache_alone_total", "Tokens obtained without the shared cache because it was unavailable.", func(s rediscache.Stats) uint64 { return s.Alone })
-	counter("gkpow_cache_refused_total", "Tokens dropped because another machine reported them refused.", func(s rediscache.Stats) uint64 { return s.Refused })
+	counter("gkpow_cache_refused_total", "Tokens dropped because another machine reported them as rejected.", func(s rediscache.Stats) uint64 { return s.Refused })
 }

@@ -42,7 +42,7 @@ func newExitCodes() *cobra.Command {
   0  ok
   1  any other error, such as a failed write
   2  usage: an invalid flag, value or URL, or a challenge that cannot be read
-  3  credentials or plan: keys missing or refused, or M2M not enabled
+  3  credentials or plan: keys missing or rejected, or M2M not enabled
   4  rate limited: the message says for how long
   5  monthly quota used up
   6  timeout or expired: --timeout passed, or the challenge expired
@@ -73,7 +73,7 @@ var (
 )
 
 // errRefused is a verdict against a token.
-var errRefused = errors.New("the token is refused")
+var errRefused = errors.New("the token was rejected")
 
 // errDenied is a verdict against a visitor.
 var errDenied = errors.New("denied")

@@ -32,7 +32,7 @@ that is safe inside a script element:
 
   <script>var gktinc_config = {"client_ip":"203.0.113.10",...};</script>
 
-Keep the value of once: "gkpow gktinc validate" needs it, and your site must refuse a
+Keep the value of once: "gkpow gktinc validate" needs it, and your site must reject a
 form that sends it a second time. gkpow contacts the service only with --ask-level.
 
 ` + gktincHelp,

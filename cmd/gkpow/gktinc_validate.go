@@ -32,7 +32,7 @@ documented fields, except agent_id, salt and time, which gkpow fills in:
 These fields are optional: challenge_level (default 3); the visitor's headers
 user_agent, sec_ch_ua, sec_ch_ua_mobile and sec_ch_ua_platform; and gktinc_solution,
 without which the policy decides. The exit code is the verdict: 0 to accept the form,
-7 to refuse it.
+7 to reject it.
 
 ` + gktincHelp,
 		Args: between(0, 1),
@@ -84,7 +84,7 @@ func parseValidation(data []byte, optional bool) (gktinc.Validation, error) {
 	case !has("form_payload_size"):
 		return v, fmt.Errorf("the validation has no form_payload_size of 0 or more")
 	case !has("form_input_element_value") && !optional:
-		return v, fmt.Errorf("the validation has no form_input_element_value: refuse a form without the monitored field, or pass --field-optional if the page has no such field")
+		return v, fmt.Errorf("the validation has no form_input_element_value: reject a form without the monitored field, or pass --field-optional if the page has no such field")
 	}
 	return v, nil
 }
