@@ -150,7 +150,7 @@ func TestWindowsCostLittle(t *testing.T) {
 				want := 0.9
 				switch salt {
 				case 60:
-					want = 0.88
+					want = 0.9
 				case 61:
 					want = 0.75
 				}

@@ -6114,3 +6114,543 @@ found:
 	VZEROUPPER
 	MOVQ SI, ret+40(FP)
 	RET
+
+// func expandAVX2(tails []Tail)
+// Requires: AVX, AVX2, CMOV
+TEXT ·expandAVX2(SB), $0-24
+	MOVQ  tails_base+0(FP), AX
+	MOVQ  tails_len+8(FP), CX
+	TESTQ CX, CX
+	JEQ   done
+	VZEROUPPER
+
+next:
+	// If there is no second tail, expand the first one twice.
+	MOVQ           AX, BX
+	LEAQ           256(AX), DX
+	CMPQ           CX, $0x01
+	CMOVQGT        DX, BX
+	VMOVDQU        (AX), X0
+	VINSERTI128    $0x01, (BX), Y0, Y0
+	VMOVDQU        16(AX), X1
+	VINSERTI128    $0x01, 16(BX), Y1, Y1
+	VMOVDQU        32(AX), X2
+	VINSERTI128    $0x01, 32(BX), Y2, Y2
+	VMOVDQU        48(AX), X3
+	VINSERTI128    $0x01, 48(BX), Y3, Y3
+	VBROADCASTI128 ·k+0(SB), Y5
+	VPADDD         Y0, Y5, Y5
+	VMOVDQU        X5, (AX)
+	VEXTRACTI128   $0x01, Y5, (BX)
+	VBROADCASTI128 ·k+16(SB), Y5
+	VPADDD         Y1, Y5, Y5
+	VMOVDQU        X5, 16(AX)
+	VEXTRACTI128   $0x01, Y5, 16(BX)
+	VBROADCASTI128 ·k+32(SB), Y5
+	VPADDD         Y2, Y5, Y5
+	VMOVDQU        X5, 32(AX)
+	VEXTRACTI128   $0x01, Y5, 32(BX)
+	VBROADCASTI128 ·k+48(SB), Y5
+	VPADDD         Y3, Y5, Y5
+	VMOVDQU        X5, 48(AX)
+	VEXTRACTI128   $0x01, Y5, 48(BX)
+	VPALIGNR       $0x04, Y0, Y1, Y4
+	VPSRLD         $0x03, Y4, Y5
+	VPSRLD         $0x07, Y4, Y6
+	VPXOR          Y6, Y5, Y5
+	VPSLLD         $0x19, Y4, Y6
+	VPXOR          Y6, Y5, Y5
+	VPSRLD         $0x12, Y4, Y6
+	VPXOR          Y6, Y5, Y5
+	VPSLLD         $0x0e, Y4, Y6
+	VPXOR          Y6, Y5, Y5
+	VPADDD         Y5, Y0, Y0
+	VPALIGNR       $0x04, Y2, Y3, Y4
+	VPADDD         Y4, Y0, Y0
+
+	// Words 0 and 1 of the quad need the two words before it; words 2 and 3 need words 0 and 1.
+	VPSRLDQ        $0x08, Y3, Y4
+	VPSRLD         $0x0a, Y4, Y5
+	VPSRLD         $0x11, Y4, Y6
+	VPXOR          Y6, Y5, Y5
+	VPSLLD         $0x0f, Y4, Y6
+	VPXOR          Y6, Y5, Y5
+	VPSRLD         $0x13, Y4, Y6
+	VPXOR          Y6, Y5, Y5
+	VPSLLD         $0x0d, Y4, Y6
+	VPXOR          Y6, Y5, Y5
+	VPADDD         Y5, Y0, Y0
+	VPSLLDQ        $0x08, Y0, Y4
+	VPSRLD         $0x0a, Y4, Y5
+	VPSRLD         $0x11, Y4, Y6
+	VPXOR          Y6, Y5, Y5
+	VPSLLD         $0x0f, Y4, Y6
+	VPXOR          Y6, Y5, Y5
+	VPSRLD         $0x13, Y4, Y6
+	VPXOR          Y6, Y5, Y5
+	VPSLLD         $0x0d, Y4, Y6
+	VPXOR          Y6, Y5, Y5
+	VPADDD         Y5, Y0, Y0
+	VBROADCASTI128 ·k+64(SB), Y5
+	VPADDD         Y0, Y5, Y5
+	VMOVDQU        X5, 64(AX)
+	VEXTRACTI128   $0x01, Y5, 64(BX)
+	VPALIGNR       $0x04, Y1, Y2, Y4
+	VPSRLD         $0x03, Y4, Y5
+	VPSRLD         $0x07, Y4, Y6
+	VPXOR          Y6, Y5, Y5
+	VPSLLD         $0x19, Y4, Y6
+	VPXOR          Y6, Y5, Y5
+	VPSRLD         $0x12, Y4, Y6
+	VPXOR          Y6, Y5, Y5
+	VPSLLD         $0x0e, Y4, Y6
+	VPXOR          Y6, Y5, Y5
+	VPADDD         Y5, Y1, Y1
+	VPALIGNR       $0x04, Y3, Y0, Y4
+	VPADDD         Y4, Y1, Y1
+
+	// Words 0 and 1 of the quad need the two words before it; words 2 and 3 need words 0 and 1.
+	VPSRLDQ        $0x08, Y0, Y4
+	VPSRLD         $0x0a, Y4, Y5
+	VPSRLD         $0x11, Y4, Y6
+	VPXOR          Y6, Y5, Y5
+	VPSLLD         $0x0f, Y4, Y6
+	VPXOR          Y6, Y5, Y5
+	VPSRLD         $0x13, Y4, Y6
+	VPXOR          Y6, Y5, Y5
+	VPSLLD         $0x0d, Y4, Y6
+	VPXOR          Y6, Y5, Y5
+	VPADDD         Y5, Y1, Y1
+	VPSLLDQ        $0x08, Y1, Y4
+	VPSRLD         $0x0a, Y4, Y5
+	VPSRLD         $0x11, Y4, Y6
+	VPXOR          Y6, Y5, Y5
+	VPSLLD         $0x0f, Y4, Y6
+	VPXOR          Y6, Y5, Y5
+	VPSRLD         $0x13, Y4, Y6
+	VPXOR          Y6, Y5, Y5
+	VPSLLD         $0x0d, Y4, Y6
+	VPXOR          Y6, Y5, Y5
+	VPADDD         Y5, Y1, Y1
+	VBROADCASTI128 ·k+80(SB), Y5
+	VPADDD         Y1, Y5, Y5
+	VMOVDQU        X5, 80(AX)
+	VEXTRACTI128   $0x01, Y5, 80(BX)
+	VPALIGNR       $0x04, Y2, Y3, Y4
+	VPSRLD         $0x03, Y4, Y5
+	VPSRLD         $0x07, Y4, Y6
+	VPXOR          Y6, Y5, Y5
+	VPSLLD         $0x19, Y4, Y6
+	VPXOR          Y6, Y5, Y5
+	VPSRLD         $0x12, Y4, Y6
+	VPXOR          Y6, Y5, Y5
+	VPSLLD         $0x0e, Y4, Y6
+	VPXOR          Y6, Y5, Y5
+	VPADDD         Y5, Y2, Y2
+	VPALIGNR       $0x04, Y0, Y1, Y4
+	VPADDD         Y4, Y2, Y2
+
+	// Words 0 and 1 of the quad need the two words before it; words 2 and 3 need words 0 and 1.
+	VPSRLDQ        $0x08, Y1, Y4
+	VPSRLD         $0x0a, Y4, Y5
+	VPSRLD         $0x11, Y4, Y6
+	VPXOR          Y6, Y5, Y5
+	VPSLLD         $0x0f, Y4, Y6
+	VPXOR          Y6, Y5, Y5
+	VPSRLD         $0x13, Y4, Y6
+	VPXOR          Y6, Y5, Y5
+	VPSLLD         $0x0d, Y4, Y6
+	VPXOR          Y6, Y5, Y5
+	VPADDD         Y5, Y2, Y2
+	VPSLLDQ        $0x08, Y2, Y4
+	VPSRLD         $0x0a, Y4, Y5
+	VPSRLD         $0x11, Y4, Y6
+	VPXOR          Y6, Y5, Y5
+	VPSLLD         $0x0f, Y4, Y6
+	VPXOR          Y6, Y5, Y5
+	VPSRLD         $0x13, Y4, Y6
+	VPXOR          Y6, Y5, Y5
+	VPSLLD         $0x0d, Y4, Y6
+	VPXOR          Y6, Y5, Y5
+	VPADDD         Y5, Y2, Y2
+	VBROADCASTI128 ·k+96(SB), Y5
+	VPADDD         Y2, Y5, Y5
+	VMOVDQU        X5, 96(AX)
+	VEXTRACTI128   $0x01, Y5, 96(BX)
+	VPALIGNR       $0x04, Y3, Y0, Y4
+	VPSRLD         $0x03, Y4, Y5
+	VPSRLD         $0x07, Y4, Y6
+	VPXOR          Y6, Y5, Y5
+	VPSLLD         $0x19, Y4, Y6
+	VPXOR          Y6, Y5, Y5
+	VPSRLD         $0x12, Y4, Y6
+	VPXOR          Y6, Y5, Y5
+	VPSLLD         $0x0e, Y4, Y6
+	VPXOR          Y6, Y5, Y5
+	VPADDD         Y5, Y3, Y3
+	VPALIGNR       $0x04, Y1, Y2, Y4
+	VPADDD         Y4, Y3, Y3
+
+	// Words 0 and 1 of the quad need the two words before it; words 2 and 3 need words 0 and 1.
+	VPSRLDQ        $0x08, Y2, Y4
+	VPSRLD         $0x0a, Y4, Y5
+	VPSRLD         $0x11, Y4, Y6
+	VPXOR          Y6, Y5, Y5
+	VPSLLD         $0x0f, Y4, Y6
+	VPXOR          Y6, Y5, Y5
+	VPSRLD         $0x13, Y4, Y6
+	VPXOR          Y6, Y5, Y5
+	VPSLLD         $0x0d, Y4, Y6
+	VPXOR          Y6, Y5, Y5
+	VPADDD         Y5, Y3, Y3
+	VPSLLDQ        $0x08, Y3, Y4
+	VPSRLD         $0x0a, Y4, Y5
+	VPSRLD         $0x11, Y4, Y6
+	VPXOR          Y6, Y5, Y5
+	VPSLLD         $0x0f, Y4, Y6
+	VPXOR          Y6, Y5, Y5
+	VPSRLD         $0x13, Y4, Y6
+	VPXOR          Y6, Y5, Y5
+	VPSLLD         $0x0d, Y4, Y6
+	VPXOR          Y6, Y5, Y5
+	VPADDD         Y5, Y3, Y3
+	VBROADCASTI128 ·k+112(SB), Y5
+	VPADDD         Y3, Y5, Y5
+	VMOVDQU        X5, 112(AX)
+	VEXTRACTI128   $0x01, Y5, 112(BX)
+	VPALIGNR       $0x04, Y0, Y1, Y4
+	VPSRLD         $0x03, Y4, Y5
+	VPSRLD         $0x07, Y4, Y6
+	VPXOR          Y6, Y5, Y5
+	VPSLLD         $0x19, Y4, Y6
+	VPXOR          Y6, Y5, Y5
+	VPSRLD         $0x12, Y4, Y6
+	VPXOR          Y6, Y5, Y5
+	VPSLLD         $0x0e, Y4, Y6
+	VPXOR          Y6, Y5, Y5
+	VPADDD         Y5, Y0, Y0
+	VPALIGNR       $0x04, Y2, Y3, Y4
+	VPADDD         Y4, Y0, Y0
+
+	// Words 0 and 1 of the quad need the two words before it; words 2 and 3 need words 0 and 1.
+	VPSRLDQ        $0x08, Y3, Y4
+	VPSRLD         $0x0a, Y4, Y5
+	VPSRLD         $0x11, Y4, Y6
+	VPXOR          Y6, Y5, Y5
+	VPSLLD         $0x0f, Y4, Y6
+	VPXOR          Y6, Y5, Y5
+	VPSRLD         $0x13, Y4, Y6
+	VPXOR          Y6, Y5, Y5
+	VPSLLD         $0x0d, Y4, Y6
+	VPXOR          Y6, Y5, Y5
+	VPADDD         Y5, Y0, Y0
+	VPSLLDQ        $0x08, Y0, Y4
+	VPSRLD         $0x0a, Y4, Y5
+	VPSRLD         $0x11, Y4, Y6
+	VPXOR          Y6, Y5, Y5
+	VPSLLD         $0x0f, Y4, Y6
+	VPXOR          Y6, Y5, Y5
+	VPSRLD         $0x13, Y4, Y6
+	VPXOR          Y6, Y5, Y5
+	VPSLLD         $0x0d, Y4, Y6
+	VPXOR          Y6, Y5, Y5
+	VPADDD         Y5, Y0, Y0
+	VBROADCASTI128 ·k+128(SB), Y5
+	VPADDD         Y0, Y5, Y5
+	VMOVDQU        X5, 128(AX)
+	VEXTRACTI128   $0x01, Y5, 128(BX)
+	VPALIGNR       $0x04, Y1, Y2, Y4
+	VPSRLD         $0x03, Y4, Y5
+	VPSRLD         $0x07, Y4, Y6
+	VPXOR          Y6, Y5, Y5
+	VPSLLD         $0x19, Y4, Y6
+	VPXOR          Y6, Y5, Y5
+	VPSRLD         $0x12, Y4, Y6
+	VPXOR          Y6, Y5, Y5
+	VPSLLD         $0x0e, Y4, Y6
+	VPXOR          Y6, Y5, Y5
+	VPADDD         Y5, Y1, Y1
+	VPALIGNR       $0x04, Y3, Y0, Y4
+	VPADDD         Y4, Y1, Y1
+
+	// Words 0 and 1 of the quad need the two words before it; words 2 and 3 need words 0 and 1.
+	VPSRLDQ        $0x08, Y0, Y4
+	VPSRLD         $0x0a, Y4, Y5
+	VPSRLD         $0x11, Y4, Y6
+	VPXOR          Y6, Y5, Y5
+	VPSLLD         $0x0f, Y4, Y6
+	VPXOR          Y6, Y5, Y5
+	VPSRLD         $0x13, Y4, Y6
+	VPXOR          Y6, Y5, Y5
+	VPSLLD         $0x0d, Y4, Y6
+	VPXOR          Y6, Y5, Y5
+	VPADDD         Y5, Y1, Y1
+	VPSLLDQ        $0x08, Y1, Y4
+	VPSRLD         $0x0a, Y4, Y5
+	VPSRLD         $0x11, Y4, Y6
+	VPXOR          Y6, Y5, Y5
+	VPSLLD         $0x0f, Y4, Y6
+	VPXOR          Y6, Y5, Y5
+	VPSRLD         $0x13, Y4, Y6
+	VPXOR          Y6, Y5, Y5
+	VPSLLD         $0x0d, Y4, Y6
+	VPXOR          Y6, Y5, Y5
+	VPADDD         Y5, Y1, Y1
+	VBROADCASTI128 ·k+144(SB), Y5
+	VPADDD         Y1, Y5, Y5
+	VMOVDQU        X5, 144(AX)
+	VEXTRACTI128   $0x01, Y5, 144(BX)
+	VPALIGNR       $0x04, Y2, Y3, Y4
+	VPSRLD         $0x03, Y4, Y5
+	VPSRLD         $0x07, Y4, Y6
+	VPXOR          Y6, Y5, Y5
+	VPSLLD         $0x19, Y4, Y6
+	VPXOR          Y6, Y5, Y5
+	VPSRLD         $0x12, Y4, Y6
+	VPXOR          Y6, Y5, Y5
+	VPSLLD         $0x0e, Y4, Y6
+	VPXOR          Y6, Y5, Y5
+	VPADDD         Y5, Y2, Y2
+	VPALIGNR       $0x04, Y0, Y1, Y4
+	VPADDD         Y4, Y2, Y2
+
+	// Words 0 and 1 of the quad need the two words before it; words 2 and 3 need words 0 and 1.
+	VPSRLDQ        $0x08, Y1, Y4
+	VPSRLD         $0x0a, Y4, Y5
+	VPSRLD         $0x11, Y4, Y6
+	VPXOR          Y6, Y5, Y5
+	VPSLLD         $0x0f, Y4, Y6
+	VPXOR          Y6, Y5, Y5
+	VPSRLD         $0x13, Y4, Y6
+	VPXOR          Y6, Y5, Y5
+	VPSLLD         $0x0d, Y4, Y6
+	VPXOR          Y6, Y5, Y5
+	VPADDD         Y5, Y2, Y2
+	VPSLLDQ        $0x08, Y2, Y4
+	VPSRLD         $0x0a, Y4, Y5
+	VPSRLD         $0x11, Y4, Y6
+	VPXOR          Y6, Y5, Y5
+	VPSLLD         $0x0f, Y4, Y6
+	VPXOR          Y6, Y5, Y5
+	VPSRLD         $0x13, Y4, Y6
+	VPXOR          Y6, Y5, Y5
+	VPSLLD         $0x0d, Y4, Y6
+	VPXOR          Y6, Y5, Y5
+	VPADDD         Y5, Y2, Y2
+	VBROADCASTI128 ·k+160(SB), Y5
+	VPADDD         Y2, Y5, Y5
+	VMOVDQU        X5, 160(AX)
+	VEXTRACTI128   $0x01, Y5, 160(BX)
+	VPALIGNR       $0x04, Y3, Y0, Y4
+	VPSRLD         $0x03, Y4, Y5
+	VPSRLD         $0x07, Y4, Y6
+	VPXOR          Y6, Y5, Y5
+	VPSLLD         $0x19, Y4, Y6
+	VPXOR          Y6, Y5, Y5
+	VPSRLD         $0x12, Y4, Y6
+	VPXOR          Y6, Y5, Y5
+	VPSLLD         $0x0e, Y4, Y6
+	VPXOR          Y6, Y5, Y5
+	VPADDD         Y5, Y3, Y3
+	VPALIGNR       $0x04, Y1, Y2, Y4
+	VPADDD         Y4, Y3, Y3
+
+	// Words 0 and 1 of the quad need the two words before it; words 2 and 3 need words 0 and 1.
+	VPSRLDQ        $0x08, Y2, Y4
+	VPSRLD         $0x0a, Y4, Y5
+	VPSRLD         $0x11, Y4, Y6
+	VPXOR          Y6, Y5, Y5
+	VPSLLD         $0x0f, Y4, Y6
+	VPXOR          Y6, Y5, Y5
+	VPSRLD         $0x13, Y4, Y6
+	VPXOR          Y6, Y5, Y5
+	VPSLLD         $0x0d, Y4, Y6
+	VPXOR          Y6, Y5, Y5
+	VPADDD         Y5, Y3, Y3
+	VPSLLDQ        $0x08, Y3, Y4
+	VPSRLD         $0x0a, Y4, Y5
+	VPSRLD         $0x11, Y4, Y6
+	VPXOR          Y6, Y5, Y5
+	VPSLLD         $0x0f, Y4, Y6
+	VPXOR          Y6, Y5, Y5
+	VPSRLD         $0x13, Y4, Y6
+	VPXOR          Y6, Y5, Y5
+	VPSLLD         $0x0d, Y4, Y6
+	VPXOR          Y6, Y5, Y5
+	VPADDD         Y5, Y3, Y3
+	VBROADCASTI128 ·k+176(SB), Y5
+	VPADDD         Y3, Y5, Y5
+	VMOVDQU        X5, 176(AX)
+	VEXTRACTI128   $0x01, Y5, 176(BX)
+	VPALIGNR       $0x04, Y0, Y1, Y4
+	VPSRLD         $0x03, Y4, Y5
+	VPSRLD         $0x07, Y4, Y6
+	VPXOR          Y6, Y5, Y5
+	VPSLLD         $0x19, Y4, Y6
+	VPXOR          Y6, Y5, Y5
+	VPSRLD         $0x12, Y4, Y6
+	VPXOR          Y6, Y5, Y5
+	VPSLLD         $0x0e, Y4, Y6
+	VPXOR          Y6, Y5, Y5
+	VPADDD         Y5, Y0, Y0
+	VPALIGNR       $0x04, Y2, Y3, Y4
+	VPADDD         Y4, Y0, Y0
+
+	// Words 0 and 1 of the quad need the two words before it; words 2 and 3 need words 0 and 1.
+	VPSRLDQ        $0x08, Y3, Y4
+	VPSRLD         $0x0a, Y4, Y5
+	VPSRLD         $0x11, Y4, Y6
+	VPXOR          Y6, Y5, Y5
+	VPSLLD         $0x0f, Y4, Y6
+	VPXOR          Y6, Y5, Y5
+	VPSRLD         $0x13, Y4, Y6
+	VPXOR          Y6, Y5, Y5
+	VPSLLD         $0x0d, Y4, Y6
+	VPXOR          Y6, Y5, Y5
+	VPADDD         Y5, Y0, Y0
+	VPSLLDQ        $0x08, Y0, Y4
+	VPSRLD         $0x0a, Y4, Y5
+	VPSRLD         $0x11, Y4, Y6
+	VPXOR          Y6, Y5, Y5
+	VPSLLD         $0x0f, Y4, Y6
+	VPXOR          Y6, Y5, Y5
+	VPSRLD         $0x13, Y4, Y6
+	VPXOR          Y6, Y5, Y5
+	VPSLLD         $0x0d, Y4, Y6
+	VPXOR          Y6, Y5, Y5
+	VPADDD         Y5, Y0, Y0
+	VBROADCASTI128 ·k+192(SB), Y5
+	VPADDD         Y0, Y5, Y5
+	VMOVDQU        X5, 192(AX)
+	VEXTRACTI128   $0x01, Y5, 192(BX)
+	VPALIGNR       $0x04, Y1, Y2, Y4
+	VPSRLD         $0x03, Y4, Y5
+	VPSRLD         $0x07, Y4, Y6
+	VPXOR          Y6, Y5, Y5
+	VPSLLD         $0x19, Y4, Y6
+	VPXOR          Y6, Y5, Y5
+	VPSRLD         $0x12, Y4, Y6
+	VPXOR          Y6, Y5, Y5
+	VPSLLD         $0x0e, Y4, Y6
+	VPXOR          Y6, Y5, Y5
+	VPADDD         Y5, Y1, Y1
+	VPALIGNR       $0x04, Y3, Y0, Y4
+	VPADDD         Y4, Y1, Y1
+
+	// Words 0 and 1 of the quad need the two words before it; words 2 and 3 need words 0 and 1.
+	VPSRLDQ        $0x08, Y0, Y4
+	VPSRLD         $0x0a, Y4, Y5
+	VPSRLD         $0x11, Y4, Y6
+	VPXOR          Y6, Y5, Y5
+	VPSLLD         $0x0f, Y4, Y6
+	VPXOR          Y6, Y5, Y5
+	VPSRLD         $0x13, Y4, Y6
+	VPXOR          Y6, Y5, Y5
+	VPSLLD         $0x0d, Y4, Y6
+	VPXOR          Y6, Y5, Y5
+	VPADDD         Y5, Y1, Y1
+	VPSLLDQ        $0x08, Y1, Y4
+	VPSRLD         $0x0a, Y4, Y5
+	VPSRLD         $0x11, Y4, Y6
+	VPXOR          Y6, Y5, Y5
+	VPSLLD         $0x0f, Y4, Y6
+	VPXOR          Y6, Y5, Y5
+	VPSRLD         $0x13, Y4, Y6
+	VPXOR          Y6, Y5, Y5
+	VPSLLD         $0x0d, Y4, Y6
+	VPXOR          Y6, Y5, Y5
+	VPADDD         Y5, Y1, Y1
+	VBROADCASTI128 ·k+208(SB), Y5
+	VPADDD         Y1, Y5, Y5
+	VMOVDQU        X5, 208(AX)
+	VEXTRACTI128   $0x01, Y5, 208(BX)
+	VPALIGNR       $0x04, Y2, Y3, Y4
+	VPSRLD         $0x03, Y4, Y5
+	VPSRLD         $0x07, Y4, Y6
+	VPXOR          Y6, Y5, Y5
+	VPSLLD         $0x19, Y4, Y6
+	VPXOR          Y6, Y5, Y5
+	VPSRLD         $0x12, Y4, Y6
+	VPXOR          Y6, Y5, Y5
+	VPSLLD         $0x0e, Y4, Y6
+	VPXOR          Y6, Y5, Y5
+	VPADDD         Y5, Y2, Y2
+	VPALIGNR       $0x04, Y0, Y1, Y4
+	VPADDD         Y4, Y2, Y2
+
+	// Words 0 and 1 of the quad need the two words before it; words 2 and 3 need words 0 and 1.
+	VPSRLDQ        $0x08, Y1, Y4
+	VPSRLD         $0x0a, Y4, Y5
+	VPSRLD         $0x11, Y4, Y6
+	VPXOR          Y6, Y5, Y5
+	VPSLLD         $0x0f, Y4, Y6
+	VPXOR          Y6, Y5, Y5
+	VPSRLD         $0x13, Y4, Y6
+	VPXOR          Y6, Y5, Y5
+	VPSLLD         $0x0d, Y4, Y6
+	VPXOR          Y6, Y5, Y5
+	VPADDD         Y5, Y2, Y2
+	VPSLLDQ        $0x08, Y2, Y4
+	VPSRLD         $0x0a, Y4, Y5
+	VPSRLD         $0x11, Y4, Y6
+	VPXOR          Y6, Y5, Y5
+	VPSLLD         $0x0f, Y4, Y6
+	VPXOR          Y6, Y5, Y5
+	VPSRLD         $0x13, Y4, Y6
+	VPXOR          Y6, Y5, Y5
+	VPSLLD         $0x0d, Y4, Y6
+	VPXOR          Y6, Y5, Y5
+	VPADDD         Y5, Y2, Y2
+	VBROADCASTI128 ·k+224(SB), Y5
+	VPADDD         Y2, Y5, Y5
+	VMOVDQU        X5, 224(AX)
+	VEXTRACTI128   $0x01, Y5, 224(BX)
+	VPALIGNR       $0x04, Y3, Y0, Y4
+	VPSRLD         $0x03, Y4, Y5
+	VPSRLD         $0x07, Y4, Y6
+	VPXOR          Y6, Y5, Y5
+	VPSLLD         $0x19, Y4, Y6
+	VPXOR          Y6, Y5, Y5
+	VPSRLD         $0x12, Y4, Y6
+	VPXOR          Y6, Y5, Y5
+	VPSLLD         $0x0e, Y4, Y6
+	VPXOR          Y6, Y5, Y5
+	VPADDD         Y5, Y3, Y3
+	VPALIGNR       $0x04, Y1, Y2, Y4
+	VPADDD         Y4, Y3, Y3
+
+	// Words 0 and 1 of the quad need the two words before it; words 2 and 3 need words 0 and 1.
+	VPSRLDQ        $0x08, Y2, Y4
+	VPSRLD         $0x0a, Y4, Y5
+	VPSRLD         $0x11, Y4, Y6
+	VPXOR          Y6, Y5, Y5
+	VPSLLD         $0x0f, Y4, Y6
+	VPXOR          Y6, Y5, Y5
+	VPSRLD         $0x13, Y4, Y6
+	VPXOR          Y6, Y5, Y5
+	VPSLLD         $0x0d, Y4, Y6
+	VPXOR          Y6, Y5, Y5
+	VPADDD         Y5, Y3, Y3
+	VPSLLDQ        $0x08, Y3, Y4
+	VPSRLD         $0x0a, Y4, Y5
+	VPSRLD         $0x11, Y4, Y6
+	VPXOR          Y6, Y5, Y5
+	VPSLLD         $0x0f, Y4, Y6
+	VPXOR          Y6, Y5, Y5
+	VPSRLD         $0x13, Y4, Y6
+	VPXOR          Y6, Y5, Y5
+	VPSLLD         $0x0d, Y4, Y6
+	VPXOR          Y6, Y5, Y5
+	VPADDD         Y5, Y3, Y3
+	VBROADCASTI128 ·k+240(SB), Y5
+	VPADDD         Y3, Y5, Y5
+	VMOVDQU        X5, 240(AX)
+	VEXTRACTI128   $0x01, Y5, 240(BX)
+	ADDQ           $0x00000200, AX
+	SUBQ           $0x02, CX
+	CMPQ           CX, $0x01
+	JGE            next
+
+done:
+	VZEROUPPER
+	RET

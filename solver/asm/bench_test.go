@@ -2,6 +2,7 @@ package asm
 
 import (
 	"math/rand/v2"
+	"slices"
 	"strconv"
 	"testing"
 )
@@ -27,17 +28,14 @@ func BenchmarkScan(b *testing.B) {
 
 // BenchmarkExpand measures the message schedule of a tail.
 func BenchmarkExpand(b *testing.B) {
-	for _, f := range []struct {
-		name   string
-		expand func([]Tail)
-	}{{"generic", expandGeneric}, {"sha", expandSHA}} {
-		b.Run("code="+f.name, func(b *testing.B) {
-			if f.expand == nil {
-				b.Skip("this CPU has no SHA instructions")
+	for _, e := range append(slices.Clone(expanders), expander{generic.Name, expandGeneric}) {
+		b.Run("kernel="+e.kernel, func(b *testing.B) {
+			if !runs(e.kernel) {
+				b.Skip("this CPU cannot run it")
 			}
 			tails := make([]Tail, 100)
 			for b.Loop() {
-				f.expand(tails)
+				e.expand(tails)
 			}
 			b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N*len(tails)), "ns/tail")
 		})

@@ -44,6 +44,9 @@ func tailsSHANI(s *States, tails []Tail, mask uint32) int
 func expandSHANI(tails []Tail)
 
 //go:noescape
+func expandAVX2(tails []Tail)
+
+//go:noescape
 func searchAVX2(b *Block, words []uint32, s *States) int
 
 //go:noescape
@@ -171,7 +174,7 @@ var ownKernels = []Kernel{
 		Missing: missing("avx2"),
 		MaxScan: 2504,
 		Ops:     avx2Ops,
-		Weights: Weights{Scan: 0.294, Hash: 0.298, Tail: 0.301, Expand: expandGenericCycles}, // Zen 3
+		Weights: Weights{Scan: 0.294, Hash: 0.298, Tail: 0.301, Expand: expandAVX2Cycles}, // Zen 3
 
 		Scan:      search(searchAVX2).scan,
 		Hash:      search(searchAVX2).hash,
@@ -180,13 +183,7 @@ var ownKernels = []Kernel{
 	},
 }
 
-// expandSHA is Expand with SHA-NI, or nil if this CPU cannot run it.
-var expandSHA = func() func([]Tail) {
-	if missing("shani") != "" {
-		return nil
-	}
-	return expandSHANI
-}()
+var expanders = []expander{{"shani", expandSHANI}, {"avx2", expandAVX2}}
 
 // missing returns the name of the first required feature of a kernel that this CPU or its
 // operating system lacks, or "".

@@ -39,13 +39,7 @@ func missingSHA2() string {
 	return "SHA2"
 }
 
-// expandSHA is Expand with the SHA-2 instructions, or nil if this CPU cannot run it.
-var expandSHA = func() func([]Tail) {
-	if missingSHA2() != "" {
-		return nil
-	}
-	return expandSHA2
-}()
+var expanders = []expander{{"sha2", expandSHA2}}
 
 // opsSHA2 counts the SHA-2 instructions of the functions in sha2_arm64.s, each as two
 // operations. One pipe executes all of them, and the other instructions run in parallel.

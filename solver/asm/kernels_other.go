@@ -4,5 +4,4 @@ package asm
 
 var kernels = []Kernel{std, generic}
 
-// expandSHA is nil: Expand is in Go.
-var expandSHA func([]Tail)
+var expanders []expander

@@ -4811,4 +4811,5 @@ next:
 	JGE        next
 
 done:
+	VZEROUPPER
 	RET

@@ -6,12 +6,14 @@ import (
 	"testing"
 )
 
-// TestExpand compares both versions of Expand with the message schedule of FIPS 180-4,
+// TestExpand compares each version of Expand with the message schedule of FIPS 180-4,
 // section 6.2.2, for even and odd numbers of tails.
 func TestExpand(t *testing.T) {
 	versions := map[string]func([]Tail){"Expand": Expand, "generic": expandGeneric}
-	if expandSHA != nil {
-		versions["sha"] = expandSHA
+	for _, e := range expanders {
+		if runs(e.kernel) {
+			versions[e.kernel] = e.expand
+		}
 	}
 	rng := rand.New(rand.NewPCG(7, 0))
 	for name, version := range versions {
@@ -39,16 +41,18 @@ func TestExpand(t *testing.T) {
 	}
 }
 
-// TestExpandUsesSHA fails if Expand does not use the SHA instructions although a kernel with them
-// can run: then expandSHA is missing or failed its self-test.
-func TestExpandUsesSHA(t *testing.T) {
-	for _, k := range Kernels() {
-		if (k.Name == "shani" || k.Name == "sha2") && k.Missing == "" {
-			if expandSHA == nil {
-				t.Error("expandSHA is nil")
-			} else if !expandsRight(expandSHA) {
-				t.Error("expandSHA fails its self-test")
-			}
+// TestExpandersPass fails if Expand does not use code that this CPU can run, because it fails
+// its self-test.
+func TestExpandersPass(t *testing.T) {
+	for _, e := range expanders {
+		if runs(e.kernel) && !expandsRight(e.expand) {
+			t.Errorf("Expand with the instructions of %s fails its self-test", e.kernel)
+		}
+	}
+	for _, name := range required() {
+		if (name == "shani" || name == "avx2" || name == "sha2") &&
+			!slices.ContainsFunc(expanders, func(e expander) bool { return e.kernel == name && runs(name) }) {
+			t.Errorf("Expand has no code with the instructions of %s", name)
 		}
 	}
 }

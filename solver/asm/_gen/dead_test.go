@@ -118,7 +118,7 @@ func TestNoDeadInstructions(t *testing.T) {
 					observeGrid(t, k, rng, vary)
 				}
 			}
-			if k.expand != nil {
+			if k.expansion != nil {
 				observeExpand(t, k)
 			}
 			functions, _ := built(t, k)

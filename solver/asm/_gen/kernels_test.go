@@ -272,7 +272,7 @@ func TestScanTails(t *testing.T) {
 
 func TestExpand(t *testing.T) {
 	for _, k := range kernels {
-		if k.expand == nil {
+		if k.expansion == nil {
 			continue
 		}
 		t.Run(k.name, func(t *testing.T) {

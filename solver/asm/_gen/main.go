@@ -29,6 +29,7 @@ import (
 	"github.com/mmcloughlin/avo/operand"
 	"github.com/mmcloughlin/avo/pass"
 	"github.com/mmcloughlin/avo/printer"
+	"github.com/mmcloughlin/avo/reg"
 )
 
 // A kernel describes one assembly file: the names of its functions, how to generate them, and
@@ -47,7 +48,7 @@ type kernel struct {
 	tails    func(*build.Context) // writes ScanTails; nil if the kernel uses another one's
 	tailPath map[string]int
 
-	expand func(*build.Context) // writes Expand; nil if there is none
+	expansion func(*build.Context, [2]reg.GPVirtual) expansion // for Expand; nil if there is none
 }
 
 var kernels = []kernel{
@@ -94,7 +95,8 @@ var kernels = []kernel{
 		hashPath: func(vary int) map[string]int { return shaniPath(vary, true) },
 		tails:    writeChainTails,
 		tailPath: chainTailsPath,
-		expand:   writeExpand,
+
+		expansion: newExpandChains,
 	},
 	{
 		name: "avx2", in: "AVX2", lanes: 8,
@@ -103,6 +105,8 @@ var kernels = []kernel{
 		hashPath: func(vary int) map[string]int { return vectorPath(vary, true, true) },
 		tails:    func(c *build.Context) { writeVectorTails(c, newAVX2Rounds(c)) },
 		tailPath: vectorTailsPath(8),
+
+		expansion: newExpandVectors,
 	},
 }
 
@@ -187,6 +191,10 @@ func (k kernel) build() (*ir.File, counts, error) {
 	if k.lanes < 16 {
 		gridSignature = "func(grid *Grid, first int, words []uint32) int"
 	}
+	var expand func(*build.Context)
+	if k.expansion != nil {
+		expand = func(c *build.Context) { writeExpand(c, k.expansion) }
+	}
 	for _, f := range []struct {
 		name, signature, doc string
 		write                func(*build.Context)
@@ -195,7 +203,7 @@ func (k kernel) build() (*ir.File, counts, error) {
 			"does Scan if s is nil, else Hash", k.search},
 		{"tails" + k.in, "func(s *States, tails []Tail, mask uint32) int", "does ScanTails", k.tails},
 		{"grid" + k.in, gridSignature, "does ScanGrid", k.grid},
-		{"expand" + k.in, "func(tails []Tail)", "does Expand", k.expand},
+		{"expand" + k.in, "func(tails []Tail)", "does Expand", expand},
 	} {
 		if f.write == nil {
 			continue
