@@ -328,6 +328,12 @@ func TestLoadHostile(t *testing.T) {
 		{"escapes", replaced(`"status":"ok"`, `"status":"ok","reason":"\u001b[2J"`), "it contains unprintable characters"},
 		{"no settings", replaced(`"settings":{`, `"settings":{},"x":{`), "does not say which"},
 		{"times", replaced(`"times":[`, `"times":[-1,`), "invalid time to solution: -1 s"},
+		{"endless times", replaced(`"times":[`, `"times":[1e308,`), "invalid time to solution"},
+		{"no prediction", replaced(`"predicted":{`, `"predicted":{},"x":{`), "it has times to solution, but no predicted one"},
+		{"prediction", replaced(`"predicted":{`, `"predicted":{"mean":-1},"x":{`), "invalid predicted time to solution: -1 s"},
+		{"curve", replaced(`"curve":[`, `"curve":[{"seconds":-1,"chance":0.5},`), "invalid point of the predicted distribution"},
+		{"chance", replaced(`"curve":[`, `"curve":[{"seconds":1,"chance":7},`), "invalid point of the predicted distribution"},
+		{"deadline", replaced(`"deadline":60`, `"deadline":0`), "invalid deadline: 0 s"},
 		{"too large", strings.Repeat(" ", maxReport+1), "larger than 64 MiB"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
@@ -342,14 +348,12 @@ func TestLoadHostile(t *testing.T) {
 	_, err := Load(io.MultiReader(strings.NewReader("{"), brokenReader{}))
 	require.ErrorContains(t, err, "the disk is gone")
 
-	// Every report that Load accepts can be shown.
-	odd := strings.NewReplacer(`"bars"`, `"x"`, `"hashRate":1`, `"hashRate":-1`, `"predicted":{`, `"predicted":{},"x":{`,
-		`"curve":[`, `"curve":[{"seconds":-1,"chance":7},`).Replace(good)
+	// A report that is odd, but plausible, can be shown.
+	odd := strings.NewReplacer(`"hashRate":1`, `"hashRate":-1`, `"curve":[`, `"curve":[],"x":[`, `"machine":{`, `"machine":{},"y":{`).Replace(good)
 	r, err := Load(strings.NewReader(odd))
-	if err == nil {
-		for _, write := range []func(io.Writer) error{func(w io.Writer) error { return r.WriteText(w, TextOptions{}) }, r.WriteMarkdown, r.WriteBenchfmt, r.WriteCSV, r.WriteHTML} {
-			require.NoError(t, write(io.Discard))
-		}
+	require.NoError(t, err)
+	for _, write := range []func(io.Writer) error{func(w io.Writer) error { return r.WriteText(w, TextOptions{}) }, r.WriteMarkdown, r.WriteBenchfmt, r.WriteCSV, r.WriteHTML, r.WriteJSON} {
+		require.NoError(t, write(io.Discard))
 	}
 }
 

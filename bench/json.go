@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"math"
 	"slices"
 	"strconv"
 	"strings"
@@ -103,14 +102,42 @@ func (r *Report) check() error {
 		s.fill()
 	}
 	for s := r.Solve; s != nil; s = s.Easier {
-		for _, t := range s.Times {
-			if !(t > 0) || math.IsInf(t, 0) {
-				return fmt.Errorf("invalid time to solution: %v s", t)
-			}
+		if err := s.check(); err != nil {
+			return err
 		}
 		s.fill()
 	}
 	r.Summary = r.summary()
+	return nil
+}
+
+// Bounds of plausible times in seconds. A time.Duration is shorter than mostSeconds.
+const leastSeconds, mostSeconds = 1e-9, 1e10
+
+// check returns an error if a time or a chance is implausible.
+func (s *Solve) check() error {
+	for _, t := range s.Times {
+		if !(t >= leastSeconds && t <= mostSeconds) {
+			return fmt.Errorf("invalid time to solution: %v s", t)
+		}
+	}
+	p := s.Predicted
+	for _, t := range []float64{p.Mean, p.P50, p.P95, p.P99, s.PredictedLow, s.PredictedHigh} {
+		if t != 0 && !(t >= leastSeconds && t <= mostSeconds) {
+			return fmt.Errorf("invalid predicted time to solution: %v s", t)
+		}
+	}
+	if len(s.Times) > 0 && p.Mean == 0 {
+		return errors.New("it has times to solution, but no predicted one")
+	}
+	for _, c := range s.Curve {
+		if !(c.Seconds >= leastSeconds && c.Seconds <= mostSeconds && c.Chance >= 0 && c.Chance <= 1) {
+			return fmt.Errorf("invalid point of the predicted distribution: %v s, chance %v", c.Seconds, c.Chance)
+		}
+	}
+	if !(s.Deadline > 0 && s.Deadline <= mostSeconds && s.Missed >= 0 && s.Missed <= 1) {
+		return fmt.Errorf("invalid deadline: %v s, missed with a chance of %v", s.Deadline, s.Missed)
+	}
 	return nil
 }
 
