@@ -140,7 +140,7 @@ func TestInteropSlurm(t *testing.T) {
 		return counts
 	}
 
-	// One part finds the solution; the others search until they are cancelled.
+	// One part finds the solution; the others search until they are canceled.
 	f.install("gkpow", endless("SLURM_ARRAY_TASK_ID", "3"))
 	job := submit("sbatch", example)
 	solution, err := os.ReadFile(f.path("gkpow-" + job + ".solution"))
