@@ -61,7 +61,7 @@ expires, gkpow removes the file until it has a new token.
 	f.accountFlags.register(flags)
 	f.registerCache(flags)
 	f.searchFlags.registerForService(flags)
-	flags.BoolVar(&f.renew, "renew", false, "renew the token while the command runs, and give it a token file and the socket of an agent")
+	flags.BoolVar(&f.renew, "renew", false, "renew the token while the command runs, and give the command a token file and the socket of an agent")
 	flags.StringVar(&f.format, "format", "token", "format of the --renew token file: "+strings.Join(tokenFormats, ", "))
 	flags.BoolVar(&f.keepKeys, "keep-keys", false, "pass the secret key on to the command, too")
 	return cmd

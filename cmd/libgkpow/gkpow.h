@@ -29,7 +29,7 @@ enum {
 	GKPOW_QUOTA = 5,        /* the monthly quota is used up */
 	GKPOW_TIME = 6,         /* the call timed out, or the challenge expired */
 	GKPOW_REJECTED = 7,     /* the service rejected the request, or the challenge is too hard */
-	GKPOW_NETWORK = 8,      /* no valid answer from the service */
+	GKPOW_NETWORK = 8,      /* no valid response from the service */
 	GKPOW_NONE = 9,         /* no allowed nonce solves the puzzle */
 	GKPOW_CANCELED = 10     /* canceled by gkpow_cancel */
 };
