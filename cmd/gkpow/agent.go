@@ -44,15 +44,15 @@ the token, the agent renews it ahead of time; an idle agent uses no quota.
   GET /metrics   metrics for Prometheus
   GET /status    what "gkpow agent status" prints, as JSON; GET / shows it as a page
 
---write also keeps a live token in a file, for programs that read files. The agent
-replaces the file atomically, and removes it when the agent stops or has no live
-token. It then renews the token even if no program reads it.
+--write also keeps a live token in a file, for programs that read files, and renews
+the token even if no program reads it. The agent replaces the file atomically, and
+removes it when the agent stops or has no live token.
 
 With the GKTinc keys, the agent also checks the visitors of web sites and their forms,
 for nginx's auth_request, Traefik's ForwardAuth and programs in any language:
 
   GET /gktinc/level-check         204 or 403, by the visitor's address alone
-  GET /gktinc/page?url=URL        what a page with a form must contain
+  GET /gktinc/page?url=URL        the elements that a page with a form must contain
   POST /gktinc/validate?url=URL   200 or 403, for the form in the body
   POST /gktinc/validate           the same, for a form described in JSON
 
