@@ -120,6 +120,13 @@ func TestTextFits(t *testing.T) {
 	}
 }
 
+// A number and its unit stay on one line.
+func TestWrapped(t *testing.T) {
+	require.Equal(t, []string{"52 samples of each", "  row, 8.02 ms long", "  at 3.10 GHz, 95 %."},
+		wrapped("52 samples of each row, 8.02 ms long at 3.10 GHz, 95 %.", 21))
+	require.Equal(t, []string{"takes 13 to", "  21 ms here,", "  0.5 s, 2 slow"}, wrapped("takes 13 to 21 ms here, 0.5 s, 2 slow", 15))
+}
+
 // Bars stand beside the rates that they show, not beside the second part of a split table.
 func TestTextParts(t *testing.T) {
 	var out strings.Builder
