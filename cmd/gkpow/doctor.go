@@ -9,6 +9,7 @@ import (
 	"math"
 	"net/http"
 	"runtime"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -115,7 +116,7 @@ type diagnosis []finding
 func (d *diagnosis) check(name string, err error, result string, args ...any) bool {
 	found := finding{Check: name, OK: err == nil, Result: fmt.Sprintf(result, args...), err: err}
 	if err != nil {
-		found.Result = words(err.Error())
+		found.Result = strings.TrimPrefix(words(err.Error()), name+": ")
 		_, found.Do = diagnose(&actionError{err})
 	}
 	*d = append(*d, found)

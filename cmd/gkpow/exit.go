@@ -72,6 +72,11 @@ var (
 	errKeyForm    = errors.New("keys of the wrong kind")
 )
 
+// A verifyKeysError is an errKeys of gkpow verify, which has no flag --emulator.
+type verifyKeysError struct{ error }
+
+func (e *verifyKeysError) Unwrap() error { return e.error }
+
 // errRefused is a verdict against a token.
 var errRefused = errors.New("the token was rejected")
 
@@ -123,6 +128,9 @@ type startError struct {
 
 func (e *startError) Unwrap() error { return e.error }
 
+// setKeys is the advice for missing keys.
+const setKeys = "set GKCAPTCHA_SITE_KEY and GKCAPTCHA_SECRET_KEY (or GKCAPTCHA_SECRET_KEY_FILE)"
+
 // diagnose returns the exit code for an error, and a hint if the error itself does not
 // say what to do.
 func diagnose(err error) (code int, hint string) {
@@ -131,6 +139,7 @@ func diagnose(err error) (code int, hint string) {
 	var puzzle *solver.PuzzleError
 	var stopped *signalError
 	var start *startError
+	var verify *verifyKeysError
 	is := func(target error) bool { return errors.Is(err, target) }
 	switch {
 	case errors.As(err, &stopped):
@@ -143,8 +152,10 @@ func diagnose(err error) (code int, hint string) {
 		return start.code, ""
 	case !errors.As(err, &action), errors.As(err, &usage), errors.As(err, &puzzle):
 		return exitUsage, ""
+	case errors.As(err, &verify):
+		return exitCredentials, setKeys + "; to try it, use the keys that gkpow emulator prints"
 	case is(errKeys):
-		return exitCredentials, "set GKCAPTCHA_SITE_KEY and GKCAPTCHA_SECRET_KEY (or GKCAPTCHA_SECRET_KEY_FILE), or try --emulator"
+		return exitCredentials, setKeys + ", or try --emulator"
 	case is(errGKTincKeys):
 		return exitCredentials, "set GKTINC_HASHID and GKTINC_API_KEY (or GKTINC_API_KEY_FILE); to try it, use the keys that gkpow emulator prints"
 	case is(client.ErrMisconfigured), is(errKeyForm):

@@ -126,6 +126,9 @@ func printPlan(out io.Writer, puzzle solver.Puzzle, minNonce uint64, plan solver
 		}
 		if s.Tails > 0 {
 			word += fmt.Sprintf(" + %d digits", s.Tails)
+			if s.Tails == 1 {
+				word = strings.TrimSuffix(word, "s")
+			}
 		}
 		fmt.Fprintf(w, "%d\t%d-%d\t%s\t%d\t%.1f\t%s\t%s\n", s.Width, s.First, s.Last,
 			word, s.ChunkSize, s.OpsPerHash, percent(s.Reached), percent(s.Chance))
@@ -135,7 +138,7 @@ func printPlan(out io.Writer, puzzle solver.Puzzle, minNonce uint64, plan solver
 	if plan.Workers > 1 {
 		threads = fmt.Sprintf("%d threads, if each is as fast as one alone", plan.Workers)
 	}
-	fmt.Fprintf(w, "\nhashes\t%.4g on average\n", plan.Hashes)
+	fmt.Fprintf(w, "\nhashes\t%s on average\n", roughly(plan.Hashes))
 	fmt.Fprintf(w, "time\t%s on average, with %s\n", human(plan.Time()), threads)
 	for _, chance := range quantiles {
 		end := "never: there are too few nonces"

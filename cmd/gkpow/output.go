@@ -62,9 +62,25 @@ func percent(chance float64) string {
 	case p >= 0.1 || p == 0:
 		return fmt.Sprintf("%.1f%%", p)
 	case p >= 1e-6:
-		return fmt.Sprintf("%.2g%%", p)
+		return fmt.Sprintf("%.*f%%", 1-int(math.Floor(math.Log10(p))), p) // two digits
 	}
-	return "<1e-6%"
+	return "<0.000001%"
+}
+
+// roughly formats a number of 1 or more with about three digits: "16", "65,536", "16.8 million".
+func roughly(v float64) string {
+	for _, unit := range []struct {
+		size float64
+		name string
+	}{{1e18, "quintillion"}, {1e15, "quadrillion"}, {1e12, "trillion"}, {1e9, "billion"}, {1e6, "million"}} {
+		if v >= 0.9995*unit.size {
+			return fmt.Sprintf("%.3g %s", v/unit.size, unit.name)
+		}
+	}
+	if n := int(math.Round(v)); n >= 1000 {
+		return fmt.Sprintf("%d,%03d", n/1000, n%1000)
+	}
+	return fmt.Sprintf("%.3g", v)
 }
 
 // human formats a time with about three digits.

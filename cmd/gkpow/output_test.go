@@ -47,3 +47,20 @@ func TestKernelFaults(t *testing.T) {
 	require.NotEqual(t, first, a.token())
 	require.Equal(t, 1, strings.Count(a.journal.String(), `"msg":"kernel fault"`), a.journal)
 }
+
+func TestRoughly(t *testing.T) {
+	for v, want := range map[float64]string{
+		1: "1", 7.64: "7.64", 16: "16", 999.4: "999", 999.6: "1,000", 65_536: "65,536", 999_499: "999,499", 999_500: "1 million",
+		16_777_216: "16.8 million", 4_294_967_296: "4.29 billion", 9.007e15: "9.01 quadrillion", 1.8e19: "18 quintillion",
+	} {
+		require.Equal(t, want, roughly(v))
+	}
+}
+
+func TestPercent(t *testing.T) {
+	for chance, want := range map[float64]string{
+		0: "0.0%", 1: "100.0%", 0.476: "47.6%", 0.0005: "0.050%", 0.00015: "0.015%", 6e-7: "0.000060%", 1.2e-8: "0.0000012%", 1e-9: "<0.000001%",
+	} {
+		require.Equal(t, want, percent(chance))
+	}
+}

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -85,7 +86,9 @@ func verify(ctx context.Context, env environment, f verifyFlags, args []string) 
 		return err
 	}
 	var config client.Config
-	if err := readKeys(ctx, &config, env); err != nil {
+	if err := readKeys(ctx, &config, env); errors.Is(err, errKeys) {
+		return &verifyKeysError{err}
+	} else if err != nil {
 		return err
 	}
 	c, err := client.New(config)
