@@ -21,7 +21,7 @@ type agentCaches struct {
 
 // open returns the caches of a client. It closes the previous ones when requests in
 // progress have ended.
-func (a *agentCaches) open(f *agentFlags, env environment, c *client.Client) client.TokenSource {
+func (a *agentCaches) open(f *accountFlags, env environment, c *client.Client) client.TokenSource {
 	tokens, done, err := f.tokens(env, c, func(token client.Token) {
 		if source := a.source.Load(); source != nil {
 			source.Invalidate(token)

@@ -3,7 +3,20 @@ package main
 import (
 	"context"
 	"log/slog"
+
+	"github.com/gkpow/gkpow/cmd/gkpow/internal/metrics"
 )
+
+// gktincRoutes check visitors and forms for programs not written in Go, by the rules of
+// a gktinc.Guard.
+type gktincRoutes struct {
+	*formGuard
+	agent    *agentServer
+	verdicts *metrics.Vec[*metrics.Counter]
+}
+
+// pageParameters describe a form, both for its page and for its verdict.
+var pageParameters = []string{"url", "field", "field-optional", "form"}
 
 // openGKTinc returns the routes of GKTinc, or nil if there are no keys. With --emulator
 // it uses the emulator's keys.

@@ -18,14 +18,6 @@ import (
 	"github.com/gkpow/gkpow/cmd/gkpow/internal/metrics"
 )
 
-// gktincRoutes check visitors and forms for programs not written in Go, by the rules of
-// a gktinc.Guard.
-type gktincRoutes struct {
-	*formGuard
-	agent    *agentServer
-	verdicts *metrics.Vec[*metrics.Counter]
-}
-
 // addTo adds the routes to those of an agent.
 func (g *gktincRoutes) addTo(a *agentServer, registry *metrics.Registry) {
 	g.agent = a
@@ -39,16 +31,6 @@ func (g *gktincRoutes) addTo(a *agentServer, registry *metrics.Registry) {
 	a.routes["/gktinc/level-check"] = either(g.checkLevel)
 	a.routes["/gktinc/page"] = either(g.page)
 	a.routes["/gktinc/validate"] = either(g.validate)
-}
-
-// newVerdictMetrics registers the counter of verdicts.
-func newVerdictMetrics(registry *metrics.Registry) *metrics.Vec[*metrics.Counter] {
-	return registry.CounterVec("gkpow_gktinc_verdicts_total",
-		"Verdicts on visitors' levels and on forms, by outcome and reason.", "of", "allowed", "reason")
-}
-
-func countVerdict(verdicts *metrics.Vec[*metrics.Counter], of string, v gktinc.Verdict) {
-	verdicts.With(of, strconv.FormatBool(v.Allowed), string(v.Reason)).Inc()
 }
 
 // checkLevel answers 204 or 403, by the visitor's address alone.
@@ -75,9 +57,6 @@ func (g *gktincRoutes) checkLevel(w http.ResponseWriter, r *http.Request) {
 	}
 	w.WriteHeader(http.StatusNoContent)
 }
-
-// pageParameters describe a form, both for its page and for its verdict.
-var pageParameters = []string{"url", "field", "field-optional", "form"}
 
 // A hiddenField is the hidden input of a page, for programs that write or send the form
 // themselves.
@@ -213,27 +192,4 @@ func (g *gktincRoutes) visitor(w http.ResponseWriter, r *http.Request) bool {
 	}
 	g.misused(w, r, fmt.Sprintf("send the visitor's address in the header %s", g.options.Proxies.Header))
 	return false
-}
-
-// of returns the guard of the form that the parameters describe.
-func (g *formGuard) of(query url.Values) (*gktinc.Guard, error) {
-	o := g.options
-	o.URL = query.Get("url")
-	o.Field = query.Get("field")
-	o.FieldFromPage = o.Field == ""
-	o.FieldOptional = query.Has("field-optional")
-	o.Page.FormID = query.Get("form")
-	o.Page.InputID = query.Get("input")
-	o.Page.Verbose = query.Has("verbose")
-	if query.Has("script") {
-		o.Page.ScriptURL = query.Get("script")
-	}
-	if _, err := gktinc.PageURL(o.URL); err != nil {
-		return nil, fmt.Errorf("the parameter url: %w", err)
-	}
-	guard, err := g.client.Load().NewGuard(o)
-	if err != nil {
-		return nil, errors.New("the parameter script is not the URL of a script: use https")
-	}
-	return guard, nil
 }

@@ -216,3 +216,6 @@ func (a *agentServer) answer(w http.ResponseWriter, status int, body any) {
 	w.WriteHeader(status)
 	_ = printJSON(w, body)
 }
+
+// gracePeriod is how long a server that stops waits for requests in progress.
+const gracePeriod = 5 * time.Second

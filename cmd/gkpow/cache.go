@@ -1,10 +1,6 @@
 package main
 
 import (
-	"cmp"
-	"context"
-	"time"
-
 	"github.com/spf13/pflag"
 
 	"github.com/gkpow/gkpow/client"
@@ -68,24 +64,6 @@ func (f *accountFlags) tokens(env environment, c *client.Client, refused func(cl
 		return nil, nil, &usageError{err}
 	}
 	return shared, shared.Close, nil
-}
-
-// sharedCache checks whether the shared cache works, if there is one.
-func (d *diagnosis) sharedCache(ctx context.Context, env environment, f *accountFlags) {
-	url, err := f.sharedURL(env)
-	if url == "" && err == nil {
-		return
-	}
-	var report rediscache.Report
-	if err == nil {
-		report, err = rediscache.Check(ctx, url)
-	}
-	encryption := "TLS"
-	if !report.Encrypted {
-		encryption = "without TLS"
-	}
-	d.check("shared cache", err, "%s at %s, %s: read and written in %v",
-		cmp.Or(report.Server, "a server"), report.Address, encryption, report.Latency.Round(10*time.Microsecond))
 }
 
 // registerShared registers the metrics of the shared cache, if there is one.

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"net/http"
@@ -9,9 +10,11 @@ import (
 	"os"
 	"runtime"
 	"strings"
+	"time"
 
 	"github.com/gkpow/gkpow/client/diskcache"
 	"github.com/gkpow/gkpow/client/gktinc"
+	"github.com/gkpow/gkpow/client/rediscache"
 )
 
 // keyFile checks the file of a key, if there is one.
@@ -111,4 +114,22 @@ func (d *diagnosis) gktinc(ctx context.Context, env environment) {
 	d.route(env, "GKTINC_API_URL", gktinc.DefaultURL)
 	level, err := c.ChallengeLevel(ctx, netip.AddrFrom4([4]byte{192, 0, 2, 1}))
 	d.check("GKTinc", err, "accepts the keys: challenge level %d for a documentation address", level.ChallengeLevel)
+}
+
+// sharedCache checks whether the shared cache works, if there is one.
+func (d *diagnosis) sharedCache(ctx context.Context, env environment, f *accountFlags) {
+	url, err := f.sharedURL(env)
+	if url == "" && err == nil {
+		return
+	}
+	var report rediscache.Report
+	if err == nil {
+		report, err = rediscache.Check(ctx, url)
+	}
+	encryption := "TLS"
+	if !report.Encrypted {
+		encryption = "without TLS"
+	}
+	d.check("shared cache", err, "%s at %s, %s: read and written in %v",
+		cmp.Or(report.Server, "a server"), report.Address, encryption, report.Latency.Round(10*time.Microsecond))
 }

@@ -53,3 +53,24 @@ func (m *exchangeMetrics) register(registry *metrics.Registry, service string) {
 	}
 	m.observe.Store(&observe)
 }
+
+// registerTraffic registers the metrics of a client's circuit breaker and its requests in
+// progress.
+func registerTraffic(registry *metrics.Registry, service string, traffic func() client.Traffic) {
+	gauge := func(name, help string, value func(client.Traffic) float64) {
+		registry.GaugeFunc(name, help, func() float64 { return value(traffic()) }, "service", service)
+	}
+	counter := func(name, help string, value func(client.Traffic) uint64, labels ...string) {
+		registry.CounterFunc(name, help, func() float64 { return float64(value(traffic())) }, append(labels, "service", service)...)
+	}
+	gauge("gkpow_circuit_open", "State of the circuit breaker: 1 open, 0.5 half-open, 0 closed.",
+		func(t client.Traffic) float64 {
+			return map[string]float64{"open": 1, "half-open": 0.5}[t.Circuit]
+		})
+	gauge("gkpow_requests_in_flight", "Requests waiting for the service's response.", func(t client.Traffic) float64 { return float64(t.InFlight) })
+	gauge("gkpow_requests_in_flight_limit", "Maximum number of requests that may wait for a response at the same time.", func(t client.Traffic) float64 { return float64(t.MaxInFlight) })
+	counter("gkpow_circuit_openings_total", "Number of times the circuit breaker has opened.", func(t client.Traffic) uint64 { return t.CircuitOpenings })
+	const notSent, notSentHelp = "gkpow_requests_not_sent_total", "Requests that failed without being sent, by reason."
+	counter(notSent, notSentHelp, func(t client.Traffic) uint64 { return t.NotSentOpen }, "reason", "circuit_open")
+	counter(notSent, notSentHelp, func(t client.Traffic) uint64 { return t.NotSentFull }, "reason", "too_many_in_flight")
+}

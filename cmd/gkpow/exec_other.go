@@ -26,6 +26,3 @@ func runForwarding(_ context.Context, cmd *exec.Cmd) error {
 // isOwn reports whether a file belongs to this user. Directories for temporary files do not
 // mix users here.
 func isOwn(os.FileInfo) bool { return true }
-
-// exitCodeOf is the exit code of a command.
-func exitCodeOf(state *os.ProcessState) int { return state.ExitCode() }

@@ -87,18 +87,6 @@ func execRenewing(ctx context.Context, env environment, f execFlags, path string
 	return runForwarding(ctx, cmd)
 }
 
-// outcome converts the error of a finished command to one of gkpow exec.
-func outcome(err error) error {
-	var exit *exec.ExitError
-	switch {
-	case errors.As(err, &exit):
-		return &childError{exitCodeOf(exit.ProcessState)}
-	case err != nil:
-		return &startError{err, exitNotExecutable}
-	}
-	return nil
-}
-
 // privateDir makes a directory that only the user can enter, with a path short enough for
 // a socket in it. It prefers XDG_RUNTIME_DIR, which is in memory.
 func privateDir() (string, error) {

@@ -70,12 +70,3 @@ func isOwn(file os.FileInfo) bool {
 	status, ok := file.Sys().(*syscall.Stat_t)
 	return ok && int(status.Uid) == os.Geteuid() && file.Mode().Perm()&0o077 == 0
 }
-
-// exitCodeOf is the exit code of a command, or 128 and the number of the signal that ended
-// it, as in shells.
-func exitCodeOf(state *os.ProcessState) int {
-	if status, ok := state.Sys().(syscall.WaitStatus); ok && status.Signaled() {
-		return exitSignal + int(status.Signal())
-	}
-	return state.ExitCode()
-}

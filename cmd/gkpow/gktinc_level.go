@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"net/netip"
 	"strconv"
 
 	"github.com/spf13/cobra"
@@ -52,13 +51,4 @@ func gktincLevel(ctx context.Context, env environment, f gktincFlags, address st
 			json:    levelJSON{newGKTincVerdictJSON(verdict), level.ChallengeLevel, level.Sign},
 		}, err
 	})
-}
-
-// parseIP reads the address of a visitor.
-func parseIP(s string) (netip.Addr, error) {
-	ip, err := netip.ParseAddr(s)
-	if err != nil {
-		return netip.Addr{}, usagef("%q is not an IP address", s)
-	}
-	return ip, nil
 }

@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"errors"
 	"io"
 	"log/slog"
 	"net"
@@ -161,15 +160,9 @@ func gktincProxy(ctx context.Context, env environment, f proxyFlags) error {
 	}
 }
 
-// A guardedForm is a form as --guard describes it.
-type guardedForm struct {
-	path       []string // as pathSegments returns it
-	parameters url.Values
-}
-
 // parseForms reads the values of --guard.
-func (f *proxyFlags) parseForms(guard *formGuard) ([]guardedForm, error) {
-	var forms []guardedForm
+func (f *proxyFlags) parseForms(guard *formGuard) (guardedForms, error) {
+	var forms guardedForms
 	for _, text := range f.forms {
 		address, parameters, _ := strings.Cut(text, "?")
 		query, err := url.ParseQuery(parameters)
@@ -225,6 +218,3 @@ func (f *proxyFlags) newProxy(guard *formGuard, registry *metrics.Registry, log 
 	p.upstream = p.newReverseProxy(upstream, f.upstreamTimeout)
 	return p, nil
 }
-
-// isContextEnd reports whether an error means that the visitor has gone.
-func isContextEnd(err error) bool { return errors.Is(err, context.Canceled) }

@@ -24,7 +24,7 @@ import (
 // A proxy is the handler of gkpow gktinc proxy.
 type proxy struct {
 	*formGuard
-	forms    []guardedForm
+	forms    guardedForms
 	inject   bool
 	log      *slog.Logger
 	places   chan struct{} // one for each request
@@ -48,7 +48,7 @@ func (p *proxy) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	w.Header()["Content-Type"] = nil // net/http would guess one if the application sends none
-	form := p.formOf(r)
+	form := p.forms.formOf(r)
 	if form == nil {
 		p.count("passed")
 		p.upstream.ServeHTTP(w, r)
@@ -135,7 +135,7 @@ func (p *proxy) newReverseProxy(upstream *url.URL, timeout time.Duration) *httpu
 		FlushInterval:  -1, // at once
 		ErrorLog:       slog.NewLogLogger(p.log.Handler(), slog.LevelWarn),
 		ErrorHandler: func(w http.ResponseWriter, r *http.Request, err error) {
-			if isContextEnd(err) {
+			if errors.Is(err, context.Canceled) {
 				w.WriteHeader(statusCallerGone)
 				return
 			}

@@ -12,6 +12,47 @@ import (
 	"unicode/utf8"
 )
 
+// A guardedForm is a form as --guard describes it.
+type guardedForm struct {
+	path       []string // as pathSegments returns it
+	parameters url.Values
+}
+
+// guardedForms are the forms of a proxy.
+type guardedForms []guardedForm
+
+// formOf returns the guarded form that a request is for, or nil if there is none. Some
+// frameworks let a header replace the path.
+func (g guardedForms) formOf(r *http.Request) *guardedForm {
+	form := g.find(r.URL.Path)
+	for _, target := range headers(r, "x-original-url", "x-rewrite-url") {
+		path, _, _ := strings.Cut(target, "?")
+		if u, err := url.Parse(target); err == nil && u.IsAbs() {
+			path = u.Path
+		}
+		form = cmp.Or(form, g.find(path))
+	}
+	return form
+}
+
+// find returns the guarded form at a path, or nil if there is none.
+//
+// Applications disagree about which paths are equal. A visitor must not get past the guard by a
+// spelling that only the application takes for the guarded path. Guarding one path too many does no
+// harm, so find guards every path that some application could mean.
+func (g guardedForms) find(requested string) *guardedForm {
+	segments, up := pathSegments(requested)
+	// Programs that parse the path as a URL take the first segment of //a/b for a host.
+	host := len(requested) > 1 && isSlash(rune(requested[0])) && isSlash(rune(requested[1])) && len(segments) > 0
+	for i := range g {
+		guarded := g[i].path
+		if isBelow(segments, guarded) || host && isBelow(segments[1:], guarded) || up && mentions(segments, guarded) || isScript(segments, guarded) {
+			return &g[i]
+		}
+	}
+	return nil
+}
+
 // asksForPage reports whether a request cannot be a form for any application. Some applications
 // read the body of a GET, or take the method from a header.
 func asksForPage(r *http.Request) bool {
@@ -31,38 +72,6 @@ func headers(r *http.Request, names ...string) (values []string) {
 		}
 	}
 	return values
-}
-
-// formOf returns the guarded form that a request is for, or nil if there is none. Some
-// frameworks let a header replace the path.
-func (p *proxy) formOf(r *http.Request) *guardedForm {
-	form := p.find(r.URL.Path)
-	for _, target := range headers(r, "x-original-url", "x-rewrite-url") {
-		path, _, _ := strings.Cut(target, "?")
-		if u, err := url.Parse(target); err == nil && u.IsAbs() {
-			path = u.Path
-		}
-		form = cmp.Or(form, p.find(path))
-	}
-	return form
-}
-
-// find returns the guarded form at a path, or nil if there is none.
-//
-// Applications disagree about which paths are equal. A visitor must not get past the guard by a
-// spelling that only the application takes for the guarded path. Guarding one path too many does no
-// harm, so find guards every path that some application could mean.
-func (p *proxy) find(requested string) *guardedForm {
-	segments, up := pathSegments(requested)
-	// Programs that parse the path as a URL take the first segment of //a/b for a host.
-	host := len(requested) > 1 && isSlash(rune(requested[0])) && isSlash(rune(requested[1])) && len(segments) > 0
-	for i := range p.forms {
-		guarded := p.forms[i].path
-		if isBelow(segments, guarded) || host && isBelow(segments[1:], guarded) || up && mentions(segments, guarded) || isScript(segments, guarded) {
-			return &p.forms[i]
-		}
-	}
-	return nil
 }
 
 var script = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`\.(php[0-9]?|phtml|f?cgi|pl|py|rb|aspx?|jsp|cfm)$`) })

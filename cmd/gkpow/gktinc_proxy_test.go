@@ -351,20 +351,20 @@ func TestProxyPaths(t *testing.T) {
 		var err error
 		u.Path, err = url.PathUnescape(target)
 		require.NoError(t, err)
-		require.NotNil(t, p.find(u.Path), target)
+		require.NotNil(t, p.forms.find(u.Path), target)
 	}
 	for _, path := range []string{"/", "//", "", "*", "/loginx", "/login-now", "/login_now", "/login2", "/loginé", "/other/login", "/x/y/../z", "/app",
 		"/app/sign-in", "/sign-in.php", "/static/100%", "/a%2Fb", "/logi", "//host/other/login",
 		"/v1.2/login", "/index.html/login", "/index.php/other", "/index.php"} {
-		require.Nil(t, p.find(path), path)
+		require.Nil(t, p.forms.find(path), path)
 	}
-	require.Equal(t, "x", p.find("/app/sign-in.php").parameters.Get("form"))
+	require.Equal(t, "x", p.forms.find("/app/sign-in.php").parameters.Get("form"))
 	root := forms("example.com/")
 	for _, path := range []string{"/", "//", "/.", "/%2e/", "//host", "//host/", "/;x", "/x/..", "/x/y/../..", `/x\..`, "/index.php", "/Default.aspx", "//host/index.html"} {
-		require.NotNil(t, root.find(path), path)
+		require.NotNil(t, root.forms.find(path), path)
 	}
 	for _, path := range []string{"/x", "/contact.php", "/index-2", "/x/index.php", "//host/x"} {
-		require.Nil(t, root.find(path), path)
+		require.Nil(t, root.forms.find(path), path)
 	}
 }
 

@@ -5,7 +5,10 @@
 // answer alone goes to standard output, everything else to standard error, and
 // the exit code says what went wrong: see "gkpow help exit-codes".
 //
-// To read it, start with newRoot in root.go; there is one file for each command.
+// To read it, start with newRoot in root.go. Each command has a file of its own. A file uses
+// only files below it: a command uses the files that begin with its name, then what several
+// commands share (such as account.go, cache.go and engine.go), then what all share (command.go,
+// exit.go, input.go, output.go, words.go and environment.go).
 package main
 
 import (

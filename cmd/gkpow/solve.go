@@ -122,6 +122,28 @@ func solve(ctx context.Context, env environment, f solveFlags) error {
 	return err
 }
 
+// solveStream solves the lines of standard input, --parallel of them at a time.
+func (f *solveFlags) solveStream(ctx context.Context, env environment, options solver.Options) error {
+	for _, flag := range []string{"json", "difficulty", "bits"} {
+		if f.given(flag) {
+			return usagef("--%s cannot be used with --stream: each line says what to solve", flag)
+		}
+	}
+	if f.parallel < 1 || f.parallel > maxParallel {
+		return usagef("--parallel must be 1 to %d, not %d", maxParallel, f.parallel)
+	}
+	s, err := f.newSolver(options)
+	if err != nil {
+		return err
+	}
+	ctx, stop, err := f.withTimeout(ctx)
+	if err != nil {
+		return err
+	}
+	defer stop()
+	return answerLines(ctx, env, s, f.parallel)
+}
+
 // readChallenge reads the file of --challenge.
 func (f *solveFlags) readChallenge(ctx context.Context, stdin io.Reader) (p solver.Puzzle, deadline time.Time, err error) {
 	data, err := readLimited(ctx, f.challenge, stdin)

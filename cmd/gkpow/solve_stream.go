@@ -41,26 +41,9 @@ type streamAnswer struct {
 	Code  int             `json:"code,omitempty"` // the exit code that gkpow solve would give
 }
 
-// solveStream answers the lines of standard input until it ends, --parallel of them at a
-// time. An error in a line, or in its search, becomes the answer to that line.
-func (f *solveFlags) solveStream(ctx context.Context, env environment, options solver.Options) error {
-	for _, flag := range []string{"json", "difficulty", "bits"} {
-		if f.given(flag) {
-			return usagef("--%s cannot be used with --stream: each line says what to solve", flag)
-		}
-	}
-	if f.parallel < 1 || f.parallel > maxParallel {
-		return usagef("--parallel must be 1 to %d, not %d", maxParallel, f.parallel)
-	}
-	s, err := f.newSolver(options)
-	if err != nil {
-		return err
-	}
-	ctx, stop, err := f.withTimeout(ctx)
-	if err != nil {
-		return err
-	}
-	defer stop()
+// answerLines answers the lines of standard input until it ends, some of them at a time. An
+// error in a line, or in its search, becomes the answer to that line.
+func answerLines(ctx context.Context, env environment, s *solver.Solver, parallel int) error {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	lines := make(chan []byte)
@@ -87,7 +70,7 @@ func (f *solveFlags) solveStream(ctx context.Context, env environment, options s
 
 	var out sync.Mutex // held while an answer is written
 	var searches sync.WaitGroup
-	for range f.parallel {
+	for range parallel {
 		searches.Go(func() {
 			for line := range lines {
 				answer := answerLine(ctx, s, line)

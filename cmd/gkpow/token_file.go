@@ -164,13 +164,3 @@ func (f *tokenFile) removeLocked() {
 	}
 	f.written, f.expires = nil, time.Time{}
 }
-
-// renewsIn returns the time after which a request starts a renewal in client.Source, or 0
-// if any request does.
-func renewsIn(t client.Token, now time.Time) time.Duration {
-	received := t.Received()
-	if received.IsZero() {
-		return 0
-	}
-	return max(t.Expires().Sub(now)-t.Expires().Sub(received)/5, 0)
-}
