@@ -24,7 +24,7 @@ type Machine struct {
 	CgroupLimit    float64  `json:"cgroupLimit,omitempty"`    // CPUs that the container's quota allows
 	Governor       string   `json:"governor,omitempty"`       // frequency governor, with its driver
 	Hypervisor     string   `json:"hypervisor,omitempty"`     // name of the hypervisor, or "" if none is known
-	Load           float64  `json:"load,omitempty"`           // one-minute load average before the run
+	Load           float64  `json:"load,omitempty"`           // one-minute load average before the run, in runnable processes
 
 	OS     string `json:"os"`               // name of the system, or GOOS
 	Kernel string `json:"kernel,omitempty"` // release of the system's kernel

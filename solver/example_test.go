@@ -118,3 +118,23 @@ func ExampleSolution_String() {
 	})
 	// Output: nonce 19317, after 19318 hashes in 2ms (9.7 MH/s) by shani with 2 workers
 }
+
+// Outline shows which nonces a search tries first. After a salt of 48 characters, those of 16
+// digits take one block of SHA-256 for each hash, and shorter ones two.
+func ExampleSolver_Outline() {
+	s, err := solver.New(solver.Options{Backend: "generic"})
+	if err != nil {
+		log.Fatal(err)
+	}
+	puzzle, err := solver.NewPuzzle("7f8e9d0cab12cd34ef567890a1b2c3d47f8e9d0cab12cd34", 6)
+	if err != nil {
+		log.Fatal(err)
+	}
+	plan, err := s.Outline(puzzle)
+	if err != nil {
+		log.Fatal(err)
+	}
+	first := plan.Segments[0]
+	fmt.Printf("%d digits, %.0f%% of searches end there\n", first.Width, 100*first.Chance)
+	// Output: 16 digits, 100% of searches end there
+}

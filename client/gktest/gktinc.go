@@ -63,7 +63,7 @@ type GKTincValidation struct {
 	ClientIP                                            netip.Addr // the visitor's address
 	FormPayloadSize                                     int        // in bytes
 	Time                                                time.Time  // the field time, in whole seconds
-	ChallengeLevel                                      int        // 0 if absent
+	ChallengeLevel                                      int        // level of the page, 1 to 1000; 0 if absent
 }
 
 // JudgeSolution returns ACCEPT for anything that could be a solution, that is, standard

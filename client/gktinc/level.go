@@ -23,7 +23,7 @@ const maxText = 4 << 10
 // at most 300 bytes.
 type Level struct {
 	Action         Action // "" if not given
-	ChallengeLevel int    // Config.DefaultLevel if 0 or not given
+	ChallengeLevel int    // effort to ask of the visitor, 1 to 1000; Config.DefaultLevel if 0 or not given
 	Sign           string // goes into the page's configuration unchanged; at most 4 KiB, "" if not given
 	Description    string // "" if not given
 	ClientIP       string // the address, as the service repeats it

@@ -22,7 +22,7 @@ type Validation struct {
 	URL      string     // URL of the page, the same as in its configuration; see PageURL
 	Once     string     // the same as in the page's configuration; at most 4 KiB
 
-	FormPayloadSize       int    // Client.PayloadSize of the form, 0 or more
+	FormPayloadSize       int    // in bytes, 0 or more: Client.PayloadSize of the form
 	FormInputElementValue string // value of the monitored input, such as a user name; the first 1 KiB is sent
 
 	Time           time.Time // zero means now; sent in whole seconds
