@@ -19,8 +19,8 @@ type APIConfig struct {
 	DefaultURL string // URL of the vendor's service
 	Variable   string // environment variable that sets the URL
 
-	// Kind classifies an error answer: it returns one of the Err variables for a
-	// status and an error code, which is "" if the answer has none. If Kind is nil, the
+	// Kind classifies an error response: it returns one of the Err variables for a
+	// status and an error code, which is "" if the response has none. If Kind is nil, the
 	// status alone decides, or, if Name is "", the rules of gkCAPTCHA.
 	Kind func(status int, code Code) error
 
@@ -34,13 +34,13 @@ type APIConfig struct {
 	URL        string         // "" means DefaultURL
 	HTTPClient *http.Client   // nil means a new client
 	MaxRetries int            // retries of a failed request; 0 means 2, negative means none
-	Timeout    time.Duration  // of each request, up to the last byte of the answer; 0 means 10 s
+	Timeout    time.Duration  // of each request, up to the last byte of the response; 0 means 10 s
 	UserAgent  string         // header User-Agent, printable ASCII; "" means DefaultUserAgent()
 	Limits     Limits         // on concurrent requests, on requests to a failing service, and on the time of a call
 	OnExchange func(Exchange) // nil, or called after each request that was sent; must be safe for concurrent use
 
-	// Readable reports whether Do should return an answer; otherwise Do returns an
-	// *Error. It is called with JSON objects only. nil accepts answers with status 2xx
+	// Readable reports whether Do should return a response; otherwise Do returns an
+	// *Error. It is called with JSON objects only. nil accepts responses with status 2xx
 	// whose field success is true or absent.
 	Readable func(status int, body []byte) bool
 
@@ -50,7 +50,7 @@ type APIConfig struct {
 // An API is a client of the JSON API at one URL. Client and package gktinc make all
 // their requests through it. It uses https, or http to a loopback address; it does not
 // follow redirects; it requires TLS 1.2, unless the user supplies the HTTP client. Each
-// answer is a JSON object of at most 1 MiB, and each failure is an *Error that shows no
+// response is a JSON object of at most 1 MiB, and each failure is an *Error that shows no
 // secret. An API is safe for concurrent use.
 type API struct {
 	prefix     string // of Error.Op
@@ -100,7 +100,7 @@ func NewAPI(config APIConfig) (*API, error) {
 			a.advise = func(*Error) string { return "" }
 		}
 	} else if a.kind == nil {
-		a.kind, a.own = answerKind, isAnswer
+		a.kind, a.own = errorKind, isErrorResponse
 	}
 	switch {
 	case config.Timeout < 0:
@@ -139,10 +139,10 @@ type APIRequest struct {
 	Header http.Header // in addition to Content-Type, Accept and User-Agent
 	Body   any         // sent as JSON; nil means no body
 
-	limit time.Duration // for the answer; 0 means APIConfig.Timeout
+	limit time.Duration // for the response; 0 means APIConfig.Timeout
 }
 
-// An APIAnswer is an answer that APIConfig.Readable accepts.
+// An APIAnswer is a response that APIConfig.Readable accepts.
 type APIAnswer struct {
 	Status   int    // 2xx, unless APIConfig.Readable accepts others
 	Body     []byte // a JSON object
@@ -150,7 +150,7 @@ type APIAnswer struct {
 }
 
 // Do sends a request, with retries according to Config.MaxRetries and Limits. It returns
-// an answer that APIConfig.Readable accepts; anything else is an *Error. When ctx is
+// a response that APIConfig.Readable accepts; anything else is an *Error. When ctx is
 // done, Do returns at once, with an error for which errors.Is finds context.Canceled or
 // context.DeadlineExceeded.
 func (a *API) Do(ctx context.Context, r APIRequest) (APIAnswer, error) {
@@ -175,6 +175,6 @@ func (a *API) Do(ctx context.Context, r APIRequest) (APIAnswer, error) {
 // Do does not retry.
 const minAttempt = 500 * time.Millisecond
 
-// Printable makes text from an answer safe to show: a single line of at most 300 bytes,
+// Printable makes text from a response safe to show: a single line of at most 300 bytes,
 // without secrets.
 func (a *API) Printable(s string) string { return printable(a.redact(s)) }

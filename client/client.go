@@ -24,7 +24,7 @@
 //	case errors.Is(err, client.ErrRateLimited):   // wait, see Error.RetryAfter
 //	case errors.Is(err, client.ErrQuotaExceeded): // stop until next month
 //	case errors.Is(err, client.ErrMisconfigured): // keys, plan or Config are wrong
-//	case errors.Is(err, client.ErrUnavailable):   // no valid answer
+//	case errors.Is(err, client.ErrUnavailable):   // no valid response
 //	}
 //
 // No value of this package prints the secret key or a token, whether with fmt, JSON, slog
@@ -107,7 +107,7 @@ func (c *Client) Fingerprint() string {
 // Token returns ErrExpired at once, since another token would cost quota and be no
 // better.
 //
-// Token retries requests according to Config.MaxRetries. If a submission gets no answer,
+// Token retries requests according to Config.MaxRetries. If a submission gets no response,
 // Token submits the solution again; if the service then says that the challenge is used
 // up, Token treats it as expired.
 //

@@ -6,7 +6,7 @@ import (
 )
 
 // A serverClock relates the server's clock to the local one: both fields are the time at
-// which an answer arrived. local has a monotonic reading, so deadlines do not move when
+// which a response arrived. local has a monotonic reading, so deadlines do not move when
 // somebody sets the local clock.
 type serverClock struct {
 	local, server time.Time

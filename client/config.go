@@ -57,8 +57,8 @@ type Config struct {
 
 	// MaxRetries is the maximum number of retries of a request by Token and
 	// VerifyToken: 0 means 2, negative means none. They retry when there is no complete
-	// answer, and after status 5xx and 408. The first wait is 250 ms, and each later
-	// one twice as long. If the answer has a longer Retry-After, they wait for that, but
+	// response, and after status 5xx and 408. The first wait is 250 ms, and each later
+	// one twice as long. If the response has a longer Retry-After, they wait for that, but
 	// give up if it exceeds 30 s. They also give up after two timeouts. They wait for
 	// the end of a rate limit only if the context has a deadline after it. They do not
 	// retry after any other rejection, such as an exceeded quota, nor after a redirect
@@ -70,7 +70,7 @@ type Config struct {
 	// of the time that was left when the challenge arrived.
 	Margin time.Duration
 
-	Timeout   time.Duration // of each request, up to the last byte of the answer; 0 means 10 s
+	Timeout   time.Duration // of each request, up to the last byte of the response; 0 means 10 s
 	UserAgent string        // "" means DefaultUserAgent
 
 	Limits Limits // how many requests run at once, and when to stop sending to a failing service

@@ -13,7 +13,7 @@ import (
 // codeForm matches error codes that are safe to show.
 var codeForm = pattern.New(`^[A-Za-z0-9_.-]{1,64}$`)
 
-// errorCode returns the error code in an answer: a documented code if there is one, else
+// errorCode returns the error code in a response: a documented code if there is one, else
 // the first text that looks like a code, redacted.
 func errorCode(o jsonobject.Object, redact func(string) string) Code {
 	nested := jsonobject.Decode(o["error"])
@@ -36,10 +36,10 @@ func errorCode(o jsonobject.Object, redact func(string) string) Code {
 	return first
 }
 
-// isAnswer reports whether a JSON object may be an error answer of gkCAPTCHA. Each has a
+// isErrorResponse reports whether a JSON object may be an error response of gkCAPTCHA. Each has a
 // field success (gkCAPTCHA M2M API, "Error Responses"), or at least a documented code.
-// Answers of firewalls and gateways, such as {"message":"Forbidden"}, have neither.
-func isAnswer(o jsonobject.Object) bool {
+// Responses of firewalls and gateways, such as {"message":"Forbidden"}, have neither.
+func isErrorResponse(o jsonobject.Object) bool {
 	said := string(o["success"])
 	if said == "true" || said == "false" {
 		return true

@@ -23,7 +23,7 @@ var (
 	ErrExpired error = kind("expired")
 	// ErrMisconfigured: the keys, the plan or the Config are wrong. Correct them.
 	ErrMisconfigured error = kind("misconfigured")
-	// ErrUnavailable: there was no valid answer. The service may or may not have
+	// ErrUnavailable: there was no valid response. The service may or may not have
 	// processed the request.
 	ErrUnavailable error = kind("unavailable")
 	// ErrDifficulty: the difficulty of the challenge exceeds Config.MaxDifficulty or
@@ -68,9 +68,9 @@ func (c Code) kind() error {
 	return nil
 }
 
-// answerKind returns the kind of an error of gkCAPTCHA: by its code if that is
+// errorKind returns the kind of an error of gkCAPTCHA: by its code if that is
 // documented, else by its status.
-func answerKind(status int, code Code) error {
+func errorKind(status int, code Code) error {
 	if kind := code.kind(); kind != nil {
 		return kind
 	}
@@ -91,7 +91,7 @@ func statusKind(status int) error {
 }
 
 // An Error is what all functions of this package return when they fail. It is safe to log:
-// it contains neither the secret key nor a token. Of an answer's body it contains only the
+// it contains neither the secret key nor a token. Of a response's body it contains only the
 // error code, if that looks like a code.
 //
 // errors.Is finds the Kind, the Code and the cause of an Error.
@@ -108,7 +108,7 @@ type Error struct {
 	Kind error
 
 	Status int  // HTTP status; 0 if there was no response
-	Code   Code // error code of the answer, not always a documented one; "" if there was none
+	Code   Code // error code of the response, not always a documented one; "" if there was none
 
 	Attempts int // number of requests if there were retries, otherwise 0
 
@@ -177,7 +177,7 @@ func (e *Error) Unwrap() []error {
 	return all
 }
 
-// advice returns what the user can do about an error answer of the service.
+// advice returns what the user can do about an error response of the service.
 func (e *Error) advice() string {
 	switch {
 	case e.Status == 0:

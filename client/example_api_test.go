@@ -15,7 +15,7 @@ import (
 // An API can call any JSON service. It retries temporary failures, limits the size of
 // answers, and shows no secrets.
 func ExampleNewAPI() {
-	// This server stands in for the service. Its first answer is a temporary failure.
+	// This server stands in for the service. Its first response is a temporary failure.
 	failed := false
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		switch {

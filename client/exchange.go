@@ -19,10 +19,10 @@ import (
 	"github.com/gkpow/gkpow/client/internal/pattern"
 )
 
-// maxBody is the maximum size of an answer, in bytes after decompression.
+// maxBody is the maximum size of a response, in bytes after decompression.
 const maxBody = 1 << 20
 
-// maxHeader is the maximum size of an answer's header in bytes, unless the user supplies
+// maxHeader is the maximum size of a response's header in bytes, unless the user supplies
 // the HTTP client.
 const maxHeader = 64 << 10
 
@@ -49,7 +49,7 @@ func newHTTPClient(given *http.Client) *http.Client {
 	return &hc
 }
 
-// An answer is an answer of the service.
+// An answer is a response of the service whose body has been read.
 type answer struct {
 	response *http.Response // with its body closed
 	status   int
@@ -58,7 +58,7 @@ type answer struct {
 	clock    serverClock
 }
 
-// ask sends a request and returns an answer that APIConfig.Readable accepts.
+// ask sends a request and returns a response that APIConfig.Readable accepts.
 // Anything else is an *Error.
 func (a *API) ask(ctx context.Context, r APIRequest) (answer, error) {
 	got, err := a.send(ctx, r)
@@ -71,7 +71,7 @@ func (a *API) ask(ctx context.Context, r APIRequest) (answer, error) {
 	return got, nil
 }
 
-// send sends a request if the gate admits it, and returns the whole answer, whatever it
+// send sends a request if the gate admits it, and returns the whole response, whatever it
 // contains.
 func (a *API) send(ctx context.Context, r APIRequest) (answer, error) {
 	r.limit = cmp.Or(r.limit, a.timeout)
@@ -93,7 +93,7 @@ func (a *API) send(ctx context.Context, r APIRequest) (answer, error) {
 	return got, err
 }
 
-// exchange sends a request, whose context times out after r.limit, and reads the answer.
+// exchange sends a request, whose context times out after r.limit, and reads the response.
 func (a *API) exchange(ctx context.Context, r APIRequest, request *http.Request) (answer, error) {
 	response, err := a.do(request)
 	if err != nil {
@@ -141,7 +141,7 @@ func (a *API) request(ctx context.Context, r APIRequest) (*http.Request, error) 
 	return request, nil
 }
 
-// failure returns nil if the answer is a JSON object that APIConfig.Readable accepts.
+// failure returns nil if the response is a JSON object that APIConfig.Readable accepts.
 // Otherwise it returns an *Error whose kind depends on the documented code, or else on
 // the status.
 func (a *API) failure(op string, got answer) error {
@@ -200,7 +200,7 @@ func (a *API) redirected(response *http.Response) error {
 
 var mediaForm = pattern.New(`^[a-z0-9.+-]{1,60}/[a-z0-9.+-]{1,60}$`)
 
-// foreign returns an error that explains an answer that does not come from the API.
+// foreign returns an error that explains a response that does not come from the API.
 func (a *API) foreign(got answer) error {
 	media, _, err := mime.ParseMediaType(got.response.Header.Get("Content-Type"))
 	if err != nil || !mediaForm().MatchString(media) {
@@ -213,7 +213,7 @@ func (a *API) foreign(got answer) error {
 	return fmt.Errorf("the response %s: something other than the API answered, such as a proxy or a firewall, or Config.URL is wrong", what)
 }
 
-// transportError returns an error that explains why there was no complete answer. The
+// transportError returns an error that explains why there was no complete response. The
 // text may quote a hostile server, so it is redacted; if that changes the text, the
 // result does not wrap the original error.
 func (a *API) transportError(caller, limited context.Context, r APIRequest, status int, err error) error {

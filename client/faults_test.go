@@ -37,13 +37,13 @@ func instead(h http.HandlerFunc) fault {
 	}
 }
 
-// after lets the service process the request and changes the answer. A lost answer may have
+// after lets the service process the request and changes the response. A lost response may have
 // used up a challenge, a token or quota.
 func after(spoil func(*http.Response) (*http.Response, error)) fault {
 	return func(_ *http.Request, ask func() *http.Response) (*http.Response, error) { return spoil(ask()) }
 }
 
-// rewrite changes the fields of the answer.
+// rewrite changes the fields of the response.
 func rewrite(change func(map[string]any)) fault {
 	return after(func(r *http.Response) (*http.Response, error) {
 		var fields map[string]any
@@ -58,7 +58,7 @@ func rewrite(change func(map[string]any)) fault {
 	})
 }
 
-// brokenBody returns a fault whose answer has a body that ends early, or never.
+// brokenBody returns a fault whose response has a body that ends early, or never.
 func brokenBody(end func(context.Context) error) fault {
 	return func(r *http.Request, ask func() *http.Response) (*http.Response, error) {
 		response := ask()
@@ -75,7 +75,7 @@ var faults = map[string]fault{
 	"reset before":     func(*http.Request, func() *http.Response) (*http.Response, error) { return nil, syscall.ECONNRESET },
 	"reset after":      after(func(*http.Response) (*http.Response, error) { return nil, syscall.ECONNRESET }),
 	"secret in error":  func(*http.Request, func() *http.Response) (*http.Response, error) { return nil, errors.New(leak) },
-	"no answer":        func(r *http.Request, _ func() *http.Response) (*http.Response, error) { return nil, end(r.Context()) },
+	"no response":      func(r *http.Request, _ func() *http.Response) (*http.Response, error) { return nil, end(r.Context()) },
 	"truncated":        brokenBody(func(context.Context) error { return io.ErrUnexpectedEOF }),
 	"silent end":       brokenBody(func(context.Context) error { return io.EOF }),
 	"slow for ever":    brokenBody(end),
@@ -108,13 +108,13 @@ var faults = map[string]fault{
 	"other salt":       rewrite(func(f map[string]any) { f["salt"] = "other" }),
 	"long ago":         rewrite(func(f map[string]any) { f["expiresAt"] = 1 }),
 	"no Date":          after(func(r *http.Response) (*http.Response, error) { r.Header.Del("Date"); return r, nil }),
-	"slow answer": func(r *http.Request, ask func() *http.Response) (*http.Response, error) {
+	"slow response": func(r *http.Request, ask func() *http.Response) (*http.Response, error) {
 		if !pause.For(r.Context(), 4*time.Second) {
 			return nil, r.Context().Err()
 		}
 		return ask(), nil
 	},
-	"very late answer": func(r *http.Request, ask func() *http.Response) (*http.Response, error) {
+	"very late response": func(r *http.Request, ask func() *http.Response) (*http.Response, error) {
 		response := ask()
 		if !pause.For(r.Context(), 9*time.Second) {
 			return nil, r.Context().Err()
@@ -129,7 +129,7 @@ func end(ctx context.Context) error {
 	return ctx.Err()
 }
 
-// hostile is a service whose answers fail according to a plan.
+// hostile is a service whose responses fail according to a plan.
 func hostile(service http.Handler, plan func(*http.Request) fault) *http.Client {
 	return &http.Client{Transport: roundTrip(func(r *http.Request) (*http.Response, error) {
 		if err := r.Context().Err(); err != nil {
@@ -192,7 +192,7 @@ func TestFaults(t *testing.T) {
 		"bare 429": {ErrUnavailable, ErrUnavailable}, "quota": {ErrQuotaExceeded, ErrQuotaExceeded},
 		"invalid key": {ErrMisconfigured, ErrMisconfigured}, "disabled": {ErrMisconfigured, ErrMisconfigured},
 		"expired": {ErrExpired, ErrExpired}, "invalid solution": {ErrRejected, ErrRejected},
-		"strings": {nil, nil}, "no Date": {nil, nil}, "slow answer": {nil, nil}, "very late answer": {nil, nil},
+		"strings": {nil, nil}, "no Date": {nil, nil}, "slow response": {nil, nil}, "very late response": {nil, nil},
 		"hard": {ErrDifficulty, nil}, "other salt": {ErrRejected, nil}, "long ago": {ErrExpired, ErrExpired},
 		"numbers": {ErrUnavailable, ErrUnavailable}, "nulls": {ErrUnavailable, ErrUnavailable},
 	}

@@ -23,7 +23,7 @@ type roundTrip func(*http.Request) (*http.Response, error)
 
 func (f roundTrip) RoundTrip(r *http.Request) (*http.Response, error) { return f(r) }
 
-// says returns a handler that always gives the same answer.
+// says returns a handler that always gives the same response.
 func says(status int, media, body string, header ...string) http.HandlerFunc {
 	return func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("Content-Type", media)
@@ -262,7 +262,7 @@ type readerFunc func([]byte) (int, error)
 func (f readerFunc) Read(p []byte) (int, error) { return f(p) }
 
 func TestTimeout(t *testing.T) {
-	// hanging sends the beginning of an answer and then waits for the end of the test.
+	// hanging sends the beginning of a response and then waits for the end of the test.
 	hanging := func(t *testing.T, beginning string, change func(*Config)) *Client {
 		release := make(chan struct{})
 		c := newTestClient(t, http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
@@ -275,7 +275,7 @@ func TestTimeout(t *testing.T) {
 		t.Cleanup(func() { close(release) }) // runs before the server closes
 		return c
 	}
-	for name, beginning := range map[string]string{"no answer": "", "half an answer": `{"challengeId":`} {
+	for name, beginning := range map[string]string{"no response": "", "half a response": `{"challengeId":`} {
 		t.Run(name, func(t *testing.T) {
 			c := hanging(t, beginning, func(c *Config) { c.Timeout = 50 * time.Millisecond })
 			_, err := c.Token(t.Context())

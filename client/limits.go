@@ -22,7 +22,7 @@ type Limits struct {
 
 	// FailureThreshold is the number of consecutive failures that open the circuit
 	// breaker; 0 means 5, negative means that it never opens. A request fails if there
-	// is no answer, if the answer does not come from the API, or if the status is 502,
+	// is no response, if the response does not come from the API, or if the status is 502,
 	// 503 or 504. Status 500 counts neither as failure nor as success, since a single
 	// bad request can cause it.
 	FailureThreshold int
@@ -52,7 +52,7 @@ var ErrCircuitOpen = errors.New("client: the circuit breaker is open")
 // Traffic is the current state of an API, with counts since it was created.
 type Traffic struct {
 	Circuit     string // state of the circuit breaker: "closed" (normal), "open" or "half-open"
-	InFlight    int    // requests that wait for an answer
+	InFlight    int    // requests that wait for a response
 	MaxInFlight int    // see Limits
 
 	CircuitOpenings uint64 // times that the circuit breaker has opened
@@ -150,7 +150,7 @@ func outcomeOf(got answer, err error, took time.Duration) error {
 	switch {
 	case errors.As(err, &failure) && failure.Kind == nil:
 		// The caller's context is done. A missed deadline says something about the
-		// service only if it left time for an answer.
+		// service only if it left time for a response.
 		if errors.Is(err, context.DeadlineExceeded) && took >= time.Second {
 			return err
 		}

@@ -171,7 +171,7 @@ func TestMaxInFlight(t *testing.T) {
 		require.ErrorIs(t, err, context.Canceled)
 
 		// Six requests are answered within the 10 s. The third group of three has only
-		// 2 s left for an answer, which is too little. The fourth group gets no slot.
+		// 2 s left for a response, which is too little. The fourth group gets no slot.
 		kinds := map[error]int{}
 		for range cap(errs) {
 			err := <-errs

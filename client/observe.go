@@ -6,10 +6,10 @@ import "time"
 // secret.
 type Exchange struct {
 	Op         string        // as in Error.Op
-	Status     int           // HTTP status of the answer; 0 if there was no complete one
-	Code       Code          // error code of the answer, documented or not; "" if it has none
+	Status     int           // HTTP status of the response; 0 if there was no complete one
+	Code       Code          // error code of the response, documented or not; "" if it has none
 	RetryAfter time.Duration // as in Error.RetryAfter
-	Duration   time.Duration // from the start of the request to the last byte of the answer, or to the failure
+	Duration   time.Duration // from the start of the request to the last byte of the response, or to the failure
 }
 
 // observe reports an exchange to OnExchange.

@@ -101,7 +101,7 @@ func TestRetries(t *testing.T) {
 	}
 }
 
-// The service accepted the solution, but its answer was lost. The retry gets
+// The service accepted the solution, but its response was lost. The retry gets
 // challenge_expired, and a new round gets a token.
 func TestLostAnswerStartsNewRound(t *testing.T) {
 	for name, lose := range map[string]func(*http.Response) (*http.Response, error){

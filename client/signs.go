@@ -8,7 +8,7 @@ import (
 	"strings"
 )
 
-// signs are everything in an answer of token/verify that speaks against the token.
+// signs are everything in a response of token/verify that speaks against the token.
 // readSigns looks at any depth and accepts any spelling of a name (errorCodes,
 // error_codes, Error-Codes), since overlooking one sign would accept a bad token.
 type signs struct {
@@ -87,7 +87,7 @@ func (s *signs) look(value any) {
 
 // A field in mustBeTrue rejects the token unless it is true, and one in mustBeFalse unless
 // it is false or null. A field in outcomes rejects the token unless it means success: a
-// text in positive, the number 0 or a status 2xx, true, or null. In an answer, the names
+// text in positive, the number 0 or a status 2xx, true, or null. In a response, the names
 // may begin with "token", "is" or "already".
 var (
 	mustBeTrue  = []string{"verified", "valid", "ok", "passed", "pass", "accepted", "allowed", "approved", "human"}

@@ -13,7 +13,7 @@ import (
 	"github.com/gkpow/gkpow/solver"
 )
 
-// tokenLifetime is the lifetime of a token whose answer does not state it: gkCAPTCHA M2M
+// tokenLifetime is the lifetime of a token whose response does not state it: gkCAPTCHA M2M
 // API, "a JWT valid for 5 minutes".
 const tokenLifetime = 300 * time.Second
 

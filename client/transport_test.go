@@ -118,7 +118,7 @@ func TestTransportRetries(t *testing.T) {
 			data, err := io.ReadAll(response.Body)
 			require.NoError(t, err)
 			require.Equal(t, r.status != 200, string(data) == "no")
-			require.Equal(t, base.opened-1, base.closed, "a body is left open, or the answer's was closed")
+			require.Equal(t, base.opened-1, base.closed, "a body is left open, or the response's was closed")
 		})
 	}
 }

@@ -31,7 +31,7 @@ type Verdict struct {
 	Degraded bool
 
 	// Ambiguous means that the token was already used, but perhaps by an earlier
-	// attempt of the same call whose answer was lost. OK is false.
+	// attempt of the same call whose response was lost. OK is false.
 	Ambiguous bool
 
 	Score     *float64  // 0 (harmless) to 1 (a bot); nil if missing or out of range
@@ -43,12 +43,12 @@ type Verdict struct {
 	ReasonCodes []string // why the token is rejected; printable; empty if it is accepted
 	Status      int      // HTTP status; 0 if nothing was sent
 
-	// Raw is the whole answer, for fields that this package does not know. It is a
-	// Secret, since an answer may repeat the token.
+	// Raw is the whole response, for fields that this package does not know. It is a
+	// Secret, since a response may repeat the token.
 	Raw Secret
 
 	accepted bool      // the service has accepted the token, or Degraded is set
-	now      time.Time // when the answer arrived, by the server's clock
+	now      time.Time // when the response arrived, by the server's clock
 }
 
 // OK reports whether to accept the token. It is true if the service has verified the token
@@ -100,8 +100,8 @@ func isAboutToken(code string) bool {
 
 func isUsed(code string) bool { return code == "token_already_used" || code == "timeout-or-duplicate" }
 
-// decodeVerdict decodes an answer in any of the documented formats. It returns an error if
-// the answer is not a verdict.
+// decodeVerdict decodes a response in any of the documented formats. It returns an error if
+// the response is not a verdict.
 func (c *Client) decodeVerdict(a answer, token string) (Verdict, error) {
 	redact := func(s string) string { return printable(c.api.redact(strings.ReplaceAll(s, token, redacted))) }
 	signs := readSigns(a.data, redact)

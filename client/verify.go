@@ -18,7 +18,7 @@ type VerifyOptions struct {
 
 	// FailOpen accepts tokens while the service is unavailable (ErrUnavailable); the
 	// Verdict is then Degraded. Wrong keys, an exceeded quota or rate limit and a
-	// context that is done remain errors. So does a foreign answer with status 4xx
+	// context that is done remain errors. So does a foreign response with status 4xx
 	// other than 408, since a visitor could send a token that makes a firewall block
 	// the request.
 	FailOpen bool
@@ -60,14 +60,14 @@ const opVerifyToken = "token/verify"
 // token is a Verdict, not an error. An error means that there is no verdict, so the caller
 // must not accept the token.
 //
-// VerifyToken accepts a token only if the whole answer agrees:
+// VerifyToken accepts a token only if the whole response agrees:
 //
 //   - the status is 2xx, and success is true
 //   - data, if present, is an object in which verified is true
 //   - every field verified, at any depth, is true
 //   - there is no reason, error or error code
 //
-// If this package understands an answer only in part, VerifyToken rejects the token.
+// If this package understands a response only in part, VerifyToken rejects the token.
 //
 // VerifyToken retries requests according to Config.MaxRetries; see Verdict.Ambiguous.
 func (c *Client) VerifyToken(ctx context.Context, token string, options VerifyOptions) (Verdict, error) {

@@ -21,7 +21,7 @@ import (
 	"github.com/gkpow/gkpow/client/gktest"
 )
 
-// verdictOf returns the verdict on testJWT of a service that always gives the same answer.
+// verdictOf returns the verdict on testJWT of a service that always gives the same response.
 func verdictOf(t *testing.T, h http.Handler, options VerifyOptions) (Verdict, error) {
 	t.Helper()
 	c := newMemoryClient(t, h, func(c *Config) { c.SecretKey, c.MaxRetries = NewSecret(testSecret), -1 })
@@ -76,7 +76,7 @@ func TestVerifyTokenAgainstTheService(t *testing.T) {
 	}
 }
 
-// An answer counts as a success only if nothing in it says otherwise.
+// A response counts as a success only if nothing in it says otherwise.
 func TestVerdicts(t *testing.T) {
 	const ok = `"verified":true`
 	for name, r := range map[string]struct {
@@ -291,7 +291,7 @@ func TestFailOpen(t *testing.T) {
 			require.Equal(t, r.open, why != nil)
 		})
 	}
-	t.Run("refused", func(t *testing.T) {
+	t.Run("rejected", func(t *testing.T) {
 		verdict, err := verdictOf(t, saysJSON(200, `{"success":false}`), VerifyOptions{FailOpen: true})
 		require.NoError(t, err)
 		require.False(t, verdict.OK())
@@ -305,7 +305,7 @@ func TestFailOpen(t *testing.T) {
 	})
 }
 
-// The first attempt used the token up, but its answer was lost.
+// The first attempt used up the token, but its response was lost.
 func TestAmbiguousVerdict(t *testing.T) {
 	for _, shape := range []gktest.VerifyShape{gktest.ShapeDocs, gktest.ShapeSDK} {
 		bubble(t, fmt.Sprint(shape), func(t *testing.T) {
@@ -387,8 +387,8 @@ func TestRequireToken(t *testing.T) {
 	require.Equal(t, 200, ask(RequireOptions{Header: "X-T", FormField: "none"}, func(r *http.Request) { r.Header.Set("X-T", value) }).Code)
 	require.Equal(t, 3, served)
 
-	refused := ask(RequireOptions{}, func(*http.Request) {}) // a token in the URL does not count
-	require.Equal(t, 403, refused.Code)
+	rejected := ask(RequireOptions{}, func(*http.Request) {}) // a token in the URL does not count
+	require.Equal(t, 403, rejected.Code)
 	require.Equal(t, 403, ask(RequireOptions{}, func(r *http.Request) { r.Header.Set("X-Captcha-Token", "wrong") }).Code)
 	require.Equal(t, 403, ask(RequireOptions{Verify: VerifyOptions{Expected: Expected{Hostname: "a"}}}, header).Code)
 	require.Equal(t, 418, ask(RequireOptions{
@@ -425,7 +425,7 @@ func TestRemoteIP(t *testing.T) {
 	}
 }
 
-// dissent returns the first sign against the token in a decoded answer, or "". It does not use
+// dissent returns the first sign against the token in a decoded response, or "". It does not use
 // the package's code: it takes everything for a sign except the two documented forms of success.
 func dissent(name string, value any) string {
 	switch v := value.(type) {
@@ -455,7 +455,7 @@ func dissent(name string, value any) string {
 	return ""
 }
 
-// requireAgreement checks that an answer whose token was accepted contains no sign against
+// requireAgreement checks that a response whose token was accepted contains no sign against
 // it.
 func requireAgreement(t *testing.T, status int, body string) {
 	t.Helper()
@@ -471,7 +471,7 @@ func requireAgreement(t *testing.T, status int, body string) {
 	}
 }
 
-// A single sign against the token, anywhere in an otherwise successful answer, rejects it.
+// A single sign against the token, anywhere in an otherwise successful response, rejects it.
 func TestOneSignRejects(t *testing.T) {
 	signs := []string{
 		`"verified":false`, `"verified":null`, `"verified":"true"`, `"verified":0`, `"verified":[]`, `"isVerified":false`, `"VERIFIED":{}`,
@@ -507,8 +507,8 @@ func TestOneSignRejects(t *testing.T) {
 	}
 }
 
-// A Client accepts no random answer that contains a sign against the token. The answers
-// consist of elements of all known answers.
+// A Client accepts no random answer that contains a sign against the token. The responses
+// consist of elements of all known responses.
 func TestRandomAnswers(t *testing.T) {
 	r := rand.New(rand.NewPCG(1, 2))
 	names := []string{"success", "verified", "data", "error", "reasonCode", "error_codes", "score", "x", "code", "Success", "challenge_ts"}
@@ -550,7 +550,7 @@ func TestRandomAnswers(t *testing.T) {
 			requireAgreement(t, status, body)
 		}
 	}
-	require.Greater(t, accepted, 100, "too few answers are accepted for a meaningful test")
+	require.Greater(t, accepted, 100, "too few responses are accepted for a meaningful test")
 }
 
 func FuzzVerdict(f *testing.F) {

@@ -25,12 +25,13 @@ func (t *tailTable) set(l layout, message *[128]byte) {
 	words := blockWords(block[:])
 	for i := range *t {
 		copy((*t)[i][:], words[:])
+		// Add 1 to the tail digits.
 		for place := end - 1; place >= first; place-- {
 			word, shift := &words[place/4], 24-8*(place%4)
 			if *word += 1 << shift; byte(*word>>shift) <= '9' {
 				break
 			}
-			*word -= 10 << shift // a carry to the digit before
+			*word -= 10 << shift // '9' becomes '0'; carry 1 to the digit before
 		}
 	}
 	asm.Expand(*t)
@@ -59,7 +60,7 @@ func (s *sharedTails) table(outer uint64, message *[128]byte) tailTable {
 	return t.table
 }
 
-// latestTails holds the tables made last, for later searches.
+// latestTails holds the tables of the latest layout and length, for later searches.
 var latestTails struct {
 	mu     sync.Mutex
 	tables *sharedTails

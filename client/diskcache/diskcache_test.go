@@ -373,13 +373,13 @@ func TestFailuresAreShared(t *testing.T) {
 		err  *client.Error
 		text string
 	}{
-		"outage":     {&client.Error{Op: "challenge", Kind: client.ErrUnavailable, Status: 502, Err: errors.New("bad gateway")}, "(HTTP 502): bad gateway; another process got this error"},
-		"expired":    {&client.Error{Op: "token", Kind: client.ErrExpired}, "expired"},
-		"keys":       {&client.Error{Op: "challenge", Kind: client.ErrMisconfigured, Status: 401, Code: client.CodeInvalidKey}, "invalid_key (HTTP 401)"},
-		"quota":      {&client.Error{Op: "challenge", Kind: client.ErrQuotaExceeded, Status: 429, Code: client.CodeQuotaExceeded}, "quota_exceeded"},
-		"difficulty": {&client.Error{Op: "challenge", Kind: client.ErrDifficulty}, "difficulty refused"},
-		"rate limit": {&client.Error{Op: "challenge", Kind: client.ErrRateLimited, Status: 429, RetryAfter: time.Hour}, "rate limited (HTTP 429): another process got this error"},
-		"no answer":  {&client.Error{Op: "verify", Kind: client.ErrUnavailable, Attempts: 2, RetryAfter: 20 * time.Second, Err: errors.New("no complete answer")}, "(2 attempts)"},
+		"outage":      {&client.Error{Op: "challenge", Kind: client.ErrUnavailable, Status: 502, Err: errors.New("bad gateway")}, "(HTTP 502): bad gateway; another process got this error"},
+		"expired":     {&client.Error{Op: "token", Kind: client.ErrExpired}, "expired"},
+		"keys":        {&client.Error{Op: "challenge", Kind: client.ErrMisconfigured, Status: 401, Code: client.CodeInvalidKey}, "invalid_key (HTTP 401)"},
+		"quota":       {&client.Error{Op: "challenge", Kind: client.ErrQuotaExceeded, Status: 429, Code: client.CodeQuotaExceeded}, "quota_exceeded"},
+		"difficulty":  {&client.Error{Op: "challenge", Kind: client.ErrDifficulty}, "difficulty refused"},
+		"rate limit":  {&client.Error{Op: "challenge", Kind: client.ErrRateLimited, Status: 429, RetryAfter: time.Hour}, "rate limited (HTTP 429): another process got this error"},
+		"no response": {&client.Error{Op: "verify", Kind: client.ErrUnavailable, Attempts: 2, RetryAfter: 20 * time.Second, Err: errors.New("no complete response")}, "(2 attempts)"},
 	} {
 		bubble(t, name, func(t *testing.T) {
 			dir := filepath.Join(t.TempDir(), "x")

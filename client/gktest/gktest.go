@@ -89,8 +89,8 @@ type Options struct {
 	// recommends reusing tokens; other pages of the vendor call them single-use.
 	SingleUse bool
 
-	VerifyShape VerifyShape // format of the answers of /token/verify; 0 means ShapeDocs
-	Hostname    string      // hostname in the answers of /token/verify, in ShapeDocs; "" means "localhost"
+	VerifyShape VerifyShape // format of the responses of /token/verify; 0 means ShapeDocs
+	Hostname    string      // hostname in the responses of /token/verify, in ShapeDocs; "" means "localhost"
 
 	SigningKey []byte           // HMAC key that signs the tokens; nil means 32 random bytes
 	Clock      func() time.Time // current time, also for the Date header; nil means time.Now
@@ -200,7 +200,7 @@ func (s *Service) Counts() Counts {
 	return s.counts
 }
 
-// ServeHTTP answers one request. Every answer is JSON and has a Date header by
+// ServeHTTP answers one request. Every response is JSON and has a Date header by
 // Options.Clock. An error has the form {"success":false,"error":CODE}. In addition to the
 // documented codes there are:
 //
@@ -234,9 +234,9 @@ func (s *Service) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		refuse(http.StatusNotFound, "not_found").send(w, now)
 		return
 	}
-	body, refused := readObject(w, r)
-	if refused != nil {
-		refused.send(w, now)
+	body, rejection := readObject(w, r)
+	if rejection != nil {
+		rejection.send(w, now)
 		return
 	}
 	handle(r, body, now).send(w, now)

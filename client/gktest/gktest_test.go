@@ -46,7 +46,7 @@ func (c *clock) advance(d time.Duration) {
 // newClock returns a clock that shows 1700000000.5 s, which makes rounding visible.
 func newClock() *clock { return &clock{now: time.Unix(1_700_000_000, 5e8)} }
 
-// post sends a JSON body and returns the answer, with numbers as json.Number.
+// post sends a JSON body and returns the response, with numbers as json.Number.
 func post(t testing.TB, h http.Handler, path, body string, header ...string) (*httptest.ResponseRecorder, map[string]any) {
 	t.Helper()
 	r := httptest.NewRequest(http.MethodPost, path, strings.NewReader(body))
@@ -59,12 +59,12 @@ func post(t testing.TB, h http.Handler, path, body string, header ...string) (*h
 	d := json.NewDecoder(bytes.NewReader(w.Body.Bytes()))
 	d.UseNumber()
 	var fields map[string]any
-	require.NoError(t, d.Decode(&fields), "answer to %s: %s", body, w.Body)
+	require.NoError(t, d.Decode(&fields), "response to %s: %s", body, w.Body)
 	return w, fields
 }
 
-// refused checks all fields of an error answer.
-func refused(t testing.TB, w *httptest.ResponseRecorder, fields map[string]any, status int, code string) {
+// requireError checks all fields of an error response.
+func requireError(t testing.TB, w *httptest.ResponseRecorder, fields map[string]any, status int, code string) {
 	t.Helper()
 	require.Equal(t, status, w.Code)
 	require.Equal(t, "application/json", w.Header().Get("Content-Type"))
@@ -215,7 +215,7 @@ func TestRequestIsRefused(t *testing.T) {
 			New(Options{}).ServeHTTP(w, r)
 			var fields map[string]any
 			require.NoError(t, json.Unmarshal(w.Body.Bytes(), &fields))
-			refused(t, w, fields, c.status, c.code)
+			requireError(t, w, fields, c.status, c.code)
 			if c.status == http.StatusMethodNotAllowed {
 				require.Equal(t, http.MethodPost, w.Header().Get("Allow"))
 			}
@@ -239,7 +239,7 @@ func TestNonceForms(t *testing.T) {
 		body := fmt.Sprintf(`{%s,"challengeId":%q,"nonce":%s,"hash":%q}`, keys, ch["challengeId"], form, hashOf(salt, 7))
 		w, fields := post(t, s, verifyPath, body)
 		require.Equal(t, "bad_request", fields["error"], "nonce %s", form)
-		refused(t, w, fields, http.StatusBadRequest, "bad_request")
+		requireError(t, w, fields, http.StatusBadRequest, "bad_request")
 	}
 	const largest = 1<<64 - 1
 	w, fields := post(t, s, verifyPath, attempt(ch["challengeId"], largest, hashOf(salt, largest)))
@@ -268,10 +268,10 @@ func TestInvalidSolution(t *testing.T) {
 			}
 			nonce, wrong := c(right, hash, other)
 			w, fields := post(t, s, verifyPath, attempt(ch["challengeId"], nonce, wrong))
-			refused(t, w, fields, http.StatusBadRequest, "invalid_solution")
+			requireError(t, w, fields, http.StatusBadRequest, "invalid_solution")
 
 			w, fields = post(t, s, verifyPath, solution) // the attempt used it up
-			refused(t, w, fields, http.StatusBadRequest, "challenge_expired")
+			requireError(t, w, fields, http.StatusBadRequest, "challenge_expired")
 		})
 	}
 }
@@ -282,7 +282,7 @@ func TestChallengeIsSingleUse(t *testing.T) {
 	w, _ := post(t, s, verifyPath, solution)
 	require.Equal(t, http.StatusOK, w.Code)
 	w, fields := post(t, s, verifyPath, solution)
-	refused(t, w, fields, http.StatusBadRequest, "challenge_expired")
+	requireError(t, w, fields, http.StatusBadRequest, "challenge_expired")
 }
 
 func TestChallengeExpires(t *testing.T) {
@@ -295,7 +295,7 @@ func TestChallengeExpires(t *testing.T) {
 	require.Equal(t, http.StatusOK, w.Code, "%v", fields)
 	c.advance(time.Millisecond) // now it is the second that expiresAt names
 	w, fields = post(t, s, verifyPath, second)
-	refused(t, w, fields, http.StatusBadRequest, "challenge_expired")
+	requireError(t, w, fields, http.StatusBadRequest, "challenge_expired")
 }
 
 func TestM2MDisabled(t *testing.T) {
@@ -303,14 +303,14 @@ func TestM2MDisabled(t *testing.T) {
 	_, solution := issue(t, s)
 	s.SetM2MDisabled(true)
 	w, fields := post(t, s, challengePath, "{"+keys+"}")
-	refused(t, w, fields, http.StatusForbidden, "m2m_disabled")
+	requireError(t, w, fields, http.StatusForbidden, "m2m_disabled")
 	w, fields = post(t, s, verifyPath, solution)
-	refused(t, w, fields, http.StatusForbidden, "m2m_disabled")
+	requireError(t, w, fields, http.StatusForbidden, "m2m_disabled")
 	w, fields = post(t, s, challengePath, `{"siteKey":"a","secretKey":"b"}`)
-	refused(t, w, fields, http.StatusUnauthorized, "invalid_key")
+	requireError(t, w, fields, http.StatusUnauthorized, "invalid_key")
 
 	w, fields = post(t, New(Options{M2MDisabled: true}), challengePath, "{"+keys+"}")
-	refused(t, w, fields, http.StatusForbidden, "m2m_disabled")
+	requireError(t, w, fields, http.StatusForbidden, "m2m_disabled")
 }
 
 func TestRateLimit(t *testing.T) {
@@ -318,7 +318,7 @@ func TestRateLimit(t *testing.T) {
 	s := New(Options{Difficulty: 1, Clock: c.Now, RateLimit: 2, RateWindow: 30 * time.Second})
 	for range 5 { // these do not count
 		w, fields := post(t, s, challengePath, `{"siteKey":"a","secretKey":"b"}`)
-		refused(t, w, fields, http.StatusUnauthorized, "invalid_key")
+		requireError(t, w, fields, http.StatusUnauthorized, "invalid_key")
 	}
 	_, solution := issue(t, s)
 	issue(t, s)
@@ -346,7 +346,7 @@ func TestQuotaIsPerMonth(t *testing.T) {
 	issue(t, s)
 	_, solution := issue(t, s)
 	w, fields := post(t, s, challengePath, "{"+keys+"}")
-	refused(t, w, fields, http.StatusTooManyRequests, "quota_exceeded")
+	requireError(t, w, fields, http.StatusTooManyRequests, "quota_exceeded")
 	require.Empty(t, w.Header().Get("Retry-After"))
 
 	w, fields = post(t, s, verifyPath, solution) // the last challenge still counts
@@ -367,7 +367,7 @@ func TestMemoryIsBounded(t *testing.T) {
 	require.Len(t, s.challenges.entries, maxRemembered)
 	require.Len(t, s.challenges.order, maxRemembered)
 	w, fields := post(t, s, verifyPath, first)
-	refused(t, w, fields, http.StatusBadRequest, "challenge_expired")
+	requireError(t, w, fields, http.StatusBadRequest, "challenge_expired")
 	w, fields = post(t, s, verifyPath, second)
 	require.Equal(t, http.StatusOK, w.Code, "%v", fields)
 

@@ -23,17 +23,17 @@ const (
 	GKTincHashID = "gktinctest"
 )
 
-// GKTincOptions configure the answers of a Service on the paths of GKTinc. The zero
+// GKTincOptions configure the responses of a Service on the paths of GKTinc. The zero
 // value accepts every request that has a solution.
 type GKTincOptions struct {
 	APIKey string // "" means the constant GKTincAPIKey
 	HashID string // "" means the constant GKTincHashID
 
-	Level       int    // challenge_level in the answers of get_challenge_level, above 0; 0 means 3
-	LevelAction string // action in the answers of get_challenge_level; "" means ACCEPT
+	Level       int    // challenge_level in the responses of get_challenge_level, above 0; 0 means 3
+	LevelAction string // action in the responses of get_challenge_level; "" means ACCEPT
 
 	// Judge returns the action for a validation whose fields are all valid; "" leaves
-	// the action out of the answer. The Service may call it concurrently. nil means
+	// the action out of the response. The Service may call it concurrently. nil means
 	// JudgeSolution.
 	Judge func(GKTincValidation) string
 
@@ -51,7 +51,7 @@ type GKTincOptions struct {
 
 // A GKTincFault makes the paths of GKTinc fail. The zero value is no fault.
 type GKTincFault struct {
-	Delay  time.Duration // pause before each answer, unless the client disconnects
+	Delay  time.Duration // pause before each response, unless the client disconnects
 	Status int           // HTTP status to answer with, 200 to 599; 0 means no change
 	HTML   bool          // answer with an HTML page, as proxies do, with Status or else 200
 }
@@ -147,9 +147,9 @@ func (s *Service) gktinc(w http.ResponseWriter, r *http.Request, path []string, 
 	case len(path) == 5 && path[3] == "get_challenge_level":
 		return s.challengeLevel(w, r, path[4])
 	case len(path) == 4 && path[3] == "validate_challenge":
-		body, refused := readObject(w, r)
-		if refused != nil {
-			return *refused
+		body, rejection := readObject(w, r)
+		if rejection != nil {
+			return *rejection
 		}
 		return s.validate(body, now)
 	}

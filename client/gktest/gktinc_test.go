@@ -23,7 +23,7 @@ const (
 
 var apiKey = []string{"X-API-Key", "gktinc-test-key"}
 
-// getLevel requests a level as documented and returns the fields of the answer.
+// getLevel requests a level as documented and returns the fields of the response.
 func getLevel(s *Service, path string, header ...string) *httptest.ResponseRecorder {
 	r := httptest.NewRequest(http.MethodGet, path, nil)
 	for i := 0; i < len(header); i += 2 {
@@ -57,7 +57,7 @@ func validation(changes map[string]any) string {
 	return string(encoded)
 }
 
-// The answers equal the examples in the documents, except for the sign.
+// The responses equal the examples in the documents, except for the sign.
 func TestGKTincAnswers(t *testing.T) {
 	var judged []GKTincValidation
 	s := New(Options{Clock: newClock().Now, GKTinc: GKTincOptions{Judge: func(v GKTincValidation) string {
@@ -108,13 +108,13 @@ func TestGKTincChecksEveryField(t *testing.T) {
 	} {
 		for _, value := range values {
 			w, fields := post(t, s, validatePath, validation(map[string]any{name: value}), apiKey...)
-			refused(t, w, fields, http.StatusBadRequest, "invalid_"+name)
+			requireError(t, w, fields, http.StatusBadRequest, "invalid_"+name)
 		}
 		w, fields := post(t, s, validatePath, strings.Replace(validation(map[string]any{name: "x"}), `"`+name+`":"x"`, `"`+name+`":null`, 1), apiKey...)
-		refused(t, w, fields, http.StatusBadRequest, "invalid_"+name)
+		requireError(t, w, fields, http.StatusBadRequest, "invalid_"+name)
 	}
 	w, fields := post(t, s, validatePath, validation(map[string]any{"Once": "x"}), apiKey...)
-	refused(t, w, fields, http.StatusBadRequest, "invalid_field")
+	requireError(t, w, fields, http.StatusBadRequest, "invalid_field")
 }
 
 func TestGKTincRefusals(t *testing.T) {
@@ -145,12 +145,12 @@ func TestGKTincRefusals(t *testing.T) {
 		require.JSONEq(t, fmt.Sprintf(`{"success":false,"error":%q}`, test.code), w.Body.String(), test)
 	}
 	w, fields := post(t, s, levelPath, "{}", apiKey...)
-	refused(t, w, fields, http.StatusMethodNotAllowed, "method_not_allowed")
+	requireError(t, w, fields, http.StatusMethodNotAllowed, "method_not_allowed")
 	require.Equal(t, http.MethodGet, w.Header().Get("Allow"))
 	w, fields = post(t, s, validatePath, validation(nil))
-	refused(t, w, fields, http.StatusForbidden, "invalid_key")
+	requireError(t, w, fields, http.StatusForbidden, "invalid_key")
 	w, fields = post(t, s, validatePath, "[]", apiKey...)
-	refused(t, w, fields, http.StatusBadRequest, "bad_request")
+	requireError(t, w, fields, http.StatusBadRequest, "bad_request")
 	require.Equal(t, Counts{}, s.Counts())
 }
 

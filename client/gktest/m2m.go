@@ -33,14 +33,14 @@ type tokenReply struct {
 }
 
 func (s *Service) issueChallenge(_ *http.Request, body object, now time.Time) reply {
-	refused := s.authenticate(body)
-	if refused != nil {
-		return *refused
+	rejection := s.authenticate(body)
+	if rejection != nil {
+		return *rejection
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if refused := s.admit(now); refused != nil {
-		return *refused
+	if rejection := s.admit(now); rejection != nil {
+		return *rejection
 	}
 	if !s.quota.take(now, s.options.Quota) {
 		return refuse(http.StatusTooManyRequests, "quota_exceeded")
@@ -68,13 +68,13 @@ func (s *Service) verifySolution(_ *http.Request, body object, now time.Time) re
 	if !idOK || !hashOK || !nonceOK || id == "" || hash == "" {
 		return badRequest()
 	}
-	if refused := s.authenticate(body); refused != nil {
-		return *refused
+	if rejection := s.authenticate(body); rejection != nil {
+		return *rejection
 	}
-	c, found, refused := s.takeChallenge(id, now)
+	c, found, rejection := s.takeChallenge(id, now)
 	switch {
-	case refused != nil:
-		return *refused
+	case rejection != nil:
+		return *rejection
 	case !found:
 		return refuse(http.StatusBadRequest, "challenge_expired")
 	case !c.solvedBy(nonce, hash):
@@ -87,12 +87,12 @@ func (s *Service) verifySolution(_ *http.Request, body object, now time.Time) re
 	return reply{status: http.StatusOK, body: tokenReply{Success: true, Token: token, ExpiresAt: expires.Unix()}}
 }
 
-func (s *Service) takeChallenge(id string, now time.Time) (c challenge, found bool, refused *reply) {
+func (s *Service) takeChallenge(id string, now time.Time) (c challenge, found bool, rejection *reply) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.counts.Verifies++
-	if refused := s.admit(now); refused != nil {
-		return challenge{}, false, refused
+	if rejection := s.admit(now); rejection != nil {
+		return challenge{}, false, rejection
 	}
 	c, found = s.challenges.take(now, id)
 	return c, found, nil

@@ -9,7 +9,7 @@ import (
 	"github.com/golang-jwt/jwt/v5"
 )
 
-// A VerifyShape is a format of the answers of /api/v1/token/verify. The vendor's
+// A VerifyShape is a format of the responses of /api/v1/token/verify. The vendor's
 // documents describe two. In both, a request sends the secret as the header
 // "Authorization: Bearer SECRET" or in the field secret or secretKey; if it sends
 // several, all must be right. It sends the token in the field token, and may send
@@ -17,18 +17,18 @@ import (
 type VerifyShape int
 
 const (
-	// ShapeDocs wraps the verdict in data. The answer to a rejected token is HTTP 200
+	// ShapeDocs wraps the verdict in data. The response to a rejected token is HTTP 200
 	// with success true, data.verified false and one of these data.error_codes:
-	// missing-input-response, invalid-input-response, timeout-or-duplicate. The answer
+	// missing-input-response, invalid-input-response, timeout-or-duplicate. The response
 	// to a wrong secret is HTTP 401 with success false and the error
 	// invalid-input-secret; without a secret, the error is missing-input-secret.
 	ShapeDocs VerifyShape = iota
 
 	// ShapeSDK has all fields at the top level: success, score, timestamp (Unix
-	// seconds). The answer to a rejected token is HTTP 200 with success false, a
+	// seconds). The response to a rejected token is HTTP 200 with success false, a
 	// sentence in error and one of these values of reasonCode: missing_token,
 	// invalid_signature, token_expired, site_key_mismatch, token_already_used. The
-	// answer to a wrong or missing secret is HTTP 401 with reasonCode invalid_secret.
+	// response to a wrong or missing secret is HTTP 401 with reasonCode invalid_secret.
 	ShapeSDK
 )
 
@@ -179,7 +179,7 @@ func (s *Service) verified(c claims, v verdict, now time.Time) reply {
 	}
 }
 
-// unauthorized formats the answer to a missing or wrong secret in the configured shape.
+// unauthorized formats the response to a missing or wrong secret in the configured shape.
 func (s *Service) unauthorized(v verdict) reply {
 	if s.options.VerifyShape == ShapeSDK {
 		return reply{status: http.StatusUnauthorized, body: sdkReply{Error: v.text, ReasonCode: v.sdk}}

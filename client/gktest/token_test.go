@@ -129,7 +129,7 @@ func TestVerifyTokenSecret(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			w, fields := post(t, New(Options{}), tokenVerifyPath, c.body, "Authorization", c.bearer)
-			refused(t, w, fields, http.StatusUnauthorized, c.want.docs)
+			requireError(t, w, fields, http.StatusUnauthorized, c.want.docs)
 
 			s := New(Options{VerifyShape: ShapeSDK})
 			w, fields = post(t, s, tokenVerifyPath, c.body, "Authorization", c.bearer)
@@ -139,7 +139,7 @@ func TestVerifyTokenSecret(t *testing.T) {
 		})
 	}
 	w, fields := post(t, New(Options{}), tokenVerifyPath, `{"token":1,"secret":"sk_test_gkpow"}`)
-	refused(t, w, fields, http.StatusBadRequest, "bad_request")
+	requireError(t, w, fields, http.StatusBadRequest, "bad_request")
 }
 
 func TestVerifyTokenTwice(t *testing.T) {

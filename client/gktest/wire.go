@@ -62,7 +62,7 @@ func (o object) whole(name string) (int64, bool) {
 	return int64(n), ok && n < 1<<53
 }
 
-// A reply is one answer of the service.
+// A reply is one response of the service.
 type reply struct {
 	status     int
 	body       any

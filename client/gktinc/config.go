@@ -32,13 +32,13 @@ type Config struct {
 	URL string
 
 	HTTPClient *http.Client  // as in client.Config: the Client copies it and follows no redirects; nil means a new one
-	Timeout    time.Duration // of each request, up to the last byte of the answer; 0 means 5 s
+	Timeout    time.Duration // of each request, up to the last byte of the response; 0 means 5 s
 	MaxRetries int           // as in client.Config: 0 means 2, negative means none
 	UserAgent  string        // of the requests; "" means client.DefaultUserAgent
 	AgentID    string        // agent_id of validations; "" means client.DefaultUserAgent
 
 	// Limits apply to the requests of all visitors together, except for Total: it limits
-	// how long one visitor waits for one answer, retries included. A Total of 0 means
+	// how long one visitor waits for one response, retries included. A Total of 0 means
 	// Timeout.
 	Limits client.Limits
 

@@ -6,7 +6,7 @@ import (
 	"strings"
 )
 
-// denial returns the first denying action in an answer, or "" if there is none. It finds
+// denial returns the first denying action in a response, or "" if there is none. It finds
 // actions at any depth, under names in any case and under repeated names. A JSON decoder
 // would see at most one of them, and an overlooked denial would admit a visitor.
 func denial(answer []byte) Action {

@@ -58,7 +58,7 @@ func New(config Config) (*Client, error) {
 		Name:       "gktinc",
 		DefaultURL: DefaultURL,
 		Variable:   "GKTINC_API_URL",
-		Kind:       answerKind,
+		Kind:       errorKind,
 		Advise:     advise,
 		URL:        config.URL,
 		HTTPClient: config.HTTPClient,
@@ -109,7 +109,7 @@ func (c *Client) Salt() string { return c.salt }
 // PayloadSize returns form_payload_size of a form, computed by Config.PayloadSize.
 func (c *Client) PayloadSize(f Form) int { return c.payloadSize(f) }
 
-// readable reports whether an answer holds a decision: a JSON object with status 2xx, or
+// readable reports whether a response holds a decision: a JSON object with status 2xx, or
 // a denying Action with a status that a policy would otherwise treat as an outage.
 func readable(status int, body []byte) bool {
 	if status == 408 || status == 429 || status >= 500 {
@@ -118,9 +118,9 @@ func readable(status int, body []byte) bool {
 	return status >= 200 && status < 300
 }
 
-// answerKind classifies an error answer. The documents define none. A status 4xx blames
+// errorKind classifies an error response. The documents define none. A status 4xx blames
 // the request and so the configuration, not the visitor.
-func answerKind(status int, _ client.Code) error {
+func errorKind(status int, _ client.Code) error {
 	switch {
 	case status == 429:
 		return client.ErrRateLimited

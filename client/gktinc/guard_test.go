@@ -24,12 +24,12 @@ import (
 	"github.com/gkpow/gkpow/client"
 )
 
-// A vendor is a service with configurable answers that records the requests.
+// A vendor is a service with configurable responses that records the requests.
 type vendor struct {
 	mu          sync.Mutex
 	status      int    // 0 means 200
-	level       string // body of the answer to get_challenge_level
-	verdict     string // body of the answer to validate_challenge
+	level       string // body of the response to get_challenge_level
+	verdict     string // body of the response to validate_challenge
 	levels      []string
 	validations []map[string]any
 }
@@ -134,7 +134,7 @@ func request(method, contentType, body string) *http.Request {
 
 const urlencoded = "application/x-www-form-urlencoded"
 
-// post sends a form with the given names and values, and returns the answer.
+// post sends a form with the given names and values, and returns the response.
 func (s *site) post(fields ...string) *httptest.ResponseRecorder {
 	var body []string
 	for i := 0; i < len(fields); i += 2 {
@@ -150,9 +150,9 @@ func (s *site) do(r *http.Request) *httptest.ResponseRecorder {
 	return answer
 }
 
-// requireRefused checks that a form was rejected for the reason without a request to the
+// requireRejected checks that a form was rejected for the reason without a request to the
 // service.
-func (s *site) requireRefused(v *vendor, answer *httptest.ResponseRecorder, reason Reason) {
+func (s *site) requireRejected(v *vendor, answer *httptest.ResponseRecorder, reason Reason) {
 	require.Equal(s, http.StatusForbidden, answer.Code)
 	require.Equal(s, reason, s.verdict.Reason)
 	require.False(s, s.verdict.Allowed)
@@ -208,7 +208,7 @@ func TestProtect(t *testing.T) {
 		"sec_ch_ua_platform":       `"Linux"`,
 	}, asked[0])
 
-	s.requireRefused(v, s.do(request("POST", urlencoded, "gktinc_once="+page.OnceValue+"&username=bob&gktinc_solution=QUJD")), ReasonUnknownOnce)
+	s.requireRejected(v, s.do(request("POST", urlencoded, "gktinc_once="+page.OnceValue+"&username=bob&gktinc_solution=QUJD")), ReasonUnknownOnce)
 	require.Equal(t, []string{"böb"}, s.seen)
 }
 
@@ -218,20 +218,20 @@ func TestProtectOnce(t *testing.T) {
 	s := newSite(t, c, GuardOptions{Store: store})
 	good := []string{"username", "bob", "gktinc_solution", "QUJD", "gktinc_once"}
 
-	s.requireRefused(v, s.post(good[:4]...), ReasonMissingOnce)
-	s.requireRefused(v, s.post(append(good, "")...), ReasonMissingOnce)
+	s.requireRejected(v, s.post(good[:4]...), ReasonMissingOnce)
+	s.requireRejected(v, s.post(append(good, "")...), ReasonMissingOnce)
 	all := newSite(t, c, GuardOptions{Store: &careless{}}) // this store calls every use the first
 	for _, once := range []string{
 		"x", strings.Repeat("0", 31), strings.Repeat("0", 33), strings.Repeat("0", 1<<16), strings.ToUpper(s.page()), s.page() + " ", "\x00",
 	} {
-		s.requireRefused(v, s.post(append(good, once)...), ReasonUnknownOnce)
-		all.requireRefused(v, all.post(append(good, once)...), ReasonUnknownOnce)
+		s.requireRejected(v, s.post(append(good, once)...), ReasonUnknownOnce)
+		all.requireRejected(v, all.post(append(good, once)...), ReasonUnknownOnce)
 	}
-	s.requireRefused(v, s.post(append(good, strings.Repeat("0", 32))...), ReasonUnknownOnce)
+	s.requireRejected(v, s.post(append(good, strings.Repeat("0", 32))...), ReasonUnknownOnce)
 	once := s.page()
 	require.Equal(t, 200, s.post(append(good, once)...).Code)
 	require.Len(t, v.asked(), 1)
-	s.requireRefused(v, s.post(append(good, once)...), ReasonUnknownOnce)
+	s.requireRejected(v, s.post(append(good, once)...), ReasonUnknownOnce)
 	require.Equal(t, 403, s.do(request("DELETE", urlencoded, "gktinc_once="+once)).Code, "only GET, HEAD and OPTIONS pass")
 	require.Equal(t, ReasonUnknownOnce, s.verdict.Reason)
 
@@ -240,7 +240,7 @@ func TestProtectOnce(t *testing.T) {
 	require.NoError(t, err)
 	page, err := other.Page(request("GET", "", ""))
 	require.NoError(t, err)
-	s.requireRefused(v, s.post(append(good, page.OnceValue)...), ReasonForeignOnce)
+	s.requireRejected(v, s.post(append(good, page.OnceValue)...), ReasonForeignOnce)
 	verdict, err := other.Check(request("POST", urlencoded, "gktinc_once="+page.OnceValue))
 	require.NoError(t, err)
 	require.Equal(t, ReasonUnknownOnce, verdict.Reason, "the once is used up, although it came to the wrong form")
@@ -249,7 +249,7 @@ func TestProtectOnce(t *testing.T) {
 	old := newSite(t, c, GuardOptions{Store: &careless{}, Lifetime: time.Minute})
 	expired := old.page()
 	c.now = func() time.Time { return time.Now().Add(time.Minute) }
-	old.requireRefused(v, old.post(append(good, expired)...), ReasonUnknownOnce)
+	old.requireRejected(v, old.post(append(good, expired)...), ReasonUnknownOnce)
 	c.now = time.Now
 
 	// The once is from a page for another address.
@@ -260,7 +260,7 @@ func TestProtectOnce(t *testing.T) {
 		r.RemoteAddr = "[2001:db8::7]:4711"
 		answer := s.do(r)
 		if sameIP {
-			s.requireRefused(v, answer, ReasonForeignOnce)
+			s.requireRejected(v, answer, ReasonForeignOnce)
 			continue
 		}
 		require.Equal(t, 200, answer.Code)
@@ -320,7 +320,7 @@ func TestProtectPolicy(t *testing.T) {
 					require.ErrorIs(t, s.err, test.err)
 					require.ErrorIs(t, s.verdict.Err, test.err)
 				}
-				s.requireRefused(v.quiet(), s.post("username", "bob", "gktinc_solution", "QUJD", "gktinc_once", once), ReasonUnknownOnce)
+				s.requireRejected(v.quiet(), s.post("username", "bob", "gktinc_solution", "QUJD", "gktinc_once", once), ReasonUnknownOnce)
 			}
 		})
 	}
@@ -380,7 +380,7 @@ func TestProtectLevel(t *testing.T) {
 	page, err = s.guard.Page(request("GET", "", ""))
 	require.NoError(t, err)
 	require.True(t, page.Blocked)
-	s.requireRefused(v, s.post(append(form, page.OnceValue)...), ReasonBlocked)
+	s.requireRejected(v, s.post(append(form, page.OnceValue)...), ReasonBlocked)
 	require.Equal(t, ActionBlock, s.verdict.Action)
 
 	lenient := newSite(t, c, GuardOptions{AskLevel: true})
@@ -518,17 +518,17 @@ func TestProtectBodies(t *testing.T) {
 	run("fields in the URL", func(t *testing.T) {
 		r := request("POST", urlencoded, "")
 		r.URL.RawQuery = simple()
-		s.requireRefused(v, s.do(r), ReasonMissingOnce)
+		s.requireRejected(v, s.do(r), ReasonMissingOnce)
 	})
 	for _, contentType := range []string{"application/json", "text/plain", "", "/"} {
 		run("type "+contentType, func(t *testing.T) {
-			s.requireRefused(v, s.do(request("POST", contentType, simple())), ReasonMissingOnce)
+			s.requireRejected(v, s.do(request("POST", contentType, simple())), ReasonMissingOnce)
 		})
 	}
 	run("no body", func(t *testing.T) {
 		r := request("POST", urlencoded, "")
 		r.Body = nil
-		s.requireRefused(v, s.do(r), ReasonMissingOnce)
+		s.requireRejected(v, s.do(r), ReasonMissingOnce)
 	})
 
 	contentType, body := multipartForm(t, s.page(), 100)

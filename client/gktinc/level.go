@@ -30,8 +30,8 @@ type Level struct {
 	IPPolicy       string // such as "not_listed"
 	Place
 
-	// Raw is the whole answer, for fields that this package does not know. It is a
-	// Secret, since an answer may repeat anything.
+	// Raw is the whole response, for fields that this package does not know. It is a
+	// Secret, since a response may repeat anything.
 	Raw client.Secret
 }
 

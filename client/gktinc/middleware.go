@@ -10,7 +10,7 @@ import (
 
 // Protect returns a handler that passes only accepted forms to next, where VerdictFrom
 // returns the verdict. It passes every GET, HEAD and OPTIONS request, so that next can
-// serve the page with the form, made with Guard.Page. All answers are marked no-store. A
+// serve the page with the form, made with Guard.Page. All responses are marked no-store. A
 // Guard does not check the URL: next must not act on data in it, and must read forms with
 // http.Request.PostFormValue rather than FormValue.
 func (g *Guard) Protect(next http.Handler) http.Handler {

@@ -121,7 +121,7 @@ func TestInteropReaders(t *testing.T) {
 	for name, command := range readers {
 		others[name] = startReader(t, command)
 	}
-	accepted, refused, found := 0, 0, 0
+	accepted, rejected, found := 0, 0, 0
 	check := func(contentType, body string) {
 		r, err := http.NewRequest("POST", "http://"+php+"/", strings.NewReader(body))
 		require.NoError(t, err)
@@ -131,7 +131,7 @@ func TestInteropReaders(t *testing.T) {
 			_, err = form.single("user")
 		}
 		if err != nil {
-			refused++
+			rejected++
 			return
 		}
 		accepted++
@@ -166,9 +166,9 @@ func TestInteropReaders(t *testing.T) {
 	for range 6000 {
 		check(hostileMultipart(rng))
 	}
-	t.Logf("%d forms rejected, %d accepted; %d values compared", refused, accepted, found)
+	t.Logf("%d forms rejected, %d accepted; %d values compared", rejected, accepted, found)
 	require.Greater(t, accepted, 1000)
-	require.Greater(t, refused, 1000)
+	require.Greater(t, rejected, 1000)
 }
 
 func pick(rng *rand.Rand, from ...string) string { return from[rng.IntN(len(from))] }

@@ -33,7 +33,7 @@ type roundTrip func(*http.Request) (*http.Response, error)
 
 func (f roundTrip) RoundTrip(r *http.Request) (*http.Response, error) { return f(r) }
 
-// The client retries a request without an answer. If the first attempt may have used the
+// The client retries a request without a response. If the first attempt may have used the
 // solution up, the verdict is marked as ambiguous.
 func TestRetries(t *testing.T) {
 	service := gktest.New(gktest.Options{GKTinc: gktest.GKTincOptions{SingleUse: true}, Clock: time.Now})

@@ -107,25 +107,25 @@ var errNoSolution = &client.Error{Op: opValidate, Kind: client.ErrRejected,
 
 // payload returns the body of the request, or an error if v cannot be sent.
 func (c *Client) payload(v Validation) (payload, error) {
-	refused := func(err error) (payload, error) {
+	rejected := func(err error) (payload, error) {
 		return payload{}, &client.Error{Op: opValidate, Kind: client.ErrRejected, Err: err}
 	}
 	url, err := PageURL(v.URL)
 	switch {
 	case err != nil:
-		return refused(err)
+		return rejected(err)
 	case !v.ClientIP.IsValid():
-		return refused(errNoClientIP)
+		return rejected(errNoClientIP)
 	case v.Once == "":
-		return refused(errors.New("the once is missing, so nothing was sent"))
+		return rejected(errors.New("the once is missing, so nothing was sent"))
 	case len(v.Once) > maxText:
-		return refused(errors.New("the once has more than 4 KiB, so nothing was sent"))
+		return rejected(errors.New("the once has more than 4 KiB, so nothing was sent"))
 	case len(v.Solution) > maxSolution:
-		return refused(errors.New("the solution has more than 64 KiB, so nothing was sent"))
+		return rejected(errors.New("the solution has more than 64 KiB, so nothing was sent"))
 	case !utf8.ValidString(v.Once) || !utf8.ValidString(v.Solution) || !utf8.ValidString(v.FormInputElementValue):
-		return refused(errors.New("the once, the solution or the monitored value is not UTF-8, so nothing was sent"))
+		return rejected(errors.New("the once, the solution or the monitored value is not UTF-8, so nothing was sent"))
 	case v.FormPayloadSize < 0:
-		return refused(fmt.Errorf("the form's size is %d, so nothing was sent", v.FormPayloadSize))
+		return rejected(fmt.Errorf("the form's size is %d, so nothing was sent", v.FormPayloadSize))
 	}
 	if v.Time.IsZero() {
 		v.Time = c.now()

@@ -17,7 +17,7 @@ import (
 	"github.com/gkpow/gkpow/client/internal/leaktest"
 )
 
-// says returns a handler that always gives the same answer.
+// says returns a handler that always gives the same response.
 func says(status int, contentType, body string, header ...string) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Content-Type", contentType)
@@ -106,8 +106,8 @@ func TestActions(t *testing.T) {
 	require.ErrorIs(t, err, client.ErrUnavailable, "no action")
 }
 
-// A denial counts, whatever else the answer contains. Any other action does not count in
-// an answer that reports a failure.
+// A denial counts, whatever else the response contains. Any other action does not count in
+// a response that reports a failure.
 func TestActionOfAFailure(t *testing.T) {
 	for _, test := range []struct {
 		status int
@@ -165,7 +165,7 @@ func TestMissingSolution(t *testing.T) {
 }
 
 // Every policy denies a validation that cannot be sent.
-func TestValidationIsRefused(t *testing.T) {
+func TestValidationIsRejected(t *testing.T) {
 	for want, change := range map[string]func(*Validation){
 		"address is missing": func(v *Validation) { v.ClientIP = netip.Addr{} },
 		"host and path":      func(v *Validation) { v.URL = "/login" },

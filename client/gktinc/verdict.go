@@ -26,7 +26,7 @@ type Verdict struct {
 	Err error
 
 	// Ambiguous means that the service answered INVALID to a retry. The first request,
-	// whose answer was lost, may have used up the solution.
+	// whose response was lost, may have used up the solution.
 	Ambiguous bool
 
 	Action   Action   // "" if there was none
@@ -34,7 +34,7 @@ type Verdict struct {
 	IPPolicy string   // such as "not_listed"
 	Place
 
-	// Raw is the whole answer, for fields that this package does not know. It is a
-	// Secret, since an answer may repeat anything.
+	// Raw is the whole response, for fields that this package does not know. It is a
+	// Secret, since a response may repeat anything.
 	Raw client.Secret
 }

@@ -104,9 +104,9 @@ func (d *disk) Invalidate(token client.Token) {
 	}
 }
 
-// A machine whose disk still has a refused token does not share it again, even if other
-// tokens were refused since. Nor do members accept any of them that somebody puts back.
-func TestInteropRefusedEarlier(t *testing.T) {
+// A machine whose disk still has a rejected token does not share it again, even if other
+// tokens were rejected since. Nor do members accept any of them that somebody puts back.
+func TestInteropRejectedEarlier(t *testing.T) {
 	interop(t)
 	server := startRedis(t)
 	i := &issuer{secret: "a"}
@@ -423,7 +423,7 @@ func TestInteropFullPool(t *testing.T) {
 	require.EqualValues(t, 3, c.Stats().Shared)
 }
 
-// Members ignore a value that somebody puts back after it was refused or has expired.
+// Members ignore a value that somebody puts back after it was rejected or has expired.
 func TestInteropReplay(t *testing.T) {
 	interop(t)
 	server := startRedis(t)
@@ -436,7 +436,7 @@ func TestInteropReplay(t *testing.T) {
 	require.NotContains(t, value, "token-a")
 	first.Invalidate(token)
 	server.admin("SET", first.keys.token, value, "EX", "300")
-	require.Equal(t, "token-a-2", get(t, member(t, i, Options{URL: server.url()})), "a refused token came back")
+	require.Equal(t, "token-a-2", get(t, member(t, i, Options{URL: server.url()})), "a rejected token came back")
 
 	short := &issuer{secret: "b", life: 2 * time.Second}
 	c := member(t, short, Options{URL: server.url()})

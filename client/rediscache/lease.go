@@ -101,7 +101,7 @@ type state struct {
 	now                    int64  // Unix ms, by the server's clock
 	token, failed          string // sealed
 	tokenLeft, failureLeft time.Duration
-	refused                []string      // the tags of tokens that were refused
+	rejected               []string      // the tags of tokens that were rejected
 	leased                 time.Duration // until the lease expires; 0 if it is free
 	claimed                bool          // whether the caller now holds the lease
 }
@@ -122,7 +122,7 @@ func (c *Cache) look(ctx context.Context, wanted claim) (state, error) {
 	}
 	number := func(i int) int64 { n, _ := answer[i].AsInt64(); return n }
 	text := func(i int) string { s, _ := answer[i].ToString(); return s }
-	refused, _ := answer[5].AsStrSlice()
+	rejected, _ := answer[5].AsStrSlice()
 	span := func(i int) time.Duration { return time.Duration(max(number(i), 0)) * time.Millisecond }
 	leased := span(6)
 	if leased > longestTerm {
@@ -130,14 +130,14 @@ func (c *Cache) look(ctx context.Context, wanted claim) (state, error) {
 	}
 	return state{
 		now: number(0), token: text(1), tokenLeft: span(2), failed: text(3), failureLeft: span(4),
-		refused: refused, leased: leased, claimed: number(7) == 1,
+		rejected: rejected, leased: leased, claimed: number(7) == 1,
 	}, nil
 }
 
-// open returns the token on the server, or nil if there is none or it was refused.
+// open returns the token on the server, or nil if there is none or it was rejected.
 func (c *Cache) open(s state) *storedToken {
 	k := c.seal.openToken("token", s.token, s.now, s.tokenLeft)
-	if k == nil || slices.Contains(s.refused, k.tag) || c.isRejected(k.tag) {
+	if k == nil || slices.Contains(s.rejected, k.tag) || c.isRejected(k.tag) {
 		return nil
 	}
 	return k
@@ -207,8 +207,8 @@ func (c *Cache) handshake(ctx context.Context, held claim, s state) (client.Toke
 	begun := time.Now()
 	token, err := c.whileHeld(ctx, c.keys.lease, held, func() (client.Token, error) {
 		token, err := c.fetch(ctx)
-		if tag := c.seal.tag(token); err == nil && slices.Contains(s.refused, tag) {
-			// Options.From still had a token that another member has reported refused.
+		if tag := c.seal.tag(token); err == nil && slices.Contains(s.rejected, tag) {
+			// Options.From still had a token that another member has reported as rejected.
 			c.reject(token)
 			token, err = c.fetch(ctx)
 		}

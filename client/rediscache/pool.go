@@ -72,7 +72,7 @@ const minLeft = 5 * time.Second
 var errEmpty = fmt.Errorf("the pool is empty")
 
 // take removes a token from the pool and returns it. It skips entries that cannot be
-// opened or were refused.
+// opened or were rejected.
 func (c *Cache) take(ctx context.Context) (client.Token, error) {
 	if c.options.Spare == 0 {
 		return client.Token{}, errEmpty

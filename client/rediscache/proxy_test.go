@@ -183,7 +183,7 @@ func sequence(t *testing.T, address string, seed uint64) (handshakes, calls, fai
 		}
 		var round sync.WaitGroup
 		for _, c := range members {
-			limit, refuse := time.Minute, r.IntN(8) == 0
+			limit, reject := time.Minute, r.IntN(8) == 0
 			if r.IntN(6) == 0 {
 				limit = time.Duration(r.IntN(20)) * time.Millisecond
 			}
@@ -202,7 +202,7 @@ func sequence(t *testing.T, address string, seed uint64) (handshakes, calls, fai
 					t.Errorf("seed %d: two callers got %s", seed, token.Value.Reveal())
 				case err == nil:
 					given[token.Value.Reveal()] = true
-					if refuse {
+					if reject {
 						invalidated++
 						mu.Unlock()
 						c.Invalidate(token)
@@ -223,14 +223,14 @@ func sequence(t *testing.T, address string, seed uint64) (handshakes, calls, fai
 	defer mu.Unlock()
 	handshakes = int(i.asked.Load())
 	// At worst each member does one handshake alone, one more for each token that was
-	// refused, and one for each call that failed. Without a cache in memory, or with
+	// rejected, and one for each call that failed. Without a cache in memory, or with
 	// single-use tokens, each call may do one, and so does each spare token.
 	limit := len(members)*(1+invalidated) + failures
 	if single || options.Bare {
 		limit = calls + failures + (options.Spare+1)*len(members)
 	}
 	if handshakes > limit {
-		t.Errorf("seed %d: %d handshakes for %d members, %d calls, %d refusals and %d failures", seed, handshakes, len(members), calls, invalidated, failures)
+		t.Errorf("seed %d: %d handshakes for %d members, %d calls, %d rejections and %d failures", seed, handshakes, len(members), calls, invalidated, failures)
 	}
 	return handshakes, calls, failures
 }

@@ -8,7 +8,7 @@
 // lease, which it renews while it works; if that member dies, another takes over within
 // seconds. The server notifies the other members of the new token or of the failure (client
 // tracking in broadcast mode), so they do not poll. When one member reports a token as
-// refused, all members drop it. In each process a client.Source keeps the token in memory,
+// rejected, all members drop it. In each process a client.Source keeps the token in memory,
 // so most calls do not use the network.
 //
 // The server never sees a token: values are encrypted with AES-256-GCM under keys derived
@@ -99,8 +99,8 @@ type Options struct {
 	// should then call Invalidate of that Source.
 	Bare bool
 
-	// OnRefused, if not nil, is called when another member reports the token that this
-	// member uses as refused. OnRefused, OnWarning and OnError must return quickly. The
+	// OnRefused, if not nil, is called with the token in use when another member reports
+	// that it was rejected. OnRefused, OnWarning and OnError must return quickly. The
 	// errors contain no secret.
 	OnRefused func(client.Token)
 
@@ -147,7 +147,7 @@ type Cache struct {
 
 	mu       sync.Mutex // guards the fields below
 	last     client.Token
-	rejected []string // tags of refused tokens, the latest last
+	rejected []string // tags of rejected tokens, the latest last
 	checking bool
 	recheck  bool // a notification came during a check, so check once more
 	filling  bool
@@ -204,7 +204,7 @@ func (c *Cache) Token(ctx context.Context) (client.Token, error) {
 	return level2{c}.Token(ctx)
 }
 
-// Invalidate reports the token as refused. If the fleet still shares it, no member returns
+// Invalidate reports the token as rejected. If the fleet still shares it, no member returns
 // it again; otherwise only this member drops it. Invalidate waits for the server, up to
 // twice Options.Timeout.
 func (c *Cache) Invalidate(token client.Token) {
@@ -264,10 +264,10 @@ func (l level2) Token(ctx context.Context) (client.Token, error) {
 	}
 }
 
-// Invalidate reports the refusal to the server, unless the server reported it.
+// Invalidate reports the rejection to the server, unless the server reported it.
 func (l level2) Invalidate(token client.Token) {
 	if l.reject(token) {
-		l.refuse(token)
+		l.reportRejected(token)
 	}
 }
 
@@ -290,7 +290,7 @@ func (c *Cache) reject(token client.Token) bool {
 	return true
 }
 
-// maxRejected is the number of refused tokens that a member remembers.
+// maxRejected is the number of rejected tokens that a member remembers.
 const maxRejected = 16
 
 func (c *Cache) isRejected(tag string) bool {
@@ -299,9 +299,9 @@ func (c *Cache) isRejected(tag string) bool {
 	return slices.Contains(c.rejected, tag)
 }
 
-// refuse deletes the token from the server if it is still there, and stores its tag for
+// reportRejected deletes the token from the server if it is still there, and stores its tag for
 // the members that hold it in memory.
-func (c *Cache) refuse(token client.Token) {
+func (c *Cache) reportRejected(token client.Token) {
 	ctx := c.work()
 	s, err := c.look(ctx, claim{})
 	if err != nil {
@@ -311,7 +311,7 @@ func (c *Cache) refuse(token client.Token) {
 	if stored == nil || stored.Token != token.Value.Reveal() {
 		return
 	}
-	_, _ = c.store.run(ctx, answers, refuseScript, c.keys.all(), s.token, c.seal.tag(token), milliseconds(max(time.Until(token.Expires()), time.Second)))
+	_, _ = c.store.run(ctx, answers, rejectScript, c.keys.all(), s.token, c.seal.tag(token), milliseconds(max(time.Until(token.Expires()), time.Second)))
 }
 
 // onChange is called by the store with each key that has changed, or with "" when the
@@ -330,7 +330,7 @@ func (c *Cache) onChange(key string) {
 	}
 }
 
-// check drops the token in memory if another member has reported it refused. It retries
+// check drops the token in memory if another member has reported it as rejected. It retries
 // in the background until the server answers or the token expires.
 func (c *Cache) check() {
 	c.mu.Lock()
@@ -357,7 +357,7 @@ func (c *Cache) checkOnce() bool {
 	c.recheck = false
 	c.mu.Unlock()
 	s, err := c.look(c.work(), claim{})
-	if err == nil && slices.Contains(s.refused, c.seal.tag(last)) {
+	if err == nil && slices.Contains(s.rejected, c.seal.tag(last)) {
 		if c.reject(last) {
 			c.refused.Add(1)
 			if c.options.OnRefused != nil {

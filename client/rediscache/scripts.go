@@ -13,7 +13,7 @@ type keys struct {
 
 	token   string // the sealed token, until it expires
 	failed  string // the sealed failure, while it lasts
-	refused string // the tags of refused tokens, until those expire
+	refused string // the tags of rejected tokens, until those expire
 	lease   string // the owner of the lease on getting a token
 	news    string // set when the holder of the lease gives up
 	pool    string // with SingleUse: sealed tokens, sorted by expiry
@@ -87,10 +87,10 @@ elseif mine then
 end
 return mine and 1 or 0`)
 
-	// refuseScript deletes the token and stores its tag (ARGV: sealed token, tag, time to
+	// rejectScript deletes the token and stores its tag (ARGV: sealed token, tag, time to
 	// live). It keeps at most 16 tags. A server that is out of memory cannot store the tag,
 	// but still deletes the token.
-	refuseScript = script(`
+	rejectScript = script(`
 if redis.call('GET', token) ~= ARGV[1] then return 0 end
 local deleted = redis.call('DEL', token)
 redis.call('ZREMRANGEBYSCORE', refused, '-inf', now)

@@ -41,7 +41,8 @@ const (
 	expandGenericCycles = 400
 )
 
-// fastestExpander returns the first of expanders that this CPU can run and that is right.
+// fastestExpander returns the first of expanders that this CPU can run and that passes its
+// self-test.
 var fastestExpander = sync.OnceValue(func() func([]Tail) {
 	for _, e := range expanders {
 		if runs(e.kernel) && expandsRight(e.expand) {

@@ -161,7 +161,7 @@ func TestInteropBrowser(t *testing.T) {
 		p.Screenshot(strings.TrimSuffix(file, ".png") + "-refused.png")
 	}
 
-	// The new page in the answer works.
+	// The new page in the response works.
 	mu.Lock()
 	action = "ACCEPT"
 	mu.Unlock()
