@@ -6116,7 +6116,7 @@ found:
 	RET
 
 // func expandAVX2(tails []Tail)
-// Requires: AVX, AVX2, CMOV
+// Requires: AVX, AVX2
 TEXT ·expandAVX2(SB), $0-24
 	MOVQ  tails_base+0(FP), AX
 	MOVQ  tails_len+8(FP), CX
@@ -6126,34 +6126,36 @@ TEXT ·expandAVX2(SB), $0-24
 
 next:
 	// If there is no second tail, expand the first one twice.
-	MOVQ           AX, BX
-	LEAQ           256(AX), DX
-	CMPQ           CX, $0x01
-	CMOVQGT        DX, BX
+	MOVQ AX, DX
+	CMPQ CX, $0x01
+	JEQ  pair
+	ADDQ $0x00000100, DX
+
+pair:
 	VMOVDQU        (AX), X0
-	VINSERTI128    $0x01, (BX), Y0, Y0
+	VINSERTI128    $0x01, (DX), Y0, Y0
 	VMOVDQU        16(AX), X1
-	VINSERTI128    $0x01, 16(BX), Y1, Y1
+	VINSERTI128    $0x01, 16(DX), Y1, Y1
 	VMOVDQU        32(AX), X2
-	VINSERTI128    $0x01, 32(BX), Y2, Y2
+	VINSERTI128    $0x01, 32(DX), Y2, Y2
 	VMOVDQU        48(AX), X3
-	VINSERTI128    $0x01, 48(BX), Y3, Y3
+	VINSERTI128    $0x01, 48(DX), Y3, Y3
 	VBROADCASTI128 ·k+0(SB), Y5
 	VPADDD         Y0, Y5, Y5
 	VMOVDQU        X5, (AX)
-	VEXTRACTI128   $0x01, Y5, (BX)
+	VEXTRACTI128   $0x01, Y5, (DX)
 	VBROADCASTI128 ·k+16(SB), Y5
 	VPADDD         Y1, Y5, Y5
 	VMOVDQU        X5, 16(AX)
-	VEXTRACTI128   $0x01, Y5, 16(BX)
+	VEXTRACTI128   $0x01, Y5, 16(DX)
 	VBROADCASTI128 ·k+32(SB), Y5
 	VPADDD         Y2, Y5, Y5
 	VMOVDQU        X5, 32(AX)
-	VEXTRACTI128   $0x01, Y5, 32(BX)
+	VEXTRACTI128   $0x01, Y5, 32(DX)
 	VBROADCASTI128 ·k+48(SB), Y5
 	VPADDD         Y3, Y5, Y5
 	VMOVDQU        X5, 48(AX)
-	VEXTRACTI128   $0x01, Y5, 48(BX)
+	VEXTRACTI128   $0x01, Y5, 48(DX)
 	VPALIGNR       $0x04, Y0, Y1, Y4
 	VPSRLD         $0x03, Y4, Y5
 	VPSRLD         $0x07, Y4, Y6
@@ -6194,7 +6196,7 @@ next:
 	VBROADCASTI128 ·k+64(SB), Y5
 	VPADDD         Y0, Y5, Y5
 	VMOVDQU        X5, 64(AX)
-	VEXTRACTI128   $0x01, Y5, 64(BX)
+	VEXTRACTI128   $0x01, Y5, 64(DX)
 	VPALIGNR       $0x04, Y1, Y2, Y4
 	VPSRLD         $0x03, Y4, Y5
 	VPSRLD         $0x07, Y4, Y6
@@ -6235,7 +6237,7 @@ next:
 	VBROADCASTI128 ·k+80(SB), Y5
 	VPADDD         Y1, Y5, Y5
 	VMOVDQU        X5, 80(AX)
-	VEXTRACTI128   $0x01, Y5, 80(BX)
+	VEXTRACTI128   $0x01, Y5, 80(DX)
 	VPALIGNR       $0x04, Y2, Y3, Y4
 	VPSRLD         $0x03, Y4, Y5
 	VPSRLD         $0x07, Y4, Y6
@@ -6276,7 +6278,7 @@ next:
 	VBROADCASTI128 ·k+96(SB), Y5
 	VPADDD         Y2, Y5, Y5
 	VMOVDQU        X5, 96(AX)
-	VEXTRACTI128   $0x01, Y5, 96(BX)
+	VEXTRACTI128   $0x01, Y5, 96(DX)
 	VPALIGNR       $0x04, Y3, Y0, Y4
 	VPSRLD         $0x03, Y4, Y5
 	VPSRLD         $0x07, Y4, Y6
@@ -6317,7 +6319,7 @@ next:
 	VBROADCASTI128 ·k+112(SB), Y5
 	VPADDD         Y3, Y5, Y5
 	VMOVDQU        X5, 112(AX)
-	VEXTRACTI128   $0x01, Y5, 112(BX)
+	VEXTRACTI128   $0x01, Y5, 112(DX)
 	VPALIGNR       $0x04, Y0, Y1, Y4
 	VPSRLD         $0x03, Y4, Y5
 	VPSRLD         $0x07, Y4, Y6
@@ -6358,7 +6360,7 @@ next:
 	VBROADCASTI128 ·k+128(SB), Y5
 	VPADDD         Y0, Y5, Y5
 	VMOVDQU        X5, 128(AX)
-	VEXTRACTI128   $0x01, Y5, 128(BX)
+	VEXTRACTI128   $0x01, Y5, 128(DX)
 	VPALIGNR       $0x04, Y1, Y2, Y4
 	VPSRLD         $0x03, Y4, Y5
 	VPSRLD         $0x07, Y4, Y6
@@ -6399,7 +6401,7 @@ next:
 	VBROADCASTI128 ·k+144(SB), Y5
 	VPADDD         Y1, Y5, Y5
 	VMOVDQU        X5, 144(AX)
-	VEXTRACTI128   $0x01, Y5, 144(BX)
+	VEXTRACTI128   $0x01, Y5, 144(DX)
 	VPALIGNR       $0x04, Y2, Y3, Y4
 	VPSRLD         $0x03, Y4, Y5
 	VPSRLD         $0x07, Y4, Y6
@@ -6440,7 +6442,7 @@ next:
 	VBROADCASTI128 ·k+160(SB), Y5
 	VPADDD         Y2, Y5, Y5
 	VMOVDQU        X5, 160(AX)
-	VEXTRACTI128   $0x01, Y5, 160(BX)
+	VEXTRACTI128   $0x01, Y5, 160(DX)
 	VPALIGNR       $0x04, Y3, Y0, Y4
 	VPSRLD         $0x03, Y4, Y5
 	VPSRLD         $0x07, Y4, Y6
@@ -6481,7 +6483,7 @@ next:
 	VBROADCASTI128 ·k+176(SB), Y5
 	VPADDD         Y3, Y5, Y5
 	VMOVDQU        X5, 176(AX)
-	VEXTRACTI128   $0x01, Y5, 176(BX)
+	VEXTRACTI128   $0x01, Y5, 176(DX)
 	VPALIGNR       $0x04, Y0, Y1, Y4
 	VPSRLD         $0x03, Y4, Y5
 	VPSRLD         $0x07, Y4, Y6
@@ -6522,7 +6524,7 @@ next:
 	VBROADCASTI128 ·k+192(SB), Y5
 	VPADDD         Y0, Y5, Y5
 	VMOVDQU        X5, 192(AX)
-	VEXTRACTI128   $0x01, Y5, 192(BX)
+	VEXTRACTI128   $0x01, Y5, 192(DX)
 	VPALIGNR       $0x04, Y1, Y2, Y4
 	VPSRLD         $0x03, Y4, Y5
 	VPSRLD         $0x07, Y4, Y6
@@ -6563,7 +6565,7 @@ next:
 	VBROADCASTI128 ·k+208(SB), Y5
 	VPADDD         Y1, Y5, Y5
 	VMOVDQU        X5, 208(AX)
-	VEXTRACTI128   $0x01, Y5, 208(BX)
+	VEXTRACTI128   $0x01, Y5, 208(DX)
 	VPALIGNR       $0x04, Y2, Y3, Y4
 	VPSRLD         $0x03, Y4, Y5
 	VPSRLD         $0x07, Y4, Y6
@@ -6604,7 +6606,7 @@ next:
 	VBROADCASTI128 ·k+224(SB), Y5
 	VPADDD         Y2, Y5, Y5
 	VMOVDQU        X5, 224(AX)
-	VEXTRACTI128   $0x01, Y5, 224(BX)
+	VEXTRACTI128   $0x01, Y5, 224(DX)
 	VPALIGNR       $0x04, Y3, Y0, Y4
 	VPSRLD         $0x03, Y4, Y5
 	VPSRLD         $0x07, Y4, Y6
@@ -6645,7 +6647,7 @@ next:
 	VBROADCASTI128 ·k+240(SB), Y5
 	VPADDD         Y3, Y5, Y5
 	VMOVDQU        X5, 240(AX)
-	VEXTRACTI128   $0x01, Y5, 240(BX)
+	VEXTRACTI128   $0x01, Y5, 240(DX)
 	ADDQ           $0x00000200, AX
 	SUBQ           $0x02, CX
 	CMPQ           CX, $0x01

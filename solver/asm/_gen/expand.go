@@ -25,12 +25,13 @@ func writeExpand(c *build.Context, newExpansion func(c *build.Context, tails [2]
 
 	c.Label("next")
 	c.Comment("If there is no second tail, expand the first one twice.")
-	after, second := c.GP64(), c.GP64()
+	second := c.GP64()
 	c.MOVQ(tail, second)
-	c.LEAQ(operand.Mem{Base: tail, Disp: sizeofTail}, after)
 	c.CMPQ(n, operand.U8(1))
-	c.CMOVQGT(after, second)
+	c.JEQ(operand.LabelRef("pair"))
+	c.ADDQ(operand.U32(sizeofTail), second)
 
+	c.Label("pair")
 	v := newExpansion(c, [2]reg.GPVirtual{tail, second})
 	for q := range 4 {
 		v.load(q)
