@@ -20,10 +20,9 @@ const (
 	easyBackend = "std"
 )
 
-// easy reports whether to try the first nonces of a puzzle on the calling goroutine. If the caller
-// names a kernel, that kernel does all the work.
-func (s *Solver) easy(p Puzzle) bool {
-	return s.asked == nil && (p.Bits <= easyBits || p.Bits <= easyColdBits && s.registry.cold())
+// isEasy reports whether to try the first nonces of a puzzle on the calling goroutine.
+func isEasy(p Puzzle, r *registry) bool {
+	return p.Bits <= easyBits || p.Bits <= easyColdBits && r.cold()
 }
 
 // tryFirst tries the first nonces of the space in numeric order, and removes them from the space.

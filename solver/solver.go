@@ -12,56 +12,20 @@
 // one.
 //
 // To read the source, start in this file and continue with plan.go (which nonces are searched, and
-// in which layout), walk.go (the pieces that a kernel searches per call), worker.go (the search
-// loop), search.go (the state that workers share) and choose.go (how a kernel is chosen).
+// in which layout), run.go (how workers are started), worker.go (the search loop), search.go (the
+// state that workers share), walk.go (the pieces that a kernel searches per call) and choose.go
+// (how a kernel is chosen).
 package solver
 
 import (
 	"context"
-	"crypto/sha256"
 	"errors"
-	"fmt"
-	"runtime"
 	"sync"
 	"sync/atomic"
 	"time"
 
 	"github.com/gkpow/gkpow/solver/asm"
 )
-
-// Options configure a Solver. The zero value suits most programs.
-type Options struct {
-	// Workers is the number of goroutines that search, at most 4096. 0 means runtime.GOMAXPROCS,
-	// which respects the CPU limits of containers.
-	Workers int
-	// Backend is the name of the kernel to use, as listed by Backends. If it is empty, the
-	// environment variable GKPOW_BACKEND names the kernel. If that is not set either, the Solver
-	// chooses the fastest kernel: early in a search, a worker measures the front runners in turn,
-	// and the process remembers the result. New returns an error for a kernel that does not exist
-	// or cannot run on this machine, whether the option or the variable names it.
-	Backend string
-	// MinNonce is the smallest nonce allowed. If it is above MaxSafeInteger, set MaxNonce too.
-	MinNonce uint64
-	// MaxNonce is the largest nonce allowed. 0 selects MaxInt32, if two conditions hold, and
-	// MaxSafeInteger otherwise: the chance that no nonce up to MaxInt32 solves the puzzle is below
-	// one in a billion, and the search takes at most 1.2 times as long as with MaxSafeInteger.
-	MaxNonce uint64
-	// Sequential makes Solve return the smallest nonce that solves the puzzle (within its shard, if
-	// any) and makes All search in numeric order. It hardly slows down Solve as long as messages
-	// with small nonces take one block; Explain says how much. It does slow down All.
-	Sequential bool
-	// Shard is the part of the nonce space to search. The zero value means all of it.
-	Shard Shard
-	// Progress, if not nil, is called every ProgressInterval until the search ends, always on the
-	// goroutine that called Solve or All.
-	Progress func(Progress)
-	// ProgressInterval is the time between calls of Progress. 0 means 100 ms; New rejects negative
-	// values.
-	ProgressInterval time.Duration
-}
-
-// maxWorkers exceeds the number of CPUs of any machine.
-const maxWorkers = 4096
 
 // A Solver solves puzzles. It is safe for concurrent use; concurrent searches share the CPUs.
 type Solver struct {
@@ -80,58 +44,15 @@ type keptPlan struct {
 	plan    plan
 }
 
-// A Solution is a nonce that solves a puzzle, and how it was found.
-type Solution struct {
-	Nonce   uint64            // hashed as canonical decimal digits
-	Hash    [sha256.Size]byte // SHA-256(prefix || nonce), by crypto/sha256
-	Hashes  uint64            // nonces that all workers had tried by then, each counted once
-	Elapsed time.Duration     // from the call of Solve to its return, or of All to this solution
-	Backend string            // the kernel that found the nonce, or "std" for crypto/sha256
-	Workers int               // goroutines that searched
-	Fault   *KernelFault      // set if a kernel was disabled during the search, else nil
-}
-
-// HashRate returns the hashes per second of all workers together.
-func (s Solution) HashRate() float64 { return rate(s.Hashes, s.Elapsed) }
-
-// String describes the solution in one line, for logs: "nonce 19317, after 19318 hashes in 2ms (9.7
-// MH/s) by shani with 2 workers".
-func (s Solution) String() string {
-	workers := "workers"
-	if s.Workers == 1 {
-		workers = "worker"
-	}
-	text := fmt.Sprintf("nonce %d, after %d hashes in %v (%.1f MH/s) by %s with %d %s",
-		s.Nonce, s.Hashes, s.Elapsed, s.HashRate()/1e6, s.Backend, s.Workers, workers)
-	if s.Fault != nil {
-		text += ": " + s.Fault.Error()
-	}
-	return text
-}
-
 // New returns a Solver, or an error that names the invalid option.
 func New(o Options) (*Solver, error) { return newSolver(o, kernels) }
 
 func newSolver(o Options, r *registry) (*Solver, error) {
-	if o.Workers < 0 || o.Workers > maxWorkers {
-		return nil, fmt.Errorf("solver: %d workers: must be 0 (one per CPU) to %d", o.Workers, maxWorkers)
-	}
-	if o.ProgressInterval < 0 {
-		return nil, fmt.Errorf("solver: progress interval %v: must not be negative", o.ProgressInterval)
+	if err := o.validate(); err != nil {
+		return nil, err
 	}
 	if o.ProgressInterval == 0 {
 		o.ProgressInterval = 100 * time.Millisecond
-	}
-	if o.MaxNonce > 0 && o.MinNonce > o.MaxNonce {
-		return nil, fmt.Errorf("solver: nonces from %d to %d: the smallest is above the largest",
-			o.MinNonce, o.MaxNonce)
-	}
-	if o.MaxNonce == 0 && o.MinNonce > MaxSafeInteger {
-		return nil, fmt.Errorf("solver: nonces from %d: above %d, set the largest nonce too",
-			o.MinNonce, MaxSafeInteger)
-	}
-	if err := o.Shard.validate(); err != nil {
-		return nil, err
 	}
 	k, why, err := r.ask(o.Backend)
 	if err != nil {
@@ -178,7 +99,7 @@ func (s *Solver) Solve(ctx context.Context, p Puzzle) (Solution, error) {
 	}
 	sp := s.options.space(p)
 	var easy uint64
-	if s.easy(p) {
+	if s.asked == nil && isEasy(p, s.registry) { // a kernel that the caller named does all the work
 		found, tried, err := tryFirst(ctx, p, &sp)
 		if err != nil {
 			return Solution{}, stopped(ctx, err, tried, loaded.Add(start))
@@ -291,34 +212,4 @@ func (s *Solver) plan(sp space, kernels lineup) plan {
 	p := s.options.plan(sp, kernels)
 	s.latest.Store(&keptPlan{sp, kernels, p})
 	return p
-}
-
-// space returns the space to search for a puzzle. Its limit is 0 if the caller did not set
-// MaxNonce; plan then chooses one.
-func (o *Options) space(p Puzzle) space {
-	sp := space{
-		prefix: len(p.Prefix), bits: p.Bits, least: o.MinNonce, limit: o.MaxNonce, shard: o.Shard,
-	}
-	if o.Sequential {
-		sp.order = byWindow
-	}
-	return sp
-}
-
-// plan plans a search of the space.
-func (o *Options) plan(sp space, kernels lineup) plan {
-	sp.workers = o.workers() // not set by space: looking it up would slow down easy puzzles
-	if o.MaxNonce == 0 {
-		return withDefaultLimit(sp, kernels)
-	}
-	p := newPlan(sp, kernels)
-	p.why = "asked for"
-	return p
-}
-
-func (o *Options) workers() int {
-	if o.Workers > 0 {
-		return o.Workers
-	}
-	return runtime.GOMAXPROCS(0)
 }

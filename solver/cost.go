@@ -1,0 +1,93 @@
+package solver
+
+import (
+	"math"
+
+	"github.com/gkpow/gkpow/solver/asm"
+)
+
+// Estimated costs of the work outside the kernels, in CPU cycles, for comparing layouts.
+const (
+	prepareCycles  = 600  // asm.Block.Prepare, cursor.seek, and the start of a Scan
+	compressCycles = 1500 // asm.Compress
+	callCycles     = 150  // two calls of a kernel
+	gridCycles     = 900  // asm.Grid.Prepare and a kernel's work before the first step
+)
+
+// cost estimates the time per hash, in operations of Scan. Layouts that the kernel does not support
+// cost +Inf.
+func (l layout) cost(k *asm.Kernel) float64 {
+	if l.gridDigits > 0 && k.Ops.Grid[l.word()] == 0 {
+		return math.Inf(1)
+	}
+	return (l.setUpCycles(k.Weights) + l.kernelWork(k.Lanes, &k.Ops, k.Weights)) / k.Weights.Scan
+}
+
+// rounds returns the number of SHA256RNDS2 instructions per hash.
+func (l layout) rounds(k *asm.Kernel) float64 {
+	return l.kernelWork(k.Lanes, &k.Rounds, asm.Weights{Scan: 1, Hash: 1, Tail: 1, Grid: 1})
+}
+
+// setUpCycles estimates the cycles per hash outside the kernel's loops.
+func (l layout) setUpCycles(w asm.Weights) float64 {
+	cycles := l.chunkCycles(w)
+	if l.gridDigits > 0 {
+		together := (cycles + gridCycles) / float64(asm.GridLanes*l.values())
+		rest, alone := l.leftOver()
+		return (1-rest)*together + rest*alone.setUpCycles(w)
+	}
+	if l.hasTail() {
+		cycles += l.calls(asm.MaxStates) * callCycles
+	}
+	return cycles / float64(l.rowSize())
+}
+
+// chunkCycles estimates the cycles to prepare a chunk, or a row's part of it.
+func (l layout) chunkCycles(w asm.Weights) float64 {
+	cycles, second := float64(prepareCycles), l.outerFrom(64)
+	if l.hasTail() && !l.keepsTails() {
+		cycles += w.Expand * float64(l.tailCount())
+	}
+	if l.block() == 1 {
+		// The first block is hashed again each time the outer digits of the second block wrap
+		// around.
+		cycles += compressCycles / float64(pow10[second])
+	}
+	return cycles
+}
+
+// kernelWork returns the weighted operations per hash of the kernel's functions.
+func (l layout) kernelWork(lanes int, o *asm.Ops, w asm.Weights) float64 {
+	word := l.word()
+	switch {
+	case l.gridDigits > 0:
+		together := w.Grid * float64(o.Grid[word]) / asm.GridLanes
+		rest, alone := l.leftOver()
+		return (1-rest)*together + rest*alone.kernelWork(lanes, o, w)
+	case l.hasTail():
+		group := w.Hash*float64(o.Hash[word]) + float64(l.tailCount())*w.Tail*float64(o.Tail)
+		return l.calls(asm.MaxStates) * group / float64(l.rowSize())
+	}
+	return l.calls(lanes) * w.Scan * float64(o.Scan[word]) / float64(l.rowSize())
+}
+
+// calls returns the number of vectors, each with the given number of lanes, that hold the inner
+// values that a row takes from one chunk.
+func (l layout) calls(lanes int) float64 { return math.Ceil(float64(l.rowValues()) / float64(lanes)) }
+
+// leftOver returns the share of a grid layout's chunks that are searched one by one, and the layout
+// for these. Some chunks are left over if the number of chunks that differ in one word only is not
+// a multiple of the grid's lanes.
+func (l layout) leftOver() (share float64, alone layout) {
+	share = float64(pow10[l.gridDigits]%asm.GridLanes) / float64(pow10[l.gridDigits])
+	l.gridDigits = 0
+	return share, l
+}
+
+// tableCycles estimates the cycles to build the tables of tails that are kept.
+func (l layout) tableCycles(w asm.Weights) float64 {
+	if l.hasTail() && l.keepsTails() {
+		return w.Expand * float64(l.tailCount()*pow10[l.outerFrom(64)])
+	}
+	return 0
+}
