@@ -1,7 +1,6 @@
 package bench
 
 import (
-	"errors"
 	"fmt"
 	"math"
 	"math/rand/v2"
@@ -148,13 +147,13 @@ const tokenLifetime = 5 * time.Minute
 func SimulateFleet(o FleetOptions) (*FleetReport, error) {
 	switch {
 	case !(o.Rate > 0) || !(o.Slowest > 0) || math.IsInf(o.Rate, 0) || math.IsInf(o.Slowest, 0):
-		return nil, errors.New("bench: the rates must be above 0")
+		return nil, fmt.Errorf("bench: the rates are %v and %v: they must be above 0 and finite", o.Rate, o.Slowest)
 	case o.Trials < 100:
-		return nil, fmt.Errorf("bench: %d trials are too few for a 99th percentile: take 100 or more", o.Trials)
+		return nil, fmt.Errorf("bench: %d trials are too few for a 99th percentile: set 100 or more", o.Trials)
 	case o.Cores < 1:
-		return nil, fmt.Errorf("bench: machines with %d cores: take 1 or more", o.Cores)
+		return nil, fmt.Errorf("bench: a machine has %d cores: set 1 or more", o.Cores)
 	case o.Start < 0 || o.Handshake < 0:
-		return nil, errors.New("bench: times cannot be negative")
+		return nil, fmt.Errorf("bench: the start takes %v and the handshake %v: neither may be negative", o.Start, o.Handshake)
 	}
 	r := &FleetReport{Options: o}
 	rng := rand.New(rand.NewPCG(o.Seed, 1))

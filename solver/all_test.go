@@ -301,10 +301,10 @@ func TestInvalidMinNonce(t *testing.T) {
 		o    Options
 		want string
 	}{
-		{Options{MinNonce: 8, MaxNonce: 7}, "solver: nonces from 8 to 7: the smallest is above the largest"},
+		{Options{MinNonce: 8, MaxNonce: 7}, "solver: the smallest nonce, 8, is above the largest, 7"},
 		{
 			Options{MinNonce: MaxSafeInteger + 1},
-			"solver: nonces from 9007199254740992: above 9007199254740991, set the largest nonce too",
+			"solver: the smallest nonce, 9007199254740992, is above 9007199254740991: set the largest nonce too",
 		},
 	} {
 		_, err := New(test.o)

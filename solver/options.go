@@ -49,11 +49,10 @@ func (o *Options) validate() error {
 		return fmt.Errorf("solver: progress interval %v: must not be negative", o.ProgressInterval)
 	}
 	if o.MaxNonce > 0 && o.MinNonce > o.MaxNonce {
-		return fmt.Errorf("solver: nonces from %d to %d: the smallest is above the largest",
-			o.MinNonce, o.MaxNonce)
+		return fmt.Errorf("solver: the smallest nonce, %d, is above the largest, %d", o.MinNonce, o.MaxNonce)
 	}
 	if o.MaxNonce == 0 && o.MinNonce > MaxSafeInteger {
-		return fmt.Errorf("solver: nonces from %d: above %d, set the largest nonce too",
+		return fmt.Errorf("solver: the smallest nonce, %d, is above %d: set the largest nonce too",
 			o.MinNonce, MaxSafeInteger)
 	}
 	return o.Shard.validate()

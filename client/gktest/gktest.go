@@ -148,9 +148,11 @@ func New(options Options) *Service {
 		o.SigningKey = make([]byte, 32)
 		rand.Read(o.SigningKey)
 	}
-	if o.ChallengeLifetime < 0 || o.TokenLifetime < 0 || o.RateWindow < 0 || o.RateLimit < 0 || o.Quota < 0 {
-		panic("gktest: a lifetime, window or limit is negative")
-	}
+	panicIfNegative("ChallengeLifetime", o.ChallengeLifetime)
+	panicIfNegative("TokenLifetime", o.TokenLifetime)
+	panicIfNegative("RateWindow", o.RateWindow)
+	panicIfNegative("RateLimit", o.RateLimit)
+	panicIfNegative("Quota", o.Quota)
 	o.GKTinc = o.GKTinc.complete()
 	s := &Service{
 		options:    o,
@@ -162,6 +164,12 @@ func New(options Options) *Service {
 	}
 	s.SetDifficulty(o.Difficulty)
 	return s
+}
+
+func panicIfNegative[T int | time.Duration](option string, value T) {
+	if value < 0 {
+		panic(fmt.Sprintf("gktest: %s is %v: it must not be negative", option, value))
+	}
 }
 
 func or[T comparable](value, zero T) T {

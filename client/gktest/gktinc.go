@@ -7,6 +7,7 @@ import (
 	"crypto/subtle"
 	"encoding/base64"
 	"encoding/hex"
+	"fmt"
 	"io"
 	"net/http"
 	"net/netip"
@@ -84,16 +85,16 @@ func (o GKTincOptions) complete() GKTincOptions {
 	if o.Judge == nil {
 		o.Judge = JudgeSolution
 	}
-	if o.Level < 0 || o.MaxSkew < 0 {
-		panic("gktest: a level or skew is negative")
-	}
+	panicIfNegative("GKTinc.Level", o.Level)
+	panicIfNegative("GKTinc.MaxSkew", o.MaxSkew)
 	o.Fault.check()
 	return o
 }
 
 func (f GKTincFault) check() {
-	if f.Delay < 0 || f.Status != 0 && (f.Status < 200 || f.Status > 599) {
-		panic("gktest: a delay is negative, or a status is not from 200 to 599")
+	panicIfNegative("GKTincFault.Delay", f.Delay)
+	if f.Status != 0 && (f.Status < 200 || f.Status > 599) {
+		panic(fmt.Sprintf("gktest: GKTincFault.Status is %d: set it to 200 to 599, or to 0 for no change", f.Status))
 	}
 }
 
