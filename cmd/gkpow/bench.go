@@ -334,7 +334,13 @@ func readReport(ctx context.Context, name string) (*bench.Report, error) {
 }
 
 // showBench shows the progress of a run.
-func (p *progress) showBench(now bench.Progress) { p.draw(now.Phase, now.Done) }
+func (p *progress) showBench(now bench.Progress) {
+	if p.bar == nil {
+		return
+	}
+	p.bar.Describe(now.Phase)
+	_ = p.bar.Set(min(int(now.Done*barSteps), barSteps-1))
+}
 
 // given returns the flags that are on the command line, in the order of their
 // names.

@@ -60,8 +60,8 @@ func (i *injector) next() {
 		}
 	case html.StartTagToken, html.SelfClosingTagToken: // the slash has no meaning in HTML
 		// Browsers ignore a form inside a form.
-		if name, _ := i.page.TagName(); string(name) == "form" && !i.open {
-			i.open, i.inForm = true, i.isTheForm(string(i.page.Raw()))
+		if name, more := i.page.TagName(); string(name) == "form" && !i.open {
+			i.open, i.inForm = true, i.isTheForm(more)
 		}
 	case html.EndTagToken:
 		switch name, _ := i.page.TagName(); string(name) {
@@ -69,8 +69,8 @@ func (i *injector) next() {
 			i.leave(len(i.page.Raw()))
 		}
 	case html.CommentToken:
-		if raw := string(i.page.Raw()); strings.TrimSpace(commentText(raw)) == "gktinc" {
-			i.put(len(raw), len(raw))
+		if size := len(i.page.Raw()); strings.TrimSpace(string(i.page.Text())) == "gktinc" {
+			i.put(size, size)
 		}
 	}
 }
@@ -84,12 +84,23 @@ func (i *injector) leave(last int) {
 	i.open, i.inForm = false, false
 }
 
-// isTheForm reports whether the form with this start tag is the one to insert into.
-func (i *injector) isTheForm(tag string) bool {
-	if i.formID != "" {
-		return attribute(tag, "id") == i.formID
+// isTheForm reports whether a form with these attributes is the one to insert into.
+func (i *injector) isTheForm(more bool) bool {
+	id, method := "", ""
+	for more {
+		var key, value []byte
+		key, value, more = i.page.TagAttr()
+		switch string(key) {
+		case "id":
+			id = string(value)
+		case "method":
+			method = string(value)
+		}
 	}
-	return strings.EqualFold(strings.TrimSpace(attribute(tag, "method")), "post")
+	if i.formID != "" {
+		return id == i.formID
+	}
+	return strings.EqualFold(strings.TrimSpace(method), "post")
 }
 
 // put inserts the HTML before the last bytes of the output, and replaces the first few of

@@ -4,22 +4,26 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"strings"
 	"time"
 
+	"github.com/schollz/progressbar/v3"
 	"golang.org/x/term"
 
 	"github.com/gkpow/gkpow/solver"
 )
 
-// A progress is the last line of a terminal, where it shows how far a search or a benchmark is.
+// A progress bar shows the chance that a search has found a solution by now. A search is
+// memoryless, so it cannot show how much is left.
 type progress struct {
-	terminal io.Writer // nil if there is none
-	columns  int       // of the terminal
-	shown    int       // characters of the line
+	bar *progressbar.ProgressBar // nil if there is no terminal
 }
 
-// newProgress returns a line on w. It shows nothing unless w is a terminal.
+const (
+	barSteps  = 1000
+	besideBar = 64 // columns for the text and the percentage: a longer line would wrap
+)
+
+// newProgress returns a bar on w. It shows nothing unless w is a terminal.
 func newProgress(w io.Writer) *progress {
 	file, ok := w.(*os.File)
 	if !ok {
@@ -29,39 +33,26 @@ func newProgress(w io.Writer) *progress {
 	if err != nil {
 		return &progress{}
 	}
-	return &progress{terminal: w, columns: columns}
+	return &progress{progressbar.NewOptions(barSteps,
+		progressbar.OptionSetWriter(w),
+		progressbar.OptionSetWidth(max(1, min(columns-besideBar, 30))),
+		progressbar.OptionSetElapsedTime(false),
+		progressbar.OptionSetPredictTime(false),
+		progressbar.OptionClearOnFinish(),
+	)}
 }
 
-// show shows the chance that a search has found a solution by now. A search is memoryless, so
-// nobody can say how much of it is left.
 func (p *progress) show(now solver.Progress) {
-	p.draw(fmt.Sprintf("%.1f MH/s, about %v more; chance by now", now.HashRate/1e6, now.Remaining.Round(100*time.Millisecond)), now.Chance)
-}
-
-// draw shows a text, a part from 0 to 1 in percent, and a bar of that part. The line never
-// wraps: on a narrow terminal, the bar gets shorter first.
-func (p *progress) draw(text string, part float64) {
-	if p.terminal == nil {
+	if p.bar == nil {
 		return
 	}
-	line := []rune(fmt.Sprintf("%s %2d%%", text, min(int(100*part), 99)))
-	columns := p.columns - 1 // some terminals wrap a line as soon as it is full
-	if width := min(columns-len(line)-len(" ||"), 30); width > 0 {
-		full := min(int(part*float64(width)), width)
-		line = append(line, []rune(" |"+strings.Repeat("█", full)+strings.Repeat(" ", width-full)+"|")...)
-	}
-	p.replace(line[:max(0, min(len(line), columns))])
+	p.bar.Describe(fmt.Sprintf("%.1f MH/s, about %v more; chance by now", now.HashRate/1e6, now.Remaining.Round(100*time.Millisecond)))
+	_ = p.bar.Set(min(int(now.Chance*barSteps), barSteps-1))
 }
 
-// close removes the line from the terminal.
+// close removes the bar from the terminal.
 func (p *progress) close() {
-	if p.shown > 0 {
-		p.replace(nil)
+	if p.bar != nil {
+		_ = p.bar.Clear()
 	}
-}
-
-// replace overwrites the line and leaves the cursor at its start.
-func (p *progress) replace(line []rune) {
-	fmt.Fprintf(p.terminal, "%s%s\r", string(line), strings.Repeat(" ", max(0, p.shown-len(line))))
-	p.shown = len(line)
 }

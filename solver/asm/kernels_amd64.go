@@ -93,7 +93,7 @@ var features = map[string][]cpuid.FeatureID{
 	"mixed256": {cpuid.SHA, cpuid.AVX, cpuid.AVX2, cpuid.CMOV},
 	"avx512":   {cpuid.AVX, cpuid.AVX512F},
 	"shani":    {cpuid.SHA, cpuid.AVX, cpuid.CMOV},
-	"avx2":     {cpuid.AVX, cpuid.AVX2, cpuid.CMOV},
+	"avx2":     {cpuid.AVX, cpuid.AVX2},
 }
 
 // kernels contains the kernels below and generic, and also std if the CPU can run none of
