@@ -20,6 +20,7 @@ import (
 	"context"
 	"fmt"
 	"math"
+	"os"
 	"runtime"
 	"slices"
 	"time"
@@ -162,13 +163,20 @@ type environment struct {
 	}
 }
 
-// chosenKernel returns the kernel that the engine chooses in this process.
+// chosenKernel returns the kernel that the engine chooses in this process. It searches until the
+// engine has chosen or the context ends. If GKPOW_BACKEND names the kernel, no search is needed.
 func chosenKernel(ctx context.Context) (kernel string) {
-	ctx, cancel := context.WithTimeout(ctx, time.Second)
-	defer cancel()
+	puzzle := func(i int) solver.Puzzle { return solver.Puzzle{Prefix: fmt.Appendf(nil, "%032d:", i), Bits: 18} }
+	if s, err := solver.New(solver.Options{}); err == nil {
+		if plan, err := s.Outline(puzzle(0)); err == nil {
+			kernel = plan.Backend // a search begins with it
+		}
+	}
+	if os.Getenv("GKPOW_BACKEND") != "" {
+		return kernel
+	}
 	for i := range 3 { // the engine chooses during the first search, which may end too soon
-		p := solver.Puzzle{Prefix: fmt.Appendf(nil, "%032d:", i), Bits: 18}
-		if solution, err := solver.Solve(ctx, p); err == nil {
+		if solution, err := solver.Solve(ctx, puzzle(i)); err == nil {
 			kernel = solution.Backend
 		}
 	}

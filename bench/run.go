@@ -33,6 +33,7 @@ type runner struct {
 const (
 	rowsShare      = 0.80
 	leastRowsShare = 5
+	chooseShare    = 10 // finding out which kernel the engine chooses takes at most 1/chooseShare
 )
 
 func run(ctx context.Context, o Options, w environment) (*Report, error) {
@@ -105,7 +106,9 @@ func (r *runner) phases(ctx context.Context) error {
 // findChosen finds out which kernel the engine chooses, unless the run measures no kernel.
 func (r *runner) findChosen(ctx context.Context) error {
 	if slices.ContainsFunc(r.report.Rows, func(row Row) bool { return row.Backend != "" }) {
-		r.report.Chosen = r.choose(ctx)
+		inner, cancel := r.until(ctx, r.now().Add(min(time.Second, r.Budget/chooseShare)))
+		defer cancel()
+		r.report.Chosen = r.choose(inner)
 	}
 	return nil
 }

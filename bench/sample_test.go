@@ -140,10 +140,12 @@ func TestSummaryPrecision(t *testing.T) {
 		r.Solve.Times[i] *= 5
 	}
 	r.Solve.fill()
-	require.Regexp(t, `on average\. But \d+ puzzles of difficulty 2 took [45]\.\d times as long as predicted\. Here fast is `, r.summary())
+	require.Regexp(t, `on average\. \d+ puzzles of difficulty 2 took [45]\.\d times as long as predicted\. Here fast is `, r.summary())
 
 	r.Solve.PredictedLow, r.Solve.PredictedHigh = 0, 0
 	require.Regexp(t, `^A challenge of difficulty 2 takes about 1[23] ms here on average\.`, r.summary())
+	r.Solve.NotFound = 0.125
+	require.Regexp(t, `^A challenge of difficulty 2 has no solution among the allowed nonces with a chance of 12\.5 %\. \d+ puzzles`, r.summary())
 }
 
 // A row's time and cycles come from the same samples, so their quotient is the clock.
@@ -247,4 +249,14 @@ func TestChosenNotMeasured(t *testing.T) {
 	o.SaltLengths, o.Threads = []int{32}, []int{1}
 	r := mustRun(t, o, w)
 	require.Contains(t, r.Summary, " here on average with generic; gkpow chooses avx2, which was not measured.")
+}
+
+// A kernel that GKPOW_BACKEND names is the chosen one, however slow it is.
+func TestChosenByEnvironment(t *testing.T) {
+	t.Setenv("GKPOW_BACKEND", "generic")
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	require.Equal(t, "generic", chosenKernel(ctx))
+	t.Setenv("GKPOW_BACKEND", "")
+	require.NotEmpty(t, chosenKernel(ctx), "the kernel that a search begins with")
 }

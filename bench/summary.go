@@ -50,6 +50,10 @@ func (r *Report) lead() string {
 	if s == nil || s.Predicted.Mean == 0 {
 		return ""
 	}
+	if s.NotFound >= leastNotFound {
+		return fmt.Sprintf("A challenge of difficulty %d has no solution among the allowed nonces with a chance of %s",
+			s.Difficulty, formatChance(s.NotFound))
+	}
 	text := fmt.Sprintf("A challenge of difficulty %d takes %s here on average", s.Difficulty, s.averageTime())
 	if r.Chosen != "" && s.Strategy != r.Chosen {
 		text += " with " + s.Strategy
@@ -64,6 +68,10 @@ func (r *Report) lead() string {
 // wide is the ratio of an interval's ends from which the summary gives both ends: a single figure
 // would claim too much.
 const wide = 1.25
+
+// leastNotFound is the chance that no allowed nonce is a solution from which the summary gives it
+// instead of a time.
+const leastNotFound = 0.01
 
 // averageTime returns the predicted mean as precisely as it is known: "0.20 s", "0.15 to 0.31 s",
 // or "about 0.2 s" if the rate has no interval.
@@ -102,7 +110,7 @@ func (r *Report) contradiction() string {
 	if len(s.Times) == 0 || s.agrees() {
 		return ""
 	}
-	return fmt.Sprintf("But %s of difficulty %d took %s times as long as predicted.",
+	return fmt.Sprintf("%s of difficulty %d took %s times as long as predicted.",
 		plural(len(s.Times), "puzzle", "puzzles"), s.Difficulty, timesFigure(s.Measured.Mean/s.Predicted.Mean))
 }
 
