@@ -115,10 +115,13 @@ wrong, the report says FAIL, and the exit code is 1.
 
   STRATEGY     a way to search: see "gkpow bench --list". ">" marks the kernel
                that gkpow chooses, or that GKPOW_BACKEND names
-  ±            the wider half of the confidence interval
+  ±            the wider half of the confidence interval; "?" if fewer than six
+               samples give none
   × TEXTBOOK   rate ÷ rate of the loop in the service's samples
   NS/HASH      nanoseconds that one thread takes for a hash
   CYCLES/HASH  the same in cycles of the CPU's clock, which is measured too
+  TIMES        rate ÷ rate of one thread; after --compare, rate now ÷ before
+  EFFICIENCY   TIMES ÷ number of threads; 100 % is perfect
 
 and with --wide
 
