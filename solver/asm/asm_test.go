@@ -423,7 +423,7 @@ func TestOps(t *testing.T) {
 func TestWeights(t *testing.T) {
 	for _, k := range Kernels() {
 		w := k.Weights
-		if w.Scan <= 0 || w.Hash <= 0 || w.Tail <= 0 || k.Ops.Grid[1] > 0 && w.Grid <= 0 {
+		if w.Scan <= 0 || w.Hash <= 0 || w.Tail <= 0 || w.Expand <= 0 || k.Ops.Grid[1] > 0 && w.Grid <= 0 {
 			t.Errorf("kernel %s: the weights are %+v; want positive ones", k.Name, w)
 		}
 	}

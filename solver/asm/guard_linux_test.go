@@ -8,20 +8,41 @@ import (
 	"unsafe"
 )
 
-// Kernels access no memory outside their arguments. The test puts the arguments at both ends of a
-// page that lies between two inaccessible ones.
-func TestKernelsStayInside(t *testing.T) {
-	page := os.Getpagesize()
+// guardedPage returns memory whose second page, of the size returned, lies between two
+// inaccessible ones.
+func guardedPage(t *testing.T) (memory []byte, page int) {
+	page = os.Getpagesize()
 	memory, err := syscall.Mmap(-1, 0, 3*page, syscall.PROT_READ|syscall.PROT_WRITE, syscall.MAP_ANON|syscall.MAP_PRIVATE)
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer syscall.Munmap(memory)
+	t.Cleanup(func() { syscall.Munmap(memory) })
 	for _, guard := range [][]byte{memory[:page], memory[2*page:]} {
 		if err := syscall.Mprotect(guard, syscall.PROT_NONE); err != nil {
 			t.Fatal(err)
 		}
 	}
+	return memory, page
+}
+
+// Expand accesses no memory outside the tails, for even and odd numbers of them.
+func TestExpandStaysInside(t *testing.T) {
+	memory, page := guardedPage(t)
+	tails := unsafe.Slice((*Tail)(unsafe.Pointer(&memory[page])), page/int(unsafe.Sizeof(Tail{})))
+	for _, e := range expanders {
+		if runs(e.kernel) {
+			for n := range tails {
+				e.expand(tails[:n])
+				e.expand(tails[len(tails)-n:])
+			}
+		}
+	}
+}
+
+// Kernels access no memory outside their arguments. The test puts the arguments at both ends of a
+// guarded page.
+func TestKernelsStayInside(t *testing.T) {
+	memory, page := guardedPage(t)
 	inside := unsafe.Slice((*uint32)(unsafe.Pointer(&memory[page])), page/4)
 
 	eachKernel(t, func(t *testing.T, k Kernel) {
