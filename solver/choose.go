@@ -16,8 +16,8 @@ import (
 // A lineup holds the kernel for each kind of layout.
 type lineup [kinds]contender
 
-// A contender is a kernel with its time per operation, which makes layouts comparable that
-// different kernels search.
+// A contender is a kernel with its time per operation, by which layouts can be compared even if
+// different kernels search them.
 type contender struct {
 	*asm.Kernel
 	opTime float64 // in ns or any unit that all kernels share

@@ -9,9 +9,10 @@ import (
 // crypto/sha256 tries the first nonces of an easy puzzle on the calling goroutine: planning,
 // self-tests and starting workers would take longer than that.
 const (
-	// easyHashes is the most nonces that tryFirst tries, if the prefix leaves one block per hash.
+	// easyHashes is the maximum number of nonces that tryFirst tries if each hash takes one block.
+	// If a hash takes more blocks, tryFirst tries fewer nonces.
 	easyHashes = 4096
-	// easyBits is the most bits of an easy puzzle: 1024 hashes solve it on average.
+	// easyBits is the maximum of Puzzle.Bits in an easy puzzle: 1024 hashes solve it on average.
 	easyBits = 10
 	// easyColdBits is easyBits for a process that has not used a kernel yet. The first use costs a
 	// millisecond.

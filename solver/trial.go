@@ -42,7 +42,7 @@ type trial struct {
 // A trialKernel is a kernel in a trial.
 type trialKernel struct {
 	*asm.Kernel
-	least float64 // least ns per hash in a turn; before the first round, the estimate
+	least float64 // lowest ns per hash in any turn; before the first round, the estimate
 }
 
 // next returns the kernel whose turn it is, and the maximum number of hashes in its next piece.

@@ -86,8 +86,8 @@ func (w *walk) nextChunk() {
 	r.high++
 }
 
-// piece returns the next piece, of at most most nonces, or of the fewest that a kernel can search
-// at once if those are more. Call it only after more has returned true.
+// piece returns the next piece. It has up to most nonces, or the fewest that a kernel can search at
+// once if those are more. Call piece only after more has returned true.
 func (w *walk) piece(most uint64) piece {
 	stride := w.seg.innerStride()
 	p := piece{kind: w.kind, along: stride}

@@ -222,8 +222,8 @@ func (w *worker) hash(k *asm.Kernel, p *piece) *asm.States {
 	return &w.states[p.group]
 }
 
-// checkContext checks the context from time to time, and yields to other goroutines. It returns false if
-// the context has ended or the worker must leave the loop.
+// checkContext checks the context from time to time, and yields to other goroutines. It returns
+// false if the context has ended or the worker must leave the loop.
 func (w *worker) checkContext(ctx context.Context, k *asm.Kernel) bool {
 	hashes := w.hashes.Load()
 	if hashes-w.checked.hashes < uint64(k.MaxScan)/2 && w.candidates == w.checked.candidates {
@@ -241,8 +241,8 @@ func (w *worker) checkContext(ctx context.Context, k *asm.Kernel) bool {
 // working is the number of workers of this process that are running.
 var working atomic.Int64
 
-// yieldEvery is the interval at which a worker yields. Other goroutines wait for a processor at
-// most this long, plus the time for one piece.
+// yieldEvery is the interval at which a worker yields. Other goroutines wait at most this long for
+// a processor, plus the time for one piece.
 const yieldEvery = 250 * time.Microsecond
 
 // yield yields the processor if that is due and the workers of this process occupy all processors.

@@ -16,7 +16,7 @@ import (
 // A Report is the result of Check.
 type Report struct {
 	Address   string        // the first address of the URL, without user and password
-	Server    string        // name and version, such as "redis 7.0.15"; "" if the server does not tell
+	Server    string        // name and version, such as "redis 7.0.15"; "" if the server does not say
 	Encrypted bool          // whether the connection uses TLS
 	Latency   time.Duration // of one exchange after the connection was made
 }

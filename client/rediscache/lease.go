@@ -13,8 +13,8 @@ import (
 	"github.com/gkpow/gkpow/client/internal/pause"
 )
 
-// A storedToken is what seal encrypts to store a token on the server. The token's age is
-// measured by the server's clock, which all members share.
+// A storedToken is the content of a sealed token on the server. The token's age is measured
+// by the server's clock, which all members share.
 type storedToken struct {
 	Token     string    `json:"token"`
 	ExpiresAt time.Time `json:"expiresAt"` // by the service's clock
@@ -27,9 +27,10 @@ type storedToken struct {
 	tag  string
 }
 
-// maxWall is how much a value's age by the members' clocks may differ from its age by the
-// server's clock. The members' clocks may disagree a little; beyond maxWall, an attacker who
-// controls the server has probably set its clock back to replay an old value.
+// maxWall is the maximum difference between a value's age by the members' clocks and its age
+// by the server's clock. The members' clocks may disagree a little; if the difference is
+// larger, an attacker who controls the server has probably set its clock back to replay an
+// old value.
 const maxWall = 24 * time.Hour
 
 // sealToken returns the value to store for a token at now, the time of the server's clock in
@@ -81,7 +82,7 @@ func (k *storedToken) usable(leased bool, last client.Token) bool {
 	return leased && k.left > life/30 && k.Token != last.Value.Reveal()
 }
 
-// token returns it as a client.Token.
+// token returns the stored token as a client.Token.
 func (k *storedToken) token() (client.Token, error) {
 	now := time.Now()
 	expires := now.Add(k.left)

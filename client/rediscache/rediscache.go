@@ -299,8 +299,8 @@ func (c *Cache) isRejected(tag string) bool {
 	return slices.Contains(c.rejected, tag)
 }
 
-// reportRejected deletes the token from the server if it is still there, and stores its tag for
-// the members that hold it in memory.
+// reportRejected deletes the token from the server if it is still there, and stores its tag
+// for the members that hold the token in memory.
 func (c *Cache) reportRejected(token client.Token) {
 	ctx := c.work()
 	s, err := c.look(ctx, claim{})

@@ -100,8 +100,8 @@ redis.call('PEXPIRE', refused, longest)
 return deleted`)
 
 	// takeScript removes from the pool the token that expires first, among those that are
-	// valid for longer than ARGV[1], and returns it. It never returns a token twice, even if somebody
-	// puts it back.
+	// valid for longer than ARGV[1], and returns it. It never returns a token twice, even if
+	// somebody puts it back.
 	takeScript = script(thisRun + `
 redis.call('ZREMRANGEBYSCORE', pool, '-inf', now + ARGV[1])
 redis.call('ZREMRANGEBYSCORE', used, '-inf', now)

@@ -117,8 +117,8 @@ func otherLaneSize(was []byte, byte, bit int) bool {
 	return x&0xbf200000 == 0x0c000000 && slices.Contains([]uint32{0b0010, 0b0110, 0b0111, 0b1010}, operation)
 }
 
-// opcode returns a function that reports whether the flip changes the opcode of a VEX or EVEX instruction
-// from the given one to one of the others.
+// opcode returns a function that reports whether the flip changes the opcode of a VEX or EVEX
+// instruction from the given one to one of the others.
 func opcode(from byte, to ...byte) func([]byte, int, int) bool {
 	return func(was []byte, i, bit int) bool {
 		return i >= 0 && was[i] == from && i == map[byte]int{0xc4: 3, 0xc5: 2, 0x62: 4}[was[0]] && slices.Contains(to, from^1<<bit)

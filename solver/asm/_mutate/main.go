@@ -5,9 +5,9 @@
 //
 // A mutant is a kernel with one instruction erased or one bit of an instruction flipped. Each
 // mutant runs the self-test in its own process; one that passes runs all tests of the kernel too.
-// The report names each mutant that passed the self-test. The command fails if those are 1 % or
-// more, without the mutants that are equivalent to the original. equivalent.go lists the kinds of
-// equivalent mutants with reasons.
+// The report names each mutant that passed the self-test. The command fails if 1 % or more of the
+// mutants pass, not counting those that are equivalent to the original. equivalent.go lists the
+// kinds of equivalent mutants and says why they are equivalent.
 //
 // The command builds itself for the chosen architecture and runs the result. That program starts
 // itself again as a fork server, which forks a child for each mutant (child.go).
