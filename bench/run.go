@@ -105,7 +105,8 @@ func (r *runner) phases(ctx context.Context) error {
 
 // findChosen finds out which kernel the engine chooses, unless the run measures no kernel.
 func (r *runner) findChosen(ctx context.Context) error {
-	if slices.ContainsFunc(r.report.Rows, func(row Row) bool { return row.Backend != "" }) {
+	kernels := slices.ContainsFunc(r.report.Rows, func(row Row) bool { return row.Backend != "" })
+	if kernels && ctx.Err() == nil {
 		inner, cancel := r.until(ctx, r.now().Add(min(time.Second, r.Budget/chooseShare)))
 		defer cancel()
 		r.report.Chosen = r.choose(inner)
