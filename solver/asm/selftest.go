@@ -82,8 +82,12 @@ func (k Kernel) SelfTestScan(vary int) error {
 }
 
 // SelfTestTails tests Hash, for blocks in which word vary varies, 0 to 15, and ScanTails
-// on the results. It takes about 0.2 ms. See SelfTestScan for its error.
+// on the results. It also tests the code for Expand with the instructions of the kernel. It
+// takes about 0.2 ms. See SelfTestScan for its error.
 func (k Kernel) SelfTestTails(vary int) error {
+	if err := k.selfTestExpand(); err != nil {
+		return err
+	}
 	p, err := newPlanter(vary)
 	if err != nil {
 		return err
