@@ -14,7 +14,8 @@ import (
 	"time"
 )
 
-// A system reads about the machine from the directories proc, sys and etc below root.
+// A system supplies what Go does not report about the machine. It reads the directories
+// proc, sys and etc below root.
 type system struct{ root string }
 
 var thisSystem = system{"/"}

@@ -4,7 +4,7 @@ package bench
 
 import "time"
 
-// A system reads about the machine what Go does not report. On this platform it reads
+// A system supplies what Go does not report about the machine. On this platform it supplies
 // nothing.
 type system struct{}
 

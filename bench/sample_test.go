@@ -145,7 +145,7 @@ func TestSummaryPrecision(t *testing.T) {
 	r.Solve.PredictedLow, r.Solve.PredictedHigh = 0, 0
 	require.Regexp(t, `^A challenge of difficulty 2 takes about 1[23] ms here on average\.`, r.summary())
 	r.Solve.NotFound = 0.125
-	require.Regexp(t, `^A challenge of difficulty 2 has no solution among the allowed nonces with a chance of 12\.5 %\. \d+ puzzles`, r.summary())
+	require.Regexp(t, `^The chance that a challenge of difficulty 2 has no solution among the allowed nonces is 12\.5 %\. \d+ puzzles`, r.summary())
 }
 
 // A row's time and cycles come from the same samples, so their quotient is the clock.

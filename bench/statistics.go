@@ -64,8 +64,8 @@ func (e Estimate) spread() float64 {
 	return max(e.High-e.Median, e.Median-e.Low) / e.Median
 }
 
-// under returns the estimate of a numerator ÷ the values, so that it agrees with this one: the median
-// of few quotients would not.
+// under returns the estimate of numerator ÷ value. It uses the figures of e, so that the two
+// estimates agree: the median of an even number of quotients may differ.
 func (e Estimate) under(numerator float64) Estimate {
 	u := e
 	u.Median, u.Min, u.Max = numerator/e.Median, numerator/e.Max, numerator/e.Min

@@ -51,7 +51,7 @@ func (r *Report) lead() string {
 		return ""
 	}
 	if s.NotFound >= leastNotFound {
-		return fmt.Sprintf("A challenge of difficulty %d has no solution among the allowed nonces with a chance of %s",
+		return fmt.Sprintf("The chance that a challenge of difficulty %d has no solution among the allowed nonces is %s",
 			s.Difficulty, formatChance(s.NotFound))
 	}
 	text := fmt.Sprintf("A challenge of difficulty %d takes %s here on average", s.Difficulty, s.averageTime())
@@ -65,12 +65,12 @@ func (r *Report) lead() string {
 	return text
 }
 
-// wide is the ratio of an interval's ends from which the summary gives both ends: a single figure
-// would claim too much.
+// The summary gives both ends of an interval whose ends differ by a factor of wide or more: a
+// single figure would claim too much.
 const wide = 1.25
 
-// leastNotFound is the chance that no allowed nonce is a solution from which the summary gives it
-// instead of a time.
+// If the chance that no allowed nonce is a solution is leastNotFound or more, the summary gives
+// that chance instead of a time.
 const leastNotFound = 0.01
 
 // averageTime returns the predicted mean as precisely as it is known: "0.20 s", "0.15 to 0.31 s",

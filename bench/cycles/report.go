@@ -73,8 +73,8 @@ func newReport(parts []part, copies []measured, ports bench.Ports) report {
 }
 
 // suggested returns the cycles that a part would take if its operations were as fast as those of
-// its two nearest neighbours, which are parts of the same kernel and kind. Parts with different numbers
-// of tails are not neighbours.
+// its two nearest neighbours, which are parts of the same kernel and kind. Parts with different
+// numbers of tails are not neighbours.
 func suggested(all []figures, parts []part, i int) float64 {
 	cycles, operations, neighbours := 0.0, 0.0, 0
 	for _, j := range []int{i - 1, i + 1, i - 2, i + 2} {
