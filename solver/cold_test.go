@@ -39,9 +39,9 @@ func TestColdProcesses(t *testing.T) {
 		return
 	}
 	for _, salt := range []int{32, 56} {
-		candidates := kernels.promising()
+		candidates := processRegistry.promising()
 		p := Puzzle{Prefix: make([]byte, salt+1), Bits: 24}
-		rates, err := kernels.measure(t.Context(), candidates, Options{}, p)
+		rates, err := processRegistry.measure(t.Context(), candidates, Options{}, p)
 		require.NoError(t, err)
 		var best []string
 		for i, k := range candidates {

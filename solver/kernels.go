@@ -34,10 +34,10 @@ type Backend struct {
 
 // Backends lists the kernels of this architecture and what the process knows about them. It runs no
 // kernel; MeasureBackends does. It is safe for concurrent use.
-func Backends() []Backend { return kernels.backends() }
+func Backends() []Backend { return processRegistry.backends() }
 
-// kernels is the registry of this process.
-var kernels = newRegistry(asm.Kernels())
+// processRegistry is the registry of this process.
+var processRegistry = newRegistry(asm.Kernels())
 
 // A registry is a table of kernels and what the process has learned about them: which ones are
 // broken, and which one is the fastest. It is safe for concurrent use.

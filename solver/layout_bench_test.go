@@ -42,7 +42,7 @@ func BenchmarkLayouts(b *testing.B) {
 		attempts = 6 // repeat choices that seem slow: a busy machine makes good ones look bad
 		allowed  = 0.03
 	)
-	for _, k := range kernels.usable() {
+	for _, k := range processRegistry.usable() {
 		b.Run("kernel="+k.Name, func(b *testing.B) {
 			if file := os.Getenv(layoutsVariable); file != "" {
 				measureLayouts(b, k, file)
@@ -124,7 +124,7 @@ func measureLayouts(b *testing.B, k *asm.Kernel, file string) {
 		var meters []*meter
 		all, _ := c.layoutsOf(k)
 		for _, l := range all {
-			meters = append(meters, kernels.newMeter(k, l))
+			meters = append(meters, processRegistry.newMeter(k, l))
 		}
 		for range rounds {
 			for _, m := range meters {

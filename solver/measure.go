@@ -22,7 +22,9 @@ const (
 // for a salt of 32 characters. It marks the kernel to use: the one that GKPOW_BACKEND names, or
 // else the fastest. It takes about 20 ms per kernel. The error is the context's, or says why the
 // kernel that GKPOW_BACKEND names cannot be used. It is safe for concurrent use.
-func MeasureBackends(ctx context.Context) ([]Backend, error) { return kernels.measureBackends(ctx) }
+func MeasureBackends(ctx context.Context) ([]Backend, error) {
+	return processRegistry.measureBackends(ctx)
+}
 
 func (r *registry) measureBackends(ctx context.Context) ([]Backend, error) {
 	asked, why, err := r.ask("")

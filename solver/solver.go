@@ -45,7 +45,7 @@ type keptPlan struct {
 }
 
 // New returns a Solver, or an error that names the invalid option.
-func New(o Options) (*Solver, error) { return newSolver(o, kernels) }
+func New(o Options) (*Solver, error) { return newSolver(o, processRegistry) }
 
 func newSolver(o Options, r *registry) (*Solver, error) {
 	if err := o.validate(); err != nil {

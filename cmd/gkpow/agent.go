@@ -59,7 +59,7 @@ The GKTinc keys also come from the environment. They are enough on their own:
 
 ` + gktincVariables,
 		Args: noSuchCommand,
-		RunE: action(func(ctx context.Context) error { return agent(ctx, env, f) }),
+		RunE: action(func(ctx context.Context) error { return runAgent(ctx, env, f) }),
 	}
 	f.register(cmd.Flags())
 	cmd.MarkFlagsMutuallyExclusive("listen", "socket")
@@ -67,7 +67,7 @@ The GKTinc keys also come from the environment. They are enough on their own:
 	return cmd
 }
 
-func agent(ctx context.Context, env environment, f agentFlags) error {
+func runAgent(ctx context.Context, env environment, f agentFlags) error {
 	if f.given("bearer-file") && f.bearerFile == "" {
 		return usagef("--bearer-file is empty: name a file, or omit the flag to use one in the user's cache directory")
 	}

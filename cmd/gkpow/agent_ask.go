@@ -27,13 +27,13 @@ The exit code is 0 if the agent is ready, 1 if its last attempt to get a token f
 and 8 if it does not answer. It is also 1 if an agent that renews its token by itself
 has no token yet.`,
 		Args: noArguments,
-		RunE: action(func(ctx context.Context) error { return askStatus(ctx, env, asJSON) }),
+		RunE: action(func(ctx context.Context) error { return runAgentStatus(ctx, env, asJSON) }),
 	}
 	cmd.Flags().BoolVar(&asJSON, "json", false, "print a JSON object")
 	return cmd
 }
 
-func askStatus(ctx context.Context, env environment, asJSON bool) error {
+func runAgentStatus(ctx context.Context, env environment, asJSON bool) error {
 	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
 	defer cancel()
 	status, err := fetchStatus(ctx, env)

@@ -135,12 +135,12 @@ func runBench(ctx context.Context, env environment, f benchFlags) error {
 		html.write(ctx, report.WriteHTML),
 		write(report, env.stdout),
 		stopped,
-		verdict(report),
+		wrongAnswers(report),
 	)
 }
 
-// verdict returns an error if any answer was wrong.
-func verdict(r *bench.Report) error {
+// wrongAnswers returns an error if any answer was wrong.
+func wrongAnswers(r *bench.Report) error {
 	if r.Verdict != bench.Pass {
 		return errWrong
 	}

@@ -44,7 +44,7 @@ var benchFormats = []string{"text", "json", "csv", "markdown", "benchfmt", "html
 
 func (f *benchFlags) register(flags *pflag.FlagSet) {
 	f.given = flags.Changed
-	f.arguments = func() []string { return given(flags) }
+	f.arguments = func() []string { return givenFlags(flags) }
 	f.timeFlags.register(flags)
 	flags.StringSliceVar(&f.strategies, "strategy", nil, "strategies or kernels to measure (default: all)")
 	flags.IntSliceVar(&f.saltLengths, "salt-length", nil,
@@ -162,9 +162,9 @@ type strategyJSON struct {
 	Missing     string `json:"missing,omitempty"` // the CPU feature that it lacks here
 }
 
-// given returns the flags that are on the command line, in the order of their
+// givenFlags returns the flags that are on the command line, in the order of their
 // names.
-func given(flags *pflag.FlagSet) (list []string) {
+func givenFlags(flags *pflag.FlagSet) (list []string) {
 	flags.Visit(func(f *pflag.Flag) {
 		value := "=" + f.Value.String()
 		if slice, ok := f.Value.(pflag.SliceValue); ok {

@@ -39,7 +39,7 @@ a solution. The exit code is that of the first failed check.
 
 ` + accountHelp,
 		Args: noArguments,
-		RunE: action(func(ctx context.Context) error { return doctor(ctx, env, f) }),
+		RunE: action(func(ctx context.Context) error { return runDoctor(ctx, env, f) }),
 	}
 	flags := cmd.Flags()
 	f.accountFlags.register(flags)
@@ -49,7 +49,7 @@ a solution. The exit code is that of the first failed check.
 	return cmd
 }
 
-func doctor(ctx context.Context, env environment, f doctorFlags) error {
+func runDoctor(ctx context.Context, env environment, f doctorFlags) error {
 	ctx, cancel, err := f.withTimeout(ctx)
 	if err != nil {
 		return err
@@ -182,7 +182,7 @@ func (d *diagnosis) engine(ctx context.Context, env environment, s *solver.Solve
 		often = "in " + percent(missed) + " of cases"
 	}
 	d.check("time to solve", nil, "difficulty %d takes %s on average with %s; %s longer than the challenge's %.0f s",
-		puzzle.Bits/4, human(seconds(hashes/rate)), with, often, solver.ChallengeLifetime.Seconds())
+		puzzle.Bits/4, human(toDuration(hashes/rate)), with, often, solver.ChallengeLifetime.Seconds())
 	if missed > 0.01 {
 		d.advise("allow more --threads, or use a faster machine: a challenge that expires counts against the quota all the same")
 	}
@@ -204,8 +204,8 @@ func tryEngine(ctx context.Context, s *solver.Solver, puzzle solver.Puzzle) (rat
 	return max(1, float64(stopped.Hashes)/stopped.Elapsed.Seconds()), solution.Backend, err
 }
 
-// seconds converts seconds to a Duration, up to the longest one.
-func seconds(s float64) time.Duration {
+// toDuration converts seconds to a Duration, up to the longest one.
+func toDuration(s float64) time.Duration {
 	if s >= math.MaxInt64/1e9 {
 		return math.MaxInt64
 	}

@@ -49,7 +49,7 @@ vendor's script (gkpow agent --script).
 
 The emulator logs requests to standard error, without their content.`,
 		Args: noArguments,
-		RunE: action(func(ctx context.Context) error { return serveEmulator(ctx, env, f) }),
+		RunE: action(func(ctx context.Context) error { return runEmulator(ctx, env, f) }),
 	}
 	flags := cmd.Flags()
 	flags.StringVar(&f.listen, "listen", "127.0.0.1:8787", "address and port to listen on; port 0 picks a free one")
@@ -72,7 +72,7 @@ The emulator logs requests to standard error, without their content.`,
 	return cmd
 }
 
-func serveEmulator(ctx context.Context, env environment, f emulatorFlags) error {
+func runEmulator(ctx context.Context, env environment, f emulatorFlags) error {
 	switch {
 	case f.options.ChallengeLifetime < time.Second:
 		return usagef("--challenge-lifetime must be 1s or more, not %v", f.options.ChallengeLifetime)

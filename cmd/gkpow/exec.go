@@ -37,7 +37,7 @@ expires, gkpow removes the file until it has a new token.
 
 ` + accountHelp,
 		Args: between(1, math.MaxInt),
-		RunE: actionOn(func(ctx context.Context, args []string) error { return execCommand(ctx, env, f, args) }),
+		RunE: actionOn(func(ctx context.Context, args []string) error { return runExec(ctx, env, f, args) }),
 	}
 	flags := cmd.Flags()
 	flags.SetInterspersed(false)
@@ -50,7 +50,7 @@ expires, gkpow removes the file until it has a new token.
 	return cmd
 }
 
-func execCommand(ctx context.Context, env environment, f execFlags, args []string) error {
+func runExec(ctx context.Context, env environment, f execFlags, args []string) error {
 	if f.given("format") && !f.renew {
 		return usagef("--format needs --renew: it sets the format of the token file")
 	}

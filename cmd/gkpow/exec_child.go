@@ -59,8 +59,8 @@ func newStartError(command string, err error) *startError {
 	return &startError{err, exitNotFound}
 }
 
-// outcome converts the error of a finished command to one of gkpow exec.
-func outcome(err error) error {
+// childOutcome converts the error of a finished command to one of gkpow exec.
+func childOutcome(err error) error {
 	var exit *exec.ExitError
 	switch {
 	case errors.As(err, &exit):

@@ -20,7 +20,7 @@ func become(path string, args, variables []string) error {
 // processes of a console, so gkpow ignores it and lets the command handle it.
 func runForwarding(_ context.Context, cmd *exec.Cmd) error {
 	signal.Ignore(os.Interrupt)
-	return outcome(cmd.Run())
+	return childOutcome(cmd.Run())
 }
 
 // isOwn reports whether a file belongs to this user. Directories for temporary files do not

@@ -37,7 +37,7 @@ func runForwarding(ctx context.Context, cmd *exec.Cmd) error {
 		return err
 	}
 	if err := cmd.Start(); err != nil {
-		return outcome(err)
+		return childOutcome(err)
 	}
 	ended := make(chan error, 1)
 	go func() { ended <- cmd.Wait() }()
@@ -48,7 +48,7 @@ func runForwarding(ctx context.Context, cmd *exec.Cmd) error {
 				_ = cmd.Process.Signal(s)
 			}
 		case err := <-ended:
-			return outcome(err)
+			return childOutcome(err)
 		}
 	}
 }

@@ -49,7 +49,7 @@ a search in any order, which may prefer wider nonces that cost less:
   bound     the most that numeric order permits with this kernel: the same rate, if
             no nonce above the solution were tried`,
 		Args: noArguments,
-		RunE: action(func(ctx context.Context) error { return explain(ctx, env, f) }),
+		RunE: action(func(ctx context.Context) error { return runExplain(ctx, env, f) }),
 	}
 	flags := cmd.Flags()
 	f.spaceFlags.register(flags)
@@ -62,7 +62,7 @@ a search in any order, which may prefer wider nonces that cost less:
 	return cmd
 }
 
-func explain(ctx context.Context, env environment, f explainFlags) error {
+func runExplain(ctx context.Context, env environment, f explainFlags) error {
 	const longest = 1 << 20
 	if f.saltLength < 0 || f.saltLength > longest {
 		return usagef("--salt-length must be 0 to %d, not %d", longest, f.saltLength)

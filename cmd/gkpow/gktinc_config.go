@@ -37,7 +37,7 @@ form that sends it a second time. gkpow contacts the service only with --ask-lev
 
 ` + gktincHelp,
 		Args: noArguments,
-		RunE: action(func(ctx context.Context) error { return gktincConfig(ctx, env, f) }),
+		RunE: action(func(ctx context.Context) error { return runGKTincConfig(ctx, env, f) }),
 	}
 	flags := cmd.Flags()
 	f.timeFlags.registerForService(flags)
@@ -58,7 +58,7 @@ form that sends it a second time. gkpow contacts the service only with --ask-lev
 	return cmd
 }
 
-func gktincConfig(ctx context.Context, env environment, f pageFlags) error {
+func runGKTincConfig(ctx context.Context, env environment, f pageFlags) error {
 	ip, err := parseIP(f.ip)
 	switch {
 	case err != nil:

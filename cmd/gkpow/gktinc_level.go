@@ -20,7 +20,7 @@ the action is BLOCK or INVALID.
 
 ` + gktincHelp,
 		Args: between(1, 1),
-		RunE: actionOn(func(ctx context.Context, args []string) error { return gktincLevel(ctx, env, f, args[0]) }),
+		RunE: actionOn(func(ctx context.Context, args []string) error { return runGKTincLevel(ctx, env, f, args[0]) }),
 	}
 	f.register(cmd.Flags())
 	return cmd
@@ -33,7 +33,7 @@ type levelJSON struct {
 	Sign           string `json:"sign"`
 }
 
-func gktincLevel(ctx context.Context, env environment, f gktincFlags, address string) error {
+func runGKTincLevel(ctx context.Context, env environment, f gktincFlags, address string) error {
 	ip, err := parseIP(address)
 	if err != nil {
 		return err

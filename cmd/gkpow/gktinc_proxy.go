@@ -63,7 +63,7 @@ together accept a page only once (docs/fleet.md).
 
 ` + gktincHelp,
 		Args: noArguments,
-		RunE: action(func(ctx context.Context) error { return gktincProxy(ctx, env, f) }),
+		RunE: action(func(ctx context.Context) error { return runGKTincProxy(ctx, env, f) }),
 	}
 	flags := cmd.Flags()
 	f.guard.register(flags, "X-Forwarded-For")
@@ -83,7 +83,7 @@ together accept a page only once (docs/fleet.md).
 	return cmd
 }
 
-func gktincProxy(ctx context.Context, env environment, f proxyFlags) error {
+func runGKTincProxy(ctx context.Context, env environment, f proxyFlags) error {
 	hangup := make(chan os.Signal, 1)
 	signal.Notify(hangup, syscall.SIGHUP)
 	defer signal.Stop(hangup)

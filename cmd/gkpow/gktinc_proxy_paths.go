@@ -74,13 +74,13 @@ func headers(r *http.Request, names ...string) (values []string) {
 	return values
 }
 
-var script = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`\.(php[0-9]?|phtml|f?cgi|pl|py|rb|aspx?|jsp|cfm)$`) })
+var scriptName = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`\.(php[0-9]?|phtml|f?cgi|pl|py|rb|aspx?|jsp|cfm)$`) })
 
 // isScript reports whether a guarded path follows the name of a script: many PHP
 // frameworks answer /index.php/login as they do /login.
 func isScript(segments, guarded []string) bool {
 	for i, segment := range segments {
-		if len(guarded) > 0 && script().MatchString(segment) && isBelow(segments[i+1:], guarded) {
+		if len(guarded) > 0 && scriptName().MatchString(segment) && isBelow(segments[i+1:], guarded) {
 			return true
 		}
 	}

@@ -31,7 +31,7 @@ without which the policy decides. The exit code is the verdict: 0 to accept the 
 ` + gktincHelp,
 		Args: between(0, 1),
 		RunE: actionOn(func(ctx context.Context, args []string) error {
-			return gktincValidate(ctx, env, f, append(args, "-")[0], optional)
+			return runGKTincValidate(ctx, env, f, append(args, "-")[0], optional)
 		}),
 	}
 	f.register(cmd.Flags())
@@ -39,7 +39,7 @@ without which the policy decides. The exit code is the verdict: 0 to accept the 
 	return cmd
 }
 
-func gktincValidate(ctx context.Context, env environment, f gktincFlags, file string, optional bool) error {
+func runGKTincValidate(ctx context.Context, env environment, f gktincFlags, file string, optional bool) error {
 	ctx, cancel, err := f.withTimeout(ctx)
 	if err != nil {
 		return err

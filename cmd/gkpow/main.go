@@ -5,10 +5,11 @@
 // answer alone goes to standard output, everything else to standard error, and
 // the exit code says what went wrong: see "gkpow help exit-codes".
 //
-// To read it, start with newRoot in root.go. Each command has a file of its own. A file uses
-// only files below it: a command uses the files that begin with its name, then what several
-// commands share (such as account.go, cache.go and engine.go), then what all share (command.go,
-// exit.go, input.go, output.go, words.go and environment.go).
+// To read it, start with newRoot in root.go. Each command has a file of its own, in which newNAME
+// makes the command and runNAME runs it. A file uses only files below it: a command uses the files
+// that begin with its name, then what several commands share (such as account.go, cache.go and
+// engine.go), then what all share (command.go, exit.go, input.go, output.go, words.go and
+// environment.go).
 package main
 
 import (

@@ -54,7 +54,7 @@ the id. It has the fields nonce and hash, or else error and code: the exit code 
 gkpow would give for this puzzle alone. gkpow itself exits with 0, even if answers
 are errors.`,
 		Args: noArguments,
-		RunE: action(func(ctx context.Context) error { return solve(ctx, env, f) }),
+		RunE: action(func(ctx context.Context) error { return runSolve(ctx, env, f) }),
 	}
 	flags := cmd.Flags()
 	f.spaceFlags.register(flags)
@@ -70,7 +70,7 @@ are errors.`,
 	return cmd
 }
 
-func solve(ctx context.Context, env environment, f solveFlags) error {
+func runSolve(ctx context.Context, env environment, f solveFlags) error {
 	options, err := f.options(env.lookup)
 	if err != nil {
 		return err

@@ -48,7 +48,7 @@ evaluate (GKCAPTCHA_TOKEN), or an HTTP header (X-Captcha-Token).
 With --emulator, the whole handshake runs against an emulator of the service in the
 same process, without an account.`,
 		Args: noArguments,
-		RunE: action(func(ctx context.Context) error { return token(ctx, env, f) }),
+		RunE: action(func(ctx context.Context) error { return runToken(ctx, env, f) }),
 	}
 	flags := cmd.Flags()
 	f.accountFlags.register(flags)
@@ -65,7 +65,7 @@ same process, without an account.`,
 	return cmd
 }
 
-func token(ctx context.Context, env environment, f tokenFlags) error {
+func runToken(ctx context.Context, env environment, f tokenFlags) error {
 	if f.json {
 		f.format = "json"
 	}

@@ -50,7 +50,7 @@ is valid, 7 if not.
 
 ` + accountHelp,
 		Args: between(0, 1),
-		RunE: actionOn(func(ctx context.Context, args []string) error { return verify(ctx, env, f, args) }),
+		RunE: actionOn(func(ctx context.Context, args []string) error { return runVerify(ctx, env, f, args) }),
 	}
 	flags := cmd.Flags()
 	f.timeFlags.registerForService(flags)
@@ -65,7 +65,7 @@ is valid, 7 if not.
 	return cmd
 }
 
-func verify(ctx context.Context, env environment, f verifyFlags, args []string) error {
+func runVerify(ctx context.Context, env environment, f verifyFlags, args []string) error {
 	profile, ok := wireProfiles[f.profile]
 	switch {
 	case !ok:
