@@ -14,11 +14,12 @@ import (
 
 // How many puzzles to solve for the time to solution, and how long that may take.
 const (
-	mostSolves = 100
-	fewSolves  = 10  // with fewer, the interval of the mean is too wide to be useful
-	solveSlack = 1.2 // time to reserve per average time, for puzzles that take longer
-	starts     = 9   // searches to time for how long one takes to begin
-	solveShare = 30  // solving gets at least 1/solveShare of the budget, even if no time is left
+	mostSolves  = 100
+	fewSolves   = 10  // with fewer, the interval of the mean is too wide to be useful
+	solveSlack  = 1.2 // time to reserve per average time, for puzzles that take longer
+	leastEasier = 3   // searches for easier puzzles take as long to begin as to find the solution
+	starts      = 9   // searches to time for how long one takes to begin
+	solveShare  = 30  // solving gets at least 1/solveShare of the budget, even if no time is left
 )
 
 // solve predicts the time to solution with the most threads, and then measures it by solving
@@ -41,7 +42,7 @@ func (r *runner) solve(ctx context.Context) error {
 		return nil
 	}
 	r.report.Solve = s
-	for difficulty := r.Difficulty - 1; difficulty > 0 && s.tested().Planned < fewSolves; difficulty-- {
+	for difficulty := r.Difficulty - 1; difficulty >= leastEasier && s.tested().Planned < fewSolves; difficulty-- {
 		if easier, err := r.predict(t, start, difficulty); err == nil && easier.Planned >= fewSolves {
 			s.Easier = easier
 		}
