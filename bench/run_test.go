@@ -543,7 +543,7 @@ func TestScalingPoints(t *testing.T) {
 	w, clock := fakeEnvironment()
 	w.choose = func(context.Context) string { return "generic" }
 	o := fakeOptions(&fakeStrategy{name: "fast", rate: 80_000, clock: clock}, &fakeKernel{fakeStrategy{name: "generic", rate: 50_000, clock: clock}})
-	o.SaltLengths, o.Threads = []int{32}, []int{1, 4}
+	o.SaltLengths, o.Threads, o.Budget = []int{32}, []int{1, 4}, 6*time.Second
 	r := mustRun(t, o, w)
 	require.Len(t, r.Rows, 4)
 	require.Equal(t, "generic", r.Scaling.Strategy)
