@@ -341,6 +341,7 @@ func TestLoadHostile(t *testing.T) {
 		{"curve", replaced(`"curve":[`, `"curve":[{"seconds":-1,"chance":0.5},`), "invalid point of the predicted distribution"},
 		{"chance", replaced(`"curve":[`, `"curve":[{"seconds":1,"chance":7},`), "invalid point of the predicted distribution"},
 		{"deadline", replaced(`"deadline":60`, `"deadline":0`), "invalid deadline: 0 s"},
+		{"no solution", replaced(`"planned":`, `"notFound":2,"planned":`), "invalid chance that no nonce is a solution: 2"},
 		{"too large", strings.Repeat(" ", maxReport+1), "larger than 64 MiB"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
@@ -361,6 +362,22 @@ func TestLoadHostile(t *testing.T) {
 	require.NoError(t, err)
 	for _, write := range []func(io.Writer) error{func(w io.Writer) error { return r.WriteText(w, TextOptions{}) }, r.WriteMarkdown, r.WriteBenchfmt, r.WriteCSV, r.WriteHTML, r.WriteJSON} {
 		require.NoError(t, write(io.Discard))
+	}
+}
+
+// A report can be loaded however long its searches would take.
+func TestLoadLongTimes(t *testing.T) {
+	w, clock := fakeEnvironment()
+	o := fakeOptions(&fakeStrategy{name: "a", rate: 20_000, clock: clock})
+	o.Difficulty = 16
+	r := mustRun(t, o, w)
+	require.Zero(t, r.Solve.Predicted.Mean, "longer than any time.Duration")
+	require.Zero(t, r.Solve.PredictedHigh)
+	require.Contains(t, r.Summary, "The chance that a challenge of difficulty 16 has no solution among the allowed nonces is more than 99.9 %.")
+	for _, p := range [][3]float64{{}, {9e9, 8e9, 1.2e10}} {
+		r.Solve.Predicted.Mean, r.Solve.PredictedLow, r.Solve.PredictedHigh = p[0], p[1], p[2]
+		_, err := Load(strings.NewReader(written(t, r.WriteJSON)))
+		require.NoError(t, err)
 	}
 }
 

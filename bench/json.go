@@ -111,8 +111,9 @@ func (r *Report) check() error {
 	return nil
 }
 
-// Bounds of plausible times in seconds. A time.Duration is shorter than mostSeconds.
-const leastSeconds, mostSeconds = 1e-9, 1e10
+// Bounds of plausible times in seconds. The longest time.Duration is 9.2e9 s; the interval of a
+// predicted mean may end later.
+const leastSeconds, mostSeconds = 1e-9, 1e15
 
 // check returns an error if a time or a chance is implausible.
 func (s *Solve) check() error {
@@ -137,6 +138,9 @@ func (s *Solve) check() error {
 	}
 	if !(s.Deadline > 0 && s.Deadline <= mostSeconds && s.Missed >= 0 && s.Missed <= 1) {
 		return fmt.Errorf("invalid deadline: %v s, missed with a chance of %v", s.Deadline, s.Missed)
+	}
+	if !(s.NotFound >= 0 && s.NotFound <= 1) {
+		return fmt.Errorf("invalid chance that no nonce is a solution: %v", s.NotFound)
 	}
 	return nil
 }

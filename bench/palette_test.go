@@ -94,8 +94,8 @@ func TestPalette(t *testing.T) {
 			if name == "text" || name == "soft" {
 				least = 4.5 // 1.4.3, for text
 			}
-			for _, workload := range []string{"page", "card"} {
-				require.GreaterOrEqual(t, contrast(colors[name], colors[workload]), least, "%s: %s on %s", scheme, name, workload)
+			for _, background := range []string{"page", "card"} {
+				require.GreaterOrEqual(t, contrast(colors[name], colors[background]), least, "%s: %s on %s", scheme, name, background)
 			}
 		}
 		for vision, m := range visions {

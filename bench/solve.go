@@ -102,7 +102,7 @@ func (r *runner) predict(t *meter, start float64, difficulty int) (*Solve, error
 	}
 	s.predict(&plan)
 	mean := plan.Time().Seconds() + start
-	if e := t.estimate(); e.known() && e.Low > 0 {
+	if e := t.estimate(); e.known() && e.Low > 0 && s.Predicted.Mean > 0 {
 		s.PredictedLow = start + plan.Time().Seconds()*e.Median/e.High
 		s.PredictedHigh = start + plan.Time().Seconds()*e.Median/e.Low
 	}

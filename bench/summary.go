@@ -47,12 +47,14 @@ func (r *Report) summary() string {
 // takes 0.08 s here on average, 20 times faster than the textbook loop".
 func (r *Report) lead() string {
 	s := r.Solve
-	if s == nil || s.Predicted.Mean == 0 {
+	switch {
+	case s == nil:
 		return ""
-	}
-	if s.NotFound >= leastNotFound {
+	case s.NotFound >= leastNotFound:
 		return fmt.Sprintf("The chance that a challenge of difficulty %d has no solution among the allowed nonces is %s",
 			s.Difficulty, formatChance(s.NotFound))
+	case s.Predicted.Mean == 0:
+		return ""
 	}
 	text := fmt.Sprintf("A challenge of difficulty %d takes %s here on average", s.Difficulty, s.averageTime())
 	if r.Chosen != "" && s.Strategy != r.Chosen {
