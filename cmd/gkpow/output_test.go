@@ -64,3 +64,9 @@ func TestPercent(t *testing.T) {
 		require.Equal(t, want, percent(chance))
 	}
 }
+
+func TestBarWidth(t *testing.T) {
+	for columns, want := range map[int]int{0: 30, 1: 1, 64: 1, 80: 16, 94: 30, 200: 30} {
+		require.Equal(t, want, barWidth(columns), columns)
+	}
+}

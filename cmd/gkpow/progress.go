@@ -35,11 +35,21 @@ func newProgress(w io.Writer) *progress {
 	}
 	return &progress{progressbar.NewOptions(barSteps,
 		progressbar.OptionSetWriter(w),
-		progressbar.OptionSetWidth(max(1, min(columns-besideBar, 30))),
+		progressbar.OptionSetWidth(barWidth(columns)),
 		progressbar.OptionSetElapsedTime(false),
 		progressbar.OptionSetPredictTime(false),
 		progressbar.OptionClearOnFinish(),
 	)}
+}
+
+// barWidth returns the width of the bar on a terminal with the given number of columns. 0 columns
+// mean that the terminal does not know its size.
+func barWidth(columns int) int {
+	const widest = 30
+	if columns == 0 {
+		return widest
+	}
+	return max(1, min(columns-besideBar, widest))
 }
 
 func (p *progress) show(now solver.Progress) {
