@@ -88,7 +88,7 @@ func check(p solver.Puzzle, r Range) error {
 	if p.Bits < 0 || p.Bits > solver.MaxBits {
 		return &solver.PuzzleError{
 			Field:  "bits",
-			Reason: fmt.Sprintf("%d is not 0 to %d", p.Bits, solver.MaxBits),
+			Reason: fmt.Sprintf("%d is out of range: a SHA-256 digest has 0 to %d leading zero bits", p.Bits, solver.MaxBits),
 		}
 	}
 	if r.First > r.Last {

@@ -311,6 +311,8 @@ func TestInvalidArguments(t *testing.T) {
 			var invalid *solver.PuzzleError
 			require.ErrorAs(t, err, &invalid)
 			require.Equal(t, "bits", invalid.Field)
+			_, engineErr := solver.Solve(t.Context(), solver.Puzzle{Bits: bits})
+			require.EqualError(t, err, engineErr.Error())
 		}
 		_, err := s.Search(t.Context(), solver.Puzzle{}, Range{9, 8}, nil)
 		var invalid *RangeError
