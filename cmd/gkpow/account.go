@@ -78,7 +78,7 @@ func newClient(config client.Config) (*client.Client, error) {
 }
 
 // configError turns an error about an invalid setting into a usageError. It leaves errors about
-// malformed keys unchanged, so that they have the same exit code as refused keys.
+// malformed keys unchanged, so that they have the same exit code as rejected keys.
 func configError(err error) error {
 	for _, field := range []string{"SiteKey", "SecretKey", "APIKey", "HashID"} {
 		if strings.Contains(err.Error(), "config: "+field) {
@@ -132,7 +132,7 @@ func readKeys(ctx context.Context, c *client.Config, env environment) error {
 	return checkKeyForm(env, c.SiteKey, secret)
 }
 
-// checkKeyForm returns an error if the keys are swapped: the service would refuse
+// checkKeyForm returns an error if the keys are swapped: the service would reject
 // them without a reason, and gkpow would send the secret key as the public one.
 func checkKeyForm(env environment, site string, secret client.Secret) error {
 	from := "GKCAPTCHA_SECRET_KEY"

@@ -129,7 +129,7 @@ func runAgent(ctx context.Context, env environment, f agentFlags) error {
 	handler := newAgentServer(source, in.bearer, registry, log)
 	state.addTo(handler)
 	handler.onFailure = state.failed
-	handler.onRefused = state.change
+	handler.onRejected = state.change
 	if routes != nil {
 		routes.addTo(handler, registry)
 	}

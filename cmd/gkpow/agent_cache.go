@@ -11,8 +11,8 @@ import (
 
 // agentCaches holds the caches behind an agent's Source. A change of keys replaces them.
 type agentCaches struct {
-	source  atomic.Pointer[client.Source] // nil until there is one
-	refused func()                        // called after another machine had a token refused
+	source   atomic.Pointer[client.Source] // nil until there is one
+	rejected func()                        // called after another machine reported a token as rejected
 
 	mu     sync.Mutex // guards the fields below
 	shared *rediscache.Cache
@@ -25,7 +25,7 @@ func (a *agentCaches) open(f *accountFlags, env environment, c *client.Client) c
 	tokens, done, err := f.tokens(env, c, func(token client.Token) {
 		if source := a.source.Load(); source != nil {
 			source.Invalidate(token)
-			a.refused()
+			a.rejected()
 		}
 	})
 	if err != nil { // a file that the URL names no longer exists

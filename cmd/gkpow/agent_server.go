@@ -27,8 +27,8 @@ type agentServer struct {
 	routes   map[string]route // by path
 	requests *metrics.Vec[*metrics.Counter]
 
-	onFailure func(error) // if not nil, called with the reason that a caller got no token
-	onRefused func()      // if not nil, called after a caller reports a refused token
+	onFailure  func(error) // if not nil, called with the reason that a caller got no token
+	onRejected func()      // if not nil, called after a caller reports a rejected token
 
 	// bearer is the SHA-256 of the bearer that callers must send. It is nil on a unix
 	// socket, which the file mode protects and no browser can reach.
@@ -160,7 +160,7 @@ func (a *agentServer) token(w http.ResponseWriter, r *http.Request) {
 	})
 }
 
-// invalidate drops a token that a service refused. The body is
+// invalidate drops a token that a service rejected. The body is
 // {"token":"..."}, as GET /token gave it.
 func (a *agentServer) invalidate(w http.ResponseWriter, r *http.Request) {
 	var body struct {
@@ -173,8 +173,8 @@ func (a *agentServer) invalidate(w http.ResponseWriter, r *http.Request) {
 	if source, ok := a.source.(client.Invalidator); ok {
 		source.Invalidate(client.Token{Value: client.NewSecret(body.Token)})
 	}
-	if a.onRefused != nil {
-		a.onRefused()
+	if a.onRejected != nil {
+		a.onRejected()
 	}
 	w.WriteHeader(http.StatusNoContent)
 }

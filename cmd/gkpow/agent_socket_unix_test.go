@@ -257,7 +257,7 @@ func TestAgentHangup(t *testing.T) {
 	}, time.Minute, 5*time.Millisecond, log)
 	require.Equal(t, first, askSocket(t, socket), "the token is still valid")
 
-	// The agent uses the new keys before the old ones expire, so no request is refused.
+	// The agent uses the new keys before the old ones expire, so no request is rejected.
 	require.NoError(t, os.WriteFile(filepath.Join(dir, "secret"), []byte("sk_test_second"), 0o600))
 	require.NoError(t, os.WriteFile(filepath.Join(dir, "gktinc"), []byte("second"), 0o600))
 	require.NoError(t, process.Signal(syscall.SIGHUP))
@@ -282,7 +282,7 @@ func TestAgentHangup(t *testing.T) {
 	log.check(t, "sk_test_", first)
 }
 
-// Even without SIGHUP the agent reads the key files again when the service refuses the old keys.
+// Even without SIGHUP the agent reads the key files again when the service rejects the old keys.
 func TestAgentKeysRotated(t *testing.T) {
 	s, u := newKeyedService(t), newUser(t, gktest.Options{})
 	socket := filepath.Join(socketDir(t), "agent.sock")
@@ -291,7 +291,7 @@ func TestAgentKeysRotated(t *testing.T) {
 	require.NoError(t, os.WriteFile(filepath.Join(dir, "secret"), []byte("sk_test_second"), 0o600))
 	require.NoError(t, os.WriteFile(filepath.Join(dir, "gktinc"), []byte("second"), 0o600))
 	require.Regexp(t, `^eyJ`, askSocket(t, socket), log)
-	require.EqualValues(t, 3, s.asked.Load(), "a refusal, a challenge, a solution")
+	require.EqualValues(t, 3, s.asked.Load(), "a rejection, a challenge, a solution")
 	require.Equal(t, http.StatusNoContent, checkLevel(t, socket), log)
 	require.EqualValues(t, 5, s.asked.Load())
 

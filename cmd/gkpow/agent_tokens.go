@@ -33,7 +33,7 @@ func (f *agentFlags) openTokens(ctx context.Context, env environment, keys *agen
 		return nil, nil, err
 	}
 	open := func() (*client.Client, error) { return newClient(config) }
-	caches := &agentCaches{refused: state.change}
+	caches := &agentCaches{rejected: state.change}
 	tokens, err := client.NewReloader(func() (*client.Client, error) { return open() },
 		func(c *client.Client) client.TokenSource { return caches.open(&f.accountFlags, env, c) })
 	if err != nil {

@@ -47,9 +47,9 @@ func (f *accountFlags) sharedURL(env environment) (string, error) {
 
 // tokens returns the source of tokens, and a function that closes it. The source asks the shared
 // cache first, if there is one, then the cache on disk, and then the client. It does not cache an
-// emulator's tokens, which are useless elsewhere. If refused is not nil, the source calls it with
-// each token that another machine reports as refused.
-func (f *accountFlags) tokens(env environment, c *client.Client, refused func(client.Token)) (client.TokenSource, func(), error) {
+// emulator's tokens, which are useless elsewhere. If rejected is not nil, the source calls it with
+// each token that another machine reports as rejected.
+func (f *accountFlags) tokens(env environment, c *client.Client, rejected func(client.Token)) (client.TokenSource, func(), error) {
 	if f.emulator || f.noCache {
 		return c, func() {}, nil
 	}
@@ -59,7 +59,7 @@ func (f *accountFlags) tokens(env environment, c *client.Client, refused func(cl
 	if err != nil || url == "" {
 		return disk, func() {}, err
 	}
-	shared, err := rediscache.New(c, rediscache.Options{URL: url, From: disk, Bare: true, OnRefused: refused, OnWarning: warnings})
+	shared, err := rediscache.New(c, rediscache.Options{URL: url, From: disk, Bare: true, OnRefused: rejected, OnWarning: warnings})
 	if err != nil {
 		return nil, nil, &usageError{err}
 	}

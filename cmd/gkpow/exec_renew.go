@@ -59,7 +59,7 @@ func execRenewing(ctx context.Context, env environment, f execFlags, path string
 	}
 	handler := newAgentServer(source, "", registry, log)
 	state.addTo(handler)
-	handler.onFailure, handler.onRefused = state.failed, state.change
+	handler.onFailure, handler.onRejected = state.failed, state.change
 	server := handler.server()
 	go func() {
 		if err := server.Serve(socket); !errors.Is(err, http.ErrServerClosed) {

@@ -77,8 +77,8 @@ type verifyKeysError struct{ error }
 
 func (e *verifyKeysError) Unwrap() error { return e.error }
 
-// errRefused is a verdict against a token.
-var errRefused = errors.New("the token was rejected")
+// errRejected is a verdict against a token.
+var errRejected = errors.New("the token was rejected")
 
 // errDenied is a verdict against a visitor.
 var errDenied = errors.New("denied")
@@ -168,7 +168,7 @@ func diagnose(err error) (code int, hint string) {
 		return exitTime, ""
 	case is(client.ErrDifficulty):
 		return exitRejected, "raise --max-difficulty to accept it; each step takes 16 times as long"
-	case is(client.ErrRejected), is(errRefused), is(errDenied):
+	case is(client.ErrRejected), is(errRejected), is(errDenied):
 		return exitRejected, ""
 	case is(errNoAgent):
 		return exitNetwork, "check that the agent is running, and that the variables match what it printed"

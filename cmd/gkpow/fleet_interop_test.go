@@ -76,7 +76,7 @@ func TestInteropFleet(t *testing.T) {
 	require.Equal(t, 1, kept, "only the machine that did the handshake stores the token on disk")
 }
 
-// Two agents share a token, and both drop it after the service refuses it.
+// Two agents share a token, and both drop it after the service rejects it.
 func TestInteropAgentsShare(t *testing.T) {
 	interop(t)
 	u := newUser(t, gktest.Options{})

@@ -27,7 +27,7 @@ type formGuard struct {
 	exchanges *exchangeMetrics
 }
 
-// renewed reports whether to retry with a new key: the service refused the key of the
+// renewed reports whether to retry with a new key: the service rejected the key of the
 // client that was used, and the key file now has another one.
 func (g *formGuard) renewed(used *gktinc.Client, err error) bool {
 	var failure *client.Error

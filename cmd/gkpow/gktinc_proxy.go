@@ -208,13 +208,13 @@ func (f *proxyFlags) newProxy(guard *formGuard, registry *metrics.Registry, log 
 	case f.upstreamTimeout < 0:
 		return nil, usagef("--upstream-timeout %v is negative", f.upstreamTimeout)
 	}
-	p := &proxy{formGuard: guard, forms: forms, inject: f.inject, log: log, places: make(chan struct{}, f.maxRequests), verdicts: newVerdictMetrics(registry)}
+	p := &proxy{formGuard: guard, forms: forms, inject: f.inject, log: log, slots: make(chan struct{}, f.maxRequests), verdicts: newVerdictMetrics(registry)}
 	guard.exchanges.register(registry, "gktinc")
 	registerTraffic(registry, "gktinc", func() client.Traffic { return guard.client.Load().Traffic() })
 	p.requests = registry.CounterVec("gkpow_proxy_requests_total",
 		"Requests by outcome: passed on unjudged, judged and passed on, refused, turned away because the proxy was busy, or failed at the application.", "outcome")
 	registry.GaugeFunc("gkpow_proxy_requests", "Requests that the proxy is passing on now, including WebSockets.",
-		func() float64 { return float64(len(p.places)) })
+		func() float64 { return float64(len(p.slots)) })
 	p.upstream = p.newReverseProxy(upstream, f.upstreamTimeout)
 	return p, nil
 }

@@ -27,7 +27,7 @@ type proxy struct {
 	forms    guardedForms
 	inject   bool
 	log      *slog.Logger
-	places   chan struct{} // one for each request
+	slots    chan struct{} // one for each request
 	upstream *httputil.ReverseProxy
 	requests *metrics.Vec[*metrics.Counter]
 	verdicts *metrics.Vec[*metrics.Counter]
@@ -39,8 +39,8 @@ const formReadTimeout = 30 * time.Second
 // ServeHTTP passes a request on, unless it is a form that GKTinc does not accept.
 func (p *proxy) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	select {
-	case p.places <- struct{}{}:
-		defer func() { <-p.places }()
+	case p.slots <- struct{}{}:
+		defer func() { <-p.slots }()
 	default:
 		p.count("busy")
 		w.Header().Set("Retry-After", "1")

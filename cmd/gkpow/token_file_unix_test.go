@@ -56,7 +56,7 @@ func TestAgentWrite(t *testing.T) {
 			_, stdout, _ := askAgentStatus(t, a)
 			require.Regexp(t, `(?m)^next renewal +in [0-9ms]+$`, stdout)
 
-			// The agent replaces a refused token in the file even if no program asks for one.
+			// The agent replaces a rejected token in the file even if no program asks for one.
 			status, _, _ := a.call("DELETE", "/token", `{"token":"`+a.token()+`"}`)
 			require.Equal(t, 204, status)
 			second := awaitFile(t, file, func(s string) bool { require.NotEmpty(t, s, "the file must never be missing"); return s != first })

@@ -109,7 +109,7 @@ func runVerify(ctx context.Context, env environment, f verifyFlags, args []strin
 		}
 	}
 	if !verdict.OK() {
-		return fmt.Errorf("%w: %w", errRefused, verdict.Err())
+		return fmt.Errorf("%w: %w", errRejected, verdict.Err())
 	}
 	return nil
 }
