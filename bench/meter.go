@@ -40,9 +40,9 @@ func (e *wrongCount) Error() string {
 
 // search searches a range with the meter's number of threads, and returns the solutions in
 // ascending order.
-func (t *meter) search(ctx context.Context, bits int, first, last uint64) (found []uint64, err error) {
-	p := solver.Puzzle{Prefix: t.prefix, Bits: bits}
-	hashes, err := strategies.Search(ctx, t.strategy, t.threads, p, strategies.Range{First: first, Last: last}, func(nonce uint64) bool {
+func (m *meter) search(ctx context.Context, bits int, first, last uint64) (found []uint64, err error) {
+	p := solver.Puzzle{Prefix: m.prefix, Bits: bits}
+	hashes, err := strategies.Search(ctx, m.strategy, m.threads, p, strategies.Range{First: first, Last: last}, func(nonce uint64) bool {
 		found = append(found, nonce)
 		return true
 	})
@@ -66,11 +66,11 @@ func isLate(ctx context.Context) bool {
 
 // verify makes the strategy do the fixed work, and returns the checksum of the solutions. If
 // they are wrong, verify fails the meter. It returns an error only if the context ends.
-func (t *meter) verify(ctx context.Context) (sum string, err error) {
+func (m *meter) verify(ctx context.Context) (sum string, err error) {
 	var lists [][]uint64
-	for i, r := range t.work.Ranges {
-		found, err := t.verifyRange(ctx, workBits, r, t.want[i])
-		if err != nil || t.failed != "" && found == nil {
+	for i, r := range m.work.Ranges {
+		found, err := m.verifyRange(ctx, workBits, r, m.want[i])
+		if err != nil || m.failed != "" && found == nil {
 			return "", err
 		}
 		lists = append(lists, found)
@@ -79,23 +79,23 @@ func (t *meter) verify(ctx context.Context) (sum string, err error) {
 }
 
 // verifyRange is verify for one range; it returns the solutions.
-func (t *meter) verifyRange(ctx context.Context, bits int, r Range, want []uint64) (found []uint64, err error) {
-	found, err = t.search(ctx, bits, r.First, r.Last)
+func (m *meter) verifyRange(ctx context.Context, bits int, r Range, want []uint64) (found []uint64, err error) {
+	found, err = m.search(ctx, bits, r.First, r.Last)
 	if err != nil {
-		if t.stopped(ctx, err) {
+		if m.stopped(ctx, err) {
 			return nil, err
 		}
 		return nil, nil
 	}
 	if reason := difference(found, want); reason != "" {
-		t.failed = reason
+		m.failed = reason
 	}
 	return found, nil
 }
 
 // stopped reports whether the search ended because the context did. It fails the meter for any
 // other error.
-func (t *meter) stopped(ctx context.Context, err error) bool {
+func (m *meter) stopped(ctx context.Context, err error) bool {
 	if err == nil {
 		return false
 	}
@@ -107,6 +107,6 @@ func (t *meter) stopped(ctx context.Context, err error) bool {
 			return true
 		}
 	}
-	t.failed = err.Error()
+	m.failed = err.Error()
 	return false
 }

@@ -210,12 +210,12 @@ func (r *runner) fastest(threads int) (best *meter) {
 }
 
 // median returns the meter's median rate.
-func (t *meter) median() float64 { return t.estimate().Median }
+func (m *meter) median() float64 { return m.estimate().Median }
 
 // estimate returns the meter's rate with its confidence interval.
-func (t *meter) estimate() Estimate {
+func (m *meter) estimate() Estimate {
 	var rates []float64
-	for _, s := range t.results() {
+	for _, s := range m.results() {
 		rates = append(rates, s.rate())
 	}
 	return estimate(rates)

@@ -223,11 +223,11 @@ func (r *runner) end() {
 }
 
 // results returns the samples of a meter, or its warm-up sample if it has no others.
-func (t *meter) results() []Sample {
-	if len(t.samples) == 0 && t.failed == "" && t.warm.Hashes > 0 {
-		return []Sample{t.warm}
+func (m *meter) results() []Sample {
+	if len(m.samples) == 0 && m.failed == "" && m.warm.Hashes > 0 {
+		return []Sample{m.warm}
 	}
-	return t.samples
+	return m.samples
 }
 
 // workChecksum returns the checksum over all work.

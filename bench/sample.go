@@ -24,32 +24,32 @@ const (
 
 // sample searches for about the given time. The result has no hashes if the thread did not
 // get a CPU in that time.
-func (t *meter) sample(ctx context.Context, w environment, length time.Duration) (Sample, error) {
-	s, err := t.run(ctx, w, sampleBits, length)
+func (m *meter) sample(ctx context.Context, w environment, length time.Duration) (Sample, error) {
+	s, err := m.run(ctx, w, sampleBits, length)
 	if err == nil && s.Hashes > 0 {
-		t.rate = s.rate()
+		m.rate = s.rate()
 	}
 	return s, err
 }
 
 // audit searches for about the given time. The puzzle is easy enough for the number of solutions
 // to show whether the strategy counts its hashes correctly.
-func (t *meter) audit(ctx context.Context, w environment, length time.Duration) error {
+func (m *meter) audit(ctx context.Context, w environment, length time.Duration) error {
 	bits := firstBits
-	if t.rate > 0 {
-		bits = min(max(int(math.Log2(t.rate/float64(t.threads)*hitEvery.Seconds())), 0), maxBits)
+	if m.rate > 0 {
+		bits = min(max(int(math.Log2(m.rate/float64(m.threads)*hitEvery.Seconds())), 0), maxBits)
 	}
-	s, err := t.run(ctx, w, bits, length)
-	if err == nil && t.rate == 0 && s.Hashes > 0 {
-		t.rate = s.rate()
+	s, err := m.run(ctx, w, bits, length)
+	if err == nil && m.rate == 0 && s.Hashes > 0 {
+		m.rate = s.rate()
 	}
 	return err
 }
 
 // run searches until the time is up, with a new salt. It verifies the solutions, and counts
 // them for checkCounts.
-func (t *meter) run(ctx context.Context, w environment, bits int, length time.Duration) (s Sample, err error) {
-	p := solver.Puzzle{Prefix: append([]byte(hexSalt(t.rng, t.length)), ':'), Bits: bits}
+func (m *meter) run(ctx context.Context, w environment, bits int, length time.Duration) (s Sample, err error) {
+	p := solver.Puzzle{Prefix: append([]byte(hexSalt(m.rng, m.length)), ':'), Bits: bits}
 	var found []uint64
 	cpu, begin := w.cpu(), w.now()
 	end := begin.Add(length)
@@ -57,7 +57,7 @@ func (t *meter) run(ctx context.Context, w environment, bits int, length time.Du
 	defer cancel()
 	for err == nil && w.now().Before(end) { // a search that runs out of nonces starts over
 		var hashes uint64
-		hashes, err = strategies.Search(inner, t.strategy, t.threads, p, strategies.Range(nonces(t.width)), func(nonce uint64) bool {
+		hashes, err = strategies.Search(inner, m.strategy, m.threads, p, strategies.Range(nonces(m.width)), func(nonce uint64) bool {
 			found = append(found, nonce)
 			return true
 		})
@@ -65,15 +65,15 @@ func (t *meter) run(ctx context.Context, w environment, bits int, length time.Du
 	}
 	took := max(w.now().Sub(begin), 1)
 	s.Seconds = took.Seconds()
-	if cpu = w.cpu() - cpu; t.threads == 1 && cpu > took/leastCPUShare {
+	if cpu = w.cpu() - cpu; m.threads == 1 && cpu > took/leastCPUShare {
 		s.CPUSeconds = cpu.Seconds()
 	}
-	t.spent += took
-	t.searches++
-	t.found += uint64(len(found))
-	t.expected += math.Ldexp(float64(s.Hashes), -bits)
+	m.spent += took
+	m.searches++
+	m.found += uint64(len(found))
+	m.expected += math.Ldexp(float64(s.Hashes), -bits)
 	if wrong := wrongSolution(p, found); wrong != "" {
-		t.failed = wrong
+		m.failed = wrong
 	}
 	if isStop(err) && ctx.Err() == nil && !w.now().Before(end) { // the time was up
 		err = nil
@@ -103,34 +103,34 @@ const maxDeviation = 7
 // checkCounts fails a meter that found too few or too many solutions for the hashes that it
 // counted. If salts are very short, searches often get the same salt and find the same
 // solutions, so their deviations add up; the variance allows for that.
-func (t *meter) checkCounts() {
-	salts := math.Ldexp(1, 4*t.length)
-	variance := max(t.expected, 1) * (1 + float64(max(t.searches-1, 0))/salts)
-	deviation := math.Abs(float64(t.found)-t.expected) / math.Sqrt(variance)
-	if t.failed == "" && deviation > maxDeviation {
-		t.failed = fmt.Sprintf("in the measured rounds: found %d solutions, but the hashes that it counted should give about %.0f",
-			t.found, t.expected)
+func (m *meter) checkCounts() {
+	salts := math.Ldexp(1, 4*m.length)
+	variance := max(m.expected, 1) * (1 + float64(max(m.searches-1, 0))/salts)
+	deviation := math.Abs(float64(m.found)-m.expected) / math.Sqrt(variance)
+	if m.failed == "" && deviation > maxDeviation {
+		m.failed = fmt.Sprintf("in the measured rounds: found %d solutions, but the hashes that it counted should give about %.0f",
+			m.found, m.expected)
 	}
 }
 
 // warmUp searches until the rate is known, and then takes a first sample.
-func (t *meter) warmUp(ctx context.Context, w environment, length time.Duration) error {
+func (m *meter) warmUp(ctx context.Context, w environment, length time.Duration) error {
 	for range 2 {
-		if err := t.audit(ctx, w, length/2); err != nil {
+		if err := m.audit(ctx, w, length/2); err != nil {
 			return err
 		}
-		if t.spent > 5*length {
+		if m.spent > 5*length {
 			break // its searches start slowly, so one audit is enough
 		}
 	}
 	// With a long salt, hashing the salt may take longer than a sample.
 	for range 8 {
 		var err error
-		if t.warm, err = t.sample(ctx, w, length/2); err != nil || t.warm.Hashes > 0 {
+		if m.warm, err = m.sample(ctx, w, length/2); err != nil || m.warm.Hashes > 0 {
 			return err
 		}
 		length *= 2
-		t.least = 2 * length
+		m.least = 2 * length
 	}
 	return nil
 }

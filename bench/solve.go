@@ -209,14 +209,14 @@ func (p puzzles) next() solver.Puzzle {
 }
 
 // plan returns the plan of a search by the meter's strategy, at the measured rate.
-func (t *meter) plan(p solver.Puzzle) (solver.Plan, error) {
-	rate := t.median()
-	backend := strategies.BackendOf(t.strategy)
+func (m *meter) plan(p solver.Puzzle) (solver.Plan, error) {
+	rate := m.median()
+	backend := strategies.BackendOf(m.strategy)
 	if backend == "" {
 		all := solver.PlanSegment{Last: solver.MaxSafeInteger, HashRate: rate, Reached: 1, Chance: 1}
 		return solver.Plan{Workers: 1, Bits: p.Bits, Segments: []solver.PlanSegment{all}, HashRate: rate}, nil
 	}
-	plan, err := outline(backend, t.threads, p)
+	plan, err := outline(backend, m.threads, p)
 	if err != nil {
 		return plan, err
 	}
@@ -277,9 +277,9 @@ func quantiles(times []float64) (q Quantiles) {
 
 // solve finds a solution. A kernel runs through package solver, as in a program; any other strategy
 // searches from nonce 0.
-func (t *meter) solve(ctx context.Context, p solver.Puzzle) (nonce uint64, err error) {
-	if backend := strategies.BackendOf(t.strategy); backend != "" {
-		s, err := solver.New(solver.Options{Backend: backend, Workers: t.threads})
+func (m *meter) solve(ctx context.Context, p solver.Puzzle) (nonce uint64, err error) {
+	if backend := strategies.BackendOf(m.strategy); backend != "" {
+		s, err := solver.New(solver.Options{Backend: backend, Workers: m.threads})
 		if err != nil {
 			return 0, err
 		}
@@ -289,7 +289,7 @@ func (t *meter) solve(ctx context.Context, p solver.Puzzle) (nonce uint64, err e
 		}
 		return solution.Nonce, err
 	}
-	_, err = strategies.Search(ctx, t.strategy, t.threads, p, strategies.Range{Last: solver.MaxSafeInteger}, func(n uint64) bool {
+	_, err = strategies.Search(ctx, m.strategy, m.threads, p, strategies.Range{Last: solver.MaxSafeInteger}, func(n uint64) bool {
 		nonce = n
 		return false
 	})

@@ -78,11 +78,11 @@ func newWorkload(seed uint64, length int) *workload {
 }
 
 // wholeWork returns the solutions that have wholeWidth digits.
-func (g *workload) wholeWork() []uint64 {
-	if g.whole == nil {
-		g.whole = g.solutions(nonces(wholeWidth), wholeBits)
+func (w *workload) wholeWork() []uint64 {
+	if w.whole == nil {
+		w.whole = w.solutions(nonces(wholeWidth), wholeBits)
 	}
-	return g.whole
+	return w.whole
 }
 
 // nonces returns the range of all nonces with the given number of decimal digits.
@@ -120,18 +120,18 @@ func mainSegment(p *solver.Plan) *solver.PlanSegment {
 }
 
 // add adds a range and its solutions to the work.
-func (g *workload) add(first, last uint64) {
+func (w *workload) add(first, last uint64) {
 	r := Range{first, last}
-	found := g.solutions(r, workBits)
-	g.work.Ranges = append(g.work.Ranges, r)
-	g.work.Hashes += last - first + 1
-	g.work.Found += len(found)
-	g.want = append(g.want, found)
+	found := w.solutions(r, workBits)
+	w.work.Ranges = append(w.work.Ranges, r)
+	w.work.Hashes += last - first + 1
+	w.work.Found += len(found)
+	w.want = append(w.want, found)
 }
 
 // solutions finds the solutions in a range with crypto/sha256.
-func (g *workload) solutions(r Range, bits int) (found []uint64) {
-	ref := newReference(g.prefix)
+func (w *workload) solutions(r Range, bits int) (found []uint64) {
+	ref := newReference(w.prefix)
 	for nonce := r.First; nonce <= r.Last; nonce++ {
 		if ref.zeros(nonce) >= bits {
 			found = append(found, nonce)
