@@ -30,6 +30,9 @@ func parseFields(data []byte) (v gktinc.Validation, has func(name string) bool, 
 		"sec_ch_ua_mobile":         &v.SecCHUAMobile,
 		"sec_ch_ua_platform":       &v.SecCHUAPlatform,
 	}
+	if len(bytes.TrimSpace(data)) == 0 {
+		return v, nil, errors.New("the validation is empty: it must be a JSON object")
+	}
 	object, err := strictObject(data)
 	if err != nil {
 		return v, nil, fmt.Errorf("the validation is not a JSON object: %w", err)
@@ -43,7 +46,7 @@ func parseFields(data []byte) (v gktinc.Validation, has func(name string) bool, 
 			return v, nil, fmt.Errorf("the validation has an unknown field, %.40q", name)
 		}
 		if err := json.Unmarshal(value, to); err != nil {
-			return v, nil, fmt.Errorf("the validation's %s: %w", name, err)
+			return v, nil, fmt.Errorf("the validation's %s must be %s", name, typeOf(to))
 		}
 	}
 	if !isText(data) {
@@ -61,12 +64,27 @@ func parseFields(data []byte) (v gktinc.Validation, has func(name string) bool, 
 	return v, func(name string) bool { return string(object[name]) != "null" && len(object[name]) > 0 }, nil
 }
 
+// typeOf names the JSON values that a field takes.
+func typeOf(field any) string {
+	switch field.(type) {
+	case **netip.Addr:
+		return "an IP address in a string"
+	case *int:
+		return "a whole number"
+	}
+	return "a string"
+}
+
 // strictObject decodes a JSON object. It returns an error where encoding/json would choose one of
 // several fields with the same name, or change text that is not UTF-8. Otherwise GKTinc could judge
 // another value than the one that the program means.
 func strictObject(data []byte) (map[string]json.RawMessage, error) {
 	var object map[string]json.RawMessage
-	if err := json.Unmarshal(data, &object); err != nil {
+	err := json.Unmarshal(data, &object)
+	if wrong := new(json.UnmarshalTypeError); errors.As(err, &wrong) {
+		return nil, fmt.Errorf("it is a JSON %s", wrong.Value)
+	}
+	if err != nil {
 		return nil, err
 	}
 	if object == nil || !utf8.Valid(data) {
@@ -74,7 +92,7 @@ func strictObject(data []byte) (map[string]json.RawMessage, error) {
 	}
 	seen := map[string]bool{}
 	d := json.NewDecoder(bytes.NewReader(data))
-	_, err := d.Token() // the opening brace
+	_, err = d.Token() // the opening brace
 	for err == nil && d.More() {
 		var name json.Token
 		if name, err = d.Token(); err == nil && seen[name.(string)] {
