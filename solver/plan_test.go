@@ -152,7 +152,7 @@ func TestWindowsCostLittle(t *testing.T) {
 				case 60:
 					want = 0.9
 				case 61:
-					want = 0.75
+					want = 0.7
 				}
 				if share := ideal / time; share < want {
 					t.Errorf("%s, %d characters, %d workers: "+
