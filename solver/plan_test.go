@@ -133,10 +133,9 @@ func TestOdds(t *testing.T) {
 }
 
 // By operation count, a sequential search has at least 90 % of the rate of a search of the same
-// nonces in any order, even though it tries some nonces above the smallest solution. After salts
-// that leave small nonces in one block, it also has 90 % of the rate of the default search.
-// Prefixes that leave two or three digits to the first block are exceptions: windows there would
-// span a hundred thousand or a million nonces.
+// nonces in any order, even though it tries some nonces above the smallest solution. Unless small
+// nonces take two blocks, it also has 90 % of the rate of the default search. After salts of 61
+// characters it has less: there the windows of the fastest layout would span 32 million nonces.
 func TestWindowsCostLittle(t *testing.T) {
 	for _, k := range asm.Kernels() {
 		for salt := 16; salt <= 64; salt++ {
@@ -148,10 +147,7 @@ func TestWindowsCostLittle(t *testing.T) {
 				ordered := newPlan(sp, kernels)
 				ideal, time := ordered.sequentialBound(kernels), ordered.sequentialTime()
 				want := 0.9
-				switch salt {
-				case 60:
-					want = 0.9
-				case 61:
+				if salt == 61 {
 					want = 0.7
 				}
 				if share := ideal / time; share < want {
@@ -159,7 +155,7 @@ func TestWindowsCostLittle(t *testing.T) {
 						"a sequential search has %.1f %% of the rate for the same nonces; want %.0f %%",
 						k.Name, salt, workers, 100*share, 100*want)
 				}
-				if share := free.expectedTime() / time; share < want && (salt < 48 || salt > 61) {
+				if share := free.expectedTime() / time; share < want && (salt < 48 || salt > 57) {
 					t.Errorf("%s, %d characters, %d workers: a sequential search has %.1f %% of the rate; want %.0f %%",
 						k.Name, salt, workers, 100*share, 100*want)
 				}
