@@ -134,7 +134,7 @@ return redis.call('ZCARD', pool)`)
 // before a failover. A server that restarts from a file, or a replica that becomes the
 // master, may still have tokens that were already handed out. Both identifiers are random:
 // each run has its own run_id, and a replica that becomes the master gets a new
-// master_replid.
+// master_replid. So does a master with its first replica: that costs a pool of tokens.
 const thisRun = `
 local function identifier(section, name)
 	return string.match(redis.call('INFO', section), name .. ':(%w+)') or error('INFO contains no ' .. name)

@@ -113,6 +113,10 @@ func TestInteropOldPool(t *testing.T) {
 	interop(t)
 	master := startRedis(t, "--repl-diskless-sync-delay", "0")
 	replica := startRedis(t, "--replicaof", "127.0.0.1", strconv.Itoa(master.port))
+	require.Eventually(t, func() bool { // a master gets a new replication ID with its first replica
+		state, _ := replica.admin("INFO", "replication").ToString()
+		return strings.Contains(state, "master_link_status:up")
+	}, time.Minute, 10*time.Millisecond)
 	i := &issuer{secret: "a"}
 	options := Options{URL: master.url(), SingleUse: true, Spare: 3}
 	c := member(t, i, options)
