@@ -52,10 +52,10 @@ func writeExpand(c *build.Context, newExpansion func(c *build.Context, tails [2]
 	c.RET()
 }
 
-// quadsBefore returns the last four quads before quad q, whose registers take turns. The next
-// quad replaces the oldest one.
-func quadsBefore(q int, w []reg.VecPhysical) (oldest, older, before, last reg.VecPhysical) {
-	return w[q%4], w[(q+1)%4], w[(q+2)%4], w[(q+3)%4]
+// quadsBefore returns the indices of the registers that hold the last four quads before quad q.
+// The registers take turns: the next quad replaces the oldest one.
+func quadsBefore(q int) (oldest, older, before, last int) {
+	return q % 4, (q + 1) % 4, (q + 2) % 4, (q + 3) % 4
 }
 
 // expandChains expands with SHA-NI. The instructions of the two tails alternate, so that those
@@ -82,20 +82,21 @@ func (v expandChains) load(q int) {
 	})
 }
 
-// next is like schedule of type shani.
+// next does the same as shani.schedule.
 func (v expandChains) next(q int) {
-	steps := []func(oldest, older, before, last, other reg.VecPhysical){
-		func(oldest, older, _, _, _ reg.VecPhysical) { v.SHA256MSG1(older, oldest) },
-		func(_, _, before, last, other reg.VecPhysical) { v.VPALIGNR(operand.U8(4), before, last, other) },
-		func(oldest, _, _, _, other reg.VecPhysical) { v.VPADDD(other, oldest, oldest) },
-		func(oldest, _, _, last, _ reg.VecPhysical) { v.SHA256MSG2(last, oldest) },
-	}
-	for _, step := range steps {
-		v.each(func(_ reg.GPVirtual, w []reg.VecPhysical, other reg.VecPhysical) {
-			oldest, older, before, last := quadsBefore(q, w)
-			step(oldest, older, before, last, other)
-		})
-	}
+	oldest, older, before, last := quadsBefore(q)
+	v.each(func(_ reg.GPVirtual, w []reg.VecPhysical, _ reg.VecPhysical) {
+		v.SHA256MSG1(w[older], w[oldest])
+	})
+	v.each(func(_ reg.GPVirtual, w []reg.VecPhysical, other reg.VecPhysical) {
+		v.VPALIGNR(operand.U8(4), w[before], w[last], other)
+	})
+	v.each(func(_ reg.GPVirtual, w []reg.VecPhysical, other reg.VecPhysical) {
+		v.VPADDD(other, w[oldest], w[oldest])
+	})
+	v.each(func(_ reg.GPVirtual, w []reg.VecPhysical, _ reg.VecPhysical) {
+		v.SHA256MSG2(w[last], w[oldest])
+	})
 }
 
 func (v expandChains) store(q int) {
@@ -124,17 +125,17 @@ func (v expandVectors) load(q int) {
 }
 
 func (v expandVectors) next(q int) {
-	oldest, older, before, last := quadsBefore(q, ymm[:4])
-	words := ymm[4]
-	v.VPALIGNR(operand.U8(4), oldest, older, words) // W[t-15]
-	v.addSigma(7, 18, 3, words, oldest)
-	v.VPALIGNR(operand.U8(4), before, last, words) // W[t-7]
-	v.VPADDD(words, oldest, oldest)
+	oldest, older, before, last := quadsBefore(q)
+	next, words := ymm[oldest], ymm[4]
+	v.VPALIGNR(operand.U8(4), ymm[oldest], ymm[older], words) // W[t-15]
+	v.addSigma(7, 18, 3, words, next)
+	v.VPALIGNR(operand.U8(4), ymm[before], ymm[last], words) // W[t-7]
+	v.VPADDD(words, next, next)
 	v.Comment("Words 0 and 1 of the quad need the two words before it; words 2 and 3 need words 0 and 1.")
-	v.VPSRLDQ(operand.U8(8), last, words)
-	v.addSigma(17, 19, 10, words, oldest)
-	v.VPSLLDQ(operand.U8(8), oldest, words)
-	v.addSigma(17, 19, 10, words, oldest)
+	v.VPSRLDQ(operand.U8(8), ymm[last], words)
+	v.addSigma(17, 19, 10, words, next)
+	v.VPSLLDQ(operand.U8(8), next, words)
+	v.addSigma(17, 19, 10, words, next)
 }
 
 // addSigma adds a function of FIPS 180-4, section 4.1.2, to sum: words rotated right by r1,
