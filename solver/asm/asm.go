@@ -18,8 +18,8 @@ type Kernel struct {
 	// Missing is a CPU feature that the kernel needs and this machine lacks, or "" if
 	// the machine can run the kernel.
 	Missing string
-	// MaxScan is the maximum number of hashes for one call of Scan, ScanTails or
-	// ScanGrid, a multiple of Lanes. A call cannot be interrupted, so this limits the
+	// MaxScan is the maximum number of hashes for one call of Scan, ScanTails, ScanGrid
+	// or ScanShared, a multiple of Lanes. A call cannot be interrupted, so this limits the
 	// latency of cancellation: to about half a millisecond on slow machines.
 	MaxScan int
 	// Ops counts the operations of the functions below. Use it to compare layouts; it
@@ -52,6 +52,11 @@ type Kernel struct {
 	// nothing outside words and does not change words or the exported fields of g.
 	// Kernels without code for grids use ByChunks.
 	ScanGrid func(g *Grid, words []uint32) int
+
+	// ScanShared returns the index of the first word with which any chunk of s meets the
+	// target when the word is OR-ed into s.Words[0], or -1 if none does. It reads nothing
+	// outside words and does not change s or words.
+	ScanShared func(s *Shared, words []uint32) int
 }
 
 // Ops counts the operations of a kernel.
@@ -60,11 +65,19 @@ type Ops struct {
 	Hash [16]int // for MaxStates hash values, by the word that varies
 	Tail int     // for MaxStates hash values and one tail
 	Grid [16]int // for GridLanes hashes, by the second word that varies; 0 if ScanGrid is ByChunks
+
+	Shared int // for MaxStates hashes, those of eight words
 }
 
-// withTail returns o with the Tail of another kernel, whose ScanTails this one uses.
-func (o Ops) withTail(tail int) Ops {
-	o.Tail = tail
+// with returns o with the counts of another kernel, whose ScanTails and ScanShared this one uses.
+func (o Ops) with(other Ops) Ops {
+	o.Tail, o.Shared = other.Tail, other.Shared
+	return o
+}
+
+// withShared returns o with the count of another kernel, whose ScanShared this one uses.
+func (o Ops) withShared(other Ops) Ops {
+	o.Shared = other.Shared
 	return o
 }
 
@@ -77,6 +90,7 @@ type Weights struct {
 	Tail float64 // cycles per operation of Ops.Tail
 	Grid float64 // cycles per operation of Ops.Grid
 
+	Shared float64 // cycles per operation of Ops.Shared
 	Expand float64 // cycles per tail in Expand, with the message words that the caller sets
 }
 

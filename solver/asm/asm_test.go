@@ -395,8 +395,8 @@ func FuzzScan(f *testing.F) {
 }
 
 // For the same number of hashes, Hash takes one to two times as many operations as Scan. A tail takes
-// fewer than Hash, since it has no schedule. The later the varying word, the fewer operations Scan
-// takes.
+// fewer than Hash and ScanShared, since it has no schedule. The later the varying word, the fewer
+// operations Scan takes.
 func TestOps(t *testing.T) {
 	eachKernel(t, func(t *testing.T, k Kernel) {
 		o := k.Ops
@@ -416,6 +416,9 @@ func TestOps(t *testing.T) {
 		if o.Tail <= 0 || o.Tail >= o.Hash[0] {
 			t.Errorf("a tail takes %d operations and Hash %d; want fewer for the tail", o.Tail, o.Hash[0])
 		}
+		if o.Shared <= o.Tail {
+			t.Errorf("ScanShared takes %d operations and a tail %d; want more for ScanShared, which computes a schedule", o.Shared, o.Tail)
+		}
 	})
 }
 
@@ -423,7 +426,7 @@ func TestOps(t *testing.T) {
 func TestWeights(t *testing.T) {
 	for _, k := range Kernels() {
 		w := k.Weights
-		if w.Scan <= 0 || w.Hash <= 0 || w.Tail <= 0 || w.Expand <= 0 || k.Ops.Grid[1] > 0 && w.Grid <= 0 {
+		if w.Scan <= 0 || w.Hash <= 0 || w.Tail <= 0 || w.Shared <= 0 || w.Expand <= 0 || k.Ops.Grid[1] > 0 && w.Grid <= 0 {
 			t.Errorf("kernel %s: the weights are %+v; want positive ones", k.Name, w)
 		}
 	}

@@ -26,6 +26,24 @@ func BenchmarkScan(b *testing.B) {
 	}
 }
 
+// BenchmarkScanShared measures the rate of each kernel's ScanShared.
+func BenchmarkScanShared(b *testing.B) {
+	for _, k := range Kernels() {
+		b.Run("kernel="+k.Name, func(b *testing.B) {
+			if k.Missing != "" {
+				b.Skipf("this CPU has no %s", k.Missing)
+			}
+			s := newSharedSample(rand.New(rand.NewPCG(5, 0)), k.MaxScan/SharedStates)
+			s.shared.Mask = ^uint32(0)
+			for b.Loop() {
+				k.ScanShared(&s.shared, s.words)
+			}
+			hashes := float64(SharedStates * len(s.words))
+			b.ReportMetric(float64(b.N)*hashes/b.Elapsed().Seconds(), "hashes/s")
+		})
+	}
+}
+
 // BenchmarkExpand measures the message schedule of a tail.
 func BenchmarkExpand(b *testing.B) {
 	for _, e := range append(slices.Clone(expanders), expander{generic.Name, expandGeneric}) {

@@ -5,12 +5,14 @@ var generic = Kernel{
 	Lanes:   1,
 	MaxScan: 512,
 	Ops:     genericOps(),
-	Weights: Weights{Scan: 0.35, Hash: 0.35, Tail: 0.35, Grid: 0.35, Expand: expandGenericCycles}, // Zen 3
+	Weights: Weights{Scan: 0.35, Hash: 0.35, Tail: 0.35, Grid: 0.35, Shared: 0.35, Expand: expandGenericCycles}, // Zen 3
 
 	Scan:      scanGeneric,
 	Hash:      hashGeneric,
 	ScanTails: scanTailsGeneric,
 	ScanGrid:  ByChunks(scanGeneric),
+
+	ScanShared: scanSharedGeneric,
 }
 
 // scanGeneric is portable Go that runs everywhere, and the reference for all other kernels.
@@ -66,5 +68,6 @@ func genericOps() (o Ops) {
 		o.Hash[vary] = MaxStates * o.Scan[vary]
 	}
 	o.Tail = MaxStates * 26 * 64
+	o.Shared = o.Tail + MaxStates/SharedStates*20*48
 	return o
 }

@@ -44,6 +44,9 @@ func tailsSHANI(s *States, tails []Tail, mask uint32) int
 func expandSHANI(tails []Tail)
 
 //go:noescape
+func sharedSHANI(s *Shared, words []uint32) int
+
+//go:noescape
 func expandAVX2(tails []Tail)
 
 //go:noescape
@@ -113,22 +116,24 @@ var ownKernels = []Kernel{
 		Lanes:   16,
 		Missing: missing("avx512"),
 		MaxScan: 5008,
-		Ops:     avx512Ops,
-		Weights: Weights{Scan: 0.545, Hash: 0.56, Tail: 0.53, Grid: 0.544, Expand: expandSHACycles}, // Sapphire Rapids
+		Ops:     avx512Ops.withShared(genericOps()),
+		Weights: Weights{Scan: 0.545, Hash: 0.56, Tail: 0.53, Grid: 0.544, Shared: 0.35, Expand: expandSHACycles}, // Sapphire Rapids
 
 		Scan:      search(searchAVX512).scan,
 		Hash:      search(searchAVX512).hash,
 		ScanTails: tailsAVX512,
 		ScanGrid:  gridAVX512,
+
+		ScanShared: scanSharedGeneric,
 	},
 	{
 		Name:    "mixed512",
 		Lanes:   8,
 		Missing: missing("mixed512"),
 		MaxScan: 5008,
-		Ops:     mixed512Ops,
-		Rounds:  mixed512Rounds,
-		Weights: Weights{Scan: 0.322, Hash: 0.41, Tail: 0.36, Grid: 0.321, Expand: expandSHACycles}, // Zen 4
+		Ops:     mixed512Ops.withShared(shaniOps),
+		Rounds:  mixed512Rounds.withShared(shaniRounds),
+		Weights: Weights{Scan: 0.322, Hash: 0.41, Tail: 0.36, Grid: 0.321, Shared: 1.17, Expand: expandSHACycles}, // Zen 4
 
 		Scan: search(searchMixed512).scan,
 		Hash: func(b *Block, words []uint32, s []States) {
@@ -139,6 +144,8 @@ var ownKernels = []Kernel{
 		},
 		ScanTails: tailsMixed512,
 		ScanGrid:  byHalves(gridMixed512),
+
+		ScanShared: sharedSHANI,
 	},
 	{
 		Name:    "shani",
@@ -147,39 +154,45 @@ var ownKernels = []Kernel{
 		MaxScan: 2504,
 		Ops:     shaniOps,
 		Rounds:  shaniRounds,
-		Weights: Weights{Scan: 0.545, Hash: 0.59, Tail: 1.01, Expand: expandSHACycles}, // Zen 3
+		Weights: Weights{Scan: 0.545, Hash: 0.59, Tail: 1.01, Shared: 0.77, Expand: expandSHACycles}, // Zen 3
 
 		Scan:      search(searchSHANI).scan,
 		Hash:      search(searchSHANI).hash,
 		ScanTails: tailsSHANI,
 		ScanGrid:  ByChunks(search(searchSHANI).scan),
+
+		ScanShared: sharedSHANI,
 	},
 	{
 		Name:    "mixed256",
 		Lanes:   8,
 		Missing: missing("mixed256"),
 		MaxScan: 5008,
-		Ops:     mixed256Ops.withTail(shaniOps.Tail),
-		Rounds:  mixed256Rounds.withTail(shaniRounds.Tail),
-		Weights: Weights{Scan: 0.311, Hash: 0.33, Tail: 1.02, Grid: 0.308, Expand: expandSHACycles}, // Zen 4
+		Ops:     mixed256Ops.with(shaniOps),
+		Rounds:  mixed256Rounds.with(shaniRounds),
+		Weights: Weights{Scan: 0.311, Hash: 0.33, Tail: 1.02, Grid: 0.308, Shared: 0.77, Expand: expandSHACycles}, // Zen 4
 
 		Scan:      search(searchMixed256).scan,
 		Hash:      search(searchMixed256).hash,
 		ScanTails: tailsSHANI,
 		ScanGrid:  byHalves(gridMixed256),
+
+		ScanShared: sharedSHANI,
 	},
 	{
 		Name:    "avx2",
 		Lanes:   8,
 		Missing: missing("avx2"),
 		MaxScan: 2504,
-		Ops:     avx2Ops,
-		Weights: Weights{Scan: 0.294, Hash: 0.298, Tail: 0.301, Expand: expandAVX2Cycles}, // Zen 3
+		Ops:     avx2Ops.withShared(genericOps()),
+		Weights: Weights{Scan: 0.294, Hash: 0.298, Tail: 0.301, Shared: 0.35, Expand: expandAVX2Cycles}, // Zen 3
 
 		Scan:      search(searchAVX2).scan,
 		Hash:      search(searchAVX2).hash,
 		ScanTails: tailsAVX2,
 		ScanGrid:  ByChunks(search(searchAVX2).scan),
+
+		ScanShared: scanSharedGeneric,
 	},
 }
 

@@ -22,12 +22,14 @@ var kernels = []Kernel{
 		Missing: missingSHA2(),
 		MaxScan: 3336, // a third of 10000, the values of four digits
 		Ops:     opsSHA2(),
-		Weights: Weights{Scan: 0.5, Hash: 0.5, Tail: 0.5, Expand: expandSHACycles}, // one SHA-2 instruction in a cycle
+		Weights: Weights{Scan: 0.5, Hash: 0.5, Tail: 0.5, Shared: 0.35, Expand: expandSHACycles}, // one SHA-2 instruction in a cycle
 
 		Scan:      search(searchSHA2).scan,
 		Hash:      search(searchSHA2).hash,
 		ScanTails: tailsSHA2,
 		ScanGrid:  ByChunks(search(searchSHA2).scan),
+
+		ScanShared: scanSharedGeneric,
 	},
 	generic,
 }
@@ -53,6 +55,7 @@ func opsSHA2() (o Ops) {
 		o.Hash[vary] = 2 * MaxStates * (n + 1)
 	}
 	o.Tail = 2 * MaxStates * (2*16 - 1)
+	o.Shared = genericOps().Shared
 	return o
 }
 

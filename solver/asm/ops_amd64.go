@@ -99,7 +99,8 @@ var shaniOps = Ops{
 		3104, 3104, 3072, 3072, 3040, 2880, 2848, 2848,
 		2816, 2976, 2944, 2944, 2912, 2752, 2880, 2880,
 	},
-	Tail: 1024,
+	Tail:   1024,
+	Shared: 1536,
 }
 
 // shaniRounds counts the SHA256RNDS2 instructions included in shaniOps.
@@ -112,7 +113,8 @@ var shaniRounds = Ops{
 		1024, 992, 992, 960, 960, 928, 928, 896,
 		896, 864, 864, 832, 832, 800, 800, 768,
 	},
-	Tail: 1024,
+	Tail:   1024,
+	Shared: 1024,
 }
 
 // avx2Ops counts the operations of the functions in avx2_amd64.s.

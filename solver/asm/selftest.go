@@ -15,8 +15,8 @@ import (
 // of real padding would hide faults.
 
 // SelfTest tests all parts of the kernel: it runs SelfTestScan and SelfTestTails for
-// each word, and SelfTestGrid for each word that can be the second of a grid. It takes
-// a few milliseconds.
+// each word, SelfTestGrid for each word that can be the second of a grid, and
+// SelfTestShared. It takes a few milliseconds.
 func (k Kernel) SelfTest() error {
 	for vary := range 16 {
 		if err := k.SelfTestScan(vary); err != nil {
@@ -34,7 +34,7 @@ func (k Kernel) SelfTest() error {
 			return err
 		}
 	}
-	return nil
+	return k.SelfTestShared()
 }
 
 // SelfTestScan tests Scan for blocks in which word vary varies, 0 to 15. It takes about
@@ -215,6 +215,62 @@ func (k Kernel) SelfTestGrid(vary int) error {
 	}
 	return scan(0, len(words), 0, 0)
 }
+
+// SelfTestShared tests ScanShared. It takes about 0.1 ms. See SelfTestScan for its error.
+func (k Kernel) SelfTestShared() error {
+	p, err := newPlanter(0)
+	if err != nil {
+		return err
+	}
+	b, words := p.block(sharedStep + 5)
+	s := &Shared{Words: b.Words}
+	for i := range s.States {
+		s.States[i] = p.state()
+	}
+	h0 := func(step, chunk int) uint32 {
+		b.State = s.States[chunk]
+		return p.hash(b, words[step])[0]
+	}
+	scan := func(from, to int, mask uint32, want int) error {
+		s.Mask = mask
+		got := k.ScanShared(s, words[from:to])
+		if agree(got, want, to-from, func(i int) bool {
+			for chunk := range SharedStates {
+				if h0(from+i, chunk)&mask == 0 {
+					return true
+				}
+			}
+			return false
+		}) {
+			return nil
+		}
+		return fmt.Errorf("self-test: ScanShared(mask %#x, candidates [%d, %d)) = %d; want %d", mask, from, to, got, want)
+	}
+	for step := range words {
+		for chunk := range SharedStates {
+			if err := scan(0, len(words), ^h0(step, chunk), step); err != nil {
+				return err
+			}
+		}
+	}
+	// Test ranges of every length, as in SelfTestScan.
+	for n := range sharedStep + 3 {
+		from, chunk := n%2, n%SharedStates
+		if err := scan(from, from+n, ^h0(from+n, chunk), -1); err != nil {
+			return err
+		}
+		if err := scan(from, from+n+1, ^h0(from+n, chunk), n); err != nil {
+			return err
+		}
+	}
+	if err := scan(0, len(words), ^uint32(0), -1); err != nil {
+		return err
+	}
+	return scan(0, len(words), 0, 0)
+}
+
+// sharedStep is the most words that any kernel's ScanShared hashes in one step.
+const sharedStep = 16
 
 // agree reports whether got, the result of a kernel for n candidates, is right. It accepts
 // want and also any earlier hit, since another hash may have the same zero bits by chance.

@@ -17,12 +17,14 @@ var std = Kernel{
 	Lanes:   1,
 	MaxScan: 512,
 	Ops:     stdOps(),
-	Weights: Weights{Scan: 0.93, Hash: 0.96, Tail: 1.02, Expand: expandGenericCycles}, // Zen 3 without its SHA instructions
+	Weights: Weights{Scan: 0.93, Hash: 0.96, Tail: 1.02, Shared: 1.02, Expand: expandGenericCycles}, // Zen 3 without its SHA instructions
 
 	Scan:      scanStd,
 	Hash:      hashStd,
 	ScanTails: scanTailsStd,
 	ScanGrid:  ByChunks(scanStd),
+
+	ScanShared: scanSharedStd,
 }
 
 func scanStd(b *Block, words []uint32) int {
@@ -68,6 +70,22 @@ func scanTailsStd(s *States, tails []Tail, mask uint32) int {
 	return -1
 }
 
+func scanSharedStd(s *Shared, words []uint32) int {
+	c := compressors.Get().(*compressor)
+	defer compressors.Put(c)
+	c.setBlock(&s.Words)
+	for i, word := range words {
+		binary.BigEndian.PutUint32(c.block[:], s.Words[0]|word)
+		for j := range s.States {
+			c.setState(&s.States[j])
+			if binary.BigEndian.Uint32(c.compress())&s.Mask == 0 {
+				return i
+			}
+		}
+	}
+	return -1
+}
+
 // stdOps counts one hash as 700 operations, the cost of preparing a chunk in Go, since both
 // take about the same time.
 func stdOps() (o Ops) {
@@ -75,7 +93,7 @@ func stdOps() (o Ops) {
 	for vary := range o.Scan {
 		o.Scan[vary], o.Hash[vary] = block, MaxStates*block
 	}
-	o.Tail = MaxStates * block
+	o.Tail, o.Shared = MaxStates*block, MaxStates*block
 	return o
 }
 

@@ -10,7 +10,7 @@ import (
 // operations counts the operations of a kernel, like Ops of package asm.
 type operations struct {
 	scan, hash, grid [16]int
-	tail             int
+	tail, shared     int
 }
 
 // counts holds the counts of a kernel's operations, of its SHA256RNDS2, and of all instructions.
@@ -30,6 +30,9 @@ func (k kernel) countIf(file *ir.File, counts func(opcode string) bool) (o opera
 	}
 	if k.tails != nil {
 		o.tail = parts(file, "tails"+k.in, counts).sum(k.tailPath)
+	}
+	if k.shared != nil {
+		o.shared = parts(file, "shared"+k.in, counts).sum(k.sharedPath) * maxStates / (k.sharedStep * sharedStates)
 	}
 	if k.grid != nil {
 		grid := parts(file, "grid"+k.in, counts)

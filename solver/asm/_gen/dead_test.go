@@ -118,6 +118,9 @@ func TestNoDeadInstructions(t *testing.T) {
 					observeGrid(t, k, rng, vary)
 				}
 			}
+			if k.shared != nil {
+				observeShared(t, k)
+			}
 			if k.expansion != nil {
 				observeExpand(t, k)
 			}
@@ -159,6 +162,21 @@ func observeSearch(t *testing.T, k kernel, rng *rand.Rand, vary int) {
 		m := newMachine()
 		arguments := append([]uint64{give(m, "States", &states)}, giveSlice(m, "tails", tails)...)
 		m.call(functions["tails"+k.in], append(arguments, uint64(mask))...)
+	}
+}
+
+// observeShared calls ScanShared, with and without hits.
+func observeShared(t *testing.T, k kernel) {
+	s, words, h0 := newShared(rand.New(rand.NewPCG(4, 0)), 2*k.sharedStep+1)
+	for n := range words {
+		if n%k.sharedStep <= 1 {
+			s.Mask = none
+			runShared(t, k, s, words[:n])
+		}
+	}
+	for chunk := range sharedStates {
+		s.Mask = ^h0[k.sharedStep][chunk]
+		runShared(t, k, s, words)
 	}
 }
 

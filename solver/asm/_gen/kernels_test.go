@@ -270,6 +270,60 @@ func TestScanTails(t *testing.T) {
 	}
 }
 
+func TestScanShared(t *testing.T) {
+	for _, k := range kernels {
+		if k.shared == nil {
+			continue
+		}
+		t.Run(k.name, func(t *testing.T) {
+			for n := range 2*k.sharedStep + 2 {
+				s, words, h0 := newShared(rand.New(rand.NewPCG(6, uint64(n))), n+1) // and one that must not be read
+				scan := func(mask uint32, want int) {
+					t.Helper()
+					s.Mask = mask
+					if got := runShared(t, k, s, words[:n:n]); got != want {
+						t.Fatalf("ScanShared(%d words, mask %#x) = %d; want %d", n, mask, got, want)
+					}
+				}
+				scan(none, -1)
+				scan(^h0[n][n%sharedStates], -1)
+				for step := range n {
+					for chunk := range sharedStates {
+						if n < 3 || (step+chunk)%3 == n%3 {
+							scan(^h0[step][chunk], step)
+						}
+					}
+				}
+			}
+		})
+	}
+}
+
+// newShared returns a random Shared and n values of its varying word, with the first word of the
+// hash by value and chunk.
+func newShared(rng *rand.Rand, n int) (s *asm.Shared, words []uint32, h0 [][]uint32) {
+	s = new(asm.Shared)
+	last := newChunk(rng, 0, n)
+	s.Words = last.block.Words
+	h0 = make([][]uint32, n)
+	for i := range s.States {
+		before := slices.Clone(newChunk(rng, 0, 0).before)
+		s.States[i] = hashState(before)
+		for j, word := range last.words {
+			h0[j] = append(h0[j], hashState(before, last.with(0, word))[0])
+		}
+	}
+	return s, last.words, h0
+}
+
+func runShared(t *testing.T, k kernel, s *asm.Shared, words []uint32) int {
+	functions, _ := built(t, k)
+	m := newMachine()
+	result := m.call(functions["shared"+k.in], append([]uint64{give(m, "Shared", s)}, giveSlice(m, "words", words)...)...)
+	checkTransitions(t, k, m)
+	return result
+}
+
 func TestExpand(t *testing.T) {
 	for _, k := range kernels {
 		if k.expansion == nil {

@@ -48,6 +48,10 @@ type kernel struct {
 	tails    func(*build.Context) // writes ScanTails; nil if the kernel uses another one's
 	tailPath map[string]int
 
+	shared     func(*build.Context) // writes ScanShared; nil if the kernel uses another one's
+	sharedPath map[string]int
+	sharedStep int // words in a step of ScanShared
+
 	expansion func(*build.Context, [2]reg.GPVirtual) expansion // for Expand; nil if there is none
 }
 
@@ -95,6 +99,10 @@ var kernels = []kernel{
 		hashPath: func(vary int) map[string]int { return shaniPath(vary, true) },
 		tails:    writeChainTails,
 		tailPath: chainTailsPath,
+
+		shared:     writeChainShared,
+		sharedPath: chainSharedPath,
+		sharedStep: 1,
 
 		expansion: newExpandChains,
 	},
@@ -165,6 +173,9 @@ func (o operations) write(w io.Writer, name string) {
 	if o.grid[firstCounter] > 0 {
 		fmt.Fprintf(w, "Grid: %s,\n", array(o.grid))
 	}
+	if o.shared > 0 {
+		fmt.Fprintf(w, "Shared: %d,\n", o.shared)
+	}
 	fmt.Fprintln(w, "}")
 }
 
@@ -203,6 +214,7 @@ func (k kernel) build() (*ir.File, counts, error) {
 			"does Scan if s is nil, else Hash", k.search},
 		{"tails" + k.in, "func(s *States, tails []Tail, mask uint32) int", "does ScanTails", k.tails},
 		{"grid" + k.in, gridSignature, "does ScanGrid", k.grid},
+		{"shared" + k.in, "func(s *Shared, words []uint32) int", "does ScanShared", k.shared},
 		{"expand" + k.in, "func(tails []Tail)", "does Expand", expand},
 	} {
 		if f.write == nil {
