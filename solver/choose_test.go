@@ -32,7 +32,8 @@ func quick() asm.Kernel {
 	k := asm.Generic()
 	for _, fast := range asm.Kernels() {
 		if fast.Missing == "" && fast.Ops.Grid[1] == 0 {
-			k.Scan, k.Hash, k.ScanTails, k.ScanGrid = fast.Scan, fast.Hash, fast.ScanTails, fast.ScanGrid
+			k.Scan, k.Hash, k.ScanTails = fast.Scan, fast.Hash, fast.ScanTails
+			k.ScanGrid, k.ScanShared = fast.ScanGrid, fast.ScanShared
 			break
 		}
 	}
@@ -58,7 +59,7 @@ func newStage(times ...int) *stage {
 		s.calls = append(s.calls, calls)
 		k := quick()
 		k.Name = fmt.Sprintf("k%d", i)
-		scan, scanTails, scanGrid := k.Scan, k.ScanTails, k.ScanGrid
+		scan, scanTails, scanGrid, scanShared := k.Scan, k.ScanTails, k.ScanGrid, k.ScanShared
 		k.Scan = func(b *asm.Block, words []uint32) int {
 			calls.Add(1)
 			s.clock.Add(int64(hash * len(words)))
@@ -73,6 +74,11 @@ func newStage(times ...int) *stage {
 			calls.Add(1)
 			s.clock.Add(int64(hash * asm.GridLanes * len(words)))
 			return scanGrid(g, words)
+		}
+		k.ScanShared = func(shared *asm.Shared, words []uint32) int {
+			calls.Add(1)
+			s.clock.Add(int64(hash * asm.SharedStates * len(words)))
+			return scanShared(shared, words)
 		}
 		for word, ops := range k.Ops.Scan {
 			k.Ops.Grid[word] = ops * asm.GridLanes * 9 / 10
@@ -97,7 +103,7 @@ func exhaust(t *testing.T, r *registry, p Puzzle, o Options) {
 
 // prefixOfKind holds, for each kind, a prefix length after which nonces of 5 digits have layouts of
 // that kind.
-var prefixOfKind = [kinds]int{35, 56, 61, 34}
+var prefixOfKind = [kinds]int{35, 56, 61, 34, 63}
 
 // unsolvable returns a puzzle without a solution, whose nonces of 4 or more digits have large
 // chunks of a kind.

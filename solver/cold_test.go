@@ -119,7 +119,7 @@ func coldSolve(t *testing.T, what string) {
 	hashes := make([]atomic.Int64, len(table))
 	for i := range table {
 		k, hashes := &table[i], &hashes[i]
-		scan, scanGrid, scanTails := k.Scan, k.ScanGrid, k.ScanTails
+		scan, scanTails, scanGrid, scanShared := k.Scan, k.ScanTails, k.ScanGrid, k.ScanShared
 		k.Scan = func(b *asm.Block, words []uint32) int {
 			hashes.Add(int64(len(words)))
 			return scan(b, words)
@@ -127,6 +127,10 @@ func coldSolve(t *testing.T, what string) {
 		k.ScanGrid = func(g *asm.Grid, words []uint32) int {
 			hashes.Add(int64(asm.GridLanes * len(words)))
 			return scanGrid(g, words)
+		}
+		k.ScanShared = func(s *asm.Shared, words []uint32) int {
+			hashes.Add(int64(asm.SharedStates * len(words)))
+			return scanShared(s, words)
 		}
 		k.ScanTails = func(s *asm.States, tails []asm.Tail, mask uint32) int {
 			hashes.Add(int64(asm.MaxStates * len(tails)))

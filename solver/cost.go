@@ -12,6 +12,7 @@ const (
 	compressCycles = 1500 // asm.Compress
 	callCycles     = 150  // two calls of a kernel
 	gridCycles     = 900  // asm.Grid.Prepare and a kernel's work before the first step
+	sharedCycles   = 300  // a kernel's work before the first step of ScanShared
 )
 
 // cost estimates the time per hash, in operations of Scan. Layouts that the kernel does not support
@@ -25,16 +26,19 @@ func (l layout) cost(k *asm.Kernel) float64 {
 
 // rounds returns the number of SHA256RNDS2 instructions per hash.
 func (l layout) rounds(k *asm.Kernel) float64 {
-	return l.kernelWork(k.Lanes, &k.Rounds, asm.Weights{Scan: 1, Hash: 1, Tail: 1, Grid: 1})
+	return l.kernelWork(k.Lanes, &k.Rounds, asm.Weights{Scan: 1, Hash: 1, Tail: 1, Grid: 1, Shared: 1})
 }
 
 // setUpCycles estimates the cycles per hash outside the kernel's loops.
 func (l layout) setUpCycles(w asm.Weights) float64 {
 	cycles := l.chunkCycles(w)
-	if l.gridDigits > 0 {
-		together := (cycles + gridCycles) / float64(asm.GridLanes*l.values())
+	if l.together() > 1 {
+		cycles += gridCycles
+		if l.shared {
+			cycles = prepareCycles + sharedCycles + l.firstBlockCycles()*asm.SharedStates
+		}
 		rest, alone := l.leftOver()
-		return (1-rest)*together + rest*alone.setUpCycles(w)
+		return (1-rest)*cycles/float64(l.rowSize()) + rest*alone.setUpCycles(w)
 	}
 	if l.hasTail() {
 		cycles += l.calls(asm.MaxStates) * callCycles
@@ -44,26 +48,33 @@ func (l layout) setUpCycles(w asm.Weights) float64 {
 
 // chunkCycles estimates the cycles to prepare a chunk, or a row's part of it.
 func (l layout) chunkCycles(w asm.Weights) float64 {
-	cycles, second := float64(prepareCycles), l.outerFrom(64)
+	cycles := prepareCycles + l.firstBlockCycles()
 	if l.hasTail() && !l.keepsTails() {
 		cycles += w.Expand * float64(l.tailCount())
 	}
-	if l.block() == 1 {
-		// The first block is hashed again each time the outer digits of the second block wrap
-		// around.
-		cycles += compressCycles / float64(pow10[second])
-	}
 	return cycles
+}
+
+// firstBlockCycles estimates the cycles per chunk to hash the first block if the second one varies.
+// That is necessary each time the outer digits of the second block wrap around.
+func (l layout) firstBlockCycles() float64 {
+	if l.block() == 0 {
+		return 0
+	}
+	return compressCycles / float64(pow10[l.outerFrom(64)])
 }
 
 // kernelWork returns the weighted operations per hash of the kernel's functions.
 func (l layout) kernelWork(lanes int, o *asm.Ops, w asm.Weights) float64 {
 	word := l.word()
 	switch {
-	case l.gridDigits > 0:
-		together := w.Grid * float64(o.Grid[word]) / asm.GridLanes
+	case l.together() > 1:
+		work := w.Grid * float64(o.Grid[word]) / asm.GridLanes
+		if l.shared {
+			work = w.Shared * float64(o.Shared) / asm.MaxStates
+		}
 		rest, alone := l.leftOver()
-		return (1-rest)*together + rest*alone.kernelWork(lanes, o, w)
+		return (1-rest)*work + rest*alone.kernelWork(lanes, o, w)
 	case l.hasTail():
 		group := w.Hash*float64(o.Hash[word]) + float64(l.tailCount())*w.Tail*float64(o.Tail)
 		return l.calls(asm.MaxStates) * group / float64(l.rowSize())
@@ -75,12 +86,12 @@ func (l layout) kernelWork(lanes int, o *asm.Ops, w asm.Weights) float64 {
 // values that a row takes from one chunk.
 func (l layout) calls(lanes int) float64 { return math.Ceil(float64(l.rowValues()) / float64(lanes)) }
 
-// leftOver returns the share of a grid layout's chunks that are searched one by one, and the layout
-// for these. Some chunks are left over if the number of chunks that differ in one word only is not
-// a multiple of the grid's lanes.
+// leftOver returns the share of chunks that are searched one by one although others are searched
+// together, and the layout for these. Some chunks are left over if a family is not a multiple of
+// those in a row.
 func (l layout) leftOver() (share float64, alone layout) {
-	share = float64(pow10[l.gridDigits]%asm.GridLanes) / float64(pow10[l.gridDigits])
-	l.gridDigits = 0
+	share = float64(l.family()%l.together()) / float64(l.family())
+	l.gridDigits, l.shared = 0, false
 	return share, l
 }
 

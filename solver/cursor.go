@@ -6,11 +6,12 @@ import (
 	"github.com/gkpow/gkpow/solver/asm"
 )
 
-// A cursor holds the message of a chunk and the asm.Block or asm.Grid for it. When it moves to
+// A cursor holds the message of a chunk and the asm.Block, asm.Grid or asm.Shared for it. When it moves to
 // another chunk, it rewrites only the digits that change and recomputes only what depends on them.
 type cursor struct {
-	block asm.Block
-	grid  asm.Grid
+	block  asm.Block
+	grid   asm.Grid
+	shared asm.Shared
 
 	mid       *midstate
 	layout    layout
@@ -18,8 +19,9 @@ type cursor struct {
 	high, low number
 	words     []uint32     // the inner digits, by value
 	gridWords []uint32     // the digits in which chunks of a grid differ, by value
+	firstHigh uint64       // the high part of the first chunk in shared; 0 if there is none
 	tails     tailTable    // the blocks that can follow
-	shared    *sharedTails // the tables that tails come from; nil if the cursor builds its own
+	tables    *sharedTails // the tables that tails come from; nil if the cursor builds its own
 	changed   int          // the first byte changed since the last setBlock
 }
 
@@ -68,13 +70,14 @@ func (c *cursor) enter(mid *midstate, l layout, mask uint32) {
 
 	c.block.State, c.block.Vary, c.block.Mask = mid.state, l.word(), mask
 	c.grid.Vary, c.grid.Mask = l.word(), mask
+	c.shared.Mask, c.firstHigh = mask, 0
 	if l.block() == 1 {
 		c.hashFirst()
 	}
-	c.tails, c.shared = nil, nil // do not overwrite a table that other searches share
+	c.tails, c.tables = nil, nil // do not overwrite a table that other searches share
 	if l.hasTail() {
 		if l.keepsTails() {
-			c.shared = shareTails(l, mid.length+l.width)
+			c.tables = shareTails(l, mid.length+l.width)
 		}
 		c.setTails()
 	}
@@ -82,24 +85,24 @@ func (c *cursor) enter(mid *midstate, l layout, mask uint32) {
 
 // setTails updates the tails after a change of the outer digits in their block.
 func (c *cursor) setTails() {
-	if c.shared == nil {
+	if c.tables == nil {
 		c.tails.set(c.layout, &c.message)
 		return
 	}
-	outer := c.low.value % uint64(len(c.shared.tables))
-	c.tails = c.shared.table(outer, &c.message)
+	outer := c.low.value % uint64(len(c.tables.tables))
+	c.tails = c.tables.table(outer, &c.message)
 }
 
 // buildTails builds all tables of tails that are kept. Call seek next.
 func (c *cursor) buildTails() {
-	if c.shared != nil {
-		for outer := range c.shared.tables {
+	if c.tables != nil {
+		for outer := range c.tables.tables {
 			c.seek(c.high.value, uint64(outer))
 		}
 	}
 }
 
-// seek moves to a chunk. Call setBlock or setGrid next.
+// seek moves to a chunk. Call setBlock next.
 func (c *cursor) seek(high, low uint64) {
 	changed := c.high.set(&c.message, high)
 	if low != c.low.value {
@@ -128,8 +131,9 @@ func (c *cursor) setBlock() {
 	c.changed = len(c.message)
 }
 
-// setGrid sets up the grid of the current chunk, whose high part is given, and the chunks after it.
-func (c *cursor) setGrid(high uint64) {
+// setGrid moves to a chunk and sets up the grid of that chunk and those after it.
+func (c *cursor) setGrid(high, low uint64) {
+	c.seek(high, low)
 	g, lane := &c.grid, high%pow10[c.layout.gridDigits]
 	g.State, g.Words = c.block.State, blockWords(c.message[64*c.layout.block():])
 	g.Words[g.Vary-1] &^= uint32(1<<(8*c.layout.gridDigits) - 1)
@@ -137,10 +141,26 @@ func (c *cursor) setGrid(high uint64) {
 	g.Prepare()
 }
 
+// setShared moves to four chunks, of which the first one's high part is given.
+func (c *cursor) setShared(high, low uint64) {
+	if high != c.firstHigh {
+		for i := range c.shared.States {
+			c.seek(high+uint64(i), low)
+			c.shared.States[i] = c.block.State
+		}
+		c.firstHigh = high
+	}
+	c.seek(c.high.value, low)
+	c.shared.Words = blockWords(c.message[64:])
+}
+
 // meets reports whether the hash at a step and lane of a piece meets the target.
 func (c *cursor) meets(p *piece, step, lane int) bool {
-	if p.kind == grid {
+	switch p.kind {
+	case grid:
 		return c.gridFirstWord(p.values[step], lane)&c.grid.Mask == 0
+	case sharedBlock:
+		return c.sharedFirstWord(p.values[step], lane)&c.shared.Mask == 0
 	}
 	return c.firstWord(p.values[lane], &p.tails[step])&c.block.Mask == 0
 }
@@ -160,4 +180,12 @@ func (c *cursor) gridFirstWord(word uint32, lane int) uint32 {
 	words[c.grid.Vary-1] |= c.grid.Lanes[lane]
 	words[c.grid.Vary] |= word
 	return asm.Compress(&c.grid.State, &words)[0]
+}
+
+// sharedFirstWord returns the first word of the digest for an inner value and a lane: one of four
+// chunks.
+func (c *cursor) sharedFirstWord(word uint32, lane int) uint32 {
+	words := c.shared.Words
+	words[0] |= word
+	return asm.Compress(&c.shared.States[lane], &words)[0]
 }

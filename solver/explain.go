@@ -61,7 +61,7 @@ type PlanSegment struct {
 	Blocks     int     // number of blocks from the one where the nonce begins, 1 or 2
 	Tails      int     // number of trailing digits, in the block after Block, that also vary in a chunk
 	ChunkSize  uint64  // nonces per chunk; they differ only in the digits that vary
-	Together   int     // chunks searched together, which differ only in the word before Word; 1 if none are
+	Together   int     // chunks searched together, which differ only in the word before Word or, if Word is 0, in Block 0
 	OpsPerHash float64 // estimated time per hash, set-up included, in operations of the kernel
 	// RoundsPerHash is the number of SHA256RNDS2 instructions per hash; 0 if the kernel uses none.
 	RoundsPerHash float64

@@ -25,6 +25,7 @@ func faultyAfter(calls int64) asm.Kernel {
 	k.Scan = func(*asm.Block, []uint32) int { return lie() }
 	k.ScanTails = func(*asm.States, []asm.Tail, uint32) int { return lie() }
 	k.ScanGrid = func(*asm.Grid, []uint32) int { return lie() }
+	k.ScanShared = func(*asm.Shared, []uint32) int { return lie() }
 	for word := range k.Ops.Grid {
 		k.Ops.Grid[word] = 1
 	}

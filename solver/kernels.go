@@ -144,6 +144,8 @@ func (r *registry) test(e *entry, kind kind, word int) {
 		r.setFault(e, e.kernel.SelfTestScan(word))
 	case grid:
 		r.setFault(e, e.kernel.SelfTestGrid(word))
+	case sharedBlock:
+		r.setFault(e, e.kernel.SelfTestShared())
 	default:
 		r.setFault(e, e.kernel.SelfTestTails(word))
 	}
@@ -166,7 +168,7 @@ func (r *registry) setFault(e *entry, err error) {
 }
 
 // testedAll is entry.tested after all self-tests have run.
-var testedAll = [kinds]uint16{1<<16 - 1, 1<<16 - 1, 1<<16 - 1, 1<<16 - 1}
+var testedAll = [kinds]uint16{1<<16 - 1, 1<<16 - 1, 1<<16 - 1, 1<<16 - 1, 1<<16 - 1}
 
 // cold reports whether this process has not used any kernel yet.
 func (r *registry) cold() bool {

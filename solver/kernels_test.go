@@ -123,6 +123,18 @@ func TestFaultyKernelInGrids(t *testing.T) {
 	}
 }
 
+// The same for chunks that share a block.
+func TestFaultyKernelInSharedBlocks(t *testing.T) {
+	for name, scan := range wrongScans {
+		t.Run(name, func(t *testing.T) {
+			k := broken("broken", asm.Generic().Scan)
+			k.ScanShared = func(_ *asm.Shared, words []uint32) int { return scan(nil, words) }
+			p := Puzzle{Prefix: unsolvable(sharedBlock).Prefix, Bits: 9}
+			requireFaultReported(t, testedRegistry(k, asm.Generic()), p, Options{MinNonce: 1000, MaxNonce: 59_999, Workers: 2})
+		})
+	}
+}
+
 // A kernel that reports wrong hits during a trial is not chosen, and the search repeats what the
 // kernel searched.
 func TestFaultWhileChoosing(t *testing.T) {

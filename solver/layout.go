@@ -15,11 +15,12 @@ const (
 	fixedTail               // the block that follows is the same for all nonces
 	varyingTail             // the block that follows holds digits that vary
 	grid                    // like oneBlock, but the kernel searches chunks that differ in one word together
+	sharedBlock             // like oneBlock, but the kernel searches chunks that differ in the first block only together
 	kinds                   // the number of kinds
 )
 
 func (k kind) String() string {
-	return [...]string{"one block", "fixed tail", "varying tail", "grid"}[k]
+	return [...]string{"one block", "fixed tail", "varying tail", "grid", "shared block"}[k]
 }
 
 // A layout says where the digits of nonces of one width fall in the last blocks of the message, and
@@ -39,6 +40,8 @@ type layout struct {
 	tailDigits int // number of tail digits, see asm.Tail
 	gridDigits int // number of digits in the preceding word in which chunks of a grid differ, see asm.Grid
 	stretch    int // number of inner values of a chunk per row, 0 for all
+
+	shared bool // whether chunks share their last block, see asm.Shared
 }
 
 // maxTailDigits is the most tail digits. Each further digit would need ten times as many tails, of
@@ -48,7 +51,7 @@ const maxTailDigits = 3
 // layouts yields every layout for nonces of one width after a prefix of the given length in bytes.
 // For each message word that holds digits these are:
 //
-//   - a layout of grids, if its chunks can form grids
+//   - a layout of chunks that are searched together, if its chunks can form grids or share a block
 //   - one without tail digits, or one for each number of tail digits if a block with more digits
 //     follows
 //
@@ -66,6 +69,10 @@ func layouts(prefix, width int) iter.Seq[layout] {
 			if inGrid.gridDigits = min(4, inner); l.grids() && !yield(inGrid) {
 				return
 			}
+			sharing := l
+			if sharing.shared = true; l.shares() && !yield(sharing) {
+				return
+			}
 			if (!l.hasTail() || second == 0) && !yield(l) {
 				return
 			}
@@ -81,7 +88,7 @@ func layouts(prefix, width int) iter.Seq[layout] {
 
 // strict reports whether each chunk holds consecutive nonces, so that it can be searched in numeric
 // order.
-func (l layout) strict() bool { return l.inner+l.count == l.width && l.gridDigits == 0 }
+func (l layout) strict() bool { return l.inner+l.count == l.width && l.together() == 1 }
 
 // grids reports whether chunks can form grids: no block follows, and the preceding word has enough
 // digits to tell all lanes of a grid apart.
@@ -89,9 +96,17 @@ func (l layout) grids() bool {
 	return !l.hasTail() && l.word() > 0 && pow10[min(4, l.inner)] >= asm.GridLanes
 }
 
+// shares reports whether chunks can share the last block: the inner digits begin it, so the high
+// part is in the block before, and there are enough high parts.
+func (l layout) shares() bool {
+	return l.inner > 0 && l.at+l.inner == 64 && 9*pow10[l.inner-1] >= asm.SharedStates
+}
+
 // kind returns the kind of the layout.
 func (l layout) kind() kind {
 	switch {
+	case l.shared:
+		return sharedBlock
 	case l.gridDigits > 0:
 		return grid
 	case !l.hasTail():
@@ -150,7 +165,7 @@ func (l layout) stretches() iter.Seq[layout] {
 		least = asm.MaxStates
 	}
 	return func(yield func(layout) bool) {
-		if !yield(l) || l.gridDigits > 0 {
+		if !yield(l) || l.together() > 1 {
 			return
 		}
 		for n := least; n < l.values(); n *= 2 {
@@ -186,14 +201,37 @@ func (l layout) rowsPerChunk() uint64 {
 
 // together returns the number of chunks in a row. The last row of a group may have a few less.
 func (l layout) together() uint64 {
-	if l.gridDigits == 0 {
-		return 1
+	switch l.kind() {
+	case grid:
+		return asm.GridLanes
+	case sharedBlock:
+		return asm.SharedStates
 	}
-	return asm.GridLanes
+	return 1
 }
 
-// groups returns the number of rows that hold all chunks that differ in one word only.
-func (l layout) groups() uint64 { return (pow10[l.gridDigits] + l.together() - 1) / l.together() }
+// A family is a set of chunks of which the kernel can search any together: those that differ in
+// one word or in the first block only. Their high parts are consecutive.
+
+// family returns the number of chunks in a family.
+func (l layout) family() uint64 {
+	if l.shared {
+		return 9 * pow10[l.inner-1]
+	}
+	return pow10[l.gridDigits]
+}
+
+// firstHigh returns the smallest high part of a family.
+func (l layout) firstHigh() uint64 {
+	if l.shared {
+		return pow10[l.inner-1]
+	}
+	return 0
+}
+
+// groups returns the number of rows that hold all chunks of a family, in which other digits do not
+// vary.
+func (l layout) groups() uint64 { return (l.family() + l.together() - 1) / l.together() }
 
 // window returns the number of nonces in a window: consecutive nonces that a search tries, in any
 // order, before any above them.

@@ -3,8 +3,8 @@ package solver
 import "github.com/gkpow/gkpow/solver/asm"
 
 // A piece is the set of nonces that one call of a kernel searches, in steps. Each step searches
-// several nonces in parallel, one per lane. In a grid the lanes are chunks, and the steps are inner
-// values. If a tail follows, the lanes are inner values, and the steps are tails.
+// several nonces in parallel, one per lane. If chunks are searched together, they are the lanes, and
+// the steps are inner values. If a tail follows, the lanes are inner values, and the steps are tails.
 type piece struct {
 	kind   kind
 	base   uint64     // the smallest nonce
@@ -35,6 +35,8 @@ func (p *piece) lanes() int {
 		return 1
 	case grid:
 		return asm.GridLanes
+	case sharedBlock:
+		return asm.SharedStates
 	}
 	return len(p.values)
 }

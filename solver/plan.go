@@ -78,13 +78,17 @@ func (sp space) cheapest(width int, s segment, kernels lineup) segment {
 
 // excess estimates how many nonces above the smallest solution a sequential search tries in a
 // segment. If the segment holds that solution, they are half of the solution's window and of the
-// rows of the other workers, on average.
+// rows of the other workers, on average. Of chunks that are searched together, the search leaves out
+// those above a solution, which would save half of that; but one by one, the others take longer.
 func (sp space) excess(s *segment) float64 {
 	if sp.order != byWindow {
 		return 0
 	}
-	others := max(0, sp.workers-1)
-	above := min(s.window()+float64(others)*float64(s.rowSize()), s.nonces()) / 2
+	window, others := s.window()/2, max(0, sp.workers-1)
+	if s.together() > 1 {
+		window = s.window() / 3
+	}
+	above := min(window+float64(others)*float64(s.rowSize())/2, s.nonces()/2)
 	return sp.odds().found(s.nonces()) * above
 }
 

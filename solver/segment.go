@@ -27,8 +27,8 @@ func (s *segment) sparseCost(k *asm.Kernel) float64 {
 // as a number, are the chunk's high part; those between the inner ones and the tail are its low
 // part.
 //
-// A row is the unit that a walk prepares: a chunk, a part of a chunk's inner values, or, for grids,
-// up to sixteen chunks with consecutive high parts. Rows that differ only in their low part form a
+// A row is the unit that a walk prepares: a chunk, a part of a chunk's inner values, or up to
+// sixteen chunks with consecutive high parts that the kernel searches together. Rows that differ only in their low part form a
 // window of consecutive nonces. Rows are numbered window by window, in the numeric order of the
 // windows.
 type row struct {
@@ -46,8 +46,8 @@ func (s *segment) rows() (from, to uint64) {
 // windowOf returns the number of the window that holds the nonce.
 func (s *segment) windowOf(nonce uint64) (number uint64) {
 	if s.inner > 0 {
-		high, same := nonce/s.highStride(), pow10[s.gridDigits]
-		number = (high/same*s.groups() + high%same/s.together()) * s.rowsPerChunk()
+		high, family := nonce/s.highStride()-s.firstHigh(), s.family()
+		number = (high/family*s.groups() + high%family/s.together()) * s.rowsPerChunk()
 	}
 	if s.stretch > 0 {
 		number += (nonce/s.innerStride()%pow10[s.count] - s.firstValue()) / uint64(s.stretch)
@@ -59,9 +59,9 @@ func (s *segment) windowOf(nonce uint64) (number uint64) {
 func (s *segment) row(number uint64) row {
 	window, low := number/s.after(), number%s.after()
 	group, stretch := window/s.rowsPerChunk(), window%s.rowsPerChunk()
-	same := pow10[s.gridDigits]
-	start, offset := group/s.groups()*same, group%s.groups()*s.together()
-	r := row{low: low, high: start + offset, end: start + min(offset+s.together(), same), to: pow10[s.count]}
+	family := s.family()
+	start, offset := s.firstHigh()+group/s.groups()*family, group%s.groups()*s.together()
+	r := row{low: low, high: start + offset, end: start + min(offset+s.together(), family), to: pow10[s.count]}
 	if n := uint64(s.stretch); n > 0 {
 		r.from = s.firstValue() + stretch*n
 		r.to = min(r.from+n, r.to)

@@ -10,7 +10,7 @@ type walk struct {
 
 	row row // the current row; high is its next chunk
 
-	// The current chunk or grid.
+	// The current chunk, or the chunks that are searched together.
 	kind     kind
 	base     uint64
 	from, to uint64 // inner values yet to be searched, [from, to)
@@ -36,15 +36,16 @@ func (w *walk) begin(mid *midstate, seg *segment, mask uint32, from, to uint64) 
 	w.row, w.from, w.to, w.run = row{}, 0, 0, nil
 }
 
-// more reports whether there is another piece. It moves on to the next chunk or grid if the current
-// one is finished, and sets kind to the kind of the next piece.
-func (w *walk) more() bool {
+// more reports whether there is another piece. It moves on to the next chunk or chunks if the
+// current ones are finished, and sets kind to the kind of the next piece. It may leave out nonces
+// above beyond.
+func (w *walk) more(beyond uint64) bool {
 	for w.from == w.to && w.run == nil {
 		switch {
 		case w.row.high < w.row.end:
 			w.nextChunk()
 		case w.next < w.last:
-			w.nextRow()
+			w.nextRow(beyond)
 		default:
 			return false
 		}
@@ -52,21 +53,29 @@ func (w *walk) more() bool {
 	return true
 }
 
-// nextRow moves to the next row. If its chunks form a full grid with the same inner values in each,
-// nextRow enters the grid; otherwise nextChunk goes through the chunks one by one.
-func (w *walk) nextRow() {
+// nextRow moves to the next row, without the chunks above beyond. If the row has all chunks that can
+// be searched together, with the same inner values in each, nextRow enters all of them; otherwise
+// nextChunk goes through them one by one.
+func (w *walk) nextRow(beyond uint64) {
 	w.row = w.seg.row(w.next)
 	w.next++
 	r := &w.row
-	if r.end-r.high < asm.GridLanes {
+	together := w.seg.together()
+	if together == 1 {
+		return
+	}
+	if r.end = min(r.end, beyond/w.seg.highStride()+1); r.high+together != r.end {
 		return
 	}
 	base, from, to := w.seg.chunk(r, r.high)
 	_, otherFrom, otherTo := w.seg.chunk(r, r.end-1)
 	if from < to && from == otherFrom && to == otherTo {
-		w.seek(r.high, r.low)
-		w.setGrid(r.high)
-		w.kind, w.base, w.from, w.to = grid, base, from, to
+		if w.kind = w.seg.kind(); w.kind == grid {
+			w.setGrid(r.high, r.low)
+		} else {
+			w.setShared(r.high, r.low)
+		}
+		w.base, w.from, w.to = base, from, to
 		r.high = r.end
 	}
 }
@@ -79,7 +88,7 @@ func (w *walk) nextChunk() {
 		w.seek(r.high, r.low)
 		w.setBlock()
 		w.kind, w.base, w.from, w.to = w.seg.kind(), base, from, to
-		if w.kind == grid {
+		if w.seg.together() > 1 {
 			w.kind = oneBlock
 		}
 	}
@@ -94,9 +103,9 @@ func (w *walk) piece(most uint64) piece {
 	switch w.kind {
 	case fixedTail, varyingTail:
 		return w.tailPiece(most)
-	case grid:
+	case grid, sharedBlock:
 		p.across = w.seg.highStride()
-		most /= asm.GridLanes
+		most /= w.seg.together()
 	}
 	n := min(max(1, most), w.to-w.from)
 	p.base, p.values = w.base+w.from*stride, w.words[w.from:w.from+n]

@@ -130,38 +130,45 @@ func rowOf(seg *segment, nonce uint64) (row, high uint64) {
 	return seg.windowOf(nonce)*seg.after() + nonce/seg.tailCount()%seg.after(), high
 }
 
-// checkGrid picks a nonce of a grid, has kernels scan the grid for the nonce's hash by
-// crypto/sha256, and requires that each finds exactly that nonce.
-func checkGrid(t *testing.T, list []asm.Kernel, rng *rand.Rand, p Puzzle, c *walk, row uint64) {
+// checkTogether picks a nonce of chunks that are searched together, has kernels scan them for the
+// nonce's hash by crypto/sha256, and requires that each finds exactly that nonce.
+func checkTogether(t *testing.T, list []asm.Kernel, rng *rand.Rand, p Puzzle, c *walk, row uint64) {
 	t.Helper()
 	seg := c.seg
+	together := seg.together()
 	c.next = row
-	c.nextRow()
+	c.nextRow(math.MaxUint64)
 	if c.from == c.to {
 		return // too few chunks
 	}
-	base, from, end, high := c.base, c.from, c.to, c.row.high-asm.GridLanes
+	base, from, end, high := c.base, c.from, c.to, c.row.high-together
 	c.from = c.to
-	lane, inner := rng.IntN(asm.GridLanes), from+rng.Uint64N(end-from)
+	mask, firstWord := &c.grid.Mask, c.gridFirstWord
+	scan := func(k *asm.Kernel, words []uint32) int { return k.ScanGrid(&c.grid, words) }
+	if seg.kind() == sharedBlock {
+		mask, firstWord = &c.shared.Mask, c.sharedFirstWord
+		scan = func(k *asm.Kernel, words []uint32) int { return k.ScanShared(&c.shared, words) }
+	}
+	lane, inner := rng.IntN(int(together)), from+rng.Uint64N(end-from)
 	nonce := base + inner*seg.innerStride() + uint64(lane)*seg.highStride()
 	digest := p.Hash(nonce)
-	c.grid.Mask = ^binary.BigEndian.Uint32(digest[:])
-	if got := c.gridFirstWord(c.words[inner], lane); got != ^c.grid.Mask {
+	*mask = ^binary.BigEndian.Uint32(digest[:])
+	if got := firstWord(c.words[inner], lane); got != ^*mask {
 		t.Fatalf("prefix of %d bytes, layout %+v, chunk %d and %d: nonce %d hashes to %#x; want %#x",
-			len(p.Prefix), seg.layout, high, lane, nonce, got, ^c.grid.Mask)
+			len(p.Prefix), seg.layout, high, lane, nonce, got, ^*mask)
 	}
 	begin := max(from, inner-min(inner, rng.Uint64N(20)))
 	words := c.words[begin:min(end, inner+12)]
 	want := slices.IndexFunc(words, func(word uint32) bool {
-		for lane := range c.grid.Lanes {
-			if c.gridFirstWord(word, lane)&c.grid.Mask == 0 {
+		for lane := range int(together) {
+			if firstWord(word, lane)&*mask == 0 {
 				return true
 			}
 		}
 		return false
 	})
 	for i := range list {
-		if got := list[i].ScanGrid(&c.grid, words); got != want {
+		if got := scan(&list[i], words); got != want {
 			t.Fatalf("kernel %s, prefix of %d bytes, layout %+v, chunk %d and %d: found %d; want %d (nonce %d)",
 				list[i].Name, len(p.Prefix), seg.layout, high, lane, got, want, nonce)
 		}
@@ -218,7 +225,7 @@ func checkLayout(t *testing.T, list []asm.Kernel, rng *rand.Rand, p Puzzle, mid 
 	w.begin(mid, seg, mask(32), from, to)
 	for _, start := range []uint64{from, max(from, to/10*9-min(2, to)), to - min(3, to-from)} {
 		n := uint64(4)
-		if l.tailDigits == maxTailDigits && w.shared == nil && rng.IntN(4) > 0 {
+		if l.tailDigits == maxTailDigits && w.tables == nil && rng.IntN(4) > 0 {
 			n = 1 // each chunk builds a thousand tails
 		}
 		for row := start; row < min(start+n, to); row++ {
@@ -227,8 +234,8 @@ func checkLayout(t *testing.T, list []asm.Kernel, rng *rand.Rand, p Puzzle, mid 
 				checkChunk(t, list, rng, p, &w, r, high)
 			}
 		}
-		if l.gridDigits > 0 {
-			checkGrid(t, list, rng, p, &w, start)
+		if l.together() > 1 {
+			checkTogether(t, list, rng, p, &w, start)
 		}
 	}
 }
@@ -420,7 +427,7 @@ func TestGridsAreWhole(t *testing.T) {
 	from, to := seg.rows()
 	w.begin(&mid, seg, mask(32), from, to)
 	count := map[kind]int{}
-	for w.more() {
+	for w.more(math.MaxUint64) {
 		count[w.kind]++
 		w.from = w.to
 	}
@@ -444,7 +451,7 @@ func TestPiecesPartitionTheSegment(t *testing.T) {
 				from, to := seg.rows()
 				w.begin(&mid, seg, mask(32), from, to)
 				most := 1 + rng.Uint64N(1<<rng.IntN(13))
-				for w.more() {
+				for w.more(math.MaxUint64) {
 					p := w.piece(most)
 					if hashes := p.hashes(); hashes == 0 || hashes > max(most, asm.MaxStates) {
 						t.Fatalf("layout %+v: a piece of %d hashes; want 1 to %d", l, hashes, most)
@@ -486,7 +493,7 @@ func TestSharedTailsStay(t *testing.T) {
 	}
 	var c cursor
 	c.enter(&mid, segmentOf(6).layout, mask(32)) // all three digits of its second block vary
-	if c.shared == nil {
+	if c.tables == nil {
 		t.Fatal("the second block has digits outside the tail")
 	}
 	shared, before := c.tails, slices.Clone(c.tails)
@@ -495,7 +502,7 @@ func TestSharedTailsStay(t *testing.T) {
 	c.enter(&mid, wide.layout, mask(32))
 	r := wide.row(1)
 	c.seek(r.high, r.low)
-	if c.shared != nil || len(c.tails) != len(shared) {
+	if c.tables != nil || len(c.tails) != len(shared) {
 		t.Fatal("the other segment does not build as many tails of its own")
 	}
 	if !slices.Equal(shared, before) {

@@ -48,7 +48,7 @@ func (w *worker) run(ctx context.Context) {
 	defer working.Add(-1)
 	defer w.leaveTrial()
 	for {
-		for w.walk.more() {
+		for w.walk.more(w.search.beyond.Load()) {
 			k, most, ok := w.kernel()
 			if !ok {
 				return
@@ -166,6 +166,8 @@ func (w *worker) scan(k *asm.Kernel, p *piece) {
 		found = k.Scan(&w.walk.block, p.values)
 	case grid:
 		found = k.ScanGrid(&w.walk.grid, p.values)
+	case sharedBlock:
+		found = k.ScanShared(&w.walk.shared, p.values)
 	default:
 		found = k.ScanTails(w.hash(k, p), p.tails, w.walk.block.Mask)
 	}

@@ -35,7 +35,8 @@ has nothing else to do.
   WORD      the message word that varies in a chunk. If there are two, the second
             varies, and gkpow searches 16 chunks that differ only in the first
             together. If the nonce takes two blocks, WORD also shows which block
-            the word is in, and how many digits of the second block vary too
+            the word is in, and how many digits of the second block vary too, or
+            how many first blocks gkpow combines with each second one
   CHUNK     number of nonces that differ only in these digits
   OPS/HASH  estimated operations of the kernel for one hash: with 16 lanes one
             operation serves 16 hashes
@@ -118,11 +119,15 @@ func printPlan(out io.Writer, puzzle solver.Puzzle, minNonce uint64, plan solver
 	fmt.Fprintf(w, "WIDTH\tNONCES\tWORD\tCHUNK\tOPS/HASH\tREACHED\tCHANCE\n")
 	for _, s := range plan.Segments {
 		word := fmt.Sprint(s.Word)
-		if s.Together > 1 {
+		shared := s.Together > 1 && s.Word == 0
+		if s.Together > 1 && !shared {
 			word = fmt.Sprintf("%d x %d", s.Word-1, s.Word)
 		}
 		if s.Blocks > 1 {
 			word += fmt.Sprintf(" (block %d/%d)", s.Block+1, s.Blocks)
+		}
+		if shared {
+			word += fmt.Sprintf(", %d first blocks", s.Together)
 		}
 		if s.Tails > 0 {
 			word += fmt.Sprintf(" + %d digits", s.Tails)
@@ -200,7 +205,7 @@ type segmentJSON struct {
 	Blocks        int     `json:"blocks"`
 	Tails         int     `json:"tails"` // number of digits of the second block that vary too
 	ChunkSize     uint64  `json:"chunkSize"`
-	Together      int     `json:"together"` // number of chunks that differ only in the word before
+	Together      int     `json:"together"` // number of chunks searched together
 	OpsPerHash    float64 `json:"opsPerHash"`
 	RoundsPerHash float64 `json:"roundsPerHash,omitempty"` // SHA256RNDS2
 	HashRate      float64 `json:"hashRate"`                // hashes per second of one thread
