@@ -10,6 +10,7 @@ import (
 const (
 	prepareCycles  = 600  // asm.Block.Prepare, cursor.seek, and the start of a Scan
 	compressCycles = 1500 // asm.Compress
+	tailCycles     = 400  // asm.Tail.Set
 	callCycles     = 150  // two calls of a kernel
 	gridCycles     = 900  // asm.Grid.Prepare and a kernel's work before the first step
 	sharedCycles   = 300  // a kernel's work before the first step of ScanShared
@@ -50,7 +51,7 @@ func (l layout) setUpCycles(w asm.Weights) float64 {
 func (l layout) chunkCycles(w asm.Weights) float64 {
 	cycles := prepareCycles + l.firstBlockCycles()
 	if l.hasTail() && !l.keepsTails() {
-		cycles += w.Expand * float64(l.tailCount())
+		cycles += tailCycles * float64(l.tailCount())
 	}
 	return cycles
 }
@@ -98,7 +99,7 @@ func (l layout) leftOver() (share float64, alone layout) {
 // tableCycles estimates the cycles to build the tables of tails that are kept.
 func (l layout) tableCycles(w asm.Weights) float64 {
 	if l.hasTail() && l.keepsTails() {
-		return w.Expand * float64(l.tailCount()*pow10[l.outerFrom(64)])
+		return tailCycles * float64(l.tailCount()*pow10[l.outerFrom(64)])
 	}
 	return 0
 }

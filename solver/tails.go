@@ -17,24 +17,24 @@ func (t *tailTable) set(l layout, message *[128]byte) {
 		*t = make(tailTable, n)
 	}
 	block := [64]byte(message[64:])
-	end := l.at + l.width - 64
-	first := end - l.tailDigits
-	for place := first; place < end; place++ {
-		block[place] = '0'
+	var digits []byte
+	if l.tailDigits > 0 {
+		end := l.at + l.width - 64
+		digits = block[end-l.tailDigits : end]
 	}
-	words := blockWords(block[:])
+	for i := range digits {
+		digits[i] = '0'
+	}
 	for i := range *t {
-		copy((*t)[i][:], words[:])
-		// Add 1 to the tail digits.
-		for place := end - 1; place >= first; place-- {
-			word, shift := &words[place/4], 24-8*(place%4)
-			if *word += 1 << shift; byte(*word>>shift) <= '9' {
+		words := blockWords(block[:])
+		(*t)[i].Set(&words)
+		for j := len(digits) - 1; j >= 0; j-- {
+			if digits[j]++; digits[j] <= '9' {
 				break
 			}
-			*word -= 10 << shift // '9' becomes '0'; carry 1 to the digit before
+			digits[j] = '0'
 		}
 	}
-	asm.Expand(*t)
 }
 
 // sharedTails holds the tables of a layout for messages of one length: one for each value of the

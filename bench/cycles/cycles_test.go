@@ -128,8 +128,8 @@ func TestPrint(t *testing.T) {
 	require.Contains(t, out.String(), "no part takes over 5 % longer than its neighbours\n")
 }
 
-// Every kernel has parts for sixteen words, for the counters for which it has code, and for four
-// numbers of tails.
+// Every kernel has parts for sixteen words, for the counters for which it has code, for four numbers
+// of tails, and for the four chunks of ScanShared.
 func TestParts(t *testing.T) {
 	counters := map[string]int{"avx512": 13, "mixed512": 13, "mixed256": 13}
 	for _, k := range asm.Kernels() {
@@ -141,6 +141,7 @@ func TestParts(t *testing.T) {
 		require.Len(t, found[scan], 16, k.Name)
 		require.Len(t, found[grid], counters[k.Name], k.Name)
 		require.Equal(t, []int{1, 10, 100, 1000}, found[tails], k.Name)
+		require.Equal(t, []int{4}, found[shared], k.Name)
 	}
 }
 
@@ -153,7 +154,7 @@ func TestRun(t *testing.T) {
 	decoder := json.NewDecoder(&out)
 	decoder.DisallowUnknownFields()
 	require.NoError(t, decoder.Decode(&r))
-	require.Len(t, r.Parts, 16+4)
+	require.Len(t, r.Parts, 16+4+1)
 	require.Empty(t, r.Missing)
 	for _, f := range r.Parts {
 		require.Equal(t, "generic", f.Kernel)
@@ -164,7 +165,7 @@ func TestRun(t *testing.T) {
 	out.Reset()
 	require.NoError(t, run(t.Context(), []string{"-kernels", "generic", "-rounds", "3"}, &out))
 	require.Contains(t, out.String(), "GHz")
-	require.Equal(t, 16+4, strings.Count(out.String(), " generic "), out.String())
+	require.Equal(t, 16+4+1, strings.Count(out.String(), " generic "), out.String())
 }
 
 // The command names the kernels that this CPU cannot run and the features that they need.

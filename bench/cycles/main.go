@@ -1,5 +1,5 @@
 // Command cycles measures every part of every kernel in CPU cycles per hash: each word of
-// Scan, each counter of ScanGrid, and ScanTails with 1 to 1,000 tails.
+// Scan, each counter of ScanGrid, ScanTails with 1 to 1,000 tails, and ScanShared.
 //
 //	go run ./bench/cycles [-kernels shani,avx2] [-rounds 60] [-json]
 //

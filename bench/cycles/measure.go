@@ -22,16 +22,17 @@ const none = ^uint32(0)
 
 // The kinds of parts.
 const (
-	scan  = "scan"
-	grid  = "grid"
-	tails = "tails"
+	scan   = "scan"
+	grid   = "grid"
+	tails  = "tails"
+	shared = "shared"
 )
 
-// A part is a function of a kernel for one word, counter or number of tails.
+// A part is a function of a kernel for one word, counter, number of tails or number of chunks.
 type part struct {
 	kernel     asm.Kernel
 	kind       string
-	number     int           // word that varies, counter, or number of tails
+	number     int           // word that varies, counter, number of tails, or number of chunks
 	operations float64       // per hash
 	rounds     float64       // SHA256RNDS2 per hash
 	prepare    func() runner // creates the data for bursts
@@ -87,7 +88,9 @@ func partsOfKernel(k asm.Kernel) (parts []part) {
 		parts = append(parts, part{k, tails, n, perHash(k.Ops), perHash(k.Rounds),
 			func() runner { return runTails(k, n) }})
 	}
-	return parts
+	perHash := func(o asm.Ops) float64 { return float64(o.Shared) / asm.MaxStates }
+	return append(parts, part{k, shared, asm.SharedStates, perHash(k.Ops), perHash(k.Rounds),
+		func() runner { return runShared(k) }})
 }
 
 // tailsWord is the word that varies in the first block before tails.
@@ -151,15 +154,29 @@ func runTails(k asm.Kernel, n int) runner {
 	table := make([]asm.Tail, n)
 	for i := range table {
 		block := random(rng)
-		copy(table[i][:], block[:])
+		table[i].Set(&block)
 	}
-	asm.Expand(table)
 	return runner{func() {
 		k.Hash(b, words, states)
 		for i := range states {
 			k.ScanTails(&states[i], table, none)
 		}
 	}, n * values}
+}
+
+func runShared(k asm.Kernel) runner {
+	rng := rand.New(rand.NewPCG(4, 0))
+	s := &asm.Shared{Words: random(rng), Mask: none}
+	for i := range s.States {
+		s.States[i] = [8]uint32(randomWords(rng, 8))
+	}
+	s.Words[0] = 0
+	words := randomWords(rng, 1000)
+	r := runner{func() { k.ScanShared(s, words) }, len(words)}.within(k.Lanes, func(n int) func() {
+		return func() { k.ScanShared(s, words[:n]) }
+	})
+	r.hashes *= asm.SharedStates
+	return r
 }
 
 // within returns a runner that takes about as long as a burst. It runs part for a multiple of

@@ -29,8 +29,8 @@ type report struct {
 // figures are the measurements of one part.
 type figures struct {
 	Kernel   string  `json:"kernel"`             // name
-	Kind     string  `json:"kind"`               // "scan", "grid" or "tails"
-	Number   int     `json:"number"`             // word that varies, counter, or number of tails
+	Kind     string  `json:"kind"`               // "scan", "grid", "tails" or "shared"
+	Number   int     `json:"number"`             // word that varies, counter, number of tails, or number of chunks
 	Cycles   float64 `json:"cycles"`             // per hash, the least of all bursts of the faster copy
 	Median   float64 `json:"median"`             // per hash, the median of the same copy's bursts
 	Bound    float64 `json:"bound,omitempty"`    // the CPU's minimum cycles per hash; 0 if unknown

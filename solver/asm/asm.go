@@ -91,7 +91,6 @@ type Weights struct {
 	Grid float64 // cycles per operation of Ops.Grid
 
 	Shared float64 // cycles per operation of Ops.Shared
-	Expand float64 // cycles per tail in Expand, with the message words that the caller sets
 }
 
 // Kernels returns all kernels for this architecture, including the ones that this CPU cannot

@@ -106,9 +106,8 @@ func newSample(rng *rand.Rand, vary, n, tails int) *sample {
 	s.tails = make([]Tail, tails)
 	for i := range last {
 		last[i], words = randomBlock(rng)
-		copy(s.tails[i][:], words[:])
+		s.tails[i].Set(&words)
 	}
-	Expand(s.tails)
 	for i := range n {
 		word := rng.Uint32() & varying
 		if i == 0 {
@@ -426,7 +425,7 @@ func TestOps(t *testing.T) {
 func TestWeights(t *testing.T) {
 	for _, k := range Kernels() {
 		w := k.Weights
-		if w.Scan <= 0 || w.Hash <= 0 || w.Tail <= 0 || w.Shared <= 0 || w.Expand <= 0 || k.Ops.Grid[1] > 0 && w.Grid <= 0 {
+		if w.Scan <= 0 || w.Hash <= 0 || w.Tail <= 0 || w.Shared <= 0 || k.Ops.Grid[1] > 0 && w.Grid <= 0 {
 			t.Errorf("kernel %s: the weights are %+v; want positive ones", k.Name, w)
 		}
 	}

@@ -2,7 +2,6 @@ package asm
 
 import (
 	"math/rand/v2"
-	"slices"
 	"strconv"
 	"testing"
 )
@@ -40,22 +39,6 @@ func BenchmarkScanShared(b *testing.B) {
 			}
 			hashes := float64(SharedStates * len(s.words))
 			b.ReportMetric(float64(b.N)*hashes/b.Elapsed().Seconds(), "hashes/s")
-		})
-	}
-}
-
-// BenchmarkExpand measures the message schedule of a tail.
-func BenchmarkExpand(b *testing.B) {
-	for _, e := range append(slices.Clone(expanders), expander{generic.Name, expandGeneric}) {
-		b.Run("kernel="+e.kernel, func(b *testing.B) {
-			if !runs(e.kernel) {
-				b.Skip("this CPU cannot run it")
-			}
-			tails := make([]Tail, 100)
-			for b.Loop() {
-				e.expand(tails)
-			}
-			b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N*len(tails)), "ns/tail")
 		})
 	}
 }

@@ -5,7 +5,7 @@ var generic = Kernel{
 	Lanes:   1,
 	MaxScan: 512,
 	Ops:     genericOps(),
-	Weights: Weights{Scan: 0.35, Hash: 0.35, Tail: 0.35, Grid: 0.35, Shared: 0.35, Expand: expandGenericCycles}, // Zen 3
+	Weights: Weights{Scan: 0.35, Hash: 0.35, Tail: 0.35, Grid: 0.35, Shared: 0.35}, // Zen 3
 
 	Scan:      scanGeneric,
 	Hash:      hashGeneric,

@@ -25,20 +25,6 @@ func guardedPage(t *testing.T) (memory []byte, page int) {
 	return memory, page
 }
 
-// Expand accesses no memory outside the tails, for even and odd numbers of them.
-func TestExpandStaysInside(t *testing.T) {
-	memory, page := guardedPage(t)
-	tails := unsafe.Slice((*Tail)(unsafe.Pointer(&memory[page])), page/int(unsafe.Sizeof(Tail{})))
-	for _, e := range expanders {
-		if runs(e.kernel) {
-			for n := range tails {
-				e.expand(tails[:n])
-				e.expand(tails[len(tails)-n:])
-			}
-		}
-	}
-}
-
 // Kernels access no memory outside their arguments. The test puts the arguments at both ends of a
 // guarded page.
 func TestKernelsStayInside(t *testing.T) {

@@ -41,13 +41,7 @@ func searchSHANI(b *Block, words []uint32, s *States) int
 func tailsSHANI(s *States, tails []Tail, mask uint32) int
 
 //go:noescape
-func expandSHANI(tails []Tail)
-
-//go:noescape
 func sharedSHANI(s *Shared, words []uint32) int
-
-//go:noescape
-func expandAVX2(tails []Tail)
 
 //go:noescape
 func searchAVX2(b *Block, words []uint32, s *States) int
@@ -117,7 +111,7 @@ var ownKernels = []Kernel{
 		Missing: missing("avx512"),
 		MaxScan: 5008,
 		Ops:     avx512Ops.withShared(genericOps()),
-		Weights: Weights{Scan: 0.545, Hash: 0.56, Tail: 0.53, Grid: 0.544, Shared: 0.35, Expand: expandSHACycles}, // Sapphire Rapids
+		Weights: Weights{Scan: 0.545, Hash: 0.56, Tail: 0.53, Grid: 0.544, Shared: 0.35}, // Sapphire Rapids
 
 		Scan:      search(searchAVX512).scan,
 		Hash:      search(searchAVX512).hash,
@@ -133,7 +127,7 @@ var ownKernels = []Kernel{
 		MaxScan: 5008,
 		Ops:     mixed512Ops.withShared(shaniOps),
 		Rounds:  mixed512Rounds.withShared(shaniRounds),
-		Weights: Weights{Scan: 0.322, Hash: 0.41, Tail: 0.36, Grid: 0.321, Shared: 1.17, Expand: expandSHACycles}, // Zen 4
+		Weights: Weights{Scan: 0.322, Hash: 0.41, Tail: 0.36, Grid: 0.321, Shared: 0.69}, // Zen 4
 
 		Scan: search(searchMixed512).scan,
 		Hash: func(b *Block, words []uint32, s []States) {
@@ -154,7 +148,7 @@ var ownKernels = []Kernel{
 		MaxScan: 2504,
 		Ops:     shaniOps,
 		Rounds:  shaniRounds,
-		Weights: Weights{Scan: 0.545, Hash: 0.59, Tail: 1.01, Shared: 0.77, Expand: expandSHACycles}, // Zen 3
+		Weights: Weights{Scan: 0.545, Hash: 0.59, Tail: 1.01, Shared: 0.69}, // Zen 3
 
 		Scan:      search(searchSHANI).scan,
 		Hash:      search(searchSHANI).hash,
@@ -170,7 +164,7 @@ var ownKernels = []Kernel{
 		MaxScan: 5008,
 		Ops:     mixed256Ops.with(shaniOps),
 		Rounds:  mixed256Rounds.with(shaniRounds),
-		Weights: Weights{Scan: 0.311, Hash: 0.33, Tail: 1.02, Grid: 0.308, Shared: 0.77, Expand: expandSHACycles}, // Zen 4
+		Weights: Weights{Scan: 0.311, Hash: 0.33, Tail: 1.02, Grid: 0.308, Shared: 0.69}, // Zen 4
 
 		Scan:      search(searchMixed256).scan,
 		Hash:      search(searchMixed256).hash,
@@ -185,7 +179,7 @@ var ownKernels = []Kernel{
 		Missing: missing("avx2"),
 		MaxScan: 2504,
 		Ops:     avx2Ops.withShared(genericOps()),
-		Weights: Weights{Scan: 0.294, Hash: 0.298, Tail: 0.301, Shared: 0.35, Expand: expandAVX2Cycles}, // Zen 3
+		Weights: Weights{Scan: 0.294, Hash: 0.298, Tail: 0.301, Shared: 0.35}, // Zen 3
 
 		Scan:      search(searchAVX2).scan,
 		Hash:      search(searchAVX2).hash,
@@ -195,8 +189,6 @@ var ownKernels = []Kernel{
 		ScanShared: scanSharedGeneric,
 	},
 }
-
-var expanders = []expander{{"shani", expandSHANI}, {"avx2", expandAVX2}}
 
 // missing returns the name of the first required feature of a kernel that this CPU or its
 // operating system lacks, or "".

@@ -12,9 +12,6 @@ func searchSHA2(b *Block, words []uint32, s *States) int
 //go:noescape
 func tailsSHA2(s *States, tails []Tail, mask uint32) int
 
-//go:noescape
-func expandSHA2(tails []Tail)
-
 var kernels = []Kernel{
 	{
 		Name:    "sha2",
@@ -22,7 +19,7 @@ var kernels = []Kernel{
 		Missing: missingSHA2(),
 		MaxScan: 3336, // a third of 10000, the values of four digits
 		Ops:     opsSHA2(),
-		Weights: Weights{Scan: 0.5, Hash: 0.5, Tail: 0.5, Shared: 0.35, Expand: expandSHACycles}, // one SHA-2 instruction in a cycle
+		Weights: Weights{Scan: 0.5, Hash: 0.5, Tail: 0.5, Shared: 0.35}, // one SHA-2 instruction in a cycle
 
 		Scan:      search(searchSHA2).scan,
 		Hash:      search(searchSHA2).hash,
@@ -40,8 +37,6 @@ func missingSHA2() string {
 	}
 	return "SHA2"
 }
-
-var expanders = []expander{{"sha2", expandSHA2}}
 
 // opsSHA2 counts the SHA-2 instructions of the functions in sha2_arm64.s, each as two
 // operations. One pipe executes all of them, and the other instructions run in parallel.

@@ -3,5 +3,3 @@
 package asm
 
 var kernels = []Kernel{std, generic}
-
-var expanders []expander

@@ -17,7 +17,7 @@ var std = Kernel{
 	Lanes:   1,
 	MaxScan: 512,
 	Ops:     stdOps(),
-	Weights: Weights{Scan: 0.93, Hash: 0.96, Tail: 1.02, Shared: 1.02, Expand: expandGenericCycles}, // Zen 3 without its SHA instructions
+	Weights: Weights{Scan: 0.93, Hash: 0.96, Tail: 1.02, Shared: 1.02}, // Zen 3 without its SHA instructions
 
 	Scan:      scanStd,
 	Hash:      hashStd,

@@ -1,11 +1,5 @@
 package asm
 
-import (
-	"errors"
-	"slices"
-	"sync"
-)
-
 const (
 	MaxStates = 32            // number of hash values in a States
 	MaxHash   = 4 * MaxStates // maximum number of words for one call of Hash
@@ -23,76 +17,8 @@ type States struct {
 // digits and the length of the message, so it also serves all prefixes of the same length.
 type Tail [64]uint32
 
-// Expand computes the message schedules of tails and adds the round constants. The first 16
-// words of each tail are those of its block. On a Zen 3, a tail takes 13 ns with the CPU's SHA
-// instructions, 30 ns with AVX2, and 120 ns in Go.
-func Expand(tails []Tail) { fastestExpander()(tails) }
-
-// An expander computes Expand with the instructions of a kernel.
-type expander struct {
-	kernel string
-	expand func(tails []Tail)
-}
-
-// CPU cycles per tail, for Weights. CPUs on which a kernel with AVX-512 is the fastest have SHA
-// instructions too.
-const (
-	expandSHACycles     = 90
-	expandAVX2Cycles    = 140
-	expandGenericCycles = 400
-)
-
-// fastestExpander returns the first of expanders that this CPU can run and that passes its
-// self-test. A wrong one would make every kernel fail its own.
-var fastestExpander = sync.OnceValue(func() func([]Tail) {
-	for _, e := range expanders {
-		if runs(e.kernel) && expandsRight(e.expand) {
-			return e.expand
-		}
-	}
-	return expandGeneric
-})
-
-// runs reports whether this CPU can run a kernel.
-func runs(kernel string) bool {
-	return slices.ContainsFunc(kernels, func(k Kernel) bool { return k.Name == kernel && k.Missing == "" })
-}
-
-func expandGeneric(tails []Tail) {
-	for i := range tails {
-		block := [16]uint32(tails[i][:])
-		expand((*[64]uint32)(&tails[i]), &block)
-	}
-}
-
-// selfTestExpand tests the code for Expand with the instructions of the kernel, if there is any.
-func (k Kernel) selfTestExpand() error {
-	for _, e := range expanders {
-		if e.kernel == k.Name && !expandsRight(e.expand) {
-			return errors.New("self-test: Expand is wrong")
-		}
-	}
-	return nil
-}
-
-// expandsRight compares the function with expandGeneric.
-func expandsRight(expand func([]Tail)) bool {
-	for n := range 6 {
-		got := make([]Tail, n+1) // and one that must not change
-		for i := range got {
-			for t := range 16 {
-				got[i][t] = k[(3*n+5*i+t)%64]
-			}
-		}
-		want := slices.Clone(got)
-		expand(got[:n])
-		expandGeneric(want[:n])
-		if !slices.Equal(got, want) {
-			return false
-		}
-	}
-	return true
-}
+// Set computes the message schedule of a block and adds the round constants.
+func (t *Tail) Set(words *[16]uint32) { expand((*[64]uint32)(t), words) }
 
 // FirstWord returns the first word of the hash value after the tail, given the hash value
 // before it.

@@ -121,9 +121,6 @@ func TestNoDeadInstructions(t *testing.T) {
 			if k.shared != nil {
 				observeShared(t, k)
 			}
-			if k.expansion != nil {
-				observeExpand(t, k)
-			}
 			functions, _ := built(t, k)
 			for _, f := range functions {
 				for _, i := range f.Instructions() {
@@ -177,13 +174,6 @@ func observeShared(t *testing.T, k kernel) {
 	for chunk := range sharedStates {
 		s.Mask = ^h0[k.sharedStep][chunk]
 		runShared(t, k, s, words)
-	}
-}
-
-// observeExpand calls Expand for odd and even numbers of tails, whose results the caller reads.
-func observeExpand(t *testing.T, k kernel) {
-	for n := range 4 {
-		runExpand(t, k, make([]asm.Tail, n))
 	}
 }
 

@@ -52,9 +52,8 @@ var builds = func() map[string]func() (*ir.File, counts, error) {
 // newMachine returns a machine whose memory holds the tables that the kernels use.
 func newMachine() *machine {
 	m := &machine{uses: observer}
-	var zeros [1]asm.Tail
-	asm.Expand(zeros[:])
-	k := zeros[0] // K[t] + W[t] of a block of zeros
+	var k asm.Tail // K[t] + W[t] of a block of zeros
+	k.Set(new([16]uint32))
 	var pairs [32][4][2]uint32
 	var powers [32][8]uint32
 	for n := range 32 {
@@ -235,10 +234,9 @@ func TestScanTails(t *testing.T) {
 				tails, last := make([]asm.Tail, 3), make([][]byte, 3)
 				for i := range tails {
 					next := newChunk(rng, 0, 0)
-					copy(tails[i][:], next.block.Words[:])
+					tails[i].Set(&next.block.Words)
 					last[i] = slices.Clone(next.with(0, 0))
 				}
-				asm.Expand(tails)
 				scan := func(mask uint32) int {
 					m := newMachine()
 					arguments := append([]uint64{give(m, "States", &states)}, giveSlice(m, "tails", tails)...)
@@ -322,38 +320,6 @@ func runShared(t *testing.T, k kernel, s *asm.Shared, words []uint32) int {
 	result := m.call(functions["shared"+k.in], append([]uint64{give(m, "Shared", s)}, giveSlice(m, "words", words)...)...)
 	checkTransitions(t, k, m)
 	return result
-}
-
-func TestExpand(t *testing.T) {
-	for _, k := range kernels {
-		if k.expansion == nil {
-			continue
-		}
-		t.Run(k.name, func(t *testing.T) {
-			for n := range 6 {
-				rng := rand.New(rand.NewPCG(6, uint64(n)))
-				tails := make([]asm.Tail, n+1) // and one that must not change
-				for i := range tails {
-					for j := range 16 {
-						tails[i][j] = rng.Uint32()
-					}
-				}
-				want := slices.Clone(tails)
-				asm.Expand(want[:n])
-				runExpand(t, k, tails[:n:n])
-				if !slices.Equal(tails, want) {
-					t.Fatalf("Expand(%d tails) differs from package asm's", n)
-				}
-			}
-		})
-	}
-}
-
-func runExpand(t *testing.T, k kernel, tails []asm.Tail) {
-	functions, _ := built(t, k)
-	m := newMachine()
-	m.call(functions["expand"+k.in], giveSlice(m, "tails", tails)...)
-	checkTransitions(t, k, m)
 }
 
 // spreadFirst8 does the same as the unexported method of asm.States, which mixed512 needs between

@@ -5,14 +5,13 @@
 //
 // Start reading at vector.go, which states SHA-256 in the terms of FIPS 180-4, for several
 // nonces at a time. avx512.go and avx2.go implement its operations with one instruction set
-// each. grid.go searches two words that vary; tails.go searches a constant block after
-// varying hash values.
+// each. grid.go searches two words that vary, tails.go a constant block after varying hash
+// values, and shared.go a varying block after four hash values.
 //
 // shani.go is the kernel for SHA-NI, whose instructions do whole rounds. chains.go runs
-// several hashes with them side by side, in chains; expand.go computes the schedules of tails
-// with them. mixed.go, mixedgrid.go and ring.go run chains beside vectors, with the variant of
-// AVX-512 in avx512vl.go. order.go and stream.go order the instructions of the two streams.
-// count.go counts operations.
+// several hashes with them side by side, in chains. mixed.go, mixedgrid.go and ring.go run
+// chains beside vectors, with the variant of AVX-512 in avx512vl.go. order.go and stream.go
+// order the instructions of the two streams. count.go counts operations.
 package main
 
 import (
@@ -29,7 +28,6 @@ import (
 	"github.com/mmcloughlin/avo/operand"
 	"github.com/mmcloughlin/avo/pass"
 	"github.com/mmcloughlin/avo/printer"
-	"github.com/mmcloughlin/avo/reg"
 )
 
 // A kernel describes one assembly file: the names of its functions, how to generate them, and
@@ -51,8 +49,6 @@ type kernel struct {
 	shared     func(*build.Context) // writes ScanShared; nil if the kernel uses another one's
 	sharedPath map[string]int
 	sharedStep int // words in a step of ScanShared
-
-	expansion func(*build.Context, [2]reg.GPVirtual) expansion // for Expand; nil if there is none
 }
 
 var kernels = []kernel{
@@ -103,8 +99,6 @@ var kernels = []kernel{
 		shared:     writeChainShared,
 		sharedPath: chainSharedPath,
 		sharedStep: 1,
-
-		expansion: newExpandChains,
 	},
 	{
 		name: "avx2", in: "AVX2", lanes: 8,
@@ -113,8 +107,6 @@ var kernels = []kernel{
 		hashPath: func(vary int) map[string]int { return vectorPath(vary, true, true) },
 		tails:    func(c *build.Context) { writeVectorTails(c, newAVX2Rounds(c)) },
 		tailPath: vectorTailsPath(8),
-
-		expansion: newExpandVectors,
 	},
 }
 
@@ -202,10 +194,6 @@ func (k kernel) build() (*ir.File, counts, error) {
 	if k.lanes < 16 {
 		gridSignature = "func(grid *Grid, first int, words []uint32) int"
 	}
-	var expand func(*build.Context)
-	if k.expansion != nil {
-		expand = func(c *build.Context) { writeExpand(c, k.expansion) }
-	}
 	for _, f := range []struct {
 		name, signature, doc string
 		write                func(*build.Context)
@@ -215,7 +203,6 @@ func (k kernel) build() (*ir.File, counts, error) {
 		{"tails" + k.in, "func(s *States, tails []Tail, mask uint32) int", "does ScanTails", k.tails},
 		{"grid" + k.in, gridSignature, "does ScanGrid", k.grid},
 		{"shared" + k.in, "func(s *Shared, words []uint32) int", "does ScanShared", k.shared},
-		{"expand" + k.in, "func(tails []Tail)", "does Expand", expand},
 	} {
 		if f.write == nil {
 			continue
