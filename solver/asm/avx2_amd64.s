@@ -6114,3 +6114,2417 @@ found:
 	VZEROUPPER
 	MOVQ SI, ret+40(FP)
 	RET
+
+// func sharedAVX2(s *Shared, words []uint32) int
+// Requires: AVX, AVX2
+TEXT ·sharedAVX2(SB), $4640-40
+	LEAQ         31(SP), DX
+	ANDQ         $-32, DX
+	SUBQ         $-128, DX
+	MOVQ         s+0(FP), BX
+	LEAQ         607(SP), SI
+	ANDQ         $-64, SI
+	MOVQ         words_base+8(FP), DI
+	MOVQ         words_len+16(FP), R8
+	XORQ         R9, R9
+	VPBROADCASTD 132(BX), Y14
+	VMOVDQA      Y14, -96(DX)
+	VPBROADCASTD ·k+4(SB), Y12
+	VPADDD       Y14, Y12, Y12
+	VMOVDQU      Y12, 32(SI)
+	VPBROADCASTD 136(BX), Y15
+	VMOVDQA      Y15, -64(DX)
+	VPBROADCASTD ·k+8(SB), Y12
+	VPADDD       Y15, Y12, Y12
+	VMOVDQU      Y12, 64(SI)
+	VPBROADCASTD 140(BX), Y13
+	VMOVDQA      Y13, -32(DX)
+	VPBROADCASTD ·k+12(SB), Y12
+	VPADDD       Y13, Y12, Y12
+	VMOVDQU      Y12, 96(SI)
+	VPBROADCASTD 144(BX), Y14
+	VMOVDQA      Y14, (DX)
+	VPBROADCASTD ·k+16(SB), Y12
+	VPADDD       Y14, Y12, Y12
+	VMOVDQU      Y12, 128(SI)
+	VPBROADCASTD 148(BX), Y15
+	VMOVDQA      Y15, 32(DX)
+	VPBROADCASTD ·k+20(SB), Y12
+	VPADDD       Y15, Y12, Y12
+	VMOVDQU      Y12, 160(SI)
+	VPBROADCASTD 152(BX), Y13
+	VMOVDQA      Y13, 64(DX)
+	VPBROADCASTD ·k+24(SB), Y12
+	VPADDD       Y13, Y12, Y12
+	VMOVDQU      Y12, 192(SI)
+	VPBROADCASTD 156(BX), Y14
+	VMOVDQA      Y14, 96(DX)
+	VPBROADCASTD ·k+28(SB), Y12
+	VPADDD       Y14, Y12, Y12
+	VMOVDQU      Y12, 224(SI)
+	VPBROADCASTD 160(BX), Y15
+	VMOVDQA      Y15, 128(DX)
+	VPBROADCASTD ·k+32(SB), Y12
+	VPADDD       Y15, Y12, Y12
+	VMOVDQU      Y12, 256(SI)
+	VPBROADCASTD 164(BX), Y13
+	VMOVDQA      Y13, 160(DX)
+	VPBROADCASTD ·k+36(SB), Y12
+	VPADDD       Y13, Y12, Y12
+	VMOVDQU      Y12, 288(SI)
+	VPBROADCASTD 168(BX), Y14
+	VMOVDQA      Y14, 192(DX)
+	VPBROADCASTD ·k+40(SB), Y12
+	VPADDD       Y14, Y12, Y12
+	VMOVDQU      Y12, 320(SI)
+	VPBROADCASTD 172(BX), Y15
+	VMOVDQA      Y15, 224(DX)
+	VPBROADCASTD ·k+44(SB), Y12
+	VPADDD       Y15, Y12, Y12
+	VMOVDQU      Y12, 352(SI)
+	VPBROADCASTD 176(BX), Y13
+	VMOVDQA      Y13, 256(DX)
+	VPBROADCASTD ·k+48(SB), Y12
+	VPADDD       Y13, Y12, Y12
+	VMOVDQU      Y12, 384(SI)
+	VPBROADCASTD 180(BX), Y14
+	VMOVDQA      Y14, 288(DX)
+	VPBROADCASTD ·k+52(SB), Y12
+	VPADDD       Y14, Y12, Y12
+	VMOVDQU      Y12, 416(SI)
+	VPBROADCASTD 184(BX), Y15
+	VMOVDQA      Y15, 320(DX)
+	VPBROADCASTD ·k+56(SB), Y12
+	VPADDD       Y15, Y12, Y12
+	VMOVDQU      Y12, 448(SI)
+	VPBROADCASTD 188(BX), Y13
+	VMOVDQA      Y13, 352(DX)
+	VPBROADCASTD ·k+60(SB), Y12
+	VPADDD       Y13, Y12, Y12
+	VMOVDQU      Y12, 480(SI)
+	VMOVDQA      -96(DX), Y10
+	VPSRLD       $0x03, Y10, Y8
+	VPSRLD       $0x07, Y10, Y9
+	VPSLLD       $0x19, Y10, Y11
+	VPXOR        Y11, Y9, Y9
+	VPXOR        Y9, Y8, Y8
+	VPSRLD       $0x12, Y10, Y9
+	VPSLLD       $0x0e, Y10, Y11
+	VPXOR        Y11, Y9, Y9
+	VPXOR        Y9, Y8, Y8
+	VPADDD       160(DX), Y8, Y14
+	VPSRLD       $0x0a, Y15, Y8
+	VPSRLD       $0x11, Y15, Y9
+	VPSLLD       $0x0f, Y15, Y11
+	VPXOR        Y11, Y9, Y9
+	VPXOR        Y9, Y8, Y8
+	VPSRLD       $0x13, Y15, Y9
+	VPSLLD       $0x0d, Y15, Y11
+	VPXOR        Y11, Y9, Y9
+	VPXOR        Y9, Y8, Y8
+	VPADDD       Y8, Y14, Y14
+	VMOVDQU      Y14, 2048(SI)
+	VMOVDQA      -64(DX), Y10
+	VPSRLD       $0x03, Y10, Y8
+	VPSRLD       $0x07, Y10, Y9
+	VPSLLD       $0x19, Y10, Y11
+	VPXOR        Y11, Y9, Y9
+	VPXOR        Y9, Y8, Y8
+	VPSRLD       $0x12, Y10, Y9
+	VPSLLD       $0x0e, Y10, Y11
+	VPXOR        Y11, Y9, Y9
+	VPXOR        Y9, Y8, Y8
+	VPADDD       -96(DX), Y8, Y15
+	VPADDD       192(DX), Y15, Y15
+	VPSRLD       $0x0a, Y13, Y8
+	VPSRLD       $0x11, Y13, Y9
+	VPSLLD       $0x0f, Y13, Y11
+	VPXOR        Y11, Y9, Y9
+	VPXOR        Y9, Y8, Y8
+	VPSRLD       $0x13, Y13, Y9
+	VPSLLD       $0x0d, Y13, Y11
+	VPXOR        Y11, Y9, Y9
+	VPXOR        Y9, Y8, Y8
+	VPADDD       Y8, Y15, Y15
+	VMOVDQA      Y15, -96(DX)
+	VPBROADCASTD ·k+68(SB), Y12
+	VPADDD       Y15, Y12, Y12
+	VMOVDQU      Y12, 544(SI)
+	VMOVDQA      -32(DX), Y10
+	VPSRLD       $0x03, Y10, Y8
+	VPSRLD       $0x07, Y10, Y9
+	VPSLLD       $0x19, Y10, Y11
+	VPXOR        Y11, Y9, Y9
+	VPXOR        Y9, Y8, Y8
+	VPSRLD       $0x12, Y10, Y9
+	VPSLLD       $0x0e, Y10, Y11
+	VPXOR        Y11, Y9, Y9
+	VPXOR        Y9, Y8, Y8
+	VPADDD       -64(DX), Y8, Y13
+	VPADDD       224(DX), Y13, Y13
+	VMOVDQU      Y13, 2112(SI)
+	VMOVDQA      (DX), Y10
+	VPSRLD       $0x03, Y10, Y8
+	VPSRLD       $0x07, Y10, Y9
+	VPSLLD       $0x19, Y10, Y11
+	VPXOR        Y11, Y9, Y9
+	VPXOR        Y9, Y8, Y8
+	VPSRLD       $0x12, Y10, Y9
+	VPSLLD       $0x0e, Y10, Y11
+	VPXOR        Y11, Y9, Y9
+	VPXOR        Y9, Y8, Y8
+	VPADDD       -32(DX), Y8, Y14
+	VPADDD       256(DX), Y14, Y14
+	VPSRLD       $0x0a, Y15, Y8
+	VPSRLD       $0x11, Y15, Y9
+	VPSLLD       $0x0f, Y15, Y11
+	VPXOR        Y11, Y9, Y9
+	VPXOR        Y9, Y8, Y8
+	VPSRLD       $0x13, Y15, Y9
+	VPSLLD       $0x0d, Y15, Y11
+	VPXOR        Y11, Y9, Y9
+	VPXOR        Y9, Y8, Y8
+	VPADDD       Y8, Y14, Y14
+	VMOVDQA      Y14, -32(DX)
+	VPBROADCASTD ·k+76(SB), Y12
+	VPADDD       Y14, Y12, Y12
+	VMOVDQU      Y12, 608(SI)
+	VMOVDQA      32(DX), Y10
+	VPSRLD       $0x03, Y10, Y8
+	VPSRLD       $0x07, Y10, Y9
+	VPSLLD       $0x19, Y10, Y11
+	VPXOR        Y11, Y9, Y9
+	VPXOR        Y9, Y8, Y8
+	VPSRLD       $0x12, Y10, Y9
+	VPSLLD       $0x0e, Y10, Y11
+	VPXOR        Y11, Y9, Y9
+	VPXOR        Y9, Y8, Y8
+	VPADDD       (DX), Y8, Y15
+	VPADDD       288(DX), Y15, Y15
+	VMOVDQU      Y15, 2176(SI)
+	VMOVDQA      64(DX), Y10
+	VPSRLD       $0x03, Y10, Y8
+	VPSRLD       $0x07, Y10, Y9
+	VPSLLD       $0x19, Y10, Y11
+	VPXOR        Y11, Y9, Y9
+	VPXOR        Y9, Y8, Y8
+	VPSRLD       $0x12, Y10, Y9
+	VPSLLD       $0x0e, Y10, Y11
+	VPXOR        Y11, Y9, Y9
+	VPXOR        Y9, Y8, Y8
+	VPADDD       32(DX), Y8, Y13
+	VPADDD       320(DX), Y13, Y13
+	VPSRLD       $0x0a, Y14, Y8
+	VPSRLD       $0x11, Y14, Y9
+	VPSLLD       $0x0f, Y14, Y11
+	VPXOR        Y11, Y9, Y9
+	VPXOR        Y9, Y8, Y8
+	VPSRLD       $0x13, Y14, Y9
+	VPSLLD       $0x0d, Y14, Y11
+	VPXOR        Y11, Y9, Y9
+	VPXOR        Y9, Y8, Y8
+	VPADDD       Y8, Y13, Y13
+	VMOVDQA      Y13, 32(DX)
+	VPBROADCASTD ·k+84(SB), Y12
+	VPADDD       Y13, Y12, Y12
+	VMOVDQU      Y12, 672(SI)
+	VMOVDQA      96(DX), Y10
+	VPSRLD       $0x03, Y10, Y8
+	VPSRLD       $0x07, Y10, Y9
+	VPSLLD       $0x19, Y10, Y11
+	VPXOR        Y11, Y9, Y9
+	VPXOR        Y9, Y8, Y8
+	VPSRLD       $0x12, Y10, Y9
+	VPSLLD       $0x0e, Y10, Y11
+	VPXOR        Y11, Y9, Y9
+	VPXOR        Y9, Y8, Y8
+	VPADDD       64(DX), Y8, Y14
+	VPADDD       352(DX), Y14, Y14
+	VMOVDQU      Y14, 2240(SI)
+	VMOVDQA      128(DX), Y10
+	VPSRLD       $0x03, Y10, Y8
+	VPSRLD       $0x07, Y10, Y9
+	VPSLLD       $0x19, Y10, Y11
+	VPXOR        Y11, Y9, Y9
+	VPXOR        Y9, Y8, Y8
+	VPSRLD       $0x12, Y10, Y9
+	VPSLLD       $0x0e, Y10, Y11
+	VPXOR        Y11, Y9, Y9
+	VPXOR        Y9, Y8, Y8
+	VPADDD       96(DX), Y8, Y15
+	VPSRLD       $0x0a, Y13, Y8
+	VPSRLD       $0x11, Y13, Y9
+	VPSLLD       $0x0f, Y13, Y11
+	VPXOR        Y11, Y9, Y9
+	VPXOR        Y9, Y8, Y8
+	VPSRLD       $0x13, Y13, Y9
+	VPSLLD       $0x0d, Y13, Y11
+	VPXOR        Y11, Y9, Y9
+	VPXOR        Y9, Y8, Y8
+	VPADDD       Y8, Y15, Y15
+	VMOVDQU      Y15, 2272(SI)
+	VMOVDQA      160(DX), Y10
+	VPSRLD       $0x03, Y10, Y8
+	VPSRLD       $0x07, Y10, Y9
+	VPSLLD       $0x19, Y10, Y11
+	VPXOR        Y11, Y9, Y9
+	VPXOR        Y9, Y8, Y8
+	VPSRLD       $0x12, Y10, Y9
+	VPSLLD       $0x0e, Y10, Y11
+	VPXOR        Y11, Y9, Y9
+	VPXOR        Y9, Y8, Y8
+	VPADDD       128(DX), Y8, Y13
+	VPADDD       -96(DX), Y13, Y13
+	VMOVDQU      Y13, 2304(SI)
+	VMOVDQA      192(DX), Y10
+	VPSRLD       $0x03, Y10, Y8
+	VPSRLD       $0x07, Y10, Y9
+	VPSLLD       $0x19, Y10, Y11
+	VPXOR        Y11, Y9, Y9
+	VPXOR        Y9, Y8, Y8
+	VPSRLD       $0x12, Y10, Y9
+	VPSLLD       $0x0e, Y10, Y11
+	VPXOR        Y11, Y9, Y9
+	VPXOR        Y9, Y8, Y8
+	VPADDD       160(DX), Y8, Y14
+	VMOVDQU      Y14, 2336(SI)
+	VMOVDQA      224(DX), Y10
+	VPSRLD       $0x03, Y10, Y8
+	VPSRLD       $0x07, Y10, Y9
+	VPSLLD       $0x19, Y10, Y11
+	VPXOR        Y11, Y9, Y9
+	VPXOR        Y9, Y8, Y8
+	VPSRLD       $0x12, Y10, Y9
+	VPSLLD       $0x0e, Y10, Y11
+	VPXOR        Y11, Y9, Y9
+	VPXOR        Y9, Y8, Y8
+	VPADDD       192(DX), Y8, Y15
+	VPADDD       -32(DX), Y15, Y15
+	VMOVDQU      Y15, 2368(SI)
+	VMOVDQA      256(DX), Y10
+	VPSRLD       $0x03, Y10, Y8
+	VPSRLD       $0x07, Y10, Y9
+	VPSLLD       $0x19, Y10, Y11
+	VPXOR        Y11, Y9, Y9
+	VPXOR        Y9, Y8, Y8
+	VPSRLD       $0x12, Y10, Y9
+	VPSLLD       $0x0e, Y10, Y11
+	VPXOR        Y11, Y9, Y9
+	VPXOR        Y9, Y8, Y8
+	VPADDD       224(DX), Y8, Y13
+	VMOVDQU      Y13, 2400(SI)
+	VMOVDQA      288(DX), Y10
+	VPSRLD       $0x03, Y10, Y8
+	VPSRLD       $0x07, Y10, Y9
+	VPSLLD       $0x19, Y10, Y11
+	VPXOR        Y11, Y9, Y9
+	VPXOR        Y9, Y8, Y8
+	VPSRLD       $0x12, Y10, Y9
+	VPSLLD       $0x0e, Y10, Y11
+	VPXOR        Y11, Y9, Y9
+	VPXOR        Y9, Y8, Y8
+	VPADDD       256(DX), Y8, Y14
+	VPADDD       32(DX), Y14, Y14
+	VMOVDQU      Y14, 2432(SI)
+	VMOVDQA      320(DX), Y10
+	VPSRLD       $0x03, Y10, Y8
+	VPSRLD       $0x07, Y10, Y9
+	VPSLLD       $0x19, Y10, Y11
+	VPXOR        Y11, Y9, Y9
+	VPXOR        Y9, Y8, Y8
+	VPSRLD       $0x12, Y10, Y9
+	VPSLLD       $0x0e, Y10, Y11
+	VPXOR        Y11, Y9, Y9
+	VPXOR        Y9, Y8, Y8
+	VPADDD       288(DX), Y8, Y15
+	VMOVDQU      Y15, 2464(SI)
+	VMOVDQA      352(DX), Y10
+	VPSRLD       $0x03, Y10, Y8
+	VPSRLD       $0x07, Y10, Y9
+	VPSLLD       $0x19, Y10, Y11
+	VPXOR        Y11, Y9, Y9
+	VPXOR        Y9, Y8, Y8
+	VPSRLD       $0x12, Y10, Y9
+	VPSLLD       $0x0e, Y10, Y11
+	VPXOR        Y11, Y9, Y9
+	VPXOR        Y9, Y8, Y8
+	VPADDD       320(DX), Y8, Y13
+	VMOVDQU      Y13, 2496(SI)
+	VMOVDQU      352(DX), Y14
+	VMOVDQU      Y14, 2528(SI)
+	VMOVDQA      -96(DX), Y10
+	VPSRLD       $0x03, Y10, Y8
+	VPSRLD       $0x07, Y10, Y9
+	VPSLLD       $0x19, Y10, Y11
+	VPXOR        Y11, Y9, Y9
+	VPXOR        Y9, Y8, Y8
+	VPSRLD       $0x12, Y10, Y9
+	VPSLLD       $0x0e, Y10, Y11
+	VPXOR        Y11, Y9, Y9
+	VPXOR        Y9, Y8, Y8
+	VMOVDQA      Y8, Y15
+	VMOVDQU      Y15, 2560(SI)
+	VMOVDQU      -96(DX), Y13
+	VMOVDQU      Y13, 2592(SI)
+	VMOVDQA      -32(DX), Y10
+	VPSRLD       $0x03, Y10, Y8
+	VPSRLD       $0x07, Y10, Y9
+	VPSLLD       $0x19, Y10, Y11
+	VPXOR        Y11, Y9, Y9
+	VPXOR        Y9, Y8, Y8
+	VPSRLD       $0x12, Y10, Y9
+	VPSLLD       $0x0e, Y10, Y11
+	VPXOR        Y11, Y9, Y9
+	VPXOR        Y9, Y8, Y8
+	VMOVDQA      Y8, Y14
+	VMOVDQU      Y14, 2624(SI)
+	VMOVDQU      -32(DX), Y15
+	VMOVDQU      Y15, 2656(SI)
+	VMOVDQA      32(DX), Y10
+	VPSRLD       $0x03, Y10, Y8
+	VPSRLD       $0x07, Y10, Y9
+	VPSLLD       $0x19, Y10, Y11
+	VPXOR        Y11, Y9, Y9
+	VPXOR        Y9, Y8, Y8
+	VPSRLD       $0x12, Y10, Y9
+	VPSLLD       $0x0e, Y10, Y11
+	VPXOR        Y11, Y9, Y9
+	VPXOR        Y9, Y8, Y8
+	VMOVDQA      Y8, Y13
+	VMOVDQU      Y13, 2688(SI)
+	VMOVDQU      32(DX), Y14
+	VMOVDQU      Y14, 2720(SI)
+	LEAQ         (BX), AX
+	LEAQ         2752(SI), CX
+	MOVQ         $0x00000004, R10
+
+prepare:
+	VPBROADCASTD (AX), Y0
+	VPBROADCASTD 4(AX), Y1
+	VPBROADCASTD 8(AX), Y2
+	VPBROADCASTD 12(AX), Y3
+	VPBROADCASTD 16(AX), Y4
+	VPBROADCASTD 20(AX), Y5
+	VPBROADCASTD 24(AX), Y6
+	VPBROADCASTD 28(AX), Y7
+	VPBROADCASTD ·k+0(SB), Y12
+	VPADDD       Y7, Y12, Y7
+	VPXOR        Y1, Y2, Y15
+	VPXOR        Y5, Y6, Y11
+	VPAND        Y4, Y11, Y11
+	VPXOR        Y6, Y11, Y11
+	VPADDD       Y7, Y11, Y7
+	VPSRLD       $0x06, Y4, Y8
+	VPSLLD       $0x1a, Y4, Y11
+	VPXOR        Y11, Y8, Y8
+	VPSRLD       $0x0b, Y4, Y9
+	VPSLLD       $0x15, Y4, Y11
+	VPXOR        Y11, Y9, Y9
+	VPXOR        Y9, Y8, Y8
+	VPSRLD       $0x19, Y4, Y9
+	VPSLLD       $0x07, Y4, Y11
+	VPXOR        Y11, Y9, Y9
+	VPXOR        Y9, Y8, Y8
+	VPADDD       Y7, Y8, Y7
+	VPADDD       Y7, Y3, Y3
+	VPXOR        Y0, Y1, Y14
+	VPAND        Y14, Y15, Y15
+	VPXOR        Y1, Y15, Y15
+	VPADDD       Y7, Y15, Y7
+	VPSRLD       $0x02, Y0, Y8
+	VPSLLD       $0x1e, Y0, Y11
+	VPXOR        Y11, Y8, Y8
+	VPSRLD       $0x0d, Y0, Y9
+	VPSLLD       $0x13, Y0, Y11
+	VPXOR        Y11, Y9, Y9
+	VPXOR        Y9, Y8, Y8
+	VPSRLD       $0x16, Y0, Y9
+	VPSLLD       $0x0a, Y0, Y11
+	VPXOR        Y11, Y9, Y9
+	VPXOR        Y9, Y8, Y8
+	VPADDD       Y7, Y8, Y7
+	VMOVDQU      Y7, (CX)
+	VMOVDQU      Y0, 32(CX)
+	VMOVDQU      Y1, 64(CX)
+	VMOVDQU      Y2, 96(CX)
+	VMOVDQU      Y3, 128(CX)
+	VMOVDQU      Y4, 160(CX)
+	VMOVDQU      Y5, 192(CX)
+	VPADDD       32(SI), Y6, Y6
+	VMOVDQU      Y6, 224(CX)
+	VPADDD       64(SI), Y5, Y5
+	VMOVDQU      Y5, 256(CX)
+	VPADDD       96(SI), Y4, Y4
+	VMOVDQU      Y4, 288(CX)
+	ADDQ         $0x20, AX
+	ADDQ         $0x00000140, CX
+	DECQ         R10
+	JNE          prepare
+	MOVQ         CX, R10
+
+next:
+	CMPQ R9, R8
+	JGE  none
+	MOVL $0x000000ff, AX
+	MOVQ R8, CX
+	SUBQ R9, CX
+	CMPQ CX, $0x08
+	JGE  whole
+
+	// Fewer words than lanes are left: load only those.
+	MOVL       $0x00000001, AX
+	SHLL       CL, AX
+	DECL       AX
+	LEAQ       ·firstLanes+32(SB), R11
+	SHLQ       $0x02, CX
+	SUBQ       CX, R11
+	VMOVDQU    (R11), Y9
+	VPMASKMOVD (DI)(R9*4), Y9, Y8
+	JMP        loaded
+
+whole:
+	VMOVDQU (DI)(R9*4), Y8
+
+loaded:
+	VPBROADCASTD 128(BX), Y13
+	VPOR         Y8, Y13, Y13
+	VMOVDQA      Y13, -128(DX)
+	VMOVDQU      Y13, (SI)
+	PCALIGN      $0x40
+
+	// W[16]: t-16.
+	VMOVDQU      2048(SI), Y14
+	VPADDD       -128(DX), Y14, Y14
+	VMOVDQA      Y14, -128(DX)
+	VPBROADCASTD ·k+64(SB), Y12
+	VPADDD       Y14, Y12, Y12
+	VMOVDQU      Y12, 512(SI)
+
+	// W[18]: sigma1.
+	VPSRLD       $0x0a, Y14, Y8
+	VPSRLD       $0x11, Y14, Y9
+	VPSLLD       $0x0f, Y14, Y11
+	VPXOR        Y11, Y9, Y9
+	VPXOR        Y9, Y8, Y8
+	VPSRLD       $0x13, Y14, Y9
+	VPSLLD       $0x0d, Y14, Y11
+	VPXOR        Y11, Y9, Y9
+	VPXOR        Y9, Y8, Y8
+	VPADDD       2112(SI), Y8, Y13
+	VMOVDQA      Y13, -64(DX)
+	VPBROADCASTD ·k+72(SB), Y12
+	VPADDD       Y13, Y12, Y12
+	VMOVDQU      Y12, 576(SI)
+
+	// W[20]: sigma1.
+	VPSRLD       $0x0a, Y13, Y8
+	VPSRLD       $0x11, Y13, Y9
+	VPSLLD       $0x0f, Y13, Y11
+	VPXOR        Y11, Y9, Y9
+	VPXOR        Y9, Y8, Y8
+	VPSRLD       $0x13, Y13, Y9
+	VPSLLD       $0x0d, Y13, Y11
+	VPXOR        Y11, Y9, Y9
+	VPXOR        Y9, Y8, Y8
+	VPADDD       2176(SI), Y8, Y15
+	VMOVDQA      Y15, (DX)
+	VPBROADCASTD ·k+80(SB), Y12
+	VPADDD       Y15, Y12, Y12
+	VMOVDQU      Y12, 640(SI)
+
+	// W[22]: sigma1.
+	VPSRLD       $0x0a, Y15, Y8
+	VPSRLD       $0x11, Y15, Y9
+	VPSLLD       $0x0f, Y15, Y11
+	VPXOR        Y11, Y9, Y9
+	VPXOR        Y9, Y8, Y8
+	VPSRLD       $0x13, Y15, Y9
+	VPSLLD       $0x0d, Y15, Y11
+	VPXOR        Y11, Y9, Y9
+	VPXOR        Y9, Y8, Y8
+	VPADDD       2240(SI), Y8, Y14
+	VMOVDQA      Y14, 64(DX)
+	VPBROADCASTD ·k+88(SB), Y12
+	VPADDD       Y14, Y12, Y12
+	VMOVDQU      Y12, 704(SI)
+
+	// W[23]: t-7.
+	VMOVDQU      2272(SI), Y15
+	VPADDD       -128(DX), Y15, Y15
+	VMOVDQA      Y15, 96(DX)
+	VPBROADCASTD ·k+92(SB), Y12
+	VPADDD       Y15, Y12, Y12
+	VMOVDQU      Y12, 736(SI)
+
+	// W[24]: sigma1.
+	VPSRLD       $0x0a, Y14, Y8
+	VPSRLD       $0x11, Y14, Y9
+	VPSLLD       $0x0f, Y14, Y11
+	VPXOR        Y11, Y9, Y9
+	VPXOR        Y9, Y8, Y8
+	VPSRLD       $0x13, Y14, Y9
+	VPSLLD       $0x0d, Y14, Y11
+	VPXOR        Y11, Y9, Y9
+	VPXOR        Y9, Y8, Y8
+	VPADDD       2304(SI), Y8, Y13
+	VMOVDQA      Y13, 128(DX)
+	VPBROADCASTD ·k+96(SB), Y12
+	VPADDD       Y13, Y12, Y12
+	VMOVDQU      Y12, 768(SI)
+
+	// W[25]: sigma1, t-7.
+	VMOVDQU      2336(SI), Y14
+	VPADDD       -64(DX), Y14, Y14
+	VPSRLD       $0x0a, Y15, Y8
+	VPSRLD       $0x11, Y15, Y9
+	VPSLLD       $0x0f, Y15, Y11
+	VPXOR        Y11, Y9, Y9
+	VPXOR        Y9, Y8, Y8
+	VPSRLD       $0x13, Y15, Y9
+	VPSLLD       $0x0d, Y15, Y11
+	VPXOR        Y11, Y9, Y9
+	VPXOR        Y9, Y8, Y8
+	VPADDD       Y8, Y14, Y14
+	VMOVDQA      Y14, 160(DX)
+	VPBROADCASTD ·k+100(SB), Y12
+	VPADDD       Y14, Y12, Y12
+	VMOVDQU      Y12, 800(SI)
+
+	// W[26]: sigma1.
+	VPSRLD       $0x0a, Y13, Y8
+	VPSRLD       $0x11, Y13, Y9
+	VPSLLD       $0x0f, Y13, Y11
+	VPXOR        Y11, Y9, Y9
+	VPXOR        Y9, Y8, Y8
+	VPSRLD       $0x13, Y13, Y9
+	VPSLLD       $0x0d, Y13, Y11
+	VPXOR        Y11, Y9, Y9
+	VPXOR        Y9, Y8, Y8
+	VPADDD       2368(SI), Y8, Y15
+	VMOVDQA      Y15, 192(DX)
+	VPBROADCASTD ·k+104(SB), Y12
+	VPADDD       Y15, Y12, Y12
+	VMOVDQU      Y12, 832(SI)
+
+	// W[27]: sigma1, t-7.
+	VMOVDQU      2400(SI), Y13
+	VPADDD       (DX), Y13, Y13
+	VPSRLD       $0x0a, Y14, Y8
+	VPSRLD       $0x11, Y14, Y9
+	VPSLLD       $0x0f, Y14, Y11
+	VPXOR        Y11, Y9, Y9
+	VPXOR        Y9, Y8, Y8
+	VPSRLD       $0x13, Y14, Y9
+	VPSLLD       $0x0d, Y14, Y11
+	VPXOR        Y11, Y9, Y9
+	VPXOR        Y9, Y8, Y8
+	VPADDD       Y8, Y13, Y13
+	VMOVDQA      Y13, 224(DX)
+	VPBROADCASTD ·k+108(SB), Y12
+	VPADDD       Y13, Y12, Y12
+	VMOVDQU      Y12, 864(SI)
+
+	// W[28]: sigma1.
+	VPSRLD       $0x0a, Y15, Y8
+	VPSRLD       $0x11, Y15, Y9
+	VPSLLD       $0x0f, Y15, Y11
+	VPXOR        Y11, Y9, Y9
+	VPXOR        Y9, Y8, Y8
+	VPSRLD       $0x13, Y15, Y9
+	VPSLLD       $0x0d, Y15, Y11
+	VPXOR        Y11, Y9, Y9
+	VPXOR        Y9, Y8, Y8
+	VPADDD       2432(SI), Y8, Y14
+	VMOVDQA      Y14, 256(DX)
+	VPBROADCASTD ·k+112(SB), Y12
+	VPADDD       Y14, Y12, Y12
+	VMOVDQU      Y12, 896(SI)
+
+	// W[29]: sigma1, t-7.
+	VMOVDQU      2464(SI), Y15
+	VPADDD       64(DX), Y15, Y15
+	VPSRLD       $0x0a, Y13, Y8
+	VPSRLD       $0x11, Y13, Y9
+	VPSLLD       $0x0f, Y13, Y11
+	VPXOR        Y11, Y9, Y9
+	VPXOR        Y9, Y8, Y8
+	VPSRLD       $0x13, Y13, Y9
+	VPSLLD       $0x0d, Y13, Y11
+	VPXOR        Y11, Y9, Y9
+	VPXOR        Y9, Y8, Y8
+	VPADDD       Y8, Y15, Y15
+	VMOVDQA      Y15, 288(DX)
+	VPBROADCASTD ·k+116(SB), Y12
+	VPADDD       Y15, Y12, Y12
+	VMOVDQU      Y12, 928(SI)
+
+	// W[30]: sigma1, t-7.
+	VMOVDQU      2496(SI), Y13
+	VPADDD       96(DX), Y13, Y13
+	VPSRLD       $0x0a, Y14, Y8
+	VPSRLD       $0x11, Y14, Y9
+	VPSLLD       $0x0f, Y14, Y11
+	VPXOR        Y11, Y9, Y9
+	VPXOR        Y9, Y8, Y8
+	VPSRLD       $0x13, Y14, Y9
+	VPSLLD       $0x0d, Y14, Y11
+	VPXOR        Y11, Y9, Y9
+	VPXOR        Y9, Y8, Y8
+	VPADDD       Y8, Y13, Y13
+	VMOVDQA      Y13, 320(DX)
+	VPBROADCASTD ·k+120(SB), Y12
+	VPADDD       Y13, Y12, Y12
+	VMOVDQU      Y12, 960(SI)
+
+	// W[31]: sigma1, t-7, sigma0.
+	VMOVDQA      -128(DX), Y10
+	VPSRLD       $0x03, Y10, Y8
+	VPSRLD       $0x07, Y10, Y9
+	VPSLLD       $0x19, Y10, Y11
+	VPXOR        Y11, Y9, Y9
+	VPXOR        Y9, Y8, Y8
+	VPSRLD       $0x12, Y10, Y9
+	VPSLLD       $0x0e, Y10, Y11
+	VPXOR        Y11, Y9, Y9
+	VPXOR        Y9, Y8, Y8
+	VPADDD       2528(SI), Y8, Y14
+	VPADDD       128(DX), Y14, Y14
+	VPSRLD       $0x0a, Y15, Y8
+	VPSRLD       $0x11, Y15, Y9
+	VPSLLD       $0x0f, Y15, Y11
+	VPXOR        Y11, Y9, Y9
+	VPXOR        Y9, Y8, Y8
+	VPSRLD       $0x13, Y15, Y9
+	VPSLLD       $0x0d, Y15, Y11
+	VPXOR        Y11, Y9, Y9
+	VPXOR        Y9, Y8, Y8
+	VPADDD       Y8, Y14, Y14
+	VMOVDQA      Y14, 352(DX)
+	VPBROADCASTD ·k+124(SB), Y12
+	VPADDD       Y14, Y12, Y12
+	VMOVDQU      Y12, 992(SI)
+
+	// W[32]: sigma1, t-7, t-16.
+	VMOVDQU      2560(SI), Y15
+	VPADDD       -128(DX), Y15, Y15
+	VPADDD       160(DX), Y15, Y15
+	VPSRLD       $0x0a, Y13, Y8
+	VPSRLD       $0x11, Y13, Y9
+	VPSLLD       $0x0f, Y13, Y11
+	VPXOR        Y11, Y9, Y9
+	VPXOR        Y9, Y8, Y8
+	VPSRLD       $0x13, Y13, Y9
+	VPSLLD       $0x0d, Y13, Y11
+	VPXOR        Y11, Y9, Y9
+	VPXOR        Y9, Y8, Y8
+	VPADDD       Y8, Y15, Y15
+	VMOVDQA      Y15, -128(DX)
+	VPBROADCASTD ·k+128(SB), Y12
+	VPADDD       Y15, Y12, Y12
+	VMOVDQU      Y12, 1024(SI)
+
+	// W[33]: sigma1, t-7, sigma0.
+	VMOVDQA      -64(DX), Y10
+	VPSRLD       $0x03, Y10, Y8
+	VPSRLD       $0x07, Y10, Y9
+	VPSLLD       $0x19, Y10, Y11
+	VPXOR        Y11, Y9, Y9
+	VPXOR        Y9, Y8, Y8
+	VPSRLD       $0x12, Y10, Y9
+	VPSLLD       $0x0e, Y10, Y11
+	VPXOR        Y11, Y9, Y9
+	VPXOR        Y9, Y8, Y8
+	VPADDD       2592(SI), Y8, Y13
+	VPADDD       192(DX), Y13, Y13
+	VPSRLD       $0x0a, Y14, Y8
+	VPSRLD       $0x11, Y14, Y9
+	VPSLLD       $0x0f, Y14, Y11
+	VPXOR        Y11, Y9, Y9
+	VPXOR        Y9, Y8, Y8
+	VPSRLD       $0x13, Y14, Y9
+	VPSLLD       $0x0d, Y14, Y11
+	VPXOR        Y11, Y9, Y9
+	VPXOR        Y9, Y8, Y8
+	VPADDD       Y8, Y13, Y13
+	VMOVDQA      Y13, -96(DX)
+	VPBROADCASTD ·k+132(SB), Y12
+	VPADDD       Y13, Y12, Y12
+	VMOVDQU      Y12, 1056(SI)
+
+	// W[34]: sigma1, t-7, t-16.
+	VMOVDQU      2624(SI), Y14
+	VPADDD       -64(DX), Y14, Y14
+	VPADDD       224(DX), Y14, Y14
+	VPSRLD       $0x0a, Y15, Y8
+	VPSRLD       $0x11, Y15, Y9
+	VPSLLD       $0x0f, Y15, Y11
+	VPXOR        Y11, Y9, Y9
+	VPXOR        Y9, Y8, Y8
+	VPSRLD       $0x13, Y15, Y9
+	VPSLLD       $0x0d, Y15, Y11
+	VPXOR        Y11, Y9, Y9
+	VPXOR        Y9, Y8, Y8
+	VPADDD       Y8, Y14, Y14
+	VMOVDQA      Y14, -64(DX)
+	VPBROADCASTD ·k+136(SB), Y12
+	VPADDD       Y14, Y12, Y12
+	VMOVDQU      Y12, 1088(SI)
+
+	// W[35]: sigma1, t-7, sigma0.
+	VMOVDQA      (DX), Y10
+	VPSRLD       $0x03, Y10, Y8
+	VPSRLD       $0x07, Y10, Y9
+	VPSLLD       $0x19, Y10, Y11
+	VPXOR        Y11, Y9, Y9
+	VPXOR        Y9, Y8, Y8
+	VPSRLD       $0x12, Y10, Y9
+	VPSLLD       $0x0e, Y10, Y11
+	VPXOR        Y11, Y9, Y9
+	VPXOR        Y9, Y8, Y8
+	VPADDD       2656(SI), Y8, Y15
+	VPADDD       256(DX), Y15, Y15
+	VPSRLD       $0x0a, Y13, Y8
+	VPSRLD       $0x11, Y13, Y9
+	VPSLLD       $0x0f, Y13, Y11
+	VPXOR        Y11, Y9, Y9
+	VPXOR        Y9, Y8, Y8
+	VPSRLD       $0x13, Y13, Y9
+	VPSLLD       $0x0d, Y13, Y11
+	VPXOR        Y11, Y9, Y9
+	VPXOR        Y9, Y8, Y8
+	VPADDD       Y8, Y15, Y15
+	VMOVDQA      Y15, -32(DX)
+	VPBROADCASTD ·k+140(SB), Y12
+	VPADDD       Y15, Y12, Y12
+	VMOVDQU      Y12, 1120(SI)
+
+	// W[36]: sigma1, t-7, t-16.
+	VMOVDQU      2688(SI), Y13
+	VPADDD       (DX), Y13, Y13
+	VPADDD       288(DX), Y13, Y13
+	VPSRLD       $0x0a, Y14, Y8
+	VPSRLD       $0x11, Y14, Y9
+	VPSLLD       $0x0f, Y14, Y11
+	VPXOR        Y11, Y9, Y9
+	VPXOR        Y9, Y8, Y8
+	VPSRLD       $0x13, Y14, Y9
+	VPSLLD       $0x0d, Y14, Y11
+	VPXOR        Y11, Y9, Y9
+	VPXOR        Y9, Y8, Y8
+	VPADDD       Y8, Y13, Y13
+	VMOVDQA      Y13, (DX)
+	VPBROADCASTD ·k+144(SB), Y12
+	VPADDD       Y13, Y12, Y12
+	VMOVDQU      Y12, 1152(SI)
+
+	// W[37]: sigma1, t-7, sigma0.
+	VMOVDQA      64(DX), Y10
+	VPSRLD       $0x03, Y10, Y8
+	VPSRLD       $0x07, Y10, Y9
+	VPSLLD       $0x19, Y10, Y11
+	VPXOR        Y11, Y9, Y9
+	VPXOR        Y9, Y8, Y8
+	VPSRLD       $0x12, Y10, Y9
+	VPSLLD       $0x0e, Y10, Y11
+	VPXOR        Y11, Y9, Y9
+	VPXOR        Y9, Y8, Y8
+	VPADDD       2720(SI), Y8, Y14
+	VPADDD       320(DX), Y14, Y14
+	VPSRLD       $0x0a, Y15, Y8
+	VPSRLD       $0x11, Y15, Y9
+	VPSLLD       $0x0f, Y15, Y11
+	VPXOR        Y11, Y9, Y9
+	VPXOR        Y9, Y8, Y8
+	VPSRLD       $0x13, Y15, Y9
+	VPSLLD       $0x0d, Y15, Y11
+	VPXOR        Y11, Y9, Y9
+	VPXOR        Y9, Y8, Y8
+	VPADDD       Y8, Y14, Y14
+	VMOVDQA      Y14, 32(DX)
+	VPBROADCASTD ·k+148(SB), Y12
+	VPADDD       Y14, Y12, Y12
+	VMOVDQU      Y12, 1184(SI)
+
+	// W[38]: sigma1, t-7, sigma0, t-16.
+	VMOVDQA      96(DX), Y10
+	VPSRLD       $0x03, Y10, Y8
+	VPSRLD       $0x07, Y10, Y9
+	VPSLLD       $0x19, Y10, Y11
+	VPXOR        Y11, Y9, Y9
+	VPXOR        Y9, Y8, Y8
+	VPSRLD       $0x12, Y10, Y9
+	VPSLLD       $0x0e, Y10, Y11
+	VPXOR        Y11, Y9, Y9
+	VPXOR        Y9, Y8, Y8
+	VPADDD       64(DX), Y8, Y15
+	VPADDD       352(DX), Y15, Y15
+	VPSRLD       $0x0a, Y13, Y8
+	VPSRLD       $0x11, Y13, Y9
+	VPSLLD       $0x0f, Y13, Y11
+	VPXOR        Y11, Y9, Y9
+	VPXOR        Y9, Y8, Y8
+	VPSRLD       $0x13, Y13, Y9
+	VPSLLD       $0x0d, Y13, Y11
+	VPXOR        Y11, Y9, Y9
+	VPXOR        Y9, Y8, Y8
+	VPADDD       Y8, Y15, Y15
+	VMOVDQA      Y15, 64(DX)
+	VPBROADCASTD ·k+152(SB), Y12
+	VPADDD       Y15, Y12, Y12
+	VMOVDQU      Y12, 1216(SI)
+
+	// W[39]: sigma1, t-7, sigma0, t-16.
+	VMOVDQA      128(DX), Y10
+	VPSRLD       $0x03, Y10, Y8
+	VPSRLD       $0x07, Y10, Y9
+	VPSLLD       $0x19, Y10, Y11
+	VPXOR        Y11, Y9, Y9
+	VPXOR        Y9, Y8, Y8
+	VPSRLD       $0x12, Y10, Y9
+	VPSLLD       $0x0e, Y10, Y11
+	VPXOR        Y11, Y9, Y9
+	VPXOR        Y9, Y8, Y8
+	VPADDD       96(DX), Y8, Y13
+	VPADDD       -128(DX), Y13, Y13
+	VPSRLD       $0x0a, Y14, Y8
+	VPSRLD       $0x11, Y14, Y9
+	VPSLLD       $0x0f, Y14, Y11
+	VPXOR        Y11, Y9, Y9
+	VPXOR        Y9, Y8, Y8
+	VPSRLD       $0x13, Y14, Y9
+	VPSLLD       $0x0d, Y14, Y11
+	VPXOR        Y11, Y9, Y9
+	VPXOR        Y9, Y8, Y8
+	VPADDD       Y8, Y13, Y13
+	VMOVDQA      Y13, 96(DX)
+	VPBROADCASTD ·k+156(SB), Y12
+	VPADDD       Y13, Y12, Y12
+	VMOVDQU      Y12, 1248(SI)
+
+	// W[40]: sigma1, t-7, sigma0, t-16.
+	VMOVDQA      160(DX), Y10
+	VPSRLD       $0x03, Y10, Y8
+	VPSRLD       $0x07, Y10, Y9
+	VPSLLD       $0x19, Y10, Y11
+	VPXOR        Y11, Y9, Y9
+	VPXOR        Y9, Y8, Y8
+	VPSRLD       $0x12, Y10, Y9
+	VPSLLD       $0x0e, Y10, Y11
+	VPXOR        Y11, Y9, Y9
+	VPXOR        Y9, Y8, Y8
+	VPADDD       128(DX), Y8, Y14
+	VPADDD       -96(DX), Y14, Y14
+	VPSRLD       $0x0a, Y15, Y8
+	VPSRLD       $0x11, Y15, Y9
+	VPSLLD       $0x0f, Y15, Y11
+	VPXOR        Y11, Y9, Y9
+	VPXOR        Y9, Y8, Y8
+	VPSRLD       $0x13, Y15, Y9
+	VPSLLD       $0x0d, Y15, Y11
+	VPXOR        Y11, Y9, Y9
+	VPXOR        Y9, Y8, Y8
+	VPADDD       Y8, Y14, Y14
+	VMOVDQA      Y14, 128(DX)
+	VPBROADCASTD ·k+160(SB), Y12
+	VPADDD       Y14, Y12, Y12
+	VMOVDQU      Y12, 1280(SI)
+
+	// W[41]: sigma1, t-7, sigma0, t-16.
+	VMOVDQA      192(DX), Y10
+	VPSRLD       $0x03, Y10, Y8
+	VPSRLD       $0x07, Y10, Y9
+	VPSLLD       $0x19, Y10, Y11
+	VPXOR        Y11, Y9, Y9
+	VPXOR        Y9, Y8, Y8
+	VPSRLD       $0x12, Y10, Y9
+	VPSLLD       $0x0e, Y10, Y11
+	VPXOR        Y11, Y9, Y9
+	VPXOR        Y9, Y8, Y8
+	VPADDD       160(DX), Y8, Y15
+	VPADDD       -64(DX), Y15, Y15
+	VPSRLD       $0x0a, Y13, Y8
+	VPSRLD       $0x11, Y13, Y9
+	VPSLLD       $0x0f, Y13, Y11
+	VPXOR        Y11, Y9, Y9
+	VPXOR        Y9, Y8, Y8
+	VPSRLD       $0x13, Y13, Y9
+	VPSLLD       $0x0d, Y13, Y11
+	VPXOR        Y11, Y9, Y9
+	VPXOR        Y9, Y8, Y8
+	VPADDD       Y8, Y15, Y15
+	VMOVDQA      Y15, 160(DX)
+	VPBROADCASTD ·k+164(SB), Y12
+	VPADDD       Y15, Y12, Y12
+	VMOVDQU      Y12, 1312(SI)
+
+	// W[42]: sigma1, t-7, sigma0, t-16.
+	VMOVDQA      224(DX), Y10
+	VPSRLD       $0x03, Y10, Y8
+	VPSRLD       $0x07, Y10, Y9
+	VPSLLD       $0x19, Y10, Y11
+	VPXOR        Y11, Y9, Y9
+	VPXOR        Y9, Y8, Y8
+	VPSRLD       $0x12, Y10, Y9
+	VPSLLD       $0x0e, Y10, Y11
+	VPXOR        Y11, Y9, Y9
+	VPXOR        Y9, Y8, Y8
+	VPADDD       192(DX), Y8, Y13
+	VPADDD       -32(DX), Y13, Y13
+	VPSRLD       $0x0a, Y14, Y8
+	VPSRLD       $0x11, Y14, Y9
+	VPSLLD       $0x0f, Y14, Y11
+	VPXOR        Y11, Y9, Y9
+	VPXOR        Y9, Y8, Y8
+	VPSRLD       $0x13, Y14, Y9
+	VPSLLD       $0x0d, Y14, Y11
+	VPXOR        Y11, Y9, Y9
+	VPXOR        Y9, Y8, Y8
+	VPADDD       Y8, Y13, Y13
+	VMOVDQA      Y13, 192(DX)
+	VPBROADCASTD ·k+168(SB), Y12
+	VPADDD       Y13, Y12, Y12
+	VMOVDQU      Y12, 1344(SI)
+
+	// W[43]: sigma1, t-7, sigma0, t-16.
+	VMOVDQA      256(DX), Y10
+	VPSRLD       $0x03, Y10, Y8
+	VPSRLD       $0x07, Y10, Y9
+	VPSLLD       $0x19, Y10, Y11
+	VPXOR        Y11, Y9, Y9
+	VPXOR        Y9, Y8, Y8
+	VPSRLD       $0x12, Y10, Y9
+	VPSLLD       $0x0e, Y10, Y11
+	VPXOR        Y11, Y9, Y9
+	VPXOR        Y9, Y8, Y8
+	VPADDD       224(DX), Y8, Y14
+	VPADDD       (DX), Y14, Y14
+	VPSRLD       $0x0a, Y15, Y8
+	VPSRLD       $0x11, Y15, Y9
+	VPSLLD       $0x0f, Y15, Y11
+	VPXOR        Y11, Y9, Y9
+	VPXOR        Y9, Y8, Y8
+	VPSRLD       $0x13, Y15, Y9
+	VPSLLD       $0x0d, Y15, Y11
+	VPXOR        Y11, Y9, Y9
+	VPXOR        Y9, Y8, Y8
+	VPADDD       Y8, Y14, Y14
+	VMOVDQA      Y14, 224(DX)
+	VPBROADCASTD ·k+172(SB), Y12
+	VPADDD       Y14, Y12, Y12
+	VMOVDQU      Y12, 1376(SI)
+
+	// W[44]: sigma1, t-7, sigma0, t-16.
+	VMOVDQA      288(DX), Y10
+	VPSRLD       $0x03, Y10, Y8
+	VPSRLD       $0x07, Y10, Y9
+	VPSLLD       $0x19, Y10, Y11
+	VPXOR        Y11, Y9, Y9
+	VPXOR        Y9, Y8, Y8
+	VPSRLD       $0x12, Y10, Y9
+	VPSLLD       $0x0e, Y10, Y11
+	VPXOR        Y11, Y9, Y9
+	VPXOR        Y9, Y8, Y8
+	VPADDD       256(DX), Y8, Y15
+	VPADDD       32(DX), Y15, Y15
+	VPSRLD       $0x0a, Y13, Y8
+	VPSRLD       $0x11, Y13, Y9
+	VPSLLD       $0x0f, Y13, Y11
+	VPXOR        Y11, Y9, Y9
+	VPXOR        Y9, Y8, Y8
+	VPSRLD       $0x13, Y13, Y9
+	VPSLLD       $0x0d, Y13, Y11
+	VPXOR        Y11, Y9, Y9
+	VPXOR        Y9, Y8, Y8
+	VPADDD       Y8, Y15, Y15
+	VMOVDQA      Y15, 256(DX)
+	VPBROADCASTD ·k+176(SB), Y12
+	VPADDD       Y15, Y12, Y12
+	VMOVDQU      Y12, 1408(SI)
+
+	// W[45]: sigma1, t-7, sigma0, t-16.
+	VMOVDQA      320(DX), Y10
+	VPSRLD       $0x03, Y10, Y8
+	VPSRLD       $0x07, Y10, Y9
+	VPSLLD       $0x19, Y10, Y11
+	VPXOR        Y11, Y9, Y9
+	VPXOR        Y9, Y8, Y8
+	VPSRLD       $0x12, Y10, Y9
+	VPSLLD       $0x0e, Y10, Y11
+	VPXOR        Y11, Y9, Y9
+	VPXOR        Y9, Y8, Y8
+	VPADDD       288(DX), Y8, Y13
+	VPADDD       64(DX), Y13, Y13
+	VPSRLD       $0x0a, Y14, Y8
+	VPSRLD       $0x11, Y14, Y9
+	VPSLLD       $0x0f, Y14, Y11
+	VPXOR        Y11, Y9, Y9
+	VPXOR        Y9, Y8, Y8
+	VPSRLD       $0x13, Y14, Y9
+	VPSLLD       $0x0d, Y14, Y11
+	VPXOR        Y11, Y9, Y9
+	VPXOR        Y9, Y8, Y8
+	VPADDD       Y8, Y13, Y13
+	VMOVDQA      Y13, 288(DX)
+	VPBROADCASTD ·k+180(SB), Y12
+	VPADDD       Y13, Y12, Y12
+	VMOVDQU      Y12, 1440(SI)
+
+	// W[46]: sigma1, t-7, sigma0, t-16.
+	VMOVDQA      352(DX), Y10
+	VPSRLD       $0x03, Y10, Y8
+	VPSRLD       $0x07, Y10, Y9
+	VPSLLD       $0x19, Y10, Y11
+	VPXOR        Y11, Y9, Y9
+	VPXOR        Y9, Y8, Y8
+	VPSRLD       $0x12, Y10, Y9
+	VPSLLD       $0x0e, Y10, Y11
+	VPXOR        Y11, Y9, Y9
+	VPXOR        Y9, Y8, Y8
+	VPADDD       320(DX), Y8, Y14
+	VPADDD       96(DX), Y14, Y14
+	VPSRLD       $0x0a, Y15, Y8
+	VPSRLD       $0x11, Y15, Y9
+	VPSLLD       $0x0f, Y15, Y11
+	VPXOR        Y11, Y9, Y9
+	VPXOR        Y9, Y8, Y8
+	VPSRLD       $0x13, Y15, Y9
+	VPSLLD       $0x0d, Y15, Y11
+	VPXOR        Y11, Y9, Y9
+	VPXOR        Y9, Y8, Y8
+	VPADDD       Y8, Y14, Y14
+	VMOVDQA      Y14, 320(DX)
+	VPBROADCASTD ·k+184(SB), Y12
+	VPADDD       Y14, Y12, Y12
+	VMOVDQU      Y12, 1472(SI)
+
+	// W[47]: sigma1, t-7, sigma0, t-16.
+	VMOVDQA      -128(DX), Y10
+	VPSRLD       $0x03, Y10, Y8
+	VPSRLD       $0x07, Y10, Y9
+	VPSLLD       $0x19, Y10, Y11
+	VPXOR        Y11, Y9, Y9
+	VPXOR        Y9, Y8, Y8
+	VPSRLD       $0x12, Y10, Y9
+	VPSLLD       $0x0e, Y10, Y11
+	VPXOR        Y11, Y9, Y9
+	VPXOR        Y9, Y8, Y8
+	VPADDD       352(DX), Y8, Y15
+	VPADDD       128(DX), Y15, Y15
+	VPSRLD       $0x0a, Y13, Y8
+	VPSRLD       $0x11, Y13, Y9
+	VPSLLD       $0x0f, Y13, Y11
+	VPXOR        Y11, Y9, Y9
+	VPXOR        Y9, Y8, Y8
+	VPSRLD       $0x13, Y13, Y9
+	VPSLLD       $0x0d, Y13, Y11
+	VPXOR        Y11, Y9, Y9
+	VPXOR        Y9, Y8, Y8
+	VPADDD       Y8, Y15, Y15
+	VMOVDQA      Y15, 352(DX)
+	VPBROADCASTD ·k+188(SB), Y12
+	VPADDD       Y15, Y12, Y12
+	VMOVDQU      Y12, 1504(SI)
+
+	// W[48]: sigma1, t-7, sigma0, t-16.
+	VMOVDQA      -96(DX), Y10
+	VPSRLD       $0x03, Y10, Y8
+	VPSRLD       $0x07, Y10, Y9
+	VPSLLD       $0x19, Y10, Y11
+	VPXOR        Y11, Y9, Y9
+	VPXOR        Y9, Y8, Y8
+	VPSRLD       $0x12, Y10, Y9
+	VPSLLD       $0x0e, Y10, Y11
+	VPXOR        Y11, Y9, Y9
+	VPXOR        Y9, Y8, Y8
+	VPADDD       -128(DX), Y8, Y13
+	VPADDD       160(DX), Y13, Y13
+	VPSRLD       $0x0a, Y14, Y8
+	VPSRLD       $0x11, Y14, Y9
+	VPSLLD       $0x0f, Y14, Y11
+	VPXOR        Y11, Y9, Y9
+	VPXOR        Y9, Y8, Y8
+	VPSRLD       $0x13, Y14, Y9
+	VPSLLD       $0x0d, Y14, Y11
+	VPXOR        Y11, Y9, Y9
+	VPXOR        Y9, Y8, Y8
+	VPADDD       Y8, Y13, Y13
+	VMOVDQA      Y13, -128(DX)
+	VPBROADCASTD ·k+192(SB), Y12
+	VPADDD       Y13, Y12, Y12
+	VMOVDQU      Y12, 1536(SI)
+
+	// W[49]: sigma1, t-7, sigma0, t-16.
+	VMOVDQA      -64(DX), Y10
+	VPSRLD       $0x03, Y10, Y8
+	VPSRLD       $0x07, Y10, Y9
+	VPSLLD       $0x19, Y10, Y11
+	VPXOR        Y11, Y9, Y9
+	VPXOR        Y9, Y8, Y8
+	VPSRLD       $0x12, Y10, Y9
+	VPSLLD       $0x0e, Y10, Y11
+	VPXOR        Y11, Y9, Y9
+	VPXOR        Y9, Y8, Y8
+	VPADDD       -96(DX), Y8, Y14
+	VPADDD       192(DX), Y14, Y14
+	VPSRLD       $0x0a, Y15, Y8
+	VPSRLD       $0x11, Y15, Y9
+	VPSLLD       $0x0f, Y15, Y11
+	VPXOR        Y11, Y9, Y9
+	VPXOR        Y9, Y8, Y8
+	VPSRLD       $0x13, Y15, Y9
+	VPSLLD       $0x0d, Y15, Y11
+	VPXOR        Y11, Y9, Y9
+	VPXOR        Y9, Y8, Y8
+	VPADDD       Y8, Y14, Y14
+	VMOVDQA      Y14, -96(DX)
+	VPBROADCASTD ·k+196(SB), Y12
+	VPADDD       Y14, Y12, Y12
+	VMOVDQU      Y12, 1568(SI)
+
+	// W[50]: sigma1, t-7, sigma0, t-16.
+	VMOVDQA      -32(DX), Y10
+	VPSRLD       $0x03, Y10, Y8
+	VPSRLD       $0x07, Y10, Y9
+	VPSLLD       $0x19, Y10, Y11
+	VPXOR        Y11, Y9, Y9
+	VPXOR        Y9, Y8, Y8
+	VPSRLD       $0x12, Y10, Y9
+	VPSLLD       $0x0e, Y10, Y11
+	VPXOR        Y11, Y9, Y9
+	VPXOR        Y9, Y8, Y8
+	VPADDD       -64(DX), Y8, Y15
+	VPADDD       224(DX), Y15, Y15
+	VPSRLD       $0x0a, Y13, Y8
+	VPSRLD       $0x11, Y13, Y9
+	VPSLLD       $0x0f, Y13, Y11
+	VPXOR        Y11, Y9, Y9
+	VPXOR        Y9, Y8, Y8
+	VPSRLD       $0x13, Y13, Y9
+	VPSLLD       $0x0d, Y13, Y11
+	VPXOR        Y11, Y9, Y9
+	VPXOR        Y9, Y8, Y8
+	VPADDD       Y8, Y15, Y15
+	VMOVDQA      Y15, -64(DX)
+	VPBROADCASTD ·k+200(SB), Y12
+	VPADDD       Y15, Y12, Y12
+	VMOVDQU      Y12, 1600(SI)
+
+	// W[51]: sigma1, t-7, sigma0, t-16.
+	VMOVDQA      (DX), Y10
+	VPSRLD       $0x03, Y10, Y8
+	VPSRLD       $0x07, Y10, Y9
+	VPSLLD       $0x19, Y10, Y11
+	VPXOR        Y11, Y9, Y9
+	VPXOR        Y9, Y8, Y8
+	VPSRLD       $0x12, Y10, Y9
+	VPSLLD       $0x0e, Y10, Y11
+	VPXOR        Y11, Y9, Y9
+	VPXOR        Y9, Y8, Y8
+	VPADDD       -32(DX), Y8, Y13
+	VPADDD       256(DX), Y13, Y13
+	VPSRLD       $0x0a, Y14, Y8
+	VPSRLD       $0x11, Y14, Y9
+	VPSLLD       $0x0f, Y14, Y11
+	VPXOR        Y11, Y9, Y9
+	VPXOR        Y9, Y8, Y8
+	VPSRLD       $0x13, Y14, Y9
+	VPSLLD       $0x0d, Y14, Y11
+	VPXOR        Y11, Y9, Y9
+	VPXOR        Y9, Y8, Y8
+	VPADDD       Y8, Y13, Y13
+	VMOVDQA      Y13, -32(DX)
+	VPBROADCASTD ·k+204(SB), Y12
+	VPADDD       Y13, Y12, Y12
+	VMOVDQU      Y12, 1632(SI)
+
+	// W[52]: sigma1, t-7, sigma0, t-16.
+	VMOVDQA      32(DX), Y10
+	VPSRLD       $0x03, Y10, Y8
+	VPSRLD       $0x07, Y10, Y9
+	VPSLLD       $0x19, Y10, Y11
+	VPXOR        Y11, Y9, Y9
+	VPXOR        Y9, Y8, Y8
+	VPSRLD       $0x12, Y10, Y9
+	VPSLLD       $0x0e, Y10, Y11
+	VPXOR        Y11, Y9, Y9
+	VPXOR        Y9, Y8, Y8
+	VPADDD       (DX), Y8, Y14
+	VPADDD       288(DX), Y14, Y14
+	VPSRLD       $0x0a, Y15, Y8
+	VPSRLD       $0x11, Y15, Y9
+	VPSLLD       $0x0f, Y15, Y11
+	VPXOR        Y11, Y9, Y9
+	VPXOR        Y9, Y8, Y8
+	VPSRLD       $0x13, Y15, Y9
+	VPSLLD       $0x0d, Y15, Y11
+	VPXOR        Y11, Y9, Y9
+	VPXOR        Y9, Y8, Y8
+	VPADDD       Y8, Y14, Y14
+	VMOVDQA      Y14, (DX)
+	VPBROADCASTD ·k+208(SB), Y12
+	VPADDD       Y14, Y12, Y12
+	VMOVDQU      Y12, 1664(SI)
+
+	// W[53]: sigma1, t-7, sigma0, t-16.
+	VMOVDQA      64(DX), Y10
+	VPSRLD       $0x03, Y10, Y8
+	VPSRLD       $0x07, Y10, Y9
+	VPSLLD       $0x19, Y10, Y11
+	VPXOR        Y11, Y9, Y9
+	VPXOR        Y9, Y8, Y8
+	VPSRLD       $0x12, Y10, Y9
+	VPSLLD       $0x0e, Y10, Y11
+	VPXOR        Y11, Y9, Y9
+	VPXOR        Y9, Y8, Y8
+	VPADDD       32(DX), Y8, Y15
+	VPADDD       320(DX), Y15, Y15
+	VPSRLD       $0x0a, Y13, Y8
+	VPSRLD       $0x11, Y13, Y9
+	VPSLLD       $0x0f, Y13, Y11
+	VPXOR        Y11, Y9, Y9
+	VPXOR        Y9, Y8, Y8
+	VPSRLD       $0x13, Y13, Y9
+	VPSLLD       $0x0d, Y13, Y11
+	VPXOR        Y11, Y9, Y9
+	VPXOR        Y9, Y8, Y8
+	VPADDD       Y8, Y15, Y15
+	VMOVDQA      Y15, 32(DX)
+	VPBROADCASTD ·k+212(SB), Y12
+	VPADDD       Y15, Y12, Y12
+	VMOVDQU      Y12, 1696(SI)
+
+	// W[54]: sigma1, t-7, sigma0, t-16.
+	VMOVDQA      96(DX), Y10
+	VPSRLD       $0x03, Y10, Y8
+	VPSRLD       $0x07, Y10, Y9
+	VPSLLD       $0x19, Y10, Y11
+	VPXOR        Y11, Y9, Y9
+	VPXOR        Y9, Y8, Y8
+	VPSRLD       $0x12, Y10, Y9
+	VPSLLD       $0x0e, Y10, Y11
+	VPXOR        Y11, Y9, Y9
+	VPXOR        Y9, Y8, Y8
+	VPADDD       64(DX), Y8, Y13
+	VPADDD       352(DX), Y13, Y13
+	VPSRLD       $0x0a, Y14, Y8
+	VPSRLD       $0x11, Y14, Y9
+	VPSLLD       $0x0f, Y14, Y11
+	VPXOR        Y11, Y9, Y9
+	VPXOR        Y9, Y8, Y8
+	VPSRLD       $0x13, Y14, Y9
+	VPSLLD       $0x0d, Y14, Y11
+	VPXOR        Y11, Y9, Y9
+	VPXOR        Y9, Y8, Y8
+	VPADDD       Y8, Y13, Y13
+	VMOVDQA      Y13, 64(DX)
+	VPBROADCASTD ·k+216(SB), Y12
+	VPADDD       Y13, Y12, Y12
+	VMOVDQU      Y12, 1728(SI)
+
+	// W[55]: sigma1, t-7, sigma0, t-16.
+	VMOVDQA      128(DX), Y10
+	VPSRLD       $0x03, Y10, Y8
+	VPSRLD       $0x07, Y10, Y9
+	VPSLLD       $0x19, Y10, Y11
+	VPXOR        Y11, Y9, Y9
+	VPXOR        Y9, Y8, Y8
+	VPSRLD       $0x12, Y10, Y9
+	VPSLLD       $0x0e, Y10, Y11
+	VPXOR        Y11, Y9, Y9
+	VPXOR        Y9, Y8, Y8
+	VPADDD       96(DX), Y8, Y14
+	VPADDD       -128(DX), Y14, Y14
+	VPSRLD       $0x0a, Y15, Y8
+	VPSRLD       $0x11, Y15, Y9
+	VPSLLD       $0x0f, Y15, Y11
+	VPXOR        Y11, Y9, Y9
+	VPXOR        Y9, Y8, Y8
+	VPSRLD       $0x13, Y15, Y9
+	VPSLLD       $0x0d, Y15, Y11
+	VPXOR        Y11, Y9, Y9
+	VPXOR        Y9, Y8, Y8
+	VPADDD       Y8, Y14, Y14
+	VMOVDQA      Y14, 96(DX)
+	VPBROADCASTD ·k+220(SB), Y12
+	VPADDD       Y14, Y12, Y12
+	VMOVDQU      Y12, 1760(SI)
+
+	// W[56]: sigma1, t-7, sigma0, t-16.
+	VMOVDQA      160(DX), Y10
+	VPSRLD       $0x03, Y10, Y8
+	VPSRLD       $0x07, Y10, Y9
+	VPSLLD       $0x19, Y10, Y11
+	VPXOR        Y11, Y9, Y9
+	VPXOR        Y9, Y8, Y8
+	VPSRLD       $0x12, Y10, Y9
+	VPSLLD       $0x0e, Y10, Y11
+	VPXOR        Y11, Y9, Y9
+	VPXOR        Y9, Y8, Y8
+	VPADDD       128(DX), Y8, Y15
+	VPADDD       -96(DX), Y15, Y15
+	VPSRLD       $0x0a, Y13, Y8
+	VPSRLD       $0x11, Y13, Y9
+	VPSLLD       $0x0f, Y13, Y11
+	VPXOR        Y11, Y9, Y9
+	VPXOR        Y9, Y8, Y8
+	VPSRLD       $0x13, Y13, Y9
+	VPSLLD       $0x0d, Y13, Y11
+	VPXOR        Y11, Y9, Y9
+	VPXOR        Y9, Y8, Y8
+	VPADDD       Y8, Y15, Y15
+	VMOVDQA      Y15, 128(DX)
+	VPBROADCASTD ·k+224(SB), Y12
+	VPADDD       Y15, Y12, Y12
+	VMOVDQU      Y12, 1792(SI)
+
+	// W[57]: sigma1, t-7, sigma0, t-16.
+	VMOVDQA      192(DX), Y10
+	VPSRLD       $0x03, Y10, Y8
+	VPSRLD       $0x07, Y10, Y9
+	VPSLLD       $0x19, Y10, Y11
+	VPXOR        Y11, Y9, Y9
+	VPXOR        Y9, Y8, Y8
+	VPSRLD       $0x12, Y10, Y9
+	VPSLLD       $0x0e, Y10, Y11
+	VPXOR        Y11, Y9, Y9
+	VPXOR        Y9, Y8, Y8
+	VPADDD       160(DX), Y8, Y13
+	VPADDD       -64(DX), Y13, Y13
+	VPSRLD       $0x0a, Y14, Y8
+	VPSRLD       $0x11, Y14, Y9
+	VPSLLD       $0x0f, Y14, Y11
+	VPXOR        Y11, Y9, Y9
+	VPXOR        Y9, Y8, Y8
+	VPSRLD       $0x13, Y14, Y9
+	VPSLLD       $0x0d, Y14, Y11
+	VPXOR        Y11, Y9, Y9
+	VPXOR        Y9, Y8, Y8
+	VPADDD       Y8, Y13, Y13
+	VPBROADCASTD ·k+228(SB), Y12
+	VPADDD       Y13, Y12, Y12
+	VMOVDQU      Y12, 1824(SI)
+
+	// W[58]: sigma1, t-7, sigma0, t-16.
+	VMOVDQA      224(DX), Y10
+	VPSRLD       $0x03, Y10, Y8
+	VPSRLD       $0x07, Y10, Y9
+	VPSLLD       $0x19, Y10, Y11
+	VPXOR        Y11, Y9, Y9
+	VPXOR        Y9, Y8, Y8
+	VPSRLD       $0x12, Y10, Y9
+	VPSLLD       $0x0e, Y10, Y11
+	VPXOR        Y11, Y9, Y9
+	VPXOR        Y9, Y8, Y8
+	VPADDD       192(DX), Y8, Y14
+	VPADDD       -32(DX), Y14, Y14
+	VPSRLD       $0x0a, Y15, Y8
+	VPSRLD       $0x11, Y15, Y9
+	VPSLLD       $0x0f, Y15, Y11
+	VPXOR        Y11, Y9, Y9
+	VPXOR        Y9, Y8, Y8
+	VPSRLD       $0x13, Y15, Y9
+	VPSLLD       $0x0d, Y15, Y11
+	VPXOR        Y11, Y9, Y9
+	VPXOR        Y9, Y8, Y8
+	VPADDD       Y8, Y14, Y14
+	VPBROADCASTD ·k+232(SB), Y12
+	VPADDD       Y14, Y12, Y12
+	VMOVDQU      Y12, 1856(SI)
+
+	// W[59]: sigma1, t-7, sigma0, t-16.
+	VMOVDQA      256(DX), Y10
+	VPSRLD       $0x03, Y10, Y8
+	VPSRLD       $0x07, Y10, Y9
+	VPSLLD       $0x19, Y10, Y11
+	VPXOR        Y11, Y9, Y9
+	VPXOR        Y9, Y8, Y8
+	VPSRLD       $0x12, Y10, Y9
+	VPSLLD       $0x0e, Y10, Y11
+	VPXOR        Y11, Y9, Y9
+	VPXOR        Y9, Y8, Y8
+	VPADDD       224(DX), Y8, Y15
+	VPADDD       (DX), Y15, Y15
+	VPSRLD       $0x0a, Y13, Y8
+	VPSRLD       $0x11, Y13, Y9
+	VPSLLD       $0x0f, Y13, Y11
+	VPXOR        Y11, Y9, Y9
+	VPXOR        Y9, Y8, Y8
+	VPSRLD       $0x13, Y13, Y9
+	VPSLLD       $0x0d, Y13, Y11
+	VPXOR        Y11, Y9, Y9
+	VPXOR        Y9, Y8, Y8
+	VPADDD       Y8, Y15, Y15
+	VPBROADCASTD ·k+236(SB), Y12
+	VPADDD       Y15, Y12, Y12
+	VMOVDQU      Y12, 1888(SI)
+
+	// W[60]: sigma1, t-7, sigma0, t-16.
+	VMOVDQA      288(DX), Y10
+	VPSRLD       $0x03, Y10, Y8
+	VPSRLD       $0x07, Y10, Y9
+	VPSLLD       $0x19, Y10, Y11
+	VPXOR        Y11, Y9, Y9
+	VPXOR        Y9, Y8, Y8
+	VPSRLD       $0x12, Y10, Y9
+	VPSLLD       $0x0e, Y10, Y11
+	VPXOR        Y11, Y9, Y9
+	VPXOR        Y9, Y8, Y8
+	VPADDD       256(DX), Y8, Y13
+	VPADDD       32(DX), Y13, Y13
+	VPSRLD       $0x0a, Y14, Y8
+	VPSRLD       $0x11, Y14, Y9
+	VPSLLD       $0x0f, Y14, Y11
+	VPXOR        Y11, Y9, Y9
+	VPXOR        Y9, Y8, Y8
+	VPSRLD       $0x13, Y14, Y9
+	VPSLLD       $0x0d, Y14, Y11
+	VPXOR        Y11, Y9, Y9
+	VPXOR        Y9, Y8, Y8
+	VPADDD       Y8, Y13, Y13
+	VPBROADCASTD ·k+240(SB), Y12
+	VPADDD       Y13, Y12, Y12
+	VMOVDQU      Y12, 1920(SI)
+
+	// W[61]: sigma1, t-7, sigma0, t-16.
+	VMOVDQA      320(DX), Y10
+	VPSRLD       $0x03, Y10, Y8
+	VPSRLD       $0x07, Y10, Y9
+	VPSLLD       $0x19, Y10, Y11
+	VPXOR        Y11, Y9, Y9
+	VPXOR        Y9, Y8, Y8
+	VPSRLD       $0x12, Y10, Y9
+	VPSLLD       $0x0e, Y10, Y11
+	VPXOR        Y11, Y9, Y9
+	VPXOR        Y9, Y8, Y8
+	VPADDD       288(DX), Y8, Y14
+	VPADDD       64(DX), Y14, Y14
+	VPSRLD       $0x0a, Y15, Y8
+	VPSRLD       $0x11, Y15, Y9
+	VPSLLD       $0x0f, Y15, Y11
+	VPXOR        Y11, Y9, Y9
+	VPXOR        Y9, Y8, Y8
+	VPSRLD       $0x13, Y15, Y9
+	VPSLLD       $0x0d, Y15, Y11
+	VPXOR        Y11, Y9, Y9
+	VPXOR        Y9, Y8, Y8
+	VPADDD       Y8, Y14, Y14
+	VPBROADCASTD ·k+244(SB), Y12
+	VPADDD       Y14, Y12, Y12
+	VMOVDQU      Y12, 1952(SI)
+
+	// W[62]: sigma1, t-7, sigma0, t-16.
+	VMOVDQA      352(DX), Y10
+	VPSRLD       $0x03, Y10, Y8
+	VPSRLD       $0x07, Y10, Y9
+	VPSLLD       $0x19, Y10, Y11
+	VPXOR        Y11, Y9, Y9
+	VPXOR        Y9, Y8, Y8
+	VPSRLD       $0x12, Y10, Y9
+	VPSLLD       $0x0e, Y10, Y11
+	VPXOR        Y11, Y9, Y9
+	VPXOR        Y9, Y8, Y8
+	VPADDD       320(DX), Y8, Y15
+	VPADDD       96(DX), Y15, Y15
+	VPSRLD       $0x0a, Y13, Y8
+	VPSRLD       $0x11, Y13, Y9
+	VPSLLD       $0x0f, Y13, Y11
+	VPXOR        Y11, Y9, Y9
+	VPXOR        Y9, Y8, Y8
+	VPSRLD       $0x13, Y13, Y9
+	VPSLLD       $0x0d, Y13, Y11
+	VPXOR        Y11, Y9, Y9
+	VPXOR        Y9, Y8, Y8
+	VPADDD       Y8, Y15, Y15
+	VPBROADCASTD ·k+248(SB), Y12
+	VPADDD       Y15, Y12, Y12
+	VMOVDQU      Y12, 1984(SI)
+
+	// W[63]: sigma1, t-7, sigma0, t-16.
+	VMOVDQA      -128(DX), Y10
+	VPSRLD       $0x03, Y10, Y8
+	VPSRLD       $0x07, Y10, Y9
+	VPSLLD       $0x19, Y10, Y11
+	VPXOR        Y11, Y9, Y9
+	VPXOR        Y9, Y8, Y8
+	VPSRLD       $0x12, Y10, Y9
+	VPSLLD       $0x0e, Y10, Y11
+	VPXOR        Y11, Y9, Y9
+	VPXOR        Y9, Y8, Y8
+	VPADDD       352(DX), Y8, Y13
+	VPADDD       128(DX), Y13, Y13
+	VPSRLD       $0x0a, Y14, Y8
+	VPSRLD       $0x11, Y14, Y9
+	VPSLLD       $0x0f, Y14, Y11
+	VPXOR        Y11, Y9, Y9
+	VPXOR        Y9, Y8, Y8
+	VPSRLD       $0x13, Y14, Y9
+	VPSLLD       $0x0d, Y14, Y11
+	VPXOR        Y11, Y9, Y9
+	VPXOR        Y9, Y8, Y8
+	VPADDD       Y8, Y13, Y13
+	VPBROADCASTD ·k+252(SB), Y12
+	VPADDD       Y13, Y12, Y12
+	VMOVDQU      Y12, 2016(SI)
+	LEAQ         2752(SI), CX
+	XORQ         R11, R11
+	PCALIGN      $0x40
+
+state:
+	// Complete round 0 by adding W[0] to a and e.
+	VMOVDQU (CX), Y7
+	VPADDD  (SI), Y7, Y7
+	VMOVDQU 32(CX), Y0
+	VMOVDQU 64(CX), Y1
+	VMOVDQU 96(CX), Y2
+	VMOVDQU 128(CX), Y3
+	VPADDD  (SI), Y3, Y3
+	VMOVDQU 160(CX), Y4
+	VMOVDQU 192(CX), Y5
+	VPXOR   Y0, Y1, Y14
+
+	// Round 1.
+	VMOVDQU 224(CX), Y6
+	VPXOR   Y4, Y5, Y11
+	VPAND   Y3, Y11, Y11
+	VPXOR   Y5, Y11, Y11
+	VPADDD  Y6, Y11, Y6
+	VPSRLD  $0x06, Y3, Y8
+	VPSLLD  $0x1a, Y3, Y11
+	VPXOR   Y11, Y8, Y8
+	VPSRLD  $0x0b, Y3, Y9
+	VPSLLD  $0x15, Y3, Y11
+	VPXOR   Y11, Y9, Y9
+	VPXOR   Y9, Y8, Y8
+	VPSRLD  $0x19, Y3, Y9
+	VPSLLD  $0x07, Y3, Y11
+	VPXOR   Y11, Y9, Y9
+	VPXOR   Y9, Y8, Y8
+	VPADDD  Y6, Y8, Y6
+	VPADDD  Y6, Y2, Y2
+	VPXOR   Y7, Y0, Y15
+	VPAND   Y15, Y14, Y14
+	VPXOR   Y0, Y14, Y14
+	VPADDD  Y6, Y14, Y6
+	VPSRLD  $0x02, Y7, Y8
+	VPSLLD  $0x1e, Y7, Y11
+	VPXOR   Y11, Y8, Y8
+	VPSRLD  $0x0d, Y7, Y9
+	VPSLLD  $0x13, Y7, Y11
+	VPXOR   Y11, Y9, Y9
+	VPXOR   Y9, Y8, Y8
+	VPSRLD  $0x16, Y7, Y9
+	VPSLLD  $0x0a, Y7, Y11
+	VPXOR   Y11, Y9, Y9
+	VPXOR   Y9, Y8, Y8
+	VPADDD  Y6, Y8, Y6
+
+	// Round 2.
+	VMOVDQU 256(CX), Y5
+	VPXOR   Y3, Y4, Y11
+	VPAND   Y2, Y11, Y11
+	VPXOR   Y4, Y11, Y11
+	VPADDD  Y5, Y11, Y5
+	VPSRLD  $0x06, Y2, Y8
+	VPSLLD  $0x1a, Y2, Y11
+	VPXOR   Y11, Y8, Y8
+	VPSRLD  $0x0b, Y2, Y9
+	VPSLLD  $0x15, Y2, Y11
+	VPXOR   Y11, Y9, Y9
+	VPXOR   Y9, Y8, Y8
+	VPSRLD  $0x19, Y2, Y9
+	VPSLLD  $0x07, Y2, Y11
+	VPXOR   Y11, Y9, Y9
+	VPXOR   Y9, Y8, Y8
+	VPADDD  Y5, Y8, Y5
+	VPADDD  Y5, Y1, Y1
+	VPXOR   Y6, Y7, Y14
+	VPAND   Y14, Y15, Y15
+	VPXOR   Y7, Y15, Y15
+	VPADDD  Y5, Y15, Y5
+	VPSRLD  $0x02, Y6, Y8
+	VPSLLD  $0x1e, Y6, Y11
+	VPXOR   Y11, Y8, Y8
+	VPSRLD  $0x0d, Y6, Y9
+	VPSLLD  $0x13, Y6, Y11
+	VPXOR   Y11, Y9, Y9
+	VPXOR   Y9, Y8, Y8
+	VPSRLD  $0x16, Y6, Y9
+	VPSLLD  $0x0a, Y6, Y11
+	VPXOR   Y11, Y9, Y9
+	VPXOR   Y9, Y8, Y8
+	VPADDD  Y5, Y8, Y5
+
+	// Round 3.
+	VMOVDQU 288(CX), Y4
+	VPXOR   Y2, Y3, Y11
+	VPAND   Y1, Y11, Y11
+	VPXOR   Y3, Y11, Y11
+	VPADDD  Y4, Y11, Y4
+	VPSRLD  $0x06, Y1, Y8
+	VPSLLD  $0x1a, Y1, Y11
+	VPXOR   Y11, Y8, Y8
+	VPSRLD  $0x0b, Y1, Y9
+	VPSLLD  $0x15, Y1, Y11
+	VPXOR   Y11, Y9, Y9
+	VPXOR   Y9, Y8, Y8
+	VPSRLD  $0x19, Y1, Y9
+	VPSLLD  $0x07, Y1, Y11
+	VPXOR   Y11, Y9, Y9
+	VPXOR   Y9, Y8, Y8
+	VPADDD  Y4, Y8, Y4
+	VPADDD  Y4, Y0, Y0
+	VPXOR   Y5, Y6, Y15
+	VPAND   Y15, Y14, Y14
+	VPXOR   Y6, Y14, Y14
+	VPADDD  Y4, Y14, Y4
+	VPSRLD  $0x02, Y5, Y8
+	VPSLLD  $0x1e, Y5, Y11
+	VPXOR   Y11, Y8, Y8
+	VPSRLD  $0x0d, Y5, Y9
+	VPSLLD  $0x13, Y5, Y11
+	VPXOR   Y11, Y9, Y9
+	VPXOR   Y9, Y8, Y8
+	VPSRLD  $0x16, Y5, Y9
+	VPSLLD  $0x0a, Y5, Y11
+	VPXOR   Y11, Y9, Y9
+	VPXOR   Y9, Y8, Y8
+	VPADDD  Y4, Y8, Y4
+
+	// Round 4.
+	VPADDD 128(SI), Y3, Y3
+	VPXOR  Y1, Y2, Y11
+	VPAND  Y0, Y11, Y11
+	VPXOR  Y2, Y11, Y11
+	VPADDD Y3, Y11, Y3
+	VPSRLD $0x06, Y0, Y8
+	VPSLLD $0x1a, Y0, Y11
+	VPXOR  Y11, Y8, Y8
+	VPSRLD $0x0b, Y0, Y9
+	VPSLLD $0x15, Y0, Y11
+	VPXOR  Y11, Y9, Y9
+	VPXOR  Y9, Y8, Y8
+	VPSRLD $0x19, Y0, Y9
+	VPSLLD $0x07, Y0, Y11
+	VPXOR  Y11, Y9, Y9
+	VPXOR  Y9, Y8, Y8
+	VPADDD Y3, Y8, Y3
+	VPADDD Y3, Y7, Y7
+	VPXOR  Y4, Y5, Y14
+	VPAND  Y14, Y15, Y15
+	VPXOR  Y5, Y15, Y15
+	VPADDD Y3, Y15, Y3
+	VPSRLD $0x02, Y4, Y8
+	VPSLLD $0x1e, Y4, Y11
+	VPXOR  Y11, Y8, Y8
+	VPSRLD $0x0d, Y4, Y9
+	VPSLLD $0x13, Y4, Y11
+	VPXOR  Y11, Y9, Y9
+	VPXOR  Y9, Y8, Y8
+	VPSRLD $0x16, Y4, Y9
+	VPSLLD $0x0a, Y4, Y11
+	VPXOR  Y11, Y9, Y9
+	VPXOR  Y9, Y8, Y8
+	VPADDD Y3, Y8, Y3
+
+	// Round 5.
+	VPADDD 160(SI), Y2, Y2
+	VPXOR  Y0, Y1, Y11
+	VPAND  Y7, Y11, Y11
+	VPXOR  Y1, Y11, Y11
+	VPADDD Y2, Y11, Y2
+	VPSRLD $0x06, Y7, Y8
+	VPSLLD $0x1a, Y7, Y11
+	VPXOR  Y11, Y8, Y8
+	VPSRLD $0x0b, Y7, Y9
+	VPSLLD $0x15, Y7, Y11
+	VPXOR  Y11, Y9, Y9
+	VPXOR  Y9, Y8, Y8
+	VPSRLD $0x19, Y7, Y9
+	VPSLLD $0x07, Y7, Y11
+	VPXOR  Y11, Y9, Y9
+	VPXOR  Y9, Y8, Y8
+	VPADDD Y2, Y8, Y2
+	VPADDD Y2, Y6, Y6
+	VPXOR  Y3, Y4, Y15
+	VPAND  Y15, Y14, Y14
+	VPXOR  Y4, Y14, Y14
+	VPADDD Y2, Y14, Y2
+	VPSRLD $0x02, Y3, Y8
+	VPSLLD $0x1e, Y3, Y11
+	VPXOR  Y11, Y8, Y8
+	VPSRLD $0x0d, Y3, Y9
+	VPSLLD $0x13, Y3, Y11
+	VPXOR  Y11, Y9, Y9
+	VPXOR  Y9, Y8, Y8
+	VPSRLD $0x16, Y3, Y9
+	VPSLLD $0x0a, Y3, Y11
+	VPXOR  Y11, Y9, Y9
+	VPXOR  Y9, Y8, Y8
+	VPADDD Y2, Y8, Y2
+
+	// Round 6.
+	VPADDD 192(SI), Y1, Y1
+	VPXOR  Y7, Y0, Y11
+	VPAND  Y6, Y11, Y11
+	VPXOR  Y0, Y11, Y11
+	VPADDD Y1, Y11, Y1
+	VPSRLD $0x06, Y6, Y8
+	VPSLLD $0x1a, Y6, Y11
+	VPXOR  Y11, Y8, Y8
+	VPSRLD $0x0b, Y6, Y9
+	VPSLLD $0x15, Y6, Y11
+	VPXOR  Y11, Y9, Y9
+	VPXOR  Y9, Y8, Y8
+	VPSRLD $0x19, Y6, Y9
+	VPSLLD $0x07, Y6, Y11
+	VPXOR  Y11, Y9, Y9
+	VPXOR  Y9, Y8, Y8
+	VPADDD Y1, Y8, Y1
+	VPADDD Y1, Y5, Y5
+	VPXOR  Y2, Y3, Y14
+	VPAND  Y14, Y15, Y15
+	VPXOR  Y3, Y15, Y15
+	VPADDD Y1, Y15, Y1
+	VPSRLD $0x02, Y2, Y8
+	VPSLLD $0x1e, Y2, Y11
+	VPXOR  Y11, Y8, Y8
+	VPSRLD $0x0d, Y2, Y9
+	VPSLLD $0x13, Y2, Y11
+	VPXOR  Y11, Y9, Y9
+	VPXOR  Y9, Y8, Y8
+	VPSRLD $0x16, Y2, Y9
+	VPSLLD $0x0a, Y2, Y11
+	VPXOR  Y11, Y9, Y9
+	VPXOR  Y9, Y8, Y8
+	VPADDD Y1, Y8, Y1
+
+	// Round 7.
+	VPADDD 224(SI), Y0, Y0
+	VPXOR  Y6, Y7, Y11
+	VPAND  Y5, Y11, Y11
+	VPXOR  Y7, Y11, Y11
+	VPADDD Y0, Y11, Y0
+	VPSRLD $0x06, Y5, Y8
+	VPSLLD $0x1a, Y5, Y11
+	VPXOR  Y11, Y8, Y8
+	VPSRLD $0x0b, Y5, Y9
+	VPSLLD $0x15, Y5, Y11
+	VPXOR  Y11, Y9, Y9
+	VPXOR  Y9, Y8, Y8
+	VPSRLD $0x19, Y5, Y9
+	VPSLLD $0x07, Y5, Y11
+	VPXOR  Y11, Y9, Y9
+	VPXOR  Y9, Y8, Y8
+	VPADDD Y0, Y8, Y0
+	VPADDD Y0, Y4, Y4
+	VPXOR  Y1, Y2, Y15
+	VPAND  Y15, Y14, Y14
+	VPXOR  Y2, Y14, Y14
+	VPADDD Y0, Y14, Y0
+	VPSRLD $0x02, Y1, Y8
+	VPSLLD $0x1e, Y1, Y11
+	VPXOR  Y11, Y8, Y8
+	VPSRLD $0x0d, Y1, Y9
+	VPSLLD $0x13, Y1, Y11
+	VPXOR  Y11, Y9, Y9
+	VPXOR  Y9, Y8, Y8
+	VPSRLD $0x16, Y1, Y9
+	VPSLLD $0x0a, Y1, Y11
+	VPXOR  Y11, Y9, Y9
+	VPXOR  Y9, Y8, Y8
+	VPADDD Y0, Y8, Y0
+	LEAQ   384(SI), R12
+	LEAQ   1920(SI), R13
+
+eight:
+	VPADDD -128(R12), Y7, Y7
+	VPXOR  Y5, Y6, Y11
+	VPAND  Y4, Y11, Y11
+	VPXOR  Y6, Y11, Y11
+	VPADDD Y7, Y11, Y7
+	VPSRLD $0x06, Y4, Y8
+	VPSLLD $0x1a, Y4, Y11
+	VPXOR  Y11, Y8, Y8
+	VPSRLD $0x0b, Y4, Y9
+	VPSLLD $0x15, Y4, Y11
+	VPXOR  Y11, Y9, Y9
+	VPXOR  Y9, Y8, Y8
+	VPSRLD $0x19, Y4, Y9
+	VPSLLD $0x07, Y4, Y11
+	VPXOR  Y11, Y9, Y9
+	VPXOR  Y9, Y8, Y8
+	VPADDD Y7, Y8, Y7
+	VPADDD Y7, Y3, Y3
+	VPXOR  Y0, Y1, Y14
+	VPAND  Y14, Y15, Y15
+	VPXOR  Y1, Y15, Y15
+	VPADDD Y7, Y15, Y7
+	VPSRLD $0x02, Y0, Y8
+	VPSLLD $0x1e, Y0, Y11
+	VPXOR  Y11, Y8, Y8
+	VPSRLD $0x0d, Y0, Y9
+	VPSLLD $0x13, Y0, Y11
+	VPXOR  Y11, Y9, Y9
+	VPXOR  Y9, Y8, Y8
+	VPSRLD $0x16, Y0, Y9
+	VPSLLD $0x0a, Y0, Y11
+	VPXOR  Y11, Y9, Y9
+	VPXOR  Y9, Y8, Y8
+	VPADDD Y7, Y8, Y7
+	VPADDD -96(R12), Y6, Y6
+	VPXOR  Y4, Y5, Y11
+	VPAND  Y3, Y11, Y11
+	VPXOR  Y5, Y11, Y11
+	VPADDD Y6, Y11, Y6
+	VPSRLD $0x06, Y3, Y8
+	VPSLLD $0x1a, Y3, Y11
+	VPXOR  Y11, Y8, Y8
+	VPSRLD $0x0b, Y3, Y9
+	VPSLLD $0x15, Y3, Y11
+	VPXOR  Y11, Y9, Y9
+	VPXOR  Y9, Y8, Y8
+	VPSRLD $0x19, Y3, Y9
+	VPSLLD $0x07, Y3, Y11
+	VPXOR  Y11, Y9, Y9
+	VPXOR  Y9, Y8, Y8
+	VPADDD Y6, Y8, Y6
+	VPADDD Y6, Y2, Y2
+	VPXOR  Y7, Y0, Y15
+	VPAND  Y15, Y14, Y14
+	VPXOR  Y0, Y14, Y14
+	VPADDD Y6, Y14, Y6
+	VPSRLD $0x02, Y7, Y8
+	VPSLLD $0x1e, Y7, Y11
+	VPXOR  Y11, Y8, Y8
+	VPSRLD $0x0d, Y7, Y9
+	VPSLLD $0x13, Y7, Y11
+	VPXOR  Y11, Y9, Y9
+	VPXOR  Y9, Y8, Y8
+	VPSRLD $0x16, Y7, Y9
+	VPSLLD $0x0a, Y7, Y11
+	VPXOR  Y11, Y9, Y9
+	VPXOR  Y9, Y8, Y8
+	VPADDD Y6, Y8, Y6
+	VPADDD -64(R12), Y5, Y5
+	VPXOR  Y3, Y4, Y11
+	VPAND  Y2, Y11, Y11
+	VPXOR  Y4, Y11, Y11
+	VPADDD Y5, Y11, Y5
+	VPSRLD $0x06, Y2, Y8
+	VPSLLD $0x1a, Y2, Y11
+	VPXOR  Y11, Y8, Y8
+	VPSRLD $0x0b, Y2, Y9
+	VPSLLD $0x15, Y2, Y11
+	VPXOR  Y11, Y9, Y9
+	VPXOR  Y9, Y8, Y8
+	VPSRLD $0x19, Y2, Y9
+	VPSLLD $0x07, Y2, Y11
+	VPXOR  Y11, Y9, Y9
+	VPXOR  Y9, Y8, Y8
+	VPADDD Y5, Y8, Y5
+	VPADDD Y5, Y1, Y1
+	VPXOR  Y6, Y7, Y14
+	VPAND  Y14, Y15, Y15
+	VPXOR  Y7, Y15, Y15
+	VPADDD Y5, Y15, Y5
+	VPSRLD $0x02, Y6, Y8
+	VPSLLD $0x1e, Y6, Y11
+	VPXOR  Y11, Y8, Y8
+	VPSRLD $0x0d, Y6, Y9
+	VPSLLD $0x13, Y6, Y11
+	VPXOR  Y11, Y9, Y9
+	VPXOR  Y9, Y8, Y8
+	VPSRLD $0x16, Y6, Y9
+	VPSLLD $0x0a, Y6, Y11
+	VPXOR  Y11, Y9, Y9
+	VPXOR  Y9, Y8, Y8
+	VPADDD Y5, Y8, Y5
+	VPADDD -32(R12), Y4, Y4
+	VPXOR  Y2, Y3, Y11
+	VPAND  Y1, Y11, Y11
+	VPXOR  Y3, Y11, Y11
+	VPADDD Y4, Y11, Y4
+	VPSRLD $0x06, Y1, Y8
+	VPSLLD $0x1a, Y1, Y11
+	VPXOR  Y11, Y8, Y8
+	VPSRLD $0x0b, Y1, Y9
+	VPSLLD $0x15, Y1, Y11
+	VPXOR  Y11, Y9, Y9
+	VPXOR  Y9, Y8, Y8
+	VPSRLD $0x19, Y1, Y9
+	VPSLLD $0x07, Y1, Y11
+	VPXOR  Y11, Y9, Y9
+	VPXOR  Y9, Y8, Y8
+	VPADDD Y4, Y8, Y4
+	VPADDD Y4, Y0, Y0
+	VPXOR  Y5, Y6, Y15
+	VPAND  Y15, Y14, Y14
+	VPXOR  Y6, Y14, Y14
+	VPADDD Y4, Y14, Y4
+	VPSRLD $0x02, Y5, Y8
+	VPSLLD $0x1e, Y5, Y11
+	VPXOR  Y11, Y8, Y8
+	VPSRLD $0x0d, Y5, Y9
+	VPSLLD $0x13, Y5, Y11
+	VPXOR  Y11, Y9, Y9
+	VPXOR  Y9, Y8, Y8
+	VPSRLD $0x16, Y5, Y9
+	VPSLLD $0x0a, Y5, Y11
+	VPXOR  Y11, Y9, Y9
+	VPXOR  Y9, Y8, Y8
+	VPADDD Y4, Y8, Y4
+	VPADDD (R12), Y3, Y3
+	VPXOR  Y1, Y2, Y11
+	VPAND  Y0, Y11, Y11
+	VPXOR  Y2, Y11, Y11
+	VPADDD Y3, Y11, Y3
+	VPSRLD $0x06, Y0, Y8
+	VPSLLD $0x1a, Y0, Y11
+	VPXOR  Y11, Y8, Y8
+	VPSRLD $0x0b, Y0, Y9
+	VPSLLD $0x15, Y0, Y11
+	VPXOR  Y11, Y9, Y9
+	VPXOR  Y9, Y8, Y8
+	VPSRLD $0x19, Y0, Y9
+	VPSLLD $0x07, Y0, Y11
+	VPXOR  Y11, Y9, Y9
+	VPXOR  Y9, Y8, Y8
+	VPADDD Y3, Y8, Y3
+	VPADDD Y3, Y7, Y7
+	VPXOR  Y4, Y5, Y14
+	VPAND  Y14, Y15, Y15
+	VPXOR  Y5, Y15, Y15
+	VPADDD Y3, Y15, Y3
+	VPSRLD $0x02, Y4, Y8
+	VPSLLD $0x1e, Y4, Y11
+	VPXOR  Y11, Y8, Y8
+	VPSRLD $0x0d, Y4, Y9
+	VPSLLD $0x13, Y4, Y11
+	VPXOR  Y11, Y9, Y9
+	VPXOR  Y9, Y8, Y8
+	VPSRLD $0x16, Y4, Y9
+	VPSLLD $0x0a, Y4, Y11
+	VPXOR  Y11, Y9, Y9
+	VPXOR  Y9, Y8, Y8
+	VPADDD Y3, Y8, Y3
+	VPADDD 32(R12), Y2, Y2
+	VPXOR  Y0, Y1, Y11
+	VPAND  Y7, Y11, Y11
+	VPXOR  Y1, Y11, Y11
+	VPADDD Y2, Y11, Y2
+	VPSRLD $0x06, Y7, Y8
+	VPSLLD $0x1a, Y7, Y11
+	VPXOR  Y11, Y8, Y8
+	VPSRLD $0x0b, Y7, Y9
+	VPSLLD $0x15, Y7, Y11
+	VPXOR  Y11, Y9, Y9
+	VPXOR  Y9, Y8, Y8
+	VPSRLD $0x19, Y7, Y9
+	VPSLLD $0x07, Y7, Y11
+	VPXOR  Y11, Y9, Y9
+	VPXOR  Y9, Y8, Y8
+	VPADDD Y2, Y8, Y2
+	VPADDD Y2, Y6, Y6
+	VPXOR  Y3, Y4, Y15
+	VPAND  Y15, Y14, Y14
+	VPXOR  Y4, Y14, Y14
+	VPADDD Y2, Y14, Y2
+	VPSRLD $0x02, Y3, Y8
+	VPSLLD $0x1e, Y3, Y11
+	VPXOR  Y11, Y8, Y8
+	VPSRLD $0x0d, Y3, Y9
+	VPSLLD $0x13, Y3, Y11
+	VPXOR  Y11, Y9, Y9
+	VPXOR  Y9, Y8, Y8
+	VPSRLD $0x16, Y3, Y9
+	VPSLLD $0x0a, Y3, Y11
+	VPXOR  Y11, Y9, Y9
+	VPXOR  Y9, Y8, Y8
+	VPADDD Y2, Y8, Y2
+	VPADDD 64(R12), Y1, Y1
+	VPXOR  Y7, Y0, Y11
+	VPAND  Y6, Y11, Y11
+	VPXOR  Y0, Y11, Y11
+	VPADDD Y1, Y11, Y1
+	VPSRLD $0x06, Y6, Y8
+	VPSLLD $0x1a, Y6, Y11
+	VPXOR  Y11, Y8, Y8
+	VPSRLD $0x0b, Y6, Y9
+	VPSLLD $0x15, Y6, Y11
+	VPXOR  Y11, Y9, Y9
+	VPXOR  Y9, Y8, Y8
+	VPSRLD $0x19, Y6, Y9
+	VPSLLD $0x07, Y6, Y11
+	VPXOR  Y11, Y9, Y9
+	VPXOR  Y9, Y8, Y8
+	VPADDD Y1, Y8, Y1
+	VPADDD Y1, Y5, Y5
+	VPXOR  Y2, Y3, Y14
+	VPAND  Y14, Y15, Y15
+	VPXOR  Y3, Y15, Y15
+	VPADDD Y1, Y15, Y1
+	VPSRLD $0x02, Y2, Y8
+	VPSLLD $0x1e, Y2, Y11
+	VPXOR  Y11, Y8, Y8
+	VPSRLD $0x0d, Y2, Y9
+	VPSLLD $0x13, Y2, Y11
+	VPXOR  Y11, Y9, Y9
+	VPXOR  Y9, Y8, Y8
+	VPSRLD $0x16, Y2, Y9
+	VPSLLD $0x0a, Y2, Y11
+	VPXOR  Y11, Y9, Y9
+	VPXOR  Y9, Y8, Y8
+	VPADDD Y1, Y8, Y1
+	VPADDD 96(R12), Y0, Y0
+	VPXOR  Y6, Y7, Y11
+	VPAND  Y5, Y11, Y11
+	VPXOR  Y7, Y11, Y11
+	VPADDD Y0, Y11, Y0
+	VPSRLD $0x06, Y5, Y8
+	VPSLLD $0x1a, Y5, Y11
+	VPXOR  Y11, Y8, Y8
+	VPSRLD $0x0b, Y5, Y9
+	VPSLLD $0x15, Y5, Y11
+	VPXOR  Y11, Y9, Y9
+	VPXOR  Y9, Y8, Y8
+	VPSRLD $0x19, Y5, Y9
+	VPSLLD $0x07, Y5, Y11
+	VPXOR  Y11, Y9, Y9
+	VPXOR  Y9, Y8, Y8
+	VPADDD Y0, Y8, Y0
+	VPADDD Y0, Y4, Y4
+	VPXOR  Y1, Y2, Y15
+	VPAND  Y15, Y14, Y14
+	VPXOR  Y2, Y14, Y14
+	VPADDD Y0, Y14, Y0
+	VPSRLD $0x02, Y1, Y8
+	VPSLLD $0x1e, Y1, Y11
+	VPXOR  Y11, Y8, Y8
+	VPSRLD $0x0d, Y1, Y9
+	VPSLLD $0x13, Y1, Y11
+	VPXOR  Y11, Y9, Y9
+	VPXOR  Y9, Y8, Y8
+	VPSRLD $0x16, Y1, Y9
+	VPSLLD $0x0a, Y1, Y11
+	VPXOR  Y11, Y9, Y9
+	VPXOR  Y9, Y8, Y8
+	VPADDD Y0, Y8, Y0
+	ADDQ   $0x00000100, R12
+	CMPQ   R12, R13
+	JNE    eight
+
+	// Round 56.
+	VPADDD 1792(SI), Y7, Y7
+	VPXOR  Y5, Y6, Y11
+	VPAND  Y4, Y11, Y11
+	VPXOR  Y6, Y11, Y11
+	VPADDD Y7, Y11, Y7
+	VPSRLD $0x06, Y4, Y8
+	VPSLLD $0x1a, Y4, Y11
+	VPXOR  Y11, Y8, Y8
+	VPSRLD $0x0b, Y4, Y9
+	VPSLLD $0x15, Y4, Y11
+	VPXOR  Y11, Y9, Y9
+	VPXOR  Y9, Y8, Y8
+	VPSRLD $0x19, Y4, Y9
+	VPSLLD $0x07, Y4, Y11
+	VPXOR  Y11, Y9, Y9
+	VPXOR  Y9, Y8, Y8
+	VPADDD Y7, Y8, Y7
+	VPADDD Y7, Y3, Y3
+	VPXOR  Y0, Y1, Y14
+	VPAND  Y14, Y15, Y15
+	VPXOR  Y1, Y15, Y15
+	VPADDD Y7, Y15, Y7
+	VPSRLD $0x02, Y0, Y8
+	VPSLLD $0x1e, Y0, Y11
+	VPXOR  Y11, Y8, Y8
+	VPSRLD $0x0d, Y0, Y9
+	VPSLLD $0x13, Y0, Y11
+	VPXOR  Y11, Y9, Y9
+	VPXOR  Y9, Y8, Y8
+	VPSRLD $0x16, Y0, Y9
+	VPSLLD $0x0a, Y0, Y11
+	VPXOR  Y11, Y9, Y9
+	VPXOR  Y9, Y8, Y8
+	VPADDD Y7, Y8, Y7
+
+	// Round 57.
+	VPADDD 1824(SI), Y6, Y6
+	VPXOR  Y4, Y5, Y11
+	VPAND  Y3, Y11, Y11
+	VPXOR  Y5, Y11, Y11
+	VPADDD Y6, Y11, Y6
+	VPSRLD $0x06, Y3, Y8
+	VPSLLD $0x1a, Y3, Y11
+	VPXOR  Y11, Y8, Y8
+	VPSRLD $0x0b, Y3, Y9
+	VPSLLD $0x15, Y3, Y11
+	VPXOR  Y11, Y9, Y9
+	VPXOR  Y9, Y8, Y8
+	VPSRLD $0x19, Y3, Y9
+	VPSLLD $0x07, Y3, Y11
+	VPXOR  Y11, Y9, Y9
+	VPXOR  Y9, Y8, Y8
+	VPADDD Y6, Y8, Y6
+	VPADDD Y6, Y2, Y2
+	VPXOR  Y7, Y0, Y15
+	VPAND  Y15, Y14, Y14
+	VPXOR  Y0, Y14, Y14
+	VPADDD Y6, Y14, Y6
+	VPSRLD $0x02, Y7, Y8
+	VPSLLD $0x1e, Y7, Y11
+	VPXOR  Y11, Y8, Y8
+	VPSRLD $0x0d, Y7, Y9
+	VPSLLD $0x13, Y7, Y11
+	VPXOR  Y11, Y9, Y9
+	VPXOR  Y9, Y8, Y8
+	VPSRLD $0x16, Y7, Y9
+	VPSLLD $0x0a, Y7, Y11
+	VPXOR  Y11, Y9, Y9
+	VPXOR  Y9, Y8, Y8
+	VPADDD Y6, Y8, Y6
+
+	// Round 58.
+	VPADDD 1856(SI), Y5, Y5
+	VPXOR  Y3, Y4, Y11
+	VPAND  Y2, Y11, Y11
+	VPXOR  Y4, Y11, Y11
+	VPADDD Y5, Y11, Y5
+	VPSRLD $0x06, Y2, Y8
+	VPSLLD $0x1a, Y2, Y11
+	VPXOR  Y11, Y8, Y8
+	VPSRLD $0x0b, Y2, Y9
+	VPSLLD $0x15, Y2, Y11
+	VPXOR  Y11, Y9, Y9
+	VPXOR  Y9, Y8, Y8
+	VPSRLD $0x19, Y2, Y9
+	VPSLLD $0x07, Y2, Y11
+	VPXOR  Y11, Y9, Y9
+	VPXOR  Y9, Y8, Y8
+	VPADDD Y5, Y8, Y5
+	VPADDD Y5, Y1, Y1
+	VPXOR  Y6, Y7, Y14
+	VPAND  Y14, Y15, Y15
+	VPXOR  Y7, Y15, Y15
+	VPADDD Y5, Y15, Y5
+	VPSRLD $0x02, Y6, Y8
+	VPSLLD $0x1e, Y6, Y11
+	VPXOR  Y11, Y8, Y8
+	VPSRLD $0x0d, Y6, Y9
+	VPSLLD $0x13, Y6, Y11
+	VPXOR  Y11, Y9, Y9
+	VPXOR  Y9, Y8, Y8
+	VPSRLD $0x16, Y6, Y9
+	VPSLLD $0x0a, Y6, Y11
+	VPXOR  Y11, Y9, Y9
+	VPXOR  Y9, Y8, Y8
+	VPADDD Y5, Y8, Y5
+
+	// Round 59.
+	VPADDD 1888(SI), Y4, Y4
+	VPXOR  Y2, Y3, Y11
+	VPAND  Y1, Y11, Y11
+	VPXOR  Y3, Y11, Y11
+	VPADDD Y4, Y11, Y4
+	VPSRLD $0x06, Y1, Y8
+	VPSLLD $0x1a, Y1, Y11
+	VPXOR  Y11, Y8, Y8
+	VPSRLD $0x0b, Y1, Y9
+	VPSLLD $0x15, Y1, Y11
+	VPXOR  Y11, Y9, Y9
+	VPXOR  Y9, Y8, Y8
+	VPSRLD $0x19, Y1, Y9
+	VPSLLD $0x07, Y1, Y11
+	VPXOR  Y11, Y9, Y9
+	VPXOR  Y9, Y8, Y8
+	VPADDD Y4, Y8, Y4
+	VPADDD Y4, Y0, Y0
+	VPXOR  Y5, Y6, Y15
+	VPAND  Y15, Y14, Y14
+	VPXOR  Y6, Y14, Y14
+	VPADDD Y4, Y14, Y4
+	VPSRLD $0x02, Y5, Y8
+	VPSLLD $0x1e, Y5, Y11
+	VPXOR  Y11, Y8, Y8
+	VPSRLD $0x0d, Y5, Y9
+	VPSLLD $0x13, Y5, Y11
+	VPXOR  Y11, Y9, Y9
+	VPXOR  Y9, Y8, Y8
+	VPSRLD $0x16, Y5, Y9
+	VPSLLD $0x0a, Y5, Y11
+	VPXOR  Y11, Y9, Y9
+	VPXOR  Y9, Y8, Y8
+	VPADDD Y4, Y8, Y4
+
+	// Round 60.
+	VPADDD 1920(SI), Y3, Y3
+	VPXOR  Y1, Y2, Y11
+	VPAND  Y0, Y11, Y11
+	VPXOR  Y2, Y11, Y11
+	VPADDD Y3, Y11, Y3
+	VPSRLD $0x06, Y0, Y8
+	VPSLLD $0x1a, Y0, Y11
+	VPXOR  Y11, Y8, Y8
+	VPSRLD $0x0b, Y0, Y9
+	VPSLLD $0x15, Y0, Y11
+	VPXOR  Y11, Y9, Y9
+	VPXOR  Y9, Y8, Y8
+	VPSRLD $0x19, Y0, Y9
+	VPSLLD $0x07, Y0, Y11
+	VPXOR  Y11, Y9, Y9
+	VPXOR  Y9, Y8, Y8
+	VPADDD Y3, Y8, Y3
+	VPADDD Y3, Y7, Y7
+	VPXOR  Y4, Y5, Y14
+	VPAND  Y14, Y15, Y15
+	VPXOR  Y5, Y15, Y15
+	VPADDD Y3, Y15, Y3
+	VPSRLD $0x02, Y4, Y8
+	VPSLLD $0x1e, Y4, Y11
+	VPXOR  Y11, Y8, Y8
+	VPSRLD $0x0d, Y4, Y9
+	VPSLLD $0x13, Y4, Y11
+	VPXOR  Y11, Y9, Y9
+	VPXOR  Y9, Y8, Y8
+	VPSRLD $0x16, Y4, Y9
+	VPSLLD $0x0a, Y4, Y11
+	VPXOR  Y11, Y9, Y9
+	VPXOR  Y9, Y8, Y8
+	VPADDD Y3, Y8, Y3
+
+	// Round 61.
+	VPADDD 1952(SI), Y2, Y2
+	VPXOR  Y0, Y1, Y11
+	VPAND  Y7, Y11, Y11
+	VPXOR  Y1, Y11, Y11
+	VPADDD Y2, Y11, Y2
+	VPSRLD $0x06, Y7, Y8
+	VPSLLD $0x1a, Y7, Y11
+	VPXOR  Y11, Y8, Y8
+	VPSRLD $0x0b, Y7, Y9
+	VPSLLD $0x15, Y7, Y11
+	VPXOR  Y11, Y9, Y9
+	VPXOR  Y9, Y8, Y8
+	VPSRLD $0x19, Y7, Y9
+	VPSLLD $0x07, Y7, Y11
+	VPXOR  Y11, Y9, Y9
+	VPXOR  Y9, Y8, Y8
+	VPADDD Y2, Y8, Y2
+	VPADDD Y2, Y6, Y6
+	VPXOR  Y3, Y4, Y15
+	VPAND  Y15, Y14, Y14
+	VPXOR  Y4, Y14, Y14
+	VPADDD Y2, Y14, Y2
+	VPSRLD $0x02, Y3, Y8
+	VPSLLD $0x1e, Y3, Y11
+	VPXOR  Y11, Y8, Y8
+	VPSRLD $0x0d, Y3, Y9
+	VPSLLD $0x13, Y3, Y11
+	VPXOR  Y11, Y9, Y9
+	VPXOR  Y9, Y8, Y8
+	VPSRLD $0x16, Y3, Y9
+	VPSLLD $0x0a, Y3, Y11
+	VPXOR  Y11, Y9, Y9
+	VPXOR  Y9, Y8, Y8
+	VPADDD Y2, Y8, Y2
+
+	// Round 62.
+	VPADDD 1984(SI), Y1, Y1
+	VPXOR  Y7, Y0, Y11
+	VPAND  Y6, Y11, Y11
+	VPXOR  Y0, Y11, Y11
+	VPADDD Y1, Y11, Y1
+	VPSRLD $0x06, Y6, Y8
+	VPSLLD $0x1a, Y6, Y11
+	VPXOR  Y11, Y8, Y8
+	VPSRLD $0x0b, Y6, Y9
+	VPSLLD $0x15, Y6, Y11
+	VPXOR  Y11, Y9, Y9
+	VPXOR  Y9, Y8, Y8
+	VPSRLD $0x19, Y6, Y9
+	VPSLLD $0x07, Y6, Y11
+	VPXOR  Y11, Y9, Y9
+	VPXOR  Y9, Y8, Y8
+	VPADDD Y1, Y8, Y1
+	VPADDD Y1, Y5, Y5
+	VPXOR  Y2, Y3, Y14
+	VPAND  Y14, Y15, Y15
+	VPXOR  Y3, Y15, Y15
+	VPADDD Y1, Y15, Y1
+	VPSRLD $0x02, Y2, Y8
+	VPSLLD $0x1e, Y2, Y11
+	VPXOR  Y11, Y8, Y8
+	VPSRLD $0x0d, Y2, Y9
+	VPSLLD $0x13, Y2, Y11
+	VPXOR  Y11, Y9, Y9
+	VPXOR  Y9, Y8, Y8
+	VPSRLD $0x16, Y2, Y9
+	VPSLLD $0x0a, Y2, Y11
+	VPXOR  Y11, Y9, Y9
+	VPXOR  Y9, Y8, Y8
+	VPADDD Y1, Y8, Y1
+
+	// Round 63 without e. b of round 1 is the first word of the hash value.
+	VPADDD       2016(SI), Y0, Y0
+	VPXOR        Y6, Y7, Y11
+	VPAND        Y5, Y11, Y11
+	VPXOR        Y7, Y11, Y11
+	VPADDD       Y0, Y11, Y0
+	VPSRLD       $0x06, Y5, Y8
+	VPSLLD       $0x1a, Y5, Y11
+	VPXOR        Y11, Y8, Y8
+	VPSRLD       $0x0b, Y5, Y9
+	VPSLLD       $0x15, Y5, Y11
+	VPXOR        Y11, Y9, Y9
+	VPXOR        Y9, Y8, Y8
+	VPSRLD       $0x19, Y5, Y9
+	VPSLLD       $0x07, Y5, Y11
+	VPXOR        Y11, Y9, Y9
+	VPXOR        Y9, Y8, Y8
+	VPADDD       Y0, Y8, Y0
+	VPXOR        Y1, Y2, Y15
+	VPAND        Y15, Y14, Y14
+	VPXOR        Y2, Y14, Y14
+	VPADDD       Y0, Y14, Y0
+	VPSRLD       $0x02, Y1, Y8
+	VPSLLD       $0x1e, Y1, Y11
+	VPXOR        Y11, Y8, Y8
+	VPSRLD       $0x0d, Y1, Y9
+	VPSLLD       $0x13, Y1, Y11
+	VPXOR        Y11, Y9, Y9
+	VPXOR        Y9, Y8, Y8
+	VPSRLD       $0x16, Y1, Y9
+	VPSLLD       $0x0a, Y1, Y11
+	VPXOR        Y11, Y9, Y9
+	VPXOR        Y9, Y8, Y8
+	VPADDD       Y0, Y8, Y0
+	VPADDD       32(CX), Y0, Y0
+	VPBROADCASTD 192(BX), Y8
+	VPAND        Y0, Y8, Y8
+	VPXOR        Y9, Y9, Y9
+	VPCMPEQD     Y9, Y8, Y8
+	VMOVMSKPS    Y8, R12
+	ANDL         AX, R12
+	ORL          R12, R11
+	ADDQ         $0x00000140, CX
+	CMPQ         CX, R10
+	JNE          state
+	TESTL        R11, R11
+	JNE          found
+	ADDQ         $0x08, R9
+	JMP          next
+
+found:
+	// The first lane with a hit of any hash value.
+	BSFL R11, R11
+	ADDQ R11, R9
+	VZEROUPPER
+	MOVQ R9, ret+32(FP)
+	RET
+
+none:
+	MOVQ $-1, R9
+	VZEROUPPER
+	MOVQ R9, ret+32(FP)
+	RET

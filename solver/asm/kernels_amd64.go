@@ -35,6 +35,9 @@ func tailsAVX512(s *States, tails []Tail, mask uint32) int
 func gridAVX512(grid *Grid, words []uint32) int
 
 //go:noescape
+func sharedAVX512(s *Shared, words []uint32) int
+
+//go:noescape
 func searchSHANI(b *Block, words []uint32, s *States) int
 
 //go:noescape
@@ -48,6 +51,9 @@ func searchAVX2(b *Block, words []uint32, s *States) int
 
 //go:noescape
 func tailsAVX2(s *States, tails []Tail, mask uint32) int
+
+//go:noescape
+func sharedAVX2(s *Shared, words []uint32) int
 
 // Tables that the assembly loads as vectors. The linker aligns variables of this size to
 // 32 bytes.
@@ -110,15 +116,15 @@ var ownKernels = []Kernel{
 		Lanes:   16,
 		Missing: missing("avx512"),
 		MaxScan: 5008,
-		Ops:     avx512Ops.withShared(genericOps()),
-		Weights: Weights{Scan: 0.545, Hash: 0.56, Tail: 0.53, Grid: 0.544, Shared: 0.35}, // Sapphire Rapids
+		Ops:     avx512Ops,
+		Weights: Weights{Scan: 0.545, Hash: 0.56, Tail: 0.53, Grid: 0.544, Shared: 0.535}, // Sapphire Rapids
 
 		Scan:      search(searchAVX512).scan,
 		Hash:      search(searchAVX512).hash,
 		ScanTails: tailsAVX512,
 		ScanGrid:  gridAVX512,
 
-		ScanShared: scanSharedGeneric,
+		ScanShared: sharedAVX512,
 	},
 	{
 		Name:    "mixed512",
@@ -178,15 +184,15 @@ var ownKernels = []Kernel{
 		Lanes:   8,
 		Missing: missing("avx2"),
 		MaxScan: 2504,
-		Ops:     avx2Ops.withShared(genericOps()),
-		Weights: Weights{Scan: 0.294, Hash: 0.298, Tail: 0.301, Shared: 0.35}, // Zen 3
+		Ops:     avx2Ops,
+		Weights: Weights{Scan: 0.294, Hash: 0.298, Tail: 0.301, Shared: 0.303}, // Zen 3
 
 		Scan:      search(searchAVX2).scan,
 		Hash:      search(searchAVX2).hash,
 		ScanTails: tailsAVX2,
 		ScanGrid:  ByChunks(search(searchAVX2).scan),
 
-		ScanShared: scanSharedGeneric,
+		ScanShared: sharedAVX2,
 	},
 }
 

@@ -12,13 +12,17 @@ type avx2 struct {
 	*build.Context
 	words operand.Mem   // aligned to 32 bytes, so that no access crosses a cache line
 	valid reg.GPVirtual // a mask of the lanes that have a nonce; nil if the kernel does not use it
+	apart int           // the words before this one are computed apart from the rounds
 
 	now    int             // the index of the word being computed
 	result reg.VecPhysical // of load, hits and the rotations
 }
 
-func newAVX2(c *build.Context) isa {
+// newAVX2 returns the instruction set for code that computes the words before apart where it does
+// no rounds.
+func newAVX2(c *build.Context, apart int) isa {
 	v := newAVX2Rounds(c)
+	v.apart = apart
 	v.words = alignedLocal(c, 16*32, 32)
 	v.SUBQ(operand.I8(-128), v.words.Base)
 	v.words.Disp = -128 // displacements from -128 to 127 save three bytes
@@ -42,23 +46,23 @@ func (*avx2) temporary() reg.VecPhysical    { return reg.Y12 }
 // stored returns the memory of W[t].
 func (v *avx2) stored(t int) operand.Mem { return v.words.Offset(32 * (t % 16)) }
 
-// draft and word keep the last two words of a prologue in registers, since each word depends on
-// the word two before it and has little else to wait for. In the rounds, the majority uses two of
-// these registers.
+// draft and word keep the last two words in registers where there are no rounds, since each word
+// depends on the word two before it and has little else to wait for. In the rounds, the majority
+// uses two of these registers.
 func (v *avx2) draft(t int) reg.VecPhysical {
 	v.now = t
 	return v.recent(t)
 }
 
-func (*avx2) recent(t int) reg.VecPhysical {
-	if t < 32 {
+func (v *avx2) recent(t int) reg.VecPhysical {
+	if t < v.apart {
 		return ringWords[t%3]
 	}
 	return reg.Y13
 }
 
 func (v *avx2) word(t int) operand.Op {
-	if v.now < 32 && v.now-t <= 2 {
+	if v.now < v.apart && v.now-t <= 2 {
 		return v.recent(t)
 	}
 	return v.stored(t)

@@ -75,6 +75,10 @@ var kernels = []kernel{
 		gridPath: gridPath,
 		tails:    func(c *build.Context) { writeVectorTails(c, newAVX512(c)) },
 		tailPath: vectorTailsPath(16),
+
+		shared:     func(c *build.Context) { writeVectorShared(c, newAVX512(c)) },
+		sharedPath: vectorSharedPath(false),
+		sharedStep: 16,
 	},
 	{
 		name: "mixed256", in: "Mixed256", lanes: mixedBatch,
@@ -102,11 +106,15 @@ var kernels = []kernel{
 	},
 	{
 		name: "avx2", in: "AVX2", lanes: 8,
-		search:   func(c *build.Context) { writeVector(c, newAVX2(c)) },
+		search:   func(c *build.Context) { writeVector(c, newAVX2(c, 32)) },
 		scanPath: func(vary int) map[string]int { return vectorPath(vary, false, true) },
 		hashPath: func(vary int) map[string]int { return vectorPath(vary, true, true) },
 		tails:    func(c *build.Context) { writeVectorTails(c, newAVX2Rounds(c)) },
 		tailPath: vectorTailsPath(8),
+
+		shared:     func(c *build.Context) { writeVectorShared(c, newAVX2(c, 64)) },
+		sharedPath: vectorSharedPath(true),
+		sharedStep: 8,
 	},
 }
 

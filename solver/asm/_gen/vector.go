@@ -218,6 +218,12 @@ func (v *vector) schedule(t int, varying terms) {
 //
 //	W[t] = smallSigma1(W[t-2]) + W[t-7] + smallSigma0(W[t-15]) + W[t-16]
 func (v *vector) sum(t int, set terms, numbers, vectors []operand.Mem) {
+	v.draftSum(t, set, numbers, vectors)
+	v.keep(t)
+}
+
+// draftSum is sum, except that it leaves the sum in the register that draft returns.
+func (v *vector) draftSum(t int, set terms, numbers, vectors []operand.Mem) {
 	w := v.draft(t)
 	var sum operand.Op // the sum so far; nil at first
 	var rest func()    // adds vectors and numbers, as soon as there is a sum
@@ -287,7 +293,6 @@ func (v *vector) sum(t int, set terms, numbers, vectors []operand.Mem) {
 	case operand.Mem:
 		v.get(x, w)
 	}
-	v.keep(t)
 }
 
 // rounds writes the shared rounds after the prologues, and the end of Hash.
