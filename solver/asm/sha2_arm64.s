@@ -15,7 +15,8 @@
 // rounds start at the group of four that reads the varying word, and terms of the
 // schedule that do not vary are computed once. A tail needs no schedule: its
 // K + W are the same for all hash values and stay in registers while the hash
-// values pass through, four at a time.
+// values pass through, four at a time. ScanShared has one hash value in each chain
+// and computes one schedule for all of them.
 //
 // States hold, for each group of four hash values, a to d of all chains and then
 // e to h of all chains.
@@ -637,4 +638,144 @@ none:
 
 found:
 	MOVD index, ret+40(FP)
+	RET
+
+// Registers of sharedSHA2 for the whole call, besides next, start and k16.
+#define chunks R0 // the Shared
+#define end    R2 // the end of the words to search
+
+// The message words 8 to 15 of sharedSHA2; K + W of the first sixteen rounds, for
+// W[0] without the bits that vary; and the terms of W[16] to W[27] that SHA256SU1
+// completes.
+#define words8to11  P2
+#define words12to15 P3
+#define kw0to3      Q1
+#define kw4to7      Q2
+#define kw8to11     Q3
+#define kw12to15    S1
+#define terms16     S3
+#define terms20     P1
+#define terms24     S2
+
+// The bits of the varying word, in the lowest lane of a vector.
+#define digits V26
+#define digit  F26
+
+// LOADCHAINS loads the four hash values. It overwrites x.
+#define LOADCHAINS \
+	ADD    $Shared_States, chunks, x \
+	VLD1.P 16(x), [abcd0.S4]         \
+	VLD1.P 16(x), [efgh0.S4]         \
+	VLD1.P 16(x), [abcd1.S4]         \
+	VLD1.P 16(x), [efgh1.S4]         \
+	VLD1.P 16(x), [abcd2.S4]         \
+	VLD1.P 16(x), [efgh2.S4]         \
+	VLD1.P 16(x), [abcd3.S4]         \
+	VLD1.P 16(x), [efgh3.S4]
+
+// HASHALL does four rounds of all chains with the same K + W.
+#define HASHALL(k0) HASH(k0, k0, k0, k0)
+
+// SHAREDROUNDS does the four rounds that use the words p.
+#define SHAREDROUNDS(p) \
+	NEXTK                     \
+	VADD kv.S4, p.S4, kw0.S4  \
+	HASHALL(kw0)
+
+// SHAREDSCHEDULE replaces the words p with those 16 later. The words q, s and t follow
+// p.
+#define SHAREDSCHEDULE(p, q, s, t) \
+	SHA256SU0 q.S4, p.S4       \
+	SHA256SU1 t.S4, s.S4, p.S4
+
+// func sharedSHA2(s *Shared, words []uint32) int
+//
+// The chains belong to the four hash values and share the schedule of one word.
+TEXT ·sharedSHA2(SB), NOSPLIT, $0-40
+	MOVD s+0(FP), chunks
+	MOVD words_base+8(FP), start
+	MOVD words_len+16(FP), x
+	CBZ  x, none
+	ADD  x<<2, start, end
+	MOVD start, next
+	LOADCHAINS
+	GATHER(h)
+
+	// Compute what all steps share.
+	MOVD      $·k(SB), k16
+	VLD1.P    64(k16), [kw0.S4, kw1.S4, kw2.S4, kw3.S4]
+	ADD       $Shared_Words, chunks, x
+	VLD1      (x), [P0.S4, P1.S4, P2.S4, P3.S4]
+	VADD      kw0.S4, P0.S4, kw0to3.S4
+	VADD      kw1.S4, P1.S4, kw4to7.S4
+	VADD      kw2.S4, P2.S4, kw8to11.S4
+	VADD      kw3.S4, P3.S4, kw12to15.S4
+	VMOV      P0.B16, terms16.B16
+	SHA256SU0 P1.S4, terms16.S4
+	SHA256SU0 P2.S4, terms20.S4
+	VMOV      P2.B16, terms24.B16
+	SHA256SU0 P3.S4, terms24.S4
+
+step:
+	// Rounds 0 to 15, W[16] to W[31].
+	FMOVS.P   4(next), digit
+	MOVD      k16, kNext
+	LOADCHAINS
+	VADD      digits.S4, kw0to3.S4, kw0.S4
+	HASHALL(kw0)
+	VADD      digits.S4, terms16.S4, P0.S4
+	SHA256SU1 words12to15.S4, words8to11.S4, P0.S4
+	HASHALL(kw4to7)
+	VMOV      terms20.B16, Q0.B16
+	SHA256SU1 P0.S4, words12to15.S4, Q0.S4
+	HASHALL(kw8to11)
+	VMOV      terms24.B16, S0.B16
+	SHA256SU1 Q0.S4, P0.S4, S0.S4
+	HASHALL(kw12to15)
+	VMOV      words12to15.B16, T0.B16
+	SHAREDSCHEDULE(T0, P0, Q0, S0)
+
+	// Rounds 16 to 47, W[32] to W[63].
+	SHAREDROUNDS(P0)
+	SHAREDSCHEDULE(P0, Q0, S0, T0)
+	SHAREDROUNDS(Q0)
+	SHAREDSCHEDULE(Q0, S0, T0, P0)
+	SHAREDROUNDS(S0)
+	SHAREDSCHEDULE(S0, T0, P0, Q0)
+	SHAREDROUNDS(T0)
+	SHAREDSCHEDULE(T0, P0, Q0, S0)
+	SHAREDROUNDS(P0)
+	SHAREDSCHEDULE(P0, Q0, S0, T0)
+	SHAREDROUNDS(Q0)
+	SHAREDSCHEDULE(Q0, S0, T0, P0)
+	SHAREDROUNDS(S0)
+	SHAREDSCHEDULE(S0, T0, P0, Q0)
+	SHAREDROUNDS(T0)
+	SHAREDSCHEDULE(T0, P0, Q0, S0)
+
+	// Rounds 48 to 63. Adding the first words of the hash values to a gives H0.
+	SHAREDROUNDS(P0)
+	SHAREDROUNDS(Q0)
+	SHAREDROUNDS(S0)
+	NEXTK
+	VADD  kv.S4, T0.S4, kw0.S4
+	HASHLAST(kw0, kw0, kw0, kw0)
+	ADD   $Shared_Mask, chunks, x
+	VLD1R (x), [want.S4]
+	COMPARE
+	CBNZ  x, found
+	CMP   end, next
+	BNE   step
+
+none:
+	MOVD $-1, x
+	MOVD x, ret+32(FP)
+	RET
+
+found:
+	// next is already one word further.
+	SUB  start, next, x
+	LSR  $2, x, x
+	SUB  $1, x, x
+	MOVD x, ret+32(FP)
 	RET
