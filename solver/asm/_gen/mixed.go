@@ -102,13 +102,7 @@ func writeMixed(c *build.Context, newSet func(memory operand.Mem) scheduler) {
 	v.chains.pack(v.field("State", 0), 0)
 	v.chains.put(0, 0, v.hashed)
 
-	v.Label("next")
-	v.Comment("Load the next batch, which may be empty.")
-	at := v.GP64()
-	v.MOVQ(v.index, at)
-	v.CMPQ(at, n)
-	v.CMOVQGT(n, at)
-	digits := v.load(words, at, n)
+	digits := v.nextBatch(words, n)
 	dispatch(c, "vary", vary, 0, 16)
 	for word := range 16 {
 		v.beginning(word, digits)
@@ -124,12 +118,7 @@ func writeMixed(c *build.Context, newSet func(memory operand.Mem) scheduler) {
 	v.JEQ(operand.LabelRef("swap"))
 	v.set.testHits()
 	v.JNE(operand.LabelRef("found"))
-	v.Label("swap")
-	v.XCHGQ(v.done, v.next)
-	v.CMPQ(v.index, n)
-	v.JGE(operand.LabelRef("none"))
-	v.ADDQ(operand.U8(mixedBatch), v.index)
-	v.JMP(operand.LabelRef("next"))
+	v.swapBatches(n)
 
 	v.Label("hash")
 	v.Comment("If no batch was in the chains, the next one overwrites what this stores.")
@@ -140,17 +129,43 @@ func writeMixed(c *build.Context, newSet func(memory operand.Mem) scheduler) {
 	v.JMP(operand.LabelRef("swap"))
 
 	v.Label("found")
-	hits := v.set.hitBits()
+	v.returnHit(v.set.hitBits(), n)
+}
+
+// nextBatch writes the label "next" and loads the nonces at index and after it, if there are any.
+func (v *mixed) nextBatch(words, n reg.GPVirtual) (digits reg.VecPhysical) {
+	v.Label("next")
+	v.Comment("Load the next batch, which may be empty.")
+	at := v.GP64()
+	v.MOVQ(v.index, at)
+	v.CMPQ(at, n)
+	v.CMOVQGT(n, at)
+	return v.load(words, at, n)
+}
+
+// swapBatches writes the label "swap", after which the next batch is the current one.
+func (v *mixed) swapBatches(n reg.GPVirtual) {
+	v.Label("swap")
+	v.XCHGQ(v.done, v.next)
+	v.CMPQ(v.index, n)
+	v.JGE(operand.LabelRef("none"))
+	v.ADDQ(operand.U8(mixedBatch), v.index)
+	v.JMP(operand.LabelRef("next"))
+}
+
+// returnHit returns the index of the first hit in the batch that began at index-8, and writes the
+// label "none".
+func (v *mixed) returnHit(hits, n reg.GPVirtual) {
 	v.BSFL(hits.As32(), hits.As32())
 	v.LEAQ(operand.Mem{Base: v.index, Index: hits, Scale: 1, Disp: -mixedBatch}, v.index)
 	v.Comment("Lanes past the last nonce do not count.")
 	v.CMPQ(v.index, n)
 	v.JGE(operand.LabelRef("none"))
-	returnIndex(c, v.index)
+	returnIndex(v.Context, v.index)
 
 	v.Label("none")
 	v.MOVQ(operand.I32(-1), v.index)
-	returnIndex(c, v.index)
+	returnIndex(v.Context, v.index)
 }
 
 // noteHits looks for hits among four nonces after the last pair of rounds. Its instructions
@@ -198,32 +213,7 @@ func (v *mixed) beginning(vary int, digits reg.VecPhysical) {
 		})
 	})
 	schedule := record(v.Context, func() {
-		s := schedule.Varying(vary)
-		v.set.plan(func(t int) terms {
-			if t < 32 {
-				return s[t]
-			}
-			return s[t] | allTerms&^oldTerms // the rest adds W[t-2] and W[t-7] even if they are constant
-		}, func(t int) operand.Mem { return v.field("old", t-32) })
-		w := v.draft(vary)
-		v.or(v.field("Words", vary), digits, w)
-		v.keep(vary)
-		v.setConstant(v.field("Words", vary^1), v.draft(vary^1))
-		v.storePair(vary|1, v.next)
-		for t := 16; t < 32; t++ {
-			switch {
-			case s[t] != 0 || t >= 32-7: // the rest adds W[25] to W[31] to others
-				v.schedule(t, s[t])
-			case !constantPair(vary, t/2):
-				v.setConstant(v.field("sum", t), v.draft(t))
-				v.keep(t)
-			default:
-				v.keep(t)
-			}
-			if t%2 == 1 && !constantPair(vary, t/2) {
-				v.storePair(t, v.next)
-			}
-		}
+		v.firstWords(vary, digits, func(t int) { v.storePair(t, v.next) })
 	})
 	interleave(v.Context, rounds, v.set.order(schedule))
 	v.JMP(operand.LabelRef("begun"))
@@ -243,12 +233,51 @@ func (v *mixed) rest(fromPair, fromWord int, finish func(group int)) {
 		finish(0)
 	})
 	schedule := record(v.Context, func() {
-		v.set.plan(func(int) terms { return allTerms }, nil)
-		for t := fromWord; t < 64; t++ {
-			v.scheduled(t, allTerms)
-		}
+		v.lastWords(fromWord, func(t int) { v.storePair(t, v.next) })
 	})
 	interleave(v.Context, rounds, v.set.order(schedule))
+}
+
+// firstWords computes W[16] to W[31] for a varying word. It calls store after each word that
+// completes a pair, unless the pair is constant.
+func (v *mixed) firstWords(vary int, digits reg.VecPhysical, store func(t int)) {
+	s := schedule.Varying(vary)
+	v.set.plan(func(t int) terms {
+		if t < 32 {
+			return s[t]
+		}
+		return s[t] | allTerms&^oldTerms // the rest adds W[t-2] and W[t-7] even if they are constant
+	}, func(t int) operand.Mem { return v.field("old", t-32) })
+	w := v.draft(vary)
+	v.or(v.field("Words", vary), digits, w)
+	v.keep(vary)
+	v.setConstant(v.field("Words", vary^1), v.draft(vary^1))
+	store(vary | 1)
+	for t := 16; t < 32; t++ {
+		switch {
+		case s[t] != 0 || t >= 32-7: // the rest adds W[25] to W[31] to others
+			v.schedule(t, s[t])
+		case !constantPair(vary, t/2):
+			v.setConstant(v.field("sum", t), v.draft(t))
+			v.keep(t)
+		default:
+			v.keep(t)
+		}
+		if t%2 == 1 && !constantPair(vary, t/2) {
+			store(t)
+		}
+	}
+}
+
+// lastWords computes W[from] to W[63], and calls store after each word that completes a pair.
+func (v *mixed) lastWords(from int, store func(t int)) {
+	v.set.plan(func(int) terms { return allTerms }, nil)
+	for t := from; t < 64; t++ {
+		v.schedule(t, allTerms)
+		if t%2 == 1 {
+			store(t)
+		}
+	}
 }
 
 // firstRounds does the pairs of rounds before the rest, first for four nonces, whose working
@@ -275,37 +304,39 @@ func (v *mixed) groupRounds(group, from, to int, kw func(nonce, pair int) operan
 	}
 }
 
-// scheduled computes W[t], and stores K + W of the pair if it is complete.
-func (v *mixed) scheduled(t int, varying terms) {
-	v.schedule(t, varying)
-	if t%2 == 1 {
-		v.storePair(t, v.next)
-	}
-}
-
 // storePair stores K + W of rounds t-1 and t in each table.
 func (v *mixed) storePair(t int, tables ...reg.Register) {
 	v.storeHalf(0, t, tables...)
 	v.storeHalf(1, t, tables...)
 }
 
-// storeHalf does storePair for half of the nonces: lanes 0, 1, 4 and 5, or lanes 2, 3, 6 and 7,
-// as unpacking arranges them.
+// storeHalf does storePair for half of the nonces. See unpack.
 func (v *mixed) storeHalf(half, t int, tables ...reg.Register) {
-	even, odd, pairs := v.word(t-1).(reg.VecPhysical), v.word(t), v.set.spare()
+	pairs := v.unpack(half, v.word(t-1).(reg.VecPhysical), v.word(t))
+	v.add(pairConstant(t/2), pairs, pairs)
+	for _, table := range tables {
+		v.put(pairs, pairsAt(table, half, t/2))
+	}
+}
+
+// unpack interleaves the words of half of the nonces: lanes 0, 1, 4 and 5, or lanes 2, 3, 6 and 7.
+func (v *mixed) unpack(half int, even reg.VecPhysical, odd operand.Op) reg.VecPhysical {
+	pairs := v.set.spare()
 	if half == 0 {
 		v.VPUNPCKLDQ(odd, even, pairs)
 	} else {
 		v.VPUNPCKHDQ(odd, even, pairs)
 	}
-	v.add(pairConstant(t/2), pairs, pairs)
-	for _, table := range tables {
-		v.put(pairs, operand.Mem{Base: table, Disp: 8*mixedBatch*(t/2) + 32*half})
-	}
+	return pairs
 }
 
-// kw returns the address at which storeHalf stored K + W of a nonce of the current batch.
+// pairsAt returns the address in a table of K + W of a pair of rounds, for half of the nonces.
+func pairsAt(table reg.Register, half, pair int) operand.Mem {
+	return operand.Mem{Base: table, Disp: 8*mixedBatch*pair + 32*half}
+}
+
+// kw returns the address of K + W of a pair of rounds, for a nonce of the current batch.
 func (v *mixed) kw(nonce, pair int) operand.Mem {
 	half, side, which := nonce%4/2, nonce/4, nonce%2
-	return operand.Mem{Base: v.done, Disp: 8*mixedBatch*pair + 32*half + 16*side + 8*which}
+	return pairsAt(v.done, half, pair).Offset(16*side + 8*which)
 }
