@@ -19,6 +19,7 @@ var mixed512Ops = Ops{
 		0, 1703, 1722, 1692, 1646, 1616, 1570, 1540,
 		1494, 1524, 1525, 1495, 1449, 1419, 0, 0,
 	},
+	Shared: 2757,
 }
 
 // mixed512Rounds counts the SHA256RNDS2 instructions included in mixed512Ops.
@@ -36,6 +37,7 @@ var mixed512Rounds = Ops{
 		0, 496, 496, 480, 480, 464, 464, 448,
 		448, 432, 432, 416, 416, 400, 0, 0,
 	},
+	Shared: 768,
 }
 
 // avx512Ops counts the operations of the functions in avx512_amd64.s.

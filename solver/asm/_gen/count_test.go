@@ -107,7 +107,7 @@ func TestOperationCounts(t *testing.T) {
 		},
 		"mixed512": {
 			scan: map[int]int{0: 847, 3: 851, 8: 754, 10: 801, 11: 784, 12: 763, 13: 747},
-			tail: 24*32 + 1410,
+			tail: 24*32 + 1410, shared: 2757,
 			grid: map[int]int{1: 1703, 3: 1692, 8: 1494, 10: 1525, 12: 1449, 13: 1419},
 		},
 		"mixed256": {
@@ -182,13 +182,16 @@ func TestRoundCounts(t *testing.T) {
 }
 
 // The instruction counts do not grow, loads and stores included: every instruction costs time where
-// SHA-NI and vector instructions share the CPU. The limits are for a batch of Scan and for sixteen
-// hashes of ScanGrid.
+// SHA-NI and vector instructions share the CPU. The limits are for a batch of Scan, for sixteen
+// hashes of ScanGrid, and for 32 hashes of ScanShared.
 func TestInstructionCounts(t *testing.T) {
-	for name, most := range map[string]struct{ scan, grid map[int]int }{
-		"mixed512": {map[int]int{3: 1172, 8: 1067, 10: 1133, 13: 1055}, map[int]int{3: 2344, 10: 2177}},
-		"mixed256": {map[int]int{3: 1568, 8: 1413, 10: 1516, 13: 1409}, map[int]int{3: 3125, 10: 2877}},
-		"shani":    {map[int]int{3: 685, 8: 636, 10: 672, 13: 625}, nil},
+	for name, most := range map[string]struct {
+		scan, grid map[int]int
+		shared     int
+	}{
+		"mixed512": {map[int]int{3: 1172, 8: 1067, 10: 1133, 13: 1055}, map[int]int{3: 2344, 10: 2177}, 3206},
+		"mixed256": {map[int]int{3: 1568, 8: 1413, 10: 1516, 13: 1409}, map[int]int{3: 3125, 10: 2877}, 0},
+		"shani":    {map[int]int{3: 685, 8: 636, 10: 672, 13: 625}, nil, 2056},
 	} {
 		k := kernels[slices.IndexFunc(kernels, func(k kernel) bool { return k.name == name })]
 		_, n := built(t, k)
@@ -202,6 +205,9 @@ func TestInstructionCounts(t *testing.T) {
 				t.Errorf("%s, words %d and %d: %d instructions; want at most %d",
 					name, counter-1, counter, got, most)
 			}
+		}
+		if got := n.instructions.shared; got > most.shared {
+			t.Errorf("%s: %d instructions of ScanShared; want at most %d", name, got, most.shared)
 		}
 	}
 }

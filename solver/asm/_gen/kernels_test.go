@@ -320,7 +320,13 @@ func newShared(rng *rand.Rand, n int) (s *asm.Shared, words []uint32, h0 [][]uin
 func runShared(t *testing.T, k kernel, s *asm.Shared, words []uint32) int {
 	functions, _ := built(t, k)
 	m := newMachine()
-	result := m.call(functions["shared"+k.in], append([]uint64{give(m, "Shared", s)}, giveSlice(m, "words", words)...)...)
+	arguments := []uint64{give(m, "Shared", s)}
+	if k.sharedLast {
+		last := asm.Block{State: s.States[sharedStates-1], Words: s.Words, Mask: s.Mask}
+		last.Prepare(0)
+		arguments = append(arguments, give(m, "Block", &last))
+	}
+	result := m.call(functions["shared"+k.in], append(arguments, giveSlice(m, "words", words)...)...)
 	checkTransitions(t, k, m)
 	return result
 }

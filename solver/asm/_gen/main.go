@@ -9,9 +9,9 @@
 // values, and shared.go a varying block after four hash values.
 //
 // shani.go is the kernel for SHA-NI, whose instructions do whole rounds. chains.go runs
-// several hashes with them side by side, in chains. mixed.go, mixedgrid.go and ring.go run
-// chains beside vectors, with the variant of AVX-512 in avx512vl.go. order.go and stream.go
-// order the instructions of the two streams. count.go counts operations.
+// several hashes with them side by side, in chains. mixed.go, mixedgrid.go, mixedshared.go and
+// ring.go run chains beside vectors, with the variant of AVX-512 in avx512vl.go. order.go and
+// stream.go order the instructions of the two streams. count.go counts operations.
 package main
 
 import (
@@ -48,7 +48,8 @@ type kernel struct {
 
 	shared     func(*build.Context) // writes ScanShared; nil if the kernel uses another one's
 	sharedPath map[string]int
-	sharedStep int // words in a step of ScanShared
+	sharedStep int  // words in a step of ScanShared
+	sharedLast bool // whether it has a parameter for the Block of the last hash value
 }
 
 var kernels = []kernel{
@@ -65,6 +66,11 @@ var kernels = []kernel{
 		gridPath: mixedGridPath,
 		tails:    writeMixedTails,
 		tailPath: mixedTailsPath,
+
+		shared:     writeMixedShared,
+		sharedPath: mixedSharedPath,
+		sharedStep: mixedBatch,
+		sharedLast: true,
 	},
 	{
 		name: "avx512", in: "AVX512", lanes: 16,
@@ -202,6 +208,10 @@ func (k kernel) build() (*ir.File, counts, error) {
 	if k.lanes < 16 {
 		gridSignature = "func(grid *Grid, first int, words []uint32) int"
 	}
+	sharedSignature := "func(s *Shared, words []uint32) int"
+	if k.sharedLast {
+		sharedSignature = "func(s *Shared, last *Block, words []uint32) int"
+	}
 	for _, f := range []struct {
 		name, signature, doc string
 		write                func(*build.Context)
@@ -210,7 +220,7 @@ func (k kernel) build() (*ir.File, counts, error) {
 			"does Scan if s is nil, else Hash", k.search},
 		{"tails" + k.in, "func(s *States, tails []Tail, mask uint32) int", "does ScanTails", k.tails},
 		{"grid" + k.in, gridSignature, "does ScanGrid", k.grid},
-		{"shared" + k.in, "func(s *Shared, words []uint32) int", "does ScanShared", k.shared},
+		{"shared" + k.in, sharedSignature, "does ScanShared", k.shared},
 	} {
 		if f.write == nil {
 			continue
