@@ -75,12 +75,6 @@ func (o Ops) with(other Ops) Ops {
 	return o
 }
 
-// withShared returns o with the count of another kernel, whose ScanShared this one uses.
-func (o Ops) withShared(other Ops) Ops {
-	o.Shared = other.Shared
-	return o
-}
-
 // Weights gives the CPU cycles that one operation takes in each function. The figures were
 // measured (make cycles) on a CPU for which the kernel is a good choice. Layouts use different
 // functions, whose mixes of instructions differ in speed; weights make their costs comparable.
