@@ -49,7 +49,7 @@ func inThisProgram(name string) asm.Kernel {
 }
 
 // selfTest runs the parts of the kernel's self-test that call the given function: first those in
-// which the given word varies, then the others in order.
+// which the given word varies, then the others in order. ScanShared has a single part.
 func selfTest(kernel, function string, word int) error {
 	k := inThisProgram(kernel)
 	parts := []func(int) error{k.SelfTestScan, k.SelfTestTails}
@@ -60,6 +60,8 @@ func selfTest(kernel, function string, word int) error {
 	case strings.HasPrefix(function, "grid"):
 		parts = []func(int) error{k.SelfTestGrid}
 		words[0] = min(max(word, 1), 13)
+	case strings.HasPrefix(function, "shared"):
+		return k.SelfTestShared()
 	}
 	for other := range 16 {
 		if strings.HasPrefix(function, "grid") && (other < 1 || other > 13) || other == words[0] {
