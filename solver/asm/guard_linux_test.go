@@ -99,3 +99,29 @@ func TestKernelsStayInside(t *testing.T) {
 		}
 	})
 }
+
+// ScanShared accesses no memory outside its arguments either.
+func TestScanSharedStaysInside(t *testing.T) {
+	memory, page := guardedPage(t)
+	inside := unsafe.Slice((*uint32)(unsafe.Pointer(&memory[page])), page/4)
+
+	eachKernel(t, func(t *testing.T, k Kernel) {
+		s := newSharedSample(rand.New(rand.NewPCG(13, 0)), 2*sharedStep+1)
+		s.shared.Mask = ^uint32(0)
+		for n := range s.words {
+			for _, words := range [][]uint32{inside[:n], inside[len(inside)-n:]} {
+				copy(words, s.words)
+				if got := k.ScanShared(&s.shared, words); got != -1 {
+					t.Fatalf("ScanShared of %d words without a hit = %d; want -1", n, got)
+				}
+			}
+		}
+		for _, at := range []int{page, 2*page - int(unsafe.Sizeof(Shared{}))} {
+			shared := (*Shared)(unsafe.Pointer(&memory[at]))
+			*shared = s.shared
+			if got := k.ScanShared(shared, s.words); got != -1 {
+				t.Fatalf("ScanShared of chunks at an edge of the page = %d; want -1", got)
+			}
+		}
+	})
+}

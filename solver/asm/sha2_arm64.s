@@ -640,9 +640,10 @@ found:
 	MOVD index, ret+40(FP)
 	RET
 
-// Registers of sharedSHA2 for the whole call, besides next, start and k16.
-#define chunks R0 // the Shared
-#define end    R2 // the end of the words to search
+// Registers of sharedSHA2 for the whole call, besides start and k16.
+#define chunks R4 // the Shared
+#define word   R5 // the next word to search
+#define end    R6 // the end of the words
 
 // The message words 8 to 15 of sharedSHA2; K + W of the first sixteen rounds, for
 // W[0] without the bits that vary; and the terms of W[16] to W[27] that SHA256SU1
@@ -697,9 +698,7 @@ TEXT ·sharedSHA2(SB), NOSPLIT, $0-40
 	MOVD words_len+16(FP), x
 	CBZ  x, none
 	ADD  x<<2, start, end
-	MOVD start, next
-	LOADCHAINS
-	GATHER(h)
+	MOVD start, word
 
 	// Compute what all steps share.
 	MOVD      $·k(SB), k16
@@ -718,9 +717,10 @@ TEXT ·sharedSHA2(SB), NOSPLIT, $0-40
 
 step:
 	// Rounds 0 to 15, W[16] to W[31].
-	FMOVS.P   4(next), digit
+	FMOVS.P   4(word), digit
 	MOVD      k16, kNext
 	LOADCHAINS
+	GATHER(h)
 	VADD      digits.S4, kw0to3.S4, kw0.S4
 	HASHALL(kw0)
 	VADD      digits.S4, terms16.S4, P0.S4
@@ -764,7 +764,7 @@ step:
 	VLD1R (x), [want.S4]
 	COMPARE
 	CBNZ  x, found
-	CMP   end, next
+	CMP   end, word
 	BNE   step
 
 none:
@@ -773,8 +773,8 @@ none:
 	RET
 
 found:
-	// next is already one word further.
-	SUB  start, next, x
+	// The next word is one further than the hit.
+	SUB  start, word, x
 	LSR  $2, x, x
 	SUB  $1, x, x
 	MOVD x, ret+32(FP)
