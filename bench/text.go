@@ -7,6 +7,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"sync"
 	"unicode/utf8"
 )
 
@@ -76,14 +77,17 @@ func (t *textWriter) paragraph(s string) {
 // fixedSpace stands for a space at which wrapped must not break a line.
 const fixedSpace = "\x1f"
 
-// beforeUnit matches the space between a number and its unit.
-var beforeUnit = regexp.MustCompile(`([0-9]) (%|GHz|MH/s|[mµn]?s\b|min\b|h\b|days\b|years\b)`)
+// beforeUnit matches the space between a number and its unit. It is compiled on first use, because
+// every start of gkpow would have to wait for it.
+var beforeUnit = sync.OnceValue(func() *regexp.Regexp {
+	return regexp.MustCompile(`([0-9]) (%|GHz|MH/s|[mµn]?s\b|min\b|h\b|days\b|years\b)`)
+})
 
 // wrapped breaks a text into lines between words. Lines after the first are indented. A word
 // that is wider than a line gets a line of its own.
 func wrapped(s string, width int) (lines []string) {
 	line := ""
-	for _, word := range strings.Fields(beforeUnit.ReplaceAllString(s, "$1"+fixedSpace+"$2")) {
+	for _, word := range strings.Fields(beforeUnit().ReplaceAllString(s, "$1"+fixedSpace+"$2")) {
 		if line != "" && utf8.RuneCountInString(line)+1+utf8.RuneCountInString(word) > width {
 			lines = append(lines, line)
 			line = " "
