@@ -144,6 +144,24 @@ func TestSequentialFindsTheSmallest(t *testing.T) {
 	})
 }
 
+// The same where four chunks share the second block: solutions of up to six digits are in windows of
+// several chunks.
+func TestSequentialFindsTheSmallestInSharedBlocks(t *testing.T) {
+	eachKernel(t, func(t *testing.T, k asm.Kernel) {
+		rng := rand.New(rand.NewPCG(3, 0))
+		for range 30 / thin(k) {
+			p := Puzzle{Prefix: randomPrefix(rng, 61+rng.IntN(3)), Bits: 13 + rng.IntN(4)}
+			s := mustNew(t, Options{Backend: k.Name, Sequential: true, Workers: 1 + rng.IntN(3)})
+			solution, err := s.Solve(t.Context(), p)
+			require.NoError(t, err)
+			checkSolution(t, p, solution)
+			if all := solutions(p, 0, solution.Nonce); len(all) != 1 {
+				t.Fatalf("prefix of %d bytes, %d bits: found %d; want %d", len(p.Prefix), p.Bits, solution.Nonce, all[0])
+			}
+		}
+	})
+}
+
 // A search that finds nothing counts every nonce once, whatever the shard, the order and the number
 // of workers.
 func TestExhaustedCountsEveryNonce(t *testing.T) {
@@ -506,7 +524,7 @@ func BenchmarkSolver(b *testing.B) {
 // A rate is a number of nonces divided by the time: in any order, all nonces tried; in numeric
 // order, the nonces up to the smallest solution, so that tries above it count as a loss.
 func BenchmarkSequential(b *testing.B) {
-	for _, salt := range []int{16, 24, 32, 40, 44, 48, 56, 58, 59, 60, 61} {
+	for _, salt := range []int{16, 24, 32, 40, 44, 48, 56, 58, 59, 60, 61, 62} {
 		for _, workers := range []int{1, 2} {
 			b.Run(fmt.Sprintf("salt=%d/workers=%d", salt, workers), func(b *testing.B) {
 				var nonces, seconds [2]float64

@@ -480,6 +480,58 @@ func TestPiecesPartitionTheSegment(t *testing.T) {
 	}
 }
 
+// After a solution, a walk still holds each nonce below it once, but no chunk above it in the rows
+// that it begins.
+func TestWalkLeavesOutChunksAboveASolution(t *testing.T) {
+	rng := rand.New(rand.NewPCG(5, 0))
+	for at := 0; at < 64; at += cases.Stride() {
+		mid := mustMidstate(t, randomPrefix(rng, at))
+		for width := 3; width <= 6; width++ {
+			for l := range layouts(at, width) {
+				if l.together() > 1 {
+					checkWalkAfterSolution(t, rng, &mid, l)
+				}
+			}
+		}
+	}
+}
+
+func checkWalkAfterSolution(t *testing.T, rng *rand.Rand, mid *midstate, l layout) {
+	t.Helper()
+	first, last, _ := widthRange(l.width, math.MaxUint64)
+	seg := &segment{layout: l, first: first, last: last}
+	solution := first + rng.Uint64N(last-first+1)
+	seen := make([]bool, solution+1)
+	from, to := seg.rows()
+	foundIn := from + rng.Uint64N(seg.windowOf(solution)*seg.after()+1-from) // the row in which it is found
+	var w walk
+	w.begin(mid, seg, mask(32), from, to)
+	for beyond := uint64(math.MaxUint64); w.more(beyond); {
+		p := w.piece(1 << 20)
+		for lane := range p.lanes() {
+			if high := p.nonce(0, lane) / seg.highStride(); w.next > foundIn+1 && high > solution/seg.highStride() {
+				t.Fatalf("layout %+v, solution %d: row %d holds chunk %d", l, solution, w.next-1, high)
+			}
+			for step := range p.steps() {
+				nonce := p.nonce(step, lane)
+				if nonce > solution {
+					continue
+				}
+				if seen[nonce] {
+					t.Fatalf("layout %+v: nonce %d twice", l, nonce)
+				}
+				seen[nonce] = true
+			}
+		}
+		if w.next > foundIn {
+			beyond = solution
+		}
+	}
+	if missing := slices.Index(seen[first:], false); missing >= 0 {
+		t.Fatalf("layout %+v, solution %d: nonce %d is missing", l, solution, first+uint64(missing))
+	}
+}
+
 // A cursor does not overwrite a shared table of tails when it enters a segment for which it builds
 // its own tails, even of the same size.
 func TestSharedTailsStay(t *testing.T) {
