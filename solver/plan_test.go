@@ -148,8 +148,6 @@ func TestWindowsCostLittle(t *testing.T) {
 				ideal, time := ordered.sequentialBound(kernels), ordered.sequentialTime()
 				want := 0.9
 				switch salt {
-				case 60, 61:
-					want = 0.8
 				case 62:
 					want = 0.7
 				}
