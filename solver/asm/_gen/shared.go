@@ -232,7 +232,7 @@ func vectorSharedPath(compact bool) map[string]int {
 type vectorShared struct {
 	vector
 	varying [64]terms
-	memory  operand.Mem // K + W of all rounds; in place of the first, which varies in all bits, W[0]
+	memory  operand.Mem // K + W of each round; for round 0 only W[0], since prepareStates adds K[0]
 	sums    operand.Mem // for each word that varies, from W[16] on, the sum of its constant terms
 	states  operand.Mem // for each hash value, the vectors that roundsOf loads
 }
@@ -301,8 +301,8 @@ func (v *vectorShared) makeKW(t int) {
 	v.keepKW(t)
 }
 
-// prepareStates stores for each hash value the working variables after round 0 without W[0], and h of
-// rounds 1 to 3 with K + W added. It leaves the end of that memory in at.
+// prepareStates stores for each hash value the working variables after round 0 without W[0], and h
+// of rounds 1 to 3 with K + W added. It sets at to the end of that memory.
 func (v *vectorShared) prepareStates(at reg.GPVirtual) {
 	from, left := v.GP64(), v.GP64()
 	v.LEAQ(address(v.block.Field("States").Index(0).Index(0)), from)
