@@ -16,8 +16,8 @@ const (
 	sharedCycles   = 300  // a kernel's work before the first step of ScanShared
 )
 
-// cost estimates the time per hash, in operations of Scan. Layouts that the kernel does not support
-// cost +Inf.
+// cost estimates the time per hash of whole rows, in operations of Scan. Layouts that the kernel does
+// not support cost +Inf.
 func (l layout) cost(k *asm.Kernel) float64 {
 	if l.gridDigits > 0 && k.Ops.Grid[l.word()] == 0 {
 		return math.Inf(1)
@@ -25,7 +25,7 @@ func (l layout) cost(k *asm.Kernel) float64 {
 	return (l.setUpCycles(k.Weights) + l.kernelWork(k.Lanes, &k.Ops, k.Weights)) / k.Weights.Scan
 }
 
-// rounds returns the number of SHA256RNDS2 instructions per hash.
+// rounds returns the number of SHA256RNDS2 instructions per hash of whole rows.
 func (l layout) rounds(k *asm.Kernel) float64 {
 	return l.kernelWork(k.Lanes, &k.Rounds, asm.Weights{Scan: 1, Hash: 1, Tail: 1, Grid: 1, Shared: 1})
 }
@@ -38,8 +38,6 @@ func (l layout) setUpCycles(w asm.Weights) float64 {
 		if l.shared {
 			cycles = prepareCycles + sharedCycles + l.firstBlockCycles()*asm.SharedStates
 		}
-		rest, alone := l.leftOver()
-		return (1-rest)*cycles/float64(l.rowSize()) + rest*alone.setUpCycles(w)
 	}
 	if l.hasTail() {
 		cycles += l.calls(asm.MaxStates) * callCycles
@@ -69,13 +67,10 @@ func (l layout) firstBlockCycles() float64 {
 func (l layout) kernelWork(lanes int, o *asm.Ops, w asm.Weights) float64 {
 	word := l.word()
 	switch {
-	case l.together() > 1:
-		work := w.Grid * float64(o.Grid[word]) / asm.GridLanes
-		if l.shared {
-			work = w.Shared * float64(o.Shared) / asm.MaxStates
-		}
-		rest, alone := l.leftOver()
-		return (1-rest)*work + rest*alone.kernelWork(lanes, o, w)
+	case l.shared:
+		return w.Shared * float64(o.Shared) / asm.MaxStates
+	case l.gridDigits > 0:
+		return w.Grid * float64(o.Grid[word]) / asm.GridLanes
 	case l.hasTail():
 		group := w.Hash*float64(o.Hash[word]) + float64(l.tailCount())*w.Tail*float64(o.Tail)
 		return l.calls(asm.MaxStates) * group / float64(l.rowSize())
@@ -86,15 +81,6 @@ func (l layout) kernelWork(lanes int, o *asm.Ops, w asm.Weights) float64 {
 // calls returns the number of vectors, each with the given number of lanes, that hold the inner
 // values that a row takes from one chunk.
 func (l layout) calls(lanes int) float64 { return math.Ceil(float64(l.rowValues()) / float64(lanes)) }
-
-// leftOver returns the share of chunks that are searched one by one although others are searched
-// together, and the layout for these. Some chunks are left over if a family is not a multiple of
-// those in a row.
-func (l layout) leftOver() (share float64, alone layout) {
-	share = float64(l.family()%l.together()) / float64(l.family())
-	l.gridDigits, l.shared = 0, false
-	return share, l
-}
 
 // tableCycles estimates the cycles to build the tables of tails that are kept.
 func (l layout) tableCycles(w asm.Weights) float64 {

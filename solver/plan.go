@@ -58,10 +58,9 @@ func (sp space) cheapest(width int, s segment, kernels lineup) segment {
 		k := kernels[whole.kind()]
 		for l := range whole.stretches() {
 			s.layout = l
-			if s.cost = l.cost(k.Kernel); math.IsInf(s.cost, 1) {
+			if s.cost = s.costWith(k.Kernel); math.IsInf(s.cost, 1) {
 				break
 			}
-			s.cost += s.sparseCost(k.Kernel)
 			s.time = s.cost * k.opTime
 			s.tables = l.tableCycles(k.Weights) / k.Weights.Scan * k.opTime
 			total := s.time*(1+sp.excess(&s)/hashes) + s.tables/hashes

@@ -1,18 +1,70 @@
 package solver
 
-import "github.com/gkpow/gkpow/solver/asm"
+import (
+	"math"
+
+	"github.com/gkpow/gkpow/solver/asm"
+)
 
 // A segment is a range of nonces of one width, searched with one layout.
 type segment struct {
 	layout
 	first, last uint64  // the range of nonces, both included
-	cost        float64 // per hash, see layout.cost
+	cost        float64 // per hash, in operations of Scan
 	time        float64 // per hash, in ns or any unit that all segments of a plan share
 	tables      float64 // time to build the tables of tails that are kept, in the unit of time
 }
 
 // nonces returns the number of nonces in the segment.
 func (s *segment) nonces() float64 { return float64(s.last-s.first) + 1 }
+
+// costWith estimates the time per hash with a kernel, in operations of Scan. It is +Inf if the kernel
+// does not support the layout, or if the layout is for chunks that are searched together and the
+// segment has too few of them.
+func (s *segment) costWith(k *asm.Kernel) float64 {
+	rest, alone := s.leftOver()
+	cost := s.layout.cost(k)
+	switch {
+	case rest == 1:
+		return math.Inf(1)
+	case rest > 0:
+		cost = (1-rest)*cost + rest*alone.cost(k)
+	}
+	return cost + s.sparseCost(k)
+}
+
+// rounds returns the number of SHA256RNDS2 instructions per hash.
+func (s *segment) rounds(k *asm.Kernel) float64 {
+	rest, alone := s.leftOver()
+	return (1-rest)*s.layout.rounds(k) + rest*alone.rounds(k)
+}
+
+// leftOver returns the share of nonces whose chunks are searched one by one although the layout is
+// for chunks that are searched together, and the layout for these chunks. They are those of windows
+// with too few chunks: at the end of a family, or at an end of the segment.
+func (s *segment) leftOver() (share float64, alone layout) {
+	alone = s.layout
+	if s.together() == 1 {
+		return 0, alone
+	}
+	alone.gridDigits, alone.shared = 0, false
+	from, to := s.windowOf(s.first), s.windowOf(s.last)+1 // the whole windows, [from, to)
+	stride := s.highStride()
+	if s.row(from*s.after()).high*stride < s.first {
+		from++
+	}
+	if s.row((to-1)*s.after()).end-1 > (s.last-(stride-1))/stride {
+		to--
+	}
+	if from >= to {
+		return 1, alone
+	}
+	whole := to - from
+	if s.family()%s.together() > 0 {
+		whole -= to/s.groups() - from/s.groups()
+	}
+	return 1 - float64(whole)*s.window()/s.nonces(), alone
+}
 
 // sparseCost estimates how much rows that hold few or none of the segment's nonces add to the cost
 // per hash, in the unit of cost. If a segment has few nonces and their last digits are outer ones,
@@ -28,9 +80,9 @@ func (s *segment) sparseCost(k *asm.Kernel) float64 {
 // part.
 //
 // A row is the unit that a walk prepares: a chunk, a part of a chunk's inner values, or up to
-// sixteen chunks with consecutive high parts that the kernel searches together. Rows that differ only in their low part form a
-// window of consecutive nonces. Rows are numbered window by window, in the numeric order of the
-// windows.
+// sixteen chunks with consecutive high parts that the kernel searches together. Rows that differ
+// only in their low part form a window of consecutive nonces. Rows are numbered window by window,
+// in the numeric order of the windows.
 type row struct {
 	low       uint64
 	high, end uint64 // the high parts of its chunks, [high, end)

@@ -437,6 +437,39 @@ func TestGridsAreWhole(t *testing.T) {
 	}
 }
 
+// A segment knows how many of its nonces a walk searches chunk by chunk although the layout is for
+// chunks that are searched together.
+func TestLeftOver(t *testing.T) {
+	rng := rand.New(rand.NewPCG(6, 0))
+	for range 300 / cases.Stride() {
+		at, width := rng.IntN(64), 3+rng.IntN(3)
+		mid := mustMidstate(t, randomPrefix(rng, at))
+		for l := range layouts(at, width) {
+			if l.together() == 1 {
+				continue
+			}
+			first, last, _ := widthRange(width, math.MaxUint64)
+			stride := l.highStride()
+			from := first/stride + rng.Uint64N((last-first)/stride+1) // the first chunk
+			chunks := 1 + rng.Uint64N(last/stride-from+1)
+			seg := &segment{layout: l, first: max(first, from*stride), last: (from+chunks)*stride - 1}
+			var w walk
+			begin, end := seg.rows()
+			w.begin(&mid, seg, mask(32), begin, end)
+			nonces := map[kind]uint64{}
+			for w.more(math.MaxUint64) {
+				p := w.piece(1 << 20)
+				nonces[p.kind] += p.hashes()
+			}
+			want := float64(nonces[oneBlock]) / seg.nonces()
+			if got, _ := seg.leftOver(); math.Abs(got-want) > 1e-9 {
+				t.Fatalf("layout %+v, nonces %d to %d: %.4f of the nonces are left over; want %.4f",
+					l, seg.first, seg.last, got, want)
+			}
+		}
+	}
+}
+
 // The pieces of a walk hold each nonce of its rows once, whatever their size.
 func TestPiecesPartitionTheSegment(t *testing.T) {
 	rng := rand.New(rand.NewPCG(4, 0))
