@@ -9,6 +9,7 @@ func TestSelfTest(t *testing.T) {
 	eachKernel(t, func(t *testing.T, k Kernel) {
 		for name, test := range map[string]func(vary int) error{
 			"scan": k.SelfTestScan, "tails": k.SelfTestTails, "grid": k.SelfTestGrid,
+			"shared": func(int) error { return k.SelfTestShared() },
 		} {
 			t.Run(name, func(t *testing.T) {
 				for vary := range 16 {
@@ -231,6 +232,76 @@ func TestSelfTestFindsFaultsInGrids(t *testing.T) {
 	}
 	if k.ScanGrid = scans["finds nothing"]; k.SelfTest() == nil {
 		t.Error("SelfTest leaves out ScanGrid")
+	}
+}
+
+// The same for ScanShared.
+func TestSelfTestFindsFaultsInSharedBlocks(t *testing.T) {
+	type scan = func(s *Shared, words []uint32) int
+	scans := map[string]scan{
+		"finds nothing":  func(*Shared, []uint32) int { return -1 },
+		"finds anything": func(*Shared, []uint32) int { return 0 },
+		"returns the word after": func(s *Shared, words []uint32) int {
+			if i := scanSharedGeneric(s, words); i >= 0 {
+				return i + 1
+			}
+			return -1
+		},
+		"returns the last hit": func(s *Shared, words []uint32) int {
+			last := -1
+			for i := range words {
+				if scanSharedGeneric(s, words[i:i+1]) == 0 {
+					last = i
+				}
+			}
+			return last
+		},
+		"skips the remainder of a range": func(s *Shared, words []uint32) int {
+			return scanSharedGeneric(s, words[:len(words)/8*8])
+		},
+		"searches beyond the range": func(s *Shared, words []uint32) int {
+			return scanSharedGeneric(s, words[:min(len(words)+1, cap(words))])
+		},
+		"ignores half the mask": func(s *Shared, words []uint32) int {
+			half := *s
+			half.Mask &= 0xffff0000
+			return scanSharedGeneric(&half, words)
+		},
+	}
+	for chunk := range SharedStates {
+		scans[fmt.Sprintf("misses chunk %d", chunk)] = func(s *Shared, words []uint32) int {
+			broken := *s
+			broken.States[chunk][3] ^= 1
+			return scanSharedGeneric(&broken, words)
+		}
+	}
+	for step := range sharedStep {
+		scans[fmt.Sprintf("misses step %d", step)] = func(s *Shared, words []uint32) int {
+			if i := scanSharedGeneric(s, words); i%sharedStep != step {
+				return i
+			}
+			return -1
+		}
+	}
+	for word := range 16 {
+		scans[fmt.Sprintf("wrong in word %d", word)] = func(s *Shared, words []uint32) int {
+			broken := *s
+			broken.Words[word] ^= 1 << 31
+			return scanSharedGeneric(&broken, words)
+		}
+	}
+	for name, scan := range scans {
+		t.Run(name, func(t *testing.T) {
+			k := Generic()
+			k.ScanShared = scan
+			if k.SelfTestShared() == nil {
+				t.Error("passed the self-test")
+			}
+		})
+	}
+	k := Generic()
+	if k.ScanShared = scans["finds nothing"]; k.SelfTest() == nil {
+		t.Error("SelfTest leaves out ScanShared")
 	}
 }
 
