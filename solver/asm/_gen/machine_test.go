@@ -279,22 +279,6 @@ func (m *machine) execute(s step) {
 			panic("VPALIGNR by other than one word")
 		}
 		s.quarters(func(x, y []uint32) [4]uint32 { return [4]uint32{x[1], x[2], x[3], y[0]} })
-	case "VPSRLDQ":
-		s.shiftQuarters(func(x []uint32) [4]uint32 { return [4]uint32{x[2], x[3]} })
-	case "VPSLLDQ":
-		s.shiftQuarters(func(x []uint32) [4]uint32 { return [4]uint32{2: x[0], 3: x[1]} })
-	case "VBROADCASTI128":
-		x := s.loadLanes(0, func(lane int) bool { return lane < 4 })
-		copy(x[4:], x[:4])
-		s.setVector(1, x)
-	case "VINSERTI128":
-		x, y := s.loadLanes(1, func(lane int) bool { return lane < 4 }), s.vector(2)
-		copy(y[4:], x[:4])
-		s.setVector(3, y)
-	case "VEXTRACTI128":
-		for i, to := 0, s.load(2, 16); i < 4; i++ {
-			binary.LittleEndian.PutUint32(to[4*i:], s.vector(1)[4+i])
-		}
 	case "VSHUFPS":
 		n := s.integer(0)
 		s.quarters(func(x, y []uint32) [4]uint32 {
@@ -528,19 +512,6 @@ func (s step) quarters(f func(x, y []uint32) [4]uint32) {
 		copy(y[i:], result[:])
 	}
 	s.setVector(last, y)
-}
-
-// shiftQuarters shifts each quarter of a vector by two words, as f does.
-func (s step) shiftQuarters(f func(x []uint32) [4]uint32) {
-	if s.integer(0) != 8 {
-		panic(s.Opcode + " by other than two words")
-	}
-	x := s.vector(1)
-	for i := 0; i < len(x); i += 4 {
-		result := f(x[i:])
-		copy(x[i:], result[:])
-	}
-	s.setVector(2, x)
 }
 
 // shaSource is like vector for instructions without VEX encoding, whose memory operands must be
