@@ -98,6 +98,29 @@ func TestAllFindsEverythingInGrids(t *testing.T) {
 	}
 }
 
+// The same for ranges that begin and end among chunks that share blocks.
+func TestAllFindsEverythingInSharedBlocks(t *testing.T) {
+	eachKernel(t, func(t *testing.T, k asm.Kernel) {
+		rng := rand.New(rand.NewPCG(13, 0))
+		sharing, calls := sharer(k)
+		for inner := 1; inner <= 18; inner += thin(k) { // digits in the first block
+			p := Puzzle{Prefix: randomPrefix(rng, 64-inner), Bits: 5 + rng.IntN(4)}
+			width := min(maxWidth, inner+2+rng.IntN(2))
+			first, last, _ := widthRange(width, math.MaxUint64)
+			first += rng.Uint64N((last - first) / 2)
+			last = min(last, first+rng.Uint64N(10*pow10[width-inner]))
+			s, err := newSolver(Options{Workers: 1 + inner%3, MinNonce: first, MaxNonce: last},
+				testedRegistry(sharing, asm.Generic()))
+			require.NoError(t, err)
+			got, hashes := mustFindAll(t, s, p)
+			require.Equal(t, solutions(p, first, last), got,
+				"prefix of %d bytes, %d bits, %d to %d", len(p.Prefix), p.Bits, first, last)
+			require.Equal(t, last-first+1, hashes)
+		}
+		require.Positive(t, calls.Load())
+	})
+}
+
 func TestAllShards(t *testing.T) {
 	const first, last, shards = 950, 20_000, 7
 	p := Puzzle{Prefix: []byte("all shards:"), Bits: 6}

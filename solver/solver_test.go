@@ -12,6 +12,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -144,21 +145,39 @@ func TestSequentialFindsTheSmallest(t *testing.T) {
 	})
 }
 
-// The same where four chunks share the second block: solutions of up to six digits are in windows of
-// several chunks.
+// sharer returns a copy of a kernel with which the plan prefers shared blocks, and the number of
+// calls of its ScanShared.
+func sharer(k asm.Kernel) (asm.Kernel, *atomic.Int64) {
+	calls, scan := new(atomic.Int64), k.ScanShared
+	k.ScanShared = func(s *asm.Shared, words []uint32) int {
+		calls.Add(1)
+		return scan(s, words)
+	}
+	k.Weights.Shared /= 1000
+	return k, calls
+}
+
+// The same where four chunks share the second block, so that windows hold nonces of several chunks.
 func TestSequentialFindsTheSmallestInSharedBlocks(t *testing.T) {
 	eachKernel(t, func(t *testing.T, k asm.Kernel) {
 		rng := rand.New(rand.NewPCG(3, 0))
+		sharing, calls := sharer(k)
 		for range 30 / thin(k) {
-			p := Puzzle{Prefix: randomPrefix(rng, 61+rng.IntN(3)), Bits: 13 + rng.IntN(4)}
-			s := mustNew(t, Options{Backend: k.Name, Sequential: true, Workers: 1 + rng.IntN(3)})
+			inner := 1 + rng.IntN(3) // digits in the first block
+			p := Puzzle{Prefix: randomPrefix(rng, 64-inner), Bits: 13 + rng.IntN(4)}
+			first, last, _ := widthRange(inner+2+rng.IntN(3), math.MaxUint64)
+			o := Options{Sequential: true, Workers: 1 + rng.IntN(3), MinNonce: first + rng.Uint64N(last-first)}
+			s, err := newSolver(o, testedRegistry(sharing, asm.Generic()))
+			require.NoError(t, err)
 			solution, err := s.Solve(t.Context(), p)
 			require.NoError(t, err)
 			checkSolution(t, p, solution)
-			if all := solutions(p, 0, solution.Nonce); len(all) != 1 {
-				t.Fatalf("prefix of %d bytes, %d bits: found %d; want %d", len(p.Prefix), p.Bits, solution.Nonce, all[0])
+			if all := solutions(p, o.MinNonce, solution.Nonce); len(all) != 1 {
+				t.Fatalf("prefix of %d bytes, %d bits, from %d: found %d; want %d",
+					len(p.Prefix), p.Bits, o.MinNonce, solution.Nonce, all[0])
 			}
 		}
+		require.Positive(t, calls.Load())
 	})
 }
 
