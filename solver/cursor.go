@@ -6,23 +6,24 @@ import (
 	"github.com/gkpow/gkpow/solver/asm"
 )
 
-// A cursor holds the message of a chunk and the asm.Block, asm.Grid or asm.Shared for it. When it moves to
-// another chunk, it rewrites only the digits that change and recomputes only what depends on them.
+// A cursor holds the message of a chunk and the asm.Block, asm.Grid or asm.Shared for it. When it
+// moves to another chunk, it rewrites only the digits that change and recomputes only what depends
+// on them.
 type cursor struct {
 	block  asm.Block
 	grid   asm.Grid
 	shared asm.Shared
 
-	mid       *midstate
-	layout    layout
-	message   [128]byte // from the block in which the nonce begins; bytes that vary in a chunk are 0
-	high, low number
-	words     []uint32     // the inner digits, by value
-	gridWords []uint32     // the digits in which chunks of a grid differ, by value
-	firstHigh uint64       // the high part of the first chunk in shared; 0 if there is none
-	tails     tailTable    // the blocks that can follow
-	tables    *sharedTails // the tables that tails come from; nil if the cursor builds its own
-	changed   int          // the first byte changed since the last setBlock
+	mid        *midstate
+	layout     layout
+	message    [128]byte // from the block in which the nonce begins; bytes that vary in a chunk are 0
+	high, low  number
+	words      []uint32     // the inner digits, by value
+	gridWords  []uint32     // the digits in which chunks of a grid differ, by value
+	sharedHigh uint64       // the high part of the first chunk in shared; 0 if there is none
+	tails      tailTable    // the blocks that can follow
+	tables     *sharedTails // the tables that tails come from; nil if the cursor builds its own
+	changed    int          // the first byte changed since the last setBlock
 }
 
 // A number is a run of digits in the message.
@@ -70,7 +71,7 @@ func (c *cursor) enter(mid *midstate, l layout, mask uint32) {
 
 	c.block.State, c.block.Vary, c.block.Mask = mid.state, l.word(), mask
 	c.grid.Vary, c.grid.Mask = l.word(), mask
-	c.shared.Mask, c.firstHigh = mask, 0
+	c.shared.Mask, c.sharedHigh = mask, 0
 	if l.block() == 1 {
 		c.hashFirst()
 	}
@@ -141,14 +142,14 @@ func (c *cursor) setGrid(high, low uint64) {
 	g.Prepare()
 }
 
-// setShared moves to four chunks, of which the first one's high part is given.
+// setShared sets up the four chunks whose high parts are consecutive and begin with the given one.
 func (c *cursor) setShared(high, low uint64) {
-	if high != c.firstHigh {
+	if high != c.sharedHigh {
 		for i := range c.shared.States {
 			c.seek(high+uint64(i), low)
 			c.shared.States[i] = c.block.State
 		}
-		c.firstHigh = high
+		c.sharedHigh = high
 	}
 	c.seek(c.high.value, low)
 	c.shared.Words = blockWords(c.message[64:])

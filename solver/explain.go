@@ -53,15 +53,17 @@ type WiderLimit struct {
 
 // A PlanSegment is the part of a Plan that covers the nonces of one width.
 type PlanSegment struct {
-	Width      int     // number of decimal digits of each nonce
-	First      uint64  // the smallest nonce
-	Last       uint64  // the largest nonce, included
-	Word       int     // the message word that varies in a chunk, 0 to 15
-	Block      int     // the block with that word: 0 or 1, counted from the block where the nonce begins
-	Blocks     int     // number of blocks from the one where the nonce begins, 1 or 2
-	Tails      int     // number of trailing digits, in the block after Block, that also vary in a chunk
-	ChunkSize  uint64  // nonces per chunk; they differ only in the digits that vary
-	Together   int     // chunks searched together, which differ only in the word before Word or, if Word is 0, in Block 0
+	Width     int    // number of decimal digits of each nonce
+	First     uint64 // the smallest nonce
+	Last      uint64 // the largest nonce, included
+	Word      int    // the message word that varies in a chunk, 0 to 15
+	Block     int    // the block with that word: 0 or 1, counted from the block where the nonce begins
+	Blocks    int    // number of blocks from the one where the nonce begins, 1 or 2
+	Tails     int    // number of trailing digits, in the block after Block, that also vary in a chunk
+	ChunkSize uint64 // nonces per chunk; they differ only in the digits that vary
+	// Together is the number of chunks searched together, 1 if none are. They differ only in the
+	// word before Word or, if Word is 0, in block 0.
+	Together   int
 	OpsPerHash float64 // estimated time per hash, set-up included, in operations of the kernel
 	// RoundsPerHash is the number of SHA256RNDS2 instructions per hash; 0 if the kernel uses none.
 	RoundsPerHash float64

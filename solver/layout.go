@@ -14,8 +14,8 @@ const (
 	oneBlock    kind = iota // the block that varies is the last
 	fixedTail               // the block that follows is the same for all nonces
 	varyingTail             // the block that follows holds digits that vary
-	grid                    // like oneBlock, but the kernel searches chunks that differ in one word together
-	sharedBlock             // like oneBlock, but the kernel searches chunks that differ in the first block only together
+	grid                    // like oneBlock, for several chunks at once, which differ in one more word
+	sharedBlock             // like oneBlock, for several chunks at once, which differ in the first block
 	kinds                   // the number of kinds
 )
 
@@ -229,8 +229,7 @@ func (l layout) firstHigh() uint64 {
 	return 0
 }
 
-// groups returns the number of rows that hold all chunks of a family, in which other digits do not
-// vary.
+// groups returns the number of rows that the chunks of a family take for each value of the low part.
 func (l layout) groups() uint64 { return (l.family() + l.together() - 1) / l.together() }
 
 // window returns the number of nonces in a window: consecutive nonces that a search tries, in any

@@ -77,8 +77,9 @@ func (sp space) cheapest(width int, s segment, kernels lineup) segment {
 
 // excess estimates how many nonces above the smallest solution a sequential search tries in a
 // segment. If the segment holds that solution, they are half of the solution's window and of the
-// rows of the other workers, on average. Of chunks that are searched together, the search leaves out
-// those above a solution, which would save half of that; but one by one, the others take longer.
+// rows of the other workers, on average. If chunks are searched together, the search then leaves out
+// those above the solution. That would halve the rest of the window, but the remaining chunks are
+// searched one by one, which takes longer.
 func (sp space) excess(s *segment) float64 {
 	if sp.order != byWindow {
 		return 0

@@ -36,7 +36,7 @@ has nothing else to do.
             varies, and gkpow searches 16 chunks that differ only in the first
             together. If the nonce takes two blocks, WORD also shows which block
             the word is in, and how many digits of the second block vary too, or
-            how many first blocks gkpow combines with each second one
+            how many first blocks gkpow combines with each second block
   CHUNK     number of nonces that differ only in these digits
   OPS/HASH  estimated operations of the kernel for one hash: with 16 lanes one
             operation serves 16 hashes

@@ -9,7 +9,8 @@ package asm
 import "slices"
 
 // A Kernel searches nonces with one instruction set. It has no state of its own, so
-// goroutines can share it as long as each uses its own Block, States and Grid.
+// goroutines can share it as long as each uses its own Block, States, Grid and
+// Shared.
 type Kernel struct {
 	// Name is the name used for --backend and in benchmarks: "generic".
 	Name string
