@@ -201,10 +201,10 @@ func (l layout) rowsPerChunk() uint64 {
 
 // together returns the number of chunks in a row. The last row of a group may have a few less.
 func (l layout) together() uint64 {
-	switch l.kind() {
-	case grid:
+	switch {
+	case l.gridDigits > 0:
 		return asm.GridLanes
-	case sharedBlock:
+	case l.shared:
 		return asm.SharedStates
 	}
 	return 1

@@ -22,9 +22,11 @@ func (s *segment) nonces() float64 { return float64(s.last-s.first) + 1 }
 // does not support the layout, or if the layout is for chunks that are searched together and the
 // segment has too few of them.
 func (s *segment) costWith(k *asm.Kernel) float64 {
-	rest, alone := s.leftOver()
 	cost := s.layout.cost(k)
-	switch {
+	if math.IsInf(cost, 1) {
+		return cost
+	}
+	switch rest, alone := s.leftOver(); {
 	case rest == 1:
 		return math.Inf(1)
 	case rest > 0:
