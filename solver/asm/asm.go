@@ -20,8 +20,9 @@ type Kernel struct {
 	// the machine can run the kernel.
 	Missing string
 	// MaxScan is the maximum number of hashes for one call of Scan, ScanTails, ScanGrid
-	// or ScanShared, a multiple of Lanes. A call cannot be interrupted, so this limits the
-	// latency of cancellation: to about half a millisecond on slow machines.
+	// or ScanShared. It is a multiple of Lanes, and of the hashes in a step of ScanShared.
+	// A call cannot be interrupted, so this limits the latency of cancellation: to about
+	// half a millisecond on slow machines.
 	MaxScan int
 	// Ops counts the operations of the functions below. Use it to compare layouts; it
 	// does not compare kernels.

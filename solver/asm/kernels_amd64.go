@@ -118,7 +118,7 @@ var ownKernels = []Kernel{
 		Name:    "avx512",
 		Lanes:   16,
 		Missing: missing("avx512"),
-		MaxScan: 5008,
+		MaxScan: 5056,
 		Ops:     avx512Ops,
 		Weights: Weights{Scan: 0.545, Hash: 0.56, Tail: 0.53, Grid: 0.544, Shared: 0.535}, // Sapphire Rapids
 
@@ -133,7 +133,7 @@ var ownKernels = []Kernel{
 		Name:    "mixed512",
 		Lanes:   8,
 		Missing: missing("mixed512"),
-		MaxScan: 5008,
+		MaxScan: 5024,
 		Ops:     mixed512Ops,
 		Rounds:  mixed512Rounds,
 		// Zen 4. Shared is not measured but estimated, with a model of the vector units that gives
@@ -192,7 +192,7 @@ var ownKernels = []Kernel{
 		Name:    "avx2",
 		Lanes:   8,
 		Missing: missing("avx2"),
-		MaxScan: 2504,
+		MaxScan: 2528,
 		Ops:     avx2Ops,
 		Weights: Weights{Scan: 0.294, Hash: 0.298, Tail: 0.301, Shared: 0.303}, // Zen 3
 

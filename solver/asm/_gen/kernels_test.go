@@ -300,6 +300,19 @@ func TestScanShared(t *testing.T) {
 	}
 }
 
+// The longest calls of ScanShared consist of whole steps.
+func TestMaxScan(t *testing.T) {
+	for _, k := range asm.Kernels() {
+		i := slices.IndexFunc(kernels, func(own kernel) bool { return own.name == k.Name })
+		if i < 0 || kernels[i].shared == nil {
+			continue
+		}
+		if step := sharedStates * kernels[i].sharedStep; k.MaxScan%step != 0 {
+			t.Errorf("%s: MaxScan is %d; want a multiple of %d", k.Name, k.MaxScan, step)
+		}
+	}
+}
+
 // newShared returns a random Shared and n values of its varying word, with the first word of the
 // hash by value and chunk.
 func newShared(rng *rand.Rand, n int) (s *asm.Shared, words []uint32, h0 [][]uint32) {
