@@ -357,11 +357,14 @@ func TestScanDoesNotAllocate(t *testing.T) {
 		}
 		s := newSample(rand.New(rand.NewPCG(4, 0)), 10, max(MaxStates, 3*k.Lanes), 3)
 		s.block.Mask = ^uint32(0)
+		shared := newSharedSample(rand.New(rand.NewPCG(4, 1)), 3)
+		shared.shared.Mask = ^uint32(0)
 		states := make([]States, 1)
 		chunk := func() {
 			k.Scan(&s.block, s.words)
 			k.Hash(&s.block, s.words[:MaxStates], states)
 			k.ScanTails(&states[0], s.tails, ^uint32(0))
+			k.ScanShared(&shared.shared, shared.words)
 			s.block.Prepare(3)
 		}
 		if n := testing.AllocsPerRun(10, chunk); n != 0 {
