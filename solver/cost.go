@@ -22,7 +22,7 @@ func (l layout) cost(k *asm.Kernel) float64 {
 	if l.gridDigits > 0 && k.Ops.Grid[l.word()] == 0 {
 		return math.Inf(1)
 	}
-	return (l.setUpCycles(k.Weights) + l.kernelWork(k.Lanes, &k.Ops, k.Weights)) / k.Weights.Scan
+	return (l.setUpCycles() + l.kernelWork(k.Lanes, &k.Ops, k.Weights)) / k.Weights.Scan
 }
 
 // rounds returns the number of SHA256RNDS2 instructions per hash of whole rows.
@@ -31,22 +31,21 @@ func (l layout) rounds(k *asm.Kernel) float64 {
 }
 
 // setUpCycles estimates the cycles per hash outside the kernel's loops.
-func (l layout) setUpCycles(w asm.Weights) float64 {
-	cycles := l.chunkCycles(w)
-	if l.together() > 1 {
+func (l layout) setUpCycles() float64 {
+	cycles := l.chunkCycles()
+	switch {
+	case l.shared:
+		cycles = prepareCycles + sharedCycles + l.firstBlockCycles()*asm.SharedStates
+	case l.gridDigits > 0:
 		cycles += gridCycles
-		if l.shared {
-			cycles = prepareCycles + sharedCycles + l.firstBlockCycles()*asm.SharedStates
-		}
-	}
-	if l.hasTail() {
+	case l.hasTail():
 		cycles += l.calls(asm.MaxStates) * callCycles
 	}
 	return cycles / float64(l.rowSize())
 }
 
 // chunkCycles estimates the cycles to prepare a chunk, or a row's part of it.
-func (l layout) chunkCycles(w asm.Weights) float64 {
+func (l layout) chunkCycles() float64 {
 	cycles := prepareCycles + l.firstBlockCycles()
 	if l.hasTail() && !l.keepsTails() {
 		cycles += tailCycles * float64(l.tailCount())
@@ -83,7 +82,7 @@ func (l layout) kernelWork(lanes int, o *asm.Ops, w asm.Weights) float64 {
 func (l layout) calls(lanes int) float64 { return math.Ceil(float64(l.rowValues()) / float64(lanes)) }
 
 // tableCycles estimates the cycles to build the tables of tails that are kept.
-func (l layout) tableCycles(w asm.Weights) float64 {
+func (l layout) tableCycles() float64 {
 	if l.hasTail() && l.keepsTails() {
 		return tailCycles * float64(l.tailCount()*pow10[l.outerFrom(64)])
 	}

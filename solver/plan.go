@@ -62,7 +62,7 @@ func (sp space) cheapest(width int, s segment, kernels lineup) segment {
 				break
 			}
 			s.time = s.cost * k.opTime
-			s.tables = l.tableCycles(k.Weights) / k.Weights.Scan * k.opTime
+			s.tables = l.tableCycles() / k.Weights.Scan * k.opTime
 			total := s.time*(1+sp.excess(&s)/hashes) + s.tables/hashes
 			if total < least {
 				best, least = s, total

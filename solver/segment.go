@@ -74,7 +74,7 @@ func (s *segment) leftOver() (share float64, alone layout) {
 func (s *segment) sparseCost(k *asm.Kernel) float64 {
 	from, to := s.rows()
 	excess := max(0, float64(to-from)/s.nonces()-1/float64(s.rowSize())) // rows per nonce
-	return s.chunkCycles(k.Weights) / k.Weights.Scan * float64(s.together()) * excess
+	return s.chunkCycles() / k.Weights.Scan * float64(s.together()) * excess
 }
 
 // A chunk is the set of nonces with the same outer digits. The digits before the inner ones, read
