@@ -147,7 +147,7 @@ compare: ## compare with interpreters, other libraries and openssl (those that a
 FUZZTIME := 2000x
 .PHONY: fuzz
 fuzz: ## fuzz every target, FUZZTIME=1000000x for longer
-	for target in FuzzScan=./solver/asm FuzzScanGrid=./solver/asm FuzzSolve=./solver FuzzText=./client/internal/jsonobject FuzzParseChallenge=./client FuzzAnswers=./client FuzzVerdict=./client FuzzVerify=./client/gktest FuzzClientIP=./client/gktinc FuzzForm=./client/gktinc FuzzPageURL=./client/gktinc; do \
+	for target in FuzzScan=./solver/asm FuzzScanGrid=./solver/asm FuzzScanShared=./solver/asm FuzzSolve=./solver FuzzText=./client/internal/jsonobject FuzzParseChallenge=./client FuzzAnswers=./client FuzzVerdict=./client FuzzVerify=./client/gktest FuzzClientIP=./client/gktinc FuzzForm=./client/gktinc FuzzPageURL=./client/gktinc; do \
 		go test -run '^$$' -fuzz "^$${target%=*}$$" -fuzztime $(FUZZTIME) -fuzzminimizetime 100x "$${target#*=}" || exit 1; done
 
 MUTANTS := 3000
