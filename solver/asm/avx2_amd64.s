@@ -8516,7 +8516,6 @@ eight:
 	JMP          next
 
 found:
-	// The first lane with a hit of any hash value.
 	BSFL R11, R11
 	ADDQ R11, R9
 	VZEROUPPER

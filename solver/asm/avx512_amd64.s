@@ -14658,7 +14658,6 @@ state:
 	JMP            next
 
 found:
-	// The first lane with a hit of any hash value.
 	BSFL R9, R9
 	ADDQ R9, DI
 	VZEROUPPER

@@ -203,20 +203,7 @@ func writeVectorShared(c *build.Context, set isa) {
 	v.JNE(operand.LabelRef("state"))
 
 	v.Label("test")
-	v.TESTL(hits.As32(), hits.As32())
-	v.JNE(operand.LabelRef("found"))
-	v.ADDQ(operand.U8(v.lanes()), v.index)
-	v.JMP(operand.LabelRef("next"))
-
-	v.Label("found")
-	v.Comment("The first lane with a hit of any hash value.")
-	v.BSFL(hits.As32(), hits.As32())
-	v.ADDQ(hits, v.index)
-	returnIndex(c, v.index)
-
-	v.Label("none")
-	v.MOVQ(operand.I32(-1), v.index)
-	returnIndex(c, v.index)
+	v.endStep(hits)
 }
 
 // vectorSharedPath returns how often each part runs for a vector of words.

@@ -109,7 +109,12 @@ func writeVector(c *build.Context, set isa) {
 	v.rounds()
 
 	v.Label("test")
-	hits := v.hits(scalarOf(v.block, "Mask"), v.working(0))
+	v.endStep(v.hits(scalarOf(v.block, "Mask"), v.working(0)))
+}
+
+// endStep ends a step, in which a search has tested a vector of nonces. It returns the index
+// of the first hit, given a bit for each lane, or goes to "next". At "none" it returns -1.
+func (v *vector) endStep(hits reg.GPVirtual) {
 	v.TESTL(hits.As32(), hits.As32())
 	v.JNE(operand.LabelRef("found"))
 	v.ADDQ(operand.U8(v.lanes()), v.index)
@@ -118,11 +123,11 @@ func writeVector(c *build.Context, set isa) {
 	v.Label("found")
 	v.BSFL(hits.As32(), hits.As32())
 	v.ADDQ(hits, v.index)
-	returnIndex(c, v.index)
+	returnIndex(v.Context, v.index)
 
 	v.Label("none")
 	v.MOVQ(operand.I32(-1), v.index)
-	returnIndex(c, v.index)
+	returnIndex(v.Context, v.index)
 }
 
 // vectorPath returns how often each part of the kernel runs for a vector of nonces.
