@@ -168,47 +168,26 @@ func (k Kernel) SelfTestGrid(vary int) error {
 		g.Lanes[i] = p.rng.Uint32() & varying
 	}
 	g.Prepare()
-	h0 := func(step, lane int) uint32 {
-		b.Words[vary-1] = g.Words[vary-1] | g.Lanes[lane]
-		return p.hash(b, words[step])[0]
-	}
-	scan := func(from, to int, mask uint32, want int) error {
-		g.Mask = mask
-		got := k.ScanGrid(g, words[from:to])
-		if agree(got, want, to-from, func(i int) bool {
-			for lane := range GridLanes {
-				if h0(from+i, lane)&mask == 0 {
-					return true
-				}
-			}
-			return false
-		}) {
-			return nil
-		}
-		return fmt.Errorf("self-test: ScanGrid(word %d, mask %#x, candidates [%d, %d)) = %d; want %d",
-			vary, mask, from, to, got, want)
+	steps := planted{
+		n: len(words), lanes: GridLanes,
+		h0: func(step, lane int) uint32 {
+			b.Words[vary-1] = g.Words[vary-1] | g.Lanes[lane]
+			return p.hash(b, words[step])[0]
+		},
+		scan: func(from, to int, mask uint32) int {
+			g.Mask = mask
+			return k.ScanGrid(g, words[from:to])
+		},
+		name: fmt.Sprintf("ScanGrid(word %d, ", vary),
 	}
 	for lane := range GridLanes {
 		for _, step := range [...]int{lane, len(words) - 1} {
-			if err := scan(0, len(words), ^h0(step, lane), step); err != nil {
+			if err := steps.find(step, lane); err != nil {
 				return err
 			}
 		}
 	}
-	// Test ranges of every length, as in SelfTestScan.
-	for n := range GridLanes + 3 {
-		from, lane := n%2, 5*n%GridLanes
-		if err := scan(from, from+n, ^h0(from+n, lane), -1); err != nil {
-			return err
-		}
-		if err := scan(from, from+n+1, ^h0(from+n, lane), n); err != nil {
-			return err
-		}
-	}
-	if err := scan(0, len(words), ^uint32(0), -1); err != nil {
-		return err
-	}
-	return scan(0, len(words), 0, 0)
+	return steps.testRanges(GridLanes + 3)
 }
 
 // SelfTestShared tests ScanShared. It takes about 0.1 ms. See SelfTestScan for its error.
@@ -222,50 +201,74 @@ func (k Kernel) SelfTestShared() error {
 	for i := range s.States {
 		s.States[i] = p.state()
 	}
-	h0 := func(step, chunk int) uint32 {
-		b.State = s.States[chunk]
-		return p.hash(b, words[step])[0]
-	}
-	scan := func(from, to int, mask uint32, want int) error {
-		s.Mask = mask
-		got := k.ScanShared(s, words[from:to])
-		if agree(got, want, to-from, func(i int) bool {
-			for chunk := range SharedStates {
-				if h0(from+i, chunk)&mask == 0 {
-					return true
-				}
-			}
-			return false
-		}) {
-			return nil
-		}
-		return fmt.Errorf("self-test: ScanShared(mask %#x, candidates [%d, %d)) = %d; want %d", mask, from, to, got, want)
+	steps := planted{
+		n: len(words), lanes: SharedStates,
+		h0: func(step, chunk int) uint32 {
+			b.State = s.States[chunk]
+			return p.hash(b, words[step])[0]
+		},
+		scan: func(from, to int, mask uint32) int {
+			s.Mask = mask
+			return k.ScanShared(s, words[from:to])
+		},
+		name: "ScanShared(",
 	}
 	for step := range words {
 		for chunk := range SharedStates {
-			if err := scan(0, len(words), ^h0(step, chunk), step); err != nil {
+			if err := steps.find(step, chunk); err != nil {
 				return err
 			}
 		}
 	}
-	// Test ranges of every length, as in SelfTestScan.
-	for n := range sharedStep + 3 {
-		from, chunk := n%2, n%SharedStates
-		if err := scan(from, from+n, ^h0(from+n, chunk), -1); err != nil {
-			return err
-		}
-		if err := scan(from, from+n+1, ^h0(from+n, chunk), n); err != nil {
-			return err
-		}
-	}
-	if err := scan(0, len(words), ^uint32(0), -1); err != nil {
-		return err
-	}
-	return scan(0, len(words), 0, 0)
+	return steps.testRanges(sharedStep + 3)
 }
 
 // sharedStep is the most words that any kernel's ScanShared hashes in one step.
 const sharedStep = 16
+
+// planted holds the steps of a function that scans several chunks, one per lane, and their hashes.
+type planted struct {
+	n, lanes int                                 // numbers of steps and lanes
+	h0       func(step, lane int) uint32         // the first word of the hash
+	scan     func(from, to int, mask uint32) int // calls the function for the steps [from, to)
+	name     string                              // of the function, with the start of its arguments
+}
+
+// test scans steps, and returns an error unless the result is right.
+func (p *planted) test(from, to int, mask uint32, want int) error {
+	got := p.scan(from, to, mask)
+	if agree(got, want, to-from, func(i int) bool {
+		for lane := range p.lanes {
+			if p.h0(from+i, lane)&mask == 0 {
+				return true
+			}
+		}
+		return false
+	}) {
+		return nil
+	}
+	return fmt.Errorf("self-test: %smask %#x, candidates [%d, %d)) = %d; want %d", p.name, mask, from, to, got, want)
+}
+
+// find tests that a scan of all steps finds the hit in a step and lane.
+func (p *planted) find(step, lane int) error { return p.test(0, p.n, ^p.h0(step, lane), step) }
+
+// testRanges tests ranges of every length below limit, as in SelfTestScan, and no hit and all hits.
+func (p *planted) testRanges(limit int) error {
+	for n := range limit {
+		from, lane := n%2, 5*n%p.lanes
+		if err := p.test(from, from+n, ^p.h0(from+n, lane), -1); err != nil {
+			return err
+		}
+		if err := p.test(from, from+n+1, ^p.h0(from+n, lane), n); err != nil {
+			return err
+		}
+	}
+	if err := p.test(0, p.n, ^uint32(0), -1); err != nil {
+		return err
+	}
+	return p.test(0, p.n, 0, 0)
+}
 
 // agree reports whether got, the result of a kernel for n candidates, is right. It accepts
 // want and also any earlier hit, since another hash may have the same zero bits by chance.
