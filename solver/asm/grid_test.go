@@ -40,12 +40,15 @@ func newGridSample(rng *rand.Rand, vary, n int) *gridSample {
 	return s
 }
 
+// anyHit reports whether any chunk has a hit, given the first words of their hashes.
+func anyHit(h0 []uint32, mask uint32) bool {
+	return slices.ContainsFunc(h0, func(h0 uint32) bool { return h0&mask == 0 })
+}
+
 // check compares ScanGrid with crypto/sha256 for a mask and words[from:to].
 func (s *gridSample) check(t *testing.T, k Kernel, from, to int, mask uint32) {
 	t.Helper()
-	want := slices.IndexFunc(s.h0[from:to], func(h0 []uint32) bool {
-		return slices.ContainsFunc(h0, func(h0 uint32) bool { return h0&mask == 0 })
-	})
+	want := slices.IndexFunc(s.h0[from:to], func(h0 []uint32) bool { return anyHit(h0, mask) })
 	g := s.grid
 	g.Mask = mask
 	before, words := g, slices.Clone(s.words)
@@ -120,9 +123,7 @@ func TestScanGridMasks(t *testing.T) {
 			s := newGridSample(rng, vary, 40)
 			for bits := range 33 {
 				mask := ^(^uint32(0) >> bits)
-				hit := func(i int) bool {
-					return slices.ContainsFunc(s.h0[i], func(h0 uint32) bool { return h0&mask == 0 })
-				}
+				hit := func(i int) bool { return anyHit(s.h0[i], mask) }
 				for from := range informative(len(s.words), 7, hit) {
 					s.check(t, k, from, len(s.words), mask)
 				}
